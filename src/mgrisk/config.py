@@ -1,0 +1,241 @@
+"""Pipeline files: what a run is told, checked before any data is touched.
+
+One TOML file under `pipelines/` is one run. The models here are frozen and closed: a misspelt key stops with its
+name and the nearest known one. `extends = "nhanes.toml"` takes another file as the base, and `--set key=value`
+comes last.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mgrisk.errors import MgRiskError, usage
+
+CYCLE_PATTERN = r"^\d{4}-\d{4}$"
+
+
+# What a grid may hold: at least one value, and none that no learner can use.
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Positive = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+NotNegative = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Synthetic(_Closed):
+    """A cohort that mgrisk makes itself, in place of a source."""
+
+    people_per_cycle: int = Field(default=4000, ge=200, le=100_000, description="People of all ages in a cycle")
+    seed: int = Field(default=20240101, ge=0)
+
+
+class Cohort(_Closed):
+    """Who takes part, what is predicted, and which cycle is kept for the test."""
+
+    outcome: str = Field(default="undiagnosed", description="A row of cohort/outcomes.toml")
+    minimum_age: int = Field(default=20, ge=18, le=80, description="Years")
+    development: tuple[str, ...] = Field(min_length=1, description="Cycles that may be learned from")
+    held_out: tuple[str, ...] = Field(min_length=1, description="Later cycles, opened by the evaluation only")
+    folds: int = Field(default=5, ge=2, le=20)
+    seed: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _later_and_apart(self) -> Cohort:
+        overlap = set(self.development) & set(self.held_out)
+        if overlap:
+            raise ValueError(f"cycles both in development and held out: {sorted(overlap)}")
+        if min(self.held_out) < max(self.development):
+            raise ValueError(f"the held-out cycles must be later than {max(self.development)}")
+        return self
+
+
+class SplineLogistic(_Closed):
+    """Penalised logistic regression on restricted cubic splines."""
+
+    knots: int = Field(default=4, ge=3, le=7, description="Knots of each spline, at Harrell's quantiles")
+    c: Positive = Field(default=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0), description="Inverse penalties tried")
+
+
+class XGBoost(_Closed):
+    """Gradient-boosted trees; the grid is tried whole."""
+
+    depth: Counts = (2, 3)
+    learning_rate: Positive = (0.05,)
+    trees: Counts = Field(default=(50, 100, 150, 200, 300, 400), description="Ensemble sizes read off one fit")
+    min_child_weight: NotNegative = (5.0, 20.0)
+    l2: NotNegative = (5.0,)
+    subsample: float = Field(default=0.7, gt=0, le=1)
+    columns: float = Field(default=0.6, gt=0, le=1, description="Share of columns offered to a tree")
+
+
+class Model(_Closed):
+    """Which learners compete, on which features."""
+
+    features: tuple[str, ...] = Field(min_length=1, description="Rows of features/registry.toml")
+    seed: int = Field(default=1, ge=0)
+    spline_logistic: SplineLogistic | None = None
+    xgboost: XGBoost | None = None
+
+    @model_validator(mode="after")
+    def _some_learner(self) -> Model:
+        if self.spline_logistic is None and self.xgboost is None:
+            raise ValueError("no learner: give [model.spline_logistic], [model.xgboost] or both")
+        return self
+
+
+class Tracking(_Closed):
+    """Where MLflow keeps the run."""
+
+    uri: str = Field(default="", description="MLflow tracking URI; empty: mlflow.db beside the run folder")
+    experiment: str = "mgrisk"
+    register_as: str = Field(default="mgrisk-undiagnosed", description="Name in the model registry")
+    alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$")
+
+
+class Pipeline(_Closed):
+    """One run, whole."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    source: str = Field(default="", description="Folder or base URL of the raw tables; empty: MGRISK_NHANES or CDC")
+    threads: int = Field(default=2, ge=1, le=256)
+    synthetic: Synthetic | None = None
+    cohort: Cohort
+    model: Model
+    tracking: Tracking = Tracking()
+
+    def to_toml(self) -> str:
+        """Return the whole resolved configuration as TOML, defaults written out."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+    def digest(self, *sections: Literal["synthetic", "cohort", "model", "tracking"]) -> str:
+        """Return the sha256 of the named sections: what a step depends on."""
+        content = {name: self.model_dump(mode="json")[name] for name in sections}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
+    """Read a pipeline file.
+
+    Parameters
+    ----------
+    path
+        TOML file; `extends` in it names another one, relative to it.
+    overrides
+        `key=value` with dotted keys, as given to `--set`; a value is TOML, or else a bare string.
+
+    Raises
+    ------
+    MgRiskError
+        `config.missing_file`, `config.not_toml`, `config.unknown_key`, `config.bad_value`, `config.bad_override`.
+    """
+    content = _read(Path(path), seen=())
+    for item in overrides:
+        _override(content, item)
+    try:
+        return Pipeline.model_validate(content)
+    except ValidationError as problem:
+        raise _explain(problem, str(path)) from None
+
+
+def _read(path: Path, *, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise usage("config.circle", "a pipeline file extends itself", where=str(path), hint="remove one `extends`")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise usage(
+            "config.missing_file",
+            "there is no such pipeline file",
+            where=str(path),
+            hint="give the path of a .toml file, for example pipelines/demo.toml",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise usage(
+            "config.not_toml", f"not a TOML file: {problem}", where=str(path), hint="mend the line named"
+        ) from None
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    return _merge(_read(path.parent / str(base), seen=(*seen, path.resolve())), content)
+
+
+def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _override(content: dict[str, Any], item: str) -> None:
+    key, sign, text = item.partition("=")
+    if not sign or not key.strip():
+        raise usage(
+            "config.bad_override",
+            "not of the form key=value",
+            where=f"--set {item}",
+            hint="for example cohort.folds=4",
+        )
+    try:
+        value: Any = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        content = content.setdefault(parent, {})
+        if not isinstance(content, dict):
+            raise usage(
+                "config.bad_override",
+                f"{parent} is a value, not a table",
+                where=f"--set {item}",
+                hint="shorten the key",
+            )
+    content[last] = value
+
+
+def _explain(problem: ValidationError, path: str) -> MgRiskError:
+    first = min(problem.errors(), key=lambda error: error["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), _known(first["loc"][:-1]), n=1)
+        return usage(
+            "config.unknown_key",
+            f"unknown key {where}",
+            where=path,
+            hint=f"did you mean {near[0]}?" if near else f"known keys: {', '.join(_known(first['loc'][:-1]))}",
+        )
+    return usage(
+        "config.bad_value",
+        f"{where}: {first['msg']}",
+        where=path,
+        hint="see the field in docs/pipelines.md or `mgrisk config-schema`",
+    )
+
+
+def _known(parents: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Pipeline
+    for parent in parents:
+        options = getattr(model.model_fields[str(parent)].annotation, "__args__", None)
+        chosen = model.model_fields[str(parent)].annotation if options is None else options[0]
+        if not (isinstance(chosen, type) and issubclass(chosen, BaseModel)):
+            return []
+        model = chosen
+    return list(model.model_fields)
+
+
+def _without_none(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_none(value) for key, value in content.items() if value is not None}
+    return content

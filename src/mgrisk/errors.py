@@ -1,0 +1,112 @@
+"""One error type for everything that can go wrong because of what mgrisk was given.
+
+An error says what is wrong (`message`), where (`where`) and what to do (`hint`), each on one line, and carries
+a stable code for scripts. Its kind decides the exit status of the command. Anything that is not an
+`MgRiskError` is a bug of ours and ends with status 1.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitStatus(IntEnum):
+    """Exit status of the `mgrisk` command (interface.md)."""
+
+    DONE = 0
+    BUG = 1
+    USAGE = 2
+    INPUT = 3
+    SOURCE = 4
+    BUNDLE = 5
+
+
+class MgRiskError(Exception):
+    """Something mgrisk was given cannot be used.
+
+    Parameters
+    ----------
+    code
+        Stable dotted name, for example ``xpt.truncated``; never changes once released.
+    message
+        What is wrong, in one line.
+    where
+        File, table, column, row or configuration key.
+    expected, got
+        What was asked for and what was found, where that helps.
+    hint
+        What to do about it.
+    status
+        Exit status of the command that meets this error.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        where: str,
+        hint: str,
+        expected: str | None = None,
+        got: str | None = None,
+        status: ExitStatus = ExitStatus.INPUT,
+    ) -> None:
+        self.code = code
+        self.message = message
+        self.where = where
+        self.hint = hint
+        self.expected = expected
+        self.got = got
+        self.status = status
+        super().__init__(self.what())
+
+    def what(self) -> str:
+        """Return the first line: what is wrong, with what was expected and what was found."""
+        parts = [self.message]
+        if self.expected is not None:
+            parts.append(f"expected {self.expected}")
+        if self.got is not None:
+            parts.append(f"got {self.got}")
+        return ", ".join(parts)
+
+    def lines(self) -> tuple[str, str, str]:
+        """Return the three lines that a person sees: what, where, what to do."""
+        return (f"error: {self.what()} [{self.code}]", f"where: {self.where}", f"to do: {self.hint}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive pickling between worker processes, which calls `__init__` with positional arguments only."""
+        return (_rebuild, (self.__dict__.copy(),))
+
+
+def _rebuild(state: dict[str, object]) -> MgRiskError:
+    error = MgRiskError.__new__(MgRiskError)
+    error.__dict__.update(state)
+    Exception.__init__(error, error.what())
+    return error
+
+
+def usage(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
+    """Return an error about a command line or a pipeline file (exit status 2)."""
+    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.USAGE, **_only(found))
+
+
+def bad_input(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
+    """Return an error about the user's own data (exit status 3)."""
+    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.INPUT, **_only(found))
+
+
+def bad_source(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
+    """Return an error about source tables or the network (exit status 4)."""
+    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.SOURCE, **_only(found))
+
+
+def bad_bundle(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
+    """Return an error about a bundle or the model registry (exit status 5)."""
+    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.BUNDLE, **_only(found))
+
+
+def _only(found: dict[str, str]) -> dict[str, str]:
+    unknown = found.keys() - {"expected", "got"}
+    if unknown:
+        raise TypeError(f"unknown details of an error: {sorted(unknown)}")
+    return found
