@@ -1,0 +1,271 @@
+"""The survey design as one immutable object: weights, strata, PSUs and the domain under study.
+
+A subpopulation is a mask, never a shorter table. A PSU without members of the domain still says something
+about how much the domain varies from PSU to PSU, and dropping its rows would make standard errors too small
+(NCHS, NHANES tutorials, module 4; Lumley 2010, Complex Surveys, section 2.2.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mgrisk.errors import MgRiskError, bad_input
+
+WHERE = "survey design"
+
+
+class WeightLevel(StrEnum):
+    """Subsample of NHANES in which a variable was measured, from the largest to the smallest.
+
+    Each level is a subset of the one before: everybody interviewed, everybody examined, a reliable day-1
+    recall, two recalls, the morning fasting subsample. Recall and fasting are not strictly nested; no
+    released weight covers their intersection, and the fasting weight is the closest one.
+    """
+
+    INTERVIEW = "interview"
+    EXAM = "exam"
+    RECALL1 = "recall1"
+    RECALL2 = "recall2"
+    FASTING = "fasting"
+
+    @property
+    def rank(self) -> int:
+        """Place in the order of subsets: 0 for the interview, 4 for the fasting subsample."""
+        return list(WeightLevel).index(self)
+
+
+def weight_level(levels: Mapping[str, WeightLevel]) -> tuple[WeightLevel, str]:
+    """Choose the smallest subsample that covers all variables in use.
+
+    Parameters
+    ----------
+    levels
+        For each variable in use, the subsample in which it was measured.
+
+    Returns
+    -------
+    tuple of WeightLevel and str
+        The level, and the first variable that forced it.
+
+    Raises
+    ------
+    MgRiskError
+        ``design.no_variables`` where `levels` is empty.
+
+    Notes
+    -----
+    NCHS, NHANES tutorials, weighting module: use the weight of the smallest subpopulation that includes all
+    variables of interest.
+
+    Examples
+    --------
+    >>> weight_level({"age": WeightLevel.INTERVIEW, "glucose": WeightLevel.FASTING, "bmi": WeightLevel.EXAM})
+    (<WeightLevel.FASTING: 'fasting'>, 'glucose')
+    """
+    if not levels:
+        raise bad_input(
+            "design.no_variables",
+            "no variables are named, so that no weight can be chosen",
+            where=WHERE,
+            hint="name at least one variable",
+        )
+    name = max(levels, key=lambda variable: levels[variable].rank)
+    return levels[name], name
+
+
+@dataclass(frozen=True, eq=False)
+class SurveyDesign:
+    """Weights, strata, PSUs and the domain of a stratified multistage survey.
+
+    Parameters
+    ----------
+    weight
+        Sampling weight of each person, shape (n,); 0 for a person outside the subsample of `level`.
+    stratum
+        Variance stratum (SDMVSTRA), shape (n,), integers that are distinct between cycles.
+    psu
+        Variance PSU (SDMVPSU), shape (n,), integers that are numbered within the stratum.
+    level
+        Subsample that the weight belongs to.
+    domain
+        Who is under study, shape (n,), bool; everybody where it is left out.
+
+    Raises
+    ------
+    MgRiskError
+        ``design.bad_length``, ``design.bad_weight``, ``design.bad_stratum``, ``design.bad_psu`` or
+        ``design.bad_domain``.
+
+    Notes
+    -----
+    The arrays are copied and made read-only, so that two estimates from one design speak of the same people.
+
+    Examples
+    --------
+    >>> design = SurveyDesign([2.0, 1.0, 0.0, 3.0], [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+    >>> design.n, design.n_clusters, design.df
+    (3, 4, 1)
+    >>> design.where([True, False, True, True]).analysis_weight.tolist()
+    [2.0, 0.0, 0.0, 3.0]
+    """
+
+    weight: NDArray[np.float64]
+    stratum: NDArray[np.int64]
+    psu: NDArray[np.int64]
+    level: WeightLevel
+    domain: NDArray[np.bool_] = None  # type: ignore[assignment]  # its length is known in __post_init__ only
+
+    def __post_init__(self) -> None:
+        weight = np.array(self.weight, dtype=np.float64)
+        if weight.ndim != 1:
+            raise _bad("weight", "weights have the wrong shape", expected="(n,)", got=str(weight.shape))
+        wrong = ~np.isfinite(weight) | (weight < 0)
+        if wrong.any():
+            raise _bad(
+                "weight",
+                "a weight is missing, infinite or negative",
+                where=f"row {int(np.argmax(wrong))}, {int(wrong.sum())} rows in all",
+                hint="give people outside the subsample a weight of 0",
+            )
+        domain = np.ones(weight.size, dtype=np.bool_) if self.domain is None else self.domain
+        self._keep("weight", weight)
+        self._keep("stratum", _integers("stratum", self.stratum, weight.size))
+        self._keep("psu", _integers("psu", self.psu, weight.size))
+        self._keep("domain", _mask(domain, weight.size))
+        object.__setattr__(self, "level", WeightLevel(self.level))
+
+    def _keep(self, name: str, values: NDArray[Any]) -> None:
+        values.setflags(write=False)
+        object.__setattr__(self, name, values)
+
+    def __len__(self) -> int:
+        return int(self.weight.size)
+
+    def where(self, mask: ArrayLike) -> SurveyDesign:
+        """Return the same design with a smaller domain; no row is dropped.
+
+        Parameters
+        ----------
+        mask
+            True for the people to keep in the domain, shape (n,), bool.
+
+        Returns
+        -------
+        SurveyDesign
+            The domain is the intersection of the old one and `mask`.
+
+        Raises
+        ------
+        MgRiskError
+            ``design.bad_length`` or ``design.bad_domain``.
+        """
+        smaller = replace(self, domain=self.domain & _mask(mask, len(self)))
+        # The clusters do not depend on the domain; handing them on spares a sort for each subgroup.
+        smaller.__dict__["_clusters"] = self._clusters
+        return smaller
+
+    @cached_property
+    def analysis_weight(self) -> NDArray[np.float64]:
+        """Weight inside the domain and 0 outside, shape (n,)."""
+        weight = np.where(self.domain, self.weight, 0.0)
+        weight.setflags(write=False)
+        return weight
+
+    @property
+    def n(self) -> int:
+        """Number of people in the domain with a positive weight."""
+        return int(np.count_nonzero(self.analysis_weight))
+
+    @property
+    def df(self) -> int:
+        """Degrees of freedom: PSUs minus strata, of those that hold any positive analysis weight."""
+        present = np.unique(self.cluster[self.analysis_weight > 0])
+        return int(present.size - np.unique(self.cluster_stratum[present]).size)
+
+    @cached_property
+    def _clusters(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        pairs, cluster = np.unique(np.column_stack((self.stratum, self.psu)), axis=0, return_inverse=True)
+        _, stratum_of_cluster = np.unique(pairs[:, 0], return_inverse=True)
+        return cluster.reshape(-1).astype(np.int64), stratum_of_cluster.astype(np.int64)
+
+    @property
+    def cluster(self) -> NDArray[np.int64]:
+        """Dense number of each person's PSU, in the order of stratum and PSU, from 0, shape (n,)."""
+        return self._clusters[0]
+
+    @property
+    def cluster_stratum(self) -> NDArray[np.int64]:
+        """Dense number of the stratum of each cluster, shape (n_clusters,)."""
+        return self._clusters[1]
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of PSUs in the full design, whatever the domain."""
+        return int(self._clusters[1].size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the size of the design as a plain dict: what a report says about it."""
+        return {
+            "level": str(self.level),
+            "rows": len(self),
+            "n": self.n,
+            "strata": int(np.unique(self.cluster_stratum).size),
+            "psus": self.n_clusters,
+            "df": self.df,
+            "population": float(self.analysis_weight.sum()),
+        }
+
+
+def _integers(name: str, values: ArrayLike, n: int) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    _check_length(name, array, n)
+    try:
+        as_float = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise _bad(name, f"the {name} numbers are not all numbers", got=str(array.dtype)) from error
+    if not np.isfinite(as_float).all() or (as_float != np.floor(as_float)).any():
+        raise _bad(name, f"a {name} number is missing or not a whole number")
+    return as_float.astype(np.int64)
+
+
+def _mask(values: ArrayLike, n: int) -> NDArray[np.bool_]:
+    array = np.array(values)
+    _check_length("domain", array, n)
+    if array.dtype != np.bool_:
+        raise _bad(
+            "domain",
+            "the mask of a domain is not boolean",
+            expected="bool",
+            got=str(array.dtype),
+            hint="decide what a missing value means, for example (age >= 20).fillna(False)",
+        )
+    return array
+
+
+def _check_length(name: str, array: NDArray[Any], n: int) -> None:
+    if array.shape != (n,):
+        raise bad_input(
+            "design.bad_length",
+            f"{name} has the wrong length",
+            where=WHERE,
+            hint="give one value for each row of the full design, outside the domain too",
+            expected=f"({n},)",
+            got=str(array.shape),
+        )
+
+
+def _bad(name: str, message: str, *, where: str = "", hint: str = "", **found: str) -> MgRiskError:
+    return bad_input(
+        f"design.bad_{name}",
+        message,
+        where=f"{WHERE}: {where}" if where else WHERE,
+        hint=hint or f"give one {name} for each row, without missing values",
+        **found,
+    )
