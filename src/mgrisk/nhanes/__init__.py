@@ -1,0 +1,1 @@
+"""NHANES: cycles, exact reading, the cache, the codebook, one harmonised frame, and a synthetic cohort."""

@@ -1,0 +1,122 @@
+"""IBM hexadecimal floating point, the number format of SAS transport files, to and from IEEE doubles.
+
+A number is one byte of sign and excess-64 exponent to the base 16, then up to 56 bits of fraction, most
+significant byte first: ``(-1)**sign * 16**(exponent - 64) * fraction / 2**56``. A missing value is one
+character (``.``, ``_`` or ``A`` to ``Z``) in the first byte and zeros behind it. Source: SAS Technical
+Support document TS-140, "The Record Layout of a Data Set in SAS Transport (XPORT) Format".
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+SMALLEST: Final = 2.0**-260
+"""Smallest magnitude above zero that `encode` writes, 16**-65."""
+
+TOO_LARGE: Final = 2.0**252
+"""Magnitudes from here on, 16**63, do not fit."""
+
+MISSING: Final = 0x2E << 56
+"""The word of the ordinary SAS missing value ``.``."""
+
+_FRACTION: Final = np.uint64((1 << 56) - 1)
+_TOP_BYTE: Final = np.uint64(56)
+
+
+def _scales() -> npt.NDArray[np.float64]:
+    # Indexed by the whole first byte: the power of two that turns the fraction as an integer into the value,
+    # with its sign. All are normal doubles, so that the product rounds nothing.
+    powers = np.ldexp(1.0, 4 * (np.arange(128) - 64) - 56)
+    return np.concatenate([powers, -powers])
+
+
+def _fractionless() -> npt.NDArray[np.float64]:
+    # What a word with no fraction means, by its first byte: zero, or one of the 28 missing values.
+    meanings = np.zeros(256)
+    meanings[[ord(tag) for tag in "._" + string.ascii_uppercase]] = np.nan
+    return meanings
+
+
+_SCALES: Final = _scales()
+_FRACTIONLESS: Final = _fractionless()
+
+
+def decode(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+    """Return IEEE doubles for 8-byte IBM numbers.
+
+    Parameters
+    ----------
+    words
+        The numbers as native unsigned integers, any shape. A number of fewer than 8 bytes is filled up with
+        zero bytes on its right, which is what SAS left out.
+
+    Returns
+    -------
+    numpy.ndarray
+        Doubles of the same shape. Exact where the fraction has at most 53 significant bits, as whatever came
+        from a double has; otherwise rounded to nearest, ties to even. Missing values, tagged or not, are NaN.
+
+    Examples
+    --------
+    >>> decode(np.array([0x4110000000000000, 0, 0x2E00000000000000], dtype=np.uint64)).tolist()
+    [1.0, 0.0, nan]
+    """
+    flat = words.reshape(-1)
+    fraction = flat & _FRACTION
+    first = (flat >> _TOP_BYTE).view(np.int64)
+    # As signed integers (the fraction has 56 bits), because that conversion is one machine instruction.
+    values = fraction.view(np.int64).astype(np.float64)
+    values *= _SCALES.take(first)
+    fractionless = np.flatnonzero(fraction == 0)
+    values[fractionless] = _FRACTIONLESS.take(first[fractionless])
+    return values.reshape(words.shape)
+
+
+def fits(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return which doubles `encode` can write without changing them.
+
+    Zeros, NaN and magnitudes from 16**-65 (5.4e-79) up to below 16**63 (7.2e75) do; infinities, larger and
+    smaller magnitudes do not.
+    """
+    size = np.abs(values)
+    with np.errstate(invalid="ignore"):
+        inside = (size >= SMALLEST) & (size < TOO_LARGE)
+    representable: npt.NDArray[np.bool_] = inside | (values == 0) | np.isnan(values)
+    return representable
+
+
+def encode(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
+    """Return 8-byte IBM numbers for doubles that `fits`; `decode` gives the same bits back.
+
+    Parameters
+    ----------
+    values
+        Doubles, any shape. NaN becomes the missing value ``.`` and loses its payload, -0.0 becomes 0.0. The
+        result for values that do not fit is meaningless: ask `fits` first.
+
+    Returns
+    -------
+    numpy.ndarray
+        Native unsigned integers of the same shape, normalised (no leading zero digit).
+
+    Examples
+    --------
+    >>> [hex(word) for word in encode(np.array([1.0, -0.1])).tolist()]
+    ['0x4110000000000000', '0xc01999999999999a']
+    """
+    missing = np.isnan(values)
+    zero = values == 0
+    mantissa, exponent = np.frexp(np.where(missing | zero, 1.0, np.abs(values)))
+    digits = -(-exponent // 4)
+    # The mantissa has 53 bits and the fraction 56: the three to spare take up what base 16 cannot express.
+    shift = (3 - (4 * digits - exponent)).astype(np.uint64)
+    words = np.ldexp(mantissa, 53).astype(np.uint64) << shift
+    words |= ((digits + 64) & 0x7F).astype(np.uint64) << _TOP_BYTE
+    words |= np.signbit(values).astype(np.uint64) << np.uint64(63)
+    words[zero] = 0  # without a sign: some readers take a negative zero for a missing value
+    words[missing] = MISSING
+    return words

@@ -1,0 +1,310 @@
+"""Where raw tables come from: a folder laid out like the CDC site, or a web site behind a cache.
+
+What has entered the cache is locked: `lock.json` records the size, sha256 and number of rows of each table
+when it was first used, and a file that differs later stops the run, whether it changed on the disk or at the
+source. A folder is the user's own and is read as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from mgrisk.artifacts import atomic, read_json, sha256, write_json
+from mgrisk.errors import MgRiskError, bad_source
+from mgrisk.nhanes import xpt_header
+from mgrisk.nhanes.download import PAUSES, download
+
+CDC: Final = "https://wwwn.cdc.gov/Nchs/Data/Nhanes/"
+"""Base address of the tables since CDC moved them in November 2024."""
+
+_LOCK_FILE: Final = "lock.json"
+_WRITING_LOCK: Final = threading.Lock()
+
+
+def default_cache() -> Path:
+    """Return the folder of fetched tables: ``$MGRISK_CACHE``, or ``~/.cache/mgrisk/nhanes``."""
+    return Path(os.environ.get("MGRISK_CACHE") or Path.home() / ".cache" / "mgrisk" / "nhanes")
+
+
+def default_source() -> str:
+    """Return the source if nobody names one: ``$MGRISK_NHANES`` (folder or address), or the CDC site."""
+    return os.environ.get("MGRISK_NHANES") or CDC
+
+
+@dataclass(frozen=True)
+class LockedTable:
+    """What a table was when it was first used.
+
+    Attributes
+    ----------
+    size
+        Bytes.
+    sha256
+        Of the file, hexadecimal.
+    rows
+        Records in it.
+    first_used
+        Time, UTC, ISO 8601.
+    """
+
+    size: int
+    sha256: str
+    rows: int
+    first_used: str
+
+
+@dataclass(frozen=True)
+class FetchResult:
+    """One table that is at hand.
+
+    Attributes
+    ----------
+    relative
+        Its path below the source.
+    path
+        The local file.
+    size
+        Bytes.
+    was_there
+        Whether it needed no download.
+    """
+
+    relative: str
+    path: Path
+    size: int
+    was_there: bool
+
+
+@dataclass(frozen=True)
+class Store:
+    """A source of raw tables.
+
+    Attributes
+    ----------
+    source
+        A folder (or ``file://`` address) laid out like the CDC site, or the base address of a web site; the
+        CDC site by default.
+    cache
+        Folder for what comes from a web site; a subfolder for each, itself laid out like the CDC site.
+    offline
+        Never ask a web site; what is in the cache is all there is.
+    pauses
+        Seconds before each further try of a download.
+
+    Examples
+    --------
+    >>> Store(source="/data/nhanes").path("Public/2017/DataFiles/DEMO_J.xpt")  # doctest: +SKIP
+    PosixPath('/data/nhanes/Public/2017/DataFiles/DEMO_J.xpt')
+    """
+
+    source: str | None = None
+    cache: Path = field(default_factory=default_cache)
+    offline: bool = False
+    pauses: tuple[float, ...] = PAUSES
+
+    def path(self, relative: str) -> Path:
+        """Return a local file for a table, fetched first where need be.
+
+        Parameters
+        ----------
+        relative
+            Path below the source, for example ``"Public/2017/DataFiles/DEMO_J.xpt"``.
+
+        Raises
+        ------
+        MgRiskError
+            ``store.missing_source``, ``store.missing_table``, ``store.offline``, ``store.changed``,
+            ``store.cannot_write``, ``store.bad_lock``, and what `download` and `xpt_header.header` raise.
+        """
+        local = self.local(relative)
+        folder = self.folder()
+        if folder is not None:
+            _expect_in(folder, local)
+            xpt_header.header(local)
+        elif local.is_file():
+            self._check_lock(relative, local, where=str(local))
+        else:
+            self._fetch(relative, local)
+        return local
+
+    def local(self, relative: str) -> Path:
+        """Return where the local file of a table is or would be."""
+        if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative).parts:
+            raise ValueError(f"not a path below the source: {relative!r}")
+        folder = self.folder()
+        if folder is None:
+            # One subfolder for each site: the same table of two sites is two files.
+            folder = self.cache / re.sub(r"[^A-Za-z0-9.-]+", "_", self._base().partition("://")[2]).strip("_")
+        return folder / relative
+
+    def folder(self) -> Path | None:
+        """Return the folder that is the source, or None where a web site is."""
+        scheme = urlsplit(self._base()).scheme
+        if scheme in ("http", "https"):
+            return None
+        if scheme == "file":
+            return Path(url2pathname(urlsplit(self._base()).path))
+        return Path(self._base()).expanduser()
+
+    def locked(self) -> dict[str, LockedTable]:
+        """Return what the lock file of the cache records, by address."""
+        path = self.cache / _LOCK_FILE
+        if not path.is_file():
+            return {}
+        try:
+            return {url: LockedTable(**record) for url, record in read_json(path)["tables"].items()}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise bad_source(
+                "store.bad_lock",
+                "the lock file of the cache cannot be read",
+                where=str(path),
+                hint="restore it; or remove it to lock the tables as they are now",
+                got=f"{type(error).__name__}: {error}",
+            ) from error
+
+    def _base(self) -> str:
+        return self.source or CDC
+
+    def _url(self, relative: str) -> str:
+        return f"{self._base().rstrip('/')}/{relative}"
+
+    def _fetch(self, relative: str, local: Path) -> None:
+        url = self._url(relative)
+        if self.offline:
+            raise bad_source(
+                "store.offline",
+                "this table is not in the cache and the store is offline",
+                where=str(local),
+                hint=f"fetch it from {url} without --offline, or name a folder that has it as --source",
+            )
+        try:
+            with atomic(local) as part:
+                download(url, part, pauses=self.pauses)
+                self._check_lock(relative, part, where=url)
+        except OSError as error:
+            raise bad_source(
+                "store.cannot_write",
+                "the table cannot be written into the cache",
+                where=str(local),
+                hint="make room or set MGRISK_CACHE to another folder",
+                got=str(error),
+            ) from error
+
+    def _check_lock(self, relative: str, file: Path, *, where: str) -> None:
+        url, size, digest = self._url(relative), file.stat().st_size, sha256(file)
+        with _WRITING_LOCK:
+            tables = self.locked()
+            known = tables.get(url)
+            if known is None:
+                rows = xpt_header.header(file).n_rows
+                now = datetime.now(UTC).isoformat(timespec="seconds")
+                tables[url] = LockedTable(size=size, sha256=digest, rows=rows, first_used=now)
+                records: dict[str, Any] = {each: asdict(tables[each]) for each in sorted(tables)}
+                write_json(self.cache / _LOCK_FILE, {"version": 1, "tables": records})
+            elif (known.size, known.sha256) != (size, digest):
+                raise bad_source(
+                    "store.changed",
+                    f"this table is not what it was when it was first used ({known.first_used})",
+                    where=where,
+                    hint=f"restore it; or, to go on with the new one, remove its record from "
+                    f"{self.cache / _LOCK_FILE} and the file from the cache",
+                    expected=f"{known.size} bytes, sha256 {known.sha256[:12]}",
+                    got=f"{size} bytes, sha256 {digest[:12]}",
+                )
+
+
+def _expect_in(folder: Path, local: Path) -> None:
+    if not folder.is_dir():
+        raise bad_source(
+            "store.missing_source",
+            "the source folder does not exist",
+            where=str(folder),
+            hint="check --source or MGRISK_NHANES; unpack.py lays a mirror out",
+        )
+    if not local.is_file():
+        raise bad_source(
+            "store.missing_table",
+            "the source does not have this table",
+            where=str(local),
+            hint="lay the mirror out with this cycle (unpack.py DEST YEAR), or leave the cycle out",
+        )
+
+
+def fetch(
+    store: Store,
+    relatives: Iterable[str],
+    *,
+    workers: int = 4,
+    progress: Callable[[FetchResult | MgRiskError, int, int], None] | None = None,
+) -> list[FetchResult]:
+    """Bring tables to hand, several at a time.
+
+    Parameters
+    ----------
+    store
+        Where they come from.
+    relatives
+        Their paths below the source; one that comes twice is fetched once.
+    workers
+        Downloads at the same time.
+    progress
+        Called in this thread after each table with what came of it, how many are done and how many there are.
+
+    Returns
+    -------
+    list of FetchResult
+        One for each table, in the order asked for.
+
+    Raises
+    ------
+    MgRiskError
+        After all have been tried: the error of the one table that failed, or ``store.fetch_failed`` with
+        every table that did and why. Those fetched stay in the cache.
+    """
+    wanted = list(dict.fromkeys(relatives))
+    results: dict[str, FetchResult] = {}
+    failures: dict[str, MgRiskError] = {}
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        running = {pool.submit(_fetch_one, store, relative): relative for relative in wanted}
+        try:
+            for done, future in enumerate(as_completed(running), start=1):
+                relative = running[future]
+                outcome: FetchResult | MgRiskError
+                try:
+                    outcome = results[relative] = future.result()
+                except MgRiskError as error:
+                    outcome = failures[relative] = error
+                if progress is not None:
+                    progress(outcome, done, len(wanted))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    if failures:
+        raise _together([failures[each] for each in wanted if each in failures], len(wanted))
+    return [results[each] for each in wanted]
+
+
+def _fetch_one(store: Store, relative: str) -> FetchResult:
+    was_there = store.local(relative).is_file()
+    path = store.path(relative)
+    return FetchResult(relative, path, path.stat().st_size, was_there)
+
+
+def _together(failures: list[MgRiskError], wanted: int) -> MgRiskError:
+    if len(failures) == 1:
+        return failures[0]
+    return bad_source(
+        "store.fetch_failed",
+        f"{len(failures)} of {wanted} tables cannot be had",
+        where="; ".join(f"{error.where}: {error.what()} [{error.code}]" for error in failures),
+        hint="; ".join(dict.fromkeys(error.hint for error in failures)),
+    )

@@ -1,0 +1,386 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+import pyreadstat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mgrisk.errors import ExitStatus, MgRiskError
+from mgrisk.nhanes import ibm_float, xpt
+
+# What an IBM float of 8 bytes holds: zero, and every double from 16**-65 up to below 16**63 and its negative.
+# Not: infinities, smaller and larger magnitudes, the sign of zero, the payload of a NaN.
+LARGEST = float(np.nextafter(ibm_float.TOO_LARGE, 0))
+sizes = st.floats(min_value=ibm_float.SMALLEST, max_value=LARGEST, width=64)
+numbers = sizes | sizes.map(lambda size: -size) | st.just(0.0) | st.just(float("nan"))
+# A text without what its padding hides: blanks and NULs at its end.
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40).map(lambda text: text.rstrip(" "))
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with TemporaryDirectory() as name:
+        yield Path(name)
+
+
+def written(frame: pd.DataFrame, folder: Path) -> Path:
+    xpt.write(frame, folder / "TABLE.xpt", table="TABLE")
+    return folder / "TABLE.xpt"
+
+
+def bits(values: pd.Series[float]) -> list[object]:
+    # A NaN is one value, whatever its bits.
+    return [None if np.isnan(value) else np.float64(value).tobytes() for value in values]
+
+
+def people(n_rows: int) -> pd.DataFrame:
+    ids = np.arange(n_rows, dtype=float) + 93_703
+    return pd.DataFrame({"SEQN": ids, "AGE": np.arange(n_rows) % 80, "MG_MG": np.sqrt(ids)})
+
+
+def refusal(path: Path) -> MgRiskError:
+    with pytest.raises(MgRiskError) as refused:
+        xpt.read(path)
+    with pytest.raises(MgRiskError) as refused_header:
+        xpt.header(path)
+    assert refused_header.value.lines() == refused.value.lines()
+    assert refused.value.status is ExitStatus.SOURCE
+    assert refused.value.where == str(path)
+    return refused.value
+
+
+# --- numbers and texts come back --------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(numbers, numbers), max_size=30))
+def test_numbers_come_back_bit_for_bit(folder: Path, rows: list[tuple[float, float]]) -> None:
+    frame = pd.DataFrame(rows, columns=["A", "B"], dtype=float)
+    back = xpt.read(written(frame, folder))
+    assert list(back) == ["A", "B"]
+    assert bits(back["A"]) == bits(frame["A"])
+    assert bits(back["B"]) == bits(frame["B"])
+
+
+@given(st.lists(st.tuples(texts, numbers, texts), max_size=20))
+def test_texts_between_numbers_come_back(folder: Path, rows: list[tuple[str, float, str]]) -> None:
+    frame = pd.DataFrame(rows, columns=["NAME", "X", "CODE"]).astype({"X": float})
+    back = xpt.read(written(frame, folder))
+    assert back["NAME"].tolist() == frame["NAME"].tolist()
+    assert back["CODE"].tolist() == frame["CODE"].tolist()
+    assert bits(back["X"]) == bits(frame["X"])
+
+
+@given(st.lists(texts, max_size=30))
+def test_texts_alone_come_back_even_where_the_last_are_blank(folder: Path, column: list[str]) -> None:
+    frame = pd.DataFrame({"NAME": pd.Series(column, dtype="str")})
+    back = xpt.read(written(frame, folder))
+    assert back["NAME"].tolist() == column
+
+
+@given(st.lists(st.tuples(numbers, texts), max_size=20))
+def test_pyreadstat_reads_what_is_written(folder: Path, rows: list[tuple[float, str]]) -> None:
+    frame = pd.DataFrame(rows, columns=["X", "NAME"]).astype({"X": float, "NAME": "str"})
+    theirs, about = pyreadstat.read_xport(written(frame, folder))
+    assert about.table_name == "TABLE"
+    assert len(theirs) == len(frame)
+    if len(frame):  # a column without rows has no type for pyreadstat
+        assert bits(theirs["X"].astype(float)) == bits(frame["X"])
+        assert theirs["NAME"].tolist() == frame["NAME"].tolist()
+
+
+def test_zero_minutes_is_read_as_exact_zero(tmp_path: Path) -> None:
+    back = xpt.read(written(pd.DataFrame({"PAD615": [0.0, 30.0]}), tmp_path))
+    assert back["PAD615"].tolist() == [0.0, 30.0]
+
+
+def test_negative_zero_is_written_as_the_true_zero(tmp_path: Path) -> None:
+    path = written(pd.DataFrame({"X": [-0.0]}), tmp_path)
+    assert path.read_bytes()[-80:] == b"\0" * 8 + b" " * 72
+    assert np.signbit(ibm_float.decode(np.array([1 << 63], dtype=np.uint64))).tolist() == [False]
+
+
+def test_every_special_missing_value_is_nan_and_its_look_alike_is_not(tmp_path: Path) -> None:
+    tags = [ord(tag) for tag in "._ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    words = [tag << 56 for tag in tags] + [(tag << 56) + 1 for tag in tags]
+    values = ibm_float.decode(np.array(words, dtype=np.uint64))
+    assert np.isnan(values[: len(tags)]).all()
+    assert (values[len(tags) :] > 0).all()
+
+
+def test_a_fraction_of_56_bits_is_rounded_to_the_nearest_double() -> None:
+    # 16**14 units and one more: the last three bits do not fit into a double.
+    words = np.array([0x4E80000000000001, 0x4E80000000000005, 0x4E8000000000000C], dtype=np.uint64)
+    assert ibm_float.decode(words).tolist() == [2.0**55, 2.0**55 + 8, 2.0**55 + 16]
+
+
+def test_known_words_of_the_sas_document_are_read_and_written() -> None:
+    # TS-140 and IBM's own example: 1, -1, 100 and -118.625.
+    words = [0x4110000000000000, 0xC110000000000000, 0x4264000000000000, 0xC276A00000000000]
+    values = [1.0, -1.0, 100.0, -118.625]
+    assert ibm_float.decode(np.array(words, dtype=np.uint64)).tolist() == values
+    assert ibm_float.encode(np.array(values)).tolist() == words
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, 5, 6, 7, 8])
+def test_numbers_of_fewer_bytes_are_read(tmp_path: Path, length: int) -> None:
+    path = written(pd.DataFrame({"X": [1.0, -118.625, 0.0, np.nan] * 5}), tmp_path)
+    content = bytearray(path.read_bytes())
+    content[8 * 80 + 4 : 8 * 80 + 6] = length.to_bytes(2, "big")
+    start = 8 * 80 + 160 + 80
+    records = b"".join(bytes(content[start + 8 * row : start + 8 * row + length]) for row in range(20))
+    path.write_bytes(bytes(content[:start]) + records + b" " * (-len(records) % 80))
+    third = -118.625 if length >= 3 else -118.0
+    assert bits(xpt.read(path)["X"]) == bits(pd.Series([1.0, third, 0.0, np.nan] * 5))
+
+
+def test_an_empty_table_keeps_its_columns(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"SEQN": pd.Series(dtype=float), "NAME": pd.Series(dtype="str")})
+    back = xpt.read(written(frame, tmp_path))
+    assert list(back) == ["SEQN", "NAME"]
+    assert len(back) == 0
+    assert back["SEQN"].dtype == np.float64
+
+
+def test_one_row_is_one_row(tmp_path: Path) -> None:
+    assert xpt.read(written(people(1), tmp_path)).equals(people(1).astype(float))
+
+
+def test_integers_booleans_nullables_and_categories_are_written(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "I": [1, 2],
+            "B": [True, False],
+            "N": pd.array([7, None], dtype="Int64"),
+            "C": pd.Categorical(["yes", None]),
+            "O": pd.Series(["no", None], dtype=object),
+        }
+    )
+    back = xpt.read(written(frame, tmp_path))
+    assert back["I"].tolist() == [1.0, 2.0]
+    assert back["B"].tolist() == [1.0, 0.0]
+    assert bits(back["N"]) == bits(pd.Series([7.0, np.nan]))
+    assert back["C"].tolist() == ["yes", ""]
+    assert back["O"].tolist() == ["no", ""]
+
+
+def test_text_of_sas_on_windows_is_decoded(tmp_path: Path) -> None:
+    path = written(pd.DataFrame({"FOOD": ["cafe au lait"]}), tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"cafe au", b"caf\xe9 au"))
+    assert xpt.read(path)["FOOD"].tolist() == ["café au lait"]
+
+
+# --- projection and header --------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from(["A", "T", "B", "C", "U"]), unique=True, min_size=1))
+def test_a_projection_equals_the_columns_of_the_whole(folder: Path, columns: list[str]) -> None:
+    frame = pd.DataFrame({"A": [1.5, 2], "T": ["x", ""], "B": [0.0, -3], "C": [9.0, 8], "U": ["", "zz"]})
+    path = written(frame, folder)
+    pd.testing.assert_frame_equal(xpt.read(path, columns=columns), xpt.read(path)[columns])
+
+
+def test_an_unknown_column_is_refused_with_those_like_it(tmp_path: Path) -> None:
+    path = written(people(3), tmp_path)
+    with pytest.raises(MgRiskError, match="MG_G") as refused:
+        xpt.read(path, columns=["SEQN", "MG_G"])
+    assert refused.value.code == "xpt.no_such_column"
+    assert "MG_MG" in refused.value.hint
+
+
+def test_a_column_asked_for_twice_is_an_error_of_the_caller(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="different names"):
+        xpt.read(written(people(3), tmp_path), columns=["SEQN", "SEQN"])
+
+
+def test_header_tells_names_labels_and_size(tmp_path: Path) -> None:
+    frame = people(7).assign(NAME="abc")
+    path = tmp_path / "DEMO.xpt"
+    xpt.write(frame, path, table="DEMO", labels={"MG_MG": "Magnesium (mg)"}, dataset_label="Made up")
+    head = xpt.header(path)
+    assert (head.table, head.label, head.n_rows, head.record_length) == ("DEMO", "Made up", 7, 27)
+    assert [each.name for each in head.variables] == ["SEQN", "AGE", "MG_MG", "NAME"]
+    assert [each.label for each in head.variables] == ["", "", "Magnesium (mg)", ""]
+    assert [each.kind for each in head.variables] == ["number"] * 3 + ["text"]
+    assert [each.position for each in head.variables] == [0, 8, 16, 24]
+
+
+def test_the_same_frame_gives_the_same_bytes(tmp_path: Path) -> None:
+    first = written(people(9), tmp_path).read_bytes()
+    assert written(people(9), tmp_path).read_bytes() == first
+
+
+# --- padding: the number of rows is not in the file -------------------------------------------------------
+
+
+@pytest.mark.parametrize("record_length", [8, 16, 24, 80, 81])
+@pytest.mark.parametrize("n_rows", [0, 1, 2, 3, 4, 5, 9, 10, 11, 79, 80, 81])
+def test_padding_is_no_row_and_no_row_is_padding(tmp_path: Path, record_length: int, n_rows: int) -> None:
+    n_numbers = min(record_length // 8, 9)
+    frame = pd.DataFrame({f"X{at}": np.arange(n_rows) * 1.5 for at in range(n_numbers)})
+    if record_length > 72:
+        # The text is blank in the last row, so that the true record ends as padding looks.
+        text = pd.Series(["x" * (record_length - 72)] * n_rows, dtype="str")
+        text[-1:] = ""
+        frame["TEXT"] = text
+    path = written(frame, tmp_path)
+    assert xpt.header(path).n_rows == n_rows
+    assert len(xpt.read(path)) == n_rows
+    assert len(pyreadstat.read_xport(path)[0]) == n_rows
+
+
+def test_blank_texts_in_the_last_rows_are_rows(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"CODE": ["a", "", "", ""]})
+    assert xpt.read(written(frame, tmp_path))["CODE"].tolist() == ["a", "", "", ""]
+
+
+# --- refusals ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_cut_anywhere_off_a_card_is_truncated(tmp_path: Path) -> None:
+    whole = written(people(20), tmp_path).read_bytes()
+    path = tmp_path / "CUT.xpt"
+    for length in range(1, len(whole), 7):
+        path.write_bytes(whole[:length])
+        if length % 80:
+            assert refusal(path).code == "xpt.truncated", length
+
+
+def test_a_file_cut_at_a_card_is_truncated_unless_a_record_ends_there(tmp_path: Path) -> None:
+    whole = written(people(20), tmp_path).read_bytes()
+    path = tmp_path / "CUT.xpt"
+    start = xpt.header(tmp_path / "TABLE.xpt").data_start
+    for length in range(80, len(whole), 80):
+        path.write_bytes(whole[:length])
+        if length < start or (length - start) % 24:
+            assert refusal(path).code == "xpt.truncated", length
+        else:
+            # Version 5 does not know its number of rows: this one looks whole, and the store's lock tells.
+            assert xpt.header(path).n_rows == (length - start) // 24
+
+
+def test_truncation_says_what_was_expected_and_what_was_found(tmp_path: Path) -> None:
+    path = written(people(20), tmp_path)
+    path.write_bytes(path.read_bytes()[:900])
+    refused = refusal(path)
+    assert refused.expected == "at least 1060 bytes, up to the last of 3 NAMESTR records"
+    assert refused.got == "900 bytes"
+
+
+def test_an_empty_file_is_truncated(tmp_path: Path) -> None:
+    path = tmp_path / "EMPTY.xpt"
+    path.touch()
+    assert refusal(path).code == "xpt.truncated"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<!DOCTYPE html><html><body>Page not found</body></html>",
+        b"\xef\xbb\xbf<!doctype HTML>",
+        b"\r\n\t  <HTML lang='en'>",
+        b"\xef\xbb\xbf\n<html>",
+    ],
+)
+def test_a_web_page_is_named_as_such(tmp_path: Path, page: bytes) -> None:
+    path = tmp_path / "PAGE.xpt"
+    path.write_bytes(page * 200)
+    assert refusal(path).code == "xpt.html"
+
+
+@pytest.mark.parametrize("content", [b"SEQN,AGE\n1,2\n" * 100, b"\0" * 800, b"PK\x03\x04" * 300, b"x"])
+def test_a_foreign_file_is_refused_with_its_beginning(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "FOREIGN.xpt"
+    path.write_bytes(content)
+    refused = refusal(path)
+    assert refused.code == "xpt.not_xport"
+    assert refused.got is not None
+    assert repr(content[:28].decode("latin-1")) in refused.got
+
+
+def test_version_8_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "V8.xpt"
+    pyreadstat.write_xport(people(3), path, file_format_version=8, table_name="TABLE")
+    refused = refusal(path)
+    assert refused.code == "xpt.version"
+    assert refused.got == "XPORT version 8"
+
+
+def test_two_data_sets_in_one_file_are_refused(tmp_path: Path) -> None:
+    path = written(people(10), tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(content + content[3 * 80 :])
+    assert refusal(path).code == "xpt.several_tables"
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "NOWHERE.xpt").code == "xpt.no_such_file"
+
+
+@pytest.mark.parametrize("offset", [3 * 80, 4 * 80, 7 * 80, 7 * 80 + 54, 8 * 80, 8 * 80 + 4, 8 * 80 + 87, 1120])
+def test_a_damaged_header_is_refused(tmp_path: Path, offset: int) -> None:
+    path = written(people(10), tmp_path)
+    content = bytearray(path.read_bytes())
+    content[offset] = 0x7A
+    path.write_bytes(content)
+    assert refusal(path).code in {"xpt.not_xport", "xpt.truncated"}
+
+
+# --- what cannot be written -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["seqn", "1A", "TOO_LONG_", "A B", "", "Ä"])
+def test_a_name_that_sas_does_not_know_is_refused(tmp_path: Path, name: str) -> None:
+    for table, column in [(name, "X"), ("TABLE", name)]:
+        with pytest.raises(MgRiskError) as refused:
+            xpt.write(pd.DataFrame({column: [1.0]}), tmp_path / "T.xpt", table=table)
+        assert refused.value.code == "xpt.bad_name"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MgRiskError) as refused:
+        written(pd.DataFrame([[1.0, 2.0]], columns=["X", "X"]), tmp_path)
+    assert refused.value.code == "xpt.bad_name"
+
+
+@pytest.mark.parametrize("labels", [{"X": "x" * 41}, {"X": "µ" * 21}])
+def test_a_label_of_more_than_40_bytes_is_refused(tmp_path: Path, labels: dict[str, str]) -> None:
+    with pytest.raises(MgRiskError) as refused:
+        xpt.write(pd.DataFrame({"X": [1.0]}), tmp_path / "T.xpt", table="T", labels=labels)
+    assert refused.value.code == "xpt.bad_label"
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 2.0**252, 2.0**-261, 5e-324, 2**53 + 1])
+def test_a_number_that_would_change_is_refused(tmp_path: Path, value: float) -> None:
+    with pytest.raises(MgRiskError, match="column X has") as refused:
+        written(pd.DataFrame({"X": [1, value]}), tmp_path)
+    assert refused.value.code == "xpt.not_representable"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"X": pd.to_datetime(["2017-01-01"])}),
+        pd.DataFrame({"X": ["a", 1.0]}),
+        pd.DataFrame({"X": ["a" * 201]}),
+        pd.DataFrame(index=[0, 1]),
+    ],
+)
+def test_a_column_of_another_kind_is_refused(tmp_path: Path, frame: pd.DataFrame) -> None:
+    with pytest.raises(MgRiskError) as refused:
+        written(frame, tmp_path)
+    assert refused.value.code == "xpt.bad_column"
+
+
+def test_a_refused_write_leaves_the_old_file(tmp_path: Path) -> None:
+    before = written(people(3), tmp_path).read_bytes()
+    with pytest.raises(MgRiskError):
+        written(pd.DataFrame({"X": [np.inf]}), tmp_path)
+    assert (tmp_path / "TABLE.xpt").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["TABLE.xpt"]
