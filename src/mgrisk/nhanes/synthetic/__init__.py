@@ -1,0 +1,219 @@
+"""A cohort of people who do not exist, in the tables of NHANES, with a truth to find again.
+
+The cohort stands in for NHANES where the real tables cannot be had (the demo, tests, simulations): the same
+files, columns, codes, skip patterns and survey design, so that every step that reads NHANES reads it
+unchanged. Its distributions resemble those of NHANES 2007-2018; its numbers mean nothing about any real
+population.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.artifacts import write_text
+from mgrisk.errors import usage
+from mgrisk.nhanes import xpt
+from mgrisk.nhanes.codebook import KEY, VARIABLES
+from mgrisk.nhanes.cycles import CYCLES, Cycle
+from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED, NONE, UNDIAGNOSED, add_diabetes
+from mgrisk.nhanes.synthetic.parameters import Columns, parameter_groups
+from mgrisk.nhanes.synthetic.people import add_body, add_diet, add_habits
+from mgrisk.nhanes.synthetic.sampling import select_people, take_part
+from mgrisk.nhanes.synthetic.tables import code_tables
+
+__all__ = ["MARK", "NOTE", "Truth", "write_cohort"]
+
+MARK = "SYNTHETIC"
+"""Word that every table's label and every output made of them carries."""
+
+NOTE = "SYNTHETIC.txt"
+"""File in the root of the folder that says so in words; it tells a synthetic folder from a mirror."""
+
+MOST_PEOPLE = 100_000
+"""Most people in a cycle: the sequence numbers of a cycle have that much room."""
+
+_STATES = {NONE: "none", DIAGNOSED: "diagnosed", UNDIAGNOSED: "undiagnosed"}
+_LONGEST_LABEL = 40  # bytes, of a SAS transport file
+_TEXT = """SYNTHETIC DATA: THESE ARE NOT REAL PEOPLE
+
+mgrisk wrote the tables in this folder from a random number generator (seed {seed}, {people} people in each of
+{cycles}). They have the names, columns and codes of NHANES tables, so that programs can be tried on them.
+No record is of, or derived from, a person; only rounded means, shares and regression coefficients of NHANES
+went into the parameters. Nothing found in these tables says anything about health in any real population.
+
+Sequence numbers (SEQN) start with the first year of the cycle and have nine digits; those of NHANES have at
+most six. The true magnesium effect is {effect:+.2f} log-odds of diabetes for each 100 mg/d of usual intake.
+"""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true about the synthetic people and cannot be read from their tables.
+
+    Attributes
+    ----------
+    people
+        One row for each person; see `frame`.
+    seed
+        Seed of the cohort.
+    magnesium_log_odds
+        True log-odds of undiagnosed (and of diagnosed) diabetes for each 100 mg/d of usual magnesium from
+        food and drink.
+    supplement_log_odds
+        The same for magnesium from supplements and antacids.
+    recall_log_sd
+        True spread of the log of a day's magnesium within a person.
+    """
+
+    people: pd.DataFrame
+    seed: int
+    magnesium_log_odds: float
+    supplement_log_odds: float
+    recall_log_sd: float
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row for each person of every cycle, sorted by SEQN.
+
+        Columns: ``SEQN``, ``cycle``, ``usual_magnesium_mg`` (food and drink, per day),
+        ``supplement_magnesium_mg`` (per day, 0 for none), ``usual_energy_kcal`` (per day), ``bmi_kg_m2``,
+        ``waist_cm``, ``risk_undiagnosed`` (probability of undiagnosed diabetes given no diagnosis, NaN
+        under 20), ``risk_diagnosed``, ``state`` (none, diagnosed, undiagnosed), ``hba1c``, ``glucose`` (%
+        and mg/dL, as they would be measured in everyone).
+        """
+        return self.people.copy()
+
+    def to_dict(self) -> dict[str, float | int]:
+        """Return seed and true parameters."""
+        return {
+            "seed": self.seed,
+            "people": len(self.people),
+            "magnesium_log_odds": self.magnesium_log_odds,
+            "supplement_log_odds": self.supplement_log_odds,
+            "recall_log_sd": self.recall_log_sd,
+        }
+
+
+def write_cohort(
+    folder: Path,
+    *,
+    people_per_cycle: int = 4000,
+    seed: int = 20240101,
+    cycles: Sequence[Cycle] = CYCLES,
+) -> Truth:
+    """Write a synthetic cohort as SAS transport files, laid out as the CDC site is.
+
+    Each file appears whole or not at all. The same arguments give the same bytes; a cycle's files do not
+    depend on which other cycles are written.
+
+    Parameters
+    ----------
+    folder
+        Root, made if need be: tables go to ``Public/<first year>/DataFiles/<TABLE>.xpt``, the note beside.
+    people_per_cycle
+        People of all ages interviewed in each cycle, 200 to 100,000.
+    seed
+        Not negative.
+    cycles
+        Which cycles.
+
+    Returns
+    -------
+    Truth
+        What the tables do not show.
+
+    Raises
+    ------
+    MgRiskError
+        ``synthetic.bad_size`` or ``synthetic.bad_seed`` (exit status 2).
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     truth = write_cohort(Path(folder), people_per_cycle=200, cycles=CYCLES[-1:])
+    ...     [path.name for path in sorted(Path(folder).rglob("DEMO*.xpt"))]
+    ['DEMO_J.xpt']
+    >>> truth.magnesium_log_odds
+    -0.15
+    """
+    if not 200 <= people_per_cycle <= MOST_PEOPLE:
+        raise usage(
+            "synthetic.bad_size",
+            "the synthetic cohort cannot have that many people in a cycle",
+            where="people_per_cycle",
+            hint="the default is 4000",
+            expected=f"200 to {MOST_PEOPLE}",
+            got=str(people_per_cycle),
+        )
+    if seed < 0:
+        raise usage(
+            "synthetic.bad_seed",
+            "a seed cannot be negative",
+            where="seed",
+            hint="use 0 or more",
+            got=str(seed),
+        )
+    effect = parameter_groups()["magnesium_effect"]
+    # The note comes first: there is no moment at which tables lie there without it.
+    note = _TEXT.format(
+        seed=seed,
+        people=people_per_cycle,
+        cycles=", ".join(each.years for each in cycles),
+        effect=effect["food_per_100_mg"],
+    )
+    write_text(folder / NOTE, note)
+    parts = [_write_cycle(folder, cycle, people_per_cycle, seed) for cycle in cycles]
+    return Truth(
+        people=pd.concat(parts, ignore_index=True).sort_values(KEY, ignore_index=True),
+        seed=seed,
+        magnesium_log_odds=float(effect["food_per_100_mg"]),
+        supplement_log_odds=float(effect["supplement_per_100_mg"]),
+        recall_log_sd=float(parameter_groups()["diet"]["within_magnesium_sd"]),
+    )
+
+
+def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFrame:
+    # One source of chance for each cycle and stage: a change in one moves no other.
+    stages = [np.random.default_rng([seed, cycle.first, stage]) for stage in range(7)]
+    people: Columns = select_people(stages[0], cycle=cycle, people=size)
+    people |= take_part(stages[1], people)
+    people |= add_body(stages[2], people)
+    people |= add_habits(stages[3], people, cycle=cycle)
+    people |= add_diet(stages[4], people)
+    people |= add_diabetes(stages[5], people)
+    sequence = cycle.first * float(MOST_PEOPLE) + np.arange(1.0, size + 1.0)
+    for table, frame in code_tables(stages[6], people, cycle=cycle, sequence=sequence).items():
+        path = folder / cycle.path(table)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = cycle.table(table)
+        xpt.write(frame, path, table=name, labels=_labels(cycle, table), dataset_label=f"{MARK}: {name}")
+    return pd.DataFrame(
+        {
+            KEY: sequence.astype(np.int64),
+            "cycle": cycle.years,
+            "usual_magnesium_mg": people["usual_magnesium"],
+            "supplement_magnesium_mg": np.nan_to_num(people["supplement_magnesium"]),
+            "usual_energy_kcal": people["usual_energy"],
+            "bmi_kg_m2": people["bmi_kg_m2"],
+            "waist_cm": people["waist_cm"],
+            "risk_undiagnosed": people["risk_undiagnosed"],
+            "risk_diagnosed": people["risk_diagnosed"],
+            "state": [_STATES[each] for each in people["state"]],
+            "hba1c": people["hba1c"],
+            "glucose": people["glucose"],
+        }
+    )
+
+
+def _labels(cycle: Cycle, table: str) -> dict[str, str]:
+    found = {KEY: "Respondent sequence number"}
+    for variable in VARIABLES.values():
+        name = variable.name_in(cycle)
+        if variable.table == table and name is not None:
+            found[name] = variable.label.encode()[:_LONGEST_LABEL].decode(errors="ignore")
+    return found
