@@ -1,0 +1,176 @@
+"""Who takes part: eligibility rule by rule, with what each rule cost, and the weight that follows.
+
+Nobody is dropped. People outside the analysis stay in the frame with `analysis` false, because the variance of a
+domain needs the whole design.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import pandas as pd
+
+from mgrisk.cohort.outcomes import Outcome
+from mgrisk.features.registry import Feature
+from mgrisk.nhanes.codebook import KEY, variable
+from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
+
+WEIGHTS: Final[Mapping[WeightLevel, str]] = {
+    WeightLevel.INTERVIEW: "WTINT2YR",
+    WeightLevel.EXAM: "WTMEC2YR",
+    WeightLevel.RECALL1: "WTDRD1",
+    WeightLevel.RECALL2: "WTDR2D",
+    WeightLevel.FASTING: "WTSAF2YR",
+}
+DEVELOPMENT, HELD_OUT = "development", "held-out"
+ADMINISTRATIVE = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", *WEIGHTS.values())
+EXAMINED, PREGNANT = 2, 1
+
+
+@dataclass(frozen=True)
+class AttritionStep:
+    """One eligibility rule in one set: who was left after it.
+
+    Attributes
+    ----------
+    set, rule
+        Development or held-out; the rule in words.
+    n, excluded
+        People left, and people whom the rule took out.
+    events
+        Cases among those left whose outcome is known.
+    """
+
+    set: str
+    rule: str
+    n: int
+    excluded: int
+    events: int
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the record as written to attrition.json."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """All participants with the outcome, the design and who is in the analysis.
+
+    Attributes
+    ----------
+    frame
+        One row for each participant of all cycles: SEQN, cycle, set, stratum, psu, weight, outcome, analysis.
+    attrition
+        A row for each rule and set.
+    level, forced_by
+        The weight level and the variable that forced it.
+    """
+
+    frame: pd.DataFrame
+    attrition: tuple[AttritionStep, ...]
+    level: WeightLevel
+    forced_by: str
+
+
+def required_variables(outcome: Outcome) -> tuple[str, ...]:
+    """Return the NHANES variables that selecting people needs, each once."""
+    return tuple(dict.fromkeys((*ADMINISTRATIVE, *outcome.variables)))
+
+
+def select(
+    raw: pd.DataFrame,
+    *,
+    outcome: Outcome,
+    chosen: Sequence[Feature],
+    development: Sequence[str],
+    held_out: Sequence[str],
+    minimum_age: int,
+) -> Cohort:
+    """Apply the eligibility rules and attach the survey design.
+
+    Parameters
+    ----------
+    raw
+        Harmonised frame of all participants.
+    outcome
+        What is predicted.
+    chosen
+        Features in use; with the outcome they decide the weight.
+    development, held_out
+        Cycles of the two sets.
+    minimum_age
+        In years.
+
+    Notes
+    -----
+    Weights of k combined two-year cycles are divided by k (NCHS, NHANES analytic guidelines).
+    """
+    level, forced_by = weight_level(
+        {name: variable(name).level for name in outcome.variables} | {item.name: item.level for item in chosen}
+    )
+    cycles_in = {cycle: (DEVELOPMENT, len(development)) for cycle in development}
+    cycles_in |= {cycle: (HELD_OUT, len(held_out)) for cycle in held_out}
+    weight = raw[WEIGHTS[level]].fillna(0.0) / raw["cycle"].map({c: k for c, (_, k) in cycles_in.items()})
+    frame = pd.DataFrame(
+        {
+            KEY: raw[KEY],
+            "cycle": raw["cycle"],
+            "set": raw["cycle"].map({c: name for c, (name, _) in cycles_in.items()}),
+            "stratum": raw["SDMVSTRA"].astype("int64"),
+            "psu": raw["SDMVPSU"].astype("int64"),
+            "weight": weight.astype("float64"),
+            "outcome": outcome.label_people(raw),
+        }
+    )
+    rules: list[tuple[str, pd.Series]] = [
+        (f"{minimum_age} years and older", raw["RIDAGEYR"] >= minimum_age),
+        ("examined", raw["RIDSTATR"] == EXAMINED),
+        ("not pregnant", raw["RIDEXPRG"] != PREGNANT),
+        *((rule.label, raw[rule.variable] == rule.equals) for rule in outcome.eligible),
+        (f"in the subsample of {WEIGHTS[level]}", weight > 0),
+        *((f"{name} measured", raw[name].notna()) for name in outcome.required),
+    ]
+    frame["analysis"] = False
+    steps = []
+    for set_name in (DEVELOPMENT, HELD_OUT):
+        left = frame["set"] == set_name
+        steps.append(_step(set_name, "all participants", left, left, frame))
+        for label, keep in rules:
+            before, left = left, left & keep
+            steps.append(_step(set_name, label, before, left, frame))
+        frame.loc[frame["set"] == set_name, "analysis"] = left[frame["set"] == set_name]
+    return Cohort(frame, tuple(steps), level, forced_by)
+
+
+def design(frame: pd.DataFrame, *, level: WeightLevel, set_name: str) -> tuple[pd.DataFrame, SurveyDesign]:
+    """Return the rows of one set, everybody in them, and their design with the analysis as its domain.
+
+    Parameters
+    ----------
+    frame
+        `Cohort.frame`, or cohort.parquet of a run.
+    level
+        Weight level of the cohort.
+    set_name
+        ``development`` or ``held-out``.
+    """
+    rows = frame[frame["set"] == set_name].reset_index(drop=True)
+    return rows, SurveyDesign(
+        weight=rows["weight"].to_numpy(),
+        stratum=rows["stratum"].to_numpy(),
+        psu=rows["psu"].to_numpy(),
+        level=level,
+        domain=rows["analysis"].to_numpy(dtype=bool),
+    )
+
+
+def _step(set_name: str, rule: str, before: pd.Series, left: pd.Series, frame: pd.DataFrame) -> AttritionStep:
+    return AttritionStep(
+        set=set_name,
+        rule=rule,
+        n=int(left.sum()),
+        excluded=int(before.sum() - left.sum()),
+        events=int((frame.loc[left, "outcome"] == 1).sum()),
+    )

@@ -1,0 +1,1 @@
+"""Features: a row of `registry.toml` and a short pure function each."""
