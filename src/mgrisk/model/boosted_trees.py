@@ -1,0 +1,155 @@
+"""Gradient-boosted trees of xgboost, by its native interface: weights go in, raw margins come out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import xgboost
+from numpy.typing import NDArray
+
+from mgrisk.errors import bad_bundle
+from mgrisk.model.encode import Column
+from mgrisk.model.learners import Params, mean_one
+
+FILE = "model.ubj"
+
+
+@dataclass(frozen=True)
+class FittedTrees:
+    """A fitted ensemble, perhaps read off the first trees of a longer one.
+
+    Attributes
+    ----------
+    booster
+        The xgboost ensemble.
+    trees
+        How many of its trees count.
+    """
+
+    booster: xgboost.Booster
+    trees: int
+
+    def margin(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the log-odds before calibration, shape (n,)."""
+        if not len(X):
+            return np.empty(0)
+        margin: NDArray[np.float32] = self.booster.inplace_predict(
+            X, predict_type="margin", iteration_range=(0, self.trees)
+        )
+        return margin.astype(np.float64)
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return model.ubj, with no more trees than count."""
+        return {FILE: bytes(self.booster[: self.trees].save_raw("ubj"))}
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes], *, n_columns: int, threads: int) -> FittedTrees:
+        """Read model.ubj back.
+
+        Raises
+        ------
+        MgRiskError
+            `bundle.bad_model` where xgboost cannot read it or it was made for other columns.
+        """
+        booster = xgboost.Booster()
+        try:
+            booster.load_model(bytearray(files[FILE]))
+            booster.set_param({"nthread": threads})
+        except (KeyError, xgboost.core.XGBoostError) as problem:
+            first_line = str(problem).strip().splitlines()[0]
+            raise _bad(f"cannot be read: {first_line}") from None
+        if booster.num_features() != n_columns:
+            raise _bad(f"has {booster.num_features()} columns, the bundle's features have {n_columns}")
+        return cls(booster, booster.num_boosted_rounds())
+
+
+@dataclass(frozen=True)
+class BoostedTreesLearner:
+    """xgboost over a whole grid; all ensemble sizes of a setting are read off one fit.
+
+    Parameters
+    ----------
+    columns
+        The encoded columns.
+    depth, learning_rate, min_child_weight, l2, trees
+        The grid.
+    subsample, columns_per_tree
+        Shares of rows and columns offered to each tree.
+    seed, threads
+        Seed of the sampling; threads used by xgboost.
+    """
+
+    columns: tuple[Column, ...]
+    depth: Sequence[int]
+    learning_rate: Sequence[float]
+    min_child_weight: Sequence[float]
+    l2: Sequence[float]
+    trees: Sequence[int]
+    subsample: float
+    columns_per_tree: float
+    seed: int
+    threads: int
+    name: str = field(default="xgboost", init=False)
+
+    def _settings(self) -> list[dict[str, float]]:
+        names = ("depth", "learning_rate", "min_child_weight", "l2")
+        grid = itertools.product(self.depth, self.learning_rate, self.min_child_weight, self.l2)
+        return [dict(zip(names, values, strict=True)) for values in grid]
+
+    def candidates(self) -> Sequence[Params]:
+        """Return every combination of the grid."""
+        return [setting | {"trees": trees} for setting in self._settings() for trees in self.trees]
+
+    def fit(
+        self, X: NDArray[np.float32], y: NDArray[np.float64], weight: NDArray[np.float64], params: Params
+    ) -> FittedTrees:
+        """Fit one candidate."""
+        trees = int(params["trees"])
+        return FittedTrees(self._train(X, y, weight, params, trees=trees), trees)
+
+    def fit_path(
+        self, X: NDArray[np.float32], y: NDArray[np.float64], weight: NDArray[np.float64]
+    ) -> Iterator[tuple[Params, FittedTrees]]:
+        """Fit each setting once with the most trees and yield all its sizes."""
+        for setting in self._settings():
+            booster = self._train(X, y, weight, setting, trees=max(self.trees))
+            for trees in self.trees:
+                yield setting | {"trees": trees}, FittedTrees(booster, trees)
+
+    def _train(
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        params: Params,
+        *,
+        trees: int,
+    ) -> xgboost.Booster:
+        data = xgboost.DMatrix(
+            X, label=y, weight=mean_one(weight), feature_names=[column.name for column in self.columns]
+        )
+        settings = {
+            "objective": "binary:logistic",
+            "tree_method": "hist",
+            "max_depth": int(params["depth"]),
+            "learning_rate": params["learning_rate"],
+            "min_child_weight": params["min_child_weight"],
+            "reg_lambda": params["l2"],
+            "subsample": self.subsample,
+            "colsample_bytree": self.columns_per_tree,
+            "seed": self.seed,
+            "nthread": self.threads,
+        }
+        return xgboost.train(settings, data, num_boost_round=trees)
+
+
+def _bad(what: str) -> Exception:
+    return bad_bundle(
+        "bundle.bad_model",
+        f"{FILE} {what}",
+        where=FILE,
+        hint="the bundle is damaged or edited; take a fresh copy",
+    )

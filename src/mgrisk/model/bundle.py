@@ -1,0 +1,177 @@
+"""The bundle: a model as it leaves the house. A folder of JSON, arrays and xgboost's own format; no pickle.
+
+bundle.json      what it predicts, for whom, from which features; format version
+model.ubj | coefficients.json
+calibrator.json  margin to risk
+reference.json   how the features were spread in the development population
+attributions.npz what the explanations need (written by the explain room)
+card.md          model card
+SHA256SUMS       of all of these; loading verifies them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk.artifacts import atomic_folder, to_json
+from mgrisk.errors import MgRiskError, bad_bundle
+from mgrisk.features.compute import complete
+from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.model.boosted_trees import FittedTrees
+from mgrisk.model.calibrate import Calibrator
+from mgrisk.model.encode import Encoder
+from mgrisk.model.learners import Fitted
+from mgrisk.model.spline_logistic import FittedSplineLogistic
+
+FORMAT: Final = 1
+SUMS: Final = "SHA256SUMS"
+LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A fitted, calibrated model with its contract.
+
+    Attributes
+    ----------
+    about
+        Content of bundle.json: name, title, outcome, cohort, provenance, `synthetic`.
+    features
+        Features of the model, in the order of the encoder.
+    fitted, calibrator
+        The margin, and the map from it to the risk.
+    reference
+        Weighted distribution of each feature in the development population.
+    parts
+        Further files by name, as bytes.
+    """
+
+    about: Mapping[str, Any]
+    features: tuple[Feature, ...]
+    fitted: Fitted
+    calibrator: Calibrator
+    reference: Mapping[str, Any]
+    parts: Mapping[str, bytes]
+
+    @property
+    def inputs(self) -> tuple[Feature, ...]:
+        """Every feature that a scoring file may give: those of the model and those they derive from."""
+        return with_ancestors(self.features)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of the model's features."""
+        return Encoder(self.features)
+
+    def encode(self, given: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+        """Complete typed features and encode them: the frame of model features, and the matrix (n, n_columns)."""
+        frame = complete(given, self.inputs)[[feature.name for feature in self.features]]
+        return frame, self.encoder.matrix(frame)
+
+    def write(self, folder: Path) -> None:
+        """Write the bundle; the folder appears whole or not at all."""
+        about = {
+            "format": FORMAT,
+            **self.about,
+            "features": [feature.model_dump(mode="json") for feature in self.features],
+        }
+        contents = {
+            "bundle.json": to_json(about).encode(),
+            "calibrator.json": to_json(self.calibrator.to_dict()).encode(),
+            "reference.json": to_json(dict(self.reference)).encode(),
+            **self.fitted.to_files(),
+            **self.parts,
+        }
+        sums = "".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in sorted(contents))
+        with atomic_folder(folder) as part:
+            for name, content in {**contents, SUMS: sums.encode()}.items():
+                (part / name).write_bytes(content)
+
+
+def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
+    """Read and verify a bundle.
+
+    Parameters
+    ----------
+    folder
+        The bundle's folder.
+    threads
+        Threads that xgboost may use in scoring.
+
+    Raises
+    ------
+    MgRiskError
+        `bundle.missing`, `bundle.bad_sum`, `bundle.bad_format` or `bundle.bad_model`; exit status 5.
+    """
+    contents = _verified(folder)
+    try:
+        about = json.loads(contents["bundle.json"])
+        if about.get("format") != FORMAT:
+            raise _broken(
+                "bundle.bad_format",
+                "the bundle has another format version",
+                folder,
+                expected=str(FORMAT),
+                got=str(about.get("format")),
+                hint="score with the mgrisk version that wrote it",
+            )
+        features = tuple(Feature.model_validate(row) for row in about["features"])
+        row = json.loads(contents["calibrator.json"])
+        calibrator = Calibrator(
+            intercept=float(row["intercept"]),
+            slope=float(row["slope"]),
+            covariance=np.array(row["covariance"], dtype=np.float64).reshape(2, 2),
+            df=int(row["df"]),
+        )
+        reference = json.loads(contents["reference.json"])
+    except (KeyError, TypeError, ValueError) as problem:
+        raise _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder) from None
+    return Bundle(
+        about=MappingProxyType(about),
+        features=features,
+        fitted=_fitted(about, contents, n_columns=len(Encoder(features).columns), threads=threads),
+        calibrator=calibrator,
+        reference=MappingProxyType(reference),
+        parts=MappingProxyType({name: contents[name] for name in ("attributions.npz", "card.md") if name in contents}),
+    )
+
+
+def _fitted(about: Mapping[str, Any], contents: Mapping[str, bytes], *, n_columns: int, threads: int) -> Fitted:
+    if about.get("learner") == "xgboost":
+        return FittedTrees.from_files(contents, n_columns=n_columns, threads=threads)
+    return FittedSplineLogistic.from_files(contents, n_columns=n_columns)
+
+
+def _verified(folder: Path) -> dict[str, bytes]:
+    if not (folder / SUMS).is_file():
+        raise _broken(
+            "bundle.missing",
+            "there is no bundle here: SHA256SUMS is missing",
+            folder,
+            hint="give the folder named bundle/ of a run, or one under models/",
+        )
+    contents = {}
+    for line in (folder / SUMS).read_text("utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        path = folder / name
+        if path.parent != folder or not path.is_file() or path.stat().st_size > LARGEST_FILE:
+            raise _broken("bundle.bad_sum", f"{name} is missing, too large or not in the folder", folder)
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise _broken("bundle.bad_sum", f"{name} is not what was written: its sha256 differs", folder)
+        contents[name] = content
+    return contents
+
+
+def _broken(code: str, message: str, folder: Path, *, hint: str = "", **found: str) -> MgRiskError:
+    return bad_bundle(code, message, where=str(folder), hint=hint or "take a fresh copy of the bundle", **found)
