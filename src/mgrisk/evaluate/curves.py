@@ -1,0 +1,308 @@
+"""What gets drawn of a risk model: calibration curve, calibration in groups, ROC curve and decision curve.
+
+Only numbers are made here; each result has `.frame()` for tables and plots.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
+
+from mgrisk.errors import bad_input
+from mgrisk.evaluate.metrics import measure
+from mgrisk.evaluate.ranked import Weighted, rank_domain
+from mgrisk.survey.design import SurveyDesign
+from mgrisk.survey.estimates import mean, proportion
+from mgrisk.survey.intervals import t_quantile
+from mgrisk.survey.quantiles import weighted_quantile
+from mgrisk.survey.variance import jackknife, replicate_variance
+
+Floats = NDArray[np.float64]
+THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 21))
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """Columns of equal length that make one curve.
+
+    Parameters
+    ----------
+    columns
+        By name; the function that made the curve says what each holds.
+    df
+        Degrees of freedom of its intervals.
+    """
+
+    columns: dict[str, Floats]
+    df: int
+
+    def __getitem__(self, name: str) -> Floats:
+        return self.columns[name]
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row for each point of the curve."""
+        return pd.DataFrame(self.columns)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the columns as plain lists, and the degrees of freedom."""
+        return {"df": self.df, **{name: column.tolist() for name, column in self.columns.items()}}
+
+
+def calibration_curve(
+    y: ArrayLike,
+    risk: ArrayLike,
+    design: SurveyDesign,
+    grid: ArrayLike | None = None,
+    *,
+    level: float = 0.95,
+) -> Curve:
+    """Observed risk as a smooth function of the predicted risk, with a pointwise design-based interval.
+
+    Parameters
+    ----------
+    y
+        Outcome, 0 or 1, shape (n,); ignored outside the domain.
+    risk
+        Predicted probability, shape (n,).
+    design
+        The full design; its domain is who is evaluated.
+    grid
+        Predicted risks at which to read the curve, shape (k,), strictly between 0 and 1; 50 points between
+        the 1st and the 99th weighted percentile, evenly spaced in log odds, where left out.
+    level
+        Confidence level of each point.
+
+    Returns
+    -------
+    Curve
+        Columns `risk`, `observed`, `low`, `high`, shape (k,), 0 to 1. Jackknife (JKn) of the log odds of the
+        curve, knots included, and t with the degrees of freedom of the design.
+
+    Raises
+    ------
+    MgRiskError
+        ``metric.*`` for wrong input, ``metric.one_class`` without both cases and others,
+        ``logistic.not_converged``, ``design.single_psu``.
+
+    Notes
+    -----
+    Van Calster et al. (2016), J. Clin. Epidemiol. 74:167: flexible ("moderate") calibration.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 8, [1, 1, 1, 1, 2, 2, 2, 2], [1, 1, 2, 2] * 2, WeightLevel.EXAM)
+    >>> curve = calibration_curve([0, 1] * 4, [0.3, 0.3, 0.4, 0.4] * 2, design, grid=[0.3, 0.4])
+    >>> curve["observed"].round(2).tolist()
+    [0.5, 0.5]
+    """
+    people, weight, cluster = rank_domain(y, risk, design)
+    full = Weighted(people, weight)
+    if full.one_class:
+        raise bad_input(
+            "metric.one_class",
+            "a calibration curve needs both cases and others",
+            where=f"{people.y.size} people, {int(people.y.sum())} cases",
+            hint="widen the domain",
+        )
+    if grid is None:
+        first, last = weighted_quantile(people.logit_risk, weight, [0.01, 0.99])
+        at = np.linspace(first, last, 50)
+    else:
+        at = np.asarray(grid, dtype=np.float64)
+        if at.ndim != 1 or not ((at > 0.0) & (at < 1.0)).all():
+            raise bad_input(
+                "metric.bad_grid",
+                "a grid of predicted risks is not strictly between 0 and 1",
+                where="calibration curve",
+                hint="give a list of risks such as 0.01, 0.02",
+            )
+        at = np.asarray(logit(at), dtype=np.float64)
+    fitted = full.curve.log_odds(at)
+    replicates = jackknife(design)
+    refitted = np.array(
+        [Weighted(people, weight * f[cluster], near=full).curve.log_odds(at) for f in replicates.factors]
+    )
+    half = t_quantile(level, design.df) * np.sqrt(replicate_variance(fitted, refitted, replicates.scale))
+    edges = {"observed": fitted, "low": fitted - half, "high": fitted + half}
+    columns = {name: np.asarray(expit(values), dtype=np.float64) for name, values in edges.items()}
+    return Curve({"risk": np.asarray(expit(at), dtype=np.float64), **columns}, design.df)
+
+
+def grouped_calibration(
+    y: ArrayLike, risk: ArrayLike, design: SurveyDesign, *, groups: int = 10, level: float = 0.95
+) -> Curve:
+    """Mean predicted and observed risk in groups of equal population share.
+
+    Parameters
+    ----------
+    y, risk, design, level
+        As for `calibration_curve`.
+    groups
+        Number of groups, at least 2; equal risks stay together, so that there may be fewer.
+
+    Returns
+    -------
+    Curve
+        Columns `group` (from 1), `predicted`, `observed`, `se`, `low`, `high` (interval on the logit; NaN
+        without cases), `n`, `events`, `share` of the population. A picture for readers; no test is made of
+        it.
+
+    Raises
+    ------
+    MgRiskError
+        ``metric.*`` for wrong input, ``metric.bad_groups``, ``design.single_psu``.
+    """
+    if groups < 2:
+        raise bad_input(
+            "metric.bad_groups",
+            "calibration needs at least 2 groups",
+            where="grouped calibration",
+            hint="ten groups are customary",
+            got=str(groups),
+        )
+    rank_domain(y, risk, design)  # for its errors
+    scores = np.asarray(risk, dtype=np.float64)
+    outcome = np.asarray(y, dtype=np.float64)
+    weight = design.analysis_weight
+    edges = np.unique(weighted_quantile(scores, weight, np.arange(1, groups) / groups))
+    group = np.searchsorted(edges, scores, side="left")
+    rows: list[dict[str, float]] = []
+    for number in np.unique(group[weight > 0]):
+        members = design.where(group == number)
+        observed = proportion(outcome, members, level=level)
+        inside = members.analysis_weight > 0
+        rows.append(
+            {
+                "group": float(len(rows) + 1),
+                "predicted": mean(scores, members).estimate,
+                "observed": observed.estimate,
+                "se": observed.se,
+                "low": observed.low,
+                "high": observed.high,
+                "n": float(observed.n),
+                "events": float(outcome[inside].sum()),
+                "share": float(weight[inside].sum() / weight.sum()),
+            }
+        )
+    return Curve({name: np.array([row[name] for row in rows]) for name in rows[0]}, design.df)
+
+
+def roc_curve(y: ArrayLike, risk: ArrayLike, design: SurveyDesign) -> Curve:
+    """Sensitivity and false positive rate at each distinct risk, from the highest down.
+
+    Parameters
+    ----------
+    y, design
+        As for `calibration_curve`.
+    risk
+        Predicted probability or any score, shape (n,).
+
+    Returns
+    -------
+    Curve
+        Columns `threshold` (positive from there up; infinite at the first point), `sensitivity` and
+        `false_positive_rate`, from (0, 0) to (1, 1); NaN where there are no cases, or no others. The
+        trapezoids below it add up to `metrics.auroc`.
+
+    Raises
+    ------
+    MgRiskError
+        ``metric.*`` for wrong input.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 4, [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+    >>> roc_curve([0, 1, 0, 1], [1, 2, 2, 3], design)["sensitivity"].tolist()
+    [0.0, 0.5, 1.0, 1.0]
+    """
+    people, weight, _ = rank_domain(y, risk, design, probability=False)
+    cases, others = Weighted(people, weight).ties
+    thresholds = np.concatenate(([np.inf], people.risk[people.tie_starts][::-1]))
+    return Curve(
+        {
+            "threshold": thresholds,
+            "sensitivity": _climb(cases),
+            "false_positive_rate": _climb(others),
+        },
+        design.df,
+    )
+
+
+def decision_curve(
+    y: ArrayLike,
+    risk: ArrayLike,
+    design: SurveyDesign,
+    *,
+    thresholds: ArrayLike = THRESHOLDS,
+    level: float = 0.95,
+) -> Curve:
+    """Net benefit of acting on the model, on everybody and on nobody.
+
+    Parameters
+    ----------
+    y, risk, design, level
+        As for `calibration_curve`.
+    thresholds
+        Risks from which one would act, shape (k,), strictly between 0 and 1.
+
+    Returns
+    -------
+    Curve
+        Columns `threshold`, `model`, `low`, `high` (jackknife interval of `model`), `all`, `none`; true
+        positives per person.
+
+    Raises
+    ------
+    MgRiskError
+        ``metric.*`` for wrong input, ``design.single_psu``.
+
+    Notes
+    -----
+    Vickers and Elkin (2006), Med. Decis. Making 26:565, with sums of weights in place of counts.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 4, [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+    >>> curve = decision_curve([0, 1, 0, 1], [0.1, 0.6, 0.2, 0.7], design, thresholds=[0.5])
+    >>> curve["model"].tolist(), curve["all"].tolist(), curve["none"].tolist()
+    ([0.5], [0.0], [0.0])
+    """
+    people, weight, cluster = rank_domain(y, risk, design)
+    at = np.asarray(thresholds, dtype=np.float64)
+    names = [f"net_benefit@{float(threshold)!r}" for threshold in at]
+    full = Weighted(people, weight)
+    model = np.array([measure(name, full) for name in names])
+    replicates = jackknife(design)
+    repeated = np.empty((len(replicates), at.size))
+    for r, factors in enumerate(replicates.factors):
+        sample = Weighted(people, weight * factors[cluster])
+        repeated[r] = [measure(name, sample) for name in names]
+    half = t_quantile(level, design.df) * np.sqrt(replicate_variance(model, repeated, replicates.scale))
+    prevalence = full.cases / full.total
+    return Curve(
+        {
+            "threshold": at,
+            "model": model,
+            "low": model - half,
+            "high": model + half,
+            "all": prevalence - (1.0 - prevalence) * at / (1.0 - at),
+            "none": np.zeros_like(at),
+        },
+        design.df,
+    )
+
+
+def _climb(weights: Floats) -> Floats:
+    # Weights at each distinct risk, lowest first, to the share at or above each risk, highest first.
+    summed = np.cumsum(weights[::-1])
+    if summed[-1] == 0.0:
+        return np.full(weights.size + 1, np.nan)
+    return np.concatenate(([0.0], summed / summed[-1]))

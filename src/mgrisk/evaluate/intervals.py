@@ -1,0 +1,276 @@
+"""Metrics with design-based intervals, and differences between models on the same people and replicates.
+
+Every metric is recomputed with each set of jackknife weights (JKn): a row bootstrap would take people of
+one PSU for independent. All models share the replicates, so that the interval of a difference knows how
+much two models err together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.evaluate.metrics import RANK_METRICS, measure, metric_names
+from mgrisk.evaluate.ranked import Ranked, Weighted, rank_domain
+from mgrisk.survey.design import SurveyDesign
+from mgrisk.survey.intervals import logit_interval, t_quantile
+from mgrisk.survey.variance import jackknife, replicate_variance
+
+Floats = NDArray[np.float64]
+# Measures between 0 and 1, whose interval must stay there. Others: log for a ratio, as they are for the rest.
+ON_LOGIT = frozenset({"auroc", "auprc", "brier", "ici", "e50", "e90", "sensitivity", "specificity", "ppv", "npv"})
+ON_LOG = frozenset({"observed_expected"})
+NAN = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class MetricReplicates:
+    """Metrics of some models with the full weights and with each set of replicate weights.
+
+    Parameters
+    ----------
+    full
+        Metric with the full weights, by model and metric.
+    replicates
+        Metric of each replicate, by model and metric, each of shape (R,).
+    problems
+        Code of what went wrong, by model and metric; empty where nothing did.
+    scale
+        Weight of each replicate in the variance, shape (R,).
+    n, events, df
+        People and cases in the domain with a positive weight; degrees of freedom.
+    """
+
+    full: dict[tuple[str, str], float]
+    replicates: dict[tuple[str, str], Floats]
+    problems: dict[tuple[str, str], str]
+    scale: Floats
+    n: int
+    events: int
+    df: int
+
+    def records(self, *, level: float = 0.95) -> list[dict[str, Any]]:
+        """Return one flat record for each model and metric; see `with_intervals`."""
+        return [self._record(model, metric, level) for model, metric in self.full]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the records with 95 % intervals as a table."""
+        return pd.DataFrame(self.records())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the records with 95 % intervals and the degrees of freedom."""
+        return {"df": self.df, "replicates": int(self.scale.size), "records": self.records()}
+
+    def differences(self, reference: str, *, level: float = 0.95) -> list[dict[str, Any]]:
+        """Return one flat record for each other model and metric; see `paired_differences`."""
+        if reference not in {model for model, _ in self.full}:
+            raise bad_input(
+                "metric.unknown_reference",
+                "the reference model is not among the models",
+                where=reference,
+                hint=f"choose from {', '.join(sorted({model for model, _ in self.full}))}",
+            )
+        critical = t_quantile(level, self.df)
+        records: list[dict[str, Any]] = []
+        for model, metric in self.full:
+            if model == reference or (reference, metric) not in self.full:
+                continue
+            mine, theirs = (model, metric), (reference, metric)
+            estimate = self.full[mine] - self.full[theirs]
+            se = _se(estimate, self.replicates[mine] - self.replicates[theirs], self.scale)
+            records.append(
+                {
+                    "model": model,
+                    "reference": reference,
+                    "metric": metric,
+                    "estimate": estimate,
+                    "low": estimate - critical * se,
+                    "high": estimate + critical * se,
+                    "se": se,
+                    "n": self.n,
+                    "events": self.events,
+                    "problem": self.problems[mine] or self.problems[theirs],
+                }
+            )
+        return records
+
+    def _record(self, model: str, metric: str, level: float) -> dict[str, Any]:
+        estimate = self.full[model, metric]
+        se = _se(estimate, self.replicates[model, metric], self.scale)
+        low, high = _interval(metric, estimate, se, level=level, df=self.df)
+        return {
+            "model": model,
+            "metric": metric,
+            "estimate": estimate,
+            "low": low,
+            "high": high,
+            "se": se,
+            "n": self.n,
+            "events": self.events,
+            "problem": self.problems[model, metric] or ("" if np.isfinite(low) else "interval.undefined"),
+        }
+
+
+def replicate_metrics(
+    y: ArrayLike,
+    risk_by_model: Mapping[str, ArrayLike],
+    design: SurveyDesign,
+    *,
+    metrics: Iterable[str] | None = None,
+    ranking_only: frozenset[str] = frozenset(),
+) -> MetricReplicates:
+    """Compute metrics with the full weights and with each set of jackknife weights.
+
+    Parameters
+    ----------
+    y
+        Outcome, 0 or 1, shape (n,); ignored outside the domain.
+    risk_by_model
+        Predicted probability of each person by model, each of shape (n,); ignored outside the domain.
+    design
+        The full design; its domain is who is evaluated.
+    metrics
+        Names as in `metrics.metric_names`; all of them at thresholds 0.05 and 0.10 where left out.
+    ranking_only
+        Models whose numbers only rank people, such as points of a questionnaire: AUROC and AUPRC alone.
+
+    Returns
+    -------
+    MetricReplicates
+
+    Raises
+    ------
+    MgRiskError
+        ``metric.bad_length``, ``metric.missing_risk``, ``metric.bad_risk``, ``metric.bad_outcome``,
+        ``metric.empty``, ``metric.unknown``, ``metric.unknown_model``, ``design.single_psu``. A calibration
+        fit without a maximum does not raise: its metric is NaN and its problem ``logistic.not_converged``.
+    """
+    names = tuple(metric_names() if metrics is None else metrics)
+    unknown = ranking_only - risk_by_model.keys()
+    if unknown:
+        raise bad_input(
+            "metric.unknown_model",
+            "a model that only ranks is not among the models",
+            where=", ".join(sorted(unknown)),
+            hint=f"choose from {', '.join(risk_by_model)}",
+        )
+    ranked: dict[str, tuple[Ranked, Floats, NDArray[np.int64]]] = {}
+    wanted: dict[str, tuple[str, ...]] = {}
+    for model, risk in risk_by_model.items():
+        ranks_only = model in ranking_only
+        wanted[model] = tuple(name for name in names if not ranks_only or name in RANK_METRICS)
+        ranked[model] = rank_domain(y, risk, design, name=model, probability=not ranks_only)
+
+    replicates = jackknife(design)
+    keys = [(model, name) for model in ranked for name in wanted[model]]
+    full = dict.fromkeys(keys, NAN)
+    values = {key: np.full(len(replicates), NAN) for key in keys}
+    problems = dict.fromkeys(keys, "")
+    for model, (people, weight, cluster) in ranked.items():
+        all_weights = Weighted(people, weight)
+        for name in wanted[model]:
+            full[model, name], problems[model, name] = _attempt(name, all_weights)
+        for r, factors in enumerate(replicates.factors):
+            sample = Weighted(people, weight * factors[cluster], near=all_weights)
+            for name in wanted[model]:
+                if problems[model, name]:
+                    continue
+                values[model, name][r], problem = _attempt(name, sample)
+                problems[model, name] = f"replicate:{problem}" if problem else ""
+    events = int(np.count_nonzero(np.asarray(y, dtype=np.float64)[design.analysis_weight > 0] == 1.0))
+    return MetricReplicates(full, values, problems, replicates.scale, design.n, events, design.df)
+
+
+def with_intervals(
+    y: ArrayLike,
+    risk_by_model: Mapping[str, ArrayLike],
+    design: SurveyDesign,
+    *,
+    metrics: Iterable[str] | None = None,
+    ranking_only: frozenset[str] = frozenset(),
+    level: float = 0.95,
+) -> list[dict[str, Any]]:
+    """Metrics of each model with design-based intervals.
+
+    Parameters and errors as for `replicate_metrics`; `level` is the confidence level.
+
+    Returns
+    -------
+    list of dict
+        Flat records {model, metric, estimate, low, high, se, n, events, problem}. `se` is on the scale of
+        the metric. Intervals use t with the degrees of freedom of the design, on the logit for measures
+        between 0 and 1 and on the log for observed over expected (delta method). Numbers that are undefined
+        are NaN and `problem` says why: ``metric.undefined``, ``logistic.not_converged``, ``logistic.rank``,
+        or one of these after ``replicate:`` where the estimate exists but not its uncertainty.
+        ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees of freedom.
+        `e50` and `e90` are quantiles, for which any jackknife is rough: read their intervals as orders of
+        size.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 8, [1, 1, 1, 1, 2, 2, 2, 2], [1, 1, 2, 2] * 2, WeightLevel.EXAM)
+    >>> risk = {"model": [0.1, 0.3, 0.2, 0.4, 0.3, 0.2, 0.1, 0.5]}
+    >>> record = with_intervals([0, 1, 0, 1, 0, 1, 0, 1], risk, design, metrics=["auroc"])[0]
+    >>> record["metric"], record["estimate"], record["n"], record["events"]
+    ('auroc', 0.875, 8, 4)
+    """
+    found = replicate_metrics(y, risk_by_model, design, metrics=metrics, ranking_only=ranking_only)
+    return found.records(level=level)
+
+
+def paired_differences(
+    y: ArrayLike,
+    risk_by_model: Mapping[str, ArrayLike],
+    design: SurveyDesign,
+    *,
+    reference: str,
+    metrics: Iterable[str] | None = None,
+    ranking_only: frozenset[str] = frozenset(),
+    level: float = 0.95,
+) -> list[dict[str, Any]]:
+    """Differences of each model from a reference model, on the same people and replicates.
+
+    Parameters and errors as for `replicate_metrics`, and ``metric.unknown_reference``; `reference` is a key
+    of `risk_by_model`.
+
+    Returns
+    -------
+    list of dict
+        Flat records {model, reference, metric, estimate, low, high, se, n, events, problem}: metric of the
+        model less that of the reference, for the metrics that both have, with an interval on t.
+    """
+    found = replicate_metrics(y, risk_by_model, design, metrics=metrics, ranking_only=ranking_only)
+    return found.differences(reference, level=level)
+
+
+def _attempt(name: str, sample: Weighted) -> tuple[float, str]:
+    try:
+        value = measure(name, sample)
+    except MgRiskError as error:
+        if not error.code.startswith("logistic."):
+            raise
+        return NAN, error.code
+    return value, "" if np.isfinite(value) else "metric.undefined"
+
+
+def _se(estimate: float, replicates: Floats, scale: Floats) -> float:
+    return float(np.sqrt(replicate_variance(estimate, replicates, scale)))
+
+
+def _interval(metric: str, estimate: float, se: float, *, level: float, df: int) -> tuple[float, float]:
+    base = metric.partition("@")[0]
+    if base in ON_LOGIT:
+        return logit_interval(estimate, se, level=level, df=df)
+    half = t_quantile(level, df) * se
+    if base not in ON_LOG:
+        return estimate - half, estimate + half
+    if not estimate > 0:
+        return NAN, NAN
+    return float(estimate * np.exp(-half / estimate)), float(estimate * np.exp(half / estimate))

@@ -1,0 +1,72 @@
+"""Table 1: who the people are, weighted, in all, among cases and among the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk.features.registry import Feature
+from mgrisk.survey import estimates
+from mgrisk.survey.design import SurveyDesign
+
+
+def table_one(
+    frame: pd.DataFrame,
+    y: NDArray[np.float64],
+    design: SurveyDesign,
+    *,
+    chosen: Sequence[Feature],
+    set_name: str,
+) -> list[dict[str, Any]]:
+    """Describe features with design-based estimates.
+
+    Parameters
+    ----------
+    frame
+        Typed features of everybody in the set, row for row with the design.
+    y
+        Outcome, shape (n,); any value outside the domain.
+    design
+        Full design with the analysis as its domain.
+
+    Returns
+    -------
+    list of dict
+        Records {set, group, variable, label, unit, level, statistic, estimate, se, low, high, n, missing}: the mean of
+        a number, the share of each level of a category, among those whose value is known; `missing` is the weighted
+        share of the group whose value is not.
+    """
+    groups = {"all": design, "case": design.where(y == 1), "other": design.where(y == 0)}
+    records = []
+    for group, domain in groups.items():
+        for feature in chosen:
+            values = frame[feature.name]
+            known = values.notna().to_numpy()
+            missing = estimates.proportion(~known, domain).estimate
+            inside = domain.where(known)
+            for level, indicator in _columns(feature, values):
+                statistic = estimates.mean if level is None else estimates.proportion
+                records.append(
+                    {
+                        "set": set_name,
+                        "group": group,
+                        "variable": feature.name,
+                        "label": feature.label,
+                        "unit": feature.unit,
+                        "level": level,
+                        "statistic": "mean" if level is None else "proportion",
+                        **statistic(indicator, inside).to_dict(),
+                        "missing": missing,
+                    }
+                )
+    return records
+
+
+def _columns(feature: Feature, values: pd.Series) -> list[tuple[str | None, NDArray[np.float64]]]:
+    if feature.kind == "number":
+        return [(None, values.to_numpy(dtype=np.float64))]
+    return [(level, (values == level).to_numpy().astype(np.float64)) for level in feature.levels]
