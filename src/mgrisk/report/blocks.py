@@ -1,0 +1,180 @@
+"""The shapes that content is made of: sections, paragraphs, tables and figures, all plain dicts.
+
+A section knows nothing of HTML and a template nothing of magnesium: `content*` modules fill these shapes, `render`
+and `model_card` walk over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+Block = dict[str, Any]
+Section = dict[str, Any]
+
+MADE: Final = "made"
+ABSENT: Final = "absent"  # known not to be part of this run, and why
+FAILED: Final = "failed"  # should be here and could not be made, and why
+
+
+def text(*sentences: str) -> Block:
+    """Return a paragraph."""
+    return {"kind": "text", "text": " ".join(sentence for sentence in sentences if sentence)}
+
+
+def bullets(*items: str) -> Block:
+    """Return a list of sentences."""
+    return {"kind": "list", "items": list(items)}
+
+
+def callout(*sentences: str, tone: str = "note") -> Block:
+    """Return a paragraph that must not be missed; `tone` is note or warning."""
+    return {"kind": "callout", "tone": tone, "text": " ".join(sentences)}
+
+
+def facts(*items: Mapping[str, Any]) -> Block:
+    """Return the cards of the first screen.
+
+    Parameters
+    ----------
+    items
+        {label, value, detail, lines}: `lines` is a list of {term, value}.
+    """
+    return {"kind": "facts", "items": [dict(item) for item in items]}
+
+
+def column(label: str, *, numeric: bool = True, marked: bool = False) -> dict[str, Any]:
+    """Return a column of a table; `marked` for the model that the report is about."""
+    return {"label": label, "numeric": numeric, "marked": marked}
+
+
+def row(cells: Sequence[str], raw: Mapping[str, Any] | None = None, *, level: int = 0) -> dict[str, Any]:
+    """Return a row: cells as shown, the numbers behind them, and how far its first cell is indented."""
+    return {"cells": list(cells), "raw": dict(raw or {}), "level": level}
+
+
+def table(
+    name: str,
+    caption: str,
+    columns: Sequence[dict[str, Any]],
+    rows: Sequence[dict[str, Any]],
+    *,
+    notes: Sequence[str] = (),
+    folded: bool = False,
+) -> Block:
+    """Return a table.
+
+    Parameters
+    ----------
+    name
+        Unique in the report: the id in HTML.
+    caption
+        What it shows, for whom.
+    columns, rows
+        From `column` and `row`; every row has a cell for every column.
+    notes
+        Sentences below it.
+    folded
+        Whether it starts closed.
+    """
+    if any(len(line["cells"]) != len(columns) for line in rows):
+        raise ValueError(f"table {name}: a row has not one cell for each of {len(columns)} columns")
+    return {
+        "kind": "table",
+        "id": name,
+        "caption": caption,
+        "columns": list(columns),
+        "rows": list(rows),
+        "notes": list(notes),
+        "folded": folded,
+    }
+
+
+def figure(
+    name: str,
+    drawing: str,
+    title: str,
+    *,
+    caption: str,
+    alt: str,
+    data: Mapping[str, Any],
+    behind: Block,
+) -> Block:
+    """Return a figure: what to draw, and the table that says the same in numbers.
+
+    Parameters
+    ----------
+    name
+        Unique in the report: id in HTML and name of the SVG file.
+    drawing
+        Key of `figures.DRAWINGS`.
+    title, caption, alt
+        Above it, below it, and for who cannot see it.
+    data
+        What the drawing reads.
+    behind
+        Data table.
+    """
+    return {
+        "kind": "figure",
+        "id": name,
+        "drawing": drawing,
+        "title": title,
+        "caption": caption,
+        "alt": alt,
+        "data": dict(data),
+        "table": behind,
+    }
+
+
+def section(name: str, heading: str, blocks: Sequence[Block], *, sections: Sequence[Section] = ()) -> Section:
+    """Return a section that could be made."""
+    return {
+        "id": name,
+        "heading": heading,
+        "status": MADE,
+        "reason": "",
+        "blocks": list(blocks),
+        "sections": list(sections),
+    }
+
+
+def missing(name: str, heading: str, reason: str, *, status: str = FAILED) -> Section:
+    """Return a section that could not be made (`FAILED`) or is not part of this run (`ABSENT`), and why."""
+    return {"id": name, "heading": heading, "status": status, "reason": reason, "blocks": [], "sections": []}
+
+
+def walk(sections: Sequence[Section]) -> list[Section]:
+    """Return all sections and those inside them, in reading order."""
+    found: list[Section] = []
+    for item in sections:
+        found += [item, *walk(item["sections"])]
+    return found
+
+
+def blocks_of(content: Mapping[str, Any], kind: str) -> list[Block]:
+    """Return all blocks of one kind, in reading order."""
+    return [block for item in walk(content["sections"]) for block in item["blocks"] if block["kind"] == kind]
+
+
+def find_section(content: Mapping[str, Any], name: str) -> Section:
+    """Return a section by its id.
+
+    Raises
+    ------
+    KeyError
+        Where there is none: section names are fixed in code, so that this is a bug.
+    """
+    for item in walk(content["sections"]):
+        if item["id"] == name:
+            return item
+    raise KeyError(name)
+
+
+def find_table(part: Section, name: str) -> Block | None:
+    """Return a table of a section by its id, or None where the section could not be made."""
+    for block in part["blocks"]:
+        if block["kind"] == "table" and block["id"] == name:
+            found: Block = block
+            return found
+    return None

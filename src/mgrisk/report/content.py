@@ -1,0 +1,127 @@
+"""The report as one plain dict: every section of it, made from the run folder or present with the reason why not.
+
+`report_content` is what `render` and `model_card` read, and what goes beside the figures into MLflow. It holds
+nothing but strings, numbers, lists and dicts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from mgrisk.artifacts import to_json
+from mgrisk.errors import MgRiskError
+from mgrisk.report.blocks import FAILED, Section, missing, walk
+from mgrisk.report.content_cohort import attrition, table_one
+from mgrisk.report.content_drivers import drivers
+from mgrisk.report.content_magnesium import magnesium
+from mgrisk.report.content_methods import checks, features, methods, provenance
+from mgrisk.report.content_people import people
+from mgrisk.report.content_performance import cross_validated, held_out
+from mgrisk.report.content_summary import limits, summary
+from mgrisk.report.formats import NBSP
+from mgrisk.report.run_files import SYNTHETIC, UNKNOWN, RunFiles
+
+FORMAT: Final = 1
+BANNERS: Final = {
+    SYNTHETIC: "SYNTHETIC data: these people are made up. No number on this page is about anybody, and none says "
+    "anything about magnesium or diabetes. It only shows that the pipeline runs.",
+    UNKNOWN: "No file of this run says whether its people are real or SYNTHETIC. Trust no number on this page.",
+}
+Builder = Callable[[RunFiles], Section]
+SECTIONS: Final[tuple[tuple[str, str, Builder], ...]] = (
+    ("summary", "In short", summary),
+    ("limits", "What not to use it for", limits),
+    ("attrition", "Who is in it, and who is not", attrition),
+    ("table-one", "Table 1: the people", table_one),
+    ("held-out", "Performance on the held-out cycle", held_out),
+    ("cross-validated", "Performance, cross-validated", cross_validated),
+    ("drivers", "What drives the predicted risk", drivers),
+    ("magnesium", "What magnesium is here", magnesium),
+    ("people", "Two people of the held-out cycle", people),
+    ("checks", "Checks", checks),
+    ("features", "Features", features),
+    ("methods", "Methods", methods),
+    ("provenance", "Provenance", provenance),
+)
+
+
+def report_content(folder: Path) -> dict[str, Any]:
+    """Describe a finished run.
+
+    Parameters
+    ----------
+    folder
+        Run folder as in interface.md. Files that are missing or unreadable cost their sections, which then say so.
+
+    Returns
+    -------
+    dict
+        {format, title, heading, data, synthetic, banner, outcome, winner, mgrisk, sections}. Each section is
+        {id, heading, status, reason, blocks, sections}, see `blocks`; ready for JSON.
+    """
+    files = RunFiles(folder)
+    label = files.data_label
+    synthetic = label == SYNTHETIC
+    sections = [_attempt(files, name, heading, build) for name, heading, build in SECTIONS]
+    if synthetic:
+        _mark(sections)
+    title = _first(files, ("about", "title"), ("manifest", "title"), default=f"Run {folder.name}")
+    content = {
+        "format": FORMAT,
+        "title": f"{SYNTHETIC}: {title}" if synthetic else title,
+        "heading": title,
+        "data": label,
+        "synthetic": synthetic,
+        "banner": BANNERS.get(label, ""),
+        "name": _first(files, ("about", "name"), default=folder.name),
+        "winner": _first(files, ("tuning", "winner"), default=""),
+        "mgrisk": _first(files, ("manifest", "mgrisk"), ("about", "mgrisk"), default="unknown"),
+        "sections": sections,
+    }
+    # Through JSON and back: what JSON has no word for (NaN, NumPy numbers) is gone before anybody relies on it.
+    # And no line ends between a number and its percent sign.
+    plain: dict[str, Any] = json.loads(re.sub(r"(?<=\d) %", f"{NBSP}%", to_json(content)))
+    return plain
+
+
+def failed_sections(content: dict[str, Any]) -> tuple[str, ...]:
+    """Return the ids of the sections that should be in the report and could not be made."""
+    return tuple(item["id"] for item in walk(content["sections"]) if item["status"] == FAILED)
+
+
+def _attempt(files: RunFiles, name: str, heading: str, build: Builder) -> Section:
+    # Only what a damaged or unfinished run folder causes is caught; a bug of ours must not look like one.
+    try:
+        return build(files)
+    except MgRiskError as problem:
+        return missing(name, heading, f"{problem.what()} ({problem.where}; {problem.code})")
+    except KeyError as problem:
+        return missing(name, heading, f"a file of the run folder has no entry {problem}")
+    except OSError as problem:
+        return missing(name, heading, f"a file of the run folder cannot be read: {problem}")
+
+
+def _mark(sections: list[Section]) -> None:
+    """Put the word SYNTHETIC into every heading and onto every figure and table."""
+    for item in walk(sections):
+        item["heading"] = f"{item['heading']} ({SYNTHETIC})"
+        for block in item["blocks"]:
+            if block["kind"] == "figure":
+                block["title"] = f"{SYNTHETIC}: {block['title']}"
+                block["data"]["mark"] = SYNTHETIC
+                block["table"]["caption"] = f"{SYNTHETIC}: {block['table']['caption']}"
+            elif block["kind"] == "table":
+                block["caption"] = f"{SYNTHETIC}: {block['caption']}"
+
+
+def _first(files: RunFiles, *places: tuple[str, str], default: str) -> str:
+    for part, key in places:
+        try:
+            return str(getattr(files, part)[key])
+        except (MgRiskError, KeyError):
+            continue  # the section that needs it says why
+    return default

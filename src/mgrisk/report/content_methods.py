@@ -1,0 +1,199 @@
+"""How it was done and with what: features, design, learners, tuning, calibration, and where numbers come from."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+
+from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, section, table, text
+from mgrisk.report.formats import count, model_label, number, percent, span, unit_label
+from mgrisk.report.run_files import Record, RunFiles
+
+TOP_CANDIDATES: Final = 10
+LEVELS: Final = {
+    "interview": "interview",
+    "exam": "examination",
+    "recall1": "day-1 recall",
+    "recall2": "two recalls",
+    "fasting": "fasting subsample",
+}
+# Made from the report or after it: a report that listed them would change with every rerun.
+LATER: Final = {"report", "bundle", "track"}
+
+
+def features(files: RunFiles) -> Section:
+    """Describe what the model reads, where it comes from and how much of it was missing."""
+    rows = [
+        row(
+            [
+                feature.label,
+                unit_label(feature.unit) or ("category" if feature.kind == "category" else "ratio"),
+                feature.formula,
+                ", ".join(feature.sources[:4])
+                + (f" and {len(feature.sources) - 4} more" if len(feature.sources) > 4 else ""),
+                LEVELS[str(feature.level)],
+                percent(files.reference[feature.name]["missing"]),
+            ],
+            {
+                "name": feature.name,
+                "sources": list(feature.sources),
+                "comparable": list(feature.comparable),
+                "missing": files.reference[feature.name]["missing"],
+            },
+        )
+        for feature in files.features
+    ]
+    columns = [
+        column("Feature", numeric=False), column("Unit", numeric=False), column("Definition", numeric=False),
+        column("NHANES variables", numeric=False), column("Measured in", numeric=False), column("Missing"),
+    ]  # fmt: skip
+    caption = f"The {len(rows)} features of the model; missing is a weighted share of the development set"
+    return section("features", "Features", [table("features-table", caption, columns, rows)])
+
+
+def methods(files: RunFiles) -> Section:
+    """Describe the survey design, the learners, their tuning and the calibration."""
+    about, cohort = files.about, files.cohort
+    blocks: list[Block] = [
+        callout(str(cohort["outcome"]["warning"]), tone="warning"),
+        bullets(
+            f"Outcome: {cohort['outcome']['label']}. {cohort['outcome']['definition']}. A person without a needed "
+            "value is "
+            "not counted as free of it.",
+            f"Weights: {cohort['weight']} ({cohort['weight_level']} subsample), forced by {cohort['forced_by']}; "
+            "divided by the "
+            "number of cycles put together. Fitting, tuning, calibration, metrics and summaries are all weighted. "
+            "Cases are "
+            "neither over-sampled nor re-weighted: the risks are probabilities.",
+            _folds_sentence(files),
+            f"Held out: {span(about['held_out'])}, a later cycle. Development: {span(about['cycles'])}.",
+            "Leaks: "
+            f"{len(cohort['outcome']['leaks'])} patterns of variables that define, treat or follow the outcome are "
+            "refused by "
+            "name.",
+            f"Learners: {', '.join(sorted(model_label(name) for name in files.tuning['best']))}; "
+            f"{len(files.tuning['candidates'])} settings in all, the chosen one has the lowest weighted out-of-fold "
+            "log loss.",
+        ),
+        _calibration(files),
+        _candidates(files),
+    ]
+    return section("methods", "Methods", blocks)
+
+
+def provenance(files: RunFiles) -> Section:
+    """Describe what made the numbers: code, libraries, configuration, tables, steps."""
+    manifest, about = files.manifest, files.about
+    versions = ", ".join(f"{name} {number_}" for name, number_ in manifest["environment"].items())
+    blocks: list[Block] = [
+        bullets(
+            f"Data: {manifest['data']}.",
+            f"mgrisk {manifest['mgrisk']}, pipeline {manifest['pipeline']}.",
+            f"Configuration sha256 {about['configuration_sha256']}.",
+            f"Data sha256 (of tables.json) {about['data_sha256']}.",
+            f"Versions: {versions}.",
+        ),
+        _steps(manifest),
+        _tables(files.records("tables.json")),
+    ]
+    return section("provenance", "Provenance", blocks)
+
+
+def checks(files: RunFiles) -> Section:
+    """Describe the coded checks of the run, passed or not."""
+    records = files.records("checks.json")
+    found = [record for record in records if not record["passed"]]
+    rows = [
+        row(
+            [
+                str(record["id"]),
+                str(record["title"]),
+                "passed" if record["passed"] else str(record["severity"]),
+                str(record["finding"]),
+            ],
+            record,
+        )
+        for record in sorted(records, key=lambda record: bool(record["passed"]))
+    ]
+    columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
+    said = f"{len(records)} checks, {len(found)} with a finding."
+    notes = [callout(f"{record['title']}: does not hold. {record['finding']}", tone="warning") for record in found]
+    return section("checks", "Checks", [text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])
+
+
+def _folds_sentence(files: RunFiles) -> str:
+    folds: pd.DataFrame = files.frame("folds.parquet")
+    psus = len(folds[["stratum", "psu"]].drop_duplicates())
+    return (
+        f"Folds: {folds['fold'].nunique()}, of whole primary sampling units (PSUs); {psus} PSUs in "
+        f"{folds['stratum'].nunique()} strata, those of a stratum in different folds, so that neighbours do not "
+        "flatter the score."
+    )
+
+
+def _calibration(files: RunFiles) -> Block:
+    stored = files.calibrator
+    se = [float(stored["covariance"][place][place]) ** 0.5 for place in (0, 1)]
+    return text(
+        f"Calibration of {model_label(files.winner)}: reported risk = 1 / (1 + exp(−({number(stored['intercept'])} + "
+        f"{number(stored['slope'])} × margin))), fitted on out-of-fold margins with survey weights; standard errors "
+        f"{number(se[0])} and {number(se[1])}, {stored['df']} degrees of freedom. One margin and one calibrator, so "
+        "that the "
+        "Shapley values add up to the number that is reported."
+    )
+
+
+def _candidates(files: RunFiles) -> Block:
+    tried: list[Record] = sorted(files.tuning["candidates"], key=lambda record: float(record["log_loss"]))
+    rows = []
+    for place, record in enumerate(tried[:TOP_CANDIDATES], start=1):
+        by_fold = [float(loss) for loss in record["fold_log_loss"]]
+        settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in record["params"].items())
+        rows.append(
+            row(
+                [
+                    str(place),
+                    model_label(record["learner"]),
+                    settings,
+                    number(record["log_loss"], digits=5),
+                    f"{number(min(by_fold), digits=3)} to {number(max(by_fold), digits=3)}",
+                ],
+                record,
+            )
+        )
+    columns = [
+        column("Rank"), column("Learner", numeric=False), column("Settings", numeric=False),
+        column("Log loss, nats"), column("Range over folds"),
+    ]  # fmt: skip
+    return table(
+        "candidates",
+        f"The best {len(rows)} of {len(tried)} settings, by weighted out-of-fold log loss",
+        columns,
+        rows,
+        notes=["Differences between neighbours in this list are far smaller than those between folds."],
+    )
+
+
+def _steps(manifest: dict[str, Any]) -> Block:
+    rows = []
+    for name in sorted(set(manifest["steps"]) - LATER):
+        for output, digest in manifest["steps"][name]["outputs"].items():
+            rows.append(row([name, output, digest[:12]], {"sha256": digest}))
+    columns = [column("Step", numeric=False), column("File", numeric=False), column("sha256, first 12", numeric=False)]
+    return table("steps", "What each step wrote", columns, rows, folded=True)
+
+
+def _tables(records: list[Record]) -> Block:
+    rows = [
+        row(
+            [record["cycle"], record["table"], count(record["rows"]), count(record["size"]), record["sha256"][:12]],
+            record,
+        )
+        for record in records
+    ]
+    columns = [
+        column("Cycle", numeric=False), column("Table", numeric=False), column("Rows"), column("Bytes"),
+        column("sha256, first 12", numeric=False),
+    ]  # fmt: skip
+    return table("tables", f"The {len(rows)} source tables", columns, rows, folded=True)

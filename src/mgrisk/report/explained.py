@@ -1,0 +1,188 @@
+"""The explained people of the held-out set, and the few population summaries that pictures of them need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from mgrisk.cohort import select
+from mgrisk.errors import bad_input
+from mgrisk.features.compute import complete, typed
+from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.report.run_files import RunFiles
+from mgrisk.survey import estimates
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+from mgrisk.survey.quantiles import weighted_quantile
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedPeople:
+    """Everybody in the held-out analysis, row for row.
+
+    Attributes
+    ----------
+    features
+        Features of the model.
+    contributions
+        Shapley values in calibrated log-odds, shape (n, n_features).
+    data
+        Completed feature values, one column for each feature.
+    weight, risk
+        Survey weight and reported risk, shape (n,).
+    base_value
+        Weighted mean of the calibrated log-odds in the development population.
+    design, inside
+        The full design of the set and the places of these people in it.
+    """
+
+    features: tuple[Feature, ...]
+    contributions: Floats
+    data: pd.DataFrame
+    weight: Floats
+    risk: Floats
+    base_value: float
+    design: SurveyDesign
+    inside: NDArray[np.int64]
+
+    def column(self, names: Sequence[str]) -> Floats:
+        """Return the summed contributions of some features, shape (n,)."""
+        places = [place for place, feature in enumerate(self.features) if feature.name in names]
+        total: Floats = self.contributions[:, places].sum(axis=1)
+        return total
+
+    def family(self, group: str) -> tuple[Feature, ...]:
+        """Return the features of one group."""
+        return tuple(feature for feature in self.features if feature.group == group)
+
+    def importance(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the weighted mean absolute summed contribution of some features, with its design-based interval."""
+        size = np.zeros(len(self.design))
+        size[self.inside] = np.abs(self.column(names))
+        return estimates.mean(size, self.design).to_dict()
+
+
+def explained_people(files: RunFiles) -> ExplainedPeople:
+    """Read the explained people of the held-out set.
+
+    Parameters
+    ----------
+    files
+        Of the run: cohort, features, explanations, predictions and the winner's bundle.json.
+
+    Raises
+    ------
+    MgRiskError
+        `report.missing_file`, `report.bad_file`, or `report.no_explanation` where someone has none.
+    """
+    level = WeightLevel(files.cohort["weight_level"])
+    rows, design = select.design(files.frame("cohort.parquet"), level=level, set_name=select.HELD_OUT)
+    inside = np.flatnonzero(design.analysis_weight > 0)
+    keys = rows.iloc[inside][[KEY]].reset_index(drop=True)
+    explanations = keys.merge(files.frame("explanations.parquet"), on=KEY, how="left", validate="one_to_one")
+    risks = keys.merge(files.predictions[[KEY, files.winner]], on=KEY, how="left", validate="one_to_one")
+    if explanations["base_value"].isna().any() or risks[files.winner].isna().any() or keys.empty:
+        raise bad_input(
+            "report.no_explanation",
+            f"{int(explanations['base_value'].isna().sum())} of {len(keys)} held-out people have no explanation",
+            where="explanations.parquet",
+            hint="run the pipeline again; its explain step writes them",
+        )
+    stored = keys.merge(files.frame("features.parquet"), on=KEY, how="left", validate="one_to_one")
+    known = with_ancestors(files.features)
+    given = typed(stored, [feature for feature in known if feature.name in stored])
+    names = [feature.name for feature in files.features]
+    return ExplainedPeople(
+        features=files.features,
+        contributions=explanations[names].to_numpy(dtype=np.float64),
+        data=complete(given, known)[names],
+        weight=design.analysis_weight[inside],
+        risk=risks[files.winner].to_numpy(dtype=np.float64),
+        base_value=float(explanations["base_value"].iloc[0]),
+        design=design,
+        inside=inside,
+    )
+
+
+def representative(people: ExplainedPeople, size: int) -> NDArray[np.int64]:
+    """Choose people so that each stands for the same number of adults, shape (size,).
+
+    Systematic sampling in the order of risk with probability proportional to weight, from a fixed start: a picture
+    of them is a picture of the population, and the same in every rendering. A heavy weight may come twice.
+    """
+    order = np.lexsort((np.arange(len(people.risk)), people.risk))
+    reached = np.cumsum(people.weight[order])
+    ticks = (np.arange(size) + 0.5) / size * reached[-1]
+    chosen: NDArray[np.int64] = order[np.searchsorted(reached, ticks)]
+    return chosen
+
+
+def binned(x: Floats, contribution: Floats, weight: Floats, *, bins: int = 20) -> list[dict[str, float]]:
+    """Summarise contributions along a feature in bins of equal population share.
+
+    Parameters
+    ----------
+    x, contribution, weight
+        Value (NaN where missing), contribution and survey weight, shape (n,).
+    bins
+        Wanted; equal values stay together, so that there may be fewer.
+
+    Returns
+    -------
+    list of dict
+        {low, high, x, mean, p05, p95, share, n} for each bin: range and weighted mean of the feature, weighted mean
+        and 5th and 95th percentile of the contribution, share of the population.
+    """
+    known = np.isfinite(x)
+    if not known.any():
+        return []
+    edges = np.unique(weighted_quantile(x[known], weight[known], np.arange(1, bins) / bins))
+    place = np.searchsorted(edges, x, side="left")
+    found = []
+    for number in np.unique(place[known]):
+        here = known & (place == number)
+        low, high = weighted_quantile(contribution[here], weight[here], [0.05, 0.95])
+        found.append(
+            {
+                "low": float(x[here].min()),
+                "high": float(x[here].max()),
+                "x": float(np.average(x[here], weights=weight[here])),
+                "mean": float(np.average(contribution[here], weights=weight[here])),
+                "p05": float(low),
+                "p95": float(high),
+                "share": float(weight[here].sum() / weight.sum()),
+                "n": float(here.sum()),
+            }
+        )
+    return found
+
+
+def rank_correlation(a: Floats, b: Floats, weight: Floats) -> float | None:
+    """Return the weighted Spearman correlation of the people who have both values; None for fewer than 3."""
+    known = np.isfinite(a) & np.isfinite(b)
+    if int(known.sum()) < 3:
+        return None
+    w = weight[known]
+    x, y = rankdata(a[known]), rankdata(b[known])
+    x, y = x - np.average(x, weights=w), y - np.average(y, weights=w)
+    spread = float(np.sqrt(np.average(x**2, weights=w) * np.average(y**2, weights=w)))
+    return float(np.average(x * y, weights=w) / spread) if spread > 0 else None
+
+
+def rank_share(x: Floats, weight: Floats) -> Floats:
+    """Return each value's place in the population from 0 (lowest) to 1, NaN where missing, shape (n,)."""
+    share = np.full(len(x), np.nan)
+    known = np.isfinite(x)
+    values, place = np.unique(x[known], return_inverse=True)
+    mass = np.bincount(place, weights=weight[known], minlength=len(values))
+    middle = np.cumsum(mass) - mass / 2.0
+    share[known] = (middle / max(float(mass.sum()), 1e-300))[place]
+    return share

@@ -1,0 +1,169 @@
+"""Numbers as a reader sees them: fixed digits, a true minus sign, intervals always with the estimate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from mgrisk.errors import MgRiskError
+from mgrisk.riskscores.points import load_score
+
+MINUS: Final = "\u2212"
+NBSP: Final = "\u00a0"
+UNDEFINED: Final = "undefined"
+NAMES: Final = {"mexican", "american", "hispanic", "white", "black", "asian"}
+MODELS: Final = {"spline_logistic": "Spline logistic", "xgboost": "XGBoost"}
+
+
+def number(value: float | None, *, digits: int = 3, signed: bool = False) -> str:
+    """Return a number with fixed digits.
+
+    Parameters
+    ----------
+    value
+        None and NaN, for which JSON has no word, read as undefined.
+    digits
+        After the point.
+    signed
+        Whether a positive number gets its plus.
+
+    Examples
+    --------
+    >>> number(-0.0304, digits=2), number(1234.5, digits=0), number(None), number(0.5, digits=1, signed=True)
+    ('−0.03', '1,234', 'undefined', '+0.5')
+    """
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    text = f"{abs(value):,.{digits}f}"
+    if not any(digit in "123456789" for digit in text):
+        return text  # no minus before a zero
+    if value < 0:
+        return MINUS + text
+    return f"+{text}" if signed else text
+
+
+def percent(value: float | None, *, digits: int = 1, signed: bool = False) -> str:
+    r"""Return a share as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.041)
+    '4.1\xa0%'
+    """
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    return number(100.0 * value, digits=digits, signed=signed) + NBSP + "%"
+
+
+def count(value: float | None) -> str:
+    """Return a count with thousands separated.
+
+    Examples
+    --------
+    >>> count(10001)
+    '10,001'
+    """
+    return number(value, digits=0)
+
+
+def interval(record: Mapping[str, Any], *, digits: int = 3, share: bool = False, signed: bool = False) -> str:
+    """Return an estimate with its interval, or with the reason why there is none.
+
+    Parameters
+    ----------
+    record
+        With `estimate`, `low`, `high` and perhaps `problem`.
+    digits, signed
+        As for `number`.
+    share
+        Whether to show percentages.
+
+    Examples
+    --------
+    >>> interval({"estimate": 0.7916, "low": 0.7014, "high": 0.8599})
+    '0.792 (0.701 to 0.860)'
+    >>> interval({"estimate": 0.5, "low": None, "high": None, "problem": "interval.undefined"})
+    '0.500 (no interval: interval.undefined)'
+    """
+    scale = 100.0 if share else 1.0
+
+    def shown(value: float | None, *, sign: bool) -> str:
+        return number(None if value is None else scale * value, digits=digits, signed=sign)
+
+    problem = str(record.get("problem") or "")
+    if record["estimate"] is None:
+        return f"{UNDEFINED} ({problem})" if problem else UNDEFINED
+    unit = NBSP + "%" if share else ""
+    centre = shown(record["estimate"], sign=signed)
+    if record["low"] is None or record["high"] is None:
+        return f"{centre}{unit} (no interval: {problem or 'not given'})"
+    return f"{centre}{unit} ({shown(record['low'], sign=False)} to {shown(record['high'], sign=False)})"
+
+
+def model_label(name: str) -> str:
+    """Return the name of a learner or a published score as a reader knows it.
+
+    Examples
+    --------
+    >>> model_label("ada"), model_label("spline_logistic"), model_label("my_model")
+    ('ADA risk test', 'Spline logistic', 'my model')
+    """
+    if name in MODELS:
+        return MODELS[name]
+    try:
+        return load_score(name).label
+    except MgRiskError:
+        return name.replace("_", " ")
+
+
+def level_label(level: str) -> str:
+    """Return a category's level as words.
+
+    Examples
+    --------
+    >>> level_label("mexican_american")
+    'Mexican American'
+    """
+    words = level.replace("_", " ").split(" ")
+    return " ".join(word.capitalize() if word in NAMES else word for word in words)
+
+
+def span(cycles: Sequence[str]) -> str:
+    """Return cycles as one span of years where they follow one another, else as a list.
+
+    Examples
+    --------
+    >>> span(["2007-2008", "2009-2010"]), span(["2007-2008", "2015-2016"])
+    ('2007–2010', '2007–2008, 2015–2016')
+    """
+    shown = ", ".join(cycle.replace("-", "–") for cycle in cycles)
+    years = [cycle.split("-") for cycle in cycles]
+    if not years or not all(len(pair) == 2 and all(year.isdigit() for year in pair) for pair in years):
+        return shown
+    follow = all(int(later[0]) == int(earlier[1]) + 1 for earlier, later in pairwise(years))
+    return f"{years[0][0]}–{years[-1][1]}" if follow else shown
+
+
+def unit_label(unit: str) -> str:
+    """Return a unit as printed: kg/m², and nothing for a plain ratio.
+
+    Examples
+    --------
+    >>> unit_label("kg/m2"), unit_label("1")
+    ('kg/m²', '')
+    """
+    return "" if unit == "1" else unit.replace("m2", "m²")
+
+
+def labelled(label: str, unit: str) -> str:
+    """Return a label with its unit, for an axis or the first column of a table.
+
+    Examples
+    --------
+    >>> labelled("Waist", "cm")
+    'Waist, cm'
+    """
+    shown = unit_label(unit)
+    return f"{label}, {shown}" if shown else label

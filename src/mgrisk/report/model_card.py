@@ -1,0 +1,118 @@
+"""The model card: what the report says about a model, short and as Markdown, to travel with its bundle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from mgrisk.report.blocks import MADE, Block, Section, find_section
+from mgrisk.report.formats import model_label
+
+SCORING: Final = """```
+mgrisk schema --template people.csv      # an example file with every column, unit and level
+mgrisk score people.csv -o scored.csv    # calibrated risk, interval, reasons, status for each row
+```
+
+Only age and sex are required. Anything else may be empty: the answer says what its absence cost. A person unlike
+those of the development set is marked `in_domain = no`; read such a risk with distrust."""
+
+
+def model_card(content: Mapping[str, Any]) -> str:
+    """Return the card of a run's model.
+
+    Parameters
+    ----------
+    content
+        From `content.report_content`. What could not be made there stands here with the same reason.
+
+    Returns
+    -------
+    str
+        Markdown. Names are escaped: markup in them is shown as text.
+    """
+    synthetic = bool(content["synthetic"])
+    learner = model_label(content["winner"]) if content["winner"] else "unknown learner"
+    parts = [
+        f"# {'SYNTHETIC: ' if synthetic else ''}{escape(content['name'])}",
+        f"{escape(content['heading'])}. {escape(learner)}; mgrisk {escape(content['mgrisk'])}; data: "
+        f"{escape(content['data'])}.",
+    ]
+    if content["banner"]:
+        parts.append(f"> **{escape(content['banner'])}**")
+    parts += [
+        _heading("What it is", synthetic),
+        "A calibrated risk model with its explanation, for research. The risk is the probability that a person like "
+        "those "
+        "of the development set has the outcome now; it is no forecast.",
+        *_part(content, "summary", kinds=("text",)),
+        _heading("What it is not", synthetic),
+        *_part(content, "limits", kinds=("callout", "list")),
+        _heading("Population and training data", synthetic),
+        *_part(content, "attrition", kinds=("text", "table")),
+        _heading("Performance on held-out people", synthetic),
+        *_part(content, "held-out", kinds=("text", "table")),
+        _heading("Features", synthetic),
+        *_part(content, "features", kinds=("table",)),
+        _heading("What drives the risk", synthetic),
+        *_drivers(content),
+        _heading("Calibration and methods", synthetic),
+        *_part(content, "methods", kinds=("callout", "list", "text")),
+        _heading("How to score", synthetic),
+        SCORING,
+        _heading("Provenance", synthetic),
+        *_part(content, "provenance", kinds=("list",)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""Return text that Markdown shows as it is, on one line.
+
+    Examples
+    --------
+    >>> escape("<b>a|b</b>")
+    '&lt;b&gt;a\\|b&lt;/b&gt;'
+    """
+    plain = re.sub(r"\s+", " ", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    return re.sub(r"([\\`*_\[\]|])", r"\\\1", plain)
+
+
+def _heading(text: str, synthetic: bool) -> str:
+    return f"## {text}{' (SYNTHETIC)' if synthetic else ''}"
+
+
+def _part(content: Mapping[str, Any], name: str, *, kinds: Sequence[str]) -> list[str]:
+    part = find_section(content, name)
+    if part["status"] != MADE:
+        return [_reason(part)]
+    return [text for block in part["blocks"] if block["kind"] in kinds and (text := _markdown(block))]
+
+
+def _drivers(content: Mapping[str, Any]) -> list[str]:
+    part = find_section(content, "drivers")
+    if part["status"] != MADE:
+        return [_reason(part)]
+    tables = [block["table"] for block in part["blocks"] if block["kind"] == "figure" and block["id"] == "importance"]
+    warnings = [block for block in part["blocks"] if block["kind"] == "callout"]
+    return [_markdown(block) for block in (*warnings, *tables)]
+
+
+def _reason(part: Section) -> str:
+    return f"This section failed, because {escape(part['reason'])}."
+
+
+def _markdown(block: Block) -> str:
+    kind = block["kind"]
+    if kind == "text":
+        return escape(block["text"])
+    if kind == "callout":
+        return f"> {escape(block['text'])}"
+    if kind == "list":
+        return "\n".join(f"- {escape(item)}" for item in block["items"])
+    head = [escape(column["label"]) or " " for column in block["columns"]]
+    marks = ["--:" if column["numeric"] else "---" for column in block["columns"]]
+    lines = [head, marks, *([escape(cell) or " " for cell in line["cells"]] for line in block["rows"])]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    notes = "".join(f"\n\n{escape(note)}" for note in block["notes"])
+    return f"**{escape(block['caption'])}**\n\n{table}{notes}"

@@ -1,0 +1,85 @@
+"""report.html: the content through one template, with its style and its figures inside the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+from mgrisk.artifacts import atomic_folder, write_text
+from mgrisk.report.blocks import blocks_of
+from mgrisk.report.content import failed_sections, report_content
+from mgrisk.report.figures import draw
+
+REPORT: Final = "report.html"
+FIGURES: Final = "figures"
+
+
+@dataclass(frozen=True)
+class ReportSummary:
+    """What was written.
+
+    Attributes
+    ----------
+    path
+        report.html.
+    size
+        Its size in bytes.
+    failed_sections
+        Ids of the sections that could not be made; each stands in the report with the reason.
+    """
+
+    path: Path
+    size: int
+    failed_sections: tuple[str, ...]
+
+
+def write_report(folder: Path) -> ReportSummary:
+    """Write report.html and figures/*.svg into a run folder; each appears whole or not at all.
+
+    Parameters
+    ----------
+    folder
+        A finished run. Missing or damaged files cost their sections only.
+
+    Returns
+    -------
+    ReportSummary
+    """
+    content = report_content(folder)
+    drawn = {block["id"]: draw(block) for block in blocks_of(content, "figure")}
+    with atomic_folder(folder / FIGURES) as part:
+        for name, svg in drawn.items():
+            (part / f"{name}.svg").write_text(svg, encoding="utf-8")
+    page = render(content, drawn)
+    write_text(folder / REPORT, page)
+    return ReportSummary(folder / REPORT, len(page.encode()), failed_sections(content))
+
+
+def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
+    """Return the HTML page.
+
+    Parameters
+    ----------
+    content
+        From `content.report_content`. All of it is shown as text: markup in a name stays visible and does nothing.
+    drawn
+        SVG by figure id, from `figures.draw`.
+    """
+    folder = files("mgrisk.report").joinpath("templates")
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    # Only what this package wrote itself is trusted as markup: its style sheet and its own drawings.
+    figures = {name: Markup(svg) for name, svg in drawn.items()}
+    style = Markup(folder.joinpath("report.css").read_text("utf-8"))
+    return environment.get_template("report.html").render(content=content, figures=figures, style=style)

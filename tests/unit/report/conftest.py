@@ -1,0 +1,214 @@
+"""A small finished run folder, made by code: 15 strata of 2 PSUs, a model of five features, known answers."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgrisk.artifacts import read_json, write_json, write_parquet
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
+from mgrisk.evaluate.table_one import table_one
+from mgrisk.features.compute import typed
+from mgrisk.features.registry import features
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+
+NAMES = ("age_years", "sex", "magnesium_total_mg", "magnesium_food_mg", "energy_kcal")
+STORED = features((*NAMES, "magnesium_supplement_mg"))
+SIZES = {DEVELOPMENT: 400, HELD_OUT: 300}
+HELD_OUT_CYCLE = "2017-2018"
+BASE = -2.0
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "tiny"
+    _write_run(folder, data="NHANES")
+    return folder
+
+
+@pytest.fixture
+def run_folder(finished_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_run, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def edit(run_folder: Path) -> Callable[[str, Callable[[Any], Any]], None]:
+    """Change a JSON file of the run folder; the function may return the new content or change it in place."""
+
+    def change(name: str, by: Callable[[Any], Any]) -> None:
+        content = read_json(run_folder / name)
+        changed = by(content)
+        write_json(run_folder / name, content if changed is None else changed)
+
+    return change
+
+
+@pytest.fixture
+def synthetic_run(run_folder: Path) -> Path:
+    for path in run_folder.rglob("*.json"):
+        path.write_text(path.read_text("utf-8").replace('"NHANES"', '"SYNTHETIC"'), "utf-8")
+    return run_folder
+
+
+def _write_run(folder: Path, *, data: str) -> None:
+    random = np.random.default_rng(5)
+    n = sum(SIZES.values())
+    which = np.repeat(list(SIZES), list(SIZES.values()))
+    people = pd.DataFrame(
+        {
+            "SEQN": np.arange(n) + 730001,
+            "cycle": np.where(which == DEVELOPMENT, "2015-2016", HELD_OUT_CYCLE),
+            "set": which,
+            "stratum": np.arange(n) % 15 + np.where(which == DEVELOPMENT, 0, 100),
+            "psu": (np.arange(n) // 15) % 2 + 1,
+            "weight": random.uniform(1000.0, 9000.0, n),
+        }
+    )
+    food = random.uniform(80.0, 600.0, n)
+    table = pd.DataFrame(
+        {
+            "age_years": random.integers(20, 80, n).astype(float),
+            "sex": random.choice(["female", "male"], n),
+            "magnesium_food_mg": np.where(np.arange(n) % 20 == 7, np.nan, food),
+            "magnesium_supplement_mg": np.where(np.arange(n) % 3 == 0, 100.0, 0.0),
+            "energy_kcal": 5 * food + random.uniform(200.0, 900.0, n),
+        }
+    )
+    table["magnesium_total_mg"] = table["magnesium_food_mg"] + table["magnesium_supplement_mg"]
+    parts = pd.DataFrame(
+        {
+            "age_years": 0.05 * (table["age_years"] - 50.0),
+            "sex": np.where(table["sex"] == "male", 0.3, -0.3),
+            "magnesium_total_mg": (-0.0005 * (table["magnesium_total_mg"] - 350.0)).fillna(0.02),
+            "magnesium_food_mg": (-0.001 * (table["magnesium_food_mg"] - 300.0)).fillna(0.1),
+            "energy_kcal": 0.0001 * (table["energy_kcal"] - 2000.0),
+        }
+    )
+    risk = 1.0 / (1.0 + np.exp(-(BASE + parts.sum(axis=1).to_numpy())))
+    people["outcome"] = (random.uniform(size=n) < risk).astype(float)
+    people["analysis"] = np.arange(n) % 10 != 3
+    others = 1.0 / (1.0 + np.exp(-(BASE + parts["age_years"].to_numpy())))
+    points = np.floor((table["age_years"].to_numpy() - 20.0) / 10.0)
+
+    records: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
+    first: list[dict[str, Any]] = []
+    curves = {}
+    for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, HELD_OUT_CYCLE)):
+        here = (which == set_name).nonzero()[0]
+        rows = people.iloc[here]
+        design = SurveyDesign(
+            rows["weight"].to_numpy(), rows["stratum"].to_numpy(), rows["psu"].to_numpy(), WeightLevel.FASTING,
+            rows["analysis"].to_numpy(),
+        )  # fmt: skip
+        y = rows["outcome"].to_numpy()
+        risks = {"spline_logistic": risk[here], "xgboost": others[here]}
+        found = assess(y, risks, {"ada": points[here]}, design, outcome="undiagnosed", set_name=label)
+        records += found.records
+        differences += found.differences
+        curves[label] = found.curves
+        frame = typed(table.iloc[here].reset_index(drop=True), STORED)
+        first += table_one(frame, y, design, chosen=STORED, set_name=set_name)
+
+    def labelled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**row, "data": data} for row in rows]
+
+    inside = people["analysis"].to_numpy()
+    keys = people.loc[inside, ["SEQN", "cycle", "set", "weight", "outcome"]]
+    predicted = keys.assign(spline_logistic=risk[inside], xgboost=others[inside], ada=points[inside], data=data)
+    explained = parts[inside].assign(base_value=BASE, SEQN=keys["SEQN"], set=keys["set"], data=data)
+    folds = people.loc[people["set"] == DEVELOPMENT, ["SEQN", "stratum", "psu"]].assign(fold=lambda f: f["psu"] - 1)
+    write_parquet(folder / "cohort.parquet", people.assign(data=data))
+    write_parquet(folder / "features.parquet", typed(table, STORED).assign(SEQN=people["SEQN"], data=data))
+    write_parquet(folder / "predictions.parquet", predicted)
+    write_parquet(folder / "explanations.parquet", explained)
+    write_parquet(folder / "folds.parquet", folds.assign(data=data))
+    write_json(folder / "evaluation.json", labelled(records))
+    write_json(folder / "differences.json", labelled(differences))
+    write_json(folder / "curves.json", {"data": data, "sets": curves})
+    write_json(folder / "table_one.json", labelled(first))
+    for name, content in _small_files(folder, data=data).items():
+        write_json(folder / name, content)
+
+
+def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
+    outcome = {
+        "name": "undiagnosed",
+        "label": "Undiagnosed diabetes",
+        "definition": "HbA1c ≥ 6.5 % in a person never told of diabetes",
+        "warning": "Measured at one visit; a clinical diagnosis needs a second test.",
+        "citation": "ADA",
+        "leaks": ["LBXGH", "DIQ*"],
+    }
+    steps = [
+        {"set": name, "rule": rule, "n": n, "excluded": out, "events": 30, "data": data}
+        for name, size in SIZES.items()
+        for rule, n, out in (("all participants", size, 0), ("examined", size - size // 10, size // 10))
+    ]
+    candidates = [
+        {"learner": learner, "params": params, "log_loss": loss, "fold_log_loss": [loss - 0.01, loss + 0.01]}
+        for learner, params, loss in (("spline_logistic", {"c": 0.1}, 0.3), ("xgboost", {"depth": 2}, 0.31))
+    ]
+    quantiles = {"0.05": 100.0, "0.5": 300.0, "0.95": 560.0}
+    reference = {
+        feature.name: {"missing": 0.002, "quantiles": quantiles}
+        if feature.kind == "number"
+        else {"missing": 0.0, "shares": {level: 1 / len(feature.levels) for level in feature.levels}}
+        for feature in features(NAMES)
+    }
+    about = {
+        "name": "mgrisk-undiagnosed", "title": "Undiagnosed diabetes in a tiny run", "data": data, "mgrisk": "0.1.0",
+        "outcome": outcome, "cycles": ["2015-2016"], "held_out": [HELD_OUT_CYCLE], "minimum_age": 20,
+        "people": 360, "cases": 60, "prevalence": 0.15, "configuration_sha256": "c" * 64, "data_sha256": "d" * 64,
+        "features": [feature.model_dump(mode="json") for feature in features(NAMES)],
+    }  # fmt: skip
+    importance = [
+        {
+            "set": set_name, "feature": feature.name, "label": feature.label, "group": feature.group,
+            "importance": 0.5 - 0.1 * place, "se": 0.01, "low": 0.48 - 0.1 * place, "high": 0.52 - 0.1 * place,
+            "direction": None if feature.kind == "category" else 0.9,
+        }
+        for set_name in SIZES
+        for place, feature in enumerate(features(NAMES))
+    ]  # fmt: skip
+    digest = hashlib.sha256(b"tiny").hexdigest()
+    trained = "trained/spline_logistic"
+    return {
+        "attrition.json": steps,
+        "cohort.json": {
+            "data": data, "weight_level": "fasting", "weight": "WTSAF2YR", "forced_by": "LBXGLU", "outcome": outcome,
+        },
+        "tables.json": [
+            {"cycle": "2015-2016", "table": "DEMO_I", "rows": 9, "size": 99, "sha256": digest, "data": data}
+        ],
+        "tuning.json": {
+            "data": data, "winner": "spline_logistic", "candidates": candidates,
+            "best": {row["learner"]: row for row in candidates},
+        },
+        "explanation_summary.json": {
+            "data": data, "learner": "spline_logistic", "base_value": BASE, "largest_additivity_error": 1e-15,
+            "features": importance,
+        },
+        "checks.json": [
+            {"id": "MGR101", "title": "No PSU stands in two folds", "severity": "error", "passed": True, "finding": ""},
+            {"id": "MGR301", "title": "Slope", "severity": "warning", "passed": False, "finding": "slope 0.5"},
+        ],
+        "manifest.json": {
+            "data": data, "mgrisk": "0.1.0", "pipeline": "tiny", "environment": {"python": "3.11"},
+            "steps": {name: {"outputs": {f"{name}.json": digest}} for name in ("cohort", "report")},
+        },
+        f"{trained}/bundle.json": about,
+        f"{trained}/reference.json": reference,
+        f"{trained}/calibrator.json": {
+            "kind": "logistic", "intercept": -0.1, "slope": 0.9, "covariance": [[0.02, 0.005], [0.005, 0.003]],
+            "df": 15,
+        },
+    }  # fmt: skip

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgrisk.artifacts import read_json, write_parquet
+from mgrisk.report.blocks import ABSENT, blocks_of, find_section, find_table
+from mgrisk.report.content import failed_sections, report_content
+from mgrisk.report.formats import interval
+
+Edit = Callable[[str, Callable[[Any], Any]], None]
+
+
+def test_every_section_of_a_finished_run_can_be_made(run_folder: Path) -> None:
+    assert failed_sections(report_content(run_folder)) == ()
+
+
+def test_content_is_json_and_the_same_each_time(run_folder: Path) -> None:
+    first = report_content(run_folder)
+    assert json.loads(json.dumps(first, allow_nan=False)) == first == report_content(run_folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [
+        ("attrition.json", "attrition"),
+        ("table_one.json", "table-one"),
+        ("curves.json", "held-out"),
+        ("differences.json", "cross-validated"),
+        ("explanation_summary.json", "drivers"),
+        ("explanations.parquet", "magnesium"),
+        ("features.parquet", "people"),
+        ("checks.json", "checks"),
+        ("folds.parquet", "methods"),
+        ("manifest.json", "provenance"),
+        ("trained/spline_logistic/reference.json", "features"),
+    ],
+)
+def test_a_section_whose_file_is_missing_says_why(run_folder: Path, name: str, section: str) -> None:
+    (run_folder / name).unlink()
+    content = report_content(run_folder)
+    found = find_section(content, section)
+    assert section in failed_sections(content)
+    assert f"{name} is not in the run folder" in found["reason"]
+
+
+def test_an_empty_folder_still_gives_every_section_with_a_reason(tmp_path: Path) -> None:
+    content = report_content(tmp_path)
+    assert {item["status"] for item in content["sections"]} == {"failed"}
+    assert all(item["reason"] for item in content["sections"])
+    assert "whether its people are real" in content["banner"]
+
+
+def test_a_damaged_file_costs_its_section_only(run_folder: Path) -> None:
+    (run_folder / "attrition.json").write_text('{"half":', "utf-8")
+    content = report_content(run_folder)
+    assert failed_sections(content) == ("attrition",)
+    assert "cannot be read as JSON" in find_section(content, "attrition")["reason"]
+
+
+def test_a_missing_entry_is_named(edit: Edit, run_folder: Path) -> None:
+    edit("tuning.json", lambda content: content.pop("candidates") and None)
+    content = report_content(run_folder)
+    assert failed_sections(content) == ("methods",)
+    assert "'candidates'" in find_section(content, "methods")["reason"]
+
+
+def test_numbers_equal_those_of_the_evaluation(run_folder: Path) -> None:
+    records = {(r["set"], r["model"], r["metric"]): r for r in read_json(run_folder / "evaluation.json")}
+    content = report_content(run_folder)
+    for name, set_name in (("held-out", "2017-2018"), ("cross-validated", "cross-validated")):
+        part = find_section(content, name)
+        table = find_table(part, f"{name}-metrics")
+        assert table is not None
+        assert len(table["rows"]) == 11
+        for line in table["rows"]:
+            for model, raw in line["raw"]["models"].items():
+                assert raw == records[set_name, model, line["raw"]["metric"]]
+        assert table["rows"][0]["cells"][1] == interval(records[set_name, "spline_logistic", "auroc"])
+        assert [column["marked"] for column in table["columns"]] == [False, True, False, False]
+
+
+def test_figures_of_the_first_screen_stand_with_their_intervals(run_folder: Path) -> None:
+    found = next(b for b in find_section(report_content(run_folder), "summary")["blocks"] if b["kind"] == "facts")
+    auroc = next(
+        r for r in read_json(run_folder / "evaluation.json")
+        if (r["set"], r["model"], r["metric"]) == ("2017-2018", "spline_logistic", "auroc")
+    )  # fmt: skip
+    ranking = found["items"][0]
+    assert ranking["value"] == f"{auroc['estimate']:.3f}"
+    assert ranking["range"] == f"{auroc['low']:.3f} to {auroc['high']:.3f}"
+    assert [line["term"] for line in ranking["lines"]] == ["ADA risk test, same people", "Difference, paired"]
+
+
+def test_an_undefined_interval_is_shown_with_its_reason(edit: Edit, run_folder: Path) -> None:
+    def undefine(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            if record["metric"] == "calibration_slope":
+                record.update(estimate=None, low=None, high=None, problem="logistic.not_converged")
+
+    edit("evaluation.json", undefine)
+    content = report_content(run_folder)
+    table = find_table(find_section(content, "held-out"), "held-out-metrics")
+    assert table is not None
+    slope = next(line for line in table["rows"] if line["raw"]["metric"] == "calibration_slope")
+    assert slope["cells"][1] == "undefined (logistic.not_converged)"
+    assert failed_sections(content) == ()
+
+
+def test_base_and_contributions_are_the_logit_of_the_reported_risk(run_folder: Path) -> None:
+    for block in blocks_of(report_content(run_folder), "figure"):
+        if block["drawing"] == "waterfall":
+            total = block["data"]["base"] + sum(step["contribution"] for step in block["data"]["steps"])
+            assert total == pytest.approx(block["data"]["end"], abs=1e-9)
+
+
+def test_worked_people_have_no_number_of_their_own_and_rounded_values(run_folder: Path) -> None:
+    part = find_section(report_content(run_folder), "people")
+    text = json.dumps(part)
+    assert re.search(r"\b73\d{4}\b", text) is None
+    ages = [line["raw"]["value"] for inner in part["sections"] for block in inner["blocks"] if block["kind"] == "figure"
+            for line in block["table"]["rows"] if line["raw"]["feature"] == "age_years"]  # fmt: skip
+    assert len(ages) == 2
+    assert all(int(age) % 5 == 0 for age in ages)
+
+
+def test_someone_without_an_explanation_fails_the_sections_that_need_it(run_folder: Path) -> None:
+    table = pd.read_parquet(run_folder / "explanations.parquet")
+    write_parquet(run_folder / "explanations.parquet", table[table["SEQN"] != table["SEQN"].max()])
+    content = report_content(run_folder)
+    assert set(failed_sections(content)) == {"drivers", "magnesium", "people"}
+    assert "1 of 270 held-out people have no explanation" in find_section(content, "people")["reason"]
+
+
+def test_prediction_association_and_evidence_have_three_headings(run_folder: Path) -> None:
+    parts = find_section(report_content(run_folder), "magnesium")["sections"]
+    assert [part["heading"].split(":")[0] for part in parts] == ["Prediction", "Association", "Published evidence"]
+    assert [part["status"] for part in parts[1:]] == [ABSENT, ABSENT]
+    dependence = [block for block in parts[0]["blocks"] if block["kind"] == "figure"]
+    assert len(dependence) == 3
+    assert all("not an effect" in block["caption"] for block in dependence)
+
+
+def test_a_missing_value_learned_from_hardly_anybody_is_warned_of(run_folder: Path) -> None:
+    table = pd.read_parquet(run_folder / "explanations.parquet")
+    shifted = np.where(table["magnesium_food_mg"] == 0.1, 2.0, table["magnesium_food_mg"])
+    write_parquet(run_folder / "explanations.parquet", table.assign(magnesium_food_mg=shifted))
+    blocks = find_section(report_content(run_folder), "drivers")["blocks"]
+    assert any(
+        b["kind"] == "callout" and "learned from 0.20\u00a0% of the development people" in b["text"] for b in blocks
+    )
+
+
+def test_a_check_with_a_finding_is_said_aloud(run_folder: Path) -> None:
+    blocks = find_section(report_content(run_folder), "checks")["blocks"]
+    assert [b["text"] for b in blocks if b["kind"] == "callout"] == ["Slope: does not hold. slope 0.5"]
+
+
+def test_one_synthetic_file_makes_the_whole_report_synthetic(edit: Edit, run_folder: Path) -> None:
+    edit("tuning.json", lambda content: {**content, "data": "SYNTHETIC"})
+    content = report_content(run_folder)
+    assert content["synthetic"]
+    assert content["title"].startswith("SYNTHETIC")
+    assert all("SYNTHETIC" in item["heading"] for item in content["sections"])
