@@ -1,0 +1,1 @@
+"""Scoring: people in, calibrated risk with reasons out, one row for each row."""

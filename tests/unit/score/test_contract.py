@@ -1,0 +1,122 @@
+"""The scoring contract: what each cell may hold, what breaks it, and that a row's verdict is its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mgrisk.errors import MgRiskError
+from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.score.contract import EMPTY, check, check_columns, join_codes, reason_columns, schema
+
+INPUTS = with_ancestors(features(["age_years", "sex", "smoking", "bmi_kg_m2", "magnesium_total_mg"]))
+
+
+def verdicts(**columns: list[object]) -> list[str]:
+    """Problems of people with the given columns; age and sex are filled in where they are not given."""
+    n = len(next(iter(columns.values())))
+    people = pd.DataFrame({"age_years": ["50"] * n, "sex": ["male"] * n} | columns, dtype=object)
+    return [str(codes) for codes in check(people, INPUTS).problems]
+
+
+def test_text_numbers_and_numbers_mean_the_same() -> None:
+    as_text = check(pd.DataFrame({"age_years": ["50", " 61.5 "], "sex": ["male", "female"]}), INPUTS)
+    as_numbers = check(pd.DataFrame({"age_years": [50, 61.5], "sex": ["male", "female"]}), INPUTS)
+    pd.testing.assert_frame_equal(as_text.values, as_numbers.values)
+    assert not as_text.rejected.any()
+
+
+@pytest.mark.parametrize("cell", ["abc", "1,5", "inf", "-Infinity", "12 kg", "0x1F", "--3"])
+def test_what_is_no_finite_number_rejects_the_row(cell: str) -> None:
+    assert verdicts(bmi_kg_m2=[cell, "25"]) == ["not_a_number:bmi_kg_m2", ""]
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"), [("9.99", "out_of_range:bmi_kg_m2"), ("10", ""), ("150", ""), ("150.1", "out_of_range:bmi_kg_m2")]
+)
+def test_the_range_is_closed(cell: str, code: str) -> None:
+    assert verdicts(bmi_kg_m2=[cell]) == [code]
+
+
+@pytest.mark.parametrize("cell", sorted(EMPTY))
+def test_an_empty_cell_is_missing_and_no_problem_of_the_contract(cell: str) -> None:
+    people = pd.DataFrame({"age_years": ["50"], "sex": ["male"], "bmi_kg_m2": [cell], "smoking": [cell]})
+    checked = check(people, INPUTS)
+    assert checked.problems.tolist() == [""]
+    assert checked.values[["bmi_kg_m2", "smoking"]].isna().all(axis=None)
+
+
+def test_a_level_is_read_whatever_its_case_and_spaces() -> None:
+    people = pd.DataFrame({"age_years": ["50"] * 2, "sex": [" Male ", "FEMALE"], "smoking": ["Former", "never "]})
+    assert check(people, INPUTS).values["smoking"].tolist() == ["former", "never"]
+
+
+def test_several_problems_of_a_row_are_all_named() -> None:
+    people = pd.DataFrame({"age_years": ["430"], "sex": ["x"], "bmi_kg_m2": ["y"]})
+    assert check(people, INPUTS).problems.tolist() == [
+        "out_of_range:age_years;unknown_level:sex;not_a_number:bmi_kg_m2"
+    ]
+
+
+def test_a_required_value_that_is_missing_rejects_the_row() -> None:
+    checked = check(pd.DataFrame({"age_years": ["", "50"], "sex": ["male", None]}), INPUTS)
+    assert checked.rejected.tolist() == [True, True]
+    assert checked.problems.tolist() == ["missing:age_years", "missing:sex"]
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=20))
+def test_a_verdict_does_not_depend_on_the_other_rows(cells: list[str]) -> None:
+    together = verdicts(bmi_kg_m2=list(cells), smoking=list(cells))
+    assert together == [verdicts(bmi_kg_m2=[cell], smoking=[cell])[0] for cell in cells]
+
+
+@given(st.lists(st.text(max_size=8), min_size=1, max_size=20))
+def test_what_is_not_rejected_is_missing_or_within_the_contract(cells: list[str]) -> None:
+    people = pd.DataFrame({"age_years": ["50"] * len(cells), "sex": ["male"] * len(cells), "bmi_kg_m2": cells})
+    checked = check(people, INPUTS)
+    kept = checked.values.loc[~checked.rejected, "bmi_kg_m2"]
+    assert (kept.isna() | kept.between(10, 150)).all()
+    assert checked.values.loc[checked.rejected, "bmi_kg_m2"].isna().all()
+
+
+def test_missing_required_column_duplicates_and_taken_names_refuse_the_file() -> None:
+    for columns, code in [
+        (["sex"], "input.missing_column"),
+        (["age_years", "sex", "age_years"], "input.duplicate_column"),
+        (["age_years", "sex", "risk"], "input.column_taken"),
+        (["age_years", "sex", "reason_2_effect"], "input.column_taken"),
+    ]:
+        with pytest.raises(MgRiskError) as caught:
+            check_columns(columns, INPUTS, where="people.csv", reasons=3)
+        assert caught.value.code == code
+        assert int(caught.value.status) == 3
+    check_columns(["age_years", "sex", "reason_2_effect", "note"], INPUTS, where="people.csv", reasons=1)
+
+
+def test_schema_says_unit_range_and_levels_as_the_registry_does() -> None:
+    rows = {row["name"]: row for row in schema(INPUTS)}
+    assert rows["bmi_kg_m2"]["unit"] == FEATURES["bmi_kg_m2"].unit
+    assert (rows["age_years"]["minimum"], rows["age_years"]["maximum"]) == (20, 120)
+    assert rows["sex"]["levels"] == ["female", "male"]
+    # What a feature derives from may be given in its place.
+    assert {"height_cm", "weight_kg", "magnesium_food_mg", "magnesium_supplement_mg"} <= set(rows)
+
+
+def test_codes_are_joined_in_the_order_given() -> None:
+    codes = [("a", np.array([True, False, True])), ("b", np.array([True, True, False]))]
+    assert join_codes(codes, 3).tolist() == ["a;b", "b", "a"]
+
+
+def test_reason_columns_come_in_threes() -> None:
+    assert reason_columns(1) == ["reason_1", "reason_1_value", "reason_1_effect"]
+    assert len(reason_columns(5)) == 15
+
+
+def test_every_feature_of_the_registry_can_stand_in_a_contract() -> None:
+    everything: tuple[Feature, ...] = with_ancestors(FEATURES.values())
+    checked = check(pd.DataFrame({"age_years": ["50"], "sex": ["male"]}), everything)
+    assert not checked.rejected.any()
+    assert list(checked.values.columns) == [feature.name for feature in everything]
