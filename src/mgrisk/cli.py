@@ -1,0 +1,264 @@
+"""The `mgrisk` command: parse, call, print. Heavy libraries are imported where they are used."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mgrisk import __version__
+from mgrisk.errors import ExitStatus, MgRiskError, bad_bundle
+
+if TYPE_CHECKING:
+    from mgrisk.score.scorer import Scorer
+
+DISCLAIMER = "A research tool: no medical device, and nothing it prints is medical advice."
+DEFAULT_MODEL = "mgrisk-undiagnosed@champion"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status (interface.md)."""
+    options = _parser().parse_args(arguments)
+    action: Callable[[argparse.Namespace], int] = options.action
+    try:
+        return action(options)
+    except MgRiskError as error:
+        if options.debug:
+            traceback.print_exc()
+        print("\n".join(error.lines()), file=sys.stderr)
+        return int(error.status)
+    except KeyboardInterrupt:
+        print("interrupted: what was not finished was not written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody to tell. Keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitStatus.DONE)
+    except Exception as problem:
+        # The last resort: say that it is ours, and how to report it.
+        if options.debug:
+            raise
+        print(f"error: this is a bug in mgrisk: {type(problem).__name__}: {problem}", file=sys.stderr)
+        print("where: " + _last_place(problem), file=sys.stderr)
+        print("to do: run again with --debug and report what it prints", file=sys.stderr)
+        return int(ExitStatus.BUG)
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--model", metavar="DIR|NAME@ALIAS", help=f"bundle folder or registered model ({DEFAULT_MODEL})")
+    parser = argparse.ArgumentParser(
+        prog="mgrisk",
+        description="Risk of type 2 diabetes from dietary magnesium and lifestyle.",
+        epilog=DISCLAIMER,
+    )
+    parser.add_argument("--version", action="version", version=f"mgrisk {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", parents=[common], help="run a pipeline file, from raw tables to report")
+    run.add_argument("pipeline", metavar="PIPELINE", help="for example pipelines/demo.toml")
+    run.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    run.add_argument("--out", metavar="DIR", help="run folder (runs/<name>)")
+    run.add_argument("--offline", action="store_true", help="use the cache only")
+    run.set_defaults(action=_run)
+
+    fetch = commands.add_parser("fetch", parents=[common], help="raw NHANES tables into the cache")
+    fetch.add_argument("--cycle", nargs="*", metavar="YEARS", help="for example 2017-2018 (all)")
+    fetch.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
+    fetch.add_argument("--offline", action="store_true", help="only check what the cache holds")
+    fetch.set_defaults(action=_fetch)
+
+    people = commands.add_parser("features", parents=[common], help="NHANES participants as a scoring file")
+    people.add_argument("--cycle", nargs="+", required=True, metavar="YEARS")
+    people.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
+    people.add_argument("-o", "--output", required=True, metavar="FILE", help=".csv or .parquet")
+    people.set_defaults(action=_features)
+
+    score = commands.add_parser("score", parents=[common, model], help="score people in CSV or Parquet")
+    score.add_argument("input", metavar="INPUT", help="file, or - for standard input")
+    score.add_argument("-o", "--output", required=True, metavar="OUTPUT", help="file, or - for standard output")
+    score.add_argument("--reasons", type=_whole_number, default=3, metavar="K", help="largest contributions given (3)")
+    score.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
+    score.add_argument("--strict", action="store_true", help="stop at the first rejected row")
+    score.set_defaults(action=_score)
+
+    validate = commands.add_parser("validate", parents=[common, model], help="check a file against the contract")
+    validate.add_argument("input", metavar="INPUT")
+    validate.set_defaults(action=_validate)
+
+    schema = commands.add_parser("schema", parents=[common, model], help="the input contract")
+    schema.add_argument("--json", action="store_true")
+    schema.add_argument("--template", metavar="FILE", help="write an example CSV that scores without a change")
+    schema.set_defaults(action=_schema)
+
+    codebook = commands.add_parser("codebook", parents=[common], help="where each feature comes from")
+    codebook.add_argument("name", nargs="?", metavar="NAME")
+    codebook.set_defaults(action=_codebook)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from mgrisk.steps import run
+
+    finished = run(
+        options.pipeline, overrides=options.overrides, out=options.out, offline=options.offline, progress=_say
+    )
+    table = finished.evaluation.frame()
+    data = "SYNTHETIC people" if (table["data"] == "SYNTHETIC").any() else "NHANES"
+    wanted = ["auroc", "calibration_slope", "calibration_intercept", "observed_expected", "ici"]
+    print(f"\n{data}; estimate (95 % interval, survey design)")
+    for set_name, rows in table[table["metric"].isin(wanted)].groupby("set", sort=False):
+        print(f"  {set_name}")
+        for model, of_model in rows.groupby("model", sort=False):
+            cells = [f"{r['metric']} {_interval(r)}" for _, r in of_model.iterrows()]
+            print(f"    {model:<16} {'  '.join(cells)}")
+    print(f"\nreport: {finished.report}\nbundle: {finished.bundle}\n{DISCLAIMER}")
+    return ExitStatus.DONE
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    from mgrisk.nhanes.codebook import VARIABLES
+    from mgrisk.nhanes.cycles import CYCLES, cycle
+    from mgrisk.nhanes.harmonise import table_paths
+    from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
+
+    store = Store(source=options.source or default_source(), cache=default_cache(), offline=options.offline)
+    cycles = [cycle(years) for years in options.cycle] if options.cycle else CYCLES
+    relatives = list(table_paths(cycles, VARIABLES).values())
+    results = fetch(store, relatives, progress=lambda result, done, of: _say(f"{done}/{of} {_fetched(result)}"))
+    there = sum(result.was_there for result in results)
+    print(f"{len(results)} tables at hand, {len(results) - there} downloaded, {store.source}")
+    return ExitStatus.DONE
+
+
+def _fetched(result: Any) -> str:
+    return str(result) if isinstance(result, MgRiskError) else f"{result.relative} {result.size:,} bytes"
+
+
+def _features(options: argparse.Namespace) -> int:
+    from mgrisk.nhanes.store import Store, default_cache, default_source
+    from mgrisk.steps.people import write_people
+
+    store = Store(source=options.source or default_source(), cache=default_cache(), offline=False)
+    count = write_people(store, cycles=options.cycle, target=options.output)
+    print(f"{count:,} people in {options.output}")
+    return ExitStatus.DONE
+
+
+def _score(options: argparse.Namespace) -> int:
+    from mgrisk.score.batch import score_table
+
+    scorer = _load(options.model)
+    summary = score_table(
+        scorer,
+        options.input,
+        options.output,
+        reasons=options.reasons,
+        rejects=options.rejects,
+        strict=options.strict,
+    )
+    # On standard error: standard output may be the table.
+    _say(f"{summary.rows:,} rows: {summary.scored:,} scored, {summary.rejected:,} rejected; model {scorer.label}")
+    for code, count in summary.problems.most_common(5):
+        _say(f"  {count:,} × {code}")
+    _say(DISCLAIMER)
+    return ExitStatus.DONE
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from mgrisk.score.batch import validate_table
+
+    scorer = _load(options.model)
+    summary = validate_table(scorer, options.input)
+    print(f"{summary.rows:,} rows: {summary.scored:,} can be scored, {summary.rejected:,} would be rejected")
+    for code, count in summary.problems.most_common():
+        print(f"  {count:,} × {code}")
+    return ExitStatus.INPUT if summary.rejected else ExitStatus.DONE
+
+
+def _schema(options: argparse.Namespace) -> int:
+    scorer = _load(options.model)
+    if options.template:
+        from mgrisk.score.tables import open_sink
+        from mgrisk.track import example_people
+
+        with open_sink(options.template) as sink:
+            example = example_people(scorer)
+            example.insert(0, "person_id", ["example-1", "example-2"])
+            sink.write(example)
+        print(f"2 made-up people in {options.template}")
+        return ExitStatus.DONE
+    rows = scorer.schema()
+    if options.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return ExitStatus.DONE
+    for row in rows:
+        allowed = " | ".join(row["levels"]) or f"{row['minimum']:g} to {row['maximum']:g} {row['unit']}"
+        print(f"{row['name']:<26}{'required  ' if row['required'] else '          '}{allowed}")
+        print(f"{'':<36}{row['description']}")
+    return ExitStatus.DONE
+
+
+def _codebook(options: argparse.Namespace) -> int:
+    from mgrisk.features.registry import FEATURES, features
+
+    for feature in features([options.name]) if options.name else FEATURES.values():
+        print(f"{feature.name}  ({feature.label_with_unit})")
+        print(f"    {feature.formula}")
+        print(f"    from {', '.join(feature.sources)}; weights of the {feature.level} sample")
+        breaks = f", a break at {', '.join(feature.breaks)}" if feature.breaks else ""
+        print(f"    comparable {feature.comparable[0]} to {feature.comparable[1]}{breaks}; {feature.citation}")
+    return ExitStatus.DONE
+
+
+def _load(model: str | None) -> Scorer:
+    from mgrisk.score.scorer import load_scorer
+
+    name = model or DEFAULT_MODEL
+    if Path(name).is_dir() or "@" not in name:
+        return load_scorer(name, threads=os.cpu_count() or 1)
+    from mgrisk.track import find_bundle
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    store = Path("runs/mlflow.db")
+    if not uri and not store.exists():
+        raise bad_bundle(
+            "registry.none",
+            f"no model is given and there is no registry to find {name} in",
+            where=str(store),
+            hint="give --model FOLDER, set MLFLOW_TRACKING_URI, or run a pipeline first",
+        )
+    return load_scorer(find_bundle(name, uri=uri or f"sqlite:///{store.resolve()}"), threads=os.cpu_count() or 1)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _interval(row: Any) -> str:
+    if row["low"] is None or row["low"] != row["low"]:
+        return f"{row['estimate']:.3f}"
+    return f"{row['estimate']:.3f} ({row['low']:.3f}, {row['high']:.3f})"
+
+
+def _whole_number(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return value
+
+
+def _last_place(problem: BaseException) -> str:
+    frames = traceback.extract_tb(problem.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

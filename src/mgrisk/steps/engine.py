@@ -1,0 +1,146 @@
+"""Steps with memory: a step runs again only when its inputs, its settings, the code or a library changed.
+
+The manifest of the run folder holds for each step the key of what went in and the sha256 of what came out. A step
+is skipped when its key is the same and its outputs are still what they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from mgrisk.artifacts import read_json, sha256, write_json
+
+MANIFEST: Final = "manifest.json"
+LIBRARIES: Final = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "shap", "mlflow", "matplotlib")
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One station of the pipeline.
+
+    Attributes
+    ----------
+    name
+        As shown and as in the manifest.
+    inputs, outputs
+        Files or folders of the run folder that it reads and writes.
+    settings
+        Digest of everything else that it depends on.
+    action
+        Does the work and returns a line for the person who waits.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    settings: str
+    action: Callable[[], str]
+
+
+@dataclass
+class Manifest:
+    """The manifest of a run folder; `steps` by name: key, outputs with sha256, seconds, peak memory, summary."""
+
+    folder: Path
+    head: dict[str, Any]
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path, head: dict[str, Any]) -> Manifest:
+        """Read the manifest of an earlier run in this folder, or begin one."""
+        path = folder / MANIFEST
+        try:
+            read = read_json(path)["steps"] if path.exists() else {}
+            steps = {name: {**row, "key": row["key"], "outputs": dict(row["outputs"])} for name, row in read.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            steps = {}  # half a manifest cannot be (writes are atomic); an edited one costs a full run
+        return cls(folder, head, steps)
+
+    def write(self) -> None:
+        """Write manifest.json."""
+        write_json(self.folder / MANIFEST, {**self.head, "steps": self.steps})
+
+
+def run_steps(steps: Sequence[Step], manifest: Manifest, *, progress: Progress) -> list[str]:
+    """Run the steps that must run; return their names.
+
+    Parameters
+    ----------
+    steps
+        In order.
+    manifest
+        Of the run folder; updated after each step.
+    progress
+        Called with one line for each step.
+    """
+    done = []
+    for step in steps:
+        key = _key(step, manifest.folder)
+        if _is_current(step, key, manifest):
+            progress(f"{step.name:<10} unchanged")
+            continue
+        manifest.steps.pop(step.name, None)
+        started = time.perf_counter()
+        summary = step.action()
+        seconds = time.perf_counter() - started
+        manifest.steps[step.name] = {
+            "key": key,
+            "outputs": {name: sha256(manifest.folder / name) for name in step.outputs},
+            "seconds": round(seconds, 3),
+            "peak_memory_mb": peak_memory_mb(),
+            "summary": summary,
+        }
+        manifest.write()
+        progress(f"{step.name:<10} {seconds:6.1f} s  {summary}")
+        done.append(step.name)
+    return done
+
+
+def peak_memory_mb() -> int:
+    """Return the largest resident size that this process has had, in MiB."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(size / 2**20) if sys.platform == "darwin" else int(size / 2**10)
+
+
+@cache
+def code_digest() -> str:
+    """Return the sha256 of the package's own files and the versions of the libraries that numbers depend on."""
+    root = Path(str(files("mgrisk")))
+    sources = sorted(path for path in root.rglob("*") if path.suffix in {".py", ".toml", ".html", ".css", ".js"})
+    parts = {path.relative_to(root).as_posix(): sha256(path) for path in sources}
+    return hashlib.sha256(json.dumps([parts, environment()], sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that numbers depend on."""
+    import xgboost
+
+    found = {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), "xgboost": str(xgboost.__version__), **found}
+
+
+def _key(step: Step, folder: Path) -> str:
+    inputs = {name: sha256(folder / name) for name in step.inputs}
+    return hashlib.sha256(json.dumps([step.settings, inputs, code_digest()], sort_keys=True).encode()).hexdigest()
+
+
+def _is_current(step: Step, key: str, manifest: Manifest) -> bool:
+    row = manifest.steps.get(step.name)
+    if row is None or row["key"] != key or set(row["outputs"]) != set(step.outputs):
+        return False
+    paths = {name: manifest.folder / name for name in step.outputs}
+    return all(path.exists() and sha256(path) == row["outputs"][name] for name, path in paths.items())

@@ -1,0 +1,77 @@
+"""The last stations: checks, report, card, bundle, tracking."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from mgrisk import track
+from mgrisk.artifacts import write_json, write_text
+from mgrisk.evaluate.checks import check_run, stop_at_errors
+from mgrisk.model.bundle import load_bundle
+from mgrisk.report.content import report_content
+from mgrisk.report.model_card import model_card
+from mgrisk.report.render import write_report
+from mgrisk.steps.workspace import Workspace
+
+
+def rows(
+    workspace: Workspace,
+    *,
+    people: tuple[str, ...],
+    evaluated: tuple[str, ...],
+    explained: tuple[str, ...],
+    settings: str,
+) -> list[tuple[Any, ...]]:
+    """Return the rows of the last steps: name, inputs, outputs, settings, action."""
+    told = (*people, *evaluated, *explained, "attrition.json", "tables.json", "tuning.json", "trained")
+    return [
+        ("checks", (*told, "folds.parquet", "oof.parquet"), ("checks.json",), settings, partial(check, workspace)),
+        ("report", (*told, "checks.json"), ("report.html", "figures", "card.md"), settings, partial(report, workspace)),
+        ("bundle", ("trained", "tuning.json", "card.md"), ("bundle",), settings, partial(bundle, workspace)),
+        ("track", ("bundle", "report.html", "evaluation.json", "tuning.json"), ("tracking.json",), settings,
+         partial(log, workspace)),
+    ]  # fmt: skip
+
+
+def check(workspace: Workspace) -> str:
+    """Run the coded checks; write all of them with their findings; stop where one of severity error did not pass."""
+    findings = check_run(
+        cohort=pd.read_parquet(workspace.path("cohort.parquet")),
+        folds=pd.read_parquet(workspace.path("folds.parquet")),
+        oof=pd.read_parquet(workspace.path("oof.parquet")),
+        evaluation=workspace.read_json("evaluation.json"),
+        winner=workspace.read_json("tuning.json")["winner"],
+        additivity_error=workspace.read_json("explanation_summary.json")["largest_additivity_error"],
+    )
+    workspace.write_records("checks.json", [finding.to_dict() for finding in findings])
+    stop_at_errors(findings)
+    warnings = [finding.id for finding in findings if not finding.passed]
+    return f"{len(findings)} checks, {len(warnings)} with findings{': ' + ', '.join(warnings) if warnings else ''}"
+
+
+def report(workspace: Workspace) -> str:
+    """Write the report, its figures and the model card."""
+    written = write_report(workspace.folder)
+    write_text(workspace.path("card.md"), model_card(report_content(workspace.folder)))
+    failed = f"; could not be made: {', '.join(written.failed_sections)}" if written.failed_sections else ""
+    return f"{written.path} ({written.size / 2**20:.1f} MB){failed}"
+
+
+def bundle(workspace: Workspace) -> str:
+    """Write the winner's bundle with its card."""
+    winner = workspace.read_json("tuning.json")["winner"]
+    trained = load_bundle(workspace.path("trained") / winner)
+    card = workspace.path("card.md").read_bytes()
+    replace(trained, parts={**trained.parts, "card.md": card}).write(workspace.path("bundle"))
+    return f"{winner} in {workspace.path('bundle')}"
+
+
+def log(workspace: Workspace) -> str:
+    """Track the run in MLflow."""
+    tracked = track.log_run(workspace.folder, tracking=workspace.pipeline.tracking)
+    write_json(workspace.path("tracking.json"), tracked.to_dict())
+    return f"{tracked.model} version {tracked.version} is {tracked.alias}; {tracked.candidates} nested runs"

@@ -1,0 +1,46 @@
+"""NHANES participants in the shape that `mgrisk score` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mgrisk.errors import usage
+from mgrisk.features.compute import from_nhanes
+from mgrisk.features.registry import FEATURES, features, with_ancestors
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.harmonise import harmonise
+from mgrisk.nhanes.store import Store
+from mgrisk.score.tables import open_sink
+
+EXAMINED = 2
+
+
+def write_people(store: Store, *, cycles: Sequence[str], target: str) -> int:
+    """Write the examined participants within the age range of the contract; return how many.
+
+    Parameters
+    ----------
+    store
+        Where raw tables come from.
+    cycles
+        Cycles wanted.
+    target
+        CSV or Parquet by suffix, or ``-``.
+    """
+    if len(set(cycles)) != len(cycles):
+        raise usage("people.cycle_twice", "a cycle is named twice", where="--cycle", hint="name each cycle once")
+    chosen = with_ancestors(FEATURES.values())
+    names = dict.fromkeys(("RIDSTATR", "RIDAGEYR", *(source for feature in chosen for source in feature.sources)))
+    harmonised = harmonise(store, cycles=[cycle(years) for years in cycles], names=list(names))
+    raw = harmonised.frame
+    (age,) = features(["age_years"])
+    assert age.minimum is not None
+    assert age.maximum is not None
+    wanted = (raw["RIDSTATR"] == EXAMINED) & raw["RIDAGEYR"].between(age.minimum, age.maximum)
+    people = from_nhanes(raw[wanted], chosen)
+    people.insert(0, "person_id", raw.loc[wanted, KEY].astype(str))
+    people.insert(1, "cycle", raw.loc[wanted, "cycle"])
+    with open_sink(target) as sink:
+        sink.write(people.reset_index(drop=True))
+    return len(people)

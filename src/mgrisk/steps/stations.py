@@ -1,0 +1,254 @@
+"""The stations of the pipeline: each reads files of the run folder and writes files of the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk import __version__
+from mgrisk.artifacts import atomic_folder, write_json
+from mgrisk.cohort import leakage, select, split
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
+from mgrisk.evaluate.table_one import table_one
+from mgrisk.explain import attributions
+from mgrisk.explain.attributions import Explainer
+from mgrisk.explain.summary import summarise
+from mgrisk.features.compute import from_nhanes
+from mgrisk.model import reference
+from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.train import Trained, train
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.nhanes.cycles import Cycle, cycle
+from mgrisk.nhanes.harmonise import harmonise
+from mgrisk.nhanes.store import Store
+from mgrisk.steps.workspace import SetOfPeople, Workspace
+
+
+def cycles(workspace: Workspace) -> tuple[Cycle, ...]:
+    """Return the cycles of the run, development first."""
+    cohort = workspace.pipeline.cohort
+    return tuple(cycle(years) for years in (*cohort.development, *cohort.held_out))
+
+
+def variables(workspace: Workspace) -> tuple[str, ...]:
+    """Return the NHANES variables that the run reads, each once."""
+    needed = [
+        *select.required_variables(workspace.outcome),
+        *(source for feature in workspace.all_features for source in feature.sources),
+    ]
+    return tuple(dict.fromkeys(needed))
+
+
+def make_cohort(workspace: Workspace, store: Store) -> str:
+    """Read raw tables; write features, cohort, attrition and the provenance of the tables."""
+    leakage.refuse_leaks(workspace.outcome, workspace.model_features)
+    harmonised = harmonise(store, cycles=cycles(workspace), names=variables(workspace))
+    settings = workspace.pipeline.cohort
+    cohort = select.select(
+        harmonised.frame,
+        outcome=workspace.outcome,
+        chosen=workspace.model_features,
+        development=settings.development,
+        held_out=settings.held_out,
+        minimum_age=settings.minimum_age,
+    )
+    computed = from_nhanes(harmonised.frame, workspace.all_features)
+    computed.insert(0, KEY, harmonised.frame[KEY])
+    workspace.write_frame("features.parquet", computed)
+    workspace.write_frame("cohort.parquet", cohort.frame)
+    workspace.write_records("attrition.json", [step.to_dict() for step in cohort.attrition])
+    workspace.write_records("tables.json", [table.to_dict() for table in harmonised.tables])
+    write_json(
+        workspace.path("cohort.json"),
+        {
+            "data": workspace.data_label,
+            "weight_level": str(cohort.level),
+            "weight": select.WEIGHTS[cohort.level],
+            "forced_by": cohort.forced_by,
+            "outcome": workspace.outcome.model_dump(mode="json"),
+        },
+    )
+    left = {step.set: step for step in cohort.attrition}
+    return ", ".join(f"{name}: {step.n:,} people, {step.events} cases" for name, step in left.items())
+
+
+def make_folds(workspace: Workspace) -> str:
+    """Deal PSUs to folds."""
+    cohort = pd.read_parquet(workspace.path("cohort.parquet"))
+    settings = workspace.pipeline.cohort
+    folds = split.assign_folds(cohort, folds=settings.folds, seed=settings.seed)
+    split.check_folds(folds, cohort)
+    workspace.write_frame("folds.parquet", folds)
+    psus = len(folds[["stratum", "psu"]].drop_duplicates())
+    return f"{psus} PSUs in {settings.folds} folds"
+
+
+def make_model(workspace: Workspace) -> str:
+    """Tune, calibrate and refit every learner; write a bundle of each, out-of-fold margins and all candidates."""
+    people = workspace.people(DEVELOPMENT)
+    folds = pd.read_parquet(workspace.path("folds.parquet"))
+    split.check_folds(folds, pd.read_parquet(workspace.path("cohort.parquet")))
+    fold = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"]
+    trained = train(
+        people.frame,
+        people.y,
+        people.design,
+        fold.to_numpy(dtype=np.int64),
+        features=workspace.model_features,
+        settings=workspace.pipeline.model,
+        threads=workspace.pipeline.threads,
+    )
+    winner = trained.tuned.winner
+    with atomic_folder(workspace.path("trained")) as part:
+        for name, bundle in _bundles(workspace, people, trained).items():
+            bundle.write(part / name)
+    margins = {
+        f"{name}_{kind}": values
+        for name, learner in trained.learners.items()
+        for kind, values in (("margin", learner.oof_margin), ("risk", learner.oof_risk))
+    }
+    oof = people.rows[[KEY]].assign(fold=fold, outcome=people.y, weight=people.design.analysis_weight, **margins)
+    workspace.write_frame("oof.parquet", oof.iloc[people.inside].reset_index(drop=True))
+    write_json(
+        workspace.path("tuning.json"),
+        {
+            "data": workspace.data_label,
+            "winner": winner.learner,
+            "best": {name: best.to_dict() for name, best in trained.tuned.best.items()},
+            "candidates": [candidate.to_dict() for candidate in trained.tuned.candidates],
+        },
+    )
+    return f"{len(trained.tuned.candidates)} candidates, best {winner.learner} (log loss {winner.log_loss:.4f})"
+
+
+def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Mapping[str, Bundle]:
+    inside, weight = people.inside, people.design.analysis_weight[people.inside]
+    chosen = workspace.model_features
+    analysed = people.frame.iloc[inside]
+    background = trained.encoder.matrix(analysed)
+    data_digest = hashlib.sha256(workspace.path("tables.json").read_bytes()).hexdigest()
+    about: dict[str, Any] = {
+        "name": workspace.pipeline.tracking.register_as,
+        "title": workspace.pipeline.title,
+        "synthetic": workspace.synthetic,
+        "data": workspace.data_label,
+        "mgrisk": __version__,
+        "outcome": workspace.outcome.model_dump(mode="json", exclude={"leaks"}),
+        "cycles": list(workspace.pipeline.cohort.development),
+        "held_out": list(workspace.pipeline.cohort.held_out),
+        "minimum_age": workspace.pipeline.cohort.minimum_age,
+        "weight_level": str(people.design.level),
+        "people": len(inside),
+        "cases": int(people.y[inside].sum()),
+        "prevalence": float(np.average(people.y[inside], weights=weight)),
+        "interval": "90 % interval of the share of cases among people with the same margin: sampling error of the "
+        "calibration under the survey design; the learner's own error is not in it",
+        "in_domain": "every number within the weighted 0.05-99.95 % range of the development people, every "
+        "category seen among them",
+        "explanation": "interventional Shapley values of the calibrated log-odds; background: all development people, "
+        "survey-weighted",
+        "configuration_sha256": workspace.pipeline.digest("cohort", "model"),
+        "data_sha256": data_digest,
+    }
+    return {
+        name: Bundle(
+            about={**about, "learner": name, "params": dict(trained.tuned.best[name].params)},
+            features=chosen,
+            fitted=learner.fitted,
+            calibrator=learner.calibrator,
+            reference=reference.describe(analysed, chosen, weight),
+            parts={attributions.PART: attributions.build(learner.fitted, trained.encoder, background, weight)},
+        )
+        for name, learner in trained.learners.items()
+    }
+
+
+def load_trained(workspace: Workspace) -> dict[str, Bundle]:
+    """Return the trained bundles by learner."""
+    return {
+        path.name: load_bundle(path, threads=workspace.pipeline.threads)
+        for path in sorted(workspace.path("trained").iterdir())
+    }
+
+
+def evaluate(workspace: Workspace) -> str:
+    """Evaluate all learners and published scores, cross-validated and on the held-out cycle."""
+    records, differences, tables, curves, predictions = [], [], [], {}, []
+    bundles = load_trained(workspace)
+    oof = pd.read_parquet(workspace.path("oof.parquet"))
+    for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, workspace.held_out_name)):
+        people = workspace.people(set_name)
+        analysed = people.frame.iloc[people.inside]
+        risks: dict[str, NDArray[np.float64]] = {}
+        for name, bundle in bundles.items():
+            if set_name == DEVELOPMENT:
+                ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
+                risk = ordered[f"{name}_risk"].to_numpy()
+            else:
+                _, X = bundle.encode(analysed)
+                risk = bundle.calibrator.risk(bundle.fitted.margin(X))
+            risks[name] = _spread(risk, people)
+        points = {score.name: _spread(score.score(analysed).points, people) for score in workspace.scores}
+        found = assess(people.y, risks, points, people.design, outcome=workspace.outcome.name, set_name=label)
+        records += found.records
+        differences += found.differences
+        curves[label] = found.curves
+        tables += table_one(people.frame, people.y, people.design, chosen=workspace.all_features, set_name=set_name)
+        kept = people.rows.iloc[people.inside][[KEY, "cycle", "set", "weight", "outcome"]]
+        kept = kept.assign(**{name: values[people.inside] for name, values in {**risks, **points}.items()})
+        predictions.append(kept)
+    workspace.write_records("evaluation.json", records)
+    workspace.write_records("differences.json", differences)
+    workspace.write_records("table_one.json", tables)
+    write_json(workspace.path("curves.json"), {"data": workspace.data_label, "sets": curves})
+    workspace.write_frame("predictions.parquet", pd.concat(predictions, ignore_index=True))
+    winner = workspace.read_json("tuning.json")["winner"]
+    return "; ".join(f"{name} AUROC {_estimate(records, name, workspace.held_out_name)}" for name in (winner, *points))
+
+
+def explain(workspace: Workspace) -> str:
+    """Explain the winner's risk for everybody in the analysis of both sets."""
+    winner = workspace.read_json("tuning.json")["winner"]
+    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    explainer = Explainer(bundle)
+    parts, summaries, worst = [], [], 0.0
+    for set_name in (DEVELOPMENT, HELD_OUT):
+        people = workspace.people(set_name)
+        explanation = explainer.explain(people.frame.iloc[people.inside])
+        _, X = bundle.encode(people.frame.iloc[people.inside])
+        log_odds = bundle.calibrator.log_odds(bundle.fitted.margin(X))
+        worst = max(worst, float(np.abs(explanation.log_odds - log_odds).max()))
+        table = explanation.frame().assign(SEQN=people.rows[KEY].to_numpy()[people.inside], set=set_name)
+        parts.append(table)
+        summaries += [{"set": set_name, **record} for record in summarise(explanation, people.design)]
+    workspace.write_frame("explanations.parquet", pd.concat(parts, ignore_index=True))
+    write_json(
+        workspace.path("explanation_summary.json"),
+        {
+            "data": workspace.data_label,
+            "learner": winner,
+            "base_value": explainer.base_value,
+            "largest_additivity_error": worst,
+            "features": summaries,
+        },
+    )
+    first = summaries[0]
+    return f"largest additivity error {worst:.1e}; most important: {first['label']}"
+
+
+def _spread(values: NDArray[np.float64], people: SetOfPeople) -> NDArray[np.float64]:
+    """Put values of the analysed people in their places among all, NaN elsewhere."""
+    spread = np.full(len(people.design), np.nan)
+    spread[people.inside] = values
+    return spread
+
+
+def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:
+    row = next(r for r in records if r["model"] == model and r["set"] == set_name and r["metric"] == "auroc")
+    return f"{row['estimate']:.3f} ({row['low']:.3f}-{row['high']:.3f})"

@@ -1,0 +1,125 @@
+"""The run folder as the steps see it: named files, typed readers, and the word SYNTHETIC on whatever is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk.artifacts import read_json, write_json, write_parquet
+from mgrisk.cohort import select
+from mgrisk.cohort.outcomes import Outcome, outcome
+from mgrisk.config import Pipeline
+from mgrisk.features.compute import complete, typed
+from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.riskscores.points import PointScore, load_score
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+
+ADA: Final = "ada"
+
+
+@dataclass(frozen=True)
+class SetOfPeople:
+    """Everybody in one set, row for row: design, outcome and completed features.
+
+    Attributes
+    ----------
+    rows
+        Rows of cohort.parquet.
+    design
+        Full design; its domain is the analysis.
+    y
+        Outcome, shape (n,); 0 outside the analysis, where it has no weight.
+    frame
+        Completed features, all rows of the registry in use.
+    inside
+        Positions of the people in the analysis.
+    """
+
+    rows: pd.DataFrame
+    design: SurveyDesign
+    y: NDArray[np.float64]
+    frame: pd.DataFrame
+    inside: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A pipeline and its run folder."""
+
+    pipeline: Pipeline
+    folder: Path
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the people are made up."""
+        return self.pipeline.synthetic is not None
+
+    @property
+    def data_label(self) -> str:
+        """What the numbers are about, as written into every file: SYNTHETIC or NHANES."""
+        return "SYNTHETIC" if self.synthetic else "NHANES"
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome's row."""
+        return outcome(self.pipeline.cohort.outcome)
+
+    @property
+    def model_features(self) -> tuple[Feature, ...]:
+        """Features of the model."""
+        return features(self.pipeline.model.features)
+
+    @property
+    def scores(self) -> tuple[PointScore, ...]:
+        """Published scores evaluated beside the model."""
+        return (load_score(ADA),)
+
+    @property
+    def all_features(self) -> tuple[Feature, ...]:
+        """Features of the model, of the published scores, and those they derive from."""
+        needed = [*self.pipeline.model.features, *(name for score in self.scores for name in score.features)]
+        return with_ancestors(features(dict.fromkeys(needed)))
+
+    @property
+    def held_out_name(self) -> str:
+        """Name of the held-out set in records, for example 2017-2018."""
+        return ", ".join(self.pipeline.cohort.held_out)
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of the run folder."""
+        return self.folder / name
+
+    def write_frame(self, name: str, frame: pd.DataFrame) -> None:
+        """Write Parquet with a `data` column that says what the people are."""
+        labelled = frame.assign(data=pd.Categorical([self.data_label] * len(frame)))
+        write_parquet(self.path(name), labelled)
+
+    def write_records(self, name: str, records: list[dict[str, Any]]) -> None:
+        """Write a list of flat records, each with `data`."""
+        write_json(self.path(name), [{**record, "data": self.data_label} for record in records])
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file of the run folder."""
+        return read_json(self.path(name))
+
+    def people(self, set_name: str) -> SetOfPeople:
+        """Return one set of the cohort with its features."""
+        cohort = pd.read_parquet(self.path("cohort.parquet"))
+        level = WeightLevel(self.read_json("cohort.json")["weight_level"])
+        rows, design = select.design(cohort, level=level, set_name=set_name)
+        stored = pd.read_parquet(self.path("features.parquet"))
+        of_set = rows[[KEY]].merge(stored, on=KEY, how="left", validate="one_to_one")
+        chosen = tuple(feature for feature in FEATURES.values() if feature.name in of_set)
+        return SetOfPeople(
+            rows=rows,
+            design=design,
+            y=rows["outcome"].where(rows["analysis"], 0.0).to_numpy(dtype=np.float64),
+            frame=complete(typed(of_set, chosen), self.all_features),
+            inside=np.flatnonzero(design.analysis_weight > 0),
+        )
