@@ -1,0 +1,137 @@
+"""A small made-up population that the model, explanation and evaluation tests share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from mgrisk.features.compute import typed
+from mgrisk.features.registry import Feature, features
+from mgrisk.model.encode import Encoder
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+
+if TYPE_CHECKING:
+    from mgrisk.model.bundle import Bundle
+
+STRATA, PSUS, PEOPLE, FOLDS = 6, 2, 50, 4
+NAMES = ("age_years", "sex", "race_ethnicity", "smoking", "bmi_kg_m2", "magnesium_total_mg")
+
+
+@dataclass(frozen=True)
+class ToyPeople:
+    """Everybody of a small survey; the analysis is a domain of it, and row order is not PSU order."""
+
+    features: tuple[Feature, ...]
+    frame: pd.DataFrame
+    y: NDArray[np.float64]
+    design: SurveyDesign
+    fold: NDArray[np.int64]
+
+    @property
+    def inside(self) -> NDArray[np.int64]:
+        return np.flatnonzero(self.design.analysis_weight > 0)
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """Positive weights of the analysis."""
+        return self.design.analysis_weight[self.inside]
+
+    @property
+    def encoder(self) -> Encoder:
+        return Encoder(self.features)
+
+    @property
+    def matrix(self) -> NDArray[np.float32]:
+        """Encoded matrix of the analysis."""
+        return self.encoder.matrix(self.frame.iloc[self.inside])
+
+    @property
+    def case(self) -> NDArray[np.float64]:
+        """Outcome of the analysis."""
+        return self.y[self.inside]
+
+
+@pytest.fixture(scope="session")
+def toy_people() -> ToyPeople:
+    random = np.random.default_rng(20260101)
+    n = STRATA * PSUS * PEOPLE
+    place = random.permutation(n)
+    stratum, psu = 100 + place // (PSUS * PEOPLE), 1 + place // PEOPLE % PSUS
+    age = np.round(random.uniform(20, 80, n))
+    bmi = np.round(random.normal(28, 5, n), 1)
+    magnesium = np.round(random.gamma(8, 40, n), 0)
+    male = random.random(n) < 0.5
+    log_odds = -1.6 + 0.04 * (age - 50) + 0.12 * (bmi - 28) - 0.004 * (magnesium - 320) + 0.3 * male
+    y = (random.random(n) < 1 / (1 + np.exp(-log_odds))).astype(float)
+    chosen = features(NAMES)
+    frame = typed(
+        pd.DataFrame(
+            {
+                "age_years": age,
+                "sex": np.where(male, "male", "female"),
+                "race_ethnicity": random.choice(list(chosen[2].levels), n),
+                "smoking": random.choice(["never", "former", "current"], n),
+                "bmi_kg_m2": bmi,
+                "magnesium_total_mg": magnesium,
+            }
+        ),
+        chosen,
+    )
+    for name, share in (("race_ethnicity", 0.1), ("bmi_kg_m2", 0.05), ("magnesium_total_mg", 0.15)):
+        frame.loc[random.random(n) < share, name] = np.nan
+    design = SurveyDesign(
+        weight=np.where(random.random(n) < 0.9, np.round(random.uniform(500, 9000, n)), 0.0),
+        stratum=stratum,
+        psu=psu,
+        level=WeightLevel.RECALL1,
+        domain=random.random(n) < 0.9,
+    )
+    fold = ((stratum - 100) * PSUS + psu - 1) % FOLDS
+    return ToyPeople(chosen, frame, y, design, fold.astype(np.int64))
+
+
+@pytest.fixture(scope="session")
+def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
+    """Return a small bundle of each learner, with attributions."""
+    # Here and not above: the tests of the lower rooms do not wait for xgboost.
+    from mgrisk.explain.attributions import PART, build
+    from mgrisk.model.boosted_trees import BoostedTreesLearner
+    from mgrisk.model.bundle import Bundle
+    from mgrisk.model.calibrate import fit_calibrator
+    from mgrisk.model.reference import describe
+    from mgrisk.model.spline_logistic import SplineLogisticLearner
+
+    X, case, weight = toy_people.matrix, toy_people.case, toy_people.weight
+    columns = toy_people.encoder.columns
+    spline = SplineLogisticLearner(columns=columns, knots=4, c=(0.1,)).fit(X, case, weight, {"c": 0.1})
+    learner = BoostedTreesLearner(
+        columns=columns,
+        depth=(3,),
+        learning_rate=(0.2,),
+        min_child_weight=(2.0,),
+        l2=(1.0,),
+        trees=(25,),
+        subsample=0.8,
+        columns_per_tree=0.8,
+        seed=1,
+        threads=1,
+    )
+    trees = learner.fit(X, case, weight, learner.candidates()[0])
+    bundles = {}
+    for name, fitted in (("spline_logistic", spline), ("xgboost", trees)):
+        margin = np.zeros(len(toy_people.y))
+        margin[toy_people.inside] = fitted.margin(X)
+        bundles[name] = Bundle(
+            about={"name": "toy", "title": "Toy people", "learner": name, "synthetic": True},
+            features=toy_people.features,
+            fitted=fitted,
+            calibrator=fit_calibrator(margin, toy_people.y, toy_people.design),
+            reference=describe(toy_people.frame.iloc[toy_people.inside], toy_people.features, weight),
+            parts={PART: build(fitted, toy_people.encoder, X, weight), "card.md": b"# Toy\n"},
+        )
+    return bundles

@@ -1,0 +1,51 @@
+"""One small SYNTHETIC run of the whole pipeline, shared by the integration tests, and the real mirror where it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import mgrisk
+from mgrisk.steps import Run
+
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "pipelines" / "demo.toml"
+SMALL = (
+    "synthetic.people_per_cycle=1500",
+    "cohort.folds=3",
+    "model.spline_logistic.c=[0.1]",
+    "model.xgboost.trees=[30, 60]",
+)
+
+
+@pytest.fixture(scope="session")
+def small_settings() -> tuple[str, ...]:
+    """Overrides that make the demo small."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A finished small demo run; tests that change anything take `run_copy`."""
+    folder = tmp_path_factory.mktemp("runs") / "demo"
+    return mgrisk.run(DEMO, overrides=SMALL, out=folder)
+
+
+@pytest.fixture
+def run_copy(small_run: Run, tmp_path: Path) -> Path:
+    """A copy of the small run's folder that a test may change."""
+    copy = tmp_path / "demo"
+    shutil.copytree(small_run.folder, copy)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The real NHANES mirror."""
+    folder = os.environ.get("MGRISK_NHANES")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("MGRISK_NHANES names no folder with the NHANES mirror")
+    return Path(folder)

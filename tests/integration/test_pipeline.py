@@ -1,0 +1,139 @@
+"""The whole road on a small SYNTHETIC cohort: files, report, MLflow, reruns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+import mgrisk
+from mgrisk.artifacts import sha256
+from mgrisk.steps import Run
+
+DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
+RUN_FOLDER = [
+    "resolved.toml", "manifest.json", "attrition.json", "features.parquet", "cohort.parquet", "folds.parquet",
+    "oof.parquet", "bundle", "evaluation.json", "explanations.parquet", "checks.json", "report.html", "card.md",
+    "tracking.json",
+]  # fmt: skip
+
+
+def test_the_run_folder_holds_what_the_interface_names(small_run: Run) -> None:
+    assert [name for name in RUN_FOLDER if not (small_run.folder / name).exists()] == []
+
+
+def test_every_output_says_synthetic(small_run: Run) -> None:
+    folder = small_run.folder
+    for path in folder.glob("*.json"):
+        assert "SYNTHETIC" in path.read_text("utf-8"), path.name
+    for path in folder.glob("*.parquet"):
+        assert set(pd.read_parquet(path)["data"]) == {"SYNTHETIC"}, path.name
+    for name in ("report.html", "card.md", "bundle/card.md", "bundle/bundle.json", "resolved.toml"):
+        assert "SYNTHETIC" in (folder / name).read_text("utf-8"), name
+    for path in (folder / "figures").iterdir():
+        assert "SYNTHETIC" in path.read_text("utf-8"), path.name
+    assert (folder / "synthetic" / "SYNTHETIC.txt").exists()
+
+
+def test_evaluation_has_every_model_on_both_sets_with_intervals(small_run: Run) -> None:
+    table = small_run.evaluation.frame()
+    auroc = table[table["metric"] == "auroc"]
+    assert set(zip(auroc["model"], auroc["set"], strict=True)) == {
+        (model, name) for model in ("spline_logistic", "xgboost", "ada") for name in ("cross-validated", "2017-2018")
+    }
+    assert (auroc["low"] < auroc["estimate"]).all()
+    assert (auroc["estimate"] < auroc["high"]).all()
+
+
+def test_the_attrition_loses_nobody_unexplained(small_run: Run) -> None:
+    rows = pd.DataFrame(json.loads((small_run.folder / "attrition.json").read_text("utf-8")))
+    for _, steps in rows.groupby("set"):
+        assert (steps["n"].iloc[:-1].to_numpy() - steps["excluded"].iloc[1:].to_numpy() == steps["n"].iloc[1:]).all()
+
+
+def test_contributions_add_up_to_the_logit_of_the_reported_risk(small_run: Run) -> None:
+    folder = small_run.folder
+    explained = pd.read_parquet(folder / "explanations.parquet")
+    winner = json.loads((folder / "tuning.json").read_text("utf-8"))["winner"]
+    predicted = pd.read_parquet(folder / "predictions.parquet")
+    held_out = explained[explained["set"] == "held-out"].merge(predicted[["SEQN", winner]], on="SEQN")
+    contributions = held_out.drop(columns=["SEQN", "set", "data", winner]).sum(axis=1)
+    risk = held_out[winner]
+    assert len(held_out) > 150
+    np.testing.assert_allclose(contributions, np.log(risk / (1 - risk)), atol=1e-5, rtol=0)
+
+
+def test_a_second_run_does_nothing_and_a_changed_setting_only_what_depends_on_it(
+    run_copy: Path, small_settings: tuple[str, ...]
+) -> None:
+    # The folder was copied, so that only the absolute path of the synthetic source differs: no step knows it.
+    again = mgrisk.run(DEMO, overrides=small_settings, out=run_copy)
+    assert again.steps == ()
+    (run_copy / "report.html").write_text("half a repo", encoding="utf-8")
+    mended = mgrisk.run(DEMO, overrides=small_settings, out=run_copy)
+    assert mended.steps[0] == "report"
+    assert "train" not in mended.steps
+
+
+def test_two_runs_make_the_same_bundle_to_the_byte(
+    small_run: Run, tmp_path: Path, small_settings: tuple[str, ...]
+) -> None:
+    again = mgrisk.run(DEMO, overrides=small_settings, out=tmp_path / "again")
+    assert sha256(again.bundle) == sha256(small_run.bundle)
+
+
+def test_mlflow_holds_parameters_metrics_candidates_files_and_the_registered_bundle(small_run: Run) -> None:
+    tracked = json.loads((small_run.folder / "tracking.json").read_text("utf-8"))
+    client = mlflow.MlflowClient(tracking_uri=tracked["uri"])
+    run = client.get_run(tracked["run_id"])
+    assert run.data.params["cohort.folds"] == "3"
+    assert run.data.tags["data"] == "SYNTHETIC"
+    evaluation = small_run.evaluation.frame()
+    row = evaluation[(evaluation["set"] == "2017-2018") & (evaluation["model"] == "ada")].iloc[0]
+    assert run.data.metrics["2017-2018/ada/auroc"] == row["estimate"]
+    assert len(run.inputs.dataset_inputs) == 3
+    files = {item.path for item in client.list_artifacts(tracked["run_id"])}
+    assert {"report.html", "card.md", "figures", "evaluation.json"} <= files
+    nested = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{tracked['run_id']}'")
+    tuning = json.loads((small_run.folder / "tuning.json").read_text("utf-8"))
+    assert len(nested) == len(tuning["candidates"]) == 3
+    version = client.get_model_version_by_alias("mgrisk-demo-SYNTHETIC", "champion")
+    assert int(version.version) == tracked["version"]
+
+
+def test_the_logged_model_answers_like_the_bundle(small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracked = json.loads((small_run.folder / "tracking.json").read_text("utf-8"))
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    mlflow.set_tracking_uri(tracked["uri"])
+    model = mlflow.pyfunc.load_model(f"models:/{tracked['model']}@{tracked['alias']}")
+    people = pd.DataFrame({"age_years": [35.0, 71.0], "sex": ["female", "male"], "bmi_kg_m2": [22.0, 35.0]})
+    expected = mgrisk.load_bundle(small_run.bundle).score(people)
+    answer = model.predict(people)
+    assert model.metadata.get_input_schema().input_names()[:2] == ["age_years", "sex"]
+    np.testing.assert_array_equal(answer["risk"], expected["risk"])
+    assert "SYNTHETIC" in answer["model"].iloc[0]
+
+
+def test_a_killed_run_is_finished_by_the_next_one(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_settings: tuple[str, ...]
+) -> None:
+    from mgrisk.steps import stations
+
+    def dies(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "killed"
+    with monkeypatch.context() as broken:
+        broken.setattr(stations, "evaluate", dies)
+        with pytest.raises(KeyboardInterrupt):
+            mgrisk.run(DEMO, overrides=small_settings, out=folder)
+    finished = mgrisk.run(DEMO, overrides=small_settings, out=folder)
+    assert "train" not in finished.steps
+    assert "evaluate" in finished.steps
+    assert sha256(finished.bundle) == sha256(small_run.bundle)
+    shutil.rmtree(folder)

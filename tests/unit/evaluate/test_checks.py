@@ -1,0 +1,77 @@
+"""Coded checks find what was broken on purpose, and list what passed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mgrisk.errors import MgRiskError
+from mgrisk.evaluate.checks import Finding, check_run, stop_at_errors
+
+
+def record(metric: str, set_name: str, estimate: float, low: float | None, high: float | None) -> dict[str, Any]:
+    return {"model": "m", "set": set_name, "metric": metric, "estimate": estimate, "low": low, "high": high}
+
+
+def good() -> dict[str, Any]:
+    people = pd.DataFrame({"SEQN": [1, 2, 3, 4], "stratum": [1, 1, 1, 1], "psu": [1, 1, 2, 2]})
+    return {
+        "cohort": people.assign(set=["development"] * 3 + ["held-out"]),
+        "folds": people.iloc[:3].assign(fold=[0, 0, 1]),
+        "oof": people.iloc[:3][["SEQN"]],
+        "evaluation": [
+            record("auroc", "cross-validated", 0.80, 0.78, 0.82),
+            record("auroc", "2017-2018", 0.79, 0.70, 0.86),
+            record("calibration_slope", "2017-2018", 0.95, 0.65, 1.24),
+        ],
+        "winner": "m",
+        "additivity_error": 1e-9,
+    }
+
+
+def failures(run: dict[str, Any]) -> list[str]:
+    return [finding.id for finding in check_run(**run) if not finding.passed]
+
+
+def test_a_sound_run_passes_and_every_check_is_listed() -> None:
+    assert failures(good()) == []
+    assert [finding.id for finding in check_run(**good())] == ["MGR101", "MGR102", "MGR201", "MGR301", "MGR401"]
+
+
+def test_a_psu_in_two_folds_is_found() -> None:
+    run = good()
+    run["folds"] = run["folds"].assign(fold=[0, 1, 1])
+    assert failures(run) == ["MGR101"]
+
+
+@pytest.mark.parametrize("place", ["folds", "oof"])
+def test_a_held_out_person_in_tuning_or_calibration_is_found(place: str) -> None:
+    run = good()
+    run[place] = pd.concat([run[place], run["folds"].iloc[[2]].assign(SEQN=4)], ignore_index=True)
+    assert failures(run) == ["MGR102"]
+
+
+def test_an_auroc_too_good_to_be_true_is_found() -> None:
+    run = good()
+    run["evaluation"][1]["estimate"] = 0.91
+    assert failures(run) == ["MGR201"]
+
+
+@pytest.mark.parametrize("bounds", [(0.5, 0.9), (1.1, 1.5), (None, None)])
+def test_a_slope_whose_interval_leaves_one_out_is_found(bounds: tuple[float | None, float | None]) -> None:
+    run = good()
+    run["evaluation"][2]["low"], run["evaluation"][2]["high"] = bounds
+    assert failures(run) == ["MGR301"]
+
+
+def test_contributions_that_do_not_add_up_stop_the_run() -> None:
+    findings = check_run(**{**good(), "additivity_error": 2e-5})
+    with pytest.raises(MgRiskError, match="MGR401") as caught:
+        stop_at_errors(findings)
+    assert caught.value.code == "checks.failed"
+
+
+def test_a_warning_does_not_stop_the_run() -> None:
+    stop_at_errors([Finding("MGR201", "a title", "warning", False, "0.91")])

@@ -1,0 +1,87 @@
+"""Computing features: one type for each kind, what is given wins, what is not given is derived or missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mgrisk.features.compute import complete, from_nhanes, typed
+from mgrisk.features.registry import FEATURES, features, with_ancestors
+from mgrisk.nhanes.codebook import VARIABLES
+
+NAN = float("nan")
+CHOSEN = with_ancestors(features(["age_years", "sex", "race_ethnicity", "bmi_kg_m2", "magnesium_total_mg"]))
+
+
+def people(**columns: list[object]) -> pd.DataFrame:
+    return typed(pd.DataFrame(columns), [feature for feature in CHOSEN if feature.name in columns])
+
+
+def completed(**columns: list[object]) -> pd.DataFrame:
+    return complete(people(**columns), CHOSEN)
+
+
+def test_every_feature_can_be_computed_from_people_who_answered_nothing() -> None:
+    raw = pd.DataFrame(NAN, index=[7, 3], columns=list(VARIABLES))
+    frame = from_nhanes(raw, list(FEATURES.values()))
+    assert list(frame) == list(FEATURES)
+    assert frame.index.tolist() == [7, 3]
+    answered = frame.columns[frame.notna().any()].tolist()
+    # Asked of women who were ever pregnant; who was not asked has not had it.
+    assert answered == ["gestational_diabetes"]
+
+
+def test_numbers_are_float64_and_categories_have_the_levels_of_the_registry_whoever_is_there() -> None:
+    raw = pd.DataFrame({"RIDAGEYR": [40.0], "RIAGENDR": [1.0], "RIDRETH1": [3.0], "RIDRETH3": [3.0]})
+    frame = from_nhanes(raw, features(["race_ethnicity", "age_years", "sex"]))
+    assert frame["age_years"].dtype == np.float64
+    assert tuple(frame["sex"].cat.categories) == ("female", "male")
+    assert tuple(frame["race_ethnicity"].cat.categories) == FEATURES["race_ethnicity"].levels
+
+
+def test_a_feature_without_a_column_is_missing() -> None:
+    frame = completed(age_years=[50])
+    assert list(frame) == [feature.name for feature in CHOSEN]
+    assert frame.drop(columns="age_years").isna().all(axis=None)
+    assert frame["sex"].dtype == "category"
+
+
+def test_a_derived_feature_is_filled_only_where_it_was_not_given() -> None:
+    frame = completed(
+        bmi_kg_m2=[31.0, NAN, NAN, NAN], weight_kg=[80.0, 80.0, NAN, 80.0], height_cm=[200.0, 200.0, 200.0, NAN]
+    )
+    np.testing.assert_array_equal(frame["bmi_kg_m2"], [31.0, 20.0, NAN, NAN])
+
+
+def test_total_magnesium_is_food_and_supplements_and_missing_where_either_is() -> None:
+    frame = completed(magnesium_food_mg=[300.0, 300.0, NAN], magnesium_supplement_mg=[50.0, NAN, 50.0])
+    np.testing.assert_array_equal(frame["magnesium_total_mg"], [350.0, NAN, NAN])
+
+
+def test_a_value_above_the_top_code_means_the_top_code_and_one_below_it_is_kept() -> None:
+    frame = completed(age_years=[80.0, 95.0, 79.5, NAN])
+    np.testing.assert_array_equal(frame["age_years"], [80.0, 80.0, 79.5, NAN])
+
+
+def test_what_is_given_is_not_changed_in_place() -> None:
+    given_frame = people(age_years=[95.0], bmi_kg_m2=[NAN], weight_kg=[80.0], height_cm=[200.0])
+    before = given_frame.copy()
+    complete(given_frame, CHOSEN)
+    pd.testing.assert_frame_equal(given_frame, before)
+
+
+maybe = st.none() | st.floats(0, 300)
+
+
+@given(rows=st.lists(st.tuples(maybe, maybe, maybe, maybe), min_size=1, max_size=6), cut=st.integers(0, 6))
+def test_a_row_is_completed_alike_whatever_stands_around_it_and_completing_twice_changes_nothing(
+    rows: list[tuple[float | None, ...]], cut: int
+) -> None:
+    names = ["age_years", "bmi_kg_m2", "weight_kg", "height_cm"]
+    frame = pd.DataFrame(rows, columns=names).astype("float64").assign(height_cm=lambda f: f["height_cm"] + 1)
+    whole = complete(frame, CHOSEN)
+    parts = pd.concat([complete(part, CHOSEN) for part in (frame.iloc[:cut], frame.iloc[cut:])])
+    pd.testing.assert_frame_equal(parts, whole)
+    pd.testing.assert_frame_equal(complete(whole, CHOSEN), whole)

@@ -1,0 +1,82 @@
+"""The registry is whole: every row has its function, its sources and a range that can hold."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+
+from mgrisk.errors import ExitStatus, MgRiskError
+from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.nhanes.codebook import VARIABLES
+from mgrisk.nhanes.cycles import CYCLES
+from mgrisk.survey.design import WeightLevel
+
+every_feature = pytest.mark.parametrize("feature", FEATURES.values(), ids=lambda feature: feature.name)
+
+
+@every_feature
+def test_a_feature_is_computed_by_the_function_of_its_name_in_its_module(feature: Feature) -> None:
+    module = import_module(f"mgrisk.features.{feature.module}")
+    assert callable(getattr(module, feature.name))
+    assert hasattr(module, f"derive_{feature.name}") == bool(feature.derived_from)
+
+
+@every_feature
+def test_a_feature_comes_from_known_variables_over_known_cycles(feature: Feature) -> None:
+    assert feature.sources
+    assert set(feature.sources) <= VARIABLES.keys()
+    assert set(feature.derived_from) <= FEATURES.keys()
+    first, last = feature.comparable
+    years = [cycle.years for cycle in CYCLES]
+    assert years.index(first) <= years.index(last)
+
+
+@every_feature
+def test_a_feature_needs_the_smallest_subsample_of_its_sources(feature: Feature) -> None:
+    # The second recall helps where it is there; who has one recall has a value.
+    needed = [VARIABLES[name].level for name in feature.sources]
+    needed = [WeightLevel.RECALL1 if level == WeightLevel.RECALL2 else level for level in needed]
+    assert feature.level == max(needed, key=lambda level: level.rank)
+
+
+@every_feature
+def test_a_number_has_unit_and_range_and_a_category_has_levels(feature: Feature) -> None:
+    if feature.kind == "number":
+        assert feature.unit
+        assert not feature.levels
+        assert feature.minimum is not None
+        assert feature.maximum is not None
+        assert feature.minimum < (feature.cap or feature.maximum) <= feature.maximum
+    else:
+        assert len(set(feature.levels)) == len(feature.levels) >= 2
+        assert (feature.unit, feature.minimum, feature.maximum, feature.cap) == ("", None, None, None)
+
+
+def test_only_age_and_sex_are_required() -> None:
+    assert {name for name, feature in FEATURES.items() if feature.required} == {"age_years", "sex"}
+
+
+def test_features_come_in_the_order_asked_for() -> None:
+    assert [feature.name for feature in features(["waist_cm", "age_years"])] == ["waist_cm", "age_years"]
+
+
+def test_an_unknown_feature_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(MgRiskError) as caught:
+        features(["age_years", "magnesium_mg_total"])
+    assert caught.value.code == "features.unknown"
+    assert caught.value.status == ExitStatus.USAGE
+    assert caught.value.hint == "did you mean magnesium_total_mg?"
+
+
+def test_ancestors_stand_before_what_derives_from_them_and_each_feature_stands_once() -> None:
+    chosen = features(["magnesium_total_mg", "bmi_kg_m2", "magnesium_food_mg", "weight_kg"])
+    names = [feature.name for feature in with_ancestors(chosen)]
+    assert names == [
+        "magnesium_food_mg", "magnesium_supplement_mg", "magnesium_total_mg", "height_cm", "weight_kg", "bmi_kg_m2",
+    ]  # fmt: skip
+
+
+def test_an_axis_shows_the_unit_only_where_there_is_one() -> None:
+    labels = [feature.label_with_unit for feature in features(["waist_cm", "sex", "income_poverty_ratio"])]
+    assert labels == ["Waist, cm", "Sex", "Family income to poverty threshold"]

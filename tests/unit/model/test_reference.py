@@ -1,0 +1,60 @@
+"""The reference distribution: weighted shares and quantiles, and who is like the people it describes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.features.compute import typed
+from mgrisk.features.registry import features
+from mgrisk.model.reference import describe, in_domain
+
+if TYPE_CHECKING:
+    from tests.conftest import ToyPeople
+
+NAN = float("nan")
+CHOSEN = features(["bmi_kg_m2", "smoking"])
+
+
+def frame(bmi: list[float], smoking: list[str | None]) -> pd.DataFrame:
+    return typed(pd.DataFrame({"bmi_kg_m2": bmi, "smoking": smoking}), CHOSEN)
+
+
+def test_quantiles_shares_and_missing_are_of_people_and_not_of_rows() -> None:
+    content = describe(
+        frame([20, 30, 40, NAN], ["never", "current", None, "never"]), CHOSEN, np.array([1.0, 6.0, 1.0, 2.0])
+    )
+    bmi = content["bmi_kg_m2"]
+    assert (bmi["missing"], bmi["quantiles"]["0.5"], bmi["quantiles"]["0.9995"]) == (0.2, 30.0, 40.0)
+    assert content["smoking"]["missing"] == 0.1
+    assert content["smoking"]["shares"] == {"never": 3 / 9, "former": 0.0, "current": 6 / 9}
+
+
+def test_the_description_does_not_depend_on_the_scale_of_weights(toy_people: ToyPeople) -> None:
+    rows = toy_people.frame.iloc[toy_people.inside]
+    plain = describe(rows, toy_people.features, toy_people.weight)
+    scaled = describe(rows, toy_people.features, toy_people.weight / 1024)
+    assert plain == scaled
+
+
+def test_the_bounds_and_missing_values_are_inside_and_what_lies_beyond_or_was_never_seen_is_not() -> None:
+    reference = describe(frame([20, 30, 40], ["never", "current", "never"]), CHOSEN, np.ones(3))
+    people = frame([20, 40, 19.9, 40.1, NAN, 30, 30], ["never", "current", "never", "never", None, "former", None])
+    stored = json.loads(json.dumps(reference))
+    for known in (reference, stored):
+        assert in_domain(people, CHOSEN, known).tolist() == [True, True, False, False, True, False, True]
+
+
+def test_where_nobody_had_a_value_whoever_has_one_is_outside() -> None:
+    reference = describe(frame([NAN, NAN], [None, None]), CHOSEN, np.ones(2))
+    people = frame([NAN, 30, NAN], [None, None, "never"])
+    assert in_domain(people, CHOSEN, reference).tolist() == [True, False, False]
+
+
+def test_almost_everybody_described_is_in_the_domain_of_their_own_description(toy_people: ToyPeople) -> None:
+    rows = toy_people.frame.iloc[toy_people.inside]
+    reference = describe(rows, toy_people.features, toy_people.weight)
+    assert in_domain(rows, toy_people.features, reference).mean() > 0.98

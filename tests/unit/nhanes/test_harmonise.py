@@ -1,0 +1,144 @@
+"""From raw tables to one frame: nobody lost, nobody doubled, no code left that means no answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgrisk.artifacts import sha256
+from mgrisk.errors import ExitStatus, MgRiskError
+from mgrisk.nhanes import xpt
+from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.harmonise import Harmonised, harmonise, table_paths
+from mgrisk.nhanes.store import Store
+
+OLD, NEW = cycle("2009-2010"), cycle("2017-2018")
+Put = Callable[..., Path]
+NAN = float("nan")
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Put:
+    """Write a table into a mirror laid out like the CDC site."""
+
+    def put(years: str, table: str, **columns: list[float]) -> Path:
+        path = tmp_path / "mirror" / cycle(years).path(table)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        xpt.write(pd.DataFrame(columns), path, table=cycle(years).table(table))
+        return path
+
+    return put
+
+
+def read(tmp_path: Path, *names: str, years: tuple[str, ...] = ("2017-2018",)) -> Harmonised:
+    store = Store(source=str(tmp_path / "mirror"), cache=tmp_path / "cache", offline=True)
+    return harmonise(store, cycles=[cycle(each) for each in years], names=names)
+
+
+def test_everyone_in_demo_stays_in_order_and_who_is_not_in_a_table_is_missing_there(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[3, 1, 2], RIDAGEYR=[30, 10, 20])
+    put("2017-2018", "BMX", SEQN=[2, 3], BMXWT=[70.5, NAN])
+    frame = read(tmp_path, "BMXWT", "RIDAGEYR").frame
+    pd.testing.assert_frame_equal(
+        frame,
+        pd.DataFrame(
+            {
+                "SEQN": [3, 1, 2],
+                "cycle": "2017-2018",
+                "BMXWT": [NAN, NAN, 70.5],
+                "RIDAGEYR": [30.0, 10.0, 20.0],
+            }
+        ),
+    )
+
+
+def test_refused_and_do_not_know_become_missing_and_zero_stays_zero(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[1, 2, 3, 4, 5])
+    put("2017-2018", "PAQ", SEQN=[1, 2, 3, 4, 5], PAD680=[0, 7777, 9999, NAN, 77], PAQ605=[1, 7, 9, 2, NAN])
+    frame = read(tmp_path, "PAD680", "PAQ605").frame
+    np.testing.assert_array_equal(frame["PAD680"], [0.0, NAN, NAN, NAN, 77.0])
+    np.testing.assert_array_equal(frame["PAQ605"], [1.0, NAN, NAN, 2.0, NAN])
+
+
+def test_a_code_that_is_missing_in_one_variable_is_an_answer_in_another(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[1, 2], RIDAGEYR=[7, 9], RIDEXPRG=[3, 1])
+    frame = read(tmp_path, "RIDAGEYR", "RIDEXPRG").frame
+    assert frame["RIDAGEYR"].tolist() == [7.0, 9.0]
+    np.testing.assert_array_equal(frame["RIDEXPRG"], [NAN, 1.0])
+
+
+def test_a_renamed_variable_is_one_column_over_all_cycles(tmp_path: Path, put: Put) -> None:
+    put("2009-2010", "DEMO", SEQN=[1, 2])
+    put("2009-2010", "SLQ", SEQN=[1, 2], SLD010H=[7, 99])
+    put("2017-2018", "DEMO", SEQN=[11, 12])
+    put("2017-2018", "SLQ", SEQN=[11, 12], SLD012=[7.5, NAN])
+    frame = read(tmp_path, "SLD012", years=("2009-2010", "2017-2018")).frame
+    np.testing.assert_array_equal(frame["SLD012"], [7.0, NAN, 7.5, NAN])
+    assert frame["cycle"].tolist() == ["2009-2010"] * 2 + ["2017-2018"] * 2
+
+
+def test_a_variable_that_a_cycle_did_not_measure_is_missing_there(tmp_path: Path, put: Put) -> None:
+    put("2009-2010", "DEMO", SEQN=[1], RIDRETH1=[5])
+    put("2017-2018", "DEMO", SEQN=[11], RIDRETH1=[5], RIDRETH3=[6])
+    frame = read(tmp_path, "RIDRETH3", "RIDRETH1", years=("2009-2010", "2017-2018")).frame
+    np.testing.assert_array_equal(frame["RIDRETH3"], [NAN, 6.0])
+
+
+def test_a_variable_that_the_table_should_have_and_has_not_stops_the_run(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[1], RIDAGEY=[40])
+    with pytest.raises(MgRiskError) as caught:
+        read(tmp_path, "RIDAGEYR")
+    assert caught.value.code == "xpt.no_such_column"
+
+
+@pytest.mark.parametrize("table", ["DEMO", "BMX"])
+def test_a_person_who_stands_twice_in_a_table_is_refused_by_number(tmp_path: Path, put: Put, table: str) -> None:
+    put("2017-2018", "DEMO", SEQN=[1, 2, 2] if table == "DEMO" else [1, 2])
+    put("2017-2018", "BMX", SEQN=[2, 1, 2] if table == "BMX" else [1, 2], BMXWT=[70] * (3 if table == "BMX" else 2))
+    with pytest.raises(MgRiskError) as caught:
+        read(tmp_path, "BMXWT")
+    assert caught.value.code == "harmonise.duplicate_key"
+    assert caught.value.status == ExitStatus.SOURCE
+    assert "SEQN 2 " in caught.value.message
+    assert NEW.table(table) in caught.value.where
+
+
+def test_two_cycles_that_share_a_person_are_refused(tmp_path: Path, put: Put) -> None:
+    put("2009-2010", "DEMO", SEQN=[1, 2])
+    put("2017-2018", "DEMO", SEQN=[2, 3])
+    with pytest.raises(MgRiskError) as caught:
+        read(tmp_path, years=("2009-2010", "2017-2018"))
+    assert caught.value.code == "harmonise.duplicate_key"
+
+
+def test_people_whom_demo_does_not_have_are_refused_with_their_number(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[1, 2])
+    put("2017-2018", "BMX", SEQN=[2, 77, 78], BMXWT=[70, 71, 72])
+    with pytest.raises(MgRiskError) as caught:
+        read(tmp_path, "BMXWT")
+    assert caught.value.code == "harmonise.stranger"
+    assert caught.value.message.startswith("2 people")
+    assert "BMX_J" in caught.value.where
+
+
+def test_every_file_read_is_on_record_with_its_rows_size_and_sum(tmp_path: Path, put: Put) -> None:
+    demo = put("2017-2018", "DEMO", SEQN=[1, 2], RIDAGEYR=[30, 40])
+    body = put("2017-2018", "BMX", SEQN=[2], BMXWT=[70])
+    tables = read(tmp_path, "BMXWT", "RIDAGEYR").tables
+    assert [table.to_dict() for table in tables] == [
+        {"cycle": "2017-2018", "table": name, "rows": rows, "size": path.stat().st_size, "sha256": sha256(path)}
+        for name, rows, path in (("DEMO_J", 2, demo), ("BMX_J", 1, body))
+    ]
+
+
+def test_the_tables_needed_are_those_of_the_variables_and_always_demo() -> None:
+    assert table_paths([OLD, NEW], ["BMXWT", "BMXHT"]) == {
+        ("2009-2010", "BMX"): "Public/2009/DataFiles/BMX_F.xpt",
+        ("2009-2010", "DEMO"): "Public/2009/DataFiles/DEMO_F.xpt",
+        ("2017-2018", "BMX"): "Public/2017/DataFiles/BMX_J.xpt",
+        ("2017-2018", "DEMO"): "Public/2017/DataFiles/DEMO_J.xpt",
+    }
