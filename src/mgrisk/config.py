@@ -20,9 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mgrisk.errors import MgRiskError, usage
 
-CYCLE_PATTERN = r"^\d{4}-\d{4}$"
-
-
 # What a grid may hold: at least one value, and none that no learner can use.
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Positive = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
@@ -44,7 +41,7 @@ class Cohort(_Closed):
     """Who takes part, what is predicted, and which cycle is kept for the test."""
 
     outcome: str = Field(default="undiagnosed", description="A row of cohort/outcomes.toml")
-    minimum_age: int = Field(default=20, ge=18, le=80, description="Years")
+    minimum_age: int = Field(default=20, ge=20, le=80, description="Years; the contract of age begins at 20")
     development: tuple[str, ...] = Field(min_length=1, description="Cycles that may be learned from")
     held_out: tuple[str, ...] = Field(min_length=1, description="Later cycles, opened by the evaluation only")
     folds: int = Field(default=5, ge=2, le=20)

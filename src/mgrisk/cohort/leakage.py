@@ -24,7 +24,8 @@ def refuse_leaks(outcome: Outcome, chosen: Sequence[Feature]) -> None:
                 if fnmatchcase(source, pattern):
                     raise usage(
                         "leakage.by_name",
-                        f"feature {feature.name} gives away the outcome {outcome.name}: its source {source} is {pattern}",
+                        f"feature {feature.name} gives away {outcome.name}: its source {source} is on the leak list",
+                        got=pattern,
                         where="model.features",
                         hint="leave the feature out; cohort/outcomes.toml says what defines, treats or follows",
                     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.evaluate.curves import calibration_curve, decision_curve, grouped_calibration, roc_curve
+from mgrisk.errors import MgRiskError
+from mgrisk.evaluate.curves import Curve, calibration_curve, decision_curve, grouped_calibration, roc_curve
 from mgrisk.evaluate.intervals import replicate_metrics
 from mgrisk.survey.design import SurveyDesign
 
@@ -27,7 +28,8 @@ class Assessment:
     differences
         The same with `reference`: model less reference, on the same people and replicates.
     curves
-        By model: `calibration`, `calibration_groups`, `roc` and `decision`, each a table of columns.
+        By model: `calibration`, `calibration_groups`, `roc` and `decision`, each a table of columns, or
+        {problem} where it could not be made.
     """
 
     records: list[dict[str, Any]]
@@ -66,11 +68,21 @@ def assess(
     curves: dict[str, dict[str, Any]] = {}
     for name, risk in risks.items():
         curves[name] = {
-            "calibration": calibration_curve(y, risk, design).to_dict(),
-            "calibration_groups": grouped_calibration(y, risk, design).to_dict(),
-            "roc": roc_curve(y, risk, design).to_dict(),
-            "decision": decision_curve(y, risk, design).to_dict(),
+            "calibration": _curve(calibration_curve, y, risk, design),
+            "calibration_groups": _curve(grouped_calibration, y, risk, design),
+            "roc": _curve(roc_curve, y, risk, design),
+            "decision": _curve(decision_curve, y, risk, design),
         }
     for name, score in points.items():
-        curves[name] = {"roc": roc_curve(y, score, design).to_dict()}
+        curves[name] = {"roc": _curve(roc_curve, y, score, design)}
     return Assessment(records, differences, curves)
+
+
+def _curve(
+    make: Callable[..., Curve], y: NDArray[np.float64], risk: NDArray[np.float64], design: SurveyDesign
+) -> dict[str, Any]:
+    """Return a curve's columns, or why there is none: few cases can leave a fit without an answer."""
+    try:
+        return make(y, risk, design).to_dict()
+    except MgRiskError as problem:
+        return {"problem": problem.what()}

@@ -24,8 +24,10 @@ from mgrisk.survey.variance import jackknife, replicate_variance
 
 Floats = NDArray[np.float64]
 # Measures between 0 and 1, whose interval must stay there. Others: log for a ratio, as they are for the rest.
-ON_LOGIT = frozenset({"auroc", "auprc", "brier", "ici", "e50", "e90", "sensitivity", "specificity", "ppv", "npv"})
+ON_LOGIT = frozenset({"auroc", "auprc", "brier", "ici", "sensitivity", "specificity", "ppv", "npv"})
 ON_LOG = frozenset({"observed_expected"})
+# The jackknife is inconsistent for sample quantiles (Efron 1982): better no interval than a wrong one.
+WITHOUT_INTERVAL = frozenset({"e50", "e90"})
 NAN = float("nan")
 
 
@@ -84,14 +86,15 @@ class MetricReplicates:
             mine, theirs = (model, metric), (reference, metric)
             estimate = self.full[mine] - self.full[theirs]
             se = _se(estimate, self.replicates[mine] - self.replicates[theirs], self.scale)
+            half = NAN if metric in WITHOUT_INTERVAL else critical * se
             records.append(
                 {
                     "model": model,
                     "reference": reference,
                     "metric": metric,
                     "estimate": estimate,
-                    "low": estimate - critical * se,
-                    "high": estimate + critical * se,
+                    "low": estimate - half,
+                    "high": estimate + half,
                     "se": se,
                     "n": self.n,
                     "events": self.events,
@@ -208,9 +211,8 @@ def with_intervals(
         between 0 and 1 and on the log for observed over expected (delta method). Numbers that are undefined
         are NaN and `problem` says why: ``metric.undefined``, ``logistic.not_converged``, ``logistic.rank``,
         or one of these after ``replicate:`` where the estimate exists but not its uncertainty.
-        ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees of freedom.
-        `e50` and `e90` are quantiles, for which any jackknife is rough: read their intervals as orders of
-        size.
+        ``interval.undefined``: the estimate is exactly 0 or 1, the design has no degrees of freedom, or the
+        metric is a quantile (`e50`, `e90`), for which the jackknife is inconsistent.
 
     Examples
     --------
@@ -266,6 +268,8 @@ def _se(estimate: float, replicates: Floats, scale: Floats) -> float:
 
 def _interval(metric: str, estimate: float, se: float, *, level: float, df: int) -> tuple[float, float]:
     base = metric.partition("@")[0]
+    if base in WITHOUT_INTERVAL:
+        return NAN, NAN
     if base in ON_LOGIT:
         return logit_interval(estimate, se, level=level, df=df)
     half = t_quantile(level, df) * se

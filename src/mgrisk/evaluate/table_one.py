@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from math import nan
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from mgrisk.features.registry import Feature
 from mgrisk.survey import estimates
 from mgrisk.survey.design import SurveyDesign
+
+# A row about nobody stands in the table all the same.
+NOBODY: Final = estimates.Estimate(estimate=nan, se=nan, low=nan, high=nan, n=0, df=0)
 
 
 def table_one(
@@ -46,10 +50,11 @@ def table_one(
         for feature in chosen:
             values = frame[feature.name]
             known = values.notna().to_numpy()
-            missing = estimates.proportion(~known, domain).estimate
+            missing = estimates.proportion(~known, domain).estimate if domain.n else nan
             inside = domain.where(known)
             for level, indicator in _columns(feature, values):
                 statistic = estimates.mean if level is None else estimates.proportion
+                found = statistic(indicator, inside) if inside.n else NOBODY
                 records.append(
                     {
                         "set": set_name,
@@ -59,7 +64,7 @@ def table_one(
                         "unit": feature.unit,
                         "level": level,
                         "statistic": "mean" if level is None else "proportion",
-                        **statistic(indicator, inside).to_dict(),
+                        **found.to_dict(),
                         "missing": missing,
                     }
                 )

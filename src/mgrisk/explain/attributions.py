@@ -9,9 +9,11 @@ models term by term, where a feature's value is its term less the population's m
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -163,7 +165,7 @@ def _arrays(bundle: Bundle) -> dict[str, NDArray[np.generic]]:
     try:
         with np.load(io.BytesIO(bundle.parts[PART]), allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError) as problem:
+    except (ValueError, OSError, EOFError, TypeError, BadZipFile, zlib.error) as problem:
         raise _bad(str(problem)) from None
 
 

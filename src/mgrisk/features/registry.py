@@ -29,6 +29,7 @@ class Feature(BaseModel):
     sources: tuple[str, ...]
     level: WeightLevel
     comparable: tuple[str, str]
+    breaks: tuple[str, ...] = ()
     formula: str
     citation: str
     minimum: float | None = None

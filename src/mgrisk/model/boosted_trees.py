@@ -55,10 +55,14 @@ class FittedTrees:
             `bundle.bad_model` where xgboost cannot read it or it was made for other columns.
         """
         booster = xgboost.Booster()
+        # xgboost 3.2 ends the whole process on bytes that are not UBJSON, so they must not reach it.
+        content = files.get(FILE, b"")
+        if not (content.startswith(b"{") and content.endswith(b"}")):
+            raise _bad("is missing or cut short")
         try:
-            booster.load_model(bytearray(files[FILE]))
+            booster.load_model(bytearray(content))
             booster.set_param({"nthread": threads})
-        except (KeyError, xgboost.core.XGBoostError) as problem:
+        except (UnicodeDecodeError, xgboost.core.XGBoostError) as problem:
             first_line = str(problem).strip().splitlines()[0]
             raise _bad(f"cannot be read: {first_line}") from None
         if booster.num_features() != n_columns:

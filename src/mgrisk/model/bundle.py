@@ -133,8 +133,11 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
             covariance=np.array(row["covariance"], dtype=np.float64).reshape(2, 2),
             df=int(row["df"]),
         )
-        reference = json.loads(contents["reference.json"])
-    except (KeyError, TypeError, ValueError) as problem:
+        numbers = [calibrator.intercept, calibrator.slope, *calibrator.covariance.ravel()]
+        if not np.isfinite(numbers).all():
+            raise ValueError("a number of the calibrator is not finite")
+        reference = {**json.loads(contents["reference.json"])}
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder) from None
     return Bundle(
         about=MappingProxyType(about),
@@ -161,7 +164,9 @@ def _verified(folder: Path) -> dict[str, bytes]:
             hint="give the folder named bundle/ of a run, or one under models/",
         )
     contents = {}
-    for line in (folder / SUMS).read_text("utf-8").splitlines():
+    # Bytes, and split at "\n" alone: no other sign may pass for the end of a line.
+    sums = (folder / SUMS).read_bytes().decode("utf-8", errors="replace")
+    for line in sums.removesuffix("\n").split("\n"):
         digest, _, name = line.partition("  ")
         path = folder / name
         if path.parent != folder or not path.is_file() or path.stat().st_size > LARGEST_FILE:

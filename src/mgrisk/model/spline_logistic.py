@@ -21,7 +21,10 @@ FILE = "coefficients.json"
 
 @dataclass(frozen=True)
 class Term:
-    """What one encoded column becomes: a filled-in value, its curve, and perhaps a mark for "was missing".
+    """What one encoded column becomes: a value in place of a missing one, and a curve.
+
+    There is no mark for "was missing". Who did not answer NHANES is not who leaves a cell of a file empty, and a
+    mark learned from a handful of people would move a whole column's risks.
 
     Attributes
     ----------
@@ -29,26 +32,19 @@ class Term:
         Value put in place of a missing one: the weighted median (numbers) or mean (0/1 columns) of training rows.
     knots
         Knots of the curve; empty for a straight line.
-    marks_missing
-        Whether training rows had missing values, so that missing has a coefficient of its own.
     """
 
     fill: float
     knots: tuple[float, ...]
-    marks_missing: bool
 
     @property
     def width(self) -> int:
         """Number of design columns."""
-        return max(len(self.knots) - 1, 1) + self.marks_missing
+        return max(len(self.knots) - 1, 1)
 
     def expand(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the design columns of one encoded column, shape (n, width)."""
-        missing = np.isnan(x)
-        parts = [basis(np.where(missing, self.fill, x), np.array(self.knots))]
-        if self.marks_missing:
-            parts.append(missing[:, None].astype(np.float64))
-        return np.column_stack(parts)
+        return basis(np.where(np.isnan(x), self.fill, x), np.array(self.knots))
 
 
 @dataclass(frozen=True)
@@ -92,10 +88,7 @@ class FittedSplineLogistic:
     def to_files(self) -> dict[str, bytes]:
         """Return coefficients.json."""
         content = {
-            "terms": [
-                {"fill": term.fill, "knots": list(term.knots), "marks_missing": term.marks_missing}
-                for term in self.terms
-            ],
+            "terms": [{"fill": term.fill, "knots": list(term.knots)} for term in self.terms],
             "intercept": self.intercept,
             "coefficients": self.coefficients.tolist(),
             "centre": self.centre.tolist(),
@@ -113,10 +106,7 @@ class FittedSplineLogistic:
         """
         try:
             content = json.loads(files[FILE])
-            terms = tuple(
-                Term(float(row["fill"]), tuple(map(float, row["knots"])), bool(row["marks_missing"]))
-                for row in content["terms"]
-            )
+            terms = tuple(Term(float(row["fill"]), tuple(map(float, row["knots"]))) for row in content["terms"])
             fitted = cls(
                 terms=terms,
                 intercept=float(content["intercept"]),
@@ -126,11 +116,20 @@ class FittedSplineLogistic:
         except (KeyError, TypeError, ValueError) as problem:
             raise _bad(f"cannot be read: {problem!r}") from None
         width = sum(term.width for term in terms)
-        numbers = np.concatenate([fitted.coefficients.ravel(), fitted.centre.ravel(), [fitted.intercept]])
+        numbers = np.concatenate(
+            [
+                fitted.coefficients.ravel(),
+                fitted.centre.ravel(),
+                [fitted.intercept],
+                *((term.fill, *term.knots) for term in terms),
+            ]
+        )
         if len(terms) != n_columns or fitted.coefficients.shape != (width,) or fitted.centre.shape != (width,):
             raise _bad("has coefficients for other columns than the bundle's features")
         if not np.isfinite(numbers).all():
-            raise _bad("has a coefficient that is not finite")
+            raise _bad("has a number that is not finite")
+        if any((np.diff(term.knots) <= 0).any() for term in terms):
+            raise _bad("has knots that do not increase")
         return fitted
 
 
@@ -190,16 +189,15 @@ class SplineLogisticLearner:
 def _term(x: NDArray[np.float64], weight: NDArray[np.float64], *, knots: int) -> Term:
     known = np.isfinite(x)
     if not known.any():
-        return Term(fill=0.0, knots=(), marks_missing=False)
+        return Term(fill=0.0, knots=())
     values, known_weight = x[known], weight[known]
     if not knots:
-        return Term(float(np.average(values, weights=known_weight)), (), bool((~known).any()))
+        return Term(float(np.average(values, weights=known_weight)), ())
     places = np.unique(weighted_quantile(values, known_weight, HARRELL_QUANTILES[knots]))
     return Term(
         fill=float(weighted_quantile(values, known_weight, (0.5,))[0]),
         # Quantiles of a variable with few values coincide; fewer than three knots are a straight line.
         knots=tuple(places.tolist()) if len(places) >= 3 else (),
-        marks_missing=bool((~known).any()),
     )
 
 
