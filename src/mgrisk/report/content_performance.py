@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mgrisk.evaluate.assess import CROSS_VALIDATED
+from mgrisk.evaluate.intervals import WITHOUT_INTERVAL
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
 from mgrisk.report.content_curves import calibration_figure, decision_figure, roc_figure
-from mgrisk.report.formats import count, interval, model_label, span
+from mgrisk.report.formats import count, interval, model_label, number, percent, span
 from mgrisk.report.run_files import Record, RunFiles, pick
 
 # Metric, label, digits, shown as a percentage. What is better stands in the label where it is not obvious.
@@ -199,7 +200,11 @@ def _times(record: Mapping[str, Any], factor: float) -> Record:
 
 
 def _cell(record: Mapping[str, Any] | None, *, digits: int, share: bool) -> str:
-    return "not defined" if record is None else interval(record, digits=digits, share=share)
+    if record is None:
+        return "not defined"
+    if record["metric"] in WITHOUT_INTERVAL and record["estimate"] is not None:
+        return percent(record["estimate"], digits=digits) if share else number(record["estimate"], digits=digits)
+    return interval(record, digits=digits, share=share)
 
 
 def _set_label(set_name: str) -> str:
