@@ -71,6 +71,14 @@ def test_a_web_page_in_place_of_a_table_is_refused(
     assert not (tmp_path / "run" / "cohort.parquet").exists()
 
 
+def test_synthetic_tables_are_never_taken_for_nhanes(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (source / "SYNTHETIC.txt").unlink()
+    fails(run_on(source, tmp_path / "run"), capsys, status=4, code="cohort.synthetic_source")
+    assert not (tmp_path / "run" / "features.parquet").exists()
+
+
 def test_a_misspelt_key_is_named_with_the_nearest_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pipeline = tmp_path / "mine.toml"
     shutil.copy(NHANES, tmp_path / "nhanes.toml")

@@ -27,6 +27,12 @@ def test_the_run_folder_holds_what_the_interface_names(small_run: Run) -> None:
     assert [name for name in RUN_FOLDER if not (small_run.folder / name).exists()] == []
 
 
+def test_the_manifest_names_what_the_interface_has_and_the_run_has_not(small_run: Run) -> None:
+    absent = json.loads((small_run.folder / "manifest.json").read_text("utf-8"))["absent"]
+    assert set(absent) == {"evidence.json", "known_answers.json", "tripod.json"}
+    assert not any((small_run.folder / name).exists() for name in absent)
+
+
 def test_every_output_says_synthetic(small_run: Run) -> None:
     folder = small_run.folder
     for path in folder.glob("*.json"):

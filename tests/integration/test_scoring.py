@@ -39,6 +39,12 @@ def scored(people: Path, model: Path, target: Path, *options: str) -> pd.DataFra
     return pd.read_csv(target, dtype={"person_id": str})
 
 
+def test_scored_synthetic_people_say_so(people: Path, model: Path, tmp_path: Path) -> None:
+    table = scored(people, model, tmp_path / "out.csv")
+    assert set(table["data"]) == {"SYNTHETIC"}
+    assert table["model"].str.contains("SYNTHETIC").all()
+
+
 def test_every_row_comes_back_in_order_with_its_own_columns(people: Path, model: Path, tmp_path: Path) -> None:
     before = pd.read_csv(people, dtype=str, keep_default_na=False)
     assert main(["score", str(people), "-o", str(tmp_path / "out.csv"), "--model", str(model)]) == 0

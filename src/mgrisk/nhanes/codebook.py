@@ -14,6 +14,8 @@ from mgrisk.nhanes.cycles import Cycle
 from mgrisk.survey.design import WeightLevel
 
 KEY = "SEQN"
+SYNTHETIC = "SYNTHETIC"
+"""Stands in the label of every table of a made-up cohort and on everything made of it: the files themselves say so."""
 
 
 @dataclass(frozen=True)

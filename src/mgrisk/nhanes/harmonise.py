@@ -16,7 +16,7 @@ import pandas as pd
 from mgrisk.artifacts import sha256
 from mgrisk.errors import bad_source
 from mgrisk.nhanes import xpt
-from mgrisk.nhanes.codebook import KEY, Variable, variable
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC, Variable, variable
 from mgrisk.nhanes.cycles import Cycle
 from mgrisk.nhanes.store import Store
 
@@ -25,13 +25,14 @@ BACKBONE = "DEMO"
 
 @dataclass(frozen=True)
 class TableRead:
-    """Which file a run read: its provenance."""
+    """Which file a run read: its provenance, and whether the file says of itself that it is SYNTHETIC."""
 
     cycle: str
     table: str
     rows: int
     size: int
     sha256: str
+    synthetic: bool
 
     def to_dict(self) -> dict[str, object]:
         """Return the record of this table as written to the manifest."""
@@ -52,6 +53,11 @@ class Harmonised:
 
     frame: pd.DataFrame
     tables: tuple[TableRead, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any table says that its people are made up."""
+        return any(table.synthetic for table in self.tables)
 
 
 def table_paths(cycles: Iterable[Cycle], names: Iterable[str]) -> dict[tuple[str, str], str]:
@@ -95,7 +101,9 @@ def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.D
         path = store.path(cycle.path(table))
         part = _decode(path, cycle, [item for item in wanted if item.table == table])
         _refuse_duplicates(part[KEY], where=str(path))
-        read.append(TableRead(cycle.years, cycle.table(table), len(part), path.stat().st_size, sha256(path)))
+        made_up = SYNTHETIC in xpt.header(path).label
+        size = path.stat().st_size
+        read.append(TableRead(cycle.years, cycle.table(table), len(part), size, sha256(path), made_up))
         if people is None:
             people = part
             people.insert(1, "cycle", cycle.years)

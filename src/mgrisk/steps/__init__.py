@@ -24,6 +24,13 @@ from mgrisk.steps.workspace import Workspace
 
 __all__ = ["Evaluation", "Run", "run"]
 
+# Files of the interface that no step makes yet: said where a reader of the run folder looks, not left to be missed.
+ABSENT = {
+    "evidence.json": "no step estimates associations yet",
+    "known_answers.json": "no step reproduces published figures yet",
+    "tripod.json": "no step fills the TRIPOD+AI items yet",
+}
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -120,6 +127,7 @@ def run(
         "pipeline": settings.name,
         "title": settings.title,
         "environment": environment(),
+        "absent": ABSENT,
     }
     manifest = Manifest.open(folder, head)
     done = run_steps(_steps(workspace, store, tables), manifest, progress=progress)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mgrisk.errors import usage
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import FEATURES, features, with_ancestors
-from mgrisk.nhanes.codebook import KEY
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store
@@ -41,6 +41,7 @@ def write_people(store: Store, *, cycles: Sequence[str], target: str) -> int:
     people = from_nhanes(raw[wanted], chosen)
     people.insert(0, "person_id", raw.loc[wanted, KEY].astype(str))
     people.insert(1, "cycle", raw.loc[wanted, "cycle"])
+    people.insert(2, "data", SYNTHETIC if harmonised.synthetic else "NHANES")
     with open_sink(target) as sink:
         sink.write(people.reset_index(drop=True))
     return len(people)

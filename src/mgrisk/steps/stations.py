@@ -14,6 +14,7 @@ from mgrisk import __version__
 from mgrisk.artifacts import atomic_folder, write_json
 from mgrisk.cohort import leakage, select, split
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.errors import bad_source
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.explain import attributions
@@ -49,6 +50,13 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
     """Read raw tables; write features, cohort, attrition and the provenance of the tables."""
     leakage.refuse_leaks(workspace.outcome, workspace.model_features)
     harmonised = harmonise(store, cycles=cycles(workspace), names=variables(workspace))
+    if harmonised.synthetic and not workspace.synthetic:
+        raise bad_source(
+            "cohort.synthetic_source",
+            "the tables say that they are SYNTHETIC, the pipeline takes them for NHANES",
+            where=str(store.source),
+            hint="run pipelines/demo.toml, which says SYNTHETIC on all it writes, or name the real tables",
+        )
     settings = workspace.pipeline.cohort
     cohort = select.select(
         harmonised.frame,

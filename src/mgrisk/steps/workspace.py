@@ -16,7 +16,7 @@ from mgrisk.cohort.outcomes import Outcome, outcome
 from mgrisk.config import Pipeline
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
-from mgrisk.nhanes.codebook import KEY
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.riskscores.points import PointScore, load_score
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
@@ -63,7 +63,7 @@ class Workspace:
     @property
     def data_label(self) -> str:
         """What the numbers are about, as written into every file: SYNTHETIC or NHANES."""
-        return "SYNTHETIC" if self.synthetic else "NHANES"
+        return SYNTHETIC if self.synthetic else "NHANES"
 
     @property
     def outcome(self) -> Outcome:

@@ -130,7 +130,14 @@ def test_every_file_read_is_on_record_with_its_rows_size_and_sum(tmp_path: Path,
     body = put("2017-2018", "BMX", SEQN=[2], BMXWT=[70])
     tables = read(tmp_path, "BMXWT", "RIDAGEYR").tables
     assert [table.to_dict() for table in tables] == [
-        {"cycle": "2017-2018", "table": name, "rows": rows, "size": path.stat().st_size, "sha256": sha256(path)}
+        {
+            "cycle": "2017-2018",
+            "table": name,
+            "rows": rows,
+            "size": path.stat().st_size,
+            "sha256": sha256(path),
+            "synthetic": False,
+        }
         for name, rows, path in (("DEMO_J", 2, demo), ("BMX_J", 1, body))
     ]
 

@@ -18,7 +18,7 @@ import pandas as pd
 from mgrisk.artifacts import write_text
 from mgrisk.errors import usage
 from mgrisk.nhanes import xpt
-from mgrisk.nhanes.codebook import KEY, VARIABLES
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC, VARIABLES
 from mgrisk.nhanes.cycles import CYCLES, Cycle
 from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED, NONE, UNDIAGNOSED, add_diabetes
 from mgrisk.nhanes.synthetic.parameters import Columns, parameter_groups
@@ -26,10 +26,7 @@ from mgrisk.nhanes.synthetic.people import add_body, add_diet, add_habits
 from mgrisk.nhanes.synthetic.sampling import select_people, take_part
 from mgrisk.nhanes.synthetic.tables import code_tables
 
-__all__ = ["MARK", "NOTE", "Truth", "write_cohort"]
-
-MARK = "SYNTHETIC"
-"""Word that every table's label and every output made of them carries."""
+__all__ = ["NOTE", "Truth", "write_cohort"]
 
 NOTE = "SYNTHETIC.txt"
 """File in the root of the folder that says so in words; it tells a synthetic folder from a mirror."""
@@ -191,7 +188,7 @@ def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFra
         path = folder / cycle.path(table)
         path.parent.mkdir(parents=True, exist_ok=True)
         name = cycle.table(table)
-        xpt.write(frame, path, table=name, labels=_labels(cycle, table), dataset_label=f"{MARK}: {name}")
+        xpt.write(frame, path, table=name, labels=_labels(cycle, table), dataset_label=f"{SYNTHETIC}: {name}")
     return pd.DataFrame(
         {
             KEY: sequence.astype(np.int64),
