@@ -95,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
     schema = commands.add_parser("schema", parents=[common, model], help="the input contract")
     schema.add_argument("--json", action="store_true")
+    schema.add_argument("--pipeline", action="store_true", help="the JSON schema of pipeline files instead")
     schema.add_argument("--template", metavar="FILE", help="write an example CSV that scores without a change")
     schema.set_defaults(action=_schema)
 
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from mgrisk.steps import run
+    from mgrisk.steps.pipeline import run
 
     finished = run(
         options.pipeline, overrides=options.overrides, out=options.out, offline=options.offline, progress=_say
@@ -184,6 +185,11 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _schema(options: argparse.Namespace) -> int:
+    if options.pipeline:
+        from mgrisk.config import Pipeline
+
+        print(json.dumps(Pipeline.model_json_schema(), indent=1))
+        return ExitStatus.DONE
     scorer = _load(options.model)
     if options.template:
         from mgrisk.score.tables import open_sink

@@ -116,7 +116,7 @@ class Pipeline(_Closed):
         """Return the whole resolved configuration as TOML, defaults written out."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
-    def digest(self, *sections: Literal["synthetic", "cohort", "model", "tracking"]) -> str:
+    def digest(self, *sections: Literal["title", "synthetic", "cohort", "model", "tracking"]) -> str:
         """Return the sha256 of the named sections: what a step depends on."""
         content = {name: self.model_dump(mode="json")[name] for name in sections}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -217,7 +217,7 @@ def _explain(problem: ValidationError, path: str) -> MgRiskError:
         "config.bad_value",
         f"{where}: {first['msg']}",
         where=path,
-        hint="see the field in docs/pipelines.md or `mgrisk config-schema`",
+        hint="`mgrisk schema --pipeline` lists every key with its type and range",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mgrisk.cli import main
-from mgrisk.steps import Run
+from mgrisk.steps.pipeline import Run
 
 DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
 NHANES = Path(__file__).parents[2] / "pipelines" / "nhanes.toml"
@@ -172,6 +172,6 @@ def test_a_bug_of_ours_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: 
     def breaks(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("mgrisk.steps.run", breaks)
+    monkeypatch.setattr("mgrisk.steps.pipeline.run", breaks)
     assert main(["run", str(DEMO)]) == 1
     assert "bug in mgrisk" in capsys.readouterr().err

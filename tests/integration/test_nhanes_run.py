@@ -11,7 +11,7 @@ import pytest
 
 import mgrisk
 from mgrisk.cli import main
-from mgrisk.steps import Run
+from mgrisk.steps.pipeline import Run
 
 pytestmark = pytest.mark.nhanes
 NHANES = Path(__file__).parents[2] / "pipelines" / "nhanes.toml"

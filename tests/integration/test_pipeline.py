@@ -13,7 +13,7 @@ import pytest
 
 import mgrisk
 from mgrisk.artifacts import sha256
-from mgrisk.steps import Run
+from mgrisk.steps.pipeline import Run
 
 DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
 RUN_FOLDER = [

@@ -14,7 +14,7 @@ from mgrisk import load_bundle
 from mgrisk.cli import main
 from mgrisk.score import tables
 from mgrisk.score.scorer import Scorer
-from mgrisk.steps import Run
+from mgrisk.steps.pipeline import Run
 
 CYCLE = "2017-2018"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -77,6 +78,13 @@ def test_ctrl_c_ends_with_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setattr(cli, "_codebook", interrupted)
     assert cli.main(["codebook"]) == 130
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_schema_of_pipeline_files_names_every_section(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema", "--pipeline"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert {"cohort", "model", "tracking", "synthetic"} <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
 
 
 def test_codebook_tells_where_a_feature_comes_from(capsys: pytest.CaptureFixture[str]) -> None:

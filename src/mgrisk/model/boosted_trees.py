@@ -10,9 +10,8 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from mgrisk.errors import bad_bundle
 from mgrisk.model.encode import Column
-from mgrisk.model.learners import Params, mean_one
+from mgrisk.model.learners import Params, bad_model, mean_one
 
 FILE = "model.ubj"
 
@@ -58,15 +57,15 @@ class FittedTrees:
         # xgboost 3.2 ends the whole process on bytes that are not UBJSON, so they must not reach it.
         content = files.get(FILE, b"")
         if not (content.startswith(b"{") and content.endswith(b"}")):
-            raise _bad("is missing or cut short")
+            raise bad_model(FILE, "is missing or cut short")
         try:
             booster.load_model(bytearray(content))
             booster.set_param({"nthread": threads})
         except (UnicodeDecodeError, xgboost.core.XGBoostError) as problem:
             first_line = str(problem).strip().splitlines()[0]
-            raise _bad(f"cannot be read: {first_line}") from None
+            raise bad_model(FILE, f"cannot be read: {first_line}") from None
         if booster.num_features() != n_columns:
-            raise _bad(f"has {booster.num_features()} columns, the bundle's features have {n_columns}")
+            raise bad_model(FILE, f"has {booster.num_features()} columns, the bundle's features have {n_columns}")
         return cls(booster, booster.num_boosted_rounds())
 
 
@@ -148,12 +147,3 @@ class BoostedTreesLearner:
             "nthread": self.threads,
         }
         return xgboost.train(settings, data, num_boost_round=trees)
-
-
-def _bad(what: str) -> Exception:
-    return bad_bundle(
-        "bundle.bad_model",
-        f"{FILE} {what}",
-        where=FILE,
-        hint="the bundle is damaged or edited; take a fresh copy",
-    )

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.errors import MgRiskError, bad_bundle
 from mgrisk.model.encode import Column
 
 Params = Mapping[str, float]
@@ -51,6 +52,12 @@ class Learner(Protocol):
         self, X: NDArray[np.float32], y: NDArray[np.float64], weight: NDArray[np.float64], params: Params
     ) -> Fitted:
         """Fit one candidate."""
+
+
+def bad_model(file: str, what: str) -> MgRiskError:
+    """Return the error of a model file that cannot be used."""
+    hint = "the bundle is damaged or edited; take a fresh copy"
+    return bad_bundle("bundle.bad_model", f"{file} {what}", where=file, hint=hint)
 
 
 def mean_one(weight: NDArray[np.float64]) -> NDArray[np.float64]:

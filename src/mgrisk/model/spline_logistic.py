@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from mgrisk.errors import bad_bundle
 from mgrisk.model.encode import Column
-from mgrisk.model.learners import Params, mean_one, spline_columns
+from mgrisk.model.learners import Params, bad_model, mean_one, spline_columns
 from mgrisk.model.spline import HARRELL_QUANTILES, basis
 from mgrisk.survey.quantiles import weighted_quantile
 
@@ -114,7 +113,7 @@ class FittedSplineLogistic:
                 centre=np.array(content["centre"], dtype=np.float64),
             )
         except (KeyError, TypeError, ValueError) as problem:
-            raise _bad(f"cannot be read: {problem!r}") from None
+            raise bad_model(FILE, f"cannot be read: {problem!r}") from None
         width = sum(term.width for term in terms)
         numbers = np.concatenate(
             [
@@ -125,11 +124,11 @@ class FittedSplineLogistic:
             ]
         )
         if len(terms) != n_columns or fitted.coefficients.shape != (width,) or fitted.centre.shape != (width,):
-            raise _bad("has coefficients for other columns than the bundle's features")
+            raise bad_model(FILE, "has coefficients for other columns than the bundle's features")
         if not np.isfinite(numbers).all():
-            raise _bad("has a number that is not finite")
+            raise bad_model(FILE, "has a number that is not finite")
         if any((np.diff(term.knots) <= 0).any() for term in terms):
-            raise _bad("has knots that do not increase")
+            raise bad_model(FILE, "has knots that do not increase")
         return fitted
 
 
@@ -214,12 +213,3 @@ def _solve(
     model = LogisticRegression(C=c, max_iter=2000, tol=1e-6)
     model.fit(design, y, sample_weight=mean_one(weight))
     return FittedSplineLogistic(terms, float(model.intercept_[0]), model.coef_[0] / scale, centre)
-
-
-def _bad(what: str) -> Exception:
-    return bad_bundle(
-        "bundle.bad_model",
-        f"{FILE} {what}",
-        where=FILE,
-        hint="the bundle is damaged or edited; take a fresh copy",
-    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import pandas as pd
 
@@ -16,25 +14,6 @@ from mgrisk.report.content import report_content
 from mgrisk.report.model_card import model_card
 from mgrisk.report.render import write_report
 from mgrisk.steps.workspace import Workspace
-
-
-def rows(
-    workspace: Workspace,
-    *,
-    people: tuple[str, ...],
-    evaluated: tuple[str, ...],
-    explained: tuple[str, ...],
-    settings: str,
-) -> list[tuple[Any, ...]]:
-    """Return the rows of the last steps: name, inputs, outputs, settings, action."""
-    told = (*people, *evaluated, *explained, "attrition.json", "tables.json", "tuning.json", "trained")
-    return [
-        ("checks", (*told, "folds.parquet", "oof.parquet"), ("checks.json",), settings, partial(check, workspace)),
-        ("report", (*told, "checks.json"), ("report.html", "figures", "card.md"), settings, partial(report, workspace)),
-        ("bundle", ("trained", "tuning.json", "card.md"), ("bundle",), settings, partial(bundle, workspace)),
-        ("track", ("bundle", "report.html", "evaluation.json", "tuning.json"), ("tracking.json",), settings,
-         partial(log, workspace)),
-    ]  # fmt: skip
 
 
 def check(workspace: Workspace) -> str:

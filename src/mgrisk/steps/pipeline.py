@@ -1,0 +1,229 @@
+"""Run a pipeline file: what is refused at once, which steps there are, and what a finished run is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from mgrisk import __version__
+from mgrisk.artifacts import read_json, sha256, write_text
+from mgrisk.config import load
+from mgrisk.nhanes.harmonise import table_paths
+from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
+from mgrisk.nhanes.synthetic import write_cohort
+from mgrisk.steps import finish, stations
+from mgrisk.steps.engine import Manifest, Progress, Step, environment, run_steps
+from mgrisk.steps.workspace import Workspace
+
+__all__ = ["Evaluation", "Run", "run"]
+
+# Files of the interface that no step makes yet: said where a reader of the run folder looks, not left to be missed.
+ABSENT = {
+    "evidence.json": "no step estimates associations yet",
+    "known_answers.json": "no step reproduces published figures yet",
+    "tripod.json": "no step fills the TRIPOD+AI items yet",
+}
+
+PEOPLE: Final = ("features.parquet", "cohort.parquet", "cohort.json")
+EVALUATED: Final = ("evaluation.json", "differences.json", "curves.json", "table_one.json", "predictions.parquet")
+EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
+TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, "attrition.json", "tables.json", "tuning.json", "trained")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The flat records of evaluation.json."""
+
+    records: tuple[dict[str, Any], ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the records as a table."""
+        return pd.DataFrame(self.records)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder
+        The run folder.
+    steps
+        Names of the steps that had to run.
+    """
+
+    folder: Path
+    steps: tuple[str, ...]
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The evaluation's records."""
+        return Evaluation(tuple(read_json(self.folder / "evaluation.json")))
+
+    @property
+    def report(self) -> Path:
+        """Path of the report."""
+        return self.folder / "report.html"
+
+    @property
+    def bundle(self) -> Path:
+        """Path of the bundle."""
+        return self.folder / "bundle"
+
+
+def run(
+    pipeline: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    out: Path | str | None = None,
+    offline: bool = False,
+    progress: Progress = lambda _: None,
+) -> Run:
+    """Run a pipeline file.
+
+    Parameters
+    ----------
+    pipeline
+        TOML file under `pipelines/`.
+    overrides
+        `key=value`, as `--set`.
+    out
+        Run folder; `runs/<name>` where it is left out.
+    offline
+        Never download; what is not in the cache is an error.
+    progress
+        Called with a line for each step.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    MgRiskError
+        With the exit status of interface.md.
+    """
+    settings = load(pipeline, overrides=overrides)
+    folder = Path(out) if out is not None else Path("runs") / settings.name
+    workspace = Workspace(settings, folder)
+    # Everything that can be refused is refused before the first file is written.
+    stations.cycles(workspace)
+    names = stations.variables(workspace)
+    store = _store(workspace, offline=offline)
+    folder.mkdir(parents=True, exist_ok=True)
+    if workspace.synthetic:
+        progress("SYNTHETIC: these people are made up; no number below is about anybody")
+        _make_people(workspace, progress)
+    relatives = list(table_paths(stations.cycles(workspace), names).values())
+    fetched = fetch(store, relatives)
+    tables = {item.relative: sha256(item.path) for item in fetched}
+    write_text(folder / "resolved.toml", settings.to_toml())
+    head = {
+        "data": workspace.data_label,
+        "mgrisk": __version__,
+        "pipeline": settings.name,
+        "title": settings.title,
+        "environment": environment(),
+        "absent": ABSENT,
+    }
+    manifest = Manifest.open(folder, head)
+    done = run_steps(_steps(workspace, store, tables), manifest, progress=progress)
+    return Run(folder, tuple(done))
+
+
+def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[Step]:
+    settings = workspace.pipeline
+    raw = hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
+    model = settings.digest("cohort", "model")
+    told = settings.digest("title", "cohort", "model", "tracking", "synthetic")
+    return [
+        Step(
+            "cohort",
+            inputs=(),
+            outputs=(*PEOPLE, "attrition.json", "tables.json"),
+            settings=raw + model,
+            action=partial(stations.make_cohort, workspace, store),
+        ),
+        Step(
+            "folds",
+            inputs=PEOPLE,
+            outputs=("folds.parquet",),
+            settings=settings.digest("cohort"),
+            action=partial(stations.make_folds, workspace),
+        ),
+        Step(
+            "train",
+            inputs=(*PEOPLE, "folds.parquet", "tables.json"),
+            outputs=("trained", "oof.parquet", "tuning.json"),
+            settings=told,
+            action=partial(stations.make_model, workspace),
+        ),
+        Step(
+            "evaluate",
+            inputs=(*PEOPLE, "trained", "oof.parquet"),
+            outputs=EVALUATED,
+            settings=model,
+            action=partial(stations.evaluate, workspace),
+        ),
+        Step(
+            "explain",
+            inputs=(*PEOPLE, "trained", "tuning.json"),
+            outputs=EXPLAINED,
+            settings=model,
+            action=partial(stations.explain, workspace),
+        ),
+        Step(
+            "checks",
+            inputs=(*TOLD, "folds.parquet", "oof.parquet"),
+            outputs=("checks.json",),
+            settings=told,
+            action=partial(finish.check, workspace),
+        ),
+        Step(
+            "report",
+            inputs=(*TOLD, "checks.json"),
+            outputs=("report.html", "figures", "card.md"),
+            settings=told,
+            action=partial(finish.report, workspace),
+        ),
+        Step(
+            "bundle",
+            inputs=("trained", "tuning.json", "card.md"),
+            outputs=("bundle",),
+            settings=told,
+            action=partial(finish.bundle, workspace),
+        ),
+        Step(
+            "track",
+            inputs=("bundle", "report.html", "evaluation.json", "tuning.json"),
+            outputs=("tracking.json",),
+            settings=told,
+            action=partial(finish.log, workspace),
+        ),
+    ]
+
+
+def _store(workspace: Workspace, *, offline: bool) -> Store:
+    if workspace.synthetic:
+        return Store(source=str(workspace.path("synthetic")), cache=default_cache(), offline=True)
+    return Store(source=workspace.pipeline.source or default_source(), cache=default_cache(), offline=offline)
+
+
+def _make_people(workspace: Workspace, progress: Progress) -> None:
+    made = workspace.pipeline.synthetic
+    assert made is not None
+    write_cohort(
+        workspace.path("synthetic"),
+        people_per_cycle=made.people_per_cycle,
+        seed=made.seed,
+        cycles=stations.cycles(workspace),
+    )
+    progress(f"people     made {made.people_per_cycle:,} SYNTHETIC people for each cycle, as XPT tables")
