@@ -1,0 +1,44 @@
+"""Write src/mgrisk/nhanes/published_rows.toml from CDC's codebook: how many records each table has.
+
+usage: python tools/published_rows.py CODEBOOK_FOLDER
+
+The codebook gives, for each code of a variable, the number of people and the running total; the last running total is
+the number of records of the table. The commonest total over the table's variables is taken.
+"""
+
+from __future__ import annotations
+
+import collections
+import csv
+import io
+import lzma
+import sys
+from pathlib import Path
+
+TARGET = Path(__file__).parents[1] / "src" / "mgrisk" / "nhanes" / "published_rows.toml"
+# Look-up tables are replaced by CDC with every release, and one table's totals differ from the file by three records.
+LEFT_OUT = {"DSPI", "DSII", "DSBI", "DSQ2_D"}
+HEAD = """\
+# Records of each NHANES table by CDC's codebook pages (tools/published_rows.py): a file with fewer has been cut off.
+# A cut at the border of a record and of an 80-byte card cannot be seen in the file itself.
+"""
+
+
+def main(folder: Path) -> None:
+    totals: dict[str, dict[str, int]] = collections.defaultdict(dict)
+    with lzma.open(folder / "codebook_codes.csv.xz") as packed:
+        for row in csv.DictReader(io.TextIOWrapper(packed, encoding="utf-8")):
+            if row["Cumulative"].strip().isdigit():
+                of_table = totals[row["TableName"]]
+                of_table[row["Variable"]] = max(of_table.get(row["Variable"], 0), int(row["Cumulative"]))
+    rows = {
+        table: collections.Counter(of_table.values()).most_common(1)[0][0]
+        for table, of_table in sorted(totals.items())
+        if table not in LEFT_OUT
+    }
+    TARGET.write_text(HEAD + "\n[rows]\n" + "".join(f"{table} = {n}\n" for table, n in rows.items()), encoding="utf-8")
+    sys.stdout.write(f"{len(rows)} tables in {TARGET}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
