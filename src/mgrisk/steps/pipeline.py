@@ -168,7 +168,7 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         Step(
             "evaluate",
-            inputs=(*PEOPLE, "trained", "oof.parquet"),
+            inputs=(*PEOPLE, "trained", "oof.parquet", "tuning.json"),
             outputs=EVALUATED,
             settings=model,
             action=partial(stations.evaluate, workspace),

@@ -188,20 +188,10 @@ def load_trained(workspace: Workspace) -> dict[str, Bundle]:
 def evaluate(workspace: Workspace) -> str:
     """Evaluate all learners and published scores, cross-validated and on the held-out cycle."""
     records, differences, tables, curves, predictions = [], [], [], {}, []
-    bundles = load_trained(workspace)
-    oof = pd.read_parquet(workspace.path("oof.parquet"))
     for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, workspace.held_out_name)):
         people = workspace.people(set_name)
         analysed = people.frame.iloc[people.inside]
-        risks: dict[str, NDArray[np.float64]] = {}
-        for name, bundle in bundles.items():
-            if set_name == DEVELOPMENT:
-                ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
-                risk = ordered[f"{name}_risk"].to_numpy()
-            else:
-                _, X = bundle.encode(analysed)
-                risk = bundle.calibrator.risk(bundle.fitted.margin(X))
-            risks[name] = _spread(risk, people)
+        risks = _out_of_fold_risks(workspace, people) if set_name == DEVELOPMENT else _risks(workspace, people)
         points = {score.name: _spread(score.score(analysed).points, people) for score in workspace.scores}
         found = assess(people.y, risks, points, people.design, outcome=workspace.outcome.name, set_name=label)
         records += found.records
@@ -218,6 +208,22 @@ def evaluate(workspace: Workspace) -> str:
     workspace.write_frame("predictions.parquet", pd.concat(predictions, ignore_index=True))
     winner = workspace.read_json("tuning.json")["winner"]
     return "; ".join(f"{name} AUROC {_estimate(records, name, workspace.held_out_name)}" for name in (winner, *points))
+
+
+def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, NDArray[np.float64]]:
+    """Return risks by learner of which neither learner nor calibrator had seen the person, shape of the design."""
+    oof = pd.read_parquet(workspace.path("oof.parquet"))
+    ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
+    return {name: _spread(ordered[f"{name}_risk"].to_numpy(), people) for name in load_trained(workspace)}
+
+
+def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, NDArray[np.float64]]:
+    """Return the reported risks by learner, as the bundles give them, shape of the design."""
+    risks = {}
+    for name, bundle in load_trained(workspace).items():
+        _, X = bundle.encode(people.frame.iloc[people.inside])
+        risks[name] = _spread(bundle.calibrator.risk(bundle.fitted.margin(X)), people)
+    return risks
 
 
 def explain(workspace: Workspace) -> str:
