@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from mgrisk.features.compute import typed
@@ -17,6 +18,10 @@ from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
     from mgrisk.model.bundle import Bundle
+
+# A machine that does something else at the same time is slow, not wrong: no property has a deadline.
+settings.register_profile("mgrisk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mgrisk")
 
 STRATA, PSUS, PEOPLE, FOLDS = 6, 2, 50, 4
 NAMES = ("age_years", "sex", "race_ethnicity", "smoking", "bmi_kg_m2", "magnesium_total_mg")

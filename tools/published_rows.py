@@ -21,6 +21,7 @@ LEFT_OUT = {"DSPI", "DSII", "DSBI", "DSQ2_D"}
 HEAD = """\
 # Records of each NHANES table by CDC's codebook pages (tools/published_rows.py): a file with fewer has been cut off.
 # A cut at the border of a record and of an 80-byte card cannot be seen in the file itself.
+source = "CDC/NCHS, NHANES codebook pages: last running total of each table's variables"
 """
 
 
