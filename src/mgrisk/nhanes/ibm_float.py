@@ -23,29 +23,30 @@ TOO_LARGE: Final = 2.0**252
 MISSING: Final = 0x2E << 56
 """The word of the ordinary SAS missing value ``.``."""
 
+TAGS: Final = "._" + string.ascii_uppercase
+"""The characters that tell the 28 missing values of SAS apart."""
+
 _FRACTION: Final = np.uint64((1 << 56) - 1)
+_EXPONENT: Final = np.uint64(0x7F << 56)
+_SIGN: Final = np.uint64(1 << 63)
 _TOP_BYTE: Final = np.uint64(56)
+# A base-16 exponent at bit 56 is, two bits further down, four times itself at bit 52, where a double has its
+# exponent to the base 2; this adds what remains of 4 * (exponent - 64) - 56 + 1023.
+_EXPONENT_SHIFT: Final = np.uint64(2)
+_REBIAS: Final = np.uint64((1023 - 56 - 4 * 64) << 52)
+_POINT: Final = np.uint64(MISSING)
 
 
-def _scales() -> npt.NDArray[np.float64]:
-    # Indexed by the whole first byte: the power of two that turns the fraction as an integer into the value,
-    # with its sign. All are normal doubles, so that the product rounds nothing.
-    powers = np.ldexp(1.0, 4 * (np.arange(128) - 64) - 56)
-    return np.concatenate([powers, -powers])
+def _is_tag() -> npt.NDArray[np.bool_]:
+    known = np.zeros(256, dtype=np.bool_)
+    known[[ord(tag) for tag in TAGS]] = True
+    return known
 
 
-def _fractionless() -> npt.NDArray[np.float64]:
-    # What a word with no fraction means, by its first byte: zero, or one of the 28 missing values.
-    meanings = np.zeros(256)
-    meanings[[ord(tag) for tag in "._" + string.ascii_uppercase]] = np.nan
-    return meanings
+_IS_TAG: Final = _is_tag()
 
 
-_SCALES: Final = _scales()
-_FRACTIONLESS: Final = _fractionless()
-
-
-def decode(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
+def decode(words: npt.NDArray[np.uint64], *, out: npt.NDArray[np.float64] | None = None) -> npt.NDArray[np.float64]:
     """Return IEEE doubles for 8-byte IBM numbers.
 
     Parameters
@@ -53,6 +54,8 @@ def decode(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
     words
         The numbers as native unsigned integers, any shape. A number of fewer than 8 bytes is filled up with
         zero bytes on its right, which is what SAS left out.
+    out
+        Where to write the result, of the same shape.
 
     Returns
     -------
@@ -65,15 +68,44 @@ def decode(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
     >>> decode(np.array([0x4110000000000000, 0, 0x2E00000000000000], dtype=np.uint64)).tolist()
     [1.0, 0.0, nan]
     """
-    flat = words.reshape(-1)
-    fraction = flat & _FRACTION
-    first = (flat >> _TOP_BYTE).view(np.int64)
+    fraction = words & _FRACTION
+    # The power of two that turns the fraction as an integer into the value, with its sign, made of the very
+    # bits of the word. All are normal doubles, so that the product rounds nothing.
+    scale = words & _EXPONENT
+    scale >>= _EXPONENT_SHIFT
+    scale += _REBIAS
+    scale |= words & _SIGN
     # As signed integers (the fraction has 56 bits), because that conversion is one machine instruction.
-    values = fraction.view(np.int64).astype(np.float64)
-    values *= _SCALES.take(first)
-    fractionless = np.flatnonzero(fraction == 0)
-    values[fractionless] = _FRACTIONLESS.take(first[fractionless])
-    return values.reshape(words.shape)
+    values = np.multiply(fraction.view(np.int64).astype(np.float64), scale.view(np.float64), out=out)
+    point = words == _POINT
+    np.copyto(values, np.nan, where=point)
+    tagged = fraction == 0
+    tagged &= words != 0
+    tagged ^= point
+    if tagged.any():
+        # Few: missing values with another tag, and zeros with an exponent or a sign, which become the true one.
+        where = np.nonzero(tagged)
+        values[where] = np.where(_IS_TAG[words[where] >> _TOP_BYTE], np.nan, 0.0)
+    return values
+
+
+def tags(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
+    r"""Return the tag of each missing value as an ASCII code, and 0 where there is a number.
+
+    Parameters
+    ----------
+    words
+        As for `decode`.
+
+    Examples
+    --------
+    >>> bytes(tags(np.array([0x4110000000000000, 0x2E00000000000000, 0x4100000000000000], dtype=np.uint64)))
+    b'\x00.A'
+    """
+    first = words >> _TOP_BYTE
+    missing = ((words & _FRACTION) == 0) & _IS_TAG[first]
+    codes: npt.NDArray[np.uint8] = np.where(missing, first, 0).astype(np.uint8)
+    return codes
 
 
 def fits(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""SAS transport files, version 5, read exactly and fast.
+"""SAS transport files, version 5 and 8, read exactly and fast.
 
 `xpt_header` knows the layout, `ibm_float` the numbers; here records become frames. `write`, the way back,
 lives in `xpt_write`.
@@ -6,7 +6,7 @@ lives in `xpt_write`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -17,12 +17,18 @@ import pandas as pd
 
 from mgrisk.errors import bad_source
 from mgrisk.nhanes import ibm_float
-from mgrisk.nhanes.xpt_header import XptHeader, XptVariable, decode_text, header, map_bytes, parse
+from mgrisk.nhanes.xpt_header import header, map_bytes, parse, refuse_second_table
+from mgrisk.nhanes.xpt_layout import Layout, XptHeader, XptVariable, decode_text
 from mgrisk.nhanes.xpt_write import write
 
-__all__ = ["XptHeader", "XptVariable", "header", "read", "write"]
+__all__ = ["XptHeader", "XptVariable", "header", "read", "read_tags", "write"]
 
-_VALUES_AT_ONCE: Final = 1 << 14  # 128 kB: what decoding makes on its way stays in the processor's cache
+# What is made on the way stays in the processor's cache, and so do the records it is made of.
+_VALUES_AT_ONCE: Final = 1 << 17
+_BYTES_AT_ONCE: Final = 1 << 21
+_TAGS: Final = ["", *ibm_float.TAGS]
+
+Bytes = npt.NDArray[np.uint8]
 
 
 def read(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -31,7 +37,7 @@ def read(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.DataFr
     Parameters
     ----------
     path
-        A SAS transport file of version 5.
+        A SAS transport file of version 5 or 8.
     columns
         Names of the columns wanted, in the order wanted; all by default. Others are not decoded.
 
@@ -58,90 +64,136 @@ def read(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.DataFr
     >>> folder.cleanup()
     """
     path = Path(path)
-    content = map_bytes(path)
-    head = parse(content, path=path)
-    chosen = head.variables if columns is None else _choose(head, columns, path)
+    content, layout, chosen = _open(path, columns)
     numbers = [variable for variable in chosen if variable.kind == "number"]
-    frame = pd.DataFrame(_numbers(content, head, numbers).T, columns=[each.name for each in numbers], copy=False)
-    for place, variable in enumerate(chosen):
-        if variable.kind == "text":
-            frame.insert(place, variable.name, _texts(content, head, variable))
+    texts = [variable for variable in chosen if variable.kind == "text"]
+    # One row for each variable: the way a pandas block lies in memory, so that the frame needs no copy.
+    values = np.empty((len(numbers), layout.n_rows))
+    raw = [np.empty(layout.n_rows, dtype=f"S{variable.length}") for variable in texts]
+    for start, stop, records in _blocks(content, layout, path, len(numbers)):
+        ibm_float.decode(_words(records, numbers), out=values[:, start:stop])
+        for variable, column in zip(texts, raw, strict=True):
+            column[start:stop] = _field(records, variable.position, 1, column.dtype)[:, 0]
+    frame = pd.DataFrame(values.T, columns=[each.name for each in numbers], copy=False)
+    for variable, column in zip(texts, raw, strict=True):
+        frame.insert(chosen.index(variable), variable.name, _decode_texts(column))
     return frame
 
 
-def _choose(head: XptHeader, columns: Sequence[str], path: Path) -> tuple[XptVariable, ...]:
+def read_tags(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read which missing value each number is.
+
+    Parameters
+    ----------
+    path, columns
+        As for `read`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Shape and names of what `read` returns; each cell is ``"."``, ``"_"`` or ``"A"`` to ``"Z"`` where the
+        number is missing and ``""`` where it is not. Texts have no tags: their columns are all ``""``. All
+        columns are categorical with the same categories.
+
+    Raises
+    ------
+    MgRiskError
+        As `read`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name) / "DEMO.xpt"
+    >>> write(pd.DataFrame({"SEQN": [1, 2], "RIDAGEYR": [45, None]}), path, table="DEMO")
+    >>> read_tags(path)["RIDAGEYR"].tolist()
+    ['', '.']
+    >>> folder.cleanup()
+    """
+    path = Path(path)
+    content, layout, chosen = _open(path, columns)
+    place_of = np.zeros(256, dtype=np.int8)
+    place_of[[ord(tag) for tag in ibm_float.TAGS]] = np.arange(1, len(_TAGS))
+    codes = np.zeros((len(chosen), layout.n_rows), dtype=np.int8)
+    places = [place for place, variable in enumerate(chosen) if variable.kind == "number"]
+    for start, stop, records in _blocks(content, layout, path, len(places)):
+        words = _words(records, [chosen[place] for place in places])
+        codes[places, start:stop] = place_of[ibm_float.tags(words)]
+    kind = pd.CategoricalDtype(_TAGS)
+    named = {each.name: pd.Categorical.from_codes(row, dtype=kind) for each, row in zip(chosen, codes, strict=True)}
+    return pd.DataFrame(named, columns=list(named))
+
+
+def _open(path: Path, columns: Sequence[str] | None) -> tuple[Bytes, Layout, list[XptVariable]]:
+    content = map_bytes(path)
+    layout = parse(content, path=path)
+    numbers = range(len(layout.names)) if columns is None else _choose(layout, columns, path)
+    return content, layout, [layout.variable(number) for number in numbers]
+
+
+def _choose(layout: Layout, columns: Sequence[str], path: Path) -> list[int]:
     if isinstance(columns, str) or len(set(columns)) < len(columns):
         raise ValueError(f"columns must be a sequence of different names, not {columns!r}")
-    known = {variable.name: variable for variable in head.variables}
+    known = {name: number for number, name in enumerate(layout.names)}
     missing = [name for name in columns if name not in known]
     if missing:
         near = get_close_matches(missing[0].upper(), known, n=5, cutoff=0.5) or list(known)[:8]
         raise bad_source(
             "xpt.no_such_column",
-            f"table {head.table} has no column {', '.join(missing)}",
+            f"table {layout.table} has no column {', '.join(missing)}",
             where=str(path),
             hint=f"the nearest of its {len(known)} columns: {', '.join(near)}",
         )
-    return tuple(known[name] for name in columns)
+    return [known[name] for name in columns]
 
 
-def _numbers(
-    content: npt.NDArray[np.uint8], head: XptHeader, variables: Sequence[XptVariable]
-) -> npt.NDArray[np.float64]:
-    # One row for each variable: the way a pandas block lies in memory, so that the frame needs no copy.
-    values = np.empty((len(variables), head.n_rows))
-    views = _views(content, head, variables)
-    step = max(_VALUES_AT_ONCE // max(len(variables), 1), 1)
-    for start in range(0, head.n_rows, step):
-        stop = min(start + step, head.n_rows)
-        words = np.empty((len(variables), stop - start), dtype=np.uint64)
-        for place, width, view in views:
-            words[place : place + width] = view[start:stop].T
-        values[:, start:stop] = ibm_float.decode(words)
-    return values
+def _blocks(content: Bytes, layout: Layout, path: Path, n_numbers: int) -> Iterator[tuple[int, int, Bytes]]:
+    """Yield (first row, row behind the last, their records as rows × bytes)."""
+    length = layout.record_length
+    step = max(min(_VALUES_AT_ONCE // max(n_numbers, 1), _BYTES_AT_ONCE // length), 1)
+    data = content[layout.data_start :]
+    for start in range(0, layout.n_rows, step):
+        stop = min(start + step, layout.n_rows)
+        # Here and not before, while these records are on their way into the processor's cache anyway.
+        refuse_second_table(data, path, start=start * length, stop=stop * length)
+        yield start, stop, data[start * length : stop * length].reshape(-1, length)
 
 
-def _views(
-    content: npt.NDArray[np.uint8], head: XptHeader, variables: Sequence[XptVariable]
-) -> list[tuple[int, int, npt.NDArray[np.uint64]]]:
-    """Return (place among the variables, number of variables, words as rows × variables) of neighbours."""
-    views = []
+def _words(records: Bytes, variables: Sequence[XptVariable]) -> npt.NDArray[np.uint64]:
+    """Return the numbers in records, variables × rows."""
+    words = np.empty((len(variables), len(records)), dtype=np.uint64)
     place = 0
     while place < len(variables):
         first, width = variables[place], 1
         if first.length < 8:
             # SAS cuts a shorter number off on its right, so zeros belong there.
-            filled = np.zeros((head.n_rows, 8), dtype=np.uint8)
-            filled[:, : first.length] = _field(content, head, first.position, first.length, np.dtype(np.uint8))
-            views.append((place, 1, filled.view(">u8")))
+            filled = np.zeros((len(records), 8), dtype=np.uint8)
+            filled[:, : first.length] = records[:, first.position : first.position + first.length]
+            words[place] = filled.view(">u8")[:, 0]
         else:
+            # Neighbours in the record go together.
             while (
                 place + width < len(variables)
                 and variables[place + width].length == 8
                 and variables[place + width].position == first.position + 8 * width
             ):
                 width += 1
-            views.append((place, width, _field(content, head, first.position, width, np.dtype(">u8"))))
+            words[place : place + width] = _field(records, first.position, width, np.dtype(">u8")).T
         place += width
-    return views
+    return words
 
 
-def _field(
-    content: npt.NDArray[np.uint8], head: XptHeader, position: int, width: int, dtype: np.dtype[Any]
-) -> npt.NDArray[Any]:
-    if head.n_rows == 0:
-        return np.empty((0, width), dtype=dtype)
+def _field(records: Bytes, position: int, width: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     return np.ndarray(
-        (head.n_rows, width),
+        (len(records), width),
         dtype=dtype,
-        buffer=content.data,
-        offset=head.data_start + position,
-        strides=(head.record_length, dtype.itemsize),
+        buffer=records.data,
+        offset=position,
+        strides=(records.shape[1], dtype.itemsize),
     )
 
 
-def _texts(content: npt.NDArray[np.uint8], head: XptHeader, variable: XptVariable) -> pd.Series[str]:
-    field = _field(content, head, variable.position, 1, np.dtype(f"S{variable.length}"))
-    raw: list[bytes] = field[:, 0].tolist()
+def _decode_texts(column: npt.NDArray[np.bytes_]) -> pd.Series[str]:
+    raw: list[bytes] = column.tolist()
     known = {each: decode_text(each) for each in set(raw)}
     return pd.Series([known[each] for each in raw], dtype="str")

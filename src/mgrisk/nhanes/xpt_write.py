@@ -15,7 +15,7 @@ import pandas as pd
 from mgrisk.artifacts import atomic
 from mgrisk.errors import MgRiskError, bad_source
 from mgrisk.nhanes import ibm_float
-from mgrisk.nhanes.xpt_header import CARD, NAMESTR, card
+from mgrisk.nhanes.xpt_layout import CARD, NAMESTR, card
 
 _LONGEST_TEXT: Final = 200  # bytes, of version 5
 _LONGEST_LABEL: Final = 40

@@ -185,6 +185,69 @@ def test_a_projection_equals_the_columns_of_the_whole(folder: Path, columns: lis
     pd.testing.assert_frame_equal(xpt.read(path, columns=columns), xpt.read(path)[columns])
 
 
+@pytest.mark.parametrize(("values", "size"), [(1, 24), (7, 100), (64, 1 << 20), (1 << 20, 50)])
+def test_the_size_of_blocks_does_not_change_what_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: int, size: int
+) -> None:
+    frame = people(103).astype(float).assign(NAME=pd.Series([f"n{at}" for at in range(103)], dtype="str"))
+    path = written(frame, tmp_path)
+    monkeypatch.setattr(xpt, "_VALUES_AT_ONCE", values)
+    monkeypatch.setattr(xpt, "_BYTES_AT_ONCE", size)
+    assert xpt.read(path).equals(frame)
+    assert xpt.read(path, columns=["NAME", "MG_MG"]).equals(frame[["NAME", "MG_MG"]])
+    assert (xpt.read_tags(path) == "").all(axis=None)
+
+
+# --- tags of missing values -------------------------------------------------------------------------------
+
+
+def with_words(frame: pd.DataFrame, path: Path, words: list[int]) -> Path:
+    """Write a table and put other words in place of the values of its first column, as SAS would."""
+    xpt.write(frame, path, table="TABLE")
+    content, head = bytearray(path.read_bytes()), xpt.header(path)
+    for row, word in enumerate(words):
+        at = head.data_start + row * head.record_length
+        content[at : at + 8] = word.to_bytes(8, "big")
+    path.write_bytes(content)
+    return path
+
+
+def test_every_tag_is_told_and_is_nan_for_us_and_for_pyreadstat(tmp_path: Path) -> None:
+    tags = list("._ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+    frame = pd.DataFrame({"X": 1.0, "Y": np.arange(30.0), "T": "text"}, index=range(30))
+    path = with_words(frame, tmp_path / "T.xpt", [ord(tag) << 56 for tag in tags])
+    told = xpt.read_tags(path)
+    assert told["X"].tolist() == [*tags, "", ""]
+    assert (told[["Y", "T"]] == "").all(axis=None)
+    assert list(told) == list(frame)
+    values, theirs = xpt.read(path)["X"], pyreadstat.read_xport(path)[0]["X"]
+    assert values.isna().tolist() == theirs.isna().tolist() == [True] * 28 + [False] * 2
+
+
+def test_a_number_that_starts_like_a_tag_has_none(tmp_path: Path) -> None:
+    path = with_words(pd.DataFrame({"X": [1.0] * 4}), tmp_path / "T.xpt", [(0x41 << 56) + 1, 0x41 << 56, 0, 1 << 63])
+    assert xpt.read_tags(path)["X"].tolist() == ["", "A", "", ""]
+    assert np.isnan(xpt.read(path)["X"]).tolist() == [False, True, False, False]
+
+
+def test_tags_of_some_columns_are_those_of_all(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"A": [1.0, np.nan], "T": ["x", ""], "B": [np.nan, 2.0]})
+    path = written(frame, tmp_path)
+    for columns in (["B", "A"], ["T"], ["B", "T"]):
+        assert xpt.read_tags(path, columns=columns).equals(xpt.read_tags(path)[columns])
+    assert xpt.read_tags(path)["B"].tolist() == [".", ""]
+    with pytest.raises(MgRiskError, match="no column C"):
+        xpt.read_tags(path, columns=["C"])
+
+
+def test_tags_of_an_empty_table_are_none(tmp_path: Path) -> None:
+    told = xpt.read_tags(written(pd.DataFrame({"SEQN": pd.Series(dtype=float)}), tmp_path))
+    assert told.shape == (0, 1)
+
+
+# --- more of the header -----------------------------------------------------------------------------------
+
+
 def test_an_unknown_column_is_refused_with_those_like_it(tmp_path: Path) -> None:
     path = written(people(3), tmp_path)
     with pytest.raises(MgRiskError, match="MG_G") as refused:
@@ -303,19 +366,29 @@ def test_a_foreign_file_is_refused_with_its_beginning(tmp_path: Path, content: b
     assert repr(content[:28].decode("latin-1")) in refused.got
 
 
-def test_version_8_is_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "V8.xpt"
-    pyreadstat.write_xport(people(3), path, file_format_version=8, table_name="TABLE")
-    refused = refusal(path)
-    assert refused.code == "xpt.version"
-    assert refused.got == "XPORT version 8"
+@pytest.mark.parametrize("n_rows", range(10, 22))
+@pytest.mark.parametrize("behind", ["a whole data set", "its first card", "its first two cards"])
+def test_two_data_sets_in_one_file_are_refused(tmp_path: Path, n_rows: int, behind: str) -> None:
+    # The second starts at each place that the search could step over.
+    path = written(people(n_rows), tmp_path)
+    content = path.read_bytes()
+    second = content[3 * 80 :]
+    path.write_bytes(content + {"a whole data set": second}.get(behind, second[: 160 if "two" in behind else 80]))
+    assert refusal(path).code == "xpt.several_tables"
 
 
-def test_two_data_sets_in_one_file_are_refused(tmp_path: Path) -> None:
-    path = written(people(10), tmp_path)
+def test_a_second_data_set_is_found_whatever_block_it_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(people(100), tmp_path)
     content = path.read_bytes()
     path.write_bytes(content + content[3 * 80 :])
-    assert refusal(path).code == "xpt.several_tables"
+    for size in range(24, 400, 24):
+        monkeypatch.setattr(xpt, "_BYTES_AT_ONCE", size)
+        assert refusal(path).code == "xpt.several_tables"
+
+
+def test_texts_that_look_like_headers_are_texts(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"NAME": ["HEADER RECORD*******DSCRPTR " + "x" * 52, "SAS     " + "y" * 72] * 30})
+    assert xpt.read(written(frame, tmp_path)).equals(frame.astype("str"))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
