@@ -1,9 +1,14 @@
-"""One table over HTTP, into a file: tried again where that can help, refused where it cannot."""
+"""One table over HTTP, into a file: continued or tried again where that can help, refused where it cannot."""
 
 from __future__ import annotations
 
+import json
+import random
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from email.message import Message
 from http.client import HTTPException
 from pathlib import Path
 from ssl import SSLError
@@ -13,104 +18,232 @@ from urllib.request import Request, urlopen
 
 from mgrisk.errors import MgRiskError, bad_source
 from mgrisk.nhanes import xpt_header
-from mgrisk.nhanes.xpt_header import XptHeader
 
 PAUSES: Final = (0.5, 2.0, 8.0)
-"""Seconds before each further try."""
+"""Seconds before each further try, give or take half."""
 
 _TIMEOUT: Final = 60.0  # seconds without a byte
 _CHUNK: Final = 1 << 20
+_LONGEST_PAUSE: Final = 60.0  # seconds, whatever the server asks for
 _GONE: Final = (404, 410)
+_NOT_THAT_RANGE: Final = 416
 _WORTH_TRYING_AGAIN: Final = (408, 425, 429, 500, 502, 503, 504)
+_ELSEWHERE_PERHAPS: Final = ("store.missing_table", "xpt.html")
+_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
-def download(url: str, path: Path, *, pauses: Sequence[float] = PAUSES) -> XptHeader:
+class _AgainError(Exception):
+    """Something that another try may mend."""
+
+    def __init__(self, reason: str, *, wait: float = 0.0) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What a partial file is the beginning of; written beside it, so that another process can go on.
+
+    `validator` is the server's name for this very content (a strong ETag, else Last-Modified): without one
+    nobody can tell whether the rest still fits, and the download starts again.
+    """
+
+    url: str
+    validator: str
+
+
+def download(
+    urls: Sequence[str],
+    part: Path,
+    *,
+    pauses: Sequence[float] = PAUSES,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
     """Fetch a SAS transport file and check that it is one, and whole.
 
     Parameters
     ----------
-    url
-        Address, http or https.
-    path
-        Where to write. What is there after an error is of no use: remove it.
+    urls
+        Addresses, http or https: the next is asked where one does not have the table (or has a web page).
+    part
+        Where to write. A partial file that an earlier call left there is continued if the server says that
+        its copy is still the same. Nobody else may write there meanwhile.
     pauses
-        Seconds to wait before each further try: after a busy or failing server, a lost connection, or a body
-        that is shorter than announced.
+        Seconds to wait before each further try, give or take half: after a busy or failing server, a lost
+        connection, or a body that is cut short. What arrived is kept and continued.
+    sleep
+        What waits.
 
     Returns
     -------
-    XptHeader
-        The header of the file.
+    str
+        The address that had it.
 
     Raises
     ------
     MgRiskError
         ``store.missing_table`` where the server does not have it; ``xpt.html`` for a web page in its place,
         and the other refusals of `xpt_header.header`; ``store.refused`` for any other answer that trying
-        again does not change; ``store.download_failed`` with what happened last once all tries are used up.
-        Exit status 4.
+        again does not change; ``store.download_failed`` with what happened last once all tries are used up:
+        then what arrived stays for the next call. Exit status 4.
     OSError
-        Where the file cannot be written.
+        Where the file cannot be written; nothing is left.
     """
-    reason = ""
+    refusals: list[MgRiskError] = []
+    for url in urls:
+        try:
+            _persist(url, part, pauses, sleep)
+        except MgRiskError as error:
+            if error.code not in _ELSEWHERE_PERHAPS:
+                raise
+            refusals.append(error)
+        except OSError:
+            forget(part)
+            raise
+        else:
+            _state(part).unlink(missing_ok=True)
+            return url
+    first, *others = refusals
+    first.got = "; ".join([first.got or "nothing", *(f"{error.got} at {error.where}" for error in others)])
+    raise first
+
+
+def forget(part: Path) -> None:
+    """Remove a partial file and what is known of it."""
+    part.unlink(missing_ok=True)
+    _state(part).unlink(missing_ok=True)
+
+
+def _persist(url: str, part: Path, pauses: Sequence[float], sleep: Callable[[float], None]) -> None:
+    problem: Exception | None = None
     for pause in (0.0, *pauses):
-        time.sleep(pause)
-        failure = _try_once(url, path)
-        if failure is None:
-            return _check(url, path)
-        reason = failure
+        if problem is not None:
+            asked = getattr(problem, "wait", 0.0)
+            # Not all at the same moment: those who failed together would come back together.
+            sleep(max(pause * random.uniform(0.5, 1.5), asked))
+        try:
+            _try_once(url, part)
+        except _AgainError as again:
+            problem = again
+            continue
+        try:
+            xpt_header.header(part)
+        except MgRiskError as error:
+            forget(part)
+            # The address says more than the name of a temporary file.
+            error.where = url
+            if error.code != "xpt.truncated":
+                raise
+            problem = error
+        else:
+            return
+    if isinstance(problem, MgRiskError):
+        raise problem
     raise bad_source(
         "store.download_failed",
-        f"the download failed {len(pauses) + 1} times, the last time with: {reason}",
+        f"the download failed {len(pauses) + 1} times, the last time with: {problem}",
         where=url,
         hint="try later; what has been fetched is kept. Or name another --source",
-    )
+    ) from problem
 
 
-def _try_once(url: str, path: Path) -> str | None:
-    """Return what went wrong, if another try may help."""
-    request = Request(url, headers={"User-Agent": "mgrisk", "Accept-Encoding": "identity"})
+def _try_once(url: str, part: Path) -> None:
+    """Bring `part` to its end, or raise `_AgainError` if another try may help."""
+    begun, there = _read_begun(url, part)
+    headers = {"User-Agent": "mgrisk", "Accept-Encoding": "identity"}
+    if begun is not None:
+        headers |= {"Range": f"bytes={there}-", "If-Range": begun.validator}
     try:
-        with urlopen(request, timeout=_TIMEOUT) as answer, path.open("wb") as out:
-            received = 0
-            while chunk := answer.read(_CHUNK):
-                received += out.write(chunk)
-            announced = answer.headers.get("Content-Length")
+        with urlopen(Request(url, headers=headers), timeout=_TIMEOUT) as answer:
+            total = _length(answer.headers)
+            if answer.status == 206:
+                total = _check_range(answer.headers, begun, there, part)
+            else:
+                # The whole: for the first time, or because the copy changed or the server knows no ranges.
+                there = 0
+                _begin(url, answer.headers, part)
+            with part.open("ab") as out:
+                # What is there now and not what fills a chunk: a process that is killed has kept it.
+                while chunk := answer.read1(_CHUNK):
+                    there += out.write(chunk)
+                    out.flush()
     except HTTPError as error:
         error.close()
-        return _judge(url, error)
+        if error.code == _NOT_THAT_RANGE and begun is not None:
+            forget(part)
+            _try_once(url, part)
+            return
+        raise _judge(url, error) from error
     except (URLError, TimeoutError, ConnectionError, HTTPException, SSLError) as error:
-        return f"{type(error).__name__}: {getattr(error, 'reason', None) or error}"
+        raise _AgainError(f"{type(error).__name__}: {getattr(error, 'reason', None) or error}") from error
     # http.client ends a body that was cut off like any other when it is read in pieces.
-    if announced is not None and announced.isdigit() and received != int(announced):
-        return f"{received} bytes of {announced}"
-    return None
+    if total is not None and there != total:
+        if there > total:
+            forget(part)
+        raise _AgainError(f"{there} bytes of {total}")
 
 
-def _judge(url: str, error: HTTPError) -> str:
+def _state(part: Path) -> Path:
+    return part.with_name(f"{part.name}.json")
+
+
+def _read_begun(url: str, part: Path) -> tuple[_Begun | None, int]:
+    """Return what is there to go on from and its size, or (None, 0)."""
+    try:
+        begun = _Begun(**json.loads(_state(part).read_text(encoding="utf-8")))
+        there = part.stat().st_size
+    except (FileNotFoundError, ValueError, TypeError):
+        return None, 0
+    return (begun, there) if begun.url == url and begun.validator and there else (None, 0)
+
+
+def _begin(url: str, headers: Message, part: Path) -> None:
+    # In this order: a state never stands beside bytes of something else.
+    _state(part).unlink(missing_ok=True)
+    part.write_bytes(b"")
+    begun = _Begun(url=url, validator=_validator(headers))
+    if begun.validator:
+        _state(part).write_text(json.dumps(asdict(begun)), encoding="utf-8")
+
+
+def _validator(headers: Message) -> str:
+    tag = headers.get("ETag", "")
+    # A weak tag calls things the same that are not the same bytes.
+    return tag if tag.startswith('"') else headers.get("Last-Modified", "")
+
+
+def _length(headers: Message) -> int | None:
+    announced = headers.get("Content-Length", "")
+    return int(announced) if announced.isdigit() else None
+
+
+def _check_range(headers: Message, begun: _Begun | None, there: int, part: Path) -> int | None:
+    """Return the size of the whole file, or raise `_AgainError` if this is not the piece that was asked for."""
+    matched = _RANGE.fullmatch(headers.get("Content-Range", ""))
+    given = _validator(headers)
+    if begun is None or matched is None or int(matched[1]) != there or (given and given != begun.validator):
+        forget(part)
+        raise _AgainError(f"another piece than the one from byte {there} on")
+    return None if matched[2] == "*" else int(matched[2])
+
+
+def _judge(url: str, error: HTTPError) -> Exception:
     if error.code in _WORTH_TRYING_AGAIN:
-        return f"HTTP {error.code} {error.reason}"
+        after = error.headers.get("Retry-After", "")
+        wait = min(float(after), _LONGEST_PAUSE) if after.isdigit() else 0.0
+        return _AgainError(f"HTTP {error.code} {error.reason}", wait=wait)
     if error.code in _GONE:
-        raise bad_source(
+        return bad_source(
             "store.missing_table",
             "the source does not have this table",
             where=url,
             hint="the cycle may not have it, or the site has moved it: check the address in a browser",
             got=f"HTTP {error.code}",
-        ) from error
-    raise bad_source(
+        )
+    return bad_source(
         "store.refused",
         "the source does not give this table",
         where=url,
         hint="check the address and whether the site is open to you; or name another --source",
         got=f"HTTP {error.code} {error.reason}",
-    ) from error
-
-
-def _check(url: str, path: Path) -> XptHeader:
-    try:
-        return xpt_header.header(path)
-    except MgRiskError as error:
-        # The address says more than the name of a temporary file.
-        error.where = url
-        raise
+    )

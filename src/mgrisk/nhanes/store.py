@@ -3,32 +3,36 @@
 What has entered the cache is locked: `lock.json` records the size, sha256 and number of rows of each table
 when it was first used, and a file that differs later stops the run, whether it changed on the disk or at the
 source. A folder is the user's own and is read as it is.
+
+Any number of processes may use one cache at once: each table is downloaded under a lock of its own, and
+`lock.json` is changed under another.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from mgrisk.artifacts import atomic, read_json, sha256, write_json
 from mgrisk.errors import MgRiskError, bad_source
 from mgrisk.nhanes import xpt_header
-from mgrisk.nhanes.download import PAUSES, download
+from mgrisk.nhanes.addresses import addresses
+from mgrisk.nhanes.download import PAUSES, download, forget
+from mgrisk.nhanes.file_lock import file_lock, sweep
+from mgrisk.nhanes.lock_file import LockedTable, LockFile, digest
 
 CDC: Final = "https://wwwn.cdc.gov/Nchs/Data/Nhanes/"
 """Base address of the tables since CDC moved them in November 2024."""
 
 _LOCK_FILE: Final = "lock.json"
-_WRITING_LOCK: Final = threading.Lock()
+_LOCKS: Final = ".locks"
 
 
 def default_cache() -> Path:
@@ -39,28 +43,6 @@ def default_cache() -> Path:
 def default_source() -> str:
     """Return the source if nobody names one: ``$MGRISK_NHANES`` (folder or address), or the CDC site."""
     return os.environ.get("MGRISK_NHANES") or CDC
-
-
-@dataclass(frozen=True)
-class LockedTable:
-    """What a table was when it was first used.
-
-    Attributes
-    ----------
-    size
-        Bytes.
-    sha256
-        Of the file, hexadecimal.
-    rows
-        Records in it.
-    first_used
-        Time, UTC, ISO 8601.
-    """
-
-    size: int
-    sha256: str
-    rows: int
-    first_used: str
 
 
 @dataclass(frozen=True)
@@ -100,6 +82,8 @@ class Store:
         Never ask a web site; what is in the cache is all there is.
     pauses
         Seconds before each further try of a download.
+    sleep
+        What waits so long.
 
     Examples
     --------
@@ -111,6 +95,7 @@ class Store:
     cache: Path = field(default_factory=default_cache)
     offline: bool = False
     pauses: tuple[float, ...] = PAUSES
+    sleep: Callable[[float], None] = field(default=time.sleep, repr=False, compare=False)
 
     def path(self, relative: str) -> Path:
         """Return a local file for a table, fetched first where need be.
@@ -126,7 +111,11 @@ class Store:
             ``store.missing_source``, ``store.missing_table``, ``store.offline``, ``store.changed``,
             ``store.cannot_write``, ``store.bad_lock``, and what `download` and `xpt_header.header` raise.
         """
-        local = self.local(relative)
+        return self.obtain(relative).path
+
+    def obtain(self, relative: str) -> FetchResult:
+        """Do as `path` and tell more. Raises as `path`."""
+        local, was_there = self.local(relative), True
         folder = self.folder()
         if folder is not None:
             _expect_in(folder, local)
@@ -134,8 +123,12 @@ class Store:
         elif local.is_file():
             self._check_lock(relative, local, where=str(local))
         else:
-            self._fetch(relative, local)
-        return local
+            was_there = self._fetch(relative, local)
+        return FetchResult(relative, local, local.stat().st_size, was_there)
+
+    def digest(self, relative: str) -> str:
+        """Return the sha256 of a table that `path` gave; raises `OSError` where it is not there."""
+        return digest(self.local(relative))
 
     def local(self, relative: str) -> Path:
         """Return where the local file of a table is or would be."""
@@ -158,19 +151,7 @@ class Store:
 
     def locked(self) -> dict[str, LockedTable]:
         """Return what the lock file of the cache records, by address."""
-        path = self.cache / _LOCK_FILE
-        if not path.is_file():
-            return {}
-        try:
-            return {url: LockedTable(**record) for url, record in read_json(path)["tables"].items()}
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise bad_source(
-                "store.bad_lock",
-                "the lock file of the cache cannot be read",
-                where=str(path),
-                hint="restore it; or remove it to lock the tables as they are now",
-                got=f"{type(error).__name__}: {error}",
-            ) from error
+        return self._lock_file().tables()
 
     def _base(self) -> str:
         return self.source or CDC
@@ -178,7 +159,8 @@ class Store:
     def _url(self, relative: str) -> str:
         return f"{self._base().rstrip('/')}/{relative}"
 
-    def _fetch(self, relative: str, local: Path) -> None:
+    def _fetch(self, relative: str, local: Path) -> bool:
+        """Download a table; return True if another process did so meanwhile."""
         url = self._url(relative)
         if self.offline:
             raise bad_source(
@@ -187,10 +169,23 @@ class Store:
                 where=str(local),
                 hint=f"fetch it from {url} without --offline, or name a folder that has it as --source",
             )
+        # Known by its name, so that the next process finds and continues it; the lock keeps others out.
+        part = local.with_name(f".{local.name}.part")
         try:
-            with atomic(local) as part:
-                download(url, part, pauses=self.pauses)
-                self._check_lock(relative, part, where=url)
+            local.parent.mkdir(parents=True, exist_ok=True)
+            with file_lock(self._lock_of(str(local.relative_to(self.cache)))):
+                if local.is_file():
+                    self._check_lock(relative, local, where=str(local))
+                    return True
+                found = download(addresses(self._base(), relative), part, pauses=self.pauses, sleep=self.sleep)
+                try:
+                    with part.open("rb") as written:
+                        os.fsync(written.fileno())
+                    self._check_lock(relative, part, where=found, url=found)
+                    part.replace(local)
+                except BaseException:
+                    forget(part)
+                    raise
         except OSError as error:
             raise bad_source(
                 "store.cannot_write",
@@ -199,28 +194,16 @@ class Store:
                 hint="make room or set MGRISK_CACHE to another folder",
                 got=str(error),
             ) from error
+        return False
 
-    def _check_lock(self, relative: str, file: Path, *, where: str) -> None:
-        url, size, digest = self._url(relative), file.stat().st_size, sha256(file)
-        with _WRITING_LOCK:
-            tables = self.locked()
-            known = tables.get(url)
-            if known is None:
-                rows = xpt_header.header(file).n_rows
-                now = datetime.now(UTC).isoformat(timespec="seconds")
-                tables[url] = LockedTable(size=size, sha256=digest, rows=rows, first_used=now)
-                records: dict[str, Any] = {each: asdict(tables[each]) for each in sorted(tables)}
-                write_json(self.cache / _LOCK_FILE, {"version": 1, "tables": records})
-            elif (known.size, known.sha256) != (size, digest):
-                raise bad_source(
-                    "store.changed",
-                    f"this table is not what it was when it was first used ({known.first_used})",
-                    where=where,
-                    hint=f"restore it; or, to go on with the new one, remove its record from "
-                    f"{self.cache / _LOCK_FILE} and the file from the cache",
-                    expected=f"{known.size} bytes, sha256 {known.sha256[:12]}",
-                    got=f"{size} bytes, sha256 {digest[:12]}",
-                )
+    def _lock_of(self, name: str) -> Path:
+        return self.cache / _LOCKS / f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name)}.lock"
+
+    def _check_lock(self, relative: str, file: Path, *, where: str, url: str = "") -> None:
+        self._lock_file().check(self._url(relative), file, where=where, url=url)
+
+    def _lock_file(self) -> LockFile:
+        return LockFile(self.cache / _LOCK_FILE, guard=self._lock_of(_LOCK_FILE))
 
 
 def _expect_in(folder: Path, local: Path) -> None:
@@ -272,10 +255,12 @@ def fetch(
         every table that did and why. Those fetched stay in the cache.
     """
     wanted = list(dict.fromkeys(relatives))
+    if store.folder() is None and store.cache.is_dir():
+        sweep(store.cache)
     results: dict[str, FetchResult] = {}
     failures: dict[str, MgRiskError] = {}
     with ThreadPoolExecutor(max_workers=workers) as pool:
-        running = {pool.submit(_fetch_one, store, relative): relative for relative in wanted}
+        running = {pool.submit(store.obtain, relative): relative for relative in wanted}
         try:
             for done, future in enumerate(as_completed(running), start=1):
                 relative = running[future]
@@ -291,12 +276,6 @@ def fetch(
     if failures:
         raise _together([failures[each] for each in wanted if each in failures], len(wanted))
     return [results[each] for each in wanted]
-
-
-def _fetch_one(store: Store, relative: str) -> FetchResult:
-    was_there = store.local(relative).is_file()
-    path = store.path(relative)
-    return FetchResult(relative, path, path.stat().st_size, was_there)
 
 
 def _together(failures: list[MgRiskError], wanted: int) -> MgRiskError:
