@@ -13,19 +13,17 @@ from typing import Final
 import pandas as pd
 
 from mgrisk.cohort.outcomes import Outcome
+from mgrisk.cohort.weights import combined_weight, every_weight, shares
 from mgrisk.features.registry import Feature
 from mgrisk.nhanes.codebook import KEY, variable
+from mgrisk.nhanes.cycles import cycle
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
 
-WEIGHTS: Final[Mapping[WeightLevel, str]] = {
-    WeightLevel.INTERVIEW: "WTINT2YR",
-    WeightLevel.EXAM: "WTMEC2YR",
-    WeightLevel.RECALL1: "WTDRD1",
-    WeightLevel.RECALL2: "WTDR2D",
-    WeightLevel.FASTING: "WTSAF2YR",
-}
+WEIGHTS: Final[Mapping[WeightLevel, str]] = cycle("2017-2018").weights
+"""Weight of a two-year cycle by level; what a run used of each cycle is `weights.shares`."""
+
 DEVELOPMENT, HELD_OUT = "development", "held-out"
-ADMINISTRATIVE = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", *WEIGHTS.values())
+ADMINISTRATIVE = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", *every_weight())
 EXAMINED, PREGNANT = 2, 1
 
 
@@ -88,7 +86,7 @@ def select(
     held_out: Sequence[str],
     minimum_age: int,
 ) -> Cohort:
-    """Apply the eligibility rules and attach the survey design.
+    """Apply the eligibility rules and attach the survey design; weights are combined within each set.
 
     Parameters
     ----------
@@ -103,24 +101,26 @@ def select(
     minimum_age
         In years.
 
-    Notes
-    -----
-    Weights of k combined two-year cycles are divided by k (NCHS, NHANES analytic guidelines).
+    Raises
+    ------
+    MgRiskError
+        As `weights.shares`: cycles of a set that share people, or that have no weight of the level.
     """
     level, forced_by = weight_level(
         {name: variable(name).level for name in outcome.variables} | {item.name: item.level for item in chosen}
     )
-    cycles_in = {cycle: (DEVELOPMENT, len(development)) for cycle in development}
-    cycles_in |= {cycle: (HELD_OUT, len(held_out)) for cycle in held_out}
-    weight = raw[WEIGHTS[level]].fillna(0.0) / raw["cycle"].map({c: k for c, (_, k) in cycles_in.items()})
+    sets = {DEVELOPMENT: tuple(development), HELD_OUT: tuple(held_out)}
+    set_of = {years: name for name, cycles in sets.items() for years in cycles}
+    weight = sum((combined_weight(raw, level, cycles) for cycles in sets.values()), pd.Series(0.0, index=raw.index))
+    names = dict.fromkeys(each.weight for cycles in sets.values() for each in shares(level, cycles))
     frame = pd.DataFrame(
         {
             KEY: raw[KEY],
             "cycle": raw["cycle"],
-            "set": raw["cycle"].map({c: name for c, (name, _) in cycles_in.items()}),
+            "set": raw["cycle"].map(set_of),
             "stratum": raw["SDMVSTRA"].astype("int64"),
             "psu": raw["SDMVPSU"].astype("int64"),
-            "weight": weight.astype("float64"),
+            "weight": weight,
             "outcome": outcome.label_people(raw),
         }
     )
@@ -129,7 +129,7 @@ def select(
         ("examined", raw["RIDSTATR"] == EXAMINED),
         ("not pregnant", raw["RIDEXPRG"] != PREGNANT),
         *((rule.label, raw[rule.variable] == rule.equals) for rule in outcome.eligible),
-        (f"in the subsample of {WEIGHTS[level]}", weight > 0),
+        (f"in the subsample of {' or '.join(names)}", weight > 0),
         *((f"{name} measured", raw[name].notna()) for name in outcome.required),
     ]
     frame["analysis"] = False

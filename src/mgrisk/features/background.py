@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+OLDEST = 80.0  # top code of NHANES from 2007 on; 85 before
 YES_NO = {1.0: "yes", 2.0: "no"}
 
 
 def age_years(raw: pd.DataFrame) -> pd.Series:
-    """Return age at screening in years."""
-    return raw["RIDAGEYR"]
+    """Return age at screening in years, 80 for everyone older."""
+    return raw["RIDAGEYR"].clip(upper=OLDEST)
 
 
 def sex(raw: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ from importlib import import_module
 import pandas as pd
 
 from mgrisk.features.registry import Feature
+from mgrisk.nhanes.eras import exists_in
 
 Compute = Callable[[pd.DataFrame], pd.Series]
 
@@ -18,16 +19,22 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
     Parameters
     ----------
     raw
-        Frame of `nhanes.harmonise`, with the sources of each feature.
+        Frame of `nhanes.harmonise`, with ``cycle`` and the sources of each feature.
     chosen
         Registry rows.
 
     Returns
     -------
     pandas.DataFrame
-        Same index; float64 for numbers, categorical with the registry's levels for categories.
+        Same index; float64 for numbers, categorical with the registry's levels for categories. Missing in cycles
+        that did not ask or measure it (`nhanes/eras.toml`), where an empty answer would be taken for "no" or 0.
     """
-    computed = {feature.name: _function(feature, feature.name)(raw) for feature in chosen}
+    computed = {
+        feature.name: _function(feature, feature.name)(raw).where(
+            raw["cycle"].map({years: exists_in(feature.name, years) for years in raw["cycle"].unique()}).astype(bool)
+        )
+        for feature in chosen
+    }
     return typed(pd.DataFrame(computed, index=raw.index), chosen)
 
 

@@ -7,16 +7,23 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from mgrisk.errors import usage
+from mgrisk.nhanes.codebook import variable
+from mgrisk.nhanes.cycles import CYCLES
+from mgrisk.nhanes.eras import breaks, exists_in
 from mgrisk.survey.design import WeightLevel
 
 
 class Feature(BaseModel):
-    """One row of `features/registry.toml`; the comments at its top explain the fields."""
+    """One row of `features/registry.toml`; the comments at its top explain the fields.
+
+    ``comparable`` (first and last cycle that has it) and ``breaks`` (cycles from which on it was asked or measured
+    otherwise) are filled in from the codebook and the eras.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,7 +54,20 @@ class Feature(BaseModel):
 
 def _load() -> Mapping[str, Feature]:
     rows = tomllib.loads(files("mgrisk.features").joinpath("registry.toml").read_text("utf-8"))["feature"]
-    return MappingProxyType({row["name"]: Feature.model_validate(row) for row in rows})
+    return MappingProxyType({row["name"]: Feature.model_validate(row | _cycles(row)) for row in rows})
+
+
+def _cycles(row: Mapping[str, Any]) -> dict[str, Any]:
+    sources = [variable(name) for name in row["sources"]]
+    has_it = [
+        each.years
+        for each in CYCLES
+        if exists_in(row["name"], each.years) and any(source.name_in(each) for source in sources)
+    ]
+    return {
+        "comparable": (has_it[0], has_it[-1]),
+        "breaks": tuple(dict.fromkeys(each.after for each in breaks([row["name"]], has_it))),
+    }
 
 
 FEATURES: Mapping[str, Feature] = _load()

@@ -1,4 +1,7 @@
-"""What each NHANES variable in use is: table, label, unit, missing codes, subsample. Rows of `variables.toml`."""
+"""What each NHANES variable in use is: table, label, unit, missing codes, subsample, range, answers.
+
+Rows of `variables.toml`, with ranges and answers from `answers.toml`.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
 from mgrisk.errors import bad_source
-from mgrisk.nhanes.cycles import Cycle
+from mgrisk.nhanes.cycles import CYCLES, Cycle
 from mgrisk.survey.design import WeightLevel
 
 KEY = "SEQN"
@@ -31,13 +35,15 @@ class Variable:
     level
         Subsample in which it was measured; weights follow from it.
     unit, label
-        Unit and CDC's label; the unit of an answer code is ``code``.
+        Unit and CDC's label; the unit of an answer code is ``code``, of a text ``text``.
     missing
         Codes for refused, don't know and cannot be ascertained.
-    was
-        First year of a cycle to the name that the variable had then.
-    absent
-        First years of the cycles that did not measure it.
+    names
+        Name of the variable in each cycle that asked or measured it; cycles that did not are not there.
+    minimum, maximum
+        Smallest and largest value that CDC counted in any cycle; None for codes and texts.
+    codes
+        Answer codes and top codes, as CDC writes them, with CDC's words.
     """
 
     name: str
@@ -46,31 +52,69 @@ class Variable:
     unit: str
     label: str
     missing: frozenset[float]
-    was: Mapping[int, str]
-    absent: frozenset[int]
+    names: Mapping[str, str]
+    minimum: float | None
+    maximum: float | None
+    codes: Mapping[str, str]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its values are texts."""
+        return self.unit == "text"
 
     def name_in(self, cycle: Cycle) -> str | None:
-        """Return the variable's name in a cycle, or None where that cycle did not measure it."""
-        if cycle.first in self.absent:
-            return None
-        return self.was.get(cycle.first, self.name)
+        """Return the variable's name in a cycle, or None where that cycle did not measure it.
+
+        Examples
+        --------
+        >>> {each.years: variable("DR1TMAGN").name_in(each) for each in CYCLES[1:3]}
+        {'2001-2002': 'DRXTMAGN', '2003-2004': 'DR1TMAGN'}
+        """
+        return self.names.get(cycle.years)
+
+
+def _rows(file: str, array: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = tomllib.loads(files("mgrisk.nhanes").joinpath(file).read_text("utf-8"))[array]
+    return rows
+
+
+def _names(row: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the variable's name in each cycle that has it and its table."""
+    years = [each.years for each in CYCLES]
+    first, last = years.index(row.get("first", years[0])), years.index(row.get("last", years[-1]))
+    was = {cycle: name for name, cycles in row.get("was", {}).items() for cycle in cycles}
+    unknown = {*was, *row.get("absent", [])} - set(years)
+    if unknown:
+        raise ValueError(f"{row['name']}: no such cycles: {sorted(unknown)}")
+    return MappingProxyType(
+        {
+            each.years: was.get(each.years, row["name"])
+            for each in CYCLES[first : last + 1]
+            if each.years not in row.get("absent", []) and row["table"] not in each.absent
+        }
+    )
 
 
 def _load() -> Mapping[str, Variable]:
-    rows = tomllib.loads(files("mgrisk.nhanes").joinpath("variables.toml").read_text("utf-8"))["variable"]
-    variables = [
-        Variable(
-            name=row["name"],
-            table=row["table"],
-            level=WeightLevel(row["level"]),
-            unit=row["unit"],
-            label=row["label"],
-            missing=frozenset(float(code) for code in row["missing"]),
-            was=MappingProxyType({year: name for name, years in row.get("was", {}).items() for year in years}),
-            absent=frozenset(row.get("absent", [])),
+    answers = {row["name"]: row for row in _rows("answers.toml", "answers")}
+    variables = []
+    for row in _rows("variables.toml", "variable"):
+        # A new variable has no answers until tools/codebook_answers.py has run.
+        said = answers.get(row["name"], {})
+        variables.append(
+            Variable(
+                name=row["name"],
+                table=row["table"],
+                level=WeightLevel(row["level"]),
+                unit=row["unit"],
+                label=row["label"],
+                missing=frozenset(float(code) for code in row["missing"]),
+                names=_names(row),
+                minimum=said.get("minimum"),
+                maximum=said.get("maximum"),
+                codes=MappingProxyType(said.get("codes", {})),
+            )
         )
-        for row in rows
-    ]
     return MappingProxyType({variable.name: variable for variable in variables})
 
 

@@ -1,12 +1,36 @@
-"""The survey cycles that mgrisk reads, and where each keeps its tables. Rows of `cycles.toml`."""
+"""The survey cycles that mgrisk reads, where each keeps its tables, and which never go together. `cycles.toml`."""
 
 from __future__ import annotations
 
+import itertools
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
 
-from mgrisk.errors import bad_source
+from mgrisk.errors import bad_source, usage
+from mgrisk.survey.design import WeightLevel
+
+WHERE = "nhanes/cycles.toml"
+Names = Mapping[WeightLevel, str]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Cycles that have weights of their own where all of them are combined.
+
+    Attributes
+    ----------
+    cycles
+        Names of the cycles.
+    weights
+        Weight by level.
+    """
+
+    cycles: frozenset[str]
+    weights: Names
 
 
 @dataclass(frozen=True)
@@ -19,26 +43,59 @@ class Cycle:
         Its name, for example ``"2017-2018"``.
     first
         Its first year, the folder on the CDC site.
-    suffix
-        What its tables' names end with, for example ``"_J"``.
+    length
+        Nominal length in years: its share of a combined weight.
+    weights
+        Name of its weight by level; a level without a weight is not there.
+    suffix, prefix
+        What its tables' names end or begin with, for example ``"_J"``.
+    renamed
+        Tables that are in a file of another name, whole.
+    misplaced
+        Tables that a mirror may keep in the folder of another year.
+    absent
+        Tables that the cycle does not have, with the reason.
     """
 
     years: str
     first: int
-    suffix: str
+    length: float
+    weights: Names = field(hash=False)
+    suffix: str = ""
+    prefix: str = ""
+    renamed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    misplaced: Mapping[str, int] = field(default_factory=dict, hash=False)
+    absent: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def table(self, name: str) -> str:
         """Return a table's name in this cycle.
 
+        Raises
+        ------
+        MgRiskError
+            ``cycles.absent_table``, with the reason.
+
         Examples
         --------
-        >>> cycle("2017-2018").table("DEMO")
-        'DEMO_J'
+        >>> cycle("2017-2018").table("DEMO"), cycle("2017-2020").table("DEMO"), cycle("1999-2000").table("GHB")
+        ('DEMO_J', 'P_DEMO', 'LAB10')
         """
-        return f"{name}{self.suffix}"
+        if name in self.absent:
+            raise bad_source(
+                "cycles.absent_table",
+                f"{self.years} has no table {name}: {self.absent[name]}",
+                where=WHERE,
+                hint="leave the cycle or the variables of this table out",
+            )
+        return self.renamed.get(name, f"{self.prefix}{name}{self.suffix}")
 
     def path(self, name: str) -> str:
         """Return where a table lies below the root of the CDC site or of a mirror.
+
+        Raises
+        ------
+        MgRiskError
+            As `table`.
 
         Examples
         --------
@@ -47,14 +104,57 @@ class Cycle:
         """
         return f"Public/{self.first}/DataFiles/{self.table(name)}.xpt"
 
+    def other_path(self, name: str) -> str | None:
+        """Return where a mirror may keep the table instead, or None."""
+        return f"Public/{year}/DataFiles/{self.table(name)}.xpt" if (year := self.misplaced.get(name)) else None
 
-def _load() -> tuple[Cycle, ...]:
-    rows = tomllib.loads(files("mgrisk.nhanes").joinpath("cycles.toml").read_text("utf-8"))["cycle"]
-    return tuple(sorted((Cycle(**row) for row in rows), key=lambda each: each.first))
+
+def _content() -> dict[str, Any]:
+    return tomllib.loads(files("mgrisk.nhanes").joinpath("cycles.toml").read_text("utf-8"))
 
 
-CYCLES: tuple[Cycle, ...] = _load()
+def _weights(content: dict[str, Any]) -> dict[str, Names]:
+    return {
+        row["name"]: MappingProxyType({level: row[level] for level in WeightLevel if level in row})
+        for row in content["weights"]
+    }
+
+
+def _load(content: dict[str, Any]) -> tuple[Cycle, ...]:
+    weights = _weights(content)
+    absent: dict[str, dict[str, str]] = {}
+    for row in content["absent"]:
+        for years in row["cycles"]:
+            absent.setdefault(years, {})[row["table"]] = row["reason"]
+    cycles = [
+        Cycle(
+            years=row["years"],
+            first=row["first"],
+            length=row["length"],
+            weights=weights[row["weights"]],
+            suffix=row.get("suffix", ""),
+            prefix=row.get("prefix", ""),
+            renamed=MappingProxyType(row.get("renamed", {})),
+            misplaced=MappingProxyType(row.get("misplaced", {})),
+            absent=MappingProxyType(absent.get(row["years"], {})),
+        )
+        for row in content["cycle"]
+    ]
+    return tuple(sorted(cycles, key=lambda each: (each.first, each.length)))
+
+
+CYCLES: tuple[Cycle, ...] = _load(_content())
 """Every known cycle, the oldest first."""
+
+TOGETHER: tuple[Joint, ...] = tuple(
+    Joint(frozenset(row["cycles"]), _weights(_content())[row["weights"]]) for row in _content()["together"]
+)
+"""Cycles that have weights of their own where all of them are combined."""
+
+APART: Mapping[frozenset[str], str] = MappingProxyType(
+    {frozenset(row["cycles"]): row["reason"] for row in _content()["apart"]}
+)
+"""Pairs of cycles that share people, with what hides it."""
 
 
 def cycle(years: str) -> Cycle:
@@ -76,6 +176,31 @@ def cycle(years: str) -> Cycle:
     raise bad_source(
         "cycles.unknown_cycle",
         f"{years!r} is not a survey cycle that mgrisk reads",
-        where="nhanes/cycles.toml",
+        where=WHERE,
         hint=f"known cycles: {', '.join(known.years for known in CYCLES)}",
     )
+
+
+def refuse_overlap(cycles: Iterable[Cycle]) -> None:
+    """Refuse cycles that hold the same people.
+
+    Raises
+    ------
+    MgRiskError
+        ``cycles.overlap``, with what hides it from a join, or ``cycles.twice``.
+
+    Examples
+    --------
+    >>> refuse_overlap([cycle("2015-2016"), cycle("2017-2020")])
+    """
+    for one, other in itertools.combinations(cycles, 2):
+        if one.years == other.years:
+            raise usage("cycles.twice", f"{one.years} is named twice", where="cycles", hint="name each cycle once")
+        reason = APART.get(frozenset({one.years, other.years}))
+        if reason is not None:
+            raise usage(
+                "cycles.overlap",
+                f"{one.years} and {other.years} cannot be combined: {reason}",
+                where="cycles",
+                hint=f"leave {one.years} or {other.years} out",
+            )

@@ -1,12 +1,12 @@
 """From raw tables to one frame: a row for each participant, the same name and coding in each cycle.
 
 Every participant of DEMO stays, whatever else is missing, because variance estimation needs the whole design.
-Missing codes become missing here and nowhere else.
+Missing codes become missing here and nowhere else. What a cycle does not have is missing, and the result says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from mgrisk.artifacts import sha256
 from mgrisk.errors import bad_source
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, Variable, variable
-from mgrisk.nhanes.cycles import Cycle
+from mgrisk.nhanes.cycles import Cycle, refuse_overlap
+from mgrisk.nhanes.published import refuse_cut_table
 from mgrisk.nhanes.store import Store
 
 BACKBONE = "DEMO"
@@ -40,19 +41,36 @@ class TableRead:
 
 
 @dataclass(frozen=True)
+class AbsentTable:
+    """A table that was wanted and that a cycle does not have, with the reason; its variables are missing."""
+
+    cycle: str
+    table: str
+    reason: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the record of this table as written to the manifest."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Harmonised:
     """Participants of several cycles in one frame, with the files they came from.
 
     Attributes
     ----------
     frame
-        One row for each participant; `SEQN` (int64), `cycle` (text), then one float64 column for each variable.
+        One row for each participant; `SEQN` (int64), `cycle` (text), then one column for each variable: float64,
+        or texts with None where there is none.
     tables
         Every file read, in order.
+    absent
+        Tables wanted that a cycle does not have.
     """
 
     frame: pd.DataFrame
     tables: tuple[TableRead, ...]
+    absent: tuple[AbsentTable, ...] = ()
 
     @property
     def synthetic(self) -> bool:
@@ -60,10 +78,25 @@ class Harmonised:
         return any(table.synthetic for table in self.tables)
 
 
-def table_paths(cycles: Iterable[Cycle], names: Iterable[str]) -> dict[tuple[str, str], str]:
-    """Return the relative path of each table needed, keyed by cycle and table name."""
-    tables = sorted({variable(name).table for name in names} | {BACKBONE})
-    return {(cycle.years, table): cycle.path(table) for cycle in cycles for table in tables}
+def table_paths(
+    cycles: Iterable[Cycle], names: Iterable[str], *, store: Store | None = None
+) -> dict[tuple[str, str], str]:
+    """Return the relative path of each table needed that the cycles have, keyed by cycle and table name.
+
+    Parameters
+    ----------
+    cycles, names
+        Cycles and variables wanted.
+    store
+        Where raw tables come from: a folder may keep a table elsewhere than the CDC site; left out, the CDC site's
+        paths.
+    """
+    wanted = [variable(name) for name in names]
+    return {
+        (cycle.years, table): cycle.path(table) if store is None else _path(store, cycle, table)
+        for cycle in cycles
+        for table in sorted({item.table for item in wanted if item.name_in(cycle)} | {BACKBONE})
+    }
 
 
 def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) -> Harmonised:
@@ -81,29 +114,52 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
     Raises
     ------
     MgRiskError
-        Whatever reading a table raises; `harmonise.duplicate_key` and `harmonise.stranger` where a join would
-        multiply people or meet people whom DEMO does not have.
+        Whatever reading a table raises; ``published.cut_table`` for one with fewer records than CDC published;
+        ``cycles.overlap`` where two cycles hold the same people;
+        `harmonise.duplicate_key` and `harmonise.stranger` where a join would multiply people or meet people whom
+        DEMO does not have.
     """
+    refuse_overlap(cycles)
+    wanted = [variable(name) for name in dict.fromkeys(names)]
     frames, tables = [], []
     for cycle in cycles:
-        frame, read = _one_cycle(store, cycle, [variable(name) for name in names])
+        frame, read = _one_cycle(store, cycle, wanted)
         frames.append(frame)
         tables.extend(read)
     stacked = pd.concat(frames, ignore_index=True)
     _refuse_duplicates(stacked[KEY], where=f"DEMO of {', '.join(cycle.years for cycle in cycles)}")
-    return Harmonised(stacked, tuple(tables))
+    return Harmonised(stacked, tuple(tables), tuple(_absent(cycles, wanted)))
+
+
+def _absent(cycles: Sequence[Cycle], wanted: Sequence[Variable]) -> Iterator[AbsentTable]:
+    for cycle in cycles:
+        for table in sorted({item.table for item in wanted} & cycle.absent.keys()):
+            yield AbsentTable(cycle.years, table, cycle.absent[table])
+
+
+def _path(store: Store, cycle: Cycle, table: str) -> str:
+    path, other = cycle.path(table), cycle.other_path(table)
+    if other is not None and not store.local(path).is_file() and store.local(other).is_file():
+        return other
+    return path
 
 
 def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.DataFrame, list[TableRead]]:
+    # Two tables of today may be one file of an early cycle.
+    parts: dict[str, list[Variable]] = {_path(store, cycle, BACKBONE): []}
+    for item in sorted(wanted, key=lambda item: (item.table != BACKBONE, item.table)):
+        if item.name_in(cycle) is not None:
+            parts.setdefault(_path(store, cycle, item.table), []).append(item)
     people: pd.DataFrame | None = None
     read = []
-    for table in [BACKBONE, *sorted({item.table for item in wanted} - {BACKBONE})]:
-        path = store.path(cycle.path(table))
-        part = _decode(path, cycle, [item for item in wanted if item.table == table])
+    for relative, held in parts.items():
+        path = store.path(relative)
+        part = _decode(path, cycle, held)
         _refuse_duplicates(part[KEY], where=str(path))
         made_up = SYNTHETIC in xpt.header(path).label
-        size = path.stat().st_size
-        read.append(TableRead(cycle.years, cycle.table(table), len(part), size, sha256(path), made_up))
+        if not made_up:
+            refuse_cut_table(path.stem, len(part), where=str(path))
+        read.append(TableRead(cycle.years, path.stem, len(part), path.stat().st_size, sha256(path), made_up))
         if people is None:
             people = part
             people.insert(1, "cycle", cycle.years)
@@ -118,19 +174,25 @@ def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.D
             )
         people = people.merge(part, on=KEY, how="left", validate="one_to_one")
     assert people is not None
-    return people[[KEY, "cycle", *(item.name for item in wanted)]], read
+    columns = {item.name: people[item.name] if item.name in people else _nothing(item, people) for item in wanted}
+    return pd.DataFrame({KEY: people[KEY], "cycle": people["cycle"], **columns}), read
 
 
-def _decode(path: Path, cycle: Cycle, wanted: list[Variable]) -> pd.DataFrame:
-    names = {item.name: item.name_in(cycle) for item in wanted}
-    raw = xpt.read(path, columns=[KEY, *(name for name in names.values() if name is not None)])
+def _nothing(item: Variable, people: pd.DataFrame) -> pd.Series:
+    return pd.Series(None if item.is_text else np.nan, index=people.index, dtype=object if item.is_text else np.float64)
+
+
+def _decode(path: Path, cycle: Cycle, held: list[Variable]) -> pd.DataFrame:
+    names = {item.name: cycle_name for item in held if (cycle_name := item.name_in(cycle)) is not None}
+    raw = xpt.read(path, columns=[KEY, *dict.fromkeys(names.values())])
     columns: dict[str, object] = {KEY: raw[KEY].to_numpy().astype(np.int64)}
-    for item in wanted:
-        name = names[item.name]
-        if name is None:
-            columns[item.name] = np.full(len(raw), np.nan)
+    for item in held:
+        column = raw[names[item.name]]
+        if item.is_text:
+            # SAS has no missing text but the blank one.
+            columns[item.name] = column.astype(object).where(column.ne("").to_numpy(), None)
             continue
-        values = raw[name].to_numpy(dtype=np.float64, copy=True)
+        values = column.to_numpy(dtype=np.float64, copy=True)
         values[np.isin(values, list(item.missing))] = np.nan
         columns[item.name] = values
     return pd.DataFrame(columns)

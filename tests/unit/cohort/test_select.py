@@ -80,6 +80,24 @@ def test_weights_are_divided_by_the_number_of_cycles_of_the_set() -> None:
     assert frame["set"].tolist() == [DEVELOPMENT, DEVELOPMENT, HELD_OUT]
 
 
+def test_cycles_of_unequal_length_weigh_by_their_years_and_the_rule_names_every_weight() -> None:
+    raw = pd.concat(
+        [people({}, cycle="2015-2016"), people({"WTSAF2YR": NAN, "WTSAFPRP": 60.0}, cycle="2017-2020")],
+        ignore_index=True,
+    )
+    cohort = select.select(
+        raw.assign(SEQN=[1, 2]),
+        outcome=outcome("undiagnosed"),
+        chosen=features(["age_years"]),
+        development=("2015-2016", "2017-2020"),
+        held_out=(),
+        minimum_age=20,
+    )
+    assert cohort.frame["weight"].tolist() == pytest.approx([60 * 2 / 5.2, 60 * 3.2 / 5.2])
+    assert cohort.frame["analysis"].all()
+    assert "in the subsample of WTSAF2YR or WTSAFPRP" in [step.rule for step in cohort.attrition]
+
+
 @pytest.mark.parametrize(
     ("name", "chosen", "level", "forced_by", "weight"),
     [

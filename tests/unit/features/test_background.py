@@ -49,3 +49,9 @@ def test_smoking_is_never_below_a_hundred_cigarettes_and_missing_where_the_secon
 def test_borderline_in_pregnancy_is_not_diabetes_and_who_was_not_asked_has_not_had_it() -> None:
     raw = pd.DataFrame({"RHQ162": [1.0, 2.0, 3.0, NAN, NAN], "RIAGENDR": [2.0, 2.0, 2.0, 2.0, 1.0]})
     assert answers(background.gestational_diabetes(raw)) == ["yes", "no", "no", "no", "no"]
+
+
+def test_ages_above_the_top_code_of_today_are_80_as_they_would_be_today() -> None:
+    """NHANES 1999-2006 coded everyone older as 85, later cycles as 80."""
+    raw = pd.DataFrame({"RIDAGEYR": [0.0, 79.0, 80.0, 85.0]})
+    assert background.age_years(raw).tolist() == [0.0, 79.0, 80.0, 80.0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ def completed(**columns: list[object]) -> pd.DataFrame:
 
 
 def test_every_feature_can_be_computed_from_people_who_answered_nothing() -> None:
-    raw = pd.DataFrame(NAN, index=[7, 3], columns=list(VARIABLES))
+    raw = pd.DataFrame(NAN, index=[7, 3], columns=list(VARIABLES)).assign(cycle="2017-2018")
     frame = from_nhanes(raw, list(FEATURES.values()))
     assert list(frame) == list(FEATURES)
     assert frame.index.tolist() == [7, 3]
@@ -35,10 +36,26 @@ def test_every_feature_can_be_computed_from_people_who_answered_nothing() -> Non
 
 def test_numbers_are_float64_and_categories_have_the_levels_of_the_registry_whoever_is_there() -> None:
     raw = pd.DataFrame({"RIDAGEYR": [40.0], "RIAGENDR": [1.0], "RIDRETH1": [3.0], "RIDRETH3": [3.0]})
-    frame = from_nhanes(raw, features(["race_ethnicity", "age_years", "sex"]))
+    frame = from_nhanes(raw.assign(cycle="2017-2018"), features(["race_ethnicity", "age_years", "sex"]))
     assert frame["age_years"].dtype == np.float64
     assert tuple(frame["sex"].cat.categories) == ("female", "male")
     assert tuple(frame["race_ethnicity"].cat.categories) == FEATURES["race_ethnicity"].levels
+
+
+@pytest.mark.parametrize(
+    ("name", "cycle", "expected"),
+    [
+        ("gestational_diabetes", "2007-2008", "no"),
+        ("gestational_diabetes", "2005-2006", None),
+        ("gestational_diabetes", "2021-2023", None),
+        ("magnesium_supplement_mg", "2017-2020", 0.0),
+        ("magnesium_supplement_mg", "2003-2004", None),
+    ],
+)
+def test_what_a_cycle_did_not_ask_is_missing_and_neither_no_nor_zero(name: str, cycle: str, expected: object) -> None:
+    raw = pd.DataFrame(NAN, index=[0], columns=list(VARIABLES)).assign(cycle=cycle, RIAGENDR=1.0, DSD010=1.0)
+    (value,) = from_nhanes(raw, features([name]))[name].astype(object).where(lambda column: column.notna(), None)
+    assert value == expected
 
 
 def test_a_feature_without_a_column_is_missing() -> None:

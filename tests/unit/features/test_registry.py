@@ -53,6 +53,24 @@ def test_a_number_has_unit_and_range_and_a_category_has_levels(feature: Feature)
         assert (feature.unit, feature.minimum, feature.maximum, feature.cap) == ("", None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("name", "comparable", "breaks"),
+    [
+        ("age_years", ("1999-2000", "2021-2023"), ()),
+        ("family_history_diabetes", ("2005-2006", "2017-2020"), ()),
+        ("gestational_diabetes", ("2007-2008", "2017-2020"), ()),
+        ("race_ethnicity", ("1999-2000", "2021-2023"), ("2011-2012",)),
+        ("sleep_hours", ("2005-2006", "2021-2023"), ("2015-2016",)),
+        ("activity_met_min_week", ("2007-2008", "2017-2020"), ()),
+        ("magnesium_total_mg", ("2007-2008", "2021-2023"), ("2021-2023",)),
+    ],
+)
+def test_the_cycles_and_breaks_of_a_feature_follow_from_codebook_and_eras(
+    name: str, comparable: tuple[str, str], breaks: tuple[str, ...]
+) -> None:
+    assert (FEATURES[name].comparable, FEATURES[name].breaks) == (comparable, breaks)
+
+
 def test_only_age_and_sex_are_required() -> None:
     assert {name for name, feature in FEATURES.items() if feature.required} == {"age_years", "sex"}
 

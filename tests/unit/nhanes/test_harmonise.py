@@ -12,8 +12,9 @@ import pytest
 from mgrisk.artifacts import sha256
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes import xpt
+from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.nhanes.cycles import cycle
-from mgrisk.nhanes.harmonise import Harmonised, harmonise, table_paths
+from mgrisk.nhanes.harmonise import AbsentTable, Harmonised, harmonise, table_paths
 from mgrisk.nhanes.store import Store
 
 OLD, NEW = cycle("2009-2010"), cycle("2017-2018")
@@ -25,10 +26,14 @@ NAN = float("nan")
 def put(tmp_path: Path) -> Put:
     """Write a table into a mirror laid out like the CDC site."""
 
-    def put(years: str, table: str, **columns: list[float]) -> Path:
+    def put(
+        years: str, table: str, *, folder: int | None = None, label: str = SYNTHETIC, **columns: list[float] | list[str]
+    ) -> Path:
         path = tmp_path / "mirror" / cycle(years).path(table)
+        if folder is not None:
+            path = path.parents[2] / str(folder) / "DataFiles" / path.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        xpt.write(pd.DataFrame(columns), path, table=cycle(years).table(table))
+        xpt.write(pd.DataFrame(columns), path, table=cycle(years).table(table), dataset_label=label)
         return path
 
     return put
@@ -136,7 +141,7 @@ def test_every_file_read_is_on_record_with_its_rows_size_and_sum(tmp_path: Path,
             "rows": rows,
             "size": path.stat().st_size,
             "sha256": sha256(path),
-            "synthetic": False,
+            "synthetic": True,
         }
         for name, rows, path in (("DEMO_J", 2, demo), ("BMX_J", 1, body))
     ]
@@ -149,3 +154,92 @@ def test_the_tables_needed_are_those_of_the_variables_and_always_demo() -> None:
         ("2017-2018", "BMX"): "Public/2017/DataFiles/BMX_J.xpt",
         ("2017-2018", "DEMO"): "Public/2017/DataFiles/DEMO_J.xpt",
     }
+
+
+def test_a_table_that_a_cycle_does_not_have_is_missing_and_on_record_with_the_reason(tmp_path: Path, put: Put) -> None:
+    put("2021-2023", "DEMO", SEQN=[1, 2], RIDAGEYR=[30, 40])
+    harmonised = read(tmp_path, "DIQ010", "RIDAGEYR", years=("2021-2023",))
+    assert harmonised.frame["DIQ010"].isna().all()
+    assert harmonised.frame["DIQ010"].dtype == np.float64
+    assert harmonised.frame["RIDAGEYR"].tolist() == [30.0, 40.0]
+    assert [table.table for table in harmonised.tables] == ["DEMO_L"]
+    (absent,) = harmonised.absent
+    assert isinstance(absent, AbsentTable)
+    assert absent.to_dict()["table"] == "DIQ"
+    assert (absent.cycle, absent.reason) == ("2021-2023", cycle("2021-2023").absent["DIQ"])
+
+
+def test_a_table_that_should_be_there_and_is_not_still_stops_the_run(tmp_path: Path, put: Put) -> None:
+    put("2021-2023", "DEMO", SEQN=[1, 2])
+    with pytest.raises(MgRiskError) as caught:
+        read(tmp_path, "BMXWT", years=("2021-2023",))
+    assert caught.value.code == "store.missing_table"
+
+
+def test_an_early_cycle_is_read_from_files_and_columns_of_other_names(tmp_path: Path, put: Put) -> None:
+    put("1999-2000", "DEMO", SEQN=[1, 2, 3])
+    put("1999-2000", "DR1TOT", SEQN=[1, 3], DRXTMAGN=[250, 310], DRDDRSTS=[1, 2])
+    put("1999-2000", "GLU", SEQN=[3], LBXGLU=[101], LBXIN=[9.5])
+    harmonised = read(tmp_path, "DR1TMAGN", "DR1DRSTZ", "DR2TMAGN", "LBXIN", "LBXGLU", years=("1999-2000",))
+    np.testing.assert_array_equal(harmonised.frame["DR1TMAGN"], [250.0, NAN, 310.0])
+    np.testing.assert_array_equal(harmonised.frame["DR1DRSTZ"], [1.0, NAN, 2.0])
+    np.testing.assert_array_equal(harmonised.frame["LBXIN"], [NAN, NAN, 9.5])
+    np.testing.assert_array_equal(harmonised.frame["LBXGLU"], [NAN, NAN, 101.0])
+    # Glucose and insulin of that cycle are one file, read once.
+    assert [table.table for table in harmonised.tables] == ["DEMO", "DRXTOT", "LAB10AM"]
+    assert [absent.table for absent in harmonised.absent] == ["DR2TOT"]
+
+
+def test_columns_come_in_the_order_asked_for_whatever_the_order_of_tables(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[1], RIDAGEYR=[30])
+    put("2017-2018", "BMX", SEQN=[1], BMXWT=[70])
+    put("2017-2018", "SLQ", SEQN=[1], SLD012=[8])
+    frame = read(tmp_path, "SLD012", "RIDAGEYR", "BMXWT", "SLD012").frame
+    assert list(frame) == ["SEQN", "cycle", "SLD012", "RIDAGEYR", "BMXWT"]
+
+
+def test_a_text_stays_a_text_and_an_empty_one_is_missing_as_where_it_was_not_asked(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[1])
+    put("2021-2023", "DEMO", SEQN=[11, 12, 13])
+    put("2021-2023", "PAQ", SEQN=[11, 12], PAD790Q=[3, 9999], PAD790U=["W", ""])
+    frame = read(tmp_path, "PAD790U", "PAD790Q", years=("2017-2018", "2021-2023")).frame
+    assert frame["PAD790U"].where(frame["PAD790U"].notna(), None).tolist() == [None, "W", None, None]
+    np.testing.assert_array_equal(frame["PAD790Q"], [NAN, 3.0, NAN, NAN])
+
+
+def test_cycles_that_hold_the_same_people_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        read(tmp_path, "RIDAGEYR", years=("2017-2018", "2017-2020"))
+    assert caught.value.code == "cycles.overlap"
+
+
+@pytest.mark.parametrize("folder", [2021, 1988])
+def test_a_table_is_found_where_the_cdc_site_has_it_and_where_a_mirror_keeps_it(
+    tmp_path: Path, put: Put, folder: int
+) -> None:
+    put("2021-2023", "DEMO", SEQN=[1, 2])
+    put("2021-2023", "DSQTOT", folder=folder, SEQN=[2], DSQTMAGN=[50])
+    np.testing.assert_array_equal(read(tmp_path, "DSQTMAGN", years=("2021-2023",)).frame["DSQTMAGN"], [NAN, 50.0])
+    store = Store(source=str(tmp_path / "mirror"), cache=tmp_path / "cache", offline=True)
+    found = table_paths([cycle("2021-2023")], ["DSQTMAGN"], store=store)
+    assert found["2021-2023", "DSQTOT"] == f"Public/{folder}/DataFiles/DSQTOT_L.xpt"
+
+
+def test_tables_that_a_cycle_does_not_have_are_not_asked_for() -> None:
+    paths = table_paths([cycle("1999-2000")], ["DR2TMAGN", "DR1TMAGN", "PAQ605"])
+    assert paths == {
+        ("1999-2000", "DEMO"): "Public/1999/DataFiles/DEMO.xpt",
+        ("1999-2000", "DR1TOT"): "Public/1999/DataFiles/DRXTOT.xpt",
+    }
+
+
+def test_a_table_with_fewer_records_than_cdc_published_is_refused_unless_it_says_synthetic(
+    tmp_path: Path, put: Put
+) -> None:
+    put("2017-2018", "DEMO", SEQN=[1, 2], RIDAGEYR=[30, 40])
+    assert read(tmp_path, "RIDAGEYR").synthetic
+    put("2017-2018", "DEMO", label="", SEQN=[1, 2], RIDAGEYR=[30, 40])
+    with pytest.raises(MgRiskError) as caught:
+        read(tmp_path, "RIDAGEYR")
+    assert caught.value.code == "published.cut_table"
+    assert caught.value.expected == "9,254"

@@ -11,14 +11,18 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mgrisk.artifacts import sha256
+from mgrisk.cohort.outcomes import OUTCOMES
 from mgrisk.errors import MgRiskError
+from mgrisk.features.registry import FEATURES
 from mgrisk.nhanes import synthetic, xpt
 from mgrisk.nhanes.codebook import VARIABLES
-from mgrisk.nhanes.cycles import CYCLES, Cycle
-from mgrisk.nhanes.synthetic import Truth, write_cohort
+from mgrisk.nhanes.cycles import Cycle
+from mgrisk.nhanes.synthetic import CYCLES, Truth, write_cohort
 from mgrisk.nhanes.synthetic.sampling import adjust
+from mgrisk.nhanes.synthetic.tables import NOT_WRITTEN
 
-TABLES = sorted({variable.table for variable in VARIABLES.values()})
+WRITTEN = [variable for variable in VARIABLES.values() if variable.name not in NOT_WRITTEN]
+TABLES = sorted({variable.table for variable in WRITTEN})
 PEOPLE = 800
 
 # Answers other than the codes for refused and don't know (codebook pages of CDC/NCHS).
@@ -115,13 +119,18 @@ def test_a_cycle_does_not_depend_on_the_other_cycles(cohort: Written, tmp_path: 
 @pytest.mark.parametrize("cycle", CYCLES, ids=lambda cycle: cycle.years)
 def test_every_variable_in_use_is_there_under_the_name_of_its_cycle(cohort: Written, cycle: Cycle) -> None:
     for table in TABLES:
-        expected = {"SEQN"} | {
-            name for each in VARIABLES.values() if each.table == table and (name := each.name_in(cycle))
-        }
+        expected = {"SEQN"} | {name for each in WRITTEN if each.table == table and (name := each.name_in(cycle))}
         frame = cohort.table(cycle, table)
         assert set(frame.columns) == expected
         assert frame["SEQN"].is_unique
         assert len(frame) > 0
+
+
+def test_what_is_not_written_is_in_the_codebook_and_no_feature_or_outcome_of_the_demo_needs_it() -> None:
+    assert VARIABLES.keys() >= NOT_WRITTEN
+    needed = {source for feature in FEATURES.values() for source in feature.sources}
+    needed |= {name for outcome in OUTCOMES.values() for name in outcome.variables}
+    assert needed.isdisjoint(NOT_WRITTEN)
 
 
 def test_no_other_files_are_written(cohort: Written) -> None:

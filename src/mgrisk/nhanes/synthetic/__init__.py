@@ -19,17 +19,20 @@ from mgrisk.artifacts import write_text
 from mgrisk.errors import usage
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, VARIABLES
-from mgrisk.nhanes.cycles import CYCLES, Cycle
+from mgrisk.nhanes.cycles import Cycle, cycle
 from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED, NONE, UNDIAGNOSED, add_diabetes
 from mgrisk.nhanes.synthetic.parameters import Columns, parameter_groups
 from mgrisk.nhanes.synthetic.people import add_body, add_diet, add_habits
 from mgrisk.nhanes.synthetic.sampling import select_people, take_part
-from mgrisk.nhanes.synthetic.tables import code_tables
+from mgrisk.nhanes.synthetic.tables import NOT_WRITTEN, code_tables
 
-__all__ = ["NOTE", "Truth", "write_cohort"]
+__all__ = ["CYCLES", "NOTE", "Truth", "write_cohort"]
 
 NOTE = "SYNTHETIC.txt"
 """File in the root of the folder that says so in words; it tells a synthetic folder from a mirror."""
+
+CYCLES = tuple(cycle(years) for years in ("2007-2008", "2009-2010", "2011-2012", "2013-2014", "2015-2016", "2017-2018"))
+"""Cycles that the cohort can be written for: those whose questionnaires and tables it resembles."""
 
 MOST_PEOPLE = 100_000
 """Most people in a cycle: the sequence numbers of a cycle have that much room."""
@@ -211,6 +214,6 @@ def _labels(cycle: Cycle, table: str) -> dict[str, str]:
     found = {KEY: "Respondent sequence number"}
     for variable in VARIABLES.values():
         name = variable.name_in(cycle)
-        if variable.table == table and name is not None:
+        if variable.table == table and name is not None and variable.name not in NOT_WRITTEN:
             found[name] = variable.label.encode()[:_LONGEST_LABEL].decode(errors="ignore")
     return found

@@ -15,6 +15,15 @@ _YES, _NO = 1.0, 2.0
 _RECALLED = (1.0,)  # status of a recall day with totals: those of breast-fed children are missing
 _RIDRETH1 = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 5.0])  # in the order of `sampling.RACES`
 _RIDRETH3 = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 7.0])
+NOT_WRITTEN = frozenset(
+    {
+        "WTINT4YR", "WTMEC4YR", "WTDR4YR", "WTSAF4YR", "WTINTPRP", "WTMECPRP", "WTDRD1PP", "WTDR2DPP", "WTSAFPRP",
+        "BPQ050A", "BPQ150", "PAD790Q", "PAD790U", "PAD800", "PAD810Q", "PAD810U", "PAD820", "LBXIN",
+        "BPXSY1", "BPXSY2", "BPXSY3", "BPXSY4", "BPXOSY1", "BPXOSY2", "BPXOSY3",
+    }
+)  # fmt: skip
+"""Rows of `variables.toml` that the demo pipeline does not read and the synthetic cohort does not have."""
+
 # Question, days and minutes of each activity, in the order of `ACTIVITIES`.
 _QUESTIONS = (
     ("PAQ605", "PAQ610", "PAD615"),
@@ -43,7 +52,8 @@ def code_tables(rng: np.random.Generator, people: Columns, *, cycle: Cycle, sequ
     -------
     dict
         Frame by table name without the cycle's suffix: SEQN and every variable of `variables.toml` that the
-        cycle has, under the cycle's name for it; one row for each person the table holds in NHANES.
+        cycle has, but those of `NOT_WRITTEN`, under the cycle's name for it; one row for each person the table
+        holds in NHANES.
 
     Raises
     ------
@@ -55,7 +65,7 @@ def code_tables(rng: np.random.Generator, people: Columns, *, cycle: Cycle, sequ
     tables: dict[str, dict[str, Array]] = {}
     for variable in VARIABLES.values():
         name = variable.name_in(cycle)
-        if name is not None:
+        if name is not None and variable.name not in NOT_WRITTEN:
             columns = tables.setdefault(variable.table, {KEY: sequence})
             columns[name] = coded[variable.name]
     return {table: pd.DataFrame(columns).loc[held[table]].reset_index(drop=True) for table, columns in tables.items()}

@@ -1,0 +1,141 @@
+"""The weight of a person in several cycles together: each cycle's weight, at its share of the years.
+
+The weight of a two-year cycle stands for the whole population. In T years together it counts by 2/T; the four-year
+weight of 1999-2002, which replaces the two-year ones where both cycles are in, by 4/T; the weight of 2017 to March
+2020 by 3.2/T. Then the combined weights add up to one population, that of the middle of the years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.errors import bad_source
+from mgrisk.nhanes.codebook import variable
+from mgrisk.nhanes.cycles import CYCLES, TOGETHER, WHERE, cycle, refuse_overlap
+from mgrisk.survey.design import WeightLevel
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a cycle's weight counts in a combination.
+
+    Attributes
+    ----------
+    cycle
+        Name of the cycle.
+    weight
+        NHANES name of the weight.
+    years, total
+        Years that the weight stands for, and years of the combination.
+    """
+
+    cycle: str
+    weight: str
+    years: float
+    total: float
+
+    @property
+    def share(self) -> float:
+        """What the weight counts."""
+        return self.years / self.total
+
+
+def every_weight() -> tuple[str, ...]:
+    """Return the names of all weights of all cycles, each once.
+
+    Examples
+    --------
+    >>> every_weight()[:4]
+    ('WTINT2YR', 'WTMEC2YR', 'WTDRD1', 'WTDR2D')
+    """
+    known = [each.weights for each in CYCLES] + [each.weights for each in TOGETHER]
+    return tuple(dict.fromkeys(name for weights in known for name in weights.values()))
+
+
+def shares(level: WeightLevel, cycles: Sequence[str]) -> tuple[Share, ...]:
+    """Return which weight of each cycle counts, and with which share.
+
+    Parameters
+    ----------
+    level
+        Subsample.
+    cycles
+        Names of the cycles combined, each once.
+
+    Raises
+    ------
+    MgRiskError
+        ``cycles.overlap``, ``cycles.twice``, ``cycles.unknown_cycle``; ``weights.none`` where a cycle has no weight
+        of that level.
+
+    Notes
+    -----
+    NCHS, NHANES analytic guidelines 1999-2010 (four-year weights of 1999-2002), 2011-2018 (division by the number of
+    cycles) and 2017-March 2020 (3.2 years).
+
+    Examples
+    --------
+    >>> [(each.weight, each.share) for each in shares(WeightLevel.EXAM, ["2015-2016", "2017-2018"])]
+    [('WTMEC2YR', 0.5), ('WTMEC2YR', 0.5)]
+    >>> [(each.weight, each.share) for each in shares(WeightLevel.EXAM, ["1999-2000", "2001-2002"])]
+    [('WTMEC4YR', 1.0), ('WTMEC4YR', 1.0)]
+    """
+    known = [cycle(years) for years in cycles]
+    refuse_overlap(known)
+    total = sum(each.length for each in known)
+    together = {years: joint for joint in TOGETHER if joint.cycles <= set(cycles) for years in joint.cycles}
+    result = []
+    for each in known:
+        joint = together.get(each.years)
+        weights = each.weights if joint is None else joint.weights
+        years = each.length if joint is None else sum(cycle(name).length for name in joint.cycles)
+        if level not in weights or variable(weights[level]).name_in(each) is None:
+            raise bad_source(
+                "weights.none",
+                f"{each.years} has no weight of the level {level}",
+                where=WHERE,
+                hint=f"leave {each.years} out, or the variables that need this weight",
+            )
+        result.append(Share(each.years, weights[level], years, total))
+    return tuple(result)
+
+
+def combined_weight(raw: pd.DataFrame, level: WeightLevel, cycles: Sequence[str]) -> pd.Series:
+    """Return the weight of each person in several cycles together.
+
+    Parameters
+    ----------
+    raw
+        Harmonised frame with ``cycle`` and the weights that `shares` names.
+    level
+        Subsample.
+    cycles
+        Names of the cycles combined.
+
+    Returns
+    -------
+    pandas.Series
+        Same index as `raw`, float64: 0 for people outside the subsample and for those of other cycles.
+
+    Raises
+    ------
+    MgRiskError
+        As `shares`.
+
+    Examples
+    --------
+    >>> raw = pd.DataFrame({"cycle": ["2015-2016", "2017-2020"], "WTINT2YR": [26.0, None], "WTINTPRP": [None, 26.0]})
+    >>> combined_weight(raw, WeightLevel.INTERVIEW, ["2015-2016", "2017-2020"]).round(6).tolist()
+    [10.0, 16.0]
+    """
+    weight = np.zeros(len(raw))
+    for each in shares(level, cycles):
+        here = (raw["cycle"] == each.cycle).to_numpy()
+        given = raw.loc[here, each.weight].fillna(0.0).to_numpy(dtype=np.float64)
+        # In this order the weights of k two-year cycles are to the bit those divided by k.
+        weight[here] = given * each.years / each.total
+    return pd.Series(weight, index=raw.index)

@@ -1,0 +1,242 @@
+"""Eras: the cycles over which a variable or feature means the same, and the breaks between them. `eras.toml`.
+
+A request across a break is refused unless it names the break. What is allowed comes back, for the run to report it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mgrisk.errors import usage
+from mgrisk.nhanes.cycles import cycle
+
+WHERE = "nhanes/eras.toml"
+
+
+@dataclass(frozen=True)
+class Crosswalk:
+    """CDC's equation between two laboratory methods; nothing in mgrisk applies it by itself.
+
+    Attributes
+    ----------
+    kind
+        ``linear``: a + b x; ``quadratic``: a + b x + c x²; ``log10``: 10^(a + b log10 x).
+    a, b, c
+        Coefficients.
+    """
+
+    kind: Literal["linear", "quadratic", "log10"]
+    a: float
+    b: float
+    c: float = 0.0
+
+    def apply(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return the values on the scale of the other method; missing stays missing.
+
+        Examples
+        --------
+        >>> Crosswalk("linear", a=-0.5108, b=1.023).apply([100.0]).round(2).tolist()
+        [101.79]
+        """
+        x = np.asarray(values, dtype=np.float64)
+        if self.kind == "log10":
+            return np.asarray(10.0 ** (self.a + self.b * np.log10(x)))
+        return np.asarray(self.a + self.b * x + self.c * x**2)
+
+
+@dataclass(frozen=True)
+class Era:
+    """Cycles over which something means the same, and how it was asked or measured in them."""
+
+    cycles: tuple[str, ...]
+    how: str
+
+
+@dataclass(frozen=True)
+class Break:
+    """What changed between two eras.
+
+    Attributes
+    ----------
+    name
+        By which a run allows it.
+    of
+        Variables and features that it concerns.
+    before, after
+        Last cycle before it and first cycle after.
+    reason, source
+        What changed, and where that is said.
+    forward, backward
+        CDC's equation for old values on the scale of the new and the other way; None where CDC gives none.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    before: str
+    after: str
+    reason: str
+    source: str
+    forward: Crosswalk | None
+    backward: Crosswalk | None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the record of this break for the run's files and the report."""
+        return {
+            "name": self.name,
+            "of": list(self.of),
+            "before": self.before,
+            "after": self.after,
+            "reason": self.reason,
+            "crosswalk": "published, not applied" if self.forward is not None else "none published",
+            "source": self.source,
+        }
+
+
+@dataclass(frozen=True)
+class Concept:
+    """Variables and features that share their eras.
+
+    Attributes
+    ----------
+    name
+        What they measure.
+    of
+        Their names.
+    eras, breaks
+        In order of time; a break between each era and the next.
+    source
+        Where the eras are said.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    eras: tuple[Era, ...]
+    breaks: tuple[Break, ...]
+    source: str
+
+    def era(self, years: str) -> int | None:
+        """Return the place of the era of a cycle, or None where it has none."""
+        return next((place for place, era in enumerate(self.eras) if years in era.cycles), None)
+
+    def crossed(self, cycles: Iterable[str]) -> tuple[Break, ...]:
+        """Return the breaks between the first and the last era of some cycles; cycles of no era do not count."""
+        places = [place for years in cycles if (place := self.era(years)) is not None]
+        return self.breaks[min(places) : max(places)] if places else ()
+
+
+def _concept(row: Mapping[str, Any]) -> Concept:
+    eras = tuple(Era(tuple(era["cycles"]), era["how"]) for era in row["era"])
+    for years in itertools.chain.from_iterable(era.cycles for era in eras):
+        cycle(years)
+    between = list(itertools.pairwise(eras))
+    breaks = tuple(
+        Break(
+            name=each["name"],
+            of=tuple(row["of"]),
+            before=old.cycles[-1],
+            after=new.cycles[0],
+            reason=each["reason"],
+            source=each["source"],
+            forward=Crosswalk(**each["forward"]) if "forward" in each else None,
+            backward=Crosswalk(**each["backward"]) if "backward" in each else None,
+        )
+        for each, (old, new) in zip(row.get("break", []), between, strict=True)
+    )
+    return Concept(row["name"], tuple(row["of"]), eras, breaks, row["source"])
+
+
+CONCEPTS: tuple[Concept, ...] = tuple(
+    _concept(row) for row in tomllib.loads(files("mgrisk.nhanes").joinpath("eras.toml").read_text("utf-8"))["concept"]
+)
+
+
+def concepts(name: str) -> Iterator[Concept]:
+    """Yield the concepts of a variable or feature; none where it means the same in every cycle."""
+    return (concept for concept in CONCEPTS if name in concept.of)
+
+
+def exists_in(name: str, years: str) -> bool:
+    """Return whether a variable or feature has an era in a cycle, or needs none.
+
+    Examples
+    --------
+    >>> exists_in("gestational_diabetes", "2005-2006"), exists_in("age_years", "2005-2006")
+    (False, True)
+    """
+    return all(concept.era(years) is not None for concept in concepts(name))
+
+
+def breaks(names: Iterable[str], cycles: Iterable[str]) -> tuple[Break, ...]:
+    """Return the breaks that some variables or features cross in some cycles, each once.
+
+    Examples
+    --------
+    >>> [each.name for each in breaks(["LBXGLU", "sleep_hours", "sex"], ["2007-2008", "2017-2018"])]
+    ['glucose-2015', 'sleep-2015']
+    """
+    years = list(cycles)
+    found = {each.name: each for name in names for concept in concepts(name) for each in concept.crossed(years)}
+    return tuple(found.values())
+
+
+def check_comparable(
+    names: Iterable[str], cycles: Iterable[str], *, across_breaks: frozenset[str] = frozenset()
+) -> tuple[Break, ...]:
+    """Refuse variables or features that do not mean the same over the cycles, unless the break is allowed by name.
+
+    Parameters
+    ----------
+    names
+        NHANES variables and features in use.
+    cycles
+        Names of the cycles that are put together or compared.
+    across_breaks
+        Names of the breaks that the run accepts.
+
+    Returns
+    -------
+    tuple of Break
+        The breaks crossed, all of them allowed: to be reported.
+
+    Raises
+    ------
+    MgRiskError
+        ``eras.not_comparable``, with variable, break and reason of each; ``eras.unknown_break``.
+
+    Examples
+    --------
+    >>> allowed = check_comparable(["LBXGLU"], ["2013-2014", "2015-2016"], across_breaks=frozenset({"glucose-2015"}))
+    >>> [each.after for each in allowed]
+    ['2015-2016']
+    """
+    known = {each.name for concept in CONCEPTS for each in concept.breaks}
+    if unknown := across_breaks - known:
+        raise usage(
+            "eras.unknown_break",
+            f"there is no break {', '.join(sorted(unknown))}",
+            where="across_breaks",
+            hint=f"known breaks: {', '.join(sorted(known))}",
+        )
+    wanted = list(dict.fromkeys(names))
+    crossed = breaks(wanted, cycles)
+    refused = [each for each in crossed if each.name not in across_breaks]
+    if refused:
+        said = [
+            f"{', '.join(name for name in wanted if name in each.of)} at {each.after} ({each.name}): {each.reason}"
+            for each in refused
+        ]
+        raise usage(
+            "eras.not_comparable",
+            f"not comparable over the cycles: {'; '.join(said)}",
+            where=WHERE,
+            hint=f"leave cycles or variables out, or allow by name: {', '.join(each.name for each in refused)}",
+        )
+    return crossed
