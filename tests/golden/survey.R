@@ -75,6 +75,40 @@ fitted_model <- function(formula, design, ...) {
   m <- svyglm(formula, design, family = quasibinomial(), control = strict, ...)
   list(coefficients = unname(coef(m)), covariance = unname(vcov(m)))
 }
+wald <- function(model, terms, design, df = degf(design)) {
+  # The denominator of mgrisk is the df of the design; R's default is the residual df of svyglm.
+  test <- regTermTest(model, terms, df = df)
+  list(statistic = as.vector(test$Ftest), numerator = test$df, denominator = test$ddf, p = as.vector(test$p))
+}
+linear_model <- function(formula, design) {
+  m <- svyglm(formula, design, family = gaussian())
+  list(coefficients = unname(coef(m)), covariance = unname(vcov(m)))
+}
+standardised <- function(formula, by, design, standard) {
+  # Of the group means with their covariance: the standard population is fixed, as SUDAAN has it.
+  means <- svyby(formula, by, design, svymean, covmat = TRUE)
+  m <- svycontrast(means, standard / sum(standard))
+  c(estimate(m), list(df = degf(design)))
+}
+lonely <- function(rule) {
+  # Stratum 106 keeps one PSU only.
+  old <- options(survey.lonely.psu = rule)
+  on.exit(options(old))
+  design <- svydesign(ids = ~psu, strata = ~stratum, weights = ~weight, nest = TRUE,
+                      data = toy[!(toy$stratum == 106 & toy$psu == 2), ])
+  inside <- subset(design, x1 > -0.8)
+  replicates <- subset(as.svrepdesign(design, type = "JKn", mse = TRUE), x1 > -0.8)
+  list(mean = estimate(svymean(~amount, inside)), total = estimate(svytotal(~amount, inside)),
+       proportion = share(~y, inside), logistic = fitted_model(y ~ x1 + x2, inside),
+       jackknife_mean = estimate(withReplicates(replicates, average)),
+       jackknife_replicates = ncol(weights(replicates, type = "analysis")))
+}
+bootstrap <- function(design, replicates) {
+  # R's own random numbers: agreement is within simulation error only.
+  set.seed(20261122, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
+  b <- subset(as.svrepdesign(design, type = "subbootstrap", replicates = replicates, mse = TRUE), domain == 1)
+  c(estimate(withReplicates(b, average)), list(replicates = replicates))
+}
 average <- function(w, data) sum(w * data$amount) / sum(w)
 
 flexible <- function(w, data) {
@@ -137,6 +171,17 @@ toy_values <- list(
   calibration_intercept = replicated(at_large),
   net_benefit_30 = replicated(net_benefit),
   flexible = replicated(flexible),
+  linear_full = linear_model(amount ~ x1 + x2 + y, full),
+  linear_domain = linear_model(amount ~ x1 + x2 + y, part),
+  wald_linear = wald(svyglm(amount ~ x1 + x2 + y, part, family = gaussian()), ~ x2 + y, part),
+  wald_logistic = wald(svyglm(y ~ x1 + x2 + group, part, family = quasibinomial(), control = strict), ~group, part),
+  wald_logistic_r_default = wald(svyglm(y ~ x1 + x2 + group, part, family = quasibinomial(), control = strict),
+                                 ~group, part, df = NULL),
+  standardised_mean = standardised(~amount, ~group, part, c(1, 2, 3)),
+  standardised_share = standardised(~y, ~group, part, c(1, 2, 3)),
+  lonely_certainty = lonely("certainty"),
+  lonely_adjust = lonely("adjust"),
+  bootstrap_mean_domain = bootstrap(full, 4000),
   spline_basis = unname(rcspline.eval(c(-3, -1.5, 0, 1, 3), knots = c(-2, -1, 0.5, 2), inclx = TRUE)[, 1:3])
 )
 
@@ -177,7 +222,20 @@ undiagnosed <- function(years, letters_) {
   c(share(~hidden, design), list(n = nrow(design$variables)))
 }
 
+body <- cycle(2017, "J", "BMX", c("WTMEC2YR", "BMXBMI"))
+body$obese <- as.integer(!is.na(body$BMXBMI) & body$BMXBMI >= 30)
+body$age_group <- cut(body$RIDAGEYR, c(20, 40, 60, Inf), right = FALSE, labels = c("20-39", "40-59", "60+"))
+measured <- subset(design_of(body, "WTMEC2YR"), RIDAGEYR >= 20 & !is1(RIDEXPRG) & !is.na(BMXBMI))
+obesity <- svyby(~obese, ~age_group, measured, svymean)
+middle_magnesium <- svyby(~DR1TMAGN, ~RIAGENDR, diet, svyquantile, quantiles = 0.5, qrule = "math",
+                          interval.type = "mean", vartype = "ci")
+
 nhanes_values <- list(
+  obesity_2017 = list(age_group = as.character(obesity$age_group), estimate = unname(obesity$obese),
+                      se = unname(obesity$se), n = nrow(measured$variables)),
+  obesity_2017_age_adjusted = standardised(~obese, ~age_group, measured, c(77670, 72816, 45364)),
+  magnesium_median_2017 = list(sex = middle_magnesium$RIAGENDR, estimate = unname(middle_magnesium$DR1TMAGN),
+                               low = unname(middle_magnesium[[3]]), high = unname(middle_magnesium[[4]])),
   diagnosed_2017 = c(share(~diagnosed, exam), list(n = sum(weights(exam) > 0))),
   undiagnosed_2017 = undiagnosed(2017, "J"),
   undiagnosed_2011_2018 = undiagnosed(c(2011, 2013, 2015, 2017), c("G", "H", "I", "J")),

@@ -41,6 +41,20 @@ class WeightLevel(StrEnum):
         return list(WeightLevel).index(self)
 
 
+class SinglePsu(StrEnum):
+    """What a stratum with one PSU says about the variance: a rule that is stated with the design, never guessed.
+
+    ``fail`` refuses, for the public NHANES files have no such stratum and one means that rows are gone;
+    ``certainty`` takes the PSU as drawn with certainty, so that it adds nothing; ``adjust`` takes its distance
+    from the mean of the whole sample in place of that from its stratum, which errs on the large side.
+    The same as ``options(survey.lonely.psu = ...)`` of the R package survey.
+    """
+
+    FAIL = "fail"
+    CERTAINTY = "certainty"
+    ADJUST = "adjust"
+
+
 def weight_level(levels: Mapping[str, WeightLevel]) -> tuple[WeightLevel, str]:
     """Choose the smallest subsample that covers all variables in use.
 
@@ -96,6 +110,8 @@ class SurveyDesign:
         Subsample that the weight belongs to.
     domain
         Who is under study, shape (n,), bool; everybody where it is left out.
+    single_psu
+        Rule for strata of the full design that have one PSU only.
 
     Raises
     ------
@@ -121,6 +137,7 @@ class SurveyDesign:
     psu: NDArray[np.int64]
     level: WeightLevel
     domain: NDArray[np.bool_] = None  # type: ignore[assignment]  # its length is known in __post_init__ only
+    single_psu: SinglePsu = SinglePsu.FAIL
 
     def __post_init__(self) -> None:
         weight = np.array(self.weight, dtype=np.float64)
@@ -140,6 +157,7 @@ class SurveyDesign:
         self._keep("psu", _integers("psu", self.psu, weight.size))
         self._keep("domain", _mask(domain, weight.size))
         object.__setattr__(self, "level", WeightLevel(self.level))
+        object.__setattr__(self, "single_psu", SinglePsu(self.single_psu))
 
     def _keep(self, name: str, values: NDArray[Any]) -> None:
         values.setflags(write=False)
@@ -218,6 +236,7 @@ class SurveyDesign:
             "n": self.n,
             "strata": int(np.unique(self.cluster_stratum).size),
             "psus": self.n_clusters,
+            "single_psu": str(self.single_psu),
             "df": self.df,
             "population": float(self.analysis_weight.sum()),
         }

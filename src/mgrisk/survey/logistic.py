@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 
-from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.errors import bad_input
 from mgrisk.survey.design import WHERE, SurveyDesign
-from mgrisk.survey.variance import missing_values, taylor_covariance
+from mgrisk.survey.regression import RegressionFit, column_sizes, rows_in_domain
+from mgrisk.survey.variance import taylor_covariance
 
 Floats = NDArray[np.float64]
 MAX_ITERATIONS = 50
 
 
-@dataclass(frozen=True, eq=False)
-class LogisticFit:
-    """Coefficients of a design-weighted logistic regression.
-
-    Parameters
-    ----------
-    coefficients
-        Log odds per unit of each column, shape (p,).
-    covariance
-        Their design-based (sandwich) covariance, shape (p, p).
-    df
-        Degrees of freedom of the design; an interval uses t with these.
-    n
-        Number of people that the fit saw.
-    """
-
-    coefficients: Floats
-    covariance: Floats
-    df: int
-    n: int
-
-    @property
-    def se(self) -> Floats:
-        """Standard errors of the coefficients, shape (p,)."""
-        return np.sqrt(np.diag(self.covariance))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fit as a plain dict of lists and numbers."""
-        return {
-            "coefficients": self.coefficients.tolist(),
-            "se": self.se.tolist(),
-            "covariance": self.covariance.tolist(),
-            "df": self.df,
-            "n": self.n,
-        }
-
-
-def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: ArrayLike | None = None) -> LogisticFit:
+def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: ArrayLike | None = None) -> RegressionFit:
     """Fit a logistic regression to the domain, with design-based standard errors.
 
     Parameters
@@ -70,13 +31,13 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
 
     Returns
     -------
-    LogisticFit
+    RegressionFit
 
     Raises
     ------
     MgRiskError
-        ``design.bad_length``, ``design.missing_values``, ``logistic.bad_outcome``, ``logistic.rank``,
-        ``logistic.not_converged`` (separation), ``design.single_psu``.
+        ``design.bad_length``, ``design.empty_domain``, ``design.missing_values``, ``logistic.bad_outcome``,
+        ``logistic.rank``, ``logistic.not_converged`` (separation), ``design.single_psu``.
 
     Notes
     -----
@@ -92,23 +53,7 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
     >>> round(float(fit.coefficients[0]), 4), fit.df
     (-1.0986, 2)
     """
-    inside = design.analysis_weight > 0
-    rows = np.asarray(X, dtype=np.float64)
-    outcome = np.asarray(y, dtype=np.float64)
-    known = np.zeros(len(design)) if offset is None else np.asarray(offset, dtype=np.float64)
-    if rows.ndim != 2 or not rows.shape[0] == outcome.size == known.size == len(design):
-        raise bad_input(
-            "design.bad_length",
-            "the regression and the design have different lengths",
-            where=WHERE,
-            hint="give one row for each row of the full design",
-            expected=f"X ({len(design)}, p), y ({len(design)},)",
-            got=f"X {rows.shape}, y {outcome.shape}, offset {known.shape}",
-        )
-    rows_in, outcome_in, known_in = rows[inside], outcome[inside], known[inside]
-    finite = np.isfinite(rows_in).all(axis=1) & np.isfinite(outcome_in) & np.isfinite(known_in)
-    if not finite.all():
-        raise missing_values(int((~finite).sum()))
+    inside, rows_in, outcome_in, known_in = rows_in_domain(X, y, design, offset=offset)
     if not np.isin(outcome_in, (0.0, 1.0)).all():
         raise bad_input(
             "logistic.bad_outcome",
@@ -120,10 +65,10 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
     coefficients = maximise_likelihood(rows_in, outcome_in, weight, offset=known_in)
     fitted = expit(rows_in @ coefficients + known_in)
     information = (rows_in * (weight * fitted * (1.0 - fitted))[:, None]).T @ rows_in
-    influence = np.zeros_like(rows)
+    influence = np.zeros((len(design), rows_in.shape[1]))
     influence[inside] = np.linalg.solve(information, (rows_in * (outcome_in - fitted)[:, None]).T).T
     covariance = taylor_covariance(influence, design)
-    return LogisticFit(coefficients=coefficients, covariance=covariance, df=design.df, n=design.n)
+    return RegressionFit(coefficients=coefficients, covariance=covariance, df=design.df, n=design.n)
 
 
 def maximise_likelihood(
@@ -162,14 +107,9 @@ def maximise_likelihood(
     """
     share = weight / weight.sum()
     known = np.zeros(y.size) if offset is None else offset
-    size = np.sqrt(share @ X**2)
-    if not (size > 0).all():
-        raise _rank_error(int(np.argmin(size)))
-    # Columns of one size: the tests of rank and of convergence below then do not depend on units.
+    size = column_sizes(X, share, kind="logistic")
+    # Columns of one size: the test of convergence below then does not depend on units.
     Z = X / size
-    eigenvalues = np.linalg.eigvalsh((Z * share[:, None]).T @ Z)
-    if eigenvalues[0] < 1e-11 * eigenvalues[-1]:
-        raise _rank_error(None)
     beta = np.zeros(X.shape[1]) if start is None else np.asarray(start, dtype=np.float64) * size
     eta = Z @ beta + known
     loss = _loss(eta, y, share)
@@ -203,14 +143,3 @@ def maximise_likelihood(
 
 def _loss(eta: Floats, y: Floats, share: Floats) -> float:
     return float(share @ (np.logaddexp(0.0, eta) - y * eta))
-
-
-def _rank_error(column: int | None) -> MgRiskError:
-    return bad_input(
-        "logistic.rank",
-        "columns of a logistic regression are linear combinations of each other"
-        if column is None
-        else "a column of a logistic regression is zero in every row",
-        where=WHERE if column is None else f"column {column}",
-        hint="drop one of them",
-    )

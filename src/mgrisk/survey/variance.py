@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mgrisk.errors import MgRiskError, bad_input
-from mgrisk.survey.design import WHERE, SurveyDesign
+from mgrisk.survey.design import WHERE, SinglePsu, SurveyDesign
 
 
 def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> NDArray[np.float64]:
@@ -39,11 +39,13 @@ def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> NDArray[np.flo
     ------
     MgRiskError
         ``design.bad_length``; ``design.missing_values`` for a score that is not finite inside the domain;
-        ``design.single_psu`` where a stratum of the full design has one PSU only.
+        ``design.single_psu`` where a stratum of the full design has one PSU only and the rule is to fail.
 
     Notes
     -----
-    Binder (1983), Int. Stat. Rev. 51:279; the same numbers as `survey::svyrecvar` in R.
+    Binder (1983), Int. Stat. Rev. 51:279; the same numbers as `survey::svyrecvar` in R. Under the rule ``adjust``
+    the total of a single PSU enters as it is: for an influence function, whose mean over the sample is 0, that is its
+    distance from the mean of the sample; for a plain total it is far too much, in R as here.
 
     Examples
     --------
@@ -52,7 +54,7 @@ def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> NDArray[np.flo
     >>> taylor_covariance([1.0, 3.0, 2.0, 2.0], design).tolist()
     [[4.0]]
     """
-    counts = _psus_per_stratum(design)
+    counts = psus_per_stratum(design)
     array = np.asarray(scores, dtype=np.float64)
     if array.shape[:1] != (len(design),):
         raise bad_input(
@@ -75,8 +77,11 @@ def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> NDArray[np.flo
     ).reshape(design.n_clusters, -1)
     stratum = design.cluster_stratum
     means = np.column_stack([np.bincount(stratum, column) / counts for column in totals.T])
+    if design.single_psu is SinglePsu.ADJUST:
+        means[counts == 1.0] = 0.0
     centred = totals - means[stratum]
-    correction = counts / (counts - 1.0)
+    # A single PSU has no spread to correct: certainty leaves a deviation of 0, adjust one from the whole sample.
+    correction = np.divide(counts, counts - 1.0, out=np.ones_like(counts), where=counts > 1.0)
     covariance: NDArray[np.float64] = (centred * correction[stratum, None]).T @ centred
     return covariance
 
@@ -93,11 +98,14 @@ class Replicates:
         What the squared deviation of a replicate counts for in the variance, shape (R,).
     design
         The design that the factors belong to.
+    method
+        ``JKn`` or ``bootstrap``.
     """
 
     factors: NDArray[np.float64]
     scale: NDArray[np.float64]
     design: SurveyDesign
+    method: str = "JKn"
 
     def __len__(self) -> int:
         return int(self.scale.size)
@@ -114,7 +122,7 @@ class Replicates:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the kind and the number of the replicates as a plain dict."""
-        return {"method": "JKn", "replicates": len(self), "df": self.design.df}
+        return {"method": self.method, "replicates": len(self), "df": self.design.df}
 
 
 def jackknife(design: SurveyDesign) -> Replicates:
@@ -129,18 +137,20 @@ def jackknife(design: SurveyDesign) -> Replicates:
     Returns
     -------
     Replicates
-        One replicate for each PSU, in the order of `SurveyDesign.cluster`.
+        One replicate for each PSU, in the order of `SurveyDesign.cluster`; none for a single PSU that counts as
+        drawn with certainty.
 
     Raises
     ------
     MgRiskError
-        ``design.single_psu`` where a stratum of the full design has one PSU only.
+        ``design.single_psu`` where a stratum of the full design has one PSU only and the rule is to fail.
 
     Notes
     -----
     Rust and Rao (1996), Stat. Methods Med. Res. 5:283; ``as.svrepdesign(type = "JKn")`` in R: in a
     stratum of h PSUs the deleted one gets 0, the others h / (h - 1), and the replicate counts for
-    (h - 1) / h.
+    (h - 1) / h. Under the rule ``adjust`` a single PSU is deleted as if strata were the PSUs: the other H - 1 strata
+    get H / (H - 1), and the replicate counts for (H - 1) / H, as in R.
 
     Examples
     --------
@@ -149,13 +159,23 @@ def jackknife(design: SurveyDesign) -> Replicates:
     >>> jackknife(design).replicate_weight(0).tolist()
     [0.0, 4.0, 3.0, 4.0]
     """
-    counts = _psus_per_stratum(design)
+    counts = psus_per_stratum(design)
     stratum = design.cluster_stratum
     size = counts[stratum]
+    alone = size == 1.0
+    spread = np.divide(size, size - 1.0, out=np.ones_like(size), where=~alone)
     together = stratum[:, None] == stratum[None, :]
-    factors = np.where(together, (size / (size - 1.0))[:, None], 1.0)
+    factors = np.where(together, spread[:, None], 1.0)
     np.fill_diagonal(factors, 0.0)
-    return Replicates(factors=factors, scale=(size - 1.0) / size, design=design)
+    scale = 1.0 / spread
+    if not alone.any():
+        return Replicates(factors=factors, scale=scale, design=design)
+    if design.single_psu is SinglePsu.ADJUST and counts.size > 1:
+        among_strata = counts.size / (counts.size - 1.0)
+        factors[alone] = np.where(together[alone], 0.0, among_strata)
+        scale[alone] = 1.0 / among_strata
+        return Replicates(factors=factors, scale=scale, design=design)
+    return Replicates(factors=factors[~alone], scale=scale[~alone], design=design)
 
 
 def replicate_variance(full: ArrayLike, estimates: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
@@ -199,15 +219,16 @@ def missing_values(count: int) -> MgRiskError:
     )
 
 
-def _psus_per_stratum(design: SurveyDesign) -> NDArray[np.float64]:
+def psus_per_stratum(design: SurveyDesign) -> NDArray[np.float64]:
+    """Return the number of PSUs of each stratum, shape (strata,); refuse single ones where the rule is to fail."""
     counts = np.bincount(design.cluster_stratum)
-    if (counts < 2).any():
+    if design.single_psu is SinglePsu.FAIL and (counts < 2).any():
         lonely = int(np.argmax(counts < 2))
         stratum = design.stratum[design.cluster_stratum[design.cluster] == lonely][0]
         raise bad_input(
             "design.single_psu",
             "a stratum has one PSU only, so that its variance cannot be estimated",
             where=f"{WHERE}: stratum {stratum}, {int((counts < 2).sum())} strata in all",
-            hint="build the design from all rows of the cycle, then narrow it with where()",
+            hint="build the design from all rows of the cycle, then narrow it with where(); or set single_psu",
         )
     return counts.astype(np.float64)

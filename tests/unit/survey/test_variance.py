@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from mgrisk.errors import MgRiskError
-from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.estimates import mean, total
+from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
+from mgrisk.survey.estimates import mean, proportion, total
+from mgrisk.survey.logistic import fit_logistic
 from mgrisk.survey.variance import jackknife, replicate_variance, taylor_covariance
 
 
@@ -112,3 +113,49 @@ def test_scores_of_another_length_are_refused(full: SurveyDesign) -> None:
 def test_taylor_and_jackknife_agree_roughly_on_a_mean(toy: pd.DataFrame, full: SurveyDesign) -> None:
     _, se = jackknife_of_mean(toy["amount"].to_numpy(), full)
     assert se == pytest.approx(mean(toy["amount"], full).se, rel=0.1)
+
+
+def lonely(toy: pd.DataFrame, rule: SinglePsu) -> tuple[pd.DataFrame, SurveyDesign]:
+    kept = toy[(toy["stratum"] != 106) | (toy["psu"] != 2)].reset_index(drop=True)
+    design = SurveyDesign(kept["weight"], kept["stratum"], kept["psu"], WeightLevel.EXAM, single_psu=rule)
+    return kept, design.where((kept["x1"] > -0.8).to_numpy())
+
+
+@pytest.mark.parametrize("rule", [SinglePsu.CERTAINTY, SinglePsu.ADJUST])
+def test_single_psus_follow_the_stated_rule_as_in_r(rule: SinglePsu, toy: pd.DataFrame, golden: dict[str, Any]) -> None:
+    theirs = golden[f"lonely_{rule}"]
+    kept, design = lonely(toy, rule)
+    for name, ours in (
+        ("mean", mean(kept["amount"], design)),
+        ("total", total(kept["amount"], design)),
+        ("proportion", proportion(kept["y"], design)),
+    ):
+        assert ours.estimate == pytest.approx(theirs[name]["estimate"], rel=1e-10)
+        assert ours.se == pytest.approx(theirs[name]["se"], rel=1e-8)
+    X = np.column_stack((np.ones(len(kept)), kept["x1"], kept["x2"]))
+    fit = fit_logistic(X, kept["y"], design)
+    np.testing.assert_allclose(fit.covariance, theirs["logistic"]["covariance"], rtol=1e-6)
+    assert design.df == theirs["proportion"]["df"]
+
+
+@pytest.mark.parametrize("rule", [SinglePsu.CERTAINTY, SinglePsu.ADJUST])
+def test_the_jackknife_follows_the_rule_as_in_r(rule: SinglePsu, toy: pd.DataFrame, golden: dict[str, Any]) -> None:
+    theirs = golden[f"lonely_{rule}"]
+    kept, design = lonely(toy, rule)
+    assert len(jackknife(design)) == theirs["jackknife_replicates"]
+    _, se = jackknife_of_mean(kept["amount"].to_numpy(), design)
+    assert se == pytest.approx(theirs["jackknife_mean"]["se"], rel=1e-8)
+
+
+def test_adjusting_never_makes_a_mean_more_certain(toy: pd.DataFrame) -> None:
+    errors = []
+    for rule in (SinglePsu.CERTAINTY, SinglePsu.ADJUST):
+        kept, design = lonely(toy, rule)
+        errors.append(mean(kept["amount"], design).se)
+    assert errors[0] < errors[1]
+
+
+def test_the_rule_is_said_where_the_design_is_described(toy: pd.DataFrame) -> None:
+    _, design = lonely(toy, SinglePsu.CERTAINTY)
+    assert design.to_dict()["single_psu"] == "certainty"
+    assert SurveyDesign([1.0], [1], [1], WeightLevel.EXAM).single_psu is SinglePsu.FAIL
