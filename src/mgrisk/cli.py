@@ -75,6 +75,29 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--offline", action="store_true", help="only check what the cache holds")
     fetch.set_defaults(action=_fetch)
 
+    describe = commands.add_parser(
+        "describe", parents=[common], help="survey estimates of features and NHANES variables"
+    )
+    describe.add_argument(
+        "--of", nargs="+", action="extend", required=True, metavar="NAME", help="or a condition: 'bmi_kg_m2 >= 30'"
+    )
+    describe.add_argument(
+        "--by", nargs="+", action="extend", default=[], metavar="NAME", help="an estimate for each of its values"
+    )
+    describe.add_argument(
+        "--cycle", nargs="+", action="extend", default=[], metavar="YEARS", help="combined (the latest that has all)"
+    )
+    describe.add_argument(
+        "--where", default="", metavar="CONDITION", help="for example \"age_years >= 20 and sex == 'male'\""
+    )
+    describe.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
+    describe.add_argument(
+        "--statistic", default="", metavar="S", help="mean | proportion | age-adjusted | quantile=0.5"
+    )
+    describe.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
+    describe.add_argument("--format", choices=["table", "csv", "json"], default="table")
+    describe.set_defaults(action=_describe)
+
     people = commands.add_parser("features", parents=[common], help="NHANES participants as a scoring file")
     people.add_argument("--cycle", nargs="+", required=True, metavar="YEARS")
     people.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
@@ -132,15 +155,47 @@ def _fetch(options: argparse.Namespace) -> int:
 
     store = Store(source=options.source or default_source(), cache=default_cache(), offline=options.offline)
     cycles = [cycle(years) for years in options.cycle] if options.cycle else CYCLES
-    relatives = list(table_paths(cycles, VARIABLES).values())
-    results = fetch(store, relatives, progress=lambda result, done, of: _say(f"{done}/{of} {_fetched(result)}"))
-    there = sum(result.was_there for result in results)
-    print(f"{len(results)} tables at hand, {len(results) - there} downloaded, {store.source}")
+    relatives = list(table_paths(cycles, VARIABLES, store=store).values())
+    outcomes: list[Any] = []
+
+    def progress(outcome: Any, done: int, of: int) -> None:
+        outcomes.append(outcome)
+        _say(f"{done}/{of} {_fetched(outcome, offline=store.offline)}")
+
+    try:
+        fetch(store, relatives, progress=progress)
+    finally:
+        failed = sum(isinstance(outcome, MgRiskError) for outcome in outcomes)
+        there = sum(not isinstance(outcome, MgRiskError) and outcome.was_there for outcome in outcomes)
+        counts = f"{there} were there, {len(outcomes) - there - failed} downloaded, {failed} failed"
+        print(f"{len(relatives)} tables: {counts}; {store.source}")
     return ExitStatus.DONE
 
 
-def _fetched(result: Any) -> str:
-    return str(result) if isinstance(result, MgRiskError) else f"{result.relative} {result.size:,} bytes"
+def _fetched(outcome: Any, *, offline: bool) -> str:
+    if not isinstance(outcome, MgRiskError):
+        return f"{outcome.relative} {outcome.size:,} bytes{'' if outcome.was_there else ', downloaded'}"
+    if offline and outcome.code == "store.offline":
+        return f"missing: {outcome.where}"
+    return f"failed: {outcome.where}: {outcome.what()} [{outcome.code}]"
+
+
+def _describe(options: argparse.Namespace) -> int:
+    from mgrisk.nhanes.store import Store, default_cache, default_source
+    from mgrisk.steps.describe import Question, describe
+
+    store = Store(source=options.source or default_source(), cache=default_cache(), offline=False)
+    question = Question(tuple(options.of), tuple(options.by), options.where, options.statistic)
+    found = describe(store, question, cycles=options.cycle, across_breaks=options.across_break)
+    for note in found.notes():
+        _say(note)
+    if options.format == "json":
+        print(json.dumps(found.plain_records(), indent=1, ensure_ascii=False))
+    elif options.format == "csv":
+        print(found.frame().to_csv(index=False), end="")
+    else:
+        print("\n".join(found.lines()))
+    return ExitStatus.DONE
 
 
 def _features(options: argparse.Namespace) -> int:

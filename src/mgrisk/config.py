@@ -44,6 +44,9 @@ class Cohort(_Closed):
     minimum_age: int = Field(default=20, ge=20, le=80, description="Years; the contract of age begins at 20")
     development: tuple[str, ...] = Field(min_length=1, description="Cycles that may be learned from")
     held_out: tuple[str, ...] = Field(min_length=1, description="Later cycles, opened by the evaluation only")
+    across_breaks: tuple[str, ...] = Field(
+        default=(), description="Breaks of nhanes/eras.toml that this run accepts to cross; the report names them"
+    )
     folds: int = Field(default=5, ge=2, le=20)
     seed: int = Field(default=1, ge=0)
 

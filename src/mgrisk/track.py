@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 LOGGED_FILES: Final = (
     "report.html", "card.md", "evaluation.json", "differences.json", "curves.json", "attrition.json", "table_one.json",
-    "tables.json", "checks.json", "explanation_summary.json", "explanations.parquet", "resolved.toml",
+    "tables.json", "known_answers.json", "checks.json", "explanation_summary.json", "explanations.parquet",
+    "resolved.toml",
 )  # fmt: skip
 MODEL_NAME: Final = "bundle"
 REGISTERED: Final = re.compile(r"(?P<name>[^@/\\]+)@(?P<alias>[^@/\\]+)")

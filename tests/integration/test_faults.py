@@ -175,3 +175,12 @@ def test_a_bug_of_ours_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: 
     monkeypatch.setattr("mgrisk.steps.pipeline.run", breaks)
     assert main(["run", str(DEMO)]) == 1
     assert "bug in mgrisk" in capsys.readouterr().err
+
+
+def test_cycles_across_a_break_are_refused_until_the_break_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["run", str(DEMO), "--out", str(tmp_path / "run"), "--set", 'cohort.across_breaks=["race-2011"]']
+    said = fails(arguments, capsys, status=2, code="eras.not_comparable")
+    assert "2015" in said
+    assert not (tmp_path / "run").exists()

@@ -15,10 +15,11 @@ from typing import Any, Final
 from mgrisk.artifacts import to_json
 from mgrisk.errors import MgRiskError
 from mgrisk.report.blocks import FAILED, Section, missing, walk
+from mgrisk.report.content_checks import KNOWN_HEADING, checks, known_answers
 from mgrisk.report.content_cohort import attrition, table_one
 from mgrisk.report.content_drivers import drivers
 from mgrisk.report.content_magnesium import magnesium
-from mgrisk.report.content_methods import checks, features, methods, provenance
+from mgrisk.report.content_methods import features, methods, provenance
 from mgrisk.report.content_people import people
 from mgrisk.report.content_performance import cross_validated, held_out
 from mgrisk.report.content_summary import limits, summary
@@ -37,6 +38,7 @@ SECTIONS: Final[tuple[tuple[str, str, Builder], ...]] = (
     ("limits", "What not to use it for", limits),
     ("attrition", "Who is in it, and who is not", attrition),
     ("table-one", "Table 1: the people", table_one),
+    ("known", KNOWN_HEADING, known_answers),
     ("held-out", "Performance on the held-out cycle", held_out),
     ("cross-validated", "Performance, cross-validated", cross_validated),
     ("drivers", "What drives the predicted risk", drivers),

@@ -52,6 +52,17 @@ def features(files: RunFiles) -> Section:
     return section("features", "Features", [table("features-table", caption, columns, rows)])
 
 
+def _break_sentences(files: RunFiles) -> list[str]:
+    """Say what did not mean the same over all cycles of the run and was accepted, and what a cycle lacks."""
+    found = [
+        f"Accepted break {each['name']} between {span([each['before']])} and {span([each['after']])}, of "
+        f"{', '.join(each['of'])}: {each['reason']} (crosswalk: {each['crosswalk']}; {each['source']})."
+        for each in files.cohort.get("breaks", [])
+    ]
+    lacking = files.cohort.get("absent", [])
+    return found + [f"{each['table']} of {each['cycle']} is absent: {each['reason']}" for each in lacking]
+
+
 def methods(files: RunFiles) -> Section:
     """Describe the survey design, the learners, their tuning and the calibration."""
     about, cohort = files.about, files.cohort
@@ -67,6 +78,7 @@ def methods(files: RunFiles) -> Section:
             "Cases are "
             "neither over-sampled nor re-weighted: the risks are probabilities.",
             _folds_sentence(files),
+            *_break_sentences(files),
             f"Held out: {span(about['held_out'])}, a later cycle. Development: {span(about['cycles'])}.",
             "Leaks: "
             f"{len(cohort['outcome']['leaks'])} patterns of variables that define, treat or follow the outcome are "
@@ -98,28 +110,6 @@ def provenance(files: RunFiles) -> Section:
         _tables(files.records("tables.json")),
     ]
     return section("provenance", "Provenance", blocks)
-
-
-def checks(files: RunFiles) -> Section:
-    """Describe the coded checks of the run, passed or not."""
-    records = files.records("checks.json")
-    found = [record for record in records if not record["passed"]]
-    rows = [
-        row(
-            [
-                str(record["id"]),
-                str(record["title"]),
-                "passed" if record["passed"] else str(record["severity"]),
-                str(record["finding"]),
-            ],
-            record,
-        )
-        for record in sorted(records, key=lambda record: bool(record["passed"]))
-    ]
-    columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
-    said = f"{len(records)} checks, {len(found)} with a finding."
-    notes = [callout(f"{record['title']}: does not hold. {record['finding']}", tone="warning") for record in found]
-    return section("checks", "Checks", [text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])
 
 
 def _folds_sentence(files: RunFiles) -> str:

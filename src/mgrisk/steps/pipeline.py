@@ -27,14 +27,14 @@ __all__ = ["Evaluation", "Run", "run"]
 # Files of the interface that no step makes yet: said where a reader of the run folder looks, not left to be missed.
 ABSENT = {
     "evidence.json": "no step estimates associations yet",
-    "known_answers.json": "no step reproduces published figures yet",
     "tripod.json": "no step fills the TRIPOD+AI items yet",
 }
 
 PEOPLE: Final = ("features.parquet", "cohort.parquet", "cohort.json")
 EVALUATED: Final = ("evaluation.json", "differences.json", "curves.json", "table_one.json", "predictions.parquet")
 EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
-TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, "attrition.json", "tables.json", "tuning.json", "trained")
+SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")
+TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *SEEN)
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,14 @@ def run(
     folder = Path(out) if out is not None else Path("runs") / settings.name
     workspace = Workspace(settings, folder)
     # Everything that can be refused is refused before the first file is written.
-    stations.cycles(workspace)
-    names = stations.variables(workspace)
+    stations.refuse_misuse(workspace)
+    names = [*stations.variables(workspace), *stations.known_variables(workspace)]
     store = _store(workspace, offline=offline)
     folder.mkdir(parents=True, exist_ok=True)
     if workspace.synthetic:
         progress("SYNTHETIC: these people are made up; no number below is about anybody")
         _make_people(workspace, progress)
-    relatives = list(table_paths(stations.cycles(workspace), names).values())
+    relatives = list(table_paths(stations.cycles(workspace), names, store=store).values())
     fetched = fetch(store, relatives)
     tables = {item.relative: sha256(item.path) for item in fetched}
     write_text(folder / "resolved.toml", settings.to_toml())
@@ -153,6 +153,13 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             action=partial(stations.make_cohort, workspace, store),
         ),
         Step(
+            "known",
+            inputs=("tables.json",),
+            outputs=("known_answers.json",),
+            settings=raw + settings.digest("cohort"),
+            action=partial(stations.know, workspace, store),
+        ),
+        Step(
             "folds",
             inputs=PEOPLE,
             outputs=("folds.parquet",),
@@ -161,7 +168,7 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         Step(
             "train",
-            inputs=(*PEOPLE, "folds.parquet", "tables.json"),
+            inputs=(*PEOPLE, "folds.parquet", "tables.json", "known_answers.json"),
             outputs=("trained", "oof.parquet", "tuning.json"),
             settings=told,
             action=partial(stations.make_model, workspace),

@@ -14,6 +14,7 @@ from mgrisk import __version__
 from mgrisk.artifacts import atomic_folder, write_json
 from mgrisk.cohort import leakage, select, split
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.cohort.weights import shares
 from mgrisk.errors import bad_source
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
 from mgrisk.evaluate.table_one import table_one
@@ -26,8 +27,10 @@ from mgrisk.model.bundle import Bundle, load_bundle
 from mgrisk.model.train import Trained, train
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.cycles import Cycle, cycle
+from mgrisk.nhanes.eras import Break, check_comparable
 from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store
+from mgrisk.steps import known_answers
 from mgrisk.steps.workspace import SetOfPeople, Workspace
 
 
@@ -37,8 +40,13 @@ def cycles(workspace: Workspace) -> tuple[Cycle, ...]:
     return tuple(cycle(years) for years in (*cohort.development, *cohort.held_out))
 
 
+def known_variables(workspace: Workspace) -> tuple[str, ...]:
+    """Return the NHANES variables that the known answers need; none for SYNTHETIC people."""
+    return () if workspace.synthetic else known_answers.variables(each.years for each in cycles(workspace))
+
+
 def variables(workspace: Workspace) -> tuple[str, ...]:
-    """Return the NHANES variables that the run reads, each once."""
+    """Return the NHANES variables that the cohort needs, each once."""
     needed = [
         *select.required_variables(workspace.outcome),
         *(source for feature in workspace.all_features for source in feature.sources),
@@ -46,9 +54,23 @@ def variables(workspace: Workspace) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needed))
 
 
+def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
+    """Refuse leaking features and cycles over which something in use does not mean the same; return what is accepted.
+
+    Raises
+    ------
+    MgRiskError
+        `leakage.by_name`, or that of `eras.check_comparable`.
+    """
+    leakage.refuse_leaks(workspace.outcome, workspace.model_features)
+    settings = workspace.pipeline.cohort
+    names = [*(feature.name for feature in workspace.all_features), *workspace.outcome.variables]
+    years = [each.years for each in cycles(workspace)]
+    return check_comparable(names, years, across_breaks=frozenset(settings.across_breaks))
+
+
 def make_cohort(workspace: Workspace, store: Store) -> str:
     """Read raw tables; write features, cohort, attrition and the provenance of the tables."""
-    leakage.refuse_leaks(workspace.outcome, workspace.model_features)
     harmonised = harmonise(store, cycles=cycles(workspace), names=variables(workspace))
     if harmonised.synthetic and not workspace.synthetic:
         raise bad_source(
@@ -58,6 +80,7 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
             hint="run pipelines/demo.toml, which says SYNTHETIC on all it writes, or name the real tables",
         )
     settings = workspace.pipeline.cohort
+    crossed = refuse_misuse(workspace)
     cohort = select.select(
         harmonised.frame,
         outcome=workspace.outcome,
@@ -72,18 +95,35 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
     workspace.write_frame("cohort.parquet", cohort.frame)
     workspace.write_records("attrition.json", [step.to_dict() for step in cohort.attrition])
     workspace.write_records("tables.json", [table.to_dict() for table in harmonised.tables])
+    used = [
+        share
+        for cycles_of_set in (settings.development, settings.held_out)
+        for share in shares(cohort.level, cycles_of_set)
+    ]
     write_json(
         workspace.path("cohort.json"),
         {
             "data": workspace.data_label,
             "weight_level": str(cohort.level),
-            "weight": select.WEIGHTS[cohort.level],
+            "weight": " or ".join(dict.fromkeys(share.weight for share in used)),
             "forced_by": cohort.forced_by,
+            "breaks": [each.to_dict() for each in crossed],
+            "absent": [table.to_dict() for table in harmonised.absent],
             "outcome": workspace.outcome.model_dump(mode="json"),
         },
     )
     left = {step.set: step for step in cohort.attrition}
     return ", ".join(f"{name}: {step.n:,} people, {step.events} cases" for name, step in left.items())
+
+
+def know(workspace: Workspace, store: Store) -> str:
+    """Reproduce published NHANES figures from the same tables; stop where one is missed."""
+    years = [each.years for each in cycles(workspace)]
+    records = known_answers.known_answers(store, cycles=years, synthetic=workspace.synthetic)
+    workspace.write_records("known_answers.json", records)
+    known_answers.stop_at_misses(records)
+    passed = sum(record["passed"] is True for record in records)
+    return f"{passed} published figures reproduced, {len(records) - passed} not applicable"
 
 
 def make_folds(workspace: Workspace) -> str:

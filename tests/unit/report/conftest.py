@@ -197,6 +197,19 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
             "data": data, "learner": "spline_logistic", "base_value": BASE, "largest_additivity_error": 1e-15,
             "features": importance,
         },
+        "known_answers.json": [
+            {
+                "name": "obesity-2015-2016", "kind": "published", "population": "adults", "cycles": "2015-2016",
+                "published": 0.398, "tolerance": 0.0005, "source": "NCHS <Data Brief> 288", "estimate": 0.3977,
+                "se": 0.016, "low": 0.364, "high": 0.432, "n": 5000, "df": 15, "passed": True, "note": "", "data": data,
+            },
+            {
+                "name": "obesity-2021-2023", "kind": "published", "population": "adults", "cycles": "2021-2023",
+                "published": 0.403, "tolerance": 0.0005, "source": "NCHS Data Brief 508", "estimate": None, "se": None,
+                "low": None, "high": None, "n": None, "df": None, "passed": None,
+                "note": "not applicable, because the run has no 2021-2023", "data": data,
+            },
+        ],
         "checks.json": [
             {"id": "MGR101", "title": "No PSU stands in two folds", "severity": "error", "passed": True, "finding": ""},
             {"id": "MGR301", "title": "Slope", "severity": "warning", "passed": False, "finding": "slope 0.5"},

@@ -38,6 +38,7 @@ def test_content_is_json_and_the_same_each_time(run_folder: Path) -> None:
         ("explanations.parquet", "magnesium"),
         ("features.parquet", "people"),
         ("checks.json", "checks"),
+        ("known_answers.json", "known"),
         ("folds.parquet", "methods"),
         ("manifest.json", "provenance"),
         ("trained/spline_logistic/reference.json", "features"),
@@ -169,3 +170,18 @@ def test_one_synthetic_file_makes_the_whole_report_synthetic(edit: Edit, run_fol
     assert content["synthetic"]
     assert content["title"].startswith("SYNTHETIC")
     assert all("SYNTHETIC" in item["heading"] for item in content["sections"])
+
+
+def test_published_figures_stand_beside_those_of_the_run_and_what_did_not_apply_is_left_out(run_folder: Path) -> None:
+    part = find_section(report_content(run_folder), "known")
+    found = find_table(part, "known-table")
+    assert found is not None
+    assert [row["cells"][:5] for row in found["rows"]] == [
+        ["obesity-2015-2016: adults", "2015-2016", "0.398 ± 0.0005", "0.398 (0.364 to 0.432)", "reproduced"]
+    ]
+
+
+def test_a_run_to_which_no_published_figure_applies_says_why(edit: Edit, run_folder: Path) -> None:
+    edit("known_answers.json", lambda content: content[1:])
+    part = find_section(report_content(run_folder), "known")
+    assert (part["status"], part["reason"]) == ("absent", "not applicable, because the run has no 2021-2023")

@@ -1,0 +1,65 @@
+"""What was checked: published figures reproduced from the run's own tables, and the coded checks of the run."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mgrisk.report.blocks import ABSENT, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.formats import interval, number
+from mgrisk.report.run_files import RunFiles
+
+KNOWN_HEADING: Final = "Published figures reproduced"
+
+
+def known_answers(files: RunFiles) -> Section:
+    """Describe the published figures that the run reproduced from its own tables before it trained."""
+    records = files.records("known_answers.json")
+    asked = [record for record in records if record["passed"] is not None]
+    if not asked:
+        reason = str(records[0]["note"]) if records else "known_answers.json is empty"
+        return missing("known", KNOWN_HEADING, reason, status=ABSENT)
+    rows = [
+        row(
+            [
+                f"{record['name']}: {record['population']}",
+                str(record["cycles"]),
+                f"{number(record['published'])} ± {number(record['tolerance'], digits=4)}",
+                interval(record),
+                "reproduced" if record["passed"] else "missed",
+                str(record["source"]),
+            ],
+            record,
+        )
+        for record in asked
+    ]
+    columns = [
+        column("Figure", numeric=False), column("Cycles", numeric=False), column("Published"),
+        column("Here (95 % interval)"), column("Result", numeric=False), column("Source", numeric=False),
+    ]  # fmt: skip
+    said = (
+        f"Before anything was trained, {len(asked)} published figures were computed from the tables of this run; "
+        "a miss stops the run. Tolerances are those of the printed digits."
+    )
+    return section("known", KNOWN_HEADING, [text(said), table("known-table", KNOWN_HEADING, columns, rows)])
+
+
+def checks(files: RunFiles) -> Section:
+    """Describe the coded checks of the run, passed or not."""
+    records = files.records("checks.json")
+    found = [record for record in records if not record["passed"]]
+    rows = [
+        row(
+            [
+                str(record["id"]),
+                str(record["title"]),
+                "passed" if record["passed"] else str(record["severity"]),
+                str(record["finding"]),
+            ],
+            record,
+        )
+        for record in sorted(records, key=lambda record: bool(record["passed"]))
+    ]
+    columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
+    said = f"{len(records)} checks, {len(found)} with a finding."
+    notes = [callout(f"{record['title']}: does not hold. {record['finding']}", tone="warning") for record in found]
+    return section("checks", "Checks", [text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])

@@ -1,0 +1,135 @@
+"""What a name stands for: a feature of the registry, an NHANES variable as it was decoded, or the cycle."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import Final
+
+import pandas as pd
+
+from mgrisk.errors import MgRiskError, usage
+from mgrisk.features.compute import from_nhanes
+from mgrisk.features.registry import FEATURES
+from mgrisk.nhanes.codebook import VARIABLES, variable
+from mgrisk.nhanes.cycles import Cycle
+from mgrisk.nhanes.eras import exists_in
+from mgrisk.survey.design import WeightLevel
+
+CYCLE: Final = "cycle"
+
+
+def refuse_unknown(names: Iterable[str]) -> None:
+    """Refuse a name that stands for nothing.
+
+    Raises
+    ------
+    MgRiskError
+        ``describe.unknown_name``, with the nearest one that is known.
+
+    Examples
+    --------
+    >>> refuse_unknown(["age_years", "LBXGH"])
+    """
+    for name in names:
+        if name != CYCLE and name not in FEATURES and name not in VARIABLES:
+            near = difflib.get_close_matches(name, [*FEATURES, *VARIABLES], n=1)
+            raise usage(
+                "describe.unknown_name",
+                f"{name} is neither a feature nor an NHANES variable that mgrisk reads",
+                where="mgrisk describe",
+                hint=f"did you mean {near[0]}?" if near else "see `mgrisk codebook`",
+            )
+
+
+def level_of(name: str) -> WeightLevel:
+    """Return the subsample in which a feature or variable was measured.
+
+    Examples
+    --------
+    >>> level_of("LBXGLU")
+    <WeightLevel.FASTING: 'fasting'>
+    """
+    if name == CYCLE:
+        return WeightLevel.INTERVIEW
+    return FEATURES[name].level if name in FEATURES else variable(name).level
+
+
+def sources_of(name: str) -> tuple[str, ...]:
+    """Return the NHANES variables that a feature or variable is computed from.
+
+    Examples
+    --------
+    >>> sources_of("sex"), sources_of("LBXGH")
+    (('RIAGENDR',), ('LBXGH',))
+    """
+    if name == CYCLE:
+        return ()
+    return FEATURES[name].sources if name in FEATURES else (name,)
+
+
+def problem_in(name: str, chosen: Cycle) -> MgRiskError | None:
+    """Return why a name cannot be had in a cycle, or None.
+
+    Examples
+    --------
+    >>> from mgrisk.nhanes.cycles import cycle
+    >>> problem_in("LBXGH", cycle("2017-2018")) is None
+    True
+    """
+    if name == CYCLE:
+        return None
+    if any(variable(source).name_in(chosen) for source in sources_of(name)) and exists_in(name, chosen.years):
+        return None
+    return usage(
+        "describe.not_measured",
+        f"{name} was not asked or measured in {chosen.years}",
+        where=f"--cycle {chosen.years}",
+        hint="name other cycles, or leave it out",
+    )
+
+
+def column(name: str, raw: pd.DataFrame) -> pd.Series:
+    """Return a feature or variable for conditions: numbers and answer codes as float64, the rest as categories.
+
+    Parameters
+    ----------
+    name
+        Feature or NHANES variable.
+    raw
+        Harmonised frame with its sources.
+    """
+    if name == CYCLE:
+        return raw[CYCLE].astype("category")
+    if name in FEATURES:
+        return from_nhanes(raw, [FEATURES[name]])[name]
+    return raw[name].astype("category") if variable(name).is_text else raw[name]
+
+
+def decoded(name: str, values: pd.Series) -> pd.Series:
+    """Return the column with CDC's words in place of answer codes, as a category in the order of the codes.
+
+    Examples
+    --------
+    >>> decoded("RIAGENDR", pd.Series([2.0, 1.0])).tolist()
+    ['Female', 'Male']
+    """
+    if name == CYCLE or name in FEATURES or variable(name).unit != "code":
+        return values
+    words = {float(code): word for code, word in variable(name).codes.items() if _is_number(code)}
+    present = sorted(set(values.dropna()) | set(words))
+    # Two codes may have the same words in different cycles, and a code may have none.
+    twice = len(set(words.values())) < len(words)
+    labels = {
+        code: f"{code:g} {words.get(code, '')}".strip() if twice else words.get(code, f"{code:g}") for code in present
+    }
+    decoded_values = pd.Categorical(values.map(labels), categories=[labels[code] for code in present])
+    return pd.Series(decoded_values, index=values.index)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
