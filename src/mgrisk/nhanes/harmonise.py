@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mgrisk.artifacts import sha256
 from mgrisk.errors import bad_source
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, Variable, variable
 from mgrisk.nhanes.cycles import Cycle, refuse_overlap
+from mgrisk.nhanes.parsed import read_table
 from mgrisk.nhanes.published import refuse_cut_table
 from mgrisk.nhanes.store import Store
 
@@ -154,12 +154,13 @@ def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.D
     read = []
     for relative, held in parts.items():
         path = store.path(relative)
-        part = _decode(path, cycle, held)
+        digest = store.digest(relative)
+        part = _decode(path, cycle, held, cache=store.cache, sha256=digest)
         _refuse_duplicates(part[KEY], where=str(path))
         made_up = SYNTHETIC in xpt.header(path).label
         if not made_up:
             refuse_cut_table(path.stem, len(part), where=str(path))
-        read.append(TableRead(cycle.years, path.stem, len(part), path.stat().st_size, sha256(path), made_up))
+        read.append(TableRead(cycle.years, path.stem, len(part), path.stat().st_size, digest, made_up))
         if people is None:
             people = part
             people.insert(1, "cycle", cycle.years)
@@ -182,9 +183,9 @@ def _nothing(item: Variable, people: pd.DataFrame) -> pd.Series:
     return pd.Series(None if item.is_text else np.nan, index=people.index, dtype=object if item.is_text else np.float64)
 
 
-def _decode(path: Path, cycle: Cycle, held: list[Variable]) -> pd.DataFrame:
+def _decode(path: Path, cycle: Cycle, held: list[Variable], *, cache: Path, sha256: str) -> pd.DataFrame:
     names = {item.name: cycle_name for item in held if (cycle_name := item.name_in(cycle)) is not None}
-    raw = xpt.read(path, columns=[KEY, *dict.fromkeys(names.values())])
+    raw = read_table(path, columns=[KEY, *dict.fromkeys(names.values())], cache=cache, sha256=sha256)
     columns: dict[str, object] = {KEY: raw[KEY].to_numpy().astype(np.int64)}
     for item in held:
         column = raw[names[item.name]]

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pandas as pd
 
 from mgrisk import __version__
-from mgrisk.artifacts import read_json, sha256, write_text
+from mgrisk.artifacts import read_json, write_text
 from mgrisk.config import load
 from mgrisk.nhanes.harmonise import table_paths
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
@@ -124,7 +124,7 @@ def run(
         _make_people(workspace, progress)
     relatives = list(table_paths(stations.cycles(workspace), names, store=store).values())
     fetched = fetch(store, relatives)
-    tables = {item.relative: sha256(item.path) for item in fetched}
+    tables = {item.relative: store.digest(item.relative) for item in fetched}
     write_text(folder / "resolved.toml", settings.to_toml())
     head = {
         "data": workspace.data_label,
