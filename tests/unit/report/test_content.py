@@ -176,9 +176,10 @@ def test_published_figures_stand_beside_those_of_the_run_and_what_did_not_apply_
     part = find_section(report_content(run_folder), "known")
     found = find_table(part, "known-table")
     assert found is not None
-    assert [row["cells"][:5] for row in found["rows"]] == [
-        ["obesity-2015-2016: adults", "2015-2016", "0.398 ± 0.0005", "0.398 (0.364 to 0.432)", "reproduced"]
+    assert [row["cells"] for row in found["rows"]] == [
+        ["obesity 2015 2016", "adults", "0.398 ± 0.0005", "0.398 (0.364 to 0.432)"]
     ]
+    assert found["notes"] == ["Sources: NCHS <Data Brief> 288."]
 
 
 def test_a_run_to_which_no_published_figure_applies_says_why(edit: Edit, run_folder: Path) -> None:
