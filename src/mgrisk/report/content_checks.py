@@ -8,11 +8,11 @@ from mgrisk.report.blocks import ABSENT, Section, callout, column, missing, row,
 from mgrisk.report.formats import interval, number
 from mgrisk.report.run_files import RunFiles
 
-KNOWN_HEADING: Final = "Published figures reproduced"
+KNOWN_HEADING: Final = "Known answers reproduced"
 
 
 def known_answers(files: RunFiles) -> Section:
-    """Describe the published figures that the run reproduced from its own tables before it trained."""
+    """Describe the known answers that the run reproduced from its own tables before it trained."""
     records = files.records("known_answers.json")
     asked = [record for record in records if record["passed"] is not None]
     if not asked:
@@ -36,9 +36,11 @@ def known_answers(files: RunFiles) -> Section:
         column("Published"),
         column("Here (95 % interval)"),
     ]
+    recomputed = sum(record["kind"] == "recomputed" for record in asked)
     said = (
-        f"Before anything was trained, {len(asked)} published figures were computed from the tables of this run and "
-        "came out within the tolerance of their printed digits; a miss stops the run."
+        f"Before anything was trained, {len(asked) - recomputed} published figures, and {recomputed} computed by the R "
+        "package survey, were computed from the tables of this run and came out within their tolerance, that of the "
+        "printed digits; a miss stops the run."
     )
     sources = "; ".join(dict.fromkeys(str(record["source"]) for record in asked))
     known = table("known-table", KNOWN_HEADING, columns, rows, notes=[f"Sources: {sources}."], folded=True)

@@ -123,7 +123,7 @@ def know(workspace: Workspace, store: Store) -> str:
     workspace.write_records("known_answers.json", records)
     known_answers.stop_at_misses(records)
     passed = sum(record["passed"] is True for record in records)
-    return f"{passed} published figures reproduced, {len(records) - passed} not applicable"
+    return f"{passed} known answers reproduced, {len(records) - passed} not applicable"
 
 
 def make_folds(workspace: Workspace) -> str:
