@@ -1,0 +1,42 @@
+"""The notebooks run from top to bottom on a finished run, without output stored in them."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+from mgrisk.steps.pipeline import Run
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# shap 0.51 sets its colours by a function that matplotlib 3.11 will deprecate; delete when shap has moved.
+@pytest.mark.filterwarnings("ignore:The set_.* function will be deprecated:PendingDeprecationWarning")
+def test_a_notebook_runs_on_the_demo(path: Path, small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MGRISK_RUN", str(small_run.folder))
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    cells = [cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    space: dict[str, object] = {}
+    for number, cell in enumerate(cells):
+        exec(compile("".join(cell["source"]), f"{path.name}, cell {number}", "exec"), space)
+    assert space["data"] == "SYNTHETIC"
+    plt.close("all")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_stores_no_output_and_defines_next_to_nothing(path: Path) -> None:
+    cells = [cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["outputs"] == [] for cell in cells)
+    tree = ast.parse("\n".join("".join(cell["source"]) for cell in cells))
+    assert not [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def test_there_are_three() -> None:
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03"]
