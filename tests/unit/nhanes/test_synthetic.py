@@ -24,6 +24,14 @@ from mgrisk.nhanes.synthetic.tables import NOT_WRITTEN
 WRITTEN = [variable for variable in VARIABLES.values() if variable.name not in NOT_WRITTEN]
 TABLES = sorted({variable.table for variable in WRITTEN})
 PEOPLE = 800
+READINGS = [*(f"BPXSY{place}" for place in (1, 2, 3, 4)), *(f"BPXOSY{place}" for place in (1, 2, 3))]
+
+
+def tables_of(cycle: Cycle) -> list[str]:
+    """Return the tables of a cycle; of two in one file, the first."""
+    files = {cycle.table(table): table for table in reversed(TABLES) if table not in cycle.absent}
+    return sorted(files.values())
+
 
 # Answers other than the codes for refused and don't know (codebook pages of CDC/NCHS).
 ANSWERS: Mapping[str, set[float]] = {
@@ -35,6 +43,7 @@ ANSWERS: Mapping[str, set[float]] = {
     "SDMVPSU": {1, 2},
     "DIQ010": {1, 2, 3},
     "BPQ020": {1, 2},
+    "BPQ050A": {1, 2},
     "MCQ300C": {1, 2},
     "RHQ162": {1, 2, 3},
     "SMQ020": {1, 2},
@@ -55,6 +64,8 @@ RANGES = {
     "BMXWAIST": (35, 190),
     "LBXGH": (3, 18),
     "LBXGLU": (20, 600),
+    "LBXIN": (0.1, 700),
+    **dict.fromkeys(READINGS, (60, 240)),
     **dict.fromkeys(("PAD615", "PAD630", "PAD645", "PAD660", "PAD675"), (10, 1200)),
 }
 
@@ -72,7 +83,7 @@ class Written:
         parts = []
         for cycle in CYCLES:
             frame = self.table(cycle, "DEMO")
-            for name in TABLES:
+            for name in tables_of(cycle):
                 if name != "DEMO":
                     frame = frame.merge(self.table(cycle, name), on="SEQN", how="left", validate="1:1")
             parts.append(frame.rename(columns={"SLD010H": "SLD012"}).assign(first=cycle.first))
@@ -111,15 +122,17 @@ def test_another_seed_gives_other_people(cohort: Written, tmp_path: Path) -> Non
 
 def test_a_cycle_does_not_depend_on_the_other_cycles(cohort: Written, tmp_path: Path) -> None:
     write_cohort(tmp_path, people_per_cycle=PEOPLE, seed=7, cycles=CYCLES[-1:])
-    for table in TABLES:
+    for table in tables_of(CYCLES[-1]):
         path = CYCLES[-1].path(table)
         assert sha256(tmp_path / path) == sha256(cohort.folder / path)
 
 
 @pytest.mark.parametrize("cycle", CYCLES, ids=lambda cycle: cycle.years)
 def test_every_variable_in_use_is_there_under_the_name_of_its_cycle(cohort: Written, cycle: Cycle) -> None:
-    for table in TABLES:
-        expected = {"SEQN"} | {name for each in WRITTEN if each.table == table and (name := each.name_in(cycle))}
+    for table in tables_of(cycle):
+        named = {name: each.table for each in WRITTEN if (name := each.name_in(cycle))}
+        here = {name for name, of in named.items() if cycle.table(of) == cycle.table(table)}
+        expected = {"SEQN"} | here
         frame = cohort.table(cycle, table)
         assert set(frame.columns) == expected
         assert frame["SEQN"].is_unique
@@ -135,13 +148,13 @@ def test_what_is_not_written_is_in_the_codebook_and_no_feature_or_outcome_of_the
 
 def test_no_other_files_are_written(cohort: Written) -> None:
     written = {path.relative_to(cohort.folder).as_posix() for path in cohort.folder.rglob("*") if path.is_file()}
-    assert written == {cycle.path(table) for cycle in CYCLES for table in TABLES} | {synthetic.NOTE}
+    assert written == {cycle.path(table) for cycle in CYCLES for table in tables_of(cycle)} | {synthetic.NOTE}
 
 
 def test_every_table_and_the_folder_say_synthetic(cohort: Written) -> None:
     assert "NOT REAL PEOPLE" in (cohort.folder / synthetic.NOTE).read_text()
     for cycle in CYCLES:
-        for table in TABLES:
+        for table in tables_of(cycle):
             assert xpt.header(cohort.folder / cycle.path(table)).label.startswith("SYNTHETIC")
 
 
@@ -212,6 +225,36 @@ def test_skip_patterns_of_the_other_questions(people: pd.DataFrame) -> None:
     assert people.loc[(people["DSD010"] == 2) & (people["DSD010AN"] == 2), "DSQTMAGN"].isna().all()
     asked = age >= people["first"].map(lambda first: 18 if first >= 2017 else 12)
     assert (people["PAQ605"].notna() == asked).all()
+
+
+def test_blood_pressure_is_measured_from_eight_years_on_and_medicine_asked_of_those_told_to_take_it(
+    people: pd.DataFrame,
+) -> None:
+    measured = (people["RIDSTATR"] == 2) & (people["RIDAGEYR"] >= 8)
+    ear, machine = READINGS[:4], READINGS[4:]
+    assert people.loc[~measured, READINGS].isna().all(axis=None)
+    assert people.loc[people["first"] < 2017, machine].isna().all(axis=None)
+    assert 0.85 < people.loc[measured, "BPXSY2"].notna().mean() < 0.97
+    assert 0.80 < people.loc[measured & (people["first"] == 2017), "BPXOSY1"].notna().mean() < 0.92
+    assert (people[ear].stack().dropna() % 2 == 0).all()
+    # A fourth reading is made where another was missed.
+    assert people.loc[people["BPXSY4"].notna(), ear[:3]].isna().any(axis=1).all()
+    assert people["BPXSY4"].notna().any()
+    adults = people[people["RIDAGEYR"] >= 20]
+    assert 0.85 < adults["BPXSY2"].corr(adults["BPXSY3"]) < 0.98
+    assert adults["BPXSY2"].corr(adults["RIDAGEYR"]) > 0.3
+    asked = people["BPQ050A"].notna()
+    assert (people.loc[asked, "BPQ020"] == 1).all()
+    assert 0.8 < asked.sum() / (people["BPQ020"] == 1).sum() < 0.95
+
+
+def test_insulin_is_measured_with_glucose_and_rises_with_weight(cohort: Written, people: pd.DataFrame) -> None:
+    assert "LBXIN" in cohort.table(CYCLES[0], "GLU")
+    assert "LBXIN" not in cohort.table(CYCLES[-1], "GLU")
+    assert people.loc[people["LBXGLU"].isna(), "LBXIN"].isna().all()
+    assert 0.95 < people.loc[people["LBXGLU"].notna(), "LBXIN"].notna().mean() < 0.99
+    adults = people[(people["RIDAGEYR"] >= 20) & (people["state"] != "diagnosed")]
+    assert 0.35 < np.log(adults["LBXIN"]).corr(adults["BMXBMI"]) < 0.75
 
 
 def test_measurements_only_of_the_examined(people: pd.DataFrame) -> None:
@@ -353,8 +396,12 @@ COMPARED = [
     ("energy of women", "DR1TKCAL", "WTDRD1", 2, 0.05),
     ("diagnosed diabetes", "DIQ010", "WTMEC2YR", None, 0.12),
     ("hypertension", "BPQ020", "WTMEC2YR", None, 0.10),
+    ("medicine against it", "BPQ050A", "WTMEC2YR", None, 0.05),
+    ("systolic pressure of men", "BPXSY2", "WTMEC2YR", 1, 0.02),
+    ("systolic pressure of women", "BPXSY2", "WTMEC2YR", 2, 0.02),
     ("ever smoked", "SMQ020", "WTMEC2YR", None, 0.10),
     ("HbA1c", "LBXGH", "WTMEC2YR", None, 0.02),
+    ("fasting insulin", "LBXIN", "WTSAF2YR", None, 0.08),
     ("fasting glucose", "LBXGLU", "WTSAF2YR", None, 0.03),
 ]
 
@@ -370,7 +417,7 @@ def mirror() -> Path:
 @pytest.mark.nhanes
 @pytest.mark.parametrize("cycle", CYCLES, ids=lambda cycle: cycle.years)
 def test_columns_are_a_subset_of_the_real_tables(cohort: Written, mirror: Path, cycle: Cycle) -> None:
-    for table in TABLES:
+    for table in tables_of(cycle):
         real = {variable.name for variable in xpt.header(mirror / cycle.path(table)).variables}
         assert set(cohort.table(cycle, table).columns) <= real
 

@@ -20,9 +20,10 @@ from mgrisk.errors import usage
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, VARIABLES
 from mgrisk.nhanes.cycles import Cycle, cycle
-from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED, NONE, UNDIAGNOSED, add_diabetes
+from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED, NONE, UNDIAGNOSED, add_diabetes, add_insulin
 from mgrisk.nhanes.synthetic.parameters import Columns, parameter_groups
 from mgrisk.nhanes.synthetic.people import add_body, add_diet, add_habits
+from mgrisk.nhanes.synthetic.pressure import add_pressure
 from mgrisk.nhanes.synthetic.sampling import select_people, take_part
 from mgrisk.nhanes.synthetic.tables import NOT_WRITTEN, code_tables
 
@@ -179,13 +180,15 @@ def write_cohort(
 
 def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFrame:
     # One source of chance for each cycle and stage: a change in one moves no other.
-    stages = [np.random.default_rng([seed, cycle.first, stage]) for stage in range(7)]
+    stages = [np.random.default_rng([seed, cycle.first, stage]) for stage in range(9)]
     people: Columns = select_people(stages[0], cycle=cycle, people=size)
     people |= take_part(stages[1], people)
     people |= add_body(stages[2], people)
     people |= add_habits(stages[3], people, cycle=cycle)
     people |= add_diet(stages[4], people)
     people |= add_diabetes(stages[5], people)
+    people |= add_pressure(stages[7], people)
+    people |= add_insulin(stages[8], people)
     sequence = cycle.first * float(MOST_PEOPLE) + np.arange(1.0, size + 1.0)
     for table, frame in code_tables(stages[6], people, cycle=cycle, sequence=sequence).items():
         path = folder / cycle.path(table)
@@ -214,6 +217,8 @@ def _labels(cycle: Cycle, table: str) -> dict[str, str]:
     found = {KEY: "Respondent sequence number"}
     for variable in VARIABLES.values():
         name = variable.name_in(cycle)
-        if variable.table == table and name is not None and variable.name not in NOT_WRITTEN:
+        if name is None or variable.name in NOT_WRITTEN:
+            continue
+        if cycle.table(variable.table) == cycle.table(table):
             found[name] = variable.label.encode()[:_LONGEST_LABEL].decode(errors="ignore")
     return found

@@ -71,6 +71,28 @@ def add_diabetes(rng: np.random.Generator, people: Columns) -> Columns:
     }
 
 
+def add_insulin(rng: np.random.Generator, people: Columns) -> Columns:
+    """Return ``insulin`` (fasting, uU/mL, two decimals) by BMI, glucose, age and diagnosis.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    people
+        Needs the columns of `select_people`, `add_body` and `add_diabetes`.
+    """
+    given, z = parameter_groups()["insulin"], rng.standard_normal(len(people["age"]))
+    terms = {**people, "glucose": np.log(people["glucose"] / 100)}
+    child = {**terms, "age": people["age_years"] - 16, "bmi": (people["bmi_kg_m2"] - 22) / 5}
+    young, known = people["age_years"] < ADULT, people["state"] == DIAGNOSED
+    logs = [
+        linear(given[name], of) + given[name]["sd"] * z
+        for name, of in (("young", child), ("diagnosed", terms), ("undiagnosed", terms))
+    ]
+    drawn = np.exp(np.select([young, known], logs[:2], logs[2]))
+    return {"insulin": np.round(np.clip(drawn, *given["range"]), 2)}
+
+
 def _laboratory(rng: np.random.Generator, state: Array, logit: Array, black: Array) -> tuple[Array, Array]:
     given = parameter_groups()["laboratory"]
     size = len(state)

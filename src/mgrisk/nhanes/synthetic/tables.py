@@ -10,16 +10,17 @@ from mgrisk.nhanes.cycles import Cycle
 from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED
 from mgrisk.nhanes.synthetic.parameters import Array, Columns, Flags, parameter_groups
 from mgrisk.nhanes.synthetic.people import ACTIVITIES, ADULT
+from mgrisk.nhanes.synthetic.pressure import AUSCULTATED, OSCILLOMETRIC
 
 _YES, _NO = 1.0, 2.0
 _RECALLED = (1.0,)  # status of a recall day with totals: those of breast-fed children are missing
+_YOUNGEST_PRESSURE = 8  # years
 _RIDRETH1 = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 5.0])  # in the order of `sampling.RACES`
 _RIDRETH3 = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 7.0])
 NOT_WRITTEN = frozenset(
     {
         "WTINT4YR", "WTMEC4YR", "WTDR4YR", "WTSAF4YR", "WTINTPRP", "WTMECPRP", "WTDRD1PP", "WTDR2DPP", "WTSAFPRP",
-        "BPQ050A", "BPQ150", "PAD790Q", "PAD790U", "PAD800", "PAD810Q", "PAD810U", "PAD820", "LBXIN",
-        "BPXSY1", "BPXSY2", "BPXSY3", "BPXSY4", "BPXOSY1", "BPXOSY2", "BPXOSY3",
+        "BPQ150", "PAD790Q", "PAD790U", "PAD800", "PAD810Q", "PAD810U", "PAD820",
     }
 )  # fmt: skip
 """Rows of `variables.toml` that the demo pipeline does not read and the synthetic cohort does not have."""
@@ -42,7 +43,8 @@ def code_tables(rng: np.random.Generator, people: Columns, *, cycle: Cycle, sequ
     rng
         Source of chance of refusals and missing measurements.
     people
-        Columns of `select_people`, `take_part`, `add_body`, `add_habits`, `add_diet` and `add_diabetes`.
+        Columns of `select_people`, `take_part`, `add_body`, `add_habits`, `add_diet`, `add_diabetes`,
+        `add_insulin` and `add_pressure`.
     cycle
         Decides on names, on variables that were not measured, and on who was asked.
     sequence
@@ -61,12 +63,18 @@ def code_tables(rng: np.random.Generator, people: Columns, *, cycle: Cycle, sequ
         A row of `variables.toml` that the synthetic cohort does not know yet.
     """
     coded = {**_interview(rng, people, cycle), **_examination(rng, people, cycle)}
+    coded |= _pressure(rng, people, coded["BPQ020"] == _YES)
+    measured = rng.random(len(sequence)) < parameter_groups()["insulin"]["measured"]
+    coded["LBXIN"] = np.where(measured & ~np.isnan(coded["LBXGLU"]), people["insulin"], np.nan)
     held = _rows(people, cycle)
     tables: dict[str, dict[str, Array]] = {}
+    files: dict[str, str] = {}
     for variable in VARIABLES.values():
         name = variable.name_in(cycle)
         if name is not None and variable.name not in NOT_WRITTEN:
-            columns = tables.setdefault(variable.table, {KEY: sequence})
+            # Insulin lay in the file of glucose before 2013-2014.
+            table = files.setdefault(cycle.table(variable.table), variable.table)
+            columns = tables.setdefault(table, {KEY: sequence})
             columns[name] = coded[variable.name]
     return {table: pd.DataFrame(columns).loc[held[table]].reset_index(drop=True) for table, columns in tables.items()}
 
@@ -85,8 +93,11 @@ def _rows(people: Columns, cycle: Cycle) -> dict[str, Flags]:
         "PAQ": age >= _first_asked_activity(cycle, table=True),
         "RHQ": examined & (people["female"] > 0) & (age >= 12),
         "BMX": examined,
+        "BPX": examined,
+        "BPXO": examined & (age >= _YOUNGEST_PRESSURE),
         "GHB": examined & (age >= 12),
         "GLU": people["in_glucose"] > 0,
+        "INS": people["in_glucose"] > 0,
         "DR1TOT": examined,
         "DR2TOT": examined,
         "DSQTOT": everyone,
@@ -178,6 +189,16 @@ def _examination(rng: np.random.Generator, people: Columns, cycle: Cycle) -> Col
         coded[f"DR{day}DRSTZ"] = status
         coded[f"DR{day}TKCAL"] = np.where(reported, np.round(people[f"energy{day}"]), np.nan)
         coded[f"DR{day}TMAGN"] = np.where(reported, np.round(people[f"magnesium{day}"]), np.nan)
+    return coded
+
+
+def _pressure(rng: np.random.Generator, people: Columns, told_of_it: Flags) -> Columns:
+    old_enough = people["age_years"] >= _YOUNGEST_PRESSURE
+    asked = told_of_it & (people["told_to_take"] > 0)
+    coded: Columns = {"BPQ050A": _refuse(rng, "BPQ050A", _answer(people["takes"]), asked)}
+    for prefix, method, readings in (("BPXSY", AUSCULTATED, 4), ("BPXOSY", OSCILLOMETRIC, 3)):
+        for reading in range(1, readings + 1):
+            coded[f"{prefix}{reading}"] = np.where(old_enough, people[f"{method}{reading}"], np.nan)
     return coded
 
 
