@@ -11,7 +11,7 @@ import pytest
 
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 @pytest.fixture(scope="session")
