@@ -52,7 +52,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             path.replace(old / path.name)
             try:
                 part.replace(path)
-            except BaseException:
+            except BaseException:  # Ctrl-C too: whatever stops the rename, the old folder is put back
                 (old / path.name).replace(path)
                 old.rmdir()
                 raise

@@ -6,9 +6,8 @@ domain needs the whole design.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
 
 import pandas as pd
 
@@ -16,11 +15,7 @@ from mgrisk.cohort.outcomes import Outcome
 from mgrisk.cohort.weights import combined_weight, every_weight, shares
 from mgrisk.features.registry import Feature
 from mgrisk.nhanes.codebook import KEY, variable
-from mgrisk.nhanes.cycles import cycle
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
-
-WEIGHTS: Final[Mapping[WeightLevel, str]] = cycle("2017-2018").weights
-"""Weight of a two-year cycle by level; what a run used of each cycle is `weights.shares`."""
 
 DEVELOPMENT, HELD_OUT = "development", "held-out"
 ADMINISTRATIVE = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", *every_weight())

@@ -183,7 +183,7 @@ class Store:
                         os.fsync(written.fileno())
                     self._check_lock(relative, part, where=found, url=found)
                     part.replace(local)
-                except BaseException:
+                except BaseException:  # Ctrl-C too: a body that was not accepted must not be continued later
                     forget(part)
                     raise
         except OSError as error:

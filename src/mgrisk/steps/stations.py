@@ -204,24 +204,17 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
         "configuration_sha256": workspace.pipeline.digest("cohort", "model"),
         "data_sha256": data_digest,
     }
+    spread_of_features = reference.describe(analysed, chosen, weight)
     return {
         name: Bundle(
             about={**about, "learner": name, "params": dict(trained.tuned.best[name].params)},
             features=chosen,
             fitted=learner.fitted,
             calibrator=learner.calibrator,
-            reference=reference.describe(analysed, chosen, weight),
+            reference=spread_of_features,
             parts={attributions.PART: attributions.build(learner.fitted, trained.encoder, background, weight)},
         )
         for name, learner in trained.learners.items()
-    }
-
-
-def load_trained(workspace: Workspace) -> dict[str, Bundle]:
-    """Return the trained bundles by learner."""
-    return {
-        path.name: load_bundle(path, threads=workspace.pipeline.threads)
-        for path in sorted(workspace.path("trained").iterdir())
     }
 
 
@@ -254,15 +247,17 @@ def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, N
     """Return risks by learner of which neither learner nor calibrator had seen the person, shape of the design."""
     oof = pd.read_parquet(workspace.path("oof.parquet"))
     ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
-    return {name: _spread(ordered[f"{name}_risk"].to_numpy(), people) for name in load_trained(workspace)}
+    names = sorted(workspace.read_json("tuning.json")["best"])
+    return {name: _spread(ordered[f"{name}_risk"].to_numpy(), people) for name in names}
 
 
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, NDArray[np.float64]]:
     """Return the reported risks by learner, as the bundles give them, shape of the design."""
     risks = {}
-    for name, bundle in load_trained(workspace).items():
+    for path in sorted(workspace.path("trained").iterdir()):
+        bundle = load_bundle(path, threads=workspace.pipeline.threads)
         _, X = bundle.encode(people.frame.iloc[people.inside])
-        risks[name] = _spread(bundle.calibrator.risk(bundle.fitted.margin(X)), people)
+        risks[path.name] = _spread(bundle.calibrator.risk(bundle.fitted.margin(X)), people)
     return risks
 
 
