@@ -19,7 +19,7 @@ from mgrisk.nhanes.codebook import VARIABLES, Variable
 from mgrisk.nhanes.cycles import CYCLES
 
 HEAD = """\
-# Ranges and answers of the variables in variables.toml, over all cycles that mgrisk reads.
+# Ranges and answers of the variables in variables/, over all cycles that mgrisk reads.
 #
 #   minimum, maximum  smallest and largest value that CDC counted in any cycle
 #   codes             answers and top codes with CDC's words for them, as in the latest cycle that has the code
@@ -38,7 +38,7 @@ def rows(codes: pd.DataFrame, item: Variable) -> pd.DataFrame:
     ]
     found = pd.concat(parts)
     number = pd.to_numeric(found["CodeOrValue"], errors="coerce")
-    return found[~found["CodeOrValue"].isin([".", "< blank >"]) & ~number.isin(list(item.missing))]
+    return found[~found["CodeOrValue"].isin(["", ".", "< blank >"]) & ~number.isin(list(item.missing))]
 
 
 def describe(item: Variable, found: pd.DataFrame) -> str:

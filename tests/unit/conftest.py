@@ -1,14 +1,19 @@
-"""The toy survey, with a risk column, and what R says about it (tests/golden/survey.R)."""
+"""The toy survey with what R says about it (tests/golden/survey.R), and a mirror to put tables into."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from mgrisk.nhanes import xpt
+from mgrisk.nhanes.codebook import SYNTHETIC
+from mgrisk.nhanes.cycles import LOOKUPS, cycle
+from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -33,3 +38,26 @@ def full(toy: pd.DataFrame) -> SurveyDesign:
 @pytest.fixture
 def part(toy: pd.DataFrame, full: SurveyDesign) -> SurveyDesign:
     return full.where(toy["domain"].to_numpy() == 1)
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[..., Path]:
+    """Write a table into a mirror laid out like the CDC site."""
+
+    def put(
+        years: str, table: str, *, folder: int | None = None, label: str = SYNTHETIC, **columns: list[float] | list[str]
+    ) -> Path:
+        path = tmp_path / "mirror" / LOOKUPS.get(table, cycle(years).path(table))
+        if folder is not None:
+            path = path.parents[2] / str(folder) / "DataFiles" / path.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        xpt.write(pd.DataFrame(columns), path, table=path.stem, dataset_label=label)
+        return path
+
+    return put
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Return the store that reads what was put."""
+    return Store(source=str(tmp_path / "mirror"), cache=tmp_path / "cache", offline=True)

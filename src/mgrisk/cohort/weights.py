@@ -15,7 +15,7 @@ import pandas as pd
 
 from mgrisk.errors import bad_source
 from mgrisk.nhanes.codebook import variable
-from mgrisk.nhanes.cycles import CYCLES, TOGETHER, WHERE, cycle, refuse_overlap
+from mgrisk.nhanes.cycles import TOGETHER, WHERE, cycle, refuse_overlap
 from mgrisk.survey.design import WeightLevel
 
 
@@ -42,18 +42,6 @@ class Share:
     def share(self) -> float:
         """What the weight counts."""
         return self.years / self.total
-
-
-def every_weight() -> tuple[str, ...]:
-    """Return the names of all weights of all cycles, each once.
-
-    Examples
-    --------
-    >>> every_weight()[:4]
-    ('WTINT2YR', 'WTMEC2YR', 'WTDRD1', 'WTDR2D')
-    """
-    known = [each.weights for each in CYCLES] + [each.weights for each in TOGETHER]
-    return tuple(dict.fromkeys(name for weights in known for name in weights.values()))
 
 
 def shares(level: WeightLevel, cycles: Sequence[str]) -> tuple[Share, ...]:

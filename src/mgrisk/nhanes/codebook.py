@@ -1,19 +1,18 @@
 """What each NHANES variable in use is: table, label, unit, missing codes, subsample, range, answers.
 
-Rows of `variables.toml`, with ranges and answers from `answers.toml`.
+Rows of the files in `variables/`, with ranges and answers from `answers.toml`.
 """
 
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
 
 from mgrisk.errors import bad_source
+from mgrisk.facts import rows
 from mgrisk.nhanes.cycles import CYCLES, Cycle
 from mgrisk.survey.design import WeightLevel
 
@@ -44,6 +43,8 @@ class Variable:
         Smallest and largest value that CDC counted in any cycle; None for codes and texts.
     codes
         Answer codes and top codes, as CDC writes them, with CDC's words.
+    records
+        Whether its table has several rows for each person (foods eaten, medicines taken) and not one.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Variable:
     minimum: float | None
     maximum: float | None
     codes: Mapping[str, str]
+    records: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -71,11 +73,6 @@ class Variable:
         {'2001-2002': 'DRXTMAGN', '2003-2004': 'DR1TMAGN'}
         """
         return self.names.get(cycle.years)
-
-
-def _rows(file: str, array: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = tomllib.loads(files("mgrisk.nhanes").joinpath(file).read_text("utf-8"))[array]
-    return rows
 
 
 def _names(row: Mapping[str, Any]) -> Mapping[str, str]:
@@ -96,9 +93,9 @@ def _names(row: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _load() -> Mapping[str, Variable]:
-    answers = {row["name"]: row for row in _rows("answers.toml", "answers")}
+    answers = {row["name"]: row for row in rows("mgrisk.nhanes", "answers.toml", "answers")}
     variables = []
-    for row in _rows("variables.toml", "variable"):
+    for row in rows("mgrisk.nhanes", "variables", "variable"):
         # A new variable has no answers until tools/codebook_answers.py has run.
         said = answers.get(row["name"], {})
         variables.append(
@@ -113,6 +110,7 @@ def _load() -> Mapping[str, Variable]:
                 minimum=said.get("minimum"),
                 maximum=said.get("maximum"),
                 codes=MappingProxyType(said.get("codes", {})),
+                records=row.get("records", False),
             )
         )
     return MappingProxyType({variable.name: variable for variable in variables})
@@ -139,7 +137,7 @@ def variable(name: str) -> Variable:
         raise bad_source(
             "codebook.unknown_variable",
             f"{name} is not a variable that mgrisk reads",
-            where="nhanes/variables.toml",
+            where="nhanes/variables",
             hint=f"did you mean {near[0]}?" if near else "add a row with its table, level and missing codes",
         )
     return VARIABLES[name]

@@ -157,6 +157,12 @@ APART: Mapping[frozenset[str], str] = MappingProxyType(
 """Pairs of cycles that share people, with what hides it."""
 
 
+LOOKUPS: Mapping[str, str] = MappingProxyType(
+    {table: f"Public/{row['first']}/DataFiles/{table}.xpt" for row in _content()["lookup"] for table in row["tables"]}
+)
+"""Path of each table of products and medicines that serves every cycle."""
+
+
 def cycle(years: str) -> Cycle:
     """Return a cycle by its name.
 

@@ -6,16 +6,15 @@ A request across a break is refused unless it names the break. What is allowed c
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mgrisk.errors import usage
+from mgrisk.facts import rows
 from mgrisk.nhanes.cycles import cycle
 
 WHERE = "nhanes/eras.toml"
@@ -153,9 +152,7 @@ def _concept(row: Mapping[str, Any]) -> Concept:
     return Concept(row["name"], tuple(row["of"]), eras, breaks, row["source"])
 
 
-CONCEPTS: tuple[Concept, ...] = tuple(
-    _concept(row) for row in tomllib.loads(files("mgrisk.nhanes").joinpath("eras.toml").read_text("utf-8"))["concept"]
-)
+CONCEPTS: tuple[Concept, ...] = tuple(_concept(row) for row in rows("mgrisk.nhanes", "eras.toml", "concept"))
 
 
 def concepts(name: str) -> Iterator[Concept]:

@@ -1,43 +1,24 @@
 """From raw tables to one frame: a row for each participant, the same name and coding in each cycle.
 
 Every participant of DEMO stays, whatever else is missing, because variance estimation needs the whole design.
-Missing codes become missing here and nowhere else. What a cycle does not have is missing, and the result says why.
+What a cycle does not have is missing, and the result says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from mgrisk.errors import bad_source
-from mgrisk.nhanes import xpt
-from mgrisk.nhanes.codebook import KEY, SYNTHETIC, Variable, variable
+from mgrisk.nhanes.codebook import KEY, Variable, variable
 from mgrisk.nhanes.cycles import Cycle, refuse_overlap
-from mgrisk.nhanes.parsed import read_table
-from mgrisk.nhanes.published import refuse_cut_table
+from mgrisk.nhanes.decode import TableRead, read_decoded, table_path
 from mgrisk.nhanes.store import Store
 
 BACKBONE = "DEMO"
-
-
-@dataclass(frozen=True)
-class TableRead:
-    """Which file a run read: its provenance, and whether the file says of itself that it is SYNTHETIC."""
-
-    cycle: str
-    table: str
-    rows: int
-    size: int
-    sha256: str
-    synthetic: bool
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the record of this table as written to the manifest."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -93,7 +74,7 @@ def table_paths(
     """
     wanted = [variable(name) for name in names]
     return {
-        (cycle.years, table): cycle.path(table) if store is None else _path(store, cycle, table)
+        (cycle.years, table): cycle.path(table) if store is None else table_path(store, cycle, table)
         for cycle in cycles
         for table in sorted({item.table for item in wanted if item.name_in(cycle)} | {BACKBONE})
     }
@@ -109,18 +90,25 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
     cycles
         The cycles to stack.
     names
-        Variables wanted, rows of `variables.toml`.
+        Variables wanted, rows of `variables/`; of tables with one row for each person.
 
     Raises
     ------
     MgRiskError
         Whatever reading a table raises; ``published.cut_table`` for one with fewer records than CDC published;
-        ``cycles.overlap`` where two cycles hold the same people;
+        ``cycles.overlap`` where two cycles hold the same people; ``harmonise.several_rows``;
         `harmonise.duplicate_key` and `harmonise.stranger` where a join would multiply people or meet people whom
         DEMO does not have.
     """
     refuse_overlap(cycles)
     wanted = [variable(name) for name in dict.fromkeys(names)]
+    if several := [item.name for item in wanted if item.records]:
+        raise bad_source(
+            "harmonise.several_rows",
+            f"{several[0]} stands in a table with several rows for each person",
+            where=f"nhanes/variables, {variable(several[0]).table}",
+            hint="use a feature that sums it up (features/summary.py)",
+        )
     frames, tables = [], []
     for cycle in cycles:
         frame, read = _one_cycle(store, cycle, wanted)
@@ -137,30 +125,19 @@ def _absent(cycles: Sequence[Cycle], wanted: Sequence[Variable]) -> Iterator[Abs
             yield AbsentTable(cycle.years, table, cycle.absent[table])
 
 
-def _path(store: Store, cycle: Cycle, table: str) -> str:
-    path, other = cycle.path(table), cycle.other_path(table)
-    if other is not None and not store.local(path).is_file() and store.local(other).is_file():
-        return other
-    return path
-
-
 def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.DataFrame, list[TableRead]]:
     # Two tables of today may be one file of an early cycle.
-    parts: dict[str, list[Variable]] = {_path(store, cycle, BACKBONE): []}
+    parts: dict[str, list[Variable]] = {table_path(store, cycle, BACKBONE): []}
     for item in sorted(wanted, key=lambda item: (item.table != BACKBONE, item.table)):
         if item.name_in(cycle) is not None:
-            parts.setdefault(_path(store, cycle, item.table), []).append(item)
+            parts.setdefault(table_path(store, cycle, item.table), []).append(item)
     people: pd.DataFrame | None = None
     read = []
     for relative, held in parts.items():
+        part, provenance = read_decoded(store, relative, cycle=cycle, held=held)
         path = store.path(relative)
-        digest = store.digest(relative)
-        part = _decode(path, cycle, held, cache=store.cache, sha256=digest)
         _refuse_duplicates(part[KEY], where=str(path))
-        made_up = SYNTHETIC in xpt.header(path).label
-        if not made_up:
-            refuse_cut_table(path.stem, len(part), where=str(path))
-        read.append(TableRead(cycle.years, path.stem, len(part), path.stat().st_size, digest, made_up))
+        read.append(provenance)
         if people is None:
             people = part
             people.insert(1, "cycle", cycle.years)
@@ -181,22 +158,6 @@ def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.D
 
 def _nothing(item: Variable, people: pd.DataFrame) -> pd.Series:
     return pd.Series(None if item.is_text else np.nan, index=people.index, dtype=object if item.is_text else np.float64)
-
-
-def _decode(path: Path, cycle: Cycle, held: list[Variable], *, cache: Path, sha256: str) -> pd.DataFrame:
-    names = {item.name: cycle_name for item in held if (cycle_name := item.name_in(cycle)) is not None}
-    raw = read_table(path, columns=[KEY, *dict.fromkeys(names.values())], cache=cache, sha256=sha256)
-    columns: dict[str, object] = {KEY: raw[KEY].to_numpy().astype(np.int64)}
-    for item in held:
-        column = raw[names[item.name]]
-        if item.is_text:
-            # SAS has no missing text but the blank one.
-            columns[item.name] = column.astype(object).where(column.ne("").to_numpy(), None)
-            continue
-        values = column.to_numpy(dtype=np.float64, copy=True)
-        values[np.isin(values, list(item.missing))] = np.nan
-        columns[item.name] = values
-    return pd.DataFrame(columns)
 
 
 def _refuse_duplicates(key: pd.Series, *, where: str) -> None:

@@ -24,20 +24,23 @@ WHERE = "survey design"
 class WeightLevel(StrEnum):
     """Subsample of NHANES in which a variable was measured, from the largest to the smallest.
 
-    Each level is a subset of the one before: everybody interviewed, everybody examined, a reliable day-1
-    recall, two recalls, the morning fasting subsample. Recall and fasting are not strictly nested; no
-    released weight covers their intersection, and the fasting weight is the closest one.
+    Each level is a subset of the one before: everybody interviewed, everybody examined, those who gave blood, a
+    reliable day-1 recall, two recalls, the morning fasting subsample, the glucose tolerance test. Blood, recall and
+    fasting are not strictly nested; no released weight covers their intersection, and the smallest is the closest.
+    Blood has a weight of its own in 2021-2023 alone; before, it has that of the examination.
     """
 
     INTERVIEW = "interview"
     EXAM = "exam"
+    BLOOD = "blood"
     RECALL1 = "recall1"
     RECALL2 = "recall2"
     FASTING = "fasting"
+    OGTT = "ogtt"
 
     @property
     def rank(self) -> int:
-        """Place in the order of subsets: 0 for the interview, 4 for the fasting subsample."""
+        """Place in the order of subsets: 0 for the interview, 6 for the glucose tolerance test."""
         return list(WeightLevel).index(self)
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mgrisk.cohort.weights import combined_weight, every_weight, shares
+from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.errors import MgRiskError
 from mgrisk.nhanes.codebook import VARIABLES
-from mgrisk.nhanes.cycles import APART, CYCLES, cycle
+from mgrisk.nhanes.cycles import APART, CYCLES, TOGETHER, cycle
 from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import WeightLevel
@@ -65,7 +65,7 @@ def by_cycle(cycles: list[str]) -> Iterator[tuple[str, float]]:
 @given(combinations())
 def test_weights_that_each_stand_for_the_population_add_up_to_one_population(cycles: list[str]) -> None:
     people = pd.DataFrame({"cycle": [years for years, _ in by_cycle(cycles)]})
-    for name in every_weight():
+    for name in {each.weight for each in shares(INTERVIEW, cycles)}:
         people[name] = [1000.0 * part for _, part in by_cycle(cycles)]
     assert combined_weight(people, INTERVIEW, cycles).sum() == pytest.approx(1000.0)
 
@@ -108,10 +108,11 @@ def test_the_same_people_are_never_weighed_twice() -> None:
     assert refused.value.code == "cycles.overlap"
 
 
-def test_every_weight_is_in_the_codebook_once() -> None:
-    names = every_weight()
-    assert len(set(names)) == len(names)
-    assert set(names) == {item.name for item in VARIABLES.values() if item.unit == "people"}
+def test_every_weight_of_a_cycle_is_in_the_codebook_and_every_weight_of_the_codebook_serves_a_cycle() -> None:
+    known = [*(each.weights for each in CYCLES), *(each.weights for each in TOGETHER)]
+    assert {name for weights in known for name in weights.values()} == {
+        item.name for item in VARIABLES.values() if item.unit == "people"
+    }
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,6 @@ import pytest
 
 from mgrisk.artifacts import sha256
 from mgrisk.errors import ExitStatus, MgRiskError
-from mgrisk.nhanes import xpt
-from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import AbsentTable, Harmonised, harmonise, table_paths
 from mgrisk.nhanes.store import Store
@@ -20,23 +18,6 @@ from mgrisk.nhanes.store import Store
 OLD, NEW = cycle("2009-2010"), cycle("2017-2018")
 Put = Callable[..., Path]
 NAN = float("nan")
-
-
-@pytest.fixture
-def put(tmp_path: Path) -> Put:
-    """Write a table into a mirror laid out like the CDC site."""
-
-    def put(
-        years: str, table: str, *, folder: int | None = None, label: str = SYNTHETIC, **columns: list[float] | list[str]
-    ) -> Path:
-        path = tmp_path / "mirror" / cycle(years).path(table)
-        if folder is not None:
-            path = path.parents[2] / str(folder) / "DataFiles" / path.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        xpt.write(pd.DataFrame(columns), path, table=cycle(years).table(table), dataset_label=label)
-        return path
-
-    return put
 
 
 def read(tmp_path: Path, *names: str, years: tuple[str, ...] = ("2017-2018",)) -> Harmonised:

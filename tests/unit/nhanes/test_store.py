@@ -443,7 +443,7 @@ def test_the_command_shows_each_table_and_ends_with_counts(
     lines = first.err.splitlines()
     wanted = len(lines)
     assert wanted > 5
-    assert lines[-1].startswith(f"{wanted}/{wanted} Public/2017/DataFiles/")
+    assert lines[-1].startswith(f"{wanted}/{wanted} Public/")
     assert lines[-1].endswith(" bytes, downloaded")
     assert first.out.startswith(f"{wanted} tables: 0 were there, {wanted} downloaded, 0 failed; http://127.0.0.1")
     assert command() == 0

@@ -8,7 +8,7 @@ population.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,16 @@ from mgrisk.artifacts import write_text
 from mgrisk.errors import usage
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, VARIABLES
-from mgrisk.nhanes.cycles import Cycle, cycle
+from mgrisk.nhanes.cycles import LOOKUPS, Cycle, cycle
 from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED, NONE, UNDIAGNOSED, add_diabetes, add_insulin
+from mgrisk.nhanes.synthetic.health import add_history, add_laboratory, add_medicines, add_more
 from mgrisk.nhanes.synthetic.parameters import Columns, parameter_groups
 from mgrisk.nhanes.synthetic.people import add_body, add_diet, add_habits
 from mgrisk.nhanes.synthetic.pressure import add_pressure
+from mgrisk.nhanes.synthetic.recalls import add_days, add_nutrients
+from mgrisk.nhanes.synthetic.records import add_products, foods_list, lists, records_of
 from mgrisk.nhanes.synthetic.sampling import select_people, take_part
-from mgrisk.nhanes.synthetic.tables import NOT_WRITTEN, code_tables
+from mgrisk.nhanes.synthetic.tables import code_tables
 
 __all__ = ["CYCLES", "NOTE", "Truth", "write_cohort"]
 
@@ -39,6 +42,7 @@ MOST_PEOPLE = 100_000
 """Most people in a cycle: the sequence numbers of a cycle have that much room."""
 
 _STATES = {NONE: "none", DIAGNOSED: "diagnosed", UNDIAGNOSED: "undiagnosed"}
+_STAGES = 18  # a source of chance each
 _LONGEST_LABEL = 40  # bytes, of a SAS transport file
 _TEXT = """SYNTHETIC DATA: THESE ARE NOT REAL PEOPLE
 
@@ -68,7 +72,9 @@ class Truth:
     supplement_log_odds
         The same for magnesium from supplements and antacids.
     recall_log_sd
-        True spread of the log of a day's magnesium within a person.
+        True spread of the log of a day's magnesium within a person, on days of one kind.
+    weekend_log
+        True log of the ratio of a day's magnesium on Friday to Sunday over Monday to Thursday.
     """
 
     people: pd.DataFrame
@@ -76,6 +82,7 @@ class Truth:
     magnesium_log_odds: float
     supplement_log_odds: float
     recall_log_sd: float
+    weekend_log: float
 
     def frame(self) -> pd.DataFrame:
         """Return one row for each person of every cycle, sorted by SEQN.
@@ -96,6 +103,7 @@ class Truth:
             "magnesium_log_odds": self.magnesium_log_odds,
             "supplement_log_odds": self.supplement_log_odds,
             "recall_log_sd": self.recall_log_sd,
+            "weekend_log": self.weekend_log,
         }
 
 
@@ -169,18 +177,21 @@ def write_cohort(
     )
     write_text(folder / NOTE, note)
     parts = [_write_cycle(folder, cycle, people_per_cycle, seed) for cycle in cycles]
+    for table, frame in lists().items():
+        _write(frame, folder / LOOKUPS[table])
     return Truth(
         people=pd.concat(parts, ignore_index=True).sort_values(KEY, ignore_index=True),
         seed=seed,
         magnesium_log_odds=float(effect["food_per_100_mg"]),
         supplement_log_odds=float(effect["supplement_per_100_mg"]),
         recall_log_sd=float(parameter_groups()["diet"]["within_magnesium_sd"]),
+        weekend_log=float(parameter_groups("recalls")["weekend"]["magnesium"]),
     )
 
 
 def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFrame:
     # One source of chance for each cycle and stage: a change in one moves no other.
-    stages = [np.random.default_rng([seed, cycle.first, stage]) for stage in range(9)]
+    stages = [np.random.default_rng([seed, cycle.first, stage]) for stage in range(_STAGES)]
     people: Columns = select_people(stages[0], cycle=cycle, people=size)
     people |= take_part(stages[1], people)
     people |= add_body(stages[2], people)
@@ -189,12 +200,20 @@ def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFra
     people |= add_diabetes(stages[5], people)
     people |= add_pressure(stages[7], people)
     people |= add_insulin(stages[8], people)
+    people |= add_days(stages[9], people)
+    people |= add_nutrients(stages[10], people)
+    people |= add_products(stages[11], people)
+    people |= add_laboratory(stages[12], people)
+    people |= add_history(stages[13], people)
+    people |= add_medicines(stages[14], people)
+    people |= add_more(stages[17], people)
     sequence = cycle.first * float(MOST_PEOPLE) + np.arange(1.0, size + 1.0)
-    for table, frame in code_tables(stages[6], people, cycle=cycle, sequence=sequence).items():
-        path = folder / cycle.path(table)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        name = cycle.table(table)
-        xpt.write(frame, path, table=name, labels=_labels(cycle, table), dataset_label=f"{SYNTHETIC}: {name}")
+    tables = code_tables(stages[6], stages[15], people, cycle=cycle, sequence=sequence)
+    tables |= records_of(stages[16], people, cycle=cycle, sequence=sequence)
+    for table, frame in tables.items():
+        labels = _labels(cycle, table)
+        _write(frame, folder / cycle.path(table), labels={name: labels[name] for name in frame.columns.astype(str)})
+    _write(foods_list(), folder / cycle.path("DRXFCD"))
     return pd.DataFrame(
         {
             KEY: sequence.astype(np.int64),
@@ -213,12 +232,16 @@ def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFra
     )
 
 
+def _write(frame: pd.DataFrame, path: Path, *, labels: Mapping[str, str] | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = path.stem
+    xpt.write(frame, path, table=name, labels=labels or {}, dataset_label=f"{SYNTHETIC}: {name}")
+
+
 def _labels(cycle: Cycle, table: str) -> dict[str, str]:
     found = {KEY: "Respondent sequence number"}
     for variable in VARIABLES.values():
         name = variable.name_in(cycle)
-        if name is None or variable.name in NOT_WRITTEN:
-            continue
-        if cycle.table(variable.table) == cycle.table(table):
+        if name is not None and cycle.table(variable.table) == cycle.table(table):
             found[name] = variable.label.encode()[:_LONGEST_LABEL].decode(errors="ignore")
     return found

@@ -1,4 +1,4 @@
-"""What is known about the synthetic people (`parameters.toml`), and the few ways to draw from it."""
+"""What is known about the synthetic people (the TOML files beside), and the few ways to draw from it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ SPREAD = "sd"
 
 
 @cache
-def parameter_groups() -> Mapping[str, Any]:
-    """Return the groups of `parameters.toml`; each has its source in a comment there."""
-    text = files("mgrisk.nhanes.synthetic").joinpath("parameters.toml").read_text("utf-8")
+def parameter_groups(file: str = "parameters") -> Mapping[str, Any]:
+    """Return the groups of a TOML file beside, `parameters.toml` or another; each has its source in a comment there."""
+    text = files("mgrisk.nhanes.synthetic").joinpath(f"{file}.toml").read_text("utf-8")
     return tomllib.loads(text)
 
 

@@ -8,22 +8,23 @@ import pandas as pd
 from mgrisk.nhanes.codebook import KEY, VARIABLES
 from mgrisk.nhanes.cycles import Cycle
 from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED
-from mgrisk.nhanes.synthetic.parameters import Array, Columns, Flags, parameter_groups
+from mgrisk.nhanes.synthetic.parameters import Array, Columns, Flags, lookup, parameter_groups
 from mgrisk.nhanes.synthetic.people import ACTIVITIES, ADULT
 from mgrisk.nhanes.synthetic.pressure import AUSCULTATED, OSCILLOMETRIC
+from mgrisk.nhanes.synthetic.recalls import DAYS
 
-_YES, _NO = 1.0, 2.0
+_YES, _NO, _BORDERLINE = 1.0, 2.0, 3.0
+_IN_YEARS = 2.0
 _RECALLED = (1.0,)  # status of a recall day with totals: those of breast-fed children are missing
 _YOUNGEST_PRESSURE = 8  # years
+_YOUNGEST_WEIGHT = 16  # years
+_YOUNGEST_FATS = 6  # years
+_YOUNGEST_HIP = 12  # years
+_BREAST_FED = 4.0  # status of a recall day
 _RIDRETH1 = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 5.0])  # in the order of `sampling.RACES`
 _RIDRETH3 = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 7.0])
-NOT_WRITTEN = frozenset(
-    {
-        "WTINT4YR", "WTMEC4YR", "WTDR4YR", "WTSAF4YR", "WTINTPRP", "WTMECPRP", "WTDRD1PP", "WTDR2DPP", "WTSAFPRP",
-        "BPQ150", "PAD790Q", "PAD790U", "PAD800", "PAD810Q", "PAD810U", "PAD820",
-    }
-)  # fmt: skip
-"""Rows of `variables.toml` that the demo pipeline does not read and the synthetic cohort does not have."""
+
+_WEIGHT_QUESTIONS = {"WHD020": "now", "WHD050": "year", "WHD110": "ten", "WHD120": "young", "WHD140": "greatest"}
 
 # Question, days and minutes of each activity, in the order of `ACTIVITIES`.
 _QUESTIONS = (
@@ -35,16 +36,18 @@ _QUESTIONS = (
 )
 
 
-def code_tables(rng: np.random.Generator, people: Columns, *, cycle: Cycle, sequence: Array) -> dict[str, pd.DataFrame]:
-    """Return the tables of one cycle.
+def code_tables(
+    rng: np.random.Generator, later: np.random.Generator, people: Columns, *, cycle: Cycle, sequence: Array
+) -> dict[str, pd.DataFrame]:
+    """Return the tables of one cycle that have one row for each person.
 
     Parameters
     ----------
-    rng
-        Source of chance of refusals and missing measurements.
+    rng, later
+        Sources of chance of refusals and missing measurements; `later` of the columns that came later, so that the
+        older ones stay as they were.
     people
-        Columns of `select_people`, `take_part`, `add_body`, `add_habits`, `add_diet`, `add_diabetes`,
-        `add_insulin` and `add_pressure`.
+        Columns of all stages.
     cycle
         Decides on names, on variables that were not measured, and on who was asked.
     sequence
@@ -53,25 +56,27 @@ def code_tables(rng: np.random.Generator, people: Columns, *, cycle: Cycle, sequ
     Returns
     -------
     dict
-        Frame by table name without the cycle's suffix: SEQN and every variable of `variables.toml` that the
-        cycle has, but those of `NOT_WRITTEN`, under the cycle's name for it; one row for each person the table
-        holds in NHANES.
-
-    Raises
-    ------
-    KeyError
-        A row of `variables.toml` that the synthetic cohort does not know yet.
+        Frame by table name without the cycle's suffix: SEQN and every variable that the synthetic people have and
+        the cycle asked or measured, under the cycle's name for it; one row for each person the table holds in NHANES.
     """
     coded = {**_interview(rng, people, cycle), **_examination(rng, people, cycle)}
     coded |= _pressure(rng, people, coded["BPQ020"] == _YES)
     measured = rng.random(len(sequence)) < parameter_groups()["insulin"]["measured"]
-    coded["LBXIN"] = np.where(measured & ~np.isnan(coded["LBXGLU"]), people["insulin"], np.nan)
+    coded |= {**_recalled(people), **_history(later, people, coded), **_alcohol(later, people, cycle)}
+    everyone = np.ones(len(sequence), dtype=np.bool_)
+    coded |= {**_more(later, people, coded), "DMDBORN4": _refuse(later, "DMDBORN4", _born(people, cycle), everyone)}
+    fasting = ~np.isnan(coded["LBXGLU"])
+    coded["LBXIN"] = np.where(measured & fasting, people["insulin"], np.nan)
+    coded["LBXTR"] = np.where(fasting, people["triglycerides"], np.nan)
+    coded["LBXSCR"] = people["creatinine"]
+    coded["LBXGLT"] = people["two_hours"]
+    coded["WTSOG2YR"] = people["tolerance_weight"]
     held = _rows(people, cycle)
     tables: dict[str, dict[str, Array]] = {}
     files: dict[str, str] = {}
     for variable in VARIABLES.values():
         name = variable.name_in(cycle)
-        if name is not None and variable.name not in NOT_WRITTEN:
+        if name is not None and variable.name in coded and not variable.records:
             # Insulin lay in the file of glucose before 2013-2014.
             table = files.setdefault(cycle.table(variable.table), variable.table)
             columns = tables.setdefault(table, {KEY: sequence})
@@ -98,8 +103,17 @@ def _rows(people: Columns, cycle: Cycle) -> dict[str, Flags]:
         "GHB": examined & (age >= 12),
         "GLU": people["in_glucose"] > 0,
         "INS": people["in_glucose"] > 0,
+        "TRIGLY": people["in_glucose"] > 0,
+        "OGTT": people["in_glucose"] > 0,
+        "BIOPRO": examined & (age >= 12),
+        "TCHOL": examined & (age >= _YOUNGEST_FATS),
+        "HDL": examined & (age >= _YOUNGEST_FATS),
+        "ALQ": examined & (age >= _first_asked_alcohol(cycle)),
+        "WHQ": age >= _YOUNGEST_WEIGHT,
         "DR1TOT": examined,
         "DR2TOT": examined,
+        "DS1TOT": examined,
+        "DS2TOT": examined,
         "DSQTOT": everyone,
     }
 
@@ -109,6 +123,10 @@ def _first_asked_activity(cycle: Cycle, *, table: bool) -> int:
     if cycle.first >= 2017:
         return 18
     return 2 if table else 12
+
+
+def _first_asked_alcohol(cycle: Cycle) -> int:
+    return 18 if cycle.first >= 2017 else ADULT
 
 
 def _interview(rng: np.random.Generator, people: Columns, cycle: Cycle) -> Columns:
@@ -138,6 +156,7 @@ def _interview(rng: np.random.Generator, people: Columns, cycle: Cycle) -> Colum
         "DIQ010": _refuse(rng, "DIQ010", told, everyone),
         "BPQ020": _refuse(rng, "BPQ020", _answer(people["hypertension"]), everyone),
         "MCQ300C": _refuse(rng, "MCQ300C", _answer(people["family"]), age >= ADULT),
+        "RHQ131": np.where(female & examined & (age >= ADULT), _answer(people["ever_pregnant"]), np.nan),
         "RHQ162": _refuse(rng, "RHQ162", people["gestational"], people["ever_pregnant"] > 0),
         "SMQ020": ever_smoked,
         "SMQ040": _refuse(rng, "SMQ040", now, ever_smoked == _YES),
@@ -202,6 +221,99 @@ def _pressure(rng: np.random.Generator, people: Columns, told_of_it: Flags) -> C
     return coded
 
 
+def _recalled(people: Columns) -> Columns:
+    """Code what the recalled days hold beside energy and magnesium."""
+    given = parameter_groups("recalls")
+    coded: Columns = {}
+    for day in DAYS:
+        status = people[f"recall{day}"]
+        coded[f"DR{day}DAY"] = people[f"day{day}"]
+        for name, about in (given["nutrients"] | given["sometimes"]).items():
+            amount = np.round(people[f"{name}{day}"], about["decimals"])
+            coded[f"DR{day}T{about['code']}"] = np.where(np.isin(status, _RECALLED), amount, np.nan)
+        asked = np.isin(status, (*_RECALLED, _BREAST_FED))
+        coded[f"DS{day}DS"] = np.where(asked, _answer(people[f"supplement_day{day}"]), np.nan)
+        coded[f"DS{day}AN"] = np.where(asked, _answer(people[f"antacid_day{day}"]), np.nan)
+        coded[f"DS{day}TMAGN"] = np.where(asked, people[f"supplement_magnesium{day}"], np.nan)
+    return coded
+
+
+def _history(rng: np.random.Generator, people: Columns, coded: Columns) -> Columns:
+    """Code care of diabetes, education, and weights and heights that people remember."""
+    age, everyone = people["age_years"], np.ones(len(people["age_years"]), dtype=np.bool_)
+    told, borderline = coded["DIQ010"] == _YES, coded["DIQ010"] == _BORDERLINE
+    others = (coded["DIQ010"] == _NO) & (age >= 12)
+    age_told = np.clip(age - people["told_years"], 1, None)
+    on_insulin = _refuse(rng, "DIQ050", _answer(told * people["takes_insulin"]), everyone)
+    prediabetes = _refuse(rng, "DIQ160", _answer(people["prediabetes"]), others)
+    years = np.clip(np.floor(people["told_years"] / 2), 1, None)
+    found = {
+        "DID040": _refuse(rng, "DID040", age_told, told),
+        "DIQ050": on_insulin,
+        "DID060": _refuse(rng, "DID060", years, on_insulin == _YES),
+        "DIQ060U": np.where(on_insulin == _YES, _IN_YEARS, np.nan),
+        "DIQ070": _refuse(rng, "DIQ070", _answer(people["pills"]), told | borderline | (prediabetes == _YES)),
+        "DIQ160": prediabetes,
+        "DMDEDUC2": _refuse(rng, "DMDEDUC2", people["education"], age >= ADULT),
+        "WHD010": _refuse(rng, "WHD010", people["said_height"], everyone),
+    }
+    asked_from = parameter_groups("health")["weight_history"]
+    for question, name in _WEIGHT_QUESTIONS.items():
+        found[question] = _refuse(rng, question, people[f"said_{name}"], age >= asked_from[name]["from"])
+    return found
+
+
+def _more(rng: np.random.Generator, people: Columns, coded: Columns) -> Columns:
+    """Code blood fats, hips, diastolic readings, advice to take medicine, and births."""
+    age, size = people["age_years"], len(people["age_years"])
+    blood = (rng.random(size) < parameter_groups()["response"]["hba1c"]) & (age >= _YOUNGEST_FATS)
+    delivered = (coded["RHQ131"] == _YES) & (people["delivered"] > 0)
+    hip = ~np.isnan(coded["BMXBMI"]) & (age >= _YOUNGEST_HIP)
+    found = {
+        "LBXTC": np.where(blood, people["cholesterol"], np.nan),
+        "LBDHDD": np.where(blood, people["hdl"], np.nan),
+        "BMXHIP": np.where(hip, people["hip_cm"], np.nan),
+        "BPQ040A": _refuse(rng, "BPQ040A", _answer(people["told_to_take"]), coded["BPQ020"] == _YES),
+        "RHQ171": _refuse(rng, "RHQ171", people["births"], delivered),
+        "RHQ172": _refuse(rng, "RHQ172", _answer(people["large_baby"]), delivered),
+    }
+    for prefix, method, readings in (("BPXDI", AUSCULTATED, 4), ("BPXODI", OSCILLOMETRIC, 3)):
+        for reading in range(1, readings + 1):
+            values = people[f"{method}{reading}_low"]
+            found[f"{prefix}{reading}"] = np.where(age >= _YOUNGEST_PRESSURE, values, np.nan)
+    return found
+
+
+def _born(people: Columns, cycle: Cycle) -> Array:
+    """Return the country of birth: from 2011 on all others are one code."""
+    others = lookup(parameter_groups("health")["born"]["elsewhere"], people["race"])
+    return np.where(people["born_in_us"] > 0, _YES, others if cycle.first < 2011 else _NO)
+
+
+def _alcohol(rng: np.random.Generator, people: Columns, cycle: Cycle) -> Columns:
+    given = parameter_groups("health")["alcohol"]
+    size, drinker, often = len(people["age"]), people["drinker"], people["often"]
+    asked = (people["examined"] > 0) & (people["age_years"] >= _first_asked_alcohol(cycle))
+    asked &= rng.random(size) < given["answered"]
+    place = np.maximum(often, 1).astype(np.int64) - 1
+    ever = _refuse(rng, "ALQ111", _answer(drinker), asked)
+    twelve_a_year = _refuse(rng, "ALQ101", _answer(drinker == 2), asked)
+    twelve = _refuse(rng, "ALQ110", _answer(drinker), twelve_a_year == _NO)
+    times = _refuse(rng, "ALQ121", often, ever == _YES)
+    drank = (twelve_a_year == _YES) | (twelve == _YES)
+    quantity = _refuse(rng, "ALQ120Q", np.where(often == 0, 0.0, lookup(given["quantity"], place)), drank)
+    some = np.where(cycle.first >= 2017, ever == _YES, drank) & (often > 0)
+    return {
+        "ALQ101": twelve_a_year,
+        "ALQ110": twelve,
+        "ALQ111": ever,
+        "ALQ120Q": quantity,
+        "ALQ120U": np.where((quantity > 0) & (often > 0), lookup(given["unit"], place), np.nan),
+        "ALQ121": times,
+        "ALQ130_FROM_2005": _refuse(rng, "ALQ130_FROM_2005", people["drinks"], some),
+    }
+
+
 def _answer(flags: Array) -> Array:
     return np.where(flags > 0, _YES, _NO)
 
@@ -210,7 +322,7 @@ def _refuse(rng: np.random.Generator, name: str, answers: Array, asked: Flags) -
     """Return answers with refused and don't know at the shares of NHANES, missing where not asked."""
     given = parameter_groups()["refusals"]
     refused, unknown = given.get(name, given["other"])
-    codes = sorted(VARIABLES[name].missing)
+    codes = sorted(VARIABLES[name].missing) if name in VARIABLES else [np.nan]
     draw = rng.random(len(answers))
     coded = np.where(draw < refused, codes[0], np.where(draw < refused + unknown, codes[-1], answers))
     return np.where(asked, coded, np.nan)
