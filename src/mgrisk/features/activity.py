@@ -1,4 +1,9 @@
-"""Physical activity by the Global Physical Activity Questionnaire, asked alike from 2007 to 2018."""
+"""Physical activity at work, on the way and in leisure, and sitting, as told.
+
+NHANES asked in three ways: the past 30 days to 2006 (for leisure see `leisure_list`), a typical week by the Global
+Physical Activity Questionnaire (GPAQ) from 2007, and leisure alone by frequency from 2021. A person has been asked in
+one of them; the columns of the others are missing.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +14,15 @@ import pandas as pd
 
 # WHO GPAQ analysis guide: more than 16 hours a day in one domain is not an answer.
 MOST_MINUTES_A_DAY = 960.0
+DAYS_IN_WEEK = 7.0
+DAYS_RECALLED = 30.0  # PAQ and PAQIAF of 1999-2006: "over the past 30 days"
+DAYS_IN_YEAR = 365.25
+# WHO GPAQ analysis guide, also used by CDC (appendix 1 of PAQ_E and later).
+MET_MODERATE = 4.0
+MET_VIGOROUS = 8.0
+# 150 minutes a week of moderate activity, 75 of vigorous, or as much of both together.
+GUIDELINE_MINUTES = 150.0
+YES, NO, UNABLE = 1.0, 2.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -19,32 +33,118 @@ class _Domain:
     met: float
 
 
-DOMAINS = (
-    _Domain("PAQ605", "PAQ610", "PAD615", 8.0),  # vigorous work
-    _Domain("PAQ620", "PAQ625", "PAD630", 4.0),  # moderate work
-    _Domain("PAQ635", "PAQ640", "PAD645", 4.0),  # walking and cycling to get about
-    _Domain("PAQ650", "PAQ655", "PAD660", 8.0),  # vigorous leisure
-    _Domain("PAQ665", "PAQ670", "PAD675", 4.0),  # moderate leisure
-)
+VIGOROUS_WORK = _Domain("PAQ605", "PAQ610", "PAD615", MET_VIGOROUS)
+MODERATE_WORK = _Domain("PAQ620", "PAQ625", "PAD630", MET_MODERATE)
+TRANSPORT = _Domain("PAQ635", "PAQ640", "PAD645", MET_MODERATE)
+VIGOROUS_LEISURE = _Domain("PAQ650", "PAQ655", "PAD660", MET_VIGOROUS)
+MODERATE_LEISURE = _Domain("PAQ665", "PAQ670", "PAD675", MET_MODERATE)
+DOMAINS = (VIGOROUS_WORK, MODERATE_WORK, TRANSPORT, VIGOROUS_LEISURE, MODERATE_LEISURE)
+
+# Days a week for one time in each unit of PAQ050U (day, week, 30 days).
+DAYS_BY_CODE = {1.0: DAYS_IN_WEEK, 2.0: 1.0, 3.0: DAYS_IN_WEEK / DAYS_RECALLED}
+# Times a week for one time in each unit of PAD790U and PAD810U.
+TIMES_BY_LETTER = {
+    "D": DAYS_IN_WEEK,
+    "W": 1.0,
+    "M": 12 * DAYS_IN_WEEK / DAYS_IN_YEAR,
+    "Y": DAYS_IN_WEEK / DAYS_IN_YEAR,
+}
 
 
 def activity_met_min_week(raw: pd.DataFrame) -> pd.Series:
     """Return MET-minutes a week over all domains; "does not do it" is zero, no answer is missing."""
-    total = pd.Series(0.0, index=raw.index)
-    for domain in DOMAINS:
-        minutes = raw[domain.minutes].where(raw[domain.minutes] <= MOST_MINUTES_A_DAY)
-        amount = raw[domain.days] * minutes * domain.met
-        total = total + np.select([raw[domain.asked] == 1, raw[domain.asked] == 2], [amount, 0.0], default=np.nan)
-    return total
+    return _met_minutes(raw, *DOMAINS)
+
+
+def work_met_min_week(raw: pd.DataFrame) -> pd.Series:
+    """Return MET-minutes a week of paid and unpaid work, chores included."""
+    return _met_minutes(raw, VIGOROUS_WORK, MODERATE_WORK)
+
+
+def transport_met_min_week(raw: pd.DataFrame) -> pd.Series:
+    """Return MET-minutes a week of walking and bicycling to get about; who is unable to has zero."""
+    typical = _met_minutes(raw, TRANSPORT)
+    return typical.where(typical.notna(), _recalled_transport(raw))
+
+
+def leisure_minutes(raw: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return minutes a week of moderate and of vigorous leisure activity, as asked from 2007 on.
+
+    Parameters
+    ----------
+    raw
+        Harmonised variables of GPAQ leisure (PAQ650 to PAD675) and of PAQ_L (PAD790Q to PAD820).
+    """
+    moderate, vigorous = _typical_week(raw, MODERATE_LEISURE), _typical_week(raw, VIGOROUS_LEISURE)
+    return (
+        moderate.where(moderate.notna(), _by_frequency(raw, times="PAD790Q", unit="PAD790U", minutes="PAD800")),
+        vigorous.where(vigorous.notna(), _by_frequency(raw, times="PAD810Q", unit="PAD810U", minutes="PAD820")),
+    )
+
+
+def derive_meets_guidelines(given: pd.DataFrame) -> pd.Series:
+    """Return whether leisure activity comes to as many MET-minutes as 150 minutes of moderate activity."""
+    return guideline(given["leisure_met_min_week"] / MET_MODERATE, 0.0)
+
+
+def guideline(moderate: pd.Series, vigorous: pd.Series | float) -> pd.Series:
+    """Return yes or no to the aerobic guideline, missing where minutes a week are.
+
+    Examples
+    --------
+    >>> guideline(pd.Series([150.0, 100.0, 0.0]), pd.Series([0.0, 20.0, 75.0])).tolist()
+    ['yes', 'no', 'yes']
+    """
+    minutes = moderate + 2 * vigorous
+    answer = np.where(minutes >= GUIDELINE_MINUTES, "yes", "no")
+    return pd.Series(answer, index=minutes.index, dtype=object).where(minutes.notna(), None)
 
 
 def leisure_activity(raw: pd.DataFrame) -> pd.Series:
-    """Return whether any moderate or vigorous leisure activity is done in a usual week."""
-    any_yes = (raw["PAQ650"] == 1) | (raw["PAQ665"] == 1)
-    both_no = (raw["PAQ650"] == 2) & (raw["PAQ665"] == 2)
+    """Return whether any moderate or vigorous leisure activity is done; who is unable to does none."""
+    vigorous, moderate = _does(raw, "PAQ650", "PAD200", "PAD810Q"), _does(raw, "PAQ665", "PAD320", "PAD790Q")
+    any_yes = (vigorous == YES) | (moderate == YES)
+    both_no = (vigorous == NO) & (moderate == NO)
     return pd.Series(np.select([any_yes, both_no], ["yes", "no"], default=""), index=raw.index).replace("", None)
 
 
 def sedentary_min_day(raw: pd.DataFrame) -> pd.Series:
     """Return minutes of sitting on a usual day."""
     return raw["PAD680"]
+
+
+def _met_minutes(raw: pd.DataFrame, *domains: _Domain) -> pd.Series:
+    total = pd.Series(0.0, index=raw.index)
+    for domain in domains:
+        total = total + _typical_week(raw, domain) * domain.met
+    return total
+
+
+def _typical_week(raw: pd.DataFrame, domain: _Domain) -> pd.Series:
+    """Return minutes a week of a GPAQ domain."""
+    minutes = raw[domain.minutes].where(raw[domain.minutes] <= MOST_MINUTES_A_DAY)
+    asked, amount = raw[domain.asked], raw[domain.days] * minutes
+    return pd.Series(np.select([asked == YES, asked == NO], [amount, 0.0], default=np.nan), index=raw.index)
+
+
+def _by_frequency(raw: pd.DataFrame, *, times: str, unit: str, minutes: str) -> pd.Series:
+    """Return minutes a week where so many times a day, week, month or year are told; no unit is asked of "never"."""
+    weekly = raw[times] * raw[unit].map(TIMES_BY_LETTER).astype("float64") * raw[minutes]
+    weekly = weekly.where(weekly <= MOST_MINUTES_A_DAY * DAYS_IN_WEEK)
+    return weekly.mask(raw[times] == 0, 0.0)
+
+
+def _recalled_transport(raw: pd.DataFrame) -> pd.Series:
+    """Return MET-minutes a week of walking and bicycling over the past 30 days, 1999-2006."""
+    # PAD080 is the time of a whole day, so that several times on one day are one day.
+    days = (raw["PAQ050Q"] * raw["PAQ050U"].map(DAYS_BY_CODE)).clip(upper=DAYS_IN_WEEK)
+    asked, amount = raw["PAD020"], days * raw["PAD080"] * MET_MODERATE
+    values = np.select([asked == YES, asked.isin([NO, UNABLE])], [amount, 0.0], default=np.nan)
+    return pd.Series(values, index=raw.index)
+
+
+def _does(raw: pd.DataFrame, typical: str, recalled: str, times: str) -> pd.Series:
+    """Return YES, NO or missing from whichever of the three questions was asked."""
+    done = raw[typical].where(raw[typical].notna(), raw[recalled].replace(UNABLE, NO))
+    often = raw[times].where(raw[times].isna(), np.where(raw[times] > 0, YES, NO))
+    return done.where(done.notna(), often)

@@ -1,4 +1,4 @@
-"""Background features: age, sex, origin, income, family history, blood pressure told, smoking, sleep."""
+"""Background features: age, sex, origin, school, income, family, pregnancies, blood pressure told, smoking, sleep."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import pandas as pd
 
 OLDEST = 80.0  # top code of NHANES from 2007 on; 85 before
 YES_NO = {1.0: "yes", 2.0: "no"}
+YES, NO = 1, 2
+MALE = 1
+CLOSE_RELATIVES = ("MCQ260AA", "MCQ260AB", "MCQ260AG", "MCQ260AH")
+"""Mother, father, brother, sister."""
+OTHER_RELATIVES = ("MCQ260AC", "MCQ260AD", "MCQ260AE", "MCQ260AF", "MCQ260AI")
+SCHOOL = {1.0: "below_9th_grade", 2.0: "9th_to_11th_grade", 3.0: "high_school", 4.0: "some_college", 5.0: "college"}
 
 
 def age_years(raw: pd.DataFrame) -> pd.Series:
@@ -30,14 +36,37 @@ def income_poverty_ratio(raw: pd.DataFrame) -> pd.Series:
     return raw["INDFMPIR"]
 
 
+def education(raw: pd.DataFrame) -> pd.Series:
+    """Return the highest school finished."""
+    return raw["DMDEDUC2"].map(SCHOOL)
+
+
+def born_in_us(raw: pd.DataFrame) -> pd.Series:
+    """Return whether born in the 50 states or Washington, DC."""
+    return _yes_no(raw["DMDBORN4"] == YES, raw["DMDBORN4"].notna())
+
+
 def family_history_diabetes(raw: pd.DataFrame) -> pd.Series:
-    """Return whether a close biological relative had diabetes."""
-    return raw["MCQ300C"].map(YES_NO)
+    """Return whether a close biological relative had diabetes.
+
+    To 2003-2004 it was asked which relative: who named parents, brothers or sisters is "yes", who named others "no".
+    """
+    close = raw[list(CLOSE_RELATIVES)].notna().any(axis=1)
+    others = raw[list(OTHER_RELATIVES)].notna().any(axis=1)
+    named = _yes_no(close, (raw["MCQ250A"] == NO) | close | others)
+    return raw["MCQ300C"].map(YES_NO).where(raw["MCQ300C"].notna(), named)
 
 
 def hypertension_told(raw: pd.DataFrame) -> pd.Series:
     """Return whether a health professional ever told of high blood pressure."""
     return raw["BPQ020"].map(YES_NO)
+
+
+def blood_pressure_medicine(raw: pd.DataFrame) -> pd.Series:
+    """Return whether medicine for high blood pressure is taken; no for who was not told of it, or not to take any."""
+    takes = raw["BPQ050A"].where(raw["BPQ050A"].notna(), raw["BPQ150"])
+    none = (raw["BPQ020"] == NO) | (raw["BPQ040A"] == NO)
+    return takes.map(YES_NO).where(~none, "no")
 
 
 def smoking(raw: pd.DataFrame) -> pd.Series:
@@ -53,7 +82,21 @@ def sleep_hours(raw: pd.DataFrame) -> pd.Series:
 
 
 def gestational_diabetes(raw: pd.DataFrame) -> pd.Series:
-    """Return whether diabetes was told of in a pregnancy; no for men and where the question does not apply."""
-    # 3 is "borderline": not told of diabetes. The question is skipped for those who were never pregnant.
-    answer = raw["RHQ162"].map({1.0: "yes", 2.0: "no", 3.0: "no"})
-    return answer.where(answer.notna(), "no")
+    """Return whether diabetes was told of in a pregnancy; no for men and for women who were never pregnant."""
+    # 3 is "borderline": not told of diabetes.
+    return raw["RHQ162"].map({1.0: "yes", 2.0: "no", 3.0: "no"}).where(~_never(raw, "RHQ162"), "no")
+
+
+def large_baby(raw: pd.DataFrame) -> pd.Series:
+    """Return whether a baby weighed 9 pounds or more at birth; no for men and for women without a delivery."""
+    # RHQ171 is asked of everyone asked RHQ172: who has neither, but was asked RHQ162, was pregnant without a delivery.
+    no_delivery = raw["RHQ162"].notna() & raw["RHQ171"].isna() & raw["RHQ172"].isna()
+    return raw["RHQ172"].map(YES_NO).where(~(_never(raw, "RHQ172") | no_delivery), "no")
+
+
+def _never(raw: pd.DataFrame, asked: str) -> pd.Series:
+    return (raw["RIAGENDR"] == MALE) | ((raw["RHQ131"] == NO) & raw[asked].isna())
+
+
+def _yes_no(yes: pd.Series, known: pd.Series) -> pd.Series:
+    return yes.map({True: "yes", False: "no"}).where(known)

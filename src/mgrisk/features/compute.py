@@ -7,21 +7,25 @@ from importlib import import_module
 
 import pandas as pd
 
-from mgrisk.features.registry import Feature
+from mgrisk.features.fitted import NO_MODELS, Models
+from mgrisk.features.registry import Feature, computed_from
 from mgrisk.nhanes.eras import exists_in
 
 Compute = Callable[[pd.DataFrame], pd.Series]
 
 
-def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
+def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models = NO_MODELS) -> pd.DataFrame:
     """Compute features from harmonised NHANES variables.
 
     Parameters
     ----------
     raw
-        Frame of `nhanes.harmonise`, with ``cycle`` and the sources of each feature.
+        Frame of `features.summary.gather`, with ``cycle`` and the sources of each feature and of those that it
+        derives from.
     chosen
         Registry rows.
+    models
+        For features that need a fitted model (`features.fitted.fit`); without theirs they are missing.
 
     Returns
     -------
@@ -29,16 +33,22 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
         Same index; float64 for numbers, categorical with the registry's levels for categories. Missing in cycles
         that did not ask or measure it (`nhanes/eras.toml`), where an empty answer would be taken for "no" or 0.
     """
-    computed = {
-        feature.name: _function(feature, feature.name)(raw).where(
-            raw["cycle"].map({years: exists_in(feature.name, years) for years in raw["cycle"].unique()}).astype(bool)
-        )
-        for feature in chosen
-    }
-    return typed(pd.DataFrame(computed, index=raw.index), chosen)
+    family = computed_from(chosen)
+    columns: dict[str, pd.Series] = {}
+    for feature in family:
+        asked = {years: exists_in(feature.name, years) for years in raw["cycle"].unique()}
+        if feature.summary:
+            values = raw[feature.name]
+        elif feature.sources:
+            values = _function(feature, feature.name)(raw)
+        else:
+            values = _derived(feature, pd.DataFrame({name: columns[name] for name in feature.derived_from}), models)
+        there = raw["cycle"].map(asked).astype(bool)
+        columns[feature.name] = _typed(values if there.all() else values.where(there), feature)
+    return pd.DataFrame({feature.name: columns[feature.name] for feature in chosen}, index=raw.index)
 
 
-def complete(given: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
+def complete(given: pd.DataFrame, chosen: Sequence[Feature], *, models: Models = NO_MODELS) -> pd.DataFrame:
     """Fill features that follow from others where they are not given, and apply NHANES's top codes.
 
     Parameters
@@ -47,12 +57,14 @@ def complete(given: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
         Typed features; a feature without a column counts as missing.
     chosen
         Registry rows, ancestors first (`registry.with_ancestors`).
+    models
+        For features that need a fitted model.
     """
     columns: dict[str, pd.Series] = {}
     for feature in chosen:
         values = given[feature.name] if feature.name in given else pd.Series(float("nan"), index=given.index)
         if feature.derived_from:
-            derived = _function(feature, f"derive_{feature.name}")(pd.DataFrame(columns, index=given.index))
+            derived = _derived(feature, pd.DataFrame({name: columns[name] for name in feature.derived_from}), models)
             values = values.where(values.notna(), derived)
         if feature.cap is not None:
             values = values.clip(upper=feature.cap)
@@ -60,17 +72,24 @@ def complete(given: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
     return typed(pd.DataFrame(columns, index=given.index), chosen)
 
 
+def _derived(feature: Feature, parents: pd.DataFrame, models: Models) -> pd.Series:
+    if not feature.fitted:
+        return _function(feature, f"derive_{feature.name}")(parents)
+    if feature.fitted not in models:
+        return pd.Series(float("nan"), index=parents.index)
+    return models[feature.fitted].predict(parents)[feature.name]
+
+
+def _typed(values: pd.Series, feature: Feature) -> pd.Series:
+    if feature.kind == "number":
+        return values.astype("float64")
+    return pd.Series(pd.Categorical(values, categories=list(feature.levels)), index=values.index)
+
+
 def typed(frame: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
-    """Return the frame with float64 numbers and categories of the registry's levels, in registry order."""
+    """Return the features that the frame has, as float64 numbers and categories of the registry's levels, in order."""
     return pd.DataFrame(
-        {
-            feature.name: (
-                frame[feature.name].astype("float64")
-                if feature.kind == "number"
-                else pd.Series(pd.Categorical(frame[feature.name], categories=list(feature.levels)), index=frame.index)
-            )
-            for feature in chosen
-        },
+        {feature.name: _typed(frame[feature.name], feature) for feature in chosen if feature.name in frame},
         index=frame.index,
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-from importlib.resources import files
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict
 
 from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.facts import rows
 
 Stage = Literal["general", "pregnancy", "lactation"]
 
@@ -33,8 +32,7 @@ class ReferenceIntake(BaseModel):
 
 
 def _load() -> tuple[ReferenceIntake, ...]:
-    rows = tomllib.loads(files("mgrisk.features").joinpath("dri.toml").read_text("utf-8"))["row"]
-    return tuple(ReferenceIntake.model_validate(row) for row in rows)
+    return tuple(ReferenceIntake.model_validate(row) for row in rows("mgrisk.features", "dri.toml", "row"))
 
 
 MAGNESIUM: tuple[ReferenceIntake, ...] = _load()

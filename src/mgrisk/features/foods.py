@@ -12,7 +12,7 @@ import tomllib
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mgrisk.errors import bad_input, bad_source
 from mgrisk.features.diet import mean_of_reliable_days
+from mgrisk.features.summary import CycleTables, Summary
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import GroupedEstimates, mean, ratio
 
@@ -249,6 +250,16 @@ def by_group(day_1: pd.DataFrame, day_2: pd.DataFrame, groups: pd.DataFrame, *, 
             for name in first
         }
     )
+
+
+def _summarise(tables: CycleTables) -> pd.DataFrame:
+    groups = food_groups().assign(tables.lists["DRXFCD"])
+    found = by_group(tables.records["DR1IFF"], tables.records["DR2IFF"], groups, totals=tables.people)
+    return found.rename(columns="magnesium_from_{}_mg".format)
+
+
+SUMMARY: Final = Summary(records=("DR1IFF", "DR2IFF"), lists={"DRXFCD": ("DRXFDCD", "DRXFCLD")}, function=_summarise)
+"""magnesium_from_<group>_mg for each group of `food_groups.toml`, as `by_group` makes it."""
 
 
 def shares(intake: pd.DataFrame, design: SurveyDesign, *, level: float = 0.95) -> GroupedEstimates:

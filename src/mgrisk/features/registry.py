@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from mgrisk.errors import usage
+from mgrisk.facts import rows
 from mgrisk.nhanes.codebook import variable
 from mgrisk.nhanes.cycles import CYCLES
 from mgrisk.nhanes.eras import breaks, exists_in
@@ -19,7 +18,7 @@ from mgrisk.survey.design import WeightLevel
 
 
 class Feature(BaseModel):
-    """One row of `features/registry.toml`; the comments at its top explain the fields.
+    """One row of `features/registry/`; the comments at the top of background.toml explain the fields.
 
     ``comparable`` (first and last cycle that has it) and ``breaks`` (cycles from which on it was asked or measured
     otherwise) are filled in from the codebook and the eras.
@@ -29,11 +28,11 @@ class Feature(BaseModel):
 
     name: str
     module: str
-    group: Literal["magnesium", "diet", "activity", "body", "background"]
+    group: Literal["magnesium", "diet", "activity", "body", "background", "depletion", "marker"]
     kind: Literal["number", "category"]
     label: str
     unit: str
-    sources: tuple[str, ...]
+    sources: tuple[str, ...] = ()
     level: WeightLevel
     comparable: tuple[str, str]
     breaks: tuple[str, ...] = ()
@@ -45,6 +44,9 @@ class Feature(BaseModel):
     levels: tuple[str, ...] = ()
     derived_from: tuple[str, ...] = ()
     required: bool = False
+    summary: str = ""
+    fitted: str = ""
+    given: bool = True
 
     @property
     def label_with_unit(self) -> str:
@@ -53,21 +55,39 @@ class Feature(BaseModel):
 
 
 def _load() -> Mapping[str, Feature]:
-    rows = tomllib.loads(files("mgrisk.features").joinpath("registry.toml").read_text("utf-8"))["feature"]
-    return MappingProxyType({row["name"]: Feature.model_validate(row | _cycles(row)) for row in rows})
+    known = {row["name"]: row for row in rows("mgrisk.features", "registry", "feature")}
+    has_it: dict[str, list[str]] = {}
 
+    def cycles_with(name: str) -> list[str]:
+        if name not in has_it:
+            row = known[name]
+            sources = [variable(source) for source in row.get("sources", [])]
+            has_it[name] = [
+                each.years
+                for each in CYCLES
+                if exists_in(name, each.years)
+                and (any(source.name_in(each) for source in sources) or not sources)
+                and (sources or all(each.years in cycles_with(parent) for parent in row["derived_from"]))
+            ]
+        return has_it[name]
 
-def _cycles(row: Mapping[str, Any]) -> dict[str, Any]:
-    sources = [variable(name) for name in row["sources"]]
-    has_it = [
-        each.years
-        for each in CYCLES
-        if exists_in(row["name"], each.years) and any(source.name_in(each) for source in sources)
-    ]
-    return {
-        "comparable": (has_it[0], has_it[-1]),
-        "breaks": tuple(dict.fromkeys(each.after for each in breaks([row["name"]], has_it))),
-    }
+    def of_family(name: str) -> list[str]:
+        row = known[name]
+        parents = [] if row.get("sources") else row["derived_from"]
+        return [name, *(each for parent in parents for each in of_family(parent))]
+
+    return MappingProxyType(
+        {
+            name: Feature.model_validate(
+                {
+                    "comparable": (cycles_with(name)[0], cycles_with(name)[-1]),
+                    "breaks": tuple(dict.fromkeys(each.after for each in breaks(of_family(name), cycles_with(name)))),
+                    **row,
+                }
+            )
+            for name, row in known.items()
+        }
+    )
 
 
 FEATURES: Mapping[str, Feature] = _load()
@@ -98,6 +118,24 @@ def features(names: Iterable[str]) -> tuple[Feature, ...]:
             )
         chosen.append(FEATURES[name])
     return tuple(chosen)
+
+
+def computed_from(chosen: Iterable[Feature]) -> tuple[Feature, ...]:
+    """Return the features and those that they cannot be computed without, each once, ancestors first.
+
+    A feature with NHANES sources of its own needs no other; one without them is made of its parents.
+
+    Examples
+    --------
+    >>> [each.name for each in computed_from(features(["bmi_kg_m2", "magnesium_density_mg_1000kcal"]))]
+    ['bmi_kg_m2', 'magnesium_food_mg', 'energy_kcal', 'magnesium_density_mg_1000kcal']
+    """
+    ordered: dict[str, Feature] = {}
+    for feature in chosen:
+        for parent in () if feature.sources else computed_from(features(feature.derived_from)):
+            ordered.setdefault(parent.name, parent)
+        ordered.setdefault(feature.name, feature)
+    return tuple(ordered.values())
 
 
 def with_ancestors(chosen: Iterable[Feature]) -> tuple[Feature, ...]:

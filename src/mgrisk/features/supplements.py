@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mgrisk.errors import bad_source
+from mgrisk.features.summary import CycleTables, Summary
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import GroupedEstimates, proportion
 
@@ -252,6 +253,28 @@ def by_form(taken: pd.DataFrame, products: pd.DataFrame, forms: pd.DataFrame, *,
     return pd.DataFrame(sums, index=index, columns=list(FORMS))
 
 
+def _summarise(tables: CycleTables) -> pd.DataFrame:
+    taken, products, ingredients = tables.records["DSQIDS"], tables.lists["DSPI"], tables.lists["DSII"]
+    # The lists serve all cycles; nobody of this one took nine tenths of their products.
+    numbers = product_numbers(taken, products)
+    those = products[products["DSDPID"].isin(numbers)]
+    forms = product_forms(those, ingredients[ingredients["DSDPID"].isin(numbers)], tables.lists["DSBI"])
+    found = by_form(taken, products, forms, totals=tables.people)
+    return found.rename(columns="magnesium_{}_mg".format)
+
+
+SUMMARY: Final = Summary(
+    records=("DSQIDS",),
+    lists={
+        "DSPI": ("DSDPID", "DSDSUPID", "DSDSUPP"),
+        "DSII": ("DSDPID", "DSDIID", "DSDINGR", "DSDQTY", "DSDUNIT"),
+        "DSBI": ("DSDIID", "DSDBCNAM"),
+    },
+    function=_summarise,
+)
+"""magnesium_<form>_mg for each of `FORMS`, as `by_form` makes it."""
+
+
 def agreement(intake: pd.DataFrame, totals: pd.DataFrame, *, decimals: int) -> Agreement:
     """Compare sums over products with CDC's totals (DSQTMAGN).
 
@@ -262,7 +285,7 @@ def agreement(intake: pd.DataFrame, totals: pd.DataFrame, *, decimals: int) -> A
     totals
         DSQTOT in the same order: DSQTMAGN, mg a day; missing where no magnesium was taken.
     decimals
-        Decimals that CDC prints: 1 in 2007-2010, 2 from 2011 on.
+        Decimals that CDC prints: 2 from 2011-2012 to 2017-2018, and 1 in the cycles before and after.
 
     Examples
     --------

@@ -1,6 +1,9 @@
-"""Body measures are taken as measured; body mass index can be had from height and weight."""
+"""Body measures are taken as measured; the others follow from them, from readings, and from what people tell."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,16 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgrisk.features import body
+from mgrisk.features.compute import from_nhanes
+from mgrisk.features.registry import features
+from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.harmonise import harmonise
+from mgrisk.nhanes.store import Store
 
 NAN = float("nan")
 
 
 @pytest.mark.parametrize(
     ("feature", "variable"),
-    [("height_cm", "BMXHT"), ("weight_kg", "BMXWT"), ("bmi_kg_m2", "BMXBMI"), ("waist_cm", "BMXWAIST")],
+    [
+        ("height_cm", "BMXHT"),
+        ("weight_kg", "BMXWT"),
+        ("bmi_kg_m2", "BMXBMI"),
+        ("waist_cm", "BMXWAIST"),
+        ("hip_cm", "BMXHIP"),
+    ],
 )
 def test_a_measure_is_its_own_variable(feature: str, variable: str) -> None:
     raw = pd.DataFrame({"BMXHT": [1.0, NAN], "BMXWT": [2.0, NAN], "BMXBMI": [3.0, NAN], "BMXWAIST": [4.0, NAN]})
+    raw["BMXHIP"] = [5.0, NAN]
     np.testing.assert_array_equal(getattr(body, feature)(raw), raw[variable])
 
 
@@ -37,3 +52,112 @@ def test_body_mass_index_grows_with_weight_and_falls_with_the_square_of_height(
     )
     plain, heavier, taller = body.derive_bmi_kg_m2(frame)
     np.testing.assert_allclose([heavier / plain, taller / plain], [factor, factor**-2], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("race", "bmi", "expected"),
+    [
+        ("white", 18.49, "underweight"),
+        ("white", 18.5, "normal"),
+        ("white", 24.99, "normal"),
+        ("white", 25.0, "overweight"),
+        ("white", 30.0, "obese"),
+        ("asian", 18.49, "underweight"),
+        ("asian", 22.99, "normal"),
+        ("asian", 23.0, "overweight"),
+        ("asian", 27.5, "obese"),
+        (None, 27.5, "overweight"),
+        ("asian", NAN, None),
+    ],
+)
+def test_the_class_of_body_mass_index_begins_at_its_cut_point_and_lower_for_asian_people(
+    race: str | None, bmi: float, expected: str | None
+) -> None:
+    given_frame = pd.DataFrame({"bmi_kg_m2": [bmi], "race_ethnicity": pd.Categorical([race], ["white", "asian"])})
+    assert body.derive_bmi_class(given_frame).tolist() == [expected]
+
+
+def test_waist_to_height_is_a_pure_number() -> None:
+    given_frame = pd.DataFrame({"waist_cm": [90.0, NAN], "height_cm": [180.0, 180.0]})
+    np.testing.assert_array_equal(body.derive_waist_to_height(given_frame), [0.5, NAN])
+
+
+@pytest.mark.parametrize(
+    ("feature", "then"),
+    [("weight_change_1y_kg", "WHD050"), ("weight_change_10y_kg", "WHD110"), ("weight_change_since_25_kg", "WHD120")],
+)
+def test_a_gain_is_positive_in_kilograms_and_pregnant_women_have_none(feature: str, then: str) -> None:
+    raw = pd.DataFrame(
+        {
+            "WHD020": [200.0, 150.0, NAN, 180.0, 180.0],
+            then: [100.0, 160.0, 150.0, NAN, 150.0],
+            "RIDEXPRG": [NAN, 2.0, NAN, NAN, 1.0],
+        }
+    )
+    # The international pound of 1959 is 0.45359237 kg exactly.
+    np.testing.assert_allclose(getattr(body, feature)(raw), [45.359237, -4.5359237, NAN, NAN, NAN], rtol=1e-15)
+
+
+def test_the_greatest_weight_is_taken_as_told() -> None:
+    np.testing.assert_allclose(body.weight_greatest_kg(pd.DataFrame({"WHD140": [100.0, NAN]})), [45.359237, NAN])
+
+
+def readings(years: str, **found: float) -> pd.DataFrame:
+    names = [f"BPX{kind}{place}" for kind in ("SY", "DI") for place in range(1, 5)]
+    names += [f"BPXO{kind}{place}" for kind in ("SY", "DI") for place in range(1, 4)]
+    return pd.DataFrame([dict.fromkeys(names, NAN) | found]).assign(cycle=years)
+
+
+def test_blood_pressure_is_the_mean_of_the_readings_there_are_without_zeros() -> None:
+    raw = readings("2007-2008", BPXSY2=120, BPXSY3=130, BPXSY4=122, BPXDI2=0, BPXDI3=70, BPXDI4=80)
+    assert (body.systolic_mmhg(raw).iloc[0], body.diastolic_mmhg(raw).iloc[0]) == (124, 75)
+    assert np.isnan(body.diastolic_mmhg(readings("2007-2008", BPXDI1=0, BPXDI2=0)).iloc[0])
+
+
+def test_methods_do_not_mix_within_a_cycle() -> None:
+    raw = pd.concat(
+        [
+            readings("2017-2018", BPXSY1=120, BPXOSY1=110),
+            readings("2017-2018", BPXOSY1=111),
+            readings("2021-2023", BPXOSY1=112),
+        ]
+    )
+    np.testing.assert_array_equal(body.systolic_mmhg(raw.reset_index(drop=True)), [120, NAN, 112])
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Store:
+    if not os.environ.get("MGRISK_NHANES"):
+        pytest.skip("MGRISK_NHANES does not name the mirror of the tables")
+    return Store(source=os.environ["MGRISK_NHANES"], cache=tmp_path, offline=True)
+
+
+@pytest.mark.nhanes
+def test_mean_blood_pressure_is_as_published(mirror: Store) -> None:
+    # National Health Statistics Reports 35 (2011): 122 and 71 mmHg, NHANES 2001-2008, 18 years and older.
+    chosen = features(["systolic_mmhg", "diastolic_mmhg"])
+    names = [*(source for each in chosen for source in each.sources), "RIDAGEYR", "WTMEC2YR"]
+    years = ("2001-2002", "2003-2004", "2005-2006", "2007-2008")
+    frame = harmonise(mirror, cycles=[cycle(each) for each in years], names=names).frame
+    frame = frame[frame["RIDAGEYR"] >= 18]
+    found = from_nhanes(frame, chosen)
+    both = found.notna().all(axis=1)
+    means = np.average(found[both], axis=0, weights=frame.loc[both, "WTMEC2YR"])
+    np.testing.assert_array_equal(means.round(), [122, 71])
+
+
+@pytest.mark.nhanes
+def test_adults_with_a_body_mass_index_of_thirty_or_more_are_as_many_as_published(mirror: Store) -> None:
+    # NCHS Data Brief 360 (2020): 42.4 %, NHANES 2017-2018, 20 years and older, not pregnant, age-adjusted.
+    chosen = features(["bmi_kg_m2", "bmi_class", "race_ethnicity"])
+    names = ["BMXBMI", "RIDRETH1", "RIDRETH3", "RIDAGEYR", "RIDEXPRG", "WTMEC2YR"]
+    frame = harmonise(mirror, cycles=[cycle("2017-2018")], names=names).frame
+    frame = frame[(frame["RIDAGEYR"] >= 20) & (frame["RIDEXPRG"] != 1) & frame["BMXBMI"].notna()]
+    found = from_nhanes(frame, chosen)
+    general = found["race_ethnicity"] != "asian"
+    obese = found["bmi_class"] == "obese"
+    assert obese[general].equals((found["bmi_kg_m2"] >= 30)[general])
+    assert np.average(found["bmi_kg_m2"] >= 30, weights=frame["WTMEC2YR"]) == pytest.approx(0.424, abs=0.01)
+    assert np.average(obese, weights=frame["WTMEC2YR"]) > np.average(
+        found["bmi_kg_m2"] >= 30, weights=frame["WTMEC2YR"]
+    )

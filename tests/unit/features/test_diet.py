@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mgrisk.features import diet
+from mgrisk.features.registry import FEATURES
 
 NAN = float("nan")
 STATUS = [1.0, 2.0, 4.0, 5.0, NAN]
@@ -58,3 +62,31 @@ def test_the_mean_lies_between_the_days_and_exists_exactly_where_a_day_is_reliab
     known = mean.notna()
     assert (mean[known] >= amounts.min(axis=1)[known] - 1e-9).all()
     assert (mean[known] <= amounts.max(axis=1)[known] + 1e-9).all()
+
+
+NUTRIENTS = [name for name, feature in FEATURES.items() if feature.module == "diet" and feature.unit.endswith("g/d")]
+
+
+@pytest.mark.parametrize("name", NUTRIENTS)
+def test_a_nutrient_is_the_mean_of_its_own_two_columns(name: str) -> None:
+    first, _, second, _ = FEATURES[name].sources
+    assert first.replace("DR1T", "DR2T") == second
+    raw = pd.DataFrame({"DR1DRSTZ": [1.0, 1.0], "DR2DRSTZ": [1.0, 5.0], first: [3.0, 7.0], second: [5.0, NAN]})
+    np.testing.assert_array_equal(getattr(diet, name)(raw), [4.0, 7.0])
+
+
+@pytest.mark.parametrize("day", [1, 2])
+def test_friday_saturday_and_sunday_are_the_weekend_of_a_reliable_recall(day: int) -> None:
+    raw = pd.DataFrame({f"DR{day}DAY": [*range(1, 8), NAN, 7], f"DR{day}DRSTZ": [1.0] * 8 + [2.0]})
+    marks = getattr(diet, f"recall_day_{day}_weekend")(raw)
+    assert marks.where(marks.notna(), "").tolist() == ["yes", "no", "no", "no", "no", "yes", "yes", "", ""]
+
+
+@pytest.mark.nhanes
+def test_first_recalls_are_weighted_to_three_weekend_days_in_seven(people: Callable[..., pd.DataFrame]) -> None:
+    """CDC adjusts the weights of the first recall to the days of the week: codes read wrongly would not give 3/7."""
+    frame = people(["2003-2004", "2013-2014", "2021-2023"], ["recall_day_1_weekend", "age_years"], ["WTDRD1"])
+    adults = frame[(frame["age_years"] >= 20) & frame["recall_day_1_weekend"].notna()]
+    for _, part in adults.groupby("cycle"):
+        share = np.average(part["recall_day_1_weekend"] == "yes", weights=part["WTDRD1"])
+        assert share == pytest.approx(3 / 7, abs=1e-4)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
+from mgrisk.features.compute import from_nhanes
 from mgrisk.features.diet import mean_of_reliable_days
 from mgrisk.features.foods import FoodGroups, Rule, by_group, day_by_group, food_groups, shares, top_foods
+from mgrisk.features.registry import FEATURES, features
+from mgrisk.features.summary import gather
+from mgrisk.nhanes.cycles import CYCLES, Cycle
+from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import ratio
 
@@ -212,3 +219,26 @@ def test_top_foods_are_ranked_by_weighted_totals_inside_the_domain(groups: pd.Da
     wanted = ratio([0, 0, 0, 32, 0], [10, 4, 2, 32, 0], DESIGN.where([True] * 4 + [False]))
     assert table["se"].iloc[0] == pytest.approx(wanted.se)
     assert json.loads(json.dumps(top.to_dict()))["n"] == 4
+
+
+BY_GROUP = [name for name, feature in FEATURES.items() if feature.summary == "foods"]
+
+
+def test_each_group_has_its_feature() -> None:
+    assert [f"magnesium_from_{name}_mg" for name in food_groups().labels] == BY_GROUP
+    assert {FEATURES[name].comparable for name in BY_GROUP} == {("2007-2008", "2021-2023")}
+
+
+@pytest.mark.nhanes
+@pytest.mark.parametrize("each", CYCLES, ids=lambda each: each.years)
+def test_the_groups_of_every_person_add_up_to_magnesium_from_food_exactly(each: Cycle, tmp_path: Path) -> None:
+    if not os.environ.get("MGRISK_NHANES"):
+        pytest.skip("MGRISK_NHANES does not name the mirror of the tables")
+    store = Store(source=os.environ["MGRISK_NHANES"], cache=tmp_path, offline=True)
+    chosen = features([*BY_GROUP, "magnesium_food_mg"])
+    found = from_nhanes(gather(store, cycles=[each], chosen=chosen).frame, chosen)
+    if "DR1IFF" in each.absent:
+        assert found[BY_GROUP].isna().all(axis=None)
+        return
+    assert found["magnesium_food_mg"].notna().sum() > 6500
+    np.testing.assert_array_equal(found[BY_GROUP].sum(axis=1, skipna=False), found["magnesium_food_mg"])

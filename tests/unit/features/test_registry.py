@@ -8,6 +8,7 @@ import pytest
 
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.features.summary import summary_of
 from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.cycles import CYCLES
 from mgrisk.survey.design import WeightLevel
@@ -18,13 +19,27 @@ every_feature = pytest.mark.parametrize("feature", FEATURES.values(), ids=lambda
 @every_feature
 def test_a_feature_is_computed_by_the_function_of_its_name_in_its_module(feature: Feature) -> None:
     module = import_module(f"mgrisk.features.{feature.module}")
-    assert callable(getattr(module, feature.name))
-    assert hasattr(module, f"derive_{feature.name}") == bool(feature.derived_from)
+    assert hasattr(module, feature.name) == (bool(feature.sources) and not feature.summary)
+    assert hasattr(module, f"derive_{feature.name}") == (bool(feature.derived_from) and not feature.fitted)
+
+
+@every_feature
+def test_a_feature_is_made_in_one_way(feature: Feature) -> None:
+    several = {name for name in feature.sources if VARIABLES[name].records}
+    assert bool(feature.summary) == bool(several)
+    if feature.summary:
+        assert {VARIABLES[name].table for name in several} <= set(summary_of(feature.summary).records)
+    if feature.fitted:
+        assert feature.derived_from
+        assert not feature.sources
+        module = import_module(f"mgrisk.features.{feature.fitted}")
+        assert callable(module.fit)
+        assert callable(module.from_dict)
 
 
 @every_feature
 def test_a_feature_comes_from_known_variables_over_known_cycles(feature: Feature) -> None:
-    assert feature.sources
+    assert feature.sources or feature.derived_from
     assert set(feature.sources) <= VARIABLES.keys()
     assert set(feature.derived_from) <= FEATURES.keys()
     first, last = feature.comparable
@@ -35,7 +50,8 @@ def test_a_feature_comes_from_known_variables_over_known_cycles(feature: Feature
 @every_feature
 def test_a_feature_needs_the_smallest_subsample_of_its_sources(feature: Feature) -> None:
     # The second recall helps where it is there; who has one recall has a value.
-    needed = [VARIABLES[name].level for name in feature.sources]
+    parents = () if feature.sources else features(feature.derived_from)
+    needed = [VARIABLES[name].level for name in feature.sources] + [parent.level for parent in parents]
     needed = [WeightLevel.RECALL1 if level == WeightLevel.RECALL2 else level for level in needed]
     assert feature.level == max(needed, key=lambda level: level.rank)
 
@@ -57,7 +73,7 @@ def test_a_number_has_unit_and_range_and_a_category_has_levels(feature: Feature)
     ("name", "comparable", "breaks"),
     [
         ("age_years", ("1999-2000", "2021-2023"), ()),
-        ("family_history_diabetes", ("2005-2006", "2017-2020"), ()),
+        ("family_history_diabetes", ("1999-2000", "2017-2020"), ("2005-2006",)),
         ("gestational_diabetes", ("2007-2008", "2017-2020"), ()),
         ("race_ethnicity", ("1999-2000", "2021-2023"), ("2011-2012",)),
         ("sleep_hours", ("2005-2006", "2021-2023"), ("2015-2016",)),

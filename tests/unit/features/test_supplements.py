@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from mgrisk.errors import MgRiskError
+from mgrisk.features.compute import from_nhanes
 from mgrisk.features.magnesium import magnesium_supplement_mg
+from mgrisk.features.registry import FEATURES, features
+from mgrisk.features.summary import gather
 from mgrisk.features.supplements import (
     FORMS,
     agreement,
@@ -20,6 +25,8 @@ from mgrisk.features.supplements import (
     users,
     wordings,
 )
+from mgrisk.nhanes.cycles import CYCLES, Cycle
+from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 NAN = float("nan")
@@ -188,3 +195,32 @@ def test_users_are_weighted_and_a_person_with_two_forms_counts_once_in_any() -> 
     assert json.loads(json.dumps(found.to_dict()))["any"]["n"] == 4
     with pytest.raises(MgRiskError, match="missing"):
         users(intake, design)
+
+
+BY_FORM = [name for name, feature in FEATURES.items() if feature.summary == "supplements"]
+PRINTED_TO_HUNDREDTHS = {"2011-2012", "2013-2014", "2015-2016", "2017-2018"}
+
+
+def test_each_form_has_its_feature() -> None:
+    assert [f"magnesium_{form}_mg" for form in FORMS] == BY_FORM
+    assert {FEATURES[name].comparable for name in BY_FORM} == {("2007-2008", "2021-2023")}
+
+
+@pytest.mark.nhanes
+@pytest.mark.parametrize("each", CYCLES, ids=lambda each: each.years)
+def test_the_forms_of_every_person_add_up_to_the_total_that_cdc_prints(each: Cycle, tmp_path: Path) -> None:
+    if not os.environ.get("MGRISK_NHANES"):
+        pytest.skip("MGRISK_NHANES does not name the mirror of the tables")
+    store = Store(source=os.environ["MGRISK_NHANES"], cache=tmp_path, offline=True)
+    chosen = features([*BY_FORM, "magnesium_supplement_mg"])
+    gathered = gather(store, cycles=[each], chosen=chosen).frame
+    found = from_nhanes(gathered, chosen)
+    if each.first < 2007:
+        assert found.isna().all(axis=None)
+        return
+    total = found["magnesium_supplement_mg"]
+    assert found[BY_FORM].notna().all(axis=1).equals(total.notna())
+    decimals = 2 if each.years in PRINTED_TO_HUNDREDTHS else 1
+    whole = agreement(found[BY_FORM], gathered, decimals=decimals)
+    assert whole.people > 1400
+    assert whole.share == 1.0

@@ -1,0 +1,122 @@
+"""Magnesium at the same energy: the residual method, fitted on the people of development.
+
+Who eats more has more of everything. What is left of magnesium when energy is accounted for says which foods were
+chosen, not how much. The logarithm makes the spread alike over the range of energy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.errors import bad_bundle, bad_input
+from mgrisk.survey.design import SurveyDesign
+
+WHERE = "magnesium at the same energy"
+
+
+@dataclass(frozen=True)
+class EnergyAdjusted:
+    """A fitted line of log magnesium on log energy.
+
+    Parameters
+    ----------
+    slope
+        Of log magnesium (mg) on log energy (kcal).
+    mean_log_energy
+        Weighted mean of log energy among the people of the fit: the energy at which magnesium is stated.
+    n
+        People of the fit.
+
+    Notes
+    -----
+    Residual plus what is expected at the mean energy is log magnesium less slope x (log energy less its mean). Among
+    the people of the fit its logarithm has no weighted correlation with log energy.
+
+    Examples
+    --------
+    >>> model = EnergyAdjusted(slope=0.8, mean_log_energy=float(np.log(2000.0)), n=100)
+    >>> people = pd.DataFrame({"magnesium_food_mg": [300.0, 300.0], "energy_kcal": [2000.0, 3000.0]})
+    >>> model.predict(people)["magnesium_energy_adjusted_mg"].round().tolist()
+    [300.0, 217.0]
+    """
+
+    slope: float
+    mean_log_energy: float
+    n: int
+
+    def predict(self, parents: pd.DataFrame) -> pd.DataFrame:
+        """Return magnesium at the mean energy in mg a day; missing without magnesium or energy, same index."""
+        magnesium, energy = _logs(parents)
+        adjusted = np.exp(magnesium - self.slope * (energy - self.mean_log_energy))
+        return pd.DataFrame({"magnesium_energy_adjusted_mg": adjusted})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the numbers of the line."""
+        return asdict(self)
+
+
+def fit(people: pd.DataFrame, design: SurveyDesign) -> EnergyAdjusted:
+    """Fit the line on everybody in the domain who has magnesium and energy above zero.
+
+    Parameters
+    ----------
+    people
+        ``magnesium_food_mg`` and ``energy_kcal``, a row for each row of the design.
+    design
+        Its analysis weights say who counts and how much.
+
+    Raises
+    ------
+    MgRiskError
+        ``energy_adjusted.no_spread`` where fewer than two different energies are known.
+
+    Notes
+    -----
+    Willett and Stampfer (1986), Am. J. Epidemiol. 124:17; weighted least squares.
+    """
+    magnesium, energy = (logs.to_numpy() for logs in _logs(people))
+    inside = (design.analysis_weight > 0) & np.isfinite(magnesium) & np.isfinite(energy)
+    if np.unique(energy[inside]).size < 2:
+        raise bad_input(
+            "energy_adjusted.no_spread",
+            "energy intake is not known of two people who differ",
+            where=WHERE,
+            hint="choose cycles with recalls, or leave the feature out",
+        )
+    weight = design.analysis_weight[inside]
+    share = weight / weight.sum()
+    mean = float(share @ energy[inside])
+    centred = energy[inside] - mean
+    slope = float((share * centred) @ magnesium[inside] / ((share * centred) @ centred))
+    return EnergyAdjusted(slope=slope, mean_log_energy=mean, n=int(inside.sum()))
+
+
+def from_dict(content: Mapping[str, Any]) -> EnergyAdjusted:
+    """Return what `EnergyAdjusted.to_dict` wrote.
+
+    Raises
+    ------
+    MgRiskError
+        ``energy_adjusted.bad_file``.
+    """
+    try:
+        return EnergyAdjusted(float(content["slope"]), float(content["mean_log_energy"]), int(content["n"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise bad_bundle(
+            "energy_adjusted.bad_file",
+            "the energy adjustment cannot be read",
+            where=WHERE,
+            hint="write it again with this version of mgrisk",
+            got=f"{type(error).__name__}: {error}",
+        ) from error
+
+
+def _logs(people: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Return log magnesium and log energy; a day without any has no logarithm and is missing."""
+    magnesium, energy = people["magnesium_food_mg"], people["energy_kcal"]
+    return np.log(magnesium.where(magnesium > 0)), np.log(energy.where(energy > 0))

@@ -1,0 +1,93 @@
+"""Markers: what outcomes and evidence are measured by. They stand beside the features and never predict."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+MMOL_L_PER_MG_DL = 0.05551
+"""Of glucose, as CDC/NCHS converts LBXGLU to LBDGLUSI."""
+
+TYPE_1_TOLD_BEFORE = 30.0
+"""Years of age."""
+
+LESS_THAN_ONE = 666.0
+YES, MONTHS = 1, 1
+
+
+def glucose_mg_dl(raw: pd.DataFrame) -> pd.Series:
+    """Return fasting plasma glucose in mg/dL."""
+    return raw["LBXGLU"]
+
+
+def glucose_2h_mg_dl(raw: pd.DataFrame) -> pd.Series:
+    """Return glucose two hours after 75 g of glucose, mg/dL."""
+    return raw["LBXGLT"]
+
+
+def hba1c_percent(raw: pd.DataFrame) -> pd.Series:
+    """Return HbA1c in % (NGSP)."""
+    return raw["LBXGH"]
+
+
+def insulin_uu_ml(raw: pd.DataFrame) -> pd.Series:
+    """Return fasting insulin in uU/mL."""
+    return raw["LBXIN"]
+
+
+def triglycerides_mg_dl(raw: pd.DataFrame) -> pd.Series:
+    """Return fasting triglycerides in mg/dL."""
+    return raw["LBXTR"]
+
+
+def total_cholesterol_mg_dl(raw: pd.DataFrame) -> pd.Series:
+    """Return total cholesterol in mg/dL."""
+    return raw["LBXTC"]
+
+
+def hdl_cholesterol_mg_dl(raw: pd.DataFrame) -> pd.Series:
+    """Return HDL cholesterol in mg/dL."""
+    return raw["LBDHDD"]
+
+
+def derive_homa_ir(given: pd.DataFrame) -> pd.Series:
+    """Return the homeostasis model assessment of insulin resistance.
+
+    Examples
+    --------
+    >>> derive_homa_ir(pd.DataFrame({"glucose_mg_dl": [90.0], "insulin_uu_ml": [10.0]})).round(4).tolist()
+    [2.2204]
+    """
+    return MMOL_L_PER_MG_DL * given["glucose_mg_dl"] * given["insulin_uu_ml"] / 22.5
+
+
+def derive_homa_b(given: pd.DataFrame) -> pd.Series:
+    """Return the homeostasis model assessment of beta cell function, %; it has no value at 3.5 mmol/L and below."""
+    above = MMOL_L_PER_MG_DL * given["glucose_mg_dl"] - 3.5
+    return 20.0 * given["insulin_uu_ml"] / above.where(above > 0)
+
+
+def derive_quicki(given: pd.DataFrame) -> pd.Series:
+    """Return the quantitative insulin sensitivity check index."""
+    index: pd.Series = 1.0 / (np.log10(given["insulin_uu_ml"]) + np.log10(given["glucose_mg_dl"]))
+    return index
+
+
+def derive_tyg(given: pd.DataFrame) -> pd.Series:
+    """Return the triglyceride-glucose index."""
+    index: pd.Series = np.log(given["triglycerides_mg_dl"] * given["glucose_mg_dl"] / 2.0)
+    return index
+
+
+def likely_type_1(raw: pd.DataFrame) -> pd.Series:
+    """Return whether diabetes is likely to be of type 1, "yes" or "no"; missing without an answer on diabetes.
+
+    Told of diabetes before 30, on insulin now, and insulin begun within a year of being told. Who did not say when, or
+    how long, is "no". NHANES asks for whole years of age and of insulin, so that both may be rounded by one.
+    """
+    told = raw["DID040"].where(raw["DID040"] != LESS_THAN_ONE, 0.0)
+    quantity = raw["DID060"].where(raw["DID060"] != LESS_THAN_ONE, 0.0)
+    on_insulin = quantity.where(raw["DIQ060U"] != MONTHS, quantity / 12.0)
+    begun = raw["RIDAGEYR"] - on_insulin
+    likely = (raw["DIQ010"] == YES) & (raw["DIQ050"] == YES) & (told < TYPE_1_TOLD_BEFORE) & (begun - told <= 1.0)
+    return pd.Series(np.where(likely, "yes", "no"), index=raw.index).where(raw["DIQ010"].notna())

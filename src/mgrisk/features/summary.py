@@ -1,0 +1,172 @@
+"""Summaries: features out of tables that have several rows for each person (foods eaten, medicines taken, days worn).
+
+A feature of the registry with ``summary = "foods"`` is a column that `SUMMARY` of `features/foods.py` makes. A summary
+sees one cycle at a time, because products and food codes are described cycle by cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+
+import pandas as pd
+
+from mgrisk.features.registry import Feature, computed_from
+from mgrisk.nhanes.codebook import KEY, VARIABLES, Variable, variable
+from mgrisk.nhanes.cycles import LOOKUPS, Cycle
+from mgrisk.nhanes.decode import TableRead, read_decoded, read_list, table_path
+from mgrisk.nhanes.eras import exists_in
+from mgrisk.nhanes.harmonise import Harmonised, harmonise, table_paths
+from mgrisk.nhanes.store import Store
+
+
+@dataclass(frozen=True)
+class CycleTables:
+    """What a summary is made from.
+
+    Attributes
+    ----------
+    cycle
+        The cycle.
+    people
+        Every participant of the cycle, one row each: SEQN and the one-row variables among the features' sources.
+    records
+        By table: SEQN and every variable of it that mgrisk knows and the cycle has, decoded.
+    lists
+        By table: products, medicines or food codes, as they are in the file.
+    """
+
+    cycle: Cycle
+    people: pd.DataFrame
+    records: Mapping[str, pd.DataFrame]
+    lists: Mapping[str, pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How several rows for each person become one.
+
+    Attributes
+    ----------
+    records
+        Tables with several rows for each person; a cycle without one of them has none of the features, unless `partly`.
+    lists
+        Columns wanted of each list that the records refer to, by table.
+    function
+        From the tables of a cycle to a frame with the features' names as columns, indexed by SEQN; people who are not
+        in it have them missing.
+    partly
+        Whether a cycle without a table has the features all the same, made of `people`; `records` then lacks it.
+    """
+
+    records: tuple[str, ...]
+    function: Callable[[CycleTables], pd.DataFrame]
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    partly: bool = False
+
+
+def summary_of(name: str) -> Summary:
+    """Return the summary that a module of features makes."""
+    summary: Summary = import_module(f"mgrisk.features.{name}").SUMMARY
+    return summary
+
+
+def gather(
+    store: Store, *, cycles: Sequence[Cycle], chosen: Iterable[Feature], names: Iterable[str] = ()
+) -> Harmonised:
+    """Read all that some features are computed from: harmonised variables, and summaries under the features' names.
+
+    Parameters
+    ----------
+    store
+        Where raw tables come from.
+    cycles
+        The cycles to stack.
+    chosen
+        Features; those that they must be computed from are added.
+    names
+        Further NHANES variables wanted.
+
+    Returns
+    -------
+    Harmonised
+        As `mgrisk.nhanes.harmonise.harmonise`, with a column for each feature that has a summary.
+
+    Raises
+    ------
+    MgRiskError
+        As `mgrisk.nhanes.harmonise.harmonise`.
+    """
+    chosen = computed_from(chosen)
+    sources = dict.fromkeys((*names, *(source for feature in chosen for source in feature.sources)))
+    # What has several rows for each person comes in through the summaries of the features that name it.
+    found = harmonise(store, cycles=cycles, names=[name for name in sources if not variable(name).records])
+    wanted: dict[str, list[str]] = {}
+    for feature in chosen:
+        if feature.summary:
+            wanted.setdefault(feature.summary, []).append(feature.name)
+    if not wanted:
+        return found
+    tables = list(found.tables)
+    parts = []
+    for each in cycles:
+        people = found.frame[found.frame["cycle"] == each.years].reset_index(drop=True)
+        columns = [people]
+        for name, features_made in wanted.items():
+            asked = any(exists_in(made_name, each.years) for made_name in features_made)
+            made = _summarise(store, each, people, summary_of(name), tables) if asked else None
+            if made is None:
+                made = pd.DataFrame(index=people[KEY], columns=features_made, dtype=float)
+            columns.append(made.reindex(people[KEY])[features_made].reset_index(drop=True))
+        parts.append(pd.concat(columns, axis=1))
+    return replace(found, frame=pd.concat(parts, ignore_index=True), tables=tuple(dict.fromkeys(tables)))
+
+
+def _summarise(
+    store: Store, cycle: Cycle, people: pd.DataFrame, summary: Summary, tables: list[TableRead]
+) -> pd.DataFrame | None:
+    records, lists = {}, {}
+    for table in summary.records:
+        held = record_variables(table, cycle)
+        if not held and summary.partly:
+            continue
+        if not held:
+            return None
+        records[table], read = read_decoded(store, table_path(store, cycle, table), cycle=cycle, held=held)
+        tables.append(read)
+    for table, columns in summary.lists.items():
+        lists[table], read = read_list(
+            store, list_path(store, cycle, table), columns=columns, cycle="" if table in LOOKUPS else cycle.years
+        )
+        tables.append(read)
+    return summary.function(CycleTables(cycle, people, records, lists))
+
+
+def record_variables(table: str, cycle: Cycle) -> tuple[Variable, ...]:
+    """Return the variables of a table with several rows for each person that a cycle has."""
+    return tuple(each for each in VARIABLES.values() if each.table == table and each.records and each.name_in(cycle))
+
+
+def list_path(store: Store | None, cycle: Cycle, table: str) -> str:
+    """Return the path of a list: the same for all cycles, or the cycle's own."""
+    return LOOKUPS.get(table) or (cycle.path(table) if store is None else table_path(store, cycle, table))
+
+
+def paths(
+    cycles: Sequence[Cycle], chosen: Iterable[Feature], names: Iterable[str] = (), *, store: Store | None = None
+) -> tuple[str, ...]:
+    """Return the relative path of every table that `gather` reads, each once.
+
+    Parameters
+    ----------
+    cycles, chosen, names
+        As for `gather`.
+    store
+        Where raw tables come from; left out, the paths of the CDC site.
+    """
+    chosen = computed_from(chosen)
+    sources = [*names, *(source for feature in chosen for source in feature.sources)]
+    lists = {table for feature in chosen if feature.summary for table in summary_of(feature.summary).lists}
+    of_lists = (list_path(store, each, table) for each in cycles for table in sorted(lists) if table not in each.absent)
+    return tuple(dict.fromkeys((*table_paths(cycles, sources, store=store).values(), *of_lists)))
