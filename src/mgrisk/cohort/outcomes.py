@@ -2,35 +2,61 @@
 
 from __future__ import annotations
 
-import tomllib
-from collections.abc import Mapping
-from importlib.resources import files
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from mgrisk.errors import usage
+from mgrisk.facts import rows
+from mgrisk.features.compute import from_nhanes
+from mgrisk.features.registry import FEATURES, computed_from, features
 
 
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Eligible(_Row):
-    """A condition on one variable that a person must meet."""
+class Condition(_Row):
+    """A bound or a value that an NHANES variable, or a feature of the group marker, must meet.
+
+    Attributes
+    ----------
+    variable
+        Name of the variable or marker.
+    at_least, equals
+        One of them: the smallest value that meets it, or the code or level that does.
+    label
+        The condition in words, where people are told of it.
+    """
 
     variable: str
-    equals: float
-    label: str
+    at_least: float | None = None
+    equals: float | str | None = None
+    label: str = ""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.at_least is None) == (self.equals is None):
+            raise ValueError(f"{self.variable}: one of at_least and equals")
+        return self
+
+    def holds(self, columns: pd.DataFrame) -> pd.Series:
+        """Return where it is met; a missing value meets nothing."""
+        values = columns[self.variable]
+        return values >= self.at_least if self.at_least is not None else values == self.equals
 
 
-class Threshold(_Row):
-    """A laboratory value from which on a person is a case."""
+class Leak(_Row):
+    """One row of `leaks.toml`; the comments at its top explain the fields."""
 
-    variable: str
-    at_least: float
+    name: str
+    patterns: tuple[str, ...]
+    spares: tuple[str, ...] = ()
+    why: str
 
 
 class Outcome(_Row):
@@ -40,27 +66,78 @@ class Outcome(_Row):
     label: str
     definition: str
     required: tuple[str, ...]
-    case: tuple[Threshold, ...]
-    eligible: tuple[Eligible, ...]
-    leaks: tuple[str, ...]
+    case: tuple[Condition, ...]
+    eligible: tuple[Condition, ...] = ()
+    exclude: tuple[Condition, ...] = ()
+    leaks: tuple[Leak, ...]
+    alone_limit: float
+    ratio_limit: float
     warning: str
     citation: str
 
     @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All its conditions: of a case, of who can be one, and of who is left out."""
+        return (*self.case, *self.eligible, *self.exclude)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its rules read, each once: NHANES variables and markers."""
+        return tuple(dict.fromkeys((*self.required, *(each.variable for each in self.conditions))))
+
+    @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the NHANES variables that define the outcome and who can have it."""
-        return (*self.required, *(rule.variable for rule in self.eligible))
+        """Names of the NHANES variables that define the outcome and who can have it, those of its markers included."""
+        return tuple(dict.fromkeys(source for name in self.names for source in _sources(name)))
+
+    def columns(self, raw: pd.DataFrame) -> pd.DataFrame:
+        """Return what its rules read, a column for each of `names`.
+
+        Parameters
+        ----------
+        raw
+            Harmonised frame with `variables`; with ``cycle`` where the outcome has markers.
+        """
+        return _columns(raw, self.names)
 
     def label_people(self, raw: pd.DataFrame) -> pd.Series:
-        """Return 1 for a case, 0 for a control, missing where a required value was not measured."""
-        measured = raw[list(self.required)].notna().all(axis=1)
-        case = np.logical_or.reduce([raw[rule.variable] >= rule.at_least for rule in self.case])
-        return pd.Series(np.where(measured, case.astype(float), np.nan), index=raw.index)
+        """Return 1 for a case, 0 for a control, missing for who is neither.
+
+        Who lacks a required value is neither, but for a case by a condition that needs no required value: a person told
+        of diabetes has it, whatever was measured.
+        """
+        columns = _columns(raw, (*self.required, *(each.variable for each in self.case)))
+        measured = columns[list(self.required)].notna().all(axis=1)
+        told = [each.holds(columns) for each in self.case if each.variable not in self.required]
+        case = np.logical_or.reduce([each.holds(columns) for each in self.case])
+        known = np.logical_or.reduce([measured, *told])
+        return pd.Series(np.where(known, case.astype(float), np.nan), index=raw.index)
+
+
+def _columns(raw: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    wanted = tuple(dict.fromkeys(names))
+    markers = features(name for name in wanted if name in FEATURES)
+    variables = raw[[name for name in wanted if name not in FEATURES]]
+    return variables.join(from_nhanes(raw, markers)) if markers else variables
+
+
+def _sources(name: str) -> Iterator[str]:
+    """Yield the NHANES variables that a variable or a marker is made of."""
+    if name not in FEATURES:
+        yield name
+        return
+    for feature in computed_from(features([name])):
+        yield from feature.sources
 
 
 def _load() -> Mapping[str, Outcome]:
-    rows = tomllib.loads(files("mgrisk.cohort").joinpath("outcomes.toml").read_text("utf-8"))["outcome"]
-    return MappingProxyType({row["name"]: Outcome.model_validate(row) for row in rows})
+    leaks = {row["name"]: row for row in rows("mgrisk.cohort", "leaks.toml", "leak")}
+    return MappingProxyType(
+        {
+            row["name"]: Outcome.model_validate({**row, "leaks": [leaks[name] for name in row["leaks"]]})
+            for row in rows("mgrisk.cohort", "outcomes.toml", "outcome")
+        }
+    )
 
 
 OUTCOMES: Mapping[str, Outcome] = _load()

@@ -6,19 +6,19 @@ domain needs the whole design.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import pandas as pd
 
 from mgrisk.cohort.outcomes import Outcome
-from mgrisk.cohort.weights import combined_weight, every_weight, shares
+from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.features.registry import Feature
 from mgrisk.nhanes.codebook import KEY, variable
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
 
 DEVELOPMENT, HELD_OUT = "development", "held-out"
-ADMINISTRATIVE = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", *every_weight())
+ADMINISTRATIVE = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU")
 EXAMINED, PREGNANT = 2, 1
 
 
@@ -67,9 +67,31 @@ class Cohort:
     forced_by: str
 
 
-def required_variables(outcome: Outcome) -> tuple[str, ...]:
-    """Return the NHANES variables that selecting people needs, each once."""
-    return tuple(dict.fromkeys((*ADMINISTRATIVE, *outcome.variables)))
+def level_in_use(outcome: Outcome, chosen: Sequence[Feature]) -> tuple[WeightLevel, str]:
+    """Return the smallest subsample that covers an outcome and some features, and the name that forced it."""
+    return weight_level(
+        {name: variable(name).level for name in outcome.variables} | {item.name: item.level for item in chosen}
+    )
+
+
+def required_variables(outcome: Outcome, chosen: Sequence[Feature], sets: Iterable[Sequence[str]]) -> tuple[str, ...]:
+    """Return the NHANES variables that selecting people needs, each once: eligibility, outcome, design and weights.
+
+    Parameters
+    ----------
+    outcome, chosen
+        As for `select`.
+    sets
+        Names of the cycles of each set.
+
+    Raises
+    ------
+    MgRiskError
+        As `weights.shares`.
+    """
+    level, _ = level_in_use(outcome, chosen)
+    weights = (each.weight for cycles in sets for each in shares(level, cycles))
+    return tuple(dict.fromkeys((*ADMINISTRATIVE, *weights, *outcome.variables)))
 
 
 def select(
@@ -101,13 +123,12 @@ def select(
     MgRiskError
         As `weights.shares`: cycles of a set that share people, or that have no weight of the level.
     """
-    level, forced_by = weight_level(
-        {name: variable(name).level for name in outcome.variables} | {item.name: item.level for item in chosen}
-    )
+    level, forced_by = level_in_use(outcome, chosen)
     sets = {DEVELOPMENT: tuple(development), HELD_OUT: tuple(held_out)}
     set_of = {years: name for name, cycles in sets.items() for years in cycles}
     weight = sum((combined_weight(raw, level, cycles) for cycles in sets.values()), pd.Series(0.0, index=raw.index))
     names = dict.fromkeys(each.weight for cycles in sets.values() for each in shares(level, cycles))
+    columns = outcome.columns(raw)
     frame = pd.DataFrame(
         {
             KEY: raw[KEY],
@@ -123,9 +144,10 @@ def select(
         (f"{minimum_age} years and older", raw["RIDAGEYR"] >= minimum_age),
         ("examined", raw["RIDSTATR"] == EXAMINED),
         ("not pregnant", raw["RIDEXPRG"] != PREGNANT),
-        *((rule.label, raw[rule.variable] == rule.equals) for rule in outcome.eligible),
+        *((rule.label, rule.holds(columns)) for rule in outcome.eligible),
+        *((rule.label, ~rule.holds(columns)) for rule in outcome.exclude),
         (f"in the subsample of {' or '.join(names)}", weight > 0),
-        *((f"{name} measured", raw[name].notna()) for name in outcome.required),
+        *((f"{name} measured", columns[name].notna()) for name in outcome.required),
     ]
     frame["analysis"] = False
     steps = []

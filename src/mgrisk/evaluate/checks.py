@@ -47,6 +47,7 @@ def check_run(
     oof: pd.DataFrame,
     evaluation: Sequence[Mapping[str, Any]],
     winner: str,
+    leaks: Mapping[str, Any],
     additivity_error: float,
 ) -> list[Finding]:
     """Check folds, separation, discrimination, calibration and additivity of a run.
@@ -59,6 +60,8 @@ def check_run(
         Records of evaluation.json.
     winner
         The learner whose bundle leaves the run.
+    leaks
+        Content of leaks.json: what `leak_audit` and `cohort.audit` found.
     additivity_error
         Largest difference of base plus contributions from the calibrated log-odds.
     """
@@ -66,6 +69,7 @@ def check_run(
         _folds(folds),
         _separation(cohort, folds, oof),
         _discrimination(evaluation, winner),
+        *_leaks(leaks),
         _slope(evaluation, winner),
         Finding(
             "MGR401",
@@ -116,6 +120,44 @@ def _discrimination(evaluation: Sequence[Mapping[str, Any]], winner: str) -> Fin
         max(found.values()) <= SUSPICIOUS_AUROC,
         f"AUROC {', '.join(f'{name} {value:.3f}' for name, value in found.items())}; limit {SUSPICIOUS_AUROC}",
     )
+
+
+def _leaks(leaks: Mapping[str, Any]) -> list[Finding]:
+    alone, permuted = leaks["alone"], leaks["permuted"]
+    best = max(alone, key=lambda each: each["auroc"])
+    rarest = max(alone, key=lambda each: each["likelihood_ratio"])
+    late = [each["feature"] for each in leaks["timing"] if each["finding"]]
+    return [
+        Finding(
+            "MGR202",
+            "No feature alone tells the outcome",
+            "error",
+            best["auroc"] <= best["limit"],
+            f"best alone: {best['feature']}, AUROC {best['auroc']:.3f}, limit {best['limit']}",
+        ),
+        Finding(
+            "MGR203",
+            "No value of a feature gives cases away",
+            "warning",
+            rarest["likelihood_ratio"] <= rarest["ratio_limit"],
+            f"largest likelihood ratio: {rarest['feature']}, at least {rarest['likelihood_ratio']:.1f} times, "
+            f"limit {rarest['ratio_limit']:g}",
+        ),
+        Finding(
+            "MGR204",
+            "A permuted outcome cannot be told",
+            "warning",
+            not permuted["finding"],
+            f"AUROC {permuted['auroc']:.3f} ({permuted['low']:.3f} to {permuted['high']:.3f})",
+        ),
+        Finding(
+            "MGR205",
+            "Nothing was asked or measured after the cases knew",
+            "warning",
+            not late,
+            f"{len(late)} features may follow from the outcome" + (f": {', '.join(late)}" if late else ""),
+        ),
+    ]
 
 
 def _slope(evaluation: Sequence[Mapping[str, Any]], winner: str) -> Finding:

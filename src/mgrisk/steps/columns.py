@@ -9,8 +9,7 @@ from typing import Final
 import pandas as pd
 
 from mgrisk.errors import MgRiskError, usage
-from mgrisk.features.compute import from_nhanes
-from mgrisk.features.registry import FEATURES
+from mgrisk.features.registry import FEATURES, computed_from, features
 from mgrisk.nhanes.codebook import VARIABLES, variable
 from mgrisk.nhanes.cycles import Cycle
 from mgrisk.nhanes.eras import exists_in
@@ -65,7 +64,10 @@ def sources_of(name: str) -> tuple[str, ...]:
     """
     if name == CYCLE:
         return ()
-    return FEATURES[name].sources if name in FEATURES else (name,)
+    if name not in FEATURES:
+        return (name,)
+    family = computed_from(features([name]))
+    return tuple(dict.fromkeys(source for feature in family for source in feature.sources))
 
 
 def problem_in(name: str, chosen: Cycle) -> MgRiskError | None:
@@ -90,19 +92,17 @@ def problem_in(name: str, chosen: Cycle) -> MgRiskError | None:
 
 
 def column(name: str, raw: pd.DataFrame) -> pd.Series:
-    """Return a feature or variable for conditions: numbers and answer codes as float64, the rest as categories.
+    """Return an NHANES variable or the cycle for conditions: numbers and codes as float64, the rest as categories.
 
     Parameters
     ----------
     name
-        Feature or NHANES variable.
+        NHANES variable, or ``cycle``.
     raw
-        Harmonised frame with its sources.
+        Harmonised frame with it.
     """
     if name == CYCLE:
         return raw[CYCLE].astype("category")
-    if name in FEATURES:
-        return from_nhanes(raw, [FEATURES[name]])[name]
     return raw[name].astype("category") if variable(name).is_text else raw[name]
 
 

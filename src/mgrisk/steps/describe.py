@@ -15,10 +15,14 @@ from numpy.typing import NDArray
 
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.errors import usage
+from mgrisk.features import fitted
+from mgrisk.features.compute import from_nhanes
+from mgrisk.features.registry import FEATURES, Feature, computed_from, features
+from mgrisk.features.summary import gather
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.nhanes.cycles import CYCLES, cycle
 from mgrisk.nhanes.eras import check_comparable
-from mgrisk.nhanes.harmonise import Harmonised, harmonise
+from mgrisk.nhanes.harmonise import Harmonised
 from mgrisk.nhanes.store import Store
 from mgrisk.steps.columns import column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.steps.condition import Truth, parse
@@ -79,11 +83,20 @@ class Question:
         """Return the subsample that covers everything in the question, and the name that forced it."""
         return weight_level({name: level_of(name) for name in self.names()})
 
+    def features(self) -> tuple[Feature, ...]:
+        """Return the features in it."""
+        return features(name for name in self.names() if name in FEATURES)
+
     def sources(self, cycles: Sequence[str]) -> tuple[str, ...]:
         """Return the NHANES variables to read: sources of everything asked for, the design and the weights."""
         level, _ = self.level()
         asked = (source for name in self.names() for source in sources_of(name))
         return tuple(dict.fromkeys([*asked, *DESIGN, *_weights(level, cycles)]))
+
+    def gather(self, store: Store, cycles: Sequence[str]) -> Harmonised:
+        """Read everybody in some cycles with all that the question needs."""
+        chosen = [cycle(years) for years in cycles]
+        return gather(store, cycles=chosen, chosen=self.features(), names=self.sources(cycles))
 
 
 def describe(
@@ -122,8 +135,9 @@ def describe(
             where="mgrisk describe",
             hint="ask for fewer at a time",
         )
-    crossed = check_comparable(names, chosen, across_breaks=frozenset(across_breaks))
-    tables = harmonise(store, cycles=[cycle(years) for years in chosen], names=question.sources(chosen))
+    meant = [*names, *(each.name for each in computed_from(question.features()))]
+    crossed = check_comparable(meant, chosen, across_breaks=frozenset(across_breaks))
+    tables = question.gather(store, chosen)
     return replace(answer(question, tables, cycles=chosen), crossed=crossed)
 
 
@@ -135,7 +149,7 @@ def answer(question: Question, harmonised: Harmonised, *, cycles: Sequence[str])
     question
         What is asked.
     harmonised
-        All participants of some cycles with, at least, `Question.sources`.
+        All participants of some cycles, as `Question.gather` reads them.
     cycles
         The cycles to combine, of those in `harmonised`.
 
@@ -148,13 +162,13 @@ def answer(question: Question, harmonised: Harmonised, *, cycles: Sequence[str])
     rows = harmonised.frame["cycle"].isin(list(cycles))
     raw = harmonised.frame[rows].reset_index(drop=True)
     level, forced_by = question.level()
-    columns = {name: column(name, raw) for name in question.names()}
     full = SurveyDesign(
         weight=combined_weight(raw, level, cycles).to_numpy(),
         stratum=raw["SDMVSTRA"].to_numpy(),
         psu=raw["SDMVPSU"].to_numpy(),
         level=level,
     )
+    columns = _columns(question, raw, full)
     everybody = Truth(np.ones(len(raw), dtype=np.bool_), np.zeros(len(raw), dtype=np.bool_))
     where = parse(question.where).holds(columns) if question.where else everybody
     shown = {name: decoded(name, values) for name, values in columns.items()}
@@ -179,6 +193,15 @@ def answer(question: Question, harmonised: Harmonised, *, cycles: Sequence[str])
         undecided=_share(where.undecided | (where.true & unsaid), full),
         synthetic=harmonised.synthetic,
     )
+
+
+def _columns(question: Question, raw: pd.DataFrame, full: SurveyDesign) -> dict[str, pd.Series]:
+    """Return every feature and variable in the question; models of features are fitted on everybody described."""
+    chosen = question.features()
+    parents = computed_from(chosen)
+    models = fitted.fit(from_nhanes(raw, parents), full, parents)
+    values = from_nhanes(raw, chosen, models=models)
+    return {name: values[name] if name in values else column(name, raw) for name in question.names()}
 
 
 def _records(

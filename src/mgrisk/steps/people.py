@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from mgrisk.errors import usage
 from mgrisk.features.compute import from_nhanes
-from mgrisk.features.registry import FEATURES, features, with_ancestors
+from mgrisk.features.registry import FEATURES, computed_from, features
+from mgrisk.features.summary import gather
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import cycle
-from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store
 from mgrisk.score.tables import open_sink
 
@@ -30,9 +30,13 @@ def write_people(store: Store, *, cycles: Sequence[str], target: str) -> int:
     """
     if len(set(cycles)) != len(cycles):
         raise usage("people.cycle_twice", "a cycle is named twice", where="--cycle", hint="name each cycle once")
-    chosen = with_ancestors(FEATURES.values())
-    names = dict.fromkeys(("RIDSTATR", "RIDAGEYR", *(source for feature in chosen for source in feature.sources)))
-    harmonised = harmonise(store, cycles=[cycle(years) for years in cycles], names=list(names))
+    # What needs a fitted model is left to the bundle, which carries the model.
+    chosen = tuple(
+        feature
+        for feature in FEATURES.values()
+        if feature.given and not any(part.fitted for part in computed_from([feature]))
+    )
+    harmonised = gather(store, cycles=[cycle(years) for years in cycles], chosen=chosen, names=("RIDSTATR", "RIDAGEYR"))
     raw = harmonised.frame
     (age,) = features(["age_years"])
     assert age.minimum is not None

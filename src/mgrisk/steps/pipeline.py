@@ -15,10 +15,10 @@ import pandas as pd
 from mgrisk import __version__
 from mgrisk.artifacts import read_json, write_text
 from mgrisk.config import load
-from mgrisk.nhanes.harmonise import table_paths
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
 from mgrisk.steps import finish, stations
+from mgrisk.steps.audit import audit
 from mgrisk.steps.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.steps.workspace import Workspace
 
@@ -30,7 +30,7 @@ ABSENT = {
     "tripod.json": "no step fills the TRIPOD+AI items yet",
 }
 
-PEOPLE: Final = ("features.parquet", "cohort.parquet", "cohort.json")
+PEOPLE: Final = ("features.parquet", "fitted_features.json", "cohort.parquet", "cohort.json")
 EVALUATED: Final = ("evaluation.json", "differences.json", "curves.json", "table_one.json", "predictions.parquet")
 EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
 SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")
@@ -116,14 +116,12 @@ def run(
     workspace = Workspace(settings, folder)
     # Everything that can be refused is refused before the first file is written.
     stations.refuse_misuse(workspace)
-    names = [*stations.variables(workspace), *stations.known_variables(workspace)]
     store = _store(workspace, offline=offline)
     folder.mkdir(parents=True, exist_ok=True)
     if workspace.synthetic:
         progress("SYNTHETIC: these people are made up; no number below is about anybody")
         _make_people(workspace, progress)
-    relatives = list(table_paths(stations.cycles(workspace), names, store=store).values())
-    fetched = fetch(store, relatives)
+    fetched = fetch(store, stations.tables(workspace, store))
     tables = {item.relative: store.digest(item.relative) for item in fetched}
     write_text(folder / "resolved.toml", settings.to_toml())
     head = {
@@ -174,6 +172,13 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             action=partial(stations.make_model, workspace),
         ),
         Step(
+            "audit",
+            inputs=(*PEOPLE, "folds.parquet", "tuning.json"),
+            outputs=("leaks.json",),
+            settings=model,
+            action=partial(audit, workspace),
+        ),
+        Step(
             "evaluate",
             inputs=(*PEOPLE, "trained", "oof.parquet", "tuning.json"),
             outputs=EVALUATED,
@@ -189,14 +194,14 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         Step(
             "checks",
-            inputs=(*TOLD, "folds.parquet", "oof.parquet"),
+            inputs=(*TOLD, "folds.parquet", "oof.parquet", "leaks.json"),
             outputs=("checks.json",),
             settings=told,
             action=partial(finish.check, workspace),
         ),
         Step(
             "report",
-            inputs=(*TOLD, "checks.json"),
+            inputs=(*TOLD, "checks.json", "leaks.json"),
             outputs=("report.html", "figures", "card.md"),
             settings=told,
             action=partial(finish.report, workspace),

@@ -21,14 +21,15 @@ from mgrisk.evaluate.table_one import table_one
 from mgrisk.explain import attributions
 from mgrisk.explain.attributions import Explainer
 from mgrisk.explain.summary import summarise
+from mgrisk.features import fitted
 from mgrisk.features.compute import from_nhanes
+from mgrisk.features.summary import gather, paths
 from mgrisk.model import reference
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import FITTED_FEATURES, Bundle, load_bundle
 from mgrisk.model.train import Trained, train
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.cycles import Cycle, cycle
 from mgrisk.nhanes.eras import Break, check_comparable
-from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store
 from mgrisk.steps import known_answers
 from mgrisk.steps.workspace import SetOfPeople, Workspace
@@ -45,13 +46,16 @@ def known_variables(workspace: Workspace) -> tuple[str, ...]:
     return () if workspace.synthetic else known_answers.variables(each.years for each in cycles(workspace))
 
 
-def variables(workspace: Workspace) -> tuple[str, ...]:
-    """Return the NHANES variables that the cohort needs, each once."""
-    needed = [
-        *select.required_variables(workspace.outcome),
-        *(source for feature in workspace.all_features for source in feature.sources),
-    ]
-    return tuple(dict.fromkeys(needed))
+def selection_variables(workspace: Workspace) -> tuple[str, ...]:
+    """Return the NHANES variables that selecting people needs."""
+    cohort = workspace.pipeline.cohort
+    return select.required_variables(workspace.outcome, workspace.model_features, (cohort.development, cohort.held_out))
+
+
+def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
+    """Return the paths of the raw tables that the run reads, each once."""
+    names = [*selection_variables(workspace), *known_variables(workspace)]
+    return paths(cycles(workspace), workspace.all_features, names, store=store)
 
 
 def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
@@ -71,7 +75,12 @@ def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
 
 def make_cohort(workspace: Workspace, store: Store) -> str:
     """Read raw tables; write features, cohort, attrition and the provenance of the tables."""
-    harmonised = harmonise(store, cycles=cycles(workspace), names=variables(workspace))
+    harmonised = gather(
+        store,
+        cycles=cycles(workspace),
+        chosen=workspace.all_features,
+        names=selection_variables(workspace),
+    )
     if harmonised.synthetic and not workspace.synthetic:
         raise bad_source(
             "cohort.synthetic_source",
@@ -90,9 +99,12 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
         minimum_age=settings.minimum_age,
     )
     computed = from_nhanes(harmonised.frame, workspace.all_features)
+    models = _fit_features(workspace, cohort, computed)
+    computed = from_nhanes(harmonised.frame, workspace.all_features, models=models)
     computed.insert(0, KEY, harmonised.frame[KEY])
     workspace.write_frame("features.parquet", computed)
     workspace.write_frame("cohort.parquet", cohort.frame)
+    write_json(workspace.path(FITTED_FEATURES), {"data": workspace.data_label, "models": fitted.to_dict(models)})
     workspace.write_records("attrition.json", [step.to_dict() for step in cohort.attrition])
     workspace.write_records("tables.json", [table.to_dict() for table in harmonised.tables])
     used = [
@@ -114,6 +126,13 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
     )
     left = {step.set: step for step in cohort.attrition}
     return ", ".join(f"{name}: {step.n:,} people, {step.events} cases" for name, step in left.items())
+
+
+def _fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataFrame) -> fitted.Models:
+    """Fit the models of features on the people of development in the analysis; no outcome is looked at."""
+    of_set = (cohort.frame["set"] == DEVELOPMENT).to_numpy()
+    _, design = select.design(cohort.frame, level=cohort.level, set_name=DEVELOPMENT)
+    return fitted.fit(computed[of_set].reset_index(drop=True), design, workspace.all_features)
 
 
 def know(workspace: Workspace, store: Store) -> str:
@@ -177,7 +196,7 @@ def make_model(workspace: Workspace) -> str:
 
 def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Mapping[str, Bundle]:
     inside, weight = people.inside, people.design.analysis_weight[people.inside]
-    chosen = workspace.model_features
+    chosen, models = workspace.model_features, workspace.models
     analysed = people.frame.iloc[inside]
     background = trained.encoder.matrix(analysed)
     data_digest = hashlib.sha256(workspace.path("tables.json").read_bytes()).hexdigest()
@@ -213,6 +232,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
             calibrator=learner.calibrator,
             reference=spread_of_features,
             parts={attributions.PART: attributions.build(learner.fitted, trained.encoder, background, weight)},
+            models=models,
         )
         for name, learner in trained.learners.items()
     }

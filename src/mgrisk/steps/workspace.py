@@ -14,8 +14,11 @@ from mgrisk.artifacts import read_json, write_json, write_parquet
 from mgrisk.cohort import select
 from mgrisk.cohort.outcomes import Outcome, outcome
 from mgrisk.config import Pipeline
+from mgrisk.features import fitted
 from mgrisk.features.compute import complete, typed
+from mgrisk.features.fitted import Models
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.model.bundle import FITTED_FEATURES
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.riskscores.points import PointScore, load_score
 from mgrisk.survey.design import SurveyDesign, WeightLevel
@@ -95,6 +98,11 @@ class Workspace:
         """Return the path of a file of the run folder."""
         return self.folder / name
 
+    @property
+    def models(self) -> Models:
+        """The fitted models of features, from the run folder."""
+        return fitted.from_dict(self.read_json(FITTED_FEATURES)["models"], self.all_features)
+
     def write_frame(self, name: str, frame: pd.DataFrame) -> None:
         """Write Parquet with a `data` column that says what the people are."""
         labelled = frame.assign(data=pd.Categorical([self.data_label] * len(frame)))
@@ -120,6 +128,6 @@ class Workspace:
             rows=rows,
             design=design,
             y=rows["outcome"].where(rows["analysis"], 0.0).to_numpy(dtype=np.float64),
-            frame=complete(typed(of_set, chosen), self.all_features),
+            frame=complete(typed(of_set, chosen), self.all_features, models=self.models),
             inside=np.flatnonzero(design.analysis_weight > 0),
         )

@@ -169,6 +169,43 @@ def test_a_rule_counts_only_whom_the_rules_before_it_left() -> None:
     ]
 
 
+TOLD = {"DIQ010": 1.0, "DID040": 45.0, "DIQ050": 2.0, "DID060": NAN, "DIQ060U": NAN}
+TYPE_1 = {"DIQ010": 1.0, "DID040": 12.0, "DIQ050": 1.0, "DID060": 38.0, "DIQ060U": 2.0}
+NEVER = {"DIQ010": 2.0, "DID040": NAN, "DIQ050": 2.0, "DID060": NAN, "DIQ060U": NAN}
+
+
+@pytest.mark.parametrize(
+    ("person", "takes_part", "label"),
+    [
+        (NEVER, True, 0.0),
+        (NEVER | {"LBXGLU": 130.0}, True, 1.0),
+        (TOLD, True, 1.0),
+        (NEVER | {"DIQ010": 3.0}, True, 0.0),
+        (TYPE_1, False, 1.0),
+        # Told of diabetes is diabetes, but the fasting weight stands for people who were measured.
+        (TOLD | {"LBXGH": NAN}, False, 1.0),
+        (TOLD | {"LBXGLU": NAN, "WTSAF2YR": 0.0}, False, 1.0),
+        (NEVER | {"LBXGH": NAN}, False, NAN),
+    ],
+    ids=str,
+)
+def test_diabetes_counts_who_was_told_and_leaves_out_type_1_and_who_was_not_measured(
+    person: dict[str, object], takes_part: bool, label: float
+) -> None:
+    frame = selected(people(NEVER, person), name="diabetes").frame
+    assert frame["analysis"].tolist() == [True, takes_part]
+    np.testing.assert_array_equal(frame["outcome"], [0.0, label])
+
+
+def test_an_exclusion_and_a_marker_have_their_own_rows_in_the_attrition() -> None:
+    steps = selected(people(NEVER, TYPE_1), name="diabetes").attrition
+    assert [(step.excluded, step.set) for step in steps if step.rule.startswith("type 1 not likely")] == [
+        (1, DEVELOPMENT), (0, HELD_OUT)
+    ]  # fmt: skip
+    steps = selected(people({"LBXIN": 9.0}, {"LBXIN": NAN}), name="insulin-resistance").attrition
+    assert [step.excluded for step in steps if step.rule == "homa_ir measured"] == [1, 0]
+
+
 def test_people_of_a_cycle_in_no_set_are_in_no_analysis() -> None:
     raw = pd.concat([people({}), people({"SEQN": 2}, cycle="2011-2012")], ignore_index=True)
     assert selected(raw).frame["analysis"].tolist() == [True, False]
@@ -191,7 +228,18 @@ def test_the_design_of_a_set_holds_everybody_in_it_with_the_analysis_as_its_doma
     assert list(zip(design.stratum.tolist(), design.psu.tolist(), strict=True)) == [(100, 1), (100, 2), (101, 1)]
 
 
-def test_the_variables_that_selecting_needs_stand_once_and_hold_every_weight() -> None:
-    names = select.required_variables(outcome("undiagnosed"))
+@pytest.mark.parametrize(
+    ("name", "chosen", "weight"),
+    [
+        ("undiagnosed", ("age_years",), "WTSAF2YR"),
+        ("undiagnosed-hba1c", ("age_years", "energy_kcal"), "WTDRD1"),
+        ("undiagnosed-hba1c", ("age_years", "bmi_kg_m2"), "WTMEC2YR"),
+    ],
+)
+def test_selecting_reads_the_weights_of_its_own_level_and_no_other(
+    name: str, chosen: tuple[str, ...], weight: str
+) -> None:
+    names = select.required_variables(outcome(name), features(chosen), (DEVELOPED, TESTED))
     assert len(set(names)) == len(names)
-    assert set(ORDINARY) <= set(names)
+    assert set(outcome(name).variables) <= set(names)
+    assert [each for each in names if each.startswith("WT")] == [weight]

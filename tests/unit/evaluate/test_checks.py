@@ -27,6 +27,14 @@ def good() -> dict[str, Any]:
             record("calibration_slope", "2017-2018", 0.95, 0.65, 1.24),
         ],
         "winner": "m",
+        "leaks": {
+            "alone": [
+                {"feature": "waist_cm", "auroc": 0.72, "limit": 0.8, "likelihood_ratio": 2.0, "ratio_limit": 10.0},
+                {"feature": "sex", "auroc": 0.55, "limit": 0.8, "likelihood_ratio": 3.0, "ratio_limit": 10.0},
+            ],
+            "permuted": {"auroc": 0.5, "low": 0.48, "high": 0.52, "finding": False},
+            "timing": [{"feature": "waist_cm", "finding": False}],
+        },
         "additivity_error": 1e-9,
     }
 
@@ -37,7 +45,9 @@ def failures(run: dict[str, Any]) -> list[str]:
 
 def test_a_sound_run_passes_and_every_check_is_listed() -> None:
     assert failures(good()) == []
-    assert [finding.id for finding in check_run(**good())] == ["MGR101", "MGR102", "MGR201", "MGR301", "MGR401"]
+    assert [finding.id for finding in check_run(**good())] == [
+        "MGR101", "MGR102", "MGR201", "MGR202", "MGR203", "MGR204", "MGR205", "MGR301", "MGR401",
+    ]  # fmt: skip
 
 
 def test_a_psu_in_two_folds_is_found() -> None:
@@ -57,6 +67,35 @@ def test_an_auroc_too_good_to_be_true_is_found() -> None:
     run = good()
     run["evaluation"][1]["estimate"] = 0.91
     assert failures(run) == ["MGR201"]
+
+
+def test_a_feature_that_tells_the_outcome_alone_stops_the_run_by_its_name() -> None:
+    run = good()
+    run["leaks"]["alone"][1]["auroc"] = 0.81
+    findings = [finding for finding in check_run(**run) if not finding.passed]
+    assert [finding.id for finding in findings] == ["MGR202"]
+    assert "sex" in findings[0].finding
+    with pytest.raises(MgRiskError, match="MGR202"):
+        stop_at_errors(findings)
+
+
+@pytest.mark.parametrize(
+    ("place", "found", "expected"),
+    [
+        (("alone", 0), {"likelihood_ratio": 10.5}, "MGR203"),
+        (("permuted",), {"finding": True, "low": 0.53}, "MGR204"),
+        (("timing", 0), {"finding": True}, "MGR205"),
+    ],
+)
+def test_what_else_may_leak_is_a_warning(place: tuple[Any, ...], found: dict[str, Any], expected: str) -> None:
+    run = good()
+    part = run["leaks"]
+    for key in place:
+        part = part[key]
+    part.update(found)
+    findings = [finding for finding in check_run(**run) if not finding.passed]
+    assert [finding.id for finding in findings] == [expected]
+    stop_at_errors(findings)
 
 
 @pytest.mark.parametrize("bounds", [(0.5, 0.9), (1.1, 1.5), (None, None)])

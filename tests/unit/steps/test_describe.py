@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from mgrisk.errors import ExitStatus, MgRiskError
-from mgrisk.nhanes.harmonise import Harmonised, TableRead
+from mgrisk.nhanes.decode import TableRead
+from mgrisk.nhanes.harmonise import Harmonised
 from mgrisk.steps.describe import MOST_GROUPS, Question, answer
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import mean, proportion

@@ -1,0 +1,235 @@
+"""What the leak lists missed: features that tell the outcome alone, and a pipeline that tells a permuted one.
+
+A single honest feature of undiagnosed diabetes (age, waist) has an AUROC near 0.7. One that is far better alone holds
+the outcome, whatever its name. A rare value, such as a medicine, can give it away while the AUROC stays low; then the
+likelihood ratio of that value shows it. A pipeline that predicts labels dealt out at random has seen those of the
+people it predicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from mgrisk.errors import bad_input
+from mgrisk.evaluate.intervals import with_intervals
+from mgrisk.evaluate.metrics import auroc
+from mgrisk.features.registry import Feature
+from mgrisk.survey.design import SurveyDesign
+from mgrisk.survey.intervals import t_quantile
+from mgrisk.survey.quantiles import weighted_quantile
+
+Floats = NDArray[np.float64]
+BINS: Final = 20
+PRIOR: Final = 5.0
+"""People of mean weight and mean risk added to each bin: few cases in a bin are no proof."""
+ROUNDING: Final = 1e-9
+PERMUTED: Final = "all features, outcome permuted"
+
+
+@dataclass(frozen=True)
+class LeakFinding:
+    """AUROC of one feature alone, or of all of them on a permuted outcome.
+
+    Attributes
+    ----------
+    feature
+        Name, or `PERMUTED`.
+    auroc, low, high
+        Weighted, out of fold, with its 95 % interval; NaN for the interval of an AUROC of exactly 1.
+    limit, ratio_limit
+        What AUROC and likelihood ratio ought not to pass; NaN for that of the permuted outcome.
+    likelihood_ratio
+        Of the bin or level that speaks most for the outcome, how much likelier it is in cases than in others; the lower
+        end of its 95 % interval. NaN for the permuted outcome.
+    finding
+        Whether one of them does: of a feature the AUROC itself, of the permuted outcome its lower end.
+    """
+
+    feature: str
+    auroc: float
+    low: float
+    high: float
+    limit: float
+    likelihood_ratio: float
+    ratio_limit: float
+    finding: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record for the run's files and the report."""
+        return asdict(self)
+
+
+def audit_alone(
+    frame: pd.DataFrame,
+    y: ArrayLike,
+    design: SurveyDesign,
+    fold: ArrayLike,
+    *,
+    features: Sequence[Feature],
+    limit: float,
+    ratio_limit: float,
+) -> list[LeakFinding]:
+    """Measure how well each feature alone tells the outcome, out of fold and in whatever direction or shape.
+
+    Numbers fall into bins of equal population share, a missing value into one of its own; the risk of a bin or level is
+    that of the other folds.
+
+    Parameters
+    ----------
+    frame
+        Typed features, n rows.
+    y
+        Outcome, 0 or 1, shape (n,); ignored outside the domain.
+    design
+        The full design; its domain is who is audited.
+    fold
+        Fold of each person, shape (n,); ignored outside the domain.
+    features
+        Registry rows to audit.
+    limit, ratio_limit
+        `Outcome.alone_limit` and `Outcome.ratio_limit`.
+
+    Returns
+    -------
+    list of LeakFinding
+        In the order of `features`.
+
+    Raises
+    ------
+    MgRiskError
+        As `evaluate.intervals.with_intervals`.
+    """
+    outcome = np.asarray(y, dtype=np.float64)
+    folds = np.asarray(fold)
+    weight = design.analysis_weight
+    risks = {each.name: _out_of_fold(frame[each.name], outcome, weight, folds) for each in features}
+    ratios = {each.name: _likelihood_ratio(frame[each.name], outcome, weight) for each in features}
+    records = with_intervals(outcome, risks, design, metrics=["auroc"], ranking_only=frozenset(risks))
+    return [
+        LeakFinding(
+            feature=record["model"],
+            auroc=record["estimate"],
+            low=record["low"],
+            high=record["high"],
+            limit=limit,
+            likelihood_ratio=ratios[record["model"]],
+            ratio_limit=ratio_limit,
+            finding=record["estimate"] > limit or ratios[record["model"]] > ratio_limit,
+        )
+        for record in records
+    ]
+
+
+def audit_permuted(
+    out_of_fold: Callable[[Floats], Floats],
+    y: ArrayLike,
+    design: SurveyDesign,
+    fold: ArrayLike,
+    *,
+    seed: int,
+    repeats: int = 10,
+) -> LeakFinding:
+    """Run a whole pipeline on labels dealt out at random; what still predicts them leaks.
+
+    Parameters
+    ----------
+    out_of_fold
+        From an outcome, shape (n,), to a score of each person that the person's fold has not taught, shape (n,): the
+        pipeline with all that it learns, selection of features and tuning included.
+    y, design, fold
+        As for `audit_alone`.
+    seed
+        Of the permutations.
+    repeats
+        Number of permutations, at least 2.
+
+    Returns
+    -------
+    LeakFinding
+        Mean AUROC of the permutations, and its interval from their spread. Labels are permuted within folds, so that
+        each keeps its number of cases.
+
+    Raises
+    ------
+    MgRiskError
+        ``leak_audit.repeats``.
+    """
+    if repeats < 2:
+        raise bad_input(
+            "leak_audit.repeats",
+            "one permutation has no spread",
+            where="leak_audit.audit_permuted",
+            hint="give 2 or more",
+            got=str(repeats),
+        )
+    outcome, folds = np.asarray(y, dtype=np.float64), np.asarray(fold)
+    inside = design.analysis_weight > 0
+    random = np.random.default_rng(seed)
+    found = np.empty(repeats)
+    for repeat in range(repeats):
+        dealt = outcome.copy()
+        for number in np.unique(folds[inside]):
+            members = np.flatnonzero(inside & (folds == number))
+            dealt[members] = outcome[random.permutation(members)]
+        score = out_of_fold(dealt)
+        found[repeat] = auroc(dealt[inside], score[inside], design.analysis_weight[inside])
+    centre = float(found.mean())
+    half = float(t_quantile(0.95, repeats - 1) * found.std(ddof=1) / np.sqrt(repeats))
+    return LeakFinding(
+        PERMUTED, centre, centre - half, centre + half, 0.5, np.nan, np.nan, centre - half > 0.5 + ROUNDING
+    )
+
+
+def _out_of_fold(values: pd.Series, y: Floats, weight: Floats, fold: NDArray[Any]) -> Floats:
+    """Return each person's risk as the other folds know it from this one feature; 0 outside the domain."""
+    inside = weight > 0
+    risk = np.zeros(len(values))
+    for number in np.unique(fold[inside]):
+        unseen = inside & (fold == number)
+        seen = inside & ~unseen
+        group = _groups(values, weight * seen)
+        size = group.max() + 1
+        prior = PRIOR * weight[seen].mean()
+        mean = np.average(y[seen], weights=weight[seen])
+        cases = np.bincount(group[seen], weights=(weight * y)[seen], minlength=size)
+        people = np.bincount(group[seen], weights=weight[seen], minlength=size)
+        risk[unseen] = ((cases + prior * mean) / (people + prior))[group[unseen]]
+    return risk
+
+
+def _likelihood_ratio(values: pd.Series, y: Floats, weight: Floats) -> float:
+    """Return the largest lower bound of a group's likelihood ratio: weighted shares, with the error of the counts.
+
+    Half a person is added to each count of a group, so that one without others has a bound. Simel 1991, J Clin
+    Epidemiol 44:763, for the interval on the log.
+    """
+    group = _groups(values, weight)
+    size = group.max() + 1
+    shares, errors = [], []
+    for members in ((weight > 0) & (y == 1), (weight > 0) & (y != 1)):
+        people = members.sum()
+        half = 0.5 * weight[members].mean()
+        here = np.bincount(group[members], weights=weight[members], minlength=size) + half
+        count = np.bincount(group[members], minlength=size) + 0.5
+        shares.append(here / (weight[members].sum() + half))
+        errors.append(1.0 / count - 1.0 / (people + 0.5))
+    low = np.log(shares[0]) - np.log(shares[1]) - 1.96 * np.sqrt(errors[0] + errors[1])
+    return float(np.exp(low.max()))
+
+
+def _groups(values: pd.Series, weight: Floats) -> NDArray[np.int64]:
+    """Return the bin or level of each value, 0 for a missing one; bins are of those with weight."""
+    if not pd.api.types.is_numeric_dtype(values):
+        return np.asarray(pd.Categorical(values).codes + 1, dtype=np.int64)
+    numbers = values.to_numpy(dtype=np.float64)
+    known = np.isfinite(numbers)
+    if not (known & (weight > 0)).any():
+        return np.asarray(known, dtype=np.int64)
+    edges = np.unique(weighted_quantile(numbers[known], weight[known], np.arange(1, BINS) / BINS))
+    return np.where(known, np.searchsorted(edges, numbers, side="left") + 1, 0).astype(np.int64)

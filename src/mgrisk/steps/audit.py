@@ -1,0 +1,72 @@
+"""The fitted leak guard of a run: each feature alone, the pipeline on a permuted outcome, and what came first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.artifacts import write_json
+from mgrisk.cohort.audit import timing
+from mgrisk.cohort.select import DEVELOPMENT
+from mgrisk.evaluate.leak_audit import Floats, audit_alone, audit_permuted
+from mgrisk.model.encode import Encoder
+from mgrisk.model.train import make_learners
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.steps.workspace import Workspace
+
+REPEATS: Final = 5
+
+
+def audit(workspace: Workspace) -> str:
+    """Audit the development people for what the leak lists missed; write leaks.json."""
+    people = workspace.people(DEVELOPMENT)
+    folds = pd.read_parquet(workspace.path("folds.parquet"))
+    fold = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"].to_numpy()
+    settings, chosen = workspace.pipeline.model, workspace.model_features
+    tuned = workspace.read_json("tuning.json")
+    encoder = Encoder(chosen)
+    learners = make_learners(settings, encoder, threads=workspace.pipeline.threads)
+    learner = next(each for each in learners if each.name == tuned["winner"])
+    params = tuned["best"][learner.name]["params"]
+    inside, weight = people.inside, people.design.analysis_weight
+    X = encoder.matrix(people.frame.iloc[inside])
+
+    def out_of_fold(dealt: Floats) -> Floats:
+        margin, of_fold = np.zeros(len(dealt)), fold[inside]
+        for number in np.unique(of_fold):
+            seen = of_fold != number
+            fitted = learner.fit(X[seen], dealt[inside[seen]], weight[inside[seen]], params)
+            margin[inside[~seen]] = fitted.margin(X[~seen])
+        return margin
+
+    outcome = workspace.outcome
+    alone = audit_alone(
+        people.frame,
+        people.y,
+        people.design,
+        fold,
+        features=chosen,
+        limit=outcome.alone_limit,
+        ratio_limit=outcome.ratio_limit,
+    )
+    permuted = audit_permuted(out_of_fold, people.y, people.design, fold, seed=settings.seed, repeats=REPEATS)
+    times = timing(outcome, chosen)
+    write_json(
+        workspace.path("leaks.json"),
+        {
+            "data": workspace.data_label,
+            "outcome": outcome.name,
+            "learner": learner.name,
+            "alone": [each.to_dict() for each in alone],
+            "permuted": permuted.to_dict(),
+            "timing": [each.to_dict() for each in times],
+        },
+    )
+    best = max(alone, key=lambda each: each.auroc)
+    found = sum(each.finding for each in (*alone, permuted))
+    return (
+        f"{found} findings; best alone {best.feature} {best.auroc:.3f} (limit {best.limit:.2f}); "
+        f"permuted outcome {permuted.auroc:.3f}"
+    )
