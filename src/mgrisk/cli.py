@@ -148,14 +148,15 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
+    from mgrisk.features.registry import FEATURES
+    from mgrisk.features.summary import paths
     from mgrisk.nhanes.codebook import VARIABLES
     from mgrisk.nhanes.cycles import CYCLES, cycle
-    from mgrisk.nhanes.harmonise import table_paths
     from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 
     store = Store(source=options.source or default_source(), cache=default_cache(), offline=options.offline)
     cycles = [cycle(years) for years in options.cycle] if options.cycle else CYCLES
-    relatives = list(table_paths(cycles, VARIABLES, store=store).values())
+    relatives = paths(cycles, FEATURES.values(), VARIABLES, store=store)
     outcomes: list[Any] = []
 
     def progress(outcome: Any, done: int, of: int) -> None:

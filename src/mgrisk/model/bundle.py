@@ -3,6 +3,7 @@
 bundle.json      what it predicts, for whom, from which features; format version
 model.ubj | coefficients.json
 calibrator.json  margin to risk
+fitted_features.json  models of features such as usual intake, where the model has such features
 reference.json   how the features were spread in the development population
 attributions.npz what the explanations need (written by the explain room)
 card.md          model card
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -25,7 +26,9 @@ from numpy.typing import NDArray
 
 from mgrisk.artifacts import atomic_folder, to_json
 from mgrisk.errors import MgRiskError, bad_bundle
+from mgrisk.features import fitted
 from mgrisk.features.compute import complete
+from mgrisk.features.fitted import Models
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model.boosted_trees import FittedTrees
 from mgrisk.model.calibrate import Calibrator
@@ -35,6 +38,7 @@ from mgrisk.model.spline_logistic import FittedSplineLogistic
 
 FORMAT: Final = 1
 SUMS: Final = "SHA256SUMS"
+FITTED_FEATURES: Final = "fitted_features.json"
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
 
 
@@ -54,6 +58,8 @@ class Bundle:
         Weighted distribution of each feature in the development population.
     parts
         Further files by name, as bytes.
+    models
+        Fitted models of the features that need one.
     """
 
     about: Mapping[str, Any]
@@ -62,11 +68,17 @@ class Bundle:
     calibrator: Calibrator
     reference: Mapping[str, Any]
     parts: Mapping[str, bytes]
+    models: Models = field(default_factory=dict)
+
+    @property
+    def family(self) -> tuple[Feature, ...]:
+        """The features of the model and those that they derive from, ancestors first."""
+        return with_ancestors(self.features)
 
     @property
     def inputs(self) -> tuple[Feature, ...]:
-        """Every feature that a scoring file may give: those of the model and those they derive from."""
-        return with_ancestors(self.features)
+        """Every feature that a scoring file may give."""
+        return tuple(feature for feature in self.family if feature.given)
 
     @property
     def encoder(self) -> Encoder:
@@ -75,7 +87,7 @@ class Bundle:
 
     def encode(self, given: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float32]]:
         """Complete typed features and encode them: the frame of model features, and the matrix (n, n_columns)."""
-        frame = complete(given, self.inputs)[[feature.name for feature in self.features]]
+        frame = complete(given, self.family, models=self.models)[[feature.name for feature in self.features]]
         return frame, self.encoder.matrix(frame)
 
     def write(self, folder: Path) -> None:
@@ -89,6 +101,7 @@ class Bundle:
             "bundle.json": to_json(about).encode(),
             "calibrator.json": to_json(self.calibrator.to_dict()).encode(),
             "reference.json": to_json(dict(self.reference)).encode(),
+            **({FITTED_FEATURES: to_json(fitted.to_dict(self.models)).encode()} if self.models else {}),
             **self.fitted.to_files(),
             **self.parts,
         }
@@ -137,6 +150,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         if not np.isfinite(numbers).all():
             raise ValueError("a number of the calibrator is not finite")
         reference = {**json.loads(contents["reference.json"])}
+        models = fitted.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder) from None
     return Bundle(
@@ -146,6 +160,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         calibrator=calibrator,
         reference=MappingProxyType(reference),
         parts=MappingProxyType({name: contents[name] for name in ("attributions.npz", "card.md") if name in contents}),
+        models=models,
     )
 
 
