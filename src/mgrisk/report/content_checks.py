@@ -39,8 +39,8 @@ def known_answers(files: RunFiles) -> Section:
     recomputed = sum(record["kind"] == "recomputed" for record in asked)
     said = (
         f"Before anything was trained, {len(asked) - recomputed} published figures, and {recomputed} computed by the R "
-        "package survey, were computed from the tables of this run and came out within their tolerance, that of the "
-        "printed digits; a miss stops the run."
+        "package survey, were computed from the tables of this run and came out within the tolerance stated for "
+        "each: half of the last printed digit, or for figures of usual intake what the row says; a miss stops the run."
     )
     sources = "; ".join(dict.fromkeys(str(record["source"]) for record in asked))
     known = table("known-table", KNOWN_HEADING, columns, rows, notes=[f"Sources: {sources}."], folded=True)
