@@ -11,6 +11,7 @@ import pandas as pd
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.assess import CROSS_VALIDATED
+from mgrisk.evaluate.calibrators import better_than_shipped
 from mgrisk.nhanes.codebook import KEY
 
 SUSPICIOUS_AUROC: Final = 0.85
@@ -48,6 +49,7 @@ def check_run(
     evaluation: Sequence[Mapping[str, Any]],
     winner: str,
     leaks: Mapping[str, Any],
+    calibration: Mapping[str, Any],
     additivity_error: float,
 ) -> list[Finding]:
     """Check folds, separation, discrimination, calibration and additivity of a run.
@@ -62,6 +64,8 @@ def check_run(
         The learner whose bundle leaves the run.
     leaks
         Content of leaks.json: what `leak_audit` and `cohort.audit` found.
+    calibration
+        Content of calibration.json: the calibrators side by side.
     additivity_error
         Largest difference of base plus contributions from the calibrated log-odds.
     """
@@ -71,6 +75,7 @@ def check_run(
         _discrimination(evaluation, winner),
         *_leaks(leaks),
         _slope(evaluation, winner),
+        _calibrator(calibration),
         Finding(
             "MGR401",
             "Contributions add up to the calibrated log-odds",
@@ -173,4 +178,19 @@ def _slope(evaluation: Sequence[Mapping[str, Any]], winner: str) -> Finding:
         "warning",
         known and row["low"] <= 1 <= row["high"],
         f"slope {row['estimate']:.3f} ({row['low']:.3f} to {row['high']:.3f})" if known else "it has no interval",
+    )
+
+
+def _calibrator(calibration: Mapping[str, Any]) -> Finding:
+    # Logistic stays whatever is found: it alone keeps contributions exact. A warning says what that costs.
+    better = [
+        f"{record['model']} by {-record['estimate']:.5f} nats ({-record['high']:.5f} to {-record['low']:.5f})"
+        for record in better_than_shipped(calibration)
+    ]
+    return Finding(
+        "MGR302",
+        "No other calibrator has a lower log loss than the logistic one",
+        "warning",
+        not better,
+        "; ".join(better) or "none whose interval of the difference lies below 0",
     )

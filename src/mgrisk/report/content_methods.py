@@ -7,7 +7,7 @@ from typing import Any, Final
 import pandas as pd
 
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, section, table, text
-from mgrisk.report.formats import count, model_label, number, percent, span, unit_label
+from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
 from mgrisk.report.run_files import Record, RunFiles
 
 TOP_CANDIDATES: Final = 10
@@ -89,6 +89,7 @@ def methods(files: RunFiles) -> Section:
             "log loss.",
         ),
         _calibration(files),
+        _calibrators(files),
         _candidates(files),
     ]
     return section("methods", "Methods", blocks)
@@ -132,6 +133,38 @@ def _calibration(files: RunFiles) -> Block:
         "that the "
         "Shapley values add up to the number that is reported."
     )
+
+
+def _calibrators(files: RunFiles) -> Block:
+    found = files.mapping("calibration.json")
+    measures = {"log_loss": 4, "calibration_slope": 2, "observed_expected": 2}
+    by_map: dict[str, Record] = {}
+    for record in found["records"]:
+        by_map.setdefault(str(record["model"]), {})[str(record["metric"])] = record
+    paired = {record["model"]: record for record in found["differences"] if record["metric"] == "log_loss"}
+    rows = [
+        row(
+            [
+                name.replace("_", "-"),
+                *(interval(of_map[metric], digits=digits) for metric, digits in measures.items()),
+                interval(of_map["ici"], digits=2, share=True),
+                interval(paired[name], digits=5, signed=True) if name in paired else "",
+            ],
+            {**of_map, "difference": paired.get(name)},
+        )
+        for name, of_map in by_map.items()
+    ]
+    columns = [
+        column("Calibrator", numeric=False), column("Log loss, nats"), column("Slope"), column("Observed / expected"),
+        column("ICI"), column("Log loss less that of logistic"),
+    ]  # fmt: skip
+    notes = [
+        "Each fold's people are calibrated by maps of the other folds; intervals are 95 %, by the jackknife over PSUs.",
+        "The logistic map is the one that is shipped: it alone keeps contributions adding up to the reported risk.",
+        *(f"{name.replace('_', '-')} failed, because {reason}." for name, reason in found["failed"].items()),
+    ]
+    caption = f"Calibrators of the margin of {model_label(found['learner'])}, development set, cross-fitted"
+    return table("calibrators", caption, columns, rows, notes=notes, folded=True)
 
 
 def _candidates(files: RunFiles) -> Block:

@@ -25,6 +25,7 @@ def check(workspace: Workspace) -> str:
         evaluation=workspace.read_json("evaluation.json"),
         winner=workspace.read_json("tuning.json")["winner"],
         leaks=workspace.read_json("leaks.json"),
+        calibration=workspace.read_json("calibration.json"),
         additivity_error=workspace.read_json("explanation_summary.json")["largest_additivity_error"],
     )
     workspace.write_records("checks.json", [finding.to_dict() for finding in findings])

@@ -19,6 +19,7 @@ from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
 from mgrisk.steps import finish, stations
 from mgrisk.steps.audit import audit
+from mgrisk.steps.calibration import calibrate
 from mgrisk.steps.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.steps.workspace import Workspace
 
@@ -179,6 +180,13 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             action=partial(audit, workspace),
         ),
         Step(
+            "calibration",
+            inputs=(*PEOPLE, "oof.parquet", "tuning.json"),
+            outputs=("calibration.json",),
+            settings=model,
+            action=partial(calibrate, workspace),
+        ),
+        Step(
             "evaluate",
             inputs=(*PEOPLE, "trained", "oof.parquet", "tuning.json"),
             outputs=EVALUATED,
@@ -194,14 +202,14 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         Step(
             "checks",
-            inputs=(*TOLD, "folds.parquet", "oof.parquet", "leaks.json"),
+            inputs=(*TOLD, "folds.parquet", "oof.parquet", "leaks.json", "calibration.json"),
             outputs=("checks.json",),
             settings=told,
             action=partial(finish.check, workspace),
         ),
         Step(
             "report",
-            inputs=(*TOLD, "checks.json", "leaks.json"),
+            inputs=(*TOLD, "checks.json", "leaks.json", "calibration.json"),
             outputs=("report.html", "figures", "card.md"),
             settings=told,
             action=partial(finish.report, workspace),

@@ -15,6 +15,10 @@ def record(metric: str, set_name: str, estimate: float, low: float | None, high:
     return {"model": "m", "set": set_name, "metric": metric, "estimate": estimate, "low": low, "high": high}
 
 
+def difference(model: str, metric: str, low: float | None, high: float | None) -> dict[str, Any]:
+    return {"model": model, "metric": metric, "estimate": low, "low": low, "high": high}
+
+
 def good() -> dict[str, Any]:
     people = pd.DataFrame({"SEQN": [1, 2, 3, 4], "stratum": [1, 1, 1, 1], "psu": [1, 1, 2, 2]})
     return {
@@ -35,6 +39,9 @@ def good() -> dict[str, Any]:
             "permuted": {"auroc": 0.5, "low": 0.48, "high": 0.52, "finding": False},
             "timing": [{"feature": "waist_cm", "finding": False}],
         },
+        "calibration": {
+            "differences": [difference("beta", "log_loss", -0.001, 0.0004), difference("beta", "ici", -1, -1)]
+        },
         "additivity_error": 1e-9,
     }
 
@@ -46,7 +53,7 @@ def failures(run: dict[str, Any]) -> list[str]:
 def test_a_sound_run_passes_and_every_check_is_listed() -> None:
     assert failures(good()) == []
     assert [finding.id for finding in check_run(**good())] == [
-        "MGR101", "MGR102", "MGR201", "MGR202", "MGR203", "MGR204", "MGR205", "MGR301", "MGR401",
+        "MGR101", "MGR102", "MGR201", "MGR202", "MGR203", "MGR204", "MGR205", "MGR301", "MGR302", "MGR401",
     ]  # fmt: skip
 
 
@@ -103,6 +110,17 @@ def test_a_slope_whose_interval_leaves_one_out_is_found(bounds: tuple[float | No
     run = good()
     run["evaluation"][2]["low"], run["evaluation"][2]["high"] = bounds
     assert failures(run) == ["MGR301"]
+
+
+def test_a_calibrator_better_than_the_shipped_one_beyond_its_interval_is_a_warning() -> None:
+    run = good()
+    run["calibration"]["differences"] += [
+        difference("venn_abers", "log_loss", None, None),
+        difference("isotonic", "log_loss", -0.002, -0.0001),
+    ]
+    (finding,) = [finding for finding in check_run(**run) if not finding.passed]
+    assert (finding.id, finding.severity) == ("MGR302", "warning")
+    assert finding.finding == "isotonic by 0.00200 nats (0.00010 to 0.00200)"
 
 
 def test_contributions_that_do_not_add_up_stop_the_run() -> None:

@@ -15,6 +15,7 @@ import pytest
 from mgrisk.artifacts import read_json, write_json, write_parquet
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
+from mgrisk.evaluate.calibrators import compare_calibrators
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
@@ -135,6 +136,14 @@ def _write_run(folder: Path, *, data: str) -> None:
     write_json(folder / "differences.json", labelled(differences))
     write_json(folder / "curves.json", {"data": data, "sets": curves})
     write_json(folder / "table_one.json", labelled(first))
+    rows = people[which == DEVELOPMENT]
+    design = SurveyDesign(
+        rows["weight"].to_numpy(), rows["stratum"].to_numpy(), rows["psu"].to_numpy(), WeightLevel.FASTING,
+        rows["analysis"].to_numpy(),
+    )  # fmt: skip
+    margin = BASE + parts[which == DEVELOPMENT].sum(axis=1).to_numpy()
+    compared = compare_calibrators(margin, rows["outcome"].to_numpy(), design, rows["psu"].to_numpy() - 1)
+    write_json(folder / "calibration.json", {"data": data, "learner": "spline_logistic", **compared.to_dict()})
     for name, content in _small_files(folder, data=data).items():
         write_json(folder / name, content)
 

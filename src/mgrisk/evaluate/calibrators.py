@@ -1,0 +1,111 @@
+"""The shipped calibrator beside others: cross-fitted on the same margins, scored by log loss, resampled together.
+
+The jackknife weighs people anew and leaves the fitted maps alone, as it does with the learners. Fitted again in every
+replicate, a map would follow the accidents of the very replicate that judges it, and its slope would always be 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgrisk.errors import MgRiskError
+from mgrisk.evaluate.intervals import replicate_metrics
+from mgrisk.model.calibrators import FITS, LOGISTIC, cross_fitted
+from mgrisk.model.venn_abers import fit_venn_abers
+from mgrisk.survey.design import SurveyDesign
+from mgrisk.survey.quantiles import weighted_quantile
+
+Floats = NDArray[np.float64]
+METRICS: Final = ("log_loss", "calibration_intercept", "calibration_slope", "observed_expected", "ici")
+GRID: Final = np.linspace(0.01, 0.99, 50)
+
+
+@dataclass(frozen=True)
+class CalibratorComparison:
+    """How the calibrators do on people whom they have not seen.
+
+    Attributes
+    ----------
+    records
+        {model (the calibrator), metric, estimate, low, high, se, n, events, problem}, with 95 % jackknife intervals.
+    differences
+        The same with `reference`: each other calibrator less the logistic one, on the same people and replicates.
+    failed
+        Calibrators that could not be fitted, each with the reason.
+    venn_abers
+        {margin, logistic, low, high}: at up to 50 quantiles of the margin, the shipped risk and the Venn-Abers bounds
+        p0 and p1: the isotonic risk had one more person of this margin been no case, or a case. They are no
+        confidence interval.
+    """
+
+    records: list[dict[str, Any]]
+    differences: list[dict[str, Any]]
+    failed: dict[str, str]
+    venn_abers: dict[str, list[float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of calibration.json."""
+        return {
+            "records": self.records,
+            "differences": self.differences,
+            "failed": self.failed,
+            "venn_abers": self.venn_abers,
+        }
+
+
+def compare_calibrators(
+    margin: Floats, y: Floats, design: SurveyDesign, fold: NDArray[np.int64]
+) -> CalibratorComparison:
+    """Compare all calibrators on the same out-of-fold margins.
+
+    Parameters
+    ----------
+    margin, y
+        Out-of-fold margins and outcome, shape (n,); any number outside the domain.
+    design
+        Full design of the development set with the analysis as its domain.
+    fold
+        Fold of each person, shape (n,): each fold's risks come from the calibrator of the others.
+
+    Raises
+    ------
+    MgRiskError
+        ``logistic.*`` where the logistic map itself cannot be fitted, ``design.single_psu``, and ``metric.*`` for an
+        outcome that is not 0 or 1.
+    """
+    risks: dict[str, Floats] = {}
+    failed: dict[str, str] = {}
+    for name, fit in FITS.items():
+        try:
+            risks[name] = cross_fitted(fit, margin, y, design.analysis_weight, fold)
+        except MgRiskError as problem:
+            if name == LOGISTIC:
+                raise
+            failed[name] = problem.what()
+    found = replicate_metrics(y, risks, design, metrics=METRICS)
+    return CalibratorComparison(found.records(), found.differences(LOGISTIC), failed, _bounds(margin, y, design))
+
+
+def better_than_shipped(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the differences in log loss whose interval lies below 0: what calibrates better than the logistic map.
+
+    Parameters
+    ----------
+    comparison
+        Content of calibration.json.
+    """
+    losses = (record for record in comparison["differences"] if record["metric"] == "log_loss")
+    return [record for record in losses if record["high"] is not None and record["high"] < 0]
+
+
+def _bounds(margin: Floats, y: Floats, design: SurveyDesign) -> dict[str, list[float]]:
+    weight = design.analysis_weight
+    at = np.unique(weighted_quantile(margin, weight, GRID))
+    low, high = fit_venn_abers(margin, y, weight).bounds(at)
+    columns = {"margin": at, LOGISTIC: FITS[LOGISTIC](margin, y, weight).risk(at), "low": low, "high": high}
+    return {name: column.tolist() for name, column in columns.items()}
