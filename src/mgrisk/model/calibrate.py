@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.logistic import fit_logistic
@@ -41,6 +41,11 @@ class Calibrator:
         """Return calibrated probabilities, shape (n,)."""
         risk: NDArray[np.float64] = expit(self.log_odds(margin))
         return risk
+
+    def margin(self, risk: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the margin that a reported risk came from, shape (n,)."""
+        margin: NDArray[np.float64] = (logit(risk) - self.intercept) / self.slope
+        return margin
 
     def interval(
         self, margin: NDArray[np.float64], *, level: float = 0.90

@@ -32,15 +32,19 @@ def callout(*sentences: str, tone: str = "note") -> Block:
     return {"kind": "callout", "tone": tone, "text": " ".join(sentences)}
 
 
-def facts(*items: Mapping[str, Any]) -> Block:
-    """Return the cards of the first screen.
+def facts(*items: Mapping[str, Any], style: str = "cards") -> Block:
+    """Return what the first screen says.
 
     Parameters
     ----------
     items
-        {label, value, detail, lines}: `lines` is a list of {term, value}.
+        {label, value} and what there is of {range, gauge, lines, items, detail, tone}: `lines` is a list of
+        {term, value} and perhaps `bar`, in percent; `gauge` holds low, estimate, high and marks in percent of a scale.
+    style
+        ``cards``, or ``lead`` for what stands above them.
     """
-    return {"kind": "facts", "items": [dict(item) for item in items]}
+    empty: dict[str, Any] = {"range": "", "gauge": None, "lines": [], "items": [], "detail": "", "tone": ""}
+    return {"kind": "facts", "style": style, "items": [{**empty, **item} for item in items]}
 
 
 def column(label: str, *, numeric: bool = True, marked: bool = False) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mgrisk.report.run_files import Record, RunFiles
 from mgrisk.survey.quantiles import weighted_quantile
 
 SWARM_PEOPLE: Final = 300
+CLEAR: Final = 0.5  # rank correlation from which a feature is said to go one way
 THIN_SHARE, LARGE = 0.01, 0.4  # share of the development set; log-odds, an odds ratio of 1.5
 NO_EFFECT: Final = (
     "A contribution says how this model uses a value for its prediction. It is no effect: changing the value would not "
@@ -66,9 +67,9 @@ def direction_words(direction: float | None) -> str:
     """Say which way a feature goes, from the rank correlation of value and contribution."""
     if direction is None:
         return "by category"
-    if direction > 0.5:
+    if direction > CLEAR:
         return "higher value, higher risk"
-    if direction < -0.5:
+    if direction < -CLEAR:
         return "higher value, lower risk"
     return "not one direction"
 

@@ -1,4 +1,4 @@
-"""Two worked people of the held-out cycle: what they said, what the model made of it, and that it adds up."""
+"""The people of the held-out cycle: a table to search, and two of them worked out to the last step."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.features.registry import Feature
 from mgrisk.model.calibrate import Calibrator
+from mgrisk.model.reference import in_domain
+from mgrisk.nhanes.codebook import KEY
 from mgrisk.report.blocks import Block, Section, callout, column, figure, row, section, table, text
 from mgrisk.report.content_drivers import NO_EFFECT
 from mgrisk.report.explained import ExplainedPeople, explained_people
-from mgrisk.report.formats import level_label, number, percent, unit_label
-from mgrisk.report.run_files import Record, RunFiles
+from mgrisk.report.explorer import PeopleShown, explorer
+from mgrisk.report.formats import number, percent, span, unit_label
+from mgrisk.report.person_values import reference_value, shown_value
+from mgrisk.report.run_files import RunFiles
 from mgrisk.survey.quantiles import weighted_quantile
 
 CHOSEN: Final = (
@@ -22,23 +25,10 @@ CHOSEN: Final = (
     (0.95, "high", "A person at the 95th percentile of risk"),
 )
 INTERVAL: Final = 0.90
-# Shown coarser than measured: nobody needs a stranger's waist to the millimetre to follow the arithmetic.
-STEP_BY_UNIT: Final = {
-    "years": 5.0,
-    "cm": 1.0,
-    "kg": 1.0,
-    "kg/m2": 1.0,
-    "MET-min/week": 100.0,
-    "min/d": 10.0,
-    "mg/d": 10.0,
-    "kcal/d": 50.0,
-    "hours": 0.5,
-    "1": 0.1,
-}
 
 
 def people(files: RunFiles) -> Section:
-    """Describe the people nearest to the weighted median and the weighted 95th percentile of risk."""
+    """Describe everybody of the held-out cycle, and two of them, at the median and at the 95th percentile of risk."""
     everybody = explained_people(files)
     calibrator = _calibrator(files)
     parts = []
@@ -46,16 +36,38 @@ def people(files: RunFiles) -> Section:
         target = float(weighted_quantile(everybody.risk, everybody.weight, [probability])[0])
         place = int(np.argmin(np.abs(everybody.risk - target)))
         parts.append(_person(files, everybody, place, calibrator, name=f"person-{name}", heading=heading))
-    intro = text(
-        "Real answers of two people, picked by rule: nearest to the weighted median and to the weighted 95th "
-        "percentile of "
-        "risk in the held-out cycle. Values are rounded (age to five years) and nobody is named or numbered."
-        if files.data_label == "NHANES"
-        else "Two people, picked by rule: nearest to the weighted median and to the weighted 95th percentile of risk "
-        "in the "
-        "held-out cycle. Values are rounded."
+    blocks = [
+        text(
+            "Values are rounded (age to five years); groups are those of the unrounded age."
+            if files.data_label != "NHANES"
+            else "Real answers, from public-use files that name nobody; whoever uses them has agreed to learn nobody's "
+            "identity. Values are rounded (age to five years), groups are those of the unrounded age. Figures of a group of fewer than 30 people are not shown.",
+            "Below the table two people are worked out, picked by rule: nearest to the weighted median and to the "
+            "weighted 95th percentile of risk.",
+        ),
+        callout(NO_EFFECT),
+        explorer(_shown(files, everybody, calibrator), f"The held-out people of {span(files.about['held_out'])}."),
+    ]
+    return section("people", "People of the held-out cycle", blocks, sections=parts)
+
+
+def _shown(files: RunFiles, everybody: ExplainedPeople, calibrator: Calibrator) -> PeopleShown:
+    low, high = calibrator.interval(calibrator.margin(everybody.risk), level=INTERVAL)
+    return PeopleShown(
+        id_label=KEY,
+        ids=[str(key) for key in everybody.keys],
+        features=everybody.features,
+        data=everybody.data,
+        contributions=everybody.contributions,
+        base_value=everybody.base_value,
+        risk=everybody.risk,
+        low=low,
+        high=high,
+        in_domain=in_domain(everybody.data, everybody.features, files.reference),
+        reference=files.reference,
+        weight=everybody.weight,
+        case=everybody.case,
     )
-    return section("people", "Two people of the held-out cycle", [intro, callout(NO_EFFECT)], sections=parts)
 
 
 def _person(
@@ -65,15 +77,15 @@ def _person(
     values = everybody.contributions[place]
     total = base + float(values.sum())
     log_odds = math.log(risk / (1.0 - risk))
-    margin = np.array([(log_odds - calibrator.intercept) / calibrator.slope])
+    margin = calibrator.margin(np.array([risk]))
     low, high = (float(edge[0]) for edge in calibrator.interval(margin, level=INTERVAL))
     order = np.argsort(-np.abs(values), kind="stable")
     rows: list[dict[str, Any]] = []
     steps: list[dict[str, Any]] = []
     for index in order:
         feature = everybody.features[index]
-        shown = _value(everybody.data[feature.name].iloc[place], feature)
-        reference, raw = _reference(feature, files.reference[feature.name])
+        shown = shown_value(everybody.data[feature.name].iloc[place], feature)
+        reference, raw = reference_value(feature, files.reference[feature.name])
         contribution = float(values[index])
         cells = [feature.label, shown, unit_label(feature.unit), reference, number(contribution, signed=True)]
         rows.append(row(cells, {"feature": feature.name, "value": shown, "contribution": contribution, **raw}))
@@ -120,36 +132,6 @@ def _person(
         text(adds_up),
     ]
     return section(name, heading, blocks)
-
-
-def round_value(value: float, unit: str) -> str:
-    """Return a person's number, rounded by its unit so that it is understood and not recognised.
-
-    Examples
-    --------
-    >>> round_value(43.0, "years"), round_value(2.954, "1"), round_value(1841.0, "kcal/d")
-    ('45', '3.0', '1,850')
-    """
-    step = STEP_BY_UNIT.get(unit, 0.1)
-    return number(round(value / step) * step, digits=1 if step < 1 else 0)
-
-
-def _value(value: Any, feature: Feature) -> str:
-    if feature.kind == "number":
-        return "missing" if math.isnan(float(value)) else round_value(float(value), feature.unit)
-    return level_label(str(value)) if value in feature.levels else "missing"
-
-
-def _reference(feature: Feature, known: Record) -> tuple[str, dict[str, Any]]:
-    if feature.kind == "number":
-        median = known["quantiles"].get("0.5") if known["quantiles"] else None
-        if median is None:
-            return "not known", {"median": None}
-        digits = 1 if STEP_BY_UNIT.get(feature.unit, 0.1) < 1 else 0
-        return f"median {number(float(median), digits=digits)}", {"median": float(median)}
-    shares = {str(level): float(share) for level, share in known["shares"].items()}
-    most = max(shares, key=lambda level: shares[level])
-    return f"{level_label(most)} {percent(shares[most], digits=0)}", {"shares": shares}
 
 
 def _calibrator(files: RunFiles) -> Calibrator:

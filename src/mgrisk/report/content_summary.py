@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mgrisk.report.blocks import Block, Section, bullets, callout, facts, section, text
-from mgrisk.report.content_drivers import direction_words, importance_records
+from mgrisk.report.content_drivers import CLEAR, importance_records
 from mgrisk.report.content_performance import compare
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
 from mgrisk.report.run_files import Record, RunFiles, pick
@@ -18,21 +19,27 @@ def summary(files: RunFiles) -> Section:
     about, name, winner = files.about, files.held_out_name, files.winner
     outcome = about["outcome"]
     mine = pick(files.evaluation, "evaluation.json", model=winner, set=name, metric="auroc")
-    what = text(
-        f"{outcome['label']}: {outcome['definition']}.",
-        f"People aged {about['minimum_age']} and older, weighted to the population. Model made on "
-        f"{count(about['people'])} people of {span(about['cycles'])} ({count(about['cases'])} cases, weighted share "
-        f"{percent(about['prevalence'])}) and tested on {count(mine['n'])} people of {span(about['held_out'])} "
-        f"({count(mine['events'])} cases), of whom it knew nothing.",
+    cases = f"{count(mine['events'])} cases"
+    told = facts(
+        {
+            "label": "Predicted",
+            "value": f"{outcome['label']}, now",
+            "detail": f"{outcome['definition']}. A calibrated probability, no forecast.",
+        },
+        {
+            "label": "For whom",
+            "value": f"Adults of the United States, {about['minimum_age']} and older",
+            "detail": f"Made on {count(about['people'])} people of {span(about['cycles'])} ({count(about['cases'])} cases, "
+            f"weighted share {percent(about['prevalence'])}); tested on {count(mine['n'])} people of "
+            f"{span(about['held_out'])} ({cases}) that it had never seen. Weighted to the population.",
+        },
+        style="lead",
     )
-    cards = [_ranking(files, mine), _calibration(files), _drivers(files), _magnesium(files)]
+    cards = [_ranking(files, mine), _calibration(files), _drivers(files), _magnesium(files), _not_for()]
     blocks: list[Block] = [
-        what,
-        facts(*cards),
-        text(
-            "Brackets hold 95 % intervals from the survey design. This is a research tool: not a medical device, not a "
-            "diagnosis and not advice."
-        ),
+        told,
+        facts(*cards, style="cards"),
+        text("Brackets and bars hold 95 % intervals from the survey design."),
     ]
     return section("summary", "In short", blocks)
 
@@ -72,30 +79,45 @@ def _ranking(files: RunFiles, mine: Any) -> dict[str, Any]:
         lines.append({"term": "Difference, paired", "value": interval(gap[0], signed=True)})
         detail = compare(gap[0])
     return {
-        "label": f"Ranking: AUROC of {model_label(files.winner)}, held-out {span(files.about['held_out'])}",
+        "label": f"How well it ranks: AUROC, {span(files.about['held_out'])}",
         "value": number(mine["estimate"]),
         "range": _range(mine, digits=3),
-        "detail": detail,
+        "gauge": _gauge(mine, start=0.5, end=1.0, marks=[record["estimate"] for record in theirs]),
         "lines": lines,
+        "detail": f"{model_label(files.winner)}. {detail}",
     }
 
 
 def _calibration(files: RunFiles) -> dict[str, Any]:
     found = {
         metric: pick(files.evaluation, "evaluation.json", model=files.winner, set=files.held_out_name, metric=metric)
-        for metric in ("observed_expected", "calibration_slope", "calibration_intercept", "ici")
+        for metric in ("observed_expected", "calibration_slope", "ici")
     }
     ratio = found["observed_expected"]
     return {
-        "label": "Calibration: observed / expected cases, held-out",
+        "label": "How well calibrated: observed / expected cases",
         "value": number(ratio["estimate"], digits=2),
         "range": _range(ratio, digits=2),
-        "detail": _calibration_words(found["calibration_slope"], ratio),
+        "gauge": _gauge(ratio, start=0.0, end=2.0, marks=[1.0]),
         "lines": [
-            {"term": "Slope", "value": interval(found["calibration_slope"], digits=2)},
-            {"term": "Intercept", "value": interval(found["calibration_intercept"], digits=2)},
-            {"term": "Mean error (ICI)", "value": interval(found["ici"], digits=1, share=True)},
+            {"term": "Slope (1 is right)", "value": interval(found["calibration_slope"], digits=2)},
+            {"term": "Mean error of a risk", "value": interval(found["ici"], digits=1, share=True)},
         ],
+        "detail": _calibration_words(found["calibration_slope"], ratio),
+    }
+
+
+def _gauge(record: Any, *, start: float, end: float, marks: Sequence[float | None]) -> dict[str, Any] | None:
+    """Return an estimate with its interval and marks to compare it with, as percent of a scale; None without them."""
+    if record["low"] is None or record["high"] is None or record["estimate"] is None:
+        return None
+
+    def place(value: float) -> float:
+        return round(100.0 * min(max((value - start) / (end - start), 0.0), 1.0), 2)
+
+    return {
+        **{key: place(record[key]) for key in ("low", "estimate", "high")},
+        "marks": [place(mark) for mark in marks if mark is not None],
     }
 
 
@@ -113,38 +135,58 @@ def _calibration_words(slope: Any, ratio: Any) -> str:
 def _drivers(files: RunFiles) -> dict[str, Any]:
     records = importance_records(files)
     return {
-        "label": "What drives it: the three largest",
-        "value": ", ".join(record["label"] for record in records[:3]),
-        "range": "",
-        "detail": "Mean absolute contribution to the log-odds. What the model reads, not what causes diabetes.",
+        "label": f"What drives it: the largest of {len(records)} features",
+        "value": ", ".join(record["label"] for record in records[:2]),
         "lines": [
-            {"term": f"{r['label']} ({direction_words(r['direction'])})", "value": interval(_size(r), digits=2)}
-            for r in records[:3]
+            {
+                "term": f"{record['label']} {_arrow(record)}".strip(),
+                "value": number(record["importance"], digits=2),
+                "bar": round(100.0 * record["importance"] / records[0]["importance"]),
+            }
+            for record in records[:5]
         ],
+        "detail": "Mean |contribution| to the log-odds: what the model reads, not what causes diabetes.",
     }
+
+
+def _arrow(record: Record) -> str:
+    direction = record["direction"]
+    return "" if direction is None or abs(direction) <= CLEAR else "↑" if direction > 0 else "↓"
 
 
 def _magnesium(files: RunFiles) -> dict[str, Any]:
     records = importance_records(files)
     ranked = [(place, record) for place, record in enumerate(records, start=1) if record["group"] == "magnesium"]
     if not ranked:
-        return {"label": "Magnesium", "value": "not in this model", "range": "", "detail": "", "lines": []}
-    place = ranked[0][0]
+        return {"label": "What magnesium does here", "value": "not in this model"}
     return {
-        "label": "Magnesium among the features",
-        "value": f"place {place} of {len(records)}",
-        "range": "",
-        "detail": "By mean absolute contribution. A use in prediction; no effect of magnesium was estimated in this "
-        "run.",
+        "label": "What magnesium does here",
+        "value": f"place {ranked[0][0]} of {len(records)} features",
         "lines": [
-            {"term": f"{r['label']} ({direction_words(r['direction'])})", "value": interval(_size(r), digits=2)}
-            for _, r in ranked
+            {
+                "term": f"{record['label']} {_arrow(record)}".strip(),
+                "value": number(record["importance"], digits=2),
+                "bar": round(100.0 * record["importance"] / records[0]["importance"]),
+            }
+            for _, record in ranked
         ],
+        "detail": "A use in prediction, on the scale of the card above. No effect: see the magnesium chapter for what "
+        "studies found.",
     }
 
 
-def _size(record: Record) -> Record:
-    return {**record, "estimate": record["importance"]}
+def _not_for() -> dict[str, Any]:
+    return {
+        "label": "What not to use it for",
+        "value": "Research only",
+        "tone": "warning",
+        "lines": [],
+        "items": [
+            "Diagnosis: it is no medical device and replaces no blood test.",
+            "Advice on diet or supplements: a contribution is no effect.",
+            "People unlike those it was made on: evaluate and recalibrate first.",
+        ],
+    }
 
 
 def _range(record: Any, *, digits: int) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -72,6 +75,7 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
         SVG by figure id, from `figures.draw`.
     """
     folder = files("mgrisk.report").joinpath("templates")
+    script = Markup(folder.joinpath("people.js").read_text("utf-8")) if blocks_of(content, "explorer") else Markup("")
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -79,7 +83,25 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Only what this package wrote itself is trusted as markup: its style sheet and its own drawings.
+    environment.filters["page_json"] = _page_json
+    # Only what this package wrote itself is trusted as markup: its style sheet, its script
+    # and its own drawings; the policy lets this one script run and nothing be fetched.
     figures = {name: Markup(svg) for name, svg in drawn.items()}
     style = Markup(folder.joinpath("report.css").read_text("utf-8"))
-    return environment.get_template("report.html").render(content=content, figures=figures, style=style)
+    page = environment.get_template("report.html")
+    return page.render(content=content, figures=figures, style=style, script=script, policy=_policy(script))
+
+
+def _policy(script: str) -> str:
+    """Return the content security policy of a page: no request, and no script but this one."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = f"'sha256-{digest}'" if script else "'none'"
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'; form-action 'none'"
+
+
+def _page_json(content: Any) -> Markup:
+    """Return compact JSON that no text in it can end: every character that means something to HTML is escaped."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)

@@ -166,7 +166,7 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
         {"learner": learner, "params": params, "log_loss": loss, "fold_log_loss": [loss - 0.01, loss + 0.01]}
         for learner, params, loss in (("spline_logistic", {"c": 0.1}, 0.3), ("xgboost", {"depth": 2}, 0.31))
     ]
-    quantiles = {"0.05": 100.0, "0.5": 300.0, "0.95": 560.0}
+    quantiles = {"0.0005": 15.0, "0.05": 100.0, "0.5": 300.0, "0.95": 560.0, "0.9995": 9000.0}
     reference = {
         feature.name: {"missing": 0.002, "quantiles": quantiles}
         if feature.kind == "number"

@@ -89,7 +89,7 @@ def test_numbers_equal_those_of_the_evaluation(run_folder: Path) -> None:
 
 
 def test_figures_of_the_first_screen_stand_with_their_intervals(run_folder: Path) -> None:
-    found = next(b for b in find_section(report_content(run_folder), "summary")["blocks"] if b["kind"] == "facts")
+    found = find_section(report_content(run_folder), "summary")["blocks"][1]
     auroc = next(
         r for r in read_json(run_folder / "evaluation.json")
         if (r["set"], r["model"], r["metric"]) == ("2017-2018", "spline_logistic", "auroc")
@@ -98,6 +98,10 @@ def test_figures_of_the_first_screen_stand_with_their_intervals(run_folder: Path
     assert ranking["value"] == f"{auroc['estimate']:.3f}"
     assert ranking["range"] == f"{auroc['low']:.3f} to {auroc['high']:.3f}"
     assert [line["term"] for line in ranking["lines"]] == ["ADA risk test, same people", "Difference, paired"]
+    gauge = ranking["gauge"]
+    assert [gauge[key] / 200 + 0.5 for key in ("low", "estimate", "high")] == pytest.approx(
+        [auroc["low"], auroc["estimate"], auroc["high"]], abs=1e-4
+    )
 
 
 def test_an_undefined_interval_is_shown_with_its_reason(edit: Edit, run_folder: Path) -> None:
@@ -124,7 +128,7 @@ def test_base_and_contributions_are_the_logit_of_the_reported_risk(run_folder: P
 
 def test_worked_people_have_no_number_of_their_own_and_rounded_values(run_folder: Path) -> None:
     part = find_section(report_content(run_folder), "people")
-    text = json.dumps(part)
+    text = json.dumps(part["sections"])
     assert re.search(r"\b73\d{4}\b", text) is None
     ages = [line["raw"]["value"] for inner in part["sections"] for block in inner["blocks"] if block["kind"] == "figure"
             for line in block["table"]["rows"] if line["raw"]["feature"] == "age_years"]  # fmt: skip

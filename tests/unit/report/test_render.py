@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -73,7 +76,25 @@ def test_no_request_leaves_the_file(page: Page) -> None:
     styles = page.text + " ".join(str(attributes.get("style", "")) for _, attributes in page.tags)
     assert all(found.startswith("#") for found in re.findall(r"url\(\s*['\"]?([^)]*)", styles))
     assert "@import" not in styles
-    assert not {"script", "link", "iframe", "img", "object", "embed"} & {tag for tag, _ in page.tags}
+    assert not {"link", "iframe", "img", "object", "embed"} & {tag for tag, _ in page.tags}
+
+
+def test_the_policy_names_the_one_script_that_may_run(run_folder: Path) -> None:
+    text = write_report(run_folder).path.read_text("utf-8")
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", text, re.DOTALL)
+    assert [attributes for attributes, _ in scripts] == [' type="application/json" id="explorer-data"', ""]
+    digest = base64.b64encode(hashlib.sha256(scripts[1][1].encode()).digest()).decode()
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
+    allowed = dict(part.strip().split(" ", 1) for part in html.unescape(policy).split(";"))
+    assert allowed["default-src"] == "'none'"
+    assert allowed["script-src"] == f"'sha256-{digest}'"
+
+
+def test_a_page_without_a_table_of_people_runs_no_script(run_folder: Path) -> None:
+    (run_folder / "features.parquet").unlink()
+    text = write_report(run_folder).path.read_text("utf-8")
+    assert "<script" not in text
+    assert "script-src &#39;none&#39;" in text
 
 
 def test_ids_are_unique_and_every_inner_link_arrives(page: Page) -> None:
@@ -130,7 +151,9 @@ def test_names_with_markup_are_shown_as_text(edit: Edit, run_folder: Path) -> No
     edit("explanation_summary.json", relabel)
     edit("attrition.json", lambda steps: [{**step, "rule": "<img src=x onerror=alert(1)>"} for step in steps])
     shown = Page(write_report(run_folder).path.read_text("utf-8"))
-    assert not {"script", "img"} & {tag for tag, _ in shown.tags}
+    scripts = [attributes for tag, attributes in shown.tags if tag == "script"]
+    assert scripts == [{"type": "application/json", "id": "explorer-data"}, {}]
+    assert "img" not in {tag for tag, _ in shown.tags}
     assert "<script>alert('x')</script>" in shown.text
     assert "<img src=x onerror=alert(1)>" in shown.text
     assert "$x^2$" in shown.text

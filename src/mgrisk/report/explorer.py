@@ -1,0 +1,157 @@
+"""The people as columns that a page can carry: what the table of people sorts, filters, finds and opens.
+
+The page holds numbers, not markup: one column for each thing, values as short numbers, contributions in
+ten-thousandths of a log-odds unit. `templates/people.js` draws rows and waterfalls from them when they are looked at,
+so that ten thousand people cost no more to open than ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk.features.registry import Feature
+from mgrisk.report.blocks import Block
+from mgrisk.report.formats import level_label, unit_label
+from mgrisk.report.person_values import compact_values, reference_value
+from mgrisk.report.run_files import Record
+
+SCALE: Final = 10_000  # contributions are stored as whole numbers of 1 / SCALE
+MOST_PEOPLE: Final = 20_000
+# NCHS, Data Presentation Standards for Proportions (2017): no estimate from fewer than 30 people.
+SMALLEST_GROUP: Final = 30
+DOMAIN, OUTCOME = "Domain", "Outcome"
+AGE: Final = "age_years"
+AGE_BANDS: Final = ((0, "Below 20"), (20, "20 to 39"), (40, "40 to 59"), (60, "60 and older"))
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PeopleShown:
+    """People with their risks and reasons, row for row.
+
+    Attributes
+    ----------
+    id_label, ids
+        What people are found by: the name of it, and one text for each person.
+    features, data, contributions
+        Features of the model, their completed values, and contributions in calibrated log-odds, (n, n_features).
+    base_value
+        Calibrated log-odds of the population.
+    risk, low, high
+        Reported risk and its interval, shape (n,).
+    in_domain
+        Whether like the development people, shape (n,).
+    reference
+        Content of the bundle's reference.json.
+    weight
+        Survey weight, shape (n,); None where people stand for themselves.
+    case
+        Whether the person has the outcome, shape (n,); None where it is not known.
+    coarse
+        Whether values are rounded by unit.
+    """
+
+    id_label: str
+    ids: Sequence[str]
+    features: tuple[Feature, ...]
+    data: pd.DataFrame
+    contributions: Floats
+    base_value: float
+    risk: Floats
+    low: Floats
+    high: Floats
+    in_domain: NDArray[np.bool_]
+    reference: Record
+    weight: Floats | None = None
+    case: NDArray[np.bool_] | None = None
+    coarse: bool = True
+
+    def highest(self, most: int) -> NDArray[np.int64]:
+        """Return the places of the people of highest risk, in the order given, at most `most`."""
+        chosen: NDArray[np.int64] = np.sort(np.argsort(-self.risk, kind="stable")[:most])
+        return chosen
+
+
+def explorer(people: PeopleShown, caption: str) -> Block:
+    """Return the block that the page turns into a table of people.
+
+    Parameters
+    ----------
+    people
+        Whom to show; of more than `MOST_PEOPLE` those of highest risk.
+    caption
+        Who they are.
+    """
+    kept = people.highest(MOST_PEOPLE)
+    if len(kept) < len(people.risk):
+        caption = f"{caption} Shown are the {len(kept):,} of highest risk of {len(people.risk):,}."
+    data = people.data.iloc[kept]
+    groups = _groups(people, data, kept)
+    return {
+        "kind": "explorer",
+        "id": "explorer",
+        "caption": caption,
+        "data": {
+            "id": people.id_label,
+            "base": people.base_value,
+            "scale": SCALE,
+            "smallest": SMALLEST_GROUP,
+            "features": [_described(feature, people.reference[feature.name]) for feature in people.features],
+            "groups": groups,
+            # Domain and outcome, where it is known, are no features: an opened person says them.
+            "status": [place for place, group in enumerate(groups) if group["label"] in {DOMAIN, OUTCOME}],
+            "ids": [people.ids[place] for place in kept],
+            "risk": _short(people.risk[kept]),
+            "low": _short(people.low[kept]),
+            "high": _short(people.high[kept]),
+            "weight": None if people.weight is None else np.round(people.weight[kept]).astype(int).tolist(),
+            "values": [
+                compact_values(data[feature.name], feature, coarse=people.coarse) for feature in people.features
+            ],
+            "contributions": np.round(people.contributions[kept].T * SCALE).astype(int).tolist(),
+        },
+    }
+
+
+def _described(feature: Feature, known: Record) -> dict[str, Any]:
+    return {
+        "label": feature.label,
+        "group": feature.group,
+        "unit": unit_label(feature.unit),
+        "levels": [level_label(level) for level in feature.levels],
+        "reference": reference_value(feature, known)[0],
+    }
+
+
+def _groups(people: PeopleShown, data: pd.DataFrame, kept: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """Return the ways to choose people: by category, by age, by domain, by outcome; None is in no level."""
+    groups = [
+        {
+            "label": feature.label,
+            "levels": [level_label(level) for level in feature.levels],
+            "of": compact_values(data[feature.name], feature, coarse=True),
+        }
+        for feature in people.features
+        if feature.kind == "category"
+    ]
+    if AGE in data:
+        age = data[AGE].to_numpy(dtype=np.float64)
+        band = np.searchsorted([start for start, _ in AGE_BANDS], age, side="right") - 1
+        of = [None if np.isnan(years) else int(place) for years, place in zip(age, band, strict=True)]
+        groups.insert(0, {"label": "Age, years", "levels": [label for _, label in AGE_BANDS], "of": of})
+    domain = {"label": DOMAIN, "levels": ["like the development people", "unlike the development people"]}
+    groups.append({**domain, "of": np.where(people.in_domain[kept], 0, 1).tolist()})
+    if people.case is not None:
+        outcome = {"label": OUTCOME, "levels": ["does not have it", "has it"]}
+        groups.append({**outcome, "of": people.case[kept].astype(int).tolist()})
+    return groups
+
+
+def _short(risk: Floats) -> list[float]:
+    return [float(f"{value:.4g}") for value in risk]

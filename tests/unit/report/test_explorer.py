@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgrisk.features.compute import typed
+from mgrisk.features.registry import features
+from mgrisk.report import explorer as module
+from mgrisk.report.explorer import PeopleShown, explorer
+
+FEATURES = features(["age_years", "sex"])
+
+
+@pytest.fixture
+def people() -> PeopleShown:
+    data = typed(
+        pd.DataFrame({"age_years": [19.0, 39.9, np.nan, 60.0], "sex": ["male", "female", None, "male"]}), FEATURES
+    )
+    contributions = np.array([[0.12345, -1.0], [0.0, 0.5], [2.0, -0.00004], [0.3, 0.3]])
+    risk = 1 / (1 + np.exp(-(-2.0 + contributions.sum(axis=1))))
+    return PeopleShown(
+        id_label="SEQN", ids=["1", "2", "3", "4"], features=FEATURES, data=data, contributions=contributions,
+        base_value=-2.0, risk=risk, low=risk / 2, high=risk * 1.5, in_domain=np.array([True, True, False, True]),
+        reference={"age_years": {"quantiles": {"0.5": 46.0}}, "sex": {"shares": {"female": 0.5, "male": 0.5}}},
+        weight=np.array([10.4, 20.0, 30.0, 40.0]), case=np.array([False, True, False, False]),
+    )  # fmt: skip
+
+
+def test_the_columns_are_plain_numbers_that_give_the_reported_risk_back(people: PeopleShown) -> None:
+    data = explorer(people, "All.")["data"]
+    assert json.loads(json.dumps(data, allow_nan=False)) == data
+    log_odds = data["base"] + np.array(data["contributions"]).sum(axis=0) / data["scale"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), people.risk, atol=1e-4)
+    np.testing.assert_allclose(data["risk"], people.risk, rtol=1e-3)
+    assert data["weight"] == [10, 20, 30, 40]
+    assert data["values"] == [[20, 40, None, 60], [1, 0, None, 1]]
+
+
+def test_people_can_be_chosen_by_age_category_domain_and_outcome(people: PeopleShown) -> None:
+    data = explorer(people, "All.")["data"]
+    groups = {group["label"]: group for group in data["groups"]}
+    assert groups["Age, years"]["of"] == [0, 1, None, 3]  # of the age itself, not of the rounded one
+    assert groups["Sex"]["of"] == [1, 0, None, 1]
+    assert groups["Domain"]["of"] == [0, 0, 1, 0]
+    assert groups["Outcome"]["of"] == [0, 1, 0, 0]
+    assert [data["groups"][place]["label"] for place in data["status"]] == ["Domain", "Outcome"]
+
+
+def test_what_is_not_known_is_not_offered(people: PeopleShown) -> None:
+    data = explorer(replace(people, weight=None, case=None), "All.")["data"]
+    assert data["weight"] is None
+    assert "Outcome" not in {group["label"] for group in data["groups"]}
+
+
+def test_of_too_many_people_those_of_highest_risk_are_kept_in_order_and_that_is_said(
+    people: PeopleShown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_PEOPLE", 2)
+    block = explorer(people, "All.")
+    assert block["data"]["ids"] == ["3", "4"]
+    assert block["caption"] == "All. Shown are the 2 of highest risk of 4."
