@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 
 from mgrisk.cohort.outcomes import Outcome
-from mgrisk.cohort.weights import combined_weight, shares
-from mgrisk.features.registry import Feature
+from mgrisk.cohort.weights import combined_weight, level_over, shares
+from mgrisk.features.registry import Feature, computed_from
 from mgrisk.nhanes.codebook import KEY, variable
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
 
@@ -67,11 +67,13 @@ class Cohort:
     forced_by: str
 
 
-def level_in_use(outcome: Outcome, chosen: Sequence[Feature]) -> tuple[WeightLevel, str]:
-    """Return the smallest subsample that covers an outcome and some features, and the name that forced it."""
-    return weight_level(
-        {name: variable(name).level for name in outcome.variables} | {item.name: item.level for item in chosen}
-    )
+def level_in_use(outcome: Outcome, chosen: Sequence[Feature], cycles: Sequence[str]) -> tuple[WeightLevel, str]:
+    """Return the smallest subsample that covers an outcome and some features in some cycles, and what forced it."""
+    levels = {name: level_over(variable(name).level, [name], cycles) for name in outcome.variables}
+    for item in chosen:
+        sources = [source for each in computed_from([item]) for source in each.sources]
+        levels[item.name] = level_over(item.level, sources, cycles)
+    return weight_level(levels)
 
 
 def required_variables(outcome: Outcome, chosen: Sequence[Feature], sets: Iterable[Sequence[str]]) -> tuple[str, ...]:
@@ -89,8 +91,9 @@ def required_variables(outcome: Outcome, chosen: Sequence[Feature], sets: Iterab
     MgRiskError
         As `weights.shares`.
     """
-    level, _ = level_in_use(outcome, chosen)
-    weights = (each.weight for cycles in sets for each in shares(level, cycles))
+    combined = [tuple(cycles) for cycles in sets]
+    level, _ = level_in_use(outcome, chosen, [years for cycles in combined for years in cycles])
+    weights = (each.weight for cycles in combined for each in shares(level, cycles))
     return tuple(dict.fromkeys((*ADMINISTRATIVE, *weights, *outcome.variables)))
 
 
@@ -123,7 +126,7 @@ def select(
     MgRiskError
         As `weights.shares`: cycles of a set that share people, or that have no weight of the level.
     """
-    level, forced_by = level_in_use(outcome, chosen)
+    level, forced_by = level_in_use(outcome, chosen, [*development, *held_out])
     sets = {DEVELOPMENT: tuple(development), HELD_OUT: tuple(held_out)}
     set_of = {years: name for name, cycles in sets.items() for years in cycles}
     weight = sum((combined_weight(raw, level, cycles) for cycles in sets.values()), pd.Series(0.0, index=raw.index))

@@ -7,7 +7,7 @@ weight of 1999-2002, which replaces the two-year ones where both cycles are in, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,30 @@ class Share:
     def share(self) -> float:
         """What the weight counts."""
         return self.years / self.total
+
+
+def level_over(level: WeightLevel, sources: Iterable[str], cycles: Iterable[str]) -> WeightLevel:
+    """Return the subsample that covers something in each of some cycles.
+
+    Parameters
+    ----------
+    level
+        Subsample in which it was measured, as a rule.
+    sources
+        NHANES variables that it is made of: a cycle may have asked one of fewer people.
+    cycles
+        Names of the cycles combined.
+
+    Examples
+    --------
+    >>> str(level_over(WeightLevel.INTERVIEW, ["DSQTMAGN"], ["2017-2018"]))
+    'interview'
+    >>> str(level_over(WeightLevel.INTERVIEW, ["DSQTMAGN"], ["2017-2018", "2021-2023"]))
+    'recall1'
+    """
+    tables = {variable(source).table for source in sources}
+    fewer = (asked for years in cycles for table, asked in cycle(years).subsample.items() if table in tables)
+    return max((level, *fewer), key=lambda each: each.rank)
 
 
 def shares(level: WeightLevel, cycles: Sequence[str]) -> tuple[Share, ...]:

@@ -32,7 +32,7 @@ class Variable:
     table
         Table without the cycle's suffix.
     level
-        Subsample in which it was measured; weights follow from it.
+        Subsample in which it was measured; weights follow from it. A cycle may have asked fewer (`Cycle.subsample`).
     unit, label
         Unit and CDC's label; the unit of an answer code is ``code``, of a text ``text``.
     missing

@@ -53,6 +53,8 @@ class Cycle:
         Tables that are in a file of another name, whole.
     misplaced
         Tables that a mirror may keep in the folder of another year.
+    subsample
+        Tables that were asked of fewer people in this cycle than in others, with their level.
     absent
         Tables that the cycle does not have, with the reason.
     """
@@ -65,6 +67,7 @@ class Cycle:
     prefix: str = ""
     renamed: Mapping[str, str] = field(default_factory=dict, hash=False)
     misplaced: Mapping[str, int] = field(default_factory=dict, hash=False)
+    subsample: Mapping[str, WeightLevel] = field(default_factory=dict, hash=False)
     absent: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def table(self, name: str) -> str:
@@ -136,6 +139,7 @@ def _load(content: dict[str, Any]) -> tuple[Cycle, ...]:
             prefix=row.get("prefix", ""),
             renamed=MappingProxyType(row.get("renamed", {})),
             misplaced=MappingProxyType(row.get("misplaced", {})),
+            subsample=MappingProxyType({name: WeightLevel(level) for name, level in row.get("subsample", {}).items()}),
             absent=MappingProxyType(absent.get(row["years"], {})),
         )
         for row in content["cycle"]

@@ -8,6 +8,7 @@ from typing import Final
 
 import pandas as pd
 
+from mgrisk.cohort.weights import level_over
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.features.registry import FEATURES, computed_from, features
 from mgrisk.nhanes.codebook import VARIABLES, variable
@@ -41,17 +42,18 @@ def refuse_unknown(names: Iterable[str]) -> None:
             )
 
 
-def level_of(name: str) -> WeightLevel:
-    """Return the subsample in which a feature or variable was measured.
+def level_of(name: str, cycles: Iterable[str]) -> WeightLevel:
+    """Return the subsample in which some cycles measured a feature or variable.
 
     Examples
     --------
-    >>> level_of("LBXGLU")
+    >>> level_of("LBXGLU", ["2017-2018"])
     <WeightLevel.FASTING: 'fasting'>
     """
     if name == CYCLE:
         return WeightLevel.INTERVIEW
-    return FEATURES[name].level if name in FEATURES else variable(name).level
+    level = FEATURES[name].level if name in FEATURES else variable(name).level
+    return level_over(level, sources_of(name), cycles)
 
 
 def sources_of(name: str) -> tuple[str, ...]:

@@ -79,9 +79,9 @@ class Question:
         refuse_unknown(names)
         return tuple(names)
 
-    def level(self) -> tuple[WeightLevel, str]:
-        """Return the subsample that covers everything in the question, and the name that forced it."""
-        return weight_level({name: level_of(name) for name in self.names()})
+    def level(self, cycles: Sequence[str]) -> tuple[WeightLevel, str]:
+        """Return the subsample that covers everything in the question in some cycles, and the name that forced it."""
+        return weight_level({name: level_of(name, cycles) for name in self.names()})
 
     def features(self) -> tuple[Feature, ...]:
         """Return the features in it."""
@@ -89,7 +89,7 @@ class Question:
 
     def sources(self, cycles: Sequence[str]) -> tuple[str, ...]:
         """Return the NHANES variables to read: sources of everything asked for, the design and the weights."""
-        level, _ = self.level()
+        level, _ = self.level(cycles)
         asked = (source for name in self.names() for source in sources_of(name))
         return tuple(dict.fromkeys([*asked, *DESIGN, *_weights(level, cycles)]))
 
@@ -161,7 +161,7 @@ def answer(question: Question, harmonised: Harmonised, *, cycles: Sequence[str])
     """
     rows = harmonised.frame["cycle"].isin(list(cycles))
     raw = harmonised.frame[rows].reset_index(drop=True)
-    level, forced_by = question.level()
+    level, forced_by = question.level(cycles)
     full = SurveyDesign(
         weight=combined_weight(raw, level, cycles).to_numpy(),
         stratum=raw["SDMVSTRA"].to_numpy(),

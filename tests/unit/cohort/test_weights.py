@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mgrisk.cohort.weights import combined_weight, shares
+from mgrisk.cohort.weights import combined_weight, level_over, shares
 from mgrisk.errors import MgRiskError
+from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import VARIABLES
-from mgrisk.nhanes.cycles import APART, CYCLES, TOGETHER, cycle
+from mgrisk.nhanes.cycles import APART, CYCLES, TOGETHER, Cycle, cycle
+from mgrisk.nhanes.decode import table_path
 from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import WeightLevel
@@ -113,6 +115,41 @@ def test_every_weight_of_a_cycle_is_in_the_codebook_and_every_weight_of_the_code
     assert {name for weights in known for name in weights.values()} == {
         item.name for item in VARIABLES.values() if item.unit == "people"
     }
+
+
+@pytest.mark.parametrize(
+    ("sources", "cycles", "expected"),
+    [
+        (["DSQTMAGN"], ["2015-2016", "2017-2018"], INTERVIEW),
+        (["DSQTMAGN"], ["2021-2023"], WeightLevel.RECALL1),
+        (["RIDAGEYR", "DSQIMAGN"], ["2017-2020", "2021-2023"], WeightLevel.RECALL1),
+        (["RIDAGEYR"], ["2021-2023"], INTERVIEW),
+    ],
+    ids=str,
+)
+def test_a_table_asked_of_fewer_people_in_one_cycle_takes_their_level(
+    sources: list[str], cycles: list[str], expected: WeightLevel
+) -> None:
+    assert level_over(INTERVIEW, sources, cycles) is expected
+    assert level_over(WeightLevel.FASTING, sources, cycles) is WeightLevel.FASTING
+
+
+@pytest.mark.nhanes
+@pytest.mark.parametrize("each", CYCLES, ids=lambda each: each.years)
+def test_a_table_that_carries_weights_has_that_of_the_level_of_its_variables(each: Cycle) -> None:
+    if not os.environ.get("MGRISK_NHANES"):
+        pytest.skip("MGRISK_NHANES does not name the mirror of the tables")
+    store = Store(source=os.environ["MGRISK_NHANES"], offline=True)
+    measured = [item for item in VARIABLES.values() if item.name_in(each) and item.unit != "people"]
+    weights = {item.name for item in VARIABLES.values() if item.unit == "people"}
+    carried = {
+        table: weights & {one.name for one in xpt.header(store.path(table_path(store, each, table))).variables}
+        for table in {item.table for item in measured}
+    }
+    due = {item.name: each.weights[level_over(item.level, [item.name], [each.years])] for item in measured}
+    assert any(carried.values())
+    wrong = {i.name: due[i.name] for i in measured if carried[i.table] and due[i.name] not in carried[i.table]}
+    assert wrong == {}
 
 
 @pytest.fixture(scope="module")

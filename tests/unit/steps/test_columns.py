@@ -16,9 +16,16 @@ RAW = pd.DataFrame(
 
 
 def test_features_variables_and_the_cycle_have_a_level_and_sources() -> None:
-    assert (level_of("magnesium_food_mg"), level_of("LBXGLU")) == (WeightLevel.RECALL1, WeightLevel.FASTING)
-    assert (level_of(CYCLE), sources_of(CYCLE)) == (WeightLevel.INTERVIEW, ())
+    now = ["2017-2018"]
+    assert (level_of("magnesium_food_mg", now), level_of("LBXGLU", now)) == (WeightLevel.RECALL1, WeightLevel.FASTING)
+    assert (level_of(CYCLE, now), sources_of(CYCLE)) == (WeightLevel.INTERVIEW, ())
     assert "DR1TMAGN" in sources_of("magnesium_food_mg")
+
+
+@pytest.mark.parametrize("name", ["DSQTMAGN", "magnesium_supplement_mg", "magnesium_citrate_mg"])
+def test_a_cycle_that_asked_fewer_people_has_the_level_of_those(name: str) -> None:
+    assert level_of(name, ["2015-2016", "2017-2018"]) == WeightLevel.INTERVIEW
+    assert level_of(name, ["2021-2023"]) == level_of(name, ["2017-2018", "2021-2023"]) == WeightLevel.RECALL1
 
 
 def test_an_unknown_name_is_a_usage_error_with_the_nearest() -> None:
