@@ -10,14 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from email.message import Message
 from http.client import HTTPException
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from ssl import SSLError
 from typing import Final
 from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
+from mgrisk.artifacts import sha256
 from mgrisk.errors import MgRiskError, bad_source
-from mgrisk.nhanes import xpt_header
+from mgrisk.nhanes.published import refuse_cut_file
 
 PAUSES: Final = (0.5, 2.0, 8.0)
 """Seconds before each further try, give or take half."""
@@ -29,6 +31,7 @@ _GONE: Final = (404, 410)
 _NOT_THAT_RANGE: Final = 416
 _WORTH_TRYING_AGAIN: Final = (408, 425, 429, 500, 502, 503, 504)
 _ELSEWHERE_PERHAPS: Final = ("store.missing_table", "xpt.html")
+_CUT: Final = ("xpt.truncated", "published.cut_table")
 _RANGE: Final = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
@@ -83,11 +86,16 @@ def download(
     ------
     MgRiskError
         ``store.missing_table`` where the server does not have it; ``xpt.html`` for a web page in its place,
-        and the other refusals of `xpt_header.header`; ``store.refused`` for any other answer that trying
+        and the other refusals of `published.refuse_cut_file`; ``store.refused`` for any other answer that trying
         again does not change; ``store.download_failed`` with what happened last once all tries are used up:
         then what arrived stays for the next call. Exit status 4.
     OSError
         Where the file cannot be written; nothing is left.
+
+    Notes
+    -----
+    A body of which the server does not say how long it is may end early behind a record, which looks like a whole
+    table: it is fetched until two are the same.
     """
     refusals: list[MgRiskError] = []
     for url in urls:
@@ -116,27 +124,32 @@ def forget(part: Path) -> None:
 
 def _persist(url: str, part: Path, pauses: Sequence[float], sleep: Callable[[float], None]) -> None:
     problem: Exception | None = None
+    unannounced = ""
     for pause in (0.0, *pauses):
         if problem is not None:
             asked = getattr(problem, "wait", 0.0)
             # Not all at the same moment: those who failed together would come back together.
             sleep(max(pause * random.uniform(0.5, 1.5), asked))
         try:
-            _try_once(url, part)
+            announced = _try_once(url, part)
         except _AgainError as again:
             problem = again
             continue
         try:
-            xpt_header.header(part)
+            refuse_cut_file(part, PurePosixPath(urlsplit(url).path).stem, where=url)
         except MgRiskError as error:
             forget(part)
             # The address says more than the name of a temporary file.
             error.where = url
-            if error.code != "xpt.truncated":
+            if error.code not in _CUT:
                 raise
             problem = error
-        else:
+            continue
+        last, unannounced = unannounced, sha256(part)
+        if announced or last == unannounced:
             return
+        forget(part)
+        problem = _AgainError("a body of which nobody said how long it is, and no second one like it")
     if isinstance(problem, MgRiskError):
         raise problem
     raise bad_source(
@@ -147,8 +160,8 @@ def _persist(url: str, part: Path, pauses: Sequence[float], sleep: Callable[[flo
     ) from problem
 
 
-def _try_once(url: str, part: Path) -> None:
-    """Bring `part` to its end, or raise `_AgainError` if another try may help."""
+def _try_once(url: str, part: Path) -> bool:
+    """Bring `part` to its end and return whether that was announced, or raise `_AgainError` if another try may help."""
     begun, there = _read_begun(url, part)
     headers = {"User-Agent": "mgrisk", "Accept-Encoding": "identity"}
     if begun is not None:
@@ -156,6 +169,7 @@ def _try_once(url: str, part: Path) -> None:
     try:
         with urlopen(Request(url, headers=headers), timeout=_TIMEOUT) as answer:
             total = _length(answer.headers)
+            in_chunks = answer.headers.get("Transfer-Encoding", "").lower() == "chunked"
             if answer.status == 206:
                 total = _check_range(answer.headers, begun, there, part)
             else:
@@ -171,8 +185,7 @@ def _try_once(url: str, part: Path) -> None:
         error.close()
         if error.code == _NOT_THAT_RANGE and begun is not None:
             forget(part)
-            _try_once(url, part)
-            return
+            return _try_once(url, part)
         raise _judge(url, error) from error
     except (URLError, TimeoutError, ConnectionError, HTTPException, SSLError) as error:
         raise _AgainError(f"{type(error).__name__}: {getattr(error, 'reason', None) or error}") from error
@@ -181,6 +194,7 @@ def _try_once(url: str, part: Path) -> None:
         if there > total:
             forget(part)
         raise _AgainError(f"{there} bytes of {total}")
+    return in_chunks or total is not None
 
 
 def _state(part: Path) -> Path:

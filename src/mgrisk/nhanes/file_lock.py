@@ -6,6 +6,7 @@ file stays, since removing it while another waits for it would let two in.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -22,7 +23,9 @@ if sys.platform == "win32":
         while True:
             try:
                 msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EDEADLOCK:
+                    raise
                 continue
             return
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 from mgrisk.errors import bad_source
+from mgrisk.nhanes import xpt_header
+from mgrisk.nhanes.codebook import SYNTHETIC
 
 
 def _load() -> Mapping[str, int]:
@@ -49,3 +52,23 @@ def refuse_cut_table(table: str, rows: int, *, where: str) -> None:
             got=f"{rows:,}",
             hint="fetch the table again",
         )
+
+
+def refuse_cut_file(file: Path, table: str, *, where: str) -> None:
+    """Stop where a file is no whole transport file, or has fewer records than CDC published of the table.
+
+    Parameters
+    ----------
+    file
+        To be looked at; one whose label says SYNTHETIC may have any number of records.
+    table, where
+        As for `refuse_cut_table`.
+
+    Raises
+    ------
+    MgRiskError
+        As `xpt_header.header` and `refuse_cut_table`.
+    """
+    head = xpt_header.header(file)
+    if SYNTHETIC not in head.label:
+        refuse_cut_table(table, head.n_rows, where=where)

@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from mgrisk.errors import MgRiskError, bad_source
-from mgrisk.nhanes import xpt_header
 from mgrisk.nhanes.addresses import addresses
 from mgrisk.nhanes.download import PAUSES, download, forget
 from mgrisk.nhanes.file_lock import file_lock, sweep
 from mgrisk.nhanes.lock_file import LockedTable, LockFile, digest
+from mgrisk.nhanes.published import refuse_cut_file
 
 CDC: Final = "https://wwwn.cdc.gov/Nchs/Data/Nhanes/"
 """Base address of the tables since CDC moved them in November 2024."""
@@ -109,7 +109,7 @@ class Store:
         ------
         MgRiskError
             ``store.missing_source``, ``store.missing_table``, ``store.offline``, ``store.changed``,
-            ``store.cannot_write``, ``store.bad_lock``, and what `download` and `xpt_header.header` raise.
+            ``store.cannot_write``, ``store.bad_lock``, and what `download` and `published.refuse_cut_file` raise.
         """
         return self.obtain(relative).path
 
@@ -119,7 +119,7 @@ class Store:
         folder = self.folder()
         if folder is not None:
             _expect_in(folder, local)
-            xpt_header.header(local)
+            refuse_cut_file(local, local.stem, where=str(local))
         elif local.is_file():
             self._check_lock(relative, local, where=str(local))
         else:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from mgrisk.nhanes import xpt
+from mgrisk.nhanes.codebook import SYNTHETIC
 
 PAGE = b"<!DOCTYPE html>\n<html><body>This page has moved</body></html>" * 50
 
@@ -22,7 +23,8 @@ class Site(ThreadingHTTPServer):
     """It misbehaves about each path once for each entry of its list of faults.
 
     Faults: a status as digits; "html" with status 200; "cut" short of the announced length; "reset" before the
-    first byte; "unannounced cut"; "border cut": unannounced, and behind a record; "stall" in the middle until
+    first byte; "unannounced": no length; "unannounced cut"; "border cut": unannounced, and behind a record;
+    "chunked": in pieces, each announced; "chunked cut" before the last of them; "stall" in the middle until
     `released`; "other piece" in answer to a range, or "piece of another"; "unsatisfied range".
     """
 
@@ -93,7 +95,11 @@ class Answer(BaseHTTPRequestHandler):
             said = start + 8 if fault == "other piece" else start
             self.send_header("Content-Range", f"bytes {said}-{len(content) - 1}/{len(content)}")
         body = content[start:]
-        if fault not in ("unannounced cut", "border cut"):
+        if fault.startswith("chunked"):
+            self.send_header("Transfer-Encoding", "chunked")
+            pieces = [body[at : at + 80] for at in range(0, len(body), 80)]
+            body = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in pieces) + b"0\r\n\r\n"
+        elif fault not in ("unannounced", "unannounced cut", "border cut"):
             self.send_header("Content-Length", str(len(body)))
         if site.etag:
             self.send_header("ETag", site.etag)
@@ -111,7 +117,8 @@ class Answer(BaseHTTPRequestHandler):
             site.stalled.set()
             site.released.wait(30)
             body = body[half:]
-        cuts = {"cut": len(body) // 2 + 13, "unannounced cut": len(body) // 2 + 13, "border cut": len(body) - 80}
+        half = len(body) // 2 + 13
+        cuts = {"cut": half, "unannounced cut": half, "border cut": len(body) - 80, "chunked cut": len(body) - 91}
         try:
             self.wfile.write(body[: cuts.get(fault, len(body))])
         except (BrokenPipeError, ConnectionResetError):
@@ -121,9 +128,11 @@ class Answer(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def table(path: Path, *, first: int = 1, rows: int = 50) -> bytes:
+def table(path: Path, *, first: int = 1, rows: int = 50, label: str = SYNTHETIC) -> bytes:
     """Write and return a table; 50 rows of 8 bytes are five cards."""
-    xpt.write(pd.DataFrame({"SEQN": np.arange(first, first + rows)}), path, table="DEMO_J")
+    # Of real people DEMO_J has 9,254 records.
+    people = pd.DataFrame({"SEQN": np.arange(first, first + rows)})
+    xpt.write(people, path, table="DEMO_J", dataset_label=label)
     return path.read_bytes()
 
 

@@ -156,6 +156,40 @@ def test_a_cut_that_nobody_announced_is_seen_by_the_format_and_tried_again(site:
     assert beside(part) == []
 
 
+def test_a_body_without_a_length_is_taken_once_two_are_the_same(site: Site, part: Path) -> None:
+    site.faults[DEMO] = ["unannounced"] * 2
+    assert get(site, part) == site.content
+    assert site.asked[DEMO] == 2
+    assert beside(part) == [part.name]
+
+
+@pytest.mark.parametrize("faults", [["border cut"], ["border cut", "unannounced", "unannounced"]])
+def test_a_cut_behind_a_record_that_nobody_announced_is_seen_by_the_second_body(
+    site: Site, part: Path, faults: list[str]
+) -> None:
+    site.faults[DEMO] = [*faults]
+    assert get(site, part) == site.content
+    assert site.asked[DEMO] == max(2, len(faults))
+
+
+def test_bodies_without_a_length_that_differ_each_time_are_refused(site: Site, part: Path) -> None:
+    site.faults[DEMO] = ["unannounced", "border cut"]
+    refused = refusal(site, part, tries=2)
+    assert refused.code == "store.download_failed"
+    assert "nobody said how long" in refused.message
+    assert beside(part) == []
+
+
+def test_a_body_in_chunks_says_where_it_ends(site: Site, part: Path) -> None:
+    site.faults[DEMO] = ["chunked"]
+    assert get(site, part) == site.content
+    assert site.asked[DEMO] == 1
+    site.faults[DEMO] = ["chunked cut"]
+    part.unlink()
+    assert get(site, part) == site.content
+    assert site.asked[DEMO] == 3
+
+
 @pytest.mark.parametrize(("fault", "code"), [("html", "xpt.html"), ("404", "store.missing_table")])
 def test_the_next_address_is_asked_where_one_has_no_table(site: Site, part: Path, fault: str, code: str) -> None:
     site.faults[DEMO] = [fault]

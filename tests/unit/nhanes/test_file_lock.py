@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import errno
 import os
+import runpy
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mgrisk.nhanes import file_lock as file_lock_module
 from mgrisk.nhanes.file_lock import file_lock, sweep
 
 COUNT = """
@@ -79,6 +84,26 @@ def test_an_error_lets_the_lock_go(tmp_path: Path) -> None:
         raise RuntimeError
     with file_lock(tmp_path / "lock"):
         pass
+
+
+@pytest.mark.parametrize("last", [0, errno.ENOLCK])
+def test_the_lock_of_windows_asks_again_until_it_is_given_or_refused(
+    last: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not Windows, but what its documentation says of `locking`: ten tries in ten seconds, then EDEADLOCK.
+    answers = [errno.EDEADLOCK, errno.EDEADLOCK, last]
+
+    def locking(file: int, kind: str, size: int) -> None:
+        assert (kind, size) == ("lock", 1)
+        if number := answers.pop(0):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_LOCK="lock", locking=locking))
+    monkeypatch.setattr(sys, "platform", "win32")
+    there = runpy.run_path(file_lock_module.__file__)["file_lock"]
+    with pytest.raises(OSError, match=os.strerror(last)) if last else nullcontext(), there(tmp_path / "lock"):
+        assert not last
+    assert answers == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="whether a process lives cannot be asked there without harm")

@@ -110,13 +110,24 @@ def test_a_cut_that_the_server_does_not_announce_is_seen_by_the_format(store: St
 
 def test_a_cut_behind_a_record_is_seen_by_the_lock(store: Store, site: Site) -> None:
     store.path(DEMO).unlink()
-    site.faults[DEMO] = ["border cut"]
+    site.faults[DEMO] = ["border cut", "border cut"]
     refused = refusal(store)
     assert refused.code == "store.changed"
     assert "50 rows" in str(refused.expected)
     assert "40 rows" in str(refused.got)
     assert files(store.cache) == ["lock.json"]
     assert store.path(DEMO).read_bytes() == site.content
+
+
+def test_a_table_with_fewer_records_than_published_does_not_enter(store: Store, site: Site, make_table: Make) -> None:
+    whole = site.content
+    site.content = make_table(label="")
+    refused = refusal(store)
+    assert (refused.code, refused.where) == ("published.cut_table", site.base + DEMO)
+    assert site.asked[DEMO] == 3
+    assert files(store.cache) == []
+    site.content = whole
+    assert store.path(DEMO).read_bytes() == whole
 
 
 @pytest.mark.parametrize("elsewhere", ["404", "html"])
@@ -230,6 +241,13 @@ def test_a_folder_is_read_where_it_is(tmp_path: Path, make_table: Make, form: st
     store = Store(source=source, cache=tmp_path / "cache", offline=True)
     assert store.path(DEMO) == mirror / DEMO
     assert not store.cache.exists()
+
+
+def test_a_table_in_the_folder_that_was_cut_off_is_refused(tmp_path: Path, make_table: Make) -> None:
+    (tmp_path / DEMO).parent.mkdir(parents=True)
+    (tmp_path / DEMO).write_bytes(make_table(label=""))
+    refused = refusal(Store(source=str(tmp_path)))
+    assert (refused.code, refused.where) == ("published.cut_table", str(tmp_path / DEMO))
 
 
 def test_a_table_that_the_folder_does_not_have_is_named_with_its_path(tmp_path: Path) -> None:
