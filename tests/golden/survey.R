@@ -109,6 +109,15 @@ bootstrap <- function(design, replicates) {
   b <- subset(as.svrepdesign(design, type = "subbootstrap", replicates = replicates, mse = TRUE), domain == 1)
   c(estimate(withReplicates(b, average)), list(replicates = replicates))
 }
+drawn <- function(design, replicates) {
+  # The factors themselves, a row for each replicate and a column for each PSU: from these the answer is exact.
+  set.seed(20261126, kind = "Mersenne-Twister", normal.kind = "Inversion", sample.kind = "Rejection")
+  b <- as.svrepdesign(design, type = "subbootstrap", replicates = replicates, mse = TRUE)
+  of_psu <- match(unique(design$cluster[, 1]), design$cluster[, 1])
+  c(estimate(withReplicates(subset(b, domain == 1), average)),
+    list(psu = unname(as.matrix(design$variables[of_psu, c("stratum", "psu")])), scale = b$scale * b$rscales,
+         factors = unname(t(weights(b, type = "replication")[of_psu, ]))))
+}
 average <- function(w, data) sum(w * data$amount) / sum(w)
 
 flexible <- function(w, data) {
@@ -182,6 +191,7 @@ toy_values <- list(
   lonely_certainty = lonely("certainty"),
   lonely_adjust = lonely("adjust"),
   bootstrap_mean_domain = bootstrap(full, 4000),
+  bootstrap_drawn = drawn(full, 25),
   spline_basis = unname(rcspline.eval(c(-3, -1.5, 0, 1, 3), knots = c(-2, -1, 0.5, 2), inclx = TRUE)[, 1:3])
 )
 

@@ -20,6 +20,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and only what is loaded can be held to a thread
+from threadpoolctl import threadpool_limits
+
 from mgrisk.artifacts import read_json, sha256, write_json
 
 MANIFEST: Final = "manifest.json"
@@ -85,6 +88,11 @@ def run_steps(steps: Sequence[Step], manifest: Manifest, *, progress: Progress) 
         Of the run folder; updated after each step.
     progress
         Called with one line for each step.
+
+    Notes
+    -----
+    Linear algebra has one thread in a step: sums that are split over threads end in other last digits with each number
+    of them, and a run is the same on every machine.
     """
     done = []
     for step in steps:
@@ -94,7 +102,8 @@ def run_steps(steps: Sequence[Step], manifest: Manifest, *, progress: Progress) 
             continue
         manifest.steps.pop(step.name, None)
         started = time.perf_counter()
-        summary = step.action()
+        with threadpool_limits(limits=1, user_api="blas"):
+            summary = step.action()
         seconds = time.perf_counter() - started
         manifest.steps[step.name] = {
             "key": key,

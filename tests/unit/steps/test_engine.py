@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from mgrisk.artifacts import read_json, write_json
 from mgrisk.steps import engine
 from mgrisk.steps.engine import MANIFEST, Manifest, Step, run_steps
+from mgrisk.survey.logistic import maximise_likelihood
 
 
 class Folder:
@@ -159,3 +162,27 @@ def test_rows_of_another_run_are_kept_and_a_changed_list_of_outputs_is_a_change(
     manifest["steps"]["d"]["outputs"]["more"] = "0"
     write_json(folder.path / MANIFEST, manifest)
     assert folder.run() == ["d"]
+
+
+def blas_threads() -> set[int]:
+    return {each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"}
+
+
+def test_the_number_of_threads_does_not_move_a_digit_of_a_step(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows, weight = rng.normal(size=(10_001, 40)), rng.random(10_001)
+    outcome = (rng.random(10_001) < 0.1).astype(float)
+    fits, seen = [], []
+
+    def fit() -> str:
+        seen.append(blas_threads())
+        fits.append(maximise_likelihood(rows, outcome, weight))
+        return "fitted"
+
+    for number in (1, 2):
+        with threadpool_limits(number, user_api="blas"):
+            step = Step(f"fit {number}", (), (), "", fit)
+            run_steps([step], Manifest.open(tmp_path, {}), progress=lambda _: None)
+            assert blas_threads() == {number}
+    assert seen == [{1}, {1}]
+    np.testing.assert_array_equal(*fits)

@@ -11,6 +11,7 @@ from mgrisk.survey.bootstrap import rao_wu
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import mean, total
 from mgrisk.survey.replicated import replicated
+from mgrisk.survey.variance import Replicates
 
 
 def test_factors_are_those_of_the_rescaling_formula_by_hand(full: SurveyDesign) -> None:
@@ -64,6 +65,22 @@ def test_the_error_of_a_mean_is_that_of_the_bootstrap_of_r(
     # Two simulations of 4,000: the difference has a relative standard error of about 1.6 %.
     assert ours.se[0] == pytest.approx(theirs["se"], rel=0.06)
     assert ours.se[0] == pytest.approx(mean(values, part).se, rel=0.1)
+
+
+def test_with_the_draws_of_r_the_error_is_that_of_r(
+    toy: pd.DataFrame, full: SurveyDesign, part: SurveyDesign, golden: dict[str, Any]
+) -> None:
+    theirs = golden["bootstrap_drawn"]
+    factors, (stratum, psu) = np.array(theirs["factors"]), np.array(theirs["psu"]).T
+    # R lists the PSUs as they come in the file, mgrisk by stratum and PSU.
+    factors = factors[:, np.lexsort((psu, stratum))]
+    assert factors.shape == (25, full.n_clusters)
+    allowed = {round(float(factor), 9) for factor in rao_wu(full, replicates=400, seed=7).factors.ravel()}
+    assert {round(float(factor), 9) for factor in factors.ravel()} <= allowed
+    values = toy["amount"].to_numpy()
+    ours = replicated(lambda w: w @ values / w.sum(), Replicates(factors, np.array(theirs["scale"]), part, "bootstrap"))
+    assert ours.estimate[0] == pytest.approx(theirs["estimate"], rel=1e-12)
+    assert ours.se[0] == pytest.approx(theirs["se"], rel=1e-12)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(full: SurveyDesign) -> None:
