@@ -9,6 +9,8 @@ import numpy as np
 from mgrisk.cohort.select import HELD_OUT
 from mgrisk.features.registry import Feature
 from mgrisk.report.blocks import Block, Section, callout, column, figure, row, section, table, text
+from mgrisk.report.content_groups import groups
+from mgrisk.report.content_story import story
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_share, representative
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent
 from mgrisk.report.run_files import Record, RunFiles
@@ -21,13 +23,6 @@ NO_EFFECT: Final = (
     "A contribution says how this model uses a value for its prediction. It is no effect: changing the value would not "
     "change a person's risk by that amount."
 )
-GROUPS: Final = {
-    "magnesium": "Magnesium, all features together",
-    "diet": "Diet without magnesium",
-    "activity": "Activity",
-    "body": "Body size",
-    "background": "Background",
-}
 
 
 def drivers(files: RunFiles) -> Section:
@@ -51,9 +46,9 @@ def drivers(files: RunFiles) -> Section:
             *_thin_ground(files, people),
             _bars(records),
             _swarm(records, people),
-            _group_table(people),
             _level_table(people),
         ],
+        sections=[groups(files, people), story(files, records)],
     )
 
 
@@ -163,27 +158,6 @@ def _shade(feature: Feature, people: ExplainedPeople) -> Any:
         return np.full(len(values), np.nan)
     coded = values.map({feature.levels[0]: 0.0, feature.levels[1]: 1.0})
     return coded.astype("float64").to_numpy()
-
-
-def _group_table(people: ExplainedPeople) -> Block:
-    rows = []
-    for group in dict.fromkeys(feature.group for feature in people.features):
-        names = [feature.name for feature in people.family(group)]
-        found = people.importance(names)
-        labels = ", ".join(feature.label for feature in people.family(group))
-        rows.append(row([GROUPS[group], labels, interval(found)], {"group": group, **found}))
-    rows.sort(key=lambda line: -line["raw"]["estimate"])
-    return table(
-        "importance-groups",
-        "Importance of groups of features: contributions summed within a person first",
-        [
-            column("Group", numeric=False),
-            column("Features", numeric=False),
-            column("Mean |contribution|, log-odds (95 % interval)"),
-        ],
-        rows,
-        notes=["Features that travel together are safer to read as a group than one by one."],
-    )
 
 
 def _thin_ground(files: RunFiles, people: ExplainedPeople) -> list[Block]:

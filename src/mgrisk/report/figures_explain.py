@@ -44,8 +44,9 @@ def importance(data: Mapping[str, Any]) -> Figure:
     keys = [
         Line2D([], [], color=ORANGE, linewidth=7, label="Magnesium ★"),
         Line2D([], [], color=BLUE, linewidth=7, label="Other features"),
-        Line2D([], [], color="none", label="↑ higher value, higher risk; ↓ lower risk"),
     ]
+    if any(bar["direction"] is not None for bar in bars):
+        keys.append(Line2D([], [], color="none", label="↑ higher value, higher risk; ↓ lower risk"))
     axes.legend(handles=keys, loc="lower right")
     return picture
 

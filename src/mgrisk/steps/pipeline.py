@@ -21,6 +21,7 @@ from mgrisk.steps import finish, stations
 from mgrisk.steps.audit import audit
 from mgrisk.steps.calibration import calibrate
 from mgrisk.steps.engine import Manifest, Progress, Step, environment, run_steps
+from mgrisk.steps.explaining import explain
 from mgrisk.steps.workspace import Workspace
 
 __all__ = ["Evaluation", "Run", "run"]
@@ -198,7 +199,7 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             inputs=(*PEOPLE, "trained", "tuning.json"),
             outputs=EXPLAINED,
             settings=model,
-            action=partial(stations.explain, workspace),
+            action=partial(explain, workspace),
         ),
         Step(
             "checks",

@@ -19,8 +19,6 @@ from mgrisk.errors import bad_source
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.explain import attributions
-from mgrisk.explain.attributions import Explainer
-from mgrisk.explain.summary import summarise
 from mgrisk.features import fitted
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.summary import gather, paths
@@ -279,36 +277,6 @@ def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, NDArray[np.fl
         _, X = bundle.encode(people.frame.iloc[people.inside])
         risks[path.name] = _spread(bundle.calibrator.risk(bundle.fitted.margin(X)), people)
     return risks
-
-
-def explain(workspace: Workspace) -> str:
-    """Explain the winner's risk for everybody in the analysis of both sets."""
-    winner = workspace.read_json("tuning.json")["winner"]
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
-    explainer = Explainer(bundle)
-    parts, summaries, worst = [], [], 0.0
-    for set_name in (DEVELOPMENT, HELD_OUT):
-        people = workspace.people(set_name)
-        explanation = explainer.explain(people.frame.iloc[people.inside])
-        _, X = bundle.encode(people.frame.iloc[people.inside])
-        log_odds = bundle.calibrator.log_odds(bundle.fitted.margin(X))
-        worst = max(worst, float(np.abs(explanation.log_odds - log_odds).max()))
-        table = explanation.frame().assign(SEQN=people.rows[KEY].to_numpy()[people.inside], set=set_name)
-        parts.append(table)
-        summaries += [{"set": set_name, **record} for record in summarise(explanation, people.design)]
-    workspace.write_frame("explanations.parquet", pd.concat(parts, ignore_index=True))
-    write_json(
-        workspace.path("explanation_summary.json"),
-        {
-            "data": workspace.data_label,
-            "learner": winner,
-            "base_value": explainer.base_value,
-            "largest_additivity_error": worst,
-            "features": summaries,
-        },
-    )
-    first = summaries[0]
-    return f"largest additivity error {worst:.1e}; most important: {first['label']}"
 
 
 def _spread(values: NDArray[np.float64], people: SetOfPeople) -> NDArray[np.float64]:

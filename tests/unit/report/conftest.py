@@ -148,6 +148,31 @@ def _write_run(folder: Path, *, data: str) -> None:
         write_json(folder / name, content)
 
 
+def _compared() -> dict[str, Any]:
+    """What the explain step says of groups, subgroups, other learners and pairs."""
+    groups = [
+        {"set": set_name, "group": group, "importance": size, "se": 0.01, "low": size - 0.02, "high": size + 0.02,
+         "summed": 0.9 * size}
+        for set_name in SIZES
+        for group, size in (("diet", 0.2), ("background", 0.5), ("magnesium", 0.3))
+    ]  # fmt: skip
+    subgroups = [
+        {"by": "sex", "level": level, "feature": name, "n": n, "importance": size, "se": 0.01, "low": size,
+         "high": size, "problem": problem}
+        for level, n, size, problem in (("female", 120, 0.4, ""), ("male", 12, None, "too_few"))
+        for name in NAMES
+    ]  # fmt: skip
+    agreement = [
+        {"learner": "xgboost", "same_first": 0.7, "in_common": 0.8, "log_odds": 0.9, "importance": 0.95,
+         "features": dict.fromkeys(NAMES, 0.5) | {"sex": None}}
+    ]  # fmt: skip
+    pair = {
+        "learner": "xgboost", "first": "age_years", "second": "sex", "first_label": "Age", "second_label": "Sex",
+        "importance": 0.03, "se": 0.001, "low": 0.02, "high": 0.04, "problem": "",
+    }  # fmt: skip
+    return {"groups": groups, "subgroups": subgroups, "agreement": agreement, "interactions": [pair]}
+
+
 def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
     outcome = {
         "name": "undiagnosed",
@@ -184,6 +209,7 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
             "set": set_name, "feature": feature.name, "label": feature.label, "group": feature.group,
             "importance": 0.5 - 0.1 * place, "se": 0.01, "low": 0.48 - 0.1 * place, "high": 0.52 - 0.1 * place,
             "direction": None if feature.kind == "category" else 0.9,
+            "rank": place + 1.0, "rank_low": max(place, 1.0), "rank_high": place + 2.0, "among_first": 1 / (place + 1),
         }
         for set_name in SIZES
         for place, feature in enumerate(features(NAMES))
@@ -204,7 +230,7 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
         },
         "explanation_summary.json": {
             "data": data, "learner": "spline_logistic", "base_value": BASE, "largest_additivity_error": 1e-15,
-            "features": importance,
+            "features": importance, **_compared(),
         },
         "known_answers.json": [
             {

@@ -1,0 +1,104 @@
+"""Do two models tell the same story? Explanations of the same people, compared person by person.
+
+Two families of models that predict alike may still give different reasons, and so may one family fitted twice on
+parts of the same people. A reason that changes with the fit says more of the fit than of the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+REASONS = 3
+Floats = NDArray[np.float64]
+
+
+def compare(values: Floats, others: Floats, weight: Floats, *, reasons: int = REASONS) -> dict[str, Any]:
+    """Compare two explanations of the same people.
+
+    Parameters
+    ----------
+    values, others
+        Contributions in calibrated log-odds, shape (n, n_features), of the same features.
+    weight
+        Analysis weight of each person, shape (n,), all positive.
+    reasons
+        How many of the largest contributions count as a person's reasons.
+
+    Returns
+    -------
+    dict
+        {same_first, in_common, log_odds, importance, features}: weighted share of people whose largest contribution
+        is of the same feature with the same sign; weighted mean share of their first reasons in common; correlation
+        of the summed contributions; rank correlation of the mean absolute contributions; and the correlation of each
+        feature's contributions, None where one model does not use it.
+    """
+    first, second = _order(values)[:, 0], _order(others)[:, 0]
+    rows = np.arange(len(values))
+    same_sign = np.sign(values[rows, first]) == np.sign(others[rows, second])
+    return {
+        "same_first": float(np.average((first == second) & same_sign, weights=weight)),
+        "in_common": float(np.average(_in_common(values, others, reasons), weights=weight)),
+        "log_odds": _correlation(values.sum(axis=1), others.sum(axis=1), weight),
+        "importance": _correlation(
+            rankdata(np.average(np.abs(values), axis=0, weights=weight)),
+            rankdata(np.average(np.abs(others), axis=0, weights=weight)),
+            np.ones(values.shape[1]),
+        ),
+        "features": [_correlation(a, b, weight) for a, b in zip(values.T, others.T, strict=True)],
+    }
+
+
+def stability(values: Floats, refits: Sequence[Floats], weight: Floats, *, reasons: int = REASONS) -> dict[str, Any]:
+    """Summarise how far a person's reasons survive fitting the model again.
+
+    Parameters
+    ----------
+    values
+        Contributions by the model that is reported, shape (n, n_features).
+    refits
+        The same people explained by each refit.
+    weight, reasons
+        As for `compare`.
+
+    Returns
+    -------
+    dict
+        {refits, same_first, always_first, in_common, ranks}: means over the refits of `compare`'s shares; weighted
+        share of people whose first reason is that of every refit; and {low, high} of each feature's rank over them.
+    """
+    compared = [compare(values, other, weight, reasons=reasons) for other in refits]
+    first = _order(values)[:, 0]
+    always = np.all([_order(other)[:, 0] == first for other in refits], axis=0)
+    ranks = np.array([rankdata(-np.average(np.abs(other), axis=0, weights=weight)) for other in refits])
+    return {
+        "refits": len(refits),
+        "same_first": float(np.mean([each["same_first"] for each in compared])),
+        "always_first": float(np.average(always, weights=weight)),
+        "in_common": float(np.mean([each["in_common"] for each in compared])),
+        "ranks": [
+            {"low": float(low), "high": float(high)}
+            for low, high in zip(ranks.min(axis=0), ranks.max(axis=0), strict=True)
+        ],
+    }
+
+
+def _order(values: Floats) -> NDArray[np.int64]:
+    order: NDArray[np.int64] = np.argsort(-np.abs(values), axis=1, kind="stable")
+    return order
+
+
+def _in_common(values: Floats, others: Floats, reasons: int) -> Floats:
+    mine, theirs = _order(values)[:, :reasons], _order(others)[:, :reasons]
+    shared: Floats = (mine[:, :, None] == theirs[:, None, :]).any(axis=2).mean(axis=1)
+    return shared
+
+
+def _correlation(a: Floats, b: Floats, weight: Floats) -> float | None:
+    a, b = a - np.average(a, weights=weight), b - np.average(b, weights=weight)
+    spread = float(np.sqrt(np.average(a**2, weights=weight) * np.average(b**2, weights=weight)))
+    return float(np.average(a * b, weights=weight) / spread) if spread > 1e-12 else None

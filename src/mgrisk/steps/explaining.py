@@ -1,0 +1,129 @@
+"""The explain station: contributions of everybody, and what can be said of them as a whole.
+
+Both sets are summarised; what is compared (subgroups, other learners, pairs) is of the held-out people, whom no
+learner has seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk.artifacts import write_json
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.errors import MgRiskError
+from mgrisk.explain.agreement import compare
+from mgrisk.explain.attributions import Explainer, Explanation
+from mgrisk.explain.groups import grouped_values, summarise_groups, tree_parts
+from mgrisk.explain.interactions import interaction_values, strongest_pairs
+from mgrisk.explain.ranks import rank_ranges
+from mgrisk.explain.subgroups import by_subgroup
+from mgrisk.explain.summary import summarise
+from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.steps.workspace import SetOfPeople, Workspace
+
+Record = dict[str, Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Explained:
+    """The analysed people of one set: encoded, weighted, explained."""
+
+    name: str
+    people: SetOfPeople
+    X: NDArray[np.float32]
+    explanation: Explanation
+
+    @property
+    def weight(self) -> Floats:
+        weight: Floats = self.people.design.analysis_weight[self.people.inside]
+        return weight
+
+
+def explain(workspace: Workspace) -> str:
+    """Explain the winner's risk for everybody in the analysis of both sets, and compare it with the other learners."""
+    winner = workspace.read_json("tuning.json")["winner"]
+    bundles = {
+        path.name: load_bundle(path, threads=workspace.pipeline.threads)
+        for path in sorted(workspace.path("trained").iterdir())
+    }
+    explainer = Explainer(bundles[winner])
+    sets = {name: _explained(workspace, explainer, name) for name in (DEVELOPMENT, HELD_OUT)}
+    development, held_out = sets[DEVELOPMENT], sets[HELD_OUT]
+    tables = [
+        each.explanation.frame().assign(SEQN=each.people.rows[KEY].to_numpy()[each.people.inside], set=each.name)
+        for each in sets.values()
+    ]
+    workspace.write_frame("explanations.parquet", pd.concat(tables, ignore_index=True))
+    worst = max(_additivity_error(explainer.bundle, each) for each in sets.values())
+    features = [record for each in sets.values() for record in _features(each)]
+    write_json(
+        workspace.path("explanation_summary.json"),
+        {
+            "data": workspace.data_label,
+            "learner": winner,
+            "base_value": explainer.base_value,
+            "largest_additivity_error": worst,
+            "features": features,
+            "groups": [record for each in sets.values() for record in _groups(explainer.bundle, development, each)],
+            "subgroups": by_subgroup(
+                held_out.explanation, held_out.people.frame.iloc[held_out.people.inside], held_out.people.design
+            ),
+            "agreement": [_agreement(name, bundle, held_out) for name, bundle in bundles.items() if name != winner],
+            "interactions": [
+                record for name, bundle in bundles.items() for record in _pairs(name, bundle, development, held_out)
+            ],
+        },
+    )
+    return f"largest additivity error {worst:.1e}; most important: {features[0]['label']}"
+
+
+def _explained(workspace: Workspace, explainer: Explainer, name: str) -> _Explained:
+    people = workspace.people(name)
+    frame, X = explainer.bundle.encode(people.frame.iloc[people.inside])
+    explanation = Explanation(explainer.values(X), explainer.base_value, explainer.bundle.features, frame)
+    return _Explained(name, people, X, explanation)
+
+
+def _additivity_error(bundle: Bundle, of: _Explained) -> float:
+    log_odds = bundle.calibrator.log_odds(bundle.fitted.margin(of.X))
+    return float(np.abs(of.explanation.log_odds - log_odds).max())
+
+
+def _features(of: _Explained) -> list[Record]:
+    ranks = {record["feature"]: record for record in rank_ranges(of.explanation, of.people.design)}
+    return [
+        {"set": of.name, **record, **ranks[record["feature"]]} for record in summarise(of.explanation, of.people.design)
+    ]
+
+
+def _groups(bundle: Bundle, background: _Explained, of: _Explained) -> list[Record]:
+    found = grouped_values(bundle, background.X, background.weight, of.X)
+    return [{"set": of.name, **record} for record in summarise_groups(found, of.people.design)]
+
+
+def _agreement(name: str, bundle: Bundle, of: _Explained) -> Record:
+    found = compare(of.explanation.values, Explainer(bundle).values(of.X), of.weight)
+    names = [feature.name for feature in bundle.features]
+    return {"learner": name, **found, "features": dict(zip(names, found["features"], strict=True))}
+
+
+def _pairs(name: str, bundle: Bundle, background: _Explained, of: _Explained) -> list[Record]:
+    """Return the strongest pairs of a learner with trees; of trees too deep for it one record that says so."""
+    owners, n = bundle.encoder.owners, len(bundle.features)
+    total = np.zeros((len(of.X), n, n))
+    try:
+        for scale, booster in tree_parts(bundle.fitted):
+            total += scale * interaction_values(
+                booster, owners=owners, n_players=n, background=background.X, weight=background.weight, X=of.X
+            )
+    except MgRiskError as problem:
+        return [{"learner": name, "problem": problem.what()}]
+    pairs = strongest_pairs(bundle.calibrator.slope * total, bundle.features, of.people.design)
+    return [{"learner": name, **pair, "problem": ""} for pair in pairs]
