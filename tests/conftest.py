@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from mgrisk.model.encode import Encoder
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
+    from mgrisk.evidence.ladder import Rung
+    from mgrisk.evidence.people import Panel
     from mgrisk.model.bundle import Bundle
 
 # A machine that does something else at the same time is slow, not wrong: no property has a deadline.
@@ -140,3 +143,62 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
             parts={PART: build(fitted, toy_people.encoder, X, weight), "card.md": b"# Toy\n"},
         )
     return bundles
+
+
+@dataclass(frozen=True)
+class Eaters:
+    """A simulated survey of recalls and outcomes, with the truth about its people."""
+
+    panel: Panel
+    rung: Rung
+    usual: NDArray[np.float64]
+
+
+EATERS = {"food": -0.3, "supplement": 0.0, "energy": 0.4, "age": 0.3}
+"""True coefficients of both outcomes: per 100 mg from food and from supplements, 1000 kcal and 10 years."""
+
+
+@pytest.fixture(scope="session")
+def draw_eaters() -> Callable[..., Eaters]:
+    """Return a function that draws a survey of 30 PSUs: recalls of magnesium and energy, whose errors go together."""
+    from mgrisk.evidence.ladder import Rung
+    from mgrisk.evidence.people import Panel
+
+    rung = Rung(
+        name="toy", label="toy", reason="toy", main=True, all_nutrients=("magnesium", "energy"), all_terms=("age",)
+    )
+    between = np.array([[0.28**2, 0.7 * 0.28 * 0.25], [0.7 * 0.28 * 0.25, 0.25**2]])
+    within = np.array([[0.36**2, 0.6 * 0.36 * 0.33], [0.6 * 0.36 * 0.33, 0.33**2]])
+
+    def draw(random: np.random.Generator, *, n: int = 2000, strata: int = 15, curve: float = 0.0) -> Eaters:
+        psu = random.integers(0, 2 * strata, n)
+        age = random.uniform(-3.0, 3.0, n)
+        male = random.random(n) < 0.4
+        own = np.array([5.6, 7.6]) + np.outer(age, [0.02, -0.03]) + random.normal(0, 0.05, (2 * strata, 2))[psu]
+        own += random.multivariate_normal(np.zeros(2), between, n)
+        weekend = (random.random((n, 2)) < 0.45).astype(float)
+        days = own[:, None] + weekend[..., None] * np.array([-0.03, 0.06]) + np.array([[0.0], [-0.05]])
+        days += random.multivariate_normal(np.zeros(2), within, (n, 2))
+        days[random.random(n) < 0.15, 1] = np.nan
+        week = 4 / 7 + 3 / 7 * np.exp([-0.03, 0.06])
+        usual = np.exp(own + np.diag(within) / 2.0) * week
+        takes = np.where(random.random(n) < 0.3, random.gamma(2.0, 50.0, n), 0.0)
+        food, energy = usual[:, 0] / 100.0 - 3.0, usual[:, 1] / 1000.0 - 2.1
+        eta = EATERS["food"] * food + EATERS["energy"] * energy + EATERS["age"] * age + curve * food**2
+        eta += random.normal(0, 0.1, 2 * strata)[psu]
+        case = (random.random(n) < 1.0 / (1.0 + np.exp(1.5 - eta))).astype(float)
+        design = SurveyDesign(np.where(male, 1.5, 1.0), psu // 2, psu % 2, WeightLevel.FASTING)
+        panel = Panel(
+            name="fasting",
+            cycles=("2017-2018",),
+            design=design,
+            amounts={"magnesium": np.exp(days[..., 0]), "energy": np.exp(days[..., 1])},
+            weekend=weekend,
+            supplement=takes,
+            columns={"age": age[:, None], "cycle": np.empty((n, 0))},
+            outcomes={"undiagnosed": case, "homa_ir": eta + random.normal(0, 0.6, n)},
+            frame=pd.DataFrame({"sex": np.where(male, "male", "female"), "age_years": 50 + 10 * age}),
+        )
+        return Eaters(panel, rung, usual)
+
+    return draw

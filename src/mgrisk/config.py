@@ -94,6 +94,16 @@ class Model(_Closed):
         return self
 
 
+class Evidence(_Closed):
+    """The chapter on magnesium: associations in the run's own cycles, beside what is published."""
+
+    outcomes: tuple[str, ...] = Field(default=(), description="Rows of evidence/outcomes.toml; empty: all of them")
+    across_breaks: tuple[str, ...] = Field(
+        default=(),
+        description="Breaks of nhanes/eras.toml that the chapter accepts to cross; each cycle has its own level",
+    )
+
+
 class Tracking(_Closed):
     """Where MLflow keeps the run."""
 
@@ -113,13 +123,14 @@ class Pipeline(_Closed):
     synthetic: Synthetic | None = None
     cohort: Cohort
     model: Model
+    evidence: Evidence | None = None
     tracking: Tracking = Tracking()
 
     def to_toml(self) -> str:
         """Return the whole resolved configuration as TOML, defaults written out."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
-    def digest(self, *sections: Literal["title", "synthetic", "cohort", "model", "tracking"]) -> str:
+    def digest(self, *sections: Literal["title", "synthetic", "cohort", "model", "evidence", "tracking"]) -> str:
         """Return the sha256 of the named sections: what a step depends on."""
         content = {name: self.model_dump(mode="json")[name] for name in sections}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mgrisk.features.registry import Feature
 from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure, missing, row, section, table, text
 from mgrisk.report.content_drivers import NO_EFFECT
+from mgrisk.report.content_evidence import association
 from mgrisk.report.explained import ExplainedPeople, binned, explained_people, rank_correlation, representative
 from mgrisk.report.formats import count, interval, labelled, model_label, number, percent
 from mgrisk.report.run_files import RunFiles
@@ -24,14 +25,7 @@ def magnesium(files: RunFiles) -> Section:
     """Describe the magnesium of this run under three headings."""
     parts = [
         _prediction(files),
-        missing(
-            "magnesium-association",
-            "Association: magnesium and diabetes in these people",
-            "no association between magnesium and the outcome was estimated: the run has no evidence step and its "
-            "folder "
-            "no evidence.json. The pictures under Prediction do not stand in for it.",
-            status=ABSENT,
-        ),
+        association(files),
         missing(
             "magnesium-evidence",
             "Published evidence: what trials and cohorts found",

@@ -15,7 +15,7 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from mgrisk.report import figures_explain, figures_performance
+from mgrisk.report import figures_evidence, figures_explain, figures_performance
 from mgrisk.report.canvas import MARK, PALETTE, RC, legible
 
 Draw = Callable[[Mapping[str, Any]], Figure]
@@ -27,6 +27,7 @@ DRAWINGS: Final[Mapping[str, Draw]] = {
     "swarm": figures_explain.swarm,
     "dependence": figures_explain.dependence,
     "waterfall": figures_explain.waterfall,
+    "forest": figures_evidence.forest,
 }
 
 

@@ -39,6 +39,10 @@ class RunFiles:
 
     folder: Path
 
+    def has(self, name: str) -> bool:
+        """Return whether the run has a file."""
+        return (self.folder / name).is_file()
+
     def records(self, name: str) -> list[Record]:
         """Read a JSON list of flat records."""
         content = self._json(name)

@@ -17,7 +17,7 @@ from mgrisk.artifacts import read_json, write_text
 from mgrisk.config import load
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
-from mgrisk.steps import finish, stations
+from mgrisk.steps import evidence, finish, stations
 from mgrisk.steps.audit import audit
 from mgrisk.steps.calibration import calibrate
 from mgrisk.steps.engine import Manifest, Progress, Step, environment, run_steps
@@ -28,7 +28,6 @@ __all__ = ["Evaluation", "Run", "run"]
 
 # Files of the interface that no step makes yet: said where a reader of the run folder looks, not left to be missed.
 ABSENT = {
-    "evidence.json": "no step estimates associations yet",
     "tripod.json": "no step fills the TRIPOD+AI items yet",
 }
 
@@ -36,6 +35,7 @@ PEOPLE: Final = ("features.parquet", "fitted_features.json", "cohort.parquet", "
 EVALUATED: Final = ("evaluation.json", "differences.json", "curves.json", "table_one.json", "predictions.parquet")
 EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
 SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")
+NO_EVIDENCE: Final = {"evidence.json": "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
 TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *SEEN)
 
 
@@ -132,7 +132,7 @@ def run(
         "pipeline": settings.name,
         "title": settings.title,
         "environment": environment(),
-        "absent": ABSENT,
+        "absent": ABSENT if settings.evidence else ABSENT | NO_EVIDENCE,
     }
     manifest = Manifest.open(folder, head)
     done = run_steps(_steps(workspace, store, tables), manifest, progress=progress)
@@ -144,6 +144,16 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
     raw = hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
     model = settings.digest("cohort", "model")
     told = settings.digest("title", "cohort", "model", "tracking", "synthetic")
+    chapter = [
+        Step(
+            "evidence",
+            inputs=("tables.json",),
+            outputs=("evidence.json",),
+            settings=raw + settings.digest("cohort", "evidence"),
+            action=partial(evidence.estimate, workspace, store),
+        )
+    ]
+    chapter = chapter if settings.evidence else []
     return [
         Step(
             "cohort",
@@ -201,6 +211,7 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             settings=model,
             action=partial(explain, workspace),
         ),
+        *chapter,
         Step(
             "checks",
             inputs=(*TOLD, "folds.parquet", "oof.parquet", "leaks.json", "calibration.json"),
@@ -210,7 +221,13 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         Step(
             "report",
-            inputs=(*TOLD, "checks.json", "leaks.json", "calibration.json"),
+            inputs=(
+                *TOLD,
+                "checks.json",
+                "leaks.json",
+                "calibration.json",
+                *(name for step in chapter for name in step.outputs),
+            ),
             outputs=("report.html", "figures", "card.md"),
             settings=told,
             action=partial(finish.report, workspace),

@@ -18,6 +18,7 @@ from mgrisk.cohort.weights import shares
 from mgrisk.errors import bad_source
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
 from mgrisk.evaluate.table_one import table_one
+from mgrisk.evidence.people import evidence_features, evidence_variables, panels
 from mgrisk.explain import attributions
 from mgrisk.features import fitted
 from mgrisk.features.compute import from_nhanes
@@ -53,7 +54,11 @@ def selection_variables(workspace: Workspace) -> tuple[str, ...]:
 def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
     """Return the paths of the raw tables that the run reads, each once."""
     names = [*selection_variables(workspace), *known_variables(workspace)]
-    return paths(cycles(workspace), workspace.all_features, names, store=store)
+    chosen = workspace.all_features
+    if workspace.pipeline.evidence:
+        chosen = (*chosen, *evidence_features())
+        names += evidence_variables([each.years for each in cycles(workspace)])
+    return paths(cycles(workspace), chosen, names, store=store)
 
 
 def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
@@ -68,6 +73,10 @@ def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
     settings = workspace.pipeline.cohort
     names = [*(feature.name for feature in workspace.all_features), *workspace.outcome.variables]
     years = [each.years for each in cycles(workspace)]
+    if workspace.pipeline.evidence:
+        panels(workspace.pipeline.evidence.outcomes)
+        chapter = [*(feature.name for feature in evidence_features()), *evidence_variables(years)]
+        check_comparable(chapter, years, across_breaks=frozenset(workspace.pipeline.evidence.across_breaks))
     return check_comparable(names, years, across_breaks=frozenset(settings.across_breaks))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
 from mgrisk.evaluate.calibrators import compare_calibrators
 from mgrisk.evaluate.table_one import table_one
+from mgrisk.evidence.association import FOOD, SUPPLEMENT
+from mgrisk.evidence.ladder import OUTCOMES, RUNGS
+from mgrisk.evidence.record import CALIBRATED, NONE, Record
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
 from mgrisk.survey.design import SurveyDesign, WeightLevel
@@ -217,6 +221,7 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
     digest = hashlib.sha256(b"tiny").hexdigest()
     trained = "trained/spline_logistic"
     return {
+        "evidence.json": _evidence(data),
         "attrition.json": steps,
         "cohort.json": {
             "data": data, "weight_level": "fasting", "weight": "WTSAF2YR", "forced_by": "LBXGLU", "outcome": outcome,
@@ -260,3 +265,21 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
             "df": 15,
         },
     }  # fmt: skip
+
+
+def _evidence(data: str) -> list[dict[str, Any]]:
+    """Return what the evidence step writes: two outcomes on every rung, and fifths on the main one."""
+    records = []
+    for outcome, rung in product(("undiagnosed", "homa_ir"), RUNGS):
+        codings = [(FOOD, "per 100 mg/d"), (SUPPLEMENT, "per 100 mg/d")]
+        codings += [(FOOD, f"fifth {n}") for n in (2, 3, 4, 5)] if rung.main else []
+        for (exposure, contrast), correction in product(codings, (NONE, CALIBRATED)):
+            estimate = 0.85 if correction == NONE else 0.75
+            values = {"estimate": estimate, "low": estimate - 0.1, "high": estimate + 0.1, "se": 0.06, "p": 0.01}
+            record = Record(
+                analysis="association", exposure=exposure, outcome=outcome, model=rung.name, contrast=contrast,
+                scale=OUTCOMES[outcome].scale, **values, n=300, events=60 if outcome == "undiagnosed" else None,
+                correction=correction, weight_level="fasting", cycles="2015-2016, 2017-2018",
+            )  # fmt: skip
+            records.append({**record.to_dict(), "data": data})
+    return records

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mgrisk.artifacts import read_json, write_parquet
-from mgrisk.report.blocks import ABSENT, blocks_of, find_section, find_table
+from mgrisk.report.blocks import ABSENT, MADE, blocks_of, find_section, find_table
 from mgrisk.report.content import failed_sections, report_content
 from mgrisk.report.formats import interval
 
@@ -147,10 +147,17 @@ def test_someone_without_an_explanation_fails_the_sections_that_need_it(run_fold
 def test_prediction_association_and_evidence_have_three_headings(run_folder: Path) -> None:
     parts = find_section(report_content(run_folder), "magnesium")["sections"]
     assert [part["heading"].split(":")[0] for part in parts] == ["Prediction", "Association", "Published evidence"]
-    assert [part["status"] for part in parts[1:]] == [ABSENT, ABSENT]
+    assert [part["status"] for part in parts] == [MADE, MADE, ABSENT]
     dependence = [block for block in parts[0]["blocks"] if block["kind"] == "figure"]
     assert len(dependence) == 3
     assert all("not an effect" in block["caption"] for block in dependence)
+
+
+def test_without_evidence_the_association_says_that_it_is_absent(run_folder: Path) -> None:
+    (run_folder / "evidence.json").unlink()
+    found = find_section(report_content(run_folder), "magnesium-association")
+    assert found["status"] == ABSENT
+    assert "no section [evidence]" in found["reason"]
 
 
 def test_a_missing_value_learned_from_hardly_anybody_is_warned_of(run_folder: Path) -> None:

@@ -1,0 +1,267 @@
+"""Regressions of an outcome on magnesium intake, naive and corrected for the error of recalls.
+
+Naive is the mean of the recalled days, as if it were the habit; standard errors are Taylor's. Corrected is expected
+usual intake, given the recalls and everything else in the regression; each jackknife replicate fits the model of intake
+and the regression anew, so that the interval holds the error of the correction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from mgrisk.evidence.joint_intake import JointIntake, choose_scale
+from mgrisk.evidence.ladder import NUTRIENTS, OUTCOMES, Rung
+from mgrisk.evidence.people import Panel
+from mgrisk.evidence.record import CALIBRATED, NONE
+from mgrisk.features.box_cox import BoxCox
+from mgrisk.survey.linear import fit_linear
+from mgrisk.survey.logistic import fit_logistic, maximise_likelihood
+from mgrisk.survey.replicated import replicated
+from mgrisk.survey.variance import jackknife
+
+Floats = NDArray[np.float64]
+PER: Final = 100.0
+"""Milligrams that a coefficient of magnesium is for."""
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How the exposure enters a regression.
+
+    Attributes
+    ----------
+    name
+        Of the coding.
+    contrasts
+        What each coefficient is between.
+    columns
+        From intake of the people studied, shape (n, q), magnesium first in mg a day and then the other nutrients of the
+        rung, to columns, shape (n, k).
+    """
+
+    name: str
+    contrasts: tuple[str, ...]
+    columns: Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Coefficients of one coding of one outcome.
+
+    Attributes
+    ----------
+    outcome, rung, coding, correction
+        What was fitted.
+    coefficients, covariance
+        Of the coding's columns, and last of 100 mg of supplements, shapes (k + 1,) and (k + 1, k + 1).
+    df, n, events
+        Degrees of freedom of the design; people; cases, None for an outcome that is a number.
+    """
+
+    outcome: str
+    rung: str
+    coding: Coding
+    correction: str
+    coefficients: Floats
+    covariance: Floats
+    df: int
+    n: int
+    events: int | None
+
+    @property
+    def se(self) -> Floats:
+        """Standard errors, shape (k + 1,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fit as plain values."""
+        return {
+            "outcome": self.outcome,
+            "rung": self.rung,
+            "coding": self.coding.name,
+            "correction": self.correction,
+            "coefficients": self.coefficients.tolist(),
+            "se": self.se.tolist(),
+            "df": self.df,
+            "n": self.n,
+            "events": self.events,
+        }
+
+
+def linear_coding() -> Coding:
+    """Return magnesium as it is, per 100 mg."""
+    return Coding("linear", ("per 100 mg/d",), lambda intake: intake[:, :1] / PER)
+
+
+def panel_scales(panel: Panel, nutrients: Sequence[str]) -> Mapping[str, BoxCox]:
+    """Return the Box-Cox scale of some nutrients in a panel."""
+    return {name: choose_scale(panel.amounts[name], panel.weekend, panel.design) for name in nutrients}
+
+
+@dataclass(frozen=True, eq=False)
+class Adjusted:
+    """People of a panel with all that one rung adjusts for.
+
+    Attributes
+    ----------
+    panel, rung
+        Who, and what for.
+    known
+        100 mg of supplements, the terms, the cycles and ones for the people studied, shape (n_inside, p).
+    """
+
+    panel: Panel
+    rung: Rung
+    known: Floats
+
+    @classmethod
+    def of(cls, panel: Panel, rung: Rung) -> Adjusted:
+        """Code a rung for a panel."""
+        supplement = panel.supplement[panel.inside] / PER
+        return cls(panel, rung, np.column_stack([supplement, panel.adjusted_for(rung.all_terms)]))
+
+    @property
+    def naive(self) -> Floats:
+        """Mean of the recalled days of each nutrient, shape (n_inside, q), magnesium first."""
+        return np.column_stack([self.panel.naive(name) for name in self.rung.all_nutrients])
+
+    def intake_model(self, scales: Mapping[str, BoxCox]) -> JointIntake:
+        """Return the model of usual intake; its covariates are all that the regression is adjusted for."""
+        inside = self.panel.inside
+        amounts = {name: self.panel.amounts[name][inside] for name in self.rung.all_nutrients}
+        weight = self.panel.design.analysis_weight[inside]
+        return JointIntake(amounts, self.panel.weekend[inside], self.known, scales=scales, weight=weight)
+
+    def matrix(self, coding: Coding, intake: Floats) -> Floats:
+        """Return the columns of a regression: the coding's, those known (supplements first), other nutrients."""
+        per = np.array([NUTRIENTS[name].per for name in self.rung.all_nutrients[1:]])
+        return np.column_stack([coding.columns(intake), self.known, intake[:, 1:] / per])
+
+
+def fit_naive(panel: Panel, rung: Rung, codings: Sequence[Coding], *, outcomes: Sequence[str] = ()) -> Iterator[Fitted]:
+    """Yield fits on the mean of the recalled days.
+
+    Parameters
+    ----------
+    panel
+        People and outcomes.
+    rung
+        What to adjust for.
+    codings
+        How magnesium enters; a fit for each.
+    outcomes
+        Names; all of the panel where it is left out.
+
+    Raises
+    ------
+    MgRiskError
+        What `fit_logistic` and `fit_linear` raise.
+    """
+    adjusted = Adjusted.of(panel, rung)
+    intake = adjusted.naive
+    for coding in codings:
+        X = adjusted.matrix(coding, intake)
+        full = np.zeros((len(panel.design), X.shape[1]))
+        full[panel.inside] = X
+        shown = len(coding.contrasts) + 1
+        for name in outcomes or panel.outcomes:
+            fit = (fit_logistic if OUTCOMES[name].binary else fit_linear)(full, panel.outcomes[name], panel.design)
+            yield _fitted(adjusted, coding, name, NONE, fit.coefficients[:shown], fit.covariance[:shown, :shown])
+
+
+def fit_corrected(
+    panel: Panel,
+    rung: Rung,
+    codings: Sequence[Coding],
+    *,
+    outcomes: Sequence[str] = (),
+    scales: Mapping[str, BoxCox] | None = None,
+) -> Iterator[Fitted]:
+    """Yield fits on expected usual intake, with jackknife standard errors of model and regression together.
+
+    Parameters
+    ----------
+    panel, rung, codings, outcomes
+        As for `fit_naive`.
+    scales
+        From `panel_scales`; chosen anew where they are left out.
+
+    Raises
+    ------
+    MgRiskError
+        What `maximise_likelihood` and `fit_usual_intake` raise.
+
+    Notes
+    -----
+    A replicate of a logistic regression is one Newton step from the estimate of the full sample: it deletes one of some
+    190 PSUs, and what further steps would add is of second order. On NHANES 2007-2018 standard errors are then within
+    1 % of those of iterated fits for magnesium from food, within 2 % for supplements.
+    """
+    names = list(outcomes or panel.outcomes)
+    yes_no = [name for name in names if OUTCOMES[name].binary]
+    numbers = [name for name in names if not OUTCOMES[name].binary]
+    inside = panel.inside
+    adjusted = Adjusted.of(panel, rung)
+    model = adjusted.intake_model(scales or panel_scales(panel, rung.all_nutrients))
+    values = np.column_stack([panel.outcomes[name][inside] for name in numbers]) if numbers else None
+    case = {name: panel.outcomes[name][inside] for name in yes_no}
+    full: dict[tuple[str, str], Floats] = {}
+
+    def coefficients(weight: Floats) -> Floats:
+        """Return the coefficients that are shown, coding by coding, yes-or-no outcomes before numbers."""
+        w = weight[inside]
+        intake = model.fit(w).usual
+        found = []
+        for coding in codings:
+            X = adjusted.matrix(coding, intake)
+            shown = len(coding.contrasts) + 1
+            for name in yes_no:
+                key = (coding.name, name)
+                beta = newton_step(X, case[name], w, full[key]) if key in full else None
+                if beta is None:
+                    beta = full[key] = maximise_likelihood(X, case[name], w)
+                found.append(beta[:shown])
+            if values is not None:
+                found.extend(least_squares(X, values, w)[:shown].T)
+        return np.concatenate(found)
+
+    result = replicated(coefficients, jackknife(panel.design))
+    at = 0
+    for coding in codings:
+        for name in (*yes_no, *numbers):
+            part = slice(at, at := at + len(coding.contrasts) + 1)
+            yield _fitted(adjusted, coding, name, CALIBRATED, result.estimate[part], result.covariance[part, part])
+
+
+def least_squares(X: Floats, Y: Floats, weight: Floats) -> Floats:
+    """Return weighted least-squares coefficients of several outcomes, shape (p, m)."""
+    size = np.sqrt((X**2).mean(axis=0))
+    Z = X / size
+    weighted = Z * weight[:, None]
+    solution = np.linalg.solve(weighted.T @ Z, weighted.T @ Y)
+    return np.asarray(solution / size[:, None])
+
+
+def newton_step(X: Floats, y: Floats, weight: Floats, start: Floats) -> Floats:
+    """Return logistic coefficients one step of Newton's method away from others, shape (p,)."""
+    fitted = expit(X @ start)
+    size = np.sqrt((X**2).mean(axis=0))
+    Z = X / size
+    information = (Z * (weight * fitted * (1.0 - fitted))[:, None]).T @ Z
+    step = np.linalg.solve(information, Z.T @ (weight * (y - fitted)))
+    return np.asarray(start + step / size)
+
+
+def _fitted(
+    adjusted: Adjusted, coding: Coding, outcome: str, correction: str, beta: Floats, covariance: Floats
+) -> Fitted:
+    panel = adjusted.panel
+    events = int(panel.outcomes[outcome][panel.inside].sum()) if OUTCOMES[outcome].binary else None
+    design = panel.design
+    return Fitted(outcome, adjusted.rung.name, coding, correction, beta, covariance, design.df, design.n, events)

@@ -1,0 +1,105 @@
+"""Every rung of the ladder on the real tables beside svyglm of the R package survey, on the same columns."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgrisk.evidence.ladder import OUTCOMES, RUNGS
+from mgrisk.evidence.people import Panel, build_panel, panels, read_people
+from mgrisk.evidence.regression import Adjusted, fit_corrected, fit_naive, linear_coding, panel_scales
+from mgrisk.nhanes.store import Store
+
+CYCLES = ("2007-2008", "2009-2010", "2011-2012", "2013-2014", "2015-2016", "2017-2018")
+SVYGLM = """
+suppressPackageStartupMessages({ library(survey); library(jsonlite) })
+folder <- commandArgs(trailingOnly = TRUE)[1]
+found <- list()
+for (path in list.files(folder, "[.]csv$", full.names = TRUE)) {
+  rows <- read.csv(path)
+  design <- subset(svydesign(~psu, strata = ~stratum, weights = ~weight, data = rows, nest = TRUE), studied == 1)
+  columns <- grep("^x", names(rows), value = TRUE)
+  for (outcome in grep("^y[.]", names(rows), value = TRUE)) {
+    family <- if (grepl("^y[.]is[.]", outcome)) quasibinomial() else gaussian()
+    model <- svyglm(reformulate(columns, outcome), design, family = family, epsilon = 1e-12, maxit = 100)
+    key <- paste(sub("[.]csv$", "", basename(path)), outcome, sep = "/")
+    found[[key]] <- list(estimate = coef(model)[["x0"]], se = SE(model)[["x0"]])
+  }
+}
+cat(toJSON(found, auto_unbox = TRUE, digits = 17))
+"""
+pytestmark = pytest.mark.nhanes
+
+
+@pytest.fixture(scope="module")
+def ladder(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """One row for each panel, rung, correction and outcome: ours, and what R says."""
+    rscript = shutil.which("Rscript")
+    if rscript is None:
+        pytest.skip("Rscript is not installed")
+    has = subprocess.run([rscript, "-e", "library(survey); library(jsonlite)"], capture_output=True, check=False)
+    if has.returncode:
+        pytest.skip("R has no package survey or jsonlite")
+    folder = tmp_path_factory.mktemp("r")
+    people = read_people(Store(source=str(mirror), cache=folder / "cache", offline=True), CYCLES)
+    rows = []
+    for name in panels():
+        panel = build_panel(people, name)
+        scales = panel_scales(panel, RUNGS[-1].all_nutrients)
+        for rung in RUNGS:
+            adjusted = Adjusted.of(panel, rung)
+            usual = adjusted.intake_model(scales).fit(panel.design.analysis_weight[panel.inside]).usual
+            of_rung = {"naive": adjusted.naive, "corrected": usual}
+            for correction, intake in of_rung.items():
+                _export(
+                    folder / f"{name}.{rung.name}.{correction}.csv", panel, adjusted.matrix(linear_coding(), intake)
+                )
+            for fit in fit_naive(panel, rung, [linear_coding()]):
+                rows.append((f"{name}.{rung.name}.naive/{_label(fit.outcome)}", fit.coefficients[0], fit.se[0]))
+            for fit in fit_corrected(panel, rung, [linear_coding()], scales=scales):
+                rows.append((f"{name}.{rung.name}.corrected/{_label(fit.outcome)}", fit.coefficients[0], fit.se[0]))
+    script = folder / "svyglm.R"
+    script.write_text(SVYGLM, encoding="utf-8")
+    said = subprocess.run([rscript, str(script), str(folder)], capture_output=True, text=True, check=True)
+    theirs = pd.DataFrame(json.loads(said.stdout)).T.rename(columns={"estimate": "r_estimate", "se": "r_se"})
+    ours = pd.DataFrame(rows, columns=["key", "estimate", "se"]).set_index("key")
+    return ours.join(theirs.astype(float), how="outer")
+
+
+def _label(outcome: str) -> str:
+    kind = "is" if OUTCOMES[outcome].binary else "of"
+    return f"y.{kind}.{outcome.replace('-', '.')}"
+
+
+def _export(path: Path, panel: Panel, X: np.ndarray) -> None:
+    design = panel.design
+    columns = {f"x{at}": np.zeros(len(design)) for at in range(X.shape[1])}
+    for at in range(X.shape[1]):
+        columns[f"x{at}"][panel.inside] = X[:, at]
+    # R makes the column of ones itself.
+    columns = {name: values for name, values in columns.items() if not (values[panel.inside] == 1.0).all()}
+    outcomes = {_label(name): np.nan_to_num(values) for name, values in panel.outcomes.items()}
+    studied = np.isin(np.arange(len(design)), panel.inside).astype(int)
+    where = {"stratum": design.stratum, "psu": design.psu, "weight": design.weight, "studied": studied}
+    pd.DataFrame({**where, **outcomes, **columns}).to_csv(path, index=False)
+
+
+def test_every_estimate_and_every_naive_error_is_that_of_svyglm(ladder: pd.DataFrame) -> None:
+    assert len(ladder) == 2 * len(RUNGS) * len(OUTCOMES)
+    assert ladder.notna().all(axis=None)
+    assert ladder["estimate"].to_numpy() == pytest.approx(ladder["r_estimate"].to_numpy(), rel=1e-6)
+    naive = ladder[ladder.index.str.contains("naive")]
+    assert naive["se"].to_numpy() == pytest.approx(naive["r_se"].to_numpy(), rel=1e-6)
+
+
+def test_the_error_of_the_correction_is_in_the_corrected_interval(ladder: pd.DataFrame) -> None:
+    corrected = ladder[ladder.index.str.contains("corrected")]
+    # svyglm takes predicted intake for known.
+    assert (corrected["se"] > 0.97 * corrected["r_se"]).all()
+    assert (corrected["se"] / corrected["r_se"]).mean() > 1.02

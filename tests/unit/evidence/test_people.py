@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgrisk.evidence.ladder import OUTCOMES, TERMS
+from mgrisk.evidence.people import (
+    People,
+    build_panel,
+    encode,
+    evidence_variables,
+    panel_cycles,
+    panel_level,
+    panels,
+    read_people,
+)
+from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.store import Store
+from mgrisk.nhanes.synthetic import write_cohort
+from mgrisk.survey.design import WeightLevel
+
+YEARS = ("2013-2014", "2015-2016")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> People:
+    folder = tmp_path_factory.mktemp("synthetic")
+    write_cohort(folder, people_per_cycle=500, seed=3, cycles=[cycle(years) for years in YEARS])
+    store = Store(source=str(folder), cache=tmp_path_factory.mktemp("cache"), offline=True)
+    return read_people(store, YEARS)
+
+
+def changed(people: People, place: int, **values: float) -> People:
+    raw = people.raw.copy()
+    for name, value in values.items():
+        raw.loc[place, name] = value
+    return replace(people, raw=raw)
+
+
+def test_a_panel_keeps_everybody_and_studies_some(people: People) -> None:
+    panel = build_panel(people, "fasting")
+    assert len(panel.design) == len(people.raw) == len(panel.frame)
+    assert 50 < panel.design.n < len(people.raw) / 2
+    assert set(panel.outcomes) == {each.name for each in OUTCOMES.values() if each.panel == "fasting"}
+    assert all(np.isfinite(values[panel.inside]).all() for values in panel.outcomes.values())
+    assert np.isfinite(panel.amounts["magnesium"][panel.inside, 0]).all()
+
+
+def test_who_was_told_of_diabetes_is_not_studied_unless_asked_for(people: People) -> None:
+    panel = build_panel(people, "fasting")
+    some = int(panel.inside[0])
+    told = changed(people, some, DIQ010=1.0)
+    assert some not in build_panel(told, "fasting").inside
+    assert some in build_panel(told, "fasting", told=True).inside
+
+
+@pytest.mark.parametrize("values", [{"RIDEXPRG": 1.0}, {"RIDAGEYR": 19.0}, {"RIDSTATR": 1.0}, {"LBXGH": np.nan}])
+def test_each_rule_takes_a_person_out(people: People, values: dict[str, float]) -> None:
+    some = int(build_panel(people, "fasting").inside[0])
+    assert some not in build_panel(changed(people, some, **values), "fasting").inside
+
+
+def test_outcomes_are_on_the_scale_that_is_modelled(people: People) -> None:
+    panel = build_panel(people, "fasting")
+    glucose = panel.frame["glucose_mg_dl"].to_numpy()[panel.inside]
+    assert panel.outcomes["glucose"][panel.inside] == pytest.approx(np.log(glucose))
+    assert panel.outcomes["tyg"][panel.inside] == pytest.approx(panel.frame["tyg"].to_numpy()[panel.inside])
+    assert set(np.unique(panel.outcomes["undiagnosed"][panel.inside])) <= {0.0, 1.0}
+
+
+def test_each_panel_has_the_weight_of_its_smallest_subsample() -> None:
+    levels = {name: panel_level(name) for name in panels()}
+    assert levels == {"fasting": WeightLevel.FASTING, "tolerance": WeightLevel.OGTT, "recall": WeightLevel.RECALL1}
+    assert {"WTSAF2YR", "WTSOG2YR", "WTDRD1"} <= set(evidence_variables(["2015-2016", "2017-2018"]))
+    assert panel_cycles("fasting", ["2015-2016", "2017-2018"]) == ("2015-2016", "2017-2018")
+
+
+def test_fewer_outcomes_leave_the_people_the_same(people: People) -> None:
+    some = build_panel(people, "fasting", outcomes=["homa_ir"])
+    assert list(some.outcomes) == ["homa_ir"]
+    assert some.inside.tolist() == build_panel(people, "fasting").inside.tolist()
+
+
+def test_a_cycle_without_people_has_no_column(people: People) -> None:
+    panel = build_panel(people, "fasting")
+    both = panel.adjusted_for(["age"])
+    one = panel.where((people.raw["cycle"] == YEARS[0]).to_numpy()).adjusted_for(["age"])
+    assert (both.shape[1], one.shape[1]) == (4, 3)
+
+
+def test_before_2011_asian_and_other_are_missing_and_count_as_one_level() -> None:
+    values = pd.Series(["white", "asian", "other", None, "mexican_american"])
+    found = encode(TERMS["race"], values)
+    assert found[1].tolist() == found[2].tolist() == found[3].tolist()
+    assert found[4].sum() == 0.0
+    assert found[0].sum() == 1.0
+
+
+def test_a_missing_category_is_missing_where_nothing_is_merged() -> None:
+    assert np.isnan(encode(TERMS["smoking"], pd.Series(["never", None]))[1]).all()

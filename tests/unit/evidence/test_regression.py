@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mgrisk.evidence.regression import (
+    Adjusted,
+    fit_corrected,
+    fit_naive,
+    least_squares,
+    linear_coding,
+    newton_step,
+    panel_scales,
+)
+from mgrisk.survey.linear import fit_linear
+from mgrisk.survey.logistic import fit_logistic, maximise_likelihood
+
+
+@pytest.fixture(scope="module")
+def eaters(draw_eaters: Callable[..., Any]) -> Any:
+    return draw_eaters(np.random.default_rng(11), n=3000)
+
+
+def test_naive_is_a_survey_regression_on_the_mean_of_the_days(eaters: Any) -> None:
+    panel = eaters.panel
+    X = np.column_stack(
+        [
+            np.nanmean(panel.amounts["magnesium"], axis=1) / 100.0,
+            panel.supplement / 100.0,
+            panel.columns["age"],
+            np.ones(3000),
+            np.nanmean(panel.amounts["energy"], axis=1) / 1000.0,
+        ]
+    )
+    fits = {fit.outcome: fit for fit in fit_naive(panel, eaters.rung, [linear_coding()])}
+    logistic = fit_logistic(X, panel.outcomes["undiagnosed"], panel.design)
+    linear = fit_linear(X, panel.outcomes["homa_ir"], panel.design)
+    assert fits["undiagnosed"].coefficients == pytest.approx(logistic.coefficients[:2], rel=1e-9)
+    assert fits["undiagnosed"].se == pytest.approx(logistic.se[:2], rel=1e-9)
+    assert fits["homa_ir"].coefficients == pytest.approx(linear.coefficients[:2], rel=1e-9)
+    assert fits["undiagnosed"].events == panel.outcomes["undiagnosed"].sum()
+    assert fits["homa_ir"].events is None
+
+
+def test_corrected_is_the_regression_on_predicted_intake(eaters: Any) -> None:
+    panel = eaters.panel
+    scales = panel_scales(panel, eaters.rung.all_nutrients)
+    adjusted = Adjusted.of(panel, eaters.rung)
+    usual = adjusted.intake_model(scales).fit(panel.design.analysis_weight).usual
+    X = np.column_stack([usual[:, 0] / 100.0, adjusted.known, usual[:, 1] / 1000.0])
+    fits = {fit.outcome: fit for fit in fit_corrected(panel, eaters.rung, [linear_coding()], scales=scales)}
+    known = fit_linear(X, panel.outcomes["homa_ir"], panel.design)
+    assert fits["homa_ir"].coefficients == pytest.approx(known.coefficients[:2], rel=1e-8)
+    assert fits["undiagnosed"].coefficients == pytest.approx(
+        fit_logistic(X, panel.outcomes["undiagnosed"], panel.design).coefficients[:2], rel=1e-8
+    )
+    # The error of the correction is in the interval, and no interval is without it.
+    assert fits["homa_ir"].se[0] > 1.02 * known.se[0]
+
+
+def test_correction_undoes_what_recalls_dilute(eaters: Any) -> None:
+    naive = next(f for f in fit_naive(eaters.panel, eaters.rung, [linear_coding()]) if f.outcome == "homa_ir")
+    corrected = next(f for f in fit_corrected(eaters.panel, eaters.rung, [linear_coding()]) if f.outcome == "homa_ir")
+    assert abs(naive.coefficients[0] + 0.3) > 3 * naive.se[0]
+    assert abs(corrected.coefficients[0] + 0.3) < 2.5 * corrected.se[0]
+
+
+def test_one_step_from_a_neighbour_is_nearly_the_maximum(eaters: Any) -> None:
+    panel = eaters.panel
+    X = np.column_stack([panel.columns["age"], panel.supplement, np.ones(3000)])
+    y, weight = panel.outcomes["undiagnosed"], panel.design.analysis_weight
+    start = maximise_likelihood(X, y, weight)
+    other = np.where(panel.design.cluster == 0, 0.0, weight)
+    there = maximise_likelihood(X, y, other)
+    assert np.abs(newton_step(X, y, other, start) - there).max() < 0.01 * np.abs(start - there).max()
+
+
+def test_least_squares_serves_several_outcomes_at_once() -> None:
+    random = np.random.default_rng(1)
+    X, Y = random.normal(size=(50, 3)) * [1.0, 1e4, 1e-3], random.normal(size=(50, 2))
+    weight = random.uniform(1, 2, 50)
+    root = np.sqrt(weight)[:, None]
+    assert least_squares(X, Y, weight) == pytest.approx(np.linalg.lstsq(X * root, Y * root)[0], rel=1e-8)
+
+
+def test_only_outcomes_asked_for_are_fitted(eaters: Any) -> None:
+    found = [fit.outcome for fit in fit_corrected(eaters.panel, eaters.rung, [linear_coding()], outcomes=["homa_ir"])]
+    assert found == ["homa_ir"]
