@@ -16,7 +16,7 @@ import pandas as pd
 from mgrisk.artifacts import write_text
 from mgrisk.nhanes import codebook
 from mgrisk.nhanes.codebook import VARIABLES, Variable
-from mgrisk.nhanes.cycles import CYCLES
+from mgrisk.nhanes.cycles import CYCLES, OPTIONAL
 
 HEAD = """\
 # Ranges and answers of the variables in variables/, over all cycles that mgrisk reads.
@@ -59,7 +59,9 @@ def describe(item: Variable, found: pd.DataFrame) -> str:
 def content(folder: Path) -> str:
     """Return the whole file."""
     codes = pd.read_csv(folder / "codebook_codes.csv.xz", dtype=str, keep_default_na=False)
-    return "\n".join([HEAD, *(describe(item, rows(codes, item)) for item in VARIABLES.values())])
+    return "\n".join(
+        [HEAD, *(describe(item, rows(codes, item)) for item in VARIABLES.values() if item.table not in OPTIONAL)]
+    )
 
 
 if __name__ == "__main__":

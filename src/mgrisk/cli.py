@@ -269,14 +269,20 @@ def _schema(options: argparse.Namespace) -> int:
 
 
 def _codebook(options: argparse.Namespace) -> int:
+    from mgrisk.features.lineage import lineage
     from mgrisk.features.registry import FEATURES, features
 
     for feature in features([options.name]) if options.name else FEATURES.values():
-        print(f"{feature.name}  ({feature.label_with_unit})")
-        print(f"    {feature.formula}")
-        print(f"    from {', '.join(feature.sources)}; weights of the {feature.level} sample")
-        breaks = f", a break at {', '.join(feature.breaks)}" if feature.breaks else ""
-        print(f"    comparable {feature.comparable[0]} to {feature.comparable[1]}{breaks}; {feature.citation}")
+        found = lineage(feature)
+        print(f"{found.name}  ({feature.label_with_unit}; {found.group})")
+        print(f"    {found.formula}")
+        print(f"    values     {found.allowed}")
+        if found.made_of:
+            print(f"    made of    {', '.join(found.made_of)}")
+        print(f"    variables  {', '.join(found.sources)}; weights of the {found.sample}")
+        breaks = f"; a break at {', '.join(found.breaks)}" if found.breaks else ""
+        print(f"    cycles     {found.cycles}{breaks}")
+        print(f"    source     {found.citation}")
     return ExitStatus.DONE
 
 

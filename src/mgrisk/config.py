@@ -82,7 +82,11 @@ class XGBoost(_Closed):
 class Model(_Closed):
     """Which learners compete, on which features."""
 
-    features: tuple[str, ...] = Field(min_length=1, description="Rows of features/registry.toml")
+    features: tuple[str, ...] = Field(min_length=1, description="Rows of features/registry/")
+    leave_out: tuple[str, ...] = Field(
+        default=(),
+        description="Features that the model must not read, nor anything made of them; race_ethnicity, for example",
+    )
     seed: int = Field(default=1, ge=0)
     spline_logistic: SplineLogistic | None = None
     xgboost: XGBoost | None = None

@@ -1,1 +1,1 @@
-"""Features: a row of `registry.toml` and a short pure function each."""
+"""Features: a row of `registry/` and a short pure function each."""

@@ -1,4 +1,4 @@
-"""Background features: age, sex, origin, school, income, family, pregnancies, blood pressure told, smoking, sleep."""
+"""Background features: age, sex, origin, school, means, family, pregnancies, blood pressure told, smoking, sleep."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ MALE = 1
 CLOSE_RELATIVES = ("MCQ260AA", "MCQ260AB", "MCQ260AG", "MCQ260AH")
 """Mother, father, brother, sister."""
 OTHER_RELATIVES = ("MCQ260AC", "MCQ260AD", "MCQ260AE", "MCQ260AF", "MCQ260AI")
+FOOD_SECURITY = {1.0: "full", 2.0: "marginal", 3.0: "low", 4.0: "very_low"}
 SCHOOL = {1.0: "below_9th_grade", 2.0: "9th_to_11th_grade", 3.0: "high_school", 4.0: "some_college", 5.0: "college"}
 
 
@@ -44,6 +45,11 @@ def education(raw: pd.DataFrame) -> pd.Series:
 def born_in_us(raw: pd.DataFrame) -> pd.Series:
     """Return whether born in the 50 states or Washington, DC."""
     return _yes_no(raw["DMDBORN4"] == YES, raw["DMDBORN4"].notna())
+
+
+def food_security(raw: pd.DataFrame) -> pd.Series:
+    """Return the food security of the household's adults."""
+    return raw["FSDAD"].map(FOOD_SECURITY)
 
 
 def family_history_diabetes(raw: pd.DataFrame) -> pd.Series:

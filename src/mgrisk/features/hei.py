@@ -1,7 +1,7 @@
 """Healthy Eating Index-2020: how well a diet follows the Dietary Guidelines for Americans, 0 to 100 points.
 
 It needs food-pattern equivalents, cups and ounces of food groups, which USDA releases beside NHANES (FPED) and CDC does
-not; so it is a function for files that a user has, and no feature of the registry.
+not: the feature is missing where nobody has given their files (`nhanes/food_patterns.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.facts import rows
+from mgrisk.features.diet import RELIABLE
+from mgrisk.features.summary import CycleTables, Summary
+from mgrisk.nhanes.codebook import KEY
 
 Floats = NDArray[np.float64]
 ENERGY: Final = "KCAL"
@@ -56,6 +59,11 @@ COMPONENTS: Final[tuple[Component, ...]] = tuple(
     Component.model_validate(row) for row in rows("mgrisk.features", "hei.toml", "component")
 )
 """The 13 components, in the order of the macro of NCI."""
+
+
+NUTRIENTS: Final = (ENERGY, "SFAT", "MFAT", "PFAT", "SODI")
+"""Columns from the nutrient totals of NHANES; the others of `COMPONENTS` are food patterns."""
+PATTERNS: Final = tuple(dict.fromkeys(name for each in COMPONENTS for name in each.columns() if name not in NUTRIENTS))
 
 
 def hei_2020(intake: pd.DataFrame) -> pd.DataFrame:
@@ -105,6 +113,24 @@ def hei_2020(intake: pd.DataFrame) -> pd.DataFrame:
     scores = pd.DataFrame({each.name: each.score(amounts) for each in COMPONENTS}, index=intake.index)
     scores = scores.mask(amounts[ENERGY] == 0, 0.0)
     return scores.assign(**{TOTAL: scores.sum(axis=1, skipna=False)})
+
+
+def _summarise(tables: CycleTables) -> pd.DataFrame:
+    """Return the score of each person's mean reliable day, indexed by SEQN; missing where a reliable day has a gap."""
+    people = tables.people.set_index(KEY)
+    total = pd.DataFrame(0.0, index=people.index, columns=[*PATTERNS, *NUTRIENTS])
+    days = pd.Series(0.0, index=people.index)
+    for day, patterns in enumerate(tables.patterns, start=1):
+        nutrients = people[[f"DR{day}T{name}" for name in NUTRIENTS]].set_axis(list(NUTRIENTS), axis=1)
+        eaten = patterns.set_index(KEY).reindex(people.index).join(nutrients)[total.columns]
+        reliable = people[f"DR{day}DRSTZ"] == RELIABLE
+        total += eaten.where(reliable, 0.0)
+        days += reliable
+    scores = hei_2020(total.div(days.where(days > 0), axis=0))
+    return scores[[TOTAL]].set_axis(["healthy_eating_index"], axis=1)
+
+
+SUMMARY: Final = Summary(records=(), function=_summarise, patterns=PATTERNS)
 
 
 def _bad(code: str, message: str, *, got: str) -> MgRiskError:

@@ -20,8 +20,8 @@ from mgrisk.survey.design import WeightLevel
 class Feature(BaseModel):
     """One row of `features/registry/`; the comments at the top of background.toml explain the fields.
 
-    ``comparable`` (first and last cycle that has it) and ``breaks`` (cycles from which on it was asked or measured
-    otherwise) are filled in from the codebook and the eras.
+    ``comparable`` (first and last cycle that has it), ``gaps`` (cycles between them that do not) and ``breaks`` (cycles
+    from which on it was asked or measured otherwise) are filled in from the codebook and the eras.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +35,7 @@ class Feature(BaseModel):
     sources: tuple[str, ...] = ()
     level: WeightLevel
     comparable: tuple[str, str]
+    gaps: tuple[str, ...] = ()
     breaks: tuple[str, ...] = ()
     formula: str
     citation: str
@@ -76,11 +77,18 @@ def _load() -> Mapping[str, Feature]:
         parents = [] if row.get("sources") else row["derived_from"]
         return [name, *(each for parent in parents for each in of_family(parent))]
 
+    def gaps_of(name: str) -> tuple[str, ...]:
+        there = cycles_with(name)
+        years = [each.years for each in CYCLES]
+        between = years[years.index(there[0]) : years.index(there[-1])]
+        return tuple(each for each in between if each not in there)
+
     return MappingProxyType(
         {
             name: Feature.model_validate(
                 {
                     "comparable": (cycles_with(name)[0], cycles_with(name)[-1]),
+                    "gaps": gaps_of(name),
                     "breaks": tuple(dict.fromkeys(each.after for each in breaks(of_family(name), cycles_with(name)))),
                     **row,
                 }
@@ -136,6 +144,32 @@ def computed_from(chosen: Iterable[Feature]) -> tuple[Feature, ...]:
             ordered.setdefault(parent.name, parent)
         ordered.setdefault(feature.name, feature)
     return tuple(ordered.values())
+
+
+def without(chosen: Iterable[Feature], left_out: Iterable[str]) -> tuple[Feature, ...]:
+    """Return the features that are none of those left out and cannot be made of any of them, in order.
+
+    Raises
+    ------
+    MgRiskError
+        `features.unknown` for a name left out that is no feature; `features.none_left`.
+
+    Examples
+    --------
+    >>> chosen = features(["age_years", "race_ethnicity", "bmi_kg_m2", "bmi_class"])
+    >>> [feature.name for feature in without(chosen, ["race_ethnicity"])]
+    ['age_years', 'bmi_kg_m2']
+    """
+    gone = {feature.name for feature in features(left_out)}
+    kept = tuple(each for each in chosen if gone.isdisjoint(part.name for part in with_ancestors([each])))
+    if not kept:
+        raise usage(
+            "features.none_left",
+            f"no feature is left without {', '.join(sorted(gone))}",
+            where="model.leave_out",
+            hint="name other features in model.features",
+        )
+    return kept
 
 
 def with_ancestors(chosen: Iterable[Feature]) -> tuple[Feature, ...]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from pathlib import Path
 
 import pandas as pd
 
 from mgrisk.features.registry import Feature, computed_from
+from mgrisk.nhanes import food_patterns
 from mgrisk.nhanes.codebook import KEY, VARIABLES, Variable, variable
 from mgrisk.nhanes.cycles import LOOKUPS, Cycle
 from mgrisk.nhanes.decode import TableRead, read_decoded, read_list, table_path
@@ -35,12 +37,15 @@ class CycleTables:
         By table: SEQN and every variable of it that mgrisk knows and the cycle has, decoded.
     lists
         By table: products, medicines or food codes, as they are in the file.
+    patterns
+        Food patterns of day 1 and day 2 (`nhanes/food_patterns.py`), for a summary that asks for them.
     """
 
     cycle: Cycle
     people: pd.DataFrame
     records: Mapping[str, pd.DataFrame]
     lists: Mapping[str, pd.DataFrame]
+    patterns: Sequence[pd.DataFrame] = ()
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,15 @@ class Summary:
         in it have them missing.
     partly
         Whether a cycle without a table has the features all the same, made of `people`; `records` then lacks it.
+    patterns
+        Food patterns wanted of the files that a user has from USDA; a cycle without its files has none of the features.
     """
 
     records: tuple[str, ...]
     function: Callable[[CycleTables], pd.DataFrame]
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     partly: bool = False
+    patterns: tuple[str, ...] = ()
 
 
 def summary_of(name: str) -> Summary:
@@ -140,7 +148,22 @@ def _summarise(
             store, list_path(store, cycle, table), columns=columns, cycle="" if table in LOOKUPS else cycle.years
         )
         tables.append(read)
-    return summary.function(CycleTables(cycle, people, records, lists))
+    patterns: list[pd.DataFrame] = []
+    if summary.patterns:
+        given = food_patterns.files(store.food_patterns, cycle)
+        if not given:
+            return None
+        patterns, of_patterns = food_patterns.read(given, cycle, summary.patterns)
+        tables.extend(of_patterns)
+    return summary.function(CycleTables(cycle, people, records, lists, patterns))
+
+
+def pattern_files(store: Store, cycles: Iterable[Cycle], chosen: Iterable[Feature]) -> tuple[Path, ...]:
+    """Return the food-pattern files that `gather` reads, which are no tables of the store."""
+    summaries = {feature.summary for feature in computed_from(chosen) if feature.summary}
+    if not any(summary_of(name).patterns for name in summaries):
+        return ()
+    return tuple(path for each in cycles for path in food_patterns.files(store.food_patterns, each))
 
 
 def record_variables(table: str, cycle: Cycle) -> tuple[Variable, ...]:

@@ -161,6 +161,9 @@ APART: Mapping[frozenset[str], str] = MappingProxyType(
 """Pairs of cycles that share people, with what hides it."""
 
 
+OPTIONAL: frozenset[str] = frozenset(table for row in _content()["optional"] for table in row["tables"])
+"""Tables that a folder may lack without anything else being lost."""
+
 LOOKUPS: Mapping[str, str] = MappingProxyType(
     {table: f"Public/{row['first']}/DataFiles/{table}.xpt" for row in _content()["lookup"] for table in row["tables"]}
 )

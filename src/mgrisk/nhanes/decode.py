@@ -10,7 +10,7 @@ import pandas as pd
 
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, Variable
-from mgrisk.nhanes.cycles import Cycle
+from mgrisk.nhanes.cycles import OPTIONAL, Cycle
 from mgrisk.nhanes.parsed import read_table
 from mgrisk.nhanes.published import refuse_cut_table
 from mgrisk.nhanes.store import Store
@@ -38,6 +38,11 @@ def table_path(store: Store, cycle: Cycle, table: str) -> str:
     if other is not None and not store.local(path).is_file() and store.local(other).is_file():
         return other
     return path
+
+
+def lacks(store: Store, cycle: Cycle, table: str) -> bool:
+    """Return whether a table that a cycle has is an optional one that the source does not hold."""
+    return table in OPTIONAL and table not in cycle.absent and store.lacks(table_path(store, cycle, table))
 
 
 def read_decoded(

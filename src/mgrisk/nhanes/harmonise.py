@@ -15,7 +15,7 @@ import pandas as pd
 from mgrisk.errors import bad_source
 from mgrisk.nhanes.codebook import KEY, Variable, variable
 from mgrisk.nhanes.cycles import Cycle, refuse_overlap
-from mgrisk.nhanes.decode import TableRead, read_decoded, table_path
+from mgrisk.nhanes.decode import TableRead, lacks, read_decoded, table_path
 from mgrisk.nhanes.store import Store
 
 BACKBONE = "DEMO"
@@ -46,7 +46,7 @@ class Harmonised:
     tables
         Every file read, in order.
     absent
-        Tables wanted that a cycle does not have.
+        Tables wanted that a cycle, or the folder that is the source, does not have.
     """
 
     frame: pd.DataFrame
@@ -77,6 +77,7 @@ def table_paths(
         (cycle.years, table): cycle.path(table) if store is None else table_path(store, cycle, table)
         for cycle in cycles
         for table in sorted({item.table for item in wanted if item.name_in(cycle)} | {BACKBONE})
+        if store is None or not lacks(store, cycle, table)
     }
 
 
@@ -116,20 +117,23 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
         tables.extend(read)
     stacked = pd.concat(frames, ignore_index=True)
     _refuse_duplicates(stacked[KEY], where=f"DEMO of {', '.join(cycle.years for cycle in cycles)}")
-    return Harmonised(stacked, tuple(tables), tuple(_absent(cycles, wanted)))
+    return Harmonised(stacked, tuple(tables), tuple(_absent(store, cycles, wanted)))
 
 
-def _absent(cycles: Sequence[Cycle], wanted: Sequence[Variable]) -> Iterator[AbsentTable]:
+def _absent(store: Store, cycles: Sequence[Cycle], wanted: Sequence[Variable]) -> Iterator[AbsentTable]:
     for cycle in cycles:
-        for table in sorted({item.table for item in wanted} & cycle.absent.keys()):
-            yield AbsentTable(cycle.years, table, cycle.absent[table])
+        for table in sorted({item.table for item in wanted}):
+            if table in cycle.absent:
+                yield AbsentTable(cycle.years, table, cycle.absent[table])
+            elif lacks(store, cycle, table):
+                yield AbsentTable(cycle.years, table, "CDC releases it, the folder does not hold it")
 
 
 def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.DataFrame, list[TableRead]]:
     # Two tables of today may be one file of an early cycle.
     parts: dict[str, list[Variable]] = {table_path(store, cycle, BACKBONE): []}
     for item in sorted(wanted, key=lambda item: (item.table != BACKBONE, item.table)):
-        if item.name_in(cycle) is not None:
+        if item.name_in(cycle) is not None and not lacks(store, cycle, item.table):
             parts.setdefault(table_path(store, cycle, item.table), []).append(item)
     people: pd.DataFrame | None = None
     read = []

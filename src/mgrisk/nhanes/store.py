@@ -45,6 +45,12 @@ def default_source() -> str:
     return os.environ.get("MGRISK_NHANES") or CDC
 
 
+def default_food_patterns() -> Path | None:
+    """Return the folder of USDA's food-pattern files, ``$MGRISK_FOOD_PATTERNS``, or None where it is not set."""
+    named = os.environ.get("MGRISK_FOOD_PATTERNS")
+    return Path(named) if named else None
+
+
 @dataclass(frozen=True)
 class FetchResult:
     """One table that is at hand.
@@ -84,6 +90,8 @@ class Store:
         Seconds before each further try of a download.
     sleep
         What waits so long.
+    food_patterns
+        Folder of USDA's food-pattern files, which no NHANES site has; None where nobody has named one.
 
     Examples
     --------
@@ -96,6 +104,7 @@ class Store:
     offline: bool = False
     pauses: tuple[float, ...] = PAUSES
     sleep: Callable[[float], None] = field(default=time.sleep, repr=False, compare=False)
+    food_patterns: Path | None = field(default_factory=default_food_patterns)
 
     def path(self, relative: str) -> Path:
         """Return a local file for a table, fetched first where need be.
@@ -139,6 +148,10 @@ class Store:
             # One subfolder for each site: the same table of two sites is two files.
             folder = self.cache / re.sub(r"[^A-Za-z0-9.-]+", "_", self._base().partition("://")[2]).strip("_")
         return folder / relative
+
+    def lacks(self, relative: str) -> bool:
+        """Return whether the source is a folder without this table; what a web site has is known when it is asked."""
+        return self.folder() is not None and not self.local(relative).is_file()
 
     def folder(self) -> Path | None:
         """Return the folder that is the source, or None where a web site is."""

@@ -6,47 +6,36 @@ from typing import Any, Final
 
 import pandas as pd
 
+from mgrisk.features.lineage import lineage
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, section, table, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
 from mgrisk.report.run_files import Record, RunFiles
 
 TOP_CANDIDATES: Final = 10
-LEVELS: Final = {
-    "interview": "interview",
-    "exam": "examination",
-    "recall1": "day-1 recall",
-    "recall2": "two recalls",
-    "fasting": "fasting subsample",
-}
 # Made from the report or after it: a report that listed them would change with every rerun.
 LATER: Final = {"report", "bundle", "track"}
 
 
 def features(files: RunFiles) -> Section:
     """Describe what the model reads, where it comes from and how much of it was missing."""
-    rows = [
-        row(
-            [
-                feature.label,
-                unit_label(feature.unit) or ("category" if feature.kind == "category" else "ratio"),
-                feature.formula,
-                ", ".join(feature.sources[:4])
-                + (f" and {len(feature.sources) - 4} more" if len(feature.sources) > 4 else ""),
-                LEVELS[str(feature.level)],
-                percent(files.reference[feature.name]["missing"]),
-            ],
-            {
-                "name": feature.name,
-                "sources": list(feature.sources),
-                "comparable": list(feature.comparable),
-                "missing": files.reference[feature.name]["missing"],
-            },
-        )
-        for feature in files.features
-    ]
+    rows = []
+    for feature in files.features:
+        found, lacking = lineage(feature), files.reference[feature.name]["missing"]
+        cells = [
+            found.label,
+            unit_label(found.allowed),
+            found.formula,
+            ", ".join(found.sources),
+            found.sample,
+            found.cycles + (f"; a break at {', '.join(found.breaks)}" if found.breaks else ""),
+            found.citation,
+            percent(lacking),
+        ]
+        rows.append(row(cells, {**found.to_dict(), "missing": lacking}))
     columns = [
-        column("Feature", numeric=False), column("Unit", numeric=False), column("Definition", numeric=False),
-        column("NHANES variables", numeric=False), column("Measured in", numeric=False), column("Missing"),
+        column("Feature", numeric=False), column("Values", numeric=False), column("Definition", numeric=False),
+        column("NHANES variables", numeric=False), column("Measured in", numeric=False), column("Cycles", numeric=False),
+        column("Source", numeric=False), column("Missing"),
     ]  # fmt: skip
     caption = f"The {len(rows)} features of the model; missing is a weighted share of the development set"
     return section("features", "Features", [table("features-table", caption, columns, rows)])

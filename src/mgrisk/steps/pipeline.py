@@ -15,6 +15,7 @@ import pandas as pd
 from mgrisk import __version__
 from mgrisk.artifacts import read_json, write_text
 from mgrisk.config import load
+from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
 from mgrisk.steps import evidence, finish, stations
@@ -125,6 +126,7 @@ def run(
         _make_people(workspace, progress)
     fetched = fetch(store, stations.tables(workspace, store))
     tables = {item.relative: store.digest(item.relative) for item in fetched}
+    tables |= {path.name: digest(path) for path in stations.given_files(workspace, store)}
     write_text(folder / "resolved.toml", settings.to_toml())
     head = {
         "data": workspace.data_label,
@@ -251,7 +253,9 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
 
 def _store(workspace: Workspace, *, offline: bool) -> Store:
     if workspace.synthetic:
-        return Store(source=str(workspace.path("synthetic")), cache=default_cache(), offline=True)
+        # Real food patterns are not those of made-up people.
+        made = str(workspace.path("synthetic"))
+        return Store(source=made, cache=default_cache(), offline=True, food_patterns=None)
     return Store(source=workspace.pipeline.source or default_source(), cache=default_cache(), offline=offline)
 
 

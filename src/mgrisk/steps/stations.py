@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from mgrisk.evidence.people import evidence_features, evidence_variables, panels
 from mgrisk.explain import attributions
 from mgrisk.features import fitted
 from mgrisk.features.compute import from_nhanes
-from mgrisk.features.summary import gather, paths
+from mgrisk.features.summary import gather, paths, pattern_files
 from mgrisk.model import reference
 from mgrisk.model.bundle import FITTED_FEATURES, Bundle, load_bundle
 from mgrisk.model.train import Trained, train
@@ -59,6 +60,11 @@ def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
         chosen = (*chosen, *evidence_features())
         names += evidence_variables([each.years for each in cycles(workspace)])
     return paths(cycles(workspace), chosen, names, store=store)
+
+
+def given_files(workspace: Workspace, store: Store) -> tuple[Path, ...]:
+    """Return the files that the run reads and that no NHANES site has."""
+    return pattern_files(store, cycles(workspace), workspace.all_features)
 
 
 def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:

@@ -17,7 +17,7 @@ from mgrisk.config import Pipeline
 from mgrisk.features import fitted
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.fitted import Models
-from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
 from mgrisk.model.bundle import FITTED_FEATURES
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.riskscores.points import PointScore, load_score
@@ -75,8 +75,9 @@ class Workspace:
 
     @property
     def model_features(self) -> tuple[Feature, ...]:
-        """Features of the model."""
-        return features(self.pipeline.model.features)
+        """Features of the model, without those that it is told to leave out."""
+        settings = self.pipeline.model
+        return without(features(settings.features), settings.leave_out)
 
     @property
     def scores(self) -> tuple[PointScore, ...]:
@@ -86,8 +87,8 @@ class Workspace:
     @property
     def all_features(self) -> tuple[Feature, ...]:
         """Features of the model, of the published scores, and those they derive from."""
-        needed = [*self.pipeline.model.features, *(name for score in self.scores for name in score.features)]
-        return with_ancestors(features(dict.fromkeys(needed)))
+        of_scores = features(name for score in self.scores for name in score.features)
+        return with_ancestors((*self.model_features, *of_scores))
 
     @property
     def held_out_name(self) -> str:

@@ -33,6 +33,11 @@ def test_one_is_male_and_two_is_female() -> None:
     assert answers(background.sex(pd.DataFrame({"RIAGENDR": [1.0, 2.0, NAN]}))) == ["male", "female", None]
 
 
+def test_food_security_has_four_levels_from_none_affirmed_to_six_and_more() -> None:
+    values = background.food_security(pd.DataFrame({"FSDAD": [1.0, 2.0, 3.0, 4.0, NAN]}))
+    assert answers(values) == ["full", "marginal", "low", "very_low", None]
+
+
 @pytest.mark.parametrize("name", ["hypertension_told:BPQ020", "born_in_us:DMDBORN4"])
 def test_who_was_not_asked_or_did_not_say_is_missing_and_not_no(name: str) -> None:
     feature, variable = name.split(":")

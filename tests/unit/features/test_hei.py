@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,11 @@ import pandas as pd
 import pytest
 
 from mgrisk.errors import MgRiskError
-from mgrisk.features.hei import COMPONENTS, ENERGY, TOTAL, Component, hei_2020
+from mgrisk.features.hei import COMPONENTS, ENERGY, NUTRIENTS, PATTERNS, TOTAL, Component, hei_2020
+from mgrisk.features.registry import features
+from mgrisk.features.summary import gather, pattern_files
+from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.store import Store
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "hei.csv"
 every_component = pytest.mark.parametrize("component", COMPONENTS, ids=lambda component: component.name)
@@ -83,3 +89,44 @@ def test_a_column_that_is_not_there_and_a_negative_amount_are_refused() -> None:
     with pytest.raises(MgRiskError) as caught:
         hei_2020(diet(ADD_SUGARS=-1.0))
     assert (caught.value.code, caught.value.got) == ("hei.negative", "ADD_SUGARS")
+
+
+@pytest.fixture
+def days(put: Callable[..., Path], tmp_path: Path) -> pd.DataFrame:
+    """Three people with recalls in a mirror and USDA's files: two days, one day, and a day that USDA does not have."""
+    known = pd.read_csv(GOLDEN, comment="#")[[*PATTERNS, *NUTRIENTS]].iloc[:4]
+    people = {1: [1, 2, 3], 2: [1, 2, 3]}
+    amounts = {1: known.iloc[[0, 2, 3]], 2: known.iloc[[1, 0, 0]]}
+    status = {1: [1, 1, 1], 2: [1, 5, 5]}
+    put("2017-2018", "DEMO", SEQN=[1, 2, 3, 4])
+    for day in (1, 2):
+        nutrients = {f"DR{day}T{name}": amounts[day][name].tolist() for name in NUTRIENTS}
+        put("2017-2018", f"DR{day}TOT", SEQN=people[day], **{f"DR{day}DRSTZ": status[day]}, **nutrients)
+        patterns = amounts[day][list(PATTERNS)].add_prefix(f"DR{day}T_").assign(SEQN=people[day])
+        patterns[patterns["SEQN"] != 3].to_csv(tmp_path / f"FPED_DR{day}TOT_1718.csv", index=False)
+    return known
+
+
+def test_a_person_is_scored_by_the_mean_of_the_reliable_days(days: pd.DataFrame, store: Store, tmp_path: Path) -> None:
+    chosen, new = features(["healthy_eating_index"]), cycle("2017-2018")
+    given = replace(store, food_patterns=tmp_path)
+    found = gather(given, cycles=[new], chosen=chosen)
+    both = hei_2020(days.iloc[[0, 1]].mean().to_frame().T)[TOTAL].item()
+    one = hei_2020(days.iloc[[2]])[TOTAL].item()
+    # XPT keeps 56 bits, CSV prints 17 digits.
+    np.testing.assert_allclose(found.frame["healthy_eating_index"], [both, one, np.nan, np.nan], rtol=1e-9)
+    assert {"FPED_DR1TOT_1718", "FPED_DR2TOT_1718"} <= {table.table for table in found.tables}
+    assert len(pattern_files(given, [new], chosen)) == 2
+
+
+@pytest.mark.usefixtures("days")
+def test_without_food_pattern_files_there_is_no_score_and_nothing_stops(store: Store) -> None:
+    chosen, new = features(["healthy_eating_index"]), cycle("2017-2018")
+    without = replace(store, food_patterns=None)
+    assert gather(without, cycles=[new], chosen=chosen).frame["healthy_eating_index"].isna().all()
+    assert pattern_files(without, [new], chosen) == ()
+
+
+def test_who_does_not_ask_for_the_score_reads_no_food_patterns(store: Store, tmp_path: Path) -> None:
+    given = replace(store, food_patterns=tmp_path / "nowhere")
+    assert pattern_files(given, [cycle("2017-2018")], features(["waist_cm"])) == ()

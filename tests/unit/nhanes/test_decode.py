@@ -11,7 +11,7 @@ import pytest
 from mgrisk.errors import MgRiskError
 from mgrisk.nhanes.codebook import variable
 from mgrisk.nhanes.cycles import LOOKUPS, cycle
-from mgrisk.nhanes.decode import read_decoded, read_list, table_path
+from mgrisk.nhanes.decode import lacks, read_decoded, read_list, table_path
 from mgrisk.nhanes.store import Store
 
 Put = Callable[..., Path]
@@ -52,3 +52,14 @@ def test_a_table_that_was_cut_is_refused_unless_its_people_are_made_up(put: Put,
     with pytest.raises(MgRiskError) as refused:
         read_decoded(store, each.path("DEMO"), cycle=each, held=[variable("RIDAGEYR")])
     assert refused.value.code == "published.cut_table"
+
+
+def test_only_an_optional_table_can_be_lacking_and_only_where_the_source_is_a_folder(put: Put, store: Store) -> None:
+    each = cycle("2017-2018")
+    put("2017-2018", "DEMO", SEQN=[1])
+    assert lacks(store, each, "FSQ")
+    assert not lacks(store, each, "BMX")
+    assert not lacks(store, cycle("2001-2002"), "FSQ")
+    assert not lacks(Store(source="https://localhost/", offline=True), each, "FSQ")
+    put("2017-2018", "FSQ", SEQN=[1], FSDAD=[1])
+    assert not lacks(store, each, "FSQ")

@@ -150,6 +150,32 @@ def test_a_table_that_a_cycle_does_not_have_is_missing_and_on_record_with_the_re
     assert (absent.cycle, absent.reason) == ("2021-2023", cycle("2021-2023").absent["DIQ"])
 
 
+def test_an_optional_table_that_the_folder_lacks_costs_its_variables_and_is_reported(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[1, 2], RIDAGEYR=[30, 40])
+    harmonised = read(tmp_path, "FSDAD", "RIDAGEYR")
+    assert harmonised.frame["FSDAD"].isna().all()
+    (absent,) = harmonised.absent
+    assert (absent.cycle, absent.table) == ("2017-2018", "FSQ")
+    assert "folder" in absent.reason
+    store = Store(source=str(tmp_path / "mirror"), cache=tmp_path / "cache", offline=True)
+    assert ("2017-2018", "FSQ") not in table_paths([NEW], ["FSDAD"], store=store)
+    assert ("2017-2018", "FSQ") in table_paths([NEW], ["FSDAD"])
+
+
+def test_an_optional_table_that_is_there_is_read(tmp_path: Path, put: Put) -> None:
+    put("2017-2018", "DEMO", SEQN=[1, 2])
+    put("2017-2018", "FSQ", SEQN=[1, 2], FSDAD=[4, NAN])
+    harmonised = read(tmp_path, "FSDAD")
+    np.testing.assert_array_equal(harmonised.frame["FSDAD"], [4.0, NAN])
+    assert harmonised.absent == ()
+
+
+def test_cycles_whose_food_security_cdc_warns_of_do_not_have_it(tmp_path: Path, put: Put) -> None:
+    put("2001-2002", "DEMO", SEQN=[1])
+    (absent,) = read(tmp_path, "FSDAD", years=("2001-2002",)).absent
+    assert "over-represented" in absent.reason
+
+
 def test_a_table_that_should_be_there_and_is_not_still_stops_the_run(tmp_path: Path, put: Put) -> None:
     put("2021-2023", "DEMO", SEQN=[1, 2])
     with pytest.raises(MgRiskError) as caught:
