@@ -98,6 +98,19 @@ def _parser() -> argparse.ArgumentParser:
     describe.add_argument("--format", choices=["table", "csv", "json"], default="table")
     describe.set_defaults(action=_describe)
 
+    magnesium = commands.add_parser(
+        "magnesium", parents=[common], help="magnesium intake of the population by sex and age, or its top foods"
+    )
+    magnesium.add_argument("table", choices=["intake", "foods"], help="intake and requirements, or the foods behind it")
+    magnesium.add_argument("--cycle", nargs="+", required=True, metavar="YEARS", help="each for itself")
+    magnesium.add_argument("--top", type=_whole_number, default=10, metavar="N", help="foods of each cycle (10)")
+    magnesium.add_argument(
+        "--quick", action="store_true", help="no standard errors of usual intake, which take some 15 s a cycle"
+    )
+    magnesium.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
+    magnesium.add_argument("--format", choices=["table", "csv", "json"], default="table")
+    magnesium.set_defaults(action=_magnesium)
+
     people = commands.add_parser("features", parents=[common], help="NHANES participants as a scoring file")
     people.add_argument("--cycle", nargs="+", required=True, metavar="YEARS")
     people.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
@@ -196,6 +209,24 @@ def _describe(options: argparse.Namespace) -> int:
         print(found.frame().to_csv(index=False), end="")
     else:
         print("\n".join(found.lines()))
+    return ExitStatus.DONE
+
+
+def _magnesium(options: argparse.Namespace) -> int:
+    from mgrisk.nhanes.store import Store, default_cache, default_source
+    from mgrisk.steps.magnesium_tables import food_table, magnesium_table
+
+    store = Store(source=options.source or default_source(), cache=default_cache(), offline=False)
+    if options.table == "foods":
+        frame = food_table(store, cycles=options.cycle, top=options.top)
+    else:
+        frame = magnesium_table(store, cycles=options.cycle, standard_errors=not options.quick).frame()
+    if options.format == "json":
+        print(frame.to_json(orient="records", indent=1, force_ascii=False))
+    elif options.format == "csv":
+        print(frame.to_csv(index=False), end="")
+    else:
+        print(frame.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
     return ExitStatus.DONE
 
 

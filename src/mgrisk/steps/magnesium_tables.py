@@ -179,6 +179,31 @@ def top_foods(store: Store, *, years: str, top: int = 10, youngest: int = 20) ->
     return foods.top_foods(eaten, foods.food_groups().assign(described), design, people=raw["SEQN"], top=top)
 
 
+def food_table(store: Store, *, cycles: Sequence[str], top: int = 10) -> pd.DataFrame:
+    """Rank the foods of some cycles, each cycle for itself.
+
+    Parameters
+    ----------
+    store, cycles, top
+        As for `top_foods`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its records, with ``cycle`` and ``rank``.
+
+    Raises
+    ------
+    MgRiskError
+        As `top_foods`.
+    """
+    parts = [top_foods(store, years=years, top=top).frame().assign(cycle=years) for years in cycles]
+    found = pd.concat(parts, ignore_index=True)
+    found.insert(0, "rank", found.groupby("cycle").cumcount() + 1)
+    found.insert(0, "cycle", found.pop("cycle"))
+    return found
+
+
 def _adults(store: Store, years: str) -> tuple[pd.DataFrame, SurveyDesign, str]:
     chosen = features(["magnesium_supplement_mg"])
     names = ("RIAGENDR", "RIDAGEYR", "RIDEXPRG", *RECALLS, *DESIGN, _weight_name(years))

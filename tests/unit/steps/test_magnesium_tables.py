@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from mgrisk import cli
 from mgrisk.errors import MgRiskError
 from mgrisk.nhanes.store import Store
-from mgrisk.steps.magnesium_tables import AGES, MagnesiumTable, describe, magnesium_table, top_foods
+from mgrisk.steps.magnesium_tables import AGES, MagnesiumTable, describe, food_table, magnesium_table, top_foods
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import mean
 
@@ -175,3 +177,38 @@ def test_water_and_coffee_carry_the_most_and_a_cycle_without_single_foods_is_ref
     with pytest.raises(MgRiskError) as caught:
         top_foods(mirror, years="2017-2020")
     assert caught.value.code == "cycles.absent_table"
+
+
+@pytest.fixture
+def eaten(put: Callable[..., Path]) -> None:
+    """Four adults in two strata who eat bread and water; a child's bread does not count."""
+    people = {"SEQN": [1, 2, 3, 4, 5]}
+    design = {"SDMVSTRA": [1, 1, 2, 2, 2], "SDMVPSU": [1, 2, 1, 2, 2]}
+    put("2017-2018", "DEMO", **people, **design, RIDAGEYR=[30, 40, 50, 60, 5])
+    put("2017-2018", "DR1TOT", **people, DR1DRSTZ=[1] * 5, WTDRD1=[1, 1, 1, 1, 9])
+    foods = {"SEQN": [1, 2, 3, 4, 5, 1], "DR1IFDCD": [51101000, 94000100, 94000100, 51101000, 51101000, 94000100]}
+    put("2017-2018", "DR1IFF", **foods, DR1IMAGN=[30, 10, 20, 30, 500, 10])
+    put("2017-2018", "DRXFCD", DRXFDCD=[94000100, 51101000], DRXFCLD=["Water, tap", "Bread, white"])
+
+
+@pytest.mark.usefixtures("eaten")
+def test_the_foods_of_each_cycle_are_ranked_by_their_share(store: Store) -> None:
+    found = food_table(store, cycles=["2017-2018"], top=5)
+    assert found[["cycle", "rank", "food_code"]].to_numpy().tolist() == [
+        ["2017-2018", 1, 51101000],
+        ["2017-2018", 2, 94000100],
+    ]
+    np.testing.assert_allclose(found["share"], [0.6, 0.4])
+    np.testing.assert_allclose(found["mg_per_person"], [15.0, 10.0])
+
+
+@pytest.mark.usefixtures("eaten")
+def test_the_command_prints_the_foods_in_each_format(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["magnesium", "foods", "--cycle", "2017-2018", "--source", str(store.source), "--top", "1"]
+    assert cli.main([*command, "--format", "json"]) == 0
+    (record,) = json.loads(capsys.readouterr().out)
+    assert (record["rank"], record["description"]) == (1, "Bread, white")
+    assert cli.main([*command, "--format", "csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith("cycle,rank,food_code")
+    assert cli.main(command) == 0
+    assert "Bread, white" in capsys.readouterr().out
