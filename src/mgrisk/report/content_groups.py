@@ -20,7 +20,7 @@ GROUPS: Final = {
     "activity": "Activity",
     "body": "Body size",
     "background": "Background",
-    "depletion": "Magnesium depletion",
+    "depletion": "Magnesium depletion score and its parts, none of which measures magnesium",
     "marker": "Markers",
 }
 

@@ -16,6 +16,12 @@ from mgrisk.report.formats import count, interval, labelled, model_label, number
 from mgrisk.report.run_files import RunFiles
 
 FAMILY: Final = "magnesium"
+DEPLETION: Final = "depletion"
+NO_MAGNESIUM: Final = (
+    "The depletion score measures no magnesium. Its parts stand for treated hypertension, kidney disease, age and "
+    "drinking, which go along with diabetes for reasons of their own; what the model makes of them is no effect of "
+    "magnesium."
+)
 DOTS: Final = 500
 TOTAL: Final = "magnesium_total_mg"
 Floats = NDArray[np.float64]
@@ -60,11 +66,17 @@ def _prediction(files: RunFiles) -> Section:
         "Intake is the mean of one or two 24-hour recalls, not usual intake: single days vary far more than habits do.",
     )
     blocks: list[Block] = [intro, callout(NO_EFFECT, _travel(people), tone="warning")]
-    blocks += [_dependence(people, [feature], feature) for feature in family]
-    if len(family) > 1:
-        along = next((feature for feature in family if feature.name == TOTAL), family[0])
-        blocks.append(_dependence(people, list(family), along))
-    blocks.append(_correlations(people, next((f for f in family if f.name == TOTAL), family[0])))
+    if depletion := people.family(DEPLETION):
+        named = ", ".join(feature.label for feature in depletion)
+        blocks.append(callout(f"Not counted here: {named}.", NO_MAGNESIUM, tone="warning"))
+    # A category, such as below the requirement, has no line to draw; it is among the drivers.
+    amounts = [feature for feature in family if feature.kind == "number"]
+    blocks += [_dependence(people, [feature], feature) for feature in amounts]
+    if amounts:
+        along = next((feature for feature in amounts if feature.name == TOTAL), amounts[0])
+        if len(family) > 1:
+            blocks.append(_dependence(people, list(family), along))
+        blocks.append(_correlations(people, along))
     return section(name, heading, blocks)
 
 

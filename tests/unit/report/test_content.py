@@ -197,3 +197,45 @@ def test_a_run_to_which_no_published_figure_applies_says_why(edit: Edit, run_fol
     edit("known_answers.json", lambda content: content[1:])
     part = find_section(report_content(run_folder), "known")
     assert (part["status"], part["reason"]) == ("absent", "not applicable, because the run has no 2021-2023")
+
+
+def regroup(name: str, **change: Any) -> Callable[[Any], Any]:
+    """An edit of a bundle's description that changes a feature."""
+
+    def edited(about: Any) -> Any:
+        features = [{**each, **change} if each["name"] == name else each for each in about["features"]]
+        return {**about, "features": features}
+
+    return edited
+
+
+def test_parts_of_the_depletion_score_are_no_magnesium_and_the_report_says_so(run_folder: Path, edit: Edit) -> None:
+    def grouped(summary: Any) -> Any:
+        known = [{**each, "group": each["group"].replace("diet", "depletion")} for each in summary["groups"]]
+        return {**summary, "groups": known}
+
+    edit("trained/spline_logistic/bundle.json", regroup("energy_kcal", group="depletion", label="Diuretic"))
+    edit("explanation_summary.json", grouped)
+    content = report_content(run_folder)
+    assert failed_sections(content) == ()
+    said = " ".join(block["text"] for block in blocks_of(content, "callout"))
+    assert "Not counted here: Diuretic. The depletion score measures no magnesium." in said
+    (bars,) = [block["data"]["bars"] for block in blocks_of(content, "figure") if block["id"] == "importance-groups"]
+    (label,) = [bar["label"] for bar in bars if bar["group"] == "depletion"]
+    assert label.endswith("none of which measures magnesium")
+
+
+def test_a_model_without_depletion_says_nothing_of_it(run_folder: Path) -> None:
+    said = " ".join(block["text"] for block in blocks_of(report_content(run_folder), "callout"))
+    assert "depletion" not in said
+
+
+def test_the_table_of_features_traces_each_to_its_variables_range_cycles_and_source(run_folder: Path) -> None:
+    found = find_table(find_section(report_content(run_folder), "features"), "features-table")
+    assert found is not None
+    (total,) = [line for line in found["rows"] if line["raw"]["name"] == "magnesium_total_mg"]
+    assert total["raw"]["sources"][:2] == ["DR1TMAGN", "DR1DRSTZ"]
+    assert "DSQTMAGN" in total["cells"][3]
+    assert total["cells"][1] == "0 to 10000 mg/d"
+    assert total["cells"][5] == "2007-2008 to 2021-2023; a break at 2021-2023"
+    assert "CDC/NCHS" in total["cells"][6]
