@@ -151,7 +151,9 @@ def _run(options: argparse.Namespace) -> int:
     data = "SYNTHETIC people" if (table["data"] == "SYNTHETIC").any() else "NHANES"
     wanted = ["auroc", "calibration_slope", "calibration_intercept", "observed_expected", "ici"]
     print(f"\n{data}; estimate (95 % interval, survey design)")
-    for set_name, rows in table[table["metric"].isin(wanted)].groupby("set", sort=False):
+    # Recalibrated scores are in the report: here stand the models and the scores as they were published.
+    shown = table["metric"].isin(wanted) & ~table["model"].str.contains(":")
+    for set_name, rows in table[shown].groupby("set", sort=False):
         print(f"  {set_name}")
         for model, of_model in rows.groupby("model", sort=False):
             cells = [f"{r['metric']} {_interval(r)}" for _, r in of_model.iterrows()]

@@ -312,8 +312,13 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def _metrics(records: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
-    """Name metrics set/model/metric, with the bounds of their intervals; MLflow allows no @ in a name."""
+    """Name metrics set/model/metric, with the bounds of their intervals; MLflow allows no @ in a name.
+
+    Variants of published scores (``ada:logistic``) are left to evaluation.json, which is logged as a file.
+    """
     for record in records:
+        if ":" in record["model"]:
+            continue
         name = f"{record['set']}/{record['model']}/{record['metric']}".replace("@", "_at_").replace(",", "")
         for suffix, key in (("", "estimate"), ("_low", "low"), ("_high", "high")):
             if record[key] is not None:

@@ -90,6 +90,12 @@ class Outcome(_Row):
         """Names of the NHANES variables that define the outcome and who can have it, those of its markers included."""
         return tuple(dict.fromkeys(source for name in self.names for source in _sources(name)))
 
+    @property
+    def defining(self) -> frozenset[str]:
+        """Names of the NHANES variables that make a case: what is required of everybody and what a case is told by."""
+        names = (*self.required, *(each.variable for each in self.case))
+        return frozenset(source for name in names for source in _sources(name))
+
     def columns(self, raw: pd.DataFrame) -> pd.DataFrame:
         """Return what its rules read, a column for each of `names`.
 

@@ -47,10 +47,20 @@ class Ranked:
         return np.flatnonzero(np.concatenate(([True], self.risk[1:] != self.risk[:-1])))
 
     @cached_property
+    def tied(self) -> NDArray[np.int64]:
+        """How many people have each distinct risk."""
+        return np.diff(np.append(self.tie_starts, self.risk.size))
+
+    @cached_property
     def logit_risk(self) -> Floats:
         """Log odds of the risk, held within those of 1e-12 and its complement, shape (n,)."""
         held = np.clip(self.risk, SMALLEST_RISK, 1.0 - SMALLEST_RISK)
         return np.asarray(logit(held), dtype=np.float64)
+
+    @cached_property
+    def distinct_logit(self) -> Floats:
+        """Log odds of each distinct risk."""
+        return self.logit_risk[self.tie_starts]
 
 
 def rank(y: ArrayLike, risk: ArrayLike, *, name: str = "risk", probability: bool = True) -> Ranked:
@@ -229,28 +239,41 @@ class Weighted:
         return float(self.case_weight[:first].sum()), float(self.other_weight[:first].sum())
 
     @cached_property
+    def shares(self) -> tuple[Floats, Floats]:
+        """Share of cases and weight at each distinct risk: a fit to these is the fit to the people.
+
+        A published score gives ten thousand people a few dozen risks, for which its fits are as much shorter.
+        """
+        cases, others = self.ties
+        weight = cases + others
+        return np.divide(cases, weight, out=np.zeros_like(cases), where=weight > 0), weight
+
+    @cached_property
     def intercept(self) -> float:
         """Intercept of a logistic regression with the log odds of the risk as offset."""
+        share, weight = self.shares
         start = None if self.near is None else np.array([self.near.intercept])
-        ones = np.ones((self.weight.size, 1))
-        offset = self.people.logit_risk
-        return float(maximise_likelihood(ones, self.people.y, self.weight, offset=offset, start=start)[0])
+        ones = np.ones((weight.size, 1))
+        return float(maximise_likelihood(ones, share, weight, offset=self.people.distinct_logit, start=start)[0])
 
     @cached_property
     def line(self) -> Floats:
         """Intercept and slope of a logistic regression on the log odds of the risk, shape (2,)."""
-        rows = np.column_stack((np.ones(self.weight.size), self.people.logit_risk))
+        share, weight = self.shares
+        rows = np.column_stack((np.ones(weight.size), self.people.distinct_logit))
         start = None if self.near is None else self.near.line
-        return maximise_likelihood(rows, self.people.y, self.weight, start=start)
+        return maximise_likelihood(rows, share, weight, start=start)
 
     @cached_property
     def curve(self) -> FlexibleCurve:
         """The flexible calibration curve."""
+        share, weight = self.shares
         near = None if self.near is None else self.near.curve
-        return fit_curve(self.people.y, self.people.logit_risk, self.weight, near=near)
+        return fit_curve(share, self.people.distinct_logit, weight, near=near)
 
     @cached_property
     def gap(self) -> Floats:
         """Distance of each risk from the flexible calibration curve, shape (n,)."""
-        distance: Floats = np.abs(self.people.risk - self.curve.observed(self.people.logit_risk))
-        return distance
+        distinct = self.people.risk[self.people.tie_starts]
+        distance = np.abs(distinct - self.curve.observed(self.people.distinct_logit))
+        return np.repeat(distance, self.people.tied)

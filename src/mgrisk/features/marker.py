@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from mgrisk.features.background import gestational_diabetes
+
 MMOL_L_PER_MG_DL = 0.05551
 """Of glucose, as CDC/NCHS converts LBXGLU to LBDGLUSI."""
 
@@ -13,6 +15,7 @@ TYPE_1_TOLD_BEFORE = 30.0
 
 LESS_THAN_ONE = 666.0
 YES, MONTHS = 1, 1
+NO, BORDERLINE = 2, 3
 
 
 def glucose_mg_dl(raw: pd.DataFrame) -> pd.Series:
@@ -91,3 +94,13 @@ def likely_type_1(raw: pd.DataFrame) -> pd.Series:
     begun = raw["RIDAGEYR"] - on_insulin
     likely = (raw["DIQ010"] == YES) & (raw["DIQ050"] == YES) & (told < TYPE_1_TOLD_BEFORE) & (begun - told <= 1.0)
     return pd.Series(np.where(likely, "yes", "no"), index=raw.index).where(raw["DIQ010"].notna())
+
+
+def high_glucose_told(raw: pd.DataFrame) -> pd.Series:
+    """Return whether high blood glucose was ever told of: diabetes, borderline, prediabetes, diabetes in a pregnancy.
+
+    Who was told of no diabetes and no prediabetes is "no", also where the answer on pregnancies is missing. DIQ160 is
+    not asked of people told of diabetes.
+    """
+    told = raw["DIQ010"].isin([YES, BORDERLINE]) | (raw["DIQ160"] == YES) | (gestational_diabetes(raw) == "yes")
+    return pd.Series(np.where(told, "yes", "no"), index=raw.index).where(told | (raw["DIQ160"] == NO))

@@ -9,6 +9,7 @@ from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.evaluate.intervals import WITHOUT_INTERVAL
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
 from mgrisk.report.content_curves import calibration_figure, decision_figure, roc_figure
+from mgrisk.report.content_scores import score_blocks
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
 from mgrisk.report.run_files import Record, RunFiles, pick
 
@@ -55,9 +56,14 @@ def cross_validated(files: RunFiles) -> Section:
 
 
 def _performance(files: RunFiles, name: str, heading: str, set_name: str, intro: str) -> Section:
-    records = [record for record in files.evaluation if record["set"] == set_name and record["group"] == "all"]
-    first = pick(records, "evaluation.json", model=files.winner, metric="auroc")
     curves = files.curves[set_name]
+    # Published scores other than the reference, which has curves too, stand in tables of their own.
+    records = [
+        record
+        for record in files.evaluation
+        if record["set"] == set_name and record["group"] == "all" and record["model"] in curves
+    ]
+    first = pick(records, "evaluation.json", model=files.winner, metric="auroc")
     df = int(curves[files.winner]["roc"]["df"])
     how = (
         f"Intervals are 95 %: every metric recomputed with each set of jackknife weights, leaving out one primary "
@@ -95,6 +101,7 @@ def _performance(files: RunFiles, name: str, heading: str, set_name: str, intro:
             notes=["Thresholds are examples, not advice: who is called in is a decision about costs and benefits."],
         ),
         decision_figure(files, name, set_name, [model for model in models if "decision" in curves[model]]),
+        *score_blocks(files, name, set_name),
     ]
     return section(name, heading, blocks)
 
@@ -121,7 +128,11 @@ def compare(record: Mapping[str, Any]) -> str:
 
 
 def _difference_blocks(files: RunFiles, name: str, set_name: str) -> list[Block]:
-    records = [record for record in files.differences if record["set"] == set_name and record["group"] == "all"]
+    records = [
+        record
+        for record in files.differences
+        if record["set"] == set_name and record["group"] == "all" and record["model"] in files.tuning["best"]
+    ]
     if not records:
         return [callout("differences.json has no difference for this set.", tone="warning")]
     labels = {"auroc": "AUROC", "auprc": "Average precision (AUPRC)"}
@@ -178,7 +189,8 @@ def _rows(records: list[Record], models: list[str]) -> list[dict[str, Any]]:
 
 
 def _threshold_rows(records: list[Record], models: list[str]) -> list[dict[str, Any]]:
-    thresholds = sorted({float(r["metric"].partition("@")[2]) for r in records if "@" in r["metric"]})
+    of_models = [r["metric"] for r in records if r["model"] in models and "@" in r["metric"]]
+    thresholds = sorted({float(metric.partition("@")[2]) for metric in of_models})
     found = []
     for threshold in thresholds:
         found.append(row([f"Risk of {100 * threshold:g} % and above", *("" for _ in models)], {"threshold": threshold}))

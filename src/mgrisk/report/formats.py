@@ -8,13 +8,19 @@ from itertools import pairwise
 from typing import Any, Final
 
 from mgrisk.errors import MgRiskError
-from mgrisk.riskscores.points import load_score
+from mgrisk.riskscores.scores import load_score
 
 MINUS: Final = "\u2212"
 NBSP: Final = "\u00a0"
 UNDEFINED: Final = "undefined"
 NAMES: Final = {"mexican", "american", "hispanic", "white", "black", "asian"}
 MODELS: Final = {"spline_logistic": "Spline logistic", "xgboost": "XGBoost"}
+VARIANTS: Final = {
+    "": "",
+    "published": ", published risk",
+    "intercept": ", intercept recalibrated",
+    "logistic": ", recalibrated",
+}
 
 
 def number(value: float | None, *, digits: int = 3, signed: bool = False) -> str:
@@ -107,13 +113,14 @@ def model_label(name: str) -> str:
 
     Examples
     --------
-    >>> model_label("ada"), model_label("spline_logistic"), model_label("my_model")
-    ('ADA risk test', 'Spline logistic', 'my model')
+    >>> model_label("ada:logistic"), model_label("spline_logistic"), model_label("my_model")
+    ('ADA risk test, recalibrated', 'Spline logistic', 'my model')
     """
     if name in MODELS:
         return MODELS[name]
+    score, _, variant = name.partition(":")
     try:
-        return load_score(name).label
+        return load_score(score).label + VARIANTS[variant]
     except MgRiskError:
         return name.replace("_", " ")
 

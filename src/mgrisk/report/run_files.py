@@ -76,6 +76,11 @@ class RunFiles:
         return self.records("differences.json")
 
     @cached_property
+    def scores(self) -> list[Record]:
+        """What scores.json says of each published score."""
+        return self.records("scores.json")
+
+    @cached_property
     def tuning(self) -> Record:
         """Content of tuning.json."""
         return self.mapping("tuning.json")

@@ -33,7 +33,9 @@ ABSENT = {
 }
 
 PEOPLE: Final = ("features.parquet", "fitted_features.json", "cohort.parquet", "cohort.json")
-EVALUATED: Final = ("evaluation.json", "differences.json", "curves.json", "table_one.json", "predictions.parquet")
+EVALUATED: Final = (
+    "evaluation.json", "differences.json", "curves.json", "table_one.json", "scores.json", "predictions.parquet",
+)  # fmt: skip
 EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
 SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")
 NO_EVIDENCE: Final = {"evidence.json": "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
@@ -201,7 +203,7 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         Step(
             "evaluate",
-            inputs=(*PEOPLE, "trained", "oof.parquet", "tuning.json"),
+            inputs=(*PEOPLE, "folds.parquet", "trained", "oof.parquet", "tuning.json"),
             outputs=EVALUATED,
             settings=model,
             action=partial(stations.evaluate, workspace),

@@ -18,6 +18,7 @@ from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.cohort.weights import shares
 from mgrisk.errors import bad_source
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
+from mgrisk.evaluate.assess_scores import assess_scores
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evidence.people import evidence_features, evidence_variables, panels
 from mgrisk.explain import attributions
@@ -32,7 +33,8 @@ from mgrisk.nhanes.cycles import Cycle, cycle
 from mgrisk.nhanes.eras import Break, check_comparable
 from mgrisk.nhanes.store import Store
 from mgrisk.steps import known_answers
-from mgrisk.steps.workspace import SetOfPeople, Workspace
+from mgrisk.steps.scores import score_people
+from mgrisk.steps.workspace import REFERENCE, SetOfPeople, Workspace
 
 
 def cycles(workspace: Workspace) -> tuple[Cycle, ...]:
@@ -172,14 +174,12 @@ def make_folds(workspace: Workspace) -> str:
 def make_model(workspace: Workspace) -> str:
     """Tune, calibrate and refit every learner; write a bundle of each, out-of-fold margins and all candidates."""
     people = workspace.people(DEVELOPMENT)
-    folds = pd.read_parquet(workspace.path("folds.parquet"))
-    split.check_folds(folds, pd.read_parquet(workspace.path("cohort.parquet")))
-    fold = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"]
+    fold = _folds(workspace, people)
     trained = train(
         people.frame,
         people.y,
         people.design,
-        fold.to_numpy(dtype=np.int64),
+        fold,
         features=workspace.model_features,
         settings=workspace.pipeline.model,
         threads=workspace.pipeline.threads,
@@ -205,6 +205,14 @@ def make_model(workspace: Workspace) -> str:
         },
     )
     return f"{len(trained.tuned.candidates)} candidates, best {winner.learner} (log loss {winner.log_loss:.4f})"
+
+
+def _folds(workspace: Workspace, people: SetOfPeople) -> NDArray[np.int64]:
+    """Return the fold of everybody in development, shape of the design, once the folds are seen to be whole."""
+    folds = pd.read_parquet(workspace.path("folds.parquet"))
+    split.check_folds(folds, pd.read_parquet(workspace.path("cohort.parquet")))
+    merged = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")
+    return merged["fold"].to_numpy(dtype=np.int64)
 
 
 def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Mapping[str, Bundle]:
@@ -254,26 +262,41 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
 def evaluate(workspace: Workspace) -> str:
     """Evaluate all learners and published scores, cross-validated and on the held-out cycle."""
     records, differences, tables, curves, predictions = [], [], [], {}, []
+    winner = workspace.read_json("tuning.json")["winner"]
+    sets = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
+    scores, about_scores = score_people(workspace, sets, _folds(workspace, sets[DEVELOPMENT]))
     for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, workspace.held_out_name)):
-        people = workspace.people(set_name)
-        analysed = people.frame.iloc[people.inside]
+        people, of_set = sets[set_name], scores[set_name]
         risks = _out_of_fold_risks(workspace, people) if set_name == DEVELOPMENT else _risks(workspace, people)
-        points = {score.name: _spread(score.score(analysed).points, people) for score in workspace.scores}
-        found = assess(people.y, risks, points, people.design, outcome=workspace.outcome.name, set_name=label)
-        records += found.records
-        differences += found.differences
+        reference = {REFERENCE: of_set.points[REFERENCE]}
+        found = assess(people.y, risks, reference, people.design, outcome=workspace.outcome.name, set_name=label)
+        of_scores, score_differences = assess_scores(
+            people.y,
+            of_set.risks,
+            of_set.points,
+            people.design,
+            cuts=of_set.cuts,
+            reference=REFERENCE,
+            model={winner: risks[winner]},
+            context={"outcome": workspace.outcome.name, "set": label, "group": "all", "level": "all"},
+        )
+        records += [*found.records, *of_scores]
+        differences += [*found.differences, *score_differences]
         curves[label] = found.curves
         tables += table_one(people.frame, people.y, people.design, chosen=workspace.all_features, set_name=set_name)
         kept = people.rows.iloc[people.inside][[KEY, "cycle", "set", "weight", "outcome"]]
-        kept = kept.assign(**{name: values[people.inside] for name, values in {**risks, **points}.items()})
+        columns = {**risks, **of_set.points, **of_set.risks}
+        kept = kept.assign(**{name: values[people.inside] for name, values in columns.items()})
         predictions.append(kept)
     workspace.write_records("evaluation.json", records)
     workspace.write_records("differences.json", differences)
     workspace.write_records("table_one.json", tables)
+    workspace.write_records("scores.json", about_scores)
     write_json(workspace.path("curves.json"), {"data": workspace.data_label, "sets": curves})
     workspace.write_frame("predictions.parquet", pd.concat(predictions, ignore_index=True))
-    winner = workspace.read_json("tuning.json")["winner"]
-    return "; ".join(f"{name} AUROC {_estimate(records, name, workspace.held_out_name)}" for name in (winner, *points))
+    return "; ".join(
+        f"{name} AUROC {_estimate(records, name, workspace.held_out_name)}" for name in (winner, REFERENCE)
+    )
 
 
 def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, NDArray[np.float64]]:

@@ -20,10 +20,11 @@ from mgrisk.features.fitted import Models
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
 from mgrisk.model.bundle import FITTED_FEATURES
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
-from mgrisk.riskscores.points import PointScore, load_score
+from mgrisk.riskscores.scores import KNOWN, RiskScore, load_score
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
-ADA: Final = "ada"
+REFERENCE: Final = "ada"
+"""The published score that all others and the models are compared with."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,15 @@ class Workspace:
         return without(features(settings.features), settings.leave_out)
 
     @property
-    def scores(self) -> tuple[PointScore, ...]:
-        """Published scores evaluated beside the model."""
-        return (load_score(ADA),)
+    def scores(self) -> tuple[RiskScore, ...]:
+        """Published scores evaluated beside the model: all that the outcome allows."""
+        return tuple(load_score(name) for name in KNOWN if not self.why_no_score(name))
+
+    def why_no_score(self, name: str) -> str:
+        """Return why a published score is not evaluated; an empty text where it is."""
+        cohort = self.pipeline.cohort
+        level, _ = select.level_in_use(self.outcome, self.model_features, (*cohort.development, *cohort.held_out))
+        return load_score(name).why_not(self.outcome, level)
 
     @property
     def all_features(self) -> tuple[Feature, ...]:

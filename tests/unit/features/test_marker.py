@@ -98,6 +98,27 @@ def test_type_1_is_likely_where_young_people_have_been_on_insulin_since_they_wer
     assert told(**person) == likely
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"DIQ010": 1}, "yes"),
+        ({"DIQ010": 3}, "yes"),
+        ({"DIQ010": 2, "DIQ160": 1}, "yes"),
+        ({"DIQ010": 2, "DIQ160": 2}, "no"),
+        ({"DIQ010": 2, "DIQ160": 2, "RIAGENDR": 2, "RHQ131": 1, "RHQ162": 1}, "yes"),
+        ({"DIQ010": 2, "DIQ160": 2, "RIAGENDR": 2, "RHQ131": 1}, "no"),
+        ({"DIQ010": 2}, None),
+        ({}, None),
+    ],
+)
+def test_high_glucose_is_told_of_as_diabetes_borderline_prediabetes_or_in_a_pregnancy(
+    told: dict[str, float], expected: str | None
+) -> None:
+    raw = pd.DataFrame([{"RIAGENDR": 1.0} | told], columns=list(FEATURES["high_glucose_told"].sources), dtype=float)
+    (found,) = marker.high_glucose_told(raw)
+    assert found == expected or (expected is None and pd.isna(found))
+
+
 def test_a_marker_is_missing_in_a_cycle_that_did_not_measure_it() -> None:
     raw = pd.DataFrame({"cycle": ["2021-2023", "2017-2018"], "LBXGLU": [100.0, 100.0], "LBXIN": [10.0, 10.0]})
     assert from_nhanes(raw, features(["homa_ir"]))["homa_ir"].isna().tolist() == [True, False]

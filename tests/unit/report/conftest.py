@@ -16,6 +16,7 @@ import pytest
 from mgrisk.artifacts import read_json, write_json, write_parquet
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
+from mgrisk.evaluate.assess_scores import assess_scores
 from mgrisk.evaluate.calibrators import compare_calibrators
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evidence.association import FOOD, SUPPLEMENT
@@ -23,6 +24,7 @@ from mgrisk.evidence.ladder import OUTCOMES, RUNGS
 from mgrisk.evidence.record import CALIBRATED, NONE, Record
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
+from mgrisk.riskscores.scores import load_score
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 NAMES = ("age_years", "sex", "magnesium_total_mg", "magnesium_food_mg", "energy_kcal")
@@ -117,8 +119,18 @@ def _write_run(folder: Path, *, data: str) -> None:
         y = rows["outcome"].to_numpy()
         risks = {"spline_logistic": risk[here], "xgboost": others[here]}
         found = assess(y, risks, {"ada": points[here]}, design, outcome="undiagnosed", set_name=label)
-        records += found.records
-        differences += found.differences
+        of_scores, less = assess_scores(
+            y,
+            {"ada:logistic": others[here]},
+            {"ada": points[here], "uspstf": (points[here] > 3) * 1.0},
+            design,
+            cuts={"ada": [5.0], "uspstf": [1.0]},
+            reference="ada",
+            model={"spline_logistic": risk[here]},
+            context={"outcome": "undiagnosed", "set": label, "group": "all", "level": "all"},
+        )
+        records += [*found.records, *of_scores]
+        differences += [*found.differences, *less]
         curves[label] = found.curves
         frame = typed(table.iloc[here].reset_index(drop=True), STORED)
         first += table_one(frame, y, design, chosen=STORED, set_name=set_name)
@@ -177,6 +189,14 @@ def _compared() -> dict[str, Any]:
     return {"groups": groups, "subgroups": subgroups, "agreement": agreement, "interactions": [pair]}
 
 
+def _score(name: str, *, data: str) -> dict[str, Any]:
+    about = load_score(name).model_dump(mode="json", exclude={"item"})
+    if name == "framingham":
+        return {**about, "evaluated": False, "problem": "not evaluated, because it is in this test", "data": data}
+    answered = {set_name: {"unanswered": 0.051, "unanswered_by_item": {}} for set_name in SIZES}
+    return {**about, "evaluated": True, "recalibrated": [], "sets": answered, "data": data}
+
+
 def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
     outcome = {
         "name": "undiagnosed",
@@ -229,6 +249,7 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
         "tables.json": [
             {"cycle": "2015-2016", "table": "DEMO_I", "rows": 9, "size": 99, "sha256": digest, "data": data}
         ],
+        "scores.json": [_score(name, data=data) for name in ("ada", "uspstf", "framingham")],
         "tuning.json": {
             "data": data, "winner": "spline_logistic", "candidates": candidates,
             "best": {row["learner"]: row for row in candidates},
