@@ -151,8 +151,8 @@ def _run(options: argparse.Namespace) -> int:
     data = "SYNTHETIC people" if (table["data"] == "SYNTHETIC").any() else "NHANES"
     wanted = ["auroc", "calibration_slope", "calibration_intercept", "observed_expected", "ici"]
     print(f"\n{data}; estimate (95 % interval, survey design)")
-    # Recalibrated scores are in the report: here stand the models and the scores as they were published.
-    shown = table["metric"].isin(wanted) & ~table["model"].str.contains(":")
+    # Recalibrated scores and groups are in the report: here stand the models and the scores as they were published.
+    shown = table["metric"].isin(wanted) & ~table["model"].str.contains(":") & (table["group"] == "all")
     for set_name, rows in table[shown].groupby("set", sort=False):
         print(f"  {set_name}")
         for model, of_model in rows.groupby("model", sort=False):

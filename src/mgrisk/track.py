@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 LOGGED_FILES: Final = (
-    "report.html", "card.md", "evaluation.json", "differences.json", "curves.json", "attrition.json", "table_one.json",
+    "report.html", "card.md", "evaluation.json", "differences.json", "thresholds.json", "curves.json",
+    "attrition.json", "table_one.json",
     "tables.json", "known_answers.json", "checks.json", "explanation_summary.json", "explanations.parquet",
     "resolved.toml",
 )  # fmt: skip
@@ -312,12 +313,12 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def _metrics(records: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
-    """Name metrics set/model/metric, with the bounds of their intervals; MLflow allows no @ in a name.
+    """Name metrics of all people set/model/metric, with their bounds; MLflow allows no @ in a name.
 
-    Variants of published scores (``ada:logistic``) are left to evaluation.json, which is logged as a file.
+    Groups, and variants of published scores (``ada:logistic``), are left to evaluation.json, which is logged as a file.
     """
     for record in records:
-        if ":" in record["model"]:
+        if ":" in record["model"] or record["group"] != "all":
             continue
         name = f"{record['set']}/{record['model']}/{record['metric']}".replace("@", "_at_").replace(",", "")
         for suffix, key in (("", "estimate"), ("_low", "low"), ("_high", "high")):

@@ -117,7 +117,8 @@ def _separation(cohort: pd.DataFrame, folds: pd.DataFrame, oof: pd.DataFrame) ->
 
 def _discrimination(evaluation: Sequence[Mapping[str, Any]], winner: str) -> Finding:
     # Evidence: 0.75-0.76 without laboratory values (De Silva 2021); much more is a leak until shown otherwise.
-    found = {r["set"]: r["estimate"] for r in evaluation if r["model"] == winner and r["metric"] == "auroc"}
+    mine = [r for r in evaluation if (r["model"], r["metric"], r["group"]) == (winner, "auroc", "all")]
+    found = {r["set"]: r["estimate"] for r in mine}
     return Finding(
         "MGR201",
         "Discrimination is not too good to be true",

@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from mgrisk.errors import bad_input
-from mgrisk.evaluate.metrics import measure
 from mgrisk.evaluate.ranked import Weighted, rank_domain
+from mgrisk.evaluate.rules import act
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import mean, proportion
 from mgrisk.survey.intervals import t_quantile
@@ -240,23 +240,27 @@ def decision_curve(
     risk: ArrayLike,
     design: SurveyDesign,
     *,
+    cut: float | None = None,
     thresholds: ArrayLike = THRESHOLDS,
     level: float = 0.95,
 ) -> Curve:
-    """Net benefit of acting on the model, on everybody and on nobody.
+    """Net benefit of acting on a model or a published score, on everybody and on nobody.
 
     Parameters
     ----------
     y, risk, design, level
-        As for `calibration_curve`.
+        As for `calibration_curve`; any score where there is a `cut`.
+    cut
+        Points from which on a published score says yes, whatever the threshold; the threshold itself where left out.
     thresholds
         Risks from which one would act, shape (k,), strictly between 0 and 1.
 
     Returns
     -------
     Curve
-        Columns `threshold`, `model`, `low`, `high` (jackknife interval of `model`), `all`, `none`; true
-        positives per person.
+        Columns `threshold`; `model`, `low`, `high`: its net benefit in true positives per person; `all`, `all_low`,
+        `all_high`: that of acting on everybody; `gain`, `gain_low`, `gain_high`: of the model less that of acting on
+        everybody, paired; `none`: zeros. Jackknife (JKn) and t with the degrees of freedom of the design.
 
     Raises
     ------
@@ -275,29 +279,17 @@ def decision_curve(
     >>> curve["model"].tolist(), curve["all"].tolist(), curve["none"].tolist()
     ([0.5], [0.0], [0.0])
     """
-    people, weight, cluster = rank_domain(y, risk, design)
+    rank_domain(y, risk, design, probability=cut is None)  # for its errors
     at = np.asarray(thresholds, dtype=np.float64)
-    names = [f"net_benefit@{float(threshold)!r}" for threshold in at]
-    full = Weighted(people, weight)
-    model = np.array([measure(name, full) for name in names])
-    replicates = jackknife(design)
-    repeated = np.empty((len(replicates), at.size))
-    for r, factors in enumerate(replicates.factors):
-        sample = Weighted(people, weight * factors[cluster])
-        repeated[r] = [measure(name, sample) for name in names]
-    half = t_quantile(level, design.df) * np.sqrt(replicate_variance(model, repeated, replicates.scale))
-    prevalence = full.cases / full.total
-    return Curve(
-        {
-            "threshold": at,
-            "model": model,
-            "low": model - half,
-            "high": model + half,
-            "all": prevalence - (1.0 - prevalence) * at / (1.0 - at),
-            "none": np.zeros_like(at),
-        },
-        design.df,
-    )
+    said = np.asarray(risk, dtype=np.float64)[:, None] >= (at if cut is None else np.full(at.size, cut))
+    model, everybody = (act(y, flagged, design) for flagged in (said, np.ones_like(said)))
+    benefit, of_all = model.net_benefit(at), everybody.net_benefit(at)
+    columns = {"threshold": at, "none": np.zeros_like(at)}
+    critical = t_quantile(level, design.df)
+    for name, prefix, values in (("model", "", benefit), ("all", "all_", of_all), ("gain", "gain_", benefit - of_all)):
+        half = critical * np.sqrt(replicate_variance(values[0], values[1:], model.scale))
+        columns |= {name: values[0], f"{prefix}low": values[0] - half, f"{prefix}high": values[0] + half}
+    return Curve(columns, design.df)
 
 
 def _climb(weights: Floats) -> Floats:

@@ -1,14 +1,14 @@
 """Metrics with design-based intervals, and differences between models on the same people and replicates.
 
-Every metric is recomputed with each set of jackknife weights (JKn): a row bootstrap would take people of
-one PSU for independent. All models share the replicates, so that the interval of a difference knows how
-much two models err together.
+Every metric is recomputed with each set of jackknife weights (JKn), the quantiles among them with those of the
+Rao-Wu bootstrap: a row bootstrap would take people of one PSU for independent. All models share the replicates, so
+that the interval of a difference knows how much two models err together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,24 @@ from numpy.typing import ArrayLike, NDArray
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.evaluate.metrics import RANK_METRICS, measure, metric_names
 from mgrisk.evaluate.ranked import Ranked, Weighted, rank_domain
+from mgrisk.survey.bootstrap import rao_wu
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.survey.estimates import Estimate, proportion
 from mgrisk.survey.intervals import logit_interval, t_quantile
+from mgrisk.survey.presentation import presentation, presentation_code
 from mgrisk.survey.variance import jackknife, replicate_variance
 
 Floats = NDArray[np.float64]
 # Measures between 0 and 1, whose interval must stay there. Others: log for a ratio, as they are for the rest.
-ON_LOGIT = frozenset({"auroc", "auprc", "brier", "ici", "sensitivity", "specificity", "ppv", "npv"})
-ON_LOG = frozenset({"observed_expected"})
-# The jackknife is inconsistent for sample quantiles (Efron 1982): better no interval than a wrong one.
-WITHOUT_INTERVAL = frozenset({"e50", "e90"})
+SHARES = frozenset({"prevalence", "sensitivity", "specificity", "ppv", "npv", "flagged"})
+ON_LOGIT = frozenset({"auroc", "auprc", "brier"}) | SHARES
+ON_LOG = frozenset({"observed_expected", "number_to_test"})
+# Distances are never below 0; near it the plain scale covers better than the logit (decision on intervals).
+DISTANCES = frozenset({"ici", "e50", "e90"})
+# The jackknife is inconsistent for sample quantiles (Efron 1982).
+BOOTSTRAPPED = frozenset({"e50", "e90"})
+BOOTSTRAP_REPLICATES = 200
+BOOTSTRAP_SEED = 1
 NAN = float("nan")
 
 
@@ -44,18 +52,49 @@ class MetricReplicates:
     problems
         Code of what went wrong, by model and metric; empty where nothing did.
     scale
-        Weight of each replicate in the variance, shape (R,).
+        Weight of each jackknife replicate in the variance, shape (R,).
+    bootstrap_scale
+        The same of each bootstrap replicate, for the metrics of `BOOTSTRAPPED`.
     n, events, df
         People and cases in the domain with a positive weight; degrees of freedom.
+    presentation
+        Whether the share of cases in the domain may be shown: code of `survey.presentation`.
     """
 
     full: dict[tuple[str, str], float]
     replicates: dict[tuple[str, str], Floats]
     problems: dict[tuple[str, str], str]
     scale: Floats
+    bootstrap_scale: Floats
     n: int
     events: int
     df: int
+    presentation: str
+
+    @classmethod
+    def of(
+        cls, y: ArrayLike, columns: Mapping[tuple[str, str], Floats], design: SurveyDesign, *, scale: Floats
+    ) -> MetricReplicates:
+        """Take metrics that were computed with all sets of jackknife weights at once.
+
+        Parameters
+        ----------
+        y
+            Outcome, 0 or 1, shape (n,); ignored outside the domain.
+        columns
+            By model and metric: with the full weights, then with each replicate's, shape (R + 1,).
+        design
+            The full design; its domain is who is evaluated.
+        scale
+            `Replicates.scale`, shape (R,).
+        """
+        found = {}
+        for key, column in columns.items():
+            known = np.isfinite(column)
+            found[key] = "metric.undefined" if not known[0] else "" if known.all() else "replicate:metric.undefined"
+        full = {key: float(column[0]) for key, column in columns.items()}
+        replicates = {key: column[1:] for key, column in columns.items()}
+        return cls(full, replicates, found, scale, scale, **_people(y, design))
 
     def records(self, *, level: float = 0.95) -> list[dict[str, Any]]:
         """Return one flat record for each model and metric; see `with_intervals`."""
@@ -85,8 +124,9 @@ class MetricReplicates:
                 continue
             mine, theirs = (model, metric), (reference, metric)
             estimate = self.full[mine] - self.full[theirs]
-            se = _se(estimate, self.replicates[mine] - self.replicates[theirs], self.scale)
-            half = NAN if metric in WITHOUT_INTERVAL else critical * se
+            se = self._se(metric, estimate, self.replicates[mine] - self.replicates[theirs])
+            # The interval of a difference between two such quantiles covered too seldom (decision on intervals): none.
+            half = NAN if metric in BOOTSTRAPPED else critical * se
             records.append(
                 {
                     "model": model,
@@ -99,13 +139,14 @@ class MetricReplicates:
                     "n": self.n,
                     "events": self.events,
                     "problem": self.problems[mine] or self.problems[theirs],
+                    "presentation": self.presentation,
                 }
             )
         return records
 
     def _record(self, model: str, metric: str, level: float) -> dict[str, Any]:
         estimate = self.full[model, metric]
-        se = _se(estimate, self.replicates[model, metric], self.scale)
+        se = self._se(metric, estimate, self.replicates[model, metric])
         low, high = _interval(metric, estimate, se, level=level, df=self.df)
         return {
             "model": model,
@@ -117,7 +158,20 @@ class MetricReplicates:
             "n": self.n,
             "events": self.events,
             "problem": self.problems[model, metric] or ("" if np.isfinite(low) else "interval.undefined"),
+            "presentation": self._presentation(metric, Estimate(estimate, se, low, high, self.n, self.df)),
         }
+
+    def _se(self, metric: str, estimate: float, replicates: Floats) -> float:
+        scale = self.bootstrap_scale if metric in BOOTSTRAPPED else self.scale
+        return float(np.sqrt(replicate_variance(estimate, replicates, scale)))
+
+    def _presentation(self, metric: str, found: Estimate) -> str:
+        """Judge a share by itself, the AUROC by its own interval, and what is no share by the share of cases."""
+        base = metric.partition("@")[0]
+        if base in SHARES:
+            people = {"sensitivity": self.events, "specificity": self.n - self.events}.get(base, self.n)
+            return presentation(replace(found, n=people))
+        return presentation_code(found, found.low, found.high) if base == "auroc" else self.presentation
 
 
 def replicate_metrics(
@@ -128,7 +182,7 @@ def replicate_metrics(
     metrics: Iterable[str] | None = None,
     ranking_only: frozenset[str] = frozenset(),
 ) -> MetricReplicates:
-    """Compute metrics with the full weights and with each set of jackknife weights.
+    """Compute metrics with the full weights and with each set of replicate weights.
 
     Parameters
     ----------
@@ -170,24 +224,29 @@ def replicate_metrics(
         wanted[model] = tuple(name for name in names if not ranks_only or name in RANK_METRICS)
         ranked[model] = rank_domain(y, risk, design, name=model, probability=not ranks_only)
 
-    replicates = jackknife(design)
-    keys = [(model, name) for model in ranked for name in wanted[model]]
-    full = dict.fromkeys(keys, NAN)
-    values = {key: np.full(len(replicates), NAN) for key in keys}
-    problems = dict.fromkeys(keys, "")
+    smooth = jackknife(design)
+    families = [(smooth, [name for name in names if name not in BOOTSTRAPPED])]
+    if BOOTSTRAPPED & set(names):
+        drawn = rao_wu(design, replicates=BOOTSTRAP_REPLICATES, seed=BOOTSTRAP_SEED)
+        families.append((drawn, [name for name in names if name in BOOTSTRAPPED]))
+    full: dict[tuple[str, str], float] = {}
+    values: dict[tuple[str, str], Floats] = {}
+    problems: dict[tuple[str, str], str] = {}
     for model, (people, weight, cluster) in ranked.items():
         all_weights = Weighted(people, weight)
         for name in wanted[model]:
             full[model, name], problems[model, name] = _attempt(name, all_weights)
-        for r, factors in enumerate(replicates.factors):
-            sample = Weighted(people, weight * factors[cluster], near=all_weights)
-            for name in wanted[model]:
-                if problems[model, name]:
-                    continue
-                values[model, name][r], problem = _attempt(name, sample)
-                problems[model, name] = f"replicate:{problem}" if problem else ""
-    events = int(np.count_nonzero(np.asarray(y, dtype=np.float64)[design.analysis_weight > 0] == 1.0))
-    return MetricReplicates(full, values, problems, replicates.scale, design.n, events, design.df)
+        for replicates, members in families:
+            asked = [name for name in members if name in wanted[model]]
+            values |= {(model, name): np.full(len(replicates), NAN) for name in asked}
+            for r, factors in enumerate(replicates.factors if asked else ()):
+                sample = Weighted(people, weight * factors[cluster], near=all_weights)
+                for name in asked:
+                    if problems[model, name]:
+                        continue
+                    values[model, name][r], problem = _attempt(name, sample)
+                    problems[model, name] = f"replicate:{problem}" if problem else ""
+    return MetricReplicates(full, values, problems, smooth.scale, families[-1][0].scale, **_people(y, design))
 
 
 def with_intervals(
@@ -206,13 +265,15 @@ def with_intervals(
     Returns
     -------
     list of dict
-        Flat records {model, metric, estimate, low, high, se, n, events, problem}. `se` is on the scale of
-        the metric. Intervals use t with the degrees of freedom of the design, on the logit for measures
-        between 0 and 1 and on the log for observed over expected (delta method). Numbers that are undefined
-        are NaN and `problem` says why: ``metric.undefined``, ``logistic.not_converged``, ``logistic.rank``,
+        Flat records {model, metric, estimate, low, high, se, n, events, problem, presentation}. `se` is on the scale of
+        the metric. Intervals use t with the degrees of freedom of the design, on the logit for shares, AUROC, AUPRC and
+        Brier score, on the log for observed over expected and the number to test (delta method). Numbers that are
+        undefined are NaN and `problem` says why: ``metric.undefined``, ``logistic.not_converged``, ``logistic.rank``,
         or one of these after ``replicate:`` where the estimate exists but not its uncertainty.
-        ``interval.undefined``: the estimate is exactly 0 or 1, the design has no degrees of freedom, or the
-        metric is a quantile (`e50`, `e90`), for which the jackknife is inconsistent.
+        ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees of freedom.
+        `presentation` is a code of `survey.presentation`: of the share itself, of the AUROC by its interval, of
+        whatever is no share that of the share of cases. `ici`, `e50` and `e90` of a well calibrated model lie above 0
+        all the same, by what its curve errs: their intervals are those of a model that is off (decision on intervals).
 
     Examples
     --------
@@ -245,11 +306,18 @@ def paired_differences(
     Returns
     -------
     list of dict
-        Flat records {model, reference, metric, estimate, low, high, se, n, events, problem}: metric of the
-        model less that of the reference, for the metrics that both have, with an interval on t.
+        Flat records {model, reference, metric, estimate, low, high, se, n, events, problem, presentation}: metric
+        of the model less that of the reference, for the metrics that both have, with an interval on t.
     """
     found = replicate_metrics(y, risk_by_model, design, metrics=metrics, ranking_only=ranking_only)
     return found.differences(reference, level=level)
+
+
+def _people(y: ArrayLike, design: SurveyDesign) -> dict[str, Any]:
+    inside = design.analysis_weight > 0
+    case = np.where(inside, np.asarray(y, dtype=np.float64), 0.0)
+    shown = presentation(proportion(case, design))
+    return {"n": design.n, "events": int(case[inside].sum()), "df": design.df, "presentation": shown}
 
 
 def _attempt(name: str, sample: Weighted) -> tuple[float, str]:
@@ -262,17 +330,13 @@ def _attempt(name: str, sample: Weighted) -> tuple[float, str]:
     return value, "" if np.isfinite(value) else "metric.undefined"
 
 
-def _se(estimate: float, replicates: Floats, scale: Floats) -> float:
-    return float(np.sqrt(replicate_variance(estimate, replicates, scale)))
-
-
 def _interval(metric: str, estimate: float, se: float, *, level: float, df: int) -> tuple[float, float]:
     base = metric.partition("@")[0]
-    if base in WITHOUT_INTERVAL:
-        return NAN, NAN
     if base in ON_LOGIT:
         return logit_interval(estimate, se, level=level, df=df)
     half = t_quantile(level, df) * se
+    if base in DISTANCES:
+        return max(estimate - half, 0.0), estimate + half
     if base not in ON_LOG:
         return estimate - half, estimate + half
     if not estimate > 0:

@@ -31,7 +31,7 @@ def metric_names(*, thresholds: tuple[float, ...] = (0.05, 0.10)) -> tuple[str, 
     Examples
     --------
     >>> metric_names(thresholds=(0.05,))[-2:]
-    ('ppv@0.05', 'npv@0.05')
+    ('flagged@0.05', 'number_to_test@0.05')
     """
     return (*_WHOLE, *(f"{name}@{threshold:g}" for threshold in thresholds for name in _AT_THRESHOLD))
 
@@ -104,6 +104,15 @@ def _auprc(sample: Weighted) -> float:
     flagged = found + np.cumsum(others)
     gains = cases > 0
     return float((cases[gains] @ (found[gains] / flagged[gains])) / sample.cases)
+
+
+def prevalence(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
+    """Share of cases; the same whatever the risk."""
+    return _prevalence(_sample(y, risk, weight, probability=False))
+
+
+def _prevalence(sample: Weighted) -> float:
+    return _share(sample.cases, sample.total)
 
 
 def brier(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
@@ -253,6 +262,31 @@ def _npv(sample: Weighted, threshold: float) -> float:
     return _share(cleared, missed + cleared)
 
 
+def flagged(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, threshold: float) -> float:
+    """Share of people with a risk of at least the threshold: who would be called in."""
+    return measure(f"flagged@{float(threshold)!r}", _sample(y, risk, weight))
+
+
+def _flagged(sample: Weighted, threshold: float) -> float:
+    return _share(sum(sample.at_or_above(threshold)), sample.total)
+
+
+def number_to_test(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, threshold: float) -> float:
+    """People with a risk of at least the threshold for each case among them: those tested to find one, 1 / PPV.
+
+    Examples
+    --------
+    >>> number_to_test([0, 0, 1, 1], [0.1, 0.6, 0.4, 0.8], [1, 1, 1, 1], threshold=0.5)
+    2.0
+    """
+    return measure(f"number_to_test@{float(threshold)!r}", _sample(y, risk, weight))
+
+
+def _number_to_test(sample: Weighted, threshold: float) -> float:
+    true, false = sample.at_or_above(threshold)
+    return (true + false) / true if true > 0 else NAN
+
+
 def _share(part: float, whole: float) -> float:
     # Sums of the same weights in another order can differ in the last digit: a share is never above 1.
     return min(part / whole, 1.0) if whole > 0 else NAN
@@ -274,6 +308,7 @@ def _sample(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, probability: bo
 
 
 _WHOLE: dict[str, Callable[[Weighted], float]] = {
+    "prevalence": _prevalence,
     "auroc": _auroc,
     "auprc": _auprc,
     "brier": _brier,
@@ -292,4 +327,6 @@ _AT_THRESHOLD: dict[str, Callable[[Weighted, float], float]] = {
     "specificity": _specificity,
     "ppv": _ppv,
     "npv": _npv,
+    "flagged": _flagged,
+    "number_to_test": _number_to_test,
 }

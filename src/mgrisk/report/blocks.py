@@ -52,9 +52,11 @@ def column(label: str, *, numeric: bool = True, marked: bool = False) -> dict[st
     return {"label": label, "numeric": numeric, "marked": marked}
 
 
-def row(cells: Sequence[str], raw: Mapping[str, Any] | None = None, *, level: int = 0) -> dict[str, Any]:
-    """Return a row: cells as shown, the numbers behind them, and how far its first cell is indented."""
-    return {"cells": list(cells), "raw": dict(raw or {}), "level": level}
+def row(
+    cells: Sequence[str], raw: Mapping[str, Any] | None = None, *, level: int = 0, pale: bool = False
+) -> dict[str, Any]:
+    """Return a row: cells as shown, the numbers behind them, how far it is indented, and whether it is greyed."""
+    return {"cells": list(cells), "raw": dict(raw or {}), "level": level, "pale": pale}
 
 
 def table(

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from mgrisk.evaluate.assess import CROSS_VALIDATED
-from mgrisk.evaluate.intervals import WITHOUT_INTERVAL
+from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
 from mgrisk.report.content_curves import calibration_figure, decision_figure, roc_figure
+from mgrisk.report.content_performance_tables import groups_table, thresholds_table
 from mgrisk.report.content_scores import score_blocks
-from mgrisk.report.formats import count, interval, model_label, number, percent, span
+from mgrisk.report.formats import count, interval, model_label, span
 from mgrisk.report.run_files import Record, RunFiles, pick
 
+SCORE: Final = "ada"
 # Metric, label, digits, shown as a percentage. What is better stands in the label where it is not obvious.
 METRICS: Final[tuple[tuple[str, str, int, bool], ...]] = (
     ("auroc", "AUROC", 3, False),
@@ -27,12 +28,12 @@ METRICS: Final[tuple[tuple[str, str, int, bool], ...]] = (
     ("e50", "E50: median calibration error", 2, True),
     ("e90", "E90: 90th percentile of calibration error", 2, True),
 )
-AT_THRESHOLD: Final = {
-    "sensitivity": ("Sensitivity", 1, True),
-    "specificity": ("Specificity", 1, True),
-    "ppv": ("Positive predictive value", 1, True),
-    "npv": ("Negative predictive value", 1, True),
-    "net_benefit": ("Net benefit, true positives per 1,000 people", 1, False),
+DIFFERENCES: Final = {
+    "auroc": ("AUROC", 3, 1),
+    "auprc": ("Average precision (AUPRC)", 3, 1),
+    "log_loss": ("Log loss, nats (below 0 is better)", 4, 1),
+    "net_benefit@0.05": ("Net benefit at 5 %, true positives per 1,000 people", 1, 1000),
+    "net_benefit@0.1": ("Net benefit at 10 %, true positives per 1,000 people", 1, 1000),
 }
 
 
@@ -67,14 +68,16 @@ def _performance(files: RunFiles, name: str, heading: str, set_name: str, intro:
     df = int(curves[files.winner]["roc"]["df"])
     how = (
         f"Intervals are 95 %: every metric recomputed with each set of jackknife weights, leaving out one primary "
-        f"sampling unit (PSU) at a time, on t with {df} degrees of freedom. Never a bootstrap of rows."
+        f"sampling unit (PSU) at a time, on t with {df} degrees of freedom; E50 and E90, which are quantiles, with those "
+        "of a bootstrap of PSUs. Never a bootstrap of rows."
     )
     models = _models(files, records)
     notes = [
         "The published score gives points, not probabilities: it ranks, and has no calibration.",
         "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
         "points.",
-        "E50 and E90 are quantiles, for which the jackknife gives no valid interval: they have none.",
+        "Such a distance is never 0, not even of a model that is right: the smooth curve errs too. Its interval holds for "
+        "a model that is off, and errs upward for one that is not.",
     ]
     blocks: list[Block] = [
         text(intro, f"{count(first['n'])} people, {count(first['events'])} cases.", how),
@@ -93,14 +96,9 @@ def _performance(files: RunFiles, name: str, heading: str, set_name: str, intro:
             ("calibration", "calibration_groups"),
             lambda: calibration_figure(files, name, set_name),
         ),
-        table(
-            f"{name}-thresholds",
-            f"Acting from a threshold of risk, {_set_label(set_name)}",
-            _columns(files, _calibrated(records, models)),
-            _threshold_rows(records, _calibrated(records, models)),
-            notes=["Thresholds are examples, not advice: who is called in is a decision about costs and benefits."],
-        ),
+        thresholds_table(files, name, set_name, _set_label(set_name)),
         decision_figure(files, name, set_name, [model for model in models if "decision" in curves[model]]),
+        groups_table(files, name, set_name, _set_label(set_name)),
         *score_blocks(files, name, set_name),
     ]
     return section(name, heading, blocks)
@@ -135,23 +133,29 @@ def _difference_blocks(files: RunFiles, name: str, set_name: str) -> list[Block]
     ]
     if not records:
         return [callout("differences.json has no difference for this set.", tone="warning")]
-    labels = {"auroc": "AUROC", "auprc": "Average precision (AUPRC)"}
-    ordered = sorted(records, key=lambda record: record["model"] != files.winner)
+    mine = [record for record in records if record["model"] == files.winner]
     rows = [
         row(
             [
-                f"{model_label(record['model'])} less {model_label(record['reference'])}",
-                labels.get(str(record["metric"]), str(record["metric"])),
-                interval(record, signed=True),
+                f"{model_label(record['model'])} less {_reference(str(record['reference']))}",
+                label,
+                interval(_times(record, factor), digits=digits, signed=True),
             ],
             record,
         )
-        for record in ordered
+        for metric, (label, digits, factor) in DIFFERENCES.items()
+        for record in mine
+        if record["metric"] == metric
     ]
     columns = [column("Difference", numeric=False), column("Metric", numeric=False), column("Estimate (95 % interval)")]
-    found = pick(ordered, "differences.json", model=files.winner, metric="auroc")
+    found = pick(mine, "differences.json", metric="auroc", reference=SCORE)
     caption = f"Paired differences on the same people and replicates, {_set_label(set_name)}"
-    return [table(f"{name}-differences", caption, columns, rows), text(compare(found))]
+    notes = ["In net benefit a published score acts at its own cut, whatever the threshold."]
+    return [table(f"{name}-differences", caption, columns, rows, notes=notes), text(compare(found))]
+
+
+def _reference(name: str) -> str:
+    return "calling in everybody" if name == EVERYBODY else model_label(name)
 
 
 def _models(files: RunFiles, records: list[Record]) -> list[str]:
@@ -161,10 +165,6 @@ def _models(files: RunFiles, records: list[Record]) -> list[str]:
 
 def _is_score(records: list[Record], model: str) -> bool:
     return not any(record["model"] == model and record["metric"] == "brier" for record in records)
-
-
-def _calibrated(records: list[Record], models: list[str]) -> list[str]:
-    return [model for model in models if not _is_score(records, model)]
 
 
 def _columns(files: RunFiles, models: list[str]) -> list[dict[str, Any]]:
@@ -188,24 +188,6 @@ def _rows(records: list[Record], models: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def _threshold_rows(records: list[Record], models: list[str]) -> list[dict[str, Any]]:
-    of_models = [r["metric"] for r in records if r["model"] in models and "@" in r["metric"]]
-    thresholds = sorted({float(metric.partition("@")[2]) for metric in of_models})
-    found = []
-    for threshold in thresholds:
-        found.append(row([f"Risk of {100 * threshold:g} % and above", *("" for _ in models)], {"threshold": threshold}))
-        for base, (label, digits, share) in AT_THRESHOLD.items():
-            metric = f"{base}@{threshold:g}"
-            by_model = {record["model"]: record for record in records if record["metric"] == metric}
-            if base == "net_benefit":
-                shown = {model: _times(record, 1000.0) for model, record in by_model.items()}
-            else:
-                shown = dict(by_model)
-            cells = [_cell(shown.get(model), digits=digits, share=share) for model in models]
-            found.append(row([label, *cells], {"metric": metric, "models": by_model}, level=1))
-    return found
-
-
 def _times(record: Mapping[str, Any], factor: float) -> Record:
     scaled = {key: None if record[key] is None else factor * record[key] for key in ("estimate", "low", "high")}
     return {**record, **scaled}
@@ -214,8 +196,6 @@ def _times(record: Mapping[str, Any], factor: float) -> Record:
 def _cell(record: Mapping[str, Any] | None, *, digits: int, share: bool) -> str:
     if record is None:
         return "not defined"
-    if record["metric"] in WITHOUT_INTERVAL and record["estimate"] is not None:
-        return percent(record["estimate"], digits=digits) if share else number(record["estimate"], digits=digits)
     return interval(record, digits=digits, share=share)
 
 

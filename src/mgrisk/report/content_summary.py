@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from mgrisk.report.blocks import Block, Section, bullets, callout, facts, section, text
 from mgrisk.report.content_drivers import CLEAR, importance_records
-from mgrisk.report.content_performance import compare
+from mgrisk.report.content_performance import SCORE, compare
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
 from mgrisk.report.run_files import Record, RunFiles, pick
-
-SCORE: Final = "ada"
 
 
 def summary(files: RunFiles) -> Section:

@@ -81,6 +81,11 @@ class RunFiles:
         return self.records("scores.json")
 
     @cached_property
+    def thresholds(self) -> list[Record]:
+        """Flat records of thresholds.json."""
+        return self.records("thresholds.json")
+
+    @cached_property
     def tuning(self) -> Record:
         """Content of tuning.json."""
         return self.mapping("tuning.json")

@@ -34,7 +34,8 @@ ABSENT = {
 
 PEOPLE: Final = ("features.parquet", "fitted_features.json", "cohort.parquet", "cohort.json")
 EVALUATED: Final = (
-    "evaluation.json", "differences.json", "curves.json", "table_one.json", "scores.json", "predictions.parquet",
+    "evaluation.json", "differences.json", "thresholds.json", "curves.json", "table_one.json", "scores.json",
+    "predictions.parquet",
 )  # fmt: skip
 EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
 SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")

@@ -20,6 +20,7 @@ from mgrisk.errors import bad_source
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
 from mgrisk.evaluate.assess_scores import assess_scores
 from mgrisk.evaluate.table_one import table_one
+from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
 from mgrisk.evidence.people import evidence_features, evidence_variables, panels
 from mgrisk.explain import attributions
 from mgrisk.features import fitted
@@ -261,15 +262,29 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
 
 def evaluate(workspace: Workspace) -> str:
     """Evaluate all learners and published scores, cross-validated and on the held-out cycle."""
-    records, differences, tables, curves, predictions = [], [], [], {}, []
+    records, differences, acted, tables, curves, predictions = [], [], [], [], {}, []
     winner = workspace.read_json("tuning.json")["winner"]
     sets = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
     scores, about_scores = score_people(workspace, sets, _folds(workspace, sets[DEVELOPMENT]))
+    thresholds: Thresholds = {}
     for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, workspace.held_out_name)):
         people, of_set = sets[set_name], scores[set_name]
         risks = _out_of_fold_risks(workspace, people) if set_name == DEVELOPMENT else _risks(workspace, people)
         reference = {REFERENCE: of_set.points[REFERENCE]}
-        found = assess(people.y, risks, reference, people.design, outcome=workspace.outcome.name, set_name=label)
+        cuts = {REFERENCE: of_set.cuts[REFERENCE][0]}
+        # Chosen on the first set, the development people, and only looked at on the second.
+        thresholds = thresholds or choose_thresholds(people.y, risks, reference, people.design, cuts=cuts)
+        found = assess(
+            people.y,
+            risks,
+            reference,
+            people.design,
+            people.frame,
+            chosen=winner,
+            thresholds=thresholds,
+            outcome=workspace.outcome.name,
+            set_name=label,
+        )
         of_scores, score_differences = assess_scores(
             people.y,
             of_set.risks,
@@ -282,6 +297,7 @@ def evaluate(workspace: Workspace) -> str:
         )
         records += [*found.records, *of_scores]
         differences += [*found.differences, *score_differences]
+        acted += found.thresholds
         curves[label] = found.curves
         tables += table_one(people.frame, people.y, people.design, chosen=workspace.all_features, set_name=set_name)
         kept = people.rows.iloc[people.inside][[KEY, "cycle", "set", "weight", "outcome"]]
@@ -290,6 +306,7 @@ def evaluate(workspace: Workspace) -> str:
         predictions.append(kept)
     workspace.write_records("evaluation.json", records)
     workspace.write_records("differences.json", differences)
+    workspace.write_records("thresholds.json", acted)
     workspace.write_records("table_one.json", tables)
     workspace.write_records("scores.json", about_scores)
     write_json(workspace.path("curves.json"), {"data": workspace.data_label, "sets": curves})

@@ -12,7 +12,15 @@ from mgrisk.evaluate.checks import Finding, check_run, stop_at_errors
 
 
 def record(metric: str, set_name: str, estimate: float, low: float | None, high: float | None) -> dict[str, Any]:
-    return {"model": "m", "set": set_name, "metric": metric, "estimate": estimate, "low": low, "high": high}
+    return {
+        "model": "m",
+        "set": set_name,
+        "group": "all",
+        "metric": metric,
+        "estimate": estimate,
+        "low": low,
+        "high": high,
+    }
 
 
 def difference(model: str, metric: str, low: float | None, high: float | None) -> dict[str, Any]:

@@ -135,3 +135,27 @@ def test_the_interval_of_the_decision_curve_is_the_jackknife(toy: pd.DataFrame, 
     each = [metrics.net_benefit(y, risk, w, threshold=0.3) for w in replicates.weights()]
     half = t_quantile(0.95, part.df) * np.sqrt(replicate_variance(full, each, replicates.scale))
     assert (curve["low"][0], curve["high"][0]) == pytest.approx((full - half, full + half))
+
+
+def test_the_gain_over_acting_on_everybody_is_paired(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    y, risk, _ = inside(toy, part)
+    curve = decision_curve(y, risk, part, thresholds=[0.3])
+    gain = curve["model"][0] - curve["all"][0]
+
+    def gains(weight: np.ndarray) -> float:
+        model = metrics.net_benefit(y, risk, weight, threshold=0.3)
+        return model - metrics.net_benefit(y, np.full(len(toy), 0.999), weight, threshold=0.3)
+
+    each = [gains(weight) for weight in jackknife(part).weights()]
+    half = t_quantile(0.95, part.df) * np.sqrt(replicate_variance(gain, each, jackknife(part).scale))
+    assert (curve["gain_low"][0], curve["gain_high"][0]) == pytest.approx((gain - half, gain + half))
+    assert curve["gain_high"][0] - curve["gain_low"][0] < curve["all_high"][0] - curve["all_low"][0]
+
+
+def test_a_published_score_acts_at_its_cut_whatever_the_threshold(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    y, risk, _ = inside(toy, part)
+    points = np.floor(10 * risk)
+    curve = decision_curve(y, points, part, cut=3.0, thresholds=[0.1, 0.2])
+    same = decision_curve(y, np.where(points >= 3.0, 0.9, 0.0), part, thresholds=[0.1, 0.2])
+    assert curve.to_dict() == same.to_dict()
+    assert curve["model"][0] > curve["model"][1]

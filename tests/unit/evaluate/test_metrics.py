@@ -21,6 +21,7 @@ Metric = Callable[..., float]
 WHOLE: dict[str, Metric] = {
     name: getattr(metrics, name)
     for name in (
+        "prevalence",
         "auroc",
         "auprc",
         "brier",
@@ -35,7 +36,8 @@ WHOLE: dict[str, Metric] = {
     )
 }
 AT: dict[str, Metric] = {
-    name: getattr(metrics, name) for name in ("net_benefit", "sensitivity", "specificity", "ppv", "npv")
+    name: getattr(metrics, name)
+    for name in ("net_benefit", "sensitivity", "specificity", "ppv", "npv", "flagged", "number_to_test")
 }
 ALL: dict[str, Metric] = WHOLE | {name: partial(function, threshold=0.3) for name, function in AT.items()}
 

@@ -19,6 +19,7 @@ from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
 from mgrisk.evaluate.assess_scores import assess_scores
 from mgrisk.evaluate.calibrators import compare_calibrators
 from mgrisk.evaluate.table_one import table_one
+from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
 from mgrisk.evidence.association import FOOD, SUPPLEMENT
 from mgrisk.evidence.ladder import OUTCOMES, RUNGS
 from mgrisk.evidence.record import CALIBRATED, NONE, Record
@@ -107,6 +108,8 @@ def _write_run(folder: Path, *, data: str) -> None:
 
     records: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
+    acted: list[dict[str, Any]] = []
+    thresholds: Thresholds = {}
     first: list[dict[str, Any]] = []
     curves = {}
     for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, HELD_OUT_CYCLE)):
@@ -118,7 +121,14 @@ def _write_run(folder: Path, *, data: str) -> None:
         )  # fmt: skip
         y = rows["outcome"].to_numpy()
         risks = {"spline_logistic": risk[here], "xgboost": others[here]}
-        found = assess(y, risks, {"ada": points[here]}, design, outcome="undiagnosed", set_name=label)
+        scores = {"ada": points[here]}
+        frame = typed(table.iloc[here].reset_index(drop=True), STORED)
+        thresholds = thresholds or choose_thresholds(y, risks, scores, design, cuts={"ada": 5.0})
+        found = assess(
+            y, risks, scores, design, frame,
+            chosen="spline_logistic", thresholds=thresholds, outcome="undiagnosed", set_name=label,
+        )  # fmt: skip
+        acted += found.thresholds
         of_scores, less = assess_scores(
             y,
             {"ada:logistic": others[here]},
@@ -132,7 +142,6 @@ def _write_run(folder: Path, *, data: str) -> None:
         records += [*found.records, *of_scores]
         differences += [*found.differences, *less]
         curves[label] = found.curves
-        frame = typed(table.iloc[here].reset_index(drop=True), STORED)
         first += table_one(frame, y, design, chosen=STORED, set_name=set_name)
 
     def labelled(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -150,6 +159,7 @@ def _write_run(folder: Path, *, data: str) -> None:
     write_parquet(folder / "folds.parquet", folds.assign(data=data))
     write_json(folder / "evaluation.json", labelled(records))
     write_json(folder / "differences.json", labelled(differences))
+    write_json(folder / "thresholds.json", labelled(acted))
     write_json(folder / "curves.json", {"data": data, "sets": curves})
     write_json(folder / "table_one.json", labelled(first))
     rows = people[which == DEVELOPMENT]

@@ -1,0 +1,55 @@
+"""Groups and thresholds in the report: every number with its interval, small groups greyed, absent ones named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mgrisk.artifacts import read_json
+from mgrisk.report.content_performance_tables import groups_table, thresholds_table
+from mgrisk.report.run_files import RunFiles
+
+HELD_OUT = "2017-2018"
+Edit = Callable[[str, Callable[[Any], Any]], None]
+
+
+def test_every_group_of_the_evaluation_has_its_row(run_folder: Path) -> None:
+    records = [r for r in read_json(run_folder / "evaluation.json") if (r["set"], r["group"]) == (HELD_OUT, "sex")]
+    table = groups_table(RunFiles(run_folder), "held-out", HELD_OUT, "held-out")
+    for level in {record["level"] for record in records}:
+        (line,) = (row for row in table["rows"] if row["raw"].get("level") == level)
+        expected = {r["metric"]: r for r in records if r["level"] == level and r["model"] == "spline_logistic"}
+        assert line["raw"]["metrics"] == expected
+        assert line["cells"][1:3] == [str(expected["auroc"]["n"]), str(expected["auroc"]["events"])]
+
+
+def test_a_group_whose_feature_the_run_has_not_is_there_and_says_so(run_folder: Path) -> None:
+    table = groups_table(RunFiles(run_folder), "held-out", HELD_OUT, "held-out")
+    place = next(i for i, row in enumerate(table["rows"]) if row["cells"][0] == "Family income")
+    absent = table["rows"][place + 1]
+    assert absent["pale"]
+    assert set(absent["cells"][3:]) == {"subgroup.absent"}
+
+
+def test_a_group_that_would_not_be_printed_is_greyed_and_its_numbers_marked(run_folder: Path, edit: Edit) -> None:
+    def keep_back(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            if record["level"] == "female" and record["metric"] in {"prevalence", "auroc"}:
+                record["presentation"] = "suppress:width"
+
+    edit("evaluation.json", keep_back)
+    table = groups_table(RunFiles(run_folder), "held-out", HELD_OUT, "held-out")
+    female, male = (next(r for r in table["rows"] if r["raw"].get("level") == name) for name in ("female", "male"))
+    assert female["pale"]
+    assert female["cells"][0] == "female (too few to judge)"
+    assert female["cells"][4].endswith("*")
+    assert not male["pale"]
+
+
+def test_thresholds_are_those_of_the_file_with_how_they_came_about(run_folder: Path) -> None:
+    table = thresholds_table(RunFiles(run_folder), "held-out", HELD_OUT, "held-out")
+    rules = [(row["raw"]["rule"], row["cells"][0]) for row in table["rows"] if "rule" in row["raw"]]
+    assert ("risk 0.05", "From a risk of 5.0 %".replace(" %", "\u00a0%")) in rules
+    assert ("published cut", "From 5 points, the published cut") in rules
+    assert any(rule == "sensitivity 0.9" and "in development" in shown for rule, shown in rules)
