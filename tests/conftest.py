@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -105,18 +105,20 @@ def toy_people() -> ToyPeople:
 
 @pytest.fixture(scope="session")
 def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
-    """Return a small bundle of each learner, with attributions."""
+    """Return a small bundle of each learner and of a sum of them, with attributions."""
     # Here and not above: the tests of the lower rooms do not wait for xgboost.
     from mgrisk.explain.attributions import PART, build
     from mgrisk.model.boosted_trees import BoostedTreesLearner
     from mgrisk.model.bundle import Bundle
     from mgrisk.model.calibrate import fit_calibrator
+    from mgrisk.model.learners import Fitted
     from mgrisk.model.reference import describe
-    from mgrisk.model.spline_logistic import SplineLogisticLearner
+    from mgrisk.model.spline_regression import SplineLearner
+    from mgrisk.model.summed import FittedSum, Scales
 
     X, case, weight = toy_people.matrix, toy_people.case, toy_people.weight
     columns = toy_people.encoder.columns
-    spline = SplineLogisticLearner(columns=columns, knots=4, c=(0.1,)).fit(X, case, weight, {"c": 0.1})
+    spline = SplineLearner(columns=columns, knots=4, c=(0.1,)).fit(X, case, weight, {"c": 0.1})
     learner = BoostedTreesLearner(
         columns=columns,
         depth=(3,),
@@ -130,8 +132,12 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
         threads=1,
     )
     trees = learner.fit(X, case, weight, learner.candidates()[0])
+    # A part in another unit than log-odds: what a sum is for.
+    pressed = replace(learner, kind="continuous").fit(X, X[:, 0] / 100, weight, learner.candidates()[0])
+    blend = FittedSum(Scales(-0.2, (0.5, 0.4, 2.0)), (spline, trees, pressed))
+    models: dict[str, Fitted] = {"spline_logistic": spline, "xgboost": trees, "blend": blend}
     bundles = {}
-    for name, fitted in (("spline_logistic", spline), ("xgboost", trees)):
+    for name, fitted in models.items():
         margin = np.zeros(len(toy_people.y))
         margin[toy_people.inside] = fitted.margin(X)
         bundles[name] = Bundle(

@@ -60,8 +60,8 @@ class Cohort(_Closed):
         return self
 
 
-class SplineLogistic(_Closed):
-    """Penalised logistic regression on restricted cubic splines."""
+class Splines(_Closed):
+    """Penalised regression on restricted cubic splines."""
 
     knots: int = Field(default=4, ge=3, le=7, description="Knots of each spline, at Harrell's quantiles")
     c: Positive = Field(default=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0), description="Inverse penalties tried")
@@ -79,8 +79,26 @@ class XGBoost(_Closed):
     columns: float = Field(default=0.6, gt=0, le=1, description="Share of columns offered to a tree")
 
 
+class MonotoneXGBoost(XGBoost):
+    """Gradient-boosted trees that may not bend the wrong way."""
+
+    monotone: dict[str, Literal[1, -1]] = Field(
+        min_length=1, description="By feature: 1, the risk never falls with it; -1, it never rises"
+    )
+
+
+class RandomForest(_Closed):
+    """A random forest, grown by xgboost."""
+
+    depth: Counts = (6,)
+    min_child_weight: NotNegative = (2.0,)
+    trees: int = Field(default=200, ge=1, le=1000)
+    subsample: float = Field(default=0.6, gt=0, le=1)
+    columns: float = Field(default=0.3, gt=0, le=1, description="Share of columns offered to a split")
+
+
 class Model(_Closed):
-    """Which learners compete, on which features."""
+    """Which learners compete, on which features, and which sums of them."""
 
     features: tuple[str, ...] = Field(min_length=1, description="Rows of features/registry/")
     leave_out: tuple[str, ...] = Field(
@@ -88,14 +106,38 @@ class Model(_Closed):
         description="Features that the model must not read, nor anything made of them; race_ethnicity, for example",
     )
     seed: int = Field(default=1, ge=0)
-    spline_logistic: SplineLogistic | None = None
+    spline_logistic: Splines | None = Field(default=None, description="Spline regression on the outcome")
+    spline_linear: Splines | None = Field(default=None, description="Spline regression on continuous targets")
     xgboost: XGBoost | None = None
+    xgboost_monotone: MonotoneXGBoost | None = None
+    random_forest: RandomForest | None = None
+    sums: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[tuple[str, ...], Field(min_length=1)]] = (
+        Field(
+            default={},
+            description="Further models, each a sum of parts: a learner on the outcome, or learner:marker on the "
+            "logarithm of a marker that the outcome names as its target",
+        )
+    )
 
     @model_validator(mode="after")
     def _some_learner(self) -> Model:
-        if self.spline_logistic is None and self.xgboost is None:
-            raise ValueError("no learner: give [model.spline_logistic], [model.xgboost] or both")
+        learners = ("spline_logistic", "xgboost", "xgboost_monotone", "random_forest")
+        if all(getattr(self, name) is None for name in learners):
+            raise ValueError(f"no learner: give a section of {', '.join(f'[model.{name}]' for name in learners)}")
+        bound = self.xgboost_monotone.monotone if self.xgboost_monotone else {}
+        strange = sorted(set(bound) - set(self.features))
+        if strange:
+            raise ValueError(f"xgboost_monotone.monotone: {strange[0]} is not among the features")
+        taken = [name for name in self.sums if name in type(self).model_fields]
+        if taken:
+            raise ValueError(f"a sum cannot have the name {taken[0]}")
         return self
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The markers that sums learn from, each once."""
+        parts = (part for parts in self.sums.values() for part in parts)
+        return tuple(dict.fromkeys(part.partition(":")[2] for part in parts if ":" in part))
 
 
 class Evidence(_Closed):

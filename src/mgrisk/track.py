@@ -221,12 +221,13 @@ def _log_candidates(client: MlflowClient, experiment: str, parent: str, candidat
     from mlflow.entities import Metric, Param
 
     for number, candidate in enumerate(candidates, start=1):
-        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"{candidate['learner']} {number}"}
+        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"{candidate['part']} {number}"}
         run = client.create_run(experiment, tags=tags)
-        metrics = [Metric("log_loss", candidate["log_loss"], 0, 0)]
-        metrics += [Metric("fold_log_loss", value, 0, fold) for fold, value in enumerate(candidate["fold_log_loss"])]
+        measure = candidate["measure"]
+        metrics = [Metric(measure, candidate["loss"], 0, 0)]
+        metrics += [Metric(f"fold_{measure}", value, 0, fold) for fold, value in enumerate(candidate["fold_loss"])]
         params = [Param(name, str(value)) for name, value in candidate["params"].items()]
-        client.log_batch(run.info.run_id, metrics=metrics, params=[Param("learner", candidate["learner"]), *params])
+        client.log_batch(run.info.run_id, metrics=metrics, params=[Param("part", candidate["part"]), *params])
         client.set_terminated(run.info.run_id)
 
 

@@ -69,6 +69,7 @@ class Outcome(_Row):
     case: tuple[Condition, ...]
     eligible: tuple[Condition, ...] = ()
     exclude: tuple[Condition, ...] = ()
+    targets: tuple[str, ...] = ()
     leaks: tuple[Leak, ...]
     alone_limit: float
     ratio_limit: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import pandas as pd
 
 from mgrisk.cohort.outcomes import Outcome
@@ -54,7 +55,8 @@ class Cohort:
     Attributes
     ----------
     frame
-        One row for each participant of all cycles: SEQN, cycle, set, stratum, psu, weight, outcome, analysis.
+        One row for each participant of all cycles: SEQN, cycle, set, stratum, psu, weight, outcome, eligible (who can
+        have the outcome, measured or not), analysis.
     attrition
         A row for each rule and set.
     level, forced_by
@@ -143,12 +145,16 @@ def select(
             "outcome": outcome.label_people(raw),
         }
     )
-    rules: list[tuple[str, pd.Series]] = [
+    eligibility: list[tuple[str, pd.Series]] = [
         (f"{minimum_age} years and older", raw["RIDAGEYR"] >= minimum_age),
         ("examined", raw["RIDSTATR"] == EXAMINED),
         ("not pregnant", raw["RIDEXPRG"] != PREGNANT),
         *((rule.label, rule.holds(columns)) for rule in outcome.eligible),
         *((rule.label, ~rule.holds(columns)) for rule in outcome.exclude),
+    ]
+    frame["eligible"] = np.logical_and.reduce([keep for _, keep in eligibility])
+    rules = [
+        *eligibility,
         (f"in the subsample of {' or '.join(names)}", weight > 0),
         *((f"{name} measured", columns[name].notna()) for name in outcome.required),
     ]

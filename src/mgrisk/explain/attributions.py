@@ -3,7 +3,7 @@
 Interventional Shapley values with the whole survey-weighted development population as background. The margin's
 values, times the calibrator's slope, are the values of the calibrated log-odds; the base is the weighted mean of
 the calibrated log-odds in that population. One code path for all learners: trees by tables (`trees`), additive
-models term by term, where a feature's value is its term less the population's mean of it.
+models term by term, where a feature's value is its term less the population's mean of it, sums part by part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from mgrisk.model.boosted_trees import FittedTrees
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.encode import Encoder
 from mgrisk.model.learners import Fitted
-from mgrisk.model.spline_logistic import FittedSplineLogistic
+from mgrisk.model.splines import FittedSplines
+from mgrisk.model.summed import FittedSum
 
 PART: Final = "attributions.npz"
 
@@ -87,28 +88,68 @@ def build(fitted: Fitted, encoder: Encoder, background: NDArray[np.float32], wei
     background, weight
         Encoded matrix (m, n_columns) and survey weights (m,) of the development analysis, whole.
     """
-    n_features = len(encoder.features)
-    arrays: Mapping[str, NDArray[np.generic]]
-    if isinstance(fitted, FittedTrees):
-        tables = TreeTables.build(
-            fitted.booster[: fitted.trees],
-            owners=encoder.owners,
-            n_players=n_features,
-            background=background,
-            weight=weight,
-        )
-        arrays = tables.to_arrays()
-    else:
-        assert isinstance(fitted, FittedSplineLogistic)
-        means = np.average(fitted.contributions(background), axis=0, weights=weight)
-        arrays = {"column_means": means}
+    arrays: dict[str, NDArray[np.generic]] = {}
+    for number, (_, part) in enumerate(_scaled_parts(fitted)):
+        of_part: Mapping[str, NDArray[np.generic]]
+        if isinstance(part, FittedTrees):
+            of_part = TreeTables.build(
+                part.booster[: part.trees],
+                owners=encoder.owners,
+                n_players=len(encoder.features),
+                background=background,
+                weight=weight,
+            ).to_arrays()
+        else:
+            assert isinstance(part, FittedSplines)
+            of_part = {"column_means": np.average(part.contributions(background), axis=0, weights=weight)}
+        arrays |= {f"{number}.{name}": array for name, array in of_part.items()}
     content = io.BytesIO()
-    np.savez_compressed(content, **dict(arrays))  # type: ignore[arg-type]  # stub wants allow_pickle's type for all
+    np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # stub wants allow_pickle's type for all
     return content.getvalue()
+
+
+def _scaled_parts(fitted: Fitted) -> list[tuple[float, Fitted]]:
+    """Return the parts of a sum with their scales; a model that is no sum is its only part."""
+    if isinstance(fitted, FittedSum):
+        return list(zip(fitted.scales.scales, fitted.parts, strict=True))
+    return [(1.0, fitted)]
+
+
+@dataclass(frozen=True)
+class _TreePart:
+    tables: TreeTables
+
+    @property
+    def base(self) -> float:
+        return self.tables.base
+
+    def values(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        return self.tables.values(X)
+
+
+@dataclass(frozen=True)
+class _SplinePart:
+    fitted: FittedSplines
+    column_means: NDArray[np.float64]
+    owners: NDArray[np.int64]
+    n_features: int
+
+    @property
+    def base(self) -> float:
+        return self.fitted.intercept + float(self.column_means.sum())
+
+    def values(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        parts = self.fitted.contributions(X) - self.column_means
+        grouped = np.zeros((len(X), self.n_features))
+        for column, owner in enumerate(self.owners):
+            grouped[:, owner] += parts[:, column]
+        return grouped
 
 
 class Explainer:
     """Explains the reported risk of a bundle.
+
+    The values of a sum are the scaled sums of those of its parts (linearity of the Shapley value).
 
     Parameters
     ----------
@@ -123,35 +164,37 @@ class Explainer:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        self._owners = bundle.encoder.owners
         arrays = _arrays(bundle)
-        self._tables: TreeTables | None = None
-        self._column_means = np.zeros(len(self._owners))
-        if isinstance(bundle.fitted, FittedTrees):
-            self._tables = TreeTables.from_arrays(arrays)
-            base_margin = self._tables.base
-        else:
-            assert isinstance(bundle.fitted, FittedSplineLogistic)
-            self._column_means = _column_means(arrays, n_columns=len(self._owners))
-            base_margin = bundle.fitted.intercept + float(self._column_means.sum())
-        self.base_value = bundle.calibrator.intercept + bundle.calibrator.slope * base_margin
+        calibrator = bundle.calibrator
+        self._parts: list[tuple[float, _TreePart | _SplinePart]] = []
+        for number, (scale, part) in enumerate(_scaled_parts(bundle.fitted)):
+            prefix = f"{number}."
+            held = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+            self._parts.append((calibrator.slope * scale, _part(part, held, bundle.encoder)))
+        intercept = bundle.fitted.scales.intercept if isinstance(bundle.fitted, FittedSum) else 0.0
+        self.base_value = (
+            calibrator.intercept + calibrator.slope * intercept + sum(scale * part.base for scale, part in self._parts)
+        )
 
     def values(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return contributions to the calibrated log-odds, shape (n, n_features), of an encoded matrix."""
-        if self._tables is not None:
-            return self.bundle.calibrator.slope * self._tables.values(X)
-        fitted = self.bundle.fitted
-        assert isinstance(fitted, FittedSplineLogistic)
-        parts = fitted.contributions(X) - self._column_means
-        grouped = np.zeros((len(X), len(self.bundle.features)))
-        for column, owner in enumerate(self._owners):
-            grouped[:, owner] += parts[:, column]
-        return self.bundle.calibrator.slope * grouped
+        total = np.zeros((len(X), len(self.bundle.features)))
+        for scale, part in self._parts:
+            total += scale * part.values(X)
+        return total
 
     def explain(self, given: pd.DataFrame) -> Explanation:
         """Explain people given by their typed features."""
         frame, X = self.bundle.encode(given)
         return Explanation(self.values(X), self.base_value, self.bundle.features, frame)
+
+
+def _part(fitted: Fitted, arrays: Mapping[str, NDArray[np.generic]], encoder: Encoder) -> _TreePart | _SplinePart:
+    if isinstance(fitted, FittedTrees):
+        return _TreePart(TreeTables.from_arrays(arrays))
+    assert isinstance(fitted, FittedSplines)
+    means = _column_means(arrays, n_columns=len(encoder.columns))
+    return _SplinePart(fitted, means, encoder.owners, len(encoder.features))
 
 
 def _arrays(bundle: Bundle) -> dict[str, NDArray[np.generic]]:

@@ -29,6 +29,8 @@ from mgrisk.errors import MgRiskError, bad_bundle, bad_input
 MAX_DEPTH = 8
 # Sizes a hostile file could otherwise blow up: each explained row takes n_players float64.
 MAX_COLUMNS = 1 << 16
+# Their margin is the sum of the leaves, with the base score on the same scale (logit or identity).
+OBJECTIVES = ("binary:logistic", "reg:squarederror")
 
 
 class Split(NamedTuple):
@@ -135,7 +137,8 @@ def read_ensemble(booster: xgb.Booster) -> Ensemble:
     Parameters
     ----------
     booster
-        A gbtree of objective ``binary:logistic`` with numeric splits and one output, of depth at most 8.
+        A gbtree of objective ``binary:logistic`` or ``reg:squarederror`` with numeric splits and one output, of depth
+        at most 8.
 
     Returns
     -------
@@ -149,12 +152,14 @@ def read_ensemble(booster: xgb.Booster) -> Ensemble:
     """
     learner = json.loads(bytes(booster.save_raw("json")))["learner"]
     parameters = learner["learner_model_param"]
-    _require("objective", learner["objective"]["name"], "binary:logistic")
+    objective = learner["objective"]["name"]
+    if objective not in OBJECTIVES:
+        raise _unsupported("objective", " or ".join(OBJECTIVES), str(objective), where="booster")
     _require("booster", learner["gradient_booster"]["name"], "gbtree")
     _require("num_target", int(parameters.get("num_target", "1")), 1)
     trees = learner["gradient_booster"]["model"]["trees"]
     return Ensemble(
-        base_margin=_base_margin(parameters["base_score"]),
+        base_margin=_base_margin(parameters["base_score"], probability=objective == "binary:logistic"),
         n_columns=int(parameters["num_feature"]),
         trees=tuple(_leaves(tree, number=number) for number, tree in enumerate(trees)),
     )
@@ -335,9 +340,11 @@ def _leaves(tree: Mapping[str, Any], *, number: int) -> tuple[Leaf, ...]:
     return tuple(leaves)
 
 
-def _base_margin(base_score: str) -> float:
-    """Return the log-odds of a base score, which xgboost 3 writes as a vector: ``"[4.7E-1]"``."""
+def _base_margin(base_score: str, *, probability: bool) -> float:
+    """Return the margin of a base score, which xgboost 3 writes as a vector: ``"[4.7E-1]"``."""
     scores = np.atleast_1d(json.loads(base_score))
+    if scores.size == 1 and not probability:
+        return float(scores[0])
     if scores.size != 1 or not 0.0 < scores[0] < 1.0:
         raise _unsupported("base_score", "one probability", base_score, where="learner_model_param")
     return math.log(scores[0] / (1.0 - scores[0]))
@@ -353,7 +360,7 @@ def _unsupported(name: str, expected: str, got: str, *, where: str) -> MgRiskErr
         "explain.unsupported_booster",
         f"this booster cannot be explained exactly ({name})",
         where=where,
-        hint="use a gbtree of objective binary:logistic with numeric columns and one output",
+        hint=f"use a gbtree of objective {' or '.join(OBJECTIVES)} with numeric columns and one output",
         expected=expected,
         got=got,
     )

@@ -109,7 +109,8 @@ class TreeTables:
         Parameters
         ----------
         booster
-            A gbtree of objective ``binary:logistic``, numeric splits, depth at most 8. All its trees count.
+            A gbtree of objective ``binary:logistic`` or ``reg:squarederror``, numeric splits, depth at most 8. All its
+            trees count.
         owners
             Player of each column, integers below `n_players`, shape (n_columns,).
         n_players

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from mgrisk.model.encode import Column
 from mgrisk.model.learners import Params, bad_model, mean_one
+from mgrisk.model.targets import Kind
 
 FILE = "model.ubj"
+OBJECTIVES: Mapping[Kind, str] = {"binary": "binary:logistic", "continuous": "reg:squarederror"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class FittedTrees:
     trees: int
 
     def margin(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the log-odds before calibration, shape (n,)."""
+        """Return the margin, shape (n,): log-odds before calibration, or the unit of a continuous target."""
         if not len(X):
             return np.empty(0)
         margin: NDArray[np.float32] = self.booster.inplace_predict(
@@ -83,6 +85,10 @@ class BoostedTreesLearner:
         Shares of rows and columns offered to each tree.
     seed, threads
         Seed of the sampling; threads used by xgboost.
+    kind
+        What it learns: an outcome (logistic loss) or a continuous target (squared error).
+    monotone
+        By column: 1 where the margin must not fall with it, -1 where it must not rise.
     """
 
     columns: tuple[Column, ...]
@@ -95,7 +101,13 @@ class BoostedTreesLearner:
     columns_per_tree: float
     seed: int
     threads: int
-    name: str = field(default="xgboost", init=False)
+    kind: Kind = "binary"
+    monotone: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the family; with constraints it is another one."""
+        return "xgboost_monotone" if self.monotone else "xgboost"
 
     def _settings(self) -> list[dict[str, float]]:
         names = ("depth", "learning_rate", "min_child_weight", "l2")
@@ -131,11 +143,10 @@ class BoostedTreesLearner:
         *,
         trees: int,
     ) -> xgboost.Booster:
-        data = xgboost.DMatrix(
-            X, label=y, weight=mean_one(weight), feature_names=[column.name for column in self.columns]
-        )
+        names = [column.name for column in self.columns]
+        data = xgboost.DMatrix(X, label=y, weight=mean_one(weight), feature_names=names)
         settings = {
-            "objective": "binary:logistic",
+            "objective": OBJECTIVES[self.kind],
             "tree_method": "hist",
             "max_depth": int(params["depth"]),
             "learning_rate": params["learning_rate"],
@@ -145,5 +156,6 @@ class BoostedTreesLearner:
             "colsample_bytree": self.columns_per_tree,
             "seed": self.seed,
             "nthread": self.threads,
+            "monotone_constraints": tuple(self.monotone.get(name, 0) for name in names),
         }
         return xgboost.train(settings, data, num_boost_round=trees)

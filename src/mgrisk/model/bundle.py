@@ -1,7 +1,7 @@
 """The bundle: a model as it leaves the house. A folder of JSON, arrays and xgboost's own format; no pickle.
 
 bundle.json      what it predicts, for whom, from which features; format version
-model.ubj | coefficients.json
+model.ubj | coefficients.json | sum.json with part-0-…, part-1-… of these
 calibrator.json  margin to risk
 fitted_features.json  models of features such as usual intake, where the model has such features
 reference.json   how the features were spread in the development population
@@ -30,11 +30,10 @@ from mgrisk.features import fitted
 from mgrisk.features.compute import complete
 from mgrisk.features.fitted import Models
 from mgrisk.features.registry import Feature, with_ancestors
-from mgrisk.model.boosted_trees import FittedTrees
 from mgrisk.model.calibrate import Calibrator
 from mgrisk.model.encode import Encoder
+from mgrisk.model.kinds import read_fitted
 from mgrisk.model.learners import Fitted
-from mgrisk.model.spline_logistic import FittedSplineLogistic
 
 FORMAT: Final = 1
 SUMS: Final = "SHA256SUMS"
@@ -156,18 +155,12 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
     return Bundle(
         about=MappingProxyType(about),
         features=features,
-        fitted=_fitted(about, contents, n_columns=len(Encoder(features).columns), threads=threads),
+        fitted=read_fitted(contents, n_columns=len(Encoder(features).columns), threads=threads),
         calibrator=calibrator,
         reference=MappingProxyType(reference),
         parts=MappingProxyType({name: contents[name] for name in ("attributions.npz", "card.md") if name in contents}),
         models=models,
     )
-
-
-def _fitted(about: Mapping[str, Any], contents: Mapping[str, bytes], *, n_columns: int, threads: int) -> Fitted:
-    if about.get("learner") == "xgboost":
-        return FittedTrees.from_files(contents, n_columns=n_columns, threads=threads)
-    return FittedSplineLogistic.from_files(contents, n_columns=n_columns)
 
 
 def _verified(folder: Path) -> dict[str, bytes]:

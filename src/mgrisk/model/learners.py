@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError, bad_bundle
 from mgrisk.model.encode import Column
+from mgrisk.model.targets import Kind
 
 Params = Mapping[str, float]
 
@@ -21,7 +22,10 @@ class Fitted(Protocol):
     """A fitted learner: what tuning, the bundle and the explanations need of it."""
 
     def margin(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the log-odds before calibration, shape (n,), of an encoded matrix (n, n_columns)."""
+        """Return the margin, shape (n,), of an encoded matrix (n, n_columns).
+
+        Log-odds before calibration, or the expected value of a continuous target.
+        """
 
     def to_files(self) -> dict[str, bytes]:
         """Return the files that `Learner.from_files` needs, by name; none of them is a pickle."""
@@ -34,6 +38,10 @@ class Learner(Protocol):
     def name(self) -> str:
         """Name of the family, as in records."""
 
+    @property
+    def kind(self) -> Kind:
+        """What it learns: an outcome or a continuous target."""
+
     def candidates(self) -> Sequence[Params]:
         """Return the settings to try, in a fixed order."""
 
@@ -45,7 +53,7 @@ class Learner(Protocol):
         Parameters
         ----------
         X, y, weight
-            Encoded matrix (n, n_columns), outcome 0 or 1 (n,), positive survey weights (n,).
+            Encoded matrix (n, n_columns), outcome 0 or 1 or a continuous target (n,), positive survey weights (n,).
         """
 
     def fit(

@@ -1,6 +1,7 @@
-"""Training: tune on folds, calibrate on out-of-fold margins, refit on the whole development set.
+"""Training: tune each part on folds, add parts up to models, calibrate on out-of-fold margins, refit on everybody.
 
-Only people of the development analysis come in here. The held-out cycle is not an argument of anything.
+A part is a learner on a target; a model is one part, or a sum of several. Only people of the development set come
+in here. The held-out cycle is not an argument of anything.
 """
 
 from __future__ import annotations
@@ -8,43 +9,82 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mgrisk import config
-from mgrisk.errors import MgRiskError
+from mgrisk.errors import MgRiskError, usage
 from mgrisk.features.registry import Feature
 from mgrisk.model.boosted_trees import BoostedTreesLearner
 from mgrisk.model.calibrate import Calibrator, cross_fitted_risk, fit_calibrator
 from mgrisk.model.encode import Encoder
-from mgrisk.model.learners import Fitted, Learner
-from mgrisk.model.spline_logistic import SplineLogisticLearner
-from mgrisk.model.tune import Tuned, tune
+from mgrisk.model.learners import Fitted, Learner, Params
+from mgrisk.model.random_forest import RandomForestLearner
+from mgrisk.model.spline_regression import SplineLearner
+from mgrisk.model.summed import FittedSum, Scales, fit_scales
+from mgrisk.model.targets import OUTCOME, Kind, Target
+from mgrisk.model.tune import Part, TunedPart, tune
 from mgrisk.survey.design import SurveyDesign
 
 
-@dataclass(frozen=True)
-class TrainedLearner:
-    """The best candidate of one learner, ready to be bundled.
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A model with its best settings, ready to be bundled.
 
     Attributes
     ----------
+    parts, params
+        What it is made of, and the chosen candidate of each.
+    scales
+        How much each part counts; None where the model is one learner on the outcome, which is its own margin.
     fitted, calibrator
-        Refitted on the whole development analysis; fitted on its out-of-fold margins.
+        Refitted on everybody of development; fitted on out-of-fold margins.
     oof_margin, oof_risk
-        Out-of-fold margin, and risk whose calibrator did not see the person's fold either; NaN outside the
-        analysis, shape of the design.
+        Out-of-fold margin, and risk of which neither parts, scales nor calibrator saw the person's fold; NaN
+        outside the analysis, shape of the design.
+    log_loss, fold_log_loss
+        Weighted mean log loss of `oof_risk` over the analysis and within each fold, in nats.
     """
 
+    parts: tuple[Part, ...]
+    params: tuple[Params, ...]
+    scales: Scales | None
     fitted: Fitted
     calibrator: Calibrator
     oof_margin: NDArray[np.float64]
     oof_risk: NDArray[np.float64]
+    log_loss: float
+    fold_log_loss: tuple[float, ...]
+
+    def refit(self, X: NDArray[np.float32], *, factor: NDArray[np.float64] | None = None) -> Fitted:
+        """Fit the parts again with the same settings and scales, perhaps on a replicate of the survey.
+
+        Parameters
+        ----------
+        X
+            Encoded matrix of all development people, shape (n, n_columns).
+        factor
+            What each person's weight is multiplied by, shape (n,); 1 where left out.
+        """
+        return _fit(self.parts, self.params, self.scales, X, factor=factor)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as written to tuning.json."""
+        scales = (1.0,) if self.scales is None else self.scales.scales
+        return {
+            "log_loss": self.log_loss,
+            "fold_log_loss": list(self.fold_log_loss),
+            "parts": [
+                {"part": part.name, "scale": scale, "params": dict(params)}
+                for part, params, scale in zip(self.parts, self.params, scales, strict=True)
+            ],
+        }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trained:
     """Everything that training made.
 
@@ -53,42 +93,116 @@ class Trained:
     encoder
         From features to columns.
     tuned
-        All candidates and their scores.
-    learners
-        The best of each learner, by name.
+        Each part with all its candidates.
+    models
+        By name.
     """
 
     encoder: Encoder
-    tuned: Tuned
-    learners: Mapping[str, TrainedLearner]
+    tuned: tuple[TunedPart, ...]
+    models: Mapping[str, TrainedModel]
+
+    @property
+    def winner(self) -> str:
+        """Name of the model with the lowest log loss of calibrated out-of-fold risks."""
+        return min(self.models, key=lambda name: self.models[name].log_loss)
 
 
-def make_learners(settings: config.Model, encoder: Encoder, *, threads: int) -> tuple[Learner, ...]:
-    """Return the learners that a pipeline file asks for, in a fixed order."""
-    learners: list[Learner] = []
-    if settings.spline_logistic is not None:
-        learners.append(
-            SplineLogisticLearner(
-                columns=encoder.columns, knots=settings.spline_logistic.knots, c=settings.spline_logistic.c
-            )
-        )
+def make_learners(
+    settings: config.Model, encoder: Encoder, *, threads: int, kind: Kind = "binary"
+) -> tuple[Learner, ...]:
+    """Return the learners that a pipeline file asks for and that can learn a kind of target, in a fixed order."""
+    columns, learners = encoder.columns, list[Learner]()
+    spline = settings.spline_logistic if kind == "binary" else settings.spline_linear
+    if spline is not None:
+        learners.append(SplineLearner(columns=columns, knots=spline.knots, c=spline.c, kind=kind))
     if settings.xgboost is not None:
-        grid = settings.xgboost
+        learners.append(_boosted(settings.xgboost, encoder, seed=settings.seed, threads=threads, kind=kind))
+    if settings.xgboost_monotone is not None:
+        grid = settings.xgboost_monotone
+        trees = _boosted(grid, encoder, seed=settings.seed, threads=threads, kind=kind, monotone=grid.monotone)
+        learners.append(trees)
+    if settings.random_forest is not None:
+        forest = settings.random_forest
         learners.append(
-            BoostedTreesLearner(
-                columns=encoder.columns,
-                depth=grid.depth,
-                learning_rate=grid.learning_rate,
-                min_child_weight=grid.min_child_weight,
-                l2=grid.l2,
-                trees=grid.trees,
-                subsample=grid.subsample,
-                columns_per_tree=grid.columns,
+            RandomForestLearner(
+                columns=columns,
+                depth=forest.depth,
+                min_child_weight=forest.min_child_weight,
+                trees=forest.trees,
+                subsample=forest.subsample,
+                columns_per_split=forest.columns,
                 seed=settings.seed,
                 threads=threads,
+                kind=kind,
             )
         )
     return tuple(learners)
+
+
+def _boosted(
+    grid: config.XGBoost,
+    encoder: Encoder,
+    *,
+    seed: int,
+    threads: int,
+    kind: Kind,
+    monotone: Mapping[str, int] = MappingProxyType({}),
+) -> BoostedTreesLearner:
+    return BoostedTreesLearner(
+        columns=encoder.columns,
+        depth=grid.depth,
+        learning_rate=grid.learning_rate,
+        min_child_weight=grid.min_child_weight,
+        l2=grid.l2,
+        trees=grid.trees,
+        subsample=grid.subsample,
+        columns_per_tree=grid.columns,
+        seed=seed,
+        threads=threads,
+        kind=kind,
+        monotone=monotone,
+    )
+
+
+def make_parts(
+    settings: config.Model, encoder: Encoder, targets: Sequence[Target], *, threads: int
+) -> dict[str, tuple[Part, ...]]:
+    """Return the parts of each model: every learner alone on the outcome, then the sums that were asked for.
+
+    Parameters
+    ----------
+    settings, encoder
+        The `[model]` section, and the columns.
+    targets
+        The outcome first, then the continuous targets.
+    threads
+        Threads for tree ensembles.
+
+    Raises
+    ------
+    MgRiskError
+        `train.unknown_part` where a sum names a learner or a target that is not there.
+    """
+    known = {
+        part.name: part
+        for target in targets
+        for learner in make_learners(settings, encoder, threads=threads, kind=target.kind)
+        for part in [Part(learner, target)]
+    }
+    models: dict[str, tuple[Part, ...]] = {name: (part,) for name, part in known.items() if part.target.name == OUTCOME}
+    for name, names in settings.sums.items():
+        missing = [each for each in names if each not in known]
+        if missing:
+            raise usage(
+                "train.unknown_part",
+                f"the model {name} asks for the part {missing[0]}",
+                where=f"model.sums.{name}",
+                expected=", ".join(known),
+                hint="name a learner of [model], with a colon and a target of the outcome where it learns a marker",
+            )
+        models[name] = tuple(known[each] for each in names)
+    return models
 
 
 def train(
@@ -100,8 +214,9 @@ def train(
     features: Sequence[Feature],
     settings: config.Model,
     threads: int,
+    targets: Sequence[Target] = (),
 ) -> Trained:
-    """Tune, calibrate and refit.
+    """Tune, add up, calibrate and refit.
 
     Parameters
     ----------
@@ -114,34 +229,95 @@ def train(
     fold
         Fold of each person, shape (n,).
     features, settings, threads
-        Model features, the `[model]` section of the pipeline file, threads for xgboost.
+        Model features, the `[model]` section of the pipeline file, threads for tree ensembles.
+    targets
+        Continuous targets of the same people, which sums may learn from.
 
     Raises
     ------
     MgRiskError
-        `train.too_few_events` where a fold has fewer than five cases.
+        `train.too_few_events` where a fold has fewer than five cases; `train.unknown_part`.
     """
     encoder = Encoder(tuple(features))
     inside = np.flatnonzero(design.analysis_weight > 0)
-    X, case, weight = encoder.matrix(frame.iloc[inside]), y[inside], design.analysis_weight[inside]
-    _refuse_thin_folds(case, fold[inside])
-    learners = make_learners(settings, encoder, threads=threads)
-    tuned = tune(learners, X, case, weight, fold[inside])
-    trained = {}
-    for learner in learners:
-        margin = np.full(len(y), np.nan)
-        margin[inside] = tuned.margins[learner.name]
-        risk = np.full(len(y), np.nan)
-        # Outside the domain a margin and an outcome stand as zeros: they have no weight, but must be numbers.
-        filled, known = np.nan_to_num(margin), np.where(design.analysis_weight > 0, y, 0.0)
-        risk[inside] = cross_fitted_risk(filled, known, design, fold)[inside]
-        trained[learner.name] = TrainedLearner(
-            fitted=learner.fit(X, case, weight, tuned.best[learner.name].params),
-            calibrator=fit_calibrator(filled, known, design),
-            oof_margin=margin,
-            oof_risk=risk,
-        )
-    return Trained(encoder, tuned, MappingProxyType(trained))
+    _refuse_thin_folds(y[inside], fold[inside])
+    # Outside the domain an outcome stands as zero: it has no weight, but must be a number.
+    outcome = Target(OUTCOME, "binary", np.where(design.analysis_weight > 0, y, 0.0), design)
+    models = make_parts(settings, encoder, (outcome, *targets), threads=threads)
+    X = _matrix(encoder, frame, (outcome, *targets))
+    wanted = {part.name: part for parts in models.values() for part in parts}
+    tuned = {name: tune(part, X, fold, needed=inside) for name, part in wanted.items()}
+    trained = {
+        name: _train_model([tuned[part.name] for part in parts], X, outcome, fold) for name, parts in models.items()
+    }
+    return Trained(encoder, tuple(tuned.values()), MappingProxyType(trained))
+
+
+def _matrix(encoder: Encoder, frame: pd.DataFrame, targets: Sequence[Target]) -> NDArray[np.float32]:
+    """Encode the people whom any target is learned from; all others are rows of NaN, which no fit can see."""
+    rows = np.unique(np.concatenate([target.rows for target in targets]))
+    X = np.full((len(frame), len(encoder.columns)), np.nan, dtype=np.float32)
+    X[rows] = encoder.matrix(frame.iloc[rows])
+    return X
+
+
+def _train_model(
+    tuned: Sequence[TunedPart], X: NDArray[np.float32], outcome: Target, fold: NDArray[np.int64]
+) -> TrainedModel:
+    design, rows = outcome.design, outcome.rows
+    alone = len(tuned) == 1 and tuned[0].part.target.name == OUTCOME
+    scales = None if alone else fit_scales([part.margin for part in tuned], outcome.value, design)
+    margin = tuned[0].margin if alone else _cross_fitted_sum(tuned, outcome, fold)
+    oof_margin = np.full(len(X), np.nan)
+    oof_margin[rows] = margin[rows]
+    filled = np.nan_to_num(oof_margin)
+    oof_risk = np.full(len(X), np.nan)
+    oof_risk[rows] = cross_fitted_risk(filled, outcome.value, design, fold)[rows]
+    log_odds = np.log(oof_risk) - np.log1p(-oof_risk)
+    parts, params = tuple(part.part for part in tuned), tuple(part.best.params for part in tuned)
+    return TrainedModel(
+        parts=parts,
+        params=params,
+        scales=scales,
+        fitted=_fit(parts, params, scales, X),
+        calibrator=fit_calibrator(filled, outcome.value, design),
+        oof_margin=oof_margin,
+        oof_risk=oof_risk,
+        log_loss=outcome.loss(log_odds, rows),
+        fold_log_loss=tuple(outcome.loss(log_odds, rows[fold[rows] == k]) for k in np.unique(fold[rows])),
+    )
+
+
+def _fit(
+    parts: Sequence[Part],
+    params: Sequence[Params],
+    scales: Scales | None,
+    X: NDArray[np.float32],
+    *,
+    factor: NDArray[np.float64] | None = None,
+) -> Fitted:
+    if scales is None:
+        return parts[0].fit(X, params[0], factor=factor)
+    # A part that counts nothing is not fitted, shipped or explained.
+    counted = [place for place, scale in enumerate(scales.scales) if scale > 0] or [0]
+    return FittedSum(
+        Scales(scales.intercept, tuple(scales.scales[place] for place in counted)),
+        tuple(parts[place].fit(X, params[place], factor=factor) for place in counted),
+    )
+
+
+def _cross_fitted_sum(tuned: Sequence[TunedPart], outcome: Target, fold: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the margin of a sum whose scales were fitted on the other folds, shape (n,).
+
+    The calibrator is fitted on it: so it corrects what fitting the scales adds in optimism, too.
+    """
+    margins = [part.margin for part in tuned]
+    total = np.full(len(fold), np.nan)
+    for k in np.unique(fold):
+        unseen = fold == k
+        scales = fit_scales(margins, outcome.value, outcome.design.where(~unseen))
+        total[unseen] = scales.total(np.column_stack([margin[unseen] for margin in margins]))
+    return total
 
 
 def _refuse_thin_folds(case: NDArray[np.float64], fold: NDArray[np.int64]) -> None:

@@ -1,122 +1,131 @@
-"""Tuning: every candidate of every learner on the same design-based folds, scored by weighted log loss."""
+"""Tuning: every candidate of a learner on the same design-based folds, scored by a weighted proper score."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.model.learners import Learner, Params
+from mgrisk.model.learners import Fitted, Learner, Params
+from mgrisk.model.targets import OUTCOME, Target
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A learner on a target: what a model is made of."""
+
+    learner: Learner
+    target: Target
+
+    @property
+    def name(self) -> str:
+        """Name of the learner, with the target where that is not the outcome."""
+        return self.learner.name if self.target.name == OUTCOME else f"{self.learner.name}:{self.target.name}"
+
+    def fit(self, X: NDArray[np.float32], params: Params, *, factor: NDArray[np.float64] | None = None) -> Fitted:
+        """Fit one candidate on everybody whom the target was measured in.
+
+        Parameters
+        ----------
+        X
+            Encoded matrix of all development people, shape (n, n_columns).
+        params
+            The candidate.
+        factor
+            What each person's weight is multiplied by, shape (n,): a replicate of the survey. 1 where left out.
+        """
+        weight = self.target.design.analysis_weight * (1.0 if factor is None else factor)
+        rows = np.flatnonzero(weight > 0)
+        return self.learner.fit(X[rows], self.target.value[rows], weight[rows], params)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One setting of one learner and how it did on people it had not seen.
+    """One setting of one part and how it did on people it had not seen.
 
     Attributes
     ----------
-    learner, params
+    part, params
         What was tried.
-    log_loss
-        Weighted mean log loss over all out-of-fold people, in nats.
-    fold_log_loss
+    measure
+        The proper score: ``log_loss``, in nats, or ``squared_error``.
+    loss
+        Weighted mean of it over all out-of-fold people whom the target was measured in.
+    fold_loss
         The same within each fold.
     """
 
-    learner: str
+    part: str
     params: Params
-    log_loss: float
-    fold_log_loss: tuple[float, ...]
+    measure: str
+    loss: float
+    fold_loss: tuple[float, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as written to tuning.json."""
         return {
-            "learner": self.learner,
+            "part": self.part,
             "params": dict(self.params),
-            "log_loss": self.log_loss,
-            "fold_log_loss": list(self.fold_log_loss),
+            "measure": self.measure,
+            "loss": self.loss,
+            "fold_loss": list(self.fold_loss),
         }
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """All candidates, the best of each learner, and that one's out-of-fold margins.
+@dataclass(frozen=True, eq=False)
+class TunedPart:
+    """All candidates of a part, the best, and that one's out-of-fold margins.
 
     Attributes
     ----------
-    candidates
+    part, candidates
         In the order tried.
     best
-        Best candidate by learner.
-    margins
-        Out-of-fold margin of each development person, shape (n,), by learner.
+        The candidate with the lowest loss.
+    margin
+        Out-of-fold margin of each development person, shape (n,); NaN for whom none was needed.
     """
 
+    part: Part
     candidates: tuple[Candidate, ...]
-    best: Mapping[str, Candidate]
-    margins: Mapping[str, NDArray[np.float64]]
-
-    @property
-    def winner(self) -> Candidate:
-        """The candidate with the lowest log loss of all."""
-        return min(self.best.values(), key=lambda candidate: candidate.log_loss)
+    best: Candidate
+    margin: NDArray[np.float64]
 
 
-def tune(
-    learners: Sequence[Learner],
-    X: NDArray[np.float32],
-    y: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    fold: NDArray[np.int64],
-) -> Tuned:
-    """Try every candidate on every fold.
+def tune(part: Part, X: NDArray[np.float32], fold: NDArray[np.int64], *, needed: NDArray[np.int64]) -> TunedPart:
+    """Try every candidate of a part on every fold.
 
     Parameters
     ----------
-    learners
-        Families with their grids.
-    X, y, weight, fold
-        Encoded matrix (n, n_columns), outcome, positive survey weights and fold number (n,) of the people of the
-        development analysis; no one else.
+    part
+        A learner with its grid, and what it learns from.
+    X, fold
+        Encoded matrix (n, n_columns) and fold number (n,) of the development people; no one else.
+    needed
+        Positions of people whose out-of-fold margin is wanted beside those whom the target was measured in.
     """
-    candidates: list[Candidate] = []
-    best: dict[str, Candidate] = {}
-    margins: dict[str, NDArray[np.float64]] = {}
-    for learner in learners:
-        path = _out_of_fold(learner, X, y, weight, fold)
-        for params, margin in zip(learner.candidates(), path, strict=True):
-            loss = weighted_log_loss(y, margin, weight)
-            by_fold = tuple(
-                weighted_log_loss(y[fold == k], margin[fold == k], weight[fold == k]) for k in np.unique(fold)
-            )
-            candidate = Candidate(learner.name, params, loss, by_fold)
-            candidates.append(candidate)
-            if learner.name not in best or loss < best[learner.name].log_loss:
-                best[learner.name], margins[learner.name] = candidate, margin
-    return Tuned(tuple(candidates), MappingProxyType(best), MappingProxyType(margins))
-
-
-def _out_of_fold(
-    learner: Learner,
-    X: NDArray[np.float32],
-    y: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    fold: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    margins = np.full((len(learner.candidates()), len(y)), np.nan)
-    for k in np.unique(fold):
-        unseen = fold == k
-        path = learner.fit_path(X[~unseen], y[~unseen], weight[~unseen])
-        for row, (_, fitted) in enumerate(path):
-            margins[row, unseen] = fitted.margin(X[unseen])
-    return margins
-
-
-def weighted_log_loss(y: NDArray[np.float64], margin: NDArray[np.float64], weight: NDArray[np.float64]) -> float:
-    """Return the weighted mean of −log likelihood of a log-odds margin, in nats; exact for any margin."""
-    loss = np.logaddexp(0.0, margin) - y * margin
-    return float(np.average(loss, weights=weight))
+    target, learner = part.target, part.learner
+    rows = target.rows
+    wanted = np.union1d(rows, needed)
+    candidates = learner.candidates()
+    margins = np.full((len(candidates), len(X)), np.nan)
+    for k in np.unique(fold[wanted]):
+        seen, unseen = rows[fold[rows] != k], wanted[fold[wanted] == k]
+        path = learner.fit_path(X[seen], target.value[seen], target.design.analysis_weight[seen])
+        for place, (_, fitted) in enumerate(path):
+            margins[place, unseen] = fitted.margin(X[unseen])
+    of_fold = [rows[fold[rows] == k] for k in np.unique(fold[rows])]
+    tried = tuple(
+        Candidate(
+            part.name,
+            params,
+            target.measure,
+            target.loss(margin, rows),
+            tuple(target.loss(margin, members) for members in of_fold),
+        )
+        for params, margin in zip(candidates, margins, strict=True)
+    )
+    place = min(range(len(tried)), key=lambda number: tried[number].loss)
+    return TunedPart(part, tried, tried[place], margins[place])

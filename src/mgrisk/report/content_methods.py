@@ -11,7 +11,6 @@ from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, 
 from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
 from mgrisk.report.run_files import Record, RunFiles
 
-TOP_CANDIDATES: Final = 10
 # Made from the report or after it: a report that listed them would change with every rerun.
 LATER: Final = {"report", "bundle", "track"}
 
@@ -73,13 +72,14 @@ def methods(files: RunFiles) -> Section:
             f"{len(cohort['outcome']['leaks'])} patterns of variables that define, treat or follow the outcome are "
             "refused by "
             "name.",
-            f"Learners: {', '.join(sorted(model_label(name) for name in files.tuning['best']))}; "
-            f"{len(files.tuning['candidates'])} settings in all, the chosen one has the lowest weighted out-of-fold "
-            "log loss.",
+            f"Models: {', '.join(sorted(model_label(name) for name in files.tuning['models']))}; "
+            f"{len(files.tuning['candidates'])} settings in all. The chosen model has the lowest weighted log loss of "
+            "calibrated out-of-fold risks.",
         ),
         _calibration(files),
         _calibrators(files),
-        _candidates(files),
+        _models(files),
+        _parts(files),
     ]
     return section("methods", "Methods", blocks)
 
@@ -156,35 +156,51 @@ def _calibrators(files: RunFiles) -> Block:
     return table("calibrators", caption, columns, rows, notes=notes, folded=True)
 
 
-def _candidates(files: RunFiles) -> Block:
-    tried: list[Record] = sorted(files.tuning["candidates"], key=lambda record: float(record["log_loss"]))
+def _models(files: RunFiles) -> Block:
+    ranked = sorted(files.tuning["models"].items(), key=lambda item: float(item[1]["log_loss"]))
     rows = []
-    for place, record in enumerate(tried[:TOP_CANDIDATES], start=1):
-        by_fold = [float(loss) for loss in record["fold_log_loss"]]
-        settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in record["params"].items())
-        rows.append(
-            row(
-                [
-                    str(place),
-                    model_label(record["learner"]),
-                    settings,
-                    number(record["log_loss"], digits=5),
-                    f"{number(min(by_fold), digits=3)} to {number(max(by_fold), digits=3)}",
-                ],
-                record,
-            )
-        )
+    for place, (name, record) in enumerate(ranked, start=1):
+        made_of = [
+            model_label(part["part"]) + (f" × {number(part['scale'])}" if len(record["parts"]) > 1 else "")
+            for part in record["parts"]
+        ]
+        cells = [str(place), model_label(name), " + ".join(made_of), number(record["log_loss"], digits=5)]
+        rows.append(row([*cells, _span(record["fold_log_loss"])], {"model": name, **record}))
     columns = [
-        column("Rank"), column("Learner", numeric=False), column("Settings", numeric=False),
+        column("Rank"), column("Model", numeric=False), column("Made of", numeric=False),
         column("Log loss, nats"), column("Range over folds"),
     ]  # fmt: skip
     return table(
-        "candidates",
-        f"The best {len(rows)} of {len(tried)} settings, by weighted out-of-fold log loss",
+        "models",
+        f"{len(rows)} models, by weighted log loss of calibrated out-of-fold risks",
         columns,
         rows,
-        notes=["Differences between neighbours in this list are far smaller than those between folds."],
+        notes=[
+            "The numbers in a sum say how many log-odds a unit of the part's margin counts; a part that adds nothing counts 0.",
+            "Differences between neighbours in this list are far smaller than those between folds.",
+        ],
     )
+
+
+def _parts(files: RunFiles) -> Block:
+    tried: dict[str, list[Record]] = {}
+    for record in files.tuning["candidates"]:
+        tried.setdefault(record["part"], []).append(record)
+    rows = []
+    for part, records in tried.items():
+        best = min(records, key=lambda record: float(record["loss"]))
+        settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in best["params"].items())
+        cells = [model_label(part), str(len(records)), settings, best["measure"].replace("_", " ")]
+        rows.append(row([*cells, number(best["loss"], digits=5), _span(best["fold_loss"])], best))
+    columns = [
+        column("Learner", numeric=False), column("Settings tried"), column("Chosen", numeric=False),
+        column("Score", numeric=False), column("Out of fold"), column("Range over folds"),
+    ]  # fmt: skip
+    return table("parts", "The settings chosen for each learner, by a weighted proper score out of fold", columns, rows)
+
+
+def _span(values: list[float]) -> str:
+    return f"{number(min(values), digits=4)} to {number(max(values), digits=4)}"
 
 
 def _steps(manifest: dict[str, Any]) -> Block:

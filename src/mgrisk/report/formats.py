@@ -8,13 +8,20 @@ from itertools import pairwise
 from typing import Any, Final
 
 from mgrisk.errors import MgRiskError
+from mgrisk.features.registry import FEATURES
 from mgrisk.riskscores.scores import load_score
 
 MINUS: Final = "\u2212"
 NBSP: Final = "\u00a0"
 UNDEFINED: Final = "undefined"
 NAMES: Final = {"mexican", "american", "hispanic", "white", "black", "asian"}
-MODELS: Final = {"spline_logistic": "Spline logistic", "xgboost": "XGBoost"}
+MODELS: Final = {
+    "spline_logistic": "Spline logistic",
+    "spline_linear": "Spline linear",
+    "xgboost": "XGBoost",
+    "xgboost_monotone": "XGBoost, monotone",
+    "random_forest": "Random forest",
+}
 VARIANTS: Final = {
     "": "",
     "published": ", published risk",
@@ -109,16 +116,16 @@ def interval(record: Mapping[str, Any], *, digits: int = 3, share: bool = False,
 
 
 def model_label(name: str) -> str:
-    """Return the name of a learner or a published score as a reader knows it.
+    """Return the name of a model, a part of one or a published score as a reader knows it.
 
     Examples
     --------
-    >>> model_label("ada:logistic"), model_label("spline_logistic"), model_label("my_model")
-    ('ADA risk test, recalibrated', 'Spline logistic', 'my model')
+    >>> model_label("ada:logistic"), model_label("xgboost:glucose_mg_dl"), model_label("my_model")
+    ('ADA risk test, recalibrated', 'XGBoost (log Fasting plasma glucose)', 'my model')
     """
-    if name in MODELS:
-        return MODELS[name]
     score, _, variant = name.partition(":")
+    if score in MODELS:
+        return f"{MODELS[score]} (log {FEATURES[variant].label})" if variant in FEATURES else MODELS[score]
     try:
         return load_score(score).label + VARIANTS[variant]
     except MgRiskError:

@@ -27,9 +27,11 @@ def audit(workspace: Workspace) -> str:
     settings, chosen = workspace.pipeline.model, workspace.model_features
     tuned = workspace.read_json("tuning.json")
     encoder = Encoder(chosen)
-    learners = make_learners(settings, encoder, threads=workspace.pipeline.threads)
-    learner = next(each for each in learners if each.name == tuned["winner"])
-    params = tuned["best"][learner.name]["params"]
+    # A measurement behind the label cannot be dealt out with it: of a sum, its best learner on the label is audited.
+    learners = {each.name: each for each in make_learners(settings, encoder, threads=workspace.pipeline.threads)}
+    winner = tuned["winner"]
+    name = winner if winner in learners else min(learners, key=lambda each: float(tuned["models"][each]["log_loss"]))
+    learner, params = learners[name], tuned["models"][name]["parts"][0]["params"]
     inside, weight = people.inside, people.design.analysis_weight
     X = encoder.matrix(people.frame.iloc[inside])
 

@@ -163,7 +163,7 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         Step(
             "cohort",
             inputs=(),
-            outputs=(*PEOPLE, "attrition.json", "tables.json"),
+            outputs=(*PEOPLE, "targets.parquet", "attrition.json", "tables.json"),
             settings=raw + model,
             action=partial(stations.make_cohort, workspace, store),
         ),
@@ -183,7 +183,7 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         Step(
             "train",
-            inputs=(*PEOPLE, "folds.parquet", "tables.json", "known_answers.json"),
+            inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "tables.json", "known_answers.json"),
             outputs=("trained", "oof.parquet", "tuning.json"),
             settings=told,
             action=partial(stations.make_model, workspace),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mgrisk import __version__
 from mgrisk.artifacts import atomic_folder, write_json
-from mgrisk.cohort import leakage, select, split
+from mgrisk.cohort import leakage, select, split, targets
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.cohort.weights import shares
 from mgrisk.errors import bad_source
@@ -51,8 +51,10 @@ def known_variables(workspace: Workspace) -> tuple[str, ...]:
 
 def selection_variables(workspace: Workspace) -> tuple[str, ...]:
     """Return the NHANES variables that selecting people needs."""
-    cohort = workspace.pipeline.cohort
-    return select.required_variables(workspace.outcome, workspace.model_features, (cohort.development, cohort.held_out))
+    cohort, outcome = workspace.pipeline.cohort, workspace.outcome
+    names = select.required_variables(outcome, workspace.model_features, (cohort.development, cohort.held_out))
+    learned = targets.required_variables(outcome, workspace.pipeline.model.targets, cohort.development)
+    return tuple(dict.fromkeys((*names, *learned)))
 
 
 def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
@@ -80,7 +82,8 @@ def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
     """
     leakage.refuse_leaks(workspace.outcome, workspace.model_features)
     settings = workspace.pipeline.cohort
-    names = [*(feature.name for feature in workspace.all_features), *workspace.outcome.variables]
+    learned = workspace.pipeline.model.targets
+    names = [*(feature.name for feature in workspace.all_features), *workspace.outcome.variables, *learned]
     years = [each.years for each in cycles(workspace)]
     if workspace.pipeline.evidence:
         panels(workspace.pipeline.evidence.outcomes)
@@ -120,6 +123,9 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
     computed.insert(0, KEY, harmonised.frame[KEY])
     workspace.write_frame("features.parquet", computed)
     workspace.write_frame("cohort.parquet", cohort.frame)
+    learned = workspace.pipeline.model.targets
+    behind = targets.measure_targets(harmonised.frame, cohort.frame, learned, development=settings.development)
+    workspace.write_frame("targets.parquet", behind)
     write_json(workspace.path(FITTED_FEATURES), {"data": workspace.data_label, "models": fitted.to_dict(models)})
     workspace.write_records("attrition.json", [step.to_dict() for step in cohort.attrition])
     workspace.write_records("tables.json", [table.to_dict() for table in harmonised.tables])
@@ -184,15 +190,15 @@ def make_model(workspace: Workspace) -> str:
         features=workspace.model_features,
         settings=workspace.pipeline.model,
         threads=workspace.pipeline.threads,
+        targets=workspace.targets(people),
     )
-    winner = trained.tuned.winner
     with atomic_folder(workspace.path("trained")) as part:
         for name, bundle in _bundles(workspace, people, trained).items():
             bundle.write(part / name)
     margins = {
         f"{name}_{kind}": values
-        for name, learner in trained.learners.items()
-        for kind, values in (("margin", learner.oof_margin), ("risk", learner.oof_risk))
+        for name, model in trained.models.items()
+        for kind, values in (("margin", model.oof_margin), ("risk", model.oof_risk))
     }
     oof = people.rows[[KEY]].assign(fold=fold, outcome=people.y, weight=people.design.analysis_weight, **margins)
     workspace.write_frame("oof.parquet", oof.iloc[people.inside].reset_index(drop=True))
@@ -200,12 +206,14 @@ def make_model(workspace: Workspace) -> str:
         workspace.path("tuning.json"),
         {
             "data": workspace.data_label,
-            "winner": winner.learner,
-            "best": {name: best.to_dict() for name, best in trained.tuned.best.items()},
-            "candidates": [candidate.to_dict() for candidate in trained.tuned.candidates],
+            "winner": trained.winner,
+            "models": {name: model.to_dict() for name, model in trained.models.items()},
+            "candidates": [candidate.to_dict() for part in trained.tuned for candidate in part.candidates],
         },
     )
-    return f"{len(trained.tuned.candidates)} candidates, best {winner.learner} (log loss {winner.log_loss:.4f})"
+    tried = sum(len(part.candidates) for part in trained.tuned)
+    best = trained.models[trained.winner]
+    return f"{tried} candidates, {len(trained.models)} models, best {trained.winner} (log loss {best.log_loss:.4f})"
 
 
 def _folds(workspace: Workspace, people: SetOfPeople) -> NDArray[np.int64]:
@@ -248,15 +256,15 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
     spread_of_features = reference.describe(analysed, chosen, weight)
     return {
         name: Bundle(
-            about={**about, "learner": name, "params": dict(trained.tuned.best[name].params)},
+            about={**about, "learner": name, "parts": model.to_dict()["parts"]},
             features=chosen,
-            fitted=learner.fitted,
-            calibrator=learner.calibrator,
+            fitted=model.fitted,
+            calibrator=model.calibrator,
             reference=spread_of_features,
-            parts={attributions.PART: attributions.build(learner.fitted, trained.encoder, background, weight)},
+            parts={attributions.PART: attributions.build(model.fitted, trained.encoder, background, weight)},
             models=models,
         )
-        for name, learner in trained.learners.items()
+        for name, model in trained.models.items()
     }
 
 
@@ -320,7 +328,7 @@ def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, N
     """Return risks by learner of which neither learner nor calibrator had seen the person, shape of the design."""
     oof = pd.read_parquet(workspace.path("oof.parquet"))
     ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
-    names = sorted(workspace.read_json("tuning.json")["best"])
+    names = sorted(workspace.read_json("tuning.json")["models"])
     return {name: _spread(ordered[f"{name}_risk"].to_numpy(), people) for name in names}
 
 

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from mgrisk.artifacts import read_json, write_json, write_parquet
 from mgrisk.cohort import select
 from mgrisk.cohort.outcomes import Outcome, outcome
+from mgrisk.cohort.targets import design_of
 from mgrisk.config import Pipeline
 from mgrisk.features import fitted
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.fitted import Models
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
 from mgrisk.model.bundle import FITTED_FEATURES
+from mgrisk.model.targets import Target
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.riskscores.scores import KNOWN, RiskScore, load_score
 from mgrisk.survey.design import SurveyDesign, WeightLevel
@@ -138,4 +140,11 @@ class Workspace:
             y=rows["outcome"].where(rows["analysis"], 0.0).to_numpy(dtype=np.float64),
             frame=complete(typed(of_set, chosen), self.all_features, models=self.models),
             inside=np.flatnonzero(design.analysis_weight > 0),
+        )
+
+    def targets(self, people: SetOfPeople) -> tuple[Target, ...]:
+        """Return the continuous targets of the development people that the pipeline's sums learn from."""
+        measured = pd.read_parquet(self.path("targets.parquet"))
+        return tuple(
+            Target(name, "continuous", *design_of(name, measured, people.rows)) for name in self.pipeline.model.targets
         )

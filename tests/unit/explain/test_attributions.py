@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from mgrisk.model.bundle import Bundle
 
 # Trees are sums of float32; the additive model is float64 throughout.
-LEARNERS = pytest.mark.parametrize(("learner", "exact"), [("spline_logistic", 1e-9), ("xgboost", 1e-5)])
+LEARNERS = pytest.mark.parametrize(
+    ("learner", "exact"), [("spline_logistic", 1e-9), ("xgboost", 1e-5), ("blend", 1e-5)]
+)
 
 
 def risk(bundle: Bundle, given: pd.DataFrame) -> np.ndarray:
@@ -154,7 +156,7 @@ def npy(array: np.ndarray) -> bytes:
 
 
 COLUMNS = 13
-GOOD = npz(column_means=np.zeros(COLUMNS))
+GOOD = npz(**{"0.column_means": np.zeros(COLUMNS)})
 
 
 @pytest.mark.parametrize(
@@ -166,10 +168,10 @@ GOOD = npz(column_means=np.zeros(COLUMNS))
         GOOD[:80] + b"\x00\x01\x02\x03" + GOOD[84:],
         npy(np.zeros(COLUMNS)),
         npz(other=np.zeros(COLUMNS)),
-        npz(column_means=np.zeros(3)),
-        npz(column_means=np.zeros(COLUMNS, dtype=np.float32)),
-        npz(column_means=np.full(COLUMNS, np.nan)),
-        npz(column_means=np.array([{}] * COLUMNS, dtype=object)),
+        npz(**{"0.column_means": np.zeros(3)}),
+        npz(**{"0.column_means": np.zeros(COLUMNS, dtype=np.float32)}),
+        npz(**{"0.column_means": np.full(COLUMNS, np.nan)}),
+        npz(**{"0.column_means": np.array([{}] * COLUMNS, dtype=object)}),
     ],
     ids=range(10),
 )

@@ -7,24 +7,46 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss
 
 from mgrisk import config
 from mgrisk.errors import MgRiskError
+from mgrisk.model.summed import FittedSum
+from mgrisk.model.targets import Target
 from mgrisk.model.train import Trained, make_learners, train
+from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
 
 SETTINGS = config.Model(
     features=("age_years",),
-    spline_logistic=config.SplineLogistic(c=(0.03, 0.3)),
+    spline_logistic=config.Splines(c=(0.03, 0.3)),
+    spline_linear=config.Splines(c=(0.1,)),
     xgboost=config.XGBoost(depth=(2,), trees=(10, 20), min_child_weight=(2.0,)),
+    sums={"margin": ("spline_logistic", "spline_linear:hba1c_percent"), "one": ("xgboost:hba1c_percent",)},
 )
+
+
+def hba1c(people: ToyPeople) -> Target:
+    """Return a measurement that knows more than the label, of a larger subsample."""
+    random = np.random.default_rng(11)
+    age = people.frame["age_years"].to_numpy(dtype=float)
+    value = 0.01 * (age - 50) + random.normal(0, 0.1, len(age))
+    everybody = SurveyDesign(np.full(len(age), 2.0), people.design.stratum, people.design.psu, WeightLevel.EXAM)
+    return Target("hba1c_percent", "continuous", value, everybody)
 
 
 def trained_on(people: ToyPeople) -> Trained:
     return train(
-        people.frame, people.y, people.design, people.fold, features=people.features, settings=SETTINGS, threads=1
+        people.frame,
+        people.y,
+        people.design,
+        people.fold,
+        features=people.features,
+        settings=SETTINGS,
+        threads=1,
+        targets=[hba1c(people)],
     )
 
 
@@ -33,35 +55,84 @@ def trained(toy_people: ToyPeople) -> Trained:
     return trained_on(toy_people)
 
 
-def test_every_candidate_of_every_learner_is_tried_and_the_best_of_each_is_kept(trained: Trained) -> None:
-    tried = [(candidate.learner, *candidate.params.values()) for candidate in trained.tuned.candidates]
+def test_every_candidate_of_every_part_is_tried_once_and_the_best_of_each_is_kept(trained: Trained) -> None:
+    tried = [(each.part, *each.params.values()) for part in trained.tuned for each in part.candidates]
     assert tried == [
         ("spline_logistic", 0.03),
         ("spline_logistic", 0.3),
         ("xgboost", 2, 0.05, 2.0, 5.0, 10),
         ("xgboost", 2, 0.05, 2.0, 5.0, 20),
+        ("spline_linear:hba1c_percent", 0.1),
+        ("xgboost:hba1c_percent", 2, 0.05, 2.0, 5.0, 10),
+        ("xgboost:hba1c_percent", 2, 0.05, 2.0, 5.0, 20),
     ]
-    for name, best in trained.tuned.best.items():
-        assert best.log_loss == min(c.log_loss for c in trained.tuned.candidates if c.learner == name)
-    assert list(trained.learners) == ["spline_logistic", "xgboost"]
+    for part in trained.tuned:
+        assert part.best.loss == min(each.loss for each in part.candidates)
+    assert list(trained.models) == ["spline_logistic", "xgboost", "margin", "one"]
 
 
 def test_the_bundled_model_is_the_best_candidate_refitted_on_the_whole_analysis(
     trained: Trained, toy_people: ToyPeople
 ) -> None:
     for learner in make_learners(SETTINGS, toy_people.encoder, threads=1):
-        best = trained.tuned.best[learner.name].params
-        alone = learner.fit(toy_people.matrix, toy_people.case, toy_people.weight, best)
-        np.testing.assert_array_equal(
-            trained.learners[learner.name].fitted.margin(toy_people.matrix), alone.margin(toy_people.matrix)
-        )
+        model = trained.models[learner.name]
+        alone = learner.fit(toy_people.matrix, toy_people.case, toy_people.weight, model.params[0])
+        np.testing.assert_array_equal(model.fitted.margin(toy_people.matrix), alone.margin(toy_people.matrix))
+        assert model.scales is None
+
+
+def test_a_sum_has_the_parts_and_scales_that_its_record_names(trained: Trained, toy_people: ToyPeople) -> None:
+    model = trained.models["margin"]
+    assert isinstance(model.fitted, FittedSum)
+    record = model.to_dict()["parts"]
+    assert [part["part"] for part in record] == ["spline_logistic", "spline_linear:hba1c_percent"]
+    assert tuple(part["scale"] for part in record if part["scale"] > 0) == model.fitted.scales.scales
+    alone = trained.models["spline_logistic"].fitted.margin(toy_people.matrix)
+    np.testing.assert_array_equal(model.fitted.parts[0].margin(toy_people.matrix), alone)
+
+
+def test_a_sum_of_one_marker_ranks_by_what_the_marker_is_expected_to_be(
+    trained: Trained, toy_people: ToyPeople
+) -> None:
+    fitted = trained.models["one"].fitted
+    assert isinstance(fitted, FittedSum)
+    rising = fitted.parts[0].margin(toy_people.matrix)
+    assert fitted.scales.scales[0] > 0
+    np.testing.assert_array_equal(
+        np.argsort(fitted.margin(toy_people.matrix), kind="stable"), np.argsort(rising, kind="stable")
+    )
+
+
+def test_the_winner_has_the_lowest_log_loss_of_calibrated_out_of_fold_risks(
+    trained: Trained, toy_people: ToyPeople
+) -> None:
+    losses = {
+        name: log_loss(toy_people.case, model.oof_risk[toy_people.inside], sample_weight=toy_people.weight)
+        for name, model in trained.models.items()
+    }
+    for name, model in trained.models.items():
+        assert model.log_loss == pytest.approx(losses[name])
+    assert trained.winner == min(losses, key=lambda name: losses[name])
+
+
+def test_a_replicate_is_refitted_with_the_same_settings_and_scales(trained: Trained, toy_people: ToyPeople) -> None:
+    model = trained.models["margin"]
+    X = toy_people.encoder.matrix(toy_people.frame)
+    again = model.refit(X)
+    np.testing.assert_array_equal(again.margin(X), model.fitted.margin(X))
+    factor = np.where(toy_people.design.psu == 1, 2.0, 0.0)
+    replicate = model.refit(X, factor=factor)
+    assert isinstance(replicate, FittedSum)
+    assert isinstance(model.fitted, FittedSum)
+    assert replicate.scales == model.fitted.scales
+    assert not np.array_equal(replicate.margin(X), again.margin(X))
 
 
 def test_people_outside_the_analysis_have_no_out_of_fold_risk_and_everybody_inside_has_one(
     trained: Trained, toy_people: ToyPeople
 ) -> None:
     inside = toy_people.design.analysis_weight > 0
-    for learner in trained.learners.values():
+    for learner in trained.models.values():
         np.testing.assert_array_equal(np.isfinite(learner.oof_margin), inside)
         np.testing.assert_array_equal(np.isfinite(learner.oof_risk), inside)
         assert ((learner.oof_risk[inside] > 0) & (learner.oof_risk[inside] < 1)).all()
@@ -71,33 +142,47 @@ def test_the_calibrated_mean_of_out_of_fold_margins_is_the_weighted_prevalence(
     trained: Trained, toy_people: ToyPeople
 ) -> None:
     prevalence = np.average(toy_people.case, weights=toy_people.weight)
-    for learner in trained.learners.values():
+    for learner in trained.models.values():
         risk = learner.calibrator.risk(learner.oof_margin[toy_people.inside])
         assert np.average(risk, weights=toy_people.weight) == pytest.approx(prevalence, abs=1e-9)
 
 
 def assert_same(one: Trained, other: Trained) -> None:
-    for name, learner in one.learners.items():
-        assert other.learners[name].calibrator.to_dict() == learner.calibrator.to_dict()
-        assert other.learners[name].fitted.to_files() == learner.fitted.to_files()
-        np.testing.assert_array_equal(other.learners[name].oof_risk, learner.oof_risk)
+    for name, learner in one.models.items():
+        assert other.models[name].calibrator.to_dict() == learner.calibrator.to_dict()
+        assert other.models[name].fitted.to_files() == learner.fitted.to_files()
+        np.testing.assert_array_equal(other.models[name].oof_risk, learner.oof_risk)
 
 
-def test_poisoned_people_outside_the_analysis_change_nothing(trained: Trained, toy_people: ToyPeople) -> None:
+def test_poisoned_people_outside_the_analysis_change_nothing(toy_people: ToyPeople) -> None:
     outside = toy_people.design.analysis_weight == 0
     frame = toy_people.frame.copy()
     frame.loc[outside, ["bmi_kg_m2", "age_years", "magnesium_total_mg"]] = 1e6
     frame.loc[outside, "sex"] = "female"
     poisoned = replace(toy_people, frame=frame, y=np.where(outside, np.nan, toy_people.y))
-    assert_same(trained, trained_on(poisoned))
+    alone = SETTINGS.model_copy(update={"sums": {}})
+    assert_same(trained_alone(toy_people, alone), trained_alone(poisoned, alone))
+
+
+def trained_alone(people: ToyPeople, settings: config.Model) -> Trained:
+    return train(
+        people.frame, people.y, people.design, people.fold, features=people.features, settings=settings, threads=1
+    )
+
+
+def test_a_sum_of_what_is_not_there_is_refused_by_name(toy_people: ToyPeople) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        trained_alone(toy_people, SETTINGS)
+    assert caught.value.code == "train.unknown_part"
+    assert "spline_linear:hba1c_percent" in caught.value.message
 
 
 def test_a_person_inside_the_analysis_changes_the_model(trained: Trained, toy_people: ToyPeople) -> None:
     y = toy_people.y.copy()
     y[toy_people.inside[0]] = 1 - y[toy_people.inside[0]]
     other = trained_on(replace(toy_people, y=y))
-    for name, learner in trained.learners.items():
-        assert other.learners[name].fitted.to_files() != learner.fitted.to_files()
+    for name, learner in trained.models.items():
+        assert other.models[name].fitted.to_files() != learner.fitted.to_files()
 
 
 def test_training_twice_gives_the_same_to_the_bit(trained: Trained, toy_people: ToyPeople) -> None:

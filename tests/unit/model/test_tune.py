@@ -8,41 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from mgrisk.model.boosted_trees import BoostedTreesLearner
 from mgrisk.model.learners import Learner, Params
-from mgrisk.model.spline_logistic import SplineLogisticLearner
-from mgrisk.model.tune import tune, weighted_log_loss
+from mgrisk.model.spline_regression import SplineLearner
+from mgrisk.model.targets import OUTCOME, Kind, Target
+from mgrisk.model.tune import Part, TunedPart, tune
+from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
-
-people = st.lists(st.tuples(st.booleans(), st.floats(-8, 8), st.integers(1, 9)), min_size=2, max_size=20)
-
-
-@given(people)
-def test_log_loss_is_that_of_scikit_learn_with_sample_weights(rows: list[tuple[bool, float, int]]) -> None:
-    y, margin, weight = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-    expected = log_loss(y, expit(margin), sample_weight=weight, labels=[0, 1])
-    assert weighted_log_loss(y, margin, weight) == pytest.approx(expected, rel=1e-9, abs=1e-12)
-
-
-@given(people, st.floats(1e-6, 1e6))
-def test_log_loss_counts_a_weight_of_k_as_k_people_and_not_its_scale(
-    rows: list[tuple[bool, float, int]], scale: float
-) -> None:
-    y, margin, weight = (np.array(column, dtype=np.float64) for column in zip(*rows, strict=True))
-    times = weight.astype(int)
-    expected = weighted_log_loss(np.repeat(y, times), np.repeat(margin, times), np.ones(times.sum()))
-    assert weighted_log_loss(y, margin, weight * scale) == pytest.approx(expected, rel=1e-9, abs=1e-12)
-
-
-def test_log_loss_is_exact_where_a_probability_would_be_rounded_to_one() -> None:
-    assert weighted_log_loss(np.array([0.0, 1.0]), np.array([800.0, 800.0]), np.array([1.0, 3.0])) == 200.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +28,7 @@ class Constant:
 
     margins: tuple[float, ...]
     name: str = "constant"
+    kind: Kind = "binary"
 
     def candidates(self) -> list[Params]:
         return [{"margin": margin} for margin in self.margins]
@@ -69,76 +47,106 @@ class Constant:
         return {}
 
 
+def target(y: np.ndarray, weight: np.ndarray, *, kind: Kind = "binary", name: str = OUTCOME) -> Target:
+    """Return a target of people who are a PSU each."""
+    design = SurveyDesign(weight, np.ones(len(y), int), np.arange(len(y)), WeightLevel.EXAM)
+    return Target(name, kind, y, design)
+
+
 def test_every_person_is_scored_by_the_fit_that_did_not_see_their_fold() -> None:
     y = np.array([1.0, 1, 0, 0, 1, 0])
     weight = np.array([1.0, 3, 2, 2, 1, 1])
     fold = np.array([0, 0, 1, 1, 7, 7])
-    tuned = tune([Constant((0.0,))], np.zeros((6, 1), np.float32), y, weight, fold)
+    part = Part(Constant((0.0,)), target(y, weight))
+    tuned = tune(part, np.zeros((6, 1), np.float32), fold, needed=np.arange(6))
     seen = [np.average(y[fold != k], weights=weight[fold != k]) for k in fold]
-    np.testing.assert_allclose(tuned.margins["constant"], seen, rtol=1e-15)
+    np.testing.assert_allclose(tuned.margin, seen, rtol=1e-15)
 
 
 def test_the_best_candidate_has_the_lowest_log_loss_over_all_and_its_margins_are_kept() -> None:
     y, fold = np.array([0.0, 0, 0, 1] * 4), np.repeat([0, 1], 8)
     weight = np.where(y == 1, 3.0, 1.0)
-    X = np.zeros((16, 1), np.float32)
     # Weighted prevalence is one half: the margin nearest to 0 is best. Unweighted, -2 would be better than -0.4.
-    tuned = tune([Constant((-2.0, 3.0, -0.4)), Constant((-5.0,), "poor")], X, y, weight, fold)
-    assert tuned.best["constant"].params == {"margin": -0.4}
-    assert tuned.winner is tuned.best["constant"]
-    assert [candidate.params["margin"] for candidate in tuned.candidates] == [-2.0, 3.0, -0.4, -5.0]
-    np.testing.assert_allclose(tuned.margins["constant"], 0.1)
-    best = tuned.best["constant"]
-    assert best.log_loss == pytest.approx(log_loss(y, expit(np.full(16, 0.1)), sample_weight=weight))
-    assert np.mean(best.fold_log_loss) == pytest.approx(best.log_loss)
-    assert best.to_dict()["params"] == {"margin": -0.4}
+    part = Part(Constant((-2.0, 3.0, -0.4)), target(y, weight))
+    tuned = tune(part, np.zeros((16, 1), np.float32), fold, needed=np.arange(16))
+    assert tuned.best.params == {"margin": -0.4}
+    assert [candidate.params["margin"] for candidate in tuned.candidates] == [-2.0, 3.0, -0.4]
+    np.testing.assert_allclose(tuned.margin, 0.1)
+    assert tuned.best.loss == pytest.approx(log_loss(y, expit(np.full(16, 0.1)), sample_weight=weight))
+    assert np.mean(tuned.best.fold_loss) == pytest.approx(tuned.best.loss)
+    assert tuned.best.to_dict()["params"] == {"margin": -0.4}
+    assert tuned.best.to_dict()["measure"] == "log_loss"
+
+
+def test_a_continuous_target_is_scored_by_squared_error_on_its_own_people_and_predicted_for_others() -> None:
+    value = np.array([1.0, 2, 3, 4, np.nan, np.nan])
+    weight = np.array([1.0, 1, 1, 3, 0, 0])
+    fold = np.array([0, 0, 1, 1, 0, 1])
+    part = Part(Constant((0.0, 9.0), kind="continuous"), target(value, weight, kind="continuous", name="pressure"))
+    tuned = tune(part, np.zeros((6, 1), np.float32), fold, needed=np.array([4]))
+    assert (part.name, tuned.best.part, tuned.best.measure) == (
+        "constant:pressure",
+        "constant:pressure",
+        "squared_error",
+    )
+    np.testing.assert_allclose(tuned.margin, [3.75, 3.75, 1.5, 1.5, 3.75, np.nan])
+    expected = np.average((value - tuned.margin)[:4] ** 2, weights=weight[:4])
+    assert tuned.best.loss == pytest.approx(expected)
 
 
 def learners(toy_people: ToyPeople) -> list[Learner]:
     columns = toy_people.encoder.columns
-    return [
-        SplineLogisticLearner(columns=columns, knots=4, c=(0.1,)),
-        BoostedTreesLearner(
-            columns=columns,
-            depth=(2,),
-            learning_rate=(0.2,),
-            min_child_weight=(2.0,),
-            l2=(1.0,),
-            trees=(15,),
-            subsample=0.8,
-            columns_per_tree=0.8,
-            seed=1,
-            threads=1,
-        ),
-    ]
+    trees = BoostedTreesLearner(
+        columns=columns,
+        depth=(2,),
+        learning_rate=(0.2,),
+        min_child_weight=(2.0,),
+        l2=(1.0,),
+        trees=(15,),
+        subsample=0.8,
+        columns_per_tree=0.8,
+        seed=1,
+        threads=1,
+    )
+    return [SplineLearner(columns=columns, knots=4, c=(0.1,)), trees]
 
 
-def test_poisoned_labels_of_a_fold_change_no_margin_of_that_fold(toy_people: ToyPeople) -> None:
+BOTH = pytest.mark.parametrize("which", [0, 1], ids=["spline_logistic", "xgboost"])
+
+
+def tuned_on(
+    toy_people: ToyPeople, which: int, *, y: np.ndarray | None = None, X: np.ndarray | None = None
+) -> TunedPart:
+    """Tune one learner on the analysis, perhaps with other labels or columns."""
+    case = toy_people.case if y is None else y
+    part = Part(learners(toy_people)[which], target(case, toy_people.weight))
     fold = toy_people.fold[toy_people.inside]
-    both = learners(toy_people)
-    before = tune(both, toy_people.matrix, toy_people.case, toy_people.weight, fold)
-    poisoned = np.where(fold == 2, 1 - toy_people.case, toy_people.case)
-    after = tune(both, toy_people.matrix, poisoned, toy_people.weight, fold)
-    for name, margin in before.margins.items():
-        assert np.isfinite(margin).all()
-        np.testing.assert_array_equal(after.margins[name][fold == 2], margin[fold == 2])
-        assert not np.array_equal(after.margins[name][fold != 2], margin[fold != 2])
+    return tune(part, toy_people.matrix if X is None else X, fold, needed=np.arange(len(fold)))
 
 
-def test_a_changed_person_of_a_fold_changes_no_margin_of_the_others_in_it(toy_people: ToyPeople) -> None:
+@BOTH
+def test_poisoned_labels_of_a_fold_change_no_margin_of_that_fold(toy_people: ToyPeople, which: int) -> None:
     fold = toy_people.fold[toy_people.inside]
-    both = learners(toy_people)
-    before = tune(both, toy_people.matrix, toy_people.case, toy_people.weight, fold)
+    before = tuned_on(toy_people, which).margin
+    after = tuned_on(toy_people, which, y=np.where(fold == 2, 1 - toy_people.case, toy_people.case)).margin
+    assert np.isfinite(before).all()
+    np.testing.assert_array_equal(after[fold == 2], before[fold == 2])
+    assert not np.array_equal(after[fold != 2], before[fold != 2])
+
+
+@BOTH
+def test_a_changed_person_of_a_fold_changes_no_margin_of_the_others_in_it(toy_people: ToyPeople, which: int) -> None:
+    fold = toy_people.fold[toy_people.inside]
     X = toy_people.matrix.copy()
     person = int(np.flatnonzero(fold == 2)[5])
     X[person] = np.nan_to_num(X[person]) + 40
-    after = tune(both, X, toy_people.case, toy_people.weight, fold)
     others = np.flatnonzero((fold == 2) & (np.arange(len(fold)) != person))
-    for name, margin in before.margins.items():
-        np.testing.assert_array_equal(after.margins[name][others], margin[others])
+    np.testing.assert_array_equal(
+        tuned_on(toy_people, which, X=X).margin[others], tuned_on(toy_people, which).margin[others]
+    )
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["spline_logistic", "xgboost"])
+@BOTH
 def test_margins_do_not_depend_on_the_order_of_people_nor_on_the_names_of_folds(
     toy_people: ToyPeople, which: int
 ) -> None:
@@ -146,11 +154,27 @@ def test_margins_do_not_depend_on_the_order_of_people_nor_on_the_names_of_folds(
     learner = learners(toy_people)[which]
     if isinstance(learner, BoostedTreesLearner):
         learner = replace(learner, subsample=1.0)  # which rows a tree draws is by their place
-    tuned = tune([learner], toy_people.matrix, toy_people.case, toy_people.weight, fold)
-    order = np.random.default_rng(5).permutation(len(fold))
-    moved = tune(
-        [learner], toy_people.matrix[order], toy_people.case[order], toy_people.weight[order], 10 - fold[order]
-    )
+    everybody, order = np.arange(len(fold)), np.random.default_rng(5).permutation(len(fold))
+    straight = Part(learner, target(toy_people.case, toy_people.weight))
+    shuffled = Part(learner, target(toy_people.case[order], toy_people.weight[order]))
+    tuned = tune(straight, toy_people.matrix, fold, needed=everybody)
+    moved = tune(shuffled, toy_people.matrix[order], 10 - fold[order], needed=everybody)
+    np.testing.assert_allclose(moved.margin, tuned.margin[order], atol=1e-4 if which else 1e-6)
+
+
+@BOTH
+def test_a_factor_of_zero_leaves_people_out_and_one_of_two_counts_them_twice(toy_people: ToyPeople, which: int) -> None:
+    learner = learners(toy_people)[which]
+    if isinstance(learner, BoostedTreesLearner):
+        learner = replace(learner, subsample=1.0)
+    part = Part(learner, target(toy_people.case, toy_people.weight))
+    params = learner.candidates()[0]
+    factor = np.where(np.arange(len(toy_people.case)) % 3, 1.0, 0.0)
+    kept = np.flatnonzero(factor)
+    replicate = part.fit(toy_people.matrix, params, factor=factor)
+    alone = learner.fit(toy_people.matrix[kept], toy_people.case[kept], toy_people.weight[kept], params)
+    np.testing.assert_array_equal(replicate.margin(toy_people.matrix), alone.margin(toy_people.matrix))
+    double = part.fit(toy_people.matrix, params, factor=np.full(len(factor), 2.0))
     np.testing.assert_allclose(
-        moved.margins[learner.name], tuned.margins[learner.name][order], atol=1e-4 if which else 1e-6
+        double.margin(toy_people.matrix), part.fit(toy_people.matrix, params).margin(toy_people.matrix), atol=1e-5
     )

@@ -222,9 +222,12 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
         for rule, n, out in (("all participants", size, 0), ("examined", size - size // 10, size // 10))
     ]
     candidates = [
-        {"learner": learner, "params": params, "log_loss": loss, "fold_log_loss": [loss - 0.01, loss + 0.01]}
-        for learner, params, loss in (("spline_logistic", {"c": 0.1}, 0.3), ("xgboost", {"depth": 2}, 0.31))
-    ]
+        {
+            "part": part, "params": params, "measure": "log_loss", "loss": loss,
+            "fold_loss": [loss - 0.01, loss + 0.01],
+        }
+        for part, params, loss in (("spline_logistic", {"c": 0.1}, 0.3), ("xgboost", {"depth": 2}, 0.31))
+    ]  # fmt: skip
     quantiles = {"0.0005": 15.0, "0.05": 100.0, "0.5": 300.0, "0.95": 560.0, "0.9995": 9000.0}
     reference = {
         feature.name: {"missing": 0.002, "quantiles": quantiles}
@@ -262,7 +265,13 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
         "scores.json": [_score(name, data=data) for name in ("ada", "uspstf", "framingham")],
         "tuning.json": {
             "data": data, "winner": "spline_logistic", "candidates": candidates,
-            "best": {row["learner"]: row for row in candidates},
+            "models": {
+                row["part"]: {
+                    "log_loss": row["loss"], "fold_log_loss": row["fold_loss"],
+                    "parts": [{"part": row["part"], "scale": 1.0, "params": row["params"]}],
+                }
+                for row in candidates
+            },
         },
         "explanation_summary.json": {
             "data": data, "learner": "spline_logistic", "base_value": BASE, "largest_additivity_error": 1e-15,

@@ -10,15 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit
+from sklearn.linear_model import LinearRegression
 
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features.registry import features
 from mgrisk.model.encode import Encoder
-from mgrisk.model.spline_logistic import FILE, FittedSplineLogistic, SplineLogisticLearner
+from mgrisk.model.spline_regression import SplineLearner
+from mgrisk.model.splines import FILE, FittedSplines, SplineDesign
 from mgrisk.survey.quantiles import weighted_quantile
 
 COLUMNS = Encoder(features(["age_years", "sex", "bmi_kg_m2"])).columns
-LEARNER = SplineLogisticLearner(columns=COLUMNS, knots=4, c=(0.01, 0.1, 1.0))
+LEARNER = SplineLearner(columns=COLUMNS, knots=4, c=(0.01, 0.1, 1.0))
 C = {"c": 0.1}
 
 
@@ -70,6 +72,20 @@ def test_the_fit_is_the_minimum_of_the_penalised_weighted_log_likelihood() -> No
 
     best = minimize(loss, np.zeros(1 + Z.shape[1]), method="BFGS", options={"gtol": 1e-9, "maxiter": 1000})
     np.testing.assert_allclose(fitted.margin(X), best.x[0] + Z @ best.x[1:], atol=1e-4)
+
+
+def test_a_continuous_target_is_fitted_by_weighted_ridge_regression() -> None:
+    X, _, weight = people()
+    known = np.nan_to_num(X, nan=40.0).astype(np.float64)
+    y = 0.02 * known[:, 0] + 0.1 * known[:, 2] + np.random.default_rng(4).normal(0, 0.1, len(X))
+    linear = SplineLearner(columns=COLUMNS, knots=4, c=(0.1, 1e6), kind="continuous")
+    loose, tight = (linear.fit(X, y, weight, {"c": c}) for c in (1e6, 0.01))
+    design = SplineDesign.build(X, weight, columns=COLUMNS, knots=4).matrix
+    line = LinearRegression().fit(design, y, sample_weight=weight).predict(design)
+    np.testing.assert_allclose(loose.margin(X), line, atol=1e-5)
+    assert np.average(tight.margin(X), weights=weight) == pytest.approx(np.average(y, weights=weight))
+    assert np.std(tight.margin(X)) < np.std(loose.margin(X))
+    assert (linear.name, LEARNER.name) == ("spline_linear", "spline_logistic")
 
 
 def test_missing_values_are_filled_from_the_rows_that_were_fitted() -> None:
@@ -150,7 +166,7 @@ def test_a_variable_with_few_values_gets_a_line_and_not_coinciding_knots() -> No
 
 def test_files_give_the_same_margins_back_bit_for_bit() -> None:
     X, _, _ = people(9)
-    back = FittedSplineLogistic.from_files(FITTED.to_files(), n_columns=3)
+    back = FittedSplines.from_files(FITTED.to_files(), n_columns=3)
     np.testing.assert_array_equal(back.margin(X), FITTED.margin(X))
 
 
@@ -185,11 +201,11 @@ TERMS = json.loads(FITTED.to_files()[FILE])["terms"]
 )
 def test_damaged_coefficients_are_refused(files: dict[str, bytes]) -> None:
     with pytest.raises(MgRiskError) as caught:
-        FittedSplineLogistic.from_files(files, n_columns=3)
+        FittedSplines.from_files(files, n_columns=3)
     assert caught.value.code == "bundle.bad_model"
     assert caught.value.status == ExitStatus.BUNDLE
 
 
 def test_coefficients_of_other_columns_are_refused() -> None:
     with pytest.raises(MgRiskError, match="other columns"):
-        FittedSplineLogistic.from_files(FITTED.to_files(), n_columns=4)
+        FittedSplines.from_files(FITTED.to_files(), n_columns=4)

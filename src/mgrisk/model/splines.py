@@ -1,17 +1,16 @@
-"""Penalised logistic regression on restricted cubic splines: the glass box among the learners."""
+"""Additive models on restricted cubic splines: a curve for each number, a step for each level, nothing else."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from mgrisk.model.encode import Column
-from mgrisk.model.learners import Params, bad_model, mean_one, spline_columns
+from mgrisk.model.learners import bad_model, spline_columns
 from mgrisk.model.spline import HARRELL_QUANTILES, basis
 from mgrisk.survey.quantiles import weighted_quantile
 
@@ -47,7 +46,7 @@ class Term:
 
 
 @dataclass(frozen=True)
-class FittedSplineLogistic:
+class FittedSplines:
     """A fitted additive model: the margin is a sum of one function of each encoded column.
 
     Attributes
@@ -55,7 +54,7 @@ class FittedSplineLogistic:
     terms
         One for each encoded column.
     intercept
-        Log-odds at the reference of all design columns.
+        Margin at the reference of all design columns.
     coefficients, centre
         One of each for each design column; a column's part of the margin is coefficient × (column − centre).
     """
@@ -78,7 +77,7 @@ class FittedSplineLogistic:
         return parts
 
     def margin(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return the log-odds before calibration, shape (n,)."""
+        """Return the margin, shape (n,): log-odds before calibration, or the unit of a continuous target."""
         total = np.full(len(X), self.intercept)
         for part in self.contributions(X).T:
             total += part
@@ -95,7 +94,7 @@ class FittedSplineLogistic:
         return {FILE: json.dumps(content, indent=1).encode()}
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes], *, n_columns: int) -> FittedSplineLogistic:
+    def from_files(cls, files: Mapping[str, bytes], *, n_columns: int) -> FittedSplines:
         """Read coefficients.json back; shapes and finiteness are checked.
 
         Raises
@@ -133,56 +132,53 @@ class FittedSplineLogistic:
 
 
 @dataclass(frozen=True)
-class SplineLogisticLearner:
-    """Ridge-penalised spline logistic regression over a grid of inverse penalties.
+class SplineDesign:
+    """The design columns of a spline model on its training rows, standardised so that one penalty fits all.
 
-    Parameters
+    Attributes
     ----------
-    columns
-        The encoded columns.
-    knots
-        Knots of each number's curve, at Harrell's quantiles of the weighted training values.
-    c
-        Inverse penalties, scikit-learn's C on weights of mean 1.
+    terms
+        One for each encoded column.
+    matrix
+        Standardised design columns, shape (n, width).
+    centre, scale
+        Weighted mean and standard deviation of each design column, shape (width,).
     """
 
-    columns: tuple[Column, ...]
-    knots: int
-    c: Sequence[float]
-    name: str = field(default="spline_logistic", init=False)
+    terms: tuple[Term, ...]
+    matrix: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    scale: NDArray[np.float64]
 
-    def candidates(self) -> Sequence[Params]:
-        """Return one candidate for each penalty."""
-        return [{"c": c} for c in self.c]
+    @classmethod
+    def build(
+        cls, X: NDArray[np.float32], weight: NDArray[np.float64], *, columns: Sequence[Column], knots: int
+    ) -> SplineDesign:
+        """Place fills and knots by the weighted training rows, and expand them.
 
-    def fit(
-        self, X: NDArray[np.float32], y: NDArray[np.float64], weight: NDArray[np.float64], params: Params
-    ) -> FittedSplineLogistic:
-        """Fit one penalty; what replaces missing values comes from these rows alone."""
-        terms, design, centre, scale = self._prepare(X, weight)
-        return _solve(terms, design, centre, scale, y, weight, c=params["c"])
-
-    def fit_path(
-        self, X: NDArray[np.float32], y: NDArray[np.float64], weight: NDArray[np.float64]
-    ) -> Iterator[tuple[Params, FittedSplineLogistic]]:
-        """Fit all penalties on one design matrix."""
-        terms, design, centre, scale = self._prepare(X, weight)
-        for params in self.candidates():
-            yield params, _solve(terms, design, centre, scale, y, weight, c=params["c"])
-
-    def _prepare(
-        self, X: NDArray[np.float32], weight: NDArray[np.float64]
-    ) -> tuple[tuple[Term, ...], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        curved = spline_columns(self.columns)
+        Parameters
+        ----------
+        X, weight
+            Encoded matrix (n, n_columns) and positive survey weights (n,).
+        columns
+            The encoded columns.
+        knots
+            Knots of each number's curve, at Harrell's quantiles.
+        """
+        curved = spline_columns(columns)
         terms = tuple(
-            _term(X[:, index].astype(np.float64), weight, knots=self.knots if curved[index] else 0)
+            _term(X[:, index].astype(np.float64), weight, knots=knots if curved[index] else 0)
             for index in range(X.shape[1])
         )
         design = np.column_stack([term.expand(X[:, index].astype(np.float64)) for index, term in enumerate(terms)])
         centre = np.average(design, axis=0, weights=weight)
         scale = np.sqrt(np.average((design - centre) ** 2, axis=0, weights=weight))
         scale[scale == 0] = 1.0
-        return terms, (design - centre) / scale, centre, scale
+        return cls(terms, (design - centre) / scale, centre, scale)
+
+    def fitted(self, intercept: float, coefficients: NDArray[np.float64]) -> FittedSplines:
+        """Return the model of coefficients that were estimated on the standardised columns."""
+        return FittedSplines(self.terms, intercept, coefficients / self.scale, self.centre)
 
 
 def _term(x: NDArray[np.float64], weight: NDArray[np.float64], *, knots: int) -> Term:
@@ -198,18 +194,3 @@ def _term(x: NDArray[np.float64], weight: NDArray[np.float64], *, knots: int) ->
         # Quantiles of a variable with few values coincide; fewer than three knots are a straight line.
         knots=tuple(places.tolist()) if len(places) >= 3 else (),
     )
-
-
-def _solve(
-    terms: tuple[Term, ...],
-    design: NDArray[np.float64],
-    centre: NDArray[np.float64],
-    scale: NDArray[np.float64],
-    y: NDArray[np.float64],
-    weight: NDArray[np.float64],
-    *,
-    c: float,
-) -> FittedSplineLogistic:
-    model = LogisticRegression(C=c, max_iter=2000, tol=1e-6)
-    model.fit(design, y, sample_weight=mean_one(weight))
-    return FittedSplineLogistic(terms, float(model.intercept_[0]), model.coef_[0] / scale, centre)

@@ -1,0 +1,118 @@
+"""What stands behind a label: the measurements that a model may learn from beside it, each in its own subsample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk.cohort.outcomes import Outcome
+from mgrisk.cohort.select import DEVELOPMENT
+from mgrisk.cohort.weights import combined_weight, shares
+from mgrisk.errors import usage
+from mgrisk.features.compute import from_nhanes
+from mgrisk.features.registry import FEATURES, computed_from, features
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.survey.design import SurveyDesign
+
+COLUMNS: Final = (KEY, "target", "value", "weight")
+
+
+def required_variables(outcome: Outcome, names: Iterable[str], development: Sequence[str]) -> tuple[str, ...]:
+    """Return the NHANES variables that the targets need, each once: their sources and their weights.
+
+    Parameters
+    ----------
+    outcome
+        What is predicted.
+    names
+        Targets asked for.
+    development
+        Cycles that may be learned from.
+
+    Raises
+    ------
+    MgRiskError
+        `targets.unknown` where the outcome names no such target; those of `weights.shares`.
+    """
+    chosen = tuple(dict.fromkeys(names))
+    for name in chosen:
+        if name not in outcome.targets:
+            raise usage(
+                "targets.unknown",
+                f"{name} is no target of the outcome {outcome.name}",
+                where="model.sums",
+                expected=", ".join(outcome.targets) or "none",
+                hint="name a target of the outcome, or add it to its row in cohort/outcomes.toml",
+            )
+    sources = (source for feature in computed_from(features(chosen)) for source in feature.sources)
+    weights = (each.weight for name in chosen for each in shares(FEATURES[name].level, development))
+    return tuple(dict.fromkeys((*sources, *weights)))
+
+
+def measure_targets(
+    raw: pd.DataFrame, people: pd.DataFrame, names: Sequence[str], *, development: Sequence[str]
+) -> pd.DataFrame:
+    """Return the logarithms of targets of the development people who can have the outcome.
+
+    Parameters
+    ----------
+    raw
+        Harmonised frame with `required_variables`.
+    people
+        `select.Cohort.frame` of the same rows.
+    names
+        Targets.
+    development
+        Cycles that may be learned from; nobody else is in the result.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each person and target: SEQN, target, value (natural logarithm), weight (of the target's subsample,
+        over the development cycles together, above 0).
+    """
+    markers = from_nhanes(raw, features(names))
+    parts = [pd.DataFrame(columns=list(COLUMNS)).astype({KEY: "int64", "value": "float64", "weight": "float64"})]
+    for name in names:
+        value = markers[name].to_numpy(dtype=np.float64)
+        weight = combined_weight(raw, FEATURES[name].level, development).to_numpy()
+        learned = (people["set"] == DEVELOPMENT) & people["eligible"] & (weight > 0) & (value > 0)
+        rows = np.flatnonzero(learned)
+        key = raw[KEY].to_numpy()[rows]
+        parts.append(pd.DataFrame({KEY: key, "target": name, "value": np.log(value[rows]), "weight": weight[rows]}))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def design_of(name: str, of_target: pd.DataFrame, people: pd.DataFrame) -> tuple[NDArray[np.float64], SurveyDesign]:
+    """Return the values and the design of one target, row for row with the people of the development set.
+
+    Parameters
+    ----------
+    name
+        Of the target.
+    of_target
+        Result of `measure_targets`, or targets.parquet of a run.
+    people
+        Rows of the development set, as `select.design` returns them.
+
+    Returns
+    -------
+    tuple of numpy.ndarray and SurveyDesign
+        Values less their weighted mean, shape (n,), NaN for who has none; the full design with those measured as its
+        domain. A constant teaches nothing, but around 0 the single precision of trees keeps its digits.
+    """
+    rows = of_target.loc[of_target["target"] == name, [KEY, "value", "weight"]].rename(columns={"weight": "own"})
+    joined = people[[KEY, "stratum", "psu"]].merge(rows, on=KEY, how="left", validate="one_to_one")
+    design = SurveyDesign(
+        weight=joined["own"].fillna(0.0).to_numpy(),
+        stratum=joined["stratum"].to_numpy(),
+        psu=joined["psu"].to_numpy(),
+        level=FEATURES[name].level,
+        domain=joined["value"].notna().to_numpy(),
+    )
+    centre = np.average(rows["value"], weights=rows["own"])
+    return joined["value"].to_numpy(dtype=np.float64) - centre, design
