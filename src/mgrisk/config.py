@@ -97,6 +97,18 @@ class RandomForest(_Closed):
     columns: float = Field(default=0.3, gt=0, le=1, description="Share of columns offered to a split")
 
 
+class Tuning(_Closed):
+    """How the settings of tree ensembles are found."""
+
+    trials: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="0: every combination of the grid; else trials of Optuna within its bounds",
+    )
+    seed: int = Field(default=1, ge=0)
+
+
 class Model(_Closed):
     """Which learners compete, on which features, and which sums of them."""
 
@@ -111,6 +123,7 @@ class Model(_Closed):
     xgboost: XGBoost | None = None
     xgboost_monotone: MonotoneXGBoost | None = None
     random_forest: RandomForest | None = None
+    tuning: Tuning = Tuning()
     sums: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[tuple[str, ...], Field(min_length=1)]] = (
         Field(
             default={},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xgboost
@@ -113,6 +113,16 @@ class BoostedTreesLearner:
         names = ("depth", "learning_rate", "min_child_weight", "l2")
         grid = itertools.product(self.depth, self.learning_rate, self.min_child_weight, self.l2)
         return [dict(zip(names, values, strict=True)) for values in grid]
+
+    def at(self, pick: Callable[[str, Sequence[float]], float]) -> BoostedTreesLearner:
+        """Return the learner with one value of each row of the grid; all ensemble sizes stay."""
+        return replace(
+            self,
+            depth=(int(pick("depth", self.depth)),),
+            learning_rate=(pick("learning_rate", self.learning_rate),),
+            min_child_weight=(pick("min_child_weight", self.min_child_weight),),
+            l2=(pick("l2", self.l2),),
+        )
 
     def candidates(self) -> Sequence[Params]:
         """Return every combination of the grid."""

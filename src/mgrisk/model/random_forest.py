@@ -8,8 +8,8 @@ shares). The logistic recalibration of every margin turns it into a risk.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xgboost
@@ -51,6 +51,14 @@ class RandomForestLearner:
     threads: int
     kind: Kind = "binary"
     name: str = field(default="random_forest", init=False)
+
+    def at(self, pick: Callable[[str, Sequence[float]], float]) -> RandomForestLearner:
+        """Return the learner with one value of each row of the grid."""
+        return replace(
+            self,
+            depth=(int(pick("depth", self.depth)),),
+            min_child_weight=(pick("min_child_weight", self.min_child_weight),),
+        )
 
     def candidates(self) -> Sequence[Params]:
         """Return every combination of the grid."""

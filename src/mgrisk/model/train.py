@@ -23,6 +23,7 @@ from mgrisk.model.calibrate import Calibrator, cross_fitted_risk, fit_calibrator
 from mgrisk.model.encode import Encoder
 from mgrisk.model.learners import Fitted, Learner, Params
 from mgrisk.model.random_forest import RandomForestLearner
+from mgrisk.model.search import search
 from mgrisk.model.spline_regression import SplineLearner
 from mgrisk.model.summed import FittedSum, Scales, fit_scales
 from mgrisk.model.targets import OUTCOME, Kind, Target
@@ -246,11 +247,19 @@ def train(
     models = make_parts(settings, encoder, (outcome, *targets), threads=threads)
     X = _matrix(encoder, frame, (outcome, *targets))
     wanted = {part.name: part for parts in models.values() for part in parts}
-    tuned = {name: tune(part, X, fold, needed=inside) for name, part in wanted.items()}
+    tuned = {name: _tune(part, X, fold, needed=inside, tuning=settings.tuning) for name, part in wanted.items()}
     trained = {
         name: _train_model([tuned[part.name] for part in parts], X, outcome, fold) for name, parts in models.items()
     }
     return Trained(encoder, tuple(tuned.values()), MappingProxyType(trained))
+
+
+def _tune(
+    part: Part, X: NDArray[np.float32], fold: NDArray[np.int64], *, needed: NDArray[np.int64], tuning: config.Tuning
+) -> TunedPart:
+    if not tuning.trials:
+        return tune(part, X, fold, needed=needed)
+    return search(part, X, fold, needed=needed, trials=tuning.trials, seed=tuning.seed)
 
 
 def _matrix(encoder: Encoder, frame: pd.DataFrame, targets: Sequence[Target]) -> NDArray[np.float32]:
