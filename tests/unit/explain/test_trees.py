@@ -434,7 +434,7 @@ def test_rows_in_float64_are_refused_rather_than_rounded() -> None:
     ("more", "code"),
     [
         ({"depth": 9, "rounds": 1, "min_child_weight": 0.0}, "explain.tree_too_deep"),
-        ({"objective": "reg:squarederror"}, "explain.unsupported_booster"),
+        ({"objective": "count:poisson"}, "explain.unsupported_booster"),
         ({"booster": "dart"}, "explain.unsupported_booster"),
         ({"booster": "gblinear", "max_depth": None}, "explain.unsupported_booster"),
     ],
