@@ -107,12 +107,14 @@ def toy_people() -> ToyPeople:
 def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
     """Return a small bundle of each learner and of a sum of them, with attributions."""
     # Here and not above: the tests of the lower rooms do not wait for xgboost.
-    from mgrisk.explain.attributions import PART, build
+    from mgrisk.explain.attributions import build
+    from mgrisk.explain.parts import PART
     from mgrisk.model.boosted_trees import BoostedTreesLearner
     from mgrisk.model.bundle import Bundle
     from mgrisk.model.calibrate import fit_calibrator
     from mgrisk.model.learners import Fitted
     from mgrisk.model.reference import describe
+    from mgrisk.model.shapes import FittedShapes, Shape
     from mgrisk.model.spline_regression import SplineLearner
     from mgrisk.model.summed import FittedSum, Scales
 
@@ -135,7 +137,14 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
     # A part in another unit than log-odds: what a sum is for.
     pressed = replace(learner, kind="continuous").fit(X, X[:, 0] / 100, weight, learner.candidates()[0])
     blend = FittedSum(Scales(-0.2, (0.5, 0.4, 2.0)), (spline, trees, pressed))
-    models: dict[str, Fitted] = {"spline_logistic": spline, "xgboost": trees, "blend": blend}
+    cuts = {0: np.array([35.0, 50.0]), 1: np.array([0.5]), 11: np.array([25.0, 30.0])}
+    random = np.random.default_rng(3)
+    tables = []
+    for of in ((0,), (11,), (0, 11), (11, 1)):
+        size = [len(cuts[column]) + 2 for column in of]
+        tables.append(Shape(of, tuple(cuts[column] for column in of), random.normal(size=size)))
+    shapes = FittedShapes(-1.0, tuple(tables))
+    models: dict[str, Fitted] = {"spline_logistic": spline, "xgboost": trees, "shapes": shapes, "blend": blend}
     bundles = {}
     for name, fitted in models.items():
         margin = np.zeros(len(toy_people.y))

@@ -97,6 +97,15 @@ class RandomForest(_Closed):
     columns: float = Field(default=0.3, gt=0, le=1, description="Share of columns offered to a split")
 
 
+class ExplainableBoosting(_Closed):
+    """An explainable boosting machine; needs the extra `ebm`."""
+
+    rounds: Counts = (50, 100, 200)
+    interactions: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 10), min_length=1)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    bins: int = Field(default=64, ge=2, le=1024)
+
+
 class Tuning(_Closed):
     """How the settings of tree ensembles are found."""
 
@@ -123,6 +132,7 @@ class Model(_Closed):
     xgboost: XGBoost | None = None
     xgboost_monotone: MonotoneXGBoost | None = None
     random_forest: RandomForest | None = None
+    explainable_boosting: ExplainableBoosting | None = None
     tuning: Tuning = Tuning()
     sums: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[tuple[str, ...], Field(min_length=1)]] = (
         Field(
@@ -134,7 +144,7 @@ class Model(_Closed):
 
     @model_validator(mode="after")
     def _some_learner(self) -> Model:
-        learners = ("spline_logistic", "xgboost", "xgboost_monotone", "random_forest")
+        learners = ("spline_logistic", "xgboost", "xgboost_monotone", "random_forest", "explainable_boosting")
         if all(getattr(self, name) is None for name in learners):
             raise ValueError(f"no learner: give a section of {', '.join(f'[model.{name}]' for name in learners)}")
         bound = self.xgboost_monotone.monotone if self.xgboost_monotone else {}

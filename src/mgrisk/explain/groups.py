@@ -16,8 +16,8 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from mgrisk.explain.attributions import Explainer
-from mgrisk.explain.trees import TreeTables
+from mgrisk.explain.attributions import Explainer, scaled_parts
+from mgrisk.explain.parts import prepare, read_part
 from mgrisk.model.boosted_trees import FittedTrees
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.learners import Fitted
@@ -68,24 +68,19 @@ def grouped_values(
     """
     groups = tuple(dict.fromkeys(feature.group for feature in bundle.features))
     of_feature = np.array([groups.index(feature.group) for feature in bundle.features], dtype=np.int64)
+    owners, slope = of_feature[bundle.encoder.owners], bundle.calibrator.slope
+    values = np.zeros((len(X), len(groups)))
+    for scale, part in scaled_parts(bundle.fitted):
+        whole = read_part(part, prepare(part, owners, len(groups), background, weight), owners, len(groups))
+        values += slope * scale * whole.values(X)
     summed = _sum_by(Explainer(bundle).values(X), of_feature, len(groups))
-    values = summed.copy()
-    owners = bundle.encoder.owners
-    for scale, booster in tree_parts(bundle.fitted):
-        single = TreeTables.build(
-            booster, owners=owners, n_players=len(bundle.features), background=background, weight=weight
-        )
-        whole = TreeTables.build(
-            booster, owners=of_feature[owners], n_players=len(groups), background=background, weight=weight
-        )
-        apart = _sum_by(single.values(X), of_feature, len(groups))
-        values += bundle.calibrator.slope * scale * (whole.values(X) - apart)
     return GroupedValues(groups, values, summed)
 
 
 def tree_parts(fitted: Fitted) -> list[tuple[float, xgb.Booster]]:
-    """Return the trees of a model with their scales; what is additive has no interactions and is left out."""
-    return [(1.0, fitted.booster[: fitted.trees])] if isinstance(fitted, FittedTrees) else []
+    """Return the trees of a model with their scales; other parts are left out."""
+    parts = scaled_parts(fitted)
+    return [(scale, part.booster[: part.trees]) for scale, part in parts if isinstance(part, FittedTrees)]
 
 
 def summarise_groups(found: GroupedValues, design: SurveyDesign) -> list[dict[str, Any]]:

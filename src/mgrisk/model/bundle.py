@@ -1,7 +1,7 @@
 """The bundle: a model as it leaves the house. A folder of JSON, arrays and xgboost's own format; no pickle.
 
 bundle.json      what it predicts, for whom, from which features; format version
-model.ubj | coefficients.json | sum.json with part-0-…, part-1-… of these
+model.ubj | coefficients.json | shapes.json | sum.json with part-0-…, part-1-… of these
 calibrator.json  margin to risk
 fitted_features.json  models of features such as usual intake, where the model has such features
 reference.json   how the features were spread in the development population

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mgrisk.model import boosted_trees, splines, summed
+from mgrisk.model import boosted_trees, shapes, splines, summed
 from mgrisk.model.boosted_trees import FittedTrees
 from mgrisk.model.learners import Fitted, bad_model
+from mgrisk.model.shapes import FittedShapes
 from mgrisk.model.splines import FittedSplines
 from mgrisk.model.summed import FittedSum
 
@@ -40,4 +41,6 @@ def _read_part(files: Mapping[str, bytes], *, n_columns: int, threads: int) -> F
         return FittedSplines.from_files(files, n_columns=n_columns)
     if boosted_trees.FILE in files:
         return FittedTrees.from_files(files, n_columns=n_columns, threads=threads)
-    raise bad_model(f"{splines.FILE} or {boosted_trees.FILE}", "is missing")
+    if shapes.FILE in files:
+        return FittedShapes.from_files(files, n_columns=n_columns)
+    raise bad_model(f"{splines.FILE}, {boosted_trees.FILE} or {shapes.FILE}", "is missing")

@@ -21,6 +21,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.model.boosted_trees import BoostedTreesLearner
 from mgrisk.model.calibrate import Calibrator, cross_fitted_risk, fit_calibrator
 from mgrisk.model.encode import Encoder
+from mgrisk.model.explainable_boosting import ExplainableBoostingLearner
 from mgrisk.model.learners import Fitted, Learner, Params
 from mgrisk.model.random_forest import RandomForestLearner
 from mgrisk.model.search import search
@@ -135,6 +136,19 @@ def make_learners(
                 columns_per_split=forest.columns,
                 seed=settings.seed,
                 threads=threads,
+                kind=kind,
+            )
+        )
+    if settings.explainable_boosting is not None:
+        machine = settings.explainable_boosting
+        learners.append(
+            ExplainableBoostingLearner(
+                columns=columns,
+                rounds=machine.rounds,
+                interactions=machine.interactions,
+                learning_rate=machine.learning_rate,
+                bins=machine.bins,
+                seed=settings.seed,
                 kind=kind,
             )
         )

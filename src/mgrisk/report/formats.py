@@ -21,6 +21,7 @@ MODELS: Final = {
     "xgboost": "XGBoost",
     "xgboost_monotone": "XGBoost, monotone",
     "random_forest": "Random forest",
+    "explainable_boosting": "Explainable boosting machine",
 }
 VARIANTS: Final = {
     "": "",

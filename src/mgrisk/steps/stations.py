@@ -23,6 +23,7 @@ from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
 from mgrisk.evidence.people import evidence_features, evidence_variables, panels
 from mgrisk.explain import attributions
+from mgrisk.explain.parts import PART
 from mgrisk.features import fitted
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.summary import gather, paths, pattern_files
@@ -261,7 +262,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
             fitted=model.fitted,
             calibrator=model.calibrator,
             reference=spread_of_features,
-            parts={attributions.PART: attributions.build(model.fitted, trained.encoder, background, weight)},
+            parts={PART: attributions.build(model.fitted, trained.encoder, background, weight)},
             models=models,
         )
         for name, model in trained.models.items()

@@ -14,7 +14,8 @@ import pytest
 from scipy.special import logit
 
 from mgrisk.errors import ExitStatus, MgRiskError
-from mgrisk.explain.attributions import PART, Explainer, build
+from mgrisk.explain.attributions import Explainer, build
+from mgrisk.explain.parts import PART
 from mgrisk.model.bundle import load_bundle
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 # Trees are sums of float32; the additive model is float64 throughout.
 LEARNERS = pytest.mark.parametrize(
-    ("learner", "exact"), [("spline_logistic", 1e-9), ("xgboost", 1e-5), ("blend", 1e-5)]
+    ("learner", "exact"), [("spline_logistic", 1e-9), ("xgboost", 1e-5), ("shapes", 1e-12), ("blend", 1e-5)]
 )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mgrisk.model.bundle import Bundle
 
 
-@pytest.mark.parametrize("name", ["spline_logistic", "xgboost", "blend"])
+@pytest.mark.parametrize("name", ["spline_logistic", "xgboost", "shapes", "blend"])
 def test_each_kind_gives_its_margins_back_bit_for_bit(
     toy_bundles: dict[str, Bundle], toy_people: ToyPeople, name: str
 ) -> None:
