@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mgrisk.score.scorer import Scorer
 
 DISCLAIMER = "A research tool: no medical device, and nothing it prints is medical advice."
-DEFAULT_MODEL = "mgrisk-undiagnosed@champion"
+CHAMPION = "mgrisk-undiagnosed@champion"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +53,11 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     model = argparse.ArgumentParser(add_help=False)
-    model.add_argument("--model", metavar="DIR|NAME@ALIAS", help=f"bundle folder or registered model ({DEFAULT_MODEL})")
+    model.add_argument(
+        "--model",
+        metavar="DIR|NAME|NAME@ALIAS",
+        help=f"bundle folder, released bundle or registered model ({CHAMPION} with a registry, else undiagnosed)",
+    )
     parser = argparse.ArgumentParser(
         prog="mgrisk",
         description="Risk of type 2 diabetes from dietary magnesium and lifestyle.",
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     run.add_argument("--out", metavar="DIR", help="run folder (runs/<name>)")
     run.add_argument("--offline", action="store_true", help="use the cache only")
+    run.add_argument("--until", metavar="STEP", help="stop after a step, for example train: before the held-out test")
     run.set_defaults(action=_run)
 
     fetch = commands.add_parser("fetch", parents=[common], help="raw NHANES tables into the cache")
@@ -145,8 +150,16 @@ def _run(options: argparse.Namespace) -> int:
     from mgrisk.steps.pipeline import run
 
     finished = run(
-        options.pipeline, overrides=options.overrides, out=options.out, offline=options.offline, progress=_say
+        options.pipeline,
+        overrides=options.overrides,
+        out=options.out,
+        offline=options.offline,
+        until=options.until,
+        progress=_say,
     )
+    if options.until:
+        print(f"stopped after {options.until}: {finished.folder}")
+        return ExitStatus.DONE
     table = finished.evaluation.frame()
     data = "SYNTHETIC people" if (table["data"] == "SYNTHETIC").any() else "NHANES"
     wanted = ["auroc", "calibration_slope", "calibration_intercept", "observed_expected", "ici"]
@@ -324,23 +337,27 @@ def _codebook(options: argparse.Namespace) -> int:
 
 
 def _load(model: str | None) -> Scorer:
+    from mgrisk.model.released import DEFAULT, released
     from mgrisk.score.scorer import load_scorer
 
-    name = model or DEFAULT_MODEL
-    if Path(name).is_dir() or "@" not in name:
-        return load_scorer(name, threads=os.cpu_count() or 1)
-    from mgrisk.track import find_bundle
-
+    threads = os.cpu_count() or 1
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     store = Path("runs/mlflow.db")
+    name = model or (CHAMPION if uri or store.exists() else DEFAULT)
+    if Path(name).is_dir():
+        return load_scorer(name, threads=threads)
+    if "@" not in name:
+        return load_scorer(released(name), threads=threads)
+    from mgrisk.track import find_bundle
+
     if not uri and not store.exists():
         raise bad_bundle(
             "registry.none",
-            f"no model is given and there is no registry to find {name} in",
+            f"there is no registry to find {name} in",
             where=str(store),
             hint="give --model FOLDER, set MLFLOW_TRACKING_URI, or run a pipeline first",
         )
-    return load_scorer(find_bundle(name, uri=uri or f"sqlite:///{store.resolve()}"), threads=os.cpu_count() or 1)
+    return load_scorer(find_bundle(name, uri=uri or f"sqlite:///{store.resolve()}"), threads=threads)
 
 
 def _say(line: str) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 from mgrisk import __version__
 from mgrisk.artifacts import read_json, write_text
 from mgrisk.config import load
+from mgrisk.errors import usage
 from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
@@ -91,6 +92,7 @@ def run(
     overrides: Sequence[str] = (),
     out: Path | str | None = None,
     offline: bool = False,
+    until: str | None = None,
     progress: Progress = lambda _: None,
 ) -> Run:
     """Run a pipeline file.
@@ -105,6 +107,8 @@ def run(
         Run folder; `runs/<name>` where it is left out.
     offline
         Never download; what is not in the cache is an error.
+    until
+        Last step to run; all where it is left out. Until ``audit`` no model has met an outcome of the held-out cycles.
     progress
         Called with a line for each step.
 
@@ -115,7 +119,7 @@ def run(
     Raises
     ------
     MgRiskError
-        With the exit status of interface.md.
+        With the exit status of interface.md; `run.unknown_step`.
     """
     settings = load(pipeline, overrides=overrides)
     folder = Path(out) if out is not None else Path("runs") / settings.name
@@ -140,7 +144,8 @@ def run(
         "absent": ABSENT if settings.evidence else ABSENT | NO_EVIDENCE,
     }
     manifest = Manifest.open(folder, head)
-    done = run_steps(_steps(workspace, store, tables), manifest, progress=progress)
+    steps = _until(_steps(workspace, store, tables), until)
+    done = run_steps(steps, manifest, progress=progress)
     return Run(folder, tuple(done))
 
 
@@ -252,6 +257,15 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             action=partial(finish.log, workspace),
         ),
     ]
+
+
+def _until(steps: list[Step], last: str | None) -> list[Step]:
+    names = [step.name for step in steps]
+    if last is None:
+        return steps
+    if last not in names:
+        raise usage("run.unknown_step", f"there is no step {last}", where="--until", hint=f"one of: {', '.join(names)}")
+    return steps[: names.index(last) + 1]
 
 
 def _store(workspace: Workspace, *, offline: bool) -> Store:
