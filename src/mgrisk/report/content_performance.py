@@ -129,7 +129,7 @@ def _difference_blocks(files: RunFiles, name: str, set_name: str) -> list[Block]
     records = [
         record
         for record in files.differences
-        if record["set"] == set_name and record["group"] == "all" and record["model"] in files.tuning["best"]
+        if record["set"] == set_name and record["group"] == "all" and record["model"] in files.tuning["models"]
     ]
     if not records:
         return [callout("differences.json has no difference for this set.", tone="warning")]
