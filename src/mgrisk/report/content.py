@@ -15,6 +15,8 @@ from typing import Any, Final
 from mgrisk.artifacts import to_json
 from mgrisk.errors import MgRiskError
 from mgrisk.report.blocks import FAILED, Section, missing, walk
+from mgrisk.report.content_added_value import HEADING as ADDED_HEADING
+from mgrisk.report.content_added_value import added_value
 from mgrisk.report.content_checks import KNOWN_HEADING, checks, known_answers
 from mgrisk.report.content_cohort import attrition, table_one
 from mgrisk.report.content_drivers import drivers
@@ -41,6 +43,7 @@ SECTIONS: Final[tuple[tuple[str, str, Builder], ...]] = (
     ("known", KNOWN_HEADING, known_answers),
     ("held-out", "Performance on the held-out cycle", held_out),
     ("cross-validated", "Performance, cross-validated", cross_validated),
+    ("added-value", ADDED_HEADING, added_value),
     ("drivers", "What drives the predicted risk", drivers),
     ("magnesium", "What magnesium is here", magnesium),
     ("people", "Two people of the held-out cycle", people),

@@ -207,6 +207,23 @@ def _score(name: str, *, data: str) -> dict[str, Any]:
     return {**about, "evaluated": True, "recalibrated": [], "sets": answered, "data": data}
 
 
+def _check(name: str, title: str, *, passed: bool | None, finding: str) -> dict[str, Any]:
+    status = "not applicable" if passed is None else "passed" if passed else "finding"
+    told = {"id": name, "title": title, "severity": "warning", "passed": passed, "finding": finding}
+    return {**told, "status": status}
+
+
+def _added_value(data: str) -> dict[str, Any]:
+    numbers = {"estimate": 0.0021, "low": -0.0012, "high": 0.0054, "se": 0.001, "n": 270, "events": 30, "problem": ""}
+    records = [
+        {"question": "magnesium, beside everything else", "set": label, "metric": metric, **numbers}
+        for label in (CROSS_VALIDATED, HELD_OUT_CYCLE)
+        for metric in ("auroc", "log_loss", "net_benefit@0.05", "net_benefit@0.1")
+    ]
+    about = {"data": data, "model": "spline_logistic", "limit": 0.01, "reason": "", "variants": {}}
+    return {**about, "records": records}
+
+
 def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
     outcome = {
         "name": "undiagnosed",
@@ -290,9 +307,11 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
                 "note": "not applicable, because the run has no 2021-2023", "data": data,
             },
         ],
+        "added_value.json": _added_value(data),
         "checks.json": [
-            {"id": "MGR101", "title": "No PSU stands in two folds", "severity": "error", "passed": True, "finding": ""},
-            {"id": "MGR301", "title": "Slope", "severity": "warning", "passed": False, "finding": "slope 0.5"},
+            _check("MGR101", "No PSU stands in two folds", passed=True, finding="0 PSUs do"),
+            _check("MGR206", "Magnesium adds no more than it can", passed=None, finding="no magnesium"),
+            _check("MGR301", "Slope", passed=False, finding="slope 0.5"),
         ],
         "manifest.json": {
             "data": data, "mgrisk": "0.1.0", "pipeline": "tiny", "environment": {"python": "3.11"},
