@@ -130,6 +130,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--strict", action="store_true", help="stop at the first rejected row")
     score.set_defaults(action=_score)
 
+    explain = commands.add_parser(
+        "explain", parents=[common, model], help="one page that explains the risks of one's own people"
+    )
+    explain.add_argument("input", metavar="INPUT", help="file, or - for standard input")
+    explain.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example report.html")
+    explain.set_defaults(action=_explain)
+
     validate = commands.add_parser("validate", parents=[common, model], help="check a file against the contract")
     validate.add_argument("input", metavar="INPUT")
     validate.set_defaults(action=_validate)
@@ -272,6 +279,15 @@ def _score(options: argparse.Namespace) -> int:
     for code, count in summary.problems.most_common(5):
         _say(f"  {count:,} × {code}")
     _say(DISCLAIMER)
+    return ExitStatus.DONE
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from mgrisk.steps.own_people import explain_people
+
+    found = explain_people(_load(options.model), options.input, options.output)
+    counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
+    print(f"{found.rows:,} rows: {counts}\nreport: {options.output} ({found.size / 2**20:.1f} MB)\n{DISCLAIMER}")
     return ExitStatus.DONE
 
 

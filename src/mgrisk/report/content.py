@@ -73,7 +73,7 @@ def report_content(folder: Path) -> dict[str, Any]:
     synthetic = label == SYNTHETIC
     sections = [_attempt(files, name, heading, build) for name, heading, build in SECTIONS]
     if synthetic:
-        _mark(sections)
+        mark_synthetic(sections)
     title = _first(files, ("about", "title"), ("manifest", "title"), default=f"Run {folder.name}")
     content = {
         "format": FORMAT,
@@ -110,7 +110,7 @@ def _attempt(files: RunFiles, name: str, heading: str, build: Builder) -> Sectio
         return missing(name, heading, f"a file of the run folder cannot be read: {problem}")
 
 
-def _mark(sections: list[Section]) -> None:
+def mark_synthetic(sections: list[Section]) -> None:
     """Put the word SYNTHETIC into every heading and onto every figure and table."""
     for item in walk(sections):
         item["heading"] = f"{item['heading']} ({SYNTHETIC})"

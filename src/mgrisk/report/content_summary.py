@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from mgrisk.report.blocks import Block, Section, bullets, callout, facts, section, text
-from mgrisk.report.content_drivers import CLEAR, importance_records
+from mgrisk.report.content_drivers import importance_records
+from mgrisk.report.content_importance import CLEAR
 from mgrisk.report.content_performance import SCORE, compare
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
 from mgrisk.report.run_files import Record, RunFiles, pick
+
+CAUTIONS: Final = (
+    "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",
+    "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not "
+    "what "
+    "would happen if somebody ate differently.",
+    "It speaks of the people it was made on: adults of the United States, not pregnant, in the eligibility of "
+    "the "
+    "attrition table. Elsewhere it must first be evaluated, and most likely recalibrated.",
+    "Answers to questionnaires and one or two days of remembered food are not measurements of habits.",
+    "Race/ethnicity, where it is a feature, stands for unequal circumstances, not for biology.",
+)
 
 
 def summary(files: RunFiles) -> Section:
@@ -33,7 +46,7 @@ def summary(files: RunFiles) -> Section:
         },
         style="lead",
     )
-    cards = [_ranking(files, mine), _calibration(files), _drivers(files), _magnesium(files), _not_for()]
+    cards = [_ranking(files, mine), _calibration(files), _drivers(files), _magnesium(files), not_for()]
     blocks: list[Block] = [
         told,
         facts(*cards, style="cards"),
@@ -47,17 +60,7 @@ def limits(files: RunFiles) -> Section:
     outcome = files.cohort["outcome"]
     blocks: list[Block] = [
         callout(str(outcome["warning"]), tone="warning"),
-        bullets(
-            "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",
-            "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not "
-            "what "
-            "would happen if somebody ate differently.",
-            "It speaks of the people it was made on: adults of the United States, not pregnant, in the eligibility of "
-            "the "
-            "attrition table. Elsewhere it must first be evaluated, and most likely recalibrated.",
-            "Answers to questionnaires and one or two days of remembered food are not measurements of habits.",
-            "Race/ethnicity, where it is a feature, stands for unequal circumstances, not for biology.",
-        ),
+        bullets(*CAUTIONS),
     ]
     return section("limits", "What not to use it for", blocks)
 
@@ -173,7 +176,8 @@ def _magnesium(files: RunFiles) -> dict[str, Any]:
     }
 
 
-def _not_for() -> dict[str, Any]:
+def not_for() -> dict[str, Any]:
+    """Return the card of the first screen that says what not to do."""
     return {
         "label": "What not to use it for",
         "value": "Research only",
