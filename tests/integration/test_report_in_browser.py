@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -183,7 +184,7 @@ def test_people_are_chosen_by_risk_group_and_reason(
     among = (np.argsort(-np.abs(people.contributions), axis=1)[:, :3] == place).any(axis=1)
     lowers = among & (people.contributions[:, place] < 0) & male
     assert status(page).startswith(f"{lowers.sum():,} of 10,000")
-    assert all(any("▼ Body mass index −" in cell for cell in cells[3:]) for cells in rows(page))
+    assert all(any(re.fullmatch(r"▼ −[.\d]+ Body mass index", cell) for cell in cells[3:]) for cells in rows(page))
 
 
 def test_a_group_of_few_has_no_figure(visit: Callable[..., Opened], page_of_people: Path) -> None:
@@ -286,9 +287,11 @@ def test_the_page_of_one_s_own_people_asks_first_whether_they_are_like_those_of_
     page = visit(own_page).page
     assert page.inner_text("main > section:nth-of-type(2) h2").startswith("Are they like the people")
     assert "39 scored, 1 rejected" in page.inner_text("#summary")
-    assert status(page).startswith("39 of 39 people; mean risk")
+    assert status(page).startswith("SYNTHETIC: 39 of 39 people; mean risk")
     page.fill("#explorer-find", "<script>")
     page.keyboard.press("Enter")
+    assert page.inner_text("#explorer-heading").startswith("SYNTHETIC: person_id <script>")
+    assert "SYNTHETIC" in page.locator("#explorer-waterfall svg").text_content()
     assert page.title().startswith("SYNTHETIC: ")
 
 

@@ -119,6 +119,9 @@ def mark_synthetic(sections: list[Section]) -> None:
                 block["title"] = f"{SYNTHETIC}: {block['title']}"
                 block["data"]["mark"] = SYNTHETIC
                 block["table"]["caption"] = f"{SYNTHETIC}: {block['table']['caption']}"
+            elif block["kind"] == "explorer":
+                block["caption"] = f"{SYNTHETIC}: {block['caption']}"
+                block["data"]["mark"] = SYNTHETIC
             elif block["kind"] == "table":
                 block["caption"] = f"{SYNTHETIC}: {block['caption']}"
 
