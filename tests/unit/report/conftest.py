@@ -196,7 +196,11 @@ def _compared() -> dict[str, Any]:
         "learner": "xgboost", "first": "age_years", "second": "sex", "first_label": "Age", "second_label": "Sex",
         "importance": 0.03, "se": 0.001, "low": 0.02, "high": 0.04, "problem": "",
     }  # fmt: skip
-    return {"groups": groups, "subgroups": subgroups, "agreement": agreement, "interactions": [pair]}
+    across = {"models": 2, "always_first": 0.7, "ranks": {name: {"low": 1.0, "high": 4.0} for name in NAMES}}
+    return {
+        "groups": groups, "subgroups": subgroups, "agreement": agreement, "across_learners": across,
+        "interactions": [pair],
+    }  # fmt: skip
 
 
 def _score(name: str, *, data: str) -> dict[str, Any]:
