@@ -130,9 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--strict", action="store_true", help="stop at the first rejected row")
     score.set_defaults(action=_score)
 
-    explain = commands.add_parser(
-        "explain", parents=[common, model], help="one page that explains the risks of one's own people"
-    )
+    explain = commands.add_parser("explain", parents=[common, model], help="a page that explains one's own people")
     explain.add_argument("input", metavar="INPUT", help="file, or - for standard input")
     explain.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example report.html")
     explain.set_defaults(action=_explain)
