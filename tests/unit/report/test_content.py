@@ -105,23 +105,6 @@ def test_figures_of_the_first_screen_stand_with_their_intervals(run_folder: Path
     )
 
 
-def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(run_folder: Path) -> None:
-    def card() -> dict[str, Any]:
-        found: dict[str, Any] = find_section(report_content(run_folder), "summary")["blocks"][1]["items"][3]
-        return found
-
-    both = card()
-    assert both["value"] == "group 2 of 3 in prediction"
-    assert both["lines"][0] == {"term": "Prediction: all its features", "value": "0.30 (0.28 to 0.32)"}
-    kinds = [line["term"].split(":")[0] for line in both["lines"]]
-    assert kinds == ["Prediction", "Prediction", "Prediction", "Association"]
-    assert "no effect was estimated" in both["detail"]
-    (run_folder / "evidence.json").unlink()
-    alone = card()
-    assert [line["term"].split(":")[0] for line in alone["lines"]] == ["Prediction"] * 3
-    assert "no association was estimated" in alone["detail"]
-
-
 def test_an_undefined_interval_is_shown_with_its_reason(edit: Edit, run_folder: Path) -> None:
     def undefine(records: list[dict[str, Any]]) -> None:
         for record in records:
