@@ -128,9 +128,12 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--reasons", type=_whole_number, default=3, metavar="K", help="largest contributions given (3)")
     score.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
     score.add_argument("--strict", action="store_true", help="stop at the first rejected row")
-    score.add_argument("--workers", type=_one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
-    score.add_argument("--resume", action="store_true", help="go on with the same batch where it was killed")
     score.set_defaults(action=_score)
+
+    explain = commands.add_parser("explain", parents=[common, model], help="a page that explains one's own people")
+    explain.add_argument("input", metavar="INPUT", help="file, or - for standard input")
+    explain.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example report.html")
+    explain.set_defaults(action=_explain)
 
     validate = commands.add_parser("validate", parents=[common, model], help="check a file against the contract")
     validate.add_argument("input", metavar="INPUT")
@@ -143,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(action=_schema)
 
     codebook = commands.add_parser("codebook", parents=[common], help="where each feature comes from")
-    codebook.add_argument("name", nargs="?", metavar="NAME", help="a feature or an NHANES variable (all features)")
+    codebook.add_argument("name", nargs="?", metavar="NAME")
     codebook.set_defaults(action=_codebook)
     return parser
 
@@ -258,22 +261,31 @@ def _features(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from mgrisk.score import batch, drift
-    from mgrisk.score.progress_line import ProgressLine
+    from mgrisk.score.batch import score_table
 
     scorer = _load(options.model)
-    names = ("reasons", "rejects", "strict", "workers", "resume")
-    with ProgressLine(sys.stderr) as told:
-        chosen = {name: getattr(options, name) for name in names}
-        summary = batch.score_table(scorer, options.input, options.output, progress=told, **chosen)
-    tally = summary.tally
+    summary = score_table(
+        scorer,
+        options.input,
+        options.output,
+        reasons=options.reasons,
+        rejects=options.rejects,
+        strict=options.strict,
+    )
     # On standard error: standard output may be the table.
-    _say(f"{tally.rows:,} rows: {tally.scored:,} scored, {tally.rejected:,} rejected; model {scorer.label}")
-    for code, count in tally.problems.most_common(5):
+    _say(f"{summary.rows:,} rows: {summary.scored:,} scored, {summary.rejected:,} rejected; model {scorer.label}")
+    for code, count in summary.problems.most_common(5):
         _say(f"  {count:,} × {code}")
-    for line in drift.lines(summary.shifts, rows=tally.scored, outside=tally.outside_domain):
-        _say(line)
     _say(DISCLAIMER)
+    return ExitStatus.DONE
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from mgrisk.steps.own_people import explain_people
+
+    found = explain_people(_load(options.model), options.input, options.output)
+    counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
+    print(f"{found.rows:,} rows: {counts}\nreport: {options.output} ({found.size / 2**20:.1f} MB)\n{DISCLAIMER}")
     return ExitStatus.DONE
 
 
@@ -281,11 +293,11 @@ def _validate(options: argparse.Namespace) -> int:
     from mgrisk.score.batch import validate_table
 
     scorer = _load(options.model)
-    tally = validate_table(scorer, options.input, workers=os.cpu_count() or 1).tally
-    print(f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected")
-    for code, count in tally.problems.most_common():
+    summary = validate_table(scorer, options.input)
+    print(f"{summary.rows:,} rows: {summary.scored:,} can be scored, {summary.rejected:,} would be rejected")
+    for code, count in summary.problems.most_common():
         print(f"  {count:,} × {code}")
-    return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE
+    return ExitStatus.INPUT if summary.rejected else ExitStatus.DONE
 
 
 def _schema(options: argparse.Namespace) -> int:
@@ -296,12 +308,13 @@ def _schema(options: argparse.Namespace) -> int:
         return ExitStatus.DONE
     scorer = _load(options.model)
     if options.template:
-        from mgrisk.score.outputs import write_frame
+        from mgrisk.score.tables import open_sink
         from mgrisk.track import example_people
 
-        example = example_people(scorer)
-        example.insert(0, "person_id", ["example-1", "example-2"])
-        write_frame(example, options.template)
+        with open_sink(options.template) as sink:
+            example = example_people(scorer)
+            example.insert(0, "person_id", ["example-1", "example-2"])
+            sink.write(example)
         print(f"2 made-up people in {options.template}")
         return ExitStatus.DONE
     rows = scorer.schema()
@@ -318,11 +331,7 @@ def _schema(options: argparse.Namespace) -> int:
 def _codebook(options: argparse.Namespace) -> int:
     from mgrisk.features.lineage import lineage
     from mgrisk.features.registry import FEATURES, features
-    from mgrisk.nhanes.codebook import VARIABLES
 
-    if options.name in VARIABLES:
-        print("\n".join(VARIABLES[options.name].lines()))
-        return ExitStatus.DONE
     for feature in features([options.name]) if options.name else FEATURES.values():
         found = lineage(feature)
         print(f"{found.name}  ({feature.label_with_unit}; {found.group})")
@@ -341,13 +350,14 @@ def _load(model: str | None) -> Scorer:
     from mgrisk.model.released import DEFAULT, released
     from mgrisk.score.scorer import load_scorer
 
+    threads = os.cpu_count() or 1
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     store = Path("runs/mlflow.db")
     name = model or (CHAMPION if uri or store.exists() else DEFAULT)
     if Path(name).is_dir():
-        return load_scorer(name)
+        return load_scorer(name, threads=threads)
     if "@" not in name:
-        return load_scorer(released(name))
+        return load_scorer(released(name), threads=threads)
     from mgrisk.track import find_bundle
 
     if not uri and not store.exists():
@@ -357,7 +367,7 @@ def _load(model: str | None) -> Scorer:
             where=str(store),
             hint="give --model FOLDER, set MLFLOW_TRACKING_URI, or run a pipeline first",
         )
-    return load_scorer(find_bundle(name, uri=uri or f"sqlite:///{store.resolve()}"))
+    return load_scorer(find_bundle(name, uri=uri or f"sqlite:///{store.resolve()}"), threads=threads)
 
 
 def _say(line: str) -> None:
@@ -374,13 +384,6 @@ def _whole_number(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
-    return value
-
-
-def _one_or_more(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return value
 
 

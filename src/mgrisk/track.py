@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LOGGED_FILES: Final = (
     "report.html", "card.md", "evaluation.json", "differences.json", "thresholds.json", "curves.json",
-    "attrition.json", "table_one.json",
+    "added_value.json", "tripod.json", "probast.json", "attrition.json", "table_one.json",
     "tables.json", "known_answers.json", "checks.json", "explanation_summary.json", "explanations.parquet",
     "resolved.toml",
 )  # fmt: skip

@@ -19,7 +19,7 @@ DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
 RUN_FOLDER = [
     "resolved.toml", "manifest.json", "attrition.json", "features.parquet", "cohort.parquet", "folds.parquet",
     "oof.parquet", "bundle", "known_answers.json", "evaluation.json", "explanations.parquet", "checks.json",
-    "report.html", "card.md", "tracking.json",
+    "report.html", "card.md", "tracking.json", "added_value.json", "tripod.json", "probast.json",
 ]  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def test_the_run_folder_holds_what_the_interface_names(small_run: Run) -> None:
 
 def test_the_manifest_names_what_the_interface_has_and_the_run_has_not(small_run: Run) -> None:
     absent = json.loads((small_run.folder / "manifest.json").read_text("utf-8"))["absent"]
-    assert set(absent) == {"evidence.json", "tripod.json"}
+    assert set(absent) == {"evidence.json"}
     assert not any((small_run.folder / name).exists() for name in absent)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,10 @@ from mgrisk.features.registry import features
 from mgrisk.report.blocks import section
 from mgrisk.report.explorer import PeopleShown, explorer
 from mgrisk.report.render import render
+from mgrisk.score.scorer import load_scorer
+from mgrisk.steps.own_people import explain_people
 from mgrisk.steps.pipeline import Run
+from mgrisk.track import example_people
 
 api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright (pip install '.[dev]')")
 CHROMIUM = os.environ.get("MGRISK_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -180,7 +184,7 @@ def test_people_are_chosen_by_risk_group_and_reason(
     among = (np.argsort(-np.abs(people.contributions), axis=1)[:, :3] == place).any(axis=1)
     lowers = among & (people.contributions[:, place] < 0) & male
     assert status(page).startswith(f"{lowers.sum():,} of 10,000")
-    assert all(any("▼ Body mass index −" in cell for cell in cells[3:]) for cells in rows(page))
+    assert all(any(re.fullmatch(r"▼ −[.\d]+ Body mass index", cell) for cell in cells[3:]) for cells in rows(page))
 
 
 def test_a_group_of_few_has_no_figure(visit: Callable[..., Opened], page_of_people: Path) -> None:
@@ -264,10 +268,40 @@ def test_dark_and_light_are_told_apart_and_text_stands_out_in_both(
     assert paper == {"light": "rgb(252, 252, 250)", "dark": "rgb(20, 24, 29)"}
 
 
+@pytest.fixture(scope="module")
+def own_page(small_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of `mgrisk explain` for some people, one of them hostile and one rejected."""
+    folder = tmp_path_factory.mktemp("own")
+    scorer = load_scorer(small_run.bundle)
+    people = pd.concat([example_people(scorer)] * 20, ignore_index=True).astype({"age_years": object})
+    people.insert(0, "person_id", [HOSTILE, *(f"Q{place}" for place in range(1, len(people)))])
+    people.loc[5, "age_years"] = "old"
+    people.to_csv(folder / "people.csv", index=False)
+    explain_people(scorer, str(folder / "people.csv"), str(folder / "own.html"))
+    return folder / "own.html"
+
+
+def test_the_page_of_one_s_own_people_asks_first_whether_they_are_like_those_of_the_model(
+    visit: Callable[..., Opened], own_page: Path
+) -> None:
+    page = visit(own_page).page
+    assert page.inner_text("main > section:nth-of-type(2) h2").startswith("Are they like the people")
+    assert "39 scored, 1 rejected" in page.inner_text("#summary")
+    assert status(page).startswith("SYNTHETIC: 39 of 39 people; mean risk")
+    page.fill("#explorer-find", "<script>")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#explorer-heading").startswith("SYNTHETIC: person_id <script>")
+    assert "SYNTHETIC" in page.locator("#explorer-waterfall svg").text_content()
+    assert page.title().startswith("SYNTHETIC: ")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(visit: Callable[..., Opened], small_run: Run, scheme: str) -> None:
+@pytest.mark.parametrize("which", ["run", "own"])
+def test_axe_finds_nothing_serious(
+    visit: Callable[..., Opened], small_run: Run, own_page: Path, scheme: str, which: str
+) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not here")
-    page = visit(small_run.report, color_scheme=scheme).page
+    page = visit(small_run.report if which == "run" else own_page, color_scheme=scheme).page
     page.focus("#explorer-table")
     page.keyboard.press("Enter")
     page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")

@@ -59,5 +59,5 @@ def test_its_interval_covers_as_often_as_it_says(surveys: pd.DataFrame, outcome:
 @pytest.mark.parametrize("outcome", ["undiagnosed", "homa_ir"])
 def test_the_naive_estimator_is_diluted_and_its_interval_misleads(surveys: pd.DataFrame, outcome: str) -> None:
     found = of(surveys, outcome, "none")
-    assert 0.45 < found["estimate"].mean() / TRUTH < 0.75
+    assert 0.35 < found["estimate"].mean() / TRUTH < 0.65
     assert found["covers"].mean() < 0.75

@@ -10,16 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.ladder import OUTCOMES, RUNGS, Rung
+from mgrisk.evidence.ladder import RUNGS, Rung
 from mgrisk.evidence.people import Panel
-from mgrisk.evidence.record import CALIBRATED, NONE, Record, on_scale, span_of
-from mgrisk.evidence.regression import Adjusted, Coding, Fitted, fit_corrected, fit_naive, linear_coding, panel_scales
+from mgrisk.evidence.record import FOOD, SUPPLEMENT, Record, failed, on_scale, record_of
+from mgrisk.evidence.regression import (
+    CALIBRATED,
+    NONE,
+    Adjusted,
+    Coding,
+    Fitted,
+    fit_corrected,
+    fit_naive,
+    linear_coding,
+    panel_scales,
+)
 from mgrisk.features.box_cox import BoxCox
 from mgrisk.survey.quantiles import weighted_quantile
 
 Floats = NDArray[np.float64]
-FOOD: Final = "magnesium from food"
-SUPPLEMENT: Final = "magnesium from supplements"
+ANALYSIS: Final = "association"
 FIFTHS: Final = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -47,7 +56,7 @@ def associate(panel: Panel, *, rungs: Sequence[Rung] = RUNGS) -> Iterator[Record
                 yield from _rung(panel, rung, correction, scales)
             except MgRiskError as problem:
                 for outcome in panel.outcomes:
-                    yield failed("association", panel, rung.name, outcome, "per 100 mg/d", correction, problem)
+                    yield failed(ANALYSIS, panel, rung.name, outcome, "per 100 mg/d", correction, problem)
 
 
 def _rung(panel: Panel, rung: Rung, correction: str, scales: Mapping[str, BoxCox]) -> Iterator[Record]:
@@ -96,49 +105,11 @@ def fifths(intake: Floats, weight: Floats) -> list[Coding]:
     ]
 
 
-def records(panel: Panel, fit: Fitted, *, analysis: str = "association") -> Iterator[Record]:
+def records(panel: Panel, fit: Fitted) -> Iterator[Record]:
     """Yield a record for each coefficient of a fit; supplements once, with the linear coding."""
-    outcome = OUTCOMES[fit.outcome]
     parts = [(FOOD, contrast) for contrast in fit.coding.contrasts]
     if fit.coding.name == "linear":
         parts.append((SUPPLEMENT, "per 100 mg/d"))
     for at, (exposure, contrast) in enumerate(parts):
-        yield Record(
-            analysis=analysis,
-            exposure=exposure,
-            outcome=outcome.name,
-            model=fit.rung,
-            contrast=contrast,
-            scale=outcome.scale,
-            **on_scale(float(fit.coefficients[at]), float(fit.se[at]), fit.df, outcome.scale),  # type: ignore[arg-type]
-            n=fit.n,
-            events=fit.events,
-            correction=fit.correction,
-            weight_level=str(panel.design.level),
-            cycles=span_of(panel.cycles),
-        )
-
-
-def failed(
-    analysis: str, panel: Panel, model: str, outcome: str, contrast: str, correction: str, problem: MgRiskError
-) -> Record:
-    """Return the record of what could not be estimated."""
-    return Record(
-        analysis=analysis,
-        exposure=FOOD,
-        outcome=outcome,
-        model=model,
-        contrast=contrast,
-        scale=OUTCOMES[outcome].scale,
-        estimate=None,
-        low=None,
-        high=None,
-        se=None,
-        p=None,
-        n=panel.design.n,
-        events=None,
-        correction=correction,
-        weight_level=str(panel.design.level),
-        cycles=span_of(panel.cycles),
-        problem=problem.code,
-    )
+        values = on_scale(float(fit.coefficients[at]), float(fit.se[at]), fit.df, panel.scale(fit.outcome))
+        yield record_of(panel, fit=fit, analysis=ANALYSIS, exposure=exposure, contrast=contrast, values=values)

@@ -151,11 +151,15 @@ def choose_scale(amount: Floats, weekend: Floats, design: SurveyDesign) -> BoxCo
 
 
 def _solve(products: Floats, responses: int) -> Floats:
-    """Return regression coefficients of the last columns on the others, from their cross-products."""
+    """Return regression coefficients of the last columns on the others, from their cross-products.
+
+    A replicate without anybody of some group gets the shortest of the equivalent solutions.
+    """
     matrix, right = products[:-responses, :-responses], products[:-responses, -responses:]
     size = np.sqrt(np.diag(matrix))
-    solution: Floats = np.linalg.solve(matrix / np.outer(size, size), right / size[:, None])
-    return solution / size[:, None]
+    size = np.where(size > 0.0, size, 1.0)
+    solution = np.linalg.lstsq(matrix / np.outer(size, size), right / size[:, None], rcond=1e-11)[0]
+    return np.asarray(solution / size[:, None])
 
 
 def _residual_square(products: Floats, coefficients: Floats) -> Floats:

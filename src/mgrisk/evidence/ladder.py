@@ -69,6 +69,17 @@ class Outcome(_Row):
         return self.of in BINARY
 
 
+class Control(_Row):
+    """An outcome that magnesium cannot move; the comments of controls.toml explain the fields."""
+
+    name: str
+    label: str
+    of: str
+    scale: Scale
+    panel: Literal["fasting", "recall", "tolerance"]
+    without: str
+
+
 def _rungs() -> tuple[Rung, ...]:
     nutrients: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
@@ -90,6 +101,9 @@ RUNGS: Final[tuple[Rung, ...]] = _rungs()
 MAIN: Final[Rung] = next(rung for rung in RUNGS if rung.main)
 OUTCOMES: Final[Mapping[str, Outcome]] = MappingProxyType(
     {row["name"]: Outcome.model_validate(row) for row in rows("mgrisk.evidence", "outcomes.toml", "outcome")}
+)
+CONTROLS: Final[Mapping[str, Control]] = MappingProxyType(
+    {row["name"]: Control.model_validate(row) for row in rows("mgrisk.evidence", "controls.toml", "control")}
 )
 
 

@@ -18,8 +18,9 @@ from mgrisk.cohort.outcomes import OUTCOMES as BINARY
 from mgrisk.cohort.select import EXAMINED, PREGNANT
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.evidence import ladder
-from mgrisk.evidence.ladder import NUTRIENTS, OUTCOMES, TERMS, Outcome, Term
+from mgrisk.evidence.ladder import CONTROLS, NUTRIENTS, OUTCOMES, TERMS, Outcome, Scale, Term
 from mgrisk.features.compute import from_nhanes
+from mgrisk.features.marker import LESS_THAN_ONE
 from mgrisk.features.registry import FEATURES, Feature, features
 from mgrisk.features.summary import gather
 from mgrisk.nhanes.codebook import variable
@@ -32,8 +33,8 @@ Floats = NDArray[np.float64]
 SUPPLEMENT: Final = "magnesium_supplement_mg"
 RECALLED: Final = ("magnesium_food_day_1_mg", "magnesium_food_day_2_mg")
 WEEKEND: Final = ("recall_day_1_weekend", "recall_day_2_weekend")
-FOR_ROBUSTNESS: Final = ("energy_report", "height_cm", "magnesium_depletion_score")
-NEVER_TOLD: Final = 2.0
+FOR_ROBUSTNESS: Final = ("energy_report", "height_cm", "magnesium_depletion_score", "weight_change_1y_kg")
+TOLD, NEVER_TOLD = 1.0, 2.0
 ADMINISTRATIVE: Final = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", "DIQ010", "DID040")
 
 
@@ -79,7 +80,8 @@ class Panel:
     outcomes
         On the scale that is modelled, shape (n,); NaN outside the domain.
     frame
-        Features, a row for each row of the design.
+        Features, a row for each row of the design, with ``cycle`` and ``told_years``, years since being told of
+        diabetes, NaN for who was never told or does not know when.
     """
 
     name: str
@@ -97,6 +99,14 @@ class Panel:
         """Places of the people studied."""
         return np.flatnonzero(self.design.analysis_weight > 0)
 
+    def scale(self, outcome: str) -> Scale:
+        """Return the scale that an outcome or a negative control is reported on."""
+        return (OUTCOMES[outcome] if outcome in OUTCOMES else CONTROLS[outcome]).scale
+
+    def binary(self, outcome: str) -> bool:
+        """Return whether an outcome is yes or no."""
+        return self.scale(outcome) == "odds ratio"
+
     def where(self, mask: ArrayLike) -> Panel:
         """Return the panel with a smaller domain; no row is dropped."""
         return replace(self, design=self.design.where(mask))
@@ -104,10 +114,14 @@ class Panel:
     def adjusted_for(self, terms: Sequence[str]) -> Floats:
         """Return the columns of some terms and of the cycles for the people studied, and ones, shape (n_inside, p).
 
-        Columns that are the same for everybody studied are left out: a cycle left out has nobody.
+        Columns that are the same for everybody studied are left out, and so is one cycle where each person is in one of
+        those that are left: the first may have nobody.
         """
-        parts = [self.columns[name][self.inside] for name in (*terms, "cycle")]
-        found = np.hstack([part for part in parts if part.shape[1]])
+        cycle = self.columns["cycle"][self.inside]
+        cycle = cycle[:, cycle.any(axis=0)]
+        if cycle.any(axis=1).all():
+            cycle = cycle[:, 1:]
+        found = np.hstack([*(self.columns[name][self.inside] for name in terms), cycle])
         varies = np.ptp(found, axis=0) > 0
         return np.column_stack([found[:, varies], np.ones(len(found))])
 
@@ -178,7 +192,7 @@ def read_people(store: Store, cycles: Sequence[str]) -> People:
 
 
 def build_panel(
-    people: People, name: str, *, outcomes: Sequence[str] = (), youngest: int = 20, told: bool = False
+    people: People, name: str, *, outcomes: Sequence[str] = (), youngest: int = 20, with_told: bool = False
 ) -> Panel:
     """Return a panel of the people: adults, examined, not pregnant, with a reliable first recall and all terms known.
 
@@ -192,7 +206,7 @@ def build_panel(
         Which of its outcomes to keep; all where none is named. Who is in the panel does not depend on it.
     youngest
         In years.
-    told
+    with_told
         Whether to keep people told of diabetes too: for the question of reverse causation only.
 
     Notes
@@ -219,7 +233,7 @@ def build_panel(
     # A day of unknown weekday cannot be placed in the week.
     placed = (reliable <= np.isfinite(weekend)).all(axis=1)
     eligible = (raw["RIDAGEYR"] >= youngest) & (raw["RIDSTATR"] == EXAMINED) & (raw["RIDEXPRG"] != PREGNANT)
-    if not told:
+    if not with_told:
         eligible &= raw["DIQ010"] == NEVER_TOLD
     studied = eligible.to_numpy(dtype=np.bool_) & reliable[:, 0] & placed & np.isfinite(known).all(axis=1)
     design = SurveyDesign(
@@ -230,6 +244,7 @@ def build_panel(
         studied,
     )
     kept = {key: values for key, values in measured.items() if key in outcomes or not outcomes}
+    frame = frame.assign(cycle=raw["cycle"], told_years=_years_since_told(raw))
     return Panel(name, cycles, design, amounts, weekend, supplement, columns, kept, frame)
 
 
@@ -266,6 +281,11 @@ def _variables(outcome: Outcome) -> tuple[str, ...]:
 
 def _sources(feature: Feature) -> tuple[str, ...]:
     return feature.sources or tuple(name for part in features(feature.derived_from) for name in _sources(part))
+
+
+def _years_since_told(raw: pd.DataFrame) -> pd.Series:
+    age = raw["DID040"].where(raw["DID040"] != LESS_THAN_ONE, 0.0)
+    return (raw["RIDAGEYR"] - age).clip(lower=0.0).where(raw["DIQ010"] == TOLD)
 
 
 def _measured(outcome: Outcome, raw: pd.DataFrame, frame: pd.DataFrame) -> Floats:

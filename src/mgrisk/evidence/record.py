@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from mgrisk.errors import MgRiskError
+from mgrisk.evidence.people import Panel
+from mgrisk.evidence.regression import Fitted
 from mgrisk.survey.intervals import t_quantile
 
-NONE = "none"
-CALIBRATED = "regression calibration"
+FOOD: Final = "magnesium from food"
+SUPPLEMENT: Final = "magnesium from supplements"
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class Record:
         On that scale, with a 95 % interval; None where undefined.
     se
         Standard error, of the logarithm where the scale is a ratio.
-    p
-        Two-sided, on t with the degrees of freedom of the design.
+    p, p_adjusted
+        Two-sided, on t with the degrees of freedom of the design; and corrected for the number of tests made together.
     n, events
         People, and cases among them; None for an outcome that is a number.
     correction
@@ -65,6 +68,7 @@ class Record:
     weight_level: str
     cycles: str
     problem: str = ""
+    p_adjusted: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain dict."""
@@ -102,12 +106,45 @@ def on_scale(coefficient: float, se: float, df: int, scale: str) -> dict[str, fl
     return {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
 
 
-def span_of(cycles: Sequence[str]) -> str:
-    """Return the cycles as a record names them.
+def record_of(
+    panel: Panel,
+    *,
+    analysis: str,
+    exposure: str,
+    contrast: str,
+    values: Mapping[str, float | None],
+    fit: Fitted | None = None,
+    **details: Any,
+) -> Record:
+    """Return a record of some people.
 
-    Examples
-    --------
-    >>> span_of(["2007-2008", "2009-2010"])
-    '2007-2008, 2009-2010'
+    Parameters
+    ----------
+    panel
+        Who.
+    analysis, exposure, contrast
+        As in `Record`.
+    values
+        Estimate, low, high, se and p, as far as there are such.
+    fit
+        Where they are from: its outcome, rung, correction and numbers of people stand where `details` has no other.
+    details
+        Fields of `Record`.
     """
-    return ", ".join(cycles)
+    known: dict[str, Any] = {"n": panel.design.n, "events": None, "problem": ""}
+    if fit is not None:
+        known |= {"outcome": fit.outcome, "model": fit.rung, "correction": fit.correction, "n": fit.n}
+        known |= {"events": fit.events, "scale": panel.scale(fit.outcome)}
+    known |= {name: values.get(name) for name in ("estimate", "low", "high", "se", "p")} | details
+    known |= {"weight_level": str(panel.design.level), "cycles": ", ".join(panel.cycles)}
+    return Record(analysis=analysis, exposure=exposure, contrast=contrast, **known)
+
+
+def failed(
+    analysis: str, panel: Panel, model: str, outcome: str, contrast: str, correction: str, problem: MgRiskError
+) -> Record:
+    """Return the record of what could not be estimated."""
+    return record_of(
+        panel, analysis=analysis, exposure=FOOD, outcome=outcome, model=model, contrast=contrast, values={},
+        scale=panel.scale(outcome), correction=correction, problem=problem.code,
+    )  # fmt: skip

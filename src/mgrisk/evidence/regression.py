@@ -16,16 +16,19 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from mgrisk.evidence.joint_intake import JointIntake, choose_scale
-from mgrisk.evidence.ladder import NUTRIENTS, OUTCOMES, Rung
+from mgrisk.evidence.ladder import NUTRIENTS, Rung
 from mgrisk.evidence.people import Panel
-from mgrisk.evidence.record import CALIBRATED, NONE
 from mgrisk.features.box_cox import BoxCox
 from mgrisk.survey.linear import fit_linear
 from mgrisk.survey.logistic import fit_logistic, maximise_likelihood
+from mgrisk.survey.regression import column_sizes
 from mgrisk.survey.replicated import replicated
 from mgrisk.survey.variance import jackknife
 
 Floats = NDArray[np.float64]
+NONE: Final = "none"
+CALIBRATED: Final = "regression calibration"
+"""What is done about the error of recalls."""
 PER: Final = 100.0
 """Milligrams that a coefficient of magnesium is for."""
 
@@ -122,9 +125,17 @@ class Adjusted:
 
     @classmethod
     def of(cls, panel: Panel, rung: Rung) -> Adjusted:
-        """Code a rung for a panel."""
-        supplement = panel.supplement[panel.inside] / PER
-        return cls(panel, rung, np.column_stack([supplement, panel.adjusted_for(rung.all_terms)]))
+        """Code a rung for a panel.
+
+        Raises
+        ------
+        MgRiskError
+            ``linear.rank`` where a column says the same as others.
+        """
+        known = np.column_stack([panel.supplement[panel.inside] / PER, panel.adjusted_for(rung.all_terms)])
+        weight = panel.design.analysis_weight[panel.inside]
+        column_sizes(known, weight / weight.sum(), kind="linear")
+        return cls(panel, rung, known)
 
     @property
     def naive(self) -> Floats:
@@ -171,7 +182,7 @@ def fit_naive(panel: Panel, rung: Rung, codings: Sequence[Coding], *, outcomes: 
         full[panel.inside] = X
         shown = len(coding.contrasts) + 1
         for name in outcomes or panel.outcomes:
-            fit = (fit_logistic if OUTCOMES[name].binary else fit_linear)(full, panel.outcomes[name], panel.design)
+            fit = (fit_logistic if panel.binary(name) else fit_linear)(full, panel.outcomes[name], panel.design)
             yield _fitted(adjusted, coding, name, NONE, fit.coefficients[:shown], fit.covariance[:shown, :shown])
 
 
@@ -204,8 +215,8 @@ def fit_corrected(
     1 % of those of iterated fits for magnesium from food, within 2 % for supplements.
     """
     names = list(outcomes or panel.outcomes)
-    yes_no = [name for name in names if OUTCOMES[name].binary]
-    numbers = [name for name in names if not OUTCOMES[name].binary]
+    yes_no = [name for name in names if panel.binary(name)]
+    numbers = [name for name in names if not panel.binary(name)]
     inside = panel.inside
     adjusted = Adjusted.of(panel, rung)
     model = adjusted.intake_model(scales or panel_scales(panel, rung.all_nutrients))
@@ -240,11 +251,11 @@ def fit_corrected(
 
 
 def least_squares(X: Floats, Y: Floats, weight: Floats) -> Floats:
-    """Return weighted least-squares coefficients of several outcomes, shape (p, m)."""
+    """Return weighted least-squares coefficients of several outcomes, shape (p, m), the shortest of many."""
     size = np.sqrt((X**2).mean(axis=0))
     Z = X / size
     weighted = Z * weight[:, None]
-    solution = np.linalg.solve(weighted.T @ Z, weighted.T @ Y)
+    solution = np.linalg.lstsq(weighted.T @ Z, weighted.T @ Y, rcond=1e-11)[0]
     return np.asarray(solution / size[:, None])
 
 
@@ -254,7 +265,7 @@ def newton_step(X: Floats, y: Floats, weight: Floats, start: Floats) -> Floats:
     size = np.sqrt((X**2).mean(axis=0))
     Z = X / size
     information = (Z * (weight * fitted * (1.0 - fitted))[:, None]).T @ Z
-    step = np.linalg.solve(information, Z.T @ (weight * (y - fitted)))
+    step = np.linalg.lstsq(information, Z.T @ (weight * (y - fitted)), rcond=1e-11)[0]
     return np.asarray(start + step / size)
 
 
@@ -262,6 +273,6 @@ def _fitted(
     adjusted: Adjusted, coding: Coding, outcome: str, correction: str, beta: Floats, covariance: Floats
 ) -> Fitted:
     panel = adjusted.panel
-    events = int(panel.outcomes[outcome][panel.inside].sum()) if OUTCOMES[outcome].binary else None
+    events = int(panel.outcomes[outcome][panel.inside].sum()) if panel.binary(outcome) else None
     design = panel.design
     return Fitted(outcome, adjusted.rung.name, coding, correction, beta, covariance, design.df, design.n, events)

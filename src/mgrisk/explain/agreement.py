@@ -1,7 +1,7 @@
 """Do two models tell the same story? Explanations of the same people, compared person by person.
 
-Two families of models that predict alike may still give different reasons, and so may one family fitted twice on
-parts of the same people. A reason that changes with the fit says more of the fit than of the person.
+Two families of models that predict alike may still give different reasons, and so may one family fitted twice. A reason
+that changes with the model says more of the model than of the person.
 """
 
 from __future__ import annotations
@@ -53,33 +53,31 @@ def compare(values: Floats, others: Floats, weight: Floats, *, reasons: int = RE
     }
 
 
-def stability(values: Floats, refits: Sequence[Floats], weight: Floats, *, reasons: int = REASONS) -> dict[str, Any]:
-    """Summarise how far a person's reasons survive fitting the model again.
+def across(values: Floats, others: Sequence[Floats], weight: Floats) -> dict[str, Any]:
+    """Summarise how far reasons survive a change of model: other families, or refits of one.
 
     Parameters
     ----------
     values
         Contributions by the model that is reported, shape (n, n_features).
-    refits
-        The same people explained by each refit.
-    weight, reasons
+    others
+        The same people explained by each other model; at least one.
+    weight
         As for `compare`.
 
     Returns
     -------
     dict
-        {refits, same_first, always_first, in_common, ranks}: means over the refits of `compare`'s shares; weighted
-        share of people whose first reason is that of every refit; and {low, high} of each feature's rank over them.
+        {models, always_first, ranks}: how many models there are in all; weighted share of people whose first reason
+        is of the same feature in all of them; and {low, high} of each feature's rank of importance over them.
     """
-    compared = [compare(values, other, weight, reasons=reasons) for other in refits]
+    everybody = [values, *others]
     first = _order(values)[:, 0]
-    always = np.all([_order(other)[:, 0] == first for other in refits], axis=0)
-    ranks = np.array([rankdata(-np.average(np.abs(other), axis=0, weights=weight)) for other in refits])
+    always = np.all([_order(each)[:, 0] == first for each in others], axis=0)
+    ranks = np.array([rankdata(-np.average(np.abs(each), axis=0, weights=weight)) for each in everybody])
     return {
-        "refits": len(refits),
-        "same_first": float(np.mean([each["same_first"] for each in compared])),
+        "models": len(everybody),
         "always_first": float(np.average(always, weights=weight)),
-        "in_common": float(np.mean([each["in_common"] for each in compared])),
         "ranks": [
             {"low": float(low), "high": float(high)}
             for low, high in zip(ranks.min(axis=0), ranks.max(axis=0), strict=True)

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from mgrisk.features.registry import Feature
 from mgrisk.survey.quantiles import weighted_quantile
 
-RISK: Final = "risk"
-"""Under this name stands the distribution of the risk that was computed for people whom the learner had not seen."""
 PROBABILITIES: Final = (0.0005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.9995)
 
 
@@ -28,49 +26,25 @@ def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: NDArray[np.
     Returns
     -------
     dict
-        By feature: that of `describe_numbers`, or `missing`, `people` and `shares` (by level).
+        By feature: `missing` (share), and `quantiles` (by probability) or `shares` (by level).
     """
+    total = weight.sum()
     content: dict[str, Any] = {}
     for feature in chosen:
         values = frame[feature.name]
+        known = values.notna().to_numpy()
+        row: dict[str, Any] = {"missing": float(weight[~known].sum() / total)}
         if feature.kind == "number":
-            content[feature.name] = describe_numbers(values.to_numpy(dtype=np.float64), weight)
+            numbers = values.to_numpy(dtype=np.float64)[known]
+            quantiles = weighted_quantile(numbers, weight[known], PROBABILITIES) if known.any() else np.empty(0)
+            row["quantiles"] = {str(p): float(q) for p, q in zip(PROBABILITIES, quantiles, strict=False)}
         else:
-            known = values.notna().to_numpy()
-            content[feature.name] = _people(known, weight) | {
-                "shares": {
-                    level: float(weight[(values == level).to_numpy()].sum() / max(weight[known].sum(), 1e-300))
-                    for level in feature.levels
-                }
+            row["shares"] = {
+                level: float(weight[(values == level).to_numpy()].sum() / max(weight[known].sum(), 1e-300))
+                for level in feature.levels
             }
+        content[feature.name] = row
     return content
-
-
-def describe_numbers(values: NDArray[np.float64], weight: NDArray[np.float64]) -> dict[str, Any]:
-    """Return the weighted distribution of a number, shape (n,), NaN where missing.
-
-    Returns
-    -------
-    dict
-        `missing` (share), `people` (how many of equal weight would be as precise: Kish's effective number of those
-        known), `quantiles` (by probability), and `below`: the share up to each of these quantiles, which is more than
-        its probability where many have the same value.
-    """
-    known = ~np.isnan(values)
-    numbers, of_known = values[known], weight[known]
-    quantiles = weighted_quantile(numbers, of_known, PROBABILITIES) if known.any() else np.empty(0)
-    return _people(known, weight) | {
-        "quantiles": {str(p): float(q) for p, q in zip(PROBABILITIES, quantiles, strict=False)},
-        "below": [float(of_known[numbers <= q].sum() / of_known.sum()) for q in quantiles],
-    }
-
-
-def _people(known: NDArray[np.bool_], weight: NDArray[np.float64]) -> dict[str, Any]:
-    of_known = weight[known]
-    return {
-        "missing": float(weight[~known].sum() / weight.sum()),
-        "people": float(of_known.sum() ** 2 / (of_known**2).sum()) if known.any() else 0.0,
-    }
 
 
 def in_domain(frame: pd.DataFrame, chosen: Sequence[Feature], reference: Mapping[str, Any]) -> NDArray[np.bool_]:

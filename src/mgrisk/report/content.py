@@ -15,6 +15,8 @@ from typing import Any, Final
 from mgrisk.artifacts import to_json
 from mgrisk.errors import MgRiskError
 from mgrisk.report.blocks import FAILED, Section, missing, walk
+from mgrisk.report.content_added_value import HEADING as ADDED_HEADING
+from mgrisk.report.content_added_value import added_value
 from mgrisk.report.content_checks import KNOWN_HEADING, checks, known_answers
 from mgrisk.report.content_cohort import attrition, table_one
 from mgrisk.report.content_drivers import drivers
@@ -41,6 +43,7 @@ SECTIONS: Final[tuple[tuple[str, str, Builder], ...]] = (
     ("known", KNOWN_HEADING, known_answers),
     ("held-out", "Performance on the held-out cycle", held_out),
     ("cross-validated", "Performance, cross-validated", cross_validated),
+    ("added-value", ADDED_HEADING, added_value),
     ("drivers", "What drives the predicted risk", drivers),
     ("magnesium", "What magnesium is here", magnesium),
     ("people", "Two people of the held-out cycle", people),
@@ -70,7 +73,7 @@ def report_content(folder: Path) -> dict[str, Any]:
     synthetic = label == SYNTHETIC
     sections = [_attempt(files, name, heading, build) for name, heading, build in SECTIONS]
     if synthetic:
-        _mark(sections)
+        mark_synthetic(sections)
     title = _first(files, ("about", "title"), ("manifest", "title"), default=f"Run {folder.name}")
     content = {
         "format": FORMAT,
@@ -107,7 +110,7 @@ def _attempt(files: RunFiles, name: str, heading: str, build: Builder) -> Sectio
         return missing(name, heading, f"a file of the run folder cannot be read: {problem}")
 
 
-def _mark(sections: list[Section]) -> None:
+def mark_synthetic(sections: list[Section]) -> None:
     """Put the word SYNTHETIC into every heading and onto every figure and table."""
     for item in walk(sections):
         item["heading"] = f"{item['heading']} ({SYNTHETIC})"
@@ -116,6 +119,9 @@ def _mark(sections: list[Section]) -> None:
                 block["title"] = f"{SYNTHETIC}: {block['title']}"
                 block["data"]["mark"] = SYNTHETIC
                 block["table"]["caption"] = f"{SYNTHETIC}: {block['table']['caption']}"
+            elif block["kind"] == "explorer":
+                block["caption"] = f"{SYNTHETIC}: {block['caption']}"
+                block["data"]["mark"] = SYNTHETIC
             elif block["kind"] == "table":
                 block["caption"] = f"{SYNTHETIC}: {block['caption']}"
 

@@ -50,18 +50,18 @@ def known_answers(files: RunFiles) -> Section:
 def checks(files: RunFiles) -> Section:
     """Describe the coded checks of the run, passed or not."""
     records = files.records("checks.json")
-    found = [record for record in records if not record["passed"]]
+    found = [record for record in records if record["passed"] is False]
     rows = [
         row(
             [
                 str(record["id"]),
                 str(record["title"]),
-                "passed" if record["passed"] else str(record["severity"]),
+                str(record["severity"]) if record["passed"] is False else str(record["status"]),
                 str(record["finding"]),
             ],
             record,
         )
-        for record in sorted(records, key=lambda record: bool(record["passed"]))
+        for record in sorted(records, key=lambda record: record["passed"] is not False)
     ]
     columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
     said = f"{len(records)} checks, {len(found)} with a finding."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from mgrisk.evidence.association import FOOD, SUPPLEMENT
 from mgrisk.evidence.ladder import MAIN, OUTCOMES, RUNGS
-from mgrisk.evidence.record import CALIBRATED, NONE
+from mgrisk.evidence.record import FOOD, SUPPLEMENT
+from mgrisk.evidence.regression import CALIBRATED, NONE
 from mgrisk.report.blocks import (
     ABSENT,
     Block,
@@ -22,6 +22,8 @@ from mgrisk.report.blocks import (
     table,
     text,
 )
+from mgrisk.report.content_robustness import robustness_blocks
+from mgrisk.report.content_shape import curves, interaction_table, mediation_blocks
 from mgrisk.report.formats import count, interval, span
 from mgrisk.report.run_files import Record, RunFiles, pick
 
@@ -42,7 +44,8 @@ def association(files: RunFiles) -> Section:
             "[evidence] and the run folder no evidence.json. The pictures under Prediction do not stand in for it.",
             status=ABSENT,
         )
-    records = [record for record in files.records(FILE) if record["analysis"] == "association"]
+    everything = files.records(FILE)
+    records = [record for record in everything if record["analysis"] == "association"]
     names = list(dict.fromkeys(record["outcome"] for record in records))
     blocks: list[Block] = [
         _people(records),
@@ -59,6 +62,10 @@ def association(files: RunFiles) -> Section:
         _ladder(records, names, SUPPLEMENT, CALIBRATED, folded=True),
         text("What each rung adjusts for, and why:"),
         bullets(*(f"{rung.label[0].upper()}{rung.label[1:]}. {rung.reason}" for rung in RUNGS)),
+        *curves(everything),
+        *interaction_table(everything),
+        *mediation_blocks(everything),
+        *robustness_blocks(everything),
     ]
     return section("magnesium-association", HEADING, blocks)
 

@@ -11,6 +11,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure, missing, row, section, table, text
 from mgrisk.report.content_drivers import NO_EFFECT
 from mgrisk.report.content_evidence import association
+from mgrisk.report.content_published import published
 from mgrisk.report.explained import ExplainedPeople, binned, explained_people, rank_correlation, representative
 from mgrisk.report.formats import count, interval, labelled, model_label, number, percent
 from mgrisk.report.run_files import RunFiles
@@ -32,13 +33,7 @@ def magnesium(files: RunFiles) -> Section:
     parts = [
         _prediction(files),
         association(files),
-        missing(
-            "magnesium-evidence",
-            "Published evidence: what trials and cohorts found",
-            "published estimates are not part of this run yet. Nothing on this page says what taking or eating more "
-            "magnesium would do.",
-            status=ABSENT,
-        ),
+        published(files),
     ]
     intro = text(
         "Three questions with three kinds of answer: what this model does with magnesium (prediction), how magnesium "

@@ -55,7 +55,7 @@ def _shown(files: RunFiles, everybody: ExplainedPeople, calibrator: Calibrator) 
     low, high = calibrator.interval(calibrator.margin(everybody.risk), level=INTERVAL)
     return PeopleShown(
         id_label=KEY,
-        ids=[str(key) for key in everybody.keys],
+        ids=everybody.ids,
         features=everybody.features,
         data=everybody.data,
         contributions=everybody.contributions,

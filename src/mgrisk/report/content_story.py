@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mgrisk.features.registry import FEATURES
@@ -25,18 +26,20 @@ def story(files: RunFiles, records: list[Record]) -> Section:
     return section(
         "drivers-story",
         "How far the story holds",
-        [*_learners(files, records), _ranks(records), *_subgroups(files, records)],
+        [*_learners(files, records), _ranks(files, records), *_subgroups(files, records)],
     )
 
 
-def _ranks(records: list[Record]) -> Block:
+def _ranks(files: RunFiles, records: list[Record]) -> Block:
+    across = files.explanation_summary["across_learners"]
     rows = [
         row(
             [
                 record["label"],
                 number(record["rank"], digits=0),
-                f"{number(record['rank_low'], digits=0)} to {number(record['rank_high'], digits=0)}",
+                _range({"low": record["rank_low"], "high": record["rank_high"]}),
                 percent(record["among_first"], digits=0),
+                _range(across["ranks"][record["feature"]]) if across else "one learner",
             ],
             record,
         )
@@ -45,14 +48,24 @@ def _ranks(records: list[Record]) -> Block:
     return table(
         "ranks",
         "Rank of each feature's importance, and its range over 500 redrawn samples of PSUs",
-        [column("Feature", numeric=False), column("Rank"), column("95 % range"), column("Among the first three")],
+        [
+            column("Feature", numeric=False),
+            column("Rank"),
+            column("95 % range"),
+            column("Among the first three"),
+            column("Range over learners"),
+        ],
         rows,
         notes=[
-            "The model is the same in all samples: the range says how the order depends on who was drawn to be explained, "
-            "not on who was drawn to train on."
+            "The model is the same in all samples: the 95 % range says how the order depends on who was drawn to be explained, "
+            "not on who was drawn to train on. The range over learners says how it depends on the kind of model."
         ],
         folded=True,
     )
+
+
+def _range(ranks: Mapping[str, float]) -> str:
+    return f"{number(ranks['low'], digits=0)} to {number(ranks['high'], digits=0)}"
 
 
 def _learners(files: RunFiles, records: list[Record]) -> list[Block]:
@@ -65,6 +78,9 @@ def _learners(files: RunFiles, records: list[Record]) -> list[Block]:
         f"reason as {winner} and has {percent(each['in_common'], digits=0)} of the first three reasons in common."
         for each in compared
     ]
+    if len(compared) > 1:
+        always = percent(files.explanation_summary["across_learners"]["always_first"], digits=0)
+        sentences.append(f"{always} of the population have the same first reason by all {len(compared) + 1} learners.")
     if min(each["same_first"] for each in compared) < FIRM:
         sentences.append(
             "So a person's reasons are those of this learner, and another one that predicts as well may differ."

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from mgrisk.evidence.ladder import MAIN
+from mgrisk.evidence.record import FOOD
+from mgrisk.evidence.regression import CALIBRATED
 from mgrisk.report.blocks import Block, Section, bullets, callout, facts, section, text
-from mgrisk.report.content_drivers import CLEAR, importance_records
+from mgrisk.report.content_drivers import importance_records
+from mgrisk.report.content_evidence import FILE as EVIDENCE
+from mgrisk.report.content_evidence import PER_100
+from mgrisk.report.content_groups import group_records
+from mgrisk.report.content_importance import CLEAR
 from mgrisk.report.content_performance import SCORE, compare
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
 from mgrisk.report.run_files import Record, RunFiles, pick
+
+MAGNESIUM: Final = "magnesium"
+CAUTIONS: Final = (
+    "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",
+    "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not "
+    "what "
+    "would happen if somebody ate differently.",
+    "It speaks of the people it was made on: adults of the United States, not pregnant, in the eligibility of "
+    "the "
+    "attrition table. Elsewhere it must first be evaluated, and most likely recalibrated.",
+    "Answers to questionnaires and one or two days of remembered food are not measurements of habits.",
+    "Race/ethnicity, where it is a feature, stands for unequal circumstances, not for biology.",
+)
 
 
 def summary(files: RunFiles) -> Section:
@@ -33,7 +53,7 @@ def summary(files: RunFiles) -> Section:
         },
         style="lead",
     )
-    cards = [_ranking(files, mine), _calibration(files), _drivers(files), _magnesium(files), _not_for()]
+    cards = [_ranking(files, mine), _calibration(files), _drivers(files), _magnesium(files), not_for()]
     blocks: list[Block] = [
         told,
         facts(*cards, style="cards"),
@@ -47,17 +67,7 @@ def limits(files: RunFiles) -> Section:
     outcome = files.cohort["outcome"]
     blocks: list[Block] = [
         callout(str(outcome["warning"]), tone="warning"),
-        bullets(
-            "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",
-            "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not "
-            "what "
-            "would happen if somebody ate differently.",
-            "It speaks of the people it was made on: adults of the United States, not pregnant, in the eligibility of "
-            "the "
-            "attrition table. Elsewhere it must first be evaluated, and most likely recalibrated.",
-            "Answers to questionnaires and one or two days of remembered food are not measurements of habits.",
-            "Race/ethnicity, where it is a feature, stands for unequal circumstances, not for biology.",
-        ),
+        bullets(*CAUTIONS),
     ]
     return section("limits", "What not to use it for", blocks)
 
@@ -153,27 +163,53 @@ def _arrow(record: Record) -> str:
 
 
 def _magnesium(files: RunFiles) -> dict[str, Any]:
-    records = importance_records(files)
-    ranked = [(place, record) for place, record in enumerate(records, start=1) if record["group"] == "magnesium"]
-    if not ranked:
-        return {"label": "What magnesium does here", "value": "not in this model"}
+    """Return what magnesium does: in prediction by this model, and beside it in association, where that was estimated."""
+    places = [(place, record) for place, record in enumerate(group_records(files), start=1)]
+    mine = next(((place, record) for place, record in places if record["group"] == MAGNESIUM), None)
+    lines = [{"term": "Prediction: all its features", "value": interval(_size(mine[1]), digits=2)}] if mine else []
+    lines += [
+        {
+            "term": f"Prediction: {record['label']} {_arrow(record)}".strip(),
+            "value": number(record["importance"], digits=2),
+        }
+        for record in importance_records(files)
+        if record["group"] == MAGNESIUM
+    ]
+    lines += _association(files)
+    studied = "an association" if files.has(EVIDENCE) else "no association"
     return {
         "label": "What magnesium does here",
-        "value": f"place {ranked[0][0]} of {len(records)} features",
-        "lines": [
-            {
-                "term": f"{record['label']} {_arrow(record)}".strip(),
-                "value": number(record["importance"], digits=2),
-                "bar": round(100.0 * record["importance"] / records[0]["importance"]),
-            }
-            for _, record in ranked
-        ],
-        "detail": "A use in prediction, on the scale of the card above. No effect: see the magnesium chapter for what "
-        "studies found.",
+        "value": f"group {mine[0]} of {len(places)} in prediction" if mine else "not in this model",
+        "lines": lines,
+        "detail": f"Prediction: mean |contribution| to the log-odds; {studied} was estimated. Neither says what "
+        "more magnesium would do: no effect was estimated in this run.",
     }
 
 
-def _not_for() -> dict[str, Any]:
+def _association(files: RunFiles) -> list[dict[str, Any]]:
+    """Return the adjusted association of magnesium from food with this outcome, corrected for recall error."""
+    if not files.has(EVIDENCE):
+        return []
+    wanted = {
+        "analysis": "association", "outcome": files.about["outcome"]["name"], "model": MAIN.name, "exposure": FOOD,
+        "correction": CALIBRATED, "contrast": PER_100,
+    }  # fmt: skip
+    found = [record for record in files.records(EVIDENCE) if all(record[key] == wanted[key] for key in wanted)]
+    return [
+        {
+            "term": f"Association: {record['scale']} per 100 mg/d from food, adjusted",
+            "value": interval(record, digits=2),
+        }
+        for record in found
+    ]
+
+
+def _size(record: Record) -> Record:
+    return {**record, "estimate": record["importance"]}
+
+
+def not_for() -> dict[str, Any]:
+    """Return the card of the first screen that says what not to do."""
     return {
         "label": "What not to use it for",
         "value": "Research only",

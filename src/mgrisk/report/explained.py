@@ -40,8 +40,8 @@ class ExplainedPeople:
         Survey weight and reported risk, shape (n,).
     base_value
         Weighted mean of the calibrated log-odds in the development population.
-    keys, case
-        Sequence number, and whether the person has the outcome, shape (n,).
+    ids, case
+        What each person is found by, and whether the person has the outcome, shape (n,); None where it is not known.
     design, inside
         The full design of the set and the places of these people in it.
     """
@@ -52,8 +52,8 @@ class ExplainedPeople:
     weight: Floats
     risk: Floats
     base_value: float
-    keys: NDArray[np.int64]
-    case: NDArray[np.bool_]
+    ids: Sequence[str]
+    case: NDArray[np.bool_] | None
     design: SurveyDesign
     inside: NDArray[np.int64]
 
@@ -111,7 +111,7 @@ def explained_people(files: RunFiles) -> ExplainedPeople:
         weight=design.analysis_weight[inside],
         risk=risks[files.winner].to_numpy(dtype=np.float64),
         base_value=float(explanations["base_value"].iloc[0]),
-        keys=keys[KEY].to_numpy(dtype=np.int64),
+        ids=[str(key) for key in keys[KEY]],
         case=rows["outcome"].to_numpy(dtype=np.float64)[inside] == 1,
         design=design,
         inside=inside,

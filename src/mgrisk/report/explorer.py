@@ -99,6 +99,7 @@ def explorer(people: PeopleShown, caption: str) -> Block:
         "caption": caption,
         "data": {
             "id": people.id_label,
+            "mark": "",  # SYNTHETIC, where `content.mark_synthetic` says so
             "base": people.base_value,
             "scale": SCALE,
             "smallest": SMALLEST_GROUP,

@@ -28,6 +28,7 @@ DRAWINGS: Final[Mapping[str, Draw]] = {
     "dependence": figures_explain.dependence,
     "waterfall": figures_explain.waterfall,
     "forest": figures_evidence.forest,
+    "curve": figures_evidence.curve,
 }
 
 

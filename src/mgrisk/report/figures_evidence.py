@@ -1,4 +1,4 @@
-"""Drawings of evidence: a forest of estimates with intervals."""
+"""Drawings of evidence: a forest of estimates with intervals, and a curve with its band."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from mgrisk.report.canvas import BLUE, GREEN, GREY, ORANGE, SOFT, VERMILION, canvas, legible
 
-ROW: Final = 0.3  # inches for an estimate
+ROW, THIN = 0.3, 0.055  # inches for an estimate, and for one of many
 LABEL: Final = 64
 LOOKS: Final = ((GREY, "s"), (BLUE, "o"), (VERMILION, "D"), (GREEN, "^"), (ORANGE, "v"))
 
@@ -21,7 +21,8 @@ def forest(data: Mapping[str, Any]) -> Figure:
     points = data["points"]
     kinds = list(dict.fromkeys(point["kind"] for point in points))
     looks = dict(zip(kinds, (LOOKS[place % len(LOOKS)] for place in range(len(kinds))), strict=True))
-    picture, axes = canvas(7.4, 1.2 + ROW * len(points))
+    dense = bool(data.get("dense"))
+    picture, axes = canvas(7.4, 1.2 + (THIN if dense else ROW) * len(points))
     axes.axvline(data["null"], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     places = np.arange(len(points))[::-1]
     for place, point in zip(places, points, strict=True):
@@ -29,8 +30,8 @@ def forest(data: Mapping[str, Any]) -> Figure:
             continue
         colour, marker = looks[point["kind"]]
         if point["low"] is not None and point["high"] is not None:
-            axes.plot([point["low"], point["high"]], [place, place], color=colour, linewidth=1.8)
-        axes.plot([point["estimate"]], [place], marker, color=colour, markersize=6)
+            axes.plot([point["low"], point["high"]], [place, place], color=colour, linewidth=0.9 if dense else 1.8)
+        axes.plot([point["estimate"]], [place], marker, color=colour, markersize=2.5 if dense else 6)
     axes.set_xscale("log")
     axes.minorticks_off()
     reach = [value for point in points for value in (point["low"], point["high"]) if value is not None]
@@ -58,3 +59,30 @@ def _ticks(low: float, high: float) -> list[float]:
         if 2 <= len(ticks) <= 8:
             return [tick for tick in ticks if tick > 0]
     return [tick for tick in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0) if low * 0.9 <= tick <= high * 1.1]
+
+
+def curve(data: Mapping[str, Any]) -> Figure:
+    """Draw a ratio along intake with its band, and below it where the people are."""
+    picture, (axes, below) = canvas(6.6, 5.0, nrows=2, sharex=True, height_ratios=(6, 1))
+    x, estimate, low, high = (np.array(data[key], dtype=np.float64) for key in ("x", "estimate", "low", "high"))
+    axes.axhline(1.0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+    axes.fill_between(x, low, high, color=BLUE, alpha=0.16, linewidth=0, label="95 % band")
+    axes.plot(x, estimate, color=BLUE, linewidth=2.2, label="Curve")
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    ticks = _ticks(float(np.nanmin(low)), float(np.nanmax(high)))
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_ylabel(legible(data["y_label"]))
+    axes.grid(True)
+    axes.legend(loc="upper right")
+    shown = [each for each in data["quantiles"] if x.min() <= each["mg"] <= x.max()]
+    below.plot([each["mg"] for each in shown], np.zeros(len(shown)), "|", color=VERMILION, markersize=12)
+    for each in shown:
+        share = each["label"].removesuffix(" eat less")
+        below.annotate(share, (each["mg"], -0.5), ha="center", va="top", fontsize=8.5, color=SOFT)
+    below.set_ylim(-2.2, 0.8)
+    below.set_yticks([])
+    below.spines["left"].set_visible(False)
+    below.set_ylabel("Eat less", rotation=0, ha="right", va="center", fontsize=9)
+    below.set_xlabel(legible(data["x_label"]))
+    return picture

@@ -12,6 +12,7 @@ from mgrisk.report.formats import model_label
 SCORING: Final = """```
 mgrisk schema --template people.csv      # an example file with every column, unit and level
 mgrisk score people.csv -o scored.csv    # calibrated risk, interval, reasons, status for each row
+mgrisk explain people.csv -o page.html   # whether the model knows their like, what drives their risks, each person
 ```
 
 Only age and sex are required. Anything else may be empty: the answer says what its absence cost. A person unlike
@@ -93,9 +94,15 @@ def _drivers(content: Mapping[str, Any]) -> list[str]:
     part = find_section(content, "drivers")
     if part["status"] != MADE:
         return [_reason(part)]
-    tables = [block["table"] for block in part["blocks"] if block["kind"] == "figure" and block["id"] == "importance"]
-    warnings = [block for block in part["blocks"] if block["kind"] == "callout"]
-    return [_markdown(block) for block in (*warnings, *tables)]
+    groups, story = find_section(content, "drivers-groups"), find_section(content, "drivers-story")
+    tables = [
+        block["table"]
+        for block in (*part["blocks"], *groups["blocks"])
+        if block.get("id") in {"importance", "importance-groups"}
+    ]
+    warnings = [block for block in (*part["blocks"], *groups["blocks"]) if block["kind"] == "callout"]
+    compared = [block for block in story["blocks"] if block["kind"] == "text"]
+    return [_markdown(block) for block in (*warnings, *tables, *compared)]
 
 
 def _reason(part: Section) -> str:

@@ -64,6 +64,13 @@ def write_report(folder: Path) -> ReportSummary:
     return ReportSummary(folder / REPORT, len(page.encode()), failed_sections(content))
 
 
+def write_page(content: Mapping[str, Any], target: Path) -> ReportSummary:
+    """Write a page of its own, with its figures inside and none beside it."""
+    page = render(content, {block["id"]: draw(block) for block in blocks_of(content, "figure")})
+    write_text(target, page)
+    return ReportSummary(target, len(page.encode()), failed_sections(dict(content)))
+
+
 def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     """Return the HTML page.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mgrisk.artifacts import write_json
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.errors import MgRiskError
-from mgrisk.explain.agreement import compare
+from mgrisk.explain.agreement import across, compare
 from mgrisk.explain.attributions import Explainer, Explanation
 from mgrisk.explain.groups import grouped_values, summarise_groups, tree_parts
 from mgrisk.explain.interactions import interaction_values, strongest_pairs
@@ -75,7 +75,7 @@ def explain(workspace: Workspace) -> str:
             "subgroups": by_subgroup(
                 held_out.explanation, held_out.people.frame.iloc[held_out.people.inside], held_out.people.design
             ),
-            "agreement": [_agreement(name, bundle, held_out) for name, bundle in bundles.items() if name != winner],
+            **_agreement(bundles, winner, held_out),
             "interactions": [
                 record for name, bundle in bundles.items() for record in _pairs(name, bundle, development, held_out)
             ],
@@ -108,10 +108,19 @@ def _groups(bundle: Bundle, background: _Explained, of: _Explained) -> list[Reco
     return [{"set": of.name, **record} for record in summarise_groups(found, of.people.design)]
 
 
-def _agreement(name: str, bundle: Bundle, of: _Explained) -> Record:
-    found = compare(of.explanation.values, Explainer(bundle).values(of.X), of.weight)
-    names = [feature.name for feature in bundle.features]
-    return {"learner": name, **found, "features": dict(zip(names, found["features"], strict=True))}
+def _agreement(bundles: dict[str, Bundle], winner: str, of: _Explained) -> Record:
+    """Compare the winner's reasons with those of each other learner, and of all together."""
+    values = of.explanation.values
+    names = [feature.name for feature in of.explanation.features]
+    others = {name: Explainer(bundle).values(of.X) for name, bundle in bundles.items() if name != winner}
+    records = []
+    for name, theirs in others.items():
+        found = compare(values, theirs, of.weight)
+        records.append({"learner": name, **found, "features": dict(zip(names, found["features"], strict=True))})
+    if not others:
+        return {"agreement": [], "across_learners": None}
+    found = across(values, list(others.values()), of.weight)
+    return {"agreement": records, "across_learners": {**found, "ranks": dict(zip(names, found["ranks"], strict=True))}}
 
 
 def _pairs(name: str, bundle: Bundle, background: _Explained, of: _Explained) -> list[Record]:

@@ -19,7 +19,8 @@ from mgrisk.errors import usage
 from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
-from mgrisk.steps import evidence, finish, stations
+from mgrisk.steps import evidence, finish, review, stations
+from mgrisk.steps.added_value import add_value
 from mgrisk.steps.audit import audit
 from mgrisk.steps.calibration import calibrate
 from mgrisk.steps.engine import Manifest, Progress, Step, environment, run_steps
@@ -28,11 +29,6 @@ from mgrisk.steps.workspace import Workspace
 
 __all__ = ["Evaluation", "Run", "run"]
 
-# Files of the interface that no step makes yet: said where a reader of the run folder looks, not left to be missed.
-ABSENT = {
-    "tripod.json": "no step fills the TRIPOD+AI items yet",
-}
-
 PEOPLE: Final = ("features.parquet", "fitted_features.json", "cohort.parquet", "cohort.json")
 EVALUATED: Final = (
     "evaluation.json", "differences.json", "thresholds.json", "curves.json", "table_one.json", "scores.json",
@@ -40,7 +36,9 @@ EVALUATED: Final = (
 )  # fmt: skip
 EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
 SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")
+# A file of the interface that this run does not make: said where a reader of the run folder looks.
 NO_EVIDENCE: Final = {"evidence.json": "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
+AUDITED: Final = ("leaks.json", "calibration.json", "added_value.json")
 TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *SEEN)
 
 
@@ -141,7 +139,7 @@ def run(
         "pipeline": settings.name,
         "title": settings.title,
         "environment": environment(),
-        "absent": ABSENT if settings.evidence else ABSENT | NO_EVIDENCE,
+        "absent": {} if settings.evidence else NO_EVIDENCE,
     }
     manifest = Manifest.open(folder, head)
     steps = _until(_steps(workspace, store, tables), until)
@@ -161,7 +159,14 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             outputs=("evidence.json",),
             settings=raw + settings.digest("cohort", "evidence"),
             action=partial(evidence.estimate, workspace, store),
-        )
+        ),
+        Step(
+            "options",
+            inputs=(*PEOPLE, "trained", "tuning.json", "predictions.parquet"),
+            outputs=("what_if.json",),
+            settings=raw + settings.digest("cohort", "evidence"),
+            action=partial(evidence.options, workspace, store),
+        ),
     ]
     chapter = chapter if settings.evidence else []
     return [
@@ -223,21 +228,22 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         *chapter,
         Step(
+            "added",
+            inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json", "predictions.parquet"),
+            outputs=("added_value.json",),
+            settings=model,
+            action=partial(add_value, workspace),
+        ),
+        Step(
             "checks",
-            inputs=(*TOLD, "folds.parquet", "oof.parquet", "leaks.json", "calibration.json"),
+            inputs=(*TOLD, *AUDITED, "folds.parquet", "oof.parquet"),
             outputs=("checks.json",),
             settings=told,
-            action=partial(finish.check, workspace),
+            action=partial(review.check, workspace),
         ),
         Step(
             "report",
-            inputs=(
-                *TOLD,
-                "checks.json",
-                "leaks.json",
-                "calibration.json",
-                *(name for step in chapter for name in step.outputs),
-            ),
+            inputs=(*TOLD, *AUDITED, "checks.json", *(name for step in chapter for name in step.outputs)),
             outputs=("report.html", "figures", "card.md"),
             settings=told,
             action=partial(finish.report, workspace),
@@ -250,8 +256,15 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             action=partial(finish.bundle, workspace),
         ),
         Step(
+            "items",
+            inputs=(*TOLD, *AUDITED, "folds.parquet", "oof.parquet", "checks.json", "report.html", "card.md", "bundle"),
+            outputs=("tripod.json", "probast.json"),
+            settings=told,
+            action=partial(review.answer_items, workspace),
+        ),
+        Step(
             "track",
-            inputs=("bundle", "report.html", "evaluation.json", "tuning.json"),
+            inputs=("bundle", "report.html", "evaluation.json", "tuning.json", "tripod.json", "probast.json"),
             outputs=("tracking.json",),
             settings=told,
             action=partial(finish.log, workspace),

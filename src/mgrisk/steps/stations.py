@@ -21,11 +21,13 @@ from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
 from mgrisk.evaluate.assess_scores import assess_scores
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
+from mgrisk.evidence import what_if
 from mgrisk.evidence.people import evidence_features, evidence_variables, panels
 from mgrisk.explain import attributions
 from mgrisk.explain.parts import PART
 from mgrisk.features import fitted
 from mgrisk.features.compute import from_nhanes
+from mgrisk.features.registry import features
 from mgrisk.features.summary import gather, paths, pattern_files
 from mgrisk.model import reference
 from mgrisk.model.bundle import FITTED_FEATURES, Bundle, load_bundle
@@ -63,7 +65,7 @@ def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
     names = [*selection_variables(workspace), *known_variables(workspace)]
     chosen = workspace.all_features
     if workspace.pipeline.evidence:
-        chosen = (*chosen, *evidence_features())
+        chosen = (*chosen, *evidence_features(), *features(what_if.FEATURES))
         names += evidence_variables([each.years for each in cycles(workspace)])
     return paths(cycles(workspace), chosen, names, store=store)
 
@@ -261,7 +263,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
             features=chosen,
             fitted=model.fitted,
             calibrator=model.calibrator,
-            reference=spread_of_features | {reference.RISK: reference.describe_numbers(model.oof_risk[inside], weight)},
+            reference=spread_of_features,
             parts={PART: attributions.build(model.fitted, trained.encoder, background, weight)},
             models=models,
         )

@@ -53,6 +53,12 @@ class SetOfPeople:
     frame: pd.DataFrame
     inside: NDArray[np.int64]
 
+    def spread(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Put values of the analysed people in their places among all, NaN elsewhere, shape (n,)."""
+        spread = np.full(len(self.design), np.nan)
+        spread[self.inside] = values
+        return spread
+
 
 @dataclass(frozen=True)
 class Workspace:

@@ -1,142 +1,121 @@
-"""Coded checks find what was broken on purpose, and list what passed."""
+"""Coded checks find what was broken on purpose, and list what passed and what does not apply."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pytest
 
 from mgrisk.errors import MgRiskError
-from mgrisk.evaluate.checks import Finding, check_run, stop_at_errors
+from mgrisk.evaluate.checks import CHECKS, check_run, stop_at_errors
+from mgrisk.evaluate.finding import RunEvidence
+from mgrisk.facts import rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Change = Callable[[RunEvidence], RunEvidence]
 
 
-def record(metric: str, set_name: str, estimate: float, low: float | None, high: float | None) -> dict[str, Any]:
-    return {
-        "model": "m",
-        "set": set_name,
-        "group": "all",
-        "metric": metric,
-        "estimate": estimate,
-        "low": low,
-        "high": high,
-    }
+def failures(run: RunEvidence) -> list[str]:
+    return [finding.id for finding in check_run(run) if finding.passed is False]
 
 
-def difference(model: str, metric: str, low: float | None, high: float | None) -> dict[str, Any]:
-    return {"model": model, "metric": metric, "estimate": low, "low": low, "high": high}
+def record(run: RunEvidence, metric: str, set_name: str = "2017-2018", level: str = "all") -> dict[str, Any]:
+    """Return a record of the run's own evaluation, to be changed in place."""
+    wanted = (metric, set_name, level)
+    return next(r for r in run.evaluation if (r["metric"], r["set"], r["level"]) == wanted)  # type: ignore[return-value]
 
 
-def good() -> dict[str, Any]:
-    people = pd.DataFrame({"SEQN": [1, 2, 3, 4], "stratum": [1, 1, 1, 1], "psu": [1, 1, 2, 2]})
-    return {
-        "cohort": people.assign(set=["development"] * 3 + ["held-out"]),
-        "folds": people.iloc[:3].assign(fold=[0, 0, 1]),
-        "oof": people.iloc[:3][["SEQN"]],
-        "evaluation": [
-            record("auroc", "cross-validated", 0.80, 0.78, 0.82),
-            record("auroc", "2017-2018", 0.79, 0.70, 0.86),
-            record("calibration_slope", "2017-2018", 0.95, 0.65, 1.24),
-        ],
-        "winner": "m",
-        "leaks": {
-            "alone": [
-                {"feature": "waist_cm", "auroc": 0.72, "limit": 0.8, "likelihood_ratio": 2.0, "ratio_limit": 10.0},
-                {"feature": "sex", "auroc": 0.55, "limit": 0.8, "likelihood_ratio": 3.0, "ratio_limit": 10.0},
-            ],
-            "permuted": {"auroc": 0.5, "low": 0.48, "high": 0.52, "finding": False},
-            "timing": [{"feature": "waist_cm", "finding": False}],
-        },
-        "calibration": {
-            "differences": [difference("beta", "log_loss", -0.001, 0.0004), difference("beta", "ici", -1, -1)]
-        },
-        "additivity_error": 1e-9,
-    }
+def frame(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Change:
+    return lambda run: replace(run, **{name: change(getattr(run, name))})
 
 
-def failures(run: dict[str, Any]) -> list[str]:
-    return [finding.id for finding in check_run(**run) if not finding.passed]
+def value(change: Callable[[RunEvidence], None]) -> Change:
+    def changed(run: RunEvidence) -> RunEvidence:
+        change(run)
+        return run
+
+    return changed
 
 
-def test_a_sound_run_passes_and_every_check_is_listed() -> None:
-    assert failures(good()) == []
-    assert [finding.id for finding in check_run(**good())] == [
-        "MGR101", "MGR102", "MGR201", "MGR202", "MGR203", "MGR204", "MGR205", "MGR301", "MGR302", "MGR401",
-    ]  # fmt: skip
+def test_a_sound_run_passes_and_every_check_is_listed(sound_run: RunEvidence) -> None:
+    findings = check_run(sound_run)
+    assert [finding.id for finding in findings] == [
+        row["id"] for row in rows("mgrisk.evaluate", "checks.toml", "check")
+    ]
+    assert [finding.id for finding in findings if finding.passed is not True] == []
+    assert {finding.status for finding in findings} == {"passed"}
+    assert {"id", "title", "severity", "finding", "passed", "status"} <= findings[0].to_dict().keys()
 
 
-def test_a_psu_in_two_folds_is_found() -> None:
-    run = good()
-    run["folds"] = run["folds"].assign(fold=[0, 1, 1])
-    assert failures(run) == ["MGR101"]
-
-
-@pytest.mark.parametrize("place", ["folds", "oof"])
-def test_a_held_out_person_in_tuning_or_calibration_is_found(place: str) -> None:
-    run = good()
-    run[place] = pd.concat([run[place], run["folds"].iloc[[2]].assign(SEQN=4)], ignore_index=True)
-    assert failures(run) == ["MGR102"]
-
-
-def test_an_auroc_too_good_to_be_true_is_found() -> None:
-    run = good()
-    run["evaluation"][1]["estimate"] = 0.91
-    assert failures(run) == ["MGR201"]
-
-
-def test_a_feature_that_tells_the_outcome_alone_stops_the_run_by_its_name() -> None:
-    run = good()
-    run["leaks"]["alone"][1]["auroc"] = 0.81
-    findings = [finding for finding in check_run(**run) if not finding.passed]
-    assert [finding.id for finding in findings] == ["MGR202"]
-    assert "sex" in findings[0].finding
-    with pytest.raises(MgRiskError, match="MGR202"):
-        stop_at_errors(findings)
+def test_every_row_has_its_function_and_every_function_its_row() -> None:
+    assert list(CHECKS) == list(dict.fromkeys(CHECKS))
+    assert CHECKS.keys() == {row["id"] for row in rows("mgrisk.evaluate", "checks.toml", "check")}
 
 
 @pytest.mark.parametrize(
-    ("place", "found", "expected"),
+    ("expected", "change"),
     [
-        (("alone", 0), {"likelihood_ratio": 10.5}, "MGR203"),
-        (("permuted",), {"finding": True, "low": 0.53}, "MGR204"),
-        (("timing", 0), {"finding": True}, "MGR205"),
+        ("MGR001", frame("cohort", lambda c: c.assign(SEQN=[1, 1, 3, 4]))),
+        ("MGR002", frame("cohort", lambda c: c.assign(weight=[0.0, 1, 1, 1]))),
+        ("MGR003", lambda run: replace(run, known_answers=[{"name": "a", "passed": False}])),
+        ("MGR004", value(lambda run: [r.update(missing=0.6) for r in run.table_one])),
+        ("MGR005", value(lambda run: run.table_one[1].update(missing=0.2))),
+        ("MGR006", lambda run: replace(run, about={**run.about, "breaks": [{"name": "sleep-2015"}]})),
+        ("MGR101", frame("folds", lambda f: f.assign(fold=[0, 1, 1]))),
+        ("MGR102", frame("oof", lambda o: o.assign(SEQN=[1, 2, 4]))),
+        ("MGR103", frame("cohort", lambda c: c.assign(cycle=["2015-2016", "2015-2016", "2017-2018", "2017-2018"]))),
+        ("MGR104", frame("oof", lambda o: o.assign(outcome=[1, 1, 0]))),
+        ("MGR201", value(lambda run: record(run, "auroc").update(estimate=0.91, high=0.95))),
+        ("MGR202", value(lambda run: run.leaks["alone"][0].update(auroc=0.81))),
+        ("MGR203", value(lambda run: run.leaks["alone"][0].update(likelihood_ratio=10.5))),
+        ("MGR204", value(lambda run: run.leaks["permuted"].update(finding=True, low=0.53))),
+        ("MGR205", value(lambda run: run.leaks["timing"][0].update(finding=True))),
+        ("MGR206", value(lambda run: run.added_value["records"][0].update(estimate=0.011))),
+        ("MGR301", value(lambda run: record(run, "calibration_slope").update(high=0.99))),
+        ("MGR302", value(lambda run: run.calibration["differences"][0].update(high=-0.0001))),
+        ("MGR303", value(lambda run: record(run, "observed_expected").update(low=1.01))),
+        ("MGR304", value(lambda run: record(run, "ici").update(estimate=0.021))),
+        ("MGR401", lambda run: replace(run, explanation={"largest_additivity_error": 1e-3})),
+        ("MGR501", lambda run: replace(run, columns=2000)),
+        ("MGR502", value(lambda run: run.tuning["models"]["m"]["parts"][0].update(params={"c": 1.0}))),
+        ("MGR503", value(lambda run: record(run, "brier_scaled").update(low=-0.01))),
+        ("MGR504", value(lambda run: record(run, "auroc").update(estimate=0.7, low=0.65, high=0.75))),
+        ("MGR505", value(lambda run: run.differences[0].update(low=-0.001))),
+        ("MGR601", value(lambda run: record(run, "observed_expected", level="female").update(estimate=1.4, low=1.1))),
+        ("MGR602", value(lambda run: record(run, "auroc", level="female").update(high=0.7))),
+        ("MGR603", value(lambda run: record(run, "prevalence", level="female").update(presentation="suppress:width"))),
     ],
 )
-def test_what_else_may_leak_is_a_warning(place: tuple[Any, ...], found: dict[str, Any], expected: str) -> None:
-    run = good()
-    part = run["leaks"]
-    for key in place:
-        part = part[key]
-    part.update(found)
-    findings = [finding for finding in check_run(**run) if not finding.passed]
-    assert [finding.id for finding in findings] == [expected]
-    stop_at_errors(findings)
+def test_what_was_broken_is_found(expected: str, change: Change, sound_run: RunEvidence) -> None:
+    assert expected in failures(change(sound_run))
 
 
-@pytest.mark.parametrize("bounds", [(0.5, 0.9), (1.1, 1.5), (None, None)])
-def test_a_slope_whose_interval_leaves_one_out_is_found(bounds: tuple[float | None, float | None]) -> None:
-    run = good()
-    run["evaluation"][2]["low"], run["evaluation"][2]["high"] = bounds
-    assert failures(run) == ["MGR301"]
+def test_a_small_group_far_off_is_no_finding_where_its_interval_holds_1(sound_run: RunEvidence) -> None:
+    record(sound_run, "observed_expected", level="female").update(estimate=2.0, low=0.6, high=6.0)
+    assert "MGR601" not in failures(sound_run)
 
 
-def test_a_calibrator_better_than_the_shipped_one_beyond_its_interval_is_a_warning() -> None:
-    run = good()
-    run["calibration"]["differences"] += [
-        difference("venn_abers", "log_loss", None, None),
-        difference("isotonic", "log_loss", -0.002, -0.0001),
-    ]
-    (finding,) = [finding for finding in check_run(**run) if not finding.passed]
-    assert (finding.id, finding.severity) == ("MGR302", "warning")
-    assert finding.finding == "isotonic by 0.00200 nats (0.00010 to 0.00200)"
+def test_what_cannot_be_asked_does_not_apply_and_says_why(sound_run: RunEvidence) -> None:
+    run = replace(
+        sound_run,
+        known_answers=[{"name": "", "passed": None, "note": "SYNTHETIC"}],
+        added_value={"reason": "the model has no feature of magnesium", "records": []},
+        evaluation=[r for r in sound_run.evaluation if r["group"] == "all"],
+    )
+    asked = {finding.id: finding for finding in check_run(run)}
+    for name in ("MGR003", "MGR206", "MGR601", "MGR602"):
+        assert (asked[name].passed, asked[name].status) == (None, "not applicable")
+        assert asked[name].finding
 
 
-def test_contributions_that_do_not_add_up_stop_the_run() -> None:
-    findings = check_run(**{**good(), "additivity_error": 2e-5})
-    with pytest.raises(MgRiskError, match="MGR401") as caught:
-        stop_at_errors(findings)
+def test_only_an_error_that_did_not_pass_stops_the_run(sound_run: RunEvidence) -> None:
+    record(sound_run, "calibration_slope").update(high=0.9)
+    stop_at_errors(check_run(sound_run))
+    sound_run.leaks["alone"][0].update(auroc=0.81)
+    with pytest.raises(MgRiskError, match="MGR202") as caught:
+        stop_at_errors(check_run(sound_run))
     assert caught.value.code == "checks.failed"
-
-
-def test_a_warning_does_not_stop_the_run() -> None:
-    stop_at_errors([Finding("MGR201", "a title", "warning", False, "0.91")])

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.association import FOOD, SUPPLEMENT, associate, fifths
-from mgrisk.evidence.record import CALIBRATED, NONE, Evidence
-from mgrisk.evidence.regression import fit_naive, linear_coding
+from mgrisk.evidence.association import associate, fifths
+from mgrisk.evidence.record import FOOD, SUPPLEMENT, Evidence
+from mgrisk.evidence.regression import CALIBRATED, NONE, fit_naive, linear_coding
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def test_who_was_told_of_diabetes_is_not_studied_unless_asked_for(people: People
     some = int(panel.inside[0])
     told = changed(people, some, DIQ010=1.0)
     assert some not in build_panel(told, "fasting").inside
-    assert some in build_panel(told, "fasting", told=True).inside
+    assert some in build_panel(told, "fasting", with_told=True).inside
 
 
 @pytest.mark.parametrize("values", [{"RIDEXPRG": 1.0}, {"RIDAGEYR": 19.0}, {"RIDSTATR": 1.0}, {"LBXGH": np.nan}])
@@ -89,6 +89,15 @@ def test_a_cycle_without_people_has_no_column(people: People) -> None:
     both = panel.adjusted_for(["age"])
     one = panel.where((people.raw["cycle"] == YEARS[0]).to_numpy()).adjusted_for(["age"])
     assert (both.shape[1], one.shape[1]) == (4, 3)
+
+
+def test_without_the_first_cycle_another_is_the_one_that_others_are_against(people: People) -> None:
+    panel = build_panel(people, "fasting")
+    place = np.arange(len(panel.design)) % 3
+    three = replace(panel, columns={**panel.columns, "cycle": np.equal(place[:, None], [1, 2]).astype(float)})
+    assert np.linalg.matrix_rank(three.adjusted_for(["age"])) == three.adjusted_for(["age"]).shape[1] == 5
+    without = three.where(place > 0).adjusted_for(["age"])
+    assert np.linalg.matrix_rank(without) == without.shape[1] == 4
 
 
 def test_before_2011_asian_and_other_are_missing_and_count_as_one_level() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mgrisk.explain.agreement import compare, stability
+from mgrisk.explain.agreement import across, compare
 
 MINE = np.array([[3.0, 1.0, 0.5, 0.1], [-3.0, 2.0, 0.5, 0.1], [0.1, 0.2, 0.3, 0.4]])
 WEIGHT = np.array([1.0, 1.0, 2.0])
@@ -38,13 +38,13 @@ def test_a_feature_that_one_model_does_not_use_has_no_correlation() -> None:
     assert compare(MINE, other, WEIGHT)["features"][1] is None
 
 
-def test_stability_counts_who_keeps_the_first_reason_in_every_refit_and_where_ranks_wander() -> None:
+def test_across_models_counts_who_keeps_the_first_reason_in_all_and_where_ranks_wander() -> None:
     turned = MINE.copy()
     turned[0] = [1.0, 3.0, 0.5, 0.1]
     swapped = MINE[:, [1, 0, 2, 3]]
-    found = stability(MINE, [MINE, turned, swapped], WEIGHT)
-    assert found["refits"] == 3
+    found = across(MINE, [turned, swapped], WEIGHT)
+    assert found["models"] == 3
     assert found["always_first"] == pytest.approx(0.5)
-    assert found["same_first"] == pytest.approx(np.mean([1.0, 0.75, 0.5]))
     assert found["ranks"][0] == {"low": 1.0, "high": 2.0}
-    assert found["ranks"][1] == {"low": 1.0, "high": 2.0}
+    assert found["ranks"][3] == {"low": 4.0, "high": 4.0}
+    assert across(MINE, [2 * MINE], WEIGHT)["always_first"] == 1

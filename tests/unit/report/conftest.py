@@ -20,9 +20,10 @@ from mgrisk.evaluate.assess_scores import assess_scores
 from mgrisk.evaluate.calibrators import compare_calibrators
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
-from mgrisk.evidence.association import FOOD, SUPPLEMENT
 from mgrisk.evidence.ladder import OUTCOMES, RUNGS
-from mgrisk.evidence.record import CALIBRATED, NONE, Record
+from mgrisk.evidence.record import FOOD, SUPPLEMENT, Record
+from mgrisk.evidence.regression import CALIBRATED, NONE
+from mgrisk.evidence.what_if import OPTIONS
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
 from mgrisk.riskscores.scores import load_score
@@ -196,7 +197,11 @@ def _compared() -> dict[str, Any]:
         "learner": "xgboost", "first": "age_years", "second": "sex", "first_label": "Age", "second_label": "Sex",
         "importance": 0.03, "se": 0.001, "low": 0.02, "high": 0.04, "problem": "",
     }  # fmt: skip
-    return {"groups": groups, "subgroups": subgroups, "agreement": agreement, "interactions": [pair]}
+    across = {"models": 2, "always_first": 0.7, "ranks": {name: {"low": 1.0, "high": 4.0} for name in NAMES}}
+    return {
+        "groups": groups, "subgroups": subgroups, "agreement": agreement, "across_learners": across,
+        "interactions": [pair],
+    }  # fmt: skip
 
 
 def _score(name: str, *, data: str) -> dict[str, Any]:
@@ -205,6 +210,23 @@ def _score(name: str, *, data: str) -> dict[str, Any]:
         return {**about, "evaluated": False, "problem": "not evaluated, because it is in this test", "data": data}
     answered = {set_name: {"unanswered": 0.051, "unanswered_by_item": {}} for set_name in SIZES}
     return {**about, "evaluated": True, "recalibrated": [], "sets": answered, "data": data}
+
+
+def _check(name: str, title: str, *, passed: bool | None, finding: str) -> dict[str, Any]:
+    status = "not applicable" if passed is None else "passed" if passed else "finding"
+    told = {"id": name, "title": title, "severity": "warning", "passed": passed, "finding": finding}
+    return {**told, "status": status}
+
+
+def _added_value(data: str) -> dict[str, Any]:
+    numbers = {"estimate": 0.0021, "low": -0.0012, "high": 0.0054, "se": 0.001, "n": 270, "events": 30, "problem": ""}
+    records = [
+        {"question": "magnesium, beside everything else", "set": label, "metric": metric, **numbers}
+        for label in (CROSS_VALIDATED, HELD_OUT_CYCLE)
+        for metric in ("auroc", "log_loss", "net_benefit@0.05", "net_benefit@0.1")
+    ]
+    about = {"data": data, "model": "spline_logistic", "limit": 0.01, "reason": "", "variants": {}}
+    return {**about, "records": records}
 
 
 def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
@@ -255,6 +277,7 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
     trained = "trained/spline_logistic"
     return {
         "evidence.json": _evidence(data),
+        "what_if.json": _what_if(data),
         "attrition.json": steps,
         "cohort.json": {
             "data": data, "weight_level": "fasting", "weight": "WTSAF2YR", "forced_by": "LBXGLU", "outcome": outcome,
@@ -290,9 +313,11 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
                 "note": "not applicable, because the run has no 2021-2023", "data": data,
             },
         ],
+        "added_value.json": _added_value(data),
         "checks.json": [
-            {"id": "MGR101", "title": "No PSU stands in two folds", "severity": "error", "passed": True, "finding": ""},
-            {"id": "MGR301", "title": "Slope", "severity": "warning", "passed": False, "finding": "slope 0.5"},
+            _check("MGR101", "No PSU stands in two folds", passed=True, finding="0 PSUs do"),
+            _check("MGR206", "Magnesium adds no more than it can", passed=None, finding="no magnesium"),
+            _check("MGR301", "Slope", passed=False, finding="slope 0.5"),
         ],
         "manifest.json": {
             "data": data, "mgrisk": "0.1.0", "pipeline": "tiny", "environment": {"python": "3.11"},
@@ -308,18 +333,81 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
 
 
 def _evidence(data: str) -> list[dict[str, Any]]:
-    """Return what the evidence step writes: two outcomes on every rung, and fifths on the main one."""
+    """Return what the evidence step writes: two outcomes on every rung, fifths on the main one, and all else once."""
     records = []
     for outcome, rung in product(("undiagnosed", "homa_ir"), RUNGS):
         codings = [(FOOD, "per 100 mg/d"), (SUPPLEMENT, "per 100 mg/d")]
         codings += [(FOOD, f"fifth {n}") for n in (2, 3, 4, 5)] if rung.main else []
         for (exposure, contrast), correction in product(codings, (NONE, CALIBRATED)):
             estimate = 0.85 if correction == NONE else 0.75
-            values = {"estimate": estimate, "low": estimate - 0.1, "high": estimate + 0.1, "se": 0.06, "p": 0.01}
-            record = Record(
-                analysis="association", exposure=exposure, outcome=outcome, model=rung.name, contrast=contrast,
-                scale=OUTCOMES[outcome].scale, **values, n=300, events=60 if outcome == "undiagnosed" else None,
-                correction=correction, weight_level="fasting", cycles="2015-2016, 2017-2018",
+            records.append(
+                _record("association", outcome, rung.name, contrast, correction, estimate, exposure=exposure)
+            )
+    for amount in (200, 300, 400):
+        records.append(
+            _record("dose-response", "undiagnosed", "habits", f"{amount} against 300 mg/d", value=1.4 - amount / 1000)
+        )
+    records.append(_record("dose-response", "undiagnosed", "habits", "non-linearity", value=0.7, scale="F", p=0.51))
+    records += [
+        _record("intake", "usual intake", "sex", f"{n} % eat less", value=200.0 + 4 * n, scale="mg/d")
+        for n in (5, 50, 95)
+    ]
+    for contrast, adjusted in (("Men: no", None), ("Men: yes", None), ("Men: yes against no", 0.03)):
+        records.append({**_record("interaction", "undiagnosed", "habits", contrast, value=0.8), "p_adjusted": adjusted})
+    for contrast, scale in (
+        ("whole", "ratio"),
+        ("through body size (BMI, waist)", "ratio"),
+        ("share through body size (BMI, waist)", "share"),
+        ("sensitivity of the part", "correlation"),
+    ):
+        records.append(_record("mediation", "glucose_2h", "sequence", contrast, value=0.6, scale=scale))
+    for people in ("energy told is plausible", "no magnesium from supplements"):
+        records.append(_record("specification", "undiagnosed", f"habits, {people}", "per 100 mg/d", value=0.9))
+    records.append(_record("cycle left out", "undiagnosed", "habits, without 2015-2016", "per 100 mg/d", value=0.7))
+    records.append(_record("e-value", "undiagnosed", "habits", "per 100 mg/d", value=2.1, scale="E-value"))
+    records.append(
+        _record("negative control", "relatives", "habits", "per 100 mg/d", value=0.85, scale="odds ratio", p=0.009)
+    )
+    records.append(
+        _record(
+            "reverse causation",
+            FOOD,
+            "habits",
+            "told of diabetes less than 5 years ago against none",
+            value=5.0,
+            scale="difference",
+        )
+    )
+    return [{**record, "data": data} for record in records]
+
+
+def _record(
+    analysis: str, outcome: str, model: str, contrast: str, correction: str = CALIBRATED, value: float = 0.8, *,
+    exposure: str = FOOD, scale: str = "", p: float = 0.01,
+) -> dict[str, Any]:  # fmt: skip
+    return Record(
+        analysis=analysis, exposure=exposure, outcome=outcome, model=model, contrast=contrast,
+        scale=scale or OUTCOMES[outcome].scale, estimate=value, low=value - 0.1, high=value + 0.1, se=0.06, p=p, n=300,
+        events=60 if outcome == "undiagnosed" else None, correction=correction, weight_level="fasting",
+        cycles="2015-2016, 2017-2018",
+    ).to_dict()  # fmt: skip
+
+
+def _what_if(data: str) -> list[dict[str, Any]]:
+    """Return what the options step writes, for one person and the population."""
+    records = []
+    for person, n in (("man-52", 1), ("population", 250)):
+        for option in (*OPTIONS, "together"):
+            supplement = option == "magnesium_supplement"
+            if supplement and person == "population":
+                continue
+            risk = None if supplement else 0.06
+            records.append(
+                {
+                    "person": person, "description": "a man of 52" if n == 1 else "adults of 2017-2018", "n": n,
+                    "baseline": 0.08, "option": option, "estimate": risk, "low": risk and 0.05, "high": risk and 0.07,
+                    "dose": None if option == "together" else 120.0, "share": None if n == 1 else 0.5,
+                    "advice": "ask a clinician first" if supplement else "", "data": data,
+                }
             )  # fmt: skip
-            records.append({**record.to_dict(), "data": data})
     return records

@@ -105,6 +105,23 @@ def test_figures_of_the_first_screen_stand_with_their_intervals(run_folder: Path
     )
 
 
+def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(run_folder: Path) -> None:
+    def card() -> dict[str, Any]:
+        found: dict[str, Any] = find_section(report_content(run_folder), "summary")["blocks"][1]["items"][3]
+        return found
+
+    both = card()
+    assert both["value"] == "group 2 of 3 in prediction"
+    assert both["lines"][0] == {"term": "Prediction: all its features", "value": "0.30 (0.28 to 0.32)"}
+    kinds = [line["term"].split(":")[0] for line in both["lines"]]
+    assert kinds == ["Prediction", "Prediction", "Prediction", "Association"]
+    assert "no effect was estimated" in both["detail"]
+    (run_folder / "evidence.json").unlink()
+    alone = card()
+    assert [line["term"].split(":")[0] for line in alone["lines"]] == ["Prediction"] * 3
+    assert "no association was estimated" in alone["detail"]
+
+
 def test_an_undefined_interval_is_shown_with_its_reason(edit: Edit, run_folder: Path) -> None:
     def undefine(records: list[dict[str, Any]]) -> None:
         for record in records:
@@ -148,7 +165,7 @@ def test_someone_without_an_explanation_fails_the_sections_that_need_it(run_fold
 def test_prediction_association_and_evidence_have_three_headings(run_folder: Path) -> None:
     parts = find_section(report_content(run_folder), "magnesium")["sections"]
     assert [part["heading"].split(":")[0] for part in parts] == ["Prediction", "Association", "Published evidence"]
-    assert [part["status"] for part in parts] == [MADE, MADE, ABSENT]
+    assert [part["status"] for part in parts] == [MADE, MADE, MADE]
     dependence = [block for block in parts[0]["blocks"] if block["kind"] == "figure"]
     assert len(dependence) == 3
     assert all("not an effect" in block["caption"] for block in dependence)

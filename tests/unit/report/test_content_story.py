@@ -22,8 +22,8 @@ def cells(part: dict[str, Any], name: str) -> list[list[str]]:
 
 def test_ranks_stand_with_their_range(run_folder: Path) -> None:
     assert cells(story(run_folder), "ranks")[:2] == [
-        ["Age", "1", "1 to 2", "100\u00a0%"],
-        ["Sex", "2", "1 to 3", "50\u00a0%"],
+        ["Age", "1", "1 to 2", "100\u00a0%", "1 to 4"],
+        ["Sex", "2", "1 to 3", "50\u00a0%", "1 to 4"],
     ]
 
 
@@ -36,8 +36,14 @@ def test_other_learners_are_compared_and_disagreement_is_said(edit: Edit, run_fo
     assert "may differ" not in story(run_folder)["blocks"][0]["text"]
 
 
+def test_of_several_learners_it_is_said_who_keeps_the_reason_in_all(edit: Edit, run_folder: Path) -> None:
+    edit("explanation_summary.json", lambda s: {**s, "agreement": [s["agreement"][0], s["agreement"][0]]})
+    text = story(run_folder)["blocks"][0]["text"]
+    assert "70\u00a0% of the population have the same first reason by all 3 learners." in text
+
+
 def test_a_single_learner_has_nobody_to_agree_with(edit: Edit, run_folder: Path) -> None:
-    edit("explanation_summary.json", lambda summary: {**summary, "agreement": []})
+    edit("explanation_summary.json", lambda summary: {**summary, "agreement": [], "across_learners": None})
     part = story(run_folder)
     assert "one learner" in part["blocks"][0]["text"]
     assert find_table(part, "agreement") is None

@@ -32,6 +32,14 @@ def test_the_card_gives_held_out_numbers_with_intervals(run_folder: Path) -> Non
             assert interval(record) in card
 
 
+def test_the_card_gives_groups_as_well_as_features_and_says_whether_other_learners_agree(run_folder: Path) -> None:
+    card = model_card(report_content(run_folder))
+    assert "| Magnesium, all features together |" in card
+    assert "| Age | background |" in card
+    assert "> Do not read one of these alone: Magnesium" in card
+    assert "XGBoost gives 70 % of the population the same first reason" in card
+
+
 def test_a_synthetic_card_says_so_in_title_and_headings(synthetic_run: Path) -> None:
     lines = model_card(report_content(synthetic_run)).splitlines()
     assert lines[0].startswith("# SYNTHETIC")

@@ -165,6 +165,7 @@ def test_synthetic_stands_in_title_banner_and_every_figure(synthetic_run: Path) 
     text = write_report(synthetic_run).path.read_text("utf-8")
     assert re.search(r"<title>SYNTHETIC", text)
     assert re.search(r'class="banner"[^>]*>SYNTHETIC data', text)
+    assert '"mark":"SYNTHETIC"' in text
     drawn = sorted((synthetic_run / "figures").glob("*.svg"))
     assert len(drawn) >= 12
     assert all(path.read_text("utf-8").count("SYNTHETIC") >= 2 for path in drawn)

@@ -15,6 +15,8 @@
     return value < 0 ? `\u2212${text}` : signed ? `+${text}` : text;
   };
   const percent = (risk) => `${fixed(100 * risk, 100 * risk < 1 ? 2 : 1)}\u00a0%`;
+  const range = (low, high) => `${percent(low).replace("\u00a0%", "")} to ${percent(high)}`;
+  const marked = (text) => (data.mark ? `${data.mark}: ${text}` : text);
   const plain = (text, longest = LONGEST) => {
     const legible = String(text).replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Cs}]/gu, "\ufffd");
     return legible.length > longest ? `${legible.slice(0, longest - 1)}\u2026` : legible;
@@ -78,7 +80,7 @@
   const say = () => {
     const people = `${shown.length.toLocaleString("en-US")} of ${n.toLocaleString("en-US")} people`;
     if (shown.length < data.smallest) {
-      $("status").textContent = `${people}. Fewer than ${data.smallest}: no figure is given for them as a group.`;
+      $("status").textContent = marked(`${people}. Fewer than ${data.smallest}: no figure is given for them as a group.`);
       return;
     }
     let total = 0, mass = 0;
@@ -87,7 +89,7 @@
       total += weight * data.risk[person];
       mass += weight;
     }
-    $("status").textContent = `${people}; ${data.weight ? "weighted " : ""}mean risk ${percent(total / mass)}.`;
+    $("status").textContent = marked(`${people}; ${data.weight ? "weighted " : ""}mean risk ${percent(total / mass)}.`);
   };
 
   // ---- rows: those in sight, and some above and below
@@ -104,14 +106,14 @@
     if (feature < 0) return element("td", "");
     const size = effect(feature, person);
     const arrow = element("span", size > 0 ? "\u25b2 " : "\u25bc ", { class: size > 0 ? "raises" : "lowers", "aria-hidden": "true" });
-    return element("td", [arrow, `${data.features[feature].label} ${fixed(size, 2, true)}`]);
+    return element("td", [arrow, `${fixed(size, 2, true)} ${data.features[feature].label}`]);
   };
   const row = (place) => {
     const person = shown[place];
     const made = element("tr", [
       element("th", plain(data.ids[person]), { scope: "row" }),
       element("td", percent(data.risk[person]), { class: "number" }),
-      element("td", `${percent(data.low[person])} to ${percent(data.high[person])}`, { class: "number" }),
+      element("td", range(data.low[person], data.high[person]), { class: "number" }),
       ...reasons.map((of) => reasonCell(of, person)),
     ], { id: `explorer-row-${place}`, "aria-rowindex": place + 2, "aria-selected": person === opened, "data-place": place });
     if (place === active) made.classList.add("active");
@@ -147,8 +149,8 @@
     active = place;
     draw();
     const person = opened, order = inOrder(person);
-    $("heading").textContent = `${data.id} ${plain(data.ids[person], 60)}: risk ${percent(data.risk[person])}`;
-    $("interval").textContent = `90\u00a0% interval ${percent(data.low[person])} to ${percent(data.high[person])}. ` +
+    $("heading").textContent = marked(`${data.id} ${plain(data.ids[person], 60)}: risk ${percent(data.risk[person])}`);
+    $("interval").textContent = `90\u00a0% interval ${range(data.low[person], data.high[person])}. ` +
       data.status.map((k) => `${data.groups[k].label}: ${data.groups[k].levels[data.groups[k].of[person]]}.`).join(" ");
     const steps = order.map((k) => ({ label: `${data.features[k].label}: ${valueText(k, person)}`, size: effect(k, person) }));
     $("waterfall").replaceChildren(waterfall(steps, data.base, data.low[person], data.high[person]));
@@ -202,6 +204,7 @@
       last = at;
     }
     words((LEFT + RIGHT) / 2, 14, "The same as a risk", "middle");
+    if (data.mark) add("text", { x: 756, y: 14, "text-anchor": "end", class: "stamp" }, data.mark);
     const unit = span > 4 ? 1 : span > 1.6 ? 0.5 : span > 0.6 ? 0.2 : 0.05;
     for (let tick = Math.ceil(least / unit); tick * unit <= least + span; tick++) {
       line(x(tick * unit), bottom, x(tick * unit), bottom + 5, "axis");

@@ -1,0 +1,131 @@
+"""TRIPOD+AI and PROBAST+AI: every item answered from the results of the run, with the path of its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from mgrisk.evaluate.assess import CROSS_VALIDATED
+from mgrisk.evaluate.finding import RunEvidence, shown
+from mgrisk.facts import rows
+
+REPOSITORY: Final = "docs/"
+"""Evidence that begins so is a page of the repository and not a file of the run folder."""
+
+
+def run_facts(run: RunEvidence, checks: Sequence[Mapping[str, Any]], *, title: str, mgrisk: str) -> dict[str, str]:
+    """Return what the answers are filled with.
+
+    Parameters
+    ----------
+    run
+        Files of the run folder.
+    checks
+        Records of checks.json.
+    title, mgrisk
+        Title of the pipeline; version of the program.
+    """
+    outcome = run.about["outcome"]
+    found = {each["id"]: str(each["finding"]) for each in checks}
+    failed = [each["id"] for each in checks if each["passed"] is False]
+    cycles = run.cohort.groupby("set", observed=True)["cycle"].unique()
+    facts = {
+        "title": title,
+        "mgrisk": mgrisk,
+        "outcome": str(outcome["label"]).lower(),
+        "definition": str(outcome["definition"]).rstrip("."),
+        "warning": str(outcome["warning"]),
+        "source": "SYNTHETIC people" if run.about["data"] == "SYNTHETIC" else "NHANES, public files of CDC/NCHS",
+        "weight": str(run.about["weight"]),
+        "breaks": ", ".join(str(each["name"]) for each in run.about["breaks"]) or "none",
+        "minimum_age": str(run.minimum_age),
+        "features": str(run.features),
+        "columns": str(run.columns),
+        "folds": str(run.folds["fold"].nunique()),
+        "candidates": str(len(run.tuning["candidates"])),
+        "learner": run.winner.replace("_", " "),
+        "missing": found["MGR004"].removeprefix("most: "),
+        "sample_size": found["MGR501"],
+        "fairness": f"Observed over expected: {found['MGR601']}; AUROC: {found['MGR602']}",
+        "findings": f"{len(failed)} of {len(checks)} checks have a finding"
+        + (f" ({', '.join(failed)})" if failed else ""),
+    }
+    for name, held_out in (("development", False), ("held_out", True)):
+        share = run.found("prevalence", held_out=held_out, cross_validated=CROSS_VALIDATED)
+        facts[name] = ", ".join(cycles["held-out" if held_out else "development"])
+        facts[f"people_{name}"] = f"{share['n']:,}"
+        facts[f"cases_{name}"] = f"{share['events']:,}"
+        facts[f"prevalence_{name}"] = f"{share['estimate']:.1%}"
+    for name, metric in (
+        ("auroc", "auroc"),
+        ("slope", "calibration_slope"),
+        ("ratio", "observed_expected"),
+        ("ici", "ici"),
+    ):
+        facts[name] = shown(run.found(metric, held_out=True, cross_validated=CROSS_VALIDATED))
+    return facts
+
+
+def tripod(facts: Mapping[str, str], exists: Callable[[str], bool]) -> list[dict[str, Any]]:
+    """Answer the 52 sub-items of TRIPOD+AI.
+
+    Parameters
+    ----------
+    facts
+        From `run_facts`.
+    exists
+        Whether a piece of evidence is in the run folder.
+
+    Returns
+    -------
+    list of dict
+        {item, topic, status, answer, evidence, source}; status is ``done``, ``not done`` or ``not applicable``. An
+        item whose evidence is not there is not done, because.
+    """
+    answered = []
+    for row in rows("mgrisk.evaluate", "tripod.toml", "item"):
+        gone = _gone(row["evidence"], exists)
+        status, answer = row["status"], row["answer"].format_map(facts)
+        if gone:
+            status, answer = "not done", f"{gone[0]} is not in the run folder"
+        answered.append({**row, "status": status, "answer": answer})
+    return answered
+
+
+def probast(
+    facts: Mapping[str, str], checks: Sequence[Mapping[str, Any]], exists: Callable[[str], bool]
+) -> list[dict[str, Any]]:
+    """Answer the 34 signalling questions of PROBAST+AI.
+
+    Parameters
+    ----------
+    facts, exists
+        As for `tripod`.
+    checks
+        Records of checks.json.
+
+    Returns
+    -------
+    list of dict
+        {id, topic, answer, reason, check, evidence, source}; answer is ``yes``, ``probably yes``, ``probably no``,
+        ``not applicable`` or, where the evidence is not there, ``no information``. The answers are those of the people
+        who made the model: an assessor's own are what the tool asks for.
+    """
+    verdicts = {each["id"]: each for each in checks}
+    answered = []
+    for row in rows("mgrisk.evaluate", "probast.toml", "question"):
+        asked = [verdicts[name] for name in row["check"]]
+        answer, reason = row["answer"], row["reason"].format_map(facts)
+        if asked:
+            passed = [each["passed"] for each in asked if each["passed"] is not None]
+            answer = "not applicable" if not passed else "yes" if all(passed) else "probably no"
+            reason = " ".join([reason, *(f"{each['id']}: {each['finding']}." for each in asked)])
+        gone = _gone(row["evidence"], exists)
+        if gone:
+            answer, reason = "no information", f"{gone[0]} is not in the run folder"
+        answered.append({**row, "answer": answer, "reason": reason})
+    return answered
+
+
+def _gone(evidence: Sequence[str], exists: Callable[[str], bool]) -> list[str]:
+    return [each for each in evidence if not each.startswith(REPOSITORY) and not exists(each)]

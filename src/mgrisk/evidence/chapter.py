@@ -1,0 +1,64 @@
+"""The chapter on magnesium as one stream of records: every analysis, on the panel that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from mgrisk.evidence import ladder
+from mgrisk.evidence.association import associate
+from mgrisk.evidence.dose_response import dose_response, intake_distribution
+from mgrisk.evidence.interactions import interactions
+from mgrisk.evidence.mediation import mediation
+from mgrisk.evidence.people import Panel, People, build_panel, panels
+from mgrisk.evidence.record import Record
+from mgrisk.evidence.reverse_causation import intake_after_diagnosis
+from mgrisk.evidence.robustness import cycles_left_out, e_values, exclusions, negative_controls
+
+FOCUS: Final = ("undiagnosed", "homa_ir")
+"""Outcomes whose curve, interactions and cycles are looked at, where the chapter has them."""
+MEDIATED: Final = "glucose_2h"
+"""The marker of glucose that no mediator is made of."""
+
+
+def chapter(people: People, *, outcomes: Sequence[str] = (), youngest: int = 20) -> Iterator[Record]:
+    """Yield every record of the chapter.
+
+    Parameters
+    ----------
+    people
+        From `read_people`.
+    outcomes
+        Rows of outcomes.toml; all where none is named.
+    youngest
+        In years.
+
+    Raises
+    ------
+    MgRiskError
+        ``evidence.unknown_outcome``. What cannot be estimated is a record with the code of its problem.
+    """
+    for name in panels(outcomes):
+        panel = build_panel(people, name, outcomes=outcomes, youngest=youngest)
+        found = list(associate(panel))
+        yield from found
+        yield from e_values(found)
+        if name == "fasting":
+            yield from intake_distribution(panel)
+            yield from _fasting(panel)
+        if MEDIATED in panel.outcomes:
+            yield from mediation(panel, MEDIATED)
+    if any(each.name == "undiagnosed" for each in ladder.outcomes(outcomes)):
+        yield from intake_after_diagnosis(build_panel(people, "fasting", youngest=youngest, with_told=True))
+
+
+def _fasting(panel: Panel) -> Iterator[Record]:
+    focus = [name for name in FOCUS if name in panel.outcomes]
+    yes_no = [name for name in panel.outcomes if panel.binary(name)]
+    if focus:
+        yield from dose_response(panel, focus)
+        yield from interactions(panel, focus)
+        yield from cycles_left_out(panel, focus)
+    if yes_no:
+        yield from exclusions(panel, yes_no)
+    yield from negative_controls(panel)

@@ -1,0 +1,99 @@
+"""A chosen model again, with its best settings and fewer features: same folds, same people, nothing tuned anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk import config
+from mgrisk.features.registry import Feature
+from mgrisk.model.encode import Encoder
+from mgrisk.model.targets import Target
+from mgrisk.model.train import TrainedModel, train
+from mgrisk.survey.design import SurveyDesign
+
+LEARNERS: Final = (config.Splines, config.XGBoost, config.RandomForest, config.ExplainableBoosting)
+
+
+def narrowed(
+    settings: config.Model, model: str, parts: Sequence[Mapping[str, Any]], features: Sequence[str]
+) -> config.Model:
+    """Return settings that leave one model to train, on some features, and of each grid what was chosen.
+
+    Parameters
+    ----------
+    settings
+        The `[model]` section of a pipeline file.
+    model
+        Name of the model: a learner's section, or a sum.
+    parts
+        Its parts as in tuning.json: {part, params}. Where a learner serves several targets with different settings,
+        the grid keeps all of them.
+    features
+        Names of the features, some of those of the section.
+    """
+    kept: dict[str, dict[str, set[float]]] = {}
+    for part in parts:
+        learner = kept.setdefault(str(part["part"]).partition(":")[0], {})
+        for name, value in part["params"].items():
+            learner.setdefault(name, set()).add(value)
+    changes: dict[str, Any] = {"features": tuple(features)}
+    for name in type(settings).model_fields:
+        section = getattr(settings, name)
+        if isinstance(section, LEARNERS):
+            changes[name] = _section(section, kept[name], features) if name in kept else None
+    changes["tuning"] = config.Tuning()
+    changes["sums"] = {model: settings.sums[model]} if model in settings.sums else {}
+    return settings.model_copy(update=changes)
+
+
+def refit(
+    frame: pd.DataFrame,
+    y: NDArray[np.float64],
+    design: SurveyDesign,
+    fold: NDArray[np.int64],
+    *,
+    features: Sequence[Feature],
+    settings: config.Model,
+    model: str,
+    parts: Sequence[Mapping[str, Any]],
+    threads: int,
+    targets: Sequence[Target] = (),
+) -> tuple[Encoder, TrainedModel]:
+    """Train one model on some of its features.
+
+    Parameters
+    ----------
+    frame, y, design, fold, threads, targets
+        As for `train.train`.
+    features
+        What is left to it.
+    settings, model, parts
+        As for `narrowed`.
+
+    Returns
+    -------
+    tuple of Encoder and TrainedModel
+        What turns features into its columns, and the model with out-of-fold risks and its fit to everybody.
+
+    Raises
+    ------
+    MgRiskError
+        As `train.train`.
+    """
+    only = narrowed(settings, model, parts, [each.name for each in features])
+    trained = train(frame, y, design, fold, features=features, settings=only, threads=threads, targets=targets)
+    return trained.encoder, trained.models[model]
+
+
+def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[str]) -> Any:
+    grid: dict[str, Any] = {
+        name: tuple(sorted(values)) for name, values in chosen.items() if isinstance(getattr(section, name), tuple)
+    }
+    if isinstance(section, config.MonotoneXGBoost):
+        grid["monotone"] = {name: sign for name, sign in section.monotone.items() if name in features}
+    return section.model_copy(update=grid)

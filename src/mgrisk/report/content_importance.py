@@ -1,0 +1,121 @@
+"""How much each feature moves the risk, drawn: bars of importance with intervals, and the people as a swarm."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from mgrisk.features.registry import Feature
+from mgrisk.report.blocks import Block, column, figure, row, table
+from mgrisk.report.explained import ExplainedPeople, rank_share, representative
+from mgrisk.report.formats import count, interval, number
+from mgrisk.report.run_files import Record
+from mgrisk.survey.quantiles import weighted_quantile
+
+SWARM_PEOPLE: Final = 300
+CLEAR: Final = 0.5  # rank correlation from which a feature is said to go one way
+
+
+def direction_words(direction: float | None) -> str:
+    """Say which way a feature goes, from the rank correlation of value and contribution."""
+    if direction is None:
+        return "by category"
+    if direction > CLEAR:
+        return "higher value, higher risk"
+    if direction < -CLEAR:
+        return "higher value, lower risk"
+    return "not one direction"
+
+
+def importance_figure(records: list[Record], *, whom: str, interval_of: str) -> Block:
+    """Return the bars of importance.
+
+    Parameters
+    ----------
+    records
+        From `explain.summary.summarise`, most important first.
+    whom
+        Who was explained, for example "held-out people".
+    interval_of
+        Sentence on what the interval is of.
+    """
+    rows = [
+        row(
+            [
+                record["label"],
+                str(record["group"]),
+                interval({**record, "estimate": record["importance"]}),
+                direction_words(record["direction"]),
+                "–" if record["direction"] is None else number(record["direction"], digits=2, signed=True),
+            ],
+            record,
+        )
+        for record in records
+    ]
+    columns = [
+        column("Feature", numeric=False), column("Group", numeric=False), column("Mean |contribution|, log-odds (95 % interval)"),
+        column("Direction", numeric=False), column("Rank correlation"),
+    ]  # fmt: skip
+    bars = [
+        {
+            "label": record["label"],
+            "group": record["group"],
+            **{key: record[key] for key in ("importance", "low", "high", "direction")},
+        }
+        for record in records
+    ]
+    top = ", ".join(f"{record['label']} {number(record['importance'], digits=2)}" for record in records[:3])
+    return figure(
+        "importance",
+        "importance",
+        f"Mean absolute contribution of each feature, {whom}",
+        caption="Mean absolute contribution to the log-odds of the reported risk, with 95 % interval. "
+        f"{interval_of} Related features share what they know, so that each alone looks small.",
+        alt=f"Bar chart of feature importance; the largest are {top}",
+        data={"bars": bars},
+        behind=table("importance-table", "Mean absolute contribution", columns, rows),
+    )
+
+
+def swarm_figure(records: list[Record], people: ExplainedPeople, *, whom: str) -> Block:
+    """Return the swarm of contributions, features in the order of the records; `whom` says who was explained."""
+    chosen = representative(people, min(SWARM_PEOPLE, 4 * len(people.risk)))
+    by_name = {feature.name: place for place, feature in enumerate(people.features)}
+    strips, rows = [], []
+    for record in records:
+        feature = people.features[by_name[record["feature"]]]
+        values = people.contributions[:, by_name[record["feature"]]]
+        strips.append(
+            {
+                "label": record["label"],
+                "contribution": values[chosen].round(4).tolist(),
+                "shade": [None if np.isnan(v) else round(float(v), 3) for v in _shade(feature, people)[chosen]],
+            }
+        )
+        quantiles = weighted_quantile(values, people.weight, [0.05, 0.25, 0.5, 0.75, 0.95])
+        raw = {f"p{p}": float(q) for p, q in zip((5, 25, 50, 75, 95), quantiles, strict=True)}
+        rows.append(row([record["label"], *(number(q, digits=3, signed=True) for q in quantiles)], raw))
+    columns = [column("Feature", numeric=False), *(column(f"{p}th percentile") for p in (5, 25, 50, 75, 95))]
+    columns[3]["label"] = "Median"
+    return figure(
+        "swarm",
+        "swarm",
+        f"Contributions person by person, {whom}",
+        caption=f"{count(len(chosen))} draws from the {whom}, in proportion to what each stands for and the same in every "
+        "rendering. Colour: the person's place in the population by that feature, from lowest to highest; a category of two "
+        "levels is lowest and highest; grey: a category of more levels, or missing.",
+        alt=f"Swarm of the contributions of each feature for a draw of the {whom}, coloured by feature value",
+        data={"strips": strips},
+        behind=table("swarm-table", f"Percentiles of the contribution, log-odds, all {whom}", columns, rows),
+    )
+
+
+def _shade(feature: Feature, people: ExplainedPeople) -> Any:
+    values = people.data[feature.name]
+    if feature.kind == "number":
+        return rank_share(values.to_numpy(dtype=np.float64), people.weight)
+    if len(feature.levels) != 2:
+        return np.full(len(values), np.nan)
+    coded = values.map({feature.levels[0]: 0.0, feature.levels[1]: 1.0})
+    return coded.astype("float64").to_numpy()
