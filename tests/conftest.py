@@ -117,6 +117,7 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
     from mgrisk.model.shapes import FittedShapes, Shape
     from mgrisk.model.spline_regression import SplineLearner
     from mgrisk.model.summed import FittedSum, Scales
+    from mgrisk.model.uncertainty import fit_uncertainty
 
     X, case, weight = toy_people.matrix, toy_people.case, toy_people.weight
     columns = toy_people.encoder.columns
@@ -145,6 +146,7 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
         tables.append(Shape(of, tuple(cuts[column] for column in of), random.normal(size=size)))
     shapes = FittedShapes(-1.0, tuple(tables))
     models: dict[str, Fitted] = {"spline_logistic": spline, "xgboost": trees, "shapes": shapes, "blend": blend}
+    refits = spline.contributions(X) @ np.random.default_rng(1).normal(scale=0.3, size=(X.shape[1], 20))
     bundles = {}
     for name, fitted in models.items():
         margin = np.zeros(len(toy_people.y))
@@ -156,6 +158,7 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
             calibrator=fit_calibrator(margin, toy_people.y, toy_people.design),
             reference=describe(toy_people.frame.iloc[toy_people.inside], toy_people.features, weight),
             parts={PART: build(fitted, toy_people.encoder, X, weight), "card.md": b"# Toy\n"},
+            uncertainty=fit_uncertainty(refits, X, weight, columns) if name == "spline_logistic" else None,
         )
     return bundles
 

@@ -8,17 +8,17 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mgrisk import __version__
-from mgrisk.errors import ExitStatus, MgRiskError, bad_bundle
+from mgrisk.commands import external
+from mgrisk.commands.which import CHAMPION, bundle_folder
+from mgrisk.errors import ExitStatus, MgRiskError
 
 if TYPE_CHECKING:
     from mgrisk.score.scorer import Scorer
 
 DISCLAIMER = "A research tool: no medical device, and nothing it prints is medical advice."
-CHAMPION = "mgrisk-undiagnosed@champion"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,6 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("input", metavar="INPUT", help="file, or - for standard input")
     explain.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example report.html")
     explain.set_defaults(action=_explain)
+
+    external.add(commands, parents=[common, model], action=_tell)
 
     validate = commands.add_parser("validate", parents=[common, model], help="check a file against the contract")
     validate.add_argument("input", metavar="INPUT")
@@ -300,6 +302,12 @@ def _validate(options: argparse.Namespace) -> int:
     return ExitStatus.INPUT if summary.rejected else ExitStatus.DONE
 
 
+def _tell(options: argparse.Namespace) -> int:
+    print("\n".join(options.tell(options, bundle_folder(options.model))))
+    _say(DISCLAIMER)
+    return ExitStatus.DONE
+
+
 def _schema(options: argparse.Namespace) -> int:
     if options.pipeline:
         from mgrisk.config import Pipeline
@@ -347,27 +355,9 @@ def _codebook(options: argparse.Namespace) -> int:
 
 
 def _load(model: str | None) -> Scorer:
-    from mgrisk.model.released import DEFAULT, released
     from mgrisk.score.scorer import load_scorer
 
-    threads = os.cpu_count() or 1
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    store = Path("runs/mlflow.db")
-    name = model or (CHAMPION if uri or store.exists() else DEFAULT)
-    if Path(name).is_dir():
-        return load_scorer(name, threads=threads)
-    if "@" not in name:
-        return load_scorer(released(name), threads=threads)
-    from mgrisk.track import find_bundle
-
-    if not uri and not store.exists():
-        raise bad_bundle(
-            "registry.none",
-            f"there is no registry to find {name} in",
-            where=str(store),
-            hint="give --model FOLDER, set MLFLOW_TRACKING_URI, or run a pipeline first",
-        )
-    return load_scorer(find_bundle(name, uri=uri or f"sqlite:///{store.resolve()}"), threads=threads)
+    return load_scorer(bundle_folder(model), threads=os.cpu_count() or 1)
 
 
 def _say(line: str) -> None:

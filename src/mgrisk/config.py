@@ -118,6 +118,15 @@ class Tuning(_Closed):
     seed: int = Field(default=1, ge=0)
 
 
+class Uncertainty(_Closed):
+    """Refits under bootstrap weights of the PSUs, for the interval of a person's risk."""
+
+    replicates: int = Field(
+        default=50, ge=2, le=1000, description="Each fits the winner once for each fold and once whole"
+    )
+    seed: int = Field(default=1, ge=0)
+
+
 class Model(_Closed):
     """Which learners compete, on which features, and which sums of them."""
 
@@ -140,6 +149,9 @@ class Model(_Closed):
             description="Further models, each a sum of parts: a learner on the outcome, or learner:marker on the "
             "logarithm of a marker that the outcome names as its target",
         )
+    )
+    uncertainty: Uncertainty | None = Field(
+        default=None, description="Left out: a person's interval holds the error of the calibration alone"
     )
 
     @model_validator(mode="after")

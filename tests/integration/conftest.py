@@ -18,6 +18,7 @@ SMALL = (
     "cohort.folds=3",
     "model.spline_logistic.c=[0.1]",
     "model.xgboost.trees=[30, 60]",
+    "model.uncertainty.replicates=4",
 )
 
 

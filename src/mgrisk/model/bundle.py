@@ -3,6 +3,7 @@
 bundle.json      what it predicts, for whom, from which features; format version
 model.ubj | coefficients.json | shapes.json | sum.json with part-0-…, part-1-… of these
 calibrator.json  margin to risk
+uncertainty.npz  what sampling error does to a person's log-odds, where the pipeline was fitted again to tell
 fitted_features.json  models of features such as usual intake, where the model has such features
 reference.json   how the features were spread in the development population
 attributions.npz what the explanations need (written by the explain room)
@@ -23,6 +24,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from mgrisk.artifacts import atomic_folder, to_json
 from mgrisk.errors import MgRiskError, bad_bundle
@@ -30,10 +32,14 @@ from mgrisk.features import fitted
 from mgrisk.features.compute import complete
 from mgrisk.features.fitted import Models
 from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.model import reference
 from mgrisk.model.calibrate import Calibrator
 from mgrisk.model.encode import Encoder
 from mgrisk.model.kinds import read_fitted
 from mgrisk.model.learners import Fitted
+from mgrisk.model.uncertainty import FILE as UNCERTAINTY
+from mgrisk.model.uncertainty import Uncertainty
+from mgrisk.survey.intervals import t_quantile
 
 FORMAT: Final = 1
 SUMS: Final = "SHA256SUMS"
@@ -59,6 +65,8 @@ class Bundle:
         Further files by name, as bytes.
     models
         Fitted models of the features that need one.
+    uncertainty
+        Sampling error of the whole pipeline; None where only that of the calibration is known.
     """
 
     about: Mapping[str, Any]
@@ -68,6 +76,7 @@ class Bundle:
     reference: Mapping[str, Any]
     parts: Mapping[str, bytes]
     models: Models = field(default_factory=dict)
+    uncertainty: Uncertainty | None = None
 
     @property
     def family(self) -> tuple[Feature, ...]:
@@ -89,11 +98,27 @@ class Bundle:
         frame = complete(given, self.family, models=self.models)[[feature.name for feature in self.features]]
         return frame, self.encoder.matrix(frame)
 
+    def standard_error(self, X: NDArray[np.float32], margin: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the standard error of the calibrated log-odds, shape (n,): of all that `about["interval"]` names."""
+        return self.calibrator.se(margin) if self.uncertainty is None else self.uncertainty.se(X)
+
+    def interval(
+        self, margin: NDArray[np.float64], se: NDArray[np.float64], *, level: float = 0.90
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the bounds of the risk, shape (n,) each, on t with the degrees of freedom of the design."""
+        centre, reach = self.calibrator.log_odds(margin), t_quantile(level, self.calibrator.df) * se
+        return expit(centre - reach), expit(centre + reach)
+
+    def in_domain(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """Tell who is like the people of development, shape (n,), from completed model features."""
+        return reference.in_domain(frame, self.features, self.reference)
+
     def write(self, folder: Path) -> None:
         """Write the bundle; the folder appears whole or not at all."""
         about = {
             "format": FORMAT,
             **self.about,
+            "refits": 0 if self.uncertainty is None else self.uncertainty.replicates,
             "features": [feature.model_dump(mode="json") for feature in self.features],
         }
         contents = {
@@ -101,6 +126,7 @@ class Bundle:
             "calibrator.json": to_json(self.calibrator.to_dict()).encode(),
             "reference.json": to_json(dict(self.reference)).encode(),
             **({FITTED_FEATURES: to_json(fitted.to_dict(self.models)).encode()} if self.models else {}),
+            **({UNCERTAINTY: self.uncertainty.to_bytes()} if self.uncertainty is not None else {}),
             **self.fitted.to_files(),
             **self.parts,
         }
@@ -137,6 +163,8 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
                 got=str(about.get("format")),
                 hint="score with the mgrisk version that wrote it",
             )
+        if bool(about["refits"]) != (UNCERTAINTY in contents):
+            raise ValueError(f"{UNCERTAINTY} is not there, or not meant to be")
         features = tuple(Feature.model_validate(row) for row in about["features"])
         row = json.loads(contents["calibrator.json"])
         calibrator = Calibrator(
@@ -148,18 +176,21 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         numbers = [calibrator.intercept, calibrator.slope, *calibrator.covariance.ravel()]
         if not np.isfinite(numbers).all():
             raise ValueError("a number of the calibrator is not finite")
-        reference = {**json.loads(contents["reference.json"])}
+        spread_of_features = {**json.loads(contents["reference.json"])}
         models = fitted.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder) from None
+    n_columns = len(Encoder(features).columns)
+    uncertain = contents.get(UNCERTAINTY)
     return Bundle(
         about=MappingProxyType(about),
         features=features,
-        fitted=read_fitted(contents, n_columns=len(Encoder(features).columns), threads=threads),
+        fitted=read_fitted(contents, n_columns=n_columns, threads=threads),
         calibrator=calibrator,
-        reference=MappingProxyType(reference),
+        reference=MappingProxyType(spread_of_features),
         parts=MappingProxyType({name: contents[name] for name in ("attributions.npz", "card.md") if name in contents}),
         models=models,
+        uncertainty=None if uncertain is None else Uncertainty.from_bytes(uncertain, n_columns=n_columns),
     )
 
 

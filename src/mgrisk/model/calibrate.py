@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.logistic import fit_logistic
+
+MEANING: Final = (
+    "90 % interval of the share of cases among people with the same margin: sampling error of the calibration under "
+    "the survey design; the learner's own error is not in it"
+)
+"""What the interval of a bundle means that has no `uncertainty.Uncertainty`."""
 
 
 @dataclass(frozen=True)
@@ -42,24 +47,15 @@ class Calibrator:
         risk: NDArray[np.float64] = expit(self.log_odds(margin))
         return risk
 
-    def margin(self, risk: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the margin that a reported risk came from, shape (n,)."""
-        margin: NDArray[np.float64] = (logit(risk) - self.intercept) / self.slope
-        return margin
-
-    def interval(
-        self, margin: NDArray[np.float64], *, level: float = 0.90
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return an interval for the share of cases among people with this margin.
+    def se(self, margin: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the standard error of the calibrated log-odds, shape (n,).
 
         It carries the sampling error of the calibration, with the survey design; it does not carry the error of
         the learner itself.
         """
         (v_intercept, cov), (_, v_slope) = self.covariance
-        se = np.sqrt(np.maximum(v_intercept + 2 * cov * margin + v_slope * margin**2, 0.0))
-        reach = stats.t.ppf(0.5 + level / 2, self.df) * se
-        centre = self.log_odds(margin)
-        return expit(centre - reach), expit(centre + reach)
+        se: NDArray[np.float64] = np.sqrt(np.maximum(v_intercept + 2 * cov * margin + v_slope * margin**2, 0.0))
+        return se
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of calibrator.json."""

@@ -1,4 +1,8 @@
-"""The reference distribution: how each feature was spread in the population that the model was made on."""
+"""The reference distribution: how each feature was spread in the population that the model was made on.
+
+A number is also described beside the one that it goes with most closely: a waist of 60 cm is somebody's and a body mass
+index of 55 is somebody's, but not both the same person's.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from numpy.typing import NDArray
 from mgrisk.features.registry import Feature
 from mgrisk.survey.quantiles import weighted_quantile
 
+CLOSE: Final = 0.5
+"""Correlation from which two numbers are said to go together."""
 PROBABILITIES: Final = (0.0005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.9995)
 
 
@@ -26,7 +32,9 @@ def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: NDArray[np.
     Returns
     -------
     dict
-        By feature: `missing` (share), and `quantiles` (by probability) or `shares` (by level).
+        By feature: `missing` (share), and `quantiles` (by probability) or `shares` (by level). A number with a
+        companion has `beside`: {name, slope, low, high}, the other number whose correlation is largest and at least
+        0.5, the slope on it, and the weighted 0.05 % and 99.95 % quantiles of the number less slope times the other.
     """
     total = weight.sum()
     content: dict[str, Any] = {}
@@ -44,14 +52,37 @@ def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: NDArray[np.
                 for level in feature.levels
             }
         content[feature.name] = row
+    described = [name for name, row in content.items() if row.get("quantiles")]
+    for name in described:
+        found = _companion(frame, name, [other for other in described if other != name], weight)
+        if found is not None:
+            content[name]["beside"] = found
     return content
+
+
+def _companion(
+    frame: pd.DataFrame, name: str, others: Sequence[str], weight: NDArray[np.float64]
+) -> dict[str, Any] | None:
+    """Return the closest companion of a number, among people who have both, or None."""
+    best, found = CLOSE, None
+    for other in others:
+        both = frame[[name, other]].notna().all(axis=1).to_numpy()
+        x, y = (frame.loc[both, column].to_numpy(dtype=np.float64) for column in (other, name))
+        if len(x) < 3:
+            continue
+        (v_x, cov), (_, v_y) = np.cov(x, y, aweights=weight[both])
+        if v_x > 0 and v_y > 0 and abs(cov) / np.sqrt(v_x * v_y) > best:
+            best, slope = abs(cov) / np.sqrt(v_x * v_y), cov / v_x
+            low, high = weighted_quantile(y - slope * x, weight[both], (PROBABILITIES[0], PROBABILITIES[-1]))
+            found = {"name": other, "slope": float(slope), "low": float(low), "high": float(high)}
+    return found
 
 
 def in_domain(frame: pd.DataFrame, chosen: Sequence[Feature], reference: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Tell who is like the people of the development set, shape (n,).
 
-    A person is outside where a number lies beyond the weighted 0.05 % or 99.95 % quantile, or a category is one
-    that the development set did not have.
+    A person is outside where a number, or its distance from what its companion leads one to expect, lies beyond the
+    weighted 0.05 % or 99.95 % quantile, or a category is one that the development set did not have.
     """
     inside = np.ones(len(frame), dtype=np.bool_)
     for feature in chosen:
@@ -63,6 +94,10 @@ def in_domain(frame: pd.DataFrame, chosen: Sequence[Feature], reference: Mapping
                 continue
             low, high = row["quantiles"][str(PROBABILITIES[0])], row["quantiles"][str(PROBABILITIES[-1])]
             inside &= np.isnan(numbers) | ((numbers >= low) & (numbers <= high))
+            if "beside" in row:
+                beside = row["beside"]
+                distance = numbers - beside["slope"] * frame[beside["name"]].to_numpy(dtype=np.float64)
+                inside &= np.isnan(distance) | ((distance >= beside["low"]) & (distance <= beside["high"]))
         else:
             unseen = [level for level, share in row["shares"].items() if share == 0]
             inside &= ~values.isin(unseen).to_numpy()

@@ -165,12 +165,8 @@ class SplineDesign:
         knots
             Knots of each number's curve, at Harrell's quantiles.
         """
-        curved = spline_columns(columns)
-        terms = tuple(
-            _term(X[:, index].astype(np.float64), weight, knots=knots if curved[index] else 0)
-            for index in range(X.shape[1])
-        )
-        design = np.column_stack([term.expand(X[:, index].astype(np.float64)) for index, term in enumerate(terms)])
+        terms = fit_terms(columns, X, weight, knots=knots)
+        design = expand(terms, X)
         centre = np.average(design, axis=0, weights=weight)
         scale = np.sqrt(np.average((design - centre) ** 2, axis=0, weights=weight))
         scale[scale == 0] = 1.0
@@ -179,6 +175,22 @@ class SplineDesign:
     def fitted(self, intercept: float, coefficients: NDArray[np.float64]) -> FittedSplines:
         """Return the model of coefficients that were estimated on the standardised columns."""
         return FittedSplines(self.terms, intercept, coefficients / self.scale, self.centre)
+
+
+def fit_terms(
+    columns: Sequence[Column], X: NDArray[np.float32], weight: NDArray[np.float64], *, knots: int
+) -> tuple[Term, ...]:
+    """Place the knots and fills of each encoded column: curves for numbers, straight lines for 0/1 columns."""
+    curved = spline_columns(columns)
+    return tuple(
+        _term(X[:, index].astype(np.float64), weight, knots=knots if curved[index] else 0)
+        for index in range(X.shape[1])
+    )
+
+
+def expand(terms: Sequence[Term], X: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the design columns of all encoded columns side by side, shape (n, sum of widths)."""
+    return np.column_stack([term.expand(X[:, index].astype(np.float64)) for index, term in enumerate(terms)])
 
 
 def _term(x: NDArray[np.float64], weight: NDArray[np.float64], *, knots: int) -> Term:

@@ -7,7 +7,7 @@ in here. The held-out cycle is not an argument of anything.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -24,11 +24,13 @@ from mgrisk.model.encode import Encoder
 from mgrisk.model.explainable_boosting import ExplainableBoostingLearner
 from mgrisk.model.learners import Fitted, Learner, Params
 from mgrisk.model.random_forest import RandomForestLearner
+from mgrisk.model.refits import refit_deviations
 from mgrisk.model.search import search
 from mgrisk.model.spline_regression import SplineLearner
 from mgrisk.model.summed import FittedSum, Scales, fit_scales
 from mgrisk.model.targets import OUTCOME, Kind, Target
 from mgrisk.model.tune import Part, TunedPart, tune
+from mgrisk.model.uncertainty import Uncertainty, fit_uncertainty
 from mgrisk.survey.design import SurveyDesign
 
 
@@ -49,6 +51,8 @@ class TrainedModel:
         outside the analysis, shape of the design.
     log_loss, fold_log_loss
         Weighted mean log loss of `oof_risk` over the analysis and within each fold, in nats.
+    uncertainty
+        Sampling error of a person's log-odds, from refits; of the winner alone, where the pipeline file asks for it.
     """
 
     parts: tuple[Part, ...]
@@ -60,6 +64,7 @@ class TrainedModel:
     oof_risk: NDArray[np.float64]
     log_loss: float
     fold_log_loss: tuple[float, ...]
+    uncertainty: Uncertainty | None = None
 
     def refit(self, X: NDArray[np.float32], *, factor: NDArray[np.float64] | None = None) -> Fitted:
         """Fit the parts again with the same settings and scales, perhaps on a replicate of the survey.
@@ -231,7 +236,7 @@ def train(
     threads: int,
     targets: Sequence[Target] = (),
 ) -> Trained:
-    """Tune, add up, calibrate and refit.
+    """Tune, add up, calibrate and refit; then refit the winner under bootstrap weights to tell its sampling error.
 
     Parameters
     ----------
@@ -265,7 +270,33 @@ def train(
     trained = {
         name: _train_model([tuned[part.name] for part in parts], X, outcome, fold) for name, parts in models.items()
     }
-    return Trained(encoder, tuple(tuned.values()), MappingProxyType(trained))
+    found = Trained(encoder, tuple(tuned.values()), MappingProxyType(trained))
+    if settings.uncertainty is None:
+        return found
+    best = _with_uncertainty(trained[found.winner], X, outcome, fold, encoder, settings.uncertainty)
+    return replace(found, models=MappingProxyType({**trained, found.winner: best}))
+
+
+def _with_uncertainty(
+    model: TrainedModel,
+    X: NDArray[np.float32],
+    outcome: Target,
+    fold: NDArray[np.int64],
+    encoder: Encoder,
+    settings: config.Uncertainty,
+) -> TrainedModel:
+    moved = refit_deviations(
+        lambda factor: model.refit(X, factor=factor),
+        X,
+        outcome.value,
+        outcome.design,
+        fold,
+        model.calibrator.log_odds(model.fitted.margin(X[outcome.rows])),
+        replicates=settings.replicates,
+        seed=settings.seed,
+    )
+    weight = outcome.design.analysis_weight[outcome.rows]
+    return replace(model, uncertainty=fit_uncertainty(moved, X[outcome.rows], weight, encoder.columns))
 
 
 def _tune(

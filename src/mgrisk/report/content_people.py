@@ -6,10 +6,7 @@ import math
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mgrisk.model.calibrate import Calibrator
-from mgrisk.model.reference import in_domain
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.report.blocks import Block, Section, callout, column, figure, row, section, table, text
 from mgrisk.report.content_drivers import NO_EFFECT
@@ -30,12 +27,11 @@ INTERVAL: Final = 0.90
 def people(files: RunFiles) -> Section:
     """Describe everybody of the held-out cycle, and two of them, at the median and at the 95th percentile of risk."""
     everybody = explained_people(files)
-    calibrator = _calibrator(files)
     parts = []
     for probability, name, heading in CHOSEN:
         target = float(weighted_quantile(everybody.risk, everybody.weight, [probability])[0])
         place = int(np.argmin(np.abs(everybody.risk - target)))
-        parts.append(_person(files, everybody, place, calibrator, name=f"person-{name}", heading=heading))
+        parts.append(_person(files, everybody, place, name=f"person-{name}", heading=heading))
     blocks = [
         text(
             "Values are rounded (age to five years); groups are those of the unrounded age."
@@ -46,13 +42,12 @@ def people(files: RunFiles) -> Section:
             "weighted 95th percentile of risk.",
         ),
         callout(NO_EFFECT),
-        explorer(_shown(files, everybody, calibrator), f"The held-out people of {span(files.about['held_out'])}."),
+        explorer(_shown(files, everybody), f"The held-out people of {span(files.about['held_out'])}."),
     ]
     return section("people", "People of the held-out cycle", blocks, sections=parts)
 
 
-def _shown(files: RunFiles, everybody: ExplainedPeople, calibrator: Calibrator) -> PeopleShown:
-    low, high = calibrator.interval(calibrator.margin(everybody.risk), level=INTERVAL)
+def _shown(files: RunFiles, everybody: ExplainedPeople) -> PeopleShown:
     return PeopleShown(
         id_label=KEY,
         ids=everybody.ids,
@@ -61,24 +56,21 @@ def _shown(files: RunFiles, everybody: ExplainedPeople, calibrator: Calibrator) 
         contributions=everybody.contributions,
         base_value=everybody.base_value,
         risk=everybody.risk,
-        low=low,
-        high=high,
-        in_domain=in_domain(everybody.data, everybody.features, files.reference),
+        low=everybody.low,
+        high=everybody.high,
+        in_domain=everybody.in_domain,
         reference=files.reference,
         weight=everybody.weight,
         case=everybody.case,
     )
 
 
-def _person(
-    files: RunFiles, everybody: ExplainedPeople, place: int, calibrator: Calibrator, *, name: str, heading: str
-) -> Section:
+def _person(files: RunFiles, everybody: ExplainedPeople, place: int, *, name: str, heading: str) -> Section:
     risk, base = float(everybody.risk[place]), everybody.base_value
     values = everybody.contributions[place]
     total = base + float(values.sum())
     log_odds = math.log(risk / (1.0 - risk))
-    margin = calibrator.margin(np.array([risk]))
-    low, high = (float(edge[0]) for edge in calibrator.interval(margin, level=INTERVAL))
+    low, high = float(everybody.low[place]), float(everybody.high[place])
     order = np.argsort(-np.abs(values), kind="stable")
     rows: list[dict[str, Any]] = []
     steps: list[dict[str, Any]] = []
@@ -126,18 +118,12 @@ def _person(
     blocks: list[Block] = [
         text(
             f"Reported risk {percent(risk)}; {percent(INTERVAL, digits=0)} interval {percent(low)} to {percent(high)}.",
-            "The interval is the sampling error of the calibration; the learner's own error is not in it.",
+            f"{files.about['interval']}.",
         ),
         waterfall,
         text(adds_up),
     ]
     return section(name, heading, blocks)
-
-
-def _calibrator(files: RunFiles) -> Calibrator:
-    stored = files.calibrator
-    covariance: NDArray[np.float64] = np.array(stored["covariance"], dtype=np.float64).reshape(2, 2)
-    return Calibrator(float(stored["intercept"]), float(stored["slope"]), covariance, int(stored["df"]))
 
 
 def _expit(value: float) -> float:

@@ -36,8 +36,10 @@ class ExplainedPeople:
         Shapley values in calibrated log-odds, shape (n, n_features).
     data
         Completed feature values, one column for each feature.
-    weight, risk
-        Survey weight and reported risk, shape (n,).
+    weight, risk, low, high
+        Survey weight, reported risk and the bounds of its 90 % interval, shape (n,).
+    in_domain
+        Who is like the people of development, shape (n,).
     base_value
         Weighted mean of the calibrated log-odds in the development population.
     ids, case
@@ -51,6 +53,9 @@ class ExplainedPeople:
     data: pd.DataFrame
     weight: Floats
     risk: Floats
+    low: Floats
+    high: Floats
+    in_domain: NDArray[np.bool_]
     base_value: float
     ids: Sequence[str]
     case: NDArray[np.bool_] | None
@@ -110,6 +115,9 @@ def explained_people(files: RunFiles) -> ExplainedPeople:
         data=complete(given, known)[names],
         weight=design.analysis_weight[inside],
         risk=risks[files.winner].to_numpy(dtype=np.float64),
+        low=explanations["risk_low"].to_numpy(dtype=np.float64),
+        high=explanations["risk_high"].to_numpy(dtype=np.float64),
+        in_domain=explanations["in_domain"].to_numpy(dtype=np.bool_),
         base_value=float(explanations["base_value"].iloc[0]),
         ids=[str(key) for key in keys[KEY]],
         case=rows["outcome"].to_numpy(dtype=np.float64)[inside] == 1,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mgrisk.explain.attributions import Explainer, Explanation
 from mgrisk.model.bundle import Bundle, load_bundle
-from mgrisk.model.reference import in_domain
+from mgrisk.model.recall_error import recall_se, recall_share
 from mgrisk.score.contract import SEPARATOR, Checked, check, check_columns, join_codes, reason_columns, schema
 
 DEFAULT_REASONS: Final = 3
@@ -74,8 +74,8 @@ class Scorer:
         usable = ~checked.rejected
         frame, X = self.bundle.encode(checked.values)
         margin = self.bundle.fitted.margin(X)
-        low, high = self.bundle.calibrator.interval(margin)
-        domain = in_domain(frame, self.bundle.features, self.bundle.reference)
+        low, high = self.bundle.interval(margin, self.bundle.standard_error(X, margin))
+        domain = self.bundle.in_domain(frame)
         columns: dict[str, Any] = {
             "status": np.where(usable, "scored", "rejected"),
             "problems": self._problems(checked, frame),
@@ -88,6 +88,27 @@ class Scorer:
         if reasons:
             columns |= self._reasons(frame, self.explainer.values(X), usable, reasons)
         return pd.DataFrame(columns, index=people.index)
+
+    def uncertainty(self, people: pd.DataFrame) -> pd.DataFrame:
+        """Say where the uncertainty of each person's risk comes from; rows of rejected people are NaN.
+
+        Returns
+        -------
+        pandas.DataFrame
+            `se_log_odds`, that of the scored interval; `recall_se_log_odds`, what the few recalled days of magnesium
+            leave unknown (`model.recall_error`); `recall_share`, its share in the variance of both. Same index.
+        """
+        check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
+        checked = check(people, self.bundle.inputs)
+        _, X = self.bundle.encode(checked.values)
+        sampling = self.bundle.standard_error(X, self.bundle.fitted.margin(X))
+        recall = recall_se(self.bundle, checked.values)
+        columns = {
+            "se_log_odds": sampling,
+            "recall_se_log_odds": recall,
+            "recall_share": recall_share(recall, sampling),
+        }
+        return pd.DataFrame(columns, index=people.index).mask(checked.rejected)
 
     def explain(self, people: pd.DataFrame) -> Explanation:
         """Explain people; the rows of rejected people are NaN.

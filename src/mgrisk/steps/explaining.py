@@ -56,10 +56,7 @@ def explain(workspace: Workspace) -> str:
     explainer = Explainer(bundles[winner])
     sets = {name: _explained(workspace, explainer, name) for name in (DEVELOPMENT, HELD_OUT)}
     development, held_out = sets[DEVELOPMENT], sets[HELD_OUT]
-    tables = [
-        each.explanation.frame().assign(SEQN=each.people.rows[KEY].to_numpy()[each.people.inside], set=each.name)
-        for each in sets.values()
-    ]
+    tables = [_table(explainer.bundle, each) for each in sets.values()]
     workspace.write_frame("explanations.parquet", pd.concat(tables, ignore_index=True))
     worst = max(_additivity_error(explainer.bundle, each) for each in sets.values())
     features = [record for each in sets.values() for record in _features(each)]
@@ -89,6 +86,19 @@ def _explained(workspace: Workspace, explainer: Explainer, name: str) -> _Explai
     frame, X = explainer.bundle.encode(people.frame.iloc[people.inside])
     explanation = Explanation(explainer.values(X), explainer.base_value, explainer.bundle.features, frame)
     return _Explained(name, people, X, explanation)
+
+
+def _table(bundle: Bundle, of: _Explained) -> pd.DataFrame:
+    """Return contributions, interval and domain of each person."""
+    margin = bundle.fitted.margin(of.X)
+    low, high = bundle.interval(margin, bundle.standard_error(of.X, margin))
+    return of.explanation.frame().assign(
+        risk_low=low,
+        risk_high=high,
+        in_domain=bundle.in_domain(of.explanation.data),
+        SEQN=of.people.rows[KEY].to_numpy()[of.people.inside],
+        set=of.name,
+    )
 
 
 def _additivity_error(bundle: Bundle, of: _Explained) -> float:

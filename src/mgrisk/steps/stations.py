@@ -29,7 +29,7 @@ from mgrisk.features import fitted
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import features
 from mgrisk.features.summary import gather, paths, pattern_files
-from mgrisk.model import reference
+from mgrisk.model import calibrate, reference, uncertainty
 from mgrisk.model.bundle import FITTED_FEATURES, Bundle, load_bundle
 from mgrisk.model.train import Trained, train
 from mgrisk.nhanes.codebook import KEY
@@ -243,14 +243,13 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
         "cycles": list(workspace.pipeline.cohort.development),
         "held_out": list(workspace.pipeline.cohort.held_out),
         "minimum_age": workspace.pipeline.cohort.minimum_age,
+        "holds_for": f"{workspace.data_label} {', '.join(workspace.pipeline.cohort.development)}",
         "weight_level": str(people.design.level),
         "people": len(inside),
         "cases": int(people.y[inside].sum()),
         "prevalence": float(np.average(people.y[inside], weights=weight)),
-        "interval": "90 % interval of the share of cases among people with the same margin: sampling error of the "
-        "calibration under the survey design; the learner's own error is not in it",
-        "in_domain": "every number within the weighted 0.05-99.95 % range of the development people, every "
-        "category seen among them",
+        "in_domain": "every number, and its distance from what the number closest to it leads one to expect, within "
+        "the weighted 0.05-99.95 % range of the development people; every category seen among them",
         "explanation": "interventional Shapley values of the calibrated log-odds; background: all development people, "
         "survey-weighted",
         "configuration_sha256": workspace.pipeline.digest("cohort", "model"),
@@ -259,13 +258,19 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
     spread_of_features = reference.describe(analysed, chosen, weight)
     return {
         name: Bundle(
-            about={**about, "learner": name, "parts": model.to_dict()["parts"]},
+            about={
+                **about,
+                "interval": calibrate.MEANING if model.uncertainty is None else uncertainty.MEANING,
+                "learner": name,
+                "parts": model.to_dict()["parts"],
+            },
             features=chosen,
             fitted=model.fitted,
             calibrator=model.calibrator,
             reference=spread_of_features,
             parts={PART: attributions.build(model.fitted, trained.encoder, background, weight)},
             models=models,
+            uncertainty=model.uncertainty,
         )
         for name, model in trained.models.items()
     }

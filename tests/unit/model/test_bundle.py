@@ -8,10 +8,12 @@ import json
 import pickletools
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mgrisk.errors import ExitStatus, MgRiskError
@@ -60,7 +62,9 @@ def test_a_loaded_bundle_scores_as_the_written_one_did_bit_for_bit(
     margin = written.fitted.margin(before[1])
     np.testing.assert_array_equal(loaded.fitted.margin(after[1]), margin)
     np.testing.assert_array_equal(loaded.calibrator.risk(margin), written.calibrator.risk(margin))
-    np.testing.assert_array_equal(loaded.calibrator.interval(margin), written.calibrator.interval(margin))
+    se = written.standard_error(before[1], margin)
+    np.testing.assert_array_equal(loaded.standard_error(after[1], margin), se)
+    np.testing.assert_array_equal(loaded.interval(margin, se), written.interval(margin, se))
     assert loaded.features == written.features
     assert loaded.reference == written.reference
     assert loaded.parts == written.parts
@@ -86,6 +90,26 @@ def test_a_scoring_file_may_give_what_a_feature_derives_from(
     frame, _ = bundle.encode(given)
     assert list(frame) == [feature.name for feature in toy_people.features]
     assert (frame["bmi_kg_m2"] == 30.0).all()
+
+
+def test_the_interval_holds_the_risk_and_a_higher_level_holds_the_lower_one(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople
+) -> None:
+    for bundle in toy_bundles.values():
+        _, X = bundle.encode(toy_people.frame)
+        margin = bundle.fitted.margin(X)
+        risk, se = bundle.calibrator.risk(margin), bundle.standard_error(X, margin)
+        (low, high), (lower, higher) = bundle.interval(margin, se), bundle.interval(margin, se, level=0.99)
+        assert ((lower > 0) & (lower < low) & (low < risk) & (risk < high) & (high < higher) & (higher < 1)).all()
+
+
+def test_the_error_of_the_learner_is_in_the_interval_where_refits_told_it(toy_bundles: dict[str, Bundle]) -> None:
+    X = toy_bundles["spline_logistic"].encode(pd.DataFrame({"age_years": [50.0], "bmi_kg_m2": [28.0]}))[1]
+    refitted, plain = toy_bundles["spline_logistic"], replace(toy_bundles["spline_logistic"], uncertainty=None)
+    margin = refitted.fitted.margin(X)
+    assert refitted.uncertainty is not None
+    np.testing.assert_array_equal(refitted.standard_error(X, margin), refitted.uncertainty.se(X))
+    np.testing.assert_array_equal(plain.standard_error(X, margin), plain.calibrator.se(margin))
 
 
 @LEARNERS
@@ -153,7 +177,7 @@ def test_another_format_version_is_named_with_the_one_that_this_mgrisk_reads(fol
         ("bundle.json", b"{"),
         ("bundle.json", b"[]"),
         ("bundle.json", b'{"format": 1}'),
-        ("bundle.json", b'{"format": 1, "features": [{"name": "x"}]}'),
+        ("bundle.json", b'{"format": 1, "refits": 20, "features": [{"name": "x"}]}'),
         ("calibrator.json", b"null"),
         ("calibrator.json", b'{"intercept": 0, "slope": 1, "covariance": [[0]], "df": 5}'),
         ("calibrator.json", b'{"intercept": null, "slope": 1, "covariance": [[0, 0], [0, 0]], "df": 5}'),
@@ -161,6 +185,7 @@ def test_another_format_version_is_named_with_the_one_that_this_mgrisk_reads(fol
         ("reference.json", b"\xff"),
         ("reference.json", b"[]"),
         ("coefficients.json", b"{}"),
+        ("uncertainty.npz", b"PK"),
     ],
     ids=str,
 )
@@ -171,7 +196,9 @@ def test_a_part_that_cannot_be_read_is_refused_although_its_sum_is_right(
     assert refused(folder).code in {"bundle.bad_format", "bundle.bad_model"}
 
 
-@pytest.mark.parametrize("name", ["bundle.json", "calibrator.json", "reference.json", "coefficients.json"])
+@pytest.mark.parametrize(
+    "name", ["bundle.json", "calibrator.json", "reference.json", "coefficients.json", "uncertainty.npz"]
+)
 def test_a_part_that_no_sum_speaks_for_is_not_read(folder: Path, name: str) -> None:
     lines = [line for line in (folder / SUMS).read_text().splitlines() if not line.endswith(name)]
     (folder / SUMS).write_text("\n".join(lines) + "\n")

@@ -29,12 +29,10 @@ calibrators = st.builds(
 
 
 @given(calibrators, margins)
-def test_the_interval_holds_the_risk_and_a_higher_level_holds_the_lower_one(
-    calibrator: Calibrator, margin: np.ndarray
-) -> None:
-    risk = calibrator.risk(margin)
-    (low, high), (lower, higher) = calibrator.interval(margin), calibrator.interval(margin, level=0.99)
-    assert ((lower >= 0) & (lower <= low) & (low <= risk) & (risk <= high) & (high <= higher) & (higher <= 1)).all()
+def test_the_standard_error_is_that_of_the_line_at_the_margin(calibrator: Calibrator, margin: np.ndarray) -> None:
+    rows = np.column_stack([np.ones(len(margin)), margin])
+    variance = np.einsum("ij,jk,ik->i", rows, calibrator.covariance, rows)
+    np.testing.assert_allclose(calibrator.se(margin), np.sqrt(np.maximum(variance, 0)), atol=1e-6)
 
 
 @given(calibrators, margins)

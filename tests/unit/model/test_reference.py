@@ -58,3 +58,23 @@ def test_almost_everybody_described_is_in_the_domain_of_their_own_description(to
     rows = toy_people.frame.iloc[toy_people.inside]
     reference = describe(rows, toy_people.features, toy_people.weight)
     assert in_domain(rows, toy_people.features, reference).mean() > 0.98
+
+
+def test_numbers_that_do_not_go_together_are_outside_though_each_alone_is_not() -> None:
+    random = np.random.default_rng(4)
+    bmi = random.normal(28, 5, 5000)
+    waist = 98 + 2.3 * (bmi - 28) + random.normal(0, 6, 5000)
+    chosen = features(["bmi_kg_m2", "waist_cm", "age_years"])
+    people = typed(
+        pd.DataFrame({"bmi_kg_m2": bmi, "waist_cm": waist, "age_years": random.uniform(20, 80, 5000)}), chosen
+    )
+    reference = json.loads(json.dumps(describe(people, chosen, np.ones(5000))))
+    assert in_domain(people, chosen, reference).mean() > 0.995
+    asked = pd.DataFrame({"bmi_kg_m2": [41, 41, 17, NAN, 41], "waist_cm": [128, 80, 120, 80, NAN], "age_years": 50.0})
+    assert in_domain(typed(asked, chosen), chosen, reference).tolist() == [True, False, False, True, True]
+
+
+def test_numbers_that_go_with_no_other_have_no_companion(toy_people: ToyPeople) -> None:
+    rows = toy_people.frame.iloc[toy_people.inside]
+    reference = describe(rows, toy_people.features, toy_people.weight)
+    assert not any("beside" in row for row in reference.values())

@@ -151,7 +151,15 @@ def _write_run(folder: Path, *, data: str) -> None:
     inside = people["analysis"].to_numpy()
     keys = people.loc[inside, ["SEQN", "cycle", "set", "weight", "outcome"]]
     predicted = keys.assign(spline_logistic=risk[inside], xgboost=others[inside], ada=points[inside], data=data)
-    explained = parts[inside].assign(base_value=BASE, SEQN=keys["SEQN"], set=keys["set"], data=data)
+    explained = parts[inside].assign(
+        base_value=BASE,
+        risk_low=0.8 * risk[inside],
+        risk_high=risk[inside] ** 0.8,
+        in_domain=True,
+        SEQN=keys["SEQN"],
+        set=keys["set"],
+        data=data,
+    )
     folds = people.loc[people["set"] == DEVELOPMENT, ["SEQN", "stratum", "psu"]].assign(fold=lambda f: f["psu"] - 1)
     write_parquet(folder / "cohort.parquet", people.assign(data=data))
     write_parquet(folder / "features.parquet", typed(table, STORED).assign(SEQN=people["SEQN"], data=data))
@@ -260,7 +268,8 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
     about = {
         "name": "mgrisk-undiagnosed", "title": "Undiagnosed diabetes in a tiny run", "data": data, "mgrisk": "0.1.0",
         "outcome": outcome, "cycles": ["2015-2016"], "held_out": [HELD_OUT_CYCLE], "minimum_age": 20,
-        "people": 360, "cases": 60, "prevalence": 0.15, "configuration_sha256": "c" * 64, "data_sha256": "d" * 64,
+        "people": 360, "cases": 60, "prevalence": 0.15,
+        "interval": "90 % interval of what a test says", "configuration_sha256": "c" * 64, "data_sha256": "d" * 64,
         "features": [feature.model_dump(mode="json") for feature in features(NAMES)],
     }  # fmt: skip
     importance = [

@@ -1,0 +1,45 @@
+"""Which bundle a command takes: `--model`, the champion of a registry, or the released default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from mgrisk.errors import bad_bundle
+
+CHAMPION: Final = "mgrisk-undiagnosed@champion"
+
+
+def bundle_folder(model: str | None) -> Path:
+    """Return the folder of a bundle: one given as a folder, a released one, or one of the registry.
+
+    Parameters
+    ----------
+    model
+        DIR, NAME or NAME@ALIAS; None for the champion of the registry, or the released default where there is none.
+
+    Raises
+    ------
+    MgRiskError
+        ``registry.none``, and those of `model.released.released` and `track.find_bundle`.
+    """
+    from mgrisk.model.released import DEFAULT, released
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    store = Path("runs/mlflow.db")
+    name = model or (CHAMPION if uri or store.exists() else DEFAULT)
+    if Path(name).is_dir():
+        return Path(name)
+    if "@" not in name:
+        return Path(released(name))
+    from mgrisk.track import find_bundle
+
+    if not uri and not store.exists():
+        raise bad_bundle(
+            "registry.none",
+            f"there is no registry to find {name} in",
+            where=str(store),
+            hint="give --model FOLDER, set MLFLOW_TRACKING_URI, or run a pipeline first",
+        )
+    return find_bundle(name, uri=uri or f"sqlite:///{store.resolve()}")

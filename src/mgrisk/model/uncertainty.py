@@ -1,0 +1,167 @@
+"""How far sampling error moves one person's risk: refits of the whole pipeline, kept as one small quadratic form.
+
+The pipeline is fitted again under bootstrap weights of the PSUs (`refits`). How much each refit's log-odds differ from
+those of the model is projected on a spline basis of the encoded columns, which holds a spline model and trees in the
+main. Their mean square is |L' b(x)|² for a table L of a few columns, so that scoring costs one small product for
+each person and no refit is shipped. What the basis does not hold comes on top, on average over the population.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Final
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from mgrisk.model.encode import Column
+from mgrisk.model.learners import bad_model
+from mgrisk.model.splines import Term, expand, fit_terms
+
+Floats = NDArray[np.float64]
+FILE: Final = "uncertainty.npz"
+MEANING: Final = (
+    "90 % interval for the risk of people with these values: sampling error of learner and calibration under the "
+    "survey design, from refits of the pipeline under Rao-Wu bootstrap weights of the PSUs with settings as chosen; "
+    "not in it: what a missing value or an error of a person's own answers hides, and change of the population"
+)
+KNOTS: Final = 4
+DROPPED: Final = 0.01
+"""Share of the mean variance that the columns left out of L may hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """The standard error of a person's calibrated log-odds.
+
+    Attributes
+    ----------
+    terms
+        A curve for each encoded column.
+    loadings
+        The table L: a row for the constant and for each design column of the terms, shape (1 + p, k).
+    centre
+        Population means of the design columns, shape (p,).
+    base, factor
+        The variance is base + factor × |L' b(x)|², squared log-odds: what the basis does not hold, on average and in
+        proportion.
+    replicates
+        How many refits it was made of.
+    """
+
+    terms: tuple[Term, ...]
+    loadings: Floats
+    centre: Floats
+    base: float
+    factor: float
+    replicates: int
+
+    def se(self, X: NDArray[np.float32]) -> Floats:
+        """Return the standard error of the calibrated log-odds, shape (n,), of an encoded matrix (n, n_columns)."""
+        design = expand(self.terms, X) - self.centre
+        moved = np.tile(self.loadings[0], (len(X), 1))
+        # Column by column, not @: a BLAS kernel may round a row differently by where it stands in its block.
+        for column, loading in zip(design.T, self.loadings[1:], strict=True):
+            moved += column[:, None] * loading
+        found: Floats = np.sqrt(self.base + self.factor * np.einsum("ij,ij->i", moved, moved))
+        return found
+
+    def after(self, *, stretch: float, added: float) -> Uncertainty:
+        """Return it for log-odds stretched about any point, with a variance added to everybody's."""
+        return replace(
+            self,
+            loadings=stretch * self.loadings,
+            base=stretch**2 * self.base + added,
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the content of uncertainty.npz: arrays of numbers, no objects."""
+        widths = [len(term.knots) for term in self.terms]
+        numbers = {each.name: np.asarray(getattr(self, each.name)) for each in fields(self) if each.name != "terms"}
+        content = io.BytesIO()
+        np.savez_compressed(
+            content,
+            fills=np.array([term.fill for term in self.terms]),
+            widths=np.array(widths, dtype=np.int64),
+            knots=np.array([knot for term in self.terms for knot in term.knots], dtype=np.float64),
+            **numbers,  # type: ignore[arg-type]  # stub wants allow_pickle's type for all
+        )
+        return content.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes, *, n_columns: int) -> Uncertainty:
+        """Read uncertainty.npz back; shapes and finiteness are checked.
+
+        Raises
+        ------
+        MgRiskError
+            `bundle.bad_model`.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            ends = np.cumsum(arrays["widths"])[:-1]
+            knots = np.split(arrays["knots"], ends)
+            terms = tuple(
+                Term(float(fill), tuple(each.tolist())) for fill, each in zip(arrays["fills"], knots, strict=True)
+            )
+            found = cls(
+                terms=terms,
+                loadings=arrays["loadings"].astype(np.float64),
+                centre=arrays["centre"].astype(np.float64),
+                **{name: float(arrays[name]) for name in ("base", "factor")},
+                replicates=int(arrays["replicates"]),
+            )
+        except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile, zlib.error) as problem:
+            raise bad_model(FILE, f"cannot be read: {problem!r}") from None
+        width = sum(term.width for term in terms)
+        if len(terms) != n_columns or found.centre.shape != (width,) or found.loadings.shape[:1] != (1 + width,):
+            raise bad_model(FILE, "is for other columns than the bundle's features")
+        numbers = [found.loadings.ravel(), found.centre, arrays["fills"], arrays["knots"]]
+        scalars = np.array([found.base, found.factor])
+        if not np.isfinite(np.concatenate([*numbers, scalars])).all() or (scalars < 0).any():
+            raise bad_model(FILE, "has a number that is not finite or a variance below 0")
+        if any((np.diff(term.knots) <= 0).any() for term in terms):
+            raise bad_model(FILE, "has knots that do not increase")
+        return found
+
+
+def fit_uncertainty(
+    deviations: Floats, X: NDArray[np.float32], weight: Floats, columns: Sequence[Column]
+) -> Uncertainty:
+    """Press the deviations of refits into a quadratic form.
+
+    Parameters
+    ----------
+    deviations
+        Calibrated log-odds of each refit less those of the model, shape (n, replicates).
+    X, weight
+        Encoded matrix (n, n_columns) and positive survey weights (n,) of the development analysis.
+    columns
+        The encoded columns.
+    """
+    share = weight / weight.sum()
+    terms = fit_terms(columns, X, weight, knots=KNOTS)
+    design = expand(terms, X)
+    centre = share @ design
+    basis = np.column_stack([np.ones(len(X)), design - centre])
+    size = np.sqrt(share @ basis**2)
+    size[size == 0] = 1.0
+    # Directions of the basis that vary by themselves in the population, each with variance 1.
+    spread, axes = np.linalg.eigh((basis / size).T @ (basis / size * share[:, None]))
+    kept = spread > 1e-8 * spread[-1]
+    whiten = axes[:, kept] / np.sqrt(spread[kept]) / size[:, None]
+    moved = (basis @ whiten).T @ (deviations * share[:, None])
+    left, length, _ = np.linalg.svd(moved / np.sqrt(deviations.shape[1]), full_matrices=False)
+    held = np.cumsum(length**2)
+    rank = int(np.searchsorted(held, (1.0 - DROPPED) * held[-1])) + 1
+    loadings = whiten @ left[:, :rank] * length[:rank]
+    form = ((basis @ loadings) ** 2).sum(axis=1)
+    root = np.sqrt(share)
+    (base, factor), _ = nnls(np.column_stack([root, root * form]), root * (deviations**2).mean(axis=1))
+    return Uncertainty(terms, loadings, centre, float(base), float(factor), deviations.shape[1])
