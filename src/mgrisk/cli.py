@@ -128,6 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--reasons", type=_whole_number, default=3, metavar="K", help="largest contributions given (3)")
     score.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
     score.add_argument("--strict", action="store_true", help="stop at the first rejected row")
+    score.add_argument("--workers", type=_one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
+    score.add_argument("--resume", action="store_true", help="go on with the same batch where it was killed")
     score.set_defaults(action=_score)
 
     explain = commands.add_parser("explain", parents=[common, model], help="a page that explains one's own people")
@@ -263,21 +265,21 @@ def _features(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from mgrisk.score.batch import score_table
+    from mgrisk.score import batch, drift
+    from mgrisk.score.progress_line import ProgressLine
 
     scorer = _load(options.model)
-    summary = score_table(
-        scorer,
-        options.input,
-        options.output,
-        reasons=options.reasons,
-        rejects=options.rejects,
-        strict=options.strict,
-    )
+    names = ("reasons", "rejects", "strict", "workers", "resume")
+    with ProgressLine(sys.stderr) as told:
+        chosen = {name: getattr(options, name) for name in names}
+        summary = batch.score_table(scorer, options.input, options.output, progress=told, **chosen)
+    tally = summary.tally
     # On standard error: standard output may be the table.
-    _say(f"{summary.rows:,} rows: {summary.scored:,} scored, {summary.rejected:,} rejected; model {scorer.label}")
-    for code, count in summary.problems.most_common(5):
+    _say(f"{tally.rows:,} rows: {tally.scored:,} scored, {tally.rejected:,} rejected; model {scorer.label}")
+    for code, count in tally.problems.most_common(5):
         _say(f"  {count:,} × {code}")
+    for line in drift.lines(summary.shifts, rows=tally.scored, outside=tally.outside_domain):
+        _say(line)
     _say(DISCLAIMER)
     return ExitStatus.DONE
 
@@ -295,11 +297,11 @@ def _validate(options: argparse.Namespace) -> int:
     from mgrisk.score.batch import validate_table
 
     scorer = _load(options.model)
-    summary = validate_table(scorer, options.input)
-    print(f"{summary.rows:,} rows: {summary.scored:,} can be scored, {summary.rejected:,} would be rejected")
-    for code, count in summary.problems.most_common():
+    tally = validate_table(scorer, options.input, workers=os.cpu_count() or 1).tally
+    print(f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected")
+    for code, count in tally.problems.most_common():
         print(f"  {count:,} × {code}")
-    return ExitStatus.INPUT if summary.rejected else ExitStatus.DONE
+    return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE
 
 
 def _tell(options: argparse.Namespace) -> int:
@@ -316,13 +318,12 @@ def _schema(options: argparse.Namespace) -> int:
         return ExitStatus.DONE
     scorer = _load(options.model)
     if options.template:
-        from mgrisk.score.tables import open_sink
+        from mgrisk.score.outputs import write_frame
         from mgrisk.track import example_people
 
-        with open_sink(options.template) as sink:
-            example = example_people(scorer)
-            example.insert(0, "person_id", ["example-1", "example-2"])
-            sink.write(example)
+        example = example_people(scorer)
+        example.insert(0, "person_id", ["example-1", "example-2"])
+        write_frame(example, options.template)
         print(f"2 made-up people in {options.template}")
         return ExitStatus.DONE
     rows = scorer.schema()
@@ -357,7 +358,7 @@ def _codebook(options: argparse.Namespace) -> int:
 def _load(model: str | None) -> Scorer:
     from mgrisk.score.scorer import load_scorer
 
-    return load_scorer(bundle_folder(model), threads=os.cpu_count() or 1)
+    return load_scorer(bundle_folder(model))
 
 
 def _say(line: str) -> None:
@@ -374,6 +375,13 @@ def _whole_number(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return value
+
+
+def _one_or_more(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return value
 
 

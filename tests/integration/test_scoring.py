@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from mgrisk import load_bundle
 from mgrisk.cli import main
-from mgrisk.score import tables
+from mgrisk.score import sources
+from mgrisk.score.csv_source import CsvSource
 from mgrisk.score.scorer import Scorer
 from mgrisk.steps.pipeline import Run
 
@@ -76,12 +78,7 @@ def test_moving_a_chunk_boundary_does_not_change_scores(
     people: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scored(people, model, tmp_path / "whole.csv")
-    original = tables.CsvSource.__init__
-
-    def in_chunks_of_7(self: tables.CsvSource, stream: io.TextIOBase, *, where: str) -> None:
-        original(self, stream, where=where, rows=7)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(tables.CsvSource, "__init__", in_chunks_of_7)
+    monkeypatch.setattr(sources, "CsvSource", functools.partial(CsvSource, block_bytes=5_000))
     scored(people, model, tmp_path / "chunks.csv")
     assert (tmp_path / "whole.csv").read_bytes() == (tmp_path / "chunks.csv").read_bytes()
 

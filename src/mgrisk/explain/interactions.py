@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
 from mgrisk.explain.groups import mean_size
-from mgrisk.explain.tree_paths import Leaf, checked_matrix, checked_owners, checked_share, read_ensemble
 from mgrisk.features.registry import Feature
+from mgrisk.model.tree_paths import Leaf, checked_matrix, checked_owners, checked_share, read_ensemble
 from mgrisk.survey.design import SurveyDesign
 
 # A leaf that meets d players costs 4^d d^2 table entries.

@@ -8,8 +8,11 @@ together are the whole path, every value is zero; else, with ``p = |A - B|`` and
 of A - B gets ``v (p-1)! q! / (p+q)!`` and one of B - A gets ``-v p! (q-1)! / (p+q)!``.
 
 So the background enters only as a weighted histogram of B. It is taken once, over the *whole* background,
-and summed into a table: for each code of a group of leaves (see `tree_paths`) the value of each of its few
-players. Explaining a row is computing its codes and adding table entries, for a background of any size.
+and summed into a table: for each code of a group of leaves (see `model.tree_paths`) the value of each of its
+few players. Explaining a row is computing its codes and adding table entries, for a background of any size.
+
+The margin itself is looked up by the same codes (`model.leaf_sums`), so that reasons cost little more than
+the prediction does.
 
 Source: the closed form is that of interventional TreeSHAP, Lundberg et al. (2020), Nature Machine
 Intelligence 2:56-67; the library woodelf-explainer (PyPI) sums over a background in advance, too.
@@ -30,7 +33,7 @@ import numpy.typing as npt
 import xgboost as xgb
 
 from mgrisk.errors import bad_input
-from mgrisk.explain.tree_paths import (
+from mgrisk.model.tree_paths import (
     MAX_COLUMNS,
     MAX_DEPTH,
     Groups,

@@ -63,13 +63,14 @@ def complete(given: pd.DataFrame, chosen: Sequence[Feature], *, models: Models =
     columns: dict[str, pd.Series] = {}
     for feature in chosen:
         values = given[feature.name] if feature.name in given else pd.Series(float("nan"), index=given.index)
-        if feature.derived_from:
+        # Where everybody gives it, there is nothing to derive.
+        if feature.derived_from and (missing := values.isna()).any():
             derived = _derived(feature, pd.DataFrame({name: columns[name] for name in feature.derived_from}), models)
-            values = values.where(values.notna(), derived)
+            values = values.where(~missing, derived)
         if feature.cap is not None:
             values = values.clip(upper=feature.cap)
-        columns[feature.name] = values
-    return typed(pd.DataFrame(columns, index=given.index), chosen)
+        columns[feature.name] = _typed(values, feature)
+    return pd.DataFrame(columns, index=given.index, copy=False)
 
 
 def _derived(feature: Feature, parents: pd.DataFrame, models: Models) -> pd.Series:
@@ -82,7 +83,9 @@ def _derived(feature: Feature, parents: pd.DataFrame, models: Models) -> pd.Seri
 
 def _typed(values: pd.Series, feature: Feature) -> pd.Series:
     if feature.kind == "number":
-        return values.astype("float64")
+        return values if values.dtype == "float64" else values.astype("float64")
+    if isinstance(values.dtype, pd.CategoricalDtype) and list(values.cat.categories) == list(feature.levels):
+        return values
     return pd.Series(pd.Categorical(values, categories=list(feature.levels)), index=values.index)
 
 

@@ -63,17 +63,16 @@ class Encoder:
 
     def matrix(self, frame: pd.DataFrame) -> NDArray[np.float32]:
         """Encode typed features, shape (n, n_columns), NaN where missing."""
-        columns = []
-        for column in self.columns:
-            values = frame[self.features[column.owner].name]
+        X = np.empty((len(frame), len(self.columns)), dtype=np.float32)
+        for place, column in enumerate(self.columns):
+            feature = self.features[column.owner]
+            values = frame[feature.name]
             if column.level is None:
-                columns.append(values.to_numpy(dtype=np.float32))
+                X[:, place] = values.to_numpy()
             else:
-                coded = np.where(values.isna(), np.nan, values.astype(object) == column.level)
-                columns.append(coded.astype(np.float32))
-        if not columns:
-            return np.empty((len(frame), 0), dtype=np.float32)
-        return np.ascontiguousarray(np.column_stack(columns))
+                codes = pd.Categorical(values, categories=list(feature.levels)).codes
+                X[:, place] = np.where(codes < 0, np.nan, codes == feature.levels.index(column.level))
+        return X
 
 
 def _encoded_levels(feature: Feature) -> Sequence[str | None]:

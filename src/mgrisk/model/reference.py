@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from mgrisk.features.registry import Feature
 from mgrisk.survey.quantiles import weighted_quantile
 
+RISK: Final = "risk"
+"""Under this name stands the distribution of the risk that was computed for people whom the learner had not seen."""
 CLOSE: Final = 0.5
 """Correlation from which two numbers are said to go together."""
 PROBABILITIES: Final = (0.0005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.9995)
@@ -32,26 +34,23 @@ def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: NDArray[np.
     Returns
     -------
     dict
-        By feature: `missing` (share), and `quantiles` (by probability) or `shares` (by level). A number with a
+        By feature: that of `describe_numbers`, or `missing`, `people` and `shares` (by level). A number with a
         companion has `beside`: {name, slope, low, high}, the other number whose correlation is largest and at least
         0.5, the slope on it, and the weighted 0.05 % and 99.95 % quantiles of the number less slope times the other.
     """
-    total = weight.sum()
     content: dict[str, Any] = {}
     for feature in chosen:
         values = frame[feature.name]
-        known = values.notna().to_numpy()
-        row: dict[str, Any] = {"missing": float(weight[~known].sum() / total)}
         if feature.kind == "number":
-            numbers = values.to_numpy(dtype=np.float64)[known]
-            quantiles = weighted_quantile(numbers, weight[known], PROBABILITIES) if known.any() else np.empty(0)
-            row["quantiles"] = {str(p): float(q) for p, q in zip(PROBABILITIES, quantiles, strict=False)}
+            content[feature.name] = describe_numbers(values.to_numpy(dtype=np.float64), weight)
         else:
-            row["shares"] = {
-                level: float(weight[(values == level).to_numpy()].sum() / max(weight[known].sum(), 1e-300))
-                for level in feature.levels
+            known = values.notna().to_numpy()
+            content[feature.name] = _people(known, weight) | {
+                "shares": {
+                    level: float(weight[(values == level).to_numpy()].sum() / max(weight[known].sum(), 1e-300))
+                    for level in feature.levels
+                }
             }
-        content[feature.name] = row
     described = [name for name, row in content.items() if row.get("quantiles")]
     for name in described:
         found = _companion(frame, name, [other for other in described if other != name], weight)
@@ -76,6 +75,33 @@ def _companion(
             low, high = weighted_quantile(y - slope * x, weight[both], (PROBABILITIES[0], PROBABILITIES[-1]))
             found = {"name": other, "slope": float(slope), "low": float(low), "high": float(high)}
     return found
+
+
+def describe_numbers(values: NDArray[np.float64], weight: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the weighted distribution of a number, shape (n,), NaN where missing.
+
+    Returns
+    -------
+    dict
+        `missing` (share), `people` (how many of equal weight would be as precise: Kish's effective number of those
+        known), `quantiles` (by probability), and `below`: the share up to each of these quantiles, which is more than
+        its probability where many have the same value.
+    """
+    known = ~np.isnan(values)
+    numbers, of_known = values[known], weight[known]
+    quantiles = weighted_quantile(numbers, of_known, PROBABILITIES) if known.any() else np.empty(0)
+    return _people(known, weight) | {
+        "quantiles": {str(p): float(q) for p, q in zip(PROBABILITIES, quantiles, strict=False)},
+        "below": [float(of_known[numbers <= q].sum() / of_known.sum()) for q in quantiles],
+    }
+
+
+def _people(known: NDArray[np.bool_], weight: NDArray[np.float64]) -> dict[str, Any]:
+    of_known = weight[known]
+    return {
+        "missing": float(weight[~known].sum() / weight.sum()),
+        "people": float(of_known.sum() ** 2 / (of_known**2).sum()) if known.any() else 0.0,
+    }
 
 
 def in_domain(frame: pd.DataFrame, chosen: Sequence[Feature], reference: Mapping[str, Any]) -> NDArray[np.bool_]:

@@ -1,71 +1,82 @@
-"""Batch scoring: stream a table through a scorer, one output row for each input row, and count what happened."""
+"""Batch scoring: a table through a scorer, block by block on several threads, one output row for each input row."""
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
-from collections import Counter
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from mgrisk.artifacts import write_json
-from mgrisk.errors import bad_input
-from mgrisk.score.contract import SEPARATOR, check_columns
+from mgrisk.errors import bad_input, usage
+from mgrisk.score.answers import csv_line
+from mgrisk.score.contract import RESULTS, check_columns, reason_columns
+from mgrisk.score.csv_source import BLOCK_BYTES
+from mgrisk.score.drift import Shift
+from mgrisk.score.in_order import in_order
+from mgrisk.score.journal import Entry, Journal
+from mgrisk.score.outputs import CsvOutput, Output, open_output
+from mgrisk.score.problems import first_rejected
 from mgrisk.score.scorer import Scorer
-from mgrisk.score.tables import STREAM, WRONG_FIELDS, Batch, open_sink, open_source
+from mgrisk.score.sources import STREAM, Rows, Source, open_source
+from mgrisk.score.tally import Tally
+
+REJECT_COLUMNS = ("row", "problems", "original")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Summary:
     """What a batch came to; written beside the output as <output>.summary.json.
 
     Attributes
     ----------
-    rows, scored, rejected, outside_domain
-        Counts of rows.
-    problems
-        How often each code stood.
-    risk_sum
-        Sum of the risks of scored rows.
     about
         Model, base value and data label.
+    tally
+        Counts.
+    shifts
+        How the batch lies against the bundle's reference, the largest shift first; empty where that is not known.
     """
 
-    about: dict[str, Any]
-    rows: int = 0
-    scored: int = 0
-    rejected: int = 0
-    outside_domain: int = 0
-    risk_sum: float = 0.0
-    problems: Counter[str] = field(default_factory=Counter)
+    about: Mapping[str, Any]
+    tally: Tally
+    shifts: Sequence[Shift]
 
-    def add(self, results: pd.DataFrame) -> None:
-        """Count a batch."""
-        scored = results["status"] == "scored"
-        self.rows += len(results)
-        self.scored += int(scored.sum())
-        self.rejected += int((~scored).sum())
-        self.outside_domain += int((results["in_domain"] == "no").sum())
-        self.risk_sum += float(results.loc[scored, "risk"].sum())
-        for codes, count in results["problems"].value_counts().items():
-            for code in str(codes).split(SEPARATOR) if codes else ():
-                self.problems[code] += int(count)
+    @classmethod
+    def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any]) -> Summary:
+        """Sum up what was counted."""
+        shifts = scorer.yardstick.shifts(tally.spread) if tally.spread else []
+        return cls({"model": scorer.label, "data": scorer.bundle.about["data"], **about}, tally, shifts)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the summary file."""
-        return {
-            **self.about,
-            "rows": self.rows,
-            "scored": self.scored,
-            "rejected": self.rejected,
-            "outside_domain": self.outside_domain,
-            "mean_risk": self.risk_sum / self.scored if self.scored else None,
-            "problems": dict(self.problems.most_common()),
-        }
+        return {**self.about, **self.tally.summary(), "drift": [shift.to_dict() for shift in self.shifts]}
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a batch is: rows so far, and the share of the input that they are, None where that is not known."""
+
+    rows: int
+    share: float | None
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A block with its answers, ready to be written: rejected rows by position, with problems and the row as it was."""
+
+    digest: str
+    rendered: Any
+    rejected: Sequence[tuple[int, str, str]]
+    stopped_by: tuple[int, str] | None
+    tally: Tally
 
 
 def score_table(
@@ -76,6 +87,9 @@ def score_table(
     reasons: int,
     rejects: str | None = None,
     strict: bool = False,
+    workers: int = 1,
+    resume: bool = False,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a file into a file.
 
@@ -84,96 +98,145 @@ def score_table(
     scorer
         The model.
     source, target
-        CSV or Parquet by suffix; ``-`` for standard input and output.
+        CSV or Parquet by suffix, CSV perhaps packed; ``-`` for standard input and output.
     reasons
         How many reasons to give.
     rejects
         CSV of rejected rows: row number (1 is the first below the header), problems, and the row as it was, as JSON.
     strict
         Stop at the first rejected row, leaving no output.
+    workers
+        Threads that score; no byte of the output depends on their number.
+    resume
+        Go on after the last complete block of the same batch that was killed.
+    progress
+        Told after each block.
 
     Raises
     ------
     MgRiskError
-        For files that cannot be read, understood or written, and `input.rejected_row` with `strict`.
+        For files that cannot be read, understood or written, `input.rejected_row` with `strict`, and
+        `resume.not_possible`, `resume.other_batch` or `resume.other_input` with `resume`.
     """
-    about = {
-        "model": scorer.label,
-        "data": scorer.bundle.about["data"],
-        "input": source,
-        "base_value": scorer.explainer.base_value if reasons else None,
-        "explained_scale": "calibrated log-odds",
-    }
-    summary = Summary(about)
+    # Here and not first on several threads at once.
+    base_value = scorer.explainer.base_value if reasons else None
     with ExitStack() as stack:
         table = stack.enter_context(open_source(source))
-        check_columns(table.columns, scorer.bundle.inputs, where=source, reasons=reasons)
-        sink = stack.enter_context(open_sink(target))
-        refused = stack.enter_context(open_sink(rejects)) if rejects else None
-        if refused is not None:
-            refused.write(_rejected_rows(Batch(pd.DataFrame()), pd.DataFrame(), first_row=1))
-        for batch in table.batches():
-            results = _answer(scorer, batch, reasons)
+        check_columns(table.columns, scorer.inputs, where=source, reasons=reasons)
+        key = _key(scorer, table.columns, reasons=reasons, rejects=rejects, strict=strict)
+        journal = stack.enter_context(_journal(target, key=key, resume=resume))
+        done = journal.done if journal else []
+        keep = (done[-1].written, done[-1].rejects) if done else (0, 0)
+        columns = [*table.columns, *RESULTS, *reason_columns(reasons)]
+        output = stack.enter_context(open_output(target, columns, keep=keep[0]))
+        refused = stack.enter_context(open_output(rejects, REJECT_COLUMNS, keep=keep[1])) if rejects else None
+        tally = sum((Tally.from_dict(entry.tally) for entry in done), Tally())
+
+        def work(block: Any) -> _Scored:
+            return _score(scorer, table, block, output, reasons=reasons, keep_rejected=rejects is not None)
+
+        blocks = _after(done, table, where=source)
+        for scored in in_order(blocks, work, workers=workers):
             if strict:
-                _stop_at_rejected(results, first_row=summary.rows + 1, where=source)
-            sink.write(pd.concat([batch.people, results], axis=1))
+                _stop_at_rejected(scored, rows_before=tally.rows, where=source)
+            written, refused_bytes = output.write(scored.rendered), 0
             if refused is not None:
-                refused.write(_rejected_rows(batch, results, first_row=summary.rows + 1))
-            summary.add(results)
-        if not summary.rows:
-            nobody = pd.DataFrame(columns=table.columns, dtype=object)
-            sink.write(pd.concat([nobody, scorer.results(nobody, reasons=reasons)], axis=1))
+                refused_bytes = refused.write(_rejected_lines(scored, rows_before=tally.rows))
+            if journal:
+                journal.add(Entry(scored.digest, written, refused_bytes, scored.tally.to_dict()))
+            tally += scored.tally
+            if progress:
+                progress(Progress(tally.rows, table.share_read()))
+        if not tally.rows and not isinstance(output, CsvOutput):
+            output.write(work(table.nothing).rendered)
+    about = {"input": source, "base_value": base_value, "explained_scale": "calibrated log-odds"}
+    summary = Summary.of(scorer, tally, about)
     if target != STREAM:
         write_json(Path(f"{target}.summary.json"), summary.to_dict())
     return summary
 
 
-def validate_table(scorer: Scorer, source: str) -> Summary:
+def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     """Apply the contract alone to a file: what `score_table` would reject or flag, counted."""
-    summary = Summary({"model": scorer.label, "data": scorer.bundle.about["data"], "input": source})
     with open_source(source) as table:
-        check_columns(table.columns, scorer.bundle.inputs, where=source)
-        for batch in table.batches():
-            summary.add(_answer(scorer, batch, reasons=0))
-    return summary
+        check_columns(table.columns, scorer.inputs, where=source)
+
+        def work(block: Any) -> Tally:
+            answers = scorer.answer(table.read(block, scorer.inputs).checked, reasons=0)
+            return Tally.of(answers, scorer.yardstick)
+
+        tally = sum(in_order(table.blocks(), work, workers=workers), Tally())
+    return Summary.of(scorer, tally, {"input": source})
 
 
-def _answer(scorer: Scorer, batch: Batch, reasons: int) -> pd.DataFrame:
-    results = scorer.results(batch.people, reasons=reasons)
-    for position, cells in batch.ragged.items():
-        # A shifted row may hold plausible values in the wrong columns: none of them is to be believed.
-        results.loc[position] = np.nan
-        for name in results.columns[results.dtypes != np.float64]:
-            results.loc[position, name] = ""
-        results.loc[position, ["status", "model"]] = ["rejected", scorer.label]
-        results.loc[position, "problems"] = f"{WRONG_FIELDS}:{len(cells)}"
-    return results
+def _score(scorer: Scorer, table: Source, block: Any, output: Output, *, reasons: int, keep_rejected: bool) -> _Scored:
+    rows = table.read(block, scorer.inputs)
+    answers = scorer.answer(rows.checked, reasons=reasons)
+    return _Scored(
+        digest=table.digest(block),
+        rendered=output.render(rows, answers),
+        rejected=_rejected(rows, answers.problems.texts()) if keep_rejected else (),
+        stopped_by=first_rejected(answers.rejected, answers.problems),
+        tally=Tally.of(answers, scorer.yardstick),
+    )
 
 
-def _stop_at_rejected(results: pd.DataFrame, *, first_row: int, where: str) -> None:
-    rejected = np.flatnonzero(results["status"] == "rejected")
-    if len(rejected):
-        position = int(rejected[0])
+def _rejected(rows: Rows, problems: NDArray[np.object_]) -> list[tuple[int, str, str]]:
+    return [
+        (place, str(problems[place]), json.dumps(rows.original(place), ensure_ascii=False, default=str))
+        for place in np.flatnonzero(rows.checked.rejected).tolist()
+    ]
+
+
+def _rejected_lines(scored: _Scored, *, rows_before: int) -> bytes:
+    return b"".join(
+        csv_line([str(rows_before + place + 1), problems, original]) for place, problems, original in scored.rejected
+    )
+
+
+def _stop_at_rejected(scored: _Scored, *, rows_before: int, where: str) -> None:
+    if scored.stopped_by:
+        place, problems = scored.stopped_by
         raise bad_input(
             "input.rejected_row",
-            f"row {first_row + position} is rejected: {results['problems'].iloc[position]}",
+            f"row {rows_before + place + 1} is rejected: {problems}",
             where=where,
             hint="mend the row, or leave out --strict to have it marked in the output",
         )
 
 
-def _rejected_rows(batch: Batch, results: pd.DataFrame, *, first_row: int) -> pd.DataFrame:
-    positions = np.flatnonzero(results["status"] == "rejected") if len(results) else np.empty(0, dtype=np.int64)
-    names = list(batch.people.columns)
-    originals = []
-    for position in positions:
-        cells = batch.ragged.get(int(position))
-        row = dict(zip(names, batch.people.iloc[position], strict=True)) if cells is None else cells
-        originals.append(json.dumps(row, ensure_ascii=False, default=str))
-    return pd.DataFrame(
-        {
-            "row": positions + first_row,
-            "problems": results["problems"].to_numpy()[positions] if len(results) else [],
-            "original": originals,
-        }
-    )
+def _key(scorer: Scorer, columns: Sequence[str], **options: Any) -> str:
+    """Return what a batch is, but for the content of its input: that is checked block by block."""
+    content = json.dumps([scorer.fingerprint, list(columns), options, BLOCK_BYTES])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+@contextmanager
+def _journal(target: str, *, key: str, resume: bool) -> Iterator[Journal | None]:
+    # A Parquet file ends with its index, so that there is no going on after a part of it.
+    if target == STREAM or Path(target).suffix == ".parquet":
+        if resume:
+            raise usage(
+                "resume.not_possible",
+                "only an output in CSV can be gone on with",
+                where=target,
+                hint="leave out --resume, or name a .csv file",
+            )
+        yield None
+        return
+    with Journal(Path(target), key=key, resume=resume).opened() as journal:
+        yield journal
+
+
+def _after(done: Sequence[Entry], table: Source, *, where: str) -> Iterator[Any]:
+    """Yield the blocks after those that are done, which must be what they were."""
+    blocks = table.blocks()
+    for entry, block in zip(done, itertools.islice(blocks, len(done)), strict=False):
+        if table.digest(block) != entry.digest:
+            raise bad_input(
+                "resume.other_input",
+                "the input is not what it was when the batch was interrupted",
+                where=where,
+                hint="leave out --resume to begin anew",
+            )
+    yield from blocks

@@ -6,8 +6,10 @@ as a whole (a required column that is not there, a column twice) is refused befo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -16,10 +18,14 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
 from mgrisk.features.registry import Feature
+from mgrisk.score.csv_read import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR, Wanted, read_cells
+from mgrisk.score.problems import Codes
+from mgrisk.score.texts import Texts
+from mgrisk.score.units import Given, check_units, given_columns
 
-EMPTY: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
+EMPTY_CELLS: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 RESULTS: Final = ("status", "problems", "risk", "risk_low", "risk_high", "in_domain", "model")
-SEPARATOR: Final = ";"
+NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -28,17 +34,49 @@ class Checked:
 
     Attributes
     ----------
-    values
-        Typed features, a column for each input of the contract; missing where empty, absent or not usable.
-    problems
-        Codes such as ``out_of_range:age_years``, joined by semicolons, empty where there are none, shape (n,).
-    rejected
-        Who cannot be scored, shape (n,).
+    inputs
+        The contract's features.
+    numbers
+        Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
+    state
+        `csv_read.GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
+    wrong_fields
+        Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
     """
 
-    values: pd.DataFrame
-    problems: NDArray[np.object_]
-    rejected: NDArray[np.bool_]
+    inputs: tuple[Feature, ...]
+    numbers: NDArray[np.float64]
+    state: NDArray[np.uint8]
+    wrong_fields: Mapping[int, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.state.T)
+
+    @cached_property
+    def values(self) -> pd.DataFrame:
+        """Typed features, a column for each input."""
+        return pd.DataFrame(
+            {
+                feature.name: numbers if feature.kind == "number" else _category(numbers, feature)
+                for feature, numbers in zip(self.inputs, self.numbers, strict=True)
+            },
+            index=pd.RangeIndex(len(self)),
+            copy=False,
+        )
+
+    @cached_property
+    def rejected(self) -> NDArray[np.bool_]:
+        """Who cannot be scored, shape (n,)."""
+        rejected = np.zeros(len(self), dtype=np.bool_)
+        for feature, state in zip(self.inputs, self.state, strict=True):
+            rejected |= state >= (EMPTY if feature.required else BAD)
+        rejected[list(self.wrong_fields)] = True
+        return rejected
+
+    @property
+    def problems(self) -> NDArray[np.object_]:
+        """Codes such as ``out_of_range:age_years``, joined by semicolons, empty where there are none, shape (n,)."""
+        return Codes(self.inputs, ()).join(self.state, self.rejected, self.wrong_fields).texts()
 
 
 def schema(inputs: Sequence[Feature]) -> list[dict[str, Any]]:
@@ -64,7 +102,7 @@ def check_columns(columns: Sequence[str], inputs: Sequence[Feature], *, where: s
     Raises
     ------
     MgRiskError
-        `input.duplicate_column`, `input.missing_column` or `input.column_taken`; exit status 3.
+        `input.duplicate_column`, `input.unknown_unit`, `input.missing_column` or `input.column_taken`; exit status 3.
     """
     twice = sorted({name for name in columns if list(columns).count(name) > 1})
     if twice:
@@ -74,8 +112,10 @@ def check_columns(columns: Sequence[str], inputs: Sequence[Feature], *, where: s
             where=where,
             hint="rename or remove one",
         )
+    check_units(columns, inputs, where=where)
+    given = given_columns(columns, inputs)
     for feature in inputs:
-        if feature.required and feature.name not in columns:
+        if feature.required and feature.name not in given:
             raise bad_input(
                 "input.missing_column",
                 f"the required column {feature.name} is missing",
@@ -110,52 +150,95 @@ def check(people: pd.DataFrame, inputs: Sequence[Feature]) -> Checked:
         The contract's features.
     """
     n = len(people)
-    columns: dict[str, Any] = {}
-    found: list[tuple[str, NDArray[np.bool_]]] = []
-    for feature in inputs:
-        if feature.name not in people:
-            columns[feature.name] = np.full(n, np.nan) if feature.kind == "number" else [None] * n
+    given = given_columns(people.columns, inputs)
+    wanted = wants((), inputs, given)
+    numbers = np.full((len(inputs), n), np.nan)
+    state = np.full((len(inputs), n), EMPTY, dtype=np.uint8)
+    for i, feature in enumerate(inputs):
+        if feature.name not in given:
             continue
-        text, empty = _cells(people[feature.name])
-        if feature.kind == "number":
-            numbers = pd.to_numeric(text.where(~empty), errors="coerce").to_numpy(dtype=np.float64)
-            bad = ~empty & ~np.isfinite(numbers)
-            low = -np.inf if feature.minimum is None else feature.minimum
-            high = np.inf if feature.maximum is None else feature.maximum
-            outside = np.isfinite(numbers) & ((numbers < low) | (numbers > high))
-            found += [(f"not_a_number:{feature.name}", bad), (f"out_of_range:{feature.name}", outside)]
-            columns[feature.name] = np.where(bad | outside, np.nan, numbers)
+        column, factor = people[given[feature.name].column], given[feature.name].factor
+        if feature.kind == "number" and _is_number(column):
+            _check_numbers(column, feature, factor, numbers[i], state[i])
         else:
-            level = text.astype(str).str.strip().str.lower()
-            bad = ~empty & ~level.isin(feature.levels).to_numpy()
-            found.append((f"unknown_level:{feature.name}", bad))
-            columns[feature.name] = level.where(~empty & ~bad, None).to_numpy(dtype=object)
-        if feature.required:
-            found.append((f"missing:{feature.name}", empty))
-    rejected = np.logical_or.reduce([mask for _, mask in found]) if found else np.zeros(n, dtype=np.bool_)
-    values = pd.DataFrame(columns, index=people.index)
-    for feature in inputs:
-        values[feature.name] = (
-            values[feature.name].astype("float64")
-            if feature.kind == "number"
-            else pd.Categorical(values[feature.name], categories=list(feature.levels))
-        )
-    return Checked(values, join_codes(found, n), rejected)
+            _check_texts(column, feature, factor, wanted, i, numbers[i], state[i])
+    return Checked(tuple(inputs), numbers, state)
 
 
-def join_codes(found: Sequence[tuple[str, NDArray[np.bool_]]], n: int) -> NDArray[np.object_]:
-    """Join the codes that apply to each row, in the order given, shape (n,)."""
-    joined = np.full(n, "", dtype=object)
-    for code, mask in found:
-        if mask.any():
-            separator = np.where(joined[mask] == "", "", SEPARATOR).astype(object)
-            joined[mask] = joined[mask] + separator + code
-    return joined
+def wants(columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str, Given]) -> Wanted:
+    """Return the contract in the form that compiled code reads by.
+
+    Parameters
+    ----------
+    columns
+        The columns of a file, in order.
+    inputs
+        The contract's features.
+    given
+        Where each feature stands.
+    """
+    places = {given[feature.name].column: i for i, feature in enumerate(inputs) if feature.name in given}
+    levels = [level for feature in inputs for level in feature.levels]
+    return Wanted(
+        slot=np.array([places.get(name, -1) for name in columns], dtype=np.int64),
+        number=np.array([feature.kind == "number" for feature in inputs], dtype=np.bool_),
+        factor=np.array([given[feature.name].factor if feature.name in given else 1.0 for feature in inputs]),
+        low=np.array([-np.inf if feature.minimum is None else feature.minimum for feature in inputs]),
+        high=np.array([np.inf if feature.maximum is None else feature.maximum for feature in inputs]),
+        levels=Texts.of(levels),
+        first_level=np.cumsum([0, *(len(feature.levels) for feature in inputs)], dtype=np.int64),
+        empty=Texts.of(sorted(EMPTY_CELLS)),
+    )
 
 
-def _cells(column: pd.Series) -> tuple[pd.Series, NDArray[np.bool_]]:
-    """Return a column ready for parsing and the mask of its empty cells."""
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        return column, column.isna().to_numpy()
-    text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    return text, text.isin(EMPTY).to_numpy()
+def read_text(text: str, feature: Feature, *, factor: float = 1.0) -> tuple[int, float]:
+    """Return the state and the value of one cell: what the compiled code does, said in Python for all of Unicode."""
+    text = text.strip()
+    if text in EMPTY_CELLS:
+        return EMPTY, np.nan
+    if feature.kind != "number":
+        level = text.lower()
+        return (GOOD, float(feature.levels.index(level))) if level in feature.levels else (BAD, np.nan)
+    if not NUMBER.fullmatch(text) or not np.isfinite(value := float(text)):
+        return BAD, np.nan
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    value *= factor
+    return (GOOD, value) if low <= value <= high else (OUTSIDE, np.nan)
+
+
+def _check_numbers(
+    column: pd.Series, feature: Feature, factor: float, numbers: NDArray[np.float64], state: NDArray[np.uint8]
+) -> None:
+    given = column.to_numpy(dtype=np.float64, na_value=np.nan) * factor
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    inside = (given >= low) & (given <= high) & np.isfinite(given)
+    state[:] = np.select([inside, np.isnan(given), np.isinf(given)], [GOOD, EMPTY, BAD], default=OUTSIDE)
+    numbers[inside] = given[inside]
+
+
+def _check_texts(
+    column: pd.Series,
+    feature: Feature,
+    factor: float,
+    wanted: Wanted,
+    i: int,
+    numbers: NDArray[np.float64],
+    state: NDArray[np.uint8],
+) -> None:
+    texts = column.astype(object).where(column.notna(), "").astype(str).tolist()
+    # A lone surrogate has no UTF-8; the sign in its place is as little a number or a level.
+    cells = Texts.of(text.encode("utf-8", "replace").decode() for text in texts)
+    read_cells(cells.content, cells.start, wanted, i, numbers, state)
+    for place in np.flatnonzero(state == UNCLEAR):
+        state[place], numbers[place] = read_text(texts[place], feature, factor=factor)
+
+
+def _category(places: NDArray[np.float64], feature: Feature) -> pd.Categorical[Any]:
+    codes = np.where(np.isnan(places), -1, places).astype(np.int8)
+    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(feature.levels)))
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)

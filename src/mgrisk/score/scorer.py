@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mgrisk.artifacts import to_json
 from mgrisk.explain.attributions import Explainer, Explanation
+from mgrisk.features import fitted
+from mgrisk.features.registry import Feature
 from mgrisk.model.bundle import Bundle, load_bundle
 from mgrisk.model.recall_error import recall_se, recall_share
-from mgrisk.score.contract import SEPARATOR, Checked, check, check_columns, join_codes, reason_columns, schema
+from mgrisk.score.answers import Answers
+from mgrisk.score.contract import Checked, check, check_columns, schema
+from mgrisk.score.csv_write import largest
+from mgrisk.score.drift import Yardstick
+from mgrisk.score.problems import Codes
 
 DEFAULT_REASONS: Final = 3
 
@@ -41,9 +49,28 @@ class Scorer:
         name = str(self.bundle.about["name"])
         return f"SYNTHETIC {name}" if self.bundle.about["synthetic"] and "SYNTHETIC" not in name else name
 
+    @cached_property
+    def inputs(self) -> tuple[Feature, ...]:
+        """Every feature that a scoring file may give."""
+        return self.bundle.inputs
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        """What a batch is compared with."""
+        return Yardstick(self.bundle.features, self.bundle.reference)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells this bundle from any other: the sha256 of all that its answers depend on."""
+        bundle = self.bundle
+        content = to_json([dict(bundle.about), bundle.calibrator.to_dict(), dict(bundle.reference)]).encode()
+        parts = {"": content, **bundle.fitted.to_files(), **bundle.parts}
+        models = to_json(fitted.to_dict(bundle.models)).encode()
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in [models, *parts.values()])).hexdigest()
+
     def schema(self) -> list[dict[str, Any]]:
         """Return the input contract."""
-        return schema(self.bundle.inputs)
+        return schema(self.inputs)
 
     def score(self, people: pd.DataFrame, *, reasons: int = DEFAULT_REASONS) -> pd.DataFrame:
         """Score people.
@@ -70,24 +97,34 @@ class Scorer:
 
     def results(self, people: pd.DataFrame, *, reasons: int) -> pd.DataFrame:
         """Return the answer's columns alone; column names must have been checked."""
-        checked = check(people, self.bundle.inputs)
-        usable = ~checked.rejected
+        return self.answer(check(people, self.inputs), reasons=reasons).frame(people.index)
+
+    def answer(self, checked: Checked, *, reasons: int) -> Answers:
+        """Return what the bundle says of checked people."""
+        features = self.bundle.features
         frame, X = self.bundle.encode(checked.values)
+        values = np.empty((len(features), len(frame)))
+        for feature, row in zip(features, values, strict=True):
+            row[:] = _numbers(frame[feature.name])
         margin = self.bundle.fitted.margin(X)
-        low, high = self.bundle.interval(margin, self.bundle.standard_error(X, margin))
-        domain = self.bundle.in_domain(frame)
-        columns: dict[str, Any] = {
-            "status": np.where(usable, "scored", "rejected"),
-            "problems": self._problems(checked, frame),
-            "risk": np.where(usable, self.bundle.calibrator.risk(margin), np.nan),
-            "risk_low": np.where(usable, low, np.nan),
-            "risk_high": np.where(usable, high, np.nan),
-            "in_domain": np.where(usable, np.where(domain, "yes", "no"), ""),
-            "model": np.full(len(people), self.label, dtype=object),
-        }
+        interval = self.bundle.interval(margin, self.bundle.standard_error(X, margin))
+        risk = np.stack([self.bundle.calibrator.risk(margin), *interval])
+        risk[:, checked.rejected] = np.nan
+        chosen = np.full((len(frame), reasons), -1, dtype=np.int64)
+        effect = np.full((len(frame), reasons), np.nan)
         if reasons:
-            columns |= self._reasons(frame, self.explainer.values(X), usable, reasons)
-        return pd.DataFrame(columns, index=people.index)
+            largest(self.explainer.values(X), chosen, effect)
+        return Answers(
+            label=self.label,
+            features=features,
+            rejected=checked.rejected,
+            problems=self._codes.join(checked.state, checked.rejected, checked.wrong_fields, np.isnan(values)),
+            risk=risk,
+            inside=self.bundle.in_domain(frame),
+            values=values,
+            feature=chosen,
+            effect=effect,
+        )
 
     def uncertainty(self, people: pd.DataFrame) -> pd.DataFrame:
         """Say where the uncertainty of each person's risk comes from; rows of rejected people are NaN.
@@ -99,7 +136,7 @@ class Scorer:
             leave unknown (`model.recall_error`); `recall_share`, its share in the variance of both. Same index.
         """
         check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
-        checked = check(people, self.bundle.inputs)
+        checked = check(people, self.inputs)
         _, X = self.bundle.encode(checked.values)
         sampling = self.bundle.standard_error(X, self.bundle.fitted.margin(X))
         recall = recall_se(self.bundle, checked.values)
@@ -119,46 +156,21 @@ class Scorer:
             Base value plus contributions equal the logit of the reported risk.
         """
         check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
-        checked = check(people, self.bundle.inputs)
-        explanation = self.explainer.explain(checked.values)
+        checked = check(people, self.inputs)
+        explanation = self.explainer.explain(checked.values.set_axis(people.index))
         explanation.values[checked.rejected] = np.nan
         return explanation
 
-    def _problems(self, checked: Checked, frame: pd.DataFrame) -> NDArray[np.object_]:
-        """Add to the codes of scored rows what is missing: the risk stands, with less behind it."""
-        absent = [
-            (f"missing:{feature.name}", frame[feature.name].isna().to_numpy() & ~checked.rejected)
-            for feature in self.bundle.features
-        ]
-        notes = join_codes(absent, len(frame))
-        both = (checked.problems != "") & (notes != "")
-        joined: NDArray[np.object_] = checked.problems + np.where(both, SEPARATOR, "").astype(object) + notes
-        return joined
-
-    def _reasons(
-        self, frame: pd.DataFrame, values: NDArray[np.float64], usable: NDArray[np.bool_], reasons: int
-    ) -> dict[str, Any]:
-        names = np.array([feature.name for feature in self.bundle.features], dtype=object)
-        shown = np.column_stack([_as_text(frame[name]) for name in names])
-        # A stable sort: equal contributions keep the registry's order, whatever else is in the batch.
-        order = np.argsort(-np.abs(values), axis=1, kind="stable")
-        columns: dict[str, Any] = {}
-        rows = np.arange(len(frame))
-        for k in range(reasons):
-            name, value, effect = reason_columns(reasons)[3 * k : 3 * k + 3]
-            if k >= len(names):
-                columns |= {name: "", value: "", effect: np.full(len(frame), np.nan)}
-                continue
-            chosen = order[:, k]
-            columns[name] = np.where(usable, names[chosen], "")
-            columns[value] = np.where(usable, shown[rows, chosen], "")
-            columns[effect] = np.where(usable, values[rows, chosen], np.nan)
-        return columns
+    @cached_property
+    def _codes(self) -> Codes:
+        return Codes(self.inputs, self.bundle.features)
 
 
-def _as_text(column: pd.Series) -> NDArray[np.object_]:
-    text = [("" if pd.isna(value) else f"{value:.10g}" if isinstance(value, float) else str(value)) for value in column]
-    return np.array(text, dtype=object)
+def _numbers(column: pd.Series) -> NDArray[np.float64]:
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column.to_numpy(dtype=np.float64)
+    codes = column.cat.codes.to_numpy()
+    return np.where(codes < 0, np.nan, codes)
 
 
 def load_scorer(folder: Path | str, *, threads: int = 1) -> Scorer:

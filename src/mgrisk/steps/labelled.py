@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
 from mgrisk.features.registry import Feature
-from mgrisk.score.contract import EMPTY, SEPARATOR, check, check_columns
-from mgrisk.score.tables import WRONG_FIELDS, open_source
+from mgrisk.score.contract import EMPTY_CELLS, check, check_columns
+from mgrisk.score.problems import SEPARATOR, WRONG_FIELDS
+from mgrisk.score.sources import open_source
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 Floats = NDArray[np.float64]
@@ -95,7 +96,7 @@ def read_labelled(source: str, inputs: tuple[Feature, ...], columns: LabelColumn
     Parameters
     ----------
     source
-        CSV or Parquet, as for `score.tables.open_source`.
+        CSV or Parquet, as for `score.sources.open_source`.
     inputs
         Features of the contract.
     columns
@@ -111,10 +112,11 @@ def read_labelled(source: str, inputs: tuple[Feature, ...], columns: LabelColumn
         check_columns(table.columns, inputs, where=source)
         _refuse_absent(columns, table.columns, source)
         parts, ragged, rows = [], [], 0
-        for batch in table.batches():
-            parts.append(batch.people)
-            ragged += [rows + position for position in batch.ragged]
-            rows += len(batch.people)
+        for block in table.blocks():
+            read = table.read(block, inputs)
+            parts.append(read.table().to_pandas(ignore_metadata=True))
+            ragged += [rows + position for position in read.checked.wrong_fields]
+            rows += len(parts[-1])
     people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=table.columns, dtype=object)
     checked = check(people, inputs)
     shifted = np.zeros(len(people), dtype=np.bool_)
@@ -173,7 +175,7 @@ def _refuse_absent(columns: LabelColumns, there: list[str], source: str) -> None
 def _outcome(column: pd.Series, name: str) -> Floats:
     cells = column.astype(object).where(column.notna(), "").astype(str).str.strip().str.lower()
     y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
-    readable = cells.isin(YES | NO | {word.lower() for word in EMPTY})
+    readable = cells.isin(YES | NO | {word.lower() for word in EMPTY_CELLS})
     if not readable.any() and len(cells):
         raise bad_input(
             "input.bad_outcome",
@@ -225,7 +227,7 @@ def _places(
 
 def _numbers(column: pd.Series, shifted: NDArray[np.bool_]) -> NDArray[np.int64]:
     text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    unknown = text.isin(EMPTY).to_numpy() & ~shifted
+    unknown = text.isin(EMPTY_CELLS).to_numpy() & ~shifted
     if unknown.any():
         raise bad_input(
             "input.bad_design",

@@ -21,7 +21,8 @@ from mgrisk.report.content_own import OwnPeople, own_content
 from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.render import write_page
 from mgrisk.score.batch import score_table
-from mgrisk.score.contract import RESULTS, SEPARATOR
+from mgrisk.score.contract import RESULTS
+from mgrisk.score.problems import SEPARATOR
 from mgrisk.score.scorer import Scorer
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 

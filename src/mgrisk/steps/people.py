@@ -11,7 +11,7 @@ from mgrisk.features.summary import gather
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.store import Store
-from mgrisk.score.tables import open_sink
+from mgrisk.score.outputs import write_frame
 
 EXAMINED = 2
 
@@ -46,6 +46,5 @@ def write_people(store: Store, *, cycles: Sequence[str], target: str) -> int:
     people.insert(0, "person_id", raw.loc[wanted, KEY].astype(str))
     people.insert(1, "cycle", raw.loc[wanted, "cycle"])
     people.insert(2, "data", SYNTHETIC if harmonised.synthetic else "NHANES")
-    with open_sink(target) as sink:
-        sink.write(people.reset_index(drop=True))
+    write_frame(people.reset_index(drop=True), target)
     return len(people)

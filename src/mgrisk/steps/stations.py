@@ -267,7 +267,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
             features=chosen,
             fitted=model.fitted,
             calibrator=model.calibrator,
-            reference=spread_of_features,
+            reference=spread_of_features | {reference.RISK: reference.describe_numbers(model.oof_risk[inside], weight)},
             parts={PART: attributions.build(model.fitted, trained.encoder, background, weight)},
             models=models,
             uncertainty=model.uncertainty,

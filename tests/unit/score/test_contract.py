@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
-from mgrisk.score.contract import EMPTY, check, check_columns, join_codes, reason_columns, schema
+from mgrisk.score.contract import EMPTY_CELLS, check, check_columns, reason_columns, schema
 
 INPUTS = with_ancestors(features(["age_years", "sex", "smoking", "bmi_kg_m2", "magnesium_total_mg"]))
 
@@ -41,7 +40,7 @@ def test_the_range_is_closed(cell: str, code: str) -> None:
     assert verdicts(bmi_kg_m2=[cell]) == [code]
 
 
-@pytest.mark.parametrize("cell", sorted(EMPTY))
+@pytest.mark.parametrize("cell", sorted(EMPTY_CELLS))
 def test_an_empty_cell_is_missing_and_no_problem_of_the_contract(cell: str) -> None:
     people = pd.DataFrame({"age_years": ["50"], "sex": ["male"], "bmi_kg_m2": [cell], "smoking": [cell]})
     checked = check(people, INPUTS)
@@ -103,11 +102,6 @@ def test_schema_says_unit_range_and_levels_as_the_registry_does() -> None:
     assert rows["sex"]["levels"] == ["female", "male"]
     # What a feature derives from may be given in its place.
     assert {"height_cm", "weight_kg", "magnesium_food_mg", "magnesium_supplement_mg"} <= set(rows)
-
-
-def test_codes_are_joined_in_the_order_given() -> None:
-    codes = [("a", np.array([True, False, True])), ("b", np.array([True, True, False]))]
-    assert join_codes(codes, 3).tolist() == ["a;b", "b", "a"]
 
 
 def test_reason_columns_come_in_threes() -> None:

@@ -1,0 +1,350 @@
+"""Numbers to CSV bytes: the compiled loops that write, all outside the GIL.
+
+A double is written as the shortest decimal that reads back to it (Schubfach; Giulietti 2020, "The Schubfach way to
+render doubles"), in the form of Python's `repr`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgrisk.score.csv_read import COMMA, LF, MINUS, POINT, ZERO
+from mgrisk.score.powers import FIRST_POWER, POWERS, bits, compiled, high_product
+from mgrisk.score.texts import Texts
+
+LONGEST_FLOAT: Final = 25
+"""Bytes of the longest double: sign, 17 digits, point, exponent."""
+SEMICOLON: Final = ord(";")
+SHOWN_DIGITS: Final = 10
+"""Significant digits of a feature's value among the reasons."""
+YES: Final = np.frombuffer(b"yes", dtype=np.uint8)
+NO: Final = np.frombuffer(b"no", dtype=np.uint8)
+SCORED: Final = np.frombuffer(b"scored", dtype=np.uint8)
+REJECTED: Final = np.frombuffer(b"rejected", dtype=np.uint8)
+
+
+class Reasons(NamedTuple):
+    """The largest contributions of each row, for compiled code.
+
+    Attributes
+    ----------
+    feature, effect
+        Which feature it is, -1 for none, and its contribution in calibrated log-odds; shape (n, K).
+    shown
+        Value of each feature of the model, a level by its place; NaN where missing; shape (n_features, n).
+    number
+        Whether a feature is a number.
+    names, levels, first_level
+        Names of the features; names of all levels, those of feature ``j`` from ``first_level[j]`` on.
+    """
+
+    feature: NDArray[np.int64]
+    effect: NDArray[np.float64]
+    shown: NDArray[np.float64]
+    number: NDArray[np.bool_]
+    names: Texts
+    levels: Texts
+    first_level: NDArray[np.int64]
+
+
+@compiled
+def _odd(high: np.uint64, low: np.uint64, c: np.uint64) -> np.uint64:
+    """Return the upper 64 bits of 128 × 64, the last one set where anything was cut off."""
+    lower = high * c
+    upper = high_product(high, c)
+    total = lower + high_product(low, c)
+    if total < lower:
+        upper += np.uint64(1)
+    return upper | np.uint64(1) if total > np.uint64(1) else upper
+
+
+@compiled
+def _shortest(x: float) -> tuple[np.uint64, np.int64]:
+    """Return digits and exponent of the shortest decimal ``digits × 10^exponent`` nearest to a positive double."""
+    pattern = bits(x)
+    fraction = pattern & np.uint64((1 << 52) - 1)
+    biased = np.int64(pattern >> np.uint64(52))
+    if biased != 0:
+        c, q = fraction | np.uint64(1 << 52), biased - 1075
+        if -53 < q <= 0 and c & ((np.uint64(1) << np.uint64(-q)) - np.uint64(1)) == np.uint64(0):
+            return c >> np.uint64(-q), np.int64(0)
+    else:
+        c, q = fraction, np.int64(-1074)
+    closer = fraction == np.uint64(0) and biased > 1
+    odd = c & np.uint64(1)
+    k = (q * 1262611 - (524031 if closer else 0)) >> 22
+    h = np.uint64(q + ((-k * 1741647) >> 19) + 1)
+    high, low = POWERS[-k - FIRST_POWER, 0], POWERS[-k - FIRST_POWER, 1] + np.uint64(1)
+    if low == np.uint64(0):
+        high += np.uint64(1)
+    four = np.uint64(4) * c
+    below = _odd(high, low, (four - np.uint64(1 if closer else 2)) << h) + odd
+    value = _odd(high, low, four << h)
+    above = _odd(high, low, (four + np.uint64(2)) << h) - odd
+    s = value >> np.uint64(2)
+    if s >= np.uint64(10):
+        tenth = s // np.uint64(10)
+        down = below <= np.uint64(40) * tenth
+        up = np.uint64(40) * tenth + np.uint64(40) <= above
+        if down != up:
+            return tenth + np.uint64(1 if up else 0), k + 1
+    down = below <= np.uint64(4) * s
+    up = np.uint64(4) * s + np.uint64(4) <= above
+    if down != up:
+        return s + np.uint64(1 if up else 0), k
+    middle = np.uint64(4) * s + np.uint64(2)
+    higher = value > middle or (value == middle and s & np.uint64(1) != np.uint64(0))
+    return s + np.uint64(1 if higher else 0), k
+
+
+@compiled
+def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: int, point: bool) -> int:
+    """Write ``d × 10^e`` as `repr` does; with an exponent from 10^most on; `point`: whole numbers end in ``.0``."""
+    ten = np.uint64(10)
+    while d % ten == np.uint64(0):
+        d //= ten
+        e += 1
+    n, rest = 1, d // ten
+    while rest != np.uint64(0):
+        rest //= ten
+        n += 1
+    place = n - 1 + int(e)  # of the first digit: 0 for units
+    plain = -4 <= place < most
+    if plain and place < 0:
+        for i in range(1 - place):
+            out[at + i] = ZERO
+        out[at + 1] = POINT
+        at += 1 - place
+    # The place of the point among the digits; behind them all there is none.
+    before = (place + 1 if place >= 0 else n) if plain else 1
+    for i in range(n - 1, -1, -1):
+        out[at + i + (1 if i >= before else 0)] = ZERO + np.uint8(d % ten)
+        d //= ten
+    if before < n:
+        out[at + before] = POINT
+        at += 1
+    at += n
+    if plain:
+        for _ in range(n, before):
+            out[at] = ZERO
+            at += 1
+        if point and place >= n - 1:
+            out[at], out[at + 1] = POINT, ZERO
+            at += 2
+        return at
+    out[at], out[at + 1] = ord("e"), MINUS if place < 0 else ord("+")
+    at += 2
+    place = abs(place)
+    if place >= 100:
+        out[at] = ZERO + place // 100
+        at += 1
+    out[at], out[at + 1] = ZERO + place // 10 % 10, ZERO + place % 10
+    return at + 2
+
+
+@compiled
+def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
+    """Write a finite double from `at` on, nothing for NaN; return where it ends.
+
+    With `short` no more than ten significant digits and no ``.0``, for the values that people read.
+    """
+    if np.isnan(x):
+        return at
+    if bits(x) >> np.uint64(63):
+        out[at] = MINUS
+        at += 1
+        x = -x
+    if x == 0.0:
+        out[at] = ZERO
+        if short:
+            return at + 1
+        out[at + 1], out[at + 2] = POINT, ZERO
+        return at + 3
+    d, e = _shortest(x)
+    if not short:
+        return _decimal(out, at, d, e, 16, True)
+    cut, unit = 0, np.uint64(1)
+    while d // unit >= np.uint64(10**SHOWN_DIGITS):
+        unit *= np.uint64(10)
+        cut += 1
+    if cut:
+        rest = d % unit
+        d //= unit
+        if rest * np.uint64(2) > unit or (rest * np.uint64(2) == unit and d % np.uint64(2) == np.uint64(1)):
+            d += np.uint64(1)
+    return _decimal(out, at, d, e + cut, SHOWN_DIGITS, False)
+
+
+@compiled
+def _copy(out: NDArray[np.uint8], at: int, content: NDArray[np.uint8], first: int, last: int) -> int:
+    for i in range(last - first):
+        out[at + i] = content[first + i]
+    return at + last - first
+
+
+@compiled
+def join_codes(
+    code: NDArray[np.int64],
+    state: NDArray[np.uint8],
+    note: NDArray[np.int64],
+    absent: NDArray[np.bool_],
+    rejected: NDArray[np.bool_],
+    texts: Texts,
+    out: NDArray[np.uint8],
+    end: NDArray[np.int64],
+) -> None:
+    """Write the codes of each row one after the other, joined by semicolons.
+
+    Parameters
+    ----------
+    code, state
+        Code of each input in each state, -1 for none, shape (n_inputs, n_states); state of each input (n_inputs, n).
+    note, absent
+        Code of each feature that is missing; whether it is, shape (n_features, n). Noted of rows not rejected.
+    rejected
+        Shape (n,).
+    texts
+        The codes.
+    out, end
+        Written: the bytes, and where those of each row end, shape (n,).
+    """
+    at = 0
+    content, start = texts.content, texts.start
+    for r in range(state.shape[1]):
+        begin = at
+        for j in range(len(code) + (0 if rejected[r] else len(note))):
+            k = code[j, state[j, r]] if j < len(code) else (note[j - len(code)] if absent[j - len(code), r] else -1)
+            if k < 0:
+                continue
+            if at > begin:
+                out[at] = SEMICOLON
+                at += 1
+            at = _copy(out, at, content, start[k], start[k + 1])
+        end[r] = at
+
+
+@compiled
+def largest(values: NDArray[np.float64], feature: NDArray[np.int64], effect: NDArray[np.float64]) -> None:
+    """Write the largest contributions of each row, by size; of equal ones the first feature comes first."""
+    n, p = values.shape
+    for r in range(n):
+        for k in range(feature.shape[1]):
+            best, size = -1, -1.0
+            for j in range(p):
+                if abs(values[r, j]) > size:
+                    used = False
+                    for before in range(k):
+                        used |= feature[r, before] == j
+                    if not used:
+                        best, size = j, abs(values[r, j])
+            feature[r, k] = best
+            effect[r, k] = values[r, best] if best >= 0 else np.nan
+
+
+@compiled
+def _value(
+    out: NDArray[np.uint8],
+    at: int,
+    x: float,
+    number: bool,
+    first_level: int,
+    content: NDArray[np.uint8],
+    start: NDArray[np.int64],
+) -> int:
+    """Write a feature's value: a number for people, or the name of a level."""
+    if np.isnan(x):
+        return at
+    if number:
+        return write_float(out, at, x, True)
+    level = first_level + np.int64(x)
+    return _copy(out, at, content, start[level], start[level + 1])
+
+
+@compiled
+def write_reason_values(reasons: Reasons, k: int, out: NDArray[np.uint8], end: NDArray[np.int64]) -> None:
+    """Write the feature's value of the k-th reason of each row, one after the other."""
+    feature, shown, number, first_level = reasons.feature, reasons.shown, reasons.number, reasons.first_level
+    content, level_start = reasons.levels.content, reasons.levels.start
+    at = 0
+    for r in range(len(end)):
+        j = feature[r, k]
+        if j >= 0:
+            at = _value(out, at, shown[j, r], number[j], first_level[j], content, level_start)
+        end[r] = at
+
+
+@compiled
+def write_rows(
+    data: NDArray[np.uint8],
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    rejected: NDArray[np.bool_],
+    codes: NDArray[np.uint8],
+    codes_end: NDArray[np.int64],
+    numbers: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    label: NDArray[np.uint8],
+    reasons: Reasons,
+    out: NDArray[np.uint8],
+) -> int:
+    """Write the rows of the scored file; return how many bytes.
+
+    Parameters
+    ----------
+    data, start, end
+        The rows as they came, copied as they are.
+    rejected, codes, codes_end
+        As of `join_codes`.
+    numbers
+        Risk and its interval, shape (3, n).
+    inside, label
+        Whether in the domain; what the column `model` says.
+    reasons
+        With none, of shape (n, 0).
+    out
+        Written.
+    """
+    # Each of these once, not once for each cell: taking an array out of a tuple is counted by numba.
+    feature, effect, shown, number = reasons.feature, reasons.effect, reasons.shown, reasons.number
+    first_level, content, level_start = reasons.first_level, reasons.levels.content, reasons.levels.start
+    names, name_start = reasons.names.content, reasons.names.start
+    at = 0
+    for r in range(len(start)):
+        # A slice, which is copied as a whole; short texts are quicker byte by byte.
+        out[at : at + end[r] - start[r]] = data[start[r] : end[r]]
+        at += end[r] - start[r]
+        out[at] = COMMA
+        at = _copy(out, at + 1, REJECTED, 0, 8) if rejected[r] else _copy(out, at + 1, SCORED, 0, 6)
+        out[at] = COMMA
+        at = _copy(out, at + 1, codes, codes_end[r - 1] if r else 0, codes_end[r])
+        for k in range(3):
+            out[at] = COMMA
+            at += 1
+            if not rejected[r]:
+                at = write_float(out, at, numbers[k, r], False)
+        out[at] = COMMA
+        at += 1
+        if not rejected[r]:
+            at = _copy(out, at, YES, 0, 3) if inside[r] else _copy(out, at, NO, 0, 2)
+        out[at] = COMMA
+        at = _copy(out, at + 1, label, 0, len(label))
+        for k in range(feature.shape[1]):
+            j = -1 if rejected[r] else feature[r, k]
+            out[at] = COMMA
+            at += 1
+            if j >= 0:
+                at = _copy(out, at, names, name_start[j], name_start[j + 1])
+            out[at] = COMMA
+            at += 1
+            if j >= 0:
+                at = _value(out, at, shown[j, r], number[j], first_level[j], content, level_start)
+            out[at] = COMMA
+            at += 1
+            if j >= 0:
+                at = write_float(out, at, effect[r, k], False)
+        out[at] = LF
+        at += 1
+    return at

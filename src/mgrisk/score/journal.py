@@ -1,0 +1,160 @@
+"""A file that is written in parts and survives a kill: what is complete is known, and the rest is written again.
+
+Beside ``out.csv`` stand ``.out.csv.part``, the bytes so far, and ``.out.csv.journal``, a line for each block that is
+complete: the digest of its input and where the output stood after it. The end of the work renames the part and removes
+the journal; an error removes both; a kill or Ctrl-C leaves both, for `--resume`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from mgrisk.errors import MgRiskError, bad_input, usage
+
+if sys.platform != "win32":
+    import fcntl
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A block that is complete.
+
+    Attributes
+    ----------
+    digest
+        What the input's block was.
+    written, rejects
+        Bytes of the output and of the file of rejects after it.
+    tally
+        What is counted of the block.
+    """
+
+    digest: str
+    written: int
+    rejects: int
+    tally: Mapping[str, Any]
+
+
+class Journal:
+    """The blocks of a batch that are complete.
+
+    Parameters
+    ----------
+    target
+        The output.
+    key
+        What the batch is: bundle, options, columns. Another batch's journal is not continued.
+    resume
+        Whether to go on where a killed batch stopped; without, what it left is overwritten.
+
+    Raises
+    ------
+    MgRiskError
+        `resume.other_batch` where the journal is of another batch.
+    """
+
+    def __init__(self, target: Path, *, key: str, resume: bool) -> None:
+        self._path = journal_of(target)
+        self._key = key
+        self.done: list[Entry] = self._complete(part_of(target)) if resume else []
+
+    @contextmanager
+    def opened(self) -> Iterator[Journal]:
+        """Write the journal as long as the block lasts; it goes where the block ends well or with an error."""
+        lines = [json.dumps({"key": self._key}), *(json.dumps(vars(entry)) for entry in self.done)]
+        self._path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+        try:
+            yield self
+        except Exception:
+            self._path.unlink(missing_ok=True)
+            raise
+        self._path.unlink()
+
+    def add(self, entry: Entry) -> None:
+        """Note that a block is complete; its bytes must have been handed to the system before."""
+        with self._path.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(vars(entry)) + "\n")
+
+    def _complete(self, part: Path) -> list[Entry]:
+        if not self._path.is_file() or not part.is_file():
+            return []
+        first, *lines = self._path.read_text("utf-8").splitlines(keepends=True)
+        if json.loads(first)["key"] != self._key:
+            raise usage(
+                "resume.other_batch",
+                "what was interrupted here was another model, other options or another file",
+                where=str(part),
+                hint="give the same command again, or leave out --resume to begin anew",
+            )
+        # The kill may have cut the last line.
+        entries = [Entry(**json.loads(line)) for line in lines if line.endswith("\n")]
+        size = part.stat().st_size
+        return [entry for entry in entries if entry.written <= size]
+
+
+def part_of(target: Path) -> Path:
+    """Return the file that becomes `target` when it is complete."""
+    return target.with_name(f".{target.name}.part")
+
+
+def journal_of(target: Path) -> Path:
+    """Return the journal of `target`."""
+    return target.with_name(f".{target.name}.journal")
+
+
+@contextmanager
+def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
+    """Yield the file that becomes `target` if the block ends well; after its first `keep` bytes it is written anew.
+
+    An error removes it. Ctrl-C leaves it, as a kill does.
+
+    Raises
+    ------
+    MgRiskError
+        `output.is_folder`, `output.in_use` or `output.cannot_write`.
+    """
+    if target.is_dir():
+        raise bad_input("output.is_folder", "the output is a folder", where=str(target), hint="name a file in it")
+    part = part_of(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as stream:
+            _lock(stream, target)
+            try:
+                stream.truncate(keep)
+                stream.seek(keep)
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+                part.replace(target)
+            except Exception:
+                part.unlink(missing_ok=True)
+                raise
+    except OSError as problem:
+        raise MgRiskError(
+            "output.cannot_write",
+            f"the output cannot be written: {problem.strerror}",
+            where=str(target),
+            hint="check the folder, its permissions and the space left",
+        ) from None
+
+
+def _lock(stream: BinaryIO, target: Path) -> None:
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise bad_input(
+            "output.in_use",
+            "another mgrisk is writing this output",
+            where=str(target),
+            hint="wait for it, or name another output",
+        ) from None

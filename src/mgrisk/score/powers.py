@@ -1,0 +1,74 @@
+"""Powers of ten in 128 bits, and the two machine instructions that reading and writing doubles need.
+
+Kept apart from the kernels that use them: numba's cache does not see a change here in what was compiled there, and
+nothing here will change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar, cast
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+# Powers of ten as 128 bits with the first one set, cut off below: POWERS[e - FIRST_POWER] is 10^e times a power of two.
+FIRST_POWER: Final = -342
+LAST_POWER: Final = 324
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def compiled(function: _F) -> _F:
+    """Compile with numba, keeping the types: the one place of the room that meets its untyped decorator."""
+    return cast(_F, numba.njit(cache=True, nogil=True)(function))
+
+
+def _powers() -> NDArray[np.uint64]:
+    rows = []
+    for e in range(FIRST_POWER, LAST_POWER + 1):
+        shift = 127 - ((e * 1741647) >> 19)
+        cut = (10 ** max(e, 0) << max(shift, 0)) // (10 ** max(-e, 0) << max(-shift, 0))
+        rows.append([cut >> 64, cut & (2**64 - 1)])
+    return np.array(rows, dtype=np.uint64)
+
+
+POWERS = _powers()
+
+
+def _high_product(typing: Any, a: Any, b: Any) -> Any:
+    """Return the upper 64 bits of the product of two uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
+        return builder.trunc(builder.lshr(product, wide(64)), ir.IntType(64))
+
+    return numba.uint64(numba.uint64, numba.uint64), generate
+
+
+def _leading_zeros(typing: Any, a: Any) -> Any:
+    """Return the leading zero bits of a uint64 that is not zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.IntType(1)(1))
+
+    return numba.int64(numba.uint64), generate
+
+
+def _bits(typing: Any, x: Any) -> Any:
+    """Return the bits of a double."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(64))
+
+    return numba.uint64(numba.float64), generate
+
+
+# Told of their types: numba's own say what an intrinsic is made of, not how it is called.
+high_product = cast(Callable[[np.uint64, np.uint64], np.uint64], intrinsic(_high_product))
+leading_zeros = cast(Callable[[np.uint64], int], intrinsic(_leading_zeros))
+bits = cast(Callable[[float], np.uint64], intrinsic(_bits))

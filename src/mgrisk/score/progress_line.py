@@ -1,0 +1,51 @@
+"""How far a batch is, said on a stream: a line that renews itself on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, Self, TextIO
+
+from mgrisk.score.batch import Progress
+
+PAUSE_ON_TERMINAL: Final = 0.5
+PAUSE_ELSEWHERE: Final = 10.0
+WIDTH: Final = 60
+
+
+class ProgressLine:
+    """Tells rows, rows a second and time left.
+
+    Parameters
+    ----------
+    stream
+        Where the line goes.
+    clock
+        Seconds.
+    """
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._terminal = stream.isatty()
+        self._pause = PAUSE_ON_TERMINAL if self._terminal else PAUSE_ELSEWHERE
+        self._started = self._told = clock()
+
+    def __call__(self, progress: Progress) -> None:
+        """Tell it, unless it was told just now."""
+        now = self._clock()
+        if now - self._told < self._pause:
+            return
+        self._told = now
+        seconds = now - self._started
+        left = f", {seconds / progress.share - seconds:,.0f} s left" if progress.share else ""
+        line = f"{progress.rows:,} rows, {progress.rows / seconds:,.0f} rows/s{left}"
+        self._stream.write(f"\r{line:<{WIDTH}}" if self._terminal else f"{line}\n")
+        self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self._terminal and self._told > self._started:
+            self._stream.write("\n")

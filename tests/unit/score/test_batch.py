@@ -1,0 +1,217 @@
+"""Batches: the same bytes whatever the block size and the number of workers, and after any interruption."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import gzip
+import io
+import itertools
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mgrisk.errors import MgRiskError
+from mgrisk.model.bundle import Bundle
+from mgrisk.score import batch, sources
+from mgrisk.score.batch import Progress, score_table, validate_table
+from mgrisk.score.csv_source import CsvSource
+from mgrisk.score.journal import journal_of, part_of
+from mgrisk.score.scorer import Scorer
+
+LINES = [
+    b"person_id,age_years,sex,smoking,height_in,weight_kg,magnesium_total_mg,note",
+    b'a,50,male,never,70,80,300,"kept, as ""it"" is"',
+    b"b,430,female,,,,,",
+    b'c,"45",FEMALE,"former",60.5,1e2,,\xc3\xa4',
+    b"d,45,female,sometimes,x,,,",
+    b"e,60",
+    b'f,61,male,,,,,"two\nlines",surplus',
+    b"g,,male,,,,,",
+    b"h, 47 ,Male ,,,,,",
+    b"",
+    b'i,"4""7",male,,,,,',
+    b"j,20.000000000000000001,male,,,,,'",
+]
+HOSTILE = b"\r\n".join(LINES)
+
+
+@pytest.fixture(scope="module", params=["spline_logistic", "xgboost"])
+def scorer(request: pytest.FixtureRequest, toy_bundles: dict[str, Bundle]) -> Scorer:
+    bundle = toy_bundles[request.param]
+    return Scorer(Bundle(**{**vars(bundle), "about": {**bundle.about, "data": "SYNTHETIC"}}))
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    (tmp_path / "people.csv").write_bytes(HOSTILE)
+    return tmp_path / "people.csv"
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "CsvSource", functools.partial(CsvSource, block_bytes=100))
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
+
+
+def test_each_record_is_one_row_in_order_with_its_own_cells(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    tally = score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=2).tally
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row["person_id"] for row in rows] == list("abcdefghij")
+    assert [row["status"] == "scored" for row in rows] == [x in "achj" for x in "abcdefghij"]
+    assert tally.rows == 10
+    assert tally.rejected == 6
+    problems = {row["person_id"]: row["problems"] for row in rows}
+    assert problems["d"] == "unknown_level:smoking;not_a_number:height_cm"
+    assert problems["e"] == "wrong_field_count:2"
+    assert problems["f"] == "wrong_field_count:9"
+    assert problems["i"] == "not_a_number:age_years"
+    assert rows[0]["note"] == 'kept, as "it" is'
+    assert rows[5]["note"] == "two\nlines"
+    assert all(row["risk"] == row["reason_1"] == "" for row in rows if row["status"] == "rejected")
+
+
+def test_a_frame_gives_the_same_answers(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=2)
+    from_file = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
+    from_file = from_file[~from_file["problems"].str.startswith("wrong_field_count")]
+    answer = scorer.score(from_file.iloc[:, :8], reasons=2)
+    for name in answer.columns:
+        texts = ["" if value != value else repr(value) if isinstance(value, float) else value for value in answer[name]]
+        assert texts == from_file[name].tolist(), name
+
+
+def test_no_byte_depends_on_blocks_or_workers(
+    scorer: Scorer, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = set()
+    for number, (block_bytes, workers) in enumerate(itertools.product([1, 50, 10**6], [1, 3])):
+        monkeypatch.setattr(sources, "CsvSource", functools.partial(CsvSource, block_bytes=block_bytes))
+        target, rejects = tmp_path / f"{number}.csv", tmp_path / f"{number}.rejects.csv"
+        score_table(scorer, str(people), str(target), reasons=3, rejects=str(rejects), workers=workers)
+        summary = json.loads(Path(f"{target}.summary.json").read_text("utf-8"))
+        # Sums of floating-point numbers depend on their order in the last digits.
+        outputs.add((target.read_bytes(), rejects.read_bytes(), summary["rows"], round(summary["mean_risk"], 12)))
+    assert len(outputs) == 1
+
+
+def test_rejects_are_numbered_and_kept_as_they_were(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0, rejects=str(tmp_path / "rejects.csv"))
+    rejects = rows_of(tmp_path / "rejects.csv")
+    assert [row["row"] for row in rejects] == ["2", "4", "5", "6", "7", "9"]
+    assert json.loads(rejects[2]["original"]) == ["e", "60"]
+    assert json.loads(rejects[5]["original"])["age_years"] == '4"7'
+
+
+def test_packed_and_parquet_outputs_hold_the_same(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    for name in ("out.csv", "out.csv.gz", "out.csv.zst", "out.parquet"):
+        score_table(scorer, str(people), str(tmp_path / name), reasons=1)
+    plain = (tmp_path / "out.csv").read_bytes()
+    assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == plain
+    with pa.input_stream(str(tmp_path / "out.csv.zst"), compression="zstd") as unpacked:
+        assert unpacked.read() == plain
+    table = pd.read_parquet(tmp_path / "out.parquet")
+    rows = rows_of(tmp_path / "out.csv")
+    assert list(table.columns) == list(rows[0])
+    assert [str(value) if value == value else "" for value in table["risk"]] == [row["risk"] for row in rows]
+    assert table["note"].tolist() == [row["note"] for row in rows]
+
+
+def test_a_table_without_rows_gives_its_header(scorer: Scorer, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_bytes(LINES[0])
+    for name in ("out.csv", "out.parquet"):
+        assert score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / name), reasons=1).tally.rows == 0
+    header = (tmp_path / "out.csv").read_text("utf-8").strip().split(",")
+    assert pd.read_parquet(tmp_path / "out.parquet").columns.tolist() == header
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("complete", [0, 1, 3])
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_a_killed_batch_is_gone_on_with_to_the_same_bytes(
+    complete: int, suffix: str, scorer: Scorer, people: Path, tmp_path: Path
+) -> None:
+    whole, target, rejects = (tmp_path / f"{name}{suffix}" for name in ("whole", "out", "rejects"))
+    score_table(scorer, str(people), str(whole), reasons=2, rejects=str(rejects))
+    expected = whole.read_bytes(), rejects.read_bytes(), Path(f"{whole}.summary.json").read_bytes()
+    blocks_done = itertools.count()
+
+    def killed(progress: Progress) -> None:
+        if next(blocks_done) == complete:
+            raise KeyboardInterrupt
+
+    options = {"reasons": 2, "rejects": str(rejects)}
+    with pytest.raises(KeyboardInterrupt):
+        score_table(scorer, str(people), str(target), progress=killed, **options)  # type: ignore[arg-type]
+    assert not target.exists()
+    told: list[int] = []
+    score_table(
+        scorer,
+        str(people),
+        str(target),
+        resume=True,
+        progress=lambda now: told.append(now.rows),
+        **options,  # type: ignore[arg-type]
+    )
+    assert (target.read_bytes(), rejects.read_bytes(), Path(f"{target}.summary.json").read_bytes()) == expected
+    assert len(told) < next(blocks_done) + 5
+    assert not part_of(target).exists()
+    assert not journal_of(target).exists()
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_an_input_that_has_changed_is_not_gone_on_with(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+
+    def killed(progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score_table(scorer, str(people), str(target), reasons=0, progress=killed)
+    with pytest.raises(MgRiskError) as caught:
+        score_table(scorer, str(people), str(target), reasons=1, resume=True)
+    assert caught.value.code == "resume.other_batch"
+    people.write_bytes(HOSTILE.replace(b"a,50", b"a,51"))
+    with pytest.raises(MgRiskError) as caught:
+        score_table(scorer, str(people), str(target), reasons=0, resume=True)
+    assert caught.value.code == "resume.other_input"
+
+
+@pytest.mark.parametrize("target", ["-", "out.parquet"])
+def test_what_cannot_be_gone_on_with_says_so(target: str, scorer: Scorer, people: Path) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        score_table(scorer, str(people), target, reasons=0, resume=True)
+    assert caught.value.code == "resume.not_possible"
+
+
+def test_strict_names_the_first_rejected_row(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0, strict=True)
+    assert caught.value.code == "input.rejected_row"
+    assert "row 2 is rejected: out_of_range:age_years" in caught.value.what()
+    assert list(tmp_path.iterdir()) == [people]
+
+
+def test_validate_counts_what_score_would_say(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    scored = score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0).tally
+    assert validate_table(scorer, str(people), workers=2).tally.problems == scored.problems
+
+
+@given(lines=st.lists(st.text(st.sampled_from('50,"\n\r malefä'), max_size=20), max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_whatever_stands_in_a_file_its_rows_come_back(lines: list[str], scorer: Scorer, tmp_path: Path) -> None:
+    text = "\n".join(["age_years,sex", *lines])
+    (tmp_path / "people.csv").write_text(text, "utf-8", newline="")
+    expected = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
+    batch.score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), reasons=1)
+    found = list(csv.reader(io.StringIO((tmp_path / "out.csv").read_bytes().decode(), newline="")))
+    assert [row[:2] for row in found[1:]] == [[*row, "", ""][:2] for row in expected]
+    assert {len(row) for row in found} == {2 + 7 + 3}

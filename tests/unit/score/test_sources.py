@@ -1,0 +1,61 @@
+"""Tables by name: plain, packed or Parquet, each gives the same rows."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from mgrisk.errors import MgRiskError
+from mgrisk.features.registry import features
+from mgrisk.score.sources import ParquetSource, open_source
+
+INPUTS = features(["age_years", "sex"])
+TEXT = b"age_years,sex\n50,male\n430,female\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT,
+        gzip.compress(TEXT[:20]) + gzip.compress(TEXT[20:]),
+        bytes(pa.Codec("zstd").compress(TEXT[:20], asbytes=True) + pa.Codec("zstd").compress(TEXT[20:], asbytes=True)),
+    ],
+    ids=["plain", "gzip of two members", "zstd of two frames"],
+)
+def test_a_packed_file_is_told_by_its_bytes(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_bytes(content)
+    with open_source(str(tmp_path / "people.csv")) as source:
+        (rows,) = [source.read(block, INPUTS) for block in source.blocks()]
+    assert rows.checked.problems.tolist() == ["", "out_of_range:age_years"]
+
+
+def test_a_packed_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "people.csv.gz").write_bytes(gzip.compress(TEXT)[:-9])
+    with pytest.raises(MgRiskError) as caught, open_source(str(tmp_path / "people.csv.gz")) as source:
+        list(source.blocks())
+    assert caught.value.code == "input.cannot_read"
+
+
+def test_parquet_is_read_in_blocks_with_its_types(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"age_years": [50, 430, 40], "sex": ["male", "female", None], "note": ["a", 'b,"', ""]})
+    frame["group"] = frame["sex"].astype("category")
+    frame.to_parquet(tmp_path / "people.parquet")
+    source = ParquetSource(tmp_path / "people.parquet", rows=2)
+    first, second = [source.read(block, INPUTS) for block in source.blocks()]
+    assert source.columns == ["age_years", "sex", "note", "group"]
+    assert first.checked.problems.tolist() == ["", "out_of_range:age_years"]
+    assert second.checked.problems.tolist() == ["missing:sex"]
+    assert first.original(1) == {"age_years": 430, "sex": "female", "note": 'b,"', "group": "female"}
+    assert source.share_read() == 1.0
+
+
+@pytest.mark.parametrize(("name", "code"), [("no.csv", "input.missing_file"), ("bad.parquet", "input.not_parquet")])
+def test_inputs_that_cannot_be_read_are_refused(tmp_path: Path, name: str, code: str) -> None:
+    (tmp_path / "bad.parquet").write_text("not parquet at all", encoding="utf-8")
+    with pytest.raises(MgRiskError) as caught, open_source(str(tmp_path / name)):
+        pass
+    assert caught.value.code == code
