@@ -42,8 +42,6 @@ class OwnPeople:
         The column that people are found by.
     explained
         Those who could be scored; each stands for one.
-    low, high, in_domain
-        Interval of the risk, and whether like the development people, shape (n,).
     importance
         Records of `explain.summary.summarise`.
     about, reference
@@ -55,9 +53,6 @@ class OwnPeople:
     problems: Mapping[str, int]
     id_label: str
     explained: ExplainedPeople
-    low: Floats
-    high: Floats
-    in_domain: NDArray[np.bool_]
     importance: list[Record]
     about: Record
     reference: Record
@@ -108,8 +103,8 @@ def _summary(own: OwnPeople) -> Section:
 
 
 def _domain_card(own: OwnPeople) -> dict[str, Any]:
-    outside = int((~own.in_domain).sum())
-    share = outside / max(len(own.in_domain), 1)
+    outside = int((~own.explained.in_domain).sum())
+    share = outside / max(len(own.explained.in_domain), 1)
     return {
         "label": "Are they like the people it was made on?",
         "value": f"{count(outside)} are not" if outside else "all within its domain",
@@ -250,9 +245,9 @@ def _people(own: OwnPeople) -> Section:
         contributions=people.contributions,
         base_value=people.base_value,
         risk=people.risk,
-        low=own.low,
-        high=own.high,
-        in_domain=own.in_domain,
+        low=people.low,
+        high=people.high,
+        in_domain=people.in_domain,
         reference=own.reference,
         coarse=False,
     )

@@ -80,15 +80,12 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         problems=_problems(answers["problems"]),
         id_label=id_label,
         explained=people,
-        low=people.low,
-        high=people.high,
-        in_domain=people.in_domain,
         importance=summarise(explanation, people.design) if len(kept) else [],
         about=dict(scorer.bundle.about),
         reference=dict(scorer.bundle.reference),
     )
     written = write_page(own_content(own), Path(target))
-    outside = int((~own.in_domain).sum())
+    outside = int((~people.in_domain).sum())
     return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size)
 
 

@@ -39,15 +39,14 @@ def own() -> OwnPeople:
     design = SurveyDesign(
         np.ones(n), np.zeros(n, dtype=np.int64), np.arange(n), WeightLevel.INTERVIEW, single_psu=SinglePsu.CERTAINTY
     )
-    domain = np.arange(n) >= 2
     people = ExplainedPeople(
         features=FEATURES, contributions=contributions, data=data, weight=np.ones(n), risk=risk, base_value=-2.0,
-        low=risk / 2, high=risk * 1.5, in_domain=domain,
+        low=risk / 2, high=risk * 1.5, in_domain=np.arange(n) >= 2,
         ids=[f"P{place}" for place in range(n)], case=None, design=design, inside=np.arange(n),
     )  # fmt: skip
     return OwnPeople(
         source="people.csv", rows=41, problems={"missing:magnesium_total_mg": 10}, id_label="person_id",
-        explained=people, low=people.low, high=people.high, in_domain=domain,
+        explained=people,
         importance=summarise(Explanation(contributions, -2.0, FEATURES, data), design),
         about={
             "name": "toy", "synthetic": False, "mgrisk": "0.1.0", "cycles": ["2015-2016"], "people": 400,
@@ -94,6 +93,6 @@ def test_one_s_own_people_are_shown_as_given(own: OwnPeople) -> None:
 
 
 def test_nobody_outside_is_said_without_alarm(own: OwnPeople) -> None:
-    content = own_content(replace(own, in_domain=np.ones(40, dtype=bool)))
+    content = own_content(replace(own, explained=replace(own.explained, in_domain=np.ones(40, dtype=bool))))
     card = content["sections"][0]["blocks"][1]["items"][0]
     assert (card["value"], card["tone"]) == ("all within its domain", "")
