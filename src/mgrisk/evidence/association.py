@@ -108,7 +108,7 @@ def fifths(intake: Floats, weight: Floats) -> list[Coding]:
 def records(panel: Panel, fit: Fitted) -> Iterator[Record]:
     """Yield a record for each coefficient of a fit; supplements once, with the linear coding."""
     parts = [(FOOD, contrast) for contrast in fit.coding.contrasts]
-    if fit.coding.name == "linear":
+    if fit.coding.name == "linear" and fit.coefficients.size > len(parts):
         parts.append((SUPPLEMENT, "per 100 mg/d"))
     for at, (exposure, contrast) in enumerate(parts):
         values = on_scale(float(fit.coefficients[at]), float(fit.se[at]), fit.df, panel.scale(fit.outcome))

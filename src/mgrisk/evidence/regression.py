@@ -62,7 +62,8 @@ class Fitted:
     outcome, rung, coding, correction
         What was fitted.
     coefficients, covariance
-        Of the coding's columns, and last of 100 mg of supplements, shapes (k + 1,) and (k + 1, k + 1).
+        Of the coding's columns, and last of 100 mg of supplements where anybody takes them, shapes (k + 1,) and
+        (k + 1, k + 1).
     df, n, events
         Degrees of freedom of the design; people; cases, None for an outcome that is a number.
     """
@@ -79,7 +80,7 @@ class Fitted:
 
     @property
     def se(self) -> Floats:
-        """Standard errors, shape (k + 1,)."""
+        """Standard errors of the coefficients."""
         return np.sqrt(np.diag(self.covariance))
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,11 +118,14 @@ class Adjusted:
         Who, and what for.
     known
         100 mg of supplements, the terms, the cycles and ones for the people studied, shape (n_inside, p).
+    supplements
+        Whether supplements are among them: not where nobody takes any, or all take the same.
     """
 
     panel: Panel
     rung: Rung
     known: Floats
+    supplements: bool
 
     @classmethod
     def of(cls, panel: Panel, rung: Rung) -> Adjusted:
@@ -132,10 +136,18 @@ class Adjusted:
         MgRiskError
             ``linear.rank`` where a column says the same as others.
         """
-        known = np.column_stack([panel.supplement[panel.inside] / PER, panel.adjusted_for(rung.all_terms)])
+        known = panel.adjusted_for(rung.all_terms)
+        supplement = panel.supplement[panel.inside] / PER
+        supplements = bool(np.ptp(supplement) > 0.0)
+        if supplements:
+            known = np.column_stack([supplement, known])
         weight = panel.design.analysis_weight[panel.inside]
         column_sizes(known, weight / weight.sum(), kind="linear")
-        return cls(panel, rung, known)
+        return cls(panel, rung, known, supplements)
+
+    def shown(self, coding: Coding) -> int:
+        """Return how many coefficients are reported: those of the coding, and of supplements where there are any."""
+        return len(coding.contrasts) + self.supplements
 
     @property
     def naive(self) -> Floats:
@@ -180,7 +192,7 @@ def fit_naive(panel: Panel, rung: Rung, codings: Sequence[Coding], *, outcomes: 
         X = adjusted.matrix(coding, intake)
         full = np.zeros((len(panel.design), X.shape[1]))
         full[panel.inside] = X
-        shown = len(coding.contrasts) + 1
+        shown = adjusted.shown(coding)
         for name in outcomes or panel.outcomes:
             fit = (fit_logistic if panel.binary(name) else fit_linear)(full, panel.outcomes[name], panel.design)
             yield _fitted(adjusted, coding, name, NONE, fit.coefficients[:shown], fit.covariance[:shown, :shown])
@@ -231,7 +243,7 @@ def fit_corrected(
         found = []
         for coding in codings:
             X = adjusted.matrix(coding, intake)
-            shown = len(coding.contrasts) + 1
+            shown = adjusted.shown(coding)
             for name in yes_no:
                 key = (coding.name, name)
                 beta = newton_step(X, case[name], w, full[key]) if key in full else None
@@ -246,7 +258,7 @@ def fit_corrected(
     at = 0
     for coding in codings:
         for name in (*yes_no, *numbers):
-            part = slice(at, at := at + len(coding.contrasts) + 1)
+            part = slice(at, at := at + adjusted.shown(coding))
             yield _fitted(adjusted, coding, name, CALIBRATED, result.estimate[part], result.covariance[part, part])
 
 

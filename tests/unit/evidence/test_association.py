@@ -61,6 +61,13 @@ def test_a_trend_is_there_where_the_fifths_rise(table: pd.DataFrame) -> None:
     assert (trend["p"] < 0.01).all()
 
 
+def test_where_nobody_takes_supplements_there_is_no_estimate_of_them(eaters: Any) -> None:
+    none = eaters.panel.where(eaters.panel.supplement == 0.0)
+    found = Evidence(tuple(associate(none, rungs=[eaters.rung]))).frame()
+    assert (found["problem"] == "").all()
+    assert set(found["exposure"]) == {FOOD}
+
+
 def test_what_cannot_be_estimated_is_there_with_its_reason(eaters: Any) -> None:
     nobody = replace(eaters.panel, outcomes={"undiagnosed": np.zeros(1500)})
     found = list(associate(nobody, rungs=[eaters.rung]))

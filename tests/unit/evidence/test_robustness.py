@@ -34,6 +34,7 @@ def test_exclusions_are_fewer_people_on_the_same_rungs(eaters: Any) -> None:
         "toy, energy told is plausible", "toy, no magnesium from supplements", "toy, no weight lost in the past year",
     }  # fmt: skip
     assert set(table["correction"]) == {NONE, CALIBRATED}
+    assert (table["problem"] == "").all()
     kept = (eaters.panel.frame["weight_change_1y_kg"] > -3.0).sum()
     assert (table.loc[table["model"].str.contains("weight"), "n"] == kept).all()
     plausible = (eaters.panel.frame["energy_report"] == "plausible").sum()
