@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     schema.set_defaults(action=_schema)
 
     codebook = commands.add_parser("codebook", parents=[common], help="where each feature comes from")
-    codebook.add_argument("name", nargs="?", metavar="NAME")
+    codebook.add_argument("name", nargs="?", metavar="NAME", help="a feature or an NHANES variable (all features)")
     codebook.set_defaults(action=_codebook)
     return parser
 
@@ -340,7 +340,11 @@ def _schema(options: argparse.Namespace) -> int:
 def _codebook(options: argparse.Namespace) -> int:
     from mgrisk.features.lineage import lineage
     from mgrisk.features.registry import FEATURES, features
+    from mgrisk.nhanes.codebook import VARIABLES
 
+    if options.name in VARIABLES:
+        print("\n".join(VARIABLES[options.name].lines()))
+        return ExitStatus.DONE
     for feature in features([options.name]) if options.name else FEATURES.values():
         found = lineage(feature)
         print(f"{found.name}  ({feature.label_with_unit}; {found.group})")

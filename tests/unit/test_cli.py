@@ -92,5 +92,7 @@ def test_codebook_tells_where_a_feature_comes_from(capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert "DR1TMAGN" in printed
     assert "mg/d" in printed
+    assert cli.main(["codebook", "DIQ010"]) == 0
+    assert "    3: Borderline\n    no answer: 7, 9\n" in capsys.readouterr().out
     assert cli.main(["codebook", "magnesium_foot_mg"]) == 2
     assert "magnesium_food_mg" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from mgrisk.nhanes.codebook import KEY, VARIABLES, Variable, variable
 from mgrisk.nhanes.cycles import LOOKUPS, Cycle
 from mgrisk.nhanes.decode import TableRead, read_decoded, read_list, table_path
 from mgrisk.nhanes.eras import exists_in
-from mgrisk.nhanes.harmonise import Harmonised, harmonise, table_paths
+from mgrisk.nhanes.harmonise import Harmonised, harmonise, refuse_strangers, table_paths
 from mgrisk.nhanes.store import Store
 
 
@@ -141,7 +141,9 @@ def _summarise(
             continue
         if not held:
             return None
-        records[table], read = read_decoded(store, table_path(store, cycle, table), cycle=cycle, held=held)
+        place = table_path(store, cycle, table)
+        records[table], read = read_decoded(store, place, cycle=cycle, held=held)
+        refuse_strangers(records[table][KEY], people[KEY], cycle=cycle, where=str(store.path(place)))
         tables.append(read)
     for table, columns in summary.lists.items():
         lists[table], read = read_list(

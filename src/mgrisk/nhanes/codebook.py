@@ -74,6 +74,29 @@ class Variable:
         """
         return self.names.get(cycle.years)
 
+    def lines(self) -> list[str]:
+        """Return all of it as lines for people.
+
+        Examples
+        --------
+        >>> for line in variable("DSQTMAGN").lines():
+        ...     print(line)
+        DSQTMAGN  (Magnesium from supplements and antacids, mean of a day over 30 days, mg)
+            table DSQTOT, interview sample; 0 to 4635
+            in 2007-2008, 2009-2010, 2011-2012, 2013-2014, 2015-2016, 2017-2018, 2017-2020, 2021-2023
+        """
+        span = "" if self.minimum is None else f"; {self.minimum:g} to {self.maximum:g}"
+        cycles = (f"{years} as {name}" if name != self.name else years for years, name in self.names.items())
+        answers = [f"    {code}: {words}" for code, words in self.codes.items()]
+        unsaid = [f"    no answer: {', '.join(f'{code:g}' for code in sorted(self.missing))}"] if self.missing else []
+        return [
+            f"{self.name}  ({self.label}{'' if self.unit in ('code', 'text', '1') else f', {self.unit}'})",
+            f"    table {self.table}, {self.level} sample{span}",
+            f"    in {', '.join(cycles)}",
+            *answers,
+            *unsaid,
+        ]
+
 
 def _names(row: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the variable's name in each cycle that has it and its table."""

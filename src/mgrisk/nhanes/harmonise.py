@@ -146,18 +146,43 @@ def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.D
             people = part
             people.insert(1, "cycle", cycle.years)
             continue
-        strangers = int((~part[KEY].isin(people[KEY])).sum())
-        if strangers:
-            raise bad_source(
-                "harmonise.stranger",
-                f"{strangers} people of this table are not in {cycle.table(BACKBONE)}",
-                where=str(path),
-                hint="the files are not of one cycle; fetch them again",
-            )
+        refuse_strangers(part[KEY], people[KEY], cycle=cycle, where=str(path))
         people = people.merge(part, on=KEY, how="left", validate="one_to_one")
     assert people is not None
     columns = {item.name: people[item.name] if item.name in people else _nothing(item, people) for item in wanted}
     return pd.DataFrame({KEY: people[KEY], "cycle": people["cycle"], **columns}), read
+
+
+def refuse_strangers(key: pd.Series, people: pd.Series, *, cycle: Cycle, where: str) -> None:
+    """Stop where a table is about people whom DEMO does not have.
+
+    Parameters
+    ----------
+    key, people
+        SEQN of the rows of the table, and of everybody in DEMO.
+    cycle
+        The cycle that both are said to be of.
+    where
+        File, for the error.
+
+    Raises
+    ------
+    MgRiskError
+        ``harmonise.stranger``.
+
+    Examples
+    --------
+    >>> from mgrisk.nhanes.cycles import CYCLES
+    >>> refuse_strangers(pd.Series([2, 2]), pd.Series([1, 2]), cycle=CYCLES[0], where="DR1IFF.xpt")
+    """
+    strangers = key[~key.isin(people)].nunique()
+    if strangers:
+        raise bad_source(
+            "harmonise.stranger",
+            f"{strangers} people of this table are not in {cycle.table(BACKBONE)}",
+            where=where,
+            hint="the files are not of one cycle; fetch them again",
+        )
 
 
 def _nothing(item: Variable, people: pd.DataFrame) -> pd.Series:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import features
 from mgrisk.features.summary import gather, list_path, paths, record_variables
 from mgrisk.nhanes.cycles import LOOKUPS, cycle
@@ -39,6 +40,14 @@ def test_a_summary_joins_by_person_and_is_missing_in_a_cycle_without_its_tables(
     assert found.frame["SEQN"].tolist() == [3, 1, 2, 11]
     assert found.frame["RIDAGEYR"].tolist() == [30, 40, 50, 20]
     np.testing.assert_array_equal(found.frame["magnesium_from_water_mg"], [5.0, 4.5, NAN, NAN])
+
+
+@pytest.mark.usefixtures("mirror")
+def test_records_of_people_whom_demo_does_not_have_are_refused(put: Put, store: Store) -> None:
+    foods = put("2017-2018", "DR2IFF", SEQN=[1, 4, 4], DR2IFDCD=[94000100] * 3, DR2IMAGN=[6, 1, 1])
+    with pytest.raises(MgRiskError, match="1 people of this table are not in DEMO_J") as caught:
+        gather(store, cycles=[NEW], chosen=WATER)
+    assert (caught.value.code, caught.value.where) == ("harmonise.stranger", str(foods))
 
 
 @pytest.mark.usefixtures("mirror")

@@ -15,7 +15,7 @@ from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features.summary import record_variables
 from mgrisk.nhanes import codebook
 from mgrisk.nhanes.codebook import VARIABLES, Variable, variable
-from mgrisk.nhanes.cycles import CYCLES, OPTIONAL, Cycle, cycle
+from mgrisk.nhanes.cycles import CYCLES, LOOKUPS, OPTIONAL, Cycle, cycle
 from mgrisk.nhanes.decode import read_decoded, table_path
 from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store
@@ -71,6 +71,27 @@ def test_cycles_of_the_same_first_year_keep_their_own_names() -> None:
 def test_a_variable_has_no_name_in_a_cycle_that_did_not_measure_it(name: str, without: str, having: str) -> None:
     assert variable(name).name_in(cycle(without)) is None
     assert variable(name).name_in(cycle(having)) is not None
+
+
+def test_a_variable_is_told_with_table_range_cycles_answers_and_missing_codes() -> None:
+    head, table, cycles, *answers = variable("DIQ010").lines()
+    assert head.startswith("DIQ010  (Doctor told you have diabetes")
+    assert table == "    table DIQ, interview sample"
+    assert "2017-2018" in cycles
+    assert "2021-2023" not in cycles
+    assert answers == ["    1: Yes", "    2: No", "    3: Borderline", "    no answer: 7, 9"]
+    head, table, cycles = variable("DR1TMAGN").lines()
+    assert head.endswith(", mg)")
+    assert table == "    table DR1TOT, recall1 sample; 0 to 2725"
+    assert "2001-2002 as DRXTMAGN, 2003-2004," in cycles
+
+
+def test_every_table_that_is_read_stands_in_the_readme_of_the_data() -> None:
+    readme = Path(__file__).parents[3].joinpath("data", "README.md").read_text("utf-8")
+    told = {
+        name for row in readme.splitlines() if row.startswith("| ") for name in row.split("|")[1].strip().split(", ")
+    }
+    assert told - {"table"} == {*(item.table for item in VARIABLES.values()), *LOOKUPS, "DRXFCD"}
 
 
 def test_the_row_of_a_variable_cannot_be_changed() -> None:
