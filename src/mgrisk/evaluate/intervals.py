@@ -162,6 +162,8 @@ class MetricReplicates:
         }
 
     def _se(self, metric: str, estimate: float, replicates: Floats) -> float:
+        if not (np.isfinite(estimate) and np.isfinite(replicates).all()):
+            return NAN  # a likelihood ratio of infinity, in the sample or in a replicate of it
         scale = self.bootstrap_scale if metric in BOOTSTRAPPED else self.scale
         return float(np.sqrt(replicate_variance(estimate, replicates, scale)))
 

@@ -10,6 +10,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import (
     BOOTSTRAP_REPLICATES,
     BOOTSTRAP_SEED,
+    MetricReplicates,
     paired_differences,
     replicate_metrics,
     with_intervals,
@@ -211,6 +212,18 @@ def test_an_estimate_without_its_uncertainty_says_so() -> None:
     assert record["problem"] == "replicate:metric.undefined"
     assert record["estimate"] == 0.0
     assert np.isnan(record["se"])
+
+
+@pytest.mark.parametrize("column", [[np.inf, np.inf, 2.0], [2.0, np.inf, 1.5]])
+def test_an_infinite_ratio_has_no_interval_and_no_warning(column: list[float]) -> None:
+    design = SurveyDesign([1.0, 1.0, 1.0, 1.0], [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+    found = MetricReplicates.of(
+        [0, 1, 0, 1], {("model", "lr_positive@0.1"): np.array(column)}, design, scale=np.full(2, 0.5)
+    )
+    (record,) = found.records()
+    assert record["estimate"] == column[0]
+    assert np.isnan([record["se"], record["low"], record["high"]]).all()
+    assert record["problem"]
 
 
 def test_unknown_names_are_refused(toy: pd.DataFrame, part: SurveyDesign) -> None:
