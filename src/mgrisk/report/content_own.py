@@ -24,6 +24,10 @@ from mgrisk.survey.quantiles import weighted_quantile
 WHOM: Final = "people of this file"
 AS_SAMPLE: Final = "The interval is what it would be, were these people a simple random sample of those they stand for."
 MADE_UP: Final = "SYNTHETIC model: the people that it was made on are made up. No risk on this page is anybody's."
+PSI: Final = (
+    "PSI: population stability index over bins of the development people; 0.1 is a small shift, 0.25 a large one "
+    "(Siddiqi 2006)."
+)
 OUTSIDE_SHARE, MISSING_MORE = 0.01, 0.10  # from where a feature is called out
 Floats = NDArray[np.float64]
 
@@ -42,6 +46,9 @@ class OwnPeople:
         The column that people are found by.
     explained
         Those who could be scored; each stands for one.
+    drift
+        Of each feature, and of the risk: {name, psi, psi_by_chance, large}, as the scored file's summary has them;
+        empty where the bundle's reference cannot tell.
     importance
         Records of `explain.summary.summarise`.
     about, reference
@@ -53,6 +60,7 @@ class OwnPeople:
     problems: Mapping[str, int]
     id_label: str
     explained: ExplainedPeople
+    drift: list[Record]
     importance: list[Record]
     about: Record
     reference: Record
@@ -148,6 +156,8 @@ def _driver_card(own: OwnPeople) -> dict[str, Any]:
 
 def _domain(own: OwnPeople) -> Section:
     people = own.explained
+    drift = {str(record["name"]): record for record in own.drift}
+    labels = {feature.name: feature.label for feature in people.features}
     rows, called = [], []
     for feature in people.features:
         known = own.reference[feature.name]
@@ -164,6 +174,7 @@ def _domain(own: OwnPeople) -> Section:
                     percent(outside),
                     percent(missing),
                     percent(known["missing"]),
+                    _shift(drift.get(feature.name)),
                 ],
                 {"feature": feature.name, "outside": outside, "missing": missing, "missing_there": known["missing"]},
             )
@@ -172,20 +183,29 @@ def _domain(own: OwnPeople) -> Section:
             called.append(f"{feature.label}: {percent(outside)} outside the development people's range.")
         if missing >= known["missing"] + MISSING_MORE:
             called.append(f"{feature.label}: missing for {percent(missing)} here, {percent(known['missing'])} there.")
+    called += [
+        f"{labels.get(name, 'Risk')}: spread otherwise than there, PSI {number(record['psi'], digits=2)}."
+        for name, record in drift.items()
+        if record["large"]
+    ]
     columns = [
         column("Feature", numeric=False), column("Unit", numeric=False), column("Here"), column("Development people"),
-        column("Outside"), column("Missing here"), column("Missing there"),
+        column("Outside"), column("Missing here"), column("Missing there"), column("PSI (by chance)"),
     ]  # fmt: skip
     blocks: list[Block] = [callout(*called, tone="warning")] if called else []
     caption = (
         "Each feature here and among the development people: median (5th to 95th percentile), or most frequent category"
     )
-    blocks.append(table("domain-table", caption, columns, rows))
+    blocks.append(table("domain-table", caption, columns, rows, notes=[PSI]))
     if own.problems:
         codes = [row([code, count(times)], {"code": code, "times": times}) for code, times in own.problems.items()]
         named = [column("Code and column", numeric=False), column("Rows")]
         blocks.append(table("problems", "What was wrong or missing in the file", named, codes))
     return section("domain", "Are they like the people the model was made on?", blocks)
+
+
+def _shift(record: Record | None) -> str:
+    return "–" if record is None else f"{number(record['psi'], digits=2)} ({number(record['psi_by_chance'], digits=2)})"
 
 
 def _compared(feature: Feature, here: Any, known: Record) -> tuple[float, str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,7 @@ from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.render import write_page
 from mgrisk.score.batch import score_table
 from mgrisk.score.contract import RESULTS
+from mgrisk.score.drift import LARGE, Shift
 from mgrisk.score.problems import SEPARATOR
 from mgrisk.score.scorer import Scorer
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
@@ -67,7 +69,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     MgRiskError
         As `score_table`.
     """
-    answers = _scored(scorer, source)
+    answers, shifts = _scored(scorer, source)
     usable = (answers["status"] == "scored").to_numpy()
     id_label = ID if ID in answers else ROW
     ids = answers[ID] if ID in answers else pd.Series(np.arange(1, len(answers) + 1))
@@ -80,6 +82,8 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         problems=_problems(answers["problems"]),
         id_label=id_label,
         explained=people,
+        # Large beyond what sampling alone would make of so few people.
+        drift=[{**each.to_dict(), "large": each.psi - each.psi_by_chance >= LARGE} for each in shifts],
         importance=summarise(explanation, people.design) if len(kept) else [],
         about=dict(scorer.bundle.about),
         reference=dict(scorer.bundle.reference),
@@ -89,12 +93,12 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size)
 
 
-def _scored(scorer: Scorer, source: str) -> pd.DataFrame:
-    """Return the scored file; its cells are those of the input, with the columns of the answer."""
+def _scored(scorer: Scorer, source: str) -> tuple[pd.DataFrame, Sequence[Shift]]:
+    """Return the scored file, whose cells are those of the input with the columns of the answer, and its drift."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "scored.parquet")
-        score_table(scorer, source, path, reasons=0)
-        return pd.read_parquet(path)
+        summary = score_table(scorer, source, path, reasons=0)
+        return pd.read_parquet(path), summary.shifts
 
 
 def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str]) -> ExplainedPeople:

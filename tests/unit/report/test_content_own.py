@@ -47,6 +47,10 @@ def own() -> OwnPeople:
     return OwnPeople(
         source="people.csv", rows=41, problems={"missing:magnesium_total_mg": 10}, id_label="person_id",
         explained=people,
+        drift=[
+            {"name": "age_years", "psi": 0.6, "psi_by_chance": 0.05, "large": True},
+            {"name": "risk", "psi": 0.02, "psi_by_chance": 0.05, "large": False},
+        ],
         importance=summarise(Explanation(contributions, -2.0, FEATURES, data), design),
         about={
             "name": "toy", "synthetic": False, "mgrisk": "0.1.0", "cycles": ["2015-2016"], "people": 400,
@@ -82,6 +86,9 @@ def test_each_feature_stands_beside_the_development_people_with_what_is_outside_
     assert rows["magnesium_total_mg"]["cells"][2:4] == ["300 (300 to 300)", "300 (22 to 78)"]
     (warning,) = [b["text"] for b in find_section(own_content(own), "domain")["blocks"] if b["kind"] == "callout"]
     assert "Age: 5.0\u00a0% outside" in warning
+    assert "Age: spread otherwise than there, PSI 0.60." in warning
+    assert "Risk: spread" not in warning
+    assert (rows["age_years"]["cells"][7], rows["sex"]["cells"][7]) == ("0.60 (0.05)", "–")
     assert "Magnesium, total: missing for 25.0\u00a0% here, 10.0\u00a0% there" in warning
 
 
