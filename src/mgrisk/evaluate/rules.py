@@ -51,7 +51,8 @@ class Acted:
             A key of `MEASURES`.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            return MEASURES[name](self)
+            found = MEASURES[name](self)
+        return np.where(np.isfinite(found), found, np.nan)
 
     def net_benefit(self, threshold: ArrayLike) -> Floats:
         """Return true positives per person less false ones at the odds of a threshold, shape (R + 1, rules).

@@ -36,6 +36,14 @@ def test_a_rule_that_flags_nobody_has_no_predictive_value(toy: pd.DataFrame, par
     assert (acted.measure("specificity") == 1.0).all()
 
 
+def test_a_rule_that_flags_no_case_finds_none_by_whatever_number_of_tests(
+    toy: pd.DataFrame, part: SurveyDesign
+) -> None:
+    acted = act(toy["y"], (toy["y"] == 0).to_numpy()[:, None], part)
+    assert (acted.measure("ppv") == 0.0).all()
+    assert np.isnan(acted.measure("number_to_test")).all()
+
+
 def test_what_stands_outside_the_domain_changes_nothing(toy: pd.DataFrame, part: SurveyDesign) -> None:
     flagged = toy["risk"].to_numpy()[:, None] >= 0.3
     beyond = np.where(part.domain[:, None], flagged, ~flagged)
