@@ -47,6 +47,8 @@ def narrowed(
         if isinstance(section, LEARNERS):
             changes[name] = _section(section, kept[name], features) if name in kept else None
     changes["tuning"] = config.Tuning()
+    # The interval of a person is the business of the model that is shipped: dozens of refits for each subset otherwise.
+    changes["uncertainty"] = None
     changes["sums"] = {model: settings.sums[model]} if model in settings.sums else {}
     return settings.model_copy(update=changes)
 

@@ -25,6 +25,7 @@ def settings(toy_people: ToyPeople) -> config.Model:
             depth=(2, 3), trees=(10, 20), monotone={"age_years": 1, "magnesium_total_mg": -1}
         ),
         tuning=config.Tuning(trials=5),
+        uncertainty=config.Uncertainty(replicates=3),
     )
 
 
@@ -38,6 +39,7 @@ def test_only_the_chosen_settings_of_the_chosen_model_are_left(settings: config.
     assert (only.xgboost_monotone.depth, only.xgboost_monotone.trees) == ((3,), (10,))
     assert only.xgboost_monotone.monotone == {"age_years": 1}
     assert only.tuning.trials == 0
+    assert only.uncertainty is None
 
 
 def test_a_sum_keeps_its_parts_and_no_other_sum(settings: config.Model) -> None:
