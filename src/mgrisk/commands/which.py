@@ -17,19 +17,21 @@ def bundle_folder(model: str | None) -> Path:
     Parameters
     ----------
     model
-        DIR, NAME or NAME@ALIAS; None for the champion of the registry, or the released default where there is none.
+        DIR, NAME or NAME@ALIAS, a released NAME before a folder of that name (./NAME is the folder); None for the
+        champion of the registry, or the released default where there is none.
 
     Raises
     ------
     MgRiskError
         ``registry.none``, and those of `model.released.released` and `track.find_bundle`.
     """
-    from mgrisk.model.released import DEFAULT, released
+    from mgrisk.model.released import DEFAULT, released, released_bundles
 
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     store = Path("runs/mlflow.db")
     name = model or (CHAMPION if uri or store.exists() else DEFAULT)
-    if Path(name).is_dir():
+    # A folder that happens to be called like a released bundle, such as that of its run, does not hide it.
+    if Path(name).is_dir() and name not in released_bundles():
         return Path(name)
     if "@" not in name:
         return Path(released(name))

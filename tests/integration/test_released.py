@@ -1,0 +1,42 @@
+"""Released bundles: what a clean clone scores with, as the README says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+
+from mgrisk.cli import main
+from mgrisk.model.released import released_bundles
+
+PEOPLE = Path(__file__).parents[2] / "data" / "examples" / "people.csv"
+
+
+@pytest.mark.parametrize("name", sorted(released_bundles()))
+def test_the_example_people_are_scored_with_reasons_that_add_up(name: str, tmp_path: Path) -> None:
+    scored = tmp_path / "scored.csv"
+    assert main(["score", str(PEOPLE), "-o", str(scored), "--model", name, "--reasons", "40"]) == 0
+    given, found = pd.read_csv(PEOPLE), pd.read_csv(scored)
+    assert found["person_id"].tolist() == given["person_id"].tolist()
+    rejected = found["status"] == "rejected"
+    assert found.loc[rejected, "person_id"].tolist() == ["made-up-8"]  # 430 years old
+    assert found.loc[rejected, "risk"].isna().all()
+    usable = found[~rejected]
+    assert usable["risk"].between(0.0005, 0.95).all()
+    assert (usable["risk_low"] < usable["risk"]).all()
+    assert (usable["risk"] < usable["risk_high"]).all()
+    effects = usable[[column for column in usable if column.endswith("_effect")]].sum(axis=1)
+    # One base value for everybody: what is left of the log-odds when all reasons are taken off.
+    base = np.log(usable["risk"] / (1 - usable["risk"])) - effects
+    np.testing.assert_allclose(base, base.iloc[0], atol=1e-5)
+    assert 0.001 < expit(base.iloc[0]) < 0.7
+
+
+def test_an_older_heavier_person_with_diabetes_in_the_family_has_the_higher_risk_of_the_two(tmp_path: Path) -> None:
+    scored = tmp_path / "scored.csv"
+    assert main(["score", str(PEOPLE), "-o", str(scored), "--model", "undiagnosed"]) == 0
+    risk = pd.read_csv(scored).set_index("person_id")["risk"]
+    assert risk["made-up-3"] > 5 * risk["made-up-1"]
