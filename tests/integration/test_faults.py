@@ -152,7 +152,9 @@ def test_no_model_anywhere_says_what_to_do(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert "--model" in fails(["score", "x.csv", "-o", "-"], capsys, status=5, code="registry.none")
+    command = ["score", "x.csv", "-o", "-", "--model", "mine@champion"]
+    assert "--model" in fails(command, capsys, status=5, code="registry.none")
+    assert "undiagnosed" in fails([*command[:-1], "mine"], capsys, status=5, code="bundle.unknown")
 
 
 def test_a_leaking_feature_stops_the_run(

@@ -21,7 +21,8 @@ NHANES = Path(__file__).parents[2] / "pipelines" / "nhanes.toml"
 def real_run(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The committed pipeline, whole."""
     folder = tmp_path_factory.mktemp("real") / "nhanes"
-    return mgrisk.run(NHANES, overrides=[f"source={mirror}"], out=folder)
+    # Fewer refits than the pipeline asks for: what they say of a person is the business of other tests.
+    return mgrisk.run(NHANES, overrides=[f"source={mirror}", "model.uncertainty.replicates=4"], out=folder)
 
 
 def test_the_analysis_has_the_people_that_the_tables_hold(real_run: Run) -> None:
@@ -34,7 +35,7 @@ def test_the_analysis_has_the_people_that_the_tables_hold(real_run: Run) -> None
 def test_discrimination_is_in_the_published_range_and_no_leak(real_run: Run) -> None:
     """De Silva 2021: 0.749-0.757 for undiagnosed diabetes; ADA test 0.77 in 2009-2012; above 0.85 is a leak."""
     table = real_run.evaluation.frame()
-    auroc = table[table["metric"] == "auroc"].set_index(["model", "set"])["estimate"]
+    auroc = table[(table["metric"] == "auroc") & (table["group"] == "all")].set_index(["model", "set"])["estimate"]
     for model in ("spline_logistic", "xgboost"):
         assert 0.76 < auroc[model, "cross-validated"] < 0.85
         assert 0.73 < auroc[model, "2017-2018"] < 0.85

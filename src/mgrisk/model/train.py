@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from mgrisk import config
 from mgrisk.errors import MgRiskError, usage
@@ -327,7 +328,8 @@ def _train_model(
     filled = np.nan_to_num(oof_margin)
     oof_risk = np.full(len(X), np.nan)
     oof_risk[rows] = cross_fitted_risk(filled, outcome.value, design, fold)[rows]
-    log_odds = np.log(oof_risk) - np.log1p(-oof_risk)
+    # A risk that is rounded to 0 or 1 has no log-odds; the metrics hold it within the same bounds.
+    log_odds = logit(np.clip(oof_risk, np.finfo(np.float64).eps, 1.0 - np.finfo(np.float64).eps))
     parts, params = tuple(part.part for part in tuned), tuple(part.best.params for part in tuned)
     return TrainedModel(
         parts=parts,

@@ -173,7 +173,8 @@ def test_tables_and_lists_that_the_pipelines_summarise_are_there(cohort: Written
     summaries = [summary_of(feature.summary) for feature in USED if feature.summary]
     for cycle in CYCLES:
         for summary in summaries:
-            assert set(summary.records) <= set(KEPT_RECORDS)
+            # The list of activities before 2007 is a table that a cycle may lack, and these do.
+            assert summary.partly or set(summary.records) <= set(KEPT_RECORDS)
             for table, columns in summary.lists.items():
                 path = LOOKUPS.get(table, cycle.path(table))
                 assert set(columns) <= {each.name for each in xpt.header(cohort.folder / path).variables}
