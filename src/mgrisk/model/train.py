@@ -17,19 +17,16 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from mgrisk import config
-from mgrisk.errors import MgRiskError, usage
+from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import Feature
-from mgrisk.model.boosted_trees import BoostedTreesLearner
 from mgrisk.model.calibrate import Calibrator, cross_fitted_risk, fit_calibrator
 from mgrisk.model.encode import Encoder
-from mgrisk.model.explainable_boosting import ExplainableBoostingLearner
-from mgrisk.model.learners import Fitted, Learner, Params
-from mgrisk.model.random_forest import RandomForestLearner
+from mgrisk.model.learners import Fitted, Params
+from mgrisk.model.line_up import make_models
 from mgrisk.model.refits import refit_deviations
 from mgrisk.model.search import search
-from mgrisk.model.spline_regression import SplineLearner
 from mgrisk.model.summed import FittedSum, Scales, fit_scales
-from mgrisk.model.targets import OUTCOME, Kind, Target
+from mgrisk.model.targets import OUTCOME, Target
 from mgrisk.model.tune import Part, TunedPart, tune
 from mgrisk.model.uncertainty import Uncertainty, fit_uncertainty
 from mgrisk.survey.design import SurveyDesign
@@ -116,116 +113,6 @@ class Trained:
         return min(self.models, key=lambda name: self.models[name].log_loss)
 
 
-def make_learners(
-    settings: config.Model, encoder: Encoder, *, threads: int, kind: Kind = "binary"
-) -> tuple[Learner, ...]:
-    """Return the learners that a pipeline file asks for and that can learn a kind of target, in a fixed order."""
-    columns, learners = encoder.columns, list[Learner]()
-    spline = settings.spline_logistic if kind == "binary" else settings.spline_linear
-    if spline is not None:
-        learners.append(SplineLearner(columns=columns, knots=spline.knots, c=spline.c, kind=kind))
-    if settings.xgboost is not None:
-        learners.append(_boosted(settings.xgboost, encoder, seed=settings.seed, threads=threads, kind=kind))
-    if settings.xgboost_monotone is not None:
-        grid = settings.xgboost_monotone
-        trees = _boosted(grid, encoder, seed=settings.seed, threads=threads, kind=kind, monotone=grid.monotone)
-        learners.append(trees)
-    if settings.random_forest is not None:
-        forest = settings.random_forest
-        learners.append(
-            RandomForestLearner(
-                columns=columns,
-                depth=forest.depth,
-                min_child_weight=forest.min_child_weight,
-                trees=forest.trees,
-                subsample=forest.subsample,
-                columns_per_split=forest.columns,
-                seed=settings.seed,
-                threads=threads,
-                kind=kind,
-            )
-        )
-    if settings.explainable_boosting is not None:
-        machine = settings.explainable_boosting
-        learners.append(
-            ExplainableBoostingLearner(
-                columns=columns,
-                rounds=machine.rounds,
-                interactions=machine.interactions,
-                learning_rate=machine.learning_rate,
-                bins=machine.bins,
-                seed=settings.seed,
-                kind=kind,
-            )
-        )
-    return tuple(learners)
-
-
-def _boosted(
-    grid: config.XGBoost,
-    encoder: Encoder,
-    *,
-    seed: int,
-    threads: int,
-    kind: Kind,
-    monotone: Mapping[str, int] = MappingProxyType({}),
-) -> BoostedTreesLearner:
-    return BoostedTreesLearner(
-        columns=encoder.columns,
-        depth=grid.depth,
-        learning_rate=grid.learning_rate,
-        min_child_weight=grid.min_child_weight,
-        l2=grid.l2,
-        trees=grid.trees,
-        subsample=grid.subsample,
-        columns_per_tree=grid.columns,
-        seed=seed,
-        threads=threads,
-        kind=kind,
-        monotone=monotone,
-    )
-
-
-def make_parts(
-    settings: config.Model, encoder: Encoder, targets: Sequence[Target], *, threads: int
-) -> dict[str, tuple[Part, ...]]:
-    """Return the parts of each model: every learner alone on the outcome, then the sums that were asked for.
-
-    Parameters
-    ----------
-    settings, encoder
-        The `[model]` section, and the columns.
-    targets
-        The outcome first, then the continuous targets.
-    threads
-        Threads for tree ensembles.
-
-    Raises
-    ------
-    MgRiskError
-        `train.unknown_part` where a sum names a learner or a target that is not there.
-    """
-    known = {
-        part.name: part
-        for target in targets
-        for learner in make_learners(settings, encoder, threads=threads, kind=target.kind)
-        for part in [Part(learner, target)]
-    }
-    models: dict[str, tuple[Part, ...]] = {name: (part,) for name, part in known.items() if part.target.name == OUTCOME}
-    for name, names in settings.sums.items():
-        missing = [each for each in names if each not in known]
-        if missing:
-            raise usage(
-                "train.unknown_part",
-                f"the model {name} asks for the part {missing[0]}",
-                where=f"model.sums.{name}",
-                expected=", ".join(known),
-                hint="name a learner of [model], with a colon and a target of the outcome where it learns a marker",
-            )
-        models[name] = tuple(known[each] for each in names)
-    return models
-
-
 def train(
     frame: pd.DataFrame,
     y: NDArray[np.float64],
@@ -257,14 +144,14 @@ def train(
     Raises
     ------
     MgRiskError
-        `train.too_few_events` where a fold has fewer than five cases; `train.unknown_part`.
+        `train.too_few_events` where a fold has fewer than five cases; `line_up.unknown_part`.
     """
     encoder = Encoder(tuple(features))
     inside = np.flatnonzero(design.analysis_weight > 0)
     _refuse_thin_folds(y[inside], fold[inside])
     # Outside the domain an outcome stands as zero: it has no weight, but must be a number.
     outcome = Target(OUTCOME, "binary", np.where(design.analysis_weight > 0, y, 0.0), design)
-    models = make_parts(settings, encoder, (outcome, *targets), threads=threads)
+    models = make_models(settings, encoder, (outcome, *targets), threads=threads)
     X = _matrix(encoder, frame, (outcome, *targets))
     wanted = {part.name: part for parts in models.values() for part in parts}
     tuned = {name: _tune(part, X, fold, needed=inside, tuning=settings.tuning) for name, part in wanted.items()}

@@ -12,7 +12,7 @@ from mgrisk.cohort.audit import timing
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.evaluate.leak_audit import Floats, audit_alone, audit_permuted
 from mgrisk.model.encode import Encoder
-from mgrisk.model.train import make_learners
+from mgrisk.model.line_up import make_learners
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.steps.workspace import Workspace
 

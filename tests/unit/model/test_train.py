@@ -11,9 +11,10 @@ from sklearn.metrics import log_loss
 
 from mgrisk import config
 from mgrisk.errors import MgRiskError
+from mgrisk.model.line_up import make_learners
 from mgrisk.model.summed import FittedSum
 from mgrisk.model.targets import Target
-from mgrisk.model.train import Trained, make_learners, train
+from mgrisk.model.train import Trained, train
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
@@ -170,13 +171,6 @@ def trained_alone(people: ToyPeople, settings: config.Model) -> Trained:
     )
 
 
-def test_a_sum_of_what_is_not_there_is_refused_by_name(toy_people: ToyPeople) -> None:
-    with pytest.raises(MgRiskError) as caught:
-        trained_alone(toy_people, SETTINGS)
-    assert caught.value.code == "train.unknown_part"
-    assert "spline_linear:hba1c_percent" in caught.value.message
-
-
 def test_a_person_inside_the_analysis_changes_the_model(trained: Trained, toy_people: ToyPeople) -> None:
     y = toy_people.y.copy()
     y[toy_people.inside[0]] = 1 - y[toy_people.inside[0]]
@@ -197,8 +191,3 @@ def test_a_fold_with_fewer_than_five_cases_stops_before_anything_is_fitted(toy_p
         trained_on(replace(toy_people, y=y))
     assert caught.value.code == "train.too_few_events"
     assert caught.value.message == "fold 3 has 4 cases"
-
-
-def test_only_the_learners_that_were_asked_for_compete(toy_people: ToyPeople) -> None:
-    alone = SETTINGS.model_copy(update={"spline_logistic": None})
-    assert [learner.name for learner in make_learners(alone, toy_people.encoder, threads=1)] == ["xgboost"]
