@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +34,6 @@ LOGGED_FILES: Final = (
     "resolved.toml",
 )  # fmt: skip
 MODEL_NAME: Final = "bundle"
-REGISTERED: Final = re.compile(r"(?P<name>[^@/\\]+)@(?P<alias>[^@/\\]+)")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import xgboost
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from mgrisk.model.encode import Column
 from mgrisk.model.leaf_sums import LeafSums
-from mgrisk.model.learners import Params, bad_model, mean_one
+from mgrisk.model.learners import Params, Pick, bad_model, mean_one
 from mgrisk.model.targets import Kind
 
 FILE = "model.ubj"
@@ -77,6 +78,33 @@ class FittedTrees:
         return cls(booster, booster.num_boosted_rounds(), LeafSums.of(booster))
 
 
+def grow(
+    X: NDArray[np.float32],
+    y: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    *,
+    columns: Sequence[Column],
+    kind: Kind,
+    rounds: int,
+    settings: Mapping[str, Any],
+) -> xgboost.Booster:
+    """Grow trees on survey-weighted rows.
+
+    Parameters
+    ----------
+    X, y, weight
+        Encoded matrix (n, n_columns), target (n,) and positive survey weights (n,), which are scaled to mean 1.
+    columns, kind
+        The encoded columns; what is learned.
+    rounds, settings
+        Rounds of boosting, and further settings under xgboost's own names.
+    """
+    names = [column.name for column in columns]
+    data = xgboost.DMatrix(X, label=y, weight=mean_one(weight), feature_names=names)
+    every = {"objective": OBJECTIVES[kind], "tree_method": "hist"}
+    return xgboost.train({**every, **settings}, data, num_boost_round=rounds)
+
+
 @dataclass(frozen=True)
 class BoostedTreesLearner:
     """xgboost over a whole grid; all ensemble sizes of a setting are read off one fit.
@@ -120,7 +148,7 @@ class BoostedTreesLearner:
         grid = itertools.product(self.depth, self.learning_rate, self.min_child_weight, self.l2)
         return [dict(zip(names, values, strict=True)) for values in grid]
 
-    def at(self, pick: Callable[[str, Sequence[float]], float]) -> BoostedTreesLearner:
+    def at(self, pick: Pick) -> BoostedTreesLearner:
         """Return the learner with one value of each row of the grid; all ensemble sizes stay."""
         return replace(
             self,
@@ -159,11 +187,7 @@ class BoostedTreesLearner:
         *,
         trees: int,
     ) -> xgboost.Booster:
-        names = [column.name for column in self.columns]
-        data = xgboost.DMatrix(X, label=y, weight=mean_one(weight), feature_names=names)
         settings = {
-            "objective": OBJECTIVES[self.kind],
-            "tree_method": "hist",
             "max_depth": int(params["depth"]),
             "learning_rate": params["learning_rate"],
             "min_child_weight": params["min_child_weight"],
@@ -172,6 +196,6 @@ class BoostedTreesLearner:
             "colsample_bytree": self.columns_per_tree,
             "seed": self.seed,
             "nthread": self.threads,
-            "monotone_constraints": tuple(self.monotone.get(name, 0) for name in names),
+            "monotone_constraints": tuple(self.monotone.get(column.name, 0) for column in self.columns),
         }
-        return xgboost.train(settings, data, num_boost_round=trees)
+        return grow(X, y, weight, columns=self.columns, kind=self.kind, rounds=trees, settings=settings)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError
 from mgrisk.model.encode import Column
-from mgrisk.model.learners import Params, mean_one
+from mgrisk.model.learners import Params, Pick, mean_one
 from mgrisk.model.shapes import FittedShapes, Shape
 from mgrisk.model.targets import Kind
 
@@ -49,7 +49,7 @@ class ExplainableBoostingLearner:
     kind: Kind = "binary"
     name: str = field(default="explainable_boosting", init=False)
 
-    def at(self, pick: Callable[[str, Sequence[float]], float]) -> ExplainableBoostingLearner:
+    def at(self, pick: Pick) -> ExplainableBoostingLearner:
         """Return the learner with one value of each row of the grid."""
         return replace(
             self,

@@ -5,7 +5,7 @@ Classes are never re-weighted nor re-sampled: the probability is the product (do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from mgrisk.model.encode import Column
 from mgrisk.model.targets import Kind
 
 Params = Mapping[str, float]
+Pick = Callable[[str, Sequence[float]], float]
 
 
 class Fitted(Protocol):

@@ -8,16 +8,15 @@ shares). The logistic recalibration of every margin turns it into a risk.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import xgboost
 from numpy.typing import NDArray
 
-from mgrisk.model.boosted_trees import OBJECTIVES, FittedTrees
+from mgrisk.model.boosted_trees import FittedTrees, grow
 from mgrisk.model.encode import Column
-from mgrisk.model.learners import Params, mean_one
+from mgrisk.model.learners import Params, Pick
 from mgrisk.model.targets import Kind
 
 
@@ -52,7 +51,7 @@ class RandomForestLearner:
     kind: Kind = "binary"
     name: str = field(default="random_forest", init=False)
 
-    def at(self, pick: Callable[[str, Sequence[float]], float]) -> RandomForestLearner:
+    def at(self, pick: Pick) -> RandomForestLearner:
         """Return the learner with one value of each row of the grid."""
         return replace(
             self,
@@ -69,11 +68,7 @@ class RandomForestLearner:
         self, X: NDArray[np.float32], y: NDArray[np.float64], weight: NDArray[np.float64], params: Params
     ) -> FittedTrees:
         """Fit one candidate."""
-        names = [column.name for column in self.columns]
-        data = xgboost.DMatrix(X, label=y, weight=mean_one(weight), feature_names=names)
         settings = {
-            "objective": OBJECTIVES[self.kind],
-            "tree_method": "hist",
             "max_depth": int(params["depth"]),
             "learning_rate": 1.0,
             "min_child_weight": params["min_child_weight"],
@@ -84,7 +79,7 @@ class RandomForestLearner:
             "seed": self.seed,
             "nthread": self.threads,
         }
-        return FittedTrees(xgboost.train(settings, data, num_boost_round=1), 1)
+        return FittedTrees(grow(X, y, weight, columns=self.columns, kind=self.kind, rounds=1, settings=settings), 1)
 
     def fit_path(
         self, X: NDArray[np.float32], y: NDArray[np.float64], weight: NDArray[np.float64]

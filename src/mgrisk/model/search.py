@@ -7,7 +7,7 @@ is what stopping early looks for, without each fold stopping elsewhere and witho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.model.learners import Learner
+from mgrisk.model.learners import Learner, Pick
 from mgrisk.model.tune import Part, TunedPart, tune
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
-
-Pick = Callable[[str, Sequence[float]], float]
 
 
 @runtime_checkable
