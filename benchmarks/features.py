@@ -22,8 +22,8 @@ from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import FEATURES, computed_from
 from mgrisk.features.summary import Summary, gather, list_path, summary_of
 from mgrisk.nhanes.codebook import KEY, variable
-from mgrisk.nhanes.cycles import CYCLES, Cycle
-from mgrisk.nhanes.decode import table_path
+from mgrisk.nhanes.cycles import CYCLES, OPTIONAL, Cycle
+from mgrisk.nhanes.decode import lacks, table_path
 from mgrisk.nhanes.store import Store
 
 # The people of 2017-2018 are in 2017-2020 again, so that the two cannot be read together.
@@ -79,6 +79,8 @@ def read_all(store: Store) -> None:
         merged = read_sas(store, table_path(store, cycle, "DEMO"), [KEY])
         # Where one table of several is absent, nobody needs the others.
         useless = {table for each in summaries if set(each.records) & cycle.absent.keys() for table in each.records}
+        # A table that mgrisk does without where a source lacks it, so that the script reads what mgrisk reads.
+        useless |= {table for table in OPTIONAL if lacks(store, cycle, table)}
         for path, columns, several in wanted_tables(store, cycle, sources, useless):
             table = read_sas(store, path, [KEY, *columns])
             if several:
