@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
 from mgrisk.features.registry import Feature
-from mgrisk.score.csv_read import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR, Wanted, read_cells
+from mgrisk.score.cells import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
+from mgrisk.score.csv_read import Wanted, read_cells
 from mgrisk.score.problems import Codes
 from mgrisk.score.texts import Texts
 from mgrisk.score.units import Given, check_units, given_columns
@@ -39,7 +40,7 @@ class Checked:
     numbers
         Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
     state
-        `csv_read.GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
+        `cells.GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
     wrong_fields
         Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
     """

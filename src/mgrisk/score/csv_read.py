@@ -6,21 +6,17 @@ number is the nearest double; a cell that a loop is not sure of is left to Pytho
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.score.powers import FIRST_POWER, POWERS, compiled, high_product, leading_zeros
+from mgrisk.score.cells import BAD, COMMA, CR, EMPTY, GOOD, LF, OUTSIDE, QUOTE, UNCLEAR
+from mgrisk.score.decimal_read import plain_number, read_number, short_number
+from mgrisk.score.powers import compiled
 from mgrisk.score.texts import Texts
 
-GOOD, EMPTY, BAD, OUTSIDE, UNCLEAR = range(5)
-"""What a cell is: usable, empty, no number or level, out of range, or for Python to say."""
-
-COMMA, QUOTE, LF, CR, POINT, PLUS, MINUS, ZERO, NINE = (ord(sign) for sign in ',"\n\r.+-09')
-EXACT_TENS = np.array([float(10**k) for k in range(23)])  # the powers of ten that a double holds
-MIDDLE_TWO = 1000
-TWOS = 2.0 ** np.arange(-MIDDLE_TWO, MIDDLE_TWO)
+FEW: Final = 32
 
 
 class Wanted(NamedTuple):
@@ -46,115 +42,6 @@ class Wanted(NamedTuple):
     levels: Texts
     first_level: NDArray[np.int64]
     empty: Texts
-
-
-@compiled
-def _scaled(mantissa: np.uint64, e: int) -> tuple[bool, float]:
-    """Return mantissa × 10^e rounded to the nearest double, and whether that is sure."""
-    if mantissa < np.uint64(1 << 53) and -22 <= e <= 22:
-        x = np.float64(mantissa)
-        return True, (x * EXACT_TENS[e] if e >= 0 else x / EXACT_TENS[-e])
-    if mantissa == np.uint64(0) or e < -200 or e > 200:
-        return False, 0.0
-    zeros = leading_zeros(mantissa)
-    m = mantissa << np.uint64(zeros)
-    high, low = POWERS[e - FIRST_POWER, 0], POWERS[e - FIRST_POWER, 1]
-    # The upper 128 of the 192 bits of the product; the true ones are at most 2 more.
-    lower = m * high
-    upper = high_product(m, high)
-    carried = lower + high_product(m, low)
-    if carried < lower:
-        upper += np.uint64(1)
-    top = np.uint64(11) if upper >> np.uint64(63) else np.uint64(10)
-    half = np.uint64(1) << (top - np.uint64(1))
-    rest = upper & ((np.uint64(1) << top) - np.uint64(1))
-    if (rest == half and carried == np.uint64(0)) or (
-        rest == half - np.uint64(1) and carried >= np.uint64(0xFFFFFFFFFFFFFFFE)
-    ):
-        return False, 0.0
-    kept = upper >> top
-    if rest >= half:
-        kept += np.uint64(1)
-    exponent = ((e * 1741647) >> 19) - 63 - zeros + 64 + np.int64(top)
-    return True, np.float64(kept) * TWOS[exponent + MIDDLE_TWO]
-
-
-@compiled
-def _number(data: NDArray[np.uint8], first: int, last: int) -> tuple[int, float]:
-    """Read the decimal number ``data[first:last]``, not empty and without spaces around it."""
-    at = first
-    negative = data[at] == MINUS
-    if negative or data[at] == PLUS:
-        at += 1
-    mantissa, digits, e, seen = np.uint64(0), 0, 0, False
-    point = False
-    while at < last:
-        sign = data[at]
-        if ZERO <= sign <= NINE:
-            seen = True
-            # Of more than 19 digits Python says what they round to.
-            if digits < 19:
-                mantissa = mantissa * np.uint64(10) + np.uint64(sign - ZERO)
-            if mantissa != np.uint64(0):
-                digits += 1
-            if point:
-                e -= 1
-        elif sign == POINT and not point:
-            point = True
-        else:
-            break
-        at += 1
-    if not seen:
-        return BAD, 0.0
-    if at < last:
-        if data[at] != ord("e") and data[at] != ord("E"):
-            return BAD, 0.0
-        at += 1
-        down = at < last and data[at] == MINUS
-        if at < last and (down or data[at] == PLUS):
-            at += 1
-        if at == last:
-            return BAD, 0.0
-        power = 0
-        while at < last:
-            if not ZERO <= data[at] <= NINE:
-                return BAD, 0.0
-            power = min(power * 10 + (data[at] - ZERO), 100_000)
-            at += 1
-        e += -power if down else power
-    if digits > 19:
-        return UNCLEAR, 0.0
-    sure, x = _scaled(mantissa, e)
-    return (GOOD, -x if negative else x) if sure else (UNCLEAR, 0.0)
-
-
-@compiled
-def _plain_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
-    """Read a plain decimal of at most 15 digits that ends its cell; return where, or -1 where it is none."""
-    at, n = first, len(data)
-    negative = at < n and data[at] == MINUS
-    if negative:
-        at += 1
-    begin, point, mantissa = at, -1, np.int64(0)
-    while at < n:
-        digit = np.uint8(data[at] - np.uint8(ZERO))
-        if digit < 10:
-            mantissa = mantissa * 10 + np.int64(digit)
-        elif data[at] == POINT and point < 0:
-            point = at
-        else:
-            break
-        at += 1
-    length = at - begin
-    # A point alone is no number; 15 digits are below 2^53, so that one division rounds once.
-    if at == n or length > 15 or length == 0 or (length == 1 and point >= 0):
-        return -1, 0.0
-    if data[at] != COMMA and data[at] != LF and data[at] != CR:
-        return -1, 0.0
-    x = np.float64(mantissa)
-    if point >= 0:
-        x /= EXACT_TENS[at - 1 - point]
-    return at, -x if negative else x
 
 
 @compiled
@@ -219,7 +106,7 @@ def _read_cells(
             state[k] = EMPTY
             continue
         if number[i]:
-            found, x = _number(data, a, b)
+            found, x = read_number(data, a, b)
             if found == GOOD:
                 x *= factor[i]
                 inside = low[i] <= x <= high[i]
@@ -260,6 +147,14 @@ def _cell_end(data: NDArray[np.uint8], at: int) -> tuple[int, bool]:
     while at < n and data[at] != COMMA and data[at] != LF and data[at] != CR:
         at += 1
     return at, False
+
+
+@compiled
+def _turn(few: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write as many rows as `out` has columns into these."""
+    for i in range(out.shape[0]):
+        for r in range(out.shape[1]):
+            out[i, r] = few[r, i]
 
 
 @compiled
@@ -319,10 +214,10 @@ def read_rows(
     # What is not a plain number is read at the end of its row, all of it together.
     first, last, which = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     odd_values, odd_state = np.empty(size), np.empty(size, dtype=np.uint8)
-    there = np.zeros(size, dtype=np.bool_)
-    for column in range(width):
-        if slot[column] >= 0:
-            there[slot[column]] = True
+    # A few rows at a time are kept together: writing each cell to a far place of its own took as long as reading it.
+    # What no column gives stays empty.
+    few_values, few_state = np.full((FEW, size), np.nan), np.full((FEW, size), EMPTY, dtype=np.uint8)
+    place = 0
     while at < n:
         if data[at] == LF or data[at] == CR:
             at += 1
@@ -335,15 +230,17 @@ def read_rows(
             at = -1
             if i >= 0 and (data[begin] == COMMA or data[begin] == LF or data[begin] == CR):
                 at = begin
-                values[i, count] = np.nan
-                state[i, count] = EMPTY
+                few_values[place, i] = np.nan
+                few_state[place, i] = EMPTY
             elif i >= 0 and number[i]:
-                at, x = _plain_number(data, begin)
+                at, x = short_number(data, begin) if begin + 8 <= n else (-1, 0.0)
+                if at < 0:
+                    at, x = plain_number(data, begin)
                 if at >= 0:
                     x *= factor[i]
                     inside = low[i] <= x <= high[i]
-                    values[i, count] = x if inside else np.nan
-                    state[i, count] = GOOD if inside else OUTSIDE
+                    few_values[place, i] = x if inside else np.nan
+                    few_state[place, i] = GOOD if inside else OUTSIDE
             if at < 0:
                 at, _ = _cell_end(data, begin)
                 if i >= 0:
@@ -364,14 +261,17 @@ def read_rows(
         if odd:
             _read_cells(data, first[:odd], last[:odd], which, wanted, odd_values, odd_state)
             for k in range(odd):
-                values[which[k], count] = odd_values[k]
-                state[which[k], count] = odd_state[k]
-        for i in range(size):
-            if not there[i]:
-                values[i, count] = np.nan
-                state[i, count] = EMPTY
+                few_values[place, which[k]] = odd_values[k]
+                few_state[place, which[k]] = odd_state[k]
         count += 1
+        place += 1
         at += 1
+        if place == FEW:
+            _turn(few_values, values[:, count - place : count])
+            _turn(few_state, state[:, count - place : count])
+            place = 0
+    _turn(few_values, values[:, count - place : count])
+    _turn(few_state, state[:, count - place : count])
     return count
 
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers, csv_line
+from mgrisk.score.cells import GOOD, UNCLEAR
 from mgrisk.score.contract import Checked, read_text, wants
-from mgrisk.score.csv_read import GOOD, UNCLEAR, Wanted, border, line_ends, read_rows
+from mgrisk.score.csv_read import Wanted, border, line_ends, read_rows
 from mgrisk.score.units import Given, given_columns
 
 BLOCK_BYTES: Final = 4 * 2**20

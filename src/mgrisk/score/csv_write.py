@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.score.csv_read import COMMA, LF, MINUS, POINT, ZERO
+from mgrisk.score.cells import COMMA, LF, MINUS, POINT, ZERO
 from mgrisk.score.powers import FIRST_POWER, POWERS, bits, compiled, high_product
 from mgrisk.score.texts import Texts
 

@@ -1,4 +1,4 @@
-"""Powers of ten in 128 bits, and the two machine instructions that reading and writing doubles need.
+"""Powers of ten in 128 bits, and the few machine instructions that reading and writing numbers need.
 
 Kept apart from the kernels that use them: numba's cache does not see a change here in what was compiled there, and
 nothing here will change.
@@ -59,6 +59,26 @@ def _leading_zeros(typing: Any, a: Any) -> Any:
     return numba.int64(numba.uint64), generate
 
 
+def _trailing_zeros(typing: Any, a: Any) -> Any:
+    """Return the trailing zero bits of a uint64 that is not zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return numba.uint64(numba.uint64), generate
+
+
+def _word(typing: Any, data: Any, at: Any) -> Any:
+    """Return eight bytes of a contiguous array of uint8 from `at` on, the first one lowest; all must be there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        content = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        place = builder.bitcast(builder.gep(content, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return numba.uint64(data, numba.int64), generate
+
+
 def _bits(typing: Any, x: Any) -> Any:
     """Return the bits of a double."""
 
@@ -71,4 +91,6 @@ def _bits(typing: Any, x: Any) -> Any:
 # Told of their types: numba's own say what an intrinsic is made of, not how it is called.
 high_product = cast(Callable[[np.uint64, np.uint64], np.uint64], intrinsic(_high_product))
 leading_zeros = cast(Callable[[np.uint64], int], intrinsic(_leading_zeros))
+trailing_zeros = cast(Callable[[np.uint64], np.uint64], intrinsic(_trailing_zeros))
+word = cast(Callable[[NDArray[np.uint8], int], np.uint64], intrinsic(_word))
 bits = cast(Callable[[float], np.uint64], intrinsic(_bits))

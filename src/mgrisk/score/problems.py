@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgrisk.features.registry import Feature
-from mgrisk.score.csv_read import BAD, EMPTY, OUTSIDE, UNCLEAR
+from mgrisk.score.cells import BAD, EMPTY, OUTSIDE, UNCLEAR
 from mgrisk.score.csv_write import join_codes
 from mgrisk.score.texts import Texts
 

@@ -7,12 +7,13 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mgrisk.features.registry import Feature, features
+from mgrisk.score.cells import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.contract import read_text, wants
-from mgrisk.score.csv_read import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR, border, read_cells, read_rows
+from mgrisk.score.csv_read import border, read_cells, read_rows
 from mgrisk.score.texts import Texts
 from mgrisk.score.units import Given
 
@@ -73,6 +74,30 @@ def test_a_level_is_what_python_reads_or_left_to_it(text: str) -> None:
         assert state == expected[0]
         np.testing.assert_equal(value, expected[1])
     assert state != UNCLEAR or not text.isascii()
+
+
+SHORT = st.one_of(
+    NUMBERS.filter(lambda text: '"' not in text),
+    st.text(st.sampled_from("0123456789.-+/:;e "), max_size=9),
+    st.decimals(allow_nan=False, allow_infinity=False, min_value=-9999, max_value=9999, places=2).map(str),
+)
+
+
+@given(st.lists(st.tuples(SHORT, SHORT), min_size=1, max_size=80), st.sampled_from(["\n", "\r\n", "\r"]))
+def test_numbers_in_rows_are_what_python_reads_of_each_cell(rows: list[tuple[str, str]], line_end: str) -> None:
+    text = "".join(f"{first},{second}{line_end}" for first, second in rows)
+    wanted = wants(["a", "b"], [ANY_NUMBER], {ANY_NUMBER.name: Given("b", 1.0)})
+    data = np.frombuffer(text.encode(), dtype=np.uint8)
+    start, end, fields = (np.empty(len(data), dtype=np.int64) for _ in range(3))
+    values, state = np.empty((1, len(data))), np.empty((1, len(data)), dtype=np.uint8)
+    # A line end among the signs of a cell makes other rows of it: they are somebody else's test.
+    assume(not any(sign in cell for row in rows for cell in row for sign in "\n\r"))
+    assert read_rows(data, wanted, start, end, fields, values, state) == len(rows)
+    for (_, cell), found, value in zip(rows, state[0].tolist(), values[0].tolist(), strict=False):
+        expected = read_text(cell, ANY_NUMBER)
+        if found != UNCLEAR:
+            assert found == expected[0]
+            np.testing.assert_equal(value, expected[1])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mgrisk.features.registry import features
-from mgrisk.score.csv_read import BAD, EMPTY, GOOD, OUTSIDE
+from mgrisk.score.cells import BAD, EMPTY, GOOD, OUTSIDE
 from mgrisk.score.problems import Codes, first_rejected
 
 INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
