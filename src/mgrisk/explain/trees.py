@@ -189,21 +189,21 @@ class TreeTables:
         MgRiskError
             ``explain.bad_matrix``.
         """
-        rows = np.ascontiguousarray(checked_matrix(X, self.n_columns, where="X")).view()
+        columns = np.ascontiguousarray(checked_matrix(X, self.n_columns, where="X").T).view()
         # numba compiles anew for a writable array: one kind, one compilation.
-        rows.flags.writeable = False
-        out = np.empty((len(rows), self.n_players))
+        columns.flags.writeable = False
+        out = np.empty((len(X), self.n_players))
 
         def explain(part: slice) -> None:
-            _explain(rows[part], self.groups, self.table, BLOCK_ROWS, out[part])
+            _explain(columns, part.start, self.groups, self.table, BLOCK_ROWS, out[part])
 
         if n_threads <= 1:
-            explain(slice(None))
+            explain(slice(0, len(X)))
             return out
         # Plain threads, not numba's: its default pool aborts the process when two threads call it at once.
-        step = max(BLOCK_ROWS, -(-len(rows) // n_threads))
+        step = max(BLOCK_ROWS, -(-len(X) // n_threads))
         with ThreadPoolExecutor(max_workers=n_threads) as pool:
-            list(pool.map(explain, [slice(first, first + step) for first in range(0, len(rows), step)]))
+            list(pool.map(explain, [slice(first, first + step) for first in range(0, len(X), step)]))
         return out
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
@@ -278,13 +278,15 @@ def _check(tables: TreeTables) -> None:
 
 
 @_compiled
-def _row_codes(columns: npt.NDArray[np.float32], groups: Groups, g: int, codes: npt.NDArray[np.uint32]) -> None:
-    """Write the answers of each row to the splits of group `g`; `columns` is X transposed."""
+def _row_codes(
+    columns: npt.NDArray[np.float32], row: int, groups: Groups, g: int, codes: npt.NDArray[np.uint32]
+) -> None:
+    """Write the answers of the rows from `row` on to the splits of group `g`; `columns` is X transposed."""
     codes[:] = 0
     first = groups.split_start[g]
     for k in range(first, groups.split_start[g + 1]):
         bit = np.uint32(1 << (k - first))
-        x = columns[groups.split_column[k]]
+        x = columns[groups.split_column[k], row : row + len(codes)]
         limit = groups.split_threshold[k]
         # A comparison with NaN is false, so each kind of default is one comparison; both loops become SIMD.
         if groups.split_default_left[k]:
@@ -297,25 +299,22 @@ def _row_codes(columns: npt.NDArray[np.float32], groups: Groups, g: int, codes: 
 
 @_compiled
 def _explain(
-    X: npt.NDArray[np.float32],
+    columns: npt.NDArray[np.float32],
+    row: int,
     groups: Groups,
     table: npt.NDArray[np.float64],
     block: int,
     out: npt.NDArray[np.float64],
 ) -> None:
-    """Write the values of each row: blocks of rows outside, then groups, then their players."""
-    columns = np.empty((X.shape[1], block), dtype=np.float32)
+    """Write the values of the rows from `row` on: blocks of rows outside, then groups, then their players."""
     sums = np.empty((out.shape[1], block), dtype=np.float64)
     codes = np.empty(block, dtype=np.uint32)
-    for first in range(0, len(X), block):
-        size = min(block, len(X) - first)
-        for r in range(size):
-            for c in range(X.shape[1]):
-                columns[c, r] = X[first + r, c]
+    for first in range(0, len(out), block):
+        size = min(block, len(out) - first)
         sums[:] = 0.0
         entry = 0
         for g in range(len(groups.split_start) - 1):
-            _row_codes(columns, groups, g, codes[:size])
+            _row_codes(columns, row + first, groups, g, codes[:size])
             n_codes = 1 << (groups.split_start[g + 1] - groups.split_start[g])
             for k in range(groups.player_start[g], groups.player_start[g + 1]):
                 entries = table[entry : entry + n_codes]
@@ -374,7 +373,7 @@ def _fill(
     entry = 0
     for g in range(len(groups.split_start) - 1):
         n_codes = 1 << (groups.split_start[g + 1] - groups.split_start[g])
-        _row_codes(columns, groups, g, codes)
+        _row_codes(columns, 0, groups, g, codes)
         by_code[:] = 0.0
         for r in range(len(codes)):
             by_code[codes[r]] += share[r]

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mgrisk.features.fitted import NO_MODELS, Models
 from mgrisk.features.registry import Feature, computed_from
 from mgrisk.nhanes.eras import exists_in
 
 Compute = Callable[[pd.DataFrame], pd.Series]
+Columns = Mapping[str, NDArray[np.float64]]
+"""Features by name as plain arrays: a level is its place among the feature's levels, NaN is missing."""
 
 
 def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models = NO_MODELS) -> pd.DataFrame:
@@ -60,17 +65,51 @@ def complete(given: pd.DataFrame, chosen: Sequence[Feature], *, models: Models =
     models
         For features that need a fitted model.
     """
-    columns: dict[str, pd.Series] = {}
+    filled = complete_columns(to_columns(given, chosen), chosen, n=len(given), models=models)
+    return to_frame(filled, chosen, index=given.index)
+
+
+def complete_columns(given: Columns, chosen: Sequence[Feature], *, n: int, models: Models = NO_MODELS) -> Columns:
+    """Do the work of `complete` on plain arrays, shape (n,) each: a level is its place, NaN is missing.
+
+    Only what has to be derived becomes a frame. A feature that needs nothing done is the array that was given.
+    """
+    columns: dict[str, NDArray[np.float64]] = {}
+    known = {feature.name: feature for feature in chosen}
     for feature in chosen:
-        values = given[feature.name] if feature.name in given else pd.Series(float("nan"), index=given.index)
+        values = given[feature.name] if feature.name in given else np.full(n, np.nan)
         # Where everybody gives it, there is nothing to derive.
-        if feature.derived_from and (missing := values.isna()).any():
-            derived = _derived(feature, pd.DataFrame({name: columns[name] for name in feature.derived_from}), models)
-            values = values.where(~missing, derived)
-        if feature.cap is not None:
-            values = values.clip(upper=feature.cap)
-        columns[feature.name] = _typed(values, feature)
-    return pd.DataFrame(columns, index=given.index, copy=False)
+        if feature.derived_from and (missing := np.isnan(values)).any():
+            parents = to_frame(columns, [known[name] for name in feature.derived_from], index=pd.RangeIndex(n))
+            derived = _derived(feature, parents, models)
+            values = np.where(missing, _places(derived, feature), values)
+        columns[feature.name] = values if feature.cap is None else np.minimum(values, feature.cap)
+    return columns
+
+
+def to_columns(frame: pd.DataFrame, chosen: Iterable[Feature]) -> Columns:
+    """Return the features that a frame has as plain arrays, a level as its place, NaN where missing."""
+    return {feature.name: _places(frame[feature.name], feature) for feature in chosen if feature.name in frame}
+
+
+def to_frame(columns: Columns, chosen: Iterable[Feature], *, index: pd.Index) -> pd.DataFrame:
+    """Return plain arrays as typed features, one column each."""
+    typed_columns = {feature.name: _typed_array(columns[feature.name], feature) for feature in chosen}
+    return pd.DataFrame(typed_columns, index=index, copy=False)
+
+
+def _places(values: pd.Series, feature: Feature) -> NDArray[np.float64]:
+    if feature.kind == "number":
+        return values.to_numpy(dtype=np.float64, na_value=np.nan)
+    codes = _typed(values, feature).cat.codes.to_numpy()
+    return np.where(codes < 0, np.nan, codes)
+
+
+def _typed_array(values: NDArray[np.float64], feature: Feature) -> NDArray[np.float64] | pd.Categorical[Any]:
+    if feature.kind == "number":
+        return values
+    codes = np.where(np.isnan(values), -1, values).astype(np.int8)
+    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(feature.levels)))
 
 
 def _derived(feature: Feature, parents: pd.DataFrame, models: Models) -> pd.Series:

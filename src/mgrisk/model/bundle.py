@@ -17,6 +17,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -29,7 +30,7 @@ from scipy.special import expit
 from mgrisk.artifacts import atomic_folder, to_json
 from mgrisk.errors import MgRiskError, bad_bundle
 from mgrisk.features import fitted
-from mgrisk.features.compute import complete
+from mgrisk.features.compute import Columns, complete_columns, to_columns, to_frame
 from mgrisk.features.fitted import Models
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model import reference
@@ -78,25 +79,29 @@ class Bundle:
     models: Models = field(default_factory=dict)
     uncertainty: Uncertainty | None = None
 
-    @property
+    @cached_property
     def family(self) -> tuple[Feature, ...]:
         """The features of the model and those that they derive from, ancestors first."""
         return with_ancestors(self.features)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Feature, ...]:
         """Every feature that a scoring file may give."""
         return tuple(feature for feature in self.family if feature.given)
 
-    @property
+    @cached_property
     def encoder(self) -> Encoder:
         """The encoder of the model's features."""
         return Encoder(self.features)
 
     def encode(self, given: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float32]]:
         """Complete typed features and encode them: the frame of model features, and the matrix (n, n_columns)."""
-        frame = complete(given, self.family, models=self.models)[[feature.name for feature in self.features]]
-        return frame, self.encoder.matrix(frame)
+        columns = self.complete(to_columns(given, self.family), n=len(given))
+        return to_frame(columns, self.features, index=given.index), self.encoder.encode(columns, n=len(given))
+
+    def complete(self, given: Columns, *, n: int) -> Columns:
+        """Complete the features of n people: those of the model and all that they derive from."""
+        return complete_columns(given, self.family, n=n, models=self.models)
 
     def standard_error(self, X: NDArray[np.float32], margin: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the standard error of the calibrated log-odds, shape (n,): of all that `about["interval"]` names."""
@@ -111,7 +116,11 @@ class Bundle:
 
     def in_domain(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
         """Tell who is like the people of development, shape (n,), from completed model features."""
-        return reference.in_domain(frame, self.features, self.reference)
+        return self.inside(to_columns(frame, self.features), n=len(frame))
+
+    def inside(self, columns: Columns, *, n: int) -> NDArray[np.bool_]:
+        """Do the work of `in_domain` on plain arrays."""
+        return reference.in_domain(columns, self.features, self.reference, n=n)
 
     def write(self, folder: Path) -> None:
         """Write the bundle; the folder appears whole or not at all."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mgrisk.features.compute import Columns, to_columns
 from mgrisk.features.registry import Feature
 
 
@@ -47,7 +49,7 @@ class Encoder:
 
     features: tuple[Feature, ...]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Column, ...]:
         """Columns in order."""
         return tuple(
@@ -63,15 +65,19 @@ class Encoder:
 
     def matrix(self, frame: pd.DataFrame) -> NDArray[np.float32]:
         """Encode typed features, shape (n, n_columns), NaN where missing."""
-        X = np.empty((len(frame), len(self.columns)), dtype=np.float32)
+        return self.encode(to_columns(frame, self.features), n=len(frame))
+
+    def encode(self, columns: Columns, *, n: int) -> NDArray[np.float32]:
+        """Encode plain arrays, shape (n, n_columns), NaN where missing; a column lies in one piece in memory."""
+        X = np.empty((n, len(self.columns)), dtype=np.float32, order="F")
         for place, column in enumerate(self.columns):
             feature = self.features[column.owner]
-            values = frame[feature.name]
+            values = columns[feature.name]
             if column.level is None:
-                X[:, place] = values.to_numpy()
+                X[:, place] = values
             else:
-                codes = pd.Categorical(values, categories=list(feature.levels)).codes
-                X[:, place] = np.where(codes < 0, np.nan, codes == feature.levels.index(column.level))
+                is_level = values == feature.levels.index(column.level)
+                X[:, place] = np.where(np.isnan(values), np.nan, is_level)
         return X
 
 

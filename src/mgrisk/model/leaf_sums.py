@@ -79,9 +79,9 @@ class LeafSums:
 
     def margin(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the margin of each row, shape (n,)."""
-        rows = np.ascontiguousarray(X)
+        columns = np.ascontiguousarray(X.T)
         out = np.empty(len(X), dtype=np.float32)
-        _add_up(rows, self.base, self.groups, self.value, self.start, out)
+        _add_up(columns, self.base, self.groups, self.value, self.start, out)
         return out
 
 
@@ -108,7 +108,7 @@ def _by_code(leaves: Leaves, g: int, size: int) -> NDArray[np.float32]:
 
 @_compiled
 def _add_up(
-    X: NDArray[np.float32],
+    columns: NDArray[np.float32],
     base: np.float32,
     groups: Groups,
     value: NDArray[np.float32],
@@ -117,20 +117,16 @@ def _add_up(
 ) -> None:
     split_start, column, limit = groups.split_start, groups.split_column, groups.split_threshold
     default_left = groups.split_default_left
-    columns = np.empty((X.shape[1], BLOCK_ROWS), dtype=np.float32)
     codes = np.empty(BLOCK_ROWS, dtype=np.uint32)
-    for first in range(0, len(X), BLOCK_ROWS):
-        size = min(BLOCK_ROWS, len(X) - first)
-        for r in range(size):
-            for c in range(X.shape[1]):
-                columns[c, r] = X[first + r, c]
+    for first in range(0, len(out), BLOCK_ROWS):
+        size = min(BLOCK_ROWS, len(out) - first)
         total = out[first : first + size]
         total[:] = base
         for g in range(len(start)):
             codes[:size] = 0
             for k in range(split_start[g], split_start[g + 1]):
                 bit = np.uint32(1 << (k - split_start[g]))
-                x, edge = columns[column[k]], limit[k]
+                x, edge = columns[column[k], first : first + size], limit[k]
                 # A comparison with NaN is false, so each kind of default is one comparison; both loops become SIMD.
                 if default_left[k]:
                     for r in range(size):

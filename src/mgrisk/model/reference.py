@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mgrisk.features.compute import Columns
 from mgrisk.features.registry import Feature
 from mgrisk.survey.quantiles import weighted_quantile
 
@@ -104,27 +105,29 @@ def _people(known: NDArray[np.bool_], weight: NDArray[np.float64]) -> dict[str, 
     }
 
 
-def in_domain(frame: pd.DataFrame, chosen: Sequence[Feature], reference: Mapping[str, Any]) -> NDArray[np.bool_]:
+def in_domain(
+    columns: Columns, chosen: Sequence[Feature], reference: Mapping[str, Any], *, n: int
+) -> NDArray[np.bool_]:
     """Tell who is like the people of the development set, shape (n,).
 
     A person is outside where a number, or its distance from what its companion leads one to expect, lies beyond the
     weighted 0.05 % or 99.95 % quantile, or a category is one that the development set did not have.
     """
-    inside = np.ones(len(frame), dtype=np.bool_)
+    outside = np.zeros(n, dtype=np.bool_)
+    # NaN is neither below nor above, so that nobody is outside for what is not known.
     for feature in chosen:
-        values, row = frame[feature.name], reference[feature.name]
-        if feature.kind == "number":
-            numbers = values.to_numpy(dtype=np.float64)
-            if not row["quantiles"]:
-                inside &= np.isnan(numbers)
-                continue
-            low, high = row["quantiles"][str(PROBABILITIES[0])], row["quantiles"][str(PROBABILITIES[-1])]
-            inside &= np.isnan(numbers) | ((numbers >= low) & (numbers <= high))
-            if "beside" in row:
-                beside = row["beside"]
-                distance = numbers - beside["slope"] * frame[beside["name"]].to_numpy(dtype=np.float64)
-                inside &= np.isnan(distance) | ((distance >= beside["low"]) & (distance <= beside["high"]))
+        values, row = columns[feature.name], reference[feature.name]
+        if feature.kind != "number":
+            for level, share in row["shares"].items():
+                if share == 0:
+                    outside |= values == feature.levels.index(level)
+        elif not row["quantiles"]:
+            outside |= ~np.isnan(values)
         else:
-            unseen = [level for level, share in row["shares"].items() if share == 0]
-            inside &= ~values.isin(unseen).to_numpy()
-    return inside
+            outside |= values < row["quantiles"][str(PROBABILITIES[0])]
+            outside |= values > row["quantiles"][str(PROBABILITIES[-1])]
+            if beside := row.get("beside"):
+                distance = values - beside["slope"] * columns[beside["name"]]
+                outside |= distance < beside["low"]
+                outside |= distance > beside["high"]
+    return ~outside

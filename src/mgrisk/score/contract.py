@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
+from mgrisk.features.compute import Columns, to_frame
 from mgrisk.features.registry import Feature
 from mgrisk.score.cells import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv_read import Wanted, read_cells
@@ -56,14 +57,12 @@ class Checked:
     @cached_property
     def values(self) -> pd.DataFrame:
         """Typed features, a column for each input."""
-        return pd.DataFrame(
-            {
-                feature.name: numbers if feature.kind == "number" else _category(numbers, feature)
-                for feature, numbers in zip(self.inputs, self.numbers, strict=True)
-            },
-            index=pd.RangeIndex(len(self)),
-            copy=False,
-        )
+        return to_frame(self.columns, self.inputs, index=pd.RangeIndex(len(self)))
+
+    @property
+    def columns(self) -> Columns:
+        """Each input as a plain array."""
+        return {feature.name: numbers for feature, numbers in zip(self.inputs, self.numbers, strict=True)}
 
     @cached_property
     def rejected(self) -> NDArray[np.bool_]:
@@ -234,11 +233,6 @@ def _check_texts(
     read_cells(cells.content, cells.start, wanted, i, numbers, state)
     for place in np.flatnonzero(state == UNCLEAR):
         state[place], numbers[place] = read_text(texts[place], feature, factor=factor)
-
-
-def _category(places: NDArray[np.float64], feature: Feature) -> pd.Categorical[Any]:
-    codes = np.where(np.isnan(places), -1, places).astype(np.int8)
-    return pd.Categorical.from_codes(codes, dtype=pd.CategoricalDtype(list(feature.levels)))
 
 
 def _is_number(column: pd.Series) -> bool:

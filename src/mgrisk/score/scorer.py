@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mgrisk.artifacts import to_json
 from mgrisk.explain.attributions import Explainer, Explanation
@@ -101,17 +100,16 @@ class Scorer:
 
     def answer(self, checked: Checked, *, reasons: int) -> Answers:
         """Return what the bundle says of checked people."""
-        features = self.bundle.features
-        frame, X = self.bundle.encode(checked.values)
-        values = np.empty((len(features), len(frame)))
-        for feature, row in zip(features, values, strict=True):
-            row[:] = _numbers(frame[feature.name])
+        n, features = len(checked), self.bundle.features
+        columns = self.bundle.complete(checked.columns, n=n)
+        X = self.bundle.encoder.encode(columns, n=n)
+        values = np.stack([columns[feature.name] for feature in features])
         margin = self.bundle.fitted.margin(X)
         interval = self.bundle.interval(margin, self.bundle.standard_error(X, margin))
         risk = np.stack([self.bundle.calibrator.risk(margin), *interval])
         risk[:, checked.rejected] = np.nan
-        chosen = np.full((len(frame), reasons), -1, dtype=np.int64)
-        effect = np.full((len(frame), reasons), np.nan)
+        chosen = np.full((n, reasons), -1, dtype=np.int64)
+        effect = np.full((n, reasons), np.nan)
         if reasons:
             largest(self.explainer.values(X), chosen, effect)
         return Answers(
@@ -120,7 +118,7 @@ class Scorer:
             rejected=checked.rejected,
             problems=self._codes.join(checked.state, checked.rejected, checked.wrong_fields, np.isnan(values)),
             risk=risk,
-            inside=self.bundle.in_domain(frame),
+            inside=self.bundle.inside(columns, n=n),
             values=values,
             feature=chosen,
             effect=effect,
@@ -164,13 +162,6 @@ class Scorer:
     @cached_property
     def _codes(self) -> Codes:
         return Codes(self.inputs, self.bundle.features)
-
-
-def _numbers(column: pd.Series) -> NDArray[np.float64]:
-    if not isinstance(column.dtype, pd.CategoricalDtype):
-        return column.to_numpy(dtype=np.float64)
-    codes = column.cat.codes.to_numpy()
-    return np.where(codes < 0, np.nan, codes)
 
 
 def load_scorer(folder: Path | str, *, threads: int = 1) -> Scorer:

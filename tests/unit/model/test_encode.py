@@ -35,7 +35,7 @@ def test_values_and_levels_stand_in_their_columns_and_missing_is_missing_in_all_
     matrix = ENCODER.matrix(frame(("male", 31.5, "former"), ("female", NAN, "never"), (None, 20.0, None)))
     np.testing.assert_array_equal(matrix, [[1, 31.5, 0, 1, 0], [0, NAN, 1, 0, 0], [NAN, 20, NAN, NAN, NAN]])
     assert matrix.dtype == np.float32
-    assert matrix.flags.c_contiguous
+    assert matrix.flags.f_contiguous
 
 
 @given(

@@ -8,6 +8,7 @@ import gzip
 import io
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -44,7 +45,7 @@ HOSTILE = b"\r\n".join(LINES)
 @pytest.fixture(scope="module", params=["spline_logistic", "xgboost"])
 def scorer(request: pytest.FixtureRequest, toy_bundles: dict[str, Bundle]) -> Scorer:
     bundle = toy_bundles[request.param]
-    return Scorer(Bundle(**{**vars(bundle), "about": {**bundle.about, "data": "SYNTHETIC"}}))
+    return Scorer(replace(bundle, about={**bundle.about, "data": "SYNTHETIC"}))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def scorer(toy_people: ToyPeople, toy_bundles: dict[str, Bundle]) -> Scorer:
     bundle = toy_bundles["spline_logistic"]
     risk = bundle.calibrator.risk(bundle.fitted.margin(toy_people.matrix))
     reference = {**bundle.reference, RISK: describe_numbers(risk, toy_people.weight)}
-    return Scorer(Bundle(**{**vars(bundle), "reference": reference}))
+    return Scorer(replace(bundle, reference=reference))
 
 
 @pytest.fixture(scope="module")
