@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mgrisk.features.registry import Feature
 from mgrisk.score.contract import reason_columns
-from mgrisk.score.csv_write import LONGEST_FLOAT, Reasons, write_reason_values, write_rows
+from mgrisk.score.csv_write import Reasons, write_reason_values, write_rows
+from mgrisk.score.decimal_write import LONGEST_FLOAT
 from mgrisk.score.problems import Problems
 from mgrisk.score.texts import Texts
 

@@ -1,8 +1,4 @@
-"""Numbers to CSV bytes: the compiled loops that write, all outside the GIL.
-
-A double is written as the shortest decimal that reads back to it (Schubfach; Giulietti 2020, "The Schubfach way to
-render doubles"), in the form of Python's `repr`.
-"""
+"""Answers to CSV bytes: the compiled loops that write, all outside the GIL."""
 
 from __future__ import annotations
 
@@ -11,15 +7,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.score.cells import COMMA, LF, MINUS, POINT, ZERO
-from mgrisk.score.powers import FIRST_POWER, POWERS, bits, compiled, high_product
+from mgrisk.score.cells import COMMA, LF
+from mgrisk.score.decimal_write import write_float
+from mgrisk.score.powers import compiled, inlined
 from mgrisk.score.texts import Texts
 
-LONGEST_FLOAT: Final = 25
-"""Bytes of the longest double: sign, 17 digits, point, exponent."""
 SEMICOLON: Final = ord(";")
-SHOWN_DIGITS: Final = 10
-"""Significant digits of a feature's value among the reasons."""
 YES: Final = np.frombuffer(b"yes", dtype=np.uint8)
 NO: Final = np.frombuffer(b"no", dtype=np.uint8)
 SCORED: Final = np.frombuffer(b"scored", dtype=np.uint8)
@@ -50,135 +43,7 @@ class Reasons(NamedTuple):
     first_level: NDArray[np.int64]
 
 
-@compiled
-def _odd(high: np.uint64, low: np.uint64, c: np.uint64) -> np.uint64:
-    """Return the upper 64 bits of 128 × 64, the last one set where anything was cut off."""
-    lower = high * c
-    upper = high_product(high, c)
-    total = lower + high_product(low, c)
-    if total < lower:
-        upper += np.uint64(1)
-    return upper | np.uint64(1) if total > np.uint64(1) else upper
-
-
-@compiled
-def _shortest(x: float) -> tuple[np.uint64, np.int64]:
-    """Return digits and exponent of the shortest decimal ``digits × 10^exponent`` nearest to a positive double."""
-    pattern = bits(x)
-    fraction = pattern & np.uint64((1 << 52) - 1)
-    biased = np.int64(pattern >> np.uint64(52))
-    if biased != 0:
-        c, q = fraction | np.uint64(1 << 52), biased - 1075
-        if -53 < q <= 0 and c & ((np.uint64(1) << np.uint64(-q)) - np.uint64(1)) == np.uint64(0):
-            return c >> np.uint64(-q), np.int64(0)
-    else:
-        c, q = fraction, np.int64(-1074)
-    closer = fraction == np.uint64(0) and biased > 1
-    odd = c & np.uint64(1)
-    k = (q * 1262611 - (524031 if closer else 0)) >> 22
-    h = np.uint64(q + ((-k * 1741647) >> 19) + 1)
-    high, low = POWERS[-k - FIRST_POWER, 0], POWERS[-k - FIRST_POWER, 1] + np.uint64(1)
-    if low == np.uint64(0):
-        high += np.uint64(1)
-    four = np.uint64(4) * c
-    below = _odd(high, low, (four - np.uint64(1 if closer else 2)) << h) + odd
-    value = _odd(high, low, four << h)
-    above = _odd(high, low, (four + np.uint64(2)) << h) - odd
-    s = value >> np.uint64(2)
-    if s >= np.uint64(10):
-        tenth = s // np.uint64(10)
-        down = below <= np.uint64(40) * tenth
-        up = np.uint64(40) * tenth + np.uint64(40) <= above
-        if down != up:
-            return tenth + np.uint64(1 if up else 0), k + 1
-    down = below <= np.uint64(4) * s
-    up = np.uint64(4) * s + np.uint64(4) <= above
-    if down != up:
-        return s + np.uint64(1 if up else 0), k
-    middle = np.uint64(4) * s + np.uint64(2)
-    higher = value > middle or (value == middle and s & np.uint64(1) != np.uint64(0))
-    return s + np.uint64(1 if higher else 0), k
-
-
-@compiled
-def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: int, point: bool) -> int:
-    """Write ``d × 10^e`` as `repr` does; with an exponent from 10^most on; `point`: whole numbers end in ``.0``."""
-    ten = np.uint64(10)
-    while d % ten == np.uint64(0):
-        d //= ten
-        e += 1
-    n, rest = 1, d // ten
-    while rest != np.uint64(0):
-        rest //= ten
-        n += 1
-    place = n - 1 + int(e)  # of the first digit: 0 for units
-    plain = -4 <= place < most
-    if plain and place < 0:
-        for i in range(1 - place):
-            out[at + i] = ZERO
-        out[at + 1] = POINT
-        at += 1 - place
-    # The place of the point among the digits; behind them all there is none.
-    before = (place + 1 if place >= 0 else n) if plain else 1
-    for i in range(n - 1, -1, -1):
-        out[at + i + (1 if i >= before else 0)] = ZERO + np.uint8(d % ten)
-        d //= ten
-    if before < n:
-        out[at + before] = POINT
-        at += 1
-    at += n
-    if plain:
-        for _ in range(n, before):
-            out[at] = ZERO
-            at += 1
-        if point and place >= n - 1:
-            out[at], out[at + 1] = POINT, ZERO
-            at += 2
-        return at
-    out[at], out[at + 1] = ord("e"), MINUS if place < 0 else ord("+")
-    at += 2
-    place = abs(place)
-    if place >= 100:
-        out[at] = ZERO + place // 100
-        at += 1
-    out[at], out[at + 1] = ZERO + place // 10 % 10, ZERO + place % 10
-    return at + 2
-
-
-@compiled
-def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
-    """Write a finite double from `at` on, nothing for NaN; return where it ends.
-
-    With `short` no more than ten significant digits and no ``.0``, for the values that people read.
-    """
-    if np.isnan(x):
-        return at
-    if bits(x) >> np.uint64(63):
-        out[at] = MINUS
-        at += 1
-        x = -x
-    if x == 0.0:
-        out[at] = ZERO
-        if short:
-            return at + 1
-        out[at + 1], out[at + 2] = POINT, ZERO
-        return at + 3
-    d, e = _shortest(x)
-    if not short:
-        return _decimal(out, at, d, e, 16, True)
-    cut, unit = 0, np.uint64(1)
-    while d // unit >= np.uint64(10**SHOWN_DIGITS):
-        unit *= np.uint64(10)
-        cut += 1
-    if cut:
-        rest = d % unit
-        d //= unit
-        if rest * np.uint64(2) > unit or (rest * np.uint64(2) == unit and d % np.uint64(2) == np.uint64(1)):
-            d += np.uint64(1)
-    return _decimal(out, at, d, e + cut, SHOWN_DIGITS, False)
-
-
-@compiled
+@inlined
 def _copy(out: NDArray[np.uint8], at: int, content: NDArray[np.uint8], first: int, last: int) -> int:
     for i in range(last - first):
         out[at + i] = content[first + i]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.score.cells import BAD, COMMA, CR, GOOD, LF, MINUS, NINE, PLUS, POINT, UNCLEAR, ZERO
+from mgrisk.score.cells import BAD, COMMA, CR, EACH, GOOD, LF, MINUS, NINE, PLUS, POINT, TOPS, UNCLEAR, ZERO
 from mgrisk.score.powers import FIRST_POWER, POWERS, compiled, high_product, leading_zeros, trailing_zeros, word
 
 EXACT_TENS = np.array([float(10**k) for k in range(23)])  # the powers of ten that a double holds
 MIDDLE_TWO = 1000
 TWOS = 2.0 ** np.arange(-MIDDLE_TWO, MIDDLE_TWO)
-EACH: Final = np.uint64(0x0101010101010101)
-TOPS: Final = np.uint64(0x8080808080808080)
 
 
 @compiled

@@ -27,6 +27,11 @@ def compiled(function: _F) -> _F:
     return cast(_F, numba.njit(cache=True, nogil=True)(function))
 
 
+def inlined(function: _F) -> _F:
+    """Compile into each caller: a call of its own counts a reference for each array, at the price of a short copy."""
+    return cast(_F, numba.njit(inline="always", nogil=True)(function))
+
+
 def _powers() -> NDArray[np.uint64]:
     rows = []
     for e in range(FIRST_POWER, LAST_POWER + 1):
@@ -79,6 +84,18 @@ def _word(typing: Any, data: Any, at: Any) -> Any:
     return numba.uint64(data, numba.int64), generate
 
 
+def _put_word(typing: Any, out: Any, at: Any, value: Any) -> Any:
+    """Write eight bytes into a contiguous array of uint8 from `at` on, the lowest one first; there must be room."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        content = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        place = builder.bitcast(builder.gep(content, [arguments[1]]), ir.IntType(64).as_pointer())
+        builder.store(arguments[2], place, align=1)
+        return context.get_dummy_value()
+
+    return numba.void(out, numba.int64, numba.uint64), generate
+
+
 def _bits(typing: Any, x: Any) -> Any:
     """Return the bits of a double."""
 
@@ -93,4 +110,5 @@ high_product = cast(Callable[[np.uint64, np.uint64], np.uint64], intrinsic(_high
 leading_zeros = cast(Callable[[np.uint64], int], intrinsic(_leading_zeros))
 trailing_zeros = cast(Callable[[np.uint64], np.uint64], intrinsic(_trailing_zeros))
 word = cast(Callable[[NDArray[np.uint8], int], np.uint64], intrinsic(_word))
+put_word = cast(Callable[[NDArray[np.uint8], int, np.uint64], None], intrinsic(_put_word))
 bits = cast(Callable[[float], np.uint64], intrinsic(_bits))

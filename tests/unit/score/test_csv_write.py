@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mgrisk.score.csv_write import LONGEST_FLOAT, largest, write_float
+from mgrisk.score.csv_write import largest
+from mgrisk.score.decimal_write import LONGEST_FLOAT, write_float
 
 
 def written(value: float, *, short: bool = False) -> str:
