@@ -128,9 +128,14 @@ class Explainer:
         )
 
     def values(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return contributions to the calibrated log-odds, shape (n, n_features), of an encoded matrix."""
-        total = np.zeros((len(X), len(self.bundle.features)))
-        for scale, part in self._parts:
+        """Return contributions to the calibrated log-odds, shape (n, n_features), of an encoded matrix.
+
+        Those of a feature lie in one piece in memory.
+        """
+        (scale, part), *others = self._parts
+        total = part.values(X)
+        total *= scale
+        for scale, part in others:
             total += scale * part.values(X)
         return total
 

@@ -123,7 +123,7 @@ class _Splines:
 
     def values(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         parts = self.fitted.contributions(X) - self.column_means
-        grouped = np.zeros((len(X), self.n_players))
+        grouped = np.zeros((len(X), self.n_players), order="F")
         for column, owner in enumerate(self.owners):
             grouped[:, owner] += parts[:, column]
         return grouped
@@ -138,7 +138,7 @@ class _Shapes:
     n_players: int
 
     def values(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        grouped = np.zeros((len(X), self.n_players))
+        grouped = np.zeros((len(X), self.n_players), order="F")
         for shape, tables in zip(self.fitted.shapes, self.tables, strict=True):
             bins = shape.bins(X)
             for column, table in zip(shape.columns, tables, strict=True):

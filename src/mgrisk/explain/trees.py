@@ -21,23 +21,22 @@ Intelligence 2:56-67; the library woodelf-explainer (PyPI) sums over a backgroun
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Self, TypeVar, cast
+from functools import cached_property
+from typing import Self
 from zipfile import BadZipFile
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
 from mgrisk.errors import bad_input
+from mgrisk.explain.tree_kernels import BLOCK_ROWS, Wide, explain, fill, widen
 from mgrisk.model.tree_paths import (
     MAX_COLUMNS,
-    MAX_DEPTH,
     Groups,
-    Leaves,
     bad_tables,
     checked_matrix,
     checked_owners,
@@ -46,26 +45,8 @@ from mgrisk.model.tree_paths import (
     read_ensemble,
 )
 
-# Rows that go through all groups together: their columns and sums (480 bytes a row at 40 columns) stay in the
-# second cache, and a loop over them is long enough to be worth starting. Measured from 64 to 512.
-BLOCK_ROWS = 512
 # 1 GiB of float64. Depth 8 with 300 full trees would need more than half of it.
 MAX_TABLE_ENTRIES = 1 << 27
-
-# SHARE[p, q] = p! q! / (p + q + 1)!, the share of one player among the p + q + 1 that matter.
-_SIZES = range(MAX_DEPTH)
-SHARE = np.array([[1.0 / ((p + q + 1) * math.comb(p + q, p)) for q in _SIZES] for p in _SIZES])
-
-_F = TypeVar("_F", bound=Callable[..., object])
-
-
-def _compiled(function: _F) -> _F:
-    """Compile with numba, keeping the types: the one place that meets its untyped decorator.
-
-    All kernels stay in this file: numba's cache notices a change in the file of a kernel only, and would go
-    on using the old code of one that was inlined from elsewhere.
-    """
-    return cast(_F, numba.njit(cache=True, nogil=True)(function))
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +146,7 @@ class TreeTables:
             )
         table = np.zeros(groups.n_entries)
         stumps = math.fsum(tree[0].value for tree in ensemble.trees if not tree[0].path)
-        base = ensemble.base_margin + stumps + _fill(columns, share, groups, leaves, table)
+        base = ensemble.base_margin + stumps + fill(columns, share, groups, leaves, table)
         return cls(base=base, n_players=n_players, n_columns=n_columns, groups=groups, table=table)
 
     def values(self, X: npt.NDArray[np.float32], *, n_threads: int = 1) -> npt.NDArray[np.float64]:
@@ -182,7 +163,7 @@ class TreeTables:
         Returns
         -------
         ndarray
-            Shape (n, n_players); `base` plus the sum of a row is its margin.
+            Shape (n, n_players), those of a player in one piece; `base` plus the sum of a row is its margin.
 
         Raises
         ------
@@ -192,19 +173,23 @@ class TreeTables:
         columns = np.ascontiguousarray(checked_matrix(X, self.n_columns, where="X").T).view()
         # numba compiles anew for a writable array: one kind, one compilation.
         columns.flags.writeable = False
-        out = np.empty((len(X), self.n_players))
+        out = np.empty((self.n_players, len(X)))
 
-        def explain(part: slice) -> None:
-            _explain(columns, part.start, self.groups, self.table, BLOCK_ROWS, out[part])
+        def part(first: int, last: int) -> None:
+            explain(columns, first, last, self.groups, self._wide, out)
 
         if n_threads <= 1:
-            explain(slice(0, len(X)))
-            return out
+            part(0, len(X))
+            return out.T
         # Plain threads, not numba's: its default pool aborts the process when two threads call it at once.
         step = max(BLOCK_ROWS, -(-len(X) // n_threads))
         with ThreadPoolExecutor(max_workers=n_threads) as pool:
-            list(pool.map(explain, [slice(first, first + step) for first in range(0, len(X), step)]))
-        return out
+            list(pool.map(lambda first: part(first, min(first + step, len(X))), range(0, len(X), step)))
+        return out.T
+
+    @cached_property
+    def _wide(self) -> Wide:
+        return widen(self.groups, self.table, n_players=self.n_players)
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """Return everything as plain arrays, for ``np.savez``; `from_arrays` takes them back."""
@@ -275,124 +260,3 @@ def _check(tables: TreeTables) -> None:
         raise bad_tables("table", f"{tables.groups.n_entries} entries", tables.table.size)
     if not (math.isfinite(tables.base) and np.isfinite(tables.table).all()):
         raise bad_tables("base, table", "finite numbers", "others")
-
-
-@_compiled
-def _row_codes(
-    columns: npt.NDArray[np.float32], row: int, groups: Groups, g: int, codes: npt.NDArray[np.uint32]
-) -> None:
-    """Write the answers of the rows from `row` on to the splits of group `g`; `columns` is X transposed."""
-    codes[:] = 0
-    first = groups.split_start[g]
-    for k in range(first, groups.split_start[g + 1]):
-        bit = np.uint32(1 << (k - first))
-        x = columns[groups.split_column[k], row : row + len(codes)]
-        limit = groups.split_threshold[k]
-        # A comparison with NaN is false, so each kind of default is one comparison; both loops become SIMD.
-        if groups.split_default_left[k]:
-            for r in range(len(codes)):
-                codes[r] |= np.uint32(0) if x[r] >= limit else bit
-        else:
-            for r in range(len(codes)):
-                codes[r] |= bit if x[r] < limit else np.uint32(0)
-
-
-@_compiled
-def _explain(
-    columns: npt.NDArray[np.float32],
-    row: int,
-    groups: Groups,
-    table: npt.NDArray[np.float64],
-    block: int,
-    out: npt.NDArray[np.float64],
-) -> None:
-    """Write the values of the rows from `row` on: blocks of rows outside, then groups, then their players."""
-    sums = np.empty((out.shape[1], block), dtype=np.float64)
-    codes = np.empty(block, dtype=np.uint32)
-    for first in range(0, len(out), block):
-        size = min(block, len(out) - first)
-        sums[:] = 0.0
-        entry = 0
-        for g in range(len(groups.split_start) - 1):
-            _row_codes(columns, row + first, groups, g, codes[:size])
-            n_codes = 1 << (groups.split_start[g + 1] - groups.split_start[g])
-            for k in range(groups.player_start[g], groups.player_start[g + 1]):
-                entries = table[entry : entry + n_codes]
-                total = sums[groups.player[k]]
-                for r in range(size):
-                    total[r] += entries[codes[r]]
-                entry += n_codes
-        for r in range(size):
-            for p in range(out.shape[1]):
-                out[first + r, p] = sums[p, r]
-
-
-@_compiled
-def _leaf_table(value: float, share: npt.NDArray[np.float64], d: int, values: npt.NDArray[np.float64]) -> None:
-    """Write the values of the `d` players of a leaf for each A, given the background's share in each B."""
-    full = (1 << d) - 1
-    for satisfied in range(full + 1):
-        values[satisfied] = 0.0
-        lacking = full ^ satisfied
-        q = 0
-        for i in range(d):
-            q += (lacking >> i) & 1
-        # Only B that make up for what x lacks count: `lacking` and any part of `satisfied`.
-        common = satisfied
-        while True:
-            p = d - q
-            for i in range(d):
-                p -= (common >> i) & 1
-            amount = value * share[lacking | common]
-            if amount != 0.0:
-                for i in range(d):
-                    if (lacking >> i) & 1:
-                        values[satisfied, i] -= amount * SHARE[p, q - 1]
-                    elif not (common >> i) & 1:
-                        values[satisfied, i] += amount * SHARE[p - 1, q]
-            if common == 0:
-                break
-            common = (common - 1) & satisfied
-
-
-@_compiled
-def _fill(
-    columns: npt.NDArray[np.float32],
-    share: npt.NDArray[np.float64],
-    groups: Groups,
-    leaves: Leaves,
-    table: npt.NDArray[np.float64],
-) -> float:
-    """Add the values of all leaves into the table; return the weighted mean of the splitting trees."""
-    codes = np.empty(columns.shape[1], dtype=np.uint32)
-    by_code = np.empty(1 << MAX_DEPTH)
-    by_set = np.empty(1 << MAX_DEPTH)
-    set_of = np.empty(1 << MAX_DEPTH, dtype=np.int64)
-    values = np.empty((1 << MAX_DEPTH, MAX_DEPTH))
-    mean = 0.0
-    entry = 0
-    for g in range(len(groups.split_start) - 1):
-        n_codes = 1 << (groups.split_start[g + 1] - groups.split_start[g])
-        _row_codes(columns, 0, groups, g, codes)
-        by_code[:] = 0.0
-        for r in range(len(codes)):
-            by_code[codes[r]] += share[r]
-        for leaf in range(leaves.start[g], leaves.start[g + 1]):
-            first = leaves.slot_start[leaf]
-            d = leaves.slot_start[leaf + 1] - first
-            by_set[:] = 0.0
-            for code in range(n_codes):
-                satisfied = 0
-                for i in range(d):
-                    if code & leaves.slot_need[first + i] == leaves.slot_want[first + i]:
-                        satisfied |= 1 << i
-                set_of[code] = satisfied
-                by_set[satisfied] += by_code[code]
-            mean += leaves.value[leaf] * by_set[(1 << d) - 1]
-            _leaf_table(leaves.value[leaf], by_set, d, values)
-            for i in range(d):
-                offset = entry + leaves.slot_player[first + i] * n_codes
-                for code in range(n_codes):
-                    table[offset + code] += values[set_of[code], i]
-        entry += n_codes * (groups.player_start[g + 1] - groups.player_start[g])
-    return mean

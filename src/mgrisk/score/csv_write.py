@@ -93,20 +93,32 @@ def join_codes(
 
 @compiled
 def largest(values: NDArray[np.float64], feature: NDArray[np.int64], effect: NDArray[np.float64]) -> None:
-    """Write the largest contributions of each row, by size; of equal ones the first feature comes first."""
-    n, p = values.shape
-    for r in range(n):
-        for k in range(feature.shape[1]):
-            best, size = -1, -1.0
-            for j in range(p):
-                if abs(values[r, j]) > size:
-                    used = False
-                    for before in range(k):
-                        used |= feature[r, before] == j
-                    if not used:
-                        best, size = j, abs(values[r, j])
-            feature[r, k] = best
-            effect[r, k] = values[r, best] if best >= 0 else np.nan
+    """Write the largest contributions of each row, by size; of equal ones the first feature comes first.
+
+    Parameters
+    ----------
+    values
+        Contributions, shape (n_features, n).
+    feature, effect
+        Written: which feature, -1 where there is none, and its contribution; shape (n, K).
+    """
+    p, n = values.shape
+    most = feature.shape[1]
+    sizes, places = np.empty(most), np.empty(most, dtype=np.int64)
+    for r in range(n if most else 0):
+        sizes[:], places[:] = -1.0, -1
+        for j in range(p):
+            size = abs(values[j, r])
+            if not size > sizes[most - 1]:
+                continue
+            k = most - 1
+            while k > 0 and size > sizes[k - 1]:
+                sizes[k], places[k] = sizes[k - 1], places[k - 1]
+                k -= 1
+            sizes[k], places[k] = size, j
+        for k in range(most):
+            feature[r, k] = places[k]
+            effect[r, k] = values[places[k], r] if places[k] >= 0 else np.nan
 
 
 @compiled

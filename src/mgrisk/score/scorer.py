@@ -111,7 +111,7 @@ class Scorer:
         chosen = np.full((n, reasons), -1, dtype=np.int64)
         effect = np.full((n, reasons), np.nan)
         if reasons:
-            largest(self.explainer.values(X), chosen, effect)
+            largest(np.ascontiguousarray(self.explainer.values(X).T), chosen, effect)
         return Answers(
             label=self.label,
             features=features,

@@ -1,0 +1,267 @@
+"""The compiled loops behind `trees`: filling the tables over a background, and looking rows up in them.
+
+All kernels stay in this file: numba's cache notices a change in the file of a kernel only, and would go on using the
+old code of one that was inlined from elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from llvmlite import ir
+from numba.extending import intrinsic
+
+from mgrisk.model.tree_paths import MAX_DEPTH, Groups, Leaves
+
+LANES: Final = 8
+"""Rows that are looked up together, and players of a group that lie side by side: a group has at most so many."""
+# Rows that go through all groups together: their columns and sums (480 bytes a row at 40 columns) stay in the
+# second cache, and a loop over them is long enough to be worth starting. Measured from 64 to 2048.
+BLOCK_ROWS = 512
+# SHARE[p, q] = p! q! / (p + q + 1)!, the share of one player among the p + q + 1 that matter.
+_SIZES = range(MAX_DEPTH)
+SHARE = np.array([[1.0 / ((p + q + 1) * math.comb(p + q, p)) for q in _SIZES] for p in _SIZES])
+
+_F = TypeVar("_F", bound=Callable[..., object])
+
+
+def _compiled(function: _F) -> _F:
+    """Compile with numba, keeping the types: the one place that meets its untyped decorator."""
+    return cast(_F, numba.njit(cache=True, nogil=True)(function))
+
+
+class Wide(NamedTuple):
+    """The table of an ensemble as rows are looked up in it.
+
+    Attributes
+    ----------
+    entry
+        For each group, for each code, the values of its players side by side, zeros up to eight; flat.
+    player
+        The players of each group, eight each: those that are none stand for one past the last.
+    """
+
+    entry: npt.NDArray[np.float64]
+    player: npt.NDArray[np.int64]
+
+
+def widen(groups: Groups, table: npt.NDArray[np.float64], *, n_players: int) -> Wide:
+    """Turn a table, where each player of a group has its entries by code, into one with the players side by side."""
+    codes, players = 1 << np.diff(groups.split_start), np.diff(groups.player_start)
+    wide = Wide(np.zeros(LANES * int(codes.sum())), np.full(LANES * len(codes), n_players, dtype=np.int64))
+    narrow_ends, wide_ends = np.cumsum(codes * players), np.cumsum(LANES * codes)
+    for g, (n, d) in enumerate(zip(codes.tolist(), players.tolist(), strict=True)):
+        place = wide.entry[wide_ends[g] - LANES * n : wide_ends[g]].reshape(n, LANES)
+        place[:, :d] = table[narrow_ends[g] - n * d : narrow_ends[g]].reshape(d, n).T
+        wide.player[LANES * g : LANES * g + d] = groups.player[groups.player_start[g] : groups.player_start[g + 1]]
+    return wide
+
+
+def _add_eight(
+    typing: Any,
+    entry: Any,
+    first: Any,
+    codes: Any,
+    row: Any,
+    sums: Any,
+    a: Any,
+    b: Any,
+    c: Any,
+    d: Any,
+    e: Any,
+    f: Any,
+    g: Any,
+    h: Any,
+) -> Any:
+    """Add the entries of eight rows to the sums of eight players.
+
+    Eight vectors are read, one for each row, turned by 24 shuffles so that there is one for each player, and added
+    where the sums of that player lie. Looked up one by one, each number would cost two loads and a store of its own.
+    """
+    wide, index = ir.VectorType(ir.DoubleType(), LANES), ir.IntType(64)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def content(which: int) -> Any:
+            return context.make_array(signature.args[which])(context, builder, value=arguments[which]).data
+
+        def mixed(one: Any, other: Any, order: list[int]) -> Any:
+            return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), LANES), order))
+
+        entries, code, total = content(0), content(2), content(4)
+        vectors = []
+        for lane in range(LANES):
+            at = builder.load(builder.gep(code, [builder.add(arguments[3], index(lane))]))
+            at = builder.add(arguments[1], builder.mul(builder.zext(at, index), index(LANES)))
+            vectors.append(builder.load(builder.bitcast(builder.gep(entries, [at]), wide.as_pointer()), align=8))
+        for distance, low, high in (
+            (1, [0, 8, 2, 10, 4, 12, 6, 14], [1, 9, 3, 11, 5, 13, 7, 15]),
+            (2, [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]),
+            (4, [0, 1, 2, 3, 8, 9, 10, 11], [4, 5, 6, 7, 12, 13, 14, 15]),
+        ):
+            for lane in [each for each in range(LANES) if not each & distance]:
+                one, other = vectors[lane], vectors[lane + distance]
+                vectors[lane], vectors[lane + distance] = mixed(one, other, low), mixed(one, other, high)
+        for lane in range(LANES):
+            at = builder.gep(total, [builder.add(arguments[5 + lane], arguments[3])])
+            at = builder.bitcast(at, wide.as_pointer())
+            builder.store(builder.fadd(builder.load(at, align=8), vectors[lane]), at, align=8)
+        return context.get_dummy_value()
+
+    kinds = [entry, numba.int64, codes, numba.int64, sums, *[numba.int64] * LANES]
+    return numba.void(*kinds), generate
+
+
+# Told of its type: numba's own says what an intrinsic is made of, not how it is called.
+add_eight = cast(Callable[..., None], intrinsic(_add_eight))
+
+
+@_compiled
+def _row_codes(
+    columns: npt.NDArray[np.float32],
+    row: int,
+    column: npt.NDArray[np.int32],
+    threshold: npt.NDArray[np.float32],
+    default_left: npt.NDArray[np.bool_],
+    first: int,
+    last: int,
+    codes: npt.NDArray[np.uint32],
+) -> None:
+    """Write the answers of the rows from `row` on to the splits from `first` to `last`; `columns` is X transposed."""
+    codes[:] = 0
+    for k in range(first, last):
+        bit = np.uint32(1 << (k - first))
+        x = columns[column[k], row : row + len(codes)]
+        limit = threshold[k]
+        # A comparison with NaN is false, so each kind of default is one comparison; both loops become SIMD.
+        if default_left[k]:
+            for r in range(len(codes)):
+                codes[r] |= np.uint32(0) if x[r] >= limit else bit
+        else:
+            for r in range(len(codes)):
+                codes[r] |= bit if x[r] < limit else np.uint32(0)
+
+
+@_compiled
+def explain(
+    columns: npt.NDArray[np.float32],
+    start: int,
+    stop: int,
+    groups: Groups,
+    wide: Wide,
+    out: npt.NDArray[np.float64],
+) -> None:
+    """Write the values of the rows from `start` to `stop`: blocks of rows outside, then groups of leaves.
+
+    Parameters
+    ----------
+    columns
+        The matrix, transposed: shape (n_columns, n).
+    out
+        Written; shape (n_players, n).
+    """
+    # Each of these once, not once for each group: taking an array out of a tuple is counted by numba.
+    split_start, column, threshold = groups.split_start, groups.split_column, groups.split_threshold
+    default_left, entry, player = groups.split_default_left, wide.entry, wide.player
+    n_players = out.shape[0]
+    # One row of sums more, for the players that are none, and whole eights of rows.
+    sums = np.empty((n_players + 1) * BLOCK_ROWS)
+    codes = np.empty(BLOCK_ROWS, dtype=np.uint32)
+    for first in range(start, stop, BLOCK_ROWS):
+        size = min(BLOCK_ROWS, stop - first)
+        sums[:] = 0.0
+        at = 0
+        for g in range(len(split_start) - 1):
+            codes[size:] = 0
+            _row_codes(
+                columns, first, column, threshold, default_left, split_start[g], split_start[g + 1], codes[:size]
+            )
+            k = LANES * g
+            a, b = player[k] * BLOCK_ROWS, player[k + 1] * BLOCK_ROWS
+            c, d = player[k + 2] * BLOCK_ROWS, player[k + 3] * BLOCK_ROWS
+            e, f = player[k + 4] * BLOCK_ROWS, player[k + 5] * BLOCK_ROWS
+            i, j = player[k + 6] * BLOCK_ROWS, player[k + 7] * BLOCK_ROWS
+            for r in range(0, size, LANES):
+                add_eight(entry, at, codes, r, sums, a, b, c, d, e, f, i, j)
+            at += LANES << (split_start[g + 1] - split_start[g])
+        for p in range(n_players):
+            for r in range(size):
+                out[p, first + r] = sums[p * BLOCK_ROWS + r]
+
+
+@_compiled
+def _leaf_table(value: float, share: npt.NDArray[np.float64], d: int, values: npt.NDArray[np.float64]) -> None:
+    """Write the values of the `d` players of a leaf for each A, given the background's share in each B."""
+    full = (1 << d) - 1
+    for satisfied in range(full + 1):
+        values[satisfied] = 0.0
+        lacking = full ^ satisfied
+        q = 0
+        for i in range(d):
+            q += (lacking >> i) & 1
+        # Only B that make up for what x lacks count: `lacking` and any part of `satisfied`.
+        common = satisfied
+        while True:
+            p = d - q
+            for i in range(d):
+                p -= (common >> i) & 1
+            amount = value * share[lacking | common]
+            if amount != 0.0:
+                for i in range(d):
+                    if (lacking >> i) & 1:
+                        values[satisfied, i] -= amount * SHARE[p, q - 1]
+                    elif not (common >> i) & 1:
+                        values[satisfied, i] += amount * SHARE[p - 1, q]
+            if common == 0:
+                break
+            common = (common - 1) & satisfied
+
+
+@_compiled
+def fill(
+    columns: npt.NDArray[np.float32],
+    share: npt.NDArray[np.float64],
+    groups: Groups,
+    leaves: Leaves,
+    table: npt.NDArray[np.float64],
+) -> float:
+    """Add the values of all leaves into the table; return the weighted mean of the splitting trees."""
+    codes = np.empty(columns.shape[1], dtype=np.uint32)
+    by_code = np.empty(1 << MAX_DEPTH)
+    by_set = np.empty(1 << MAX_DEPTH)
+    set_of = np.empty(1 << MAX_DEPTH, dtype=np.int64)
+    values = np.empty((1 << MAX_DEPTH, MAX_DEPTH))
+    mean = 0.0
+    entry = 0
+    for g in range(len(groups.split_start) - 1):
+        n_codes = 1 << (groups.split_start[g + 1] - groups.split_start[g])
+        first, last = groups.split_start[g], groups.split_start[g + 1]
+        _row_codes(
+            columns, 0, groups.split_column, groups.split_threshold, groups.split_default_left, first, last, codes
+        )
+        by_code[:] = 0.0
+        for r in range(len(codes)):
+            by_code[codes[r]] += share[r]
+        for leaf in range(leaves.start[g], leaves.start[g + 1]):
+            first = leaves.slot_start[leaf]
+            d = leaves.slot_start[leaf + 1] - first
+            by_set[:] = 0.0
+            for code in range(n_codes):
+                satisfied = 0
+                for i in range(d):
+                    if code & leaves.slot_need[first + i] == leaves.slot_want[first + i]:
+                        satisfied |= 1 << i
+                set_of[code] = satisfied
+                by_set[satisfied] += by_code[code]
+            mean += leaves.value[leaf] * by_set[(1 << d) - 1]
+            _leaf_table(leaves.value[leaf], by_set, d, values)
+            for i in range(d):
+                offset = entry + leaves.slot_player[first + i] * n_codes
+                for code in range(n_codes):
+                    table[offset + code] += values[set_of[code], i]
+        entry += n_codes * (groups.player_start[g + 1] - groups.player_start[g])
+    return mean
