@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError, bad_input
@@ -129,7 +129,7 @@ class CsvSource:
 
     def digest(self, block: bytes) -> str:
         """Return what tells a block from another."""
-        return hashlib.sha256(block).hexdigest()
+        return xxhash.xxh3_128_hexdigest(block)
 
     def read(self, block: bytes, inputs: Sequence[Feature]) -> CsvRows:
         """Read and check the rows of a block.
@@ -156,7 +156,8 @@ class CsvSource:
         numbers[:, wrong], state[:, wrong] = np.nan, GOOD
         checked = Checked(inputs, numbers, state, dict(zip(wrong.tolist(), fields[wrong].tolist(), strict=True)))
         rows = CsvRows(self.columns, self._where, data, start, end, checked)
-        for i, place in np.argwhere(state == UNCLEAR).tolist():
+        unclear = np.argwhere(state == UNCLEAR).tolist() if state.size and state.max() == UNCLEAR else []
+        for i, place in unclear:
             way = given[inputs[i].name]
             text = str(rows.original(place)[way.column])
             state[i, place], numbers[i, place] = read_text(text, inputs[i], factor=way.factor)

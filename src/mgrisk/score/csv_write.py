@@ -54,8 +54,10 @@ def _copy(out: NDArray[np.uint8], at: int, content: NDArray[np.uint8], first: in
 def join_codes(
     code: NDArray[np.int64],
     state: NDArray[np.uint8],
+    inputs: NDArray[np.int64],
     note: NDArray[np.int64],
     absent: NDArray[np.bool_],
+    features: NDArray[np.int64],
     rejected: NDArray[np.bool_],
     texts: Texts,
     out: NDArray[np.uint8],
@@ -65,10 +67,12 @@ def join_codes(
 
     Parameters
     ----------
-    code, state
-        Code of each input in each state, -1 for none, shape (n_inputs, n_states); state of each input (n_inputs, n).
-    note, absent
-        Code of each feature that is missing; whether it is, shape (n_features, n). Noted of rows not rejected.
+    code, state, inputs
+        Code of each input in each state, -1 for none, shape (n_inputs, n_states); state of each input (n_inputs, n);
+        which inputs to look at.
+    note, absent, features
+        Code of each feature that is missing; whether it is, shape (n_features, n); which features to look at. Noted of
+        rows not rejected.
     rejected
         Shape (n,).
     texts
@@ -80,8 +84,12 @@ def join_codes(
     content, start = texts.content, texts.start
     for r in range(state.shape[1]):
         begin = at
-        for j in range(len(code) + (0 if rejected[r] else len(note))):
-            k = code[j, state[j, r]] if j < len(code) else (note[j - len(code)] if absent[j - len(code), r] else -1)
+        for j in range(len(inputs) + (0 if rejected[r] else len(features))):
+            if j < len(inputs):
+                k = code[inputs[j], state[inputs[j], r]]
+            else:
+                i = features[j - len(inputs)]
+                k = note[i] if absent[i, r] else -1
             if k < 0:
                 continue
             if at > begin:

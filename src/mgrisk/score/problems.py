@@ -110,7 +110,11 @@ class Codes:
         end = np.empty(n, dtype=np.int64)
         size = sum(count * (len(name) + 1) for name, count in zip(self._names, counts, strict=False))
         content = np.empty(size, dtype=np.uint8)
-        join_codes(code, state, note, absent, rejected, texts, content, end)
+        # Of most inputs nothing is to be said in a block: they are not looked at row by row.
+        noted = counts[len(self._contract) :]
+        inputs = np.unique([i for (i, _, _), count in zip(self._contract, counts, strict=False) if count])
+        features = np.flatnonzero(noted)
+        join_codes(code, state, inputs.astype(np.int64), note, absent, features, rejected, texts, content, end)
         content = content[: end[-1] if n else 0]
         counted = Counter({name: count for name, count in zip(self._names, counts, strict=False) if count})
         return _with_wrong_fields(Problems(content, end, counted), wrong_fields)
