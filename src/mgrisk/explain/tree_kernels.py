@@ -31,8 +31,13 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 
 def _compiled(function: _F) -> _F:
-    """Compile with numba, keeping the types: the one place that meets its untyped decorator."""
+    """Compile a loop that Python calls, with one kind of arguments only, as in `score.powers.compiled`."""
     return cast(_F, numba.njit(cache=True, nogil=True)(function))
+
+
+def _inner(function: _F) -> _F:
+    """Compile what only compiled code calls."""
+    return cast(_F, numba.njit(nogil=True, inline="always")(function))
 
 
 class Wide(NamedTuple):
@@ -53,13 +58,20 @@ class Wide(NamedTuple):
 def widen(groups: Groups, table: npt.NDArray[np.float64], *, n_players: int) -> Wide:
     """Turn a table, where each player of a group has its entries by code, into one with the players side by side."""
     codes, players = 1 << np.diff(groups.split_start), np.diff(groups.player_start)
-    wide = Wide(np.zeros(LANES * int(codes.sum())), np.full(LANES * len(codes), n_players, dtype=np.int64))
+    wide = Wide(_on_a_line(LANES * int(codes.sum())), np.full(LANES * len(codes), n_players, dtype=np.int64))
     narrow_ends, wide_ends = np.cumsum(codes * players), np.cumsum(LANES * codes)
     for g, (n, d) in enumerate(zip(codes.tolist(), players.tolist(), strict=True)):
         place = wide.entry[wide_ends[g] - LANES * n : wide_ends[g]].reshape(n, LANES)
         place[:, :d] = table[narrow_ends[g] - n * d : narrow_ends[g]].reshape(d, n).T
         wide.player[LANES * g : LANES * g + d] = groups.player[groups.player_start[g] : groups.player_start[g + 1]]
     return wide
+
+
+def _on_a_line(size: int) -> npt.NDArray[np.float64]:
+    """Return zeros that begin with a line of the cache: eight that lie across two cost twice as much to read."""
+    zeros = np.zeros(size + LANES)
+    first = -(zeros.ctypes.data // zeros.itemsize) % LANES
+    return zeros[first : first + size]
 
 
 def _add_eight(
@@ -120,7 +132,7 @@ def _add_eight(
 add_eight = cast(Callable[..., None], intrinsic(_add_eight))
 
 
-@_compiled
+@_inner
 def _row_codes(
     columns: npt.NDArray[np.float32],
     row: int,
@@ -146,6 +158,11 @@ def _row_codes(
                 codes[r] |= bit if x[r] < limit else np.uint32(0)
 
 
+def room_for_sums(n_players: int) -> npt.NDArray[np.float64]:
+    """Return what `explain` adds up in: a row for each player and one for those that are none."""
+    return _on_a_line((n_players + 1) * BLOCK_ROWS)
+
+
 @_compiled
 def explain(
     columns: npt.NDArray[np.float32],
@@ -153,6 +170,7 @@ def explain(
     stop: int,
     groups: Groups,
     wide: Wide,
+    sums: npt.NDArray[np.float64],
     out: npt.NDArray[np.float64],
 ) -> None:
     """Write the values of the rows from `start` to `stop`: blocks of rows outside, then groups of leaves.
@@ -161,6 +179,8 @@ def explain(
     ----------
     columns
         The matrix, transposed: shape (n_columns, n).
+    sums
+        Room to work in, of `room_for_sums`.
     out
         Written; shape (n_players, n).
     """
@@ -168,8 +188,6 @@ def explain(
     split_start, column, threshold = groups.split_start, groups.split_column, groups.split_threshold
     default_left, entry, player = groups.split_default_left, wide.entry, wide.player
     n_players = out.shape[0]
-    # One row of sums more, for the players that are none, and whole eights of rows.
-    sums = np.empty((n_players + 1) * BLOCK_ROWS)
     codes = np.empty(BLOCK_ROWS, dtype=np.uint32)
     for first in range(start, stop, BLOCK_ROWS):
         size = min(BLOCK_ROWS, stop - first)
@@ -193,7 +211,7 @@ def explain(
                 out[p, first + r] = sums[p * BLOCK_ROWS + r]
 
 
-@_compiled
+@_inner
 def _leaf_table(value: float, share: npt.NDArray[np.float64], d: int, values: npt.NDArray[np.float64]) -> None:
     """Write the values of the `d` players of a leaf for each A, given the background's share in each B."""
     full = (1 << d) - 1

@@ -33,7 +33,7 @@ import numpy.typing as npt
 import xgboost as xgb
 
 from mgrisk.errors import bad_input
-from mgrisk.explain.tree_kernels import BLOCK_ROWS, Wide, explain, fill, widen
+from mgrisk.explain.tree_kernels import BLOCK_ROWS, Wide, explain, fill, room_for_sums, widen
 from mgrisk.model.tree_paths import (
     MAX_COLUMNS,
     Groups,
@@ -176,7 +176,7 @@ class TreeTables:
         out = np.empty((self.n_players, len(X)))
 
         def part(first: int, last: int) -> None:
-            explain(columns, first, last, self.groups, self._wide, out)
+            explain(columns, first, last, self.groups, self._wide, room_for_sums(self.n_players), out)
 
         if n_threads <= 1:
             part(0, len(X))

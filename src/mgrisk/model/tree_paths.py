@@ -98,6 +98,8 @@ class Groups(NamedTuple):
             raise bad_tables("player_start", f"{self.split_start.size} offsets", self.player_start.size)
         if (np.diff(self.split_start) > MAX_DEPTH).any():
             raise bad_tables("split_start", f"at most {MAX_DEPTH} splits in a group", self.split_start)
+        if (np.diff(self.player_start) > MAX_DEPTH).any():
+            raise bad_tables("player_start", f"at most {MAX_DEPTH} players in a group", self.player_start)
         for name, index, limit in (
             ("split_column", self.split_column, n_columns),
             ("player", self.player, n_players),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mgrisk.score.cells import BAD, COMMA, CR, EMPTY, GOOD, LF, OUTSIDE, QUOTE, UNCLEAR
 from mgrisk.score.decimal_read import plain_number, read_number, short_number
-from mgrisk.score.powers import compiled
+from mgrisk.score.powers import compiled, inner
 from mgrisk.score.texts import Texts
 
 FEW: Final = 32
@@ -44,7 +44,7 @@ class Wanted(NamedTuple):
     empty: Texts
 
 
-@compiled
+@inner
 def _among(
     data: NDArray[np.uint8],
     first: int,
@@ -71,13 +71,13 @@ def _among(
     return -1
 
 
-@compiled
+@inner
 def _blank(sign: int) -> bool:
     """Whether Python's `str.strip` takes an ASCII sign away."""
     return sign == 32 or 9 <= sign <= 13 or 28 <= sign <= 31
 
 
-@compiled
+@inner
 def _read_cells(
     data: NDArray[np.uint8],
     first: NDArray[np.int64],
@@ -128,7 +128,7 @@ def _read_cells(
                 state[k], values[k] = GOOD, place
 
 
-@compiled
+@inner
 def _cell_end(data: NDArray[np.uint8], at: int) -> tuple[int, bool]:
     """Return where the cell that begins at `at` ends, and whether a quote in it is still open there."""
     n = len(data)
@@ -149,7 +149,7 @@ def _cell_end(data: NDArray[np.uint8], at: int) -> tuple[int, bool]:
     return at, False
 
 
-@compiled
+@inner
 def _turn(few: NDArray[Any], out: NDArray[Any]) -> None:
     """Write as many rows as `out` has columns into these."""
     for i in range(out.shape[0]):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mgrisk.score.cells import COMMA, LF
 from mgrisk.score.decimal_write import write_float
-from mgrisk.score.powers import compiled, inlined
+from mgrisk.score.powers import compiled, inner
 from mgrisk.score.texts import Texts
 
 SEMICOLON: Final = ord(";")
@@ -43,7 +43,7 @@ class Reasons(NamedTuple):
     first_level: NDArray[np.int64]
 
 
-@inlined
+@inner
 def _copy(out: NDArray[np.uint8], at: int, content: NDArray[np.uint8], first: int, last: int) -> int:
     for i in range(last - first):
         out[at + i] = content[first + i]
@@ -129,7 +129,7 @@ def largest(values: NDArray[np.float64], feature: NDArray[np.int64], effect: NDA
             effect[r, k] = values[places[k], r] if places[k] >= 0 else np.nan
 
 
-@compiled
+@inner
 def _value(
     out: NDArray[np.uint8],
     at: int,

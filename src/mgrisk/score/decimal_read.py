@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgrisk.score.cells import BAD, COMMA, CR, EACH, GOOD, LF, MINUS, NINE, PLUS, POINT, TOPS, UNCLEAR, ZERO
-from mgrisk.score.powers import FIRST_POWER, POWERS, compiled, high_product, leading_zeros, trailing_zeros, word
+from mgrisk.score.powers import FIRST_POWER, POWERS, high_product, inner, leading_zeros, trailing_zeros, word
 
 EXACT_TENS = np.array([float(10**k) for k in range(23)])  # the powers of ten that a double holds
 MIDDLE_TWO = 1000
 TWOS = 2.0 ** np.arange(-MIDDLE_TWO, MIDDLE_TWO)
 
 
-@compiled
+@inner
 def _scaled(mantissa: np.uint64, e: int) -> tuple[bool, float]:
     """Return mantissa × 10^e rounded to the nearest double, and whether that is sure."""
     if mantissa < np.uint64(1 << 53) and -22 <= e <= 22:
@@ -44,7 +44,7 @@ def _scaled(mantissa: np.uint64, e: int) -> tuple[bool, float]:
     return True, np.float64(kept) * TWOS[exponent + MIDDLE_TWO]
 
 
-@compiled
+@inner
 def read_number(data: NDArray[np.uint8], first: int, last: int) -> tuple[int, float]:
     """Read the decimal number ``data[first:last]``, not empty and without spaces around it."""
     at = first
@@ -93,7 +93,7 @@ def read_number(data: NDArray[np.uint8], first: int, last: int) -> tuple[int, fl
     return (GOOD, -x if negative else x) if sure else (UNCLEAR, 0.0)
 
 
-@compiled
+@inner
 def short_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
     """Read a plain decimal of at most seven signs that ends its cell; return where, or -1 where it is none.
 
@@ -135,7 +135,7 @@ def short_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
     return at, -value if negative else value
 
 
-@compiled
+@inner
 def plain_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
     """Read a plain decimal of at most 15 digits that ends its cell; return where, or -1 where it is none."""
     at, n = first, len(data)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgrisk.score.cells import EACH, MINUS, POINT, ZERO
-from mgrisk.score.powers import FIRST_POWER, POWERS, bits, compiled, high_product, inlined, leading_zeros, put_word
+from mgrisk.score.powers import FIRST_POWER, POWERS, bits, high_product, inner, leading_zeros, put_word
 
 LONGEST_FLOAT: Final = 25
 """Bytes of the longest double: sign, 17 digits, point, exponent."""
@@ -22,7 +22,7 @@ SHOWN_DIGITS: Final = 10
 TENS = np.array([10**k for k in range(20)], dtype=np.uint64)
 
 
-@compiled
+@inner
 def _odd(high: np.uint64, low: np.uint64, c: np.uint64) -> np.uint64:
     """Return the upper 64 bits of 128 × 64, the last one set where anything was cut off."""
     lower = high * c
@@ -33,7 +33,7 @@ def _odd(high: np.uint64, low: np.uint64, c: np.uint64) -> np.uint64:
     return upper | np.uint64(1) if total > np.uint64(1) else upper
 
 
-@compiled
+@inner
 def _shortest(x: float) -> tuple[np.uint64, np.int64]:
     """Return digits and exponent of the shortest decimal ``digits × 10^exponent`` nearest to a positive double."""
     pattern = bits(x)
@@ -72,7 +72,7 @@ def _shortest(x: float) -> tuple[np.uint64, np.int64]:
     return s + np.uint64(1 if higher else 0), k
 
 
-@compiled
+@inner
 def _digits(d: np.uint64) -> int:
     """Return how many digits a number has that is not zero."""
     # 1233 / 4096 is a little more than log10(2): the guess is right or one too large.
@@ -80,7 +80,7 @@ def _digits(d: np.uint64) -> int:
     return guess + (1 if d >= TENS[guess] else 0)
 
 
-@compiled
+@inner
 def _eight(d: np.uint64) -> np.uint64:
     """Return eight digits as bytes, the first one lowest: each half, quarter and eighth in one product for all."""
     x = d // np.uint64(10_000) | (d % np.uint64(10_000)) << np.uint64(32)
@@ -90,7 +90,7 @@ def _eight(d: np.uint64) -> np.uint64:
     return (tens | (x - np.uint64(10) * tens) << np.uint64(8)) + EACH * np.uint64(ZERO)
 
 
-@inlined
+@inner
 def _put_digits(out: NDArray[np.uint8], at: int, d: np.uint64, n: int) -> None:
     """Write the n digits of a number, and whatever up to seventeen bytes."""
     d *= TENS[LONGEST_DIGITS - n]
@@ -100,7 +100,7 @@ def _put_digits(out: NDArray[np.uint8], at: int, d: np.uint64, n: int) -> None:
     put_word(out, at + 9, _eight(d % np.uint64(10**8)))
 
 
-@inlined
+@inner
 def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: int, point: bool) -> int:
     """Write ``d × 10^e`` as `repr` does; with an exponent from 10^most on; `point`: whole numbers end in ``.0``."""
     ten = np.uint64(10)
@@ -145,7 +145,7 @@ def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: i
     return at + 2
 
 
-@compiled
+@inner
 def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
     """Write a finite double from `at` on, nothing for NaN; return where it ends.
 

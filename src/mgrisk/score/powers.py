@@ -23,13 +23,18 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 
 def compiled(function: _F) -> _F:
-    """Compile with numba, keeping the types: the one place of the room that meets its untyped decorator."""
+    """Compile a loop that Python calls, with numba, keeping the types: the one place that meets its untyped decorator.
+
+    The machine code is kept on disk. Such a loop must be called with one kind of arguments only: of two processes that
+    compile it for two kinds at the same time, one would find the other's code under the name of its own (a test holds
+    this).
+    """
     return cast(_F, numba.njit(cache=True, nogil=True)(function))
 
 
-def inlined(function: _F) -> _F:
-    """Compile into each caller: a call of its own counts a reference for each array, at the price of a short copy."""
-    return cast(_F, numba.njit(inline="always", nogil=True)(function))
+def inner(function: _F) -> _F:
+    """Compile what only compiled code calls, with arguments of any kind: it is kept on disk with its callers."""
+    return cast(_F, numba.njit(nogil=True, inline="always")(function))
 
 
 def _powers() -> NDArray[np.uint64]:

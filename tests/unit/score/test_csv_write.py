@@ -49,6 +49,6 @@ def test_what_people_read_has_the_form_of_general_format(value: float, text: str
 def test_the_largest_come_first_and_of_equal_ones_the_first() -> None:
     values = np.array([[0.1, -0.3, 0.3, 0.0], [0.0, 0.0, 0.0, 0.0]])
     feature, effect = np.empty((2, 5), dtype=np.int64), np.empty((2, 5))
-    largest(values, feature, effect)
+    largest(np.ascontiguousarray(values.T), feature, effect)
     assert feature.tolist() == [[1, 2, 0, 3, -1], [0, 1, 2, 3, -1]]
     np.testing.assert_array_equal(effect[0], [-0.3, 0.3, 0.1, 0.0, np.nan])
