@@ -34,7 +34,7 @@ def compiled(function: _F) -> _F:
 
 def inner(function: _F) -> _F:
     """Compile what only compiled code calls, with arguments of any kind: it is kept on disk with its callers."""
-    return cast(_F, numba.njit(nogil=True, inline="always")(function))
+    return cast(_F, numba.njit(nogil=True)(function))
 
 
 def _powers() -> NDArray[np.uint64]:
