@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.model.curves import Curves
 from mgrisk.model.encode import Column
 from mgrisk.model.learners import bad_model, spline_columns
 from mgrisk.model.spline import HARRELL_QUANTILES, basis
@@ -66,15 +68,11 @@ class FittedSplines:
 
     def contributions(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return each encoded column's part of the margin, shape (n, n_columns); with the intercept they add up."""
-        parts = np.empty(X.shape, dtype=np.float64)
-        start = 0
-        for index, term in enumerate(self.terms):
-            chosen = slice(start, start + term.width)
-            design = term.expand(X[:, index].astype(np.float64)) - self.centre[chosen]
-            # einsum, not @: a BLAS kernel may round a row differently by where it stands in its block.
-            parts[:, index] = np.einsum("ij,j->i", design, self.coefficients[chosen])
-            start += term.width
-        return parts
+        return self._curves.parts(X)
+
+    @cached_property
+    def _curves(self) -> Curves:
+        return Curves.of(self.terms, self.coefficients[:, None], self.centre)
 
     def margin(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the margin, shape (n,): log-odds before calibration, or the unit of a continuous target."""

@@ -12,6 +12,7 @@ import io
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Final
 from zipfile import BadZipFile
 
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from mgrisk.model.curves import Curves
 from mgrisk.model.encode import Column
 from mgrisk.model.learners import bad_model
 from mgrisk.model.splines import Term, expand, fit_terms
@@ -63,13 +65,16 @@ class Uncertainty:
 
     def se(self, X: NDArray[np.float32]) -> Floats:
         """Return the standard error of the calibrated log-odds, shape (n,), of an encoded matrix (n, n_columns)."""
-        design = expand(self.terms, X) - self.centre
-        moved = np.tile(self.loadings[0], (len(X), 1))
-        # Column by column, not @: a BLAS kernel may round a row differently by where it stands in its block.
-        for column, loading in zip(design.T, self.loadings[1:], strict=True):
-            moved += column[:, None] * loading
-        found: Floats = np.sqrt(self.base + self.factor * np.einsum("ij,ij->i", moved, moved))
+        moved = self.loadings[0, :, None] + self._curves.sums(X)
+        total = np.full(len(X), self.base)
+        for each in moved:
+            total += self.factor * each**2
+        found: Floats = np.sqrt(total)
         return found
+
+    @cached_property
+    def _curves(self) -> Curves:
+        return Curves.of(self.terms, self.loadings[1:], self.centre)
 
     def after(self, *, stretch: float, added: float) -> Uncertainty:
         """Return it for log-odds stretched about any point, with a variance added to everybody's."""

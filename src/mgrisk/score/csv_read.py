@@ -11,9 +11,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.score.cells import BAD, COMMA, CR, EMPTY, GOOD, LF, OUTSIDE, QUOTE, UNCLEAR
+from mgrisk.score.cells import BAD, COMMA, CR, EACH, EMPTY, GOOD, LF, MINUS, OUTSIDE, QUOTE, TOPS, UNCLEAR
 from mgrisk.score.decimal_read import plain_number, read_number, short_number
-from mgrisk.score.powers import compiled, inner
+from mgrisk.score.powers import compiled, inner, trailing_zeros, word
 from mgrisk.score.texts import Texts
 
 FEW: Final = 32
@@ -144,6 +144,17 @@ def _cell_end(data: NDArray[np.uint8], at: int) -> tuple[int, bool]:
                 continue
             at += 1
             break
+    # Eight bytes at a time: none of those that end a cell is as large as "-".
+    while at + 8 <= n:
+        w = word(data, at)
+        small = (w - EACH * np.uint64(MINUS)) & ~w & TOPS
+        if small == np.uint64(0):
+            at += 8
+            continue
+        at += int(trailing_zeros(small) >> np.uint64(3))
+        if data[at] == COMMA or data[at] == LF or data[at] == CR:
+            return at, False
+        at += 1
     while at < n and data[at] != COMMA and data[at] != LF and data[at] != CR:
         at += 1
     return at, False

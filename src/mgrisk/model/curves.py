@@ -1,0 +1,169 @@
+"""Restricted cubic splines as sums of truncated cubes, with weights worked out once, in compiled loops.
+
+A fitted curve is a straight line and a weighted sum of the cubes of what lies above each knot; so is any linear form of
+its design columns. A learner fits on the design columns (`spline.basis`); whoever asks for a value has it from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mgrisk.model.splines import Term
+
+BLOCK_ROWS: Final = 512
+"""Rows that go through all columns together, so that what is added up stays in the first caches."""
+
+_F = TypeVar("_F", bound=Callable[..., object])
+Floats = NDArray[np.float64]
+
+
+def _compiled(function: _F) -> _F:
+    return cast(_F, numba.njit(cache=True, nogil=True)(function))
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Linear forms of the design columns of some terms: m curves for each encoded column.
+
+    Attributes
+    ----------
+    fill
+        Value in place of a missing one, shape (n_columns,).
+    start, knot
+        The knots of column ``c`` are ``knot[start[c]:start[c + 1]]``.
+    cube
+        Weight of the cube above each knot in each form, shape (n_knots, m).
+    slope, constant
+        The rest of each curve, shape (n_columns, m).
+    """
+
+    fill: Floats
+    start: NDArray[np.int64]
+    knot: Floats
+    cube: Floats
+    slope: Floats
+    constant: Floats
+
+    @classmethod
+    def of(cls, terms: Sequence[Term], weights: Floats, centre: Floats) -> Curves:
+        """Work out the weights of the cubes.
+
+        Parameters
+        ----------
+        terms
+            One for each encoded column.
+        weights, centre
+            Each form is the sum over the design columns of weight × (column − centre); shapes (p, m) and (p,).
+        """
+        ends = np.cumsum([term.width for term in terms])
+        cubes, slopes, constants = [], [], []
+        # As in `spline.basis`, fewer than three knots are a straight line.
+        knots = [np.array(term.knots if len(term.knots) >= 3 else (), dtype=np.float64) for term in terms]
+        for term, of_term, end in zip(terms, knots, ends.tolist(), strict=True):
+            own = weights[end - term.width : end]
+            slopes.append(own[0])
+            constants.append(-centre[end - term.width : end] @ own)
+            if of_term.size:
+                cubes.append(_cubes(of_term).T @ own[1:])
+        m = weights.shape[1]
+        return cls(
+            fill=np.array([term.fill for term in terms]),
+            start=np.cumsum([0, *map(len, knots)], dtype=np.int64),
+            knot=np.concatenate([*knots, np.empty(0)]),
+            cube=np.ascontiguousarray(np.vstack([*cubes, np.empty((0, m))])),
+            slope=np.array(slopes),
+            constant=np.array(constants),
+        )
+
+    def parts(self, X: NDArray[np.float32]) -> Floats:
+        """Return the first form of each column, shape (n, n_columns), those of a column in one piece."""
+        columns = np.ascontiguousarray(X.T)
+        out = np.empty(columns.shape)
+        _parts(columns, self.fill, self.start, self.knot, self.cube, self.slope, self.constant, out)
+        return out.T
+
+    def sums(self, X: NDArray[np.float32]) -> Floats:
+        """Return each form added up over the columns, shape (m, n)."""
+        columns = np.ascontiguousarray(X.T)
+        out = np.empty((self.slope.shape[1], len(X)))
+        _sums(columns, self.fill, self.start, self.knot, self.cube, self.slope, self.constant.sum(axis=0), out)
+        return out
+
+
+def _cubes(knots: Floats) -> Floats:
+    """Return the weight of each knot's cube in each curved column of `spline.basis`, shape (k - 2, k)."""
+    k, inner, before, last = len(knots), knots[:-2], knots[-2], knots[-1]
+    weights = np.zeros((k - 2, k))
+    np.fill_diagonal(weights, 1.0)
+    weights[:, k - 2] = -(last - inner) / (last - before)
+    weights[:, k - 1] = (before - inner) / (last - before)
+    weights /= (last - knots[0]) ** 2
+    return weights
+
+
+@_compiled
+def _parts(
+    columns: NDArray[np.float32],
+    fill: Floats,
+    start: NDArray[np.int64],
+    knot: Floats,
+    cube: Floats,
+    slope: Floats,
+    constant: Floats,
+    out: Floats,
+) -> None:
+    n = out.shape[1]
+    value = np.empty(BLOCK_ROWS)
+    for first in range(0, n, BLOCK_ROWS):
+        size = min(BLOCK_ROWS, n - first)
+        for c in range(len(fill)):
+            x, part = columns[c, first : first + size], out[c, first : first + size]
+            for r in range(size):
+                value[r] = fill[c] if np.isnan(x[r]) else np.float64(x[r])
+                part[r] = constant[c, 0] + slope[c, 0] * value[r]
+            for k in range(start[c], start[c + 1]):
+                for r in range(size):
+                    above = max(value[r] - knot[k], 0.0)
+                    part[r] += cube[k, 0] * (above * above * above)
+
+
+@_compiled
+def _sums(
+    columns: NDArray[np.float32],
+    fill: Floats,
+    start: NDArray[np.int64],
+    knot: Floats,
+    cube: Floats,
+    slope: Floats,
+    constant: Floats,
+    out: Floats,
+) -> None:
+    m, n = out.shape
+    value, power = np.empty(BLOCK_ROWS), np.empty(BLOCK_ROWS)
+    for first in range(0, n, BLOCK_ROWS):
+        size = min(BLOCK_ROWS, n - first)
+        for j in range(m):
+            out[j, first : first + size] = constant[j]
+        for c in range(len(fill)):
+            x = columns[c, first : first + size]
+            for r in range(size):
+                value[r] = fill[c] if np.isnan(x[r]) else np.float64(x[r])
+            for j in range(m):
+                total = out[j, first : first + size]
+                for r in range(size):
+                    total[r] += slope[c, j] * value[r]
+            for k in range(start[c], start[c + 1]):
+                for r in range(size):
+                    above = max(value[r] - knot[k], 0.0)
+                    power[r] = above * above * above
+                for j in range(m):
+                    total = out[j, first : first + size]
+                    for r in range(size):
+                        total[r] += cube[k, j] * power[r]
