@@ -130,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--strict", action="store_true", help="stop at the first rejected row")
     score.add_argument("--workers", type=_one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
     score.add_argument("--resume", action="store_true", help="go on with the same batch where it was killed")
+    score.add_argument(
+        "--what-if", action="store_true", help="add what food, activity, weight and diet would make of it"
+    )
     score.set_defaults(action=_score)
 
     explain = commands.add_parser("explain", parents=[common, model], help="a page that explains one's own people")
@@ -268,7 +271,7 @@ def _score(options: argparse.Namespace) -> int:
     from mgrisk.score import batch, drift
     from mgrisk.score.progress_line import ProgressLine
 
-    scorer = _load(options.model)
+    scorer = _load(options.model, what_if=options.what_if)
     names = ("reasons", "rejects", "strict", "workers", "resume")
     with ProgressLine(sys.stderr) as told:
         chosen = {name: getattr(options, name) for name in names}
@@ -280,6 +283,10 @@ def _score(options: argparse.Namespace) -> int:
         _say(f"  {count:,} × {code}")
     for line in drift.lines(summary.shifts, rows=tally.scored, outside=tally.outside_domain):
         _say(line)
+    if options.what_if:
+        _say(
+            f"what-if columns: {summary.about['what_if']['what_it_is']}; the summary file names studies and assumptions"
+        )
     _say(DISCLAIMER)
     return ExitStatus.DONE
 
@@ -359,10 +366,10 @@ def _codebook(options: argparse.Namespace) -> int:
     return ExitStatus.DONE
 
 
-def _load(model: str | None) -> Scorer:
+def _load(model: str | None, *, what_if: bool = False) -> Scorer:
     from mgrisk.score.scorer import load_scorer
 
-    return load_scorer(bundle_folder(model))
+    return load_scorer(bundle_folder(model), what_if=what_if)
 
 
 def _say(line: str) -> None:

@@ -29,6 +29,9 @@ FEATURES: Final = (
 )  # fmt: skip
 """Features that the options read; what is absent costs the options that need it."""
 ASK: Final = "ask a clinician first"
+UNLESS: Final = "not with kidney disease or other medicines unless a clinician agrees"
+ADVICE: Final = ("", UNLESS, ASK)
+"""All that is said of a supplement, beside an amount or in place of one."""
 ASSUMPTIONS: Final = (
     "The relative risks are effects of the change and not of what goes with it: for cohorts this cannot be known.",
     "Transport: what was found in the people studied, for new diabetes over years, holds for these people.",
@@ -178,6 +181,6 @@ def _supplement(known: _Known) -> tuple[Floats, NDArray[np.object_]]:
     medicines = known.yes("diuretic_use") | known.yes("ppi_use")
     ask = (kidney < KIDNEY) | medicines
     unknown = ~np.isfinite(kidney)
-    advice = np.where(unknown, "not with kidney disease or other medicines unless a clinician agrees", "")
+    advice = np.where(unknown, UNLESS, "")
     advice = np.where(ask, ASK, np.where(amount > 0, advice, "")).astype(object)
     return np.where(ask, np.nan, amount), advice

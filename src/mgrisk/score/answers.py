@@ -12,12 +12,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mgrisk.evidence.what_if import ADVICE
 from mgrisk.features.registry import Feature
 from mgrisk.score.contract import reason_columns
 from mgrisk.score.csv_write import Reasons, write_reason_values, write_rows
 from mgrisk.score.decimal_write import LONGEST_FLOAT
+from mgrisk.score.options import WhatIf
 from mgrisk.score.problems import Problems
 from mgrisk.score.texts import Texts
+
+SAYINGS = Texts.of(ADVICE)
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Answers:
         Completed features, a level by its place; NaN where missing; shape (n_features, n).
     feature, effect
         The largest contributions: which feature, -1 for none, and calibrated log-odds; shape (n, K).
+    options
+        What options would make of the risks, where that was asked for.
     """
 
     label: str
@@ -53,6 +59,7 @@ class Answers:
     values: NDArray[np.float64]
     feature: NDArray[np.int64]
     effect: NDArray[np.float64]
+    options: WhatIf | None = None
 
     def __len__(self) -> int:
         return len(self.rejected)
@@ -77,7 +84,7 @@ class Answers:
             columns[name] = names[chosen]
             columns[value] = np.where(usable, self._reason_values(k), "").astype(object)
             columns[effect] = np.where(usable, self.effect[:, k], np.nan)
-        return columns
+        return columns | (self.options.columns if self.options else {})
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Return the answer's columns as a frame."""
@@ -97,6 +104,10 @@ class Answers:
             default=0,
         )
         room = 32 + len(label) + 3 * LONGEST_FLOAT + self.feature.shape[1] * (3 + widest + LONGEST_FLOAT)
+        more, said = np.empty((0, len(self))), np.empty(0, dtype=np.int64)
+        if self.options:
+            more, said = self.options.numbers, self.options.advice
+            room += len(more) * (1 + LONGEST_FLOAT) + 1 + max(map(len, ADVICE))
         out = np.empty(int((end - start).sum()) + len(self.problems.content) + len(self) * room, dtype=np.uint8)
         size = write_rows(
             data,
@@ -109,6 +120,9 @@ class Answers:
             self.inside,
             label,
             self._reasons,
+            more,
+            said,
+            SAYINGS,
             out,
         )
         return out[:size].data

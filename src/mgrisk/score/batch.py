@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from mgrisk.artifacts import write_json
 from mgrisk.errors import bad_input, usage
 from mgrisk.score.answers import csv_line
-from mgrisk.score.contract import RESULTS, check_columns, reason_columns
+from mgrisk.score.contract import check_columns
 from mgrisk.score.csv_source import BLOCK_BYTES
 from mgrisk.score.drift import Shift
 from mgrisk.score.in_order import in_order
 from mgrisk.score.journal import Entry, Journal
+from mgrisk.score.options import about_options
 from mgrisk.score.outputs import CsvOutput, Output, open_output
 from mgrisk.score.problems import first_rejected
 from mgrisk.score.scorer import Scorer
@@ -122,13 +123,13 @@ def score_table(
     base_value = scorer.explainer.base_value if reasons else None
     with ExitStack() as stack:
         table = stack.enter_context(open_source(source))
-        check_columns(table.columns, scorer.inputs, where=source, reasons=reasons)
-        key = _key(scorer, table.columns, reasons=reasons, rejects=rejects, strict=strict)
+        added = scorer.columns(reasons=reasons)
+        check_columns(table.columns, scorer.inputs, where=source, added=added)
+        key = _key(scorer, table.columns, added=added, rejects=rejects, strict=strict)
         journal = stack.enter_context(_journal(target, key=key, resume=resume))
         done = journal.done if journal else []
         keep = (done[-1].written, done[-1].rejects) if done else (0, 0)
-        columns = [*table.columns, *RESULTS, *reason_columns(reasons)]
-        output = stack.enter_context(open_output(target, columns, keep=keep[0]))
+        output = stack.enter_context(open_output(target, [*table.columns, *added], keep=keep[0]))
         refused = stack.enter_context(open_output(rejects, REJECT_COLUMNS, keep=keep[1])) if rejects else None
         tally = sum((Tally.from_dict(entry.tally) for entry in done), Tally())
 
@@ -149,7 +150,9 @@ def score_table(
                 progress(Progress(tally.rows, table.share_read()))
         if not tally.rows and not isinstance(output, CsvOutput):
             output.write(work(table.nothing).rendered)
-    about = {"input": source, "base_value": base_value, "explained_scale": "calibrated log-odds"}
+    about: dict[str, Any] = {"input": source, "base_value": base_value, "explained_scale": "calibrated log-odds"}
+    if scorer.what_if:
+        about["what_if"] = about_options()
     summary = Summary.of(scorer, tally, about)
     if target != STREAM:
         write_json(Path(f"{target}.summary.json"), summary.to_dict())

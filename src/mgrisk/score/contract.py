@@ -96,8 +96,10 @@ def schema(inputs: Sequence[Feature]) -> list[dict[str, Any]]:
     ]
 
 
-def check_columns(columns: Sequence[str], inputs: Sequence[Feature], *, where: str, reasons: int = 0) -> None:
-    """Refuse a file whose columns cannot be understood.
+def check_columns(
+    columns: Sequence[str], inputs: Sequence[Feature], *, where: str, added: Sequence[str] = RESULTS
+) -> None:
+    """Refuse a file whose columns cannot be understood, or that has one of those that the answer adds.
 
     Raises
     ------
@@ -123,7 +125,7 @@ def check_columns(columns: Sequence[str], inputs: Sequence[Feature], *, where: s
                 got=", ".join(list(columns)[:8]) + (" …" if len(columns) > 8 else ""),
                 hint=f"add {feature.name} ({feature.unit or ' or '.join(feature.levels)}); see `mgrisk schema`",
             )
-    taken = [name for name in (*RESULTS, *reason_columns(reasons)) if name in columns]
+    taken = [name for name in added if name in columns]
     if taken:
         raise bad_input(
             "input.column_taken",

@@ -173,6 +173,9 @@ def write_rows(
     inside: NDArray[np.bool_],
     label: NDArray[np.uint8],
     reasons: Reasons,
+    more: NDArray[np.float64],
+    said: NDArray[np.int64],
+    sayings: Texts,
     out: NDArray[np.uint8],
 ) -> int:
     """Write the rows of the scored file; return how many bytes.
@@ -189,6 +192,8 @@ def write_rows(
         Whether in the domain; what the column `model` says.
     reasons
         With none, of shape (n, 0).
+    more, said, sayings
+        Further numbers, shape (n_columns, n); behind them which of the sayings, shape (n,), with none of them (0,).
     out
         Written.
     """
@@ -196,6 +201,7 @@ def write_rows(
     feature, effect, shown, number = reasons.feature, reasons.effect, reasons.shown, reasons.number
     first_level, content, level_start = reasons.first_level, reasons.levels.content, reasons.levels.start
     names, name_start = reasons.names.content, reasons.names.start
+    saying, saying_start = sayings.content, sayings.start
     at = 0
     for r in range(len(start)):
         # A slice, which is copied as a whole; short texts are quicker byte by byte.
@@ -230,6 +236,12 @@ def write_rows(
             at += 1
             if j >= 0:
                 at = write_float(out, at, effect[r, k], False)
+        for k in range(more.shape[0]):
+            out[at] = COMMA
+            at = write_float(out, at + 1, more[k, r], False)
+        if len(said):
+            out[at] = COMMA
+            at = _copy(out, at + 1, saying, saying_start[said[r]], saying_start[said[r] + 1])
         out[at] = LF
         at += 1
     return at

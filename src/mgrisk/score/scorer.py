@@ -9,17 +9,20 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mgrisk.artifacts import to_json
 from mgrisk.explain.attributions import Explainer, Explanation
 from mgrisk.features import fitted
-from mgrisk.features.registry import Feature
+from mgrisk.features.compute import Columns, complete_columns, to_frame
+from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model.bundle import Bundle, load_bundle
 from mgrisk.model.recall_error import recall_se, recall_share
 from mgrisk.score.answers import Answers
-from mgrisk.score.contract import Checked, check, check_columns, schema
+from mgrisk.score.contract import RESULTS, Checked, check, check_columns, reason_columns, schema
 from mgrisk.score.csv_write import largest
 from mgrisk.score.drift import Yardstick
+from mgrisk.score.options import WhatIf, option_columns, option_features
 from mgrisk.score.problems import Codes
 
 DEFAULT_REASONS: Final = 3
@@ -32,10 +35,13 @@ class Scorer:
     ----------
     bundle
         A loaded bundle.
+    what_if
+        Whether to say what options would make of each risk; what they read is then part of the contract.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, *, what_if: bool = False) -> None:
         self.bundle = bundle
+        self.what_if = what_if
 
     @cached_property
     def explainer(self) -> Explainer:
@@ -51,7 +57,20 @@ class Scorer:
     @cached_property
     def inputs(self) -> tuple[Feature, ...]:
         """Every feature that a scoring file may give."""
-        return self.bundle.inputs
+        return tuple(feature for feature in self._family if feature.given)
+
+    @cached_property
+    def _family(self) -> tuple[Feature, ...]:
+        """The features of the model, those of the options where they are asked for, and all that these derive from."""
+        if not self.what_if:
+            return self.bundle.family
+        known = {feature.name: feature for feature in (*self.bundle.family, *with_ancestors(option_features()))}
+        # The bundle's own rows where both have one: they are the contract that the model was made with.
+        return tuple({**known, **{feature.name: feature for feature in self.bundle.family}}.values())
+
+    def columns(self, *, reasons: int) -> list[str]:
+        """Return the names of the answer's columns."""
+        return [*RESULTS, *reason_columns(reasons), *(option_columns() if self.what_if else ())]
 
     @cached_property
     def yardstick(self) -> Yardstick:
@@ -91,7 +110,8 @@ class Scorer:
         MgRiskError
             `input.missing_column`, `input.duplicate_column` or `input.column_taken`.
         """
-        check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns", reasons=reasons)
+        added = self.columns(reasons=reasons)
+        check_columns(list(people.columns), self.inputs, where="the frame's columns", added=added)
         return pd.concat([people, self.results(people, reasons=reasons)], axis=1)
 
     def results(self, people: pd.DataFrame, *, reasons: int) -> pd.DataFrame:
@@ -101,7 +121,7 @@ class Scorer:
     def answer(self, checked: Checked, *, reasons: int) -> Answers:
         """Return what the bundle says of checked people."""
         n, features = len(checked), self.bundle.features
-        columns = self.bundle.complete(checked.columns, n=n)
+        columns = complete_columns(checked.columns, self._family, n=n, models=self.bundle.models)
         X = self.bundle.encoder.encode(columns, n=n)
         values = np.stack([columns[feature.name] for feature in features])
         margin = self.bundle.fitted.margin(X)
@@ -122,7 +142,12 @@ class Scorer:
             values=values,
             feature=chosen,
             effect=effect,
+            options=self._options(columns, risk[0]) if self.what_if else None,
         )
+
+    def _options(self, columns: Columns, risk: NDArray[np.float64]) -> WhatIf:
+        people = to_frame(columns, option_features(), index=pd.RangeIndex(len(risk)))
+        return WhatIf.of(people, risk)
 
     def uncertainty(self, people: pd.DataFrame) -> pd.DataFrame:
         """Say where the uncertainty of each person's risk comes from; rows of rejected people are NaN.
@@ -164,7 +189,7 @@ class Scorer:
         return Codes(self.inputs, self.bundle.features)
 
 
-def load_scorer(folder: Path | str, *, threads: int = 1) -> Scorer:
+def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False) -> Scorer:
     """Load a bundle for scoring.
 
     Parameters
@@ -173,10 +198,12 @@ def load_scorer(folder: Path | str, *, threads: int = 1) -> Scorer:
         The bundle's folder.
     threads
         Threads for the margin.
+    what_if
+        As for `Scorer`.
 
     Raises
     ------
     MgRiskError
         As `model.bundle.load_bundle`; exit status 5.
     """
-    return Scorer(load_bundle(Path(folder), threads=threads))
+    return Scorer(load_bundle(Path(folder), threads=threads), what_if=what_if)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
-from mgrisk.score.contract import EMPTY_CELLS, check, check_columns, reason_columns, schema
+from mgrisk.score.contract import EMPTY_CELLS, RESULTS, check, check_columns, reason_columns, schema
 
 INPUTS = with_ancestors(features(["age_years", "sex", "smoking", "bmi_kg_m2", "magnesium_total_mg"]))
 
@@ -89,10 +89,15 @@ def test_missing_required_column_duplicates_and_taken_names_refuse_the_file() ->
         (["age_years", "sex", "reason_2_effect"], "input.column_taken"),
     ]:
         with pytest.raises(MgRiskError) as caught:
-            check_columns(columns, INPUTS, where="people.csv", reasons=3)
+            check_columns(columns, INPUTS, where="people.csv", added=[*RESULTS, *reason_columns(3)])
         assert caught.value.code == code
         assert int(caught.value.status) == 3
-    check_columns(["age_years", "sex", "reason_2_effect", "note"], INPUTS, where="people.csv", reasons=1)
+    check_columns(
+        ["age_years", "sex", "reason_2_effect", "note"],
+        INPUTS,
+        where="people.csv",
+        added=[*RESULTS, *reason_columns(1)],
+    )
 
 
 def test_schema_says_unit_range_and_levels_as_the_registry_does() -> None:
