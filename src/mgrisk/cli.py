@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mgrisk import __version__
-from mgrisk.commands import external
+from mgrisk.commands import external, scoring
+from mgrisk.commands.numbers import whole_number
 from mgrisk.commands.which import CHAMPION, bundle_folder
 from mgrisk.errors import ExitStatus, MgRiskError
 
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     magnesium.add_argument("table", choices=["intake", "foods"], help="intake and requirements, or the foods behind it")
     magnesium.add_argument("--cycle", nargs="+", required=True, metavar="YEARS", help="each for itself")
-    magnesium.add_argument("--top", type=_whole_number, default=10, metavar="N", help="foods of each cycle (10)")
+    magnesium.add_argument("--top", type=whole_number, default=10, metavar="N", help="foods of each cycle (10)")
     magnesium.add_argument(
         "--quick", action="store_true", help="no standard errors of usual intake, which take some 15 s a cycle"
     )
@@ -122,18 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     people.add_argument("-o", "--output", required=True, metavar="FILE", help=".csv or .parquet")
     people.set_defaults(action=_features)
 
-    score = commands.add_parser("score", parents=[common, model], help="score people in CSV or Parquet")
-    score.add_argument("input", metavar="INPUT", help="file, or - for standard input")
-    score.add_argument("-o", "--output", required=True, metavar="OUTPUT", help="file, or - for standard output")
-    score.add_argument("--reasons", type=_whole_number, default=3, metavar="K", help="largest contributions given (3)")
-    score.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
-    score.add_argument("--strict", action="store_true", help="stop at the first rejected row")
-    score.add_argument("--workers", type=_one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
-    score.add_argument("--resume", action="store_true", help="go on with the same batch where it was killed")
-    score.add_argument(
-        "--what-if", action="store_true", help="add what food, activity, weight and diet would make of it"
-    )
-    score.set_defaults(action=_score)
+    scoring.add(commands, parents=[common, model], action=_tell_aside)
 
     explain = commands.add_parser("explain", parents=[common, model], help="a page that explains one's own people")
     explain.add_argument("input", metavar="INPUT", help="file, or - for standard input")
@@ -267,30 +257,6 @@ def _features(options: argparse.Namespace) -> int:
     return ExitStatus.DONE
 
 
-def _score(options: argparse.Namespace) -> int:
-    from mgrisk.score import batch, drift
-    from mgrisk.score.progress_line import ProgressLine
-
-    scorer = _load(options.model, what_if=options.what_if)
-    names = ("reasons", "rejects", "strict", "workers", "resume")
-    with ProgressLine(sys.stderr) as told:
-        chosen = {name: getattr(options, name) for name in names}
-        summary = batch.score_table(scorer, options.input, options.output, progress=told, **chosen)
-    tally = summary.tally
-    # On standard error: standard output may be the table.
-    _say(f"{tally.rows:,} rows: {tally.scored:,} scored, {tally.rejected:,} rejected; model {scorer.label}")
-    for code, count in tally.problems.most_common(5):
-        _say(f"  {count:,} × {code}")
-    for line in drift.lines(summary.shifts, rows=tally.scored, outside=tally.outside_domain):
-        _say(line)
-    if options.what_if:
-        _say(
-            f"what-if columns: {summary.about['what_if']['what_it_is']}; the summary file names studies and assumptions"
-        )
-    _say(DISCLAIMER)
-    return ExitStatus.DONE
-
-
 def _explain(options: argparse.Namespace) -> int:
     from mgrisk.steps.own_people import explain_people
 
@@ -314,6 +280,17 @@ def _validate(options: argparse.Namespace) -> int:
 def _tell(options: argparse.Namespace) -> int:
     print("\n".join(options.tell(options, bundle_folder(options.model))))
     _say(DISCLAIMER)
+    return ExitStatus.DONE
+
+
+def _tell_aside(options: argparse.Namespace) -> int:
+    from mgrisk.score.progress_line import ProgressLine
+
+    # On standard error: standard output may be the table.
+    with ProgressLine(sys.stderr) as told:
+        lines = options.tell(options, bundle_folder(options.model), progress=told)
+    for line in [*lines, DISCLAIMER]:
+        _say(line)
     return ExitStatus.DONE
 
 
@@ -366,10 +343,10 @@ def _codebook(options: argparse.Namespace) -> int:
     return ExitStatus.DONE
 
 
-def _load(model: str | None, *, what_if: bool = False) -> Scorer:
+def _load(model: str | None) -> Scorer:
     from mgrisk.score.scorer import load_scorer
 
-    return load_scorer(bundle_folder(model), what_if=what_if)
+    return load_scorer(bundle_folder(model))
 
 
 def _say(line: str) -> None:
@@ -380,20 +357,6 @@ def _interval(row: Any) -> str:
     if row["low"] is None or row["low"] != row["low"]:
         return f"{row['estimate']:.3f}"
     return f"{row['estimate']:.3f} ({row['low']:.3f}, {row['high']:.3f})"
-
-
-def _whole_number(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
-    return value
-
-
-def _one_or_more(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return value
 
 
 def _last_place(problem: BaseException) -> str:
