@@ -31,6 +31,11 @@ FILE: Final = "evidence.json"
 PER_100: Final = "per 100 mg/d"
 SHOWN: Final = ("undiagnosed", "homa_ir")
 CORRECTIONS: Final = {NONE: "naive", CALIBRATED: "corrected"}
+SUBSAMPLES: Final = {
+    "fasting": "of the fasting subsample",
+    "ogtt": "of the glucose tolerance test",
+    "recall1": "of the first recall",
+}
 HEADING: Final = "Association: magnesium and diabetes in these people"
 
 
@@ -76,7 +81,7 @@ def _people(records: Sequence[Record]) -> Block:
         first = next(record for record in records if record["weight_level"] == name)
         outcomes = dict.fromkeys(OUTCOMES[r["outcome"]].label for r in records if r["weight_level"] == name)
         said.append(
-            f"{', '.join(outcomes)}: {count(first['n'])} people with the weights of the subsample {name}, NHANES "
+            f"{', '.join(outcomes)}: {count(first['n'])} people with the weights {SUBSAMPLES[name]}, NHANES "
             f"{span(str(first['cycles']).split(', '))}."
         )
     return text(

@@ -12,6 +12,7 @@ from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure
 from mgrisk.report.content_drivers import NO_EFFECT
 from mgrisk.report.content_evidence import association
 from mgrisk.report.content_published import published
+from mgrisk.report.content_response import responses
 from mgrisk.report.explained import ExplainedPeople, binned, explained_people, rank_correlation, representative
 from mgrisk.report.formats import count, interval, labelled, model_label, number, percent
 from mgrisk.report.run_files import RunFiles
@@ -72,7 +73,7 @@ def _prediction(files: RunFiles) -> Section:
         if len(family) > 1:
             blocks.append(_dependence(people, list(family), along))
         blocks.append(_correlations(people, along))
-    return section(name, heading, blocks)
+    return section(name, heading, [*blocks, *responses(files)])
 
 
 def _dependence(people: ExplainedPeople, summed: list[Feature], along: Feature) -> Block:

@@ -13,7 +13,7 @@ from mgrisk.evidence.regression import CALIBRATED, NONE
 from mgrisk.evidence.swaps import swaps_for
 from mgrisk.evidence.what_if import ASSUMPTIONS, OPTIONS, TOGETHER
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, section, table, text
-from mgrisk.report.formats import count, interval, number, percent
+from mgrisk.report.formats import count, interval, number, percent, percent_digits
 from mgrisk.report.run_files import Record, RunFiles
 
 HEADING: Final = "Published evidence: what trials and cohorts found"
@@ -163,11 +163,17 @@ def _person(records: Sequence[Record]) -> Block:
     first = records[0]
     rows = []
     for record in records:
-        risk = "–" if record["estimate"] is None else interval(record, digits=1, share=True)
+        risk = (
+            "–"
+            if record["estimate"] is None
+            else interval(record, digits=percent_digits(first["baseline"]), share=True)
+        )
         rows.append(row([_label(record["option"]), _change(record), risk], record))
     gap = next(record["dose"] for record in records if record["option"] == "magnesium_food") or 0.0
     swaps = swaps_for(gap)
-    notes = [f"Risk today, by this run's model: {percent(first['baseline'])}."]
+    notes = [
+        f"Risk today, by this run's model: {percent(first['baseline'], digits=percent_digits(first['baseline']))}."
+    ]
     if swaps:
         total = sum(swap.gain_mg for swap in swaps)
         reached = "" if total >= gap else f" Together {number(total, digits=0)} mg: the rest needs more than these."

@@ -13,6 +13,7 @@ from mgrisk.report.canvas import BLUE, GREEN, GREY, ORANGE, SOFT, VERMILION, can
 
 ROW, THIN = 0.3, 0.055  # inches for an estimate, and for one of many
 LABEL: Final = 64
+LINE: Final = 75  # signs of a legend in one line
 LOOKS: Final = ((GREY, "s"), (BLUE, "o"), (VERMILION, "D"), (GREEN, "^"), (ORANGE, "v"))
 
 
@@ -46,7 +47,9 @@ def forest(data: Mapping[str, Any]) -> Figure:
         Line2D([], [], color=colour, marker=marker, label=legible(kind, longest=LABEL))
         for kind, (colour, marker) in looks.items()
     ]
-    picture.legend(handles=keys, loc="outside upper center", ncols=min(len(keys), 3))
+    # Side by side as long as they fit: a long name would be cut at the edge of the picture.
+    long = sum(len(kind) for kind in looks) > LINE
+    picture.legend(handles=keys, loc="outside upper center", ncols=1 if long else min(len(keys), 3))
     return picture
 
 

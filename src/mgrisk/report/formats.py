@@ -82,6 +82,17 @@ def count(value: float | None) -> str:
     return number(value, digits=0)
 
 
+def percent_digits(smallest: float) -> int:
+    """Return how many digits a percentage needs for a change of a risk to be seen.
+
+    Examples
+    --------
+    >>> percent_digits(0.2), percent_digits(0.004)
+    (1, 2)
+    """
+    return 1 if smallest >= 0.02 else 2
+
+
 def interval(record: Mapping[str, Any], *, digits: int = 3, share: bool = False, signed: bool = False) -> str:
     """Return an estimate with its interval, or with the reason why there is none.
 

@@ -10,6 +10,7 @@ import pandas as pd
 from mgrisk.cohort.select import HELD_OUT
 from mgrisk.evidence.chapter import chapter
 from mgrisk.evidence.people import read_people
+from mgrisk.evidence.response import changed
 from mgrisk.evidence.typical import TYPICAL
 from mgrisk.evidence.what_if import FEATURES, OPTIONS, TOGETHER, what_if
 from mgrisk.features.compute import complete, from_nhanes
@@ -53,6 +54,10 @@ def _typical(workspace: Workspace) -> list[dict[str, Any]]:
     scored = scorer.score(frame)
     risk = scored["risk"].to_numpy(dtype=np.float64)
     answers = what_if(frame, risk)
+    response = {
+        name: scorer.score(changed(frame, answers, name))["risk"].to_numpy(dtype=np.float64)
+        for name in (*OPTIONS, TOGETHER)
+    }
     records = []
     for place, person in enumerate(TYPICAL):
         answer = answers.iloc[place]
@@ -69,6 +74,7 @@ def _typical(workspace: Workspace) -> list[dict[str, Any]]:
                     "dose": _number(bounds["dose"]),
                     "share": None,
                     "advice": answer.get(f"what_if_{name}_advice", ""),
+                    "model_response": float(response[name][place]),
                 }
             )
     return records
@@ -112,6 +118,7 @@ def _population(workspace: Workspace, store: Store) -> list[dict[str, Any]]:
                 "dose": _number(np.average(dose.fillna(0.0), weights=people.design.analysis_weight)),
                 "share": mean(changed, people.design).estimate if name != TOGETHER else None,
                 "advice": "",
+                "model_response": None,
             }
         )
     return records

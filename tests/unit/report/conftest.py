@@ -417,6 +417,7 @@ def _what_if(data: str) -> list[dict[str, Any]]:
                     "baseline": 0.08, "option": option, "estimate": risk, "low": risk and 0.05, "high": risk and 0.07,
                     "dose": None if option == "together" else 120.0, "share": None if n == 1 else 0.5,
                     "advice": "ask a clinician first" if supplement else "", "data": data,
+                    "model_response": 0.07 if n == 1 else None,
                 }
             )  # fmt: skip
     return records

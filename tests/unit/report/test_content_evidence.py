@@ -47,7 +47,7 @@ def test_naive_stands_beside_corrected(run_folder: Path) -> None:
 
 def test_people_cycles_and_limits_are_said(run_folder: Path) -> None:
     said = sentences(association(RunFiles(run_folder)))
-    assert "300 people with the weights of the subsample fasting, NHANES 2015–2018" in said
+    assert "300 people with the weights of the fasting subsample, NHANES 2015–2018" in said
     assert "Nothing here says that magnesium prevents diabetes." in said
     assert "over-adjusted" in said
 
