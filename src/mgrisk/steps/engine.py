@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -119,7 +118,11 @@ def run_steps(steps: Sequence[Step], manifest: Manifest, *, progress: Progress) 
 
 
 def peak_memory_mb() -> int:
-    """Return the largest resident size that this process has had, in MiB."""
+    """Return the largest resident size that this process has had, in MiB; 0 where the system does not say."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(size / 2**20) if sys.platform == "darwin" else int(size / 2**10)
 
