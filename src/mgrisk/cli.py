@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mgrisk import __version__
-from mgrisk.commands import external, scoring
+from mgrisk.commands import external, listing, scoring
 from mgrisk.commands.numbers import whole_number
 from mgrisk.commands.which import CHAMPION, bundle_folder
 from mgrisk.errors import ExitStatus, MgRiskError
@@ -131,6 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     explain.set_defaults(action=_explain)
 
     external.add(commands, parents=[common, model], action=_tell)
+    listing.add(commands, parents=[common], action=_lines)
 
     validate = commands.add_parser("validate", parents=[common, model], help="check a file against the contract")
     validate.add_argument("input", metavar="INPUT")
@@ -280,6 +281,11 @@ def _validate(options: argparse.Namespace) -> int:
 def _tell(options: argparse.Namespace) -> int:
     print("\n".join(options.tell(options, bundle_folder(options.model))))
     _say(DISCLAIMER)
+    return ExitStatus.DONE
+
+
+def _lines(options: argparse.Namespace) -> int:
+    print("\n".join(options.lines(options)))
     return ExitStatus.DONE
 
 

@@ -147,6 +147,72 @@ def find_bundle(name: str, *, uri: str) -> Path:
     return Path(local) / "data" / "bundle"
 
 
+@dataclass(frozen=True)
+class Registered:
+    """A version of a registered model.
+
+    Attributes
+    ----------
+    model, version, aliases
+        As `--model NAME@ALIAS` names it.
+    data
+        NHANES, or SYNTHETIC.
+    learner
+        The winner of its run.
+    auroc
+        Of its run's held-out people; None where the run was not evaluated.
+    """
+
+    model: str
+    version: int
+    aliases: tuple[str, ...]
+    data: str
+    learner: str
+    auroc: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a row for `mgrisk models`."""
+        names = [f"{self.model}@{alias}" for alias in self.aliases] or [f"{self.model} version {self.version}"]
+        return {**asdict(self), "aliases": list(self.aliases), "name": ", ".join(names), "kind": "registry"}
+
+
+def registered(*, uri: str) -> list[Registered]:
+    """Return every version of every model that mgrisk registered, by name, the latest version first.
+
+    Parameters
+    ----------
+    uri
+        Tracking URI.
+    """
+    with _mlflow(uri):
+        import mlflow
+
+        client = mlflow.MlflowClient(tracking_uri=uri)
+        found = []
+        for model in client.search_registered_models(order_by=["name ASC"]):
+            aliases: dict[str, list[str]] = {}
+            # A search of versions leaves their aliases out.
+            for alias, version in client.get_registered_model(model.name).aliases.items():
+                aliases.setdefault(str(version), []).append(alias)
+            versions = client.search_model_versions(f"name = '{model.name}'")
+            for version in sorted(versions, key=lambda each: -int(each.version)):
+                run = client.get_run(version.run_id) if version.run_id else None
+                if run is None or "mgrisk" not in run.data.tags:
+                    continue
+                winner = run.data.tags.get("winner", "")
+                found.append(
+                    Registered(
+                        model=model.name,
+                        version=int(version.version),
+                        aliases=tuple(sorted(aliases.get(str(version.version), []))),
+                        data=run.data.tags.get("data", ""),
+                        learner=winner,
+                        auroc=_held_out(run.data.metrics, winner),
+                    )
+                )
+    return found
+
+
 class _Pyfunc:
     """What `mlflow.pyfunc` calls: the columns of the scoring file in, those of the answer out."""
 
@@ -323,3 +389,8 @@ def _metrics(records: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
         for suffix, key in (("", "estimate"), ("_low", "low"), ("_high", "high")):
             if record[key] is not None:
                 yield name + suffix, float(record[key])
+
+
+def _held_out(metrics: Mapping[str, float], winner: str) -> float | None:
+    names = [name for name in metrics if name.endswith(f"/{winner}/auroc") and not name.startswith("cross-validated/")]
+    return metrics[names[0]] if names else None

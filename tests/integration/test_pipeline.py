@@ -13,6 +13,7 @@ import pytest
 
 import mgrisk
 from mgrisk.artifacts import sha256
+from mgrisk.cli import main
 from mgrisk.steps.pipeline import Run
 
 DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
@@ -126,6 +127,29 @@ def test_the_logged_model_answers_like_the_bundle(small_run: Run, monkeypatch: p
     assert model.metadata.get_input_schema().input_names()[:2] == ["age_years", "sex"]
     np.testing.assert_array_equal(answer["risk"], expected["risk"])
     assert "SYNTHETIC" in answer["model"].iloc[0]
+
+
+def test_registered_versions_and_the_report_are_found_from_the_command_line(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracked = json.loads((small_run.folder / "tracking.json").read_text("utf-8"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracked["uri"])
+    assert main(["models", "--format", "json"]) == 0
+    rows = [row for row in json.loads(capsys.readouterr().out) if row["kind"] == "registry"]
+    (row,) = (row for row in rows if "champion" in row["aliases"])
+    assert (row["name"], row["version"]) == (f"{tracked['model']}@champion", tracked["version"])
+    evaluation = small_run.evaluation.frame()
+    held_out = evaluation[(evaluation["set"] == "2017-2018") & (evaluation["model"] == row["learner"])]
+    assert row["auroc"] == held_out.loc[held_out["metric"] == "auroc", "estimate"].iloc[0]
+    assert row["data"] == "SYNTHETIC"
+    copy = tmp_path / "copy"
+    shutil.copytree(small_run.folder, copy)
+    (copy / "report.html").unlink()
+    assert main(["report", str(copy)]) == 0
+    # What came after the report in the run, TRIPOD+AI among it, is in the provenance now.
+    page = (copy / "report.html").read_text("utf-8")
+    assert "tripod.json" in page
+    assert len(page) >= len(small_run.report.read_text("utf-8"))
 
 
 def test_a_killed_run_is_finished_by_the_next_one(

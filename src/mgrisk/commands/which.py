@@ -9,6 +9,7 @@ from typing import Final
 from mgrisk.errors import bad_bundle
 
 CHAMPION: Final = "mgrisk-undiagnosed@champion"
+STORE: Final = Path("runs/mlflow.db")
 
 
 def bundle_folder(model: str | None) -> Path:
@@ -27,9 +28,8 @@ def bundle_folder(model: str | None) -> Path:
     """
     from mgrisk.model.released import DEFAULT, released, released_bundles
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI")
-    store = Path("runs/mlflow.db")
-    name = model or (CHAMPION if uri or store.exists() else DEFAULT)
+    uri = registry_uri()
+    name = model or (CHAMPION if uri else DEFAULT)
     # A folder that happens to be called like a released bundle, such as that of its run, does not hide it.
     if Path(name).is_dir() and name not in released_bundles():
         return Path(name)
@@ -37,11 +37,17 @@ def bundle_folder(model: str | None) -> Path:
         return Path(released(name))
     from mgrisk.track import find_bundle
 
-    if not uri and not store.exists():
+    if not uri:
         raise bad_bundle(
             "registry.none",
             f"there is no registry to find {name} in",
-            where=str(store),
+            where=str(STORE),
             hint="give --model FOLDER, set MLFLOW_TRACKING_URI, or run a pipeline first",
         )
-    return find_bundle(name, uri=uri or f"sqlite:///{store.resolve()}")
+    return find_bundle(name, uri=uri)
+
+
+def registry_uri() -> str | None:
+    """Return where registered models are: MLFLOW_TRACKING_URI, else the store beside the runs; None without either."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    return uri or (f"sqlite:///{STORE.resolve()}" if STORE.exists() else None)
