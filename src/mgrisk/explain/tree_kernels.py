@@ -1,14 +1,10 @@
-"""The compiled loops behind `trees`: filling the tables over a background, and looking rows up in them.
-
-All kernels stay in this file: numba's cache notices a change in the file of a kernel only, and would go on using the
-old code of one that was inlined from elsewhere.
-"""
+"""The compiled loops behind `trees`: filling the tables over a background, and looking rows up in them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, cast
 
 import numba
 import numpy as np
@@ -16,6 +12,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba.extending import intrinsic
 
+from mgrisk.compiled import compiled, copied
 from mgrisk.model.tree_paths import MAX_DEPTH, Groups, Leaves
 
 LANES: Final = 8
@@ -26,18 +23,6 @@ BLOCK_ROWS = 512
 # SHARE[p, q] = p! q! / (p + q + 1)!, the share of one player among the p + q + 1 that matter.
 _SIZES = range(MAX_DEPTH)
 SHARE = np.array([[1.0 / ((p + q + 1) * math.comb(p + q, p)) for q in _SIZES] for p in _SIZES])
-
-_F = TypeVar("_F", bound=Callable[..., object])
-
-
-def _compiled(function: _F) -> _F:
-    """Compile a loop that Python calls, with one kind of arguments only, as in `score.powers.compiled`."""
-    return cast(_F, numba.njit(cache=True, nogil=True)(function))
-
-
-def _inner(function: _F) -> _F:
-    """Compile what only compiled code calls."""
-    return cast(_F, numba.njit(nogil=True, inline="always")(function))
 
 
 class Wide(NamedTuple):
@@ -132,7 +117,7 @@ def _add_eight(
 add_eight = cast(Callable[..., None], intrinsic(_add_eight))
 
 
-@_inner
+@copied
 def _row_codes(
     columns: npt.NDArray[np.float32],
     row: int,
@@ -163,7 +148,7 @@ def room_for_sums(n_players: int) -> npt.NDArray[np.float64]:
     return _on_a_line((n_players + 1) * BLOCK_ROWS)
 
 
-@_compiled
+@compiled
 def explain(
     columns: npt.NDArray[np.float32],
     start: int,
@@ -211,7 +196,7 @@ def explain(
                 out[p, first + r] = sums[p * BLOCK_ROWS + r]
 
 
-@_inner
+@copied
 def _leaf_table(value: float, share: npt.NDArray[np.float64], d: int, values: npt.NDArray[np.float64]) -> None:
     """Write the values of the `d` players of a leaf for each A, given the background's share in each B."""
     full = (1 << d) - 1
@@ -239,7 +224,7 @@ def _leaf_table(value: float, share: npt.NDArray[np.float64], d: int, values: np
             common = (common - 1) & satisfied
 
 
-@_compiled
+@compiled
 def fill(
     columns: npt.NDArray[np.float32],
     share: npt.NDArray[np.float64],

@@ -6,13 +6,14 @@ its design columns. A learner fits on the design columns (`spline.basis`); whoev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from mgrisk.compiled import compiled
 
 if TYPE_CHECKING:
     from mgrisk.model.splines import Term
@@ -20,12 +21,7 @@ if TYPE_CHECKING:
 BLOCK_ROWS: Final = 512
 """Rows that go through all columns together, so that what is added up stays in the first caches."""
 
-_F = TypeVar("_F", bound=Callable[..., object])
 Floats = NDArray[np.float64]
-
-
-def _compiled(function: _F) -> _F:
-    return cast(_F, numba.njit(cache=True, nogil=True)(function))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +104,7 @@ def _cubes(knots: Floats) -> Floats:
     return weights
 
 
-@_compiled
+@compiled
 def _parts(
     columns: NDArray[np.float32],
     fill: Floats,
@@ -134,7 +130,7 @@ def _parts(
                     part[r] += cube[k, 0] * (above * above * above)
 
 
-@_compiled
+@compiled
 def _sums(
     columns: NDArray[np.float32],
     fill: Floats,

@@ -7,26 +7,19 @@ split are one loop over a block, and xgboost's own order of adding up float32 va
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self, TypeVar, cast
+from typing import Self
 
-import numba
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from mgrisk.compiled import compiled
 from mgrisk.errors import MgRiskError
 from mgrisk.model.tree_paths import Groups, Leaves, group_leaves, read_ensemble
 
 BLOCK_ROWS = 512
 PROBES = 256
-
-_F = TypeVar("_F", bound=Callable[..., object])
-
-
-def _compiled(function: _F) -> _F:
-    return cast(_F, numba.njit(cache=True, nogil=True)(function))
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +99,7 @@ def _by_code(leaves: Leaves, g: int, size: int) -> NDArray[np.float32]:
     return value
 
 
-@_compiled
+@compiled
 def _add_up(
     columns: NDArray[np.float32],
     base: np.float32,

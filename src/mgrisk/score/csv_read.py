@@ -11,9 +11,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.compiled import compiled, inner
 from mgrisk.score.cells import BAD, COMMA, CR, EACH, EMPTY, GOOD, LF, MINUS, OUTSIDE, QUOTE, TOPS, UNCLEAR
 from mgrisk.score.decimal_read import plain_number, read_number, short_number
-from mgrisk.score.powers import compiled, inner, trailing_zeros, word
+from mgrisk.score.powers import trailing_zeros, word
 from mgrisk.score.texts import Texts
 
 FEW: Final = 32

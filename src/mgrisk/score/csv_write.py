@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.compiled import compiled, inner
 from mgrisk.score.cells import COMMA, LF
 from mgrisk.score.decimal_write import write_float
-from mgrisk.score.powers import compiled, inner
 from mgrisk.score.texts import Texts
 
 SEMICOLON: Final = ord(";")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.compiled import inner
 from mgrisk.score.cells import BAD, COMMA, CR, EACH, GOOD, LF, MINUS, NINE, PLUS, POINT, TOPS, UNCLEAR, ZERO
-from mgrisk.score.powers import FIRST_POWER, POWERS, high_product, inner, leading_zeros, trailing_zeros, word
+from mgrisk.score.powers import FIRST_POWER, POWERS, high_product, leading_zeros, trailing_zeros, word
 
 EXACT_TENS = np.array([float(10**k) for k in range(23)])  # the powers of ten that a double holds
 MIDDLE_TWO = 1000

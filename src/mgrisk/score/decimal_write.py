@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.compiled import inner
 from mgrisk.score.cells import EACH, MINUS, POINT, ZERO
-from mgrisk.score.powers import FIRST_POWER, POWERS, bits, high_product, inner, leading_zeros, put_word
+from mgrisk.score.powers import FIRST_POWER, POWERS, bits, high_product, leading_zeros, put_word
 
 LONGEST_FLOAT: Final = 25
 """Bytes of the longest double: sign, 17 digits, point, exponent."""

@@ -15,10 +15,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.compiled import compiled
 from mgrisk.features.registry import Feature
 from mgrisk.model.reference import RISK
 from mgrisk.score.answers import Answers
-from mgrisk.score.powers import compiled
 
 SMALL, LARGE = 0.1, 0.25
 """Population stability index from which a shift counts as small and as large (Siddiqi 2006, Credit Risk Scorecards)."""

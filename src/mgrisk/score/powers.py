@@ -7,7 +7,7 @@ nothing here will change.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import numba
 import numpy as np
@@ -18,23 +18,6 @@ from numpy.typing import NDArray
 # Powers of ten as 128 bits with the first one set, cut off below: POWERS[e - FIRST_POWER] is 10^e times a power of two.
 FIRST_POWER: Final = -342
 LAST_POWER: Final = 324
-
-_F = TypeVar("_F", bound=Callable[..., object])
-
-
-def compiled(function: _F) -> _F:
-    """Compile a loop that Python calls, with numba, keeping the types: the one place that meets its untyped decorator.
-
-    The machine code is kept on disk. Such a loop must be called with one kind of arguments only: of two processes that
-    compile it for two kinds at the same time, one would find the other's code under the name of its own (a test holds
-    this).
-    """
-    return cast(_F, numba.njit(cache=True, nogil=True)(function))
-
-
-def inner(function: _F) -> _F:
-    """Compile what only compiled code calls, with arguments of any kind: it is kept on disk with its callers."""
-    return cast(_F, numba.njit(nogil=True)(function))
 
 
 def _powers() -> NDArray[np.uint64]:

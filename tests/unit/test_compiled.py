@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-PEOPLE = Path(__file__).parents[3] / "data/examples/people.csv"
+PEOPLE = Path(__file__).parents[2] / "data/examples/people.csv"
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ for source in (people, folder / "people.parquet"):
     for target in ("out.csv", "out.parquet"):
         score_table(scorer, str(source), str(folder / target), reasons=2, workers=2)
 """
-OURS = {path.stem for path in (Path(__file__).parents[3] / "src/mgrisk").rglob("*.py")}
+OURS = {path.stem for path in (Path(__file__).parents[2] / "src/mgrisk").rglob("*.py")}
 
 
 def test_each_loop_is_compiled_for_one_kind_of_arguments_only(tmp_path: Path) -> None:
