@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -185,13 +186,34 @@ class Evidence(_Closed):
     )
 
 
+class Gate(_Closed):
+    """What a new version must show on the run's held-out people before it gets the alias."""
+
+    observed_expected: tuple[float, float] = Field(default=(0.8, 1.25), description="Or an interval that holds 1")
+    calibration_slope: tuple[float, float] = Field(default=(0.8, 1.25), description="Or an interval that holds 1")
+    auroc_loss: float = Field(default=0.01, ge=0, description="By how much AUROC may lie below the version before it")
+
+
 class Tracking(_Closed):
     """Where MLflow keeps the run."""
 
-    uri: str = Field(default="", description="MLflow tracking URI; empty: mlflow.db beside the run folder")
+    uri: str = Field(
+        default="", description="MLflow tracking URI; empty: MLFLOW_TRACKING_URI, else mlflow.db beside the run folder"
+    )
+    artifacts: str = Field(
+        default="", description="Where a database without a server keeps files; empty: mlartifacts beside the run"
+    )
     experiment: str = "mgrisk"
     register_as: str = Field(default="mgrisk-undiagnosed", description="Name in the model registry")
     alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$")
+    gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _no_password(self) -> Tracking:
+        # The section is written into the run folder and logged.
+        if urlsplit(self.uri).password is not None:
+            raise ValueError("uri: it holds a password; give the address in MLFLOW_TRACKING_URI instead")
+        return self
 
 
 class Pipeline(_Closed):

@@ -124,7 +124,7 @@ def test_the_logged_model_answers_like_the_bundle(small_run: Run, monkeypatch: p
     people = pd.DataFrame({"age_years": [35.0, 71.0], "sex": ["female", "male"], "bmi_kg_m2": [22.0, 35.0]})
     expected = mgrisk.load_bundle(small_run.bundle).score(people)
     answer = model.predict(people)
-    assert model.metadata.get_input_schema().input_names()[:2] == ["age_years", "sex"]
+    assert [column["name"] for column in model.metadata.metadata["columns"]][:2] == ["age_years", "sex"]
     np.testing.assert_array_equal(answer["risk"], expected["risk"])
     assert "SYNTHETIC" in answer["model"].iloc[0]
 

@@ -65,7 +65,7 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one(
 
 def test_a_key_like_no_other_gets_the_list_of_known_ones(tmp_path: Path) -> None:
     error = refused(write(tmp_path, SMALL), "tracking.zzzz=1")
-    assert error.hint == "known keys: uri, experiment, register_as, alias"
+    assert error.hint == "known keys: uri, artifacts, experiment, register_as, alias, gate"
 
 
 def test_a_misspelt_key_is_told_before_the_value_that_is_therefore_missing(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`mgrisk models` and `mgrisk report`: which bundles there are, and the report of a run folder."""
+"""`mgrisk models`, `mgrisk promote` and `mgrisk report`: the bundles at hand, the alias, a run told again."""
 
 from __future__ import annotations
 
@@ -8,18 +8,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mgrisk.commands.which import registry_uri
+from mgrisk.commands.which import asked_registry, registry_uri
 from mgrisk.errors import bad_input
 
-COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc")
+COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion")
 RUNS = Path("runs")
 
 
 def add(commands: Any, *, parents: Sequence[argparse.ArgumentParser], action: Callable[..., int]) -> None:
-    """Add both commands; `action` prints what `options.lines(options)` returns."""
+    """Add the commands; `action` prints what `options.lines(options)` returns."""
     models = commands.add_parser("models", parents=list(parents), help="bundles and versions in the registry")
     models.add_argument("--format", choices=["table", "json"], default="table")
     models.set_defaults(action=action, lines=_models)
+    promoted = commands.add_parser(
+        "promote", parents=list(parents), help="give a registered version the alias, whatever the gate of its run said"
+    )
+    promoted.add_argument("name", metavar="NAME@VERSION", help="or NAME@ALIAS, such as NAME@challenger")
+    promoted.add_argument("--alias", default="champion", metavar="ALIAS", help="the alias it gets (champion)")
+    promoted.add_argument("--because", required=True, metavar="REASON", help="kept with the version")
+    promoted.set_defaults(action=action, lines=_promote)
     report = commands.add_parser("report", parents=list(parents), help="write the report of a finished run again")
     report.add_argument("run", metavar="RUN", help="run folder")
     report.set_defaults(action=action, lines=_report)
@@ -86,6 +93,13 @@ def _models(options: argparse.Namespace) -> list[str]:
     cells = [COLUMNS, *(tuple(_cell(row.get(name)) for name in COLUMNS) for row in rows)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(COLUMNS))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+
+
+def _promote(options: argparse.Namespace) -> list[str]:
+    from mgrisk.track import promote
+
+    version = promote(options.name, alias=options.alias, because=options.because, uri=asked_registry(options.name))
+    return [f"{options.name.partition('@')[0]} version {version} is {options.alias}: {options.because}"]
 
 
 def _cell(value: object) -> str:

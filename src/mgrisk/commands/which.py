@@ -37,6 +37,18 @@ def bundle_folder(model: str | None) -> Path:
         return Path(released(name))
     from mgrisk.track import find_bundle
 
+    return find_bundle(name, uri=asked_registry(name))
+
+
+def asked_registry(name: str) -> str:
+    """Return where a registered model is to be found.
+
+    Raises
+    ------
+    MgRiskError
+        ``registry.none``.
+    """
+    uri = registry_uri()
     if not uri:
         raise bad_bundle(
             "registry.none",
@@ -44,7 +56,7 @@ def bundle_folder(model: str | None) -> Path:
             where=str(STORE),
             hint="give --model FOLDER, set MLFLOW_TRACKING_URI, or run a pipeline first",
         )
-    return find_bundle(name, uri=uri)
+    return uri
 
 
 def registry_uri() -> str | None:

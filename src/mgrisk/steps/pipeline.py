@@ -264,7 +264,10 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
         ),
         Step(
             "track",
-            inputs=("bundle", "report.html", "evaluation.json", "tuning.json", "tripod.json", "probast.json"),
+            inputs=(
+                *("bundle", "report.html", "evaluation.json", "checks.json", "tuning.json", "tripod.json"),
+                *("probast.json", *PEOPLE),
+            ),
             outputs=("tracking.json",),
             settings=told,
             action=partial(finish.log, workspace),

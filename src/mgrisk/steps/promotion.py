@@ -1,0 +1,118 @@
+"""The gate of the registry: whether a run's bundle gets the alias, and the reason where it does not.
+
+The version that has the alias is scored on the same held-out people, so that both are compared with paired,
+design-based intervals, and not by two figures that other people gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mgrisk.cohort.select import HELD_OUT
+from mgrisk.config import Gate
+from mgrisk.errors import MgRiskError
+from mgrisk.evaluate.finding import holds
+from mgrisk.evaluate.intervals import paired_differences
+from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.nhanes.codebook import SYNTHETIC
+from mgrisk.steps.workspace import SetOfPeople, Workspace
+from mgrisk.track import Standing
+
+NEW, OLD = "new", "champion"
+COMPARED = ("auroc", "log_loss")
+
+
+def judge(workspace: Workspace, champion: tuple[int, Bundle | MgRiskError] | None) -> Standing:
+    """Say whether the bundle of a run may follow the version that has the alias.
+
+    Parameters
+    ----------
+    workspace
+        A run that is evaluated and has its bundle.
+    champion
+        Version that has the alias and its bundle, or why that cannot be loaded; None where there is none.
+
+    Returns
+    -------
+    Standing
+        With every reason of a refusal, not only the first.
+    """
+    refusals = tuple(_own(workspace, workspace.pipeline.tracking.gate))
+    if champion is None:
+        return Standing(refusals)
+    version, bundle = champion
+    named = f"version {version}, which has the alias,"
+    if isinstance(bundle, MgRiskError):
+        return Standing((*refusals, f"{named} cannot be loaded to compare with: {bundle.what()}"), version)
+    people = workspace.people(HELD_OUT)
+    strange = _not_comparable(workspace, bundle, people)
+    if strange:
+        return Standing((*refusals, *(f"{named} {reason}" for reason in strange)), version)
+    records = _compare(workspace, bundle, people)
+    return Standing((*refusals, *_worse(records, named, workspace.pipeline.tracking.gate)), version, tuple(records))
+
+
+def _own(workspace: Workspace, gate: Gate) -> Iterator[str]:
+    """Yield what the run's own figures say against its bundle."""
+    for check in workspace.read_json("checks.json"):
+        if check["severity"] == "error" and check["passed"] is False:
+            yield f"check {check['id']} failed: {check['title']} ({check['finding']})"
+    winner = workspace.read_json("tuning.json")["winner"]
+    bounds = {"observed_expected": gate.observed_expected, "calibration_slope": gate.calibration_slope}
+    records = {
+        record["metric"]: record
+        for record in workspace.read_json("evaluation.json")
+        if record["model"] == winner and record["set"] == workspace.held_out_name and record["group"] == "all"
+    }
+    for metric, (low, high) in bounds.items():
+        record = records[metric]
+        if record["estimate"] is None or record["low"] is None:
+            yield f"{metric} of the held-out people is not known: {record['problem']}"
+        elif not low <= record["estimate"] <= high and not holds(record, 1.0):
+            yield f"{metric} of the held-out people is {_with_interval(record)}, outside {low:g} to {high:g}"
+
+
+def _not_comparable(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[str]:
+    """Return why another bundle cannot be held against this run's people."""
+    reasons = []
+    if bundle.about["data"] != workspace.data_label:
+        which = "made-up" if workspace.data_label == SYNTHETIC else "real"
+        reasons.append(f"was made of {bundle.about['data']} people; this run of {which} ones cannot replace it")
+    if bundle.about["outcome"]["name"] != workspace.outcome.name:
+        reasons.append(f"predicts {bundle.about['outcome']['name']}, not {workspace.outcome.name}")
+    seen = sorted(set(bundle.about["cycles"]) & set(workspace.pipeline.cohort.held_out))
+    if seen:
+        reasons.append(f"was developed on {', '.join(seen)}, the cycle held out here")
+    lacking = [feature.name for feature in bundle.features if feature.name not in people.frame]
+    if lacking:
+        reasons.append(f"reads {', '.join(lacking)}, which this run has not")
+    return reasons
+
+
+def _compare(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[dict[str, Any]]:
+    new = load_bundle(workspace.path("bundle"), threads=workspace.pipeline.threads)
+    risks = {}
+    for name, each in ((NEW, new), (OLD, bundle)):
+        _, X = each.encode(people.frame.iloc[people.inside])
+        risks[name] = people.spread(np.asarray(each.calibrator.risk(each.fitted.margin(X))))
+    found = paired_differences(people.y, risks, people.design, reference=OLD, metrics=COMPARED)
+    return [record for record in found if record["model"] == NEW]
+
+
+def _worse(records: list[dict[str, Any]], named: str, gate: Gate) -> Iterator[str]:
+    difference = {record["metric"]: record for record in records}
+    auroc, log_loss = (difference[metric] for metric in COMPARED)
+    # Written so that a difference that is not known, a NaN, is no pass.
+    if not auroc["estimate"] >= -gate.auroc_loss:
+        yield f"AUROC on the same people differs by {_with_interval(auroc)} from that of {named}"
+    if not log_loss["low"] <= 0:
+        yield f"log loss on the same people is higher by {_with_interval(log_loss)} than that of {named}"
+
+
+def _with_interval(record: Mapping[str, Any]) -> str:
+    if record["problem"]:
+        return f"an unknown amount ({record['problem']})"
+    return f"{record['estimate']:.3f} ({record['low']:.3f} to {record['high']:.3f})"

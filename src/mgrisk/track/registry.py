@@ -1,0 +1,218 @@
+"""The registry: versions of a bundle, the alias that users ask for, and why a version has it or has not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mgrisk.errors import bad_bundle, usage
+from mgrisk.track.store import opened, without_password
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHALLENGER: Final = "challenger"
+"""Alias of the last version that was refused the alias it was trained for."""
+PROMOTION: Final = "mgrisk.promotion"
+"""Tag of a version: promoted or refused, and why."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the gate says of a new version.
+
+    Attributes
+    ----------
+    refusals
+        Why it does not get the alias, a sentence each; none where it does.
+    champion
+        Version that it was compared with; None where there was none.
+    compared
+        Records of the differences from the champion on the same people.
+    """
+
+    refusals: tuple[str, ...] = ()
+    champion: int | None = None
+    compared: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the version gets the alias."""
+        return not self.refusals
+
+    @property
+    def reason(self) -> str:
+        """The text of the version's tag."""
+        if self.refusals:
+            return "refused: " + "; ".join(self.refusals)
+        return f"promoted: passed the gate after version {self.champion}" if self.champion else "promoted: the first"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version of a registered model.
+
+    Attributes
+    ----------
+    model, version, aliases
+        As `--model NAME@ALIAS` names it.
+    data
+        NHANES, or SYNTHETIC.
+    learner
+        The winner of its run.
+    auroc
+        Of its run's held-out people; None where the run was not evaluated.
+    promotion
+        Why it has its alias or has not; empty for versions that were registered before there was a gate.
+    """
+
+    model: str
+    version: int
+    aliases: tuple[str, ...]
+    data: str
+    learner: str
+    auroc: float | None
+    promotion: str = field(default="")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return a row for `mgrisk models`."""
+        names = [f"{self.model}@{alias}" for alias in self.aliases] or [f"{self.model}@{self.version}"]
+        return {**asdict(self), "aliases": list(self.aliases), "name": ", ".join(names), "kind": "registry"}
+
+
+def find_bundle(name: str, *, uri: str) -> Path:
+    """Return the folder of a registered bundle.
+
+    Parameters
+    ----------
+    name
+        ``NAME@ALIAS`` or ``NAME@VERSION``.
+    uri
+        Tracking URI.
+
+    Raises
+    ------
+    MgRiskError
+        `registry.not_found`; exit status 5.
+    """
+    with opened(uri):
+        import mlflow
+
+        model, _, which = name.partition("@")
+        address = f"{model}/{which}" if which.isdecimal() else name
+        try:
+            local = mlflow.artifacts.download_artifacts(f"models:/{address}")
+        except (mlflow.MlflowException, OSError) as problem:
+            raise _not_found(name, uri, problem) from None
+    return Path(local) / "data" / "bundle"
+
+
+def find_version(model: str, alias: str, *, uri: str) -> int | None:
+    """Return the version that has an alias now; None where none has."""
+    with opened(uri) as client:
+        return _aliases(client, model).get(alias)
+
+
+def promote(name: str, *, alias: str, because: str, uri: str) -> int:
+    """Give a version an alias by hand, whatever the gate said; the reason is kept with the version.
+
+    Parameters
+    ----------
+    name
+        ``NAME@VERSION`` or ``NAME@ALIAS``.
+    alias
+        For example ``champion``.
+    because
+        Why.
+    uri
+        Tracking URI.
+
+    Returns
+    -------
+    int
+        The version.
+
+    Raises
+    ------
+    MgRiskError
+        `registry.not_found`, `promote.no_reason`.
+    """
+    if not because.strip():
+        raise usage("promote.no_reason", "a promotion by hand needs its reason", where="--because", hint="say why")
+    model, _, which = name.partition("@")
+    with opened(uri) as client:
+        import mlflow
+
+        try:
+            version = int(which) if which.isdecimal() else _aliases(client, model)[which]
+            client.get_model_version(model, str(version))
+        except (KeyError, mlflow.MlflowException) as problem:
+            raise _not_found(name, uri, problem) from None
+        give_alias(client, model, version, alias=alias, reason=f"promoted by hand to {alias}: {because.strip()}")
+    return version
+
+
+def give_alias(client: MlflowClient, model: str, version: int, *, alias: str, reason: str) -> None:
+    """Give a version an alias and write down why; a version that gets another alias is no challenger any more."""
+    client.set_model_version_tag(model, str(version), PROMOTION, reason)
+    if alias != CHALLENGER and _aliases(client, model).get(CHALLENGER) == version:
+        client.delete_registered_model_alias(model, CHALLENGER)
+    client.set_registered_model_alias(model, alias, str(version))
+
+
+def registered(*, uri: str) -> list[Registered]:
+    """Return every version of every model that mgrisk registered, by name, the latest version first.
+
+    Parameters
+    ----------
+    uri
+        Tracking URI.
+    """
+    with opened(uri) as client:
+        found = []
+        for model in client.search_registered_models(order_by=["name ASC"]):
+            aliases: dict[int, list[str]] = {}
+            for alias, number in _aliases(client, model.name).items():
+                aliases.setdefault(number, []).append(alias)
+            versions = client.search_model_versions(f"name = '{model.name}'")
+            for version in sorted(versions, key=lambda each: -int(each.version)):
+                run = client.get_run(version.run_id) if version.run_id else None
+                if run is None or "mgrisk" not in run.data.tags:
+                    continue
+                winner = run.data.tags.get("winner", "")
+                found.append(
+                    Registered(
+                        model=model.name,
+                        version=int(version.version),
+                        aliases=tuple(sorted(aliases.get(int(version.version), []))),
+                        data=run.data.tags.get("data", ""),
+                        learner=winner,
+                        auroc=_held_out(run.data.metrics, winner),
+                        promotion=version.tags.get(PROMOTION, ""),
+                    )
+                )
+    return found
+
+
+def _aliases(client: MlflowClient, model: str) -> dict[str, int]:
+    """Return version by alias; a search of versions leaves their aliases out."""
+    if not client.search_registered_models(f"name = '{model}'"):
+        return {}
+    return {alias: int(version) for alias, version in client.get_registered_model(model).aliases.items()}
+
+
+def _held_out(metrics: Mapping[str, float], winner: str) -> float | None:
+    names = [name for name in metrics if name.endswith(f"/{winner}/auroc") and not name.startswith("cross-validated/")]
+    return metrics[names[0]] if names else None
+
+
+def _not_found(name: str, uri: str, problem: Exception) -> Exception:
+    return bad_bundle(
+        "registry.not_found",
+        f"there is no registered model {name}",
+        where=without_password(uri),
+        got=(str(problem).splitlines() or [""])[0][:200],
+        hint="give --model FOLDER, or run a pipeline that registers it; `mgrisk models` lists what there is",
+    )

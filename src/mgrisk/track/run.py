@@ -1,0 +1,184 @@
+"""A finished run in MLflow: parameters, metrics by set, data digests, files, candidates, and its registered bundle."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from mgrisk.artifacts import read_json
+from mgrisk.config import Tracking
+from mgrisk.score.scorer import load_scorer
+from mgrisk.track.registry import CHALLENGER, Standing, give_alias
+from mgrisk.track.served import example_people, signature
+from mgrisk.track.store import experiment_id, opened, tracking_uri, without_password
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+LOGGED_FILES: Final = (
+    "report.html", "card.md", "evaluation.json", "differences.json", "thresholds.json", "curves.json",
+    "added_value.json", "tripod.json", "probast.json", "attrition.json", "table_one.json",
+    "tables.json", "known_answers.json", "checks.json", "explanation_summary.json", "explanations.parquet",
+    "resolved.toml",
+)  # fmt: skip
+MODEL_NAME: Final = "bundle"
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """Where MLflow keeps a run.
+
+    Attributes
+    ----------
+    uri, experiment, run_id
+        Tracking URI without a password, experiment and run.
+    candidates
+        Nested runs, one for each candidate of the tuning.
+    model, version, alias
+        Registered name, version, and the alias that the version got: `champion`, or `challenger` where it was refused.
+    standing
+        What the gate said.
+    """
+
+    uri: str
+    experiment: str
+    run_id: str
+    candidates: int
+    model: str
+    version: int
+    alias: str
+    standing: Standing
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of tracking.json."""
+        return asdict(self)
+
+
+def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
+    """Log a finished run folder: parameters, metrics by set, data digests, files, candidates, the bundle.
+
+    Parameters
+    ----------
+    folder
+        Run folder.
+    tracking
+        The `[tracking]` section of the pipeline file.
+    standing
+        Whether the bundle gets the alias that the section names.
+    """
+    uri = tracking_uri(tracking, folder)
+    with opened(uri) as client:
+        import mlflow
+
+        experiment = experiment_id(client, tracking, uri=uri, folder=folder)
+        manifest, tuning = read_json(folder / "manifest.json"), read_json(folder / "tuning.json")
+        with mlflow.start_run(experiment_id=experiment, run_name=str(manifest["pipeline"])) as run:
+            mlflow.set_tags(
+                {
+                    "data": manifest["data"],
+                    "mgrisk": manifest["mgrisk"],
+                    "winner": tuning["winner"],
+                    "mlflow.note.content": manifest["title"],
+                }
+            )
+            resolved = tomllib.loads((folder / "resolved.toml").read_text("utf-8"))
+            mlflow.log_params(dict(_flat(resolved)))
+            mlflow.log_metrics(dict(_metrics(read_json(folder / "evaluation.json"))))
+            _log_data(folder)
+            for name in LOGGED_FILES:
+                if (folder / name).exists():
+                    mlflow.log_artifact(str(folder / name))
+            if (folder / "figures").is_dir():
+                mlflow.log_artifacts(str(folder / "figures"), "figures")
+            _log_candidates(client, experiment, run.info.run_id, tuning["candidates"])
+            alias = tracking.alias if standing.promoted else CHALLENGER
+            version = _log_bundle(client, folder / "bundle", tracking.register_as)
+            give_alias(client, tracking.register_as, version, alias=alias, reason=standing.reason)
+    return Tracked(
+        without_password(uri),
+        tracking.experiment,
+        run.info.run_id,
+        len(tuning["candidates"]),
+        tracking.register_as,
+        version,
+        alias,
+        standing,
+    )
+
+
+def _log_data(folder: Path) -> None:
+    import mlflow
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+
+    manifest = read_json(folder / "manifest.json")
+    outputs = manifest["steps"]["cohort"]["outputs"]
+    for name in ("tables.json", "features.parquet", "cohort.parquet"):
+        digest = outputs[name]
+        # MLflow's own stub calls the class abstract; it is made to be instantiated.
+        dataset = MetaDataset(  # type: ignore[abstract]
+            CodeDatasetSource(tags={"sha256": digest}), name=f"{manifest['data']} {name}", digest=digest[:36]
+        )
+        mlflow.log_input(dataset, context="training")
+        mlflow.set_tag(f"sha256.{name}", digest)
+
+
+def _log_candidates(client: MlflowClient, experiment: str, parent: str, candidates: list[dict[str, Any]]) -> None:
+    from mlflow.entities import Metric, Param
+
+    for number, candidate in enumerate(candidates, start=1):
+        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"{candidate['part']} {number}"}
+        run = client.create_run(experiment, tags=tags)
+        measure = candidate["measure"]
+        metrics = [Metric(measure, candidate["loss"], 0, 0)]
+        metrics += [Metric(f"fold_{measure}", value, 0, fold) for fold, value in enumerate(candidate["fold_loss"])]
+        params = [Param(name, str(value)) for name, value in candidate["params"].items()]
+        client.log_batch(run.info.run_id, metrics=metrics, params=[Param("part", candidate["part"]), *params])
+        client.set_terminated(run.info.run_id)
+
+
+def _log_bundle(client: MlflowClient, bundle: Path, model: str) -> int:
+    """Log the bundle and register it; returns its version, which has no alias yet."""
+    import mlflow
+
+    scorer = load_scorer(bundle)
+    info = mlflow.pyfunc.log_model(
+        name=MODEL_NAME,
+        loader_module="mgrisk.track",
+        data_path=str(bundle),
+        signature=signature(scorer),
+        input_example=example_people(scorer),
+        # Given, not inferred: inference would load the model in a second process to watch its imports.
+        pip_requirements=[f"mgrisk=={scorer.bundle.about['mgrisk']}"],
+        metadata={"data": scorer.bundle.about["data"], "columns": scorer.schema()},
+    )
+    # By the client, not by `registered_model_name`: that prints to standard error whatever the log level is.
+    if not client.search_registered_models(f"name = '{model}'"):
+        client.create_registered_model(model)
+    created = client.create_model_version(model, source=info.model_uri, run_id=info.run_id, model_id=info.model_id)
+    return int(created.version)
+
+
+def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)
+
+
+def _metrics(records: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+    """Name metrics of all people set/model/metric, with their bounds; MLflow allows no @ in a name.
+
+    Groups, and variants of published scores (``ada:logistic``), are left to evaluation.json, which is logged as a file.
+    """
+    for record in records:
+        if ":" in record["model"] or record["group"] != "all":
+            continue
+        name = f"{record['set']}/{record['model']}/{record['metric']}".replace("@", "_at_").replace(",", "")
+        for suffix, key in (("", "estimate"), ("_low", "low"), ("_high", "high")):
+            if record[key] is not None:
+                yield name + suffix, float(record[key])
