@@ -19,6 +19,7 @@ from mgrisk.model.bundle import load_bundle
 from mgrisk.steps import finish
 from mgrisk.steps.workspace import Workspace
 
+pytestmark = pytest.mark.xdist_group("postgres")
 PASSWORD = "not-in-any-file"
 
 

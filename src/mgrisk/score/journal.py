@@ -126,7 +126,7 @@ def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as stream:
-            _lock(stream, target)
+            hold(stream, target)
             try:
                 stream.truncate(keep)
                 stream.seek(keep)
@@ -146,7 +146,14 @@ def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
         ) from None
 
 
-def _lock(stream: BinaryIO, target: Path) -> None:
+def hold(stream: BinaryIO, target: Path) -> None:
+    """Lock an open file for this process as long as it is open; the system lets go where the process dies.
+
+    Raises
+    ------
+    MgRiskError
+        `output.in_use` where another process has it.
+    """
     if sys.platform == "win32":
         return
     try:

@@ -1,0 +1,328 @@
+"""A folder of files through a scorer: each part for itself, here or on other machines, and the folder appears whole.
+
+Beside ``scored`` stands ``.scored.parts`` while the work lasts. There lie the bundle, the parts that are complete, and
+a receipt of each: what it was made of and what it came to. A part is written under a name of its own attempt and then
+renamed, so that it does not matter how often it was begun, where, or who died over it: what stands is complete, and
+two attempts write the same bytes. `--resume` takes the parts whose receipts still hold.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import xxhash
+
+from mgrisk.artifacts import atomic, read_json, write_json
+from mgrisk.errors import bad_bundle, bad_input
+from mgrisk.score.batch import REJECT_COLUMNS, Progress, Summary, score_table
+from mgrisk.score.journal import hold
+from mgrisk.score.options import about_options
+from mgrisk.score.scorer import Scorer, load_scorer
+from mgrisk.score.tally import Tally
+
+ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
+BUNDLE, RECEIPTS, REJECTS, ATTEMPTS, LOCK = ".bundle", ".receipts", ".rejects", ".attempts", ".lock"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the parts of a folder have in common: plain values that travel to other machines.
+
+    Attributes
+    ----------
+    source, staging
+        Folders of the input and of what is complete; every machine must see both under these names.
+    fingerprint, version
+        What the bundle and mgrisk itself must be wherever a part is scored.
+    reasons, rejects, strict, what_if
+        As for `batch.score_table`; `rejects` says whether rejected rows are kept.
+    """
+
+    source: str
+    staging: str
+    fingerprint: str
+    version: str
+    reasons: int
+    rejects: bool
+    strict: bool
+    what_if: bool
+
+    @property
+    def key(self) -> str:
+        """What tells the answers of this job from those of another, wherever they lie."""
+        content = {name: value for name, value in asdict(self).items() if name not in ("source", "staging")}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A part that is complete.
+
+    Attributes
+    ----------
+    key, digest
+        The job, and the content of the input.
+    size
+        Bytes of the output.
+    tally
+        What it came to.
+    """
+
+    key: str
+    digest: str
+    size: int
+    tally: dict[str, Any]
+
+
+Engine = Callable[[Job, Sequence[str]], Iterator[tuple[str, Receipt]]]
+"""Scores the parts of a job in any order; yields each with its receipt as it is complete."""
+
+
+def part_names(source: Path) -> list[str]:
+    """Return the parts of a folder and of the folders below it, in order; names that begin with . or _ are none.
+
+    Raises
+    ------
+    MgRiskError
+        `input.not_a_part` for a file that cannot be scored, since to leave it out would lose its rows, and
+        `input.no_parts`.
+    """
+    names = []
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        if path.is_dir() or any(step.startswith((".", "_")) for step in relative.parts):
+            continue
+        if not path.name.endswith(ENDINGS):
+            raise bad_input(
+                "input.not_a_part",
+                "the folder holds a file that is no part of the table",
+                where=str(path),
+                expected=" or ".join(ENDINGS),
+                hint="move it elsewhere, or let its name begin with _",
+            )
+        names.append(relative.as_posix())
+    if not names:
+        raise bad_input(
+            "input.no_parts",
+            "the folder holds nothing to score",
+            where=str(source),
+            expected=" or ".join(ENDINGS),
+            hint="check the path",
+        )
+    return names
+
+
+def score_folder(
+    bundle: Path,
+    source: Path,
+    target: Path,
+    *,
+    reasons: int,
+    rejects: Path | None = None,
+    strict: bool = False,
+    what_if: bool = False,
+    resume: bool = False,
+    engine: Engine,
+    progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Score a folder of files into a folder of files of the same names.
+
+    Parameters
+    ----------
+    bundle
+        Folder of the model.
+    source, target
+        Folders; the target must not be there yet, and appears when all of it is complete.
+    rejects
+        CSV of rejected rows: part, row, problems, and the row as it was, in the order of the parts.
+    resume
+        Take the parts that the same job had completed when it was interrupted.
+    engine
+        `one_by_one` or `cluster.on_cluster`; no byte of the output depends on it.
+    reasons, strict, what_if, progress
+        As for `batch.score_table`.
+
+    Raises
+    ------
+    MgRiskError
+        Those of `part_names` and of `batch.score_table`, `output.exists`, `output.in_use` and those of the engine.
+    """
+    if target.exists():
+        raise bad_input("output.exists", "the output is there already", where=str(target), hint="name another folder")
+    names = part_names(source)
+    size = {name: (source / name).stat().st_size for name in names}
+    scorer = load_scorer(bundle, what_if=what_if)
+    with _staging(target, resume=resume) as staging:
+        shutil.copytree(bundle, staging / BUNDLE, dirs_exist_ok=True)
+        job = Job(
+            source=str(source.resolve()),
+            staging=str(staging.resolve()),
+            fingerprint=scorer.fingerprint,
+            version=version("mgrisk"),
+            reasons=reasons,
+            rejects=rejects is not None,
+            strict=strict,
+            what_if=what_if,
+        )
+        receipts: dict[str, Receipt] = {}
+        rows = done = 0
+        for name, receipt in engine(job, names):
+            receipts[name] = receipt
+            rows, done = rows + receipt.tally["rows"], done + size[name]
+            if progress:
+                progress(Progress(rows, done / max(sum(size.values()), 1)))
+        # In the order of the parts, whatever order they came in: sums of floats depend on it.
+        tally = sum((Tally.from_dict(receipts[name].tally) for name in names), Tally())
+        if rejects:
+            _join_rejects(staging, names, rejects)
+        for left in (BUNDLE, RECEIPTS, REJECTS, ATTEMPTS):
+            shutil.rmtree(staging / left, ignore_errors=True)
+        (staging / LOCK).unlink()
+        staging.rename(target)
+    tallies = {name: receipts[name].tally for name in names}
+    about: dict[str, Any] = {
+        "input": str(source),
+        "parts": {name: {"rows": each["rows"], "rejected": each["rejected"]} for name, each in tallies.items()},
+        "base_value": scorer.explainer.base_value if reasons else None,
+        "explained_scale": "calibrated log-odds",
+    }
+    if what_if:
+        about["what_if"] = about_options()
+    summary = Summary.of(scorer, tally, about)
+    write_json(target.with_name(f"{target.name}.summary.json"), summary.to_dict())
+    return summary
+
+
+def one_by_one(workers: int) -> Engine:
+    """Return the engine of this machine alone: one part after the other, each on that many threads."""
+
+    def engine(job: Job, names: Sequence[str]) -> Iterator[tuple[str, Receipt]]:
+        for name in names:
+            yield name, score_part(job, name, workers=workers)
+
+    return engine
+
+
+def score_part(job: Job, name: str, *, workers: int = 1) -> Receipt:
+    """Score a part of a job, unless that has been done; what a machine of a cluster is asked to do.
+
+    Raises
+    ------
+    MgRiskError
+        `cluster.other_version`, `cluster.other_bundle`, and those of `batch.score_table`.
+    """
+    staging, source = Path(job.staging), Path(job.source) / name
+    output, receipt = staging / name, staging / RECEIPTS / f"{name}.json"
+    digest = _digest(source)
+    if output.is_file() and receipt.is_file():
+        found = Receipt(**read_json(receipt))
+        if (found.key, found.digest, found.size) == (job.key, digest, output.stat().st_size):
+            return found
+    scorer = _scorer(job)
+    attempt = staging / ATTEMPTS / uuid.uuid4().hex
+    rejects = attempt / "rejects.csv"
+    # The name's end says what is written: Parquet, CSV, packed or not.
+    written = attempt / output.name
+    attempt.mkdir(parents=True)
+    try:
+        summary = score_table(
+            scorer,
+            str(source),
+            str(written),
+            reasons=job.reasons,
+            rejects=str(rejects) if job.rejects else None,
+            strict=job.strict,
+            workers=workers,
+        )
+        if job.rejects:
+            _move(rejects, staging / REJECTS / f"{name}.csv")
+        made = Receipt(job.key, digest, written.stat().st_size, summary.tally.to_dict())
+        _move(written, output)
+        write_json(receipt, asdict(made))
+    finally:
+        shutil.rmtree(attempt, ignore_errors=True)
+    return made
+
+
+@lru_cache(maxsize=2)
+def _load(bundle: str, fingerprint: str, what_if: bool) -> Scorer:
+    scorer = load_scorer(bundle, what_if=what_if)
+    if scorer.fingerprint != fingerprint:
+        raise bad_bundle(
+            "cluster.other_bundle",
+            "the bundle that this machine reads is not that of the job",
+            where=bundle,
+            hint="let every machine see the output's folder under the same name",
+        )
+    return scorer
+
+
+def _scorer(job: Job) -> Scorer:
+    here = version("mgrisk")
+    if job.version != here:
+        raise bad_bundle(
+            "cluster.other_version",
+            "a machine of the cluster has another version of mgrisk",
+            where=job.source,
+            expected=job.version,
+            got=here,
+            hint="install the same version on all of them",
+        )
+    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if)
+
+
+@contextmanager
+def _staging(target: Path, *, resume: bool) -> Iterator[Path]:
+    """Yield the folder that becomes `target`, held by this process.
+
+    An error or a kill leaves the parts that are complete, for `--resume`; an error before the first leaves nothing.
+    """
+    staging = target.with_name(f".{target.name}.parts")
+    staging.mkdir(parents=True, exist_ok=True)
+    with (staging / LOCK).open("ab") as lock:
+        hold(lock, target)
+        for path in staging.iterdir():
+            kept = path.name == LOCK or (resume and path.name != ATTEMPTS)
+            if not kept:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        try:
+            yield staging
+        except Exception:
+            if not any(path.is_file() for path in (staging / RECEIPTS).rglob("*")):
+                shutil.rmtree(staging)
+            raise
+
+
+def _join_rejects(staging: Path, names: Sequence[str], target: Path) -> None:
+    with atomic(target) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        joined = csv.writer(stream, lineterminator="\n")
+        joined.writerow(["part", *REJECT_COLUMNS])
+        for name in names:
+            with (staging / REJECTS / f"{name}.csv").open(encoding="utf-8", newline="") as rows:
+                lines = csv.reader(rows)
+                next(lines)
+                joined.writerows([name, *line] for line in lines)
+
+
+def _move(made: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    made.replace(place)
+
+
+def _digest(path: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()
