@@ -12,7 +12,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from mgrisk.compiled import compiled, copied
+from mgrisk.compiled import compiled, copied, inner
 from mgrisk.model.tree_paths import MAX_DEPTH, Groups, Leaves
 
 LANES: Final = 8
@@ -224,6 +224,35 @@ def _leaf_table(value: float, share: npt.NDArray[np.float64], d: int, values: np
             common = (common - 1) & satisfied
 
 
+@inner
+def _sets(leaves: Leaves, first: int, d: int, n_codes: int, set_of: npt.NDArray[np.int64]) -> None:
+    """Write for each code which of the `d` players of a leaf it satisfies, one bit each."""
+    for code in range(n_codes):
+        satisfied = 0
+        for i in range(d):
+            if code & leaves.slot_need[first + i] == leaves.slot_want[first + i]:
+                satisfied |= 1 << i
+        set_of[code] = satisfied
+
+
+@inner
+def _add_leaf(
+    leaves: Leaves,
+    first: int,
+    d: int,
+    n_codes: int,
+    set_of: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+    entry: int,
+    table: npt.NDArray[np.float64],
+) -> None:
+    """Add the values of a leaf to the entries of its group, which begin at `entry`."""
+    for i in range(d):
+        offset = entry + leaves.slot_player[first + i] * n_codes
+        for code in range(n_codes):
+            table[offset + code] += values[set_of[code], i]
+
+
 @compiled
 def fill(
     columns: npt.NDArray[np.float32],
@@ -252,19 +281,38 @@ def fill(
         for leaf in range(leaves.start[g], leaves.start[g + 1]):
             first = leaves.slot_start[leaf]
             d = leaves.slot_start[leaf + 1] - first
+            _sets(leaves, first, d, n_codes, set_of)
             by_set[:] = 0.0
             for code in range(n_codes):
-                satisfied = 0
-                for i in range(d):
-                    if code & leaves.slot_need[first + i] == leaves.slot_want[first + i]:
-                        satisfied |= 1 << i
-                set_of[code] = satisfied
-                by_set[satisfied] += by_code[code]
+                by_set[set_of[code]] += by_code[code]
             mean += leaves.value[leaf] * by_set[(1 << d) - 1]
             _leaf_table(leaves.value[leaf], by_set, d, values)
-            for i in range(d):
-                offset = entry + leaves.slot_player[first + i] * n_codes
-                for code in range(n_codes):
-                    table[offset + code] += values[set_of[code], i]
+            _add_leaf(leaves, first, d, n_codes, set_of, values, entry, table)
+        entry += n_codes * (groups.player_start[g + 1] - groups.player_start[g])
+    return mean
+
+
+@compiled
+def fill_by_cover(groups: Groups, leaves: Leaves, table: npt.NDArray[np.float64]) -> float:
+    """Do as `fill` with the training weights in the trees: the players of a leaf are independent of each other."""
+    by_set = np.empty(1 << MAX_DEPTH)
+    set_of = np.empty(1 << MAX_DEPTH, dtype=np.int64)
+    values = np.empty((1 << MAX_DEPTH, MAX_DEPTH))
+    mean = 0.0
+    entry = 0
+    for g in range(len(groups.split_start) - 1):
+        n_codes = 1 << (groups.split_start[g + 1] - groups.split_start[g])
+        for leaf in range(leaves.start[g], leaves.start[g + 1]):
+            first = leaves.slot_start[leaf]
+            d = leaves.slot_start[leaf + 1] - first
+            for chosen in range(1 << d):
+                by_set[chosen] = 1.0
+                for i in range(d):
+                    cover = leaves.slot_cover[first + i]
+                    by_set[chosen] *= cover if (chosen >> i) & 1 else 1.0 - cover
+            _sets(leaves, first, d, n_codes, set_of)
+            mean += leaves.value[leaf] * by_set[(1 << d) - 1]
+            _leaf_table(leaves.value[leaf], by_set, d, values)
+            _add_leaf(leaves, first, d, n_codes, set_of, values, entry, table)
         entry += n_codes * (groups.player_start[g + 1] - groups.player_start[g])
     return mean

@@ -21,7 +21,7 @@ Intelligence 2:56-67; the library woodelf-explainer (PyPI) sums over a backgroun
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,10 +33,12 @@ import numpy.typing as npt
 import xgboost as xgb
 
 from mgrisk.errors import bad_input
-from mgrisk.explain.tree_kernels import BLOCK_ROWS, Wide, explain, fill, room_for_sums, widen
+from mgrisk.explain.tree_kernels import BLOCK_ROWS, Wide, explain, fill, fill_by_cover, room_for_sums, widen
 from mgrisk.model.tree_paths import (
     MAX_COLUMNS,
+    Ensemble,
     Groups,
+    Leaves,
     bad_tables,
     checked_matrix,
     checked_owners,
@@ -130,10 +132,32 @@ class TreeTables:
         True
         """
         ensemble = read_ensemble(booster)
+        columns = np.ascontiguousarray(checked_matrix(background, ensemble.n_columns, where="background").T)
+        share = checked_share(weight, n_rows=columns.shape[1])
+        return cls._filled(ensemble, owners, n_players, lambda *tables: fill(columns, share, *tables))
+
+    @classmethod
+    def path_dependent(cls, booster: xgb.Booster, *, owners: npt.NDArray[np.integer], n_players: int) -> Self:
+        """Sum the values of a booster over the training weights that its trees hold, in place of a background.
+
+        It is the question that xgboost's ``pred_contribs`` and `shap.TreeExplainer` without data answer, and answers
+        with one player for each column as they do. Reports do not ask it: its base value is no population's mean.
+
+        Parameters, result and errors as for `build`.
+        Source: Lundberg et al. (2020), Nature Machine Intelligence 2:56-67, algorithm 2.
+        """
+        return cls._filled(read_ensemble(booster), owners, n_players, fill_by_cover)
+
+    @classmethod
+    def _filled(
+        cls,
+        ensemble: Ensemble,
+        owners: npt.NDArray[np.integer],
+        n_players: int,
+        fill_table: Callable[[Groups, Leaves, npt.NDArray[np.float64]], float],
+    ) -> Self:
         n_columns = ensemble.n_columns
         owner = checked_owners(owners, n_columns=n_columns, n_players=n_players)
-        columns = np.ascontiguousarray(checked_matrix(background, n_columns, where="background").T)
-        share = checked_share(weight, n_rows=columns.shape[1])
         groups, leaves = group_leaves(ensemble, owners=owner)
         if groups.n_entries > MAX_TABLE_ENTRIES:
             raise bad_input(
@@ -146,7 +170,7 @@ class TreeTables:
             )
         table = np.zeros(groups.n_entries)
         stumps = math.fsum(tree[0].value for tree in ensemble.trees if not tree[0].path)
-        base = ensemble.base_margin + stumps + fill(columns, share, groups, leaves, table)
+        base = ensemble.base_margin + stumps + fill_table(groups, leaves, table)
         return cls(base=base, n_players=n_players, n_columns=n_columns, groups=groups, table=table)
 
     def values(self, X: npt.NDArray[np.float32], *, n_threads: int = 1) -> npt.NDArray[np.float64]:

@@ -43,10 +43,14 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Leaf:
-    """A leaf value (log-odds) and the splits on the path to it, each with whether the path goes left."""
+    """A leaf value (log-odds) and the splits on the path to it, each with whether the path goes left.
+
+    `cover` has for each split the share of the training weight (sum of Hessians) at it that the path goes with.
+    """
 
     value: float
     path: tuple[tuple[Split, bool], ...]
+    cover: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -117,9 +121,9 @@ class Leaves(NamedTuple):
     ----------
     start, value
         The leaves of group ``g`` are ``start[g]:start[g + 1]``; their values are log-odds.
-    slot_start, slot_player, slot_need, slot_want
+    slot_start, slot_player, slot_need, slot_want, slot_cover
         The players on the path of a leaf, likewise. `slot_player` counts within the group; a code satisfies
-        the player iff ``code & slot_need == slot_want``.
+        the player iff ``code & slot_need == slot_want``; `slot_cover` is the product of the covers of its splits.
     """
 
     start: npt.NDArray[np.int64]
@@ -128,6 +132,7 @@ class Leaves(NamedTuple):
     slot_player: npt.NDArray[np.int64]
     slot_need: npt.NDArray[np.int64]
     slot_want: npt.NDArray[np.int64]
+    slot_cover: npt.NDArray[np.float64]
 
 
 def read_ensemble(booster: xgb.Booster) -> Ensemble:
@@ -187,6 +192,7 @@ def group_leaves(ensemble: Ensemble, *, owners: npt.NDArray[np.int64]) -> tuple[
     players: list[int] = []
     values: list[float] = []
     slots: list[tuple[int, int, int]] = []
+    covers: list[float] = []
     for leaves in ensemble.trees:
         if not leaves[0].path:
             continue
@@ -201,7 +207,8 @@ def group_leaves(ensemble: Ensemble, *, owners: npt.NDArray[np.int64]) -> tuple[
                 if met is None:
                     continue
                 values.append(leaf.value)
-                slots += [(members.index(player), need, want) for player, (need, want) in met.items()]
+                slots += [(members.index(player), need, want) for player, (need, want, _) in met.items()]
+                covers += [cover for _, _, cover in met.values()]
                 slot_start.append(len(slots))
             split_start.append(len(splits))
             player_start.append(len(players))
@@ -222,6 +229,7 @@ def group_leaves(ensemble: Ensemble, *, owners: npt.NDArray[np.int64]) -> tuple[
         slot_player=by_column[0],
         slot_need=by_column[1],
         slot_want=by_column[2],
+        slot_cover=np.array(covers, dtype=np.float64),
     )
 
 
@@ -297,17 +305,19 @@ def _distinct_splits(leaves: Sequence[Leaf]) -> list[Split]:
     return list(dict.fromkeys(split for leaf in leaves for split, _ in leaf.path))
 
 
-def _slots(leaf: Leaf, *, bit: Mapping[Split, int], owners: npt.NDArray[np.int64]) -> dict[int, tuple[int, int]] | None:
-    """Return the bits needed and wanted of each player on the path; None for a leaf that no row reaches."""
-    met: dict[int, tuple[int, int]] = {}
+def _slots(
+    leaf: Leaf, *, bit: Mapping[Split, int], owners: npt.NDArray[np.int64]
+) -> dict[int, tuple[int, int, float]] | None:
+    """Return bits needed, bits wanted and cover of each player on the path; None for a leaf that no row reaches."""
+    met: dict[int, tuple[int, int, float]] = {}
     side: dict[Split, bool] = {}
-    for split, left in leaf.path:
+    for (split, left), share in zip(leaf.path, leaf.cover, strict=True):
         # The same question answered both ways on one path: neither x nor any z gets there.
         if side.setdefault(split, left) is not left:
             return None
         player = int(owners[split.column])
-        need, want = met.get(player, (0, 0))
-        met[player] = (need | bit[split], want | (bit[split] if left else 0))
+        need, want, cover = met.get(player, (0, 0, 1.0))
+        met[player] = (need | bit[split], want | (bit[split] if left else 0), cover * share)
     return met
 
 
@@ -317,13 +327,14 @@ def _leaves(tree: Mapping[str, Any], *, number: int) -> tuple[Leaf, ...]:
         raise _unsupported("splits", "numeric splits only", "a categorical split", where=where)
     _require("size_leaf_vector", int(tree["tree_param"]["size_leaf_vector"]), 1, where=where)
     leaves: list[Leaf] = []
+    weight = np.array(tree["sum_hessian"], dtype=np.float32).astype(np.float64)
 
-    def walk(node: int, path: tuple[tuple[Split, bool], ...]) -> None:
+    def walk(node: int, path: tuple[tuple[Split, bool], ...], cover: tuple[float, ...]) -> None:
         # np.float32 first: the JSON decimal stands for a float32, not for the double nearest to it.
         number_here = float(np.float32(tree["split_conditions"][node]))
         left = tree["left_children"][node]
         if left == -1:
-            leaves.append(Leaf(value=number_here, path=path))
+            leaves.append(Leaf(value=number_here, path=path, cover=cover))
             return
         if len(path) == MAX_DEPTH:
             raise bad_bundle(
@@ -335,10 +346,11 @@ def _leaves(tree: Mapping[str, Any], *, number: int) -> tuple[Leaf, ...]:
                 got=f"{MAX_DEPTH + 1} or more",
             )
         split = Split(int(tree["split_indices"][node]), number_here, bool(tree["default_left"][node]))
-        walk(left, (*path, (split, True)))
-        walk(tree["right_children"][node], (*path, (split, False)))
+        for child, goes_left in ((left, True), (tree["right_children"][node], False)):
+            share = float(weight[child] / weight[node]) if weight[node] > 0 else 0.0
+            walk(child, (*path, (split, goes_left)), (*cover, share))
 
-    walk(0, ())
+    walk(0, (), ())
     return tuple(leaves)
 
 

@@ -103,6 +103,18 @@ def test_values_equal_shaps_interventional_explainer(depth: int) -> None:
     assert tables.base == pytest.approx(float(explainer.expected_value), abs=1e-5)
 
 
+@pytest.mark.parametrize("depth", [1, 3, 4, 6])
+def test_path_dependent_values_equal_xgboosts_own(depth: int) -> None:
+    X = people(4, n=600)
+    booster = train(X, depth=depth)
+    tables = TreeTables.path_dependent(booster, owners=np.arange(X.shape[1]), n_players=X.shape[1])
+    expected = booster.predict(xgb.DMatrix(X), pred_contribs=True)
+    np.testing.assert_allclose(tables.values(X), expected[:, :-1], atol=1e-5, rtol=0)
+    assert tables.base == pytest.approx(float(expected[0, -1]), abs=1e-5)
+    # It is another question than the one that a background answers.
+    assert np.abs(build(booster, X).values(X) - tables.values(X)).max() > 1e-3
+
+
 @pytest.mark.parametrize("owners", [[0, 1, 2, 3, 4, 5], [0, 0, 1, 1, 2, 2], [2, 0, 2, 1, 0, 3], [0, 0, 0, 0, 0, 0]])
 def test_grouped_players_equal_the_sum_over_all_coalitions(owners: list[int]) -> None:
     X = people(2, n=200, missing=0.3)
@@ -474,7 +486,9 @@ def test_tables_too_large_for_memory_are_refused_before_they_are_made(
 def test_a_leaf_behind_contradictory_conditions_is_left_out() -> None:
     split = Split(column=0, threshold=0.5, default_left=False)
     paths = [[(split, True)], [(split, False), (split, True)], [(split, False), (split, False)]]
-    tree = tuple(Leaf(value=float(number), path=tuple(path)) for number, path in enumerate(paths))
+    tree = tuple(
+        Leaf(value=float(number), path=tuple(path), cover=(0.5,) * len(path)) for number, path in enumerate(paths)
+    )
     _, leaves = group_leaves(Ensemble(0.0, 1, (tree,)), owners=np.array([0]))
     assert leaves.value.tolist() == [0.0, 2.0]
 
