@@ -81,7 +81,7 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
 
         engine = on_cluster(options.cluster)
     else:
-        engine = parts.one_by_one(options.workers)
+        engine = parts.on_threads(options.workers)
     return parts.score_folder(
         model,
         Path(options.input),

@@ -6,10 +6,11 @@ import csv
 import io
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mgrisk.evidence.what_if import ADVICE
@@ -65,30 +66,32 @@ class Answers:
         return len(self.rejected)
 
     @property
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """The answer's columns by name, as in the scoring file."""
+    def columns(self) -> dict[str, pa.Array]:
+        """The answer's columns by name, as in the scoring file; a number that is not known is null."""
         usable = ~self.rejected
-        columns: dict[str, NDArray[Any]] = {
-            "status": _texts(np.where(usable, "scored", "rejected")),
-            "problems": self.problems.texts(),
-            "risk": self.risk[0],
-            "risk_low": self.risk[1],
-            "risk_high": self.risk[2],
-            "in_domain": _texts(np.where(usable, np.where(self.inside, "yes", "no"), "")),
-            "model": np.full(len(self), self.label, dtype=object),
+        columns = {
+            "status": _one_of(["rejected", "scored"], usable),
+            "problems": self.problems.joined.to_arrow(),
+            **{name: _numbers(risk) for name, risk in zip(("risk", "risk_low", "risk_high"), self.risk, strict=True)},
+            "in_domain": _one_of(["", "no", "yes"], usable * (1 + self.inside.astype(np.int64))),
+            "model": _one_of([self.label], np.zeros(len(self), dtype=np.int64)),
         }
-        names = np.array([*(feature.name for feature in self.features), ""], dtype=object)
+        names = ["", *(feature.name for feature in self.features)]
         for k in range(self.feature.shape[1]):
             name, value, effect = reason_columns(k + 1)[3 * k :]
-            chosen = np.where(usable, self.feature[:, k], -1)
-            columns[name] = names[chosen]
-            columns[value] = np.where(usable, self._reason_values(k), "").astype(object)
-            columns[effect] = np.where(usable, self.effect[:, k], np.nan)
-        return columns | (self.options.columns if self.options else {})
+            columns[name] = _one_of(names, 1 + np.where(usable, self.feature[:, k], -1))
+            columns[value] = self._reason_values(k, usable)
+            columns[effect] = _numbers(np.where(usable, self.effect[:, k], np.nan))
+        options = self.options.columns if self.options else {}
+        return columns | {
+            name: _numbers(values) if values.dtype == np.float64 else pa.array(values, pa.string(), from_pandas=True)
+            for name, values in options.items()
+        }
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
-        """Return the answer's columns as a frame."""
-        return pd.DataFrame(self.columns, index=index)
+        """Return the answer's columns as a frame: texts as objects, NaN for a number that is not known."""
+        columns = {name: column.to_numpy(zero_copy_only=False) for name, column in self.columns.items()}
+        return pd.DataFrame(columns, index=index)
 
     def csv_rows(self, data: NDArray[np.uint8], start: NDArray[np.int64], end: NDArray[np.int64]) -> memoryview:
         """Return the rows of the scored file: each row as it came, then its answer.
@@ -139,11 +142,12 @@ class Answers:
             first_level=np.cumsum([0, *(len(feature.levels) for feature in self.features)], dtype=np.int64),
         )
 
-    def _reason_values(self, k: int) -> NDArray[np.object_]:
+    def _reason_values(self, k: int, usable: NDArray[np.bool_]) -> pa.Array:
         widest = max(LONGEST_FLOAT, *(len(level) for feature in self.features for level in feature.levels), 0)
         out, end = np.empty(len(self) * widest, dtype=np.uint8), np.empty(len(self), dtype=np.int64)
         write_reason_values(self._reasons, k, out, end)
-        return _texts(Texts(out, np.concatenate([[0], end])).to_list())
+        values = Texts(out, np.concatenate([[0], end])).to_arrow()
+        return values if usable.all() else pc.if_else(pa.array(usable), values, "")
 
 
 def csv_line(cells: list[str]) -> bytes:
@@ -154,5 +158,9 @@ def csv_line(cells: list[str]) -> bytes:
     return line.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
-def _texts(values: Any) -> NDArray[np.object_]:
-    return np.array(values, dtype=object)
+def _one_of(texts: list[str], place: NDArray[np.generic]) -> pa.Array:
+    return pa.array(texts, pa.string()).take(pa.array(place.astype(np.int32)))
+
+
+def _numbers(values: NDArray[np.float64]) -> pa.Array:
+    return pa.array(values, pa.float64(), from_pandas=True)

@@ -229,12 +229,26 @@ def _check_texts(
     numbers: NDArray[np.float64],
     state: NDArray[np.uint8],
 ) -> None:
-    texts = column.astype(object).where(column.notna(), "").astype(str).tolist()
+    row, distinct = _distinct(column)
     # A lone surrogate has no UTF-8; the sign in its place is as little a number or a level.
-    cells = Texts.of(text.encode("utf-8", "replace").decode() for text in texts)
-    read_cells(cells.content, cells.start, wanted, i, numbers, state)
-    for place in np.flatnonzero(state == UNCLEAR):
-        state[place], numbers[place] = read_text(texts[place], feature, factor=factor)
+    cells = Texts.of(text.encode("utf-8", "replace").decode() for text in distinct)
+    values, states = np.full(len(distinct), np.nan), np.full(len(distinct), EMPTY, dtype=np.uint8)
+    read_cells(cells.content, cells.start, wanted, i, values, states)
+    for place in np.flatnonzero(states == UNCLEAR):
+        states[place], values[place] = read_text(distinct[place], feature, factor=factor)
+    state[:], numbers[:] = states[row], values[row]
+
+
+def _distinct(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
+    """Return the texts of a column, empty for none, and which of them stands in each row.
+
+    Levels are few: each is read once. Among objects 1 and True would count as one, so that each row has its own text.
+    """
+    if isinstance(column.dtype, pd.StringDtype):
+        row, distinct = pd.factorize(column)
+        return row % (len(distinct) + 1), [*map(str, distinct), ""]
+    texts = column.astype(object).where(column.notna(), "").astype(str).tolist()
+    return np.arange(len(texts)), texts
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -88,18 +88,16 @@ class ParquetOutput:
     def render(self, rows: Rows, answers: Answers) -> pa.Table:
         """Return the table of a block."""
         table = rows.table()
-        for name, values in answers.columns.items():
-            # NaN stands for "no answer" in the numbers, which Parquet has a word for.
-            numbers = values.dtype == np.float64
-            table = table.append_column(
-                name, pa.array(values, pa.float64() if numbers else pa.string(), from_pandas=True)
-            )
+        for name, column in answers.columns.items():
+            table = table.append_column(name, column)
         return table
 
     def write(self, rendered: pa.Table) -> int:
         """Append a row group."""
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._stream, rendered.schema, compression="zstd")
+            # A dictionary of doubles, most of which stand once, costs time and is thrown away.
+            texts = [field.name for field in rendered.schema if not pa.types.is_primitive(field.type)]
+            self._writer = pq.ParquetWriter(self._stream, rendered.schema, compression="zstd", use_dictionary=texts)
         self._writer.write_table(rendered)
         return 0
 

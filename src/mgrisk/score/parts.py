@@ -14,6 +14,7 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -149,7 +150,7 @@ def score_folder(
     resume
         Take the parts that the same job had completed when it was interrupted.
     engine
-        `one_by_one` or `cluster.on_cluster`; no byte of the output depends on it.
+        `on_threads` or `cluster.on_cluster`; no byte of the output depends on it.
     reasons, strict, what_if, progress
         As for `batch.score_table`.
 
@@ -204,12 +205,23 @@ def score_folder(
     return summary
 
 
-def one_by_one(workers: int) -> Engine:
-    """Return the engine of this machine alone: one part after the other, each on that many threads."""
+def on_threads(workers: int) -> Engine:
+    """Return the engine of this machine alone: as many parts at a time, or all threads on one where there are few."""
 
     def engine(job: Job, names: Sequence[str]) -> Iterator[tuple[str, Receipt]]:
-        for name in names:
-            yield name, score_part(job, name, workers=workers)
+        if len(names) < workers:
+            yield from ((name, score_part(job, name, workers=workers)) for name in names)
+            return
+        # Loaded here and not first on several threads at once.
+        _scorer(job)
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            futures = {pool.submit(score_part, job, name): name for name in names}
+            try:
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+            finally:
+                for future in futures:
+                    future.cancel()
 
     return engine
 

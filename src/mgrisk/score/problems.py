@@ -36,9 +36,14 @@ class Problems:
     end: NDArray[np.int64]
     counts: Counter[str]
 
+    @property
+    def joined(self) -> Texts:
+        """The codes of each row, empty where there are none."""
+        return Texts(self.content, np.concatenate([[0], self.end]))
+
     def texts(self) -> NDArray[np.object_]:
-        """Return the codes of each row, empty where there are none, shape (n,)."""
-        return np.array(Texts(self.content, np.concatenate([[0], self.end])).to_list(), dtype=object)
+        """Return the codes of each row, shape (n,)."""
+        return np.array(self.joined.to_list(), dtype=object)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from mgrisk.score.csv_read import read_rows
 from mgrisk.score.csv_source import CsvSource
 
 STREAM: Final = "-"
-BATCH_ROWS: Final = 20_000
+BATCH_ROWS: Final = 16_384
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 

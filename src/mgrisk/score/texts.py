@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 
@@ -22,6 +23,11 @@ class Texts(NamedTuple):
         encoded = [text.encode() for text in texts]
         start = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), start)
+
+    def to_arrow(self) -> pa.StringArray:
+        """Return the texts as Arrow has them, at most 2 GiB in all."""
+        starts = pa.py_buffer(self.start.astype(np.int32))
+        return pa.StringArray.from_buffers(len(self.start) - 1, starts, pa.py_buffer(self.content))
 
     def to_list(self) -> list[str]:
         """Return the texts."""

@@ -17,7 +17,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import Bundle
 from mgrisk.score import parts
 from mgrisk.score.batch import Progress, score_table
-from mgrisk.score.parts import Job, Receipt, one_by_one, part_names, score_folder, score_part
+from mgrisk.score.parts import Job, Receipt, on_threads, part_names, score_folder, score_part
 from mgrisk.score.scorer import load_scorer
 
 TABLE = pd.DataFrame(
@@ -54,7 +54,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def scored(bundle: Path, source: Path, target: Path, **options: object) -> parts.Summary:
-    chosen = {"reasons": 2, "engine": one_by_one(1), **options}
+    chosen = {"reasons": 2, "engine": on_threads(1), **options}
     return score_folder(bundle, source, target, **chosen)  # type: ignore[arg-type]
 
 
@@ -97,6 +97,9 @@ def test_the_order_and_the_repetition_of_parts_do_not_matter(bundle: Path, sourc
 
     scored(bundle, source, tmp_path / "one", rejects=tmp_path / "one.csv")
     scored(bundle, source, tmp_path / "two", rejects=tmp_path / "two.csv", engine=chaotic)
+    scored(bundle, source, tmp_path / "three", engine=on_threads(4))
+    scored(bundle, source, tmp_path / "four", engine=on_threads(9))
+    assert tree(tmp_path / "one") == tree(tmp_path / "three") == tree(tmp_path / "four")
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
     assert (tmp_path / "one.summary.json").read_bytes() == (tmp_path / "two.summary.json").read_bytes()
@@ -169,10 +172,11 @@ def test_a_part_that_cannot_be_read_stops_the_folder_and_names_itself(
     assert scored(bundle, source, tmp_path / "out", resume=True).tally.rows == 10
 
 
-def test_an_error_before_the_first_part_leaves_nothing(bundle: Path, source: Path, tmp_path: Path) -> None:
-    (source / "a.parquet").write_bytes(b"no Parquet")
+def test_an_error_before_the_first_part_leaves_nothing(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    (tmp_path / "people" / "a.parquet").write_bytes(b"no Parquet")
     with pytest.raises(MgRiskError, match="not a Parquet file"):
-        scored(bundle, source, tmp_path / "out")
+        scored(bundle, tmp_path / "people", tmp_path / "out")
     assert left_behind(tmp_path) == []
 
 
@@ -207,7 +211,7 @@ def test_two_at_once_do_not_write_one_folder(bundle: Path, source: Path, tmp_pat
         with pytest.raises(MgRiskError, match="another mgrisk is writing") as refused:
             scored(bundle, source, tmp_path / "out")
         assert refused.value.code == "output.in_use"
-        yield from one_by_one(1)(job, names)
+        yield from on_threads(1)(job, names)
 
     assert scored(bundle, source, tmp_path / "out", engine=second).tally.rows == 13
 
@@ -219,7 +223,7 @@ def test_another_version_or_bundle_on_a_machine_is_refused(bundle: Path, source:
         with pytest.raises(MgRiskError, match="not that of the job"):
             score_part(replace(job, fingerprint="0" * 64), names[0])
         shutil.rmtree(Path(job.staging) / parts.ATTEMPTS, ignore_errors=True)
-        yield from one_by_one(1)(job, names)
+        yield from on_threads(1)(job, names)
 
     assert scored(bundle, source, tmp_path / "out", engine=other).tally.rows == 13
 

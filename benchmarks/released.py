@@ -1,0 +1,109 @@
+"""The released bundles: speed with and without reasons, and peak memory by number of rows.
+
+    python benchmarks/released.py [--rows 200000] [--memory-rows 10000 100000 1000000] [--pairs 3]
+
+Each call is `mgrisk score` in a process of its own, on all cores; what is timed is scoring, after a warm-up on 2,000
+rows. The people are drawn from each bundle's own reference distribution, some cells left empty; SYNTHETIC. Memory is
+VmHWM: the peak that getrusage gives is, after a fork, no less than that of the parent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+WARM_ROWS = 2_000
+
+
+def write_people(bundle: str, path: Path, rows: int) -> None:
+    """Write people with every input of a bundle, one in ten cells that may be empty is."""
+    import numpy as np
+    import pandas as pd
+
+    from mgrisk.model.released import released
+    from mgrisk.score.scorer import load_scorer
+
+    scorer, random = load_scorer(released(bundle)), np.random.default_rng(1)
+    columns: dict[str, object] = {"person_id": np.arange(rows)}
+    for feature in scorer.inputs:
+        spread = scorer.bundle.reference.get(feature.name)
+        if feature.kind == "number":
+            if spread is None:
+                low, high = feature.minimum or 0.0, feature.maximum or 100.0
+                value = np.round(random.uniform(low, high, rows), 1)
+            else:
+                quantiles = {float(q): v for q, v in spread["quantiles"].items()}
+                value = np.round(np.interp(random.random(rows), list(quantiles), list(quantiles.values())), 1)
+            drawn = pd.Series(value)
+        else:
+            drawn = pd.Series(random.choice(list(feature.levels), rows))
+        columns[feature.name] = drawn if feature.required else drawn.mask(random.random(rows) < 0.1)
+    pd.DataFrame(columns).to_csv(path, index=False)
+
+
+def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
+    """Print seconds and MB of one call."""
+    from mgrisk.model.released import released
+    from mgrisk.score.batch import score_table
+    from mgrisk.score.scorer import load_scorer
+
+    scorer, workers = load_scorer(released(bundle)), len(os.sched_getaffinity(0))
+    target = str(folder / "out.csv")
+    score_table(scorer, str(folder / f"{bundle}-{WARM_ROWS}.csv"), target, reasons=reasons, workers=workers)
+    started = time.perf_counter()
+    score_table(scorer, str(folder / f"{bundle}-{rows}.csv"), target, reasons=reasons, workers=workers)
+    seconds = time.perf_counter() - started
+    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    print(json.dumps([seconds, int(peak.split()[1]) / 1024]))
+
+
+def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, float]:
+    """Run one call in a process of its own."""
+    for size in (WARM_ROWS, rows):
+        path = folder / f"{bundle}-{size}.csv"
+        if not path.exists():
+            write_people(bundle, path, size)
+    options = [f"--child={bundle}", f"--folder={folder}", f"--rows={rows}", f"--reasons={reasons}"]
+    done = subprocess.run([sys.executable, __file__, *options], check=True, capture_output=True, text=True)
+    seconds, memory = json.loads(done.stdout.strip().splitlines()[-1])
+    return seconds, memory
+
+
+def main() -> None:
+    """Read the options; compare, or be one of the compared."""
+    from mgrisk.model.released import released_bundles
+
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--rows", type=int, default=200_000)
+    options.add_argument("--memory-rows", type=int, nargs="*", default=[10_000, 100_000, 1_000_000])
+    options.add_argument("--pairs", type=int, default=3)
+    options.add_argument("--child", help=argparse.SUPPRESS)
+    options.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options.add_argument("--reasons", type=int, default=3, help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.child:
+        child(chosen.child, chosen.folder, rows=chosen.rows, reasons=chosen.reasons)
+        return
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        print(f"{chosen.rows:,} rows, medians of {chosen.pairs} pairs; SYNTHETIC people")
+        print("  bundle                rows/s without reasons   with 3   speed with / without")
+        for bundle in released_bundles() if chosen.pairs else []:
+            pairs = [[run(bundle, folder, rows=chosen.rows, reasons=k)[0] for k in (0, 3)] for _ in range(chosen.pairs)]
+            without, given = (chosen.rows / statistics.median(times) for times in zip(*pairs, strict=True))
+            ratio = statistics.median(first / second for first, second in pairs)
+            print(f"  {bundle:<20}{without:>24,.0f}{given:>9,.0f}{ratio:>23.2f}", flush=True)
+        for rows in chosen.memory_rows:
+            _, memory = run("undiagnosed", folder, rows=rows, reasons=3)
+            print(f"  undiagnosed, 3 reasons, {rows:>10,} rows: peak {memory:,.0f} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
