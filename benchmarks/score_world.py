@@ -19,26 +19,33 @@ from mgrisk.model.reference import describe
 from mgrisk.survey.design import WeightLevel
 
 N_COLUMNS, N_TREES, N_BACKGROUND = 40, 300, 10_000
-NAMES = [f"x{number:02}" for number in range(1, N_COLUMNS + 1)]
 
 
-def values(rows: int, *, seed: int) -> NDArray[np.float64]:
+def names(columns: int = N_COLUMNS) -> list[str]:
+    """Return the names of the columns."""
+    return [f"x{number:02}" for number in range(1, columns + 1)]
+
+
+NAMES = names()
+
+
+def values(rows: int, *, seed: int, columns: int = N_COLUMNS) -> NDArray[np.float64]:
     """Numbers as people write them, with three decimals; NaN where empty."""
     random = np.random.default_rng(seed)
-    X = random.normal(20, 5, size=(rows, N_COLUMNS)).round(3)
+    X = random.normal(20, 5, size=(rows, columns)).round(3)
     X[random.random(X.shape) < 0.1] = np.nan
     return X
 
 
-def write_people(target: Path, rows: int) -> None:
+def write_people(target: Path, rows: int, *, columns: int = N_COLUMNS) -> None:
     """Write a scoring file, in pieces so that its memory stays small."""
     for number, first in enumerate(range(0, rows, 50_000)):
-        frame = pd.DataFrame(values(min(50_000, rows - first), seed=number), columns=NAMES)
+        frame = pd.DataFrame(values(min(50_000, rows - first), seed=number, columns=columns), columns=names(columns))
         frame.insert(0, "person_id", np.arange(first, first + len(frame)))
         frame.to_csv(target, mode="a" if first else "w", header=not first, index=False)
 
 
-def write_bundle(folder: Path, *, depth: int) -> None:
+def write_bundle(folder: Path, *, depth: int, columns: int = N_COLUMNS, trees: int = N_TREES) -> None:
     """Train and write a bundle whose trees have one depth."""
     features = tuple(
         Feature(
@@ -55,18 +62,18 @@ def write_bundle(folder: Path, *, depth: int) -> None:
             minimum=-100,
             maximum=100,
         )
-        for name in NAMES
+        for name in names(columns)
     )
-    X = values(N_BACKGROUND, seed=10_000).astype(np.float32)
+    X = values(N_BACKGROUND, seed=10_000, columns=columns).astype(np.float32)
     random = np.random.default_rng(depth)
     signal = np.nan_to_num((X - 20) / 5)
     logit = signal[:, :10].sum(axis=1) + signal[:, 10] * signal[:, 11] - 2
     y = (logit + 2 * random.logistic(size=len(X)) > 0).astype(np.float32)
     weight = random.gamma(1.0, size=len(X))
     settings = {"objective": "binary:logistic", "max_depth": depth, "eta": 0.1, "nthread": 1}
-    booster = xgb.train(settings, xgb.DMatrix(X, y, weight=weight, feature_names=NAMES), N_TREES)
-    fitted = FittedTrees(booster, N_TREES)
-    frame = pd.DataFrame(X.astype(np.float64), columns=NAMES)
+    booster = xgb.train(settings, xgb.DMatrix(X, y, weight=weight, feature_names=names(columns)), trees)
+    fitted = FittedTrees(booster, trees)
+    frame = pd.DataFrame(X.astype(np.float64), columns=names(columns))
     Bundle(
         about={
             "name": f"SYNTHETIC depth {depth}",

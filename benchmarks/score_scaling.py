@@ -1,0 +1,89 @@
+"""How `mgrisk score` grows with rows, columns, trees and reasons: one of them changed at a time.
+
+    python benchmarks/score_scaling.py [--pairs 3]
+
+From 200,000 rows x 40 columns, 300 trees of depth 3, 3 reasons, on all cores. Each call is a process of its own that
+warms up on 2,000 rows and times one call, its memory the process's own peak (VmHWM). The bundle and people are those
+of score_world.py; SYNTHETIC.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from score_world import write_bundle, write_people
+
+WARM_ROWS = 2_000
+FROM = {"rows": 200_000, "columns": 40, "trees": 300, "reasons": 3}
+CHANGED = {
+    "rows": (2_000, 20_000, 2_000_000),
+    "columns": (20, 80),
+    "trees": (100, 600),
+    "reasons": (0, 1, 10),
+}
+
+
+def child(folder: Path, *, rows: int, columns: int, trees: int, reasons: int) -> None:
+    """Print seconds and MB of one call."""
+    from mgrisk.score.batch import score_table
+    from mgrisk.score.scorer import load_scorer
+
+    scorer, target = load_scorer(folder / f"bundle-{columns}-{trees}"), str(folder / "out.csv")
+    for size in (WARM_ROWS, rows):
+        started = time.perf_counter()
+        source = str(folder / f"people-{size}-{columns}.csv")
+        score_table(scorer, source, target, reasons=reasons, workers=len(os.sched_getaffinity(0)))
+    seconds = time.perf_counter() - started
+    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    print(json.dumps([seconds, int(peak.split()[1]) / 1024]))
+
+
+def run(folder: Path, **sizes: int) -> tuple[float, float]:
+    """Run one call in a process of its own."""
+    bundle = folder / f"bundle-{sizes['columns']}-{sizes['trees']}"
+    if not bundle.exists():
+        write_bundle(bundle, depth=3, columns=sizes["columns"], trees=sizes["trees"])
+    for rows in (WARM_ROWS, sizes["rows"]):
+        people = folder / f"people-{rows}-{sizes['columns']}.csv"
+        if not people.exists():
+            write_people(people, rows, columns=sizes["columns"])
+    command = [sys.executable, __file__, f"--child={json.dumps({'folder': str(folder), **sizes})}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, memory = json.loads(done.stdout.strip().splitlines()[-1])
+    return seconds, memory
+
+
+def main() -> None:
+    """Read the options; compare, or be one of the compared."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options.add_argument("--pairs", type=int, default=3)
+    options.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.child:
+        child(Path(chosen.child.pop("folder")), **chosen.child)
+        return
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        print(f"{'rows/s':>34}{'x the first':>14}{'peak MB':>14}   medians of {chosen.pairs}; SYNTHETIC people")
+        cases = [("", FROM), *((f"{key} {size:,}", {**FROM, key: size}) for key in CHANGED for size in CHANGED[key])]
+        first = 0.0
+        for label, sizes in cases:
+            runs = [run(folder, **sizes) for _ in range(chosen.pairs)]
+            speed = sizes["rows"] / statistics.median(seconds for seconds, _ in runs)
+            first = first or speed
+            told = label or "rows 200,000 (the first)"
+            print(
+                f"  {told:<24}{speed:>9,.0f}{speed / first:>14.2f}{max(peak for _, peak in runs):>14,.0f}", flush=True
+            )
+
+
+if __name__ == "__main__":
+    main()
