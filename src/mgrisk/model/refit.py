@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from mgrisk import config
 from mgrisk.features.registry import Feature
 from mgrisk.model.encode import Encoder
-from mgrisk.model.targets import Target
-from mgrisk.model.train import TrainedModel, train
+from mgrisk.model.learners import Fitted
+from mgrisk.model.line_up import make_models
+from mgrisk.model.summed import FittedSum
+from mgrisk.model.targets import OUTCOME, Target
+from mgrisk.model.train import TrainedModel, matrix, train
 from mgrisk.survey.design import SurveyDesign
 
 LEARNERS: Final = (config.Splines, config.XGBoost, config.RandomForest, config.ExplainableBoosting)
@@ -90,6 +93,53 @@ def refit(
     only = narrowed(settings, model, parts, [each.name for each in features])
     trained = train(frame, y, design, fold, features=features, settings=only, threads=threads, targets=targets)
     return trained.encoder, trained.models[model]
+
+
+def again(
+    frame: pd.DataFrame,
+    y: NDArray[np.float64],
+    design: SurveyDesign,
+    *,
+    fitted: Fitted,
+    features: Sequence[Feature],
+    settings: config.Model,
+    model: str,
+    parts: Sequence[Mapping[str, Any]],
+    threads: int,
+    targets: Sequence[Target] = (),
+) -> Callable[[NDArray[np.float64] | None], Fitted]:
+    """Return a function that fits a model again as it was trained, on other weights.
+
+    Parameters
+    ----------
+    frame, y, design, features, threads, targets
+        As for `train.train`.
+    fitted
+        The model; the scales of a sum are held.
+    settings, model, parts
+        As for `narrowed`; another seed of the settings is another draw of learners that draw.
+
+    Returns
+    -------
+    callable
+        Takes what each person's weight is multiplied by, shape (n,), None for 1.
+    """
+    only = narrowed(settings, model, parts, [each.name for each in features])
+    encoder = Encoder(tuple(features))
+    outcome = Target(OUTCOME, "binary", np.where(design.analysis_weight > 0, y, 0.0), design)
+    every = (outcome, *targets)
+    known = {part.name: part for made in make_models(only, encoder, every, threads=threads).values() for part in made}
+    # A part of a sum that counts nothing was not fitted.
+    counted = [part for part in parts if part["scale"] > 0] or list(parts[:1])
+    chosen = [known[str(part["part"])] for part in counted]
+    params = [dict(part["params"]) for part in counted]
+    X = matrix(encoder, frame, every)
+
+    def fit(factor: NDArray[np.float64] | None) -> Fitted:
+        fits = tuple(part.fit(X, each, factor=factor) for part, each in zip(chosen, params, strict=True))
+        return FittedSum(fitted.scales, fits) if isinstance(fitted, FittedSum) else fits[0]
+
+    return fit
 
 
 def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[str]) -> Any:

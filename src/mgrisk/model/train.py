@@ -152,7 +152,7 @@ def train(
     # Outside the domain an outcome stands as zero: it has no weight, but must be a number.
     outcome = Target(OUTCOME, "binary", np.where(design.analysis_weight > 0, y, 0.0), design)
     models = make_models(settings, encoder, (outcome, *targets), threads=threads)
-    X = _matrix(encoder, frame, (outcome, *targets))
+    X = matrix(encoder, frame, (outcome, *targets))
     wanted = {part.name: part for parts in models.values() for part in parts}
     tuned = {name: _tune(part, X, fold, needed=inside, tuning=settings.tuning) for name, part in wanted.items()}
     trained = {
@@ -195,8 +195,16 @@ def _tune(
     return search(part, X, fold, needed=needed, trials=tuning.trials, seed=tuning.seed)
 
 
-def _matrix(encoder: Encoder, frame: pd.DataFrame, targets: Sequence[Target]) -> NDArray[np.float32]:
-    """Encode the people whom any target is learned from; all others are rows of NaN, which no fit can see."""
+def matrix(encoder: Encoder, frame: pd.DataFrame, targets: Sequence[Target]) -> NDArray[np.float32]:
+    """Return the encoded matrix of all development people, shape (n, n_columns).
+
+    Parameters
+    ----------
+    encoder, frame, targets
+        As `train` has them.
+
+    Only those whom any target is learned from are encoded; all others are rows of NaN, which no fit can see.
+    """
     rows = np.unique(np.concatenate([target.rows for target in targets]))
     X = np.full((len(frame), len(encoder.columns)), np.nan, dtype=np.float32)
     X[rows] = encoder.matrix(frame.iloc[rows])

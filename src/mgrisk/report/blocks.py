@@ -53,10 +53,31 @@ def column(label: str, *, numeric: bool = True, marked: bool = False) -> dict[st
 
 
 def row(
-    cells: Sequence[str], raw: Mapping[str, Any] | None = None, *, level: int = 0, pale: bool = False
+    cells: Sequence[str],
+    raw: Mapping[str, Any] | None = None,
+    *,
+    level: int = 0,
+    pale: bool = False,
+    links: Sequence[Mapping[str, str]] = (),
 ) -> dict[str, Any]:
-    """Return a row: cells as shown, the numbers behind them, how far it is indented, and whether it is greyed."""
-    return {"cells": list(cells), "raw": dict(raw or {}), "level": level, "pale": pale}
+    """Return a row of a table.
+
+    Parameters
+    ----------
+    cells, raw
+        Cells as shown, and the numbers behind them.
+    level, pale
+        How far it is indented, and whether it is greyed.
+    links
+        {text, href} after the words of the last cell: a place on the page or a file beside it; text alone without href.
+    """
+    return {
+        "cells": list(cells),
+        "raw": dict(raw or {}),
+        "level": level,
+        "pale": pale,
+        "links": [dict(link) for link in links],
+    }
 
 
 def table(

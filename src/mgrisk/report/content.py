@@ -24,6 +24,8 @@ from mgrisk.report.content_magnesium import magnesium
 from mgrisk.report.content_methods import features, methods, provenance
 from mgrisk.report.content_people import people
 from mgrisk.report.content_performance import cross_validated, held_out
+from mgrisk.report.content_reporting import HEADING as REPORTING_HEADING
+from mgrisk.report.content_reporting import reporting
 from mgrisk.report.content_summary import limits, summary
 from mgrisk.report.formats import NBSP
 from mgrisk.report.run_files import SYNTHETIC, UNKNOWN, RunFiles
@@ -50,6 +52,7 @@ SECTIONS: Final[tuple[tuple[str, str, Builder], ...]] = (
     ("checks", "Checks", checks),
     ("features", "Features", features),
     ("methods", "Methods", methods),
+    ("reporting", REPORTING_HEADING, reporting),
     ("provenance", "Provenance", provenance),
 )
 

@@ -10,6 +10,7 @@ from mgrisk.cohort.select import HELD_OUT
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
 from mgrisk.report.content_groups import groups
 from mgrisk.report.content_importance import importance_figure, swarm_figure
+from mgrisk.report.content_stability import stability
 from mgrisk.report.content_story import story
 from mgrisk.report.explained import ExplainedPeople, explained_people
 from mgrisk.report.formats import count, level_label, model_label, number, percent
@@ -50,7 +51,7 @@ def drivers(files: RunFiles) -> Section:
             swarm_figure(records, people, whom=WHOM),
             _level_table(people),
         ],
-        sections=[groups(files, people), story(files, records)],
+        sections=[groups(files, people), stability(files, records), story(files, records)],
     )
 
 

@@ -62,6 +62,7 @@ def _shown(files: RunFiles, everybody: ExplainedPeople) -> PeopleShown:
         reference=files.reference,
         weight=everybody.weight,
         case=everybody.case,
+        firmness=everybody.firmness,
     )
 
 

@@ -179,7 +179,7 @@ def _magnesium(files: RunFiles) -> dict[str, Any]:
     studied = "an association" if files.has(EVIDENCE) else "no association"
     return {
         "label": "What magnesium does here",
-        "value": f"group {mine[0]} of {len(places)} in prediction" if mine else "not in this model",
+        "value": f"Group {mine[0]} of {len(places)} in prediction" if mine else "Not in this model",
         "lines": lines,
         "detail": f"Prediction: mean |contribution| to the log-odds; {studied} was estimated. Neither says what "
         "more magnesium would do: no effect was estimated in this run.",

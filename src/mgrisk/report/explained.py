@@ -44,6 +44,8 @@ class ExplainedPeople:
         Weighted mean of the calibrated log-odds in the development population.
     ids, case
         What each person is found by, and whether the person has the outcome, shape (n,); None where it is not known.
+    firmness
+        Share of the refits that give each person the same first reason, shape (n,); None where there were none.
     design, inside
         The full design of the set and the places of these people in it.
     """
@@ -59,6 +61,7 @@ class ExplainedPeople:
     base_value: float
     ids: Sequence[str]
     case: NDArray[np.bool_] | None
+    firmness: Floats | None
     design: SurveyDesign
     inside: NDArray[np.int64]
 
@@ -121,9 +124,18 @@ def explained_people(files: RunFiles) -> ExplainedPeople:
         base_value=float(explanations["base_value"].iloc[0]),
         ids=[str(key) for key in keys[KEY]],
         case=rows["outcome"].to_numpy(dtype=np.float64)[inside] == 1,
+        firmness=_firmness(files, keys),
         design=design,
         inside=inside,
     )
+
+
+def _firmness(files: RunFiles, keys: pd.DataFrame) -> Floats | None:
+    if not files.has("stability.parquet"):
+        return None
+    found = keys.merge(files.frame("stability.parquet"), on=KEY, how="left", validate="one_to_one")
+    firmness: Floats = found["firmness"].to_numpy(dtype=np.float64)
+    return firmness
 
 
 def representative(people: ExplainedPeople, size: int) -> NDArray[np.int64]:

@@ -25,7 +25,9 @@ SCALE: Final = 10_000  # contributions are stored as whole numbers of 1 / SCALE
 MOST_PEOPLE: Final = 20_000
 # NCHS, Data Presentation Standards for Proportions (2017): no estimate from fewer than 30 people.
 SMALLEST_GROUP: Final = 30
-DOMAIN, OUTCOME = "Domain", "Outcome"
+DOMAIN, OUTCOME, FIRMNESS = "Domain", "Outcome", "First reason over refits"
+# Shares of the refits in which a person's first reason stays.
+FIRM: Final = ((0.9, "stays in nine of ten"), (0.5, "stays in more than half"), (0.0, "changes in half or more"))
 AGE: Final = "age_years"
 AGE_BANDS: Final = ((0, "Below 20"), (20, "20 to 39"), (40, "40 to 59"), (60, "60 and older"))
 Floats = NDArray[np.float64]
@@ -53,6 +55,8 @@ class PeopleShown:
         Survey weight, shape (n,); None where people stand for themselves.
     case
         Whether the person has the outcome, shape (n,); None where it is not known.
+    firmness
+        Share of the refits that give the person the same first reason, shape (n,); None where there were none.
     coarse
         Whether values are rounded by unit.
     """
@@ -70,6 +74,7 @@ class PeopleShown:
     reference: Record
     weight: Floats | None = None
     case: NDArray[np.bool_] | None = None
+    firmness: Floats | None = None
     coarse: bool = True
 
     def highest(self, most: int) -> NDArray[np.int64]:
@@ -105,8 +110,8 @@ def explorer(people: PeopleShown, caption: str) -> Block:
             "smallest": SMALLEST_GROUP,
             "features": [_described(feature, people.reference[feature.name]) for feature in people.features],
             "groups": groups,
-            # Domain and outcome, where it is known, are no features: an opened person says them.
-            "status": [place for place, group in enumerate(groups) if group["label"] in {DOMAIN, OUTCOME}],
+            # Domain and, where they are known, outcome and firmness are no features: an opened person says them.
+            "status": [place for place, group in enumerate(groups) if group["label"] in {DOMAIN, OUTCOME, FIRMNESS}],
             "ids": [people.ids[place] for place in kept],
             "risk": _short(people.risk[kept]),
             "low": _short(people.low[kept]),
@@ -151,6 +156,10 @@ def _groups(people: PeopleShown, data: pd.DataFrame, kept: NDArray[np.int64]) ->
     if people.case is not None:
         outcome = {"label": OUTCOME, "levels": ["does not have it", "has it"]}
         groups.append({**outcome, "of": people.case[kept].astype(int).tolist()})
+    if people.firmness is not None:
+        share = people.firmness[kept]
+        firm = np.select([share >= FIRM[0][0], share > FIRM[1][0]], [0, 1], default=2)
+        groups.append({"label": FIRMNESS, "levels": [words for _, words in FIRM], "of": firm.tolist()})
     return groups
 
 

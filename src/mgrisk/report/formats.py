@@ -133,7 +133,7 @@ def model_label(name: str) -> str:
     Examples
     --------
     >>> model_label("ada:logistic"), model_label("xgboost:glucose_mg_dl"), model_label("my_model")
-    ('ADA risk test, recalibrated', 'XGBoost (log Fasting plasma glucose)', 'my model')
+    ('ADA risk test, recalibrated', 'XGBoost (log Fasting plasma glucose)', 'My model')
     """
     score, _, variant = name.partition(":")
     if score in MODELS:
@@ -141,7 +141,8 @@ def model_label(name: str) -> str:
     try:
         return load_score(score).label + VARIANTS[variant]
     except MgRiskError:
-        return name.replace("_", " ")
+        words = name.replace("_", " ")
+        return words[:1].upper() + words[1:]
 
 
 def level_label(level: str) -> str:

@@ -119,6 +119,7 @@ def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str]) -> E
         base_value=explanation.base_value,
         ids=ids,
         case=None,
+        firmness=None,
         design=single,
         inside=np.arange(n),
     )

@@ -25,6 +25,7 @@ from mgrisk.steps.audit import audit
 from mgrisk.steps.calibration import calibrate
 from mgrisk.steps.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.steps.explaining import explain
+from mgrisk.steps.stability import refit_and_explain
 from mgrisk.steps.workspace import Workspace
 
 __all__ = ["Evaluation", "Run", "run"]
@@ -35,11 +36,12 @@ EVALUATED: Final = (
     "predictions.parquet",
 )  # fmt: skip
 EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
+STABILITY: Final = ("stability.json", "stability.parquet")
 SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")
 # A file of the interface that this run does not make: said where a reader of the run folder looks.
 NO_EVIDENCE: Final = {"evidence.json": "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
 AUDITED: Final = ("leaks.json", "calibration.json", "added_value.json")
-TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *SEEN)
+TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *STABILITY, *SEEN)
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,13 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             settings=model,
             action=partial(explain, workspace),
         ),
+        Step(
+            "stability",
+            inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json"),
+            outputs=STABILITY,
+            settings=model,
+            action=partial(refit_and_explain, workspace),
+        ),
         *chapter,
         Step(
             "added",
@@ -242,8 +251,25 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             action=partial(review.check, workspace),
         ),
         Step(
+            "items",
+            inputs=(
+                *TOLD,
+                *AUDITED,
+                "folds.parquet",
+                "oof.parquet",
+                "checks.json",
+                *(name for step in chapter for name in step.outputs),
+            ),
+            outputs=("tripod.json", "probast.json"),
+            settings=told,
+            action=partial(review.answer_items, workspace),
+        ),
+        Step(
             "report",
-            inputs=(*TOLD, *AUDITED, "checks.json", *(name for step in chapter for name in step.outputs)),
+            inputs=(
+                *(*TOLD, *AUDITED, "checks.json", "tripod.json", "probast.json"),
+                *(name for step in chapter for name in step.outputs),
+            ),
             outputs=("report.html", "figures", "card.md"),
             settings=told,
             action=partial(finish.report, workspace),
@@ -254,13 +280,6 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             outputs=("bundle",),
             settings=told,
             action=partial(finish.bundle, workspace),
-        ),
-        Step(
-            "items",
-            inputs=(*TOLD, *AUDITED, "folds.parquet", "oof.parquet", "checks.json", "report.html", "card.md", "bundle"),
-            outputs=("tripod.json", "probast.json"),
-            settings=told,
-            action=partial(review.answer_items, workspace),
         ),
         Step(
             "track",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 import pandas as pd
 
@@ -11,7 +12,13 @@ from mgrisk.evaluate.checks import check_run, stop_at_errors
 from mgrisk.evaluate.finding import RunEvidence
 from mgrisk.evaluate.reporting import probast, run_facts, tripod
 from mgrisk.model.encode import Encoder
+from mgrisk.report.blocks import MADE, walk
+from mgrisk.report.content import report_content
 from mgrisk.steps.workspace import Workspace
+
+REPORTING: Final = "reporting"
+LATER: Final = {"card.md", "bundle"}
+"""What the steps after this one write; a run that cannot write them stops."""
 
 
 def check(workspace: Workspace) -> str:
@@ -27,11 +34,15 @@ def answer_items(workspace: Workspace) -> str:
     """Answer every item of TRIPOD+AI and PROBAST+AI from what the run folder holds; write tripod.json, probast.json."""
     checks = workspace.read_json("checks.json")
     facts = run_facts(_evidence(workspace), checks, title=workspace.pipeline.title, mgrisk=__version__)
-    page = workspace.path("report.html").read_text(encoding="utf-8")
+    # The report shows the answers, so that it is written after them: what it will hold is asked of its content.
+    there = {part["id"] for part in walk(report_content(workspace.folder)["sections"]) if part["status"] == MADE}
+    there.add(REPORTING)
 
     def exists(evidence: str) -> bool:
         name, _, section = evidence.partition("#")
-        return workspace.path(name).exists() and (not section or f'<section id="{section}"' in page)
+        if name == "report.html":
+            return not section or section in there
+        return name in LATER or workspace.path(name).exists()
 
     items, questions = tripod(facts, exists), probast(facts, checks, exists)
     workspace.write_records("tripod.json", items)

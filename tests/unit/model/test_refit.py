@@ -9,7 +9,7 @@ import pytest
 
 from mgrisk import config
 from mgrisk.features.registry import features
-from mgrisk.model.refit import narrowed, refit
+from mgrisk.model.refit import again, narrowed, refit
 from mgrisk.model.train import train
 
 if TYPE_CHECKING:
@@ -73,3 +73,33 @@ def test_with_all_features_it_is_the_model_itself_and_with_fewer_another(
     fewer = again(tuple(name for name in names if name != "magnesium_total_mg"))
     assert np.isfinite(fewer[toy_people.inside]).all()
     assert np.abs(fewer - model.oof_risk)[toy_people.inside].max() > 0.01
+
+
+@pytest.mark.parametrize("model", ["spline_logistic", "xgboost_monotone", "both"])
+def test_a_model_fitted_again_on_the_same_weights_is_itself_and_on_others_another(
+    toy_people: ToyPeople, settings: config.Model, model: str
+) -> None:
+    plain = settings.model_copy(
+        update={
+            "uncertainty": None, "tuning": config.Tuning(), "sums": {"both": ("spline_logistic", "xgboost_monotone")},
+        }
+    )  # fmt: skip
+    people = toy_people.frame, toy_people.y, toy_people.design
+    trained = train(*people, toy_people.fold, features=toy_people.features, settings=plain, threads=1).models[model]
+    fit = again(
+        *people,
+        fitted=trained.fitted,
+        features=toy_people.features,
+        settings=plain,
+        model=model,
+        parts=trained.to_dict()["parts"],
+        threads=1,
+    )
+    X = toy_people.matrix
+    np.testing.assert_array_equal(fit(None).margin(X), trained.fitted.margin(X))
+    factor = np.where(toy_people.fold == 0, 0.0, 1.0)
+    left_out = fit(factor).margin(X)
+    np.testing.assert_array_equal(
+        left_out, trained.refit(toy_people.encoder.matrix(toy_people.frame), factor=factor).margin(X)
+    )
+    assert np.abs(left_out - trained.fitted.margin(X)).max() > 0.01

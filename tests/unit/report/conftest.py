@@ -328,6 +328,18 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
             _check("MGR206", "Magnesium adds no more than it can", passed=None, finding="no magnesium"),
             _check("MGR301", "Slope", passed=False, finding="slope 0.5"),
         ],
+        "tripod.json": [
+            {
+                "item": "1", "topic": "Title", "status": "done", "answer": "Said.", "source": "TRIPOD+AI",
+                "evidence": ["report.html#summary", "evaluation.json"], "data": data,
+            },
+        ],
+        "probast.json": [
+            {
+                "id": "development 1.1", "topic": "Sources", "answer": "yes", "reason": "Made up.", "check": [],
+                "source": "PROBAST+AI", "evidence": ["docs/decisions/0004.md"], "data": data,
+            },
+        ],
         "manifest.json": {
             "data": data, "mgrisk": "0.1.0", "pipeline": "tiny", "environment": {"python": "3.11"},
             "steps": {name: {"outputs": {f"{name}.json": digest}} for name in ("cohort", "report")},

@@ -50,10 +50,20 @@ def test_people_can_be_chosen_by_age_category_domain_and_outcome(people: PeopleS
     assert [data["groups"][place]["label"] for place in data["status"]] == ["Domain", "Outcome"]
 
 
+def test_people_can_be_chosen_by_how_firm_their_first_reason_is(people: PeopleShown) -> None:
+    data = explorer(replace(people, firmness=np.array([1.0, 0.9, 0.51, 0.5])), "All.")["data"]
+    (group,) = (group for group in data["groups"] if group["label"] == "First reason over refits")
+    assert [group["levels"][place] for place in group["of"]] == [
+        "stays in nine of ten", "stays in nine of ten", "stays in more than half", "changes in half or more",
+    ]  # fmt: skip
+    # An opened person says it, too.
+    assert data["groups"].index(group) in data["status"]
+
+
 def test_what_is_not_known_is_not_offered(people: PeopleShown) -> None:
     data = explorer(replace(people, weight=None, case=None), "All.")["data"]
     assert data["weight"] is None
-    assert "Outcome" not in {group["label"] for group in data["groups"]}
+    assert not {"Outcome", "First reason over refits"} & {group["label"] for group in data["groups"]}
 
 
 def test_of_too_many_people_those_of_highest_risk_are_kept_in_order_and_that_is_said(

@@ -1,0 +1,76 @@
+"""How the run answers TRIPOD+AI and PROBAST+AI, each answer with a link to its evidence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from mgrisk.report.blocks import Section, column, row, section, table, text
+from mgrisk.report.run_files import RunFiles
+
+HEADING: Final = "TRIPOD+AI and PROBAST+AI"
+REPOSITORY: Final = "docs/"
+PAGE: Final = "report.html#"
+
+
+def reporting(files: RunFiles) -> Section:
+    """Describe the answers of the run to both lists."""
+    items, questions = files.records("tripod.json"), files.records("probast.json")
+    done = Counter(str(item["status"]) for item in items)
+    answers = Counter(str(question["answer"]) for question in questions)
+    said = text(
+        f"TRIPOD+AI: {_counted(done)} of {len(items)} items. PROBAST+AI: {_counted(answers)} of {len(questions)} questions.",
+        "Filled from the results of this run; an item whose evidence is not there is not done. The answers to PROBAST+AI are those of the people who made the "
+        "model: an assessor's own are what the tool asks for. Evidence leads to a section of this page or to a file that lies beside it.",
+    )
+    blank = {"id": "", "topic": "", "status": "", "answer": ""}
+    of_items = [
+        row(
+            [str(item["item"]), str(item["topic"]), str(item["status"]), str(item["answer"]), ""],
+            {**blank, **item},
+            pale=item["status"] != "done",
+            links=_links(item["evidence"]),
+        )
+        for item in items
+    ]
+    of_questions = [
+        row(
+            [str(each["id"]), str(each["topic"]), str(each["answer"]), str(each["reason"]), ""],
+            each,
+            links=_links(each["evidence"]),
+        )
+        for each in questions
+    ]
+    words = ("Item", "What is asked", "Status", "Answer", "Evidence")
+    tables = [
+        table("tripod", "TRIPOD+AI", [column(word, numeric=False) for word in words], of_items, notes=_sources(items)),
+        table(
+            "probast",
+            "PROBAST+AI",
+            [column(word, numeric=False) for word in ("Question", "What is asked", "Answer", "Why", "Evidence")],
+            of_questions,
+            notes=_sources(questions),
+        ),
+    ]
+    return section("reporting", HEADING, [said, *({**each, "folded": True} for each in tables)])
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.most_common())
+
+
+def _links(evidence: Sequence[str]) -> list[dict[str, str]]:
+    """Return {text, href} of each: a place on this page, a file beside it, or a page of the repository without link."""
+    links = []
+    for path in evidence:
+        if path.startswith(PAGE):
+            links.append({"text": f"#{path.removeprefix(PAGE)}", "href": f"#{path.removeprefix(PAGE)}"})
+        else:
+            links.append({"text": path, "href": "" if path.startswith(REPOSITORY) else path})
+    return links
+
+
+def _sources(records: Sequence[dict[str, object]]) -> list[str]:
+    sources = "; ".join(dict.fromkeys(str(record["source"]) for record in records))
+    return [f"{sources}."]

@@ -1,0 +1,110 @@
+"""The stability station: the reported model refitted, and whether its reasons for the held-out people stay.
+
+Settings, scales of a sum and calibration are held: what moves is what the fit itself learns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk.artifacts import write_json
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.explain.attributions import Explainer, build
+from mgrisk.explain.parts import PART
+from mgrisk.explain.stability import firmness, stability
+from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.learners import Fitted
+from mgrisk.model.refit import again
+from mgrisk.model.refits import OUT
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.steps.workspace import SetOfPeople, Workspace
+from mgrisk.survey.bootstrap import rao_wu
+
+REPLICATES: Final = 10
+SEEDS: Final = 3
+SEED: Final = 20_261_126
+PSUS, FOLDS, SEED_OF_FIT = "psus", "folds", "seed"
+WAYS: Final = {
+    PSUS: "PSUs redrawn (Rao-Wu bootstrap)",
+    FOLDS: "one fold of PSUs left out",
+    SEED_OF_FIT: "another seed of the learner",
+}
+Floats = NDArray[np.float64]
+
+
+def refit_and_explain(workspace: Workspace) -> str:
+    """Write stability.json, by way of refitting, and stability.parquet, by held-out person."""
+    tuning = workspace.read_json("tuning.json")
+    winner = tuning["winner"]
+    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
+    background = bundle.encode(development.frame.iloc[development.inside])[1]
+    weight = development.design.analysis_weight[development.inside]
+    _, X = bundle.encode(held_out.frame.iloc[held_out.inside])
+    reported = Explainer(bundle).values(X)
+    found: dict[str, list[Floats]] = {way: [] for way in WAYS}
+    for way, fitted in _refits(workspace, bundle, development, tuning["models"][winner]["parts"]):
+        tables = build(fitted, bundle.encoder, background, weight)
+        refitted = replace(bundle, fitted=fitted, parts={**bundle.parts, PART: tables})
+        found[way].append(Explainer(refitted).values(X))
+    of_people = held_out.design.analysis_weight[held_out.inside]
+    names = [feature.name for feature in bundle.features]
+    ways = []
+    for way, values in found.items():
+        record = stability(reported, values, of_people)
+        ways.append(
+            {
+                "way": way,
+                "label": WAYS[way],
+                **record,
+                "ranks": dict(zip(names, record["ranks"], strict=True)),
+                # Splines draw nothing: another seed is the same fit.
+                "moved": max(float(np.abs(each - reported).max()) for each in values),
+            }
+        )
+    # How firm a person's reasons are is a matter of who was drawn: the seed has its own line above.
+    firm = firmness(reported, [*found[PSUS], *found[FOLDS]])
+    write_json(
+        workspace.path("stability.json"),
+        {"data": workspace.data_label, "learner": winner, "set": HELD_OUT, "ways": ways},
+    )
+    people = pd.DataFrame({KEY: held_out.rows[KEY].to_numpy()[held_out.inside], "firmness": firm})
+    workspace.write_frame("stability.parquet", people)
+    share = float(np.average(firm, weights=of_people))
+    return f"the first reason of a held-out person stays in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
+
+
+def _refits(
+    workspace: Workspace, bundle: Bundle, development: SetOfPeople, parts: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, Fitted]]:
+    folds = pd.read_parquet(workspace.path("folds.parquet"))
+    fold = development.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"].to_numpy()
+
+    def fit(seed: int | None = None) -> Callable[[Floats | None], Fitted]:
+        settings = workspace.pipeline.model
+        return again(
+            development.frame,
+            development.y,
+            development.design,
+            fitted=bundle.fitted,
+            features=bundle.features,
+            model=str(bundle.about["learner"]),
+            settings=settings if seed is None else settings.model_copy(update={"seed": seed}),
+            parts=parts,
+            threads=workspace.pipeline.threads,
+            targets=workspace.targets(development),
+        )
+
+    same = fit()
+    for factors in rao_wu(development.design, replicates=REPLICATES, seed=SEED).factors:
+        yield PSUS, same(np.maximum(factors, OUT)[development.design.cluster])
+    for k in np.unique(fold[development.inside]):
+        yield FOLDS, same(np.where(fold == k, 0.0, 1.0))
+    for number in range(SEEDS):
+        yield SEED_OF_FIT, fit(SEED + number)(None)
