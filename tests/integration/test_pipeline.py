@@ -21,6 +21,7 @@ RUN_FOLDER = [
     "resolved.toml", "manifest.json", "attrition.json", "features.parquet", "cohort.parquet", "folds.parquet",
     "oof.parquet", "bundle", "known_answers.json", "evaluation.json", "explanations.parquet", "checks.json",
     "report.html", "card.md", "tracking.json", "added_value.json", "tripod.json", "probast.json",
+    "stability.json", "stability.parquet", "temporal.json", "temporal.parquet", "without",
 ]  # fmt: skip
 
 
@@ -150,6 +151,26 @@ def test_registered_versions_and_the_report_are_found_from_the_command_line(
     page = (copy / "report.html").read_text("utf-8")
     assert "tripod.json" in page
     assert len(page) >= len(small_run.report.read_text("utf-8"))
+
+
+def test_bundles_for_missing_inputs_are_calibrated_without_them_and_name_their_parent(small_run: Run) -> None:
+    parent = mgrisk.load_bundle(small_run.bundle)
+    folders = sorted((small_run.folder / "without").iterdir())
+    assert "activity" in {folder.name for folder in folders}
+    people = pd.read_parquet(small_run.folder / "cohort.parquet")
+    developed = people[(people["set"] == "development") & people["analysis"]]
+    everybody = pd.read_parquet(small_run.folder / "features.parquet").merge(developed[["SEQN", "weight", "outcome"]])
+    prevalence = np.average(everybody["outcome"], weights=everybody["weight"])
+    for folder in folders:
+        child = mgrisk.load_bundle(folder)
+        assert child.bundle.about["parent"]["name"] == parent.bundle.about["name"]
+        missing = [name for name in child.bundle.about["without"] if name in everybody]
+        lacking = everybody.drop(columns=[*missing, "weight", "outcome", "SEQN"])
+        # All that is left of a sum's parts goes with it.
+        lacking = lacking.drop(columns=["magnesium_supplement_mg"] if "magnesium_total_mg" in missing else [])
+        risk = child.score(lacking)["risk"]
+        # Fitted on other cycles' models, so that it holds on the whole and not to the digit.
+        assert np.average(risk, weights=everybody["weight"]) == pytest.approx(prevalence, rel=0.15)
 
 
 def test_a_killed_run_is_finished_by_the_next_one(

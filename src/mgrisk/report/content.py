@@ -27,6 +27,8 @@ from mgrisk.report.content_performance import cross_validated, held_out
 from mgrisk.report.content_reporting import HEADING as REPORTING_HEADING
 from mgrisk.report.content_reporting import reporting
 from mgrisk.report.content_summary import limits, summary
+from mgrisk.report.content_temporal import HEADING as TEMPORAL_HEADING
+from mgrisk.report.content_temporal import temporal
 from mgrisk.report.formats import NBSP
 from mgrisk.report.run_files import SYNTHETIC, UNKNOWN, RunFiles
 
@@ -45,6 +47,7 @@ SECTIONS: Final[tuple[tuple[str, str, Builder], ...]] = (
     ("known", KNOWN_HEADING, known_answers),
     ("held-out", "Performance on the held-out cycle", held_out),
     ("cross-validated", "Performance, cross-validated", cross_validated),
+    ("temporal", TEMPORAL_HEADING, temporal),
     ("added-value", ADDED_HEADING, added_value),
     ("drivers", "What drives the predicted risk", drivers),
     ("magnesium", "What magnesium is here", magnesium),

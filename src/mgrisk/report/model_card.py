@@ -53,6 +53,8 @@ def model_card(content: Mapping[str, Any]) -> str:
         *_part(content, "attrition", kinds=("text", "table")),
         _heading("Performance on held-out people", synthetic),
         *_part(content, "held-out", kinds=("text", "table")),
+        _heading("In other cycles, and when inputs are missing", synthetic),
+        *_part(content, "temporal", kinds=("text", "table", "callout")),
         _heading("Features", synthetic),
         *_part(content, "features", kinds=("table",)),
         _heading("What drives the risk", synthetic),

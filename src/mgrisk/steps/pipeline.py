@@ -19,7 +19,7 @@ from mgrisk.errors import usage
 from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
-from mgrisk.steps import evidence, finish, review, stations
+from mgrisk.steps import evidence, finish, review, stations, temporal
 from mgrisk.steps.added_value import add_value
 from mgrisk.steps.audit import audit
 from mgrisk.steps.calibration import calibrate
@@ -36,12 +36,13 @@ EVALUATED: Final = (
     "predictions.parquet",
 )  # fmt: skip
 EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
+TEMPORAL: Final = ("temporal.json", "temporal.parquet")
 STABILITY: Final = ("stability.json", "stability.parquet")
 SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")
 # A file of the interface that this run does not make: said where a reader of the run folder looks.
 NO_EVIDENCE: Final = {"evidence.json": "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
 AUDITED: Final = ("leaks.json", "calibration.json", "added_value.json")
-TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *STABILITY, *SEEN)
+TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *STABILITY, *TEMPORAL, *SEEN)
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,13 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             settings=model,
             action=partial(refit_and_explain, workspace),
         ),
+        Step(
+            "temporal",
+            inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json"),
+            outputs=TEMPORAL,
+            settings=model,
+            action=partial(temporal.leave_cycles_out, workspace),
+        ),
         *chapter,
         Step(
             "added",
@@ -280,6 +288,13 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             outputs=("bundle",),
             settings=told,
             action=partial(finish.bundle, workspace),
+        ),
+        Step(
+            "without",
+            inputs=(*PEOPLE, "bundle", "temporal.parquet"),
+            outputs=("without",),
+            settings=told,
+            action=partial(temporal.bundles_without, workspace),
         ),
         Step(
             "track",

@@ -5,7 +5,7 @@ Settings, scales of a sum and calibration are held: what moves is what the fit i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -20,7 +20,6 @@ from mgrisk.explain.parts import PART
 from mgrisk.explain.stability import firmness, stability
 from mgrisk.model.bundle import Bundle, load_bundle
 from mgrisk.model.learners import Fitted
-from mgrisk.model.refit import again
 from mgrisk.model.refits import OUT
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.steps.workspace import SetOfPeople, Workspace
@@ -86,25 +85,10 @@ def _refits(
     folds = pd.read_parquet(workspace.path("folds.parquet"))
     fold = development.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"].to_numpy()
 
-    def fit(seed: int | None = None) -> Callable[[Floats | None], Fitted]:
-        settings = workspace.pipeline.model
-        return again(
-            development.frame,
-            development.y,
-            development.design,
-            fitted=bundle.fitted,
-            features=bundle.features,
-            model=str(bundle.about["learner"]),
-            settings=settings if seed is None else settings.model_copy(update={"seed": seed}),
-            parts=parts,
-            threads=workspace.pipeline.threads,
-            targets=workspace.targets(development),
-        )
-
-    same = fit()
+    same = workspace.refitter(bundle, development, parts)
     for factors in rao_wu(development.design, replicates=REPLICATES, seed=SEED).factors:
         yield PSUS, same(np.maximum(factors, OUT)[development.design.cluster])
     for k in np.unique(fold[development.inside]):
         yield FOLDS, same(np.where(fold == k, 0.0, 1.0))
     for number in range(SEEDS):
-        yield SEED_OF_FIT, fit(SEED + number)(None)
+        yield SEED_OF_FIT, workspace.refitter(bundle, development, parts, seed=SEED + number)(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,9 @@ from mgrisk.features import fitted
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.fitted import Models
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
-from mgrisk.model.bundle import FITTED_FEATURES
+from mgrisk.model.bundle import FITTED_FEATURES, Bundle
+from mgrisk.model.learners import Fitted
+from mgrisk.model.refit import again
 from mgrisk.model.targets import Target
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.riskscores.scores import KNOWN, RiskScore, load_score
@@ -146,6 +149,24 @@ class Workspace:
             y=rows["outcome"].where(rows["analysis"], 0.0).to_numpy(dtype=np.float64),
             frame=complete(typed(of_set, chosen), self.all_features, models=self.models),
             inside=np.flatnonzero(design.analysis_weight > 0),
+        )
+
+    def refitter(
+        self, bundle: Bundle, people: SetOfPeople, parts: Sequence[Mapping[str, Any]], *, seed: int | None = None
+    ) -> Callable[[NDArray[np.float64] | None], Fitted]:
+        """Return what fits a trained model again on other weights of the development people: `model.refit.again`."""
+        settings = self.pipeline.model
+        return again(
+            people.frame,
+            people.y,
+            people.design,
+            fitted=bundle.fitted,
+            features=bundle.features,
+            settings=settings if seed is None else settings.model_copy(update={"seed": seed}),
+            model=str(bundle.about["learner"]),
+            parts=parts,
+            threads=self.pipeline.threads,
+            targets=self.targets(people),
         )
 
     def targets(self, people: SetOfPeople) -> tuple[Target, ...]:

@@ -340,6 +340,7 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
                 "source": "PROBAST+AI", "evidence": ["docs/decisions/0004.md"], "data": data,
             },
         ],
+        "temporal.json": _temporal(data),
         "manifest.json": {
             "data": data, "mgrisk": "0.1.0", "pipeline": "tiny", "environment": {"python": "3.11"},
             "steps": {name: {"outputs": {f"{name}.json": digest}} for name in ("cohort", "report")},
@@ -351,6 +352,25 @@ def _small_files(folder: Path, *, data: str) -> dict[str, Any]:
             "df": 15,
         },
     }  # fmt: skip
+
+
+def _temporal(data: str) -> dict[str, Any]:
+    """Return what the temporal step writes: two cycles left out, and risks that are too high without activity."""
+
+    def records(ratio: float, **more: str) -> list[dict[str, Any]]:
+        estimates = {"auroc": 0.8, "calibration_slope": 1.0, "observed_expected": ratio, "ici": 0.01}
+        interval = {"low": ratio - 0.1, "high": ratio + 0.1, "events": 60, "problem": ""}
+        return [{**more, "metric": metric, "estimate": estimate, **interval} for metric, estimate in estimates.items()]
+
+    patterns = [("all_inputs", "Nothing", 1.0), ("activity", "Physical activity", 0.8)]
+    missing = [
+        record
+        for name, label, ratio in patterns
+        for record in records(ratio, missing=name, label=label, calibration="as reported")
+    ]
+    missing += records(1.01, missing="activity", label="Physical activity", calibration="recalibrated")
+    cycles = [record for cycle in ("2007-2008", "2009-2010") for record in records(1.05, cycle=cycle)]
+    return {"data": data, "model": "spline_logistic", "reason": "", "cycles": cycles, "missing_inputs": missing}
 
 
 def _evidence(data: str) -> list[dict[str, Any]]:

@@ -111,7 +111,7 @@ def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(ru
         return found
 
     both = card()
-    assert both["value"] == "group 2 of 3 in prediction"
+    assert both["value"] == "Group 2 of 3 in prediction"
     assert both["lines"][0] == {"term": "Prediction: all its features", "value": "0.30 (0.28 to 0.32)"}
     kinds = [line["term"].split(":")[0] for line in both["lines"]]
     assert kinds == ["Prediction", "Prediction", "Prediction", "Association"]
