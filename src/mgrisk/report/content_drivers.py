@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from mgrisk.cohort.select import HELD_OUT
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
+from mgrisk.report.content_dependence import dependence
 from mgrisk.report.content_groups import groups
 from mgrisk.report.content_importance import importance_figure, swarm_figure
 from mgrisk.report.content_stability import stability
@@ -21,6 +22,7 @@ NO_EFFECT: Final = (
     "A contribution says how this model uses a value for its prediction. It is no effect: changing the value would not "
     "change a person's risk by that amount."
 )
+DRAWN: Final = 4
 WHOM: Final = "held-out people"
 OF_THIS_MODEL: Final = (
     "The interval is that of this fitted model over a population of people; another training sample would give other "
@@ -49,10 +51,20 @@ def drivers(files: RunFiles) -> Section:
             *_thin_ground(files, people),
             importance_figure(records, whom=WHOM, interval_of=OF_THIS_MODEL),
             swarm_figure(records, people, whom=WHOM),
+            *_along(files, people, records),
             _level_table(people),
         ],
         sections=[groups(files, people), stability(files, records), story(files, records)],
     )
+
+
+def _along(files: RunFiles, people: ExplainedPeople, records: list[Record]) -> list[Block]:
+    """Draw the contributions of the numbers that move risks most; those of magnesium have a section of their own."""
+    named = {feature.name: feature for feature in people.features}
+    numbers = [named[record["feature"]] for record in records if named[record["feature"]].kind == "number"]
+    drawn = [feature for feature in numbers if feature.group != "magnesium"][:DRAWN]
+    made_on = explained_people(files, DEVELOPMENT)
+    return [dependence(people, made_on, [feature], feature) for feature in drawn]
 
 
 def importance_records(files: RunFiles) -> list[Record]:

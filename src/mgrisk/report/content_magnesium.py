@@ -7,14 +7,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.features.registry import Feature
-from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure, missing, row, section, table, text
+from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.content_dependence import dependence
 from mgrisk.report.content_drivers import NO_EFFECT
 from mgrisk.report.content_evidence import association
 from mgrisk.report.content_published import published
 from mgrisk.report.content_response import responses
-from mgrisk.report.explained import ExplainedPeople, binned, explained_people, rank_correlation, representative
-from mgrisk.report.formats import count, interval, labelled, model_label, number, percent
+from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
+from mgrisk.report.formats import count, interval, model_label, number
 from mgrisk.report.run_files import RunFiles
 
 FAMILY: Final = "magnesium"
@@ -24,7 +26,7 @@ NO_MAGNESIUM: Final = (
     "drinking, which go along with diabetes for reasons of their own; what the model makes of them is no effect of "
     "magnesium."
 )
-DOTS: Final = 500
+TOGETHER: Final = "All magnesium features together"
 TOTAL: Final = "magnesium_total_mg"
 Floats = NDArray[np.float64]
 
@@ -67,86 +69,14 @@ def _prediction(files: RunFiles) -> Section:
         blocks.append(callout(f"Not counted here: {named}.", NO_MAGNESIUM, tone="warning"))
     # A category, such as below the requirement, has no line to draw; it is among the drivers.
     amounts = [feature for feature in family if feature.kind == "number"]
-    blocks += [_dependence(people, [feature], feature) for feature in amounts]
+    made_on = explained_people(files, DEVELOPMENT)
+    blocks += [dependence(people, made_on, [feature], feature) for feature in amounts]
     if amounts:
         along = next((feature for feature in amounts if feature.name == TOTAL), amounts[0])
         if len(family) > 1:
-            blocks.append(_dependence(people, list(family), along))
+            blocks.append(dependence(people, made_on, list(family), along, name="magnesium-together", what=TOGETHER))
         blocks.append(_correlations(people, along))
     return section(name, heading, [*blocks, *responses(files)])
-
-
-def _dependence(people: ExplainedPeople, summed: list[Feature], along: Feature) -> Block:
-    combined = len(summed) > 1
-    x = people.data[along.name].to_numpy(dtype=np.float64)
-    contribution = people.column([feature.name for feature in summed])
-    line = binned(x, contribution, people.weight)
-    dots = representative(people, min(DOTS, 4 * len(x)))
-    dots = dots[np.isfinite(x[dots])]
-    unknown = ~np.isfinite(x)
-    name = f"dependence-{'magnesium-together' if combined else along.name}"
-    what = "All magnesium features together" if combined else along.label
-    rows = [
-        row(
-            [
-                f"{number(point['low'], digits=0)} to {number(point['high'], digits=0)}",
-                percent(point["share"]),
-                number(point["mean"], signed=True),
-                f"{number(point['p05'], signed=True)} to {number(point['p95'], signed=True)}",
-            ],
-            point,
-        )
-        for point in line
-    ]
-    lacking = ""
-    if unknown.any():
-        share = float(people.weight[unknown].sum() / people.weight.sum())
-        mean = float(np.average(contribution[unknown], weights=people.weight[unknown]))
-        rows.append(row(["missing", percent(share), number(mean, signed=True), "–"], {"share": share, "mean": mean}))
-        lacking = (
-            f" {percent(share)} of the people have no value; their mean contribution is {number(mean, signed=True)}."
-        )
-    columns = [
-        column(labelled(along.label, along.unit), numeric=False), column("Share of people"),
-        column("Mean contribution, log-odds"), column("5th to 95th percentile"),
-    ]  # fmt: skip
-    low, high = (line[0], line[-1]) if line else ({"mean": float("nan")}, {"mean": float("nan")})
-    return figure(
-        name,
-        "dependence",
-        f"{what}: contribution along {along.label if combined else 'intake'}, held-out people",
-        caption="A prediction, not an effect. Contribution to the log-odds of the reported risk against intake. Line: "
-        "weighted "
-        "mean in twentieths of the population; dots: a weighted draw of people, the same in every rendering; below: "
-        "where the "
-        "people are, weighted; the top 0.5 % are counted in the last bar. Other contributions of the same person go "
-        "the other way or the same way: magnesium, energy "
-        f"and the rest of a diet travel together, see the table of correlations.{lacking}",
-        alt=f"Mean contribution goes from {number(low['mean'], signed=True)} in the lowest to "
-        f"{number(high['mean'], signed=True)} in the highest twentieth of {along.label}",
-        data={
-            "x_label": labelled(along.label, along.unit),
-            "y_label": "Contribution, log-odds",
-            "x": x[dots].round(1).tolist(),
-            "y": contribution[dots].round(4).tolist(),
-            "line": {"x": [p["x"] for p in line], "y": [p["mean"] for p in line]},
-            "density": _density(x, people.weight),
-        },
-        behind=table(f"{name}-table", f"{what}: mean contribution by intake", columns, rows),
-    )
-
-
-def _density(x: Floats, weight: Floats) -> dict[str, list[float]]:
-    known = np.isfinite(x)
-    if not known.any():
-        return {"edges": [], "share": []}
-    values, mass = x[known], weight[known]
-    order = np.argsort(values)
-    reached = np.cumsum(mass[order]) / mass.sum()
-    top = float(values[order][np.searchsorted(reached, 0.995)])
-    edges = np.linspace(float(values.min()), max(top, float(values.min()) + 1e-9), 31)
-    counted = np.histogram(values.clip(edges[0], edges[-1]), bins=edges, weights=mass)[0]
-    return {"edges": edges.tolist(), "share": (counted / weight.sum()).tolist()}
 
 
 def _travel(people: ExplainedPeople) -> str:

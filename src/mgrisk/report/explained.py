@@ -82,13 +82,15 @@ class ExplainedPeople:
         return estimates.mean(size, self.design).to_dict()
 
 
-def explained_people(files: RunFiles) -> ExplainedPeople:
-    """Read the explained people of the held-out set.
+def explained_people(files: RunFiles, set_name: str = select.HELD_OUT) -> ExplainedPeople:
+    """Read the explained people of a set.
 
     Parameters
     ----------
     files
         Of the run: cohort, features, explanations, predictions and the winner's bundle.json.
+    set_name
+        The held-out people, or those of development, whose risks are the cross-validated ones.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def explained_people(files: RunFiles) -> ExplainedPeople:
         `report.missing_file`, `report.bad_file`, or `report.no_explanation` where someone has none.
     """
     level = WeightLevel(files.cohort["weight_level"])
-    rows, design = select.design(files.frame("cohort.parquet"), level=level, set_name=select.HELD_OUT)
+    rows, design = select.design(files.frame("cohort.parquet"), level=level, set_name=set_name)
     inside = np.flatnonzero(design.analysis_weight > 0)
     keys = rows.iloc[inside][[KEY]].reset_index(drop=True)
     explanations = keys.merge(files.frame("explanations.parquet"), on=KEY, how="left", validate="one_to_one")
@@ -104,7 +106,7 @@ def explained_people(files: RunFiles) -> ExplainedPeople:
     if explanations["base_value"].isna().any() or risks[files.winner].isna().any() or keys.empty:
         raise bad_input(
             "report.no_explanation",
-            f"{int(explanations['base_value'].isna().sum())} of {len(keys)} held-out people have no explanation",
+            f"{int(explanations['base_value'].isna().sum())} of {len(keys)} {set_name} people have no explanation",
             where="explanations.parquet",
             hint="run the pipeline again; its explain step writes them",
         )
@@ -124,7 +126,7 @@ def explained_people(files: RunFiles) -> ExplainedPeople:
         base_value=float(explanations["base_value"].iloc[0]),
         ids=[str(key) for key in keys[KEY]],
         case=rows["outcome"].to_numpy(dtype=np.float64)[inside] == 1,
-        firmness=_firmness(files, keys),
+        firmness=_firmness(files, keys) if set_name == select.HELD_OUT else None,
         design=design,
         inside=inside,
     )

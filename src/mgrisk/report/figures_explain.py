@@ -94,6 +94,8 @@ def dependence(data: Mapping[str, Any]) -> Figure:
     x, y = _floats(data["x"]), _floats(data["y"])
     shown = x <= edges[-1] if len(edges) else np.ones(len(x), dtype=bool)
     _dots(axes, x[shown], y[shown], GREY, size=3.2)
+    before = data["before"]
+    axes.plot(_floats(before["x"]), _floats(before["y"]), color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)))
     axes.plot(_floats(data["line"]["x"]), _floats(data["line"]["y"]), color=BLUE, linewidth=2.4)
     if shown.any():
         room = 0.06 * (float(np.ptp(y[shown])) + 1e-9)
@@ -102,6 +104,7 @@ def dependence(data: Mapping[str, Any]) -> Figure:
     axes.grid(True)
     if len(edges):
         below.stairs(share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
+        below.stairs(_floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
         below.set_xlim(edges[0], edges[-1])
     # The rug shows single people where the bars are too low to be seen.
     _rug(below, x[shown])
@@ -109,6 +112,11 @@ def dependence(data: Mapping[str, Any]) -> Figure:
     below.spines["left"].set_visible(False)
     below.set_ylabel("People")
     below.set_xlabel(legible(data["x_label"]))
+    keys = [
+        Line2D([], [], color=BLUE, linewidth=2.4, label="held-out"),
+        Line2D([], [], color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)), label="development"),
+    ]
+    picture.legend(handles=keys, loc="outside upper center", ncols=2)
     return picture
 
 
