@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,17 +25,15 @@ PASSWORD = "not-in-any-file"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """The address of a server of this module's own, with password."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not programs or find_spec("psycopg") is None:
         pytest.skip("PostgreSQL's server (Debian's postgresql) or psycopg (extra `postgres`) is not installed")
     if os.geteuid() != 0:
         pytest.skip("only root may start the server as the user postgres")
-    folder = tmp_path_factory.mktemp("postgres")
-    # The server's user must be able to reach its own folder below that of the tests.
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
+    # Not below the folder of the tests, which is root's alone.
+    folder = Path(tempfile.mkdtemp(prefix="mgrisk-postgres-"))
     (secret := folder / "secret").write_text(PASSWORD, "utf-8")
     shutil.chown(folder, "postgres")
     shutil.chown(secret, "postgres")
@@ -54,6 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"postgresql+psycopg://mgrisk:{PASSWORD}@127.0.0.1:{port}/postgres"
     finally:
         as_postgres("pg_ctl", "-D", data, "-m", "fast", "stop")
+        shutil.rmtree(folder)
 
 
 def test_a_run_is_tracked_found_promoted_and_listed(
