@@ -64,7 +64,12 @@ class Tally:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the counts for a journal."""
-        return {**vars(self), "spread": self.spread.to_dict() if self.spread else None}
+        # A plain dict: `dataclasses.asdict` takes a Counter inside a record for things to be counted.
+        return {
+            **vars(self),
+            "problems": dict(self.problems),
+            "spread": self.spread.to_dict() if self.spread else None,
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Tally:

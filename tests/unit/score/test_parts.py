@@ -141,9 +141,13 @@ def test_an_interrupted_folder_is_gone_on_with(
     scored(bundle, source, tmp_path / "out", rejects=rejects, resume=True)
     assert made == ["a.parquet", "c.csv", "b.parquet", "e.csv"]
     monkeypatch.undo()
+    said = json.loads((tmp_path / "out.summary.json").read_text("utf-8"))
     scored(bundle, source, tmp_path / "again", rejects=tmp_path / "again.csv")
     assert tree(tmp_path / "out") == tree(tmp_path / "again")
     assert rejects.read_bytes() == (tmp_path / "again.csv").read_bytes()
+    # Counts of a part that was done before come from its receipt.
+    assert said == json.loads((tmp_path / "again.summary.json").read_text("utf-8"))
+    assert said["problems"]["out_of_range:age_years"] == 2
     assert left_behind(tmp_path) == []
 
 
