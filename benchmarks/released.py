@@ -3,21 +3,19 @@
     python benchmarks/released.py [--rows 200000] [--memory-rows 10000 100000 1000000] [--pairs 3]
 
 Each call is `mgrisk score` in a process of its own, on all cores; what is timed is scoring, after a warm-up on 2,000
-rows. The people are drawn from each bundle's own reference distribution, some cells left empty; SYNTHETIC. Memory is
-VmHWM: the peak that getrusage gives is, after a fork, no less than that of the parent.
+rows. The people are drawn from each bundle's own reference distribution, some cells left empty; SYNTHETIC.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
+
+import measured
+from measured import report
 
 WARM_ROWS = 2_000
 
@@ -49,7 +47,7 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
 
 
 def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
-    """Print seconds and MB of one call."""
+    """Be the process that is measured."""
     from mgrisk.model.released import released
     from mgrisk.score.batch import score_table
     from mgrisk.score.scorer import load_scorer
@@ -57,11 +55,8 @@ def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
     scorer, workers = load_scorer(released(bundle)), len(os.sched_getaffinity(0))
     target = str(folder / "out.csv")
     score_table(scorer, str(folder / f"{bundle}-{WARM_ROWS}.csv"), target, reasons=reasons, workers=workers)
-    started = time.perf_counter()
-    score_table(scorer, str(folder / f"{bundle}-{rows}.csv"), target, reasons=reasons, workers=workers)
-    seconds = time.perf_counter() - started
-    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    print(json.dumps([seconds, int(peak.split()[1]) / 1024]))
+    people = str(folder / f"{bundle}-{rows}.csv")
+    report(lambda: score_table(scorer, people, target, reasons=reasons, workers=workers))
 
 
 def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, float]:
@@ -71,8 +66,7 @@ def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, f
         if not path.exists():
             write_people(bundle, path, size)
     options = [f"--child={bundle}", f"--folder={folder}", f"--rows={rows}", f"--reasons={reasons}"]
-    done = subprocess.run([sys.executable, __file__, *options], check=True, capture_output=True, text=True)
-    seconds, memory = json.loads(done.stdout.strip().splitlines()[-1])
+    seconds, _, memory = measured.run(__file__, *options)
     return seconds, memory
 
 

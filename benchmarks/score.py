@@ -16,17 +16,14 @@ The made-up bundle and people are those of score_world.py; SYNTHETIC.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+import measured
+from measured import report
 from score_world import NAMES, write_bundle, write_people
 
 WARM_ROWS = 2_000
@@ -125,31 +122,27 @@ ALL = {each.__name__: each for each in (naive, careful, mgrisk, parsing, predict
 
 
 def child(name: str, folder: Path, *, depth: int, rows: int, reasons: int, cores: int) -> None:
-    """Time one call in this process and print seconds, seconds of processor time and peak memory."""
+    """Be the process that is measured."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     people, warm, target = folder / f"people-{rows}.csv", folder / "warm.csv", folder / "out.csv"
     script = ALL[name](people, folder / f"depth-{depth}", target, reasons=reasons)
     script(warm)
-    started, worked = time.perf_counter(), time.process_time()
-    script(people)
-    seconds, worked = time.perf_counter() - started, time.process_time() - worked
-    print(json.dumps([seconds, worked, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    report(lambda: script(people))
 
 
-def run(names: list[str], folder: Path, *, pairs: int, **options: int) -> dict[str, list[list[float]]]:
+def run(names: list[str], folder: Path, *, pairs: int, **options: int) -> dict[str, list[tuple[float, float, float]]]:
     """Run each turn by turn; return seconds, seconds of processor time and MB of each."""
-    found: dict[str, list[list[float]]] = {name: [] for name in names}
+    found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
     for _ in range(pairs):
         for name in names:
             arguments = [f"--{key}={value}" for key, value in options.items()]
-            command = [sys.executable, __file__, f"--child={name}", f"--folder={folder}", *arguments]
-            environment = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
-            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-            found[name].append(json.loads(done.stdout.strip().splitlines()[-1]))
+            arguments = [f"--child={name}", f"--folder={folder}", *arguments]
+            found[name].append(measured.run(__file__, *arguments, environment=environment))
     return found
 
 
-def table(found: dict[str, list[list[float]]]) -> None:
+def table(found: dict[str, list[tuple[float, float, float]]]) -> None:
     """Print medians, and the ratio to mgrisk within each pair."""
     ours = [seconds for seconds, _, _ in found["mgrisk"]]
     worked = [seconds for _, seconds, _ in found["mgrisk"]]

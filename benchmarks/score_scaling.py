@@ -3,8 +3,7 @@
     python benchmarks/score_scaling.py [--pairs 3]
 
 From 200,000 rows x 40 columns, 300 trees of depth 3, 3 reasons, on all cores. Each call is a process of its own that
-warms up on 2,000 rows and times one call, its memory the process's own peak (VmHWM). The bundle and people are those
-of score_world.py; SYNTHETIC.
+warms up on 2,000 rows and times one call. The bundle and people are those of score_world.py; SYNTHETIC.
 """
 
 from __future__ import annotations
@@ -13,12 +12,11 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
 from pathlib import Path
 
+import measured
+from measured import report
 from score_world import write_bundle, write_people
 
 WARM_ROWS = 2_000
@@ -32,18 +30,15 @@ CHANGED = {
 
 
 def child(folder: Path, *, rows: int, columns: int, trees: int, reasons: int) -> None:
-    """Print seconds and MB of one call."""
+    """Be the process that is measured."""
     from mgrisk.score.batch import score_table
     from mgrisk.score.scorer import load_scorer
 
     scorer, target = load_scorer(folder / f"bundle-{columns}-{trees}"), str(folder / "out.csv")
-    for size in (WARM_ROWS, rows):
-        started = time.perf_counter()
-        source = str(folder / f"people-{size}-{columns}.csv")
-        score_table(scorer, source, target, reasons=reasons, workers=len(os.sched_getaffinity(0)))
-    seconds = time.perf_counter() - started
-    (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
-    print(json.dumps([seconds, int(peak.split()[1]) / 1024]))
+    workers = len(os.sched_getaffinity(0))
+    warm, people = (str(folder / f"people-{size}-{columns}.csv") for size in (WARM_ROWS, rows))
+    score_table(scorer, warm, target, reasons=reasons, workers=workers)
+    report(lambda: score_table(scorer, people, target, reasons=reasons, workers=workers))
 
 
 def run(folder: Path, **sizes: int) -> tuple[float, float]:
@@ -55,9 +50,7 @@ def run(folder: Path, **sizes: int) -> tuple[float, float]:
         people = folder / f"people-{rows}-{sizes['columns']}.csv"
         if not people.exists():
             write_people(people, rows, columns=sizes["columns"])
-    command = [sys.executable, __file__, f"--child={json.dumps({'folder': str(folder), **sizes})}"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, memory = json.loads(done.stdout.strip().splitlines()[-1])
+    seconds, _, memory = measured.run(__file__, f"--child={json.dumps({'folder': str(folder), **sizes})}")
     return seconds, memory
 
 

@@ -14,6 +14,9 @@ from mgrisk.features.registry import Feature
 
 ALL_INPUTS: Final = "all_inputs"
 """Name of the pattern in which nothing is missing."""
+REPORTED: Final = "as reported"
+RECALIBRATED: Final = "recalibrated"
+"""Whose calibration a record is of: the model's, or one fitted for those who lack the inputs."""
 
 
 @dataclass(frozen=True)

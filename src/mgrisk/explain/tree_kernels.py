@@ -238,19 +238,27 @@ def _sets(leaves: Leaves, first: int, d: int, n_codes: int, set_of: npt.NDArray[
 @inner
 def _add_leaf(
     leaves: Leaves,
-    first: int,
-    d: int,
-    n_codes: int,
+    leaf: int,
+    by_set: npt.NDArray[np.float64],
     set_of: npt.NDArray[np.int64],
+    n_codes: int,
     values: npt.NDArray[np.float64],
     entry: int,
     table: npt.NDArray[np.float64],
-) -> None:
-    """Add the values of a leaf to the entries of its group, which begin at `entry`."""
+) -> float:
+    """Add the values of a leaf to the entries of its group, which begin at `entry`; return its part of the mean.
+
+    `by_set` is the share of the background in each B, `set_of` the A of each code; `values` is room to work in.
+    """
+    first = leaves.slot_start[leaf]
+    d = leaves.slot_start[leaf + 1] - first
+    _leaf_table(leaves.value[leaf], by_set, d, values)
     for i in range(d):
         offset = entry + leaves.slot_player[first + i] * n_codes
         for code in range(n_codes):
             table[offset + code] += values[set_of[code], i]
+    mean: float = leaves.value[leaf] * by_set[(1 << d) - 1]
+    return mean
 
 
 @compiled
@@ -285,9 +293,7 @@ def fill(
             by_set[:] = 0.0
             for code in range(n_codes):
                 by_set[set_of[code]] += by_code[code]
-            mean += leaves.value[leaf] * by_set[(1 << d) - 1]
-            _leaf_table(leaves.value[leaf], by_set, d, values)
-            _add_leaf(leaves, first, d, n_codes, set_of, values, entry, table)
+            mean += _add_leaf(leaves, leaf, by_set, set_of, n_codes, values, entry, table)
         entry += n_codes * (groups.player_start[g + 1] - groups.player_start[g])
     return mean
 
@@ -311,8 +317,6 @@ def fill_by_cover(groups: Groups, leaves: Leaves, table: npt.NDArray[np.float64]
                     cover = leaves.slot_cover[first + i]
                     by_set[chosen] *= cover if (chosen >> i) & 1 else 1.0 - cover
             _sets(leaves, first, d, n_codes, set_of)
-            mean += leaves.value[leaf] * by_set[(1 << d) - 1]
-            _leaf_table(leaves.value[leaf], by_set, d, values)
-            _add_leaf(leaves, first, d, n_codes, set_of, values, entry, table)
+            mean += _add_leaf(leaves, leaf, by_set, set_of, n_codes, values, entry, table)
         entry += n_codes * (groups.player_start[g + 1] - groups.player_start[g])
     return mean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mgrisk.evaluate.missing_inputs import RECALIBRATED, REPORTED
 from mgrisk.report.blocks import ABSENT, Section, callout, column, missing, row, section, table, text
 from mgrisk.report.formats import count, interval, model_label, number
 from mgrisk.report.run_files import Record, RunFiles
@@ -15,7 +16,6 @@ SHOWN: Final = {
     "observed_expected": "Observed / expected",
     "ici": "Mean calibration error",
 }
-REPORTED, RECALIBRATED = "as reported", "recalibrated"
 
 
 def temporal(files: RunFiles) -> Section:

@@ -119,8 +119,8 @@ def score_table(
         For files that cannot be read, understood or written, `input.rejected_row` with `strict`, and
         `resume.not_possible`, `resume.other_batch` or `resume.other_input` with `resume`.
     """
-    # Here and not first on several threads at once.
-    base_value = scorer.explainer.base_value if reasons else None
+    if reasons:
+        _ = scorer.explainer  # made here and not first on several threads at once
     with ExitStack() as stack:
         table = stack.enter_context(open_source(source))
         added = scorer.columns(reasons=reasons)
@@ -150,13 +150,19 @@ def score_table(
                 progress(Progress(tally.rows, table.share_read()))
         if not tally.rows and not isinstance(output, CsvOutput):
             output.write(work(table.nothing).rendered)
-    about: dict[str, Any] = {"input": source, "base_value": base_value, "explained_scale": "calibrated log-odds"}
-    if scorer.what_if:
-        about["what_if"] = about_options()
-    summary = Summary.of(scorer, tally, about)
+    summary = Summary.of(scorer, tally, {"input": source, **about_answers(scorer, reasons=reasons)})
     if target != STREAM:
         write_json(Path(f"{target}.summary.json"), summary.to_dict())
     return summary
+
+
+def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
+    """Return what a summary says of the answer's columns: the base value of the reasons, and what the options are."""
+    about = {
+        "base_value": scorer.explainer.base_value if reasons else None,
+        "explained_scale": "calibrated log-odds",
+    }
+    return {**about, "what_if": about_options()} if scorer.what_if else about
 
 
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:

@@ -26,9 +26,8 @@ import xxhash
 
 from mgrisk.artifacts import atomic, read_json, write_json
 from mgrisk.errors import bad_bundle, bad_input
-from mgrisk.score.batch import REJECT_COLUMNS, Progress, Summary, score_table
+from mgrisk.score.batch import REJECT_COLUMNS, Progress, Summary, about_answers, score_table
 from mgrisk.score.journal import hold
-from mgrisk.score.options import about_options
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.tally import Tally
 
@@ -192,14 +191,11 @@ def score_folder(
         (staging / LOCK).unlink()
         staging.rename(target)
     tallies = {name: receipts[name].tally for name in names}
-    about: dict[str, Any] = {
+    about = {
         "input": str(source),
         "parts": {name: {"rows": each["rows"], "rejected": each["rejected"]} for name, each in tallies.items()},
-        "base_value": scorer.explainer.base_value if reasons else None,
-        "explained_scale": "calibrated log-odds",
+        **about_answers(scorer, reasons=reasons),
     }
-    if what_if:
-        about["what_if"] = about_options()
     summary = Summary.of(scorer, tally, about)
     write_json(target.with_name(f"{target.name}.summary.json"), summary.to_dict())
     return summary

@@ -34,8 +34,7 @@ def add_value(workspace: Workspace) -> str:
     people = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
     risks = {name: {FULL: _reported(workspace, each, winner)} for name, each in people.items()}
     development, held_out = people[DEVELOPMENT], people[HELD_OUT]
-    folds = pd.read_parquet(workspace.path("folds.parquet"))
-    fold = development.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"]
+    fold = workspace.fold(development)
     made: dict[tuple[str, ...], str] = {tuple(each.name for each in chosen[FULL]): FULL}
     for name, features in chosen.items():
         names = tuple(each.name for each in features)
@@ -48,7 +47,7 @@ def add_value(workspace: Workspace) -> str:
             development.frame,
             development.y,
             development.design,
-            fold.to_numpy(dtype=np.int64),
+            fold,
             features=features,
             settings=workspace.pipeline.model,
             model=winner,

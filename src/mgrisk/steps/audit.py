@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from mgrisk.artifacts import write_json
 from mgrisk.cohort.audit import timing
@@ -13,7 +12,6 @@ from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.evaluate.leak_audit import Floats, audit_alone, audit_permuted
 from mgrisk.model.encode import Encoder
 from mgrisk.model.line_up import make_learners
-from mgrisk.nhanes.codebook import KEY
 from mgrisk.steps.workspace import Workspace
 
 REPEATS: Final = 5
@@ -22,8 +20,7 @@ REPEATS: Final = 5
 def audit(workspace: Workspace) -> str:
     """Audit the development people for what the leak lists missed; write leaks.json."""
     people = workspace.people(DEVELOPMENT)
-    folds = pd.read_parquet(workspace.path("folds.parquet"))
-    fold = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"].to_numpy()
+    fold = workspace.fold(people)
     settings, chosen = workspace.pipeline.model, workspace.model_features
     tuned = workspace.read_json("tuning.json")
     encoder = Encoder(chosen)

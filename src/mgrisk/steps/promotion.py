@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from mgrisk.cohort.select import HELD_OUT
 from mgrisk.config import Gate
 from mgrisk.errors import MgRiskError
@@ -94,10 +92,7 @@ def _not_comparable(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -
 
 def _compare(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[dict[str, Any]]:
     new = load_bundle(workspace.path("bundle"), threads=workspace.pipeline.threads)
-    risks = {}
-    for name, each in ((NEW, new), (OLD, bundle)):
-        _, X = each.encode(people.frame.iloc[people.inside])
-        risks[name] = people.spread(np.asarray(each.calibrator.risk(each.fitted.margin(X))))
+    risks = {NEW: people.risk(new), OLD: people.risk(bundle)}
     found = paired_differences(people.y, risks, people.design, reference=OLD, metrics=COMPARED)
     return [record for record in found if record["model"] == NEW]
 

@@ -82,9 +82,7 @@ def refit_and_explain(workspace: Workspace) -> str:
 def _refits(
     workspace: Workspace, bundle: Bundle, development: SetOfPeople, parts: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, Fitted]]:
-    folds = pd.read_parquet(workspace.path("folds.parquet"))
-    fold = development.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"].to_numpy()
-
+    fold = workspace.fold(development)
     same = workspace.refitter(bundle, development, parts)
     for factors in rao_wu(development.design, replicates=REPLICATES, seed=SEED).factors:
         yield PSUS, same(np.maximum(factors, OUT)[development.design.cluster])

@@ -223,8 +223,7 @@ def _folds(workspace: Workspace, people: SetOfPeople) -> NDArray[np.int64]:
     """Return the fold of everybody in development, shape of the design, once the folds are seen to be whole."""
     folds = pd.read_parquet(workspace.path("folds.parquet"))
     split.check_folds(folds, pd.read_parquet(workspace.path("cohort.parquet")))
-    merged = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")
-    return merged["fold"].to_numpy(dtype=np.int64)
+    return workspace.fold(people)
 
 
 def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Mapping[str, Bundle]:
@@ -337,24 +336,13 @@ def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, N
     oof = pd.read_parquet(workspace.path("oof.parquet"))
     ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
     names = sorted(workspace.read_json("tuning.json")["models"])
-    return {name: _spread(ordered[f"{name}_risk"].to_numpy(), people) for name in names}
+    return {name: people.spread(ordered[f"{name}_risk"].to_numpy()) for name in names}
 
 
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, NDArray[np.float64]]:
     """Return the reported risks by learner, as the bundles give them, shape of the design."""
-    risks = {}
-    for path in sorted(workspace.path("trained").iterdir()):
-        bundle = load_bundle(path, threads=workspace.pipeline.threads)
-        _, X = bundle.encode(people.frame.iloc[people.inside])
-        risks[path.name] = _spread(bundle.calibrator.risk(bundle.fitted.margin(X)), people)
-    return risks
-
-
-def _spread(values: NDArray[np.float64], people: SetOfPeople) -> NDArray[np.float64]:
-    """Put values of the analysed people in their places among all, NaN elsewhere."""
-    spread = np.full(len(people.design), np.nan)
-    spread[people.inside] = values
-    return spread
+    paths = sorted(workspace.path("trained").iterdir())
+    return {path.name: people.risk(load_bundle(path, threads=workspace.pipeline.threads)) for path in paths}
 
 
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:

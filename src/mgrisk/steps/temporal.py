@@ -19,7 +19,7 @@ from mgrisk.artifacts import atomic_folder, sha256, write_json
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import with_intervals
-from mgrisk.evaluate.missing_inputs import ALL_INPUTS, Pattern, patterns
+from mgrisk.evaluate.missing_inputs import ALL_INPUTS, RECALIBRATED, REPORTED, Pattern, patterns
 from mgrisk.model.bundle import SUMS, Bundle, load_bundle
 from mgrisk.model.calibrate import cross_fitted_risk
 from mgrisk.model.left_out import left_out_log_odds
@@ -28,7 +28,6 @@ from mgrisk.nhanes.codebook import KEY
 from mgrisk.steps.workspace import SetOfPeople, Workspace
 
 METRICS: Final = ("prevalence", "auroc", "calibration_slope", "observed_expected", "ici", "log_loss")
-REPORTED, RECALIBRATED = "as reported", "recalibrated"
 Floats = NDArray[np.float64]
 Record = dict[str, Any]
 
@@ -45,17 +44,16 @@ def leave_cycles_out(workspace: Workspace) -> str:
         return _nothing(workspace, about, "the development people are of one cycle")
     chosen = patterns(bundle.features)
     given = {ALL_INPUTS: people.frame} | {each.name: each.without(people.frame) for each in chosen}
-    folds = pd.read_parquet(workspace.path("folds.parquet"))
-    fold = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"]
+    encoded = {name: _encoded(bundle, people, frame) for name, frame in given.items()}
     try:
         log_odds = left_out_log_odds(
             workspace.refitter(bundle, people, tuning["models"][winner]["parts"]),
-            _encoded(bundle, people, people.frame),
+            encoded[ALL_INPUTS],
             people.y,
             people.design,
-            fold.to_numpy(dtype=np.int64),
+            workspace.fold(people),
             cycle,
-            given={name: _encoded(bundle, people, frame) for name, frame in given.items()},
+            given=encoded,
         )
         missing = list(_without_inputs(people, log_odds, chosen, cycle))
     except MgRiskError as problem:

@@ -62,6 +62,11 @@ class SetOfPeople:
         spread[self.inside] = values
         return spread
 
+    def risk(self, bundle: Bundle) -> NDArray[np.float64]:
+        """Return the risks that a bundle reports, shape (n,), NaN outside the analysis."""
+        _, X = bundle.encode(self.frame.iloc[self.inside])
+        return self.spread(bundle.calibrator.risk(bundle.fitted.margin(X)))
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -150,6 +155,12 @@ class Workspace:
             frame=complete(typed(of_set, chosen), self.all_features, models=self.models),
             inside=np.flatnonzero(design.analysis_weight > 0),
         )
+
+    def fold(self, people: SetOfPeople) -> NDArray[np.int64]:
+        """Return the fold of everybody in development, shape of the design."""
+        folds = pd.read_parquet(self.path("folds.parquet"))
+        merged = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")
+        return merged["fold"].to_numpy(dtype=np.int64)
 
     def refitter(
         self, bundle: Bundle, people: SetOfPeople, parts: Sequence[Mapping[str, Any]], *, seed: int | None = None
