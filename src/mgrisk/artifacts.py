@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +18,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+
+LARGEST_UNPACKED = 256 * 2**20  # bytes; tables of attributions are a few megabytes
 
 
 @contextmanager
@@ -71,6 +78,57 @@ def sha256(path: Path) -> str:
         return hashlib.sha256(lines.encode()).hexdigest()
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def read_arrays(content: bytes) -> dict[str, NDArray[np.generic]]:
+    """Read the arrays of an .npz file that may be anybody's: no pickle, and nothing is allocated on its word alone.
+
+    Parameters
+    ----------
+    content
+        The file, whole.
+
+    Raises
+    ------
+    ValueError
+        Where it is no such file, is larger unpacked than any of ours, or an array is not as long as its header says.
+
+    Examples
+    --------
+    >>> packed = io.BytesIO()
+    >>> np.savez_compressed(packed, knots=np.array([1.0, 2.0]))
+    >>> read_arrays(packed.getvalue())
+    {'knots': array([1., 2.])}
+    >>> read_arrays(packed.getvalue()[:40])
+    Traceback (most recent call last):
+    ...
+    ValueError: File is not a zip file
+    """
+    arrays: dict[str, NDArray[np.generic]] = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST_UNPACKED:
+                raise ValueError("it is too large when unpacked")
+            for member in archive.infolist():
+                with archive.open(member) as packed:
+                    # A member may hold more than its entry says, so that the entry alone is no limit.
+                    unpacked = packed.read(member.file_size + 1)
+                arrays[member.filename.removesuffix(".npy")] = _read_array(unpacked)
+    except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as problem:
+        raise ValueError(str(problem)) from None
+    return arrays
+
+
+def _read_array(content: bytes) -> NDArray[np.generic]:
+    stream = io.BytesIO(content)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("an array is of another version")
+    shape, fortran_order, kind = np.lib.format.read_array_header_1_0(stream)
+    size = len(content) - stream.tell()
+    if kind.hasobject or kind.itemsize * math.prod(shape) != size:
+        raise ValueError("an array is not as long as its header says, or not of numbers")
+    flat = np.frombuffer(content, dtype=kind, offset=stream.tell())
+    return flat.reshape(shape, order="F" if fortran_order else "C").copy(order="K")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 
 from mgrisk import artifacts
-from mgrisk.artifacts import atomic, atomic_folder, read_json, sha256, to_json, write_json, write_parquet, write_text
+from mgrisk.artifacts import (
+    atomic,
+    atomic_folder,
+    read_arrays,
+    read_json,
+    sha256,
+    to_json,
+    write_json,
+    write_parquet,
+    write_text,
+)
 
 
 class Stop(BaseException):
@@ -171,3 +184,39 @@ def test_parquet_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"."):
         artifacts.write_parquet(tmp_path / "a.parquet", pd.DataFrame({"a": [object()]}))
     assert names(tmp_path) == []
+
+
+def packed(**arrays: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    return content.getvalue()
+
+
+def test_arrays_come_back_in_their_kind_and_order() -> None:
+    given = {"a": np.arange(6.0).reshape(2, 3), "b": np.asfortranarray(np.arange(6).reshape(2, 3)), "c": np.float64(1)}
+    found = read_arrays(packed(**given))
+    for name, array in given.items():
+        assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+def test_arrays_that_would_be_unpickled_are_refused() -> None:
+    with pytest.raises(ValueError, match="not of numbers"):
+        read_arrays(packed(a=np.array([{}], dtype=object)))
+
+
+def test_a_header_that_promises_more_than_there_is_allocates_nothing() -> None:
+    plain = io.BytesIO()
+    np.save(plain, np.zeros(3))
+    forged = plain.getvalue().replace(b"(3,)", b"(9,)")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as target:
+        target.writestr("a.npy", forged)
+    with pytest.raises(ValueError, match="not as long as its header says"):
+        read_arrays(archive.getvalue())
+
+
+def test_a_file_that_unpacks_to_more_than_any_of_ours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mgrisk.artifacts.LARGEST_UNPACKED", 10_000)
+    with pytest.raises(ValueError, match="too large when unpacked"):
+        read_arrays(packed(a=np.zeros(2_000)))

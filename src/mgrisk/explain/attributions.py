@@ -8,14 +8,13 @@ the calibrated log-odds in that population. One code path for all learners: each
 from __future__ import annotations
 
 import io
-import zlib
 from dataclasses import dataclass
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mgrisk.artifacts import read_arrays
 from mgrisk.errors import bad_bundle
 from mgrisk.explain.parts import PART, Explained, bad_attributions, prepare, read_part
 from mgrisk.features.registry import Feature
@@ -154,7 +153,6 @@ def _arrays(bundle: Bundle) -> dict[str, NDArray[np.generic]]:
             hint="run the pipeline again; its train step writes them",
         )
     try:
-        with np.load(io.BytesIO(bundle.parts[PART]), allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, TypeError, BadZipFile, zlib.error) as problem:
+        return read_arrays(bundle.parts[PART])
+    except ValueError as problem:
         raise bad_attributions(str(problem)) from None

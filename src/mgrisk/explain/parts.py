@@ -80,7 +80,10 @@ def read_part(fitted: Fitted, arrays: Arrays, owners: NDArray[np.int64], n_playe
         `bundle.bad_attributions`, or those of `TreeTables.from_arrays`.
     """
     if isinstance(fitted, FittedTrees):
-        return _Trees(TreeTables.from_arrays(arrays))
+        of_trees = TreeTables.from_arrays(arrays)
+        if (of_trees.n_columns, of_trees.n_players) != (len(owners), n_players):
+            raise bad_attributions("its tables are of other columns or features than the bundle's")
+        return _Trees(of_trees)
     if isinstance(fitted, FittedSplines):
         return _Splines(fitted, _floats(arrays, "column_means", owners.shape), owners, n_players)
     assert isinstance(fitted, FittedShapes)

@@ -11,6 +11,7 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
+from mgrisk.model import tree_document
 from mgrisk.model.encode import Column
 from mgrisk.model.leaf_sums import LeafSums
 from mgrisk.model.learners import Params, Pick, bad_model, mean_one
@@ -60,21 +61,20 @@ class FittedTrees:
         Raises
         ------
         MgRiskError
-            `bundle.bad_model` where xgboost cannot read it or it was made for other columns.
+            `bundle.bad_model` where it is not what xgboost writes (`tree_document`) or was made for other columns.
         """
         booster = xgboost.Booster()
-        # xgboost 3.2 ends the whole process on bytes that are not UBJSON, so they must not reach it.
         content = files.get(FILE, b"")
-        if not (content.startswith(b"{") and content.endswith(b"}")):
-            raise bad_model(FILE, "is missing or cut short")
+        try:
+            tree_document.check(content, n_columns=n_columns, objectives=OBJECTIVES.values())
+        except ValueError as problem:
+            raise bad_model(FILE, f"cannot be read: {problem}") from None
         try:
             booster.load_model(bytearray(content))
             booster.set_param({"nthread": threads})
         except (UnicodeDecodeError, xgboost.core.XGBoostError) as problem:
             first_line = str(problem).strip().splitlines()[0]
             raise bad_model(FILE, f"cannot be read: {first_line}") from None
-        if booster.num_features() != n_columns:
-            raise bad_model(FILE, f"has {booster.num_features()} columns, the bundle's features have {n_columns}")
         return cls(booster, booster.num_boosted_rounds(), LeafSums.of(booster))
 
 

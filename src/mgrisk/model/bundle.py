@@ -186,6 +186,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         if not np.isfinite(numbers).all():
             raise ValueError("a number of the calibrator is not finite")
         spread_of_features = {**json.loads(contents["reference.json"])}
+        reference.check(spread_of_features, features)
         models = fitted.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder) from None

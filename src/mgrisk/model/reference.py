@@ -105,6 +105,50 @@ def _people(known: NDArray[np.bool_], weight: NDArray[np.float64]) -> dict[str, 
     }
 
 
+def check(reference: Mapping[str, Any], chosen: Sequence[Feature]) -> None:
+    """Make sure that a reference read from a file is one that `describe` could have made of these features.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        With what is wrong.
+    """
+    for feature in chosen:
+        row = reference[feature.name]
+        _check_shares([row["missing"]])
+        if feature.kind != "number":
+            if set(row["shares"]) != set(feature.levels):
+                raise ValueError(f"{feature.name}: the shares are not those of its levels")
+            _check_shares([*row["shares"].values()])
+            continue
+        _check_numbers(feature.name, row)
+        if (beside := row.get("beside")) is not None:
+            if beside["name"] not in {other.name for other in chosen if other.kind == "number"}:
+                raise ValueError(f"{feature.name}: its companion {beside['name']!r} is none of the numbers")
+            if not np.isfinite([beside["slope"], beside["low"], beside["high"]]).all():
+                raise ValueError(f"{feature.name}: a number about its companion is not finite")
+    if RISK in reference:
+        _check_numbers(RISK, reference[RISK])
+
+
+def _check_numbers(name: str, row: Mapping[str, Any]) -> None:
+    quantiles, below = row["quantiles"], row["below"]
+    if [*quantiles] not in ([], [str(p) for p in PROBABILITIES]) or len(below) != len(quantiles):
+        raise ValueError(f"{name}: these are not the quantiles that a reference has")
+    values = np.array([*quantiles.values()], dtype=np.float64)
+    if not np.isfinite(values).all() or (np.diff(values) < 0).any():
+        raise ValueError(f"{name}: its quantiles do not increase")
+    _check_shares([row["missing"], *below])
+    if not (np.isfinite(row["people"]) and row["people"] >= 0):
+        raise ValueError(f"{name}: its number of people is below 0 or not finite")
+
+
+def _check_shares(shares: Sequence[float]) -> None:
+    # Sums of weights that are divided by one another miss 1 by a rounding.
+    if not all(-1e-9 <= share <= 1 + 1e-9 for share in shares):
+        raise ValueError("a share is not between 0 and 1")
+
+
 def in_domain(
     columns: Columns, chosen: Sequence[Feature], reference: Mapping[str, Any], *, n: int
 ) -> NDArray[np.bool_]:

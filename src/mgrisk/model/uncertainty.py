@@ -9,17 +9,16 @@ each person and no refit is shipped. What the basis does not hold comes on top, 
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Final
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from mgrisk.artifacts import read_arrays
 from mgrisk.model.curves import Curves
 from mgrisk.model.encode import Column
 from mgrisk.model.learners import bad_model
@@ -108,8 +107,7 @@ class Uncertainty:
             `bundle.bad_model`.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+            arrays = read_arrays(content)
             ends = np.cumsum(arrays["widths"])[:-1]
             knots = np.split(arrays["knots"], ends)
             terms = tuple(
@@ -122,7 +120,7 @@ class Uncertainty:
                 **{name: float(arrays[name]) for name in ("base", "factor")},
                 replicates=int(arrays["replicates"]),
             )
-        except (KeyError, TypeError, ValueError, OSError, EOFError, BadZipFile, zlib.error) as problem:
+        except (KeyError, TypeError, ValueError) as problem:
             raise bad_model(FILE, f"cannot be read: {problem!r}") from None
         width = sum(term.width for term in terms)
         if len(terms) != n_columns or found.centre.shape != (width,) or found.loadings.shape[:1] != (1 + width,):

@@ -106,5 +106,5 @@ def test_damaged_trees_are_refused(files: dict[str, bytes]) -> None:
 
 
 def test_trees_of_other_columns_are_refused() -> None:
-    with pytest.raises(MgRiskError, match="3 columns"):
+    with pytest.raises(MgRiskError, match="4 columns"):
         FittedTrees.from_files(FITTED.to_files(), n_columns=4, threads=1)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from numpy.typing import NDArray
 
 from mgrisk.features.compute import to_columns, typed
 from mgrisk.features.registry import Feature, features
-from mgrisk.model.reference import describe, in_domain
+from mgrisk.model.reference import check, describe, in_domain
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
@@ -84,3 +85,32 @@ def test_numbers_that_go_with_no_other_have_no_companion(toy_people: ToyPeople) 
     rows = toy_people.frame.iloc[toy_people.inside]
     reference = describe(rows, toy_people.features, toy_people.weight)
     assert not any("beside" in row for row in reference.values())
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("bmi_kg_m2", "quantiles", "0.5"), NAN),
+        (("bmi_kg_m2", "quantiles", "0.5"), 99.0),
+        (("bmi_kg_m2", "quantiles", "0.6"), 30.0),
+        (("bmi_kg_m2", "missing"), 2.0),
+        (("bmi_kg_m2", "people"), -1.0),
+        (("bmi_kg_m2", "below"), [0.1]),
+        (("bmi_kg_m2", "beside"), {"name": "smoking", "slope": 1.0, "low": 0.0, "high": 1.0}),
+        (("bmi_kg_m2", "beside"), {"name": "bmi_kg_m2", "slope": NAN, "low": 0.0, "high": 1.0}),
+        (("smoking", "shares"), {"never": 1.0}),
+        (("smoking", "shares", "never"), -0.1),
+        (("smoking",), {}),
+        (("bmi_kg_m2",), None),
+    ],
+)
+def test_a_reference_that_no_description_gives_is_refused(path: tuple[str, ...], value: object) -> None:
+    reference = describe(frame([20, 30, 40], ["never", "current", None]), CHOSEN, np.ones(3))
+    check(reference, CHOSEN)
+    *parents, last = path
+    place = reference
+    for name in parents:
+        place = place[name]
+    place[last] = value
+    with pytest.raises((ValueError, KeyError, TypeError)):
+        check(reference, CHOSEN)

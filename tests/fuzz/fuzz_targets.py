@@ -1,0 +1,204 @@
+"""What the fuzzers call: each target takes any bytes and accepts an answer or the one error of interface.md.
+
+Whatever else comes out, an exception of another kind, a broken invariant or the end of the process, is a finding.
+`test_targets.py` runs them on damaged files under hypothesis in every test run; `tools/fuzz_inputs.py` for hours
+under atheris, which is guided by the lines that an input reaches.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import io
+import itertools
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xgboost
+
+from mgrisk import config
+from mgrisk.errors import MgRiskError
+from mgrisk.model.boosted_trees import FILE as TREES
+from mgrisk.model.boosted_trees import FittedTrees
+from mgrisk.model.bundle import SUMS, load_bundle
+from mgrisk.nhanes import xpt
+from mgrisk.score.batch import score_table
+from mgrisk.score.scorer import Scorer
+
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "models"
+# One with splines alone, one that is a sum of splines and trees: every kind of part but shapes.
+BUNDLES = ("undiagnosed-brief", "undiagnosed")
+
+Target = Callable[[bytes], None]
+
+
+@functools.cache
+def folder() -> Path:
+    """A folder of this process, in memory where the machine has such a place."""
+    shared = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="mgrisk-fuzz-", dir=shared if shared.is_dir() else None))
+
+
+def read_xpt(content: bytes) -> None:
+    """Any bytes as a SAS transport file: header, values and tags agree, or it is refused."""
+    path = folder() / "TABLE.xpt"
+    path.write_bytes(content)
+    try:
+        header = xpt.header(path)
+        frame = xpt.read(path)
+        tags = xpt.read_tags(path)
+    except MgRiskError:
+        return
+    assert frame.shape == tags.shape == (header.n_rows, len(header.variables))
+    numbers = [variable.name for variable in header.variables if variable.kind == "number"]
+    assert ((tags[numbers] != "") == frame[numbers].isna()).to_numpy().all()
+
+
+@functools.cache
+def scorer(name: str) -> Scorer:
+    """A released model."""
+    return Scorer(load_bundle(MODELS / name))
+
+
+def score_csv(content: bytes) -> None:
+    """Any bytes as a table of people: as many rows and the same cells in the same order out, or it is refused."""
+    source, target = folder() / "people.csv", folder() / "scored.csv"
+    source.write_bytes(content)
+    try:
+        summary = score_table(scorer("undiagnosed-brief"), str(source), str(target), reasons=2)
+    except MgRiskError:
+        return
+    found = list(csv.reader(io.StringIO(target.read_bytes().decode("utf-8"), newline="")))
+    assert len(found) == summary.tally.rows + 1
+    assert len({len(row) for row in found}) == 1
+    for row in found[1:]:
+        answer = dict(zip(found[0], row, strict=True))
+        if answer["status"] == "scored":
+            assert 0 <= float(answer["risk_low"]) <= float(answer["risk"]) <= float(answer["risk_high"]) <= 1
+        else:
+            assert answer["status"] == "rejected"
+            assert answer["risk"] == "" != answer["problems"]
+
+
+def read_toml(content: bytes) -> None:
+    """Any bytes as a pipeline file: a pipeline that says the same of itself when read again, or it is refused."""
+    path = folder() / "pipeline.toml"
+    path.write_bytes(content)
+    try:
+        pipeline = config.load(path)
+    except MgRiskError:
+        return
+    path.write_text(pipeline.to_toml(), "utf-8")
+    assert config.load(path) == pipeline
+
+
+@functools.cache
+def _files(name: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted((MODELS / name).iterdir()) if path.name != SUMS}
+
+
+def damaged(content: bytes, edits: bytes) -> bytes:
+    """Apply edits of six bytes each: where (3), how (1), with what (2)."""
+    data = bytearray(content)
+    for at in range(0, len(edits) - 5, 6):
+        place = int.from_bytes(edits[at : at + 3], "little") % (len(data) + 1)
+        how, what = edits[at + 3] % 6, edits[at + 4 : at + 6]
+        if how == 0:
+            data[place : place + 2] = what
+        elif how == 1:
+            data[place:place] = what
+        elif how == 2:
+            del data[place : place + 1 + int.from_bytes(what, "little") % 64]
+        elif how == 3:
+            data[place:place] = data[place : place + what[0]] * (1 + what[1] % 4)
+        elif how == 4 and place < len(data):
+            data[place] ^= 1 << (what[0] % 8)
+        elif how == 5:
+            del data[place:]
+    return bytes(data)
+
+
+def load_damaged_bundle(content: bytes) -> None:
+    """A bundle one of whose files is damaged and whose sums are right again: finite risks, or it is refused."""
+    if len(content) < 2:
+        return
+    name = BUNDLES[content[0] % len(BUNDLES)]
+    files = dict(_files(name))
+    names = [each for each in files if each != "card.md"]
+    chosen = names[content[1] % len(names)]
+    files[chosen] = damaged(files[chosen], content[2:])
+    files[SUMS] = "".join(f"{hashlib.sha256(files[each]).hexdigest()}  {each}\n" for each in files).encode()
+    place = folder() / "bundle"
+    place.mkdir(exist_ok=True)
+    for path in place.iterdir():
+        path.unlink()
+    for each, data in files.items():
+        (place / each).write_bytes(data)
+    try:
+        scored = Scorer(load_bundle(place)).score(people(), reasons=2)
+    except MgRiskError:
+        return
+    risk = scored.loc[scored["status"] == "scored", "risk"].to_numpy(float)
+    assert ((risk >= 0) & (risk <= 1)).all()
+
+
+def read_trees(content: bytes) -> None:
+    """Any bytes as model.ubj of three columns: margins that are finite, or it is refused before xgboost sees it."""
+    try:
+        trees = FittedTrees.from_files({TREES: content}, n_columns=3, threads=1)
+    except MgRiskError:
+        return
+    X = np.array([[0, 0, 0], [1, -1, np.nan], [np.nan, 9, 1e30]], dtype=np.float32)
+    assert np.isfinite(trees.margin(X)).all()
+
+
+@functools.cache
+def people() -> pd.DataFrame:
+    """The eight made-up people that come with mgrisk."""
+    return pd.read_csv(ROOT / "data" / "examples" / "people.csv", dtype=str, keep_default_na=False)
+
+
+@functools.cache
+def seeds(name: str) -> list[bytes]:
+    """Return valid inputs of a target, to be damaged."""
+    if name == "xpt":
+        path = folder() / "SEED.xpt"
+        rng = np.random.default_rng(1)
+        texts = pd.DataFrame(
+            {"SEQN": [1.0, 2.0, 3.0], "RXDDRUG": ["METFORMIN", "", "x"], "RIDAGEYR": [40.0, None, 0.0]}
+        )
+        numbers = pd.DataFrame(rng.normal(size=(7, 3)), columns=["A", "B", "C"])
+        found = []
+        for frame in (texts, numbers, texts.head(0)):
+            xpt.write(frame, path, table="SEED")
+            found.append(path.read_bytes())
+        return found
+    if name == "csv":
+        return [
+            (ROOT / "data" / "examples" / "people.csv").read_bytes(),
+            b'age_years,sex,height_in,note\r\n50,male,70,"two\nlines"\r\n4e1,FEMALE,,"a ""b"""\n\n,x,1\n61,male,1,2,3',
+        ]
+    if name == "toml":
+        return [path.read_bytes() for path in sorted((ROOT / "pipelines").glob("*.toml"))]
+    if name == "trees":
+        rng = np.random.default_rng(1)
+        X = rng.normal(size=(50, 3)).astype(np.float32)
+        data = xgboost.DMatrix(X, label=(X.sum(axis=1) > 0).astype(np.float32))
+        settings = {"objective": "binary:logistic", "max_depth": 2}
+        return [bytes(xgboost.train(settings, data, rounds).save_raw("ubj")) for rounds in (1, 3)]
+    places = itertools.product(range(len(BUNDLES)), range(len(_files(BUNDLES[1]))), range(6))
+    return [bytes([bundle, file, 7, 0, 0, how, 50, 49]) for bundle, file, how in places]
+
+
+TARGETS: dict[str, Target] = {
+    "xpt": read_xpt,
+    "csv": score_csv,
+    "toml": read_toml,
+    "bundle": load_damaged_bundle,
+    "trees": read_trees,
+}
