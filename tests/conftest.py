@@ -27,6 +27,7 @@ settings.register_profile("mgrisk", deadline=None, suppress_health_check=[Health
 settings.load_profile("mgrisk")
 
 STRATA, PSUS, PEOPLE, FOLDS = 6, 2, 50, 4
+SYNTHETIC = {"data": "SYNTHETIC", "synthetic": True, "outcome": {"name": "toy", "label": "Toy disease"}}
 NAMES = ("age_years", "sex", "race_ethnicity", "smoking", "bmi_kg_m2", "magnesium_total_mg")
 
 
@@ -152,7 +153,7 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
         margin = np.zeros(len(toy_people.y))
         margin[toy_people.inside] = fitted.margin(X)
         bundles[name] = Bundle(
-            about={"name": "toy", "title": "Toy people", "learner": name, "synthetic": True},
+            about={"name": "toy", "title": "Toy people", "learner": name, **SYNTHETIC},
             features=toy_people.features,
             fitted=fitted,
             calibrator=fit_calibrator(margin, toy_people.y, toy_people.design),

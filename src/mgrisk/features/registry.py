@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mgrisk.errors import usage
 from mgrisk.facts import rows
@@ -15,6 +15,9 @@ from mgrisk.nhanes.codebook import variable
 from mgrisk.nhanes.cycles import CYCLES
 from mgrisk.nhanes.eras import breaks, exists_in
 from mgrisk.survey.design import WeightLevel
+
+# Bundles bring registry rows of their own, and these names are written into files as they are.
+PlainName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
 
 
 class Feature(BaseModel):
@@ -26,7 +29,7 @@ class Feature(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: PlainName
     module: str
     group: Literal["magnesium", "diet", "activity", "body", "background", "depletion", "marker"]
     kind: Literal["number", "category"]
@@ -42,7 +45,7 @@ class Feature(BaseModel):
     minimum: float | None = None
     maximum: float | None = None
     cap: float | None = None
-    levels: tuple[str, ...] = ()
+    levels: tuple[PlainName, ...] = ()
     derived_from: tuple[str, ...] = ()
     required: bool = False
     summary: str = ""

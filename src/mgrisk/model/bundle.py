@@ -45,6 +45,8 @@ from mgrisk.survey.intervals import t_quantile
 FORMAT: Final = 1
 SUMS: Final = "SHA256SUMS"
 FITTED_FEATURES: Final = "fitted_features.json"
+# What is read of `about` without asking whether it is there.
+ABOUT: Final = {"name": str, "synthetic": bool, "data": str, "outcome": dict, "refits": int}
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
 
 
@@ -172,6 +174,9 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
                 got=str(about.get("format")),
                 hint="score with the mgrisk version that wrote it",
             )
+        for name, kind in ABOUT.items():
+            if type(about[name]) is not kind:
+                raise ValueError(f"{name} is no {kind.__name__}")
         if bool(about["refits"]) != (UNCERTAINTY in contents):
             raise ValueError(f"{UNCERTAINTY} is not there, or not meant to be")
         features = tuple(Feature.model_validate(row) for row in about["features"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +16,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.score.contract import reason_columns
 from mgrisk.score.csv_write import Reasons, write_reason_values, write_rows
 from mgrisk.score.decimal_write import LONGEST_FLOAT
+from mgrisk.score.inert import csv_line, inert
 from mgrisk.score.options import WhatIf
 from mgrisk.score.problems import Problems
 from mgrisk.score.texts import Texts
@@ -101,7 +100,7 @@ class Answers:
         data, start, end
             The rows' own bytes without line ends are ``data[start[r]:end[r]]``.
         """
-        label = np.frombuffer(csv_line([self.label]).rstrip(b"\n"), dtype=np.uint8)
+        label = np.frombuffer(csv_line([inert(self.label)]).rstrip(b"\n"), dtype=np.uint8)
         widest = max(
             (len(feature.name) + max([LONGEST_FLOAT, *map(len, feature.levels)]) for feature in self.features),
             default=0,
@@ -148,14 +147,6 @@ class Answers:
         write_reason_values(self._reasons, k, out, end)
         values = Texts(out, np.concatenate([[0], end])).to_arrow()
         return values if usable.all() else pc.if_else(pa.array(usable), values, "")
-
-
-def csv_line(cells: list[str]) -> bytes:
-    """Return a line of CSV, quoted where need be."""
-    line = io.StringIO()
-    # With "\n" alone as its line end, Python's writer would leave a "\r" unquoted, which readers take for a line end.
-    csv.writer(line, lineterminator="\r\n").writerow(cells)
-    return line.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
 def _one_of(texts: list[str], place: NDArray[np.generic]) -> pa.Array:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from mgrisk.artifacts import write_json
 from mgrisk.errors import bad_input, usage
-from mgrisk.score.answers import csv_line
 from mgrisk.score.contract import check_columns
 from mgrisk.score.csv_source import BLOCK_BYTES
 from mgrisk.score.drift import Shift
 from mgrisk.score.in_order import in_order
+from mgrisk.score.inert import csv_line
 from mgrisk.score.journal import Entry, Journal
 from mgrisk.score.options import about_options
 from mgrisk.score.outputs import CsvOutput, Output, open_output

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.features.registry import Feature
-from mgrisk.score.answers import Answers, csv_line
+from mgrisk.score.answers import Answers
 from mgrisk.score.cells import GOOD, UNCLEAR
 from mgrisk.score.contract import Checked, read_text, wants
 from mgrisk.score.csv_read import Wanted, border, line_ends, read_rows
+from mgrisk.score.inert import inert_rows, restored
 from mgrisk.score.units import Given, given_columns
 
 BLOCK_BYTES: Final = 4 * 2**20
@@ -50,20 +51,15 @@ class CsvRows:
     checked: Checked
 
     def csv_rows(self, answers: Answers) -> memoryview:
-        """Return the rows with their answers as CSV; cells are copied byte for byte."""
-        wrong = self.checked.wrong_fields
-        if not wrong:
-            return answers.csv_rows(self.data, self.start, self.end)
+        """Return the rows with their answers as CSV; cells are copied byte for byte, but for formulas."""
         # Rows of another length are cut or filled up, so that the answer stands below its header.
-        lines = [csv_line(self._filled(place)).removesuffix(b"\n") for place in wrong]
-        edges = np.cumsum([len(self.data), *map(len, lines)])
-        start, end, places = self.start.copy(), self.end.copy(), list(wrong)
-        start[places], end[places] = edges[:-1], edges[1:]
-        return answers.csv_rows(np.concatenate([self.data, np.frombuffer(b"".join(lines), np.uint8)]), start, end)
+        changed = {place: self._filled(place) for place in self.checked.wrong_fields}
+        rows = inert_rows(self.data, self.start, self.end, self._cells, changed=changed, meant=restored)
+        return answers.csv_rows(*rows)
 
     def table(self) -> pa.Table:
         """Return the cells as text; rows of another length are cut, or filled up with empty cells."""
-        cells = zip(*(self._filled(place) for place in range(len(self.start))), strict=True)
+        cells = zip(*(map(restored, self._filled(place)) for place in range(len(self.start))), strict=True)
         columns = [pa.array(column, pa.string()) for column in cells] or [pa.array([], pa.string())] * len(self.columns)
         return pa.table(columns, names=list(self.columns))
 
@@ -120,7 +116,7 @@ class CsvSource:
                 where=where,
                 hint="see `mgrisk schema --template FILE`",
             )
-        self.columns = [name.strip() for name in names]
+        self.columns = [restored(name.strip()) for name in names]
 
     def blocks(self) -> Iterator[bytes]:
         """Yield blocks of whole records in order."""

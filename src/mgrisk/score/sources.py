@@ -22,7 +22,8 @@ from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers
 from mgrisk.score.contract import Checked, check, wants
 from mgrisk.score.csv_read import read_rows
-from mgrisk.score.csv_source import CsvSource
+from mgrisk.score.csv_source import CsvSource, parsed
+from mgrisk.score.inert import inert_rows
 
 STREAM: Final = "-"
 BATCH_ROWS: Final = 16_384
@@ -80,7 +81,11 @@ class ParquetRows:
         start, end, fields = (np.empty(n, dtype=np.int64) for _ in range(3))
         nothing = wants([""] * self.own.num_columns, (), {})
         read_rows(data, nothing, start, end, fields, np.empty((0, n)), np.empty((0, n), dtype=np.uint8))
-        return answers.csv_rows(data, start, end)
+
+        def cells(place: int) -> list[str]:
+            return parsed(data[start[place] : end[place]].tobytes(), where="the output")
+
+        return answers.csv_rows(*inert_rows(data, start, end, cells))
 
     def table(self) -> pa.Table:
         """Return the file's own columns and types."""

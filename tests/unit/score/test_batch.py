@@ -8,7 +8,6 @@ import gzip
 import io
 import itertools
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -44,8 +43,7 @@ HOSTILE = b"\r\n".join(LINES)
 
 @pytest.fixture(scope="module", params=["spline_logistic", "xgboost"])
 def scorer(request: pytest.FixtureRequest, toy_bundles: dict[str, Bundle]) -> Scorer:
-    bundle = toy_bundles[request.param]
-    return Scorer(replace(bundle, about={**bundle.about, "data": "SYNTHETIC"}))
+    return Scorer(toy_bundles[request.param])
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ SHIFT = 1.2
 @pytest.fixture
 def model(toy_bundles: dict[str, Bundle], tmp_path: Path) -> Path:
     bundle = toy_bundles["spline_logistic"]
-    about = {**bundle.about, "data": "SYNTHETIC", "outcome": {"label": "Toy disease"}, "interval": "an interval"}
+    about = {**bundle.about, "interval": "an interval"}
     replace(bundle, about=about).write(tmp_path / "model")
     return tmp_path / "model"
 
