@@ -14,7 +14,7 @@ from mgrisk import __version__
 from mgrisk.commands import external, listing, scoring
 from mgrisk.commands.numbers import whole_number
 from mgrisk.commands.which import CHAMPION, bundle_folder
-from mgrisk.errors import ExitStatus, MgRiskError
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, of_system
 
 if TYPE_CHECKING:
     from mgrisk.score.scorer import Scorer
@@ -29,10 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return action(options)
     except MgRiskError as error:
-        if options.debug:
-            traceback.print_exc()
-        print("\n".join(error.lines()), file=sys.stderr)
-        return int(error.status)
+        return _told(error, options)
     except KeyboardInterrupt:
         print("interrupted: what was not finished was not written", file=sys.stderr)
         return 130
@@ -41,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitStatus.DONE)
     except Exception as problem:
+        if isinstance(problem, OSError) and problem.errno in MACHINE:
+            return _told(of_system(problem), options)
         # The last resort: say that it is ours, and how to report it.
         if options.debug:
             raise
@@ -48,6 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("where: " + _last_place(problem), file=sys.stderr)
         print("to do: run again with --debug and report what it prints", file=sys.stderr)
         return int(ExitStatus.BUG)
+
+
+def _told(error: MgRiskError, options: argparse.Namespace) -> int:
+    if options.debug:
+        traceback.print_exc()
+    print("\n".join(error.lines()), file=sys.stderr)
+    return int(error.status)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -7,7 +7,9 @@ a stable code for scripts. Its kind decides the exit status of the command. Anyt
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
+from typing import Final
 
 
 class ExitStatus(IntEnum):
@@ -103,6 +105,30 @@ def bad_source(code: str, message: str, *, where: str, hint: str, **found: str) 
 def bad_bundle(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
     """Return an error about a bundle or the model registry (exit status 5)."""
     return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.BUNDLE, **_only(found))
+
+
+# What a machine says when it is full, shut or worn out; any other error of the system is a bug of ours.
+MACHINE: Final = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
+)
+
+
+def of_system(problem: OSError) -> MgRiskError:
+    """Return the error of a machine that would not read or write: a full disk, a folder without permission.
+
+    Examples
+    --------
+    >>> import errno, os
+    >>> of_system(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full/report.html")).lines()[1]
+    'where: /full/report.html'
+    """
+    said = problem.strerror or str(problem) or type(problem).__name__
+    return usage(
+        f"system.{errno.errorcode.get(problem.errno or 0, 'error').lower()}",
+        f"the machine would not read or write: {said}",
+        where=str(problem.filename or "a file"),
+        hint="check the folder, its permissions and the space left, and run the same again",
+    )
 
 
 def _only(found: dict[str, str]) -> dict[str, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from mgrisk.errors import usage
 from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
+from mgrisk.score.journal import hold
 from mgrisk.steps import evidence, finish, review, stations, temporal
 from mgrisk.steps.added_value import add_value
 from mgrisk.steps.audit import audit
@@ -30,6 +33,7 @@ from mgrisk.steps.workspace import Workspace
 
 __all__ = ["Evaluation", "Run", "run"]
 
+LOCK: Final = ".lock"
 PEOPLE: Final = ("features.parquet", "fitted_features.json", "cohort.parquet", "cohort.json")
 EVALUATED: Final = (
     "evaluation.json", "differences.json", "thresholds.json", "curves.json", "table_one.json", "scores.json",
@@ -120,7 +124,7 @@ def run(
     Raises
     ------
     MgRiskError
-        With the exit status of interface.md; `run.unknown_step`.
+        With the exit status of interface.md; `run.unknown_step`, `output.in_use` where another run has the folder.
     """
     settings = load(pipeline, overrides=overrides)
     folder = Path(out) if out is not None else Path("runs") / settings.name
@@ -128,7 +132,23 @@ def run(
     # Everything that can be refused is refused before the first file is written.
     stations.refuse_misuse(workspace)
     store = _store(workspace, offline=offline)
+    with _alone(folder):
+        return _run(workspace, store, until=until, progress=progress)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a run folder, and clear away what a run that was killed in it has left half written."""
     folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("ab") as lock:
+        hold(lock, folder)
+        for left in (*folder.rglob(".*.part"), *folder.rglob(".*.old")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        yield
+
+
+def _run(workspace: Workspace, store: Store, *, until: str | None, progress: Progress) -> Run:
+    settings, folder = workspace.pipeline, workspace.folder
     if workspace.synthetic:
         progress("SYNTHETIC: these people are made up; no number below is about anybody")
         _make_people(workspace, progress)

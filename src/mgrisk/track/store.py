@@ -56,11 +56,13 @@ def opened(uri: str) -> Iterator[MlflowClient]:
     Raises
     ------
     MgRiskError
-        `tracking.unreachable`: a database that cannot be opened, or whose driver is not installed; exit status 5.
+        `tracking.unreachable`: a database that cannot be opened, or whose driver is not installed;
+        `tracking.failed`: one that failed later. Exit status 5.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import mlflow
     from mlflow.utils import logging_utils
+    from sqlalchemy.exc import SQLAlchemyError
 
     # Every migration of a fresh store and every model version would be a line of its own otherwise.
     quiet = {name: logging.getLogger(name).level for name in ("alembic", "mlflow")}
@@ -74,6 +76,14 @@ def opened(uri: str) -> Iterator[MlflowClient]:
     mlflow.set_tracking_uri(uri)
     try:
         yield _client(uri)
+    except (SQLAlchemyError, mlflow.MlflowException) as problem:
+        raise bad_bundle(
+            "tracking.failed",
+            "the tracking store did not take or give what it was asked",
+            where=without_password(uri),
+            got=_first_line(problem),
+            hint="is it locked by another program, or its disk full? run the same again: what is done stays done",
+        ) from problem
     finally:
         mlflow.set_tracking_uri(before or "")
         os.environ.pop(ADDRESS, None)
@@ -101,6 +111,10 @@ def experiment_id(client: MlflowClient, tracking: Tracking, *, uri: str, folder:
     return str(client.create_experiment(tracking.experiment, artifact_location=place or None))
 
 
+def _first_line(problem: Exception) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0][:200]
+
+
 def _client(uri: str) -> MlflowClient:
     import mlflow
     from sqlalchemy.exc import SQLAlchemyError
@@ -113,6 +127,6 @@ def _client(uri: str) -> MlflowClient:
             "tracking.unreachable",
             "the tracking store cannot be opened",
             where=without_password(uri),
-            got=(str(problem).splitlines() or [type(problem).__name__])[0][:200],
+            got=_first_line(problem),
             hint="pip install 'mgrisk[postgres]'" if lacking else "check the address, and that the server is running",
         ) from None
