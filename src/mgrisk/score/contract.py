@@ -7,6 +7,7 @@ as a whole (a required column that is not there, a column twice) is refused befo
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,7 +107,7 @@ def check_columns(
     MgRiskError
         `input.duplicate_column`, `input.unknown_unit`, `input.missing_column` or `input.column_taken`; exit status 3.
     """
-    twice = sorted({name for name in columns if list(columns).count(name) > 1})
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
     if twice:
         raise bad_input(
             "input.duplicate_column",

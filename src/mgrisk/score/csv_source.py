@@ -26,6 +26,8 @@ BLOCK_BYTES: Final = 4 * 2**20
 LONGEST_RECORD: Final = 64 * 2**20
 """A record that does not end within so many bytes has a quote that nobody closed."""
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+OTHERS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 ALL: Final = 2**62
 
 
@@ -106,6 +108,8 @@ class CsvSource:
         self._contract: tuple[tuple[Feature, ...], dict[str, Given], Wanted] | None = None
         self._fill(block_bytes)
         self._rest = self._rest.removeprefix(BYTE_ORDER_MARK)
+        if self._rest.startswith(UTF_16) or self._rest[1:16:2].count(0) > 4:
+            raise _not_csv("it is in UTF-16", where)
         header = self._take(1).rstrip(b"\r\n")
         _check_utf8(header, where=where)
         names = parsed(header, where=where) if header else []
@@ -115,6 +119,13 @@ class CsvSource:
                 "the file has no header line",
                 where=where,
                 hint="see `mgrisk schema --template FILE`",
+            )
+        if len(names) == 1 and (other := [name for sign, name in OTHERS.items() if sign in names[0]]):
+            raise bad_input(
+                "input.other_separator",
+                f"the cells are parted by {other[0]}",
+                where=where,
+                hint="save the file as CSV with commas, and numbers with a decimal point",
             )
         self.columns = [restored(name.strip()) for name in names]
 

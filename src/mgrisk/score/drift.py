@@ -146,13 +146,14 @@ def lines(shifts: Sequence[Shift], *, rows: int, outside: int) -> list[str]:
     (risk,) = (shift for shift in shifts if shift.name == RISK)
     large = sum(shift.psi >= LARGE for shift in features)
     small = sum(SMALL <= shift.psi < LARGE for shift in features)
+    moved = [shift for shift in features if shift.psi == shift.psi][:3]  # nobody's is no number
     scarce = sorted(features, key=lambda shift: shift.missing_in_reference - shift.missing)[:3]
     return [
         f"against the people of the model: {large} of {len(features)} features shifted much (index {LARGE} or more), "
         f"{small} a little ({SMALL})",
         f"  risks: index {risk.psi:.2f} ({risk.psi_by_chance:.2f} by chance), "
         f"distance {risk.distance:.2f} ± {risk.se:.2f}",
-        "  most shifted: " + ", ".join(f"{shift.name} {shift.psi:.2f}" for shift in features[:3]),
+        "  most shifted: " + ", ".join(f"{shift.name} {shift.psi:.2f}" for shift in moved),
         "  most missing: "
         + ", ".join(f"{shift.name} {shift.missing:.0%} ({shift.missing_in_reference:.0%})" for shift in scarce),
         f"  outside the domain: {outside / rows:.1%}" if rows else "  nobody was scored",

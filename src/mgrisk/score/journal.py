@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from mgrisk.errors import MgRiskError, bad_input, usage
 
@@ -61,26 +61,42 @@ class Journal:
     """
 
     def __init__(self, target: Path, *, key: str, resume: bool) -> None:
-        self._path = journal_of(target)
+        self._target, self._path = target, journal_of(target)
         self._key = key
         self.done: list[Entry] = self._complete(part_of(target)) if resume else []
 
     @contextmanager
     def opened(self) -> Iterator[Journal]:
-        """Write the journal as long as the block lasts; it goes where the block ends well or with an error."""
-        lines = [json.dumps({"key": self._key}), *(json.dumps(vars(entry)) for entry in self.done)]
-        self._path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-        try:
-            yield self
-        except Exception:
-            self._path.unlink(missing_ok=True)
-            raise
-        self._path.unlink()
+        """Write the journal as long as the block lasts; it goes where the block ends well or with an error.
+
+        Raises
+        ------
+        MgRiskError
+            `output.in_use` or `output.cannot_write`.
+        """
+        with _writable(self._target):
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            # Not a byte of it is touched before nobody else has it.
+            with self._path.open("a", encoding="utf-8") as self._file:
+                hold(self._file, self._target)
+                self._file.truncate(0)
+                self._note({"key": self._key})
+                for entry in self.done:
+                    self.add(entry)
+                try:
+                    yield self
+                except Exception:
+                    self._path.unlink(missing_ok=True)
+                    raise
+                self._path.unlink()
 
     def add(self, entry: Entry) -> None:
         """Note that a block is complete; its bytes must have been handed to the system before."""
-        with self._path.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(vars(entry)) + "\n")
+        self._note(vars(entry))
+
+    def _note(self, content: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(content) + "\n")
+        self._file.flush()
 
     def _complete(self, part: Path) -> list[Entry]:
         if not self._path.is_file() or not part.is_file():
@@ -123,7 +139,7 @@ def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
     if target.is_dir():
         raise bad_input("output.is_folder", "the output is a folder", where=str(target), hint="name a file in it")
     part = part_of(target)
-    try:
+    with _writable(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as stream:
             hold(stream, target)
@@ -137,6 +153,12 @@ def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
             except Exception:
                 part.unlink(missing_ok=True)
                 raise
+
+
+@contextmanager
+def _writable(target: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as problem:
         raise MgRiskError(
             "output.cannot_write",
@@ -146,7 +168,7 @@ def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
         ) from None
 
 
-def hold(stream: BinaryIO, target: Path) -> None:
+def hold(stream: IO[Any], target: Path) -> None:
     """Lock an open file for this process as long as it is open; the system lets go where the process dies.
 
     Raises

@@ -68,8 +68,10 @@ def check_units(columns: Sequence[str], inputs: Sequence[Feature], *, where: str
     MgRiskError
         `input.duplicate_column` or `input.unknown_unit`; exit status 3.
     """
+    stems = {name: _without_unit(name)[0] for name in columns if name not in FEATURES}
     for feature in inputs:
         ways = _ways(feature)
+        stem, own = _without_unit(feature.name)
         there = [name for name in columns if name in ways]
         if len(there) > 1:
             raise bad_input(
@@ -78,7 +80,7 @@ def check_units(columns: Sequence[str], inputs: Sequence[Feature], *, where: str
                 where=where,
                 hint="remove one",
             )
-        guessed = [name for name in columns if name not in FEATURES and name not in ways and _resembles(name, feature)]
+        guessed = [name for name, its in stems.items() if own and its == stem != name and name not in ways]
         if guessed and not there:
             raise bad_input(
                 "input.unknown_unit",
@@ -102,12 +104,9 @@ def _ways(feature: Feature) -> dict[str, float]:
     return ways
 
 
-def _resembles(name: str, feature: Feature) -> bool:
-    stem, own = _without_unit(feature.name)
-    return bool(own) and _without_unit(name)[0] == stem and name != stem
-
-
 def _without_unit(name: str) -> tuple[str, str]:
-    ends = [unit for unit in UNITS if name.endswith(f"_{unit}")]
-    unit = max(ends, key=len, default="")
-    return (name.removesuffix(f"_{unit}"), unit) if unit else (name, "")
+    """Part a name from its unit, which may have underscores of its own: the longest there is."""
+    for place, sign in enumerate(name):
+        if sign == "_" and name[place + 1 :] in UNITS:
+            return name[:place], name[place + 1 :]
+    return name, ""

@@ -128,5 +128,7 @@ def _client(uri: str) -> MlflowClient:
             "the tracking store cannot be opened",
             where=without_password(uri),
             got=_first_line(problem),
-            hint="pip install 'mgrisk[postgres]'" if lacking else "check the address, and that the server is running",
+            hint="pip install 'mgrisk[postgres]'"
+            if lacking
+            else "check the address, that the server is running, and that no other program holds the file",
         ) from None

@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.xdist_group("killed"),
 ]
 LOOP = Path(__file__).with_name("kill_loop.py")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MARK = "::"
 SMALL = [
     "synthetic.people_per_cycle=1500",
