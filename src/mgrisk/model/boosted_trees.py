@@ -72,10 +72,11 @@ class FittedTrees:
         try:
             booster.load_model(bytearray(content))
             booster.set_param({"nthread": threads})
+            # It looks at some of what it has loaded only when it is first asked for something.
+            return cls(booster, booster.num_boosted_rounds(), LeafSums.of(booster))
         except (UnicodeDecodeError, xgboost.core.XGBoostError) as problem:
             first_line = str(problem).strip().splitlines()[0]
             raise bad_model(FILE, f"cannot be read: {first_line}") from None
-        return cls(booster, booster.num_boosted_rounds(), LeafSums.of(booster))
 
 
 def grow(

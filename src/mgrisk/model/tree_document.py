@@ -166,7 +166,9 @@ def _check_learner(document: Mapping[str, Any], n_columns: int, objectives: Coll
     if [_whole(parameters[name]) for name in ("num_class", "num_feature", "num_target")] != [0, n_columns, 1]:
         raise ValueError(f"it is not of one number from {n_columns} columns")
     _whole(parameters["boost_from_average"])
-    _number(parameters["base_score"].removeprefix("[").removesuffix("]"))
+    base = _number(parameters["base_score"].removeprefix("[").removesuffix("]"))
+    if "logistic" in learner["objective"]["name"] and not 0 < base < 1:
+        raise ValueError("its base score is no probability")
     booster = learner["gradient_booster"]
     _only(booster, "model", "name")
     if booster["name"] != "gbtree":

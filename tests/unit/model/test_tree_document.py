@@ -91,6 +91,7 @@ def first_tree(content: dict[str, Any]) -> dict[str, Any]:
         (lambda d: d["learner"]["gradient_booster"]["model"]["tree_info"].__setitem__(0, 1), "several classes"),
         (lambda d: d["learner"]["gradient_booster"]["model"]["iteration_indptr"].__setitem__(1, 3), "rounds"),
         (lambda d: d["learner"]["learner_model_param"].update(base_score="nan"), "no finite number"),
+        (lambda d: d["learner"]["learner_model_param"].update(base_score="1E0"), "no probability"),
         (lambda d: d["learner"]["learner_model_param"].update(num_class="3"), "not of one number"),
         (lambda d: d["learner"]["objective"].update(name="multi:softprob"), "objective"),
         (lambda d: d["learner"].update(feature_names=["a"]), "feature_names"),
