@@ -186,6 +186,15 @@ class Evidence(_Closed):
     )
 
 
+class Sensitivity(_Closed):
+    """Runs beside the main one that ask what a choice of it costs."""
+
+    imputations: int = Field(
+        default=5, ge=2, le=100, description="Completed data sets on which the winner is fitted again, fold by fold"
+    )
+    seed: int = Field(default=1, ge=0)
+
+
 class Gate(_Closed):
     """What a new version must show on the run's held-out people before it gets the alias."""
 
@@ -216,6 +225,9 @@ class Tracking(_Closed):
         return self
 
 
+Section = Literal["title", "synthetic", "cohort", "model", "evidence", "sensitivity", "tracking"]
+
+
 class Pipeline(_Closed):
     """One run, whole."""
 
@@ -227,13 +239,14 @@ class Pipeline(_Closed):
     cohort: Cohort
     model: Model
     evidence: Evidence | None = None
+    sensitivity: Sensitivity | None = None
     tracking: Tracking = Tracking()
 
     def to_toml(self) -> str:
         """Return the whole resolved configuration as TOML, defaults written out."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
-    def digest(self, *sections: Literal["title", "synthetic", "cohort", "model", "evidence", "tracking"]) -> str:
+    def digest(self, *sections: Section) -> str:
         """Return the sha256 of the named sections: what a step depends on."""
         content = {name: self.model_dump(mode="json")[name] for name in sections}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -21,7 +21,7 @@ RUN_FOLDER = [
     "resolved.toml", "manifest.json", "attrition.json", "features.parquet", "cohort.parquet", "folds.parquet",
     "oof.parquet", "bundle", "known_answers.json", "evaluation.json", "explanations.parquet", "checks.json",
     "report.html", "card.md", "tracking.json", "added_value.json", "tripod.json", "probast.json",
-    "stability.json", "stability.parquet", "temporal.json", "temporal.parquet", "without",
+    "stability.json", "stability.parquet", "temporal.json", "temporal.parquet", "imputation.json", "without",
 ]  # fmt: skip
 
 

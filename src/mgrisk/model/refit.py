@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from mgrisk.model.line_up import make_models
 from mgrisk.model.summed import FittedSum
 from mgrisk.model.targets import OUTCOME, Target
 from mgrisk.model.train import TrainedModel, matrix, train
+from mgrisk.model.tune import Part
 from mgrisk.survey.design import SurveyDesign
 
 LEARNERS: Final = (config.Splines, config.XGBoost, config.RandomForest, config.ExplainableBoosting)
@@ -95,6 +97,32 @@ def refit(
     return trained.encoder, trained.models[model]
 
 
+@dataclass(frozen=True, eq=False)
+class Again:
+    """A model's parts with their settings, to be fitted again.
+
+    Attributes
+    ----------
+    fitted
+        The model; the scales of a sum are held.
+    parts, params
+        What is fitted, and its settings.
+    X
+        Encoded matrix of the development people whom any part learns from, others NaN, shape (n, n_columns).
+    """
+
+    fitted: Fitted
+    parts: tuple[Part, ...]
+    params: tuple[dict[str, Any], ...]
+    X: NDArray[np.float32]
+
+    def __call__(self, factor: NDArray[np.float64] | None, X: NDArray[np.float32] | None = None) -> Fitted:
+        """Fit with everybody's weight multiplied by a factor, shape (n,), None for 1; on another matrix if given."""
+        X = self.X if X is None else X
+        fits = tuple(part.fit(X, each, factor=factor) for part, each in zip(self.parts, self.params, strict=True))
+        return FittedSum(self.fitted.scales, fits) if isinstance(self.fitted, FittedSum) else fits[0]
+
+
 def again(
     frame: pd.DataFrame,
     y: NDArray[np.float64],
@@ -107,8 +135,8 @@ def again(
     parts: Sequence[Mapping[str, Any]],
     threads: int,
     targets: Sequence[Target] = (),
-) -> Callable[[NDArray[np.float64] | None], Fitted]:
-    """Return a function that fits a model again as it was trained, on other weights.
+) -> Again:
+    """Return what fits a model again as it was trained, on other weights.
 
     Parameters
     ----------
@@ -118,11 +146,6 @@ def again(
         The model; the scales of a sum are held.
     settings, model, parts
         As for `narrowed`; another seed of the settings is another draw of learners that draw.
-
-    Returns
-    -------
-    callable
-        Takes what each person's weight is multiplied by, shape (n,), None for 1.
     """
     only = narrowed(settings, model, parts, [each.name for each in features])
     encoder = Encoder(tuple(features))
@@ -133,13 +156,7 @@ def again(
     counted = [part for part in parts if part["scale"] > 0] or list(parts[:1])
     chosen = [known[str(part["part"])] for part in counted]
     params = [dict(part["params"]) for part in counted]
-    X = matrix(encoder, frame, every)
-
-    def fit(factor: NDArray[np.float64] | None) -> Fitted:
-        fits = tuple(part.fit(X, each, factor=factor) for part, each in zip(chosen, params, strict=True))
-        return FittedSum(fitted.scales, fits) if isinstance(fitted, FittedSum) else fits[0]
-
-    return fit
+    return Again(fitted, tuple(chosen), tuple(params), matrix(encoder, frame, every))
 
 
 def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[str]) -> Any:

@@ -6,6 +6,7 @@ from typing import Final
 
 from mgrisk.evaluate.missing_inputs import RECALIBRATED, REPORTED
 from mgrisk.report.blocks import ABSENT, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.content_imputation import imputation
 from mgrisk.report.formats import count, interval, model_label, number
 from mgrisk.report.run_files import Record, RunFiles
 
@@ -78,7 +79,7 @@ def temporal(files: RunFiles) -> Section:
         )
         for each in off
     ]
-    return section("temporal", HEADING, [said, by_cycle, *warnings, by_pattern])
+    return section("temporal", HEADING, [said, by_cycle, *warnings, by_pattern, *imputation(files)])
 
 
 def _of(records: list[Record], calibration: str, metric: str) -> list[Record]:

@@ -22,7 +22,7 @@ from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
 from mgrisk.score.journal import hold
-from mgrisk.steps import evidence, finish, review, stations, temporal
+from mgrisk.steps import evidence, finish, imputation, review, stations, temporal
 from mgrisk.steps.added_value import add_value
 from mgrisk.steps.audit import audit
 from mgrisk.steps.calibration import calibrate
@@ -191,7 +191,14 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             action=partial(evidence.options, workspace, store),
         ),
     ]
-    chapter = chapter if settings.evidence else []
+    sensitivity = Step(
+        "imputation",
+        inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json"),
+        outputs=("imputation.json",),
+        settings=settings.digest("cohort", "model", "sensitivity"),
+        action=partial(imputation.impute, workspace),
+    )
+    chapter = [*(chapter if settings.evidence else []), *([sensitivity] if settings.sensitivity else [])]
     return [
         Step(
             "cohort",

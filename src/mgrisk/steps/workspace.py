@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +21,7 @@ from mgrisk.features.compute import complete, typed
 from mgrisk.features.fitted import Models
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
 from mgrisk.model.bundle import FITTED_FEATURES, Bundle
-from mgrisk.model.learners import Fitted
-from mgrisk.model.refit import again
+from mgrisk.model.refit import Again, again
 from mgrisk.model.targets import Target
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.riskscores.scores import KNOWN, RiskScore, load_score
@@ -164,7 +163,7 @@ class Workspace:
 
     def refitter(
         self, bundle: Bundle, people: SetOfPeople, parts: Sequence[Mapping[str, Any]], *, seed: int | None = None
-    ) -> Callable[[NDArray[np.float64] | None], Fitted]:
+    ) -> Again:
         """Return what fits a trained model again on other weights of the development people: `model.refit.again`."""
         settings = self.pipeline.model
         return again(

@@ -22,7 +22,7 @@ LOGGED_FILES: Final = (
     "report.html", "card.md", "evaluation.json", "differences.json", "thresholds.json", "curves.json",
     "added_value.json", "tripod.json", "probast.json", "attrition.json", "table_one.json",
     "tables.json", "known_answers.json", "checks.json", "explanation_summary.json", "explanations.parquet",
-    "stability.json", "temporal.json", "resolved.toml",
+    "stability.json", "temporal.json", "imputation.json", "resolved.toml",
 )  # fmt: skip
 MODEL_NAME: Final = "bundle"
 

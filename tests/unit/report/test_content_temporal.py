@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mgrisk.artifacts import write_json
 from mgrisk.report.blocks import ABSENT, find_table
 from mgrisk.report.content_temporal import temporal
 from mgrisk.report.run_files import RunFiles
@@ -31,3 +32,19 @@ def test_a_run_of_one_cycle_says_why_there_is_nothing(
     edit("temporal.json", lambda content: {**content, "reason": "one cycle", "cycles": [], "missing_inputs": []})
     found = temporal(RunFiles(run_folder))
     assert (found["status"], found["reason"]) == (ABSENT, "one cycle")
+
+
+def test_multiple_imputation_stands_beside_missing_as_such_where_it_was_asked_for(run_folder: Path) -> None:
+    assert find_table(temporal(RunFiles(run_folder)), "imputation") is None
+    record = {
+        "set": "cross-validated", "metric": "auroc", "estimate": 0.8, "low": 0.78, "high": 0.82, "pooled": 0.801,
+        "pooled_se": 0.01, "between": 0.04, "difference": 0.001, "difference_low": -0.002, "difference_high": 0.004,
+    }  # fmt: skip
+    about = {"model": "xgboost", "imputations": 5, "people_with_gaps": 120, "people": 400, "cells_missing": 0.061}
+    write_json(run_folder / "imputation.json", {**about, "records": [record]})
+    table = find_table(temporal(RunFiles(run_folder)), "imputation")
+    assert table is not None
+    (line,) = table["rows"]
+    assert line["cells"][:2] == ["cross-validated", "AUROC"]
+    assert line["cells"][3] == "0.801"
+    assert line["cells"][-1] == "4 %"

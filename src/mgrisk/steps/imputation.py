@@ -1,0 +1,154 @@
+"""The imputation station, a sensitivity run: the chosen model on completed data, beside how it takes what is missing.
+
+Both are fitted again the same way, fold by fold, and predict the same people; what differs is the gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from mgrisk.artifacts import write_json
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.evaluate.intervals import paired_differences, with_intervals
+from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.calibrators import fit_logistic_map
+from mgrisk.model.imputation import Imputer, interval, pool
+from mgrisk.model.refit import Again
+from mgrisk.steps.workspace import SetOfPeople, Workspace
+
+METRICS: Final = ("auroc", "log_loss", "brier", "calibration_slope", "observed_expected")
+NATIVE, IMPUTED = "native", "imputed"
+Floats = NDArray[np.float64]
+Matrix = NDArray[np.float32]
+Record = dict[str, Any]
+
+
+def impute(workspace: Workspace) -> str:
+    """Refit the winner on several completed data sets; write imputation.json."""
+    settings = workspace.pipeline.sensitivity
+    assert settings is not None
+    tuning = workspace.read_json("tuning.json")
+    winner = tuning["winner"]
+    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
+    refit = workspace.refitter(bundle, development, tuning["models"][winner]["parts"])
+    given = {DEVELOPMENT: refit.X, HELD_OUT: _encoded(bundle, held_out)}
+    fold = workspace.fold(development)
+    risks = {NATIVE: [_risks(refit, given, development, held_out, fold, lambda X, *_: X)]}
+    risks[IMPUTED] = [
+        _risks(refit, given, development, held_out, fold, _drawn(bundle, given, development, held_out, seed))
+        for seed in range(settings.seed, settings.seed + settings.imputations)
+    ]
+    records = [
+        {"set": shown, **record}
+        for shown, people, name in (
+            ("cross-validated", development, DEVELOPMENT),
+            (workspace.held_out_name, held_out, HELD_OUT),
+        )
+        for record in _records(people, risks[NATIVE][0][name], [each[name] for each in risks[IMPUTED]])
+    ]
+    gaps = np.isnan(given[DEVELOPMENT][development.inside])
+    write_json(
+        workspace.path("imputation.json"),
+        {
+            "data": workspace.data_label,
+            "model": winner,
+            "outcome": workspace.outcome.name,
+            "imputations": settings.imputations,
+            "people_with_gaps": int(gaps.any(axis=1).sum()),
+            "people": len(gaps),
+            "cells_missing": float(gaps.mean()),
+            "records": records,
+        },
+    )
+    (auroc,) = (each for each in records if each["set"] == "cross-validated" and each["metric"] == "auroc")
+    return f"AUROC of {settings.imputations} imputations less that of missing as such: {auroc['difference']:+.4f}"
+
+
+def _drawn(
+    bundle: Bundle, given: dict[str, Matrix], development: SetOfPeople, held_out: SetOfPeople, seed: int
+) -> Callable[[Matrix, NDArray[np.bool_], str], Matrix]:
+    weights = {DEVELOPMENT: development.design.weight, HELD_OUT: held_out.design.weight}
+
+    def draw(X: Matrix, training: NDArray[np.bool_], name: str) -> Matrix:
+        learned = training & np.isfinite(given[DEVELOPMENT]).any(axis=1) & (weights[DEVELOPMENT] > 0)
+        imputer = Imputer(
+            bundle.encoder.columns,
+            given[DEVELOPMENT][learned],
+            weights[DEVELOPMENT][learned],
+            development.design.cluster[learned],
+            seed=seed,
+        )
+        completed = X.copy()
+        there = np.isfinite(X).any(axis=1) & (weights[name] > 0)
+        completed[there] = imputer.draw(X[there], weights[name][there])
+        return completed
+
+    return draw
+
+
+def _risks(
+    refit: Again,
+    given: dict[str, Matrix],
+    development: SetOfPeople,
+    held_out: SetOfPeople,
+    fold: NDArray[np.int64],
+    complete: Callable[[Matrix, NDArray[np.bool_], str], Matrix],
+) -> dict[str, Floats]:
+    """Return the risks of both sets: out of the folds, calibrated by the other folds; and of the model of everybody."""
+    X, y, inside = given[DEVELOPMENT], development.y, development.design.analysis_weight > 0
+    margin = np.zeros(len(X))
+    for k in np.unique(fold[inside]):
+        training, unseen = fold != k, inside & (fold == k)
+        completed = complete(X, training, DEVELOPMENT)
+        margin[unseen] = refit(np.where(training, 1.0, 0.0), completed).margin(completed[unseen])
+    risk = np.full(len(X), np.nan)
+    for k in np.unique(fold[inside]):
+        unseen = inside & (fold == k)
+        of_others = fit_logistic_map(margin, y, np.where(fold != k, development.design.analysis_weight, 0.0))
+        risk[unseen] = expit(of_others.intercept + of_others.slope * margin[unseen])
+    everybody = np.ones(len(X), dtype=np.bool_)
+    model = refit(None, complete(X, everybody, DEVELOPMENT))
+    calibrated = fit_logistic_map(margin, y, development.design.analysis_weight)
+    later = np.full(len(held_out.design), np.nan)
+    people = complete(given[HELD_OUT], everybody, HELD_OUT)[held_out.inside]
+    later[held_out.inside] = expit(calibrated.intercept + calibrated.slope * model.margin(people))
+    return {DEVELOPMENT: risk, HELD_OUT: later}
+
+
+def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list[Record]:
+    """Return for each metric that of missing as such, the pooled one, and the pooled difference with its interval."""
+    models = {NATIVE: native, **{str(number): risk for number, risk in enumerate(imputed)}}
+    alone = with_intervals(people.y, models, people.design, metrics=METRICS)
+    less = paired_differences(people.y, models, people.design, reference=NATIVE, metrics=METRICS)
+    records = []
+    for metric in METRICS:
+        of_native, *of_imputed = (each for each in alone if each["metric"] == metric)
+        pooled = pool([each["estimate"] for each in of_imputed], [each["se"] for each in of_imputed])
+        differences = [each for each in less if each["metric"] == metric]
+        difference = pool([each["estimate"] for each in differences], [each["se"] for each in differences])
+        low, high = interval(difference, imputations=len(imputed), df=people.design.df)
+        records.append(
+            {
+                "metric": metric,
+                **{name: of_native[name] for name in ("estimate", "low", "high", "n", "events")},
+                "pooled": pooled.estimate,
+                "pooled_se": pooled.se,
+                "between": pooled.between,
+                "difference": difference.estimate,
+                "difference_low": low,
+                "difference_high": high,
+            }
+        )
+    return records
+
+
+def _encoded(bundle: Bundle, people: SetOfPeople) -> Matrix:
+    X = np.full((len(people.frame), len(bundle.encoder.columns)), np.nan, dtype=np.float32)
+    X[people.inside] = bundle.encode(people.frame.iloc[people.inside])[1]
+    return X
