@@ -72,7 +72,7 @@ def test_contributions_add_up_to_the_logit_of_the_reported_risk(small_run: Run) 
     winner = json.loads((folder / "tuning.json").read_text("utf-8"))["winner"]
     predicted = pd.read_parquet(folder / "predictions.parquet")
     held_out = explained[explained["set"] == "held-out"].merge(predicted[["SEQN", winner]], on="SEQN")
-    besides = ["SEQN", "set", "data", "risk_low", "risk_high", "in_domain", winner]
+    besides = ["SEQN", "set", "data", "risk_low", "risk_high", "in_domain", "recall_share", winner]
     contributions = held_out.drop(columns=besides).sum(axis=1)
     risk = held_out[winner]
     assert len(held_out) > 150

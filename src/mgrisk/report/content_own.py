@@ -269,6 +269,7 @@ def _people(own: OwnPeople) -> Section:
         high=people.high,
         in_domain=people.in_domain,
         reference=own.reference,
+        recall_share=people.recall_share,
         coarse=False,
     )
     return section("people", "The people", [explorer(shown, f"The people of {own.source} that could be scored.")])

@@ -63,6 +63,7 @@ def _shown(files: RunFiles, everybody: ExplainedPeople) -> PeopleShown:
         weight=everybody.weight,
         case=everybody.case,
         firmness=everybody.firmness,
+        recall_share=everybody.recall_share,
     )
 
 

@@ -46,6 +46,9 @@ class ExplainedPeople:
         What each person is found by, and whether the person has the outcome, shape (n,); None where it is not known.
     firmness
         Share of the refits that give each person the same first reason, shape (n,); None where there were none.
+    recall_share
+        Share of recall error of magnesium in the variance of an interval that held it, shape (n,); NaN where the model
+        reads no usual intake, or nobody asked for the recalls.
     design, inside
         The full design of the set and the places of these people in it.
     """
@@ -62,6 +65,7 @@ class ExplainedPeople:
     ids: Sequence[str]
     case: NDArray[np.bool_] | None
     firmness: Floats | None
+    recall_share: Floats
     design: SurveyDesign
     inside: NDArray[np.int64]
 
@@ -127,6 +131,7 @@ def explained_people(files: RunFiles, set_name: str = select.HELD_OUT) -> Explai
         ids=[str(key) for key in keys[KEY]],
         case=rows["outcome"].to_numpy(dtype=np.float64)[inside] == 1,
         firmness=_firmness(files, keys) if set_name == select.HELD_OUT else None,
+        recall_share=explanations["recall_share"].to_numpy(dtype=np.float64),
         design=design,
         inside=inside,
     )

@@ -28,7 +28,15 @@ SMALLEST_GROUP: Final = 30
 DOMAIN, OUTCOME, FIRMNESS = "Domain", "Outcome", "First reason over refits"
 # Shares of the refits in which a person's first reason stays.
 FIRM: Final = ((0.9, "stays in nine of ten"), (0.5, "stays in more than half"), (0.0, "changes in half or more"))
+RECALL: Final = "Recall error of magnesium"
+# Shares of it in the variance of an interval that held it.
+OF_RECALL: Final = (
+    (0.25, "would be a quarter or more of a wider interval's variance"),
+    (0.05, "would be 5 % to a quarter of a wider interval's variance"),
+    (0.0, "would be less than 5 % of a wider interval's variance"),
+)
 AGE: Final = "age_years"
+STATUS: Final = frozenset({DOMAIN, OUTCOME, FIRMNESS, RECALL})
 AGE_BANDS: Final = ((0, "Below 20"), (20, "20 to 39"), (40, "40 to 59"), (60, "60 and older"))
 Floats = NDArray[np.float64]
 
@@ -57,6 +65,8 @@ class PeopleShown:
         Whether the person has the outcome, shape (n,); None where it is not known.
     firmness
         Share of the refits that give the person the same first reason, shape (n,); None where there were none.
+    recall_share
+        Share of recall error of magnesium in the variance of an interval that held it, shape (n,); NaN where unknown.
     coarse
         Whether values are rounded by unit.
     """
@@ -75,6 +85,7 @@ class PeopleShown:
     weight: Floats | None = None
     case: NDArray[np.bool_] | None = None
     firmness: Floats | None = None
+    recall_share: Floats | None = None
     coarse: bool = True
 
     def highest(self, most: int) -> NDArray[np.int64]:
@@ -111,7 +122,7 @@ def explorer(people: PeopleShown, caption: str) -> Block:
             "features": [_described(feature, people.reference[feature.name]) for feature in people.features],
             "groups": groups,
             # Domain and, where they are known, outcome and firmness are no features: an opened person says them.
-            "status": [place for place, group in enumerate(groups) if group["label"] in {DOMAIN, OUTCOME, FIRMNESS}],
+            "status": [place for place, group in enumerate(groups) if group["label"] in STATUS],
             "ids": [people.ids[place] for place in kept],
             "risk": _short(people.risk[kept]),
             "low": _short(people.low[kept]),
@@ -160,6 +171,11 @@ def _groups(people: PeopleShown, data: pd.DataFrame, kept: NDArray[np.int64]) ->
         share = people.firmness[kept]
         firm = np.select([share >= FIRM[0][0], share > FIRM[1][0]], [0, 1], default=2)
         groups.append({"label": FIRMNESS, "levels": [words for _, words in FIRM], "of": firm.tolist()})
+    if people.recall_share is not None and not np.isnan(people.recall_share).all():
+        share = people.recall_share[kept]
+        much = np.select([share >= OF_RECALL[0][0], share >= OF_RECALL[1][0]], [0, 1], default=2)
+        of_recall = [None if np.isnan(each) else int(place) for each, place in zip(share, much, strict=True)]
+        groups.append({"label": RECALL, "levels": [words for _, words in OF_RECALL], "of": of_recall})
     return groups
 
 

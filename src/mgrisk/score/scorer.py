@@ -168,7 +168,9 @@ class Scorer:
             "recall_se_log_odds": recall,
             "recall_share": recall_share(recall, sampling),
         }
-        return pd.DataFrame(columns, index=people.index).mask(checked.rejected)
+        table = pd.DataFrame(columns, index=people.index)
+        table.loc[checked.rejected] = np.nan
+        return table
 
     def explain(self, people: pd.DataFrame) -> Explanation:
         """Explain people; the rows of rejected people are NaN.

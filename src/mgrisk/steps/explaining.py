@@ -24,6 +24,7 @@ from mgrisk.explain.ranks import rank_ranges
 from mgrisk.explain.subgroups import by_subgroup
 from mgrisk.explain.summary import summarise
 from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.recall_error import USUAL, recall_se, recall_share
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.steps.workspace import SetOfPeople, Workspace
 
@@ -89,13 +90,17 @@ def _explained(workspace: Workspace, explainer: Explainer, name: str) -> _Explai
 
 
 def _table(bundle: Bundle, of: _Explained) -> pd.DataFrame:
-    """Return contributions, interval and domain of each person."""
+    """Return contributions, interval, domain, and what recall error would add to the interval, of each person."""
     margin = bundle.fitted.margin(of.X)
-    low, high = bundle.interval(margin, bundle.standard_error(of.X, margin))
+    sampling = bundle.standard_error(of.X, margin)
+    low, high = bundle.interval(margin, sampling)
+    # As if scored from a file: the usual intake is what the recalls say of it, and not given.
+    given = of.people.frame.iloc[of.people.inside].drop(columns=USUAL, errors="ignore")
     return of.explanation.frame().assign(
         risk_low=low,
         risk_high=high,
         in_domain=bundle.in_domain(of.explanation.data),
+        recall_share=recall_share(recall_se(bundle, given), sampling),
         SEQN=of.people.rows[KEY].to_numpy()[of.people.inside],
         set=of.name,
     )

@@ -75,7 +75,8 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     ids = answers[ID] if ID in answers else pd.Series(np.arange(1, len(answers) + 1))
     kept = answers[usable].reset_index(drop=True)
     explanation = scorer.explain(kept.drop(columns=[name for name in RESULTS if name in kept]))
-    people = _people(explanation, kept, ids[usable].astype(str).tolist())
+    recall = scorer.uncertainty(kept.drop(columns=[name for name in RESULTS if name in kept]))["recall_share"]
+    people = _people(explanation, kept, ids[usable].astype(str).tolist(), recall)
     own = OwnPeople(
         source="standard input" if source == "-" else Path(source).name,
         rows=len(answers),
@@ -101,7 +102,7 @@ def _scored(scorer: Scorer, source: str) -> tuple[pd.DataFrame, Sequence[Shift]]
         return pd.read_parquet(path), summary.shifts
 
 
-def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str]) -> ExplainedPeople:
+def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], recall_share: pd.Series) -> ExplainedPeople:
     n = len(scored)
     # Each stands for one, and each was drawn for himself.
     single = SurveyDesign(
@@ -120,6 +121,7 @@ def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str]) -> E
         ids=ids,
         case=None,
         firmness=None,
+        recall_share=recall_share.to_numpy(dtype=np.float64),
         design=single,
         inside=np.arange(n),
     )

@@ -156,6 +156,7 @@ def _write_run(folder: Path, *, data: str) -> None:
         risk_low=0.8 * risk[inside],
         risk_high=risk[inside] ** 0.8,
         in_domain=True,
+        recall_share=np.nan,
         SEQN=keys["SEQN"],
         set=keys["set"],
         data=data,

@@ -42,7 +42,8 @@ def own() -> OwnPeople:
     people = ExplainedPeople(
         features=FEATURES, contributions=contributions, data=data, weight=np.ones(n), risk=risk, base_value=-2.0,
         low=risk / 2, high=risk * 1.5, in_domain=np.arange(n) >= 2,
-        ids=[f"P{place}" for place in range(n)], case=None, firmness=None, design=design, inside=np.arange(n),
+        ids=[f"P{place}" for place in range(n)], case=None, firmness=None,
+        recall_share=np.full(n, np.nan), design=design, inside=np.arange(n),
     )  # fmt: skip
     return OwnPeople(
         source="people.csv", rows=41, problems={"missing:magnesium_total_mg": 10}, id_label="person_id",

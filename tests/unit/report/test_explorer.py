@@ -60,6 +60,15 @@ def test_people_can_be_chosen_by_how_firm_their_first_reason_is(people: PeopleSh
     assert data["groups"].index(group) in data["status"]
 
 
+def test_people_can_be_chosen_by_what_recall_error_would_add_to_their_interval(people: PeopleShown) -> None:
+    data = explorer(replace(people, recall_share=np.array([0.3, 0.05, 0.01, np.nan])), "All.")["data"]
+    (group,) = (group for group in data["groups"] if group["label"] == "Recall error of magnesium")
+    assert group["of"] == [0, 1, 2, None]
+    assert data["groups"].index(group) in data["status"]
+    nobody = explorer(replace(people, recall_share=np.full(4, np.nan)), "All.")["data"]
+    assert "Recall error of magnesium" not in {group["label"] for group in nobody["groups"]}
+
+
 def test_what_is_not_known_is_not_offered(people: PeopleShown) -> None:
     data = explorer(replace(people, weight=None, case=None), "All.")["data"]
     assert data["weight"] is None
