@@ -24,7 +24,7 @@ DISCLAIMER = "A research tool: no medical device, and nothing it prints is medic
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status (interface.md)."""
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     action: Callable[[argparse.Namespace], int] = options.action
     try:
         return action(options)
@@ -56,7 +56,8 @@ def _told(error: MgRiskError, options: argparse.Namespace) -> int:
     return int(error.status)
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the command; the reference pages are made from it."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     model = argparse.ArgumentParser(add_help=False)

@@ -23,7 +23,7 @@ def cox_snell(*, log_loss: float, prevalence: float) -> float:
     Examples
     --------
     >>> round(cox_snell(log_loss=0.18, prevalence=0.0526), 4)
-    0.0507
+    0.0509
     """
     null = -(prevalence * log(prevalence) + (1.0 - prevalence) * log(1.0 - prevalence))
     return 1.0 - exp(-2.0 * (null - log_loss))

@@ -236,8 +236,11 @@ def _check_utf8(data: bytes, *, where: str) -> None:
     try:
         data.decode()
     except UnicodeDecodeError as problem:
-        line = data[: problem.start].rpartition(b"\n")[2] + data[problem.start :].partition(b"\n")[0]
-        raise _not_csv(f"{problem.reason} in {line[:60]!r}", where) from None
+        # The byte alone: its line is somebody's.
+        byte = data[problem.start : problem.start + 1]
+        raise _not_csv(
+            f"{problem.reason} 0x{byte.hex()}, which in Latin-1 is {byte.decode('latin-1')!r}", where
+        ) from None
 
 
 def _not_csv(what: str, where: str) -> MgRiskError:

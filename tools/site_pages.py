@@ -1,0 +1,154 @@
+"""MkDocs hook: the reference pages, made from the parser, the schemas and the registry, so that none can be stale.
+
+    pip install -c constraints.txt -e '.[docs]' && mkdocs build
+
+Decision pages are gathered from docs/decisions; the model cards are those of the released bundles.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from mgrisk.cli import command_line
+from mgrisk.config import Pipeline
+from mgrisk.features.registry import FEATURES
+from mgrisk.model.bundle import load_bundle
+from mgrisk.score.scorer import Scorer
+
+ROOT = Path(__file__).parents[1]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made and not written."""
+    for name, content in pages():
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Let links from a written page to files of the repository that are no pages stand as code."""
+    return re.sub(r"\[([^\]]+)\]\((?:\.\./)+(?:models|data|pipelines|src|benchmarks|tests)/[^)]*\)", r"`\1`", markdown)
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Yield name and Markdown of each page."""
+    yield "reference/commands.md", "\n\n".join(["# Commands", *commands(command_line(), "mgrisk")])
+    yield "reference/pipeline.md", "\n\n".join(["# Pipeline files", INTRODUCTION, *sections(Pipeline.model_json_schema())])
+    yield "reference/scoring-file.md", scoring_file()
+    yield "reference/features.md", feature_table()
+    released = (ROOT / "models" / "README.md").read_text("utf-8").replace("# Released bundles", "# Released models", 1)
+    yield "reference/models.md", released
+    yield "reference/python.md", PYTHON
+
+
+INTRODUCTION = """One TOML file is one run. `extends = "other.toml"` takes another file as the base; `--set key=value` comes last. A key that
+is not here is an error that names the nearest one."""
+
+PYTHON = """# Python
+
+`mgrisk.run`, `mgrisk.load_bundle` and `mgrisk.Scorer` are these:
+
+::: mgrisk.steps.pipeline.run
+
+::: mgrisk.score.scorer.load_scorer
+
+::: mgrisk.steps.pipeline.Run
+
+::: mgrisk.score.scorer.Scorer
+
+::: mgrisk.explain.attributions.Explanation
+
+::: mgrisk.survey.design.SurveyDesign
+
+::: mgrisk.evaluate.intervals
+
+::: mgrisk.nhanes.xpt
+    options:
+      members: [header, read, read_tags, write]
+"""
+
+
+def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:
+    """Yield the help of each command as argparse prints it."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command, sub in action.choices.items():
+                sub.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=92)
+                sub.prog = f"{name} {command}"
+                yield f"## mgrisk {command}\n\n```text\n{sub.format_help().strip()}\n```"
+
+
+def sections(schema: dict[str, Any]) -> Iterator[str]:
+    """Yield a table for each section of a pipeline file."""
+    known = schema["$defs"] | {"Pipeline": schema}
+    for name in ["Pipeline", *sorted(set(known) - {"Pipeline"})]:
+        rows = [
+            f"| `{key}` | {_kind(row)} | {_shown(row)} | {_cell(row.get('description', ''))} |"
+            for key, row in known[name].get("properties", {}).items()
+        ]
+        head = f"## {name}\n\n{_cell(known[name].get('description', ''))}\n\n| key | type | default | |\n|---|---|---|---|"
+        yield "\n".join([head, *rows])
+
+
+def _kind(row: dict[str, Any]) -> str:
+    if "$ref" in row:
+        return f"[{row['$ref'].rpartition('/')[2]}](#{row['$ref'].rpartition('/')[2].lower()})"
+    if "anyOf" in row:
+        return " or ".join(_kind(each) for each in row["anyOf"] if each.get("type") != "null")
+    return str(row.get("type", row.get("enum", "")))
+
+
+def _shown(row: dict[str, Any]) -> str:
+    default = row.get("default")
+    return "" if default is None or isinstance(default, dict) else f"`{default!r}`"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def scoring_file() -> str:
+    """Return the contract of the widest released model."""
+    rows = [
+        f"| `{row['name']}` | {row['unit'] or row['type']} | {'yes' if row['required'] else ''} | {_range(row)} "
+        f"| {_cell(row['description'])} |"
+        for row in Scorer(load_bundle(ROOT / "models" / "undiagnosed")).schema()
+    ]
+    return "\n".join([SCORING, *rows])
+
+
+SCORING = """# The scoring file
+
+One row for each person, CSV in UTF-8 with commas and decimal points, or Parquet. Only age and sex are required. Other columns pass
+through. Below, the contract of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
+
+The answer is the file's columns, then `status` (scored or rejected), `problems`, `risk`, `risk_low` and `risk_high` (its 90 % interval),
+`in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest contributions, in calibrated log-odds). A text that a
+spreadsheet would run as a formula has an apostrophe before it; mgrisk reads it back without.
+
+| column | unit | required | range or levels | |
+|---|---|---|---|---|"""
+
+
+def _range(row: dict[str, Any]) -> str:
+    if row["levels"]:
+        return ", ".join(row["levels"])
+    return f"{row['minimum']:g} to {row['maximum']:g}" if row["minimum"] is not None and row["maximum"] is not None else ""
+
+
+def feature_table() -> str:
+    """Return every feature of the registry."""
+    rows = [
+        f"| `{each.name}` | {_cell(each.label_with_unit)} | {each.comparable[0]} to {each.comparable[1]} "
+        f"| {_cell(each.formula)} | {_cell(each.citation)} |"
+        for each in FEATURES.values()
+    ]
+    head = "# Features\n\nEvery feature, the cycles in which it means the same, how it is made, and from where.\n"
+    return "\n".join([head, "| feature | | cycles | how | source |", "|---|---|---|---|---|", *rows])
