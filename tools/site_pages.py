@@ -40,7 +40,10 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def pages() -> Iterator[tuple[str, str]]:
     """Yield name and Markdown of each page."""
     yield "reference/commands.md", "\n\n".join(["# Commands", *commands(command_line(), "mgrisk")])
-    yield "reference/pipeline.md", "\n\n".join(["# Pipeline files", INTRODUCTION, *sections(Pipeline.model_json_schema())])
+    yield (
+        "reference/pipeline.md",
+        "\n\n".join(["# Pipeline files", INTRODUCTION, *sections(Pipeline.model_json_schema())]),
+    )
     yield "reference/scoring-file.md", scoring_file()
     yield "reference/features.md", feature_table()
     released = (ROOT / "models" / "README.md").read_text("utf-8").replace("# Released bundles", "# Released models", 1)
@@ -93,7 +96,9 @@ def sections(schema: dict[str, Any]) -> Iterator[str]:
             f"| `{key}` | {_kind(row)} | {_shown(row)} | {_cell(row.get('description', ''))} |"
             for key, row in known[name].get("properties", {}).items()
         ]
-        head = f"## {name}\n\n{_cell(known[name].get('description', ''))}\n\n| key | type | default | |\n|---|---|---|---|"
+        head = (
+            f"## {name}\n\n{_cell(known[name].get('description', ''))}\n\n| key | type | default | |\n|---|---|---|---|"
+        )
         yield "\n".join([head, *rows])
 
 
@@ -140,7 +145,9 @@ spreadsheet would run as a formula has an apostrophe before it; mgrisk reads it 
 def _range(row: dict[str, Any]) -> str:
     if row["levels"]:
         return ", ".join(row["levels"])
-    return f"{row['minimum']:g} to {row['maximum']:g}" if row["minimum"] is not None and row["maximum"] is not None else ""
+    return (
+        f"{row['minimum']:g} to {row['maximum']:g}" if row["minimum"] is not None and row["maximum"] is not None else ""
+    )
 
 
 def feature_table() -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mgrisk import __version__
-from mgrisk.commands import external, listing, scoring
+from mgrisk.commands import external, listing, scoring, shaping
 from mgrisk.commands.numbers import whole_number
 from mgrisk.commands.which import CHAMPION, bundle_folder
 from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, of_system
@@ -139,6 +139,8 @@ def command_line() -> argparse.ArgumentParser:
 
     external.add(commands, parents=[common, model], action=_tell)
     listing.add(commands, parents=[common], action=_lines)
+
+    shaping.add(commands, parents=[common], action=_lines)
 
     validate = commands.add_parser("validate", parents=[common, model], help="check a file against the contract")
     validate.add_argument("input", metavar="INPUT")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 from scipy.special import expit
 
 from mgrisk.cli import main
+from mgrisk.model.bundle import load_bundle
 from mgrisk.model.released import released_bundles
+from mgrisk.score.scorer import Scorer
 
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "released.json").read_text("utf-8"))
 PEOPLE = Path(__file__).parents[2] / "data" / "examples" / "people.csv"
 
 
@@ -40,3 +44,17 @@ def test_an_older_heavier_person_with_diabetes_in_the_family_has_the_higher_risk
     assert main(["score", str(PEOPLE), "-o", str(scored), "--model", "undiagnosed"]) == 0
     risk = pd.read_csv(scored).set_index("person_id")["risk"]
     assert risk["made-up-3"] > 5 * risk["made-up-1"]
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN["bundles"]))
+def test_bundles_of_every_released_format_score_as_they_did(name: str) -> None:
+    """Format 1: the bundles of 0.1.0, which must load and score the same for ever."""
+    assert GOLDEN["format"] == 1
+    people = pd.read_csv(PEOPLE, dtype=str, keep_default_na=False)
+    found = Scorer(load_bundle(released_bundles()[name])).score(people, reasons=3)
+    for column, expected in GOLDEN["bundles"][name].items():
+        if column.startswith("risk") or column.endswith("_effect"):
+            # Another processor may round the last digits of a sum otherwise.
+            np.testing.assert_allclose(found[column].astype(float), np.array(expected, dtype=float), rtol=1e-9)
+        else:
+            assert [None if value != value else value for value in found[column].tolist()] == expected

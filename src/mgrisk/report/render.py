@@ -83,7 +83,8 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     """
     folder = files("mgrisk.report").joinpath("templates")
     has_people = bool(blocks_of(content, "explorer"))
-    script = Markup(folder.joinpath("people.js").read_text("utf-8") if has_people else "")  # nosec B704  # ours
+    # Our own files, and drawings of matplotlib, which escapes texts.
+    script = Markup(folder.joinpath("people.js").read_text("utf-8") if has_people else "")
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -94,8 +95,8 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     environment.filters["page_json"] = _page_json
     # Only what this package wrote itself is trusted as markup: its style sheet, its script
     # and its own drawings; the policy lets this one script run and nothing be fetched.
-    figures = {name: Markup(svg) for name, svg in drawn.items()}  # nosec B704  # matplotlib's, which escapes texts
-    style = Markup(folder.joinpath("report.css").read_text("utf-8"))  # nosec B704  # ours
+    figures = {name: Markup(svg) for name, svg in drawn.items()}
+    style = Markup(folder.joinpath("report.css").read_text("utf-8"))
     page = environment.get_template("report.html")
     return page.render(content=content, figures=figures, style=style, script=script, policy=_policy(script))
 
@@ -112,4 +113,5 @@ def _page_json(content: Any) -> Markup:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # nosec B704  # every sign that HTML knows has just been replaced
+    # Every sign that HTML knows has just been replaced.
+    return Markup(text)

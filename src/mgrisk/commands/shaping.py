@@ -1,0 +1,50 @@
+"""`mgrisk map` and `mgrisk completion`: an extract into the scoring shape, and what a shell completes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+SHELLS = ("bash", "zsh", "tcsh")
+
+
+def add(commands: Any, *, parents: Sequence[argparse.ArgumentParser], action: Callable[..., int]) -> None:
+    """Add both commands; `action` prints what `options.lines(options)` returns."""
+    shape = commands.add_parser(
+        "map", parents=list(parents), help="an extract of one's own cohort into a scoring file, by a mapping file"
+    )
+    shape.add_argument("input", metavar="EXTRACT", help="CSV or Parquet, - for standard input")
+    shape.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes")
+    shape.add_argument("-o", "--output", required=True, metavar="FILE", help="CSV")
+    shape.set_defaults(action=action, lines=_mapped)
+    completion = commands.add_parser(
+        "completion", parents=list(parents), help="a script that lets a shell complete commands and options"
+    )
+    completion.add_argument("shell", choices=SHELLS)
+    completion.set_defaults(action=action, lines=_completion)
+
+
+def _mapped(options: argparse.Namespace) -> list[str]:
+    from mgrisk.score.mapping import map_file, read_mapping
+
+    done = map_file(options.input, read_mapping(Path(options.mapping)), options.output)
+    lines = [f"{done.rows:,} rows in {options.output}"]
+    lines += [
+        f"  {name}: {done.as_they_are[name]:,} cells not understood and left as they are, {missing:,} missing"
+        for name, missing in done.missing.items()
+        if done.as_they_are[name]
+    ]
+    if done.not_carried:
+        shown = ", ".join(done.not_carried[:8]) + (" …" if len(done.not_carried) > 8 else "")
+        lines.append(f"  not carried over: {shown}")
+    return [*lines, f"next: mgrisk validate {options.output}"]
+
+
+def _completion(options: argparse.Namespace) -> list[str]:
+    import shtab
+
+    from mgrisk.cli import command_line
+
+    return [shtab.complete(command_line(), options.shell)]

@@ -1,0 +1,216 @@
+"""An extract of one's own cohort into the shape of the scoring file, by a mapping file: columns, units, codes; no code.
+
+What the mapping does not understand it does not touch: an undeclared code or a text in a number is written as it
+stands, so that `score`, `evaluate` and `validate` say what is wrong with the row. Nothing is filled in, no row is left
+out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mgrisk.errors import MgRiskError, bad_input, usage
+from mgrisk.features.registry import FEATURES, Feature
+from mgrisk.score.inert import csv_line, inert
+from mgrisk.score.outputs import open_output
+from mgrisk.score.sources import STREAM, open_source
+from mgrisk.score.units import FACTORS
+
+LARGEST: Final = 1 << 20  # bytes of a mapping file
+Text = Annotated[str, Field(min_length=1)]
+
+
+class MappedColumn(BaseModel):
+    """Where a feature comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: Text = Field(alias="from", description="Column of the extract")
+    unit: str = Field(default="", description="Its unit where that is not the feature's, one of score/units.toml")
+    factor: float = Field(default=1.0, description="What its numbers are multiplied with, after the unit")
+    offset: float = Field(default=0.0, description="What is then added")
+    levels: dict[str, str] = Field(default={}, description="Code of the extract to level of the feature")
+    missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing, beside those for all columns")
+
+
+class Mapping(BaseModel):
+    """A mapping file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing in every column")
+    keep: dict[str, Text] = Field(
+        default={}, description="Other columns to carry over, by new name: person_id, the outcome, a weight"
+    )
+    features: dict[str, MappedColumn] = Field(min_length=1, description="By name of the registry")
+
+
+@dataclass
+class Mapped:
+    """What was done.
+
+    Attributes
+    ----------
+    rows
+        Rows in and out.
+    missing
+        Cells that are empty, by feature.
+    as_they_are
+        Cells that the mapping did not understand and left as they are, by feature.
+    not_carried
+        Columns of the extract that nothing was made of.
+    """
+
+    rows: int = 0
+    missing: dict[str, int] = field(default_factory=dict)
+    as_they_are: dict[str, int] = field(default_factory=dict)
+    not_carried: tuple[str, ...] = ()
+
+
+def read_mapping(path: Path) -> Mapping:
+    """Read a mapping file.
+
+    Raises
+    ------
+    MgRiskError
+        `mapping.missing_file`, `mapping.not_toml`, `mapping.bad_value`, `mapping.unknown_feature`, `mapping.bad_unit`
+        or `mapping.bad_level`; exit status 2.
+    """
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        raise usage("mapping.missing_file", "there is no such mapping file", where=str(path), hint="check the path")
+    try:
+        mapping = Mapping.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise _bad("not_toml", f"not a TOML file: {problem}", path, "mend the line named") from None
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise _bad("bad_value", f"{place}: {first['msg']}", path, "see docs/how-to/own-cohort.md") from None
+    for name, column in mapping.features.items():
+        _check(name, column, path)
+    return mapping
+
+
+def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
+    """Write an extract in the shape of the scoring file, block by block.
+
+    Parameters
+    ----------
+    source
+        CSV or Parquet, as for `score`.
+    mapping
+        As read by `read_mapping`.
+    target
+        A CSV file, perhaps packed.
+
+    Raises
+    ------
+    MgRiskError
+        As `score_table`; `mapping.csv_only`; `mapping.missing_column` where the extract has not a column that the
+        mapping names, `input.wrong_field_count` where a row has too many or too few cells.
+    """
+    if target == STREAM or Path(target).suffix == ".parquet":
+        raise usage("mapping.csv_only", "a mapped extract is written as CSV", where=target, hint="name a .csv file")
+    done = Mapped()
+    with open_source(source) as table:
+        named = {each.column for each in mapping.features.values()} | set(mapping.keep.values())
+        _refuse_absent(named, table.columns, source)
+        done.not_carried = tuple(name for name in table.columns if name not in named)
+        with open_output(target, [*mapping.keep, *mapping.features]) as output:
+            for block in table.blocks():
+                rows = table.read(block, ())
+                for place in rows.checked.wrong_fields:
+                    raise bad_input(
+                        "input.wrong_field_count",
+                        f"row {done.rows + place + 1} has too many or too few cells",
+                        where=source,
+                        hint="mend the row: which cell is which cannot be told",
+                    )
+                extract = rows.table().to_pandas(ignore_metadata=True)
+                made = _mapped(extract, mapping, done)
+                lines = zip(*(column.tolist() for column in made), strict=True)
+                output.write(b"".join(csv_line([inert(cell) for cell in line]) for line in lines))
+                done.rows += len(extract)
+    return done
+
+
+def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Series]:
+    columns = [_texts(extract[name]) for name in mapping.keep.values()]
+    for name, how in mapping.features.items():
+        cells = _texts(extract[how.column]).str.strip()
+        gone = cells.isin({"", *mapping.missing, *how.missing})
+        if how.levels:
+            known = cells.map(how.levels)
+        elif (how.unit, how.factor, how.offset) == ("", 1.0, 0.0):
+            known = cells
+        else:
+            factor = how.factor * _factor(FEATURES[name], how.unit)
+            known = (pd.to_numeric(cells, errors="coerce") * factor + how.offset).map(repr, na_action="ignore")
+        strange = known.isna() & ~gone
+        done.missing[name] = done.missing.get(name, 0) + int(gone.sum())
+        done.as_they_are[name] = done.as_they_are.get(name, 0) + int(strange.sum())
+        columns.append(known.where(~strange, cells).where(~gone, ""))
+    return columns
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    """Return cells as text; a whole number that became a float beside missing ones is written as a whole number."""
+    if pd.api.types.is_float_dtype(column):
+        return column.map(lambda x: "" if x != x else f"{int(x)}" if float(x).is_integer() else repr(float(x))).astype(
+            object
+        )
+    return column.astype(object).where(column.notna(), "").astype(str).astype(object)
+
+
+def _check(name: str, column: MappedColumn, path: Path) -> None:
+    if name not in FEATURES or not FEATURES[name].given:
+        near = difflib.get_close_matches(name, [each for each, row in FEATURES.items() if row.given], n=1)
+        hint = f"did you mean {near[0]}?" if near else "`mgrisk schema` lists them; other columns go under [keep]"
+        raise _bad("unknown_feature", f"{name} is no feature of a scoring file", path, hint)
+    feature = FEATURES[name]
+    if column.unit and _factor(feature, column.unit) != _factor(feature, column.unit):
+        known = [given for given, meant in FACTORS if feature.name.endswith(f"_{meant}")]
+        raise _bad(
+            "bad_unit",
+            f"{name}: {column.unit!r} is not converted",
+            path,
+            f"one of {', '.join(known)}, or give a factor",
+        )
+    wrong = sorted(set(column.levels.values()) - set(feature.levels))
+    if wrong or (column.levels and feature.kind == "number"):
+        levels = ", ".join(feature.levels) or "it is a number"
+        raise _bad("bad_level", f"{name} has no level {', '.join(wrong)}", path, f"its levels: {levels}")
+
+
+def _factor(feature: Feature, unit: str) -> float:
+    """Return what a number in a unit is multiplied with to be in the feature's own; NaN where nobody declared it."""
+    if not unit or feature.name.endswith(f"_{unit}"):
+        return 1.0
+    ways = [
+        factor for (given, meant), factor in FACTORS.items() if given == unit and feature.name.endswith(f"_{meant}")
+    ]
+    return ways[0] if ways else float("nan")
+
+
+def _refuse_absent(named: Iterable[str], columns: list[str], source: str) -> None:
+    for name in sorted(named):
+        if name not in columns:
+            near = difflib.get_close_matches(name, columns, n=1)
+            raise bad_input(
+                "mapping.missing_column",
+                f"the extract has no column {name}",
+                where=source,
+                hint=f"did you mean {near[0]}?" if near else "mend the mapping, or take the line out",
+            )
+
+
+def _bad(code: str, message: str, path: Path, hint: str) -> MgRiskError:
+    return usage(f"mapping.{code}", message, where=str(path), hint=hint)

@@ -1,0 +1,124 @@
+"""An extract becomes a scoring file by its mapping: units and codes as declared, nothing filled in, no row left out."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mgrisk.cli import main
+from mgrisk.errors import MgRiskError
+from mgrisk.score.mapping import map_file, read_mapping
+
+EXAMPLES = Path(__file__).parents[3] / "data" / "examples"
+EXTRACT, MAPPING = EXAMPLES / "extract.csv", EXAMPLES / "extract.mapping.toml"
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "mapping.toml").write_text(text, "utf-8")
+    return tmp_path / "mapping.toml"
+
+
+def test_the_example_comes_out_in_the_units_and_levels_of_the_contract(tmp_path: Path) -> None:
+    done = map_file(str(EXTRACT), read_mapping(MAPPING), str(tmp_path / "people.csv"))
+    found = rows(tmp_path / "people.csv")
+    assert (done.rows, len(found)) == (6, 6)
+    first = found[0]
+    assert (first["person_id"], first["diabetes"]) == ("made-up-A", "0")
+    assert (first["sex"], first["smoking"]) == ("female", "never")
+    assert float(first["height_cm"]) == pytest.approx(64.5 * 2.54)
+    assert float(first["weight_kg"]) == pytest.approx(150 * 0.45359237)
+    assert float(first["magnesium_food_mg"]) == pytest.approx(12.1 * 24.305)
+    assert found[2]["height_cm"] == found[2]["magnesium_food_mg"] == found[2]["family_history_diabetes"] == ""
+    assert found[4]["smoking"] == "7"
+    assert done.as_they_are["smoking"] == 1
+    assert done.missing["height_cm"] == 1
+    assert done.not_carried == ()
+
+
+def test_what_was_mapped_is_scored_evaluated_and_recalibrated_without_a_survey_design(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """120 copies of the example, so that there are cases; the rows with the unknown code are rejected and counted."""
+    extract = pd.read_csv(EXTRACT, dtype=str, keep_default_na=False)
+    many = pd.concat([extract.assign(MRN=[f"{name}-{k}" for name in extract["MRN"]]) for k in range(120)])
+    many.loc[many["MRN"].str.contains("A-1"), "DM_2Y"] = "1"
+    many.to_csv(tmp_path / "extract.csv", index=False)
+    people, model = tmp_path / "people.csv", ["--model", "undiagnosed-brief"]
+    assert main(["map", str(tmp_path / "extract.csv"), "--mapping", str(MAPPING), "-o", str(people)]) == 0
+    assert "smoking: 120 cells not understood" in capsys.readouterr().out
+    assert main(["score", str(people), "-o", str(tmp_path / "scored.csv"), *model]) == 0
+    scored = rows(tmp_path / "scored.csv")
+    assert [row["person_id"] for row in scored] == list(many["MRN"])
+    assert sum(row["status"] == "rejected" for row in scored) == 120
+    labelled = [str(people), "--outcome", "diabetes", *model]
+    assert main(["evaluate", *labelled, "-o", str(tmp_path / "evaluated")]) == 0
+    assert main(["recalibrate", *labelled, "--method", "intercept", "-o", str(tmp_path / "bundle")]) == 0
+    assert main(["score", str(people), "-o", str(tmp_path / "again.csv"), "--model", str(tmp_path / "bundle")]) == 0
+    risk = [float(row["risk"]) for row in rows(tmp_path / "again.csv") if row["risk"]]
+    cases = [float(row["diabetes"]) for row in rows(tmp_path / "again.csv") if row["risk"]]
+    assert sum(risk) == pytest.approx(sum(cases), rel=0.01)
+
+
+def test_typed_columns_of_parquet_are_read_as_their_codes(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"AGE": [50.0, None], "GENDER": [1, 2]})
+    frame.to_parquet(tmp_path / "extract.parquet", index=False)
+    mapping = read_mapping(
+        written(
+            tmp_path,
+            '[features.age_years]\nfrom = "AGE"\n'
+            '[features.sex]\nfrom = "GENDER"\nlevels = { 1 = "male", 2 = "female" }\n',
+        )
+    )
+    map_file(str(tmp_path / "extract.parquet"), mapping, str(tmp_path / "people.csv"))
+    assert rows(tmp_path / "people.csv") == [{"age_years": "50", "sex": "male"}, {"age_years": "", "sex": "female"}]
+
+
+def test_a_text_in_a_number_and_a_formula_stay_for_the_contract_to_judge(tmp_path: Path) -> None:
+    (tmp_path / "extract.csv").write_text("AGE,HT,NAME\n50,tall,=1+1\n", "utf-8")
+    mapping = read_mapping(
+        written(
+            tmp_path,
+            '[keep]\nperson_id = "NAME"\n[features.age_years]\nfrom = "AGE"\n'
+            '[features.height_cm]\nfrom = "HT"\nunit = "in"\n',
+        )
+    )
+    done = map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.csv"))
+    assert rows(tmp_path / "people.csv") == [{"person_id": "'=1+1", "age_years": "50", "height_cm": "tall"}]
+    assert done.as_they_are == {"age_years": 0, "height_cm": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("features = 3", "mapping.bad_value"),
+        ("[features.age_years]\nfrom = 'AGE'\nfactr = 2", "mapping.bad_value"),
+        ("[features.age_yaers]\nfrom = 'AGE'", "mapping.unknown_feature"),
+        ("[features.height_cm]\nfrom = 'HT'\nunit = 'furlong'", "mapping.bad_unit"),
+        ("[features.sex]\nfrom = 'S'\nlevels = { 1 = 'man' }", "mapping.bad_level"),
+        ("[features.age_years]\nfrom = 'S'\nlevels = { 1 = 'man' }", "mapping.bad_level"),
+        ("[features", "mapping.not_toml"),
+    ],
+)
+def test_a_mapping_that_cannot_be_meant_is_refused(tmp_path: Path, text: str, code: str) -> None:
+    with pytest.raises(MgRiskError) as refused:
+        read_mapping(written(tmp_path, text))
+    assert refused.value.code == code
+
+
+def test_an_extract_that_the_mapping_does_not_fit_is_refused(tmp_path: Path) -> None:
+    mapping = read_mapping(written(tmp_path, "[features.age_years]\nfrom = 'AGE'"))
+    for content, code in {"AGES,X\n5,1\n": "mapping.missing_column", "AGE,X\n5\n": "input.wrong_field_count"}.items():
+        (tmp_path / "extract.csv").write_text(content, "utf-8")
+        with pytest.raises(MgRiskError) as refused:
+            map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.csv"))
+        assert refused.value.code == code
+        assert not (tmp_path / "people.csv").exists()
+    with pytest.raises(MgRiskError, match="is written as CSV"):
+        map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.parquet"))
