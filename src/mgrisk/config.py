@@ -13,7 +13,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import tomli_w
@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mgrisk.errors import MgRiskError, usage
 
+LARGEST: Final = 1 << 20  # bytes of a pipeline file
 # What a grid may hold: at least one value, and none that no learner can use.
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Positive = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
@@ -279,16 +280,17 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
 def _read(path: Path, *, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise usage("config.circle", "a pipeline file extends itself", where=str(path), hint="remove one `extends`")
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+    # A device has no end, and a large file is no pipeline: `extends` may name anything.
+    if not path.is_file() or path.stat().st_size > LARGEST:
         raise usage(
             "config.missing_file",
             "there is no such pipeline file",
             where=str(path),
             hint="give the path of a .toml file, for example pipelines/demo.toml",
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        )
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise usage(
             "config.not_toml", f"not a TOML file: {problem}", where=str(path), hint="mend the line named"
         ) from None

@@ -221,3 +221,11 @@ def test_a_loaded_pipeline_cannot_be_changed(tmp_path: Path) -> None:
     pipeline = load(write(tmp_path, SMALL))
     with pytest.raises(ValueError, match="frozen"):
         pipeline.threads = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("text", ['extends = "/dev/zero"', "a = " + "[" * 100_000, 'extends = "."'])
+def test_what_has_no_end_or_no_bottom_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "endless.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(MgRiskError) as refused:
+        load(tmp_path / "endless.toml")
+    assert refused.value.code in {"config.missing_file", "config.not_toml"}
