@@ -1,0 +1,24 @@
+"""Print constraints of the lowest versions that pyproject.toml allows: what `.ci/run` tests beside the newest.
+
+python tools/lowest_versions.py > lowest.txt && pip install -c lowest.txt .
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def main() -> None:
+    for requirement in PROJECT["dependencies"]:
+        found = re.match(r"([\w.-]+)>=([\d.]+)", requirement)
+        if found and "== 'Darwin'" not in requirement:
+            # The first version, with whatever mended it.
+            print(f"{found[1]}=={found[2]}.*")
+
+
+if __name__ == "__main__":
+    main()
