@@ -1,6 +1,8 @@
 """Print constraints of the lowest versions that pyproject.toml allows: what `.ci/run` tests beside the newest.
 
-python tools/lowest_versions.py > lowest.txt && pip install -c lowest.txt .
+    python tools/lowest_versions.py > lowest.txt && pip install -c lowest.txt '.[ebm]'
+
+Each is the first version that is named, with whatever mended it.
 """
 
 from __future__ import annotations
@@ -13,10 +15,9 @@ PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text
 
 
 def main() -> None:
-    for requirement in PROJECT["dependencies"]:
+    for requirement in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["ebm"]]:
         found = re.match(r"([\w.-]+)>=([\d.]+)", requirement)
         if found and "== 'Darwin'" not in requirement:
-            # The first version, with whatever mended it.
             print(f"{found[1]}=={found[2]}.*")
 
 
