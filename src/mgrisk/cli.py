@@ -142,6 +142,12 @@ def command_line() -> argparse.ArgumentParser:
 
     shaping.add(commands, parents=[common], action=_lines)
 
+    completion = commands.add_parser(
+        "completion", parents=[common], help="a script that lets a shell complete commands and options"
+    )
+    completion.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    completion.set_defaults(action=_completion)
+
     validate = commands.add_parser("validate", parents=[common, model], help="check a file against the contract")
     validate.add_argument("input", metavar="INPUT")
     validate.set_defaults(action=_validate)
@@ -285,6 +291,13 @@ def _validate(options: argparse.Namespace) -> int:
     for code, count in tally.problems.most_common():
         print(f"  {count:,} × {code}")
     return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE
+
+
+def _completion(options: argparse.Namespace) -> int:
+    import shtab
+
+    print(shtab.complete(command_line(), options.shell))
+    return ExitStatus.DONE
 
 
 def _tell(options: argparse.Namespace) -> int:

@@ -178,3 +178,14 @@ def test_a_fact_has_its_source(path: Path) -> None:
     else:
         comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
         assert re.search(r"^# Source: \S|CDC/NCHS", comments, re.MULTILINE), "no row and no comment names a source"
+
+
+def test_the_page_on_data_names_every_table() -> None:
+    """data/README.md is what a reader cites from: each table that a variable is read from stands there."""
+    from mgrisk.nhanes.codebook import VARIABLES
+
+    page = (ROOT / "data" / "README.md").read_text("utf-8")
+    named = set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", page))
+    tables = {variable.table for variable in VARIABLES.values()}
+    assert len(tables) > 30, "the variables name no tables"
+    assert sorted(tables - named) == []

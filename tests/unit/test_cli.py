@@ -96,3 +96,12 @@ def test_codebook_tells_where_a_feature_comes_from(capsys: pytest.CaptureFixture
     assert "    3: Borderline\n    no answer: 7, 9\n" in capsys.readouterr().out
     assert cli.main(["codebook", "magnesium_foot_mg"]) == 2
     assert "magnesium_food_mg" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_a_shell_completes_every_command(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert all(command in script for command in ("score", "explain", "recalibrate"))
+    # tcsh is told of commands alone.
+    assert ("--resume" in script) == (shell != "tcsh")

@@ -1,4 +1,4 @@
-"""`mgrisk map` and `mgrisk completion`: an extract into the scoring shape, and what a shell completes."""
+"""`mgrisk map`: its options, and the lines that it ends with."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-SHELLS = ("bash", "zsh", "tcsh")
-
 
 def add(commands: Any, *, parents: Sequence[argparse.ArgumentParser], action: Callable[..., int]) -> None:
-    """Add both commands; `action` prints what `options.lines(options)` returns."""
+    """Add the command; `action` prints what `options.lines(options)` returns."""
     shape = commands.add_parser(
         "map", parents=list(parents), help="an extract of one's own cohort into a scoring file, by a mapping file"
     )
@@ -19,11 +17,6 @@ def add(commands: Any, *, parents: Sequence[argparse.ArgumentParser], action: Ca
     shape.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes")
     shape.add_argument("-o", "--output", required=True, metavar="FILE", help="CSV")
     shape.set_defaults(action=action, lines=_mapped)
-    completion = commands.add_parser(
-        "completion", parents=list(parents), help="a script that lets a shell complete commands and options"
-    )
-    completion.add_argument("shell", choices=SHELLS)
-    completion.set_defaults(action=action, lines=_completion)
 
 
 def _mapped(options: argparse.Namespace) -> list[str]:
@@ -40,11 +33,3 @@ def _mapped(options: argparse.Namespace) -> list[str]:
         shown = ", ".join(done.not_carried[:8]) + (" …" if len(done.not_carried) > 8 else "")
         lines.append(f"  not carried over: {shown}")
     return [*lines, f"next: mgrisk validate {options.output}"]
-
-
-def _completion(options: argparse.Namespace) -> list[str]:
-    import shtab
-
-    from mgrisk.cli import command_line
-
-    return [shtab.complete(command_line(), options.shell)]
