@@ -23,8 +23,10 @@ import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and only 
 from threadpoolctl import threadpool_limits
 
 from mgrisk.artifacts import read_json, sha256, write_json
+from mgrisk.errors import usage
 
 MANIFEST: Final = "manifest.json"
+FORMAT: Final = 1
 LIBRARIES: Final = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "shap", "mlflow", "matplotlib")
 Progress = Callable[[str], None]
 
@@ -62,10 +64,27 @@ class Manifest:
 
     @classmethod
     def open(cls, folder: Path, head: dict[str, Any]) -> Manifest:
-        """Read the manifest of an earlier run in this folder, or begin one."""
+        """Read the manifest of an earlier run in this folder, or begin one.
+
+        Raises
+        ------
+        MgRiskError
+            `run.other_format` where another version of mgrisk wrote the folder in another form.
+        """
         path = folder / MANIFEST
         try:
-            read = read_json(path)["steps"] if path.exists() else {}
+            content = read_json(path) if path.exists() else {"steps": {}}
+            written = content.get("format", FORMAT)
+            if written != FORMAT:
+                raise usage(
+                    "run.other_format",
+                    "the run folder is of another format",
+                    where=str(folder),
+                    expected=str(FORMAT),
+                    got=str(written),
+                    hint="name another folder, or run with the mgrisk version that wrote it",
+                )
+            read = content["steps"]
             steps = {name: {**row, "key": row["key"], "outputs": dict(row["outputs"])} for name, row in read.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             steps = {}  # half a manifest cannot be (writes are atomic); an edited one costs a full run
@@ -73,7 +92,7 @@ class Manifest:
 
     def write(self) -> None:
         """Write manifest.json."""
-        write_json(self.folder / MANIFEST, {**self.head, "steps": self.steps})
+        write_json(self.folder / MANIFEST, {"format": FORMAT, **self.head, "steps": self.steps})
 
 
 def run_steps(steps: Sequence[Step], manifest: Manifest, *, progress: Progress) -> list[str]:

@@ -89,6 +89,30 @@ def test_what_cannot_be_understood_is_refused(name: str, tmp_path: Path, capsys:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["people.csv"]
 
 
+@pytest.mark.parametrize(
+    "arguments", [["score", "-o", "OUT", "--strict"], ["score", "-o", "OUT"], ["validate"], ["explain", "-o", "OUT"]]
+)
+@pytest.mark.parametrize(
+    "row",
+    [
+        b"SECRET-1,SECRET-2,male,SECRET-3,,\n",
+        b"SECRET-1,50,SECRET-2,175,80,-4711\n",
+        b"SECRET-1,50\n",
+        b"SECRET-1,50,male,SECRET-\xe4,,\n",
+        b'"SECRET-1,50,male,175,80,300\n',
+    ],
+)
+def test_nothing_of_a_person_is_printed(
+    row: bytes, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "people.csv").write_bytes(HEAD + row)
+    command, *options = (str(tmp_path / "out.html") if word == "OUT" else word for word in arguments)
+    main([command, str(tmp_path / "people.csv"), *options, "--model", str(MODEL)])
+    printed = capsys.readouterr()
+    assert "SECRET" not in printed.out + printed.err
+    assert "4711" not in printed.out + printed.err
+
+
 def test_grams_for_milligrams_are_outside_the_domain(tmp_path: Path) -> None:
     """0.3 mg of magnesium a day is possible and nobody's; the range lets it pass, the domain does not."""
     (tmp_path / "people.csv").write_bytes(HEAD + b"p1,50,male,175,80,0.3\n")

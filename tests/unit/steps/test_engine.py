@@ -9,6 +9,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from mgrisk.artifacts import read_json, write_json
+from mgrisk.errors import MgRiskError
 from mgrisk.steps import engine
 from mgrisk.steps.engine import MANIFEST, Manifest, Step, run_steps
 from mgrisk.survey.logistic import maximise_likelihood
@@ -186,3 +187,12 @@ def test_the_number_of_threads_does_not_move_a_digit_of_a_step(tmp_path: Path) -
             assert blas_threads() == {number}
     assert seen == [{1}, {1}]
     np.testing.assert_array_equal(*fits)
+
+
+def test_a_run_folder_of_another_format_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text('{"format": 2, "steps": {}}', "utf-8")
+    with pytest.raises(MgRiskError) as refused:
+        Manifest.open(tmp_path, {})
+    assert refused.value.code == "run.other_format"
+    Manifest(tmp_path, {"pipeline": "toy"}).write()
+    assert json.loads((tmp_path / MANIFEST).read_text("utf-8"))["format"] == 1
