@@ -195,4 +195,4 @@ def test_a_run_folder_of_another_format_is_left_alone(tmp_path: Path) -> None:
         Manifest.open(tmp_path, {})
     assert refused.value.code == "run.other_format"
     Manifest(tmp_path, {"pipeline": "toy"}).write()
-    assert json.loads((tmp_path / MANIFEST).read_text("utf-8"))["format"] == 1
+    assert read_json(tmp_path / MANIFEST)["format"] == 1
