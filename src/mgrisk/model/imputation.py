@@ -3,10 +3,10 @@
 Chained equations: each column with gaps is regressed on all others by Bayesian ridge, and the gaps are drawn from the
 predictive distribution, several rounds. Each imputation learns from PSUs drawn anew with replacement, so that what is
 not known of the regressions, under the design, is part of what differs between them (Rubin and Schenker 1986). Fitted
-on training people alone. The outcome is no predictor, since
-nobody who is to be scored has it; the logarithm of the survey weight is one, since the design is part of how people
-came to be asked (Reiter, Raghunathan and Kinney 2006, Survey Methodology 32:143-149). Drawn numbers stay within those
-seen; of a category a level is drawn. scikit-learn's `IterativeImputer` does the work.
+on training people alone. The outcome is no predictor, since nobody who is to be scored has it; the logarithm of the
+survey weight is one, since the design is part of how people came to be asked (Reiter, Raghunathan and Kinney 2006,
+Survey Methodology 32:143-149). Drawn numbers stay within those seen; of a category a level is drawn. scikit-learn's
+`IterativeImputer` does the work.
 
 Source: van Buuren and Groothuis-Oudshoorn (2011), J. Stat. Software 45(3).
 """

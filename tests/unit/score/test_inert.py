@@ -143,6 +143,12 @@ def test_texts_of_parquet_come_back_from_csv(cells: list[str], scorer: Scorer, t
     assert [restored(cell) for cell in found] == cells
 
 
+def test_a_formula_behind_many_line_ends_is_found_wherever_the_quote_stands() -> None:
+    for before in range(70):
+        data = np.frombuffer(b"x" * before + b',"' + b"\n" * 200 + b'=1"\n', dtype=np.uint8)
+        assert suspect_rows(data, np.zeros(1, dtype=np.int64), np.empty(1, dtype=np.int64)) == 1
+
+
 def test_a_row_of_another_length_is_inert_too(scorer: Scorer, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_bytes(b"age_years,sex,note\n50,male\n50,male,=1,2\n50,male,-2\n")
     score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), reasons=0)
