@@ -81,6 +81,7 @@ def write_bundle(folder: Path, *, depth: int, columns: int = N_COLUMNS, trees: i
             "learner": "xgboost",
             "synthetic": True,
             "data": "SYNTHETIC",
+            "outcome": {"name": "made-up"},
             "mgrisk": "0",
         },
         features=features,
