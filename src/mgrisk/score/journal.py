@@ -63,7 +63,11 @@ class Journal:
     def __init__(self, target: Path, *, key: str, resume: bool) -> None:
         self._target, self._path = target, journal_of(target)
         self._key = key
-        self.done: list[Entry] = self._complete(part_of(target)) if resume else []
+        self.done: list[Entry] = []
+        # Bytes of the journal that stay: nothing that a kill may interrupt is written again.
+        self._kept = 0
+        if resume:
+            self._go_on(part_of(target))
 
     @contextmanager
     def opened(self) -> Iterator[Journal]:
@@ -79,10 +83,9 @@ class Journal:
             # Not a byte of it is touched before nobody else has it.
             with self._path.open("a", encoding="utf-8") as self._file:
                 hold(self._file, self._target)
-                self._file.truncate(0)
-                self._note({"key": self._key})
-                for entry in self.done:
-                    self.add(entry)
+                self._file.truncate(self._kept)
+                if not self._kept:
+                    self._note({"key": self._key})
                 try:
                     yield self
                 except Exception:
@@ -98,21 +101,27 @@ class Journal:
         self._file.write(json.dumps(content) + "\n")
         self._file.flush()
 
-    def _complete(self, part: Path) -> list[Entry]:
+    def _go_on(self, part: Path) -> None:
         if not self._path.is_file() or not part.is_file():
-            return []
-        first, *lines = self._path.read_text("utf-8").splitlines(keepends=True)
-        if json.loads(first)["key"] != self._key:
+            return
+        # The kill may have cut the last line, be it the first.
+        lines = [line for line in self._path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        if not lines:
+            return
+        if json.loads(lines[0])["key"] != self._key:
             raise usage(
                 "resume.other_batch",
                 "what was interrupted here was another model, other options or another file",
                 where=str(part),
                 hint="give the same command again, or leave out --resume to begin anew",
             )
-        # The kill may have cut the last line.
-        entries = [Entry(**json.loads(line)) for line in lines if line.endswith("\n")]
-        size = part.stat().st_size
-        return [entry for entry in entries if entry.written <= size]
+        self._kept, size = len(lines[0]), part.stat().st_size
+        for line in lines[1:]:
+            entry = Entry(**json.loads(line))
+            if entry.written > size:
+                break
+            self.done.append(entry)
+            self._kept += len(line)
 
 
 def part_of(target: Path) -> Path:

@@ -82,6 +82,32 @@ def test_a_line_that_the_kill_cut_and_bytes_that_were_lost_do_not_count(tmp_path
     assert Journal(target, key="k", resume=True).done == []
 
 
+@pytest.mark.parametrize("left", ["", '{"key": "k'])
+def test_a_journal_that_was_killed_in_its_first_line_is_begun_anew(tmp_path: Path, left: str) -> None:
+    target = tmp_path / "out.csv"
+    interrupted(target)
+    journal_of(target).write_text(left, "utf-8")
+    journal = Journal(target, key="k", resume=True)
+    assert journal.done == []
+    with journal.opened(), open_part(target) as stream:
+        stream.write(b"x")
+        assert journal_of(target).read_text("utf-8") == '{"key": "k"}\n'
+    assert target.read_bytes() == b"x"
+
+
+def test_what_is_gone_on_with_keeps_its_lines_as_they_are(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    interrupted(target)
+    before = journal_of(target).read_bytes()
+    with journal_of(target).open("a", encoding="utf-8") as torn:
+        torn.write('{"digest": "x", "wri')
+    journal = Journal(target, key="k", resume=True)
+    with journal.opened():
+        assert journal_of(target).read_bytes() == before
+        journal.add(Entry("next", 8, 0, {}))
+        assert journal_of(target).read_bytes().startswith(before)
+
+
 def test_another_batch_is_not_gone_on_with(tmp_path: Path) -> None:
     interrupted(tmp_path / "out.csv")
     with pytest.raises(MgRiskError) as caught:
