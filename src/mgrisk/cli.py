@@ -139,7 +139,6 @@ def command_line() -> argparse.ArgumentParser:
 
     external.add(commands, parents=[common, model], action=_tell)
     listing.add(commands, parents=[common], action=_lines)
-
     shaping.add(commands, parents=[common], action=_lines)
 
     completion = commands.add_parser(

@@ -9,7 +9,6 @@ tests/fuzz holds the two to each other.
 from __future__ import annotations
 
 import math
-import struct
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
@@ -71,7 +70,7 @@ class _Decoder:
     def document(self) -> Mapping[str, Any]:
         try:
             found = self._value(self._take(1), 0)
-        except (IndexError, struct.error, UnicodeDecodeError):
+        except UnicodeDecodeError:
             raise ValueError("it is no UBJSON, or cut short") from None
         if self.at != len(self.content):
             raise ValueError("something stands behind its end")

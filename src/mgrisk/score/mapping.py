@@ -8,6 +8,7 @@ out.
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -127,10 +128,10 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
         with open_output(target, [*mapping.keep, *mapping.features]) as output:
             for block in table.blocks():
                 rows = table.read(block, ())
-                for place in rows.checked.wrong_fields:
+                if wrong := rows.checked.wrong_fields:
                     raise bad_input(
                         "input.wrong_field_count",
-                        f"row {done.rows + place + 1} has too many or too few cells",
+                        f"row {done.rows + min(wrong) + 1} has too many or too few cells",
                         where=source,
                         hint="mend the row: which cell is which cannot be told",
                     )
@@ -164,9 +165,7 @@ def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Se
 def _texts(column: pd.Series) -> pd.Series:
     """Return cells as text; a whole number that became a float beside missing ones is written as a whole number."""
     if pd.api.types.is_float_dtype(column):
-        return column.map(lambda x: "" if x != x else f"{int(x)}" if float(x).is_integer() else repr(float(x))).astype(
-            object
-        )
+        column = column.map(lambda x: repr(int(x) if x.is_integer() else float(x)), na_action="ignore").astype(object)
     return column.astype(object).where(column.notna(), "").astype(str).astype(object)
 
 
@@ -176,7 +175,7 @@ def _check(name: str, column: MappedColumn, path: Path) -> None:
         hint = f"did you mean {near[0]}?" if near else "`mgrisk schema` lists them; other columns go under [keep]"
         raise _bad("unknown_feature", f"{name} is no feature of a scoring file", path, hint)
     feature = FEATURES[name]
-    if column.unit and _factor(feature, column.unit) != _factor(feature, column.unit):
+    if math.isnan(_factor(feature, column.unit)):
         known = [given for given, meant in FACTORS if feature.name.endswith(f"_{meant}")]
         raise _bad(
             "bad_unit",

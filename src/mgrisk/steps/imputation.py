@@ -10,13 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from mgrisk.artifacts import write_json
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.intervals import paired_differences, with_intervals
 from mgrisk.model.bundle import Bundle, load_bundle
-from mgrisk.model.calibrators import fit_logistic_map
+from mgrisk.model.calibrate import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
 from mgrisk.model.refit import Again
 from mgrisk.steps.workspace import SetOfPeople, Workspace
@@ -37,7 +36,7 @@ def impute(workspace: Workspace) -> str:
     bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
     refit = workspace.refitter(bundle, development, tuning["models"][winner]["parts"])
-    given = {DEVELOPMENT: refit.X, HELD_OUT: _encoded(bundle, held_out)}
+    given = {DEVELOPMENT: refit.X, HELD_OUT: held_out.encoded(bundle)}
     fold = workspace.fold(development)
     risks = {NATIVE: [_risks(refit, given, development, held_out, fold, lambda X, *_: X)]}
     risks[IMPUTED] = [
@@ -107,18 +106,13 @@ def _risks(
         training, unseen = fold != k, inside & (fold == k)
         completed = complete(X, training, DEVELOPMENT)
         margin[unseen] = refit(np.where(training, 1.0, 0.0), completed).margin(completed[unseen])
-    risk = np.full(len(X), np.nan)
-    for k in np.unique(fold[inside]):
-        unseen = inside & (fold == k)
-        of_others = fit_logistic_map(margin, y, np.where(fold != k, development.design.analysis_weight, 0.0))
-        risk[unseen] = expit(of_others.intercept + of_others.slope * margin[unseen])
     everybody = np.ones(len(X), dtype=np.bool_)
     model = refit(None, complete(X, everybody, DEVELOPMENT))
-    calibrated = fit_logistic_map(margin, y, development.design.analysis_weight)
-    later = np.full(len(held_out.design), np.nan)
     people = complete(given[HELD_OUT], everybody, HELD_OUT)[held_out.inside]
-    later[held_out.inside] = expit(calibrated.intercept + calibrated.slope * model.margin(people))
-    return {DEVELOPMENT: risk, HELD_OUT: later}
+    return {
+        DEVELOPMENT: cross_fitted_risk(margin, y, development.design, fold),
+        HELD_OUT: held_out.spread(fit_calibrator(margin, y, development.design).risk(model.margin(people))),
+    }
 
 
 def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list[Record]:
@@ -146,9 +140,3 @@ def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list
             }
         )
     return records
-
-
-def _encoded(bundle: Bundle, people: SetOfPeople) -> Matrix:
-    X = np.full((len(people.frame), len(bundle.encoder.columns)), np.nan, dtype=np.float32)
-    X[people.inside] = bundle.encode(people.frame.iloc[people.inside])[1]
-    return X

@@ -44,7 +44,7 @@ def leave_cycles_out(workspace: Workspace) -> str:
         return _nothing(workspace, about, "the development people are of one cycle")
     chosen = patterns(bundle.features)
     given = {ALL_INPUTS: people.frame} | {each.name: each.without(people.frame) for each in chosen}
-    encoded = {name: _encoded(bundle, people, frame) for name, frame in given.items()}
+    encoded = {name: people.encoded(bundle, frame) for name, frame in given.items()}
     try:
         log_odds = left_out_log_odds(
             workspace.refitter(bundle, people, tuning["models"][winner]["parts"]),
@@ -138,10 +138,3 @@ def _without_inputs(
 def _metrics(people: SetOfPeople, risk: Floats, who: NDArray[np.bool_]) -> list[Record]:
     records = with_intervals(people.y, {"model": risk}, people.design.where(who), metrics=METRICS)
     return [{name: value for name, value in record.items() if name != "model"} for record in records]
-
-
-def _encoded(bundle: Bundle, people: SetOfPeople, frame: pd.DataFrame) -> NDArray[np.float32]:
-    """Encode the analysed people; all others are rows of NaN."""
-    X = np.full((len(frame), len(bundle.encoder.columns)), np.nan, dtype=np.float32)
-    X[people.inside] = bundle.encode(frame.iloc[people.inside])[1]
-    return X

@@ -61,6 +61,13 @@ class SetOfPeople:
         spread[self.inside] = values
         return spread
 
+    def encoded(self, bundle: Bundle, frame: pd.DataFrame | None = None) -> NDArray[np.float32]:
+        """Encode the analysed people for a bundle, others rows of NaN, (n, n_columns); with other values if given."""
+        frame = self.frame if frame is None else frame
+        X = np.full((len(frame), len(bundle.encoder.columns)), np.nan, dtype=np.float32)
+        X[self.inside] = bundle.encode(frame.iloc[self.inside])[1]
+        return X
+
     def risk(self, bundle: Bundle) -> NDArray[np.float64]:
         """Return the risks that a bundle reports, shape (n,), NaN outside the analysis."""
         _, X = bundle.encode(self.frame.iloc[self.inside])

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,30 +26,29 @@ DEMO = ROOT / "pipelines" / "demo.toml"
 MODEL = ROOT / "models" / "undiagnosed-brief"
 
 
-def mounted(folder: Path, *options: str) -> bool:
+@contextmanager
+def disk(folder: Path, options: str) -> Iterator[Path]:
+    """A disk of its own; skips where this process may not mount one."""
     folder.mkdir()
-    command = ["mount", "-t", "tmpfs", *options, "tmpfs", str(folder)]
-    return sys.platform == "linux" and subprocess.run(command, capture_output=True, check=False).returncode == 0
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("this process may not mount a disk (it needs to be root on Linux)")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 1 MB."""
-    folder = tmp_path / "small"
-    if not mounted(folder, "-o", "size=1m"):
-        pytest.skip("this process may not mount a small disk (it needs to be root on Linux)")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk(tmp_path / "small", "size=1m") as folder:
+        yield folder
 
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
     """A folder that not even root may write in."""
-    folder = tmp_path / "read-only"
-    if not mounted(folder, "-o", "ro"):
-        pytest.skip("this process may not mount a read-only disk (it needs to be root on Linux)")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with disk(tmp_path / "read-only", "ro") as folder:
+        yield folder
 
 
 @pytest.fixture
