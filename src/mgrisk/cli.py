@@ -178,9 +178,9 @@ def _run(options: argparse.Namespace) -> int:
         print(f"stopped after {options.until}: {finished.folder}")
         return ExitStatus.DONE
     table = finished.evaluation.frame()
-    data = "SYNTHETIC people" if (table["data"] == "SYNTHETIC").any() else "NHANES"
+    data = ", ".join(table["data"].unique())
     wanted = ["auroc", "calibration_slope", "calibration_intercept", "observed_expected", "ici"]
-    print(f"\n{data}; estimate (95 % interval, survey design)")
+    print(f"\n{data}{' people' if data == 'SYNTHETIC' else ''}; estimate (95 % interval, survey design)")
     # Recalibrated scores and groups are in the report: here stand the models and the scores as they were published.
     shown = table["metric"].isin(wanted) & ~table["model"].str.contains(":") & (table["group"] == "all")
     for set_name, rows in table[shown].groupby("set", sort=False):

@@ -13,38 +13,62 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from mgrisk.config_model import Closed, Model
 from mgrisk.errors import MgRiskError, usage
 
 LARGEST: Final = 1 << 20  # bytes of a pipeline file
-# What a grid may hold: at least one value, and none that no learner can use.
-Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
-Positive = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
-NotNegative = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
-
-
-class Synthetic(_Closed):
+class Synthetic(Closed):
     """A cohort that mgrisk makes itself, in place of a source."""
 
     people_per_cycle: int = Field(default=4000, ge=200, le=100_000, description="People of all ages in a cycle")
     seed: int = Field(default=20240101, ge=0)
 
 
-class Cohort(_Closed):
+class Own(Closed):
+    """A cohort of one's own, from one file, in place of NHANES; it needs no survey design."""
+
+    file: str = Field(min_length=1, description="CSV or Parquet, in the shape of the scoring file or with a mapping")
+    mapping: str = Field(default="", description="Mapping file, as for `mgrisk map`: columns, units, codes")
+    data: str = Field(
+        pattern=r"^[^\x00-\x1f]{1,80}$",
+        description="Who and when they are, as every file and the report call them; SYNTHETIC for made-up people",
+    )
+    outcome: str = Field(min_length=1, description="Column of the outcome: 1, yes or true; 0, no or false; or empty")
+    label: str = Field(default="", description="The outcome in words, where it is not that of cohort.outcome itself")
+    definition: str = Field(default="", description="How a case is told; given with label")
+    warning: str = Field(default="", description="What must be said wherever the outcome is reported")
+    period: str = Field(min_length=1, description="Column that says when: its values are development and held_out")
+    weight: str | None = Field(default=None, description="Column of the sampling weight")
+    strata: str | None = Field(default=None, description="Column of the variance stratum")
+    psu: str | None = Field(
+        default=None, description="Column of the sampling unit: a clinic, or the person where one has several rows"
+    )
+
+    @model_validator(mode="after")
+    def _told(self) -> Own:
+        if self.data == "NHANES":
+            raise ValueError("data: a file of one's own is not NHANES as mgrisk reads it; name it otherwise")
+        if bool(self.label) != bool(self.definition):
+            raise ValueError("label and definition of the outcome are given together")
+        return self
+
+
+class Cohort(Closed):
     """Who takes part, what is predicted, and which cycle is kept for the test."""
 
     outcome: str = Field(default="undiagnosed", description="A row of cohort/outcomes.toml")
     minimum_age: int = Field(default=20, ge=20, le=80, description="Years; the contract of age begins at 20")
-    development: tuple[str, ...] = Field(min_length=1, description="Cycles that may be learned from")
+    development: tuple[str, ...] = Field(
+        min_length=1, description="Cycles, or periods of the file of [own], that may be learned from"
+    )
     held_out: tuple[str, ...] = Field(min_length=1, description="Later cycles, opened by the evaluation only")
     across_breaks: tuple[str, ...] = Field(
         default=(), description="Breaks of nhanes/eras.toml that this run accepts to cross; the report names them"
@@ -62,122 +86,7 @@ class Cohort(_Closed):
         return self
 
 
-class Splines(_Closed):
-    """Penalised regression on restricted cubic splines."""
-
-    knots: int = Field(default=4, ge=3, le=7, description="Knots of each spline, at Harrell's quantiles")
-    c: Positive = Field(default=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0), description="Inverse penalties tried")
-
-
-class XGBoost(_Closed):
-    """Gradient-boosted trees; the grid is tried whole."""
-
-    depth: Counts = (2, 3)
-    learning_rate: Positive = (0.05,)
-    trees: Counts = Field(default=(50, 100, 150, 200, 300, 400), description="Ensemble sizes read off one fit")
-    min_child_weight: NotNegative = (5.0, 20.0)
-    l2: NotNegative = (5.0,)
-    subsample: float = Field(default=0.7, gt=0, le=1)
-    columns: float = Field(default=0.6, gt=0, le=1, description="Share of columns offered to a tree")
-
-
-class MonotoneXGBoost(XGBoost):
-    """Gradient-boosted trees that may not bend the wrong way."""
-
-    monotone: dict[str, Literal[1, -1]] = Field(
-        min_length=1, description="By feature: 1, the risk never falls with it; -1, it never rises"
-    )
-
-
-class RandomForest(_Closed):
-    """A random forest, grown by xgboost."""
-
-    depth: Counts = (6,)
-    min_child_weight: NotNegative = (2.0,)
-    trees: int = Field(default=200, ge=1, le=1000)
-    subsample: float = Field(default=0.6, gt=0, le=1)
-    columns: float = Field(default=0.3, gt=0, le=1, description="Share of columns offered to a split")
-
-
-class ExplainableBoosting(_Closed):
-    """An explainable boosting machine; needs the extra `ebm`."""
-
-    rounds: Counts = (50, 100, 200)
-    interactions: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 10), min_length=1)
-    learning_rate: float = Field(default=0.05, gt=0, le=1)
-    bins: int = Field(default=64, ge=2, le=1024)
-
-
-class Tuning(_Closed):
-    """How the settings of tree ensembles are found."""
-
-    trials: int = Field(
-        default=0,
-        ge=0,
-        le=1000,
-        description="0: every combination of the grid; else trials of Optuna within its bounds",
-    )
-    seed: int = Field(default=1, ge=0)
-
-
-class Uncertainty(_Closed):
-    """Refits under bootstrap weights of the PSUs, for the interval of a person's risk."""
-
-    replicates: int = Field(
-        default=50, ge=2, le=1000, description="Each fits the winner once for each fold and once whole"
-    )
-    seed: int = Field(default=1, ge=0)
-
-
-class Model(_Closed):
-    """Which learners compete, on which features, and which sums of them."""
-
-    features: tuple[str, ...] = Field(min_length=1, description="Rows of features/registry/")
-    leave_out: tuple[str, ...] = Field(
-        default=(),
-        description="Features that the model must not read, nor anything made of them; race_ethnicity, for example",
-    )
-    seed: int = Field(default=1, ge=0)
-    spline_logistic: Splines | None = Field(default=None, description="Spline regression on the outcome")
-    spline_linear: Splines | None = Field(default=None, description="Spline regression on continuous targets")
-    xgboost: XGBoost | None = None
-    xgboost_monotone: MonotoneXGBoost | None = None
-    random_forest: RandomForest | None = None
-    explainable_boosting: ExplainableBoosting | None = None
-    tuning: Tuning = Tuning()
-    sums: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[tuple[str, ...], Field(min_length=1)]] = (
-        Field(
-            default={},
-            description="Further models, each a sum of parts: a learner on the outcome, or learner:marker on the "
-            "logarithm of a marker that the outcome names as its target",
-        )
-    )
-    uncertainty: Uncertainty | None = Field(
-        default=None, description="Left out: a person's interval holds the error of the calibration alone"
-    )
-
-    @model_validator(mode="after")
-    def _some_learner(self) -> Model:
-        learners = ("spline_logistic", "xgboost", "xgboost_monotone", "random_forest", "explainable_boosting")
-        if all(getattr(self, name) is None for name in learners):
-            raise ValueError(f"no learner: give a section of {', '.join(f'[model.{name}]' for name in learners)}")
-        bound = self.xgboost_monotone.monotone if self.xgboost_monotone else {}
-        strange = sorted(set(bound) - set(self.features))
-        if strange:
-            raise ValueError(f"xgboost_monotone.monotone: {strange[0]} is not among the features")
-        taken = [name for name in self.sums if name in type(self).model_fields]
-        if taken:
-            raise ValueError(f"a sum cannot have the name {taken[0]}")
-        return self
-
-    @property
-    def targets(self) -> tuple[str, ...]:
-        """The markers that sums learn from, each once."""
-        parts = (part for parts in self.sums.values() for part in parts)
-        return tuple(dict.fromkeys(part.partition(":")[2] for part in parts if ":" in part))
-
-
-class Evidence(_Closed):
+class Evidence(Closed):
     """The chapter on magnesium: associations in the run's own cycles, beside what is published."""
 
     outcomes: tuple[str, ...] = Field(default=(), description="Rows of evidence/outcomes.toml; empty: all of them")
@@ -187,7 +96,7 @@ class Evidence(_Closed):
     )
 
 
-class Sensitivity(_Closed):
+class Sensitivity(Closed):
     """Runs beside the main one that ask what a choice of it costs."""
 
     imputations: int = Field(
@@ -196,7 +105,7 @@ class Sensitivity(_Closed):
     seed: int = Field(default=1, ge=0)
 
 
-class Gate(_Closed):
+class Gate(Closed):
     """What a new version must show on the run's held-out people before it gets the alias."""
 
     observed_expected: tuple[float, float] = Field(default=(0.8, 1.25), description="Or an interval that holds 1")
@@ -204,7 +113,7 @@ class Gate(_Closed):
     auroc_loss: float = Field(default=0.01, ge=0, description="By how much AUROC may lie below the version before it")
 
 
-class Tracking(_Closed):
+class Tracking(Closed):
     """Where MLflow keeps the run."""
 
     uri: str = Field(
@@ -226,10 +135,10 @@ class Tracking(_Closed):
         return self
 
 
-Section = Literal["title", "synthetic", "cohort", "model", "evidence", "sensitivity", "tracking"]
+Section = Literal["title", "synthetic", "own", "cohort", "model", "evidence", "sensitivity", "tracking"]
 
 
-class Pipeline(_Closed):
+class Pipeline(Closed):
     """One run, whole."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -237,11 +146,33 @@ class Pipeline(_Closed):
     source: str = Field(default="", description="Folder or base URL of the raw tables; empty: MGRISK_NHANES or CDC")
     threads: int = Field(default=2, ge=1, le=256)
     synthetic: Synthetic | None = None
+    own: Own | None = None
     cohort: Cohort
     model: Model
     evidence: Evidence | None = None
     sensitivity: Sensitivity | None = None
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _own_alone(self) -> Pipeline:
+        if self.own is None:
+            return self
+        beside = {
+            "[synthetic]": self.synthetic,
+            "source": self.source,
+            "[evidence]": self.evidence,
+            "cohort.across_breaks": self.cohort.across_breaks,
+            "a sum with a marker in [model.sums]": self.model.targets,
+        }
+        for name, value in beside.items():
+            if value:
+                raise ValueError(f"{name} needs the tables of NHANES and does not go with [own]")
+        return self
+
+    @property
+    def decisive(self) -> tuple[Section, ...]:
+        """The sections that a trained model depends on."""
+        return ("cohort", "model") if self.own is None else ("cohort", "model", "own")
 
     def to_toml(self) -> str:
         """Return the whole resolved configuration as TOML, defaults written out."""

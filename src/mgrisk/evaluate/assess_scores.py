@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +22,7 @@ def assess_scores(
     design: SurveyDesign,
     *,
     cuts: Mapping[str, Iterable[float]],
-    reference: str,
+    reference: Sequence[str],
     model: Mapping[str, Floats],
     context: Mapping[str, str],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -41,7 +41,7 @@ def assess_scores(
     cuts
         Published cuts of each score, in its own unit.
     reference
-        The score that the others are compared with; its own ranking is in the records of `assess`.
+        The score that the others are compared with, or none; its own ranking is in the records of `assess`.
     model
         The risk of the chosen model by its name, which each score is compared with too.
     context
@@ -54,10 +54,10 @@ def assess_scores(
     """
     scores = {**risks, **points}
     found = replicate_metrics(y, {**scores, **model}, design, ranking_only=frozenset((*points, *model)))
-    of_scores = [record for record in found.records() if record["model"] not in {reference, *model}]
+    of_scores = [record for record in found.records() if record["model"] not in {*reference, *model}]
     # Recalibration changes no ranking but for the difference between folds.
     differences = [
-        record for other in (reference, *model) for record in found.differences(other) if record["model"] in cuts
+        record for other in (*reference, *model) for record in found.differences(other) if record["model"] in cuts
     ]
     return (
         [{**context, **record} for record in (*of_scores, *at_cut(y, scores, design, cuts=cuts))],

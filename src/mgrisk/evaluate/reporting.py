@@ -11,6 +11,7 @@ from mgrisk.facts import rows
 
 REPOSITORY: Final = "docs/"
 """Evidence that begins so is a page of the repository and not a file of the run folder."""
+ASK: Final = "A run does not know it of a file; whoever made {elsewhere} must say."
 
 
 def run_facts(run: RunEvidence, checks: Sequence[Mapping[str, Any]], *, title: str, mgrisk: str) -> dict[str, str]:
@@ -25,7 +26,7 @@ def run_facts(run: RunEvidence, checks: Sequence[Mapping[str, Any]], *, title: s
     title, mgrisk
         Title of the pipeline; version of the program.
     """
-    outcome = run.about["outcome"]
+    outcome, data = run.about["outcome"], str(run.about["data"])
     found = {each["id"]: str(each["finding"]) for each in checks}
     failed = [each["id"] for each in checks if each["passed"] is False]
     cycles = run.cohort.groupby("set", observed=True)["cycle"].unique()
@@ -35,7 +36,9 @@ def run_facts(run: RunEvidence, checks: Sequence[Mapping[str, Any]], *, title: s
         "outcome": str(outcome["label"]).lower(),
         "definition": str(outcome["definition"]).rstrip("."),
         "warning": str(outcome["warning"]),
-        "source": "SYNTHETIC people" if run.about["data"] == "SYNTHETIC" else "NHANES, public files of CDC/NCHS",
+        "source": {"SYNTHETIC": "SYNTHETIC people", "NHANES": "NHANES, public files of CDC/NCHS"}.get(data, data),
+        "elsewhere": str(run.about["own"]["file"]) if "own" in run.about else "",
+        "visit": "follow-up as the outcome says" if "own" in run.about else "one visit, no follow-up",
         "weight": str(run.about["weight"]),
         "breaks": ", ".join(str(each["name"]) for each in run.about["breaks"]) or "none",
         "minimum_age": str(run.minimum_age),
@@ -80,13 +83,15 @@ def tripod(facts: Mapping[str, str], exists: Callable[[str], bool]) -> list[dict
     -------
     list of dict
         {item, topic, status, answer, evidence, source}; status is ``done``, ``not done`` or ``not applicable``. An
-        item whose evidence is not there is not done, because.
+        item whose evidence is not there is not done, because; nor is one of which only the makers of a file can tell.
     """
     answered = []
     for row in rows("mgrisk.evaluate", "tripod.toml", "item"):
         gone = _gone(row["evidence"], exists)
         status, answer = row["status"], row["answer"].format_map(facts)
-        if gone:
+        if row.pop("of_nhanes") and facts["elsewhere"]:
+            status, answer = "not done", ASK.format_map(facts)
+        elif gone:
             status, answer = "not done", f"{gone[0]} is not in the run folder"
         answered.append({**row, "status": status, "answer": answer})
     return answered
@@ -121,7 +126,9 @@ def probast(
             answer = "not applicable" if not passed else "yes" if all(passed) else "probably no"
             reason = " ".join([reason, *(f"{each['id']}: {each['finding']}." for each in asked)])
         gone = _gone(row["evidence"], exists)
-        if gone:
+        if row.pop("of_nhanes") and facts["elsewhere"]:
+            answer, reason = "no information", ASK.format_map(facts)
+        elif gone:
             answer, reason = "no information", f"{gone[0]} is not in the run folder"
         answered.append({**row, "answer": answer, "reason": reason})
     return answered

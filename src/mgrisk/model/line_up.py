@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from mgrisk import config
+from mgrisk import config_model
 from mgrisk.errors import usage
 from mgrisk.model.boosted_trees import BoostedTreesLearner
 from mgrisk.model.encode import Encoder
@@ -18,7 +18,7 @@ from mgrisk.model.tune import Part
 
 
 def make_learners(
-    settings: config.Model, encoder: Encoder, *, threads: int, kind: Kind = "binary"
+    settings: config_model.Model, encoder: Encoder, *, threads: int, kind: Kind = "binary"
 ) -> tuple[Learner, ...]:
     """Return the learners that a pipeline file asks for and that can learn a kind of target, in a fixed order."""
     columns, learners = encoder.columns, list[Learner]()
@@ -63,7 +63,7 @@ def make_learners(
 
 
 def _boosted(
-    grid: config.XGBoost,
+    grid: config_model.XGBoost,
     encoder: Encoder,
     *,
     seed: int,
@@ -88,7 +88,7 @@ def _boosted(
 
 
 def make_models(
-    settings: config.Model, encoder: Encoder, targets: Sequence[Target], *, threads: int
+    settings: config_model.Model, encoder: Encoder, targets: Sequence[Target], *, threads: int
 ) -> dict[str, tuple[Part, ...]]:
     """Return the parts of each model: every learner alone on the outcome, then the sums that were asked for.
 

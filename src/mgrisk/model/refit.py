@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mgrisk import config
+from mgrisk import config_model
 from mgrisk.features.registry import Feature
 from mgrisk.model.encode import Encoder
 from mgrisk.model.learners import Fitted
@@ -21,12 +21,17 @@ from mgrisk.model.train import TrainedModel, matrix, train
 from mgrisk.model.tune import Part
 from mgrisk.survey.design import SurveyDesign
 
-LEARNERS: Final = (config.Splines, config.XGBoost, config.RandomForest, config.ExplainableBoosting)
+LEARNERS: Final = (
+    config_model.Splines,
+    config_model.XGBoost,
+    config_model.RandomForest,
+    config_model.ExplainableBoosting,
+)
 
 
 def narrowed(
-    settings: config.Model, model: str, parts: Sequence[Mapping[str, Any]], features: Sequence[str]
-) -> config.Model:
+    settings: config_model.Model, model: str, parts: Sequence[Mapping[str, Any]], features: Sequence[str]
+) -> config_model.Model:
     """Return settings that leave one model to train, on some features, and of each grid what was chosen.
 
     Parameters
@@ -51,7 +56,7 @@ def narrowed(
         section = getattr(settings, name)
         if isinstance(section, LEARNERS):
             changes[name] = _section(section, kept[name], features) if name in kept else None
-    changes["tuning"] = config.Tuning()
+    changes["tuning"] = config_model.Tuning()
     # The interval of a person is the business of the model that is shipped: dozens of refits for each subset otherwise.
     changes["uncertainty"] = None
     changes["sums"] = {model: settings.sums[model]} if model in settings.sums else {}
@@ -65,7 +70,7 @@ def refit(
     fold: NDArray[np.int64],
     *,
     features: Sequence[Feature],
-    settings: config.Model,
+    settings: config_model.Model,
     model: str,
     parts: Sequence[Mapping[str, Any]],
     threads: int,
@@ -130,7 +135,7 @@ def again(
     *,
     fitted: Fitted,
     features: Sequence[Feature],
-    settings: config.Model,
+    settings: config_model.Model,
     model: str,
     parts: Sequence[Mapping[str, Any]],
     threads: int,
@@ -163,6 +168,6 @@ def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[
     grid: dict[str, Any] = {
         name: tuple(sorted(values)) for name, values in chosen.items() if isinstance(getattr(section, name), tuple)
     }
-    if isinstance(section, config.MonotoneXGBoost):
+    if isinstance(section, config_model.MonotoneXGBoost):
         grid["monotone"] = {name: sign for name, sign in section.monotone.items() if name in features}
     return section.model_copy(update=grid)

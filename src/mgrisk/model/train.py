@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from mgrisk import config
+from mgrisk import config_model
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import Feature
 from mgrisk.model.calibrate import Calibrator, cross_fitted_risk, fit_calibrator
@@ -120,7 +120,7 @@ def train(
     fold: NDArray[np.int64],
     *,
     features: Sequence[Feature],
-    settings: config.Model,
+    settings: config_model.Model,
     threads: int,
     targets: Sequence[Target] = (),
 ) -> Trained:
@@ -171,7 +171,7 @@ def _with_uncertainty(
     outcome: Target,
     fold: NDArray[np.int64],
     encoder: Encoder,
-    settings: config.Uncertainty,
+    settings: config_model.Uncertainty,
 ) -> TrainedModel:
     moved = refit_deviations(
         lambda factor: model.refit(X, factor=factor),
@@ -188,7 +188,12 @@ def _with_uncertainty(
 
 
 def _tune(
-    part: Part, X: NDArray[np.float32], fold: NDArray[np.int64], *, needed: NDArray[np.int64], tuning: config.Tuning
+    part: Part,
+    X: NDArray[np.float32],
+    fold: NDArray[np.int64],
+    *,
+    needed: NDArray[np.int64],
+    tuning: config_model.Tuning,
 ) -> TunedPart:
     if not tuning.trials:
         return tune(part, X, fold, needed=needed)

@@ -10,6 +10,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.report.blocks import Block, Section, column, row, section, table, text
 from mgrisk.report.formats import count, interval, labelled, level_label, number, percent, span
 from mgrisk.report.run_files import Record, RunFiles
+from mgrisk.report.whose import case_counts, weighting, weights
 
 GROUPS: Final = {"all": "All", "case": "Cases", "other": "Others"}
 
@@ -51,17 +52,13 @@ def attrition(files: RunFiles) -> Section:
                     )
                     for step in steps
                 ],
-                notes=[
-                    "Counts of people, not weighted. Cases are people with a known outcome; before the rule that takes out known "
-                    "diabetes, they include people who have been told of it."
-                ],
+                notes=[case_counts(files)],
             )
         )
-    weight = files.cohort
     why = text(
-        f"People are weighted by {weight['weight']}, the weight of the {weight['weight_level']} subsample, because "
-        f"{weight['forced_by']} was measured in that subsample only. Nobody is dropped before variances are "
-        "estimated: people outside the analysis stay in the survey design with no weight.",
+        weights(files),
+        "Nobody is dropped before variances are estimated: people outside the analysis stay in the survey design with "
+        "no weight.",
     )
     return section("attrition", "Who is in it, and who is not", [text(*sentences), *blocks, why])
 
@@ -71,9 +68,9 @@ def table_one(files: RunFiles) -> Section:
     records = files.records("table_one.json")
     blocks: list[Block] = [
         text(
-            "Weighted to the population. Numbers: mean (standard error). Categories: share of those whose value is "
-            "known, with its 95 % interval. Standard errors and intervals follow the survey design. “Missing” is the "
-            "weighted share of all in the set whose value is not known."
+            weighting(files),
+            "Numbers: mean (standard error). Categories: share of those whose value is known, with its 95 % interval. Standard errors and intervals follow the survey design. “Missing” is the "
+            "weighted share of all in the set whose value is not known.",
         )
     ]
     for set_name in (DEVELOPMENT, HELD_OUT):

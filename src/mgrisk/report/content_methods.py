@@ -10,6 +10,7 @@ from mgrisk.features.lineage import lineage
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, section, table, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
 from mgrisk.report.run_files import Record, RunFiles
+from mgrisk.report.whose import file_sentences, weights
 
 # Made from the report or after it: a report that listed them would change with every rerun.
 LATER: Final = {"report", "bundle", "track"}
@@ -60,12 +61,10 @@ def methods(files: RunFiles) -> Section:
             f"Outcome: {cohort['outcome']['label']}. {cohort['outcome']['definition']}. A person without a needed "
             "value is "
             "not counted as free of it.",
-            f"Weights: {cohort['weight']} ({cohort['weight_level']} subsample), forced by {cohort['forced_by']}; "
-            "divided by the "
-            "number of cycles put together. Fitting, tuning, calibration, metrics and summaries are all weighted. "
-            "Cases are "
-            "neither over-sampled nor re-weighted: the risks are probabilities.",
+            f"{weights(files)} Fitting, tuning, calibration, metrics and summaries are all weighted. Cases are neither "
+            "over-sampled nor re-weighted: the risks are probabilities.",
             _folds_sentence(files),
+            *file_sentences(files),
             *_break_sentences(files),
             f"Held out: {span(about['held_out'])}, a later cycle. Development: {span(about['cycles'])}.",
             "Leaks: "
@@ -215,7 +214,11 @@ def _steps(manifest: dict[str, Any]) -> Block:
 def _tables(records: list[Record]) -> Block:
     rows = [
         row(
-            [record["cycle"], record["table"], count(record["rows"]), count(record["size"]), record["sha256"][:12]],
+            [
+                *(record["cycle"], record["table"]),
+                "" if record["rows"] is None else count(record["rows"]),
+                *(count(record["size"]), record["sha256"][:12]),
+            ],
             record,
         )
         for record in records

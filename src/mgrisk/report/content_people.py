@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from mgrisk.nhanes.codebook import KEY
 from mgrisk.report.blocks import Block, Section, callout, column, figure, row, section, table, text
 from mgrisk.report.content_drivers import NO_EFFECT
 from mgrisk.report.explained import ExplainedPeople, explained_people
@@ -15,6 +14,7 @@ from mgrisk.report.explorer import PeopleShown, explorer
 from mgrisk.report.formats import number, percent, span, unit_label
 from mgrisk.report.person_values import reference_value, shown_value
 from mgrisk.report.run_files import RunFiles
+from mgrisk.report.whose import confidentiality, person_label
 from mgrisk.survey.quantiles import weighted_quantile
 
 CHOSEN: Final = (
@@ -34,10 +34,7 @@ def people(files: RunFiles) -> Section:
         parts.append(_person(files, everybody, place, name=f"person-{name}", heading=heading))
     blocks = [
         text(
-            "Values are rounded (age to five years); groups are those of the unrounded age."
-            if files.data_label != "NHANES"
-            else "Real answers, from public-use files that name nobody; whoever uses them has agreed to learn nobody's "
-            "identity. Values are rounded (age to five years), groups are those of the unrounded age. Figures of a group of fewer than 30 people are not shown.",
+            confidentiality(files),
             "Below the table two people are worked out, picked by rule: nearest to the weighted median and to the "
             "weighted 95th percentile of risk.",
         ),
@@ -49,7 +46,7 @@ def people(files: RunFiles) -> Section:
 
 def _shown(files: RunFiles, everybody: ExplainedPeople) -> PeopleShown:
     return PeopleShown(
-        id_label=KEY,
+        id_label=person_label(files),
         ids=everybody.ids,
         features=everybody.features,
         data=everybody.data,

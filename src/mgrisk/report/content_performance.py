@@ -73,7 +73,10 @@ def _performance(files: RunFiles, name: str, heading: str, set_name: str, intro:
     )
     models = _models(files, records)
     notes = [
-        "The published score gives points, not probabilities: it ranks, and has no calibration.",
+        *(
+            ["The published score gives points, not probabilities: it ranks, and has no calibration."]
+            * (SCORE in models)
+        ),
         "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
         "points.",
         "Such a distance is never 0, not even of a model that is right: the smooth curve errs too. Its interval holds for "
@@ -148,10 +151,13 @@ def _difference_blocks(files: RunFiles, name: str, set_name: str) -> list[Block]
         if record["metric"] == metric
     ]
     columns = [column("Difference", numeric=False), column("Metric", numeric=False), column("Estimate (95 % interval)")]
-    found = pick(mine, "differences.json", metric="auroc", reference=SCORE)
+    found = [record for record in mine if (record["metric"], record["reference"]) == ("auroc", SCORE)]
     caption = f"Paired differences on the same people and replicates, {_set_label(set_name)}"
-    notes = ["In net benefit a published score acts at its own cut, whatever the threshold."]
-    return [table(f"{name}-differences", caption, columns, rows, notes=notes), text(compare(found))]
+    notes = ["In net benefit a published score acts at its own cut, whatever the threshold."] if found else []
+    return [
+        table(f"{name}-differences", caption, columns, rows, notes=notes),
+        *(text(compare(record)) for record in found),
+    ]
 
 
 def _reference(name: str) -> str:

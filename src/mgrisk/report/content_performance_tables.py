@@ -17,6 +17,7 @@ ACTED: Final = (
     ("npv", "Negative predictive value", 1, True),
     ("number_to_test", "Flagged people for each case found", 1, False),
 )
+UNASKED: Final = "subgroup.absent"
 IN_GROUPS: Final = (
     ("prevalence", "Share of cases", 1, True),
     ("auroc", "AUROC", 2, False),
@@ -96,6 +97,10 @@ def _group_row(records: list[Record], level: str) -> dict[str, Any]:
     first = next(iter(by_metric.values()))
     title = "Not known" if level == MISSING else level_label(level)
     problem = str(first["problem"])
+    if problem == UNASKED:
+        # As race may be in a file of one's own.
+        cells = ["not asked", *("" for _ in range(1 + len(IN_GROUPS)))]
+        return row([title, *cells], {"level": level, "metrics": by_metric}, level=1, pale=True)
     if not first["n"]:
         cells = [count(0), count(0), *(problem for _ in IN_GROUPS)]
         return row([title, *cells], {"level": level, "metrics": by_metric}, level=1, pale=True)

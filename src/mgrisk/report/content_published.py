@@ -15,6 +15,7 @@ from mgrisk.evidence.what_if import ASSUMPTIONS, OPTIONS, TOGETHER
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, section, table, text
 from mgrisk.report.formats import count, interval, number, percent, percent_digits
 from mgrisk.report.run_files import Record, RunFiles
+from mgrisk.report.whose import design_differences
 
 HEADING: Final = "Published evidence: what trials and cohorts found"
 PER_100: Final = "per 100 mg/d"
@@ -35,7 +36,7 @@ def published(files: RunFiles) -> Section:
             "Cohorts counted new diabetes over years, but nobody drew by lot who ate what: people who eat more magnesium "
             "differ from others in more. Neither says that magnesium prevents diabetes."
         ),
-        _forest(_ours(files)),
+        _forest(_ours(files), design_differences(files)),
         _studies("published-cohorts", "Cohorts", [study for study in STUDIES.values() if study.kind == "cohorts"]),
         _studies("published-trials", "Trials", trials),
         *(_options(files.records("what_if.json")) if files.has("what_if.json") else []),
@@ -62,7 +63,7 @@ def _ours(files: RunFiles) -> list[Record]:
     ]
 
 
-def _forest(ours: Sequence[Record]) -> Block:
+def _forest(ours: Sequence[Record], differences: str) -> Block:
     points: list[dict[str, Any]] = [
         {"label": study.label, "kind": "relative risk of new diabetes", **_values(study)}
         for study in STUDIES.values()
@@ -82,10 +83,8 @@ def _forest(ours: Sequence[Record]) -> Block:
         "published-forest",
         "forest",
         "Magnesium and type 2 diabetes, per 100 mg a day: cohorts beside this run",
-        caption="Differences in design: the cohorts counted new diabetes in people free of it, with intake asked before by "
-        "questionnaire and not corrected for its error; NHANES counts diabetes that nobody had found, on the day that diet was "
-        f"asked. An odds ratio lies farther from 1 than a relative risk, here by little.{missing} Cohorts of one figure share "
-        "studies: they are not independent.",
+        caption=f"Differences in design: {differences} An odds ratio lies farther from 1 than a relative risk, here by "
+        f"little.{missing} Cohorts of one figure share studies: they are not independent.",
         alt=f"Cohort meta-analyses lie between {min(p['estimate'] for p in points[:3])} and "
         f"{max(p['estimate'] for p in points[:3])} per 100 mg a day",
         data={"x_label": "Ratio (95 % interval), per 100 mg/d", "null": 1.0, "points": points},

@@ -8,6 +8,7 @@ from typing import Any, Final
 from mgrisk.report.blocks import Block, bullets, column, row, table
 from mgrisk.report.formats import interval, model_label, number, percent
 from mgrisk.report.run_files import Record, RunFiles
+from mgrisk.report.whose import own_cohort
 
 SETS: Final = {"held-out": "held-out", "cross-validated": "development"}
 CALIBRATION: Final = (
@@ -83,7 +84,11 @@ def _ranking(
     notes = [
         "An item without an answer counts nothing, as a blank on a paper form does. What each score asks, what NHANES "
         "does not ask of it and how its answers were matched is in scores.json.",
-        "Some were made for the diabetes of years to come: here they find the one that is there.",
+        *(
+            []
+            if own_cohort(files)
+            else ["Some were made for the diabetes of years to come: here they find the one that is there."]
+        ),
     ]
     return table(f"{name}-scores", "Published risk scores on the same people: ranking", columns, rows, notes=notes)
 

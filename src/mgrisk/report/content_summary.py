@@ -17,6 +17,7 @@ from mgrisk.report.content_importance import CLEAR
 from mgrisk.report.content_performance import SCORE, compare
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
 from mgrisk.report.run_files import Record, RunFiles, pick
+from mgrisk.report.whose import horizon, made_on, population, predicted, weighting
 
 MAGNESIUM: Final = "magnesium"
 CAUTIONS: Final = (
@@ -24,9 +25,8 @@ CAUTIONS: Final = (
     "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not "
     "what "
     "would happen if somebody ate differently.",
-    "It speaks of the people it was made on: adults of the United States, not pregnant, in the eligibility of "
-    "the "
-    "attrition table. Elsewhere it must first be evaluated, and most likely recalibrated.",
+    "It speaks of the people it was made on: {made_on}, in the eligibility of the attrition table. Elsewhere it must "
+    "first be evaluated, and most likely recalibrated.",
     "Answers to questionnaires and one or two days of remembered food are not measurements of habits.",
     "Race/ethnicity, where it is a feature, stands for unequal circumstances, not for biology.",
 )
@@ -41,15 +41,15 @@ def summary(files: RunFiles) -> Section:
     told = facts(
         {
             "label": "Predicted",
-            "value": f"{outcome['label']}, now",
-            "detail": f"{outcome['definition']}. A calibrated probability, no forecast.",
+            "value": predicted(files),
+            "detail": f"{outcome['definition']}. A calibrated probability.",
         },
         {
             "label": "For whom",
-            "value": f"Adults of the United States, {about['minimum_age']} and older",
+            "value": population(files),
             "detail": f"Made on {count(about['people'])} people of {span(about['cycles'])} ({count(about['cases'])} cases, "
             f"weighted share {percent(about['prevalence'])}); tested on {count(mine['n'])} people of "
-            f"{span(about['held_out'])} ({cases}) that it had never seen. Weighted to the population.",
+            f"{span(about['held_out'])} ({cases}) that it had never seen. {weighting(files)}",
         },
         style="lead",
     )
@@ -57,7 +57,7 @@ def summary(files: RunFiles) -> Section:
     blocks: list[Block] = [
         told,
         facts(*cards, style="cards"),
-        text("Brackets and bars hold 95 % intervals from the survey design."),
+        text(horizon(files), "Brackets and bars hold 95 % intervals from the survey design."),
     ]
     return section("summary", "In short", blocks)
 
@@ -67,7 +67,7 @@ def limits(files: RunFiles) -> Section:
     outcome = files.cohort["outcome"]
     blocks: list[Block] = [
         callout(str(outcome["warning"]), tone="warning"),
-        bullets(*CAUTIONS),
+        bullets(*(caution.format(made_on=made_on(files)) for caution in CAUTIONS)),
     ]
     return section("limits", "What not to use it for", blocks)
 

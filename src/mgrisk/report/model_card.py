@@ -43,9 +43,7 @@ def model_card(content: Mapping[str, Any]) -> str:
         parts.append(f"> **{escape(content['banner'])}**")
     parts += [
         _heading("What it is", synthetic),
-        "A calibrated risk model with its explanation, for research. The risk is the probability that a person like "
-        "those "
-        "of the development set has the outcome now; it is no forecast.",
+        "A calibrated risk model with its explanation, for research.",
         *_part(content, "summary", kinds=("text",)),
         _heading("What it is not", synthetic),
         *_part(content, "limits", kinds=("callout", "list")),

@@ -144,9 +144,9 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
 
 
 def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Series]:
-    columns = [_texts(extract[name]) for name in mapping.keep.values()]
+    columns = [texts(extract[name]) for name in mapping.keep.values()]
     for name, how in mapping.features.items():
-        cells = _texts(extract[how.column]).str.strip()
+        cells = texts(extract[how.column]).str.strip()
         gone = cells.isin({"", *mapping.missing, *how.missing})
         if how.levels:
             known = cells.map(how.levels)
@@ -162,7 +162,7 @@ def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Se
     return columns
 
 
-def _texts(column: pd.Series) -> pd.Series:
+def texts(column: pd.Series) -> pd.Series:
     """Return cells as text; a whole number that became a float beside missing ones is written as a whole number."""
     if pd.api.types.is_float_dtype(column):
         column = column.map(lambda x: repr(int(x) if x.is_integer() else float(x)), na_action="ignore").astype(object)

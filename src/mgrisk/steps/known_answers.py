@@ -142,7 +142,7 @@ def variables(cycles: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(needed))
 
 
-def known_answers(store: Store, *, cycles: Sequence[str], synthetic: bool = False) -> list[dict[str, Any]]:
+def known_answers(store: Store, *, cycles: Sequence[str], others: str = "") -> list[dict[str, Any]]:
     """Compute every known answer that applies to the cycles of a run.
 
     Parameters
@@ -151,8 +151,9 @@ def known_answers(store: Store, *, cycles: Sequence[str], synthetic: bool = Fals
         Where raw tables come from.
     cycles
         Cycles of the run.
-    synthetic
-        Whether the run's people are made up: nothing published is about them, and no table is read.
+    others
+        What the run's people are called where they are not those of NHANES, SYNTHETIC for example: nothing published
+        is about them, and no table is read.
 
     Returns
     -------
@@ -166,14 +167,14 @@ def known_answers(store: Store, *, cycles: Sequence[str], synthetic: bool = Fals
     MgRiskError
         What reading the tables raises.
     """
-    asked = () if synthetic else applicable(cycles)
+    asked = () if others else applicable(cycles)
     if not asked:
-        return check(None, cycles=cycles, synthetic=synthetic)
+        return check(None, cycles=cycles, others=others)
     needed = [years for years in cycles if any(years in each.cycles for each in asked)]
     return check(harmonise(store, cycles=[cycle(each) for each in needed], names=variables(cycles)), cycles=cycles)
 
 
-def check(harmonised: Harmonised | None, *, cycles: Sequence[str], synthetic: bool = False) -> list[dict[str, Any]]:
+def check(harmonised: Harmonised | None, *, cycles: Sequence[str], others: str = "") -> list[dict[str, Any]]:
     """Compute the known answers from tables that were read; see `known_answers`.
 
     Parameters
@@ -182,11 +183,12 @@ def check(harmonised: Harmonised | None, *, cycles: Sequence[str], synthetic: bo
         All participants with, at least, `variables`; None where no answer applies.
     cycles
         Cycles of the run.
-    synthetic
-        Whether the people are made up, where no table says it.
+    others
+        As for `known_answers`, where no table says it.
     """
-    made_up = synthetic or (harmonised is not None and harmonised.synthetic)
-    asked = set() if made_up else {each.name for each in applicable(cycles)}
+    if harmonised is not None and harmonised.synthetic:
+        others = SYNTHETIC
+    asked = set() if others else {each.name for each in applicable(cycles)}
     records = []
     for each in ANSWERS:
         about = each.model_dump(
@@ -195,7 +197,7 @@ def check(harmonised: Harmonised | None, *, cycles: Sequence[str], synthetic: bo
         about["cycles"] = ", ".join(each.cycles)
         if harmonised is None or each.name not in asked:
             absent = ", ".join(years for years in each.cycles if years not in cycles)
-            why = SYNTHETIC if made_up else f"the run has no {absent}"
+            why = f"the people are {others}" if others else f"the run has no {absent}"
             found: Mapping[str, Any] = dict.fromkeys(ESTIMATED)
             records.append({**about, **found, "passed": None, "note": f"not applicable, because {why}"})
             continue

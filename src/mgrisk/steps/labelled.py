@@ -2,12 +2,14 @@
 
 A cohort without a design is as welcome as a survey. Each person is then drawn on their own from one stratum; up to 100
 random groups of them stand for the sampling units, because a jackknife that leaves out thousands of people one by one
-says the same and takes thousands of times as long (Kott 2001, J. Off. Stat. 17:521, delete-a-group jackknife).
+says the same and takes thousands of times as long (Kott 2001, J. Off. Stat. 17:521, delete-a-group jackknife). So do
+groups of whole sampling units where there are more than a thousand of them: persons with several rows, for example.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +26,7 @@ from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 Floats = NDArray[np.float64]
 GROUPS: Final = 100
+MOST_UNITS: Final = 1000
 SEED: Final = 1
 YES: Final = frozenset({"1", "1.0", "yes", "true"})
 NO: Final = frozenset({"0", "0.0", "no", "false"})
@@ -53,6 +56,23 @@ class LabelColumns:
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What takes rows out of the analysis.
+
+    Attributes
+    ----------
+    keeps, excludes
+        Who stays and who goes, in words.
+    out
+        Rows that it takes out, shape (n,); a row may be taken out by several rules.
+    """
+
+    keeps: str
+    excludes: str
+    out: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
 class LabelledPeople:
     """Everybody of a file.
 
@@ -70,6 +90,12 @@ class LabelledPeople:
         How often each code of the contract stands.
     sampling
         One sentence about the design.
+    told
+        Outcome as told, shape (n,); NaN where it is not.
+    rules
+        What took rows out, in order.
+    carried
+        The other columns asked for, as they stand in the file.
     """
 
     values: pd.DataFrame
@@ -78,6 +104,9 @@ class LabelledPeople:
     attrition: list[dict[str, Any]]
     problems: dict[str, int]
     sampling: str
+    told: Floats
+    rules: tuple[Rule, ...]
+    carried: pd.DataFrame
 
     @property
     def inside(self) -> NDArray[np.int64]:
@@ -90,7 +119,9 @@ class LabelledPeople:
         return int(self.y[self.inside].sum())
 
 
-def read_labelled(source: str, inputs: tuple[Feature, ...], columns: LabelColumns) -> LabelledPeople:
+def read_labelled(
+    source: str, inputs: tuple[Feature, ...], columns: LabelColumns, *, carry: Sequence[str] = ()
+) -> LabelledPeople:
     """Read and check a file.
 
     Parameters
@@ -101,6 +132,8 @@ def read_labelled(source: str, inputs: tuple[Feature, ...], columns: LabelColumn
         Features of the contract.
     columns
         Where outcome and design stand.
+    carry
+        Other columns that are returned.
 
     Raises
     ------
@@ -110,7 +143,7 @@ def read_labelled(source: str, inputs: tuple[Feature, ...], columns: LabelColumn
     """
     with open_source(source) as table:
         check_columns(table.columns, inputs, where=source)
-        _refuse_absent(columns, table.columns, source)
+        _refuse_absent((*columns.names, *carry), table.columns, source)
         parts, ragged, rows = [], [], 0
         for block in table.blocks():
             read = table.read(block, inputs)
@@ -126,18 +159,22 @@ def read_labelled(source: str, inputs: tuple[Feature, ...], columns: LabelColumn
     problems = Counter(code for codes in checked.problems for code in str(codes).split(SEPARATOR) if code)
     if ragged:
         problems[WRONG_FIELDS] = len(ragged)
-    steps = {
-        "too many or too few fields": shifted,
-        f"{columns.outcome} is not given or not 0 or 1": np.isnan(y),
-        "rejected by the contract": checked.rejected,
-        **({f"{columns.weight} is not given or 0": ~(weight > 0)} if columns.weight else {}),
-    }
+    rules = (
+        Rule("with a cell for each column", "too many or too few fields", shifted),
+        Rule(f"{columns.outcome} known", f"{columns.outcome} is not given or not 0 or 1", np.isnan(y)),
+        Rule("accepted by the contract", "rejected by the contract", checked.rejected),
+        *(
+            [Rule(f"{columns.weight} above 0", f"{columns.weight} is not given or 0", ~(weight > 0))]
+            if columns.weight
+            else []
+        ),
+    )
     left = np.ones(len(people), dtype=np.bool_)
     attrition = [_step("rows of the file", 0, left, y)]
-    for name, out in steps.items():
-        excluded = int((left & out).sum())
-        left = left & ~out
-        attrition.append(_step(name, excluded, left, y))
+    for rule in rules:
+        excluded = int((left & rule.out).sum())
+        left = left & ~rule.out
+        attrition.append(_step(rule.excludes, excluded, left, y))
     stratum, psu, sampling = _places(people, columns, shifted)
     design = SurveyDesign(
         weight=np.where(left, np.nan_to_num(weight), 0.0),
@@ -147,7 +184,17 @@ def read_labelled(source: str, inputs: tuple[Feature, ...], columns: LabelColumn
         level=WeightLevel.INTERVIEW,
         domain=left,
     )
-    found = LabelledPeople(checked.values, np.where(left, y, 0.0), design, attrition, dict(problems), sampling)
+    found = LabelledPeople(
+        values=checked.values,
+        y=np.where(left, y, 0.0),
+        design=design,
+        attrition=attrition,
+        problems=dict(problems),
+        sampling=sampling,
+        told=y,
+        rules=rules,
+        carried=people[list(carry)],
+    )
     if not 0 < found.cases < len(found.inside):
         raise bad_input(
             "input.one_class",
@@ -160,8 +207,8 @@ def read_labelled(source: str, inputs: tuple[Feature, ...], columns: LabelColumn
     return found
 
 
-def _refuse_absent(columns: LabelColumns, there: list[str], source: str) -> None:
-    for name in columns.names:
+def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
+    for name in names:
         if name not in there:
             raise bad_input(
                 "input.missing_column",
@@ -211,18 +258,28 @@ def _places(
     if columns.strata:
         stratum = _numbers(people[columns.strata], shifted)
     weighted = f"weights of {columns.weight}" if columns.weight else "no weights"
-    if columns.psu:
-        psu = _numbers(people[columns.psu], shifted)
-        within = f"within the strata of {columns.strata}" if columns.strata else "of one stratum"
-        return stratum, psu, f"{weighted}; sampling units are those of {columns.psu} {within}"
-    order = np.random.default_rng(SEED).permutation(len(people))
     groups = max(GROUPS // len(np.unique(stratum)), 2) if len(people) else GROUPS
-    dealt = pd.Series(order).groupby(stratum[order]).cumcount().to_numpy() % groups
-    psu = np.empty(len(people), dtype=np.int64)
-    psu[order] = dealt
+    if columns.psu:
+        within = f" within the strata of {columns.strata}" if columns.strata else ""
+        said = f"{weighted}; sampling units are the values of {columns.psu}{within}"
+        units = pd.DataFrame({"stratum": stratum, "psu": _numbers(people[columns.psu], shifted)})
+        unit = units.groupby(["stratum", "psu"]).ngroup().to_numpy()
+        found = units.drop_duplicates().sort_values(["stratum", "psu"])
+        if len(found) <= MOST_UNITS:
+            return stratum, units["psu"].to_numpy(), said
+        dealt = _dealt(found["stratum"].to_numpy(), groups)
+        return stratum, dealt[unit], f"{said}, {len(found):,} of them in {groups} random groups in each stratum"
     within = f"within the strata of {columns.strata}" if columns.strata else "from one stratum"
     said = f"{weighted}; each person drawn alone {within}, intervals from {groups} random groups of people in each"
-    return stratum, psu, said
+    return stratum, _dealt(stratum, groups), said
+
+
+def _dealt(stratum: NDArray[np.int64], groups: int) -> NDArray[np.int64]:
+    """Deal units to random groups of like size within their strata, shape (n_units,)."""
+    order = np.random.default_rng(SEED).permutation(len(stratum))
+    dealt = np.empty(len(stratum), dtype=np.int64)
+    dealt[order] = pd.Series(order).groupby(stratum[order]).cumcount().to_numpy() % groups
+    return dealt
 
 
 def _numbers(column: pd.Series, shifted: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -16,13 +16,13 @@ import pandas as pd
 
 from mgrisk import __version__
 from mgrisk.artifacts import read_json, write_text
-from mgrisk.config import load
+from mgrisk.config import Synthetic, load
 from mgrisk.errors import usage
 from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.nhanes.synthetic import write_cohort
 from mgrisk.score.journal import hold
-from mgrisk.steps import evidence, finish, imputation, review, stations, temporal
+from mgrisk.steps import evidence, finish, imputation, own_cohort, review, stations, temporal
 from mgrisk.steps.added_value import add_value
 from mgrisk.steps.audit import audit
 from mgrisk.steps.calibration import calibrate
@@ -130,6 +130,8 @@ def run(
     folder = Path(out) if out is not None else Path("runs") / settings.name
     workspace = Workspace(settings, folder)
     # Everything that can be refused is refused before the first file is written.
+    if settings.own is not None:
+        own_cohort.refuse_misuse(workspace, settings.own)
     stations.refuse_misuse(workspace)
     store = _store(workspace, offline=offline)
     with _alone(folder):
@@ -151,10 +153,14 @@ def _run(workspace: Workspace, store: Store, *, until: str | None, progress: Pro
     settings, folder = workspace.pipeline, workspace.folder
     if workspace.synthetic:
         progress("SYNTHETIC: these people are made up; no number below is about anybody")
-        _make_people(workspace, progress)
-    fetched = fetch(store, stations.tables(workspace, store))
-    tables = {item.relative: store.digest(item.relative) for item in fetched}
-    tables |= {path.name: digest(path) for path in stations.given_files(workspace, store)}
+    if settings.synthetic is not None:
+        _make_people(workspace, settings.synthetic, progress)
+    if settings.own is not None:
+        tables = {path.name: digest(path) for path in own_cohort.files(settings.own)}
+    else:
+        fetched = fetch(store, stations.tables(workspace, store))
+        tables = {item.relative: store.digest(item.relative) for item in fetched}
+        tables |= {path.name: digest(path) for path in stations.given_files(workspace, store)}
     write_text(folder / "resolved.toml", settings.to_toml())
     head = {
         "data": workspace.data_label,
@@ -173,8 +179,12 @@ def _run(workspace: Workspace, store: Store, *, until: str | None, progress: Pro
 def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[Step]:
     settings = workspace.pipeline
     raw = hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
-    model = settings.digest("cohort", "model")
-    told = settings.digest("title", "cohort", "model", "tracking", "synthetic")
+    model = settings.digest(*settings.decisive)
+    told = settings.digest("title", *settings.decisive, "tracking", "synthetic")
+    if settings.own is not None:
+        make_cohort = partial(own_cohort.make_cohort, workspace, settings.own)
+    else:
+        make_cohort = partial(stations.make_cohort, workspace, store)
     chapter = [
         Step(
             "evidence",
@@ -205,7 +215,7 @@ def _steps(workspace: Workspace, store: Store, tables: dict[str, str]) -> list[S
             inputs=(),
             outputs=(*PEOPLE, "targets.parquet", "attrition.json", "tables.json"),
             settings=raw + model,
-            action=partial(stations.make_cohort, workspace, store),
+            action=make_cohort,
         ),
         Step(
             "known",
@@ -346,16 +356,14 @@ def _until(steps: list[Step], last: str | None) -> list[Step]:
 
 
 def _store(workspace: Workspace, *, offline: bool) -> Store:
-    if workspace.synthetic:
+    if workspace.pipeline.synthetic is not None:
         # Real food patterns are not those of made-up people.
         made = str(workspace.path("synthetic"))
         return Store(source=made, cache=default_cache(), offline=True, food_patterns=None)
     return Store(source=workspace.pipeline.source or default_source(), cache=default_cache(), offline=offline)
 
 
-def _make_people(workspace: Workspace, progress: Progress) -> None:
-    made = workspace.pipeline.synthetic
-    assert made is not None
+def _make_people(workspace: Workspace, made: Synthetic, progress: Progress) -> None:
     write_cohort(
         workspace.path("synthetic"),
         people_per_cycle=made.people_per_cycle,

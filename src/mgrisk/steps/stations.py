@@ -38,7 +38,7 @@ from mgrisk.nhanes.eras import Break, check_comparable
 from mgrisk.nhanes.store import Store
 from mgrisk.steps import known_answers
 from mgrisk.steps.scores import score_people
-from mgrisk.steps.workspace import REFERENCE, SetOfPeople, Workspace
+from mgrisk.steps.workspace import NHANES, SetOfPeople, Workspace
 
 
 def cycles(workspace: Workspace) -> tuple[Cycle, ...]:
@@ -84,6 +84,8 @@ def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
         `leakage.by_name`, or that of `eras.check_comparable`.
     """
     leakage.refuse_leaks(workspace.outcome, workspace.model_features)
+    if workspace.pipeline.own is not None:
+        return ()
     settings = workspace.pipeline.cohort
     learned = workspace.pipeline.model.targets
     names = [*(feature.name for feature in workspace.all_features), *workspace.outcome.variables, *learned]
@@ -121,31 +123,70 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
         minimum_age=settings.minimum_age,
     )
     computed = from_nhanes(harmonised.frame, workspace.all_features)
-    models = _fit_features(workspace, cohort, computed)
+    models = fit_features(workspace, cohort, computed)
     computed = from_nhanes(harmonised.frame, workspace.all_features, models=models)
     computed.insert(0, KEY, harmonised.frame[KEY])
-    workspace.write_frame("features.parquet", computed)
-    workspace.write_frame("cohort.parquet", cohort.frame)
-    learned = workspace.pipeline.model.targets
-    behind = targets.measure_targets(harmonised.frame, cohort.frame, learned, development=settings.development)
-    workspace.write_frame("targets.parquet", behind)
-    write_json(workspace.path(FITTED_FEATURES), {"data": workspace.data_label, "models": fitted.to_dict(models)})
-    workspace.write_records("attrition.json", [step.to_dict() for step in cohort.attrition])
-    workspace.write_records("tables.json", [table.to_dict() for table in harmonised.tables])
     used = [
         share
         for cycles_of_set in (settings.development, settings.held_out)
         for share in shares(cohort.level, cycles_of_set)
     ]
+    learned = workspace.pipeline.model.targets
+    return write_cohort(
+        workspace,
+        cohort,
+        computed,
+        models=models,
+        behind=targets.measure_targets(harmonised.frame, cohort.frame, learned, development=settings.development),
+        tables=[table.to_dict() for table in harmonised.tables],
+        about={
+            "weight": " or ".join(dict.fromkeys(share.weight for share in used)),
+            "breaks": [each.to_dict() for each in crossed],
+            "absent": [table.to_dict() for table in harmonised.absent],
+        },
+    )
+
+
+def write_cohort(
+    workspace: Workspace,
+    cohort: select.Cohort,
+    computed: pd.DataFrame,
+    *,
+    models: fitted.Models,
+    behind: pd.DataFrame,
+    tables: list[dict[str, Any]],
+    about: Mapping[str, Any],
+) -> str:
+    """Write the files of the cohort, wherever its people are from; return a line that says how many they are.
+
+    Parameters
+    ----------
+    workspace, cohort
+        The run, and its people.
+    computed
+        Their features with SEQN, row for row with the cohort.
+    models
+        The fitted models of features.
+    behind
+        Targets, as of `targets.measure_targets`.
+    tables
+        The files that were read: {cycle, table, rows, size, sha256, synthetic}.
+    about
+        What cohort.json says of the weights and of what was accepted.
+    """
+    workspace.write_frame("features.parquet", computed)
+    workspace.write_frame("cohort.parquet", cohort.frame)
+    workspace.write_frame("targets.parquet", behind)
+    write_json(workspace.path(FITTED_FEATURES), {"data": workspace.data_label, "models": fitted.to_dict(models)})
+    workspace.write_records("attrition.json", [step.to_dict() for step in cohort.attrition])
+    workspace.write_records("tables.json", tables)
     write_json(
         workspace.path("cohort.json"),
         {
             "data": workspace.data_label,
             "weight_level": str(cohort.level),
-            "weight": " or ".join(dict.fromkeys(share.weight for share in used)),
             "forced_by": cohort.forced_by,
-            "breaks": [each.to_dict() for each in crossed],
-            "absent": [table.to_dict() for table in harmonised.absent],
+            **about,
             "outcome": workspace.outcome.model_dump(mode="json"),
         },
     )
@@ -153,7 +194,7 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
     return ", ".join(f"{name}: {step.n:,} people, {step.events} cases" for name, step in left.items())
 
 
-def _fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataFrame) -> fitted.Models:
+def fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataFrame) -> fitted.Models:
     """Fit the models of features on the people of development in the analysis; no outcome is looked at."""
     of_set = (cohort.frame["set"] == DEVELOPMENT).to_numpy()
     _, design = select.design(cohort.frame, level=cohort.level, set_name=DEVELOPMENT)
@@ -161,9 +202,10 @@ def _fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.Data
 
 
 def know(workspace: Workspace, store: Store) -> str:
-    """Reproduce published NHANES figures from the same tables; stop where one is missed."""
-    years = [each.years for each in cycles(workspace)]
-    records = known_answers.known_answers(store, cycles=years, synthetic=workspace.synthetic)
+    """Reproduce published NHANES figures from the same tables, if they are; stop where one is missed."""
+    cohort, others = workspace.pipeline.cohort, "" if workspace.data_label == NHANES else workspace.data_label
+    years = [*cohort.development, *cohort.held_out]
+    records = known_answers.known_answers(store, cycles=years, others=others)
     workspace.write_records("known_answers.json", records)
     known_answers.stop_at_misses(records)
     passed = sum(record["passed"] is True for record in records)
@@ -251,7 +293,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
         "the weighted 0.05-99.95 % range of the development people; every category seen among them",
         "explanation": "interventional Shapley values of the calibrated log-odds; background: all development people, "
         "survey-weighted",
-        "configuration_sha256": workspace.pipeline.digest("cohort", "model"),
+        "configuration_sha256": workspace.pipeline.digest(*workspace.pipeline.decisive),
         "data_sha256": data_digest,
     }
     spread_of_features = reference.describe(analysed, chosen, weight)
@@ -285,8 +327,8 @@ def evaluate(workspace: Workspace) -> str:
     for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, workspace.held_out_name)):
         people, of_set = sets[set_name], scores[set_name]
         risks = _out_of_fold_risks(workspace, people) if set_name == DEVELOPMENT else _risks(workspace, people)
-        reference = {REFERENCE: of_set.points[REFERENCE]}
-        cuts = {REFERENCE: of_set.cuts[REFERENCE][0]}
+        reference = {name: of_set.points[name] for name in workspace.reference}
+        cuts = {name: of_set.cuts[name][0] for name in workspace.reference}
         # Chosen on the first set, the development people, and only looked at on the second.
         thresholds = thresholds or choose_thresholds(people.y, risks, reference, people.design, cuts=cuts)
         found = assess(
@@ -306,7 +348,7 @@ def evaluate(workspace: Workspace) -> str:
             of_set.points,
             people.design,
             cuts=of_set.cuts,
-            reference=REFERENCE,
+            reference=workspace.reference,
             model={winner: risks[winner]},
             context={"outcome": workspace.outcome.name, "set": label, "group": "all", "level": "all"},
         )
@@ -327,7 +369,7 @@ def evaluate(workspace: Workspace) -> str:
     write_json(workspace.path("curves.json"), {"data": workspace.data_label, "sets": curves})
     workspace.write_frame("predictions.parquet", pd.concat(predictions, ignore_index=True))
     return "; ".join(
-        f"{name} AUROC {_estimate(records, name, workspace.held_out_name)}" for name in (winner, REFERENCE)
+        f"{name} AUROC {_estimate(records, name, workspace.held_out_name)}" for name in (winner, *workspace.reference)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,10 +26,18 @@ from mgrisk.model.refit import Again, again
 from mgrisk.model.targets import Target
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.riskscores.scores import KNOWN, RiskScore, load_score
+from mgrisk.score.mapping import read_mapping
+from mgrisk.score.sources import open_source
+from mgrisk.score.units import given_columns
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 REFERENCE: Final = "ada"
-"""The published score that all others and the models are compared with."""
+NHANES: Final = "NHANES"
+AGE: Final = "age_years"  # the one eligibility rule of an own cohort
+NO_WARNING: Final = (
+    "Whether the people of the file are those whom you mean, and its column the outcome that it is called, no program "
+    "can tell. An association is not an effect."
+)
 
 
 @dataclass(frozen=True)
@@ -82,19 +91,28 @@ class Workspace:
     folder: Path
 
     @property
-    def synthetic(self) -> bool:
-        """Whether the people are made up."""
-        return self.pipeline.synthetic is not None
+    def data_label(self) -> str:
+        """What the numbers are about, as written into every file: NHANES, SYNTHETIC or the name of an own cohort."""
+        if self.pipeline.own is not None:
+            return self.pipeline.own.data
+        return SYNTHETIC if self.pipeline.synthetic else NHANES
 
     @property
-    def data_label(self) -> str:
-        """What the numbers are about, as written into every file: SYNTHETIC or NHANES."""
-        return SYNTHETIC if self.synthetic else "NHANES"
+    def synthetic(self) -> bool:
+        """Whether the people are made up."""
+        return self.data_label == SYNTHETIC
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome's row."""
-        return outcome(self.pipeline.cohort.outcome)
+        """The outcome's row; of an own cohort with what its pipeline file says of it."""
+        row, own = outcome(self.pipeline.cohort.outcome), self.pipeline.own
+        if own is None:
+            return row
+        column = f"the column {own.outcome} of {Path(own.file).name}"
+        taken = f"{row.definition}; here: {column}, taken for it"
+        told = {"definition": f"{own.definition}; {column}"} if own.label else {"definition": taken}
+        renamed = {"name": own.outcome, "label": own.label, "citation": "", "warning": NO_WARNING} if own.label else {}
+        return row.model_copy(update=told | renamed | ({"warning": own.warning} if own.warning else {}))
 
     @property
     def model_features(self) -> tuple[Feature, ...]:
@@ -109,15 +127,45 @@ class Workspace:
 
     def why_no_score(self, name: str) -> str:
         """Return why a published score is not evaluated; an empty text where it is."""
-        cohort = self.pipeline.cohort
-        level, _ = select.level_in_use(self.outcome, self.model_features, (*cohort.development, *cohort.held_out))
-        return load_score(name).why_not(self.outcome, level)
+        cohort, score = self.pipeline.cohort, load_score(name)
+        if self.given is None:
+            level, _ = select.level_in_use(self.outcome, self.model_features, (*cohort.development, *cohort.held_out))
+            return score.why_not(self.outcome, level)
+        # A score that lacks a question would be beaten by its lack.
+        lacking = [feature.name for feature in features(score.features) if not self.can_have(feature)]
+        if lacking:
+            return f"the file has no {', '.join(lacking)}"
+        return score.why_not(self.outcome, max(WeightLevel, key=lambda level: level.rank))
+
+    @property
+    def reference(self) -> tuple[str, ...]:
+        """The published score that all others and the models are compared with; none where it cannot be evaluated."""
+        return () if self.why_no_score(REFERENCE) else (REFERENCE,)
+
+    @cached_property
+    def given(self) -> frozenset[str] | None:
+        """Features that the file of an own cohort gives; None where the people are those of NHANES, which has all."""
+        own = self.pipeline.own
+        if own is None:
+            return None
+        if own.mapping:
+            return frozenset(read_mapping(Path(own.mapping)).features)
+        with open_source(own.file) as table:
+            return frozenset(given_columns(table.columns, [row for row in FEATURES.values() if row.given]))
+
+    def can_have(self, feature: Feature) -> bool:
+        """Return whether the people's file gives a feature, or all that it is made of."""
+        if self.given is None or feature.name in self.given:
+            return True
+        parents = features(feature.derived_from)
+        return bool(parents) and all(self.can_have(parent) for parent in parents)
 
     @property
     def all_features(self) -> tuple[Feature, ...]:
         """Features of the model, of the published scores, and those they derive from."""
         of_scores = features(name for score in self.scores for name in score.features)
-        return with_ancestors((*self.model_features, *of_scores))
+        eligibility = [] if self.given is None else [AGE] if AGE in self.given else []
+        return with_ancestors((*self.model_features, *of_scores, *features(eligibility)))
 
     @property
     def held_out_name(self) -> str:

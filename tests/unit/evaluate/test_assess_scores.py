@@ -35,7 +35,7 @@ def found(toy_people: ToyPeople) -> Found:
         points,
         toy_people.design,
         cuts={"ada": [4.0], "cdc": [3.0, 4.0], "formula": [0.25]},
-        reference="ada",
+        reference=("ada",),
         model={"ours": expit(points["ada"] + points["cdc"] - 8)},
         context={"set": "2017-2018", "group": "all"},
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mgrisk import config
+from mgrisk import config_model
 from mgrisk.model.calibrators import fit_logistic_map
 from mgrisk.model.left_out import left_out_log_odds
 from mgrisk.model.refit import again
@@ -32,8 +32,8 @@ def matrix(toy_people: ToyPeople) -> NDArray[np.float32]:
 
 
 def refitter(toy_people: ToyPeople, y: Floats) -> Refit:
-    settings = config.Model(
-        features=tuple(each.name for each in toy_people.features), spline_logistic=config.Splines(c=(0.1,))
+    settings = config_model.Model(
+        features=tuple(each.name for each in toy_people.features), spline_logistic=config_model.Splines(c=(0.1,))
     )
     of = {"features": toy_people.features, "settings": settings, "threads": 1}
     trained = train(toy_people.frame, y, toy_people.design, toy_people.fold, **of).models["spline_logistic"]

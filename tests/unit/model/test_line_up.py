@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mgrisk import config
+from mgrisk import config_model
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.model.line_up import make_learners, make_models
 from mgrisk.model.targets import OUTCOME, Target
@@ -15,14 +15,14 @@ from mgrisk.model.targets import OUTCOME, Target
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
 
-EVERY = config.Model(
+EVERY = config_model.Model(
     features=("age_years", "bmi_kg_m2"),
-    spline_logistic=config.Splines(),
-    spline_linear=config.Splines(),
-    xgboost=config.XGBoost(),
-    xgboost_monotone=config.MonotoneXGBoost(monotone={"age_years": 1}),
-    random_forest=config.RandomForest(),
-    explainable_boosting=config.ExplainableBoosting(),
+    spline_logistic=config_model.Splines(),
+    spline_linear=config_model.Splines(),
+    xgboost=config_model.XGBoost(),
+    xgboost_monotone=config_model.MonotoneXGBoost(monotone={"age_years": 1}),
+    random_forest=config_model.RandomForest(),
+    explainable_boosting=config_model.ExplainableBoosting(),
     sums={"blend": ("xgboost", "spline_linear:hba1c_percent", "xgboost:hba1c_percent")},
 )
 TREES = ["xgboost", "xgboost_monotone", "random_forest", "explainable_boosting"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mgrisk import config
+from mgrisk import config_model
 from mgrisk.features.registry import features
 from mgrisk.model.refit import again, narrowed, refit
 from mgrisk.model.train import train
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def settings(toy_people: ToyPeople) -> config.Model:
-    return config.Model(
+def settings(toy_people: ToyPeople) -> config_model.Model:
+    return config_model.Model(
         features=tuple(each.name for each in toy_people.features),
-        spline_logistic=config.Splines(c=(0.01, 0.1)),
-        xgboost_monotone=config.MonotoneXGBoost(
+        spline_logistic=config_model.Splines(c=(0.01, 0.1)),
+        xgboost_monotone=config_model.MonotoneXGBoost(
             depth=(2, 3), trees=(10, 20), monotone={"age_years": 1, "magnesium_total_mg": -1}
         ),
-        tuning=config.Tuning(trials=5),
-        uncertainty=config.Uncertainty(replicates=3),
+        tuning=config_model.Tuning(trials=5),
+        uncertainty=config_model.Uncertainty(replicates=3),
     )
 
 
-def test_only_the_chosen_settings_of_the_chosen_model_are_left(settings: config.Model) -> None:
+def test_only_the_chosen_settings_of_the_chosen_model_are_left(settings: config_model.Model) -> None:
     params = {"depth": 3, "learning_rate": 0.05, "min_child_weight": 5.0, "l2": 5.0, "trees": 10}
     parts = [{"part": "xgboost_monotone", "params": params, "scale": 1.0}]
     only = narrowed(settings, "xgboost_monotone", parts, ["age_years", "sex"])
@@ -42,7 +42,7 @@ def test_only_the_chosen_settings_of_the_chosen_model_are_left(settings: config.
     assert only.uncertainty is None
 
 
-def test_a_sum_keeps_its_parts_and_no_other_sum(settings: config.Model) -> None:
+def test_a_sum_keeps_its_parts_and_no_other_sum(settings: config_model.Model) -> None:
     both = settings.model_copy(
         update={"sums": {"a": ("spline_logistic", "xgboost_monotone"), "b": ("spline_logistic",)}}
     )
@@ -54,10 +54,10 @@ def test_a_sum_keeps_its_parts_and_no_other_sum(settings: config.Model) -> None:
 
 
 def test_with_all_features_it_is_the_model_itself_and_with_fewer_another(
-    toy_people: ToyPeople, settings: config.Model
+    toy_people: ToyPeople, settings: config_model.Model
 ) -> None:
     people = toy_people.frame, toy_people.y, toy_people.design, toy_people.fold
-    alone = settings.model_copy(update={"xgboost_monotone": None, "tuning": config.Tuning()})
+    alone = settings.model_copy(update={"xgboost_monotone": None, "tuning": config_model.Tuning()})
     trained = train(*people, features=toy_people.features, settings=alone, threads=1)
     model = trained.models["spline_logistic"]
     parts = model.to_dict()["parts"]
@@ -77,11 +77,12 @@ def test_with_all_features_it_is_the_model_itself_and_with_fewer_another(
 
 @pytest.mark.parametrize("model", ["spline_logistic", "xgboost_monotone", "both"])
 def test_a_model_fitted_again_on_the_same_weights_is_itself_and_on_others_another(
-    toy_people: ToyPeople, settings: config.Model, model: str
+    toy_people: ToyPeople, settings: config_model.Model, model: str
 ) -> None:
     plain = settings.model_copy(
         update={
-            "uncertainty": None, "tuning": config.Tuning(), "sums": {"both": ("spline_logistic", "xgboost_monotone")},
+            "uncertainty": None, "tuning": config_model.Tuning(),
+            "sums": {"both": ("spline_logistic", "xgboost_monotone")},
         }
     )  # fmt: skip
     people = toy_people.frame, toy_people.y, toy_people.design

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from mgrisk import config
+from mgrisk import config_model
 from mgrisk.errors import MgRiskError
 from mgrisk.model.line_up import make_learners
 from mgrisk.model.summed import FittedSum
@@ -20,11 +20,11 @@ from mgrisk.survey.design import SurveyDesign, WeightLevel
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
 
-SETTINGS = config.Model(
+SETTINGS = config_model.Model(
     features=("age_years",),
-    spline_logistic=config.Splines(c=(0.03, 0.3)),
-    spline_linear=config.Splines(c=(0.1,)),
-    xgboost=config.XGBoost(depth=(2,), trees=(10, 20), min_child_weight=(2.0,)),
+    spline_logistic=config_model.Splines(c=(0.03, 0.3)),
+    spline_linear=config_model.Splines(c=(0.1,)),
+    xgboost=config_model.XGBoost(depth=(2,), trees=(10, 20), min_child_weight=(2.0,)),
     sums={"margin": ("spline_logistic", "spline_linear:hba1c_percent"), "one": ("xgboost:hba1c_percent",)},
 )
 
@@ -165,7 +165,7 @@ def test_poisoned_people_outside_the_analysis_change_nothing(toy_people: ToyPeop
     assert_same(trained_alone(toy_people, alone), trained_alone(poisoned, alone))
 
 
-def trained_alone(people: ToyPeople, settings: config.Model) -> Trained:
+def trained_alone(people: ToyPeople, settings: config_model.Model) -> Trained:
     return train(
         people.frame, people.y, people.design, people.fold, features=people.features, settings=settings, threads=1
     )

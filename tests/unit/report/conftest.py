@@ -136,7 +136,7 @@ def _write_run(folder: Path, *, data: str) -> None:
             {"ada": points[here], "uspstf": (points[here] > 3) * 1.0},
             design,
             cuts={"ada": [5.0], "uspstf": [1.0]},
-            reference="ada",
+            reference=("ada",),
             model={"spline_logistic": risk[here]},
             context={"outcome": "undiagnosed", "set": label, "group": "all", "level": "all"},
         )

@@ -29,7 +29,8 @@ def test_a_group_whose_feature_the_run_has_not_is_there_and_says_so(run_folder: 
     place = next(i for i, row in enumerate(table["rows"]) if row["cells"][0] == "Family income")
     absent = table["rows"][place + 1]
     assert absent["pale"]
-    assert set(absent["cells"][3:]) == {"subgroup.absent"}
+    assert absent["cells"][1] == "not asked"
+    assert set(absent["cells"][2:]) == {""}
 
 
 def test_a_group_that_would_not_be_printed_is_greyed_and_its_numbers_marked(run_folder: Path, edit: Edit) -> None:

@@ -146,16 +146,16 @@ def test_nothing_applies_to_synthetic_people(
     said_by_the_tables: bool, people: pd.DataFrame, one_answer: KnownAnswer
 ) -> None:
     tables = harmonised(people.assign(BMXBMI=99.0), synthetic=said_by_the_tables)
-    (record,) = check(tables, cycles=["2017-2018"], synthetic=not said_by_the_tables)
+    (record,) = check(tables, cycles=["2017-2018"], others="" if said_by_the_tables else "SYNTHETIC")
     assert (record["passed"], record["estimate"]) == (None, None)
-    assert record["note"] == "not applicable, because SYNTHETIC"
+    assert record["note"] == "not applicable, because the people are SYNTHETIC"
     stop_at_misses([record])
 
 
 def test_synthetic_runs_read_no_table() -> None:
     nowhere = Store(source="/nowhere", cache=Path("/nowhere"), offline=True)
-    records = known_answers.known_answers(nowhere, cycles=["2017-2018"], synthetic=True)
-    assert {record["note"] for record in records} == {"not applicable, because SYNTHETIC"}
+    records = known_answers.known_answers(nowhere, cycles=["2017-2018"], others="SYNTHETIC")
+    assert {record["note"] for record in records} == {"not applicable, because the people are SYNTHETIC"}
     assert len(records) == len(ANSWERS)
 
 

@@ -80,7 +80,7 @@ def test_strata_and_units_are_taken_by_their_names(tmp_path: Path) -> None:
     )
     assert (found.design.n_clusters, found.design.df) == (6, 4)
     np.testing.assert_allclose(found.design.analysis_weight, frame["w"])
-    assert "those of clinic within the strata of place" in found.sampling
+    assert "the values of clinic within the strata of place" in found.sampling
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,20 @@ def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
     other = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"))
     np.testing.assert_array_equal(one.y, other.y)
     pd.testing.assert_frame_equal(one.values, other.values)
+
+
+def test_more_than_a_thousand_units_are_kept_whole_in_random_groups(tmp_path: Path) -> None:
+    """Persons with two rows each: a jackknife over a hundred groups of them, none of whom is split."""
+    frame = people(2400)
+    frame["who"] = np.arange(2400) // 2
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", psu="who"))
+    assert found.design.n_clusters == 100
+    assert pd.Series(found.design.psu).groupby(frame["who"]).nunique().max() == 1
+    assert "1,200 of them in 100 random groups" in found.sampling
+
+
+def test_other_columns_come_as_they_stand_in_the_file(tmp_path: Path) -> None:
+    frame = people()
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), carry=["clinic"])
+    assert found.carried["clinic"].tolist() == frame["clinic"].tolist()
+    assert np.nanmean(found.told) == pytest.approx((frame["case"] == "yes").mean())
