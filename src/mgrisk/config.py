@@ -13,7 +13,7 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import tomli_w
@@ -21,8 +21,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from mgrisk.config_model import Closed, Model
 from mgrisk.errors import MgRiskError, usage
-
-LARGEST: Final = 1 << 20  # bytes of a pipeline file
+from mgrisk.toml_file import read_toml
 
 
 class Synthetic(Closed):
@@ -211,20 +210,8 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
 def _read(path: Path, *, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise usage("config.circle", "a pipeline file extends itself", where=str(path), hint="remove one `extends`")
-    # A device has no end, and a large file is no pipeline: `extends` may name anything.
-    if not path.is_file() or path.stat().st_size > LARGEST:
-        raise usage(
-            "config.missing_file",
-            "there is no such pipeline file",
-            where=str(path),
-            hint="give the path of a .toml file, for example pipelines/demo.toml",
-        )
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise usage(
-            "config.not_toml", f"not a TOML file: {problem}", where=str(path), hint="mend the line named"
-        ) from None
+    hint = "give the path of a .toml file, for example pipelines/demo.toml"
+    content = read_toml(path, kind="pipeline", prefix="config", hint=hint)
     base = content.pop("extends", None)
     if base is None:
         return content

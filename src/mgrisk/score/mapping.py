@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import difflib
 import math
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,8 +23,8 @@ from mgrisk.score.inert import csv_line, inert
 from mgrisk.score.outputs import open_output
 from mgrisk.score.sources import STREAM, open_source
 from mgrisk.score.units import FACTORS
+from mgrisk.toml_file import read_toml
 
-LARGEST: Final = 1 << 20  # bytes of a mapping file
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -85,12 +84,9 @@ def read_mapping(path: Path) -> Mapping:
         `mapping.missing_file`, `mapping.not_toml`, `mapping.bad_value`, `mapping.unknown_feature`, `mapping.bad_unit`
         or `mapping.bad_level`; exit status 2.
     """
-    if not path.is_file() or path.stat().st_size > LARGEST:
-        raise usage("mapping.missing_file", "there is no such mapping file", where=str(path), hint="check the path")
+    content = read_toml(path, kind="mapping", prefix="mapping", hint="check the path")
     try:
-        mapping = Mapping.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
-        raise _bad("not_toml", f"not a TOML file: {problem}", path, "mend the line named") from None
+        mapping = Mapping.model_validate(content)
     except ValidationError as problem:
         first = problem.errors()[0]
         place = ".".join(map(str, first["loc"]))
