@@ -18,6 +18,7 @@ from mgrisk.errors import MgRiskError, bad_source
 from mgrisk.nhanes import xpt_header
 from mgrisk.nhanes.file_lock import file_lock
 
+VERSION: Final = 1
 _SETTLED: Final = 2_000_000_000  # nanoseconds: no clock of a file system is coarser (FAT)
 
 
@@ -62,11 +63,21 @@ class LockFile:
     guard: Path
 
     def tables(self) -> dict[str, LockedTable]:
-        """Return the records by name of the table; raises ``store.bad_lock`` where they cannot be read."""
+        """Return the records by name of the table.
+
+        Raises
+        ------
+        MgRiskError
+            ``store.bad_lock`` where they cannot be read, ``store.other_format`` where another version of mgrisk wrote
+            them in another form.
+        """
         if not self.path.is_file():
             return {}
         try:
-            return {name: LockedTable(**record) for name, record in read_json(self.path)["tables"].items()}
+            content = read_json(self.path)
+            written = content.get("version", VERSION)
+            if written == VERSION:
+                return {name: LockedTable(**record) for name, record in content["tables"].items()}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise bad_source(
                 "store.bad_lock",
@@ -75,6 +86,14 @@ class LockFile:
                 hint="restore it; or remove it to lock the tables as they are now",
                 got=f"{type(error).__name__}: {error}",
             ) from error
+        raise bad_source(
+            "store.other_format",
+            "the lock file of the cache is of another format",
+            where=str(self.path),
+            expected=str(VERSION),
+            got=str(written),
+            hint="use another cache (MGRISK_CACHE), or the mgrisk version that wrote it",
+        )
 
     def check(self, name: str, file: Path, *, where: str, url: str = "") -> None:
         """Compare a file with its record, or make the record if there is none.
@@ -121,7 +140,7 @@ class LockFile:
             if name not in tables:
                 tables[name] = record
                 records: dict[str, Any] = {each: asdict(tables[each]) for each in sorted(tables)}
-                write_json(self.path, {"version": 1, "tables": records})
+                write_json(self.path, {"version": VERSION, "tables": records})
             return tables[name]
 
 

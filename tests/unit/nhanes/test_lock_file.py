@@ -87,6 +87,16 @@ def test_a_lock_file_from_before_addresses_were_recorded_is_read(lock: LockFile,
     assert lock.tables()["DEMO"].url == ""
 
 
+def test_a_lock_file_of_another_format_is_neither_read_nor_written_over(lock: LockFile, demo: Path) -> None:
+    lock.check("DEMO", demo, where="here")
+    later = json.dumps(json.loads(lock.path.read_text()) | {"version": 2})
+    lock.path.write_text(later)
+    with pytest.raises(MgRiskError) as refused:
+        lock.check("DEMO", demo, where="here")
+    assert (refused.value.code, refused.value.expected, refused.value.got) == ("store.other_format", "1", "2")
+    assert lock.path.read_text() == later
+
+
 def test_a_file_that_nobody_touched_is_read_once(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     age(demo)
     first = digest(demo)
