@@ -53,6 +53,8 @@ class Own(Closed):
 
     @model_validator(mode="after")
     def _told(self) -> Own:
+        if self.file == "-":
+            raise ValueError("file: a run reads it more than once; standard input cannot be")
         if self.data == "NHANES":
             raise ValueError("data: a file of one's own is not NHANES as mgrisk reads it; name it otherwise")
         if bool(self.label) != bool(self.definition):

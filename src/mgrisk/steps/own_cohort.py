@@ -102,6 +102,7 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
     attrition = tuple(_attrition(frame, rules, settings))
     cohort = select.Cohort(frame[inside].reset_index(drop=True), attrition, WeightLevel.INTERVIEW, "nothing")
     _refuse_one_class(attrition, own)
+    _refuse_few_units(cohort.frame, settings, own)
     given = complete(people.values, workspace.all_features)[inside].reset_index(drop=True)
     models = fit_features(workspace, cohort, given)
     computed = complete(people.values, workspace.all_features, models=models)[inside].reset_index(drop=True)
@@ -218,6 +219,27 @@ def _refuse_one_class(attrition: Iterable[AttritionStep], own: Own) -> None:
                 expected="both cases and others in both sets",
                 hint="`mgrisk validate` says what is wrong with rows; `mgrisk schema` what a value may be",
             )
+
+
+def _refuse_few_units(frame: pd.DataFrame, settings: Cohort, own: Own) -> None:
+    """Refuse a design that gives no variance, or fewer sampling units than folds."""
+    units = frame.drop_duplicates(["set", "stratum", "psu"])
+    alone = units.groupby(["set", "stratum"]).size()
+    if lonely := int((alone < 2).sum()):
+        raise bad_input(
+            "own.single_psu",
+            f"{lonely} strata have one sampling unit in development or among the held-out, which gives no variance",
+            where=f"{own.file}: {own.psu}",
+            hint="put strata together that are alike, or leave strata out",
+        )
+    learned_from = int((units["set"] == DEVELOPMENT).sum())
+    if learned_from < settings.folds:
+        raise bad_input(
+            "own.few_units",
+            f"{learned_from} sampling units cannot be dealt into {settings.folds} folds",
+            where=f"{own.file}: {own.psu}",
+            hint="lower cohort.folds; or leave psu out, if people of one unit are not alike",
+        )
 
 
 def _refuse_empty(workspace: Workspace, computed: pd.DataFrame) -> None:

@@ -218,6 +218,8 @@ def test_scores_are_compared_only_where_the_file_answers_them(make: Make) -> Non
             "own.person_in_both_sets",
         ),
         (lambda d: d.assign(w=-1.0), 'weight = "w"', "input.bad_weight"),
+        (lambda d: d.assign(ward=d["sex"]), 'strata = "sex"\npsu = "ward"', "own.single_psu"),
+        (lambda d: d.assign(ward=d["sex"]), 'psu = "ward"', "own.few_units"),
     ],
 )
 def test_what_cannot_be_a_cohort_is_refused(
@@ -250,6 +252,7 @@ def test_a_leaking_feature_is_refused_as_for_nhanes(make: Make) -> None:
         'cohort.across_breaks=["race-2011"]',
         'model.sums={two = ["spline_logistic:hba1c_percent"]}',
         "own.data=NHANES",
+        "own.file='-'",
         'own.label="Only a label"',
     ],
 )
