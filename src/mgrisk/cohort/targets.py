@@ -76,7 +76,7 @@ def measure_targets(
         over the development cycles together, above 0).
     """
     markers = from_nhanes(raw, features(names))
-    parts = [pd.DataFrame(columns=list(COLUMNS)).astype({KEY: "int64", "value": "float64", "weight": "float64"})]
+    parts = [nothing_measured()]
     for name in names:
         value = markers[name].to_numpy(dtype=np.float64)
         weight = combined_weight(raw, FEATURES[name].level, development).to_numpy()
@@ -85,6 +85,11 @@ def measure_targets(
         key = raw[KEY].to_numpy()[rows]
         parts.append(pd.DataFrame({KEY: key, "target": name, "value": np.log(value[rows]), "weight": weight[rows]}))
     return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def nothing_measured() -> pd.DataFrame:
+    """Return what `measure_targets` returns where nothing is learned from but the outcome: its columns and no row."""
+    return pd.DataFrame(columns=list(COLUMNS)).astype({KEY: "int64", "value": "float64", "weight": "float64"})
 
 
 def design_of(name: str, of_target: pd.DataFrame, people: pd.DataFrame) -> tuple[NDArray[np.float64], SurveyDesign]:

@@ -122,9 +122,14 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
             "mapping": _mapping_record(own, mapped),
         },
     }
-    behind = pd.DataFrame(columns=list(targets.COLUMNS)).astype({KEY: "int64", "value": "float64", "weight": "float64"})
     return write_cohort(
-        workspace, cohort, computed, models=models, behind=behind, tables=_tables(own, len(when)), about=about
+        workspace,
+        cohort,
+        computed,
+        models=models,
+        behind=targets.nothing_measured(),
+        tables=_tables(own, len(when)),
+        about=about,
     )
 
 
