@@ -63,19 +63,21 @@ def test_a_run_is_tracked_found_promoted_and_listed(
     # Elsewhere than the run folder, so that nothing lands in the folder of whoever starts it.
     (away := run_copy.parent / "away").mkdir()
     monkeypatch.chdir(away)
-    workspace = Workspace(load(run_copy / "resolved.toml"), run_copy)
+    # A name of its own: the other tests register versions too, and none of them is the first to run.
+    name = "mgrisk-listed-SYNTHETIC"
+    workspace = Workspace(load(run_copy / "resolved.toml", overrides=[f"tracking.register_as={name}"]), run_copy)
     assert "version 1 is champion" in finish.log(workspace)
     assert "version 2 is champion" in finish.log(workspace)
-    found = track.find_bundle("mgrisk-demo-SYNTHETIC@champion", uri=server)
+    found = track.find_bundle(f"{name}@champion", uri=server)
     assert load_bundle(found).about == load_bundle(run_copy / "bundle").about
-    assert main(["promote", "mgrisk-demo-SYNTHETIC@1", "--because", "a test"]) == 0
+    assert main(["promote", f"{name}@1", "--because", "a test"]) == 0
     capsys.readouterr()
     assert main(["models", "--format", "json"]) == 0
-    rows = [row for row in json.loads(capsys.readouterr().out) if row["kind"] == "registry"]
+    rows = [row for row in json.loads(capsys.readouterr().out) if row["name"].startswith(name)]
     assert [(row["version"], row["aliases"]) for row in rows] == [(2, []), (1, ["champion"])]
     people = away / "people.csv"
     people.write_text("age_years,sex\n50,male\n", "utf-8")
-    command = ["score", str(people), "-o", str(away / "scored.csv"), "--model", "mgrisk-demo-SYNTHETIC@champion"]
+    command = ["score", str(people), "-o", str(away / "scored.csv"), "--model", f"{name}@champion"]
     assert main(command) == 0
     assert ",scored," in (away / "scored.csv").read_text("utf-8")
     assert sorted(path.name for path in away.iterdir()) == ["people.csv", "scored.csv", "scored.csv.summary.json"]

@@ -156,7 +156,8 @@ def test_mlflow_models_serve_refuses_columns_that_cannot_be_understood(
     person = {"dataframe_records": [{"age_years": 45, "sex": "female", **columns}]}
     with pytest.raises(urllib.error.HTTPError) as refused:
         ask(server, json.dumps(person).encode(), "application/json")
-    assert problem in refused.value.read()
+    with refused.value as told:
+        assert problem in told.read()
 
 
 SPARK = """

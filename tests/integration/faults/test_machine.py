@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -102,7 +102,7 @@ def test_a_locked_registry_stops_the_last_step_alone(
     assert main(arguments) == 0
     (run_copy / "tracking.json").unlink()
     before = sha256(run_copy / "report.html")
-    with sqlite3.connect(database) as other:
+    with closing(sqlite3.connect(database)) as other:
         other.execute("BEGIN EXCLUSIVE")
         said = refused(arguments, capsys, "tracking.unreachable")
         other.rollback()
