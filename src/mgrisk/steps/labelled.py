@@ -8,6 +8,7 @@ groups of whole sampling units where there are more than a thousand of them: per
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -292,7 +293,16 @@ def _numbers(column: pd.Series, shifted: NDArray[np.bool_]) -> NDArray[np.int64]
             where=f"column {column.name}, row {int(np.argmax(unknown)) + 1}",
             hint="each row needs its stratum and sampling unit, outside the analysis too",
         )
-    return pd.factorize(text, sort=True)[0].astype(np.int64)
+    # In the order of numbers where they are numbers, for folds and bootstraps are dealt in it; 1 and 01 stay two.
+    names = sorted(text.unique(), key=lambda name: (float(name), name) if _is_number(name) else (math.inf, name))
+    return text.map({name: place for place, name in enumerate(names)}).to_numpy(dtype=np.int64)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return math.isfinite(float(name))
+    except ValueError:
+        return False
 
 
 def _step(name: str, excluded: int, left: NDArray[np.bool_], y: Floats) -> dict[str, Any]:

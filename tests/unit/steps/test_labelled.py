@@ -68,6 +68,15 @@ def test_a_cohort_without_a_design_is_people_drawn_alone_in_a_hundred_groups(tmp
     assert "no weights; each person drawn alone" in found.sampling
 
 
+def test_units_are_ordered_as_numbers_where_they_are_numbers_and_none_are_merged(tmp_path: Path) -> None:
+    frame = people()
+    frame["clinic"] = np.resize(["10", "9", "north", "1e3", "09"], len(frame))
+    found = read_labelled(
+        written(frame.astype({"clinic": object}), tmp_path), INPUTS, LabelColumns("case", psu="clinic")
+    )
+    assert found.design.psu[:5].tolist() == [2, 1, 4, 3, 0]
+
+
 def test_a_small_cohort_has_a_unit_for_each_person(tmp_path: Path) -> None:
     found = read_labelled(written(people(60), tmp_path), INPUTS, LabelColumns("case"))
     assert found.design.n_clusters == 60
