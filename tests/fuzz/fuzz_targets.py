@@ -27,10 +27,12 @@ from mgrisk.model.boosted_trees import FittedTrees
 from mgrisk.model.bundle import SUMS, load_bundle
 from mgrisk.nhanes import xpt
 from mgrisk.score.batch import score_table
+from mgrisk.score.mapping import map_file, read_mapping
 from mgrisk.score.scorer import Scorer
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
+EXAMPLES = ROOT / "data" / "examples"
 # One with splines alone, one that is a sum of splines and trees: every kind of part but shapes.
 BUNDLES = ("undiagnosed-brief", "undiagnosed")
 
@@ -57,6 +59,22 @@ def read_xpt(content: bytes) -> None:
     assert frame.shape == tags.shape == (header.n_rows, len(header.variables))
     numbers = [variable.name for variable in header.variables if variable.kind == "number"]
     assert ((tags[numbers] != "") == frame[numbers].isna()).to_numpy().all()
+
+
+def map_extract(content: bytes) -> None:
+    """Any bytes as a mapping file: the example extract comes out with every row and one cell for each column."""
+    path, target = folder() / "mapping.toml", folder() / "mapped.csv"
+    path.write_bytes(content)
+    try:
+        mapping = read_mapping(path)
+        done = map_file(str(EXAMPLES / "extract.csv"), mapping, str(target))
+    except MgRiskError:
+        return
+    with target.open(encoding="utf-8", newline="") as stream:
+        header, *rows = csv.reader(stream)
+    assert len(header) == len(set(header)) == len(mapping.keep) + len(mapping.features)
+    assert len(rows) == done.rows == 6
+    assert {len(row) for row in rows} == {len(header)}
 
 
 @functools.cache
@@ -180,11 +198,13 @@ def seeds(name: str) -> list[bytes]:
         return found
     if name == "csv":
         return [
-            (ROOT / "data" / "examples" / "people.csv").read_bytes(),
+            (EXAMPLES / "people.csv").read_bytes(),
             b'age_years,sex,height_in,note\r\n50,male,70,"two\nlines"\r\n4e1,FEMALE,,"a ""b"""\n\n,x,1\n61,male,1,2,3',
         ]
     if name == "toml":
         return [path.read_bytes() for path in sorted((ROOT / "pipelines").glob("*.toml"))]
+    if name == "mapping":
+        return [path.read_bytes() for path in sorted(EXAMPLES.glob("*.toml"))]
     if name == "trees":
         rng = np.random.default_rng(1)
         X = rng.normal(size=(50, 3)).astype(np.float32)
@@ -199,6 +219,7 @@ TARGETS: dict[str, Target] = {
     "xpt": read_xpt,
     "csv": score_csv,
     "toml": read_toml,
+    "mapping": map_extract,
     "bundle": load_damaged_bundle,
     "trees": read_trees,
 }

@@ -91,6 +91,8 @@ def read_mapping(path: Path) -> Mapping:
         first = problem.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise _bad("bad_value", f"{place}: {first['msg']}", path, "see docs/how-to/own-cohort.md") from None
+    if twice := sorted(set(mapping.keep) & set(mapping.features)):
+        raise _bad("bad_value", f"{twice[0]} stands under [keep] and under [features]", path, "give one another name")
     for name, column in mapping.features.items():
         _check(name, column, path)
     return mapping

@@ -99,6 +99,7 @@ def test_a_text_in_a_number_and_a_formula_stay_for_the_contract_to_judge(tmp_pat
     [
         ("features = 3", "mapping.bad_value"),
         ("[features.age_years]\nfrom = 'AGE'\nfactr = 2", "mapping.bad_value"),
+        ("[keep]\nage_years = 'A'\n[features.age_years]\nfrom = 'B'", "mapping.bad_value"),
         ("[features.age_yaers]\nfrom = 'AGE'", "mapping.unknown_feature"),
         ("[features.height_cm]\nfrom = 'HT'\nunit = 'furlong'", "mapping.bad_unit"),
         ("[features.sex]\nfrom = 'S'\nlevels = { 1 = 'man' }", "mapping.bad_level"),
