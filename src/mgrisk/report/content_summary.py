@@ -57,7 +57,7 @@ def summary(files: RunFiles) -> Section:
     blocks: list[Block] = [
         told,
         facts(*cards, style="cards"),
-        text(horizon(files), "Brackets and bars hold 95 % intervals from the survey design."),
+        text(horizon(files), "Brackets and bars hold 95 % intervals of the design."),
     ]
     return section("summary", "In short", blocks)
 

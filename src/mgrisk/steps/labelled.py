@@ -270,8 +270,8 @@ def _places(
             return stratum, units["psu"].to_numpy(), said
         dealt = _dealt(found["stratum"].to_numpy(), groups)
         return stratum, dealt[unit], f"{said}, {len(found):,} of them in {groups} random groups in each stratum"
-    within = f"within the strata of {columns.strata}" if columns.strata else "from one stratum"
-    said = f"{weighted}; each person drawn alone {within}, intervals from {groups} random groups of people in each"
+    within, each = (f" within the strata of {columns.strata}", " in each") if columns.strata else ("", "")
+    said = f"{weighted}; each person drawn alone{within}, intervals from {groups} random groups of people{each}"
     return stratum, _dealt(stratum, groups), said
 
 
