@@ -8,6 +8,7 @@ a stable code for scripts. Its kind decides the exit status of the command. Anyt
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -136,3 +137,14 @@ def _only(found: dict[str, str]) -> dict[str, str]:
     if unknown:
         raise TypeError(f"unknown details of an error: {sorted(unknown)}")
     return found
+
+
+def few(names: Sequence[str], most: int = 8) -> str:
+    """Return the first of some names, as a message shows them.
+
+    Examples
+    --------
+    >>> few(["a", "b", "c"], most=2), few(["a"])
+    ('a, b …', 'a')
+    """
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")

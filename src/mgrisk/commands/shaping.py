@@ -20,6 +20,7 @@ def add(commands: Any, *, parents: Sequence[argparse.ArgumentParser], action: Ca
 
 
 def _mapped(options: argparse.Namespace) -> list[str]:
+    from mgrisk.errors import few
     from mgrisk.score.mapping import map_file, read_mapping
 
     done = map_file(options.input, read_mapping(Path(options.mapping)), options.output)
@@ -30,6 +31,5 @@ def _mapped(options: argparse.Namespace) -> list[str]:
         if done.as_they_are[name]
     ]
     if done.not_carried:
-        shown = ", ".join(done.not_carried[:8]) + (" …" if len(done.not_carried) > 8 else "")
-        lines.append(f"  not carried over: {shown}")
+        lines.append(f"  not carried over: {few(done.not_carried)}")
     return [*lines, f"next: mgrisk validate {options.output}"]

@@ -75,7 +75,8 @@ def _performance(files: RunFiles, name: str, heading: str, set_name: str, intro:
     notes = [
         *(
             ["The published score gives points, not probabilities: it ranks, and has no calibration."]
-            * (SCORE in models)
+            if SCORE in models
+            else []
         ),
         "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
         "points.",

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mgrisk.errors import bad_input
+from mgrisk.errors import bad_input, few
 from mgrisk.features.compute import Columns, to_frame
 from mgrisk.features.registry import Feature
 from mgrisk.score.cells import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
@@ -123,7 +123,7 @@ def check_columns(
                 "input.missing_column",
                 f"the required column {feature.name} is missing",
                 where=where,
-                got=", ".join(list(columns)[:8]) + (" …" if len(columns) > 8 else ""),
+                got=few(columns),
                 hint=f"add {feature.name} ({feature.unit or ' or '.join(feature.levels)}); see `mgrisk schema`",
             )
     taken = [name for name in added if name in columns]

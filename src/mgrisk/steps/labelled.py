@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mgrisk.errors import bad_input
+from mgrisk.errors import bad_input, few
 from mgrisk.features.registry import Feature
 from mgrisk.score.contract import EMPTY_CELLS, check, check_columns
 from mgrisk.score.problems import SEPARATOR, WRONG_FIELDS
@@ -215,7 +215,7 @@ def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
                 "input.missing_column",
                 f"the column {name} is missing",
                 where=source,
-                got=", ".join(there[:8]) + (" …" if len(there) > 8 else ""),
+                got=few(there),
                 hint="give the names of the columns as they stand in the header",
             )
 

@@ -18,14 +18,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mgrisk.artifacts import sha256
-from mgrisk.cohort import select, targets
+from mgrisk.cohort import leakage, select, targets
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, AttritionStep
 from mgrisk.config import Cohort, Own
-from mgrisk.errors import bad_input, usage
+from mgrisk.errors import bad_input, few, usage
 from mgrisk.features.compute import complete
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
-from mgrisk.score.sources import open_source
 from mgrisk.steps.labelled import LabelColumns, LabelledPeople, Rule, read_labelled
 from mgrisk.steps.stations import fit_features, write_cohort
 from mgrisk.steps.workspace import AGE, Workspace
@@ -47,13 +46,10 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
     ------
     MgRiskError
         Those of `read_mapping` and `open_source`; `own.missing_column`; `own.no_feature` for a feature that the file
-        neither has nor allows to derive.
+        neither has nor allows to derive; those of `leakage.refuse_leaks`.
     """
-    with open_source(own.file) as table:
-        there = table.columns
-    if own.mapping:
-        mapping = read_mapping(Path(own.mapping))
-        there = [*mapping.keep, *mapping.features]
+    leakage.refuse_leaks(workspace.outcome, workspace.model_features)
+    there = workspace.columns
     for name in filter(None, (own.outcome, own.period, own.weight, own.strata, own.psu)):
         if name not in there:
             hint = "name it under [keep] of the mapping file" if own.mapping else "give the name as in the header"
@@ -61,7 +57,7 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
                 "own.missing_column",
                 f"the column {name} is missing",
                 where=own.file,
-                got=", ".join(there[:12]) + (" …" if len(there) > 12 else ""),
+                got=few(there, most=12),
                 hint=hint,
             )
     lacking = [feature.name for feature in workspace.model_features if not workspace.can_have(feature)]
@@ -147,8 +143,7 @@ def _in_shape(own: Own, folder: Path) -> Iterator[tuple[str, Mapped | None]]:
 
 
 def _read(workspace: Workspace, own: Own, source: str) -> LabelledPeople:
-    with open_source(source) as table:
-        person = [PERSON] if PERSON in table.columns else []
+    person = [PERSON] if PERSON in workspace.columns else []
     inputs = tuple(feature for feature in workspace.all_features if feature.given)
     columns = LabelColumns(own.outcome, own.weight, own.strata, own.psu)
     return read_labelled(source, inputs, columns, carry=[own.period, *person])
@@ -163,12 +158,11 @@ def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
     found = set(when)
     for name in _sets(settings):
         if name not in found:
-            some = sorted(found)
             raise bad_input(
                 "own.no_such_period",
                 f"no row has {own.period} {name}",
                 where=own.file,
-                got=", ".join(some[:12]) + (" …" if len(some) > 12 else ""),
+                got=few(sorted(found), most=12),
                 hint="cohort.development and cohort.held_out name values of the column",
             )
     return when

@@ -132,7 +132,8 @@ def run(
     # Everything that can be refused is refused before the first file is written.
     if settings.own is not None:
         own_cohort.refuse_misuse(workspace, settings.own)
-    stations.refuse_misuse(workspace)
+    else:
+        stations.refuse_misuse(workspace)
     store = _store(workspace, offline=offline)
     with _alone(folder):
         return _run(workspace, store, until=until, progress=progress)

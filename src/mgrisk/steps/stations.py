@@ -84,8 +84,6 @@ def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
         `leakage.by_name`, or that of `eras.check_comparable`.
     """
     leakage.refuse_leaks(workspace.outcome, workspace.model_features)
-    if workspace.pipeline.own is not None:
-        return ()
     settings = workspace.pipeline.cohort
     learned = workspace.pipeline.model.targets
     names = [*(feature.name for feature in workspace.all_features), *workspace.outcome.variables, *learned]

@@ -109,10 +109,13 @@ class Workspace:
         if own is None:
             return row
         column = f"the column {own.outcome} of {Path(own.file).name}"
-        taken = f"{row.definition}; here: {column}, taken for it"
-        told = {"definition": f"{own.definition}; {column}"} if own.label else {"definition": taken}
-        renamed = {"name": own.outcome, "label": own.label, "citation": "", "warning": NO_WARNING} if own.label else {}
-        return row.model_copy(update=told | renamed | ({"warning": own.warning} if own.warning else {}))
+        told = {"definition": f"{row.definition}; here: {column}, taken for it"}
+        if own.label:
+            told = {"definition": f"{own.definition}; {column}", "name": own.outcome, "label": own.label}
+            told |= {"citation": "", "warning": NO_WARNING}
+        if own.warning:
+            told["warning"] = own.warning
+        return row.model_copy(update=told)
 
     @property
     def model_features(self) -> tuple[Feature, ...]:
@@ -143,15 +146,22 @@ class Workspace:
         return () if self.why_no_score(REFERENCE) else (REFERENCE,)
 
     @cached_property
-    def given(self) -> frozenset[str] | None:
-        """Features that the file of an own cohort gives; None where the people are those of NHANES, which has all."""
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the file of an own cohort in the shape of the scoring file; none where there is no such file."""
         own = self.pipeline.own
         if own is None:
-            return None
-        if own.mapping:
-            return frozenset(read_mapping(Path(own.mapping)).features)
+            return ()
         with open_source(own.file) as table:
-            return frozenset(given_columns(table.columns, [row for row in FEATURES.values() if row.given]))
+            there = table.columns
+        mapping = read_mapping(Path(own.mapping)) if own.mapping else None
+        return tuple(there) if mapping is None else (*mapping.keep, *mapping.features)
+
+    @cached_property
+    def given(self) -> frozenset[str] | None:
+        """Features that the file of an own cohort gives; None where the people are those of NHANES, which has all."""
+        if self.pipeline.own is None:
+            return None
+        return frozenset(given_columns(self.columns, [row for row in FEATURES.values() if row.given]))
 
     def can_have(self, feature: Feature) -> bool:
         """Return whether the people's file gives a feature, or all that it is made of."""
@@ -164,7 +174,7 @@ class Workspace:
     def all_features(self) -> tuple[Feature, ...]:
         """Features of the model, of the published scores, and those they derive from."""
         of_scores = features(name for score in self.scores for name in score.features)
-        eligibility = [] if self.given is None else [AGE] if AGE in self.given else []
+        eligibility = [AGE] if AGE in (self.given or ()) else []
         return with_ancestors((*self.model_features, *of_scores, *features(eligibility)))
 
     @property
