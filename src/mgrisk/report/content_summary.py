@@ -75,7 +75,11 @@ def limits(files: RunFiles) -> Section:
 def _ranking(files: RunFiles, mine: Any) -> dict[str, Any]:
     lines = []
     detail = "Of a case and another person, how often the case has the higher risk."
-    theirs = [r for r in files.evaluation if r["set"] == mine["set"] and r["model"] == SCORE and r["metric"] == "auroc"]
+    theirs = [
+        r
+        for r in files.evaluation
+        if (r["set"], r["model"], r["metric"], r["group"]) == (mine["set"], SCORE, "auroc", "all")
+    ]
     gap = [
         r
         for r in files.differences

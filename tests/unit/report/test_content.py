@@ -103,6 +103,12 @@ def test_figures_of_the_first_screen_stand_with_their_intervals(run_folder: Path
     assert [gauge[key] / 200 + 0.5 for key in ("low", "estimate", "high")] == pytest.approx(
         [auroc["low"], auroc["estimate"], auroc["high"]], abs=1e-4
     )
+    # One mark, of the published score among all people, and none of its groups.
+    (ada,) = (
+        r["estimate"] for r in read_json(run_folder / "evaluation.json")
+        if (r["set"], r["model"], r["metric"], r["group"]) == ("2017-2018", "ada", "auroc", "all")
+    )  # fmt: skip
+    assert [mark / 200 + 0.5 for mark in gauge["marks"]] == pytest.approx([ada], abs=1e-4)
 
 
 def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(run_folder: Path) -> None:
