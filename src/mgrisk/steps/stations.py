@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from mgrisk import __version__
 from mgrisk.artifacts import atomic_folder, write_json
-from mgrisk.cohort import leakage, select, split, targets
+from mgrisk.cohort import leakage, select, targets
+from mgrisk.cohort.split import assign_folds, check_folds
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.cohort.weights import shares
 from mgrisk.errors import bad_source
@@ -214,8 +215,8 @@ def make_folds(workspace: Workspace) -> str:
     """Deal PSUs to folds."""
     cohort = pd.read_parquet(workspace.path("cohort.parquet"))
     settings = workspace.pipeline.cohort
-    folds = split.assign_folds(cohort, folds=settings.folds, seed=settings.seed)
-    split.check_folds(folds, cohort)
+    folds = assign_folds(cohort, folds=settings.folds, seed=settings.seed)
+    check_folds(folds, cohort)
     workspace.write_frame("folds.parquet", folds)
     psus = len(folds[["stratum", "psu"]].drop_duplicates())
     return f"{psus} PSUs in {settings.folds} folds"
@@ -262,7 +263,7 @@ def make_model(workspace: Workspace) -> str:
 def _folds(workspace: Workspace, people: SetOfPeople) -> NDArray[np.int64]:
     """Return the fold of everybody in development, shape of the design, once the folds are seen to be whole."""
     folds = pd.read_parquet(workspace.path("folds.parquet"))
-    split.check_folds(folds, pd.read_parquet(workspace.path("cohort.parquet")))
+    check_folds(folds, pd.read_parquet(workspace.path("cohort.parquet")))
     return workspace.fold(people)
 
 
