@@ -23,7 +23,7 @@ from mgrisk.features.registry import FEATURES, computed_from
 from mgrisk.features.summary import Summary, gather, list_path, summary_of
 from mgrisk.nhanes.codebook import KEY, variable
 from mgrisk.nhanes.cycles import CYCLES, OPTIONAL, Cycle
-from mgrisk.nhanes.decode import lacks, table_path
+from mgrisk.nhanes.harmonise import lacks, table_path
 from mgrisk.nhanes.store import Store
 
 # The people of 2017-2018 are in 2017-2020 again, so that the two cannot be read together.

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from mgrisk.config import load
+from mgrisk.config.pipeline_file import load
 from mgrisk.nhanes.harmonise import harmonise, table_paths
 from mgrisk.nhanes.store import Store
-from mgrisk.steps import stations
-from mgrisk.steps.workspace import Workspace
+from mgrisk.pipeline import cohort
+from mgrisk.pipeline.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,7 +37,7 @@ def main(mirror: str, pipeline: str) -> None:
 
 def print_steps(mirror: str, pipeline: str, out: Path) -> None:
     started = time.perf_counter()
-    command = [sys.executable, "-m", "mgrisk.cli", "run", pipeline, "--set", f"source={mirror}", "--out", str(out)]
+    command = [sys.executable, "-m", "mgrisk.cli.main", "run", pipeline, "--set", f"source={mirror}", "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
     whole = time.perf_counter() - started
     steps = json.loads((out / "manifest.json").read_text("utf-8"))["steps"]
@@ -49,7 +49,7 @@ def print_steps(mirror: str, pipeline: str, out: Path) -> None:
 
 def print_reading(mirror: str, pipeline: str, folder: Path) -> None:
     workspace = Workspace(load(pipeline, overrides=[f"source={mirror}"]), folder)
-    cycles, names = stations.cycles(workspace), stations.variables(workspace)
+    cycles, names = workspace.cycles, cohort.selection_variables(workspace)
     store = Store(source=mirror, cache=folder / "cache", offline=True)
     paths = table_paths(cycles, names)
 

@@ -25,7 +25,7 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
     import numpy as np
     import pandas as pd
 
-    from mgrisk.model.released import released
+    from mgrisk.model.bundle import released
     from mgrisk.score.scorer import load_scorer
 
     scorer, random = load_scorer(released(bundle)), np.random.default_rng(1)
@@ -48,7 +48,7 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
 
 def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
     """Be the process that is measured."""
-    from mgrisk.model.released import released
+    from mgrisk.model.bundle import released
     from mgrisk.score.batch import score_table
     from mgrisk.score.scorer import load_scorer
 
@@ -72,7 +72,7 @@ def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, f
 
 def main() -> None:
     """Read the options; compare, or be one of the compared."""
-    from mgrisk.model.released import released_bundles
+    from mgrisk.model.bundle import released_bundles
 
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--rows", type=int, default=200_000)

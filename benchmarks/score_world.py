@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from mgrisk.explain.attributions import PART, build
 from mgrisk.features.registry import Feature
-from mgrisk.model.boosted_trees import FittedTrees
 from mgrisk.model.bundle import Bundle
-from mgrisk.model.calibrate import Calibrator
-from mgrisk.model.encode import Encoder
+from mgrisk.model.calibration import Calibrator
+from mgrisk.model.learners import Encoder
 from mgrisk.model.reference import describe
+from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.survey.design import WeightLevel
 
 N_COLUMNS, N_TREES, N_BACKGROUND = 40, 300, 10_000

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import Feature, features
-from mgrisk.model.encode import Encoder
+from mgrisk.model.learners import Encoder
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
-    from mgrisk.evidence.ladder import Rung
+    from mgrisk.evidence.adjustment_set import AdjustmentSet
     from mgrisk.evidence.people import Panel
     from mgrisk.model.bundle import Bundle
 
@@ -108,16 +108,15 @@ def toy_people() -> ToyPeople:
 def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
     """Return a small bundle of each learner and of a sum of them, with attributions."""
     # Here and not above: the tests of the lower rooms do not wait for xgboost.
-    from mgrisk.explain.attributions import build
-    from mgrisk.explain.parts import PART
-    from mgrisk.model.boosted_trees import BoostedTreesLearner
+    from mgrisk.explain.attributions import PART, build
     from mgrisk.model.bundle import Bundle
-    from mgrisk.model.calibrate import fit_calibrator
+    from mgrisk.model.calibration import fit_calibrator
+    from mgrisk.model.explainable_boosting import FittedShapes, Shape
     from mgrisk.model.learners import Fitted
     from mgrisk.model.reference import describe
-    from mgrisk.model.shapes import FittedShapes, Shape
-    from mgrisk.model.spline_regression import SplineLearner
-    from mgrisk.model.summed import FittedSum, Scales
+    from mgrisk.model.splines import SplineLearner
+    from mgrisk.model.stacking import FittedSum, Scales
+    from mgrisk.model.trees.learners import BoostedTreesLearner
     from mgrisk.model.uncertainty import fit_uncertainty
 
     X, case, weight = toy_people.matrix, toy_people.case, toy_people.weight
@@ -169,7 +168,7 @@ class Eaters:
     """A simulated survey of recalls and outcomes, with the truth about its people."""
 
     panel: Panel
-    rung: Rung
+    rung: AdjustmentSet
     usual: NDArray[np.float64]
 
 
@@ -180,10 +179,10 @@ EATERS = {"food": -0.3, "supplement": 0.0, "energy": 0.4, "age": 0.3}
 @pytest.fixture(scope="session")
 def draw_eaters() -> Callable[..., Eaters]:
     """Return a function that draws a survey of 30 PSUs: recalls of magnesium and energy, whose errors go together."""
-    from mgrisk.evidence.ladder import Rung
+    from mgrisk.evidence.adjustment_set import AdjustmentSet
     from mgrisk.evidence.people import Panel
 
-    rung = Rung(
+    rung = AdjustmentSet(
         name="toy", label="toy", reason="toy", main=True, all_nutrients=("magnesium", "energy"), all_terms=("age",)
     )
     between = np.array([[0.28**2, 0.7 * 0.28 * 0.25], [0.7 * 0.28 * 0.25, 0.25**2]])

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from mgrisk.artifacts import write_text
 from mgrisk.nhanes import codebook
 from mgrisk.nhanes.codebook import VARIABLES, Variable
 from mgrisk.nhanes.cycles import CYCLES, OPTIONAL
+from mgrisk.storage.files import write_text
 
 HEAD = """\
 # Ranges and answers of the variables in variables/, over all cycles that mgrisk reads.

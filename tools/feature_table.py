@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from mgrisk.artifacts import write_text
+from mgrisk.describe.query import Question, describe
+from mgrisk.describe.variables import level_of
 from mgrisk.features.registry import FEATURES
 from mgrisk.nhanes.cycles import CYCLES, Cycle, cycle
 from mgrisk.nhanes.store import Store
-from mgrisk.steps.columns import level_of
-from mgrisk.steps.describe import Question, describe
+from mgrisk.storage.files import write_text
 
 COLUMNS = ["cycle", "variable", "level", "statistic", "estimate", "se", "n", "missing"]
 

@@ -16,8 +16,8 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from mgrisk.cli import command_line
-from mgrisk.config import Pipeline
+from mgrisk.cli.main import command_line
+from mgrisk.config.pipeline_file import Pipeline
 from mgrisk.features.registry import FEATURES
 from mgrisk.model.bundle import load_bundle
 from mgrisk.score.scorer import Scorer
@@ -58,11 +58,11 @@ PYTHON = """# Python
 
 `mgrisk.run`, `mgrisk.load_bundle` and `mgrisk.Scorer` are these:
 
-::: mgrisk.steps.pipeline.run
+::: mgrisk.pipeline.run.run
 
 ::: mgrisk.score.scorer.load_scorer
 
-::: mgrisk.steps.pipeline.Run
+::: mgrisk.pipeline.run.Run
 
 ::: mgrisk.score.scorer.Scorer
 

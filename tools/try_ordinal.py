@@ -20,14 +20,13 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from mgrisk.cohort.select import DEVELOPMENT
-from mgrisk.config import load
+from mgrisk.config.pipeline_file import load
 from mgrisk.evaluate.intervals import paired_differences, with_intervals
 from mgrisk.evaluate.metrics import log_loss
-from mgrisk.model.encode import Encoder
-from mgrisk.model.learners import mean_one
+from mgrisk.model.learners import Encoder, mean_one
 from mgrisk.model.splines import SplineDesign, expand
-from mgrisk.model.summed import fit_scales
-from mgrisk.steps.workspace import Workspace
+from mgrisk.model.stacking import fit_scales
+from mgrisk.pipeline.workspace import Workspace
 
 CUTS = {"hba1c_percent": [5.3, 5.5, 5.7, 6.0, 6.5], "glucose_mg_dl": [95.0, 100.0, 105.0, 110.0, 126.0]}
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], Callable[[np.ndarray], np.ndarray]]

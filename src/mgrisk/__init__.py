@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from mgrisk.pipeline.run import Run, run
     from mgrisk.score.scorer import Scorer as Scorer
     from mgrisk.score.scorer import load_scorer as load_bundle
-    from mgrisk.steps.pipeline import Run as Run
-    from mgrisk.steps.pipeline import run as run
 
 __version__ = "0.1.0"
 __all__ = ["Run", "Scorer", "__version__", "load_bundle", "run"]
@@ -20,9 +19,9 @@ __all__ = ["Run", "Scorer", "__version__", "load_bundle", "run"]
 def __getattr__(name: str) -> object:
     # Heavy libraries are imported where they are used, so that `mgrisk --help` answers at once.
     if name in {"Run", "run"}:
-        from mgrisk.steps import pipeline
+        from mgrisk.pipeline import run
 
-        return getattr(pipeline, name)
+        return getattr(run, name)
     if name in {"Scorer", "load_bundle"}:
         from mgrisk.score import scorer
 

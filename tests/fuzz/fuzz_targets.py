@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 import xgboost
 
-from mgrisk import config
+from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
-from mgrisk.model.boosted_trees import FILE as TREES
-from mgrisk.model.boosted_trees import FittedTrees
 from mgrisk.model.bundle import SUMS, load_bundle
+from mgrisk.model.trees.learners import FILE as TREES
+from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.nhanes import xpt
 from mgrisk.score.batch import score_table
 from mgrisk.score.mapping import map_file, read_mapping
@@ -108,11 +108,11 @@ def read_toml(content: bytes) -> None:
     path = folder() / "pipeline.toml"
     path.write_bytes(content)
     try:
-        pipeline = config.load(path)
+        pipeline = pipeline_file.load(path)
     except MgRiskError:
         return
     path.write_text(pipeline.to_toml(), "utf-8")
-    assert config.load(path) == pipeline
+    assert pipeline_file.load(path) == pipeline
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import mgrisk
-from mgrisk.steps.pipeline import Run
+from mgrisk.pipeline.run import Run
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "pipelines" / "demo.toml"

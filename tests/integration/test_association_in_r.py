@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.ladder import OUTCOMES, RUNGS
+from mgrisk.evidence.adjustment_set import OUTCOMES, RUNGS
 from mgrisk.evidence.people import Panel, build_panel, panels, read_people
 from mgrisk.evidence.regression import Adjusted, fit_corrected, fit_naive, linear_coding, panel_scales
 from mgrisk.nhanes.store import Store

@@ -16,10 +16,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.cli import main
-from mgrisk.score.cluster import on_cluster
-from mgrisk.score.parts import RECEIPTS
-from mgrisk.steps.pipeline import Run
+from mgrisk.cli.main import main
+from mgrisk.pipeline.run import Run
+from mgrisk.score.parts import RECEIPTS, on_cluster
 
 pytestmark = [
     pytest.mark.skipif(find_spec("distributed") is None, reason="Dask (extra `cluster`) is not installed"),
@@ -133,7 +132,7 @@ def test_the_whole_command_can_be_killed_and_gone_on_with(
     cluster.add_worker()
     command = ["score", str(people), "--model", str(small_run.bundle), "-o", str(tmp_path / "out")]
     command += ["--cluster", cluster.address]
-    process = subprocess.Popen([sys.executable, "-m", "mgrisk.cli", *command], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "mgrisk.cli.main", *command], stderr=subprocess.DEVNULL)
     receipts = tmp_path / ".out.parts" / RECEIPTS
     while process.poll() is None and len(list(receipts.rglob("*.json"))) < 3:
         time.sleep(0.01)
@@ -165,7 +164,7 @@ def test_a_bad_part_is_told_as_on_one_machine(
 def test_a_cluster_that_is_not_there_and_a_file_for_a_cluster(
     people: Path, small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mgrisk.score.cluster.PATIENCE", "1s")
+    monkeypatch.setattr("mgrisk.score.parts.PATIENCE", "1s")
     command = ["score", str(people), "--model", str(small_run.bundle), "-o", str(tmp_path / "out")]
     assert main([*command, "--cluster", "tcp://127.0.0.1:9"]) == 2
     assert "cluster.unreachable" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mgrisk.cli import main
+from mgrisk.cli.main import main
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.synthetic import write_cohort
 

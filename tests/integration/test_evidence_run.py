@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import mgrisk
-from mgrisk.artifacts import read_json
-from mgrisk.evidence.ladder import RUNGS
-from mgrisk.steps.pipeline import Run
+from mgrisk.evidence.adjustment_set import RUNGS
+from mgrisk.pipeline.run import Run
+from mgrisk.storage.files import read_json
 
 PIPELINE = Path(__file__).parents[2] / "pipelines" / "magnesium.toml"
 

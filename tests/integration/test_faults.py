@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mgrisk.cli import main
-from mgrisk.steps.pipeline import Run
+from mgrisk.cli.main import main
+from mgrisk.pipeline.run import Run
 
 DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
 NHANES = Path(__file__).parents[2] / "pipelines" / "nhanes.toml"
@@ -174,7 +174,7 @@ def test_a_bug_of_ours_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: 
     def breaks(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("mgrisk.steps.pipeline.run", breaks)
+    monkeypatch.setattr("mgrisk.pipeline.run.run", breaks)
     assert main(["run", str(DEMO)]) == 1
     assert "bug in mgrisk" in capsys.readouterr().err
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mgrisk.cli import main
+from mgrisk.cli.main import main
+from mgrisk.pipeline.run import Run
 from mgrisk.score.journal import journal_of
-from mgrisk.steps.pipeline import Run
 
 LINES = 150_000  # a few blocks
 
@@ -24,7 +24,7 @@ def command(people: Path, target: Path, model: Path) -> list[str]:
 
 def kill_when(done: int, arguments: list[str], target: Path) -> None:
     """Run the command and kill it as soon as so many blocks are complete."""
-    process = subprocess.Popen([sys.executable, "-m", "mgrisk.cli", *arguments], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "mgrisk.cli.main", *arguments], stderr=subprocess.DEVNULL)
     journal = journal_of(target)
     while process.poll() is None:
         if journal.exists() and journal.read_text("utf-8").count("\n") > done:

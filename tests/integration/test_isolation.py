@@ -8,18 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.artifacts import sha256
-from mgrisk.cohort import select, split
-from mgrisk.config import load
+from mgrisk.cohort import select
+from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
-from mgrisk.steps import stations
-from mgrisk.steps.workspace import Workspace
+from mgrisk.pipeline import folds as folding
+from mgrisk.pipeline import train
+from mgrisk.pipeline import workspace as of_run
+from mgrisk.pipeline.workspace import Workspace
+from mgrisk.storage.files import sha256
 
 
 def learned(folder: Path) -> tuple[str, str]:
     """Train again in a run folder; return the digests of everything learned: bundles, and out-of-fold margins."""
     workspace = Workspace(load(folder / "resolved.toml"), folder)
-    stations.make_model(workspace)
+    train.make_model(workspace)
     return sha256(folder / "trained"), sha256(folder / "oof.parquet")
 
 
@@ -61,7 +63,7 @@ def test_the_poison_is_noticed_when_held_out_people_are_let_in(run_copy: Path, m
     everybody["fold"] = everybody["fold"].fillna(0)
     everybody.to_parquet(run_copy / "folds.parquet")
     monkeypatch.setattr(select, "design", leaky_design)
-    monkeypatch.setattr(split, "check_folds", lambda *_: None)
+    monkeypatch.setattr(of_run, "check_folds", lambda *_: None)
     before = learned(run_copy)
     poison_held_out_people(run_copy)
     assert learned(run_copy) != before
@@ -74,7 +76,7 @@ def test_training_stops_when_a_held_out_person_is_in_the_folds(run_copy: Path) -
     smuggled = pd.concat([folds, stranger[["SEQN", "stratum", "psu"]].assign(fold=0)], ignore_index=True)
     smuggled.to_parquet(run_copy / "folds.parquet")
     with pytest.raises(MgRiskError, match="held-out") as caught:
-        stations.make_model(Workspace(load(run_copy / "resolved.toml"), run_copy))
+        train.make_model(Workspace(load(run_copy / "resolved.toml"), run_copy))
     assert caught.value.code == "split.held_out_in_folds"
 
 
@@ -83,9 +85,9 @@ def test_person_wise_folds_stop_the_run(run_copy: Path, monkeypatch: pytest.Monk
         people = frame.loc[frame["set"] == select.DEVELOPMENT, ["SEQN", "stratum", "psu"]]
         return people.assign(fold=np.random.default_rng(seed).integers(0, folds, len(people)))
 
-    monkeypatch.setattr(split, "assign_folds", person_wise)
+    monkeypatch.setattr(folding, "assign_folds", person_wise)
     with pytest.raises(MgRiskError) as caught:
-        stations.make_folds(Workspace(load(run_copy / "resolved.toml"), run_copy))
+        folding.make_folds(Workspace(load(run_copy / "resolved.toml"), run_copy))
     assert caught.value.code == "split.psu_in_two_folds"
 
 

@@ -13,7 +13,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import Harmonised, harmonise
 from mgrisk.nhanes.store import Store
-from mgrisk.steps.known_answers import check, known_answers, stop_at_misses, variables
+from mgrisk.pipeline.known import check, known_answers, stop_at_misses, variables
 
 pytestmark = pytest.mark.nhanes
 CYCLES = ("2011-2012", "2013-2014", "2015-2016", "2017-2018")

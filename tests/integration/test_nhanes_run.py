@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import mgrisk
-from mgrisk.cli import main
-from mgrisk.steps.pipeline import Run
+from mgrisk.cli.main import main
+from mgrisk.pipeline.run import Run
 
 pytestmark = pytest.mark.nhanes
 NHANES = Path(__file__).parents[2] / "pipelines" / "nhanes.toml"
@@ -57,13 +57,13 @@ def test_shap_of_every_scored_participant_adds_up(real_run: Run, mirror: Path, t
 
 
 def test_the_second_outcome_takes_the_weights_of_the_recall(mirror: Path, tmp_path: Path) -> None:
-    from mgrisk.config import load
+    from mgrisk.config.pipeline_file import load
     from mgrisk.nhanes.store import Store
-    from mgrisk.steps import stations
-    from mgrisk.steps.workspace import Workspace
+    from mgrisk.pipeline.cohort import make_cohort
+    from mgrisk.pipeline.workspace import Workspace
 
     pipeline = load(NHANES.with_name("nhanes-hba1c.toml"), overrides=[f"source={mirror}"])
     workspace = Workspace(pipeline, tmp_path)
-    stations.make_cohort(workspace, Store(source=str(mirror), cache=tmp_path / "cache", offline=True))
+    make_cohort(workspace, Store(source=str(mirror), cache=tmp_path / "cache", offline=True))
     cohort = workspace.read_json("cohort.json")
     assert (cohort["weight"], cohort["forced_by"]) == ("WTDRD1", "magnesium_total_mg")

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import mgrisk
+from mgrisk.pipeline.run import Run
 from mgrisk.report.content import failed_sections, report_content
-from mgrisk.steps.pipeline import Run
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "pipelines" / "own-cohort.toml"
@@ -65,7 +65,7 @@ def test_nothing_published_of_nhanes_is_asked_of_it(own_run: Run) -> None:
 
 
 def test_the_bundle_scores_the_mapped_file_of_the_how_to(own_run: Run, tmp_path: Path) -> None:
-    from mgrisk.cli import main
+    from mgrisk.cli.main import main
 
     people, scored = tmp_path / "people.csv", tmp_path / "scored.csv"
     data = ROOT / "data" / "examples"
@@ -81,13 +81,13 @@ def test_the_bundle_scores_the_mapped_file_of_the_how_to(own_run: Run, tmp_path:
 
 
 def test_a_run_again_changes_nothing_and_another_file_changes_all(own_run: Run, tmp_path: Path) -> None:
-    from mgrisk.steps.own_cohort import files
+    from mgrisk.pipeline.own_cohort import files
 
     resolved = own_run.folder / "resolved.toml"
     again = mgrisk.run(resolved, out=own_run.folder)
     assert again.steps == ()
     other = tmp_path / "other.csv"
-    pipeline = mgrisk.steps.pipeline.load(resolved)
+    pipeline = mgrisk.pipeline.run.load(resolved)
     assert pipeline.own is not None
     pd.read_csv(files(pipeline.own)[0], dtype=str, keep_default_na=False)[:-1].to_csv(other, index=False)
     moved = mgrisk.run(resolved, overrides=[f"own.file={other}"], out=own_run.folder, until="folds")

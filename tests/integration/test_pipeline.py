@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -12,9 +13,9 @@ import pandas as pd
 import pytest
 
 import mgrisk
-from mgrisk.artifacts import sha256
-from mgrisk.cli import main
-from mgrisk.steps.pipeline import Run
+from mgrisk.cli.main import main
+from mgrisk.pipeline.run import Run
+from mgrisk.storage.files import sha256
 
 DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
 RUN_FOLDER = [
@@ -176,14 +177,16 @@ def test_bundles_for_missing_inputs_are_calibrated_without_them_and_name_their_p
 def test_a_killed_run_is_finished_by_the_next_one(
     small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_settings: tuple[str, ...]
 ) -> None:
-    from mgrisk.steps import stations
+    from mgrisk.pipeline import evaluate, run
 
     def dies(*_: object) -> str:
         raise KeyboardInterrupt
 
+    dies.__module__ = evaluate.__name__  # its code is that of the step
     folder = tmp_path / "killed"
     with monkeypatch.context() as broken:
-        broken.setattr(stations, "evaluate", dies)
+        killed = replace(evaluate.STEP, action=dies)
+        broken.setattr(run, "STEPS", [killed if step is evaluate.STEP else step for step in run.STEPS])
         with pytest.raises(KeyboardInterrupt):
             mgrisk.run(DEMO, overrides=small_settings, out=folder)
     finished = mgrisk.run(DEMO, overrides=small_settings, out=folder)

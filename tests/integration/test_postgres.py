@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from mgrisk import track
-from mgrisk.cli import main
-from mgrisk.config import load
+from mgrisk.cli.main import main
+from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import load_bundle
-from mgrisk.steps import finish
-from mgrisk.steps.workspace import Workspace
+from mgrisk.pipeline.track import log
+from mgrisk.pipeline.workspace import Workspace
 
 pytestmark = pytest.mark.xdist_group("postgres")
 PASSWORD = "not-in-any-file"
@@ -66,8 +66,8 @@ def test_a_run_is_tracked_found_promoted_and_listed(
     # A name of its own: the other tests register versions too, and none of them is the first to run.
     name = "mgrisk-listed-SYNTHETIC"
     workspace = Workspace(load(run_copy / "resolved.toml", overrides=[f"tracking.register_as={name}"]), run_copy)
-    assert "version 1 is champion" in finish.log(workspace)
-    assert "version 2 is champion" in finish.log(workspace)
+    assert "version 1 is champion" in log(workspace)
+    assert "version 2 is champion" in log(workspace)
     found = track.find_bundle(f"{name}@champion", uri=server)
     assert load_bundle(found).about == load_bundle(run_copy / "bundle").about
     assert main(["promote", f"{name}@1", "--because", "a test"]) == 0
@@ -86,7 +86,7 @@ def test_a_run_is_tracked_found_promoted_and_listed(
 
 def test_no_file_of_a_run_holds_the_password(server: str, run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    finish.log(Workspace(load(run_copy / "resolved.toml"), run_copy))
+    log(Workspace(load(run_copy / "resolved.toml"), run_copy))
     assert "mgrisk:***@127.0.0.1" in (run_copy / "tracking.json").read_text("utf-8")
     written = [path for path in run_copy.parent.rglob("*") if path.is_file()]
     assert len(written) > 50

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from mgrisk import track
-from mgrisk.artifacts import read_json, write_json
-from mgrisk.cli import main
-from mgrisk.config import load
+from mgrisk.cli.main import main
+from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import Bundle, load_bundle
-from mgrisk.steps import finish
-from mgrisk.steps.promotion import judge
-from mgrisk.steps.workspace import Workspace
+from mgrisk.pipeline.track import judge, log
+from mgrisk.pipeline.workspace import Workspace
+from mgrisk.storage.files import read_json, write_json
 
 MODEL = "mgrisk-demo-SYNTHETIC"
 
@@ -61,8 +60,8 @@ def reversed_risks(bundle: Bundle) -> Bundle:
 
 
 def test_the_first_version_gets_the_alias_and_its_like_follows_it(workspace: Workspace) -> None:
-    assert "version 1 is champion" in finish.log(workspace)
-    assert "version 2 is champion" in finish.log(workspace)
+    assert "version 1 is champion" in log(workspace)
+    assert "version 2 is champion" in log(workspace)
     standing = read_json(workspace.path("tracking.json"))["standing"]
     assert (standing["champion"], standing["refusals"]) == (1, [])
     # Compared on the same people: a model with itself does not differ.
@@ -73,9 +72,9 @@ def test_the_first_version_gets_the_alias_and_its_like_follows_it(workspace: Wor
 def test_a_refused_version_is_challenger_until_somebody_promotes_it(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finish.log(workspace)
+    log(workspace)
     spoil_slope(workspace)
-    said = finish.log(workspace)
+    said = log(workspace)
     reason = "calibration_slope of the held-out people is 11.000 (10.400 to 12.000), outside 0.1 to 10"
     assert "version 2 is challenger" in said
     assert reason in said
@@ -93,7 +92,7 @@ def test_a_refused_version_is_challenger_until_somebody_promotes_it(
 
 
 def test_a_version_can_be_asked_for_by_its_number(workspace: Workspace) -> None:
-    finish.log(workspace)
+    log(workspace)
     found = track.find_bundle(f"{MODEL}@1", uri=uri(workspace))
     assert (found / "bundle.json").read_bytes() == (workspace.path("bundle") / "bundle.json").read_bytes()
 
@@ -102,7 +101,7 @@ def test_a_version_can_be_asked_for_by_its_number(workspace: Workspace) -> None:
 def test_what_is_not_registered_cannot_be_promoted(
     workspace: Workspace, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    finish.log(workspace)
+    log(workspace)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri(workspace))
     assert main(["promote", name, "--because", "for a test"]) == 5
     assert "registry.not_found" in capsys.readouterr().err
@@ -168,9 +167,9 @@ def test_a_champion_that_reads_what_the_run_has_not_is_not_replaced(workspace: W
 
 
 def test_a_champion_whose_files_are_gone_is_not_replaced_in_silence(workspace: Workspace) -> None:
-    finish.log(workspace)
+    log(workspace)
     shutil.rmtree(workspace.folder.parent / "mlartifacts")
-    finish.log(workspace)
+    log(workspace)
     (refusal,) = read_json(workspace.path("tracking.json"))["standing"]["refusals"]
     assert refusal.startswith("version 1, which has the alias, cannot be loaded to compare with")
     assert json.loads(workspace.path("tracking.json").read_text("utf-8"))["alias"] == "challenger"

@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from mgrisk.cli import main
-from mgrisk.model.bundle import load_bundle
-from mgrisk.model.released import released_bundles
+from mgrisk.cli.main import main
+from mgrisk.model.bundle import load_bundle, released_bundles
 from mgrisk.score.scorer import Scorer
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "released.json").read_text("utf-8"))

@@ -17,12 +17,12 @@ import pytest
 
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
+from mgrisk.own_data.explain import explain_people
+from mgrisk.pipeline.run import Run
 from mgrisk.report.blocks import section
-from mgrisk.report.explorer import PeopleShown, explorer
+from mgrisk.report.people_table import PeopleShown, explorer
 from mgrisk.report.render import render
 from mgrisk.score.scorer import load_scorer
-from mgrisk.steps.own_people import explain_people
-from mgrisk.steps.pipeline import Run
 from mgrisk.track import example_people
 
 api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright (pip install '.[dev]')")

@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from mgrisk.steps.pipeline import Run
+from mgrisk.pipeline.run import Run
 
 RANKING = {"ada", "cdc", "findrisc", "leicester", "ausdrisk", "uspstf"}
 PUBLISHED = {f"{name}:published" for name in ("findrisc", "leicester", "ausdrisk")}

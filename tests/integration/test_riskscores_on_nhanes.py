@@ -10,7 +10,7 @@ import pytest
 from mgrisk.cohort import select
 from mgrisk.cohort.outcomes import outcome
 from mgrisk.cohort.select import DEVELOPMENT
-from mgrisk.evaluate.assess_scores import at_cut
+from mgrisk.evaluate.assess import at_cut
 from mgrisk.evaluate.intervals import replicate_metrics
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import features

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 
 from mgrisk import load_bundle
-from mgrisk.cli import main
+from mgrisk.cli.main import main
+from mgrisk.pipeline.run import Run
 from mgrisk.score import sources
-from mgrisk.score.csv_source import CsvSource
+from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.scorer import Scorer
-from mgrisk.steps.pipeline import Run
 
 CYCLE = "2017-2018"
 

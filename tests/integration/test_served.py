@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mgrisk.cli import main
-from mgrisk.steps.pipeline import Run
+from mgrisk.cli.main import main
+from mgrisk.pipeline.run import Run
 
 pytestmark = pytest.mark.xdist_group("served")
 

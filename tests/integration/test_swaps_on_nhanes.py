@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.swaps import SWAPS, Swap
+from mgrisk.evidence.what_if import SWAPS, Swap
 from mgrisk.nhanes import xpt
 
 pytestmark = pytest.mark.nhanes

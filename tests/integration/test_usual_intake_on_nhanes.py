@@ -19,11 +19,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mgrisk.features.dri import reference_intakes
+from mgrisk.features.magnesium import reference_intakes
 from mgrisk.features.usual_intake import UsualIntakeEstimates, estimate_usual_intake, fit_usual_intake
 from mgrisk.nhanes import xpt
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.quantiles import weighted_quantile
+from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.survey.variance import jackknife
 
 pytestmark = pytest.mark.nhanes

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from mgrisk.evidence.regression import fit_corrected, fit_naive, linear_coding
-from mgrisk.features.box_cox import BoxCox
-from mgrisk.survey.intervals import t_quantile
+from mgrisk.features.mixed_model import BoxCox
+from mgrisk.survey.variance import t_quantile
 
 pytestmark = pytest.mark.slow
 

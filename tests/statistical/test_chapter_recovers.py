@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.ladder import Rung
+from mgrisk.evidence.adjustment_set import AdjustmentSet
 from mgrisk.evidence.people import build_panel, read_people
 from mgrisk.evidence.regression import fit_corrected, fit_naive, linear_coding, panel_scales
 from mgrisk.nhanes.store import Store
 from mgrisk.nhanes.synthetic import CYCLES, write_cohort
-from mgrisk.survey.intervals import t_quantile
+from mgrisk.survey.variance import t_quantile
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +27,7 @@ ANALYSED = CYCLES[-3:]
 # What the cohort makes undiagnosed diabetes of, beside magnesium; hypertension, no rung's, goes with none of it.
 TERMS = ("age", "sex", "race", "education", "income", "activity", "family", "bmi", "waist")
 RUNGS = [
-    Rung(name=name, label="toy", reason="toy", all_nutrients=nutrients, all_terms=TERMS)
+    AdjustmentSet(name=name, label="toy", reason="toy", all_nutrients=nutrients, all_terms=TERMS)
     for name, nutrients in (("alone", ("magnesium",)), ("given energy", ("magnesium", "energy")))
 ]
 

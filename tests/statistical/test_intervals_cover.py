@@ -16,13 +16,10 @@ from scipy.special import expit
 
 from mgrisk.evaluate.intervals import with_intervals
 from mgrisk.evaluate.metrics import auroc
-from mgrisk.survey.bootstrap import rao_wu
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.estimates import mean, proportion
-from mgrisk.survey.linear import fit_linear
-from mgrisk.survey.logistic import fit_logistic, maximise_likelihood
-from mgrisk.survey.quantiles import quantile, weighted_quantile
-from mgrisk.survey.replicated import replicated
+from mgrisk.survey.estimates import mean, proportion, quantile, weighted_quantile
+from mgrisk.survey.regression import fit_linear, fit_logistic, maximise_likelihood
+from mgrisk.survey.variance import rao_wu, replicated
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from mgrisk.evaluate.intervals import replicate_metrics
-from mgrisk.evaluate.metrics import measure
-from mgrisk.evaluate.ranked import Weighted, rank
+from mgrisk.evaluate.metrics import Weighted, measure, rank
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.interactions import MODIFIERS, by_modifier
+from mgrisk.evidence.association import MODIFIERS, by_modifier
 from mgrisk.evidence.mediation import Step, mediation
-from mgrisk.evidence.record import Record
+from mgrisk.evidence.regression import Record
 
 pytestmark = pytest.mark.slow
 

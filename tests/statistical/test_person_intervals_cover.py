@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from mgrisk.cohort.select import DEVELOPMENT
-from mgrisk.config import load
-from mgrisk.model.encode import Encoder
-from mgrisk.model.spline_regression import SplineLearner
-from mgrisk.model.splines import FittedSplines
+from mgrisk.config.pipeline_file import load
+from mgrisk.model.learners import Encoder
+from mgrisk.model.splines import FittedSplines, SplineLearner
 from mgrisk.model.train import train
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.store import Store
 from mgrisk.nhanes.synthetic import write_cohort
-from mgrisk.steps import stations
-from mgrisk.steps.workspace import SetOfPeople, Workspace
-from mgrisk.survey.intervals import t_quantile
+from mgrisk.pipeline.cohort import make_cohort
+from mgrisk.pipeline.folds import make_folds
+from mgrisk.pipeline.workspace import SetOfPeople, Workspace
+from mgrisk.survey.variance import t_quantile
 
 pytestmark = pytest.mark.slow
 
@@ -62,9 +62,9 @@ def cohort(folder: Path, *, seed: int, people: int) -> tuple[Workspace, SetOfPeo
     workspace = Workspace(settings, folder)
     folder.mkdir(parents=True)
     source = workspace.path("synthetic")
-    made = write_cohort(source, people_per_cycle=people, seed=seed, cycles=stations.cycles(workspace))
-    stations.make_cohort(workspace, Store(source=str(source), cache=folder / "cache", offline=True))
-    stations.make_folds(workspace)
+    made = write_cohort(source, people_per_cycle=people, seed=seed, cycles=workspace.cycles)
+    make_cohort(workspace, Store(source=str(source), cache=folder / "cache", offline=True))
+    make_folds(workspace)
     found = workspace.people(DEVELOPMENT)
     truth = found.rows[[KEY]].merge(made.frame()[[KEY, "risk_undiagnosed"]], on=KEY, how="left")
     return workspace, found, truth["risk_undiagnosed"].to_numpy()[found.inside]

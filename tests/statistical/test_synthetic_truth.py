@@ -22,11 +22,11 @@ from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, VARIABLES
 from mgrisk.nhanes.cycles import Cycle
 from mgrisk.nhanes.synthetic import CYCLES, write_cohort
-from mgrisk.nhanes.synthetic.diabetes import GLUCOSE_LIMIT, HBA1C_LIMIT
+from mgrisk.nhanes.synthetic.health import GLUCOSE_LIMIT, HBA1C_LIMIT
 from mgrisk.nhanes.synthetic.parameters import parameter_groups
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import Estimate, mean, proportion
-from mgrisk.survey.logistic import fit_logistic, maximise_likelihood
+from mgrisk.survey.regression import fit_logistic, maximise_likelihood
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mgrisk.features.box_cox import BoxCox
-from mgrisk.features.intake_distribution import UsualScale
+from mgrisk.features.mixed_model import BoxCox
 from mgrisk.features.usual_intake import estimate_usual_intake, fit_usual_intake
-from mgrisk.features.usual_intake_model import PersonalIntake, UsualIntakeModel
+from mgrisk.features.usual_intake_model import PersonalIntake, UsualIntakeModel, UsualScale
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from mgrisk.config.toml import rows
 from mgrisk.errors import usage
-from mgrisk.facts import rows
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import FEATURES, computed_from, features
 

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mgrisk.cohort.outcomes import Outcome
 from mgrisk.cohort.select import DEVELOPMENT
@@ -17,6 +16,7 @@ from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import FEATURES, computed_from, features
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.types import Floats
 
 COLUMNS: Final = (KEY, "target", "value", "weight")
 
@@ -92,7 +92,7 @@ def nothing_measured() -> pd.DataFrame:
     return pd.DataFrame(columns=list(COLUMNS)).astype({KEY: "int64", "value": "float64", "weight": "float64"})
 
 
-def design_of(name: str, of_target: pd.DataFrame, people: pd.DataFrame) -> tuple[NDArray[np.float64], SurveyDesign]:
+def design_of(name: str, of_target: pd.DataFrame, people: pd.DataFrame) -> tuple[Floats, SurveyDesign]:
     """Return the values and the design of one target, row for row with the people of the development set.
 
     Parameters

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgrisk.evaluate.intervals import MetricReplicates, replicate_metrics
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.types import Floats
 
-Floats = NDArray[np.float64]
 FAMILY: Final = "magnesium"
 DIET: Final = "diet"
 SUSPICIOUS: Final = 0.01

@@ -1,25 +1,224 @@
-"""The evaluation of a run: all models on the same people of one set, as flat records and curves."""
+"""The evaluation of a run: all models on the same people of one set, as flat records and curves.
+
+The same models in each group of people: discrimination, calibration and who is flagged, as domains of one design.
+
+A model that is right on the whole may be wrong about women, the poor or one ethnic group. Small groups give numbers
+too, with a code that says whether NCHS would print them.
+
+The evaluation of the published scores of a run, beside the model: ranking, calibration, published cuts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.curves import Curve, calibration_curve, decision_curve, grouped_calibration, roc_curve
 from mgrisk.evaluate.intervals import MetricReplicates, replicate_metrics
 from mgrisk.evaluate.metrics import metric_names
-from mgrisk.evaluate.rules import act
-from mgrisk.evaluate.subgroups import subgroups
-from mgrisk.evaluate.thresholds import PUBLISHED_CUT, RISKS, Thresholds, threshold_table
+from mgrisk.evaluate.thresholds import PUBLISHED_CUT, RISKS, Thresholds, act, threshold_table
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.types import Booleans, Floats
 
-Floats = NDArray[np.float64]
+METRICS: Final = (
+    "prevalence",
+    "auroc",
+    "observed_expected",
+    "calibration_intercept",
+    "calibration_slope",
+    "sensitivity@0.05",
+    "flagged@0.05",
+)
+MISSING: Final = "missing"
+NAN: Final = float("nan")
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A row of subgroups.toml: how people are put into groups.
+
+    Attributes
+    ----------
+    name, feature, source
+        Name in records; the feature that decides; why these groups.
+    bounds
+        Lower bounds of all groups but the first, for a number.
+    levels
+        Names of the groups, in order; those of the category where left out.
+    """
+
+    name: str
+    feature: str
+    source: str
+    bounds: tuple[float, ...] = ()
+    levels: tuple[str, ...] = ()
+
+    def members(self, values: pd.Series) -> Iterator[tuple[str, Booleans]]:
+        """Yield the name of each group and who is in it, shape (n,); last those without a value, where there are any.
+
+        Examples
+        --------
+        >>> bmi = Grouping("bmi", "bmi_kg_m2", "WHO", bounds=(25.0,), levels=("below 25", "25 and more"))
+        >>> [(name, who.tolist()) for name, who in bmi.members(pd.Series([24.9, 25.0]))]
+        [('below 25', [True, False]), ('25 and more', [False, True])]
+        """
+        known = values.notna().to_numpy(dtype=np.bool_)
+        if self.bounds:
+            place = np.searchsorted(self.bounds, values.to_numpy(dtype=np.float64), side="right")
+            for number, name in enumerate(self.levels):
+                yield name, known & (place == number)
+        else:
+            for name in values.astype("category").cat.categories:
+                yield str(name), (values == name).fillna(False).to_numpy(dtype=np.bool_)
+        if not known.all():
+            yield MISSING, ~known
+
+
+@cache
+def groupings() -> tuple[Grouping, ...]:
+    """Return the rows of subgroups.toml."""
+    return tuple(
+        Grouping(row["name"], row["feature"], row["source"], tuple(row.get("from", ())), tuple(row.get("levels", ())))
+        for row in rows("mgrisk.evaluate", "subgroups.toml", "group")
+    )
+
+
+def subgroups(
+    y: Floats,
+    risks: Mapping[str, Floats],
+    points: Mapping[str, Floats],
+    design: SurveyDesign,
+    frame: pd.DataFrame,
+    *,
+    outcome: str,
+    set_name: str,
+) -> list[dict[str, Any]]:
+    """Evaluate models and published scores in each group.
+
+    Parameters
+    ----------
+    y, risks, points, design, outcome, set_name
+        As for `assess.assess`.
+    frame
+        Features of everybody in the set, row for row with the design.
+
+    Returns
+    -------
+    list of dict
+        Records of `METRICS` as those of `assess.assess`, with the grouping as `group` and the name of the group as
+        `level`. A grouping whose feature the run does not have, and a group of nobody, are there with their problem:
+        ``subgroup.absent`` and ``metric.empty``.
+    """
+    records: list[dict[str, Any]] = []
+    models = {**risks, **points}
+    for grouping in groupings():
+        context = {"outcome": outcome, "set": set_name, "group": grouping.name}
+        if grouping.feature not in frame:
+            records += [_nobody(model, "subgroup.absent") | context | {"level": "all"} for model in models]
+            continue
+        for level, who in grouping.members(frame[grouping.feature]):
+            domain = design.where(who)
+            if domain.n == 0:
+                found = [_nobody(model, "metric.empty") for model in models]
+            else:
+                found = replicate_metrics(y, models, domain, metrics=METRICS, ranking_only=frozenset(points)).records()
+            records += [record | context | {"level": level} for record in found]
+    return records
+
+
+def _nobody(model: str, problem: str) -> dict[str, Any]:
+    numbers = dict.fromkeys(("estimate", "low", "high", "se"), NAN)
+    about = {"n": 0, "events": 0, "problem": problem, "presentation": "suppress:effective_size"}
+    return {"model": model, "metric": "auroc", **numbers, **about}
+
+
+AT_CUT: Final = ("sensitivity", "specificity", "ppv", "npv")
+
+
+def assess_scores(
+    y: Floats,
+    risks: Mapping[str, Floats],
+    points: Mapping[str, Floats],
+    design: SurveyDesign,
+    *,
+    cuts: Mapping[str, Iterable[float]],
+    reference: Sequence[str],
+    model: Mapping[str, Floats],
+    context: Mapping[str, str],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Evaluate published scores on the domain of a design.
+
+    In a difference, `model` is the score and `reference` the other score or the chosen model.
+
+    Parameters
+    ----------
+    y
+        Outcome, shape (n,); any value outside the domain.
+    risks, points
+        Probabilities and points by name, shape (n,) each.
+    design
+        The full design of the set, with the analysis as its domain.
+    cuts
+        Published cuts of each score, in its own unit.
+    reference
+        The score that the others are compared with, or none; its own ranking is in the records of `assess`.
+    model
+        The risk of the chosen model by its name, which each score is compared with too.
+    context
+        Written into each record.
+
+    Returns
+    -------
+    list of dict, and list of dict
+        Records and differences as of `assess`; of a cut, the metric is named by it: ``sensitivity@5``.
+    """
+    scores = {**risks, **points}
+    found = replicate_metrics(y, {**scores, **model}, design, ranking_only=frozenset((*points, *model)))
+    of_scores = [record for record in found.records() if record["model"] not in {*reference, *model}]
+    # Recalibration changes no ranking but for the difference between folds.
+    differences = [
+        record for other in (*reference, *model) for record in found.differences(other) if record["model"] in cuts
+    ]
+    return (
+        [{**context, **record} for record in (*of_scores, *at_cut(y, scores, design, cuts=cuts))],
+        [{**context, **record} for record in differences],
+    )
+
+
+def at_cut(
+    y: Floats, values: Mapping[str, Floats], design: SurveyDesign, *, cuts: Mapping[str, Iterable[float]]
+) -> list[dict[str, Any]]:
+    """Return sensitivity, specificity and predictive values of scores at their cuts: who has it or more is positive.
+
+    Parameters and records as for `assess_scores`.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 4, [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+    >>> found = at_cut(np.array([0.0, 1, 0, 1]), {"ada": np.array([2.0, 5, 6, 7])}, design, cuts={"ada": [5]})
+    >>> [(row["metric"], row["estimate"]) for row in found[:2]]
+    [('sensitivity@5', 1.0), ('specificity@5', 0.5)]
+    """
+    positive = {
+        f"{name}@{cut:g}": (values[name] >= cut).astype(np.float64)
+        for name, of_score in cuts.items()
+        for cut in of_score
+    }
+    records = []
+    for record in replicate_metrics(y, positive, design, metrics=[f"{metric}@0.5" for metric in AT_CUT]).records():
+        (name, _, cut), metric = record["model"].partition("@"), record["metric"].partition("@")[0]
+        records.append({**record, "model": name, "metric": f"{metric}@{cut}"})
+    return records
+
+
 CROSS_VALIDATED: Final = "cross-validated"
 EVERYBODY: Final = "everybody"
 DIFFERED: Final = frozenset(metric_names(thresholds=())) - {"prevalence"}

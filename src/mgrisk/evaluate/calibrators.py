@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import replicate_metrics
-from mgrisk.model.calibrators import FITS, LOGISTIC, cross_fitted
-from mgrisk.model.venn_abers import fit_venn_abers
+from mgrisk.model.calibration import FITS, LOGISTIC, cross_fitted, fit_venn_abers
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.quantiles import weighted_quantile
+from mgrisk.survey.estimates import weighted_quantile
+from mgrisk.types import Floats, Integers
 
-Floats = NDArray[np.float64]
 METRICS: Final = ("log_loss", "calibration_intercept", "calibration_slope", "observed_expected", "ici")
 GRID: Final = np.linspace(0.01, 0.99, 50)
 
@@ -58,9 +56,7 @@ class CalibratorComparison:
         }
 
 
-def compare_calibrators(
-    margin: Floats, y: Floats, design: SurveyDesign, fold: NDArray[np.int64]
-) -> CalibratorComparison:
+def compare_calibrators(margin: Floats, y: Floats, design: SurveyDesign, fold: Integers) -> CalibratorComparison:
     """Compare all calibrators on the same out-of-fold margins.
 
     Parameters

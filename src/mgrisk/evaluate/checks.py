@@ -1,15 +1,520 @@
-"""Coded checks of a run: all of checks.toml are listed, whatever came of them; an error stops the run."""
+"""Coded checks of a run: all of checks.toml are listed, whatever came of them; an error stops the run.
+
+What a coded check looks at, and what it answers.
+
+Checks of the data and of who is in which set.
+
+How many people a model of so many columns needs: the criteria of Riley for a binary outcome.
+
+Checks of the model: leaks, calibration, explanation, fit and fairness.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import ceil, exp, log, nan
+from typing import Any, Final, Literal
 
+import pandas as pd
+
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.config.toml import rows
 from mgrisk.errors import bad_input
-from mgrisk.evaluate import check_model, check_people
-from mgrisk.evaluate.finding import Finding, RunEvidence
-from mgrisk.facts import rows
+from mgrisk.evaluate.added_value import COMPARISONS
+from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY
+from mgrisk.evaluate.calibrators import better_than_shipped
+from mgrisk.nhanes.codebook import KEY
 
-CHECKS = {**check_people.CHECKS, **check_model.CHECKS}
+Verdict = tuple[bool | None, str]
+"""Whether it holds, None where it does not apply; and the number, or the reason, that says so."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes
+    ----------
+    id, subject, title, severity, source
+        Row of checks.toml: stable code, what it is about, what ought to be true, whether the run stops where it is
+        not, and why it ought to.
+    passed, finding
+        Whether it is true, None where it does not apply; and the number, or the reason, that says so.
+    """
+
+    id: str
+    subject: str
+    title: str
+    severity: Literal["error", "warning"]
+    source: str
+    passed: bool | None
+    finding: str
+
+    @property
+    def status(self) -> str:
+        """``passed``, ``finding`` or ``not applicable``."""
+        return "not applicable" if self.passed is None else "passed" if self.passed else "finding"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as written to checks.json."""
+        return {**asdict(self), "status": self.status}
+
+
+@dataclass(frozen=True, eq=False)
+class RunEvidence:
+    """Files of the run folder that checks look at; each is named after its file.
+
+    Attributes
+    ----------
+    cohort, folds, oof
+        Frames.
+    evaluation, differences, table_one, known_answers
+        Flat records.
+    about
+        Content of cohort.json.
+    tuning, leaks, calibration, added_value, explanation
+        Content of tuning.json, leaks.json, calibration.json, added_value.json and explanation_summary.json.
+    features, columns, minimum_age
+        Number of features of the model, and of the columns that they make; youngest age, in years.
+    """
+
+    cohort: pd.DataFrame
+    folds: pd.DataFrame
+    oof: pd.DataFrame
+    evaluation: Sequence[Mapping[str, Any]]
+    differences: Sequence[Mapping[str, Any]]
+    table_one: Sequence[Mapping[str, Any]]
+    known_answers: Sequence[Mapping[str, Any]]
+    about: Mapping[str, Any]
+    tuning: Mapping[str, Any]
+    leaks: Mapping[str, Any]
+    calibration: Mapping[str, Any]
+    added_value: Mapping[str, Any]
+    explanation: Mapping[str, Any]
+    features: int
+    columns: int
+    minimum_age: int
+
+    @property
+    def winner(self) -> str:
+        """Name of the model whose bundle leaves the run."""
+        return str(self.tuning["winner"])
+
+    def found(self, metric: str, *, held_out: bool, cross_validated: str) -> Mapping[str, Any]:
+        """Return the record of a metric of the chosen model on all people of one set.
+
+        Parameters
+        ----------
+        metric
+            Name as in `metrics.metric_names`.
+        held_out
+            Which set.
+        cross_validated
+            Name of the other set in records.
+        """
+        wanted = (self.winner, metric, "all", held_out)
+        return next(
+            r for r in self.evaluation if (r["model"], r["metric"], r["group"], r["set"] != cross_validated) == wanted
+        )
+
+
+def shown(record: Mapping[str, Any], *, digits: int = 3) -> str:
+    """Return an estimate with its interval, or the reason why it has none."""
+    if record["estimate"] is None:
+        return f"undefined ({record['problem']})"
+    centre = f"{record['estimate']:.{digits}f}"
+    if record["low"] is None or record["high"] is None:
+        return f"{centre} (no interval: {record['problem']})"
+    return f"{centre} ({record['low']:.{digits}f} to {record['high']:.{digits}f})"
+
+
+def holds(record: Mapping[str, Any], value: float) -> bool:
+    """Tell whether there is an interval and whether it holds a value."""
+    return record["low"] is not None and record["high"] is not None and bool(record["low"] <= value <= record["high"])
+
+
+MOSTLY_MISSING: Final = 0.5
+MISSING_APART: Final = 0.1
+FEWEST_CASES: Final = 20
+
+
+def twice(run: RunEvidence) -> Verdict:
+    """MGR001."""
+    count = int(run.cohort[KEY].duplicated().sum())
+    return count == 0, f"{count} do"
+
+
+def weights(run: RunEvidence) -> Verdict:
+    """MGR002."""
+    analysed = run.cohort.loc[run.cohort["analysis"], "weight"]
+    count = int((~(analysed > 0)).sum())
+    return count == 0, f"{count} of {len(analysed)} have none"
+
+
+def known(run: RunEvidence) -> Verdict:
+    """MGR003."""
+    asked = [record for record in run.known_answers if record["passed"] is not None]
+    if not asked:
+        return None, "no published figure is about the people of this run"
+    missed = [str(record["name"]) for record in asked if not record["passed"]]
+    return not missed, f"{len(asked) - len(missed)} of {len(asked)} reproduced"
+
+
+def missing(run: RunEvidence) -> Verdict:
+    """MGR004."""
+    shares = _missing(run, DEVELOPMENT)
+    much = [f"{name} {share:.0%}" for name, share in shares.items() if share > MOSTLY_MISSING]
+    worst = max(shares, key=lambda name: shares[name])
+    return not much, ", ".join(much) or f"most: {worst}, {shares[worst]:.0%}"
+
+
+def missing_apart(run: RunEvidence) -> Verdict:
+    """MGR005."""
+    before, after = _missing(run, DEVELOPMENT), _missing(run, HELD_OUT)
+    gaps = {name: after[name] - before[name] for name in before.keys() & after.keys()}
+    apart = [
+        f"{name} {before[name]:.0%} and {after[name]:.0%}" for name in sorted(gaps) if abs(gaps[name]) > MISSING_APART
+    ]
+    return not apart, ", ".join(apart) or f"largest difference {max(map(abs, gaps.values())):.1%}"
+
+
+def breaks(run: RunEvidence) -> Verdict:
+    """MGR006."""
+    names = [str(each["name"]) for each in run.about["breaks"]]
+    return not names, f"{', '.join(names)}: accepted by the pipeline file" if names else "none"
+
+
+def folds(run: RunEvidence) -> Verdict:
+    """MGR101."""
+    spread = int((run.folds.groupby(["stratum", "psu"])["fold"].nunique() > 1).sum())
+    return spread == 0, f"{spread} PSUs do"
+
+
+def separation(run: RunEvidence) -> Verdict:
+    """MGR102."""
+    held_out = set(run.cohort.loc[run.cohort["set"] != DEVELOPMENT, KEY])
+    shared = len(held_out & (set(run.oof[KEY]) | set(run.folds[KEY])))
+    return shared == 0, f"{shared} are"
+
+
+def later(run: RunEvidence) -> Verdict:
+    """MGR103."""
+    of_set = run.cohort.groupby("set", observed=True)["cycle"]
+    last, first = str(of_set.max()[DEVELOPMENT]), str(of_set.min()[HELD_OUT])
+    return last < first, f"development up to {last}, held out from {first}"
+
+
+def fold_cases(run: RunEvidence) -> Verdict:
+    """MGR104."""
+    fewest = int(run.oof.groupby("fold")["outcome"].sum().min())
+    return fewest >= FEWEST_CASES, f"fewest: {fewest}, limit {FEWEST_CASES}"
+
+
+def _missing(run: RunEvidence, set_name: str) -> dict[str, float]:
+    """Return the weighted share of people without a value, by feature of the model."""
+    return {
+        str(record["variable"]): float(record["missing"])
+        for record in run.table_one
+        if (record["set"], record["group"]) == (set_name, "all") and record["missing"] is not None
+    }
+
+
+CHECKS_OF_THE_DATA: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
+    "MGR001": twice,
+    "MGR002": weights,
+    "MGR003": known,
+    "MGR004": missing,
+    "MGR005": missing_apart,
+    "MGR006": breaks,
+    "MGR101": folds,
+    "MGR102": separation,
+    "MGR103": later,
+    "MGR104": fold_cases,
+}
+SHRINKAGE: Final = 0.9
+OPTIMISM: Final = 0.05
+MARGIN: Final = 0.05
+
+
+def cox_snell(*, log_loss: float, prevalence: float) -> float:
+    """Return the Cox-Snell R² of a model from its mean log loss.
+
+    Parameters
+    ----------
+    log_loss
+        Mean negative log likelihood of people it has not seen, in nats.
+    prevalence
+        Share of cases among them, strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> round(cox_snell(log_loss=0.18, prevalence=0.0526), 4)
+    0.0509
+    """
+    null = -(prevalence * log(prevalence) + (1.0 - prevalence) * log(1.0 - prevalence))
+    return 1.0 - exp(-2.0 * (null - log_loss))
+
+
+def people_needed(parameters: int, *, prevalence: float, r_squared: float) -> int:
+    """Return the smallest development sample that meets all three criteria.
+
+    Parameters
+    ----------
+    parameters
+        Candidate parameters: columns, not features.
+    prevalence
+        Share of cases, strictly between 0 and 1.
+    r_squared
+        Expected Cox-Snell R², above 0.
+
+    Returns
+    -------
+    int
+        People for a shrinkage of at least 0.9, an optimism of R² of at most 0.05, and a prevalence known to 0.05. They
+        are of a simple random sample: multiply by the design effect.
+
+    Notes
+    -----
+    Riley et al. (2020), BMJ 368:m441; the numbers of ``pmsampsize(type = "b")``.
+
+    Examples
+    --------
+    >>> people_needed(20, prevalence=0.0526, r_squared=0.0497)
+    3521
+    """
+    if not 0.0 < r_squared < 1.0:
+        raise ValueError(f"R² of {r_squared} is not between 0 and 1")
+
+    def shrunk(shrinkage: float) -> float:
+        return parameters / ((shrinkage - 1.0) * log(1.0 - r_squared / shrinkage)) if r_squared < shrinkage else nan
+
+    null = prevalence * log(prevalence) + (1.0 - prevalence) * log(1.0 - prevalence)
+    largest = 1.0 - exp(2.0 * null)
+    optimism = r_squared / (r_squared + OPTIMISM * largest)
+    overall = (1.96 / MARGIN) ** 2 * prevalence * (1.0 - prevalence)
+    return ceil(max(shrunk(SHRINKAGE), shrunk(optimism), overall))
+
+
+SUSPICIOUS_AUROC: Final = 0.85
+LARGEST_ICI: Final = 0.02
+ADDITIVE: Final = 1e-5
+RATIO: Final = (0.8, 1.25)
+Record = Mapping[str, Any]
+
+
+def discrimination(run: RunEvidence) -> Verdict:
+    """MGR201."""
+    found = {"cross-validated": _cv(run, "auroc"), "held-out": _held_out(run, "auroc")}
+    said = ", ".join(f"{name} {shown(record)}" for name, record in found.items())
+    high = max(record["estimate"] for record in found.values())
+    return high <= SUSPICIOUS_AUROC, f"AUROC {said}; limit {SUSPICIOUS_AUROC}"
+
+
+def alone(run: RunEvidence) -> Verdict:
+    """MGR202."""
+    best = max(run.leaks["alone"], key=lambda each: each["auroc"])
+    return (
+        best["auroc"] <= best["limit"],
+        f"best alone: {best['feature']}, AUROC {best['auroc']:.3f}, limit {best['limit']}",
+    )
+
+
+def rare_value(run: RunEvidence) -> Verdict:
+    """MGR203."""
+    rarest = max(run.leaks["alone"], key=lambda each: each["likelihood_ratio"])
+    return (
+        rarest["likelihood_ratio"] <= rarest["ratio_limit"],
+        f"largest likelihood ratio: {rarest['feature']}, at least {rarest['likelihood_ratio']:.1f} times, "
+        f"limit {rarest['ratio_limit']:g}",
+    )
+
+
+def permuted(run: RunEvidence) -> Verdict:
+    """MGR204."""
+    found = run.leaks["permuted"]
+    return not found["finding"], f"AUROC {found['auroc']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+
+
+def timing(run: RunEvidence) -> Verdict:
+    """MGR205."""
+    late = [str(each["feature"]) for each in run.leaks["timing"] if each["finding"]]
+    return not late, f"{len(late)} features may follow from the outcome" + (f": {', '.join(late)}" if late else "")
+
+
+def magnesium(run: RunEvidence) -> Verdict:
+    """MGR206."""
+    if run.added_value["reason"]:
+        return None, str(run.added_value["reason"])
+    questions = {each.question for each in COMPARISONS[:2]}
+    gains = [r for r in run.added_value["records"] if r["metric"] == "auroc" and r["question"] in questions]
+    limit = float(run.added_value["limit"])
+    above = [record for record in gains if record["estimate"] > limit]
+    said = "; ".join(f"{r['question']}, {r['set']}: {shown(r, digits=4)}" for r in above or gains)
+    return not above, f"gain in AUROC, limit {limit}: {said}"
+
+
+def slope(run: RunEvidence) -> Verdict:
+    """MGR301."""
+    found = _held_out(run, "calibration_slope")
+    return holds(found, 1.0), f"slope {shown(found)}"
+
+
+def calibrator(run: RunEvidence) -> Verdict:
+    """MGR302."""
+    # Logistic stays whatever is found: it alone keeps contributions exact. A warning says what that costs.
+    better = [
+        f"{record['model']} by {-record['estimate']:.5f} nats ({-record['high']:.5f} to {-record['low']:.5f})"
+        for record in better_than_shipped(run.calibration)
+    ]
+    return not better, "; ".join(better) or "none whose interval of the difference lies below 0"
+
+
+def ratio(run: RunEvidence) -> Verdict:
+    """MGR303."""
+    found = _held_out(run, "observed_expected")
+    return holds(found, 1.0), f"observed/expected {shown(found)}"
+
+
+def distance(run: RunEvidence) -> Verdict:
+    """MGR304."""
+    found = _held_out(run, "ici")
+    small = found["estimate"] is not None and found["estimate"] <= LARGEST_ICI
+    return small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
+
+
+def additivity(run: RunEvidence) -> Verdict:
+    """MGR401."""
+    error = float(run.explanation["largest_additivity_error"])
+    return error <= ADDITIVE, f"largest error {error:.1e}, limit {ADDITIVE:.0e}"
+
+
+def sample_size(run: RunEvidence) -> Verdict:
+    """MGR501."""
+    loss, share = _cv(run, "log_loss"), _cv(run, "prevalence")
+    explained = cox_snell(log_loss=loss["estimate"], prevalence=share["estimate"])
+    if explained <= 0:
+        return False, "the model explains nothing out of fold"
+    needed = people_needed(run.columns, prevalence=share["estimate"], r_squared=explained)
+    # Of a simple random sample; the design of the survey costs people, by as much as it does for the prevalence.
+    p = share["estimate"]
+    effective = min(loss["n"], p * (1.0 - p) / share["se"] ** 2)
+    return effective >= needed, (
+        f"{loss['n']} people, worth {effective:.0f} of a simple sample, for {run.columns} columns; needed {needed}"
+    )
+
+
+def inside_grid(run: RunEvidence) -> Verdict:
+    """MGR502."""
+    edges = []
+    for part in run.tuning["models"][run.winner]["parts"]:
+        tried = [each["params"] for each in run.tuning["candidates"] if each["part"] == part["part"]]
+        for name, value in part["params"].items():
+            values = sorted({each[name] for each in tried})
+            if len(values) > 2 and value in (values[0], values[-1]):
+                edges.append(f"{part['part']} {name} = {value:g} of {values[0]:g} to {values[-1]:g}")
+    return not edges, "; ".join(edges) or "none at an edge"
+
+
+def better_than_nothing(run: RunEvidence) -> Verdict:
+    """MGR503."""
+    found = _held_out(run, "brier_scaled")
+    return found["low"] is not None and found["low"] > 0, f"scaled Brier score {shown(found)}"
+
+
+def as_promised(run: RunEvidence) -> Verdict:
+    """MGR504."""
+    before, after = _cv(run, "auroc"), _held_out(run, "auroc")
+    worse = after["high"] is not None and after["high"] < before["estimate"]
+    return not worse, f"AUROC cross-validated {shown(before)}, held-out {shown(after)}"
+
+
+def useful(run: RunEvidence) -> Verdict:
+    """MGR505."""
+    wanted = (run.winner, EVERYBODY, "net_benefit@0.05", True)
+    gain = next(
+        r for r in run.differences if (r["model"], r["reference"], r["metric"], r["set"] != CROSS_VALIDATED) == wanted
+    )
+    own = _held_out(run, "net_benefit@0.05")
+    proven = all(record["low"] is not None and record["low"] > 0 for record in (gain, own))
+    said = "; ".join(f"{name} {_per_thousand(r)}" for name, r in (("over everybody", gain), ("over nobody", own)))
+    return proven, f"true positives per 1,000 people {said}"
+
+
+def groups_calibrated(run: RunEvidence) -> Verdict:
+    """MGR601."""
+    found = [r for r in _groups(run, "observed_expected") if r["group"] in {"sex", "race_ethnicity"}]
+    judged = [r for r in found if r["estimate"] is not None]
+    if not judged:
+        return None, "the run has neither sex nor race/ethnicity"
+    wrong = [r for r in judged if not (RATIO[0] <= r["estimate"] <= RATIO[1] or holds(r, 1.0))]
+    worst = max(judged, key=lambda r: abs(r["estimate"] - 1.0))
+    return not wrong, ", ".join(f"{r['level']} {shown(r, digits=2)}" for r in wrong or [worst])
+
+
+def groups_ranked(run: RunEvidence) -> Verdict:
+    """MGR602."""
+    whole = _held_out(run, "auroc")["estimate"]
+    found = [r for r in _groups(run, "auroc") if r["high"] is not None]
+    if not found:
+        return None, "no group has an AUROC with an interval"
+    worse = [r for r in found if r["high"] < whole]
+    lowest = min(found, key=lambda r: float(r["estimate"]))
+    said = ", ".join(f"{r['level']} {shown(r)}" for r in worse or [lowest])
+    return not worse, f"{'worse' if worse else 'lowest'} than {whole:.3f}: {said}" if worse else f"lowest: {said}"
+
+
+def groups_large(run: RunEvidence) -> Verdict:
+    """MGR603."""
+    found = _groups(run, "prevalence")
+    small = [f"{r['group']} {r['level']}" for r in found if str(r["presentation"]).startswith("suppress")]
+    return not small, ", ".join(small) or f"{len(found)} groups"
+
+
+def _cv(run: RunEvidence, metric: str) -> Record:
+    return run.found(metric, held_out=False, cross_validated=CROSS_VALIDATED)
+
+
+def _held_out(run: RunEvidence, metric: str) -> Record:
+    return run.found(metric, held_out=True, cross_validated=CROSS_VALIDATED)
+
+
+def _groups(run: RunEvidence, metric: str) -> list[Record]:
+    """Return the held-out records of a metric in the groups of the chosen model."""
+    return [
+        r
+        for r in run.evaluation
+        if (r["model"], r["metric"]) == (run.winner, metric) and r["group"] != "all" and r["set"] != CROSS_VALIDATED
+    ]
+
+
+def _per_thousand(record: Record) -> str:
+    keys = ("estimate", "low", "high")
+    return shown({**record, **{k: None if record[k] is None else 1000 * record[k] for k in keys}}, digits=1)
+
+
+CHECKS_OF_THE_MODEL: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
+    "MGR201": discrimination,
+    "MGR202": alone,
+    "MGR203": rare_value,
+    "MGR204": permuted,
+    "MGR205": timing,
+    "MGR206": magnesium,
+    "MGR301": slope,
+    "MGR302": calibrator,
+    "MGR303": ratio,
+    "MGR304": distance,
+    "MGR401": additivity,
+    "MGR501": sample_size,
+    "MGR502": inside_grid,
+    "MGR503": better_than_nothing,
+    "MGR504": as_promised,
+    "MGR505": useful,
+    "MGR601": groups_calibrated,
+    "MGR602": groups_ranked,
+    "MGR603": groups_large,
+}
+CHECKS = {**CHECKS_OF_THE_DATA, **CHECKS_OF_THE_MODEL}
 
 
 def check_run(run: RunEvidence) -> list[Finding]:

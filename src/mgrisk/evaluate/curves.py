@@ -10,19 +10,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit
 
 from mgrisk.errors import bad_input
-from mgrisk.evaluate.ranked import Weighted, rank_domain
-from mgrisk.evaluate.rules import act
+from mgrisk.evaluate.metrics import Weighted, rank_domain
+from mgrisk.evaluate.thresholds import act
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.estimates import mean, proportion
-from mgrisk.survey.intervals import t_quantile
-from mgrisk.survey.quantiles import weighted_quantile
-from mgrisk.survey.variance import jackknife, replicate_variance
+from mgrisk.survey.estimates import mean, proportion, weighted_quantile
+from mgrisk.survey.variance import jackknife, replicate_variance, t_quantile
+from mgrisk.types import Floats
 
-Floats = NDArray[np.float64]
 THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 21))
 
 

@@ -13,19 +13,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mgrisk.errors import MgRiskError, bad_input
-from mgrisk.evaluate.metrics import RANK_METRICS, measure, metric_names
-from mgrisk.evaluate.ranked import Ranked, Weighted, rank_domain
-from mgrisk.survey.bootstrap import rao_wu
+from mgrisk.evaluate.metrics import RANK_METRICS, Ranked, Weighted, measure, metric_names, rank_domain
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import Estimate, proportion
-from mgrisk.survey.intervals import logit_interval, t_quantile
 from mgrisk.survey.presentation import presentation, presentation_code
-from mgrisk.survey.variance import jackknife, replicate_variance
+from mgrisk.survey.variance import jackknife, logit_interval, rao_wu, replicate_variance, t_quantile
+from mgrisk.types import Floats, Integers
 
-Floats = NDArray[np.float64]
 # Measures between 0 and 1, whose interval must stay there. Others: log for a ratio, as they are for the rest.
 SHARES = frozenset({"prevalence", "sensitivity", "specificity", "ppv", "npv", "flagged"})
 ON_LOGIT = frozenset({"auroc", "auprc", "brier"}) | SHARES
@@ -219,7 +216,7 @@ def replicate_metrics(
             where=", ".join(sorted(unknown)),
             hint=f"choose from {', '.join(risk_by_model)}",
         )
-    ranked: dict[str, tuple[Ranked, Floats, NDArray[np.int64]]] = {}
+    ranked: dict[str, tuple[Ranked, Floats, Integers]] = {}
     wanted: dict[str, tuple[str, ...]] = {}
     for model, risk in risk_by_model.items():
         ranks_only = model in ranking_only

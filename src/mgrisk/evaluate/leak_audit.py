@@ -21,10 +21,10 @@ from mgrisk.evaluate.intervals import with_intervals
 from mgrisk.evaluate.metrics import auroc
 from mgrisk.features.registry import Feature
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.intervals import t_quantile
-from mgrisk.survey.quantiles import weighted_quantile
+from mgrisk.survey.estimates import weighted_quantile
+from mgrisk.survey.variance import t_quantile
+from mgrisk.types import Floats, Integers
 
-Floats = NDArray[np.float64]
 BINS: Final = 20
 PRIOR: Final = 5.0
 """People of mean weight and mean risk added to each bin: few cases in a bin are no proof."""
@@ -223,7 +223,7 @@ def _likelihood_ratio(values: pd.Series, y: Floats, weight: Floats) -> float:
     return float(np.exp(low.max()))
 
 
-def _groups(values: pd.Series, weight: Floats) -> NDArray[np.int64]:
+def _groups(values: pd.Series, weight: Floats) -> Integers:
     """Return the bin or level of each value, 0 for a missing one; bins are of those with weight."""
     if not pd.api.types.is_numeric_dtype(values):
         return np.asarray(pd.Categorical(values).codes + 1, dtype=np.int64)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from mgrisk.facts import rows
+from mgrisk.config.toml import rows
 from mgrisk.features.registry import Feature
 
 ALL_INPUTS: Final = "all_inputs"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from mgrisk.config.toml import rows
 from mgrisk.evaluate.assess import CROSS_VALIDATED
-from mgrisk.evaluate.finding import RunEvidence, shown
-from mgrisk.facts import rows
+from mgrisk.evaluate.checks import RunEvidence, shown
 
 REPOSITORY: Final = "docs/"
 """Evidence that begins so is a page of the repository and not a file of the run folder."""

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mgrisk.features.registry import Feature
 from mgrisk.survey import estimates
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.types import Floats
 
 # A row about nobody stands in the table all the same.
 NOBODY: Final = estimates.Estimate(estimate=nan, se=nan, low=nan, high=nan, n=0, df=0)
@@ -20,7 +20,7 @@ NOBODY: Final = estimates.Estimate(estimate=nan, se=nan, low=nan, high=nan, n=0,
 
 def table_one(
     frame: pd.DataFrame,
-    y: NDArray[np.float64],
+    y: Floats,
     design: SurveyDesign,
     *,
     chosen: Sequence[Feature],
@@ -71,7 +71,7 @@ def table_one(
     return records
 
 
-def _columns(feature: Feature, values: pd.Series) -> list[tuple[str | None, NDArray[np.float64]]]:
+def _columns(feature: Feature, values: pd.Series) -> list[tuple[str | None, Floats]]:
     if feature.kind == "number":
         return [(None, values.to_numpy(dtype=np.float64))]
     return [(level, (values == level).to_numpy().astype(np.float64)) for level in feature.levels]

@@ -1,38 +1,55 @@
-"""The ladder of associations: magnesium from food and from supplements with each outcome, naive and corrected."""
+"""The ladder of associations: magnesium from food and from supplements with each outcome, naive and corrected.
+
+The shape of the association: a cubic spline with its band, a test of non-linearity, and where people are.
+
+Whether the association differs between groups of people: their slopes, the ratio, p corrected for number.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
 
+from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.ladder import RUNGS, Rung
+from mgrisk.evidence.adjustment_set import MAIN, RUNGS, AdjustmentSet
 from mgrisk.evidence.people import Panel
-from mgrisk.evidence.record import FOOD, SUPPLEMENT, Record, failed, on_scale, record_of
 from mgrisk.evidence.regression import (
     CALIBRATED,
+    FOOD,
     NONE,
+    PER,
+    SUPPLEMENT,
     Adjusted,
     Coding,
     Fitted,
+    Record,
+    failed,
     fit_corrected,
     fit_naive,
     linear_coding,
+    on_scale,
     panel_scales,
+    record_of,
 )
-from mgrisk.features.box_cox import BoxCox
-from mgrisk.survey.quantiles import weighted_quantile
+from mgrisk.features.mixed_model import BoxCox
+from mgrisk.features.usual_intake import fit_usual_intake
+from mgrisk.model.splines import HARRELL_QUANTILES, basis
+from mgrisk.survey.estimates import weighted_quantile
+from mgrisk.survey.regression import RegressionFit, wald_test
+from mgrisk.types import Floats, Integers
 
-Floats = NDArray[np.float64]
-ANALYSIS: Final = "association"
+ASSOCIATION: Final = "association"
 FIFTHS: Final = (0.2, 0.4, 0.6, 0.8)
 
 
-def associate(panel: Panel, *, rungs: Sequence[Rung] = RUNGS) -> Iterator[Record]:
+def associate(panel: Panel, *, rungs: Sequence[AdjustmentSet] = RUNGS) -> Iterator[Record]:
     """Yield the ladder of a panel: per 100 mg on every rung, by fifths with a trend on the main one.
 
     Parameters
@@ -56,10 +73,10 @@ def associate(panel: Panel, *, rungs: Sequence[Rung] = RUNGS) -> Iterator[Record
                 yield from _rung(panel, rung, correction, scales)
             except MgRiskError as problem:
                 for outcome in panel.outcomes:
-                    yield failed(ANALYSIS, panel, rung.name, outcome, "per 100 mg/d", correction, problem)
+                    yield failed(ASSOCIATION, panel, rung.name, outcome, "per 100 mg/d", correction, problem)
 
 
-def _rung(panel: Panel, rung: Rung, correction: str, scales: Mapping[str, BoxCox]) -> Iterator[Record]:
+def _rung(panel: Panel, rung: AdjustmentSet, correction: str, scales: Mapping[str, BoxCox]) -> Iterator[Record]:
     codings = [linear_coding()]
     if rung.main:
         weight = panel.design.analysis_weight[panel.inside]
@@ -90,7 +107,7 @@ def fifths(intake: Floats, weight: Floats) -> list[Coding]:
     cuts = weighted_quantile(intake, weight, FIFTHS)
     middles = weighted_quantile(intake, weight, (0.1, 0.3, 0.5, 0.7, 0.9))
 
-    def place(values: Floats) -> NDArray[np.int64]:
+    def place(values: Floats) -> Integers:
         return np.searchsorted(cuts, values[:, 0], side="left")
 
     def indicators(values: Floats) -> Floats:
@@ -112,4 +129,231 @@ def records(panel: Panel, fit: Fitted) -> Iterator[Record]:
         parts.append((SUPPLEMENT, "per 100 mg/d"))
     for at, (exposure, contrast) in enumerate(parts):
         values = on_scale(float(fit.coefficients[at]), float(fit.se[at]), fit.df, panel.scale(fit.outcome))
-        yield record_of(panel, fit=fit, analysis=ANALYSIS, exposure=exposure, contrast=contrast, values=values)
+        yield record_of(panel, fit=fit, analysis=ASSOCIATION, exposure=exposure, contrast=contrast, values=values)
+
+
+DOSE_RESPONSE: Final = "dose-response"
+KNOTS: Final = HARRELL_QUANTILES[4]
+STEP: Final = 20.0
+"""Milligrams between the points of a curve."""
+SHARES: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+
+
+def dose_response(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:
+    """Yield points of the curve of each outcome against the median intake, and the test of non-linearity.
+
+    Parameters
+    ----------
+    panel
+        People and outcomes.
+    outcomes
+        Those of the panel to draw.
+    rung
+        What to adjust for.
+
+    Yields
+    ------
+    Record
+        A point for each 20 mg between the 2.5th and the 97.5th percentile of expected usual intake, contrast ``x
+        against r mg/d``; ``non-linearity``, whose estimate is F.
+
+    Notes
+    -----
+    Four knots at Harrell's quantiles. The curve is of expected usual intake, which spreads less than usual intake does:
+    where the truth is a straight line so is the curve, and the test keeps its size; a bend is drawn somewhat too
+    shallow.
+    """
+    scales = panel_scales(panel, rung.all_nutrients)
+    coding, grid, reference = _curve(panel, rung, scales)
+    try:
+        fits = list(fit_corrected(panel, rung, [coding], outcomes=outcomes, scales=scales))
+    except MgRiskError as problem:
+        yield from (failed(DOSE_RESPONSE, panel, rung.name, each, "curve", CALIBRATED, problem) for each in outcomes)
+        return
+    for fit in fits:
+        yield from _points(panel, fit, grid, reference)
+
+
+def intake_distribution(panel: Panel) -> Iterator[Record]:
+    """Yield quantiles of usual magnesium from food, by the amount-only NCI model of both sexes together."""
+    sex = panel.frame[["sex"]].astype(object).where(panel.frame["sex"].notna(), None)
+    amount, design = panel.amounts["magnesium"], panel.design
+    model = fit_usual_intake(amount, design=design, people=sex, weekend=panel.weekend)
+    found = model.distribution(sex, design, probabilities=SHARES)
+    for share, quantile in zip(SHARES, found.quantiles, strict=True):
+        yield record_of(
+            panel,
+            analysis="intake",
+            exposure=FOOD,
+            outcome="usual intake",
+            model="sex",
+            contrast=f"{100 * share:g} % eat less",
+            scale="mg/d",
+            correction="usual-intake model",
+            values={"estimate": float(quantile)},
+        )
+
+
+def _curve(panel: Panel, rung: AdjustmentSet, scales: Mapping[str, BoxCox]) -> tuple[Coding, Floats, float]:
+    weight = panel.design.analysis_weight[panel.inside]
+    intake = Adjusted.of(panel, rung).intake_model(scales).fit(weight).usual[:, 0]
+    knots = weighted_quantile(intake, weight, KNOTS)
+    low, reference, high = weighted_quantile(intake, weight, (0.025, 0.5, 0.975))
+    reference = STEP * round(float(reference) / STEP)
+    grid = np.arange(STEP * np.ceil(low / STEP), high, STEP)
+    names = ("linear", *(f"bend {number}" for number in range(1, len(KNOTS) - 1)))
+    return Coding("spline", names, lambda eaten: basis(eaten[:, 0] / PER, knots / PER)), grid, reference
+
+
+def _points(panel: Panel, fit: Fitted, grid: Floats, reference: float) -> Iterator[Record]:
+    terms = len(fit.coding.contrasts)
+    beta, covariance = fit.coefficients[:terms], fit.covariance[:terms, :terms]
+    at = fit.coding.columns(np.append(grid, reference)[:, None])
+    for place, amount in enumerate(grid):
+        away = at[place] - at[-1]
+        se = float(np.sqrt(away @ covariance @ away))
+        yield record_of(
+            panel,
+            fit=fit,
+            analysis=DOSE_RESPONSE,
+            exposure=FOOD,
+            contrast=f"{amount:.0f} against {reference:.0f} mg/d",
+            values=on_scale(float(away @ beta), se, fit.df, panel.scale(fit.outcome)),
+        )
+    test = wald_test(RegressionFit(beta, covariance, fit.df, fit.n), range(1, terms))
+    yield record_of(
+        panel, fit=fit, analysis=DOSE_RESPONSE, exposure=FOOD, contrast="non-linearity", scale="F",
+        values={"estimate": test.statistic, "p": test.p},
+    )  # fmt: skip
+
+
+INTERACTION: Final = "interaction"
+COLUMN: Final = "modifier"
+
+
+class Modifier(BaseModel):
+    """By what an association may differ; the comments of modifiers.toml explain the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    label: str
+    source: str
+    feature: str = ""
+    at_least: float | None = None
+    equals: str = ""
+    nutrient: str = ""
+    centre: float = 0.0
+    per: float = 1.0
+    adjusted: bool = False
+
+    def holds(self, panel: Panel) -> Floats:
+        """Return 1 for yes, 0 for no, NaN for unknown, shape (n,)."""
+        values = panel.frame[self.feature]
+        yes = values == self.equals if self.at_least is None else values >= self.at_least
+        return np.where(values.isna(), np.nan, np.asarray(yes, dtype=np.float64))
+
+
+MODIFIERS: Final[Mapping[str, Modifier]] = MappingProxyType(
+    {row["name"]: Modifier.model_validate(row) for row in rows("mgrisk.evidence", "modifiers.toml", "modifier")}
+)
+
+
+def interactions(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN) -> list[Record]:
+    """Estimate the association in the groups of each modifier, and how they differ.
+
+    Parameters
+    ----------
+    panel
+        People and outcomes.
+    outcomes
+        Those of the panel to look at.
+    rung
+        What to adjust for, beside the modifier itself.
+
+    Returns
+    -------
+    list of Record
+        Contrasts ``<label>: no``, ``yes`` and ``yes against no``; for a nutrient ``<label>`` alone. `p_adjusted` of the
+        last is Holm's, over all modifiers and outcomes together.
+    """
+    found = [record for modifier in MODIFIERS.values() for record in by_modifier(panel, modifier, outcomes, rung=rung)]
+    tests = [place for place, record in enumerate(found) if record.p is not None and _is_test(record)]
+    adjusted = holm([float(found[place].p or 0.0) for place in tests])
+    for place, p in zip(tests, adjusted, strict=True):
+        found[place] = replace(found[place], p_adjusted=p)
+    return found
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Return p values corrected for their number.
+
+    Notes
+    -----
+    Holm (1979), Scand. J. Stat. 6:65; ``p.adjust(p, "holm")`` in R.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p)
+    stepped = np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)
+    corrected = np.empty(len(p))
+    corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return [float(each) for each in corrected]
+
+
+def _is_test(record: Record) -> bool:
+    return record.contrast.endswith("yes against no") or ":" not in record.contrast
+
+
+def by_modifier(
+    panel: Panel, modifier: Modifier, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN
+) -> Iterator[Record]:
+    """Yield the association in the groups of one modifier, and how they differ; p is not corrected for others."""
+    try:
+        if modifier.nutrient:
+            yield from _by_nutrient(panel, modifier, outcomes, rung)
+        else:
+            yield from _by_group(panel, modifier, outcomes, rung)
+    except MgRiskError as problem:
+        yield from (
+            failed(INTERACTION, panel, rung.name, each, modifier.label, CALIBRATED, problem) for each in outcomes
+        )
+
+
+def _by_group(panel: Panel, modifier: Modifier, outcomes: Sequence[str], rung: AdjustmentSet) -> Iterator[Record]:
+    holds = modifier.holds(panel)
+    some = replace(panel, columns={**panel.columns, COLUMN: holds[:, None]}).where(np.isfinite(holds))
+    if not modifier.adjusted:
+        rung = rung.model_copy(update={"all_terms": (*rung.all_terms, COLUMN)})
+    here = holds[some.inside]
+    names = (f"{modifier.label}: no", f"{modifier.label}: yes")
+    coding = Coding(modifier.name, names, lambda intake: np.column_stack([1.0 - here, here]) * intake[:, :1] / PER)
+    for fit in fit_corrected(some, rung, [coding], outcomes=outcomes):
+        for at, name in enumerate(names):
+            yield _record(some, fit, name, float(fit.coefficients[at]), float(fit.se[at]))
+        apart = np.array([-1.0, 1.0])
+        se = float(np.sqrt(apart @ fit.covariance[:2, :2] @ apart))
+        yield _record(some, fit, f"{modifier.label}: yes against no", float(apart @ fit.coefficients[:2]), se)
+
+
+def _by_nutrient(panel: Panel, modifier: Modifier, outcomes: Sequence[str], rung: AdjustmentSet) -> Iterator[Record]:
+    if modifier.nutrient not in rung.all_nutrients:
+        rung = rung.model_copy(update={"all_nutrients": (*rung.all_nutrients, modifier.nutrient)})
+    at = rung.all_nutrients.index(modifier.nutrient)
+
+    def columns(intake: Floats) -> Floats:
+        food = intake[:, 0] / PER
+        return np.column_stack([food, food * (intake[:, at] - modifier.centre) / modifier.per])
+
+    coding = Coding(modifier.name, (f"{modifier.label}: at {modifier.centre:g}", modifier.label), columns)
+    for fit in fit_corrected(panel, rung, [coding], outcomes=outcomes):
+        for place, name in enumerate(coding.contrasts):
+            yield _record(panel, fit, name, float(fit.coefficients[place]), float(fit.se[place]))
+
+
+def _record(panel: Panel, fit: Fitted, contrast: str, beta: float, se: float) -> Record:
+    values = on_scale(beta, se, fit.df, panel.scale(fit.outcome))
+    return record_of(panel, fit=fit, analysis=INTERACTION, exposure=FOOD, contrast=contrast, values=values)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from mgrisk.evidence import ladder
-from mgrisk.evidence.association import associate
-from mgrisk.evidence.dose_response import dose_response, intake_distribution
-from mgrisk.evidence.interactions import interactions
+from mgrisk.evidence import adjustment_set
+from mgrisk.evidence.association import associate, dose_response, intake_distribution, interactions
 from mgrisk.evidence.mediation import mediation
 from mgrisk.evidence.people import Panel, People, build_panel, panels
-from mgrisk.evidence.record import Record
-from mgrisk.evidence.reverse_causation import intake_after_diagnosis
-from mgrisk.evidence.robustness import cycles_left_out, e_values, exclusions, negative_controls
+from mgrisk.evidence.regression import Record
+from mgrisk.evidence.robustness import cycles_left_out, e_values, exclusions, intake_after_diagnosis, negative_controls
 
 FOCUS: Final = ("undiagnosed", "homa_ir")
 """Outcomes whose curve, interactions and cycles are looked at, where the chapter has them."""
@@ -48,7 +45,7 @@ def chapter(people: People, *, outcomes: Sequence[str] = (), youngest: int = 20)
             yield from _fasting(panel)
         if MEDIATED in panel.outcomes:
             yield from mediation(panel, MEDIATED)
-    if any(each.name == "undiagnosed" for each in ladder.outcomes(outcomes)):
+    if any(each.name == "undiagnosed" for each in adjustment_set.outcomes(outcomes)):
         yield from intake_after_diagnosis(build_panel(people, "fasting", youngest=youngest, with_told=True))
 
 

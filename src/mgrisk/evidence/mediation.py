@@ -12,19 +12,26 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.ladder import MAIN, Rung
+from mgrisk.evidence.adjustment_set import MAIN, AdjustmentSet
 from mgrisk.evidence.people import Panel
-from mgrisk.evidence.record import FOOD, Record, failed, on_scale, record_of
-from mgrisk.evidence.regression import CALIBRATED, Adjusted, least_squares, linear_coding, panel_scales
-from mgrisk.survey.replicated import Replicated, replicated
-from mgrisk.survey.variance import jackknife
+from mgrisk.evidence.regression import (
+    CALIBRATED,
+    FOOD,
+    Adjusted,
+    Record,
+    failed,
+    least_squares,
+    linear_coding,
+    on_scale,
+    panel_scales,
+    record_of,
+)
+from mgrisk.survey.variance import Replicated, jackknife, replicated
+from mgrisk.types import Floats
 
-Floats = NDArray[np.float64]
-
-ANALYSIS: Final = "mediation"
+MEDIATION: Final = "mediation"
 ASSUMPTIONS: Final = (
     "Nothing unmeasured moves magnesium and glucose, magnesium and a mediator, or a mediator and glucose together.",
     "No mediator of a later step comes before one of an earlier step, and nothing that magnesium moves confounds a "
@@ -54,7 +61,9 @@ STEPS: Final = (
 )
 
 
-def mediation(panel: Panel, outcome: str, *, rung: Rung = MAIN, steps: Sequence[Step] = STEPS) -> Iterator[Record]:
+def mediation(
+    panel: Panel, outcome: str, *, rung: AdjustmentSet = MAIN, steps: Sequence[Step] = STEPS
+) -> Iterator[Record]:
     """Yield the whole association of an outcome, its parts by path, and what is left.
 
     Parameters
@@ -85,10 +94,10 @@ def mediation(panel: Panel, outcome: str, *, rung: Rung = MAIN, steps: Sequence[
         some, rungs = _with_mediators(panel, rung, steps)
         yield from _records(some, outcome, rungs, steps)
     except MgRiskError as problem:
-        yield failed(ANALYSIS, panel, rung.name, outcome, "whole", CALIBRATED, problem)
+        yield failed(MEDIATION, panel, rung.name, outcome, "whole", CALIBRATED, problem)
 
 
-def _with_mediators(panel: Panel, rung: Rung, steps: Sequence[Step]) -> tuple[Panel, list[Rung]]:
+def _with_mediators(panel: Panel, rung: AdjustmentSet, steps: Sequence[Step]) -> tuple[Panel, list[AdjustmentSet]]:
     """Return the people whose mediators are known, with their columns, and a rung for each step."""
     columns = dict(panel.columns)
     known = np.ones(len(panel.design), dtype=np.bool_)
@@ -103,7 +112,7 @@ def _with_mediators(panel: Panel, rung: Rung, steps: Sequence[Step]) -> tuple[Pa
     return replace(panel, columns=columns).where(known), rungs
 
 
-def _records(panel: Panel, outcome: str, rungs: Sequence[Rung], steps: Sequence[Step]) -> Iterator[Record]:
+def _records(panel: Panel, outcome: str, rungs: Sequence[AdjustmentSet], steps: Sequence[Step]) -> Iterator[Record]:
     inside, coding = panel.inside, linear_coding()
     scales = panel_scales(panel, rungs[0].all_nutrients)
     adjusted = [Adjusted.of(panel, rung) for rung in rungs]
@@ -154,6 +163,6 @@ def _record(panel: Panel, outcome: str, result: Replicated, at: int, contrast: s
 
 def _of(panel: Panel, outcome: str, contrast: str, scale: str, values: Mapping[str, float | None]) -> Record:
     return record_of(
-        panel, analysis=ANALYSIS, exposure=FOOD, outcome=outcome, model="sequence of mediators", contrast=contrast,
+        panel, analysis=MEDIATION, exposure=FOOD, outcome=outcome, model="sequence of mediators", contrast=contrast,
         scale=scale, correction=CALIBRATED, values=values,
     )  # fmt: skip

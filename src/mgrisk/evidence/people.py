@@ -12,13 +12,13 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mgrisk.cohort.outcomes import OUTCOMES as BINARY
 from mgrisk.cohort.select import EXAMINED, PREGNANT
 from mgrisk.cohort.weights import combined_weight, shares
-from mgrisk.evidence import ladder
-from mgrisk.evidence.ladder import CONTROLS, NUTRIENTS, OUTCOMES, TERMS, Outcome, Scale, Term
+from mgrisk.evidence import adjustment_set
+from mgrisk.evidence.adjustment_set import CONTROLS, NUTRIENTS, OUTCOMES, TERMS, Outcome, Scale, Term
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.marker import LESS_THAN_ONE
 from mgrisk.features.registry import FEATURES, Feature, features
@@ -27,8 +27,7 @@ from mgrisk.nhanes.codebook import variable
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
-
-Floats = NDArray[np.float64]
+from mgrisk.types import Floats, Integers
 
 SUPPLEMENT: Final = "magnesium_supplement_mg"
 RECALLED: Final = ("magnesium_food_day_1_mg", "magnesium_food_day_2_mg")
@@ -95,7 +94,7 @@ class Panel:
     frame: pd.DataFrame
 
     @cached_property
-    def inside(self) -> NDArray[np.int64]:
+    def inside(self) -> Integers:
         """Places of the people studied."""
         return np.flatnonzero(self.design.analysis_weight > 0)
 
@@ -173,7 +172,7 @@ def panels(outcomes: Sequence[str] = ()) -> tuple[str, ...]:
     >>> panels(["hba1c", "undiagnosed"])
     ('recall', 'fasting')
     """
-    return tuple(dict.fromkeys(each.panel for each in ladder.outcomes(outcomes)))
+    return tuple(dict.fromkeys(each.panel for each in adjustment_set.outcomes(outcomes)))
 
 
 def read_people(store: Store, cycles: Sequence[str]) -> People:

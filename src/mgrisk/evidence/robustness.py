@@ -1,20 +1,151 @@
-"""Whether the association stands: fewer people, a cycle left out, outcomes that magnesium cannot move, E-values."""
+"""Whether the association stands: fewer people, a cycle left out, outcomes that magnesium cannot move, E-values.
+
+The E-value: how strongly an unmeasured confounder must go along with exposure and outcome to explain a ratio.
+
+Reverse causation: whether people who were told of diabetes eat otherwise, and how long after.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.e_value import e_value, of_the_limit, risk_ratio
-from mgrisk.evidence.ladder import CONTROLS, MAIN, RUNGS, Rung
+from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, RUNGS, AdjustmentSet
 from mgrisk.evidence.people import Panel
-from mgrisk.evidence.record import FOOD, Record, failed, on_scale, record_of
-from mgrisk.evidence.regression import CALIBRATED, fit_corrected, fit_naive, linear_coding
+from mgrisk.evidence.regression import (
+    CALIBRATED,
+    FOOD,
+    NONE,
+    Adjusted,
+    Record,
+    failed,
+    fit_corrected,
+    fit_naive,
+    linear_coding,
+    on_scale,
+    record_of,
+)
+from mgrisk.survey.regression import fit_linear
+from mgrisk.types import Booleans
+
+
+def e_value(ratio: float) -> float:
+    """Return the E-value of a risk ratio.
+
+    Parameters
+    ----------
+    ratio
+        Risk ratio, above 0; below 1 its inverse is taken.
+
+    Returns
+    -------
+    float
+        The smallest risk ratio, with exposure and with outcome both, that an unmeasured confounder needs to move the
+        estimate to 1, given what is adjusted for.
+
+    Notes
+    -----
+    VanderWeele and Ding (2017), Ann. Intern. Med. 167:268.
+
+    Examples
+    --------
+    >>> round(e_value(3.9), 2)
+    7.26
+    """
+    above = max(ratio, 1.0 / ratio)
+    return above + math.sqrt(above * (above - 1.0))
+
+
+def of_the_limit(low: float, high: float) -> float:
+    """Return the E-value of the limit of an interval that lies nearer to 1; 1 where the interval holds 1.
+
+    Examples
+    --------
+    >>> of_the_limit(0.8, 1.2), round(of_the_limit(1.8, 8.7), 1)
+    (1.0, 3.0)
+    """
+    if low <= 1.0 <= high:
+        return 1.0
+    return e_value(low if low > 1.0 else high)
+
+
+def risk_ratio(odds_ratio: float, *, share: float) -> float:
+    """Return a risk ratio near an odds ratio: itself for a rare outcome, its square root for one of 15 % and more.
+
+    Parameters
+    ----------
+    odds_ratio
+        Above 0.
+    share
+        Of the population with the outcome.
+
+    Notes
+    -----
+    VanderWeele (2017), Biometrics 73:986, as in VanderWeele and Ding (2017).
+
+    Examples
+    --------
+    >>> risk_ratio(0.64, share=0.05), risk_ratio(0.64, share=0.5)
+    (0.64, 0.8)
+    """
+    return odds_ratio if share < 0.15 else math.sqrt(odds_ratio)
+
+
+GROUPS: Final = {
+    "undiagnosed": "undiagnosed diabetes against none",
+    "0-4": "told of diabetes less than 5 years ago against none",
+    "5-9": "told of diabetes 5 to 9 years ago against none",
+    "10+": "told of diabetes 10 years ago or more against none",
+}
+
+
+def intake_after_diagnosis(panel: Panel, *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:
+    """Yield how much more or less magnesium people with diabetes tell of, by whether and when they were told of it.
+
+    Parameters
+    ----------
+    panel
+        Of people told of diabetes and others (`build_panel` with `told`), with ``undiagnosed`` among its outcomes; its
+        frame has ``told_years``, years since being told, NaN for who was never told.
+    rung
+        What to adjust for; energy is that of the recalled days.
+
+    Yields
+    ------
+    Record
+        Differences in mg a day of the mean of the recalled days, which needs no correction where intake is the outcome.
+    """
+    adjusted = Adjusted.of(panel, rung)
+    inside = panel.inside
+    years = panel.frame["told_years"].to_numpy(dtype=np.float64)[inside]
+    never = np.isnan(years)
+    columns = [
+        never & (panel.outcomes["undiagnosed"][inside] == 1.0), years < 5, (years >= 5) & (years < 10), years >= 10,
+    ]  # fmt: skip
+    X = np.zeros((len(panel.design), len(columns) + adjusted.known.shape[1] + len(rung.all_nutrients) - 1))
+    X[inside] = np.column_stack([*columns, adjusted.known, adjusted.naive[:, 1:] / 1000.0])
+    y = np.zeros(len(panel.design))
+    y[inside] = adjusted.naive[:, 0]
+    fit = fit_linear(X, y, panel.design)
+    for at, contrast in enumerate(GROUPS.values()):
+        yield record_of(
+            panel,
+            analysis="reverse causation",
+            exposure="diabetes",
+            outcome=FOOD,
+            model=rung.name,
+            contrast=contrast,
+            scale="difference",
+            correction=NONE,
+            n=int(np.sum(columns[at])),
+            values=on_scale(float(fit.coefficients[at]), float(fit.se[at]), fit.df, "difference"),
+        )
+
 
 PER_100: Final = "per 100 mg/d"
 SPECIFICATION: Final = "specification"
@@ -25,7 +156,7 @@ LOST_KG: Final = 3.0
 """Weight lost in a year that stands for dieting: whether people were on a diet is not among the variables read."""
 
 
-def exclusions(panel: Panel, outcomes: Sequence[str], *, rungs: Sequence[Rung] = RUNGS) -> Iterator[Record]:
+def exclusions(panel: Panel, outcomes: Sequence[str], *, rungs: Sequence[AdjustmentSet] = RUNGS) -> Iterator[Record]:
     """Yield the ladder again among fewer people, naive and corrected: with everybody's, the specification curve.
 
     Parameters
@@ -48,7 +179,7 @@ def exclusions(panel: Panel, outcomes: Sequence[str], *, rungs: Sequence[Rung] =
             yield from _fits(some, rung, outcomes, SPECIFICATION, f"{rung.name}, {group}", naive=True)
 
 
-def groups(panel: Panel) -> Mapping[str, NDArray[np.bool_]]:
+def groups(panel: Panel) -> Mapping[str, Booleans]:
     """Return who is kept by each exclusion, shape (n,)."""
     return {
         PLAUSIBLE: np.asarray(panel.frame["energy_report"].astype(object) == "plausible", dtype=np.bool_),
@@ -57,7 +188,7 @@ def groups(panel: Panel) -> Mapping[str, NDArray[np.bool_]]:
     }
 
 
-def cycles_left_out(panel: Panel, outcomes: Sequence[str], *, rung: Rung = MAIN) -> Iterator[Record]:
+def cycles_left_out(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:
     """Yield the corrected association without each cycle in turn."""
     years = panel.frame["cycle"].to_numpy()
     for left in panel.cycles:
@@ -65,7 +196,7 @@ def cycles_left_out(panel: Panel, outcomes: Sequence[str], *, rung: Rung = MAIN)
         yield from _fits(some, rung, outcomes, "cycle left out", f"{rung.name}, without {left}")
 
 
-def negative_controls(panel: Panel, *, rung: Rung = MAIN) -> Iterator[Record]:
+def negative_controls(panel: Panel, *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:
     """Yield the corrected association with outcomes that magnesium cannot move, each not adjusted for itself.
 
     Notes
@@ -98,7 +229,7 @@ def e_values(records: Iterable[Record]) -> Iterator[Record]:
 
 
 def _fits(
-    panel: Panel, rung: Rung, outcomes: Sequence[str], analysis: str, model: str, *, naive: bool = False
+    panel: Panel, rung: AdjustmentSet, outcomes: Sequence[str], analysis: str, model: str, *, naive: bool = False
 ) -> Iterator[Record]:
     coding = [linear_coding()]
     try:

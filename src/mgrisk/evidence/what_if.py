@@ -4,25 +4,74 @@ These are not the model's own answer to changed inputs: a prediction knows no ca
 that a person like this has undiagnosed diabetes today; nothing that is eaten tomorrow changes today's. The numbers say
 what it would be among people like this who had lived with the option, if the published relative risk of new diabetes
 were an effect, held for them (transport), and options multiplied (independence).
+
+Published estimates, as rows of `literature.toml`.
+
+The same people with an option's change in their inputs: what a model then answers is its response, and no effect.
+
+A model that saw people once, on one day, has learned who has diabetes; asked about a person with other inputs it says
+how often people with those inputs had it. That number stands apart from the options at published relative risks
+(`what_if`), under the name of what it is.
+
+Foods in place of others at equal energy, and how many swaps reach a gap of magnesium.
+
+Three people who do not exist, as rows of `typical.toml`: for whom the options are shown.
+
+Forms of magnesium in supplements, as rows of `forms.toml`: how much of a salt is the element.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mgrisk.evidence.literature import STUDIES
-from mgrisk.facts import rows
-from mgrisk.features.dri import reference_intakes
+from mgrisk.config.toml import rows
+from mgrisk.features.magnesium import reference_intakes
+from mgrisk.types import Booleans, Floats
 
-Floats = NDArray[np.float64]
 
+class Study(BaseModel):
+    """One published estimate; the comments of literature.toml explain the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    label: str
+    kind: Literal["cohorts", "trials"]
+    exposure: str
+    outcome: str
+    scale: Literal["relative risk", "hazard ratio", "difference", "standardised difference"]
+    contrast: str
+    per_100: bool = False
+    unit: str = ""
+    estimate: float
+    low: float
+    high: float
+    population: str
+    differs: str
+    citation: str
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Study:
+        if not self.low < self.estimate < self.high:
+            raise ValueError(f"{self.name}: the estimate does not lie within its interval")
+        return self
+
+    @property
+    def ratio(self) -> bool:
+        """Whether 1, and not 0, is no association."""
+        return self.scale in {"relative risk", "hazard ratio"}
+
+
+STUDIES: Final[Mapping[str, Study]] = MappingProxyType(
+    {row["name"]: Study.model_validate(row) for row in rows("mgrisk.evidence", "literature.toml", "study")}
+)
 FEATURES: Final = (
     "age_years", "sex", "magnesium_food_mg", "usual_magnesium_mg", "magnesium_supplement_mg", "activity_met_min_week",
     "leisure_met_min_week", "weight_kg", "bmi_kg_m2", "dash_score", "egfr", "diuretic_use", "ppi_use",
@@ -136,7 +185,7 @@ class _Known:
             found = np.where(np.isfinite(found), found, self.number(name))
         return found
 
-    def yes(self, name: str) -> NDArray[np.bool_]:
+    def yes(self, name: str) -> Booleans:
         if name not in self.frame:
             return np.zeros(len(self.frame), dtype=np.bool_)
         return np.asarray(self.frame[name].astype(object) == "yes", dtype=np.bool_)
@@ -184,3 +233,203 @@ def _supplement(known: _Known) -> tuple[Floats, NDArray[np.object_]]:
     advice = np.where(unknown, UNLESS, "")
     advice = np.where(ask, ASK, np.where(amount > 0, advice, "")).astype(object)
     return np.where(ask, np.nan, amount), advice
+
+
+Move = Callable[[pd.DataFrame, Floats], Floats]
+MEANING: Final = (
+    "how often people with such inputs had the outcome on the day they were seen; not what would become of a person "
+    "who changes"
+)
+
+
+def changed(people: pd.DataFrame, answers: pd.DataFrame, option: str) -> pd.DataFrame:
+    """Return people with the inputs that an option would change moved by its dose.
+
+    Parameters
+    ----------
+    people
+        Features, a row for each person; only columns that are there are moved, and nothing that would have to be
+        guessed, such as the waist that goes with less weight.
+    answers
+        What `what_if` said of them: the doses; whose dose is missing is left as is.
+    option
+        One of `OPTIONS`, or `TOGETHER` for all that have a published relative risk.
+
+    Examples
+    --------
+    >>> people = pd.DataFrame({"magnesium_food_mg": [200.0]})
+    >>> dose = pd.DataFrame({"what_if_magnesium_food_dose": [110.0]})
+    >>> changed(people, dose, "magnesium_food")["magnesium_food_mg"].tolist()
+    [310.0]
+    """
+    # A supplement is another way to the same allowance: both together would go beyond it.
+    names = [name for name, row in OPTIONS.items() if row.study] if option == TOGETHER else [option]
+    moved = people.copy()
+    for name in names:
+        dose = np.nan_to_num(answers[f"what_if_{name}_dose"].to_numpy(dtype=np.float64))
+        for column, after in _MOVES[name].items():
+            if column in moved:
+                moved[column] = after(people, dose)
+    return moved
+
+
+def _all_plus(*columns: str, times: float = 1.0) -> dict[str, Move]:
+    def move(column: str) -> Move:
+        return lambda people, dose: _numbers(people, column) + times * dose
+
+    return {column: move(column) for column in columns}
+
+
+def _numbers(people: pd.DataFrame, column: str) -> Floats:
+    found: Floats = people[column].to_numpy(dtype=np.float64)
+    return found
+
+
+def _bmi(people: pd.DataFrame, dose: Floats) -> Floats:
+    bmi = _numbers(people, "bmi_kg_m2")
+    if "weight_kg" not in people:
+        return bmi
+    weight = _numbers(people, "weight_kg")
+    return bmi * (weight - dose) / weight
+
+
+def _dash(people: pd.DataFrame, dose: Floats) -> Floats:
+    score = _numbers(people, "dash_score")
+    return np.where(dose > 0, np.maximum(score, ACCORDANT), score)
+
+
+_MOVES: Final[Mapping[str, Mapping[str, Move]]] = MappingProxyType(
+    {
+        "magnesium_food": _all_plus("magnesium_food_mg", "usual_magnesium_mg", "magnesium_total_mg"),
+        "magnesium_supplement": _all_plus("magnesium_supplement_mg", "magnesium_total_mg"),
+        "activity": _all_plus("leisure_met_min_week", "activity_met_min_week", times=60.0),
+        "weight": {**_all_plus("weight_kg", times=-1.0), "bmi_kg_m2": _bmi},
+        "diet": {"dash_score": _dash},
+    }
+)
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Food(_Row):
+    """A food by its USDA code, with magnesium (mg) and energy (kcal) in 100 g."""
+
+    code: int
+    food: str
+    mg: float
+    kcal: float
+
+
+class Swap(_Row):
+    """One food in place of another; the comments of swaps.toml explain the fields.
+
+    Examples
+    --------
+    >>> swap = SWAPS[0]
+    >>> round(swap.grams_of_other), round(swap.gain_mg)
+    (176, 106)
+    """
+
+    name: str
+    grams: float
+    out: Food = Field(alias="from")
+    into: Food = Field(alias="to")
+
+    @property
+    def grams_of_other(self) -> float:
+        """Grams of the other food that have the same energy."""
+        return self.grams * self.out.kcal / self.into.kcal
+
+    @property
+    def gain_mg(self) -> float:
+        """Magnesium that the swap adds, mg."""
+        return (self.grams_of_other * self.into.mg - self.grams * self.out.mg) / 100.0
+
+    @property
+    def sentence(self) -> str:
+        """The swap in words, with grams and milligrams."""
+        return (
+            f"{self.grams_of_other:.0f} g of {self.into.food} in place of {self.grams:.0f} g of {self.out.food}: "
+            f"{self.gain_mg:.0f} mg more at the same energy"
+        )
+
+
+SWAPS: Final[tuple[Swap, ...]] = tuple(
+    sorted(
+        (Swap.model_validate(row) for row in rows("mgrisk.evidence", "swaps.toml", "swap")),
+        key=lambda swap: -swap.gain_mg,
+    )
+)
+
+
+def swaps_for(gap_mg: float) -> tuple[Swap, ...]:
+    """Return the fewest swaps, each used once, whose gains add up to a gap; all of them where they do not.
+
+    Parameters
+    ----------
+    gap_mg
+        Magnesium wanted in addition, mg a day.
+
+    Examples
+    --------
+    >>> [swap.name for swap in swaps_for(120.0)]
+    ['beans for beef', 'pumpkin seeds for milk chocolate']
+    >>> swaps_for(0.0)
+    ()
+    """
+    chosen: list[Swap] = []
+    left = gap_mg
+    for swap in SWAPS:
+        if left <= 0.0:
+            break
+        chosen.append(swap)
+        left -= swap.gain_mg
+    return tuple(chosen)
+
+
+class Person(BaseModel):
+    """A made-up person: values by feature."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str
+    values: dict[str, float | str]
+
+
+TYPICAL: Final[tuple[Person, ...]] = tuple(
+    Person.model_validate(row) for row in rows("mgrisk.evidence", "typical.toml", "person")
+)
+
+
+class Form(BaseModel):
+    """A salt of magnesium; the comments of forms.toml explain the fields.
+
+    Examples
+    --------
+    >>> round(FORMS[0].salt_mg(100.0))
+    166
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    formula: str
+    weight: float
+    magnesium: float
+
+    @property
+    def share(self) -> float:
+        """Share of the salt that is magnesium."""
+        return self.magnesium / self.weight
+
+    def salt_mg(self, elemental_mg: float) -> float:
+        """Return how many mg of the salt hold some mg of magnesium."""
+        return elemental_mg / self.share
+
+
+FORMS: Final[tuple[Form, ...]] = tuple(
+    Form.model_validate(row) for row in rows("mgrisk.evidence", "forms.toml", "form")
+)

@@ -4,27 +4,42 @@ Nutrients travel together, and so do waist and body mass index: one by one they 
 small. In the game between groups a group joins with all its features at once. Its Shapley value is what the Owen
 values of its features sum to, whatever the values within (Owen 1977, in Mathematical Economics and Game Theory,
 76-88); it differs from the sum of the features' own Shapley values by the interactions across groups.
+
+Which features work together: exact interventional Shapley interaction values of trees.
+
+For the game of `trees` a leaf of value v matters to the players of P = A - B and Q = B - A alone. With p and q of them
+the interaction index (Grabisch and Roubens 1999, Int. J. Game Theory 28:547) of a pair is
+
+- v (p-2)! q! / (p+q-1)!  where both are of P,
+- v p! (q-2)! / (p+q-1)!  where both are of Q,
+- -v (p-1)! (q-1)! / (p+q-1)!  where one is of each.
+
+As in shap, half of it stands at each of the two places of the pair, so that a feature's value is its own part plus
+its row of halves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from math import factorial
+from typing import Any, Final
 
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from mgrisk.explain.attributions import Explainer, scaled_parts
-from mgrisk.explain.parts import prepare, read_part
-from mgrisk.model.boosted_trees import FittedTrees
+from mgrisk.errors import bad_input
+from mgrisk.explain.attributions import Explainer, prepare, read_part, scaled_parts
+from mgrisk.features.registry import Feature
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.learners import Fitted
+from mgrisk.model.trees.learners import FittedTrees
+from mgrisk.model.trees.leaves import Leaf, checked_matrix, checked_owners, checked_share, read_ensemble
 from mgrisk.survey import estimates
 from mgrisk.survey.design import SurveyDesign
-
-Floats = NDArray[np.float64]
+from mgrisk.types import Floats, Integers, Singles
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +61,7 @@ class GroupedValues:
     summed: Floats
 
 
-def grouped_values(
-    bundle: Bundle, background: NDArray[np.float32], weight: Floats, X: NDArray[np.float32]
-) -> GroupedValues:
+def grouped_values(bundle: Bundle, background: Singles, weight: Floats, X: Singles) -> GroupedValues:
     """Explain people by groups of features.
 
     Parameters
@@ -123,8 +136,146 @@ def mean_size(values: Floats, design: SurveyDesign) -> estimates.Estimate:
     return estimates.mean(size, design)
 
 
-def _sum_by(values: Floats, owner: Sequence[int] | NDArray[np.int64], n: int) -> Floats:
+def _sum_by(values: Floats, owner: Sequence[int] | Integers, n: int) -> Floats:
     total = np.zeros((len(values), n))
     for column, place in enumerate(owner):
         total[:, place] += values[:, column]
     return total
+
+
+# A leaf that meets d players costs 4^d d^2 table entries.
+MOST_PLAYERS: Final = 6
+
+
+def interaction_values(
+    booster: xgb.Booster,
+    *,
+    owners: NDArray[np.integer],
+    n_players: int,
+    background: Singles,
+    weight: Floats,
+    X: Singles,
+) -> Floats:
+    """Return the interaction values of each pair of players for each row.
+
+    Parameters
+    ----------
+    booster, owners, n_players, background, weight
+        As for `TreeTables.build`.
+    X
+        Rows to explain, shape (n, n_columns).
+
+    Returns
+    -------
+    ndarray
+        Shape (n, n_players, n_players), symmetrical, in log-odds, zero on the diagonal: half the index of a pair at
+        each of its places.
+
+    Raises
+    ------
+    MgRiskError
+        ``explain.too_many_players`` where a path meets more than six; as `TreeTables.build` else.
+    """
+    ensemble = read_ensemble(booster)
+    owner = checked_owners(owners, n_columns=ensemble.n_columns, n_players=n_players)
+    rows = checked_matrix(X, ensemble.n_columns, where="X")
+    behind = checked_matrix(background, ensemble.n_columns, where="background")
+    share = checked_share(weight, n_rows=len(behind))
+    found = np.zeros((len(rows), n_players, n_players))
+    for leaf in (leaf for tree in ensemble.trees for leaf in tree):
+        players = sorted({int(owner[split.column]) for split, _ in leaf.path})
+        if len(players) < 2:
+            continue
+        if len(players) > MOST_PLAYERS:
+            raise bad_input(
+                "explain.too_many_players",
+                "the trees are too deep for interaction values",
+                where="booster",
+                hint="train trees of depth 6 or less",
+                expected=f"at most {MOST_PLAYERS} features on a path",
+                got=str(len(players)),
+            )
+        satisfied = np.bincount(_codes(leaf, behind, owner, players), weights=share, minlength=1 << len(players))
+        table = leaf.value * np.einsum("abij,b->aij", _shares(len(players)), satisfied)
+        found[:, np.array(players)[:, None], np.array(players)] += table[_codes(leaf, rows, owner, players)]
+    return found
+
+
+def strongest_pairs(
+    values: Floats, features: Sequence[Feature], design: SurveyDesign, *, most: int = 10
+) -> list[dict[str, Any]]:
+    """Return one record for each of the strongest pairs.
+
+    Parameters
+    ----------
+    values
+        Interaction values of everybody in the domain, shape (n, n_features, n_features), in calibrated log-odds.
+    features, design
+        The features, and the full design.
+    most
+        How many pairs.
+
+    Returns
+    -------
+    list of dict
+        {first, second, first_label, second_label, importance, se, low, high}: weighted mean absolute value of both
+        halves together, with its interval; strongest first, pairs that never interact left out.
+    """
+    records: list[dict[str, Any]] = []
+    for i, one in enumerate(features):
+        for j, other in enumerate(features[:i]):
+            both = 2.0 * values[:, i, j]
+            if not both.any():
+                continue
+            size = mean_size(both, design)
+            records.append(
+                {
+                    "first": other.name,
+                    "second": one.name,
+                    "first_label": other.label,
+                    "second_label": one.label,
+                    "importance": size.estimate,
+                    "se": size.se,
+                    "low": size.low,
+                    "high": size.high,
+                }
+            )
+    return sorted(records, key=lambda record: -float(record["importance"]))[:most]
+
+
+def _codes(leaf: Leaf, X: Singles, owner: Integers, players: Sequence[int]) -> Integers:
+    """Return which players of a leaf's path each row satisfies, as bits, shape (n,)."""
+    place: Mapping[int, int] = {player: bit for bit, player in enumerate(players)}
+    satisfied = np.ones((len(players), len(X)), dtype=np.bool_)
+    for split, left in leaf.path:
+        x = X[:, split.column]
+        goes_left = np.where(np.isnan(x), split.default_left, x < np.float32(split.threshold))
+        satisfied[place[int(owner[split.column])]] &= goes_left == left
+    codes: Integers = (satisfied.astype(np.int64) << np.arange(len(players))[:, None]).sum(axis=0)
+    return codes
+
+
+@lru_cache(maxsize=MOST_PLAYERS)
+def _shares(d: int) -> Floats:
+    """Return half the index of each pair, for each A and B among d players and a leaf of value 1, (2^d, 2^d, d, d)."""
+    full = (1 << d) - 1
+    shares = np.zeros((full + 1, full + 1, d, d))
+    for a in range(full + 1):
+        for b in range(full + 1):
+            if a | b != full:
+                continue
+            sign = np.array([((a & ~b) >> i & 1) - ((b & ~a) >> i & 1) for i in range(d)])
+            p, q = int((sign > 0).sum()), int((sign < 0).sum())
+            for i in range(d):
+                for j in range(d):
+                    if i != j and sign[i] and sign[j]:
+                        shares[a, b, i, j] = 0.5 * _index(p, q, int(sign[i] + sign[j]))
+    return shares
+
+
+def _index(p: int, q: int, kind: int) -> float:
+    whole = factorial(p + q - 1)
+    if kind == 0:
+        return -factorial(p - 1) * factorial(q - 1) / whole
+    both = factorial(p - 2) * factorial(q) if kind > 0 else factorial(p) * factorial(q - 2)
+    return both / whole

@@ -2,6 +2,11 @@
 
 Three things change from refit to refit, each by itself: which PSUs were drawn, which fold was left out, and the seed of
 learners that draw. A first reason that few refits give says more of the sample than of the person.
+
+Do two models tell the same story? Explanations of the same people, compared person by person.
+
+Two families of models that predict alike may still give different reasons, and so may one family fitted twice. A reason
+that changes with the model says more of the model than of the person.
 """
 
 from __future__ import annotations
@@ -10,11 +15,96 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.stats import rankdata
 
-from mgrisk.explain.agreement import across, compare
+from mgrisk.types import Floats, Integers
 
-Floats = NDArray[np.float64]
+REASONS = 3
+
+
+def compare(values: Floats, others: Floats, weight: Floats, *, reasons: int = REASONS) -> dict[str, Any]:
+    """Compare two explanations of the same people.
+
+    Parameters
+    ----------
+    values, others
+        Contributions in calibrated log-odds, shape (n, n_features), of the same features.
+    weight
+        Analysis weight of each person, shape (n,), all positive.
+    reasons
+        How many of the largest contributions count as a person's reasons.
+
+    Returns
+    -------
+    dict
+        {same_first, in_common, log_odds, importance, features}: weighted share of people whose largest contribution
+        is of the same feature with the same sign; weighted mean share of their first reasons in common; correlation
+        of the summed contributions; rank correlation of the mean absolute contributions; and the correlation of each
+        feature's contributions, None where one model does not use it.
+    """
+    first, second = _order(values)[:, 0], _order(others)[:, 0]
+    rows = np.arange(len(values))
+    same_sign = np.sign(values[rows, first]) == np.sign(others[rows, second])
+    return {
+        "same_first": float(np.average((first == second) & same_sign, weights=weight)),
+        "in_common": float(np.average(_in_common(values, others, reasons), weights=weight)),
+        "log_odds": _correlation(values.sum(axis=1), others.sum(axis=1), weight),
+        "importance": _correlation(
+            rankdata(np.average(np.abs(values), axis=0, weights=weight)),
+            rankdata(np.average(np.abs(others), axis=0, weights=weight)),
+            np.ones(values.shape[1]),
+        ),
+        "features": [_correlation(a, b, weight) for a, b in zip(values.T, others.T, strict=True)],
+    }
+
+
+def across(values: Floats, others: Sequence[Floats], weight: Floats) -> dict[str, Any]:
+    """Summarise how far reasons survive a change of model: other families, or refits of one.
+
+    Parameters
+    ----------
+    values
+        Contributions by the model that is reported, shape (n, n_features).
+    others
+        The same people explained by each other model; at least one.
+    weight
+        As for `compare`.
+
+    Returns
+    -------
+    dict
+        {models, always_first, ranks}: how many models there are in all; weighted share of people whose first reason
+        is of the same feature in all of them; and {low, high} of each feature's rank of importance over them.
+    """
+    everybody = [values, *others]
+    first = _order(values)[:, 0]
+    always = np.all([_order(each)[:, 0] == first for each in others], axis=0)
+    ranks = np.array([rankdata(-np.average(np.abs(each), axis=0, weights=weight)) for each in everybody])
+    return {
+        "models": len(everybody),
+        "always_first": float(np.average(always, weights=weight)),
+        "ranks": [
+            {"low": float(low), "high": float(high)}
+            for low, high in zip(ranks.min(axis=0), ranks.max(axis=0), strict=True)
+        ],
+    }
+
+
+def _order(values: Floats) -> Integers:
+    order: Integers = np.argsort(-np.abs(values), axis=1, kind="stable")
+    return order
+
+
+def _in_common(values: Floats, others: Floats, reasons: int) -> Floats:
+    mine, theirs = _order(values)[:, :reasons], _order(others)[:, :reasons]
+    shared: Floats = (mine[:, :, None] == theirs[:, None, :]).any(axis=2).mean(axis=1)
+    return shared
+
+
+def _correlation(a: Floats, b: Floats, weight: Floats) -> float | None:
+    a, b = a - np.average(a, weights=weight), b - np.average(b, weights=weight)
+    spread = float(np.sqrt(np.average(a**2, weights=weight) * np.average(b**2, weights=weight)))
+    return float(np.average(a * b, weights=weight) / spread) if spread > 1e-12 else None
 
 
 def firmness(values: Floats, refits: Sequence[Floats]) -> Floats:

@@ -1,16 +1,24 @@
-"""Summaries of attributions over a population: how much each feature moves the calibrated log-odds, with weights."""
+"""Summaries of attributions over a population: how much each feature moves the calibrated log-odds, with weights.
+
+How firm the order of importance is: the rank of every feature over replicates of the survey.
+
+Does a feature matter alike to everybody? Importance by sex, age and race/ethnicity, each with its interval.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 from scipy.stats import rankdata
 
 from mgrisk.explain.attributions import Explanation
 from mgrisk.survey import estimates
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.survey.variance import rao_wu
+from mgrisk.types import Booleans, Floats
 
 
 def summarise(explanation: Explanation, design: SurveyDesign) -> list[dict[str, Any]]:
@@ -58,9 +66,7 @@ def summarise(explanation: Explanation, design: SurveyDesign) -> list[dict[str, 
     return sorted(records, key=lambda record: -float(record["importance"]))
 
 
-def _rank_correlation(
-    x: NDArray[np.float64], contribution: NDArray[np.float64], weight: NDArray[np.float64]
-) -> float | None:
+def _rank_correlation(x: Floats, contribution: Floats, weight: Floats) -> float | None:
     known = np.isfinite(x)
     if known.sum() < 3:
         return None
@@ -68,3 +74,109 @@ def _rank_correlation(
     a, b = a - np.average(a, weights=w), b - np.average(b, weights=w)
     spread = np.sqrt(np.average(a**2, weights=w) * np.average(b**2, weights=w))
     return float(np.average(a * b, weights=w) / spread) if spread > 0 else None
+
+
+FIRST = 3
+
+
+def rank_ranges(
+    explanation: Explanation, design: SurveyDesign, *, replicates: int = 500, seed: int = 1, level: float = 0.95
+) -> list[dict[str, Any]]:
+    """Return the rank of each feature's mean absolute contribution, and its range over redrawn PSUs.
+
+    Parameters
+    ----------
+    explanation
+        Attributions of everybody in the domain of the design, in order.
+    design
+        Full design; its domain with positive weight is who was explained.
+    replicates, seed
+        Of the Rao-Wu bootstrap: a rank is no smooth statistic, so that the jackknife does not serve.
+    level
+        Share of the replicates that lie in the range.
+
+    Returns
+    -------
+    list of dict
+        {feature, rank, rank_low, rank_high, among_first} in the order of the features: `among_first` is the share
+        of replicates in which it is among the first three. The model is the same in all: what varies is the people.
+    """
+    inside = np.flatnonzero(design.analysis_weight > 0)
+    weight, cluster = design.analysis_weight[inside], design.cluster[inside]
+    size = np.abs(explanation.values)
+    totals = np.column_stack([np.bincount(cluster, weight * column, design.n_clusters) for column in size.T])
+    mass = np.bincount(cluster, weight, design.n_clusters)
+    factors = rao_wu(design, replicates=replicates, seed=seed).factors
+    # The mass of a replicate divides all features alike and orders none.
+    redrawn = rankdata(-(factors @ totals), axis=1)
+    low, high = np.quantile(redrawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="closest_observation")
+    rank = rankdata(-totals.sum(axis=0) / mass.sum())
+    return [
+        {
+            "feature": feature.name,
+            "rank": float(rank[place]),
+            "rank_low": float(low[place]),
+            "rank_high": float(high[place]),
+            "among_first": float(np.mean(redrawn[:, place] <= FIRST)),
+        }
+        for place, feature in enumerate(explanation.features)
+    ]
+
+
+# NCHS, Data Presentation Standards for Proportions (2017): no estimate from fewer than 30 people.
+SMALLEST: Final = 30
+AGE: Final = "age_years"
+BY: Final = ("sex", "race_ethnicity")
+BANDS: Final = ((20.0, 40.0, "20 to 39"), (40.0, 60.0, "40 to 59"), (60.0, np.inf, "60 and older"))
+
+
+def by_subgroup(explanation: Explanation, people: pd.DataFrame, design: SurveyDesign) -> list[dict[str, Any]]:
+    """Return the importance of each feature within each subgroup.
+
+    Parameters
+    ----------
+    explanation
+        Attributions of everybody in the domain of the design, in order.
+    people
+        Completed features of the same people, also those that the model does not use.
+    design
+        Full design; a subgroup is a smaller domain of it.
+
+    Returns
+    -------
+    list of dict
+        {by, level, feature, n, importance, se, low, high, problem}: of a subgroup with fewer than 30 people the
+        numbers are None and the problem is ``too_few``.
+    """
+    inside = np.flatnonzero(design.analysis_weight > 0)
+    size = np.zeros((len(design), len(explanation.features)))
+    size[inside] = np.abs(explanation.values)
+    records = []
+    for by, level, here in _subgroups(people):
+        mask = np.zeros(len(design), dtype=np.bool_)
+        mask[inside] = here
+        domain = design.where(mask)
+        for place, feature in enumerate(explanation.features):
+            record = {"by": by, "level": level, "feature": feature.name, "n": domain.n}
+            records.append(record | _importance(size[:, place], domain))
+    return records
+
+
+def _subgroups(people: pd.DataFrame) -> Sequence[tuple[str, str, Booleans]]:
+    found = [
+        (name, str(level), (people[name] == level).to_numpy())
+        for name in BY
+        if name in people
+        for level in people[name].cat.categories
+    ]
+    if AGE in people:
+        age = people[AGE].to_numpy(dtype=np.float64)
+        found += [(AGE, label, (age >= low) & (age < high)) for low, high, label in BANDS]
+    return found
+
+
+def _importance(size: Floats, domain: SurveyDesign) -> dict[str, Any]:
+    if domain.n < SMALLEST:
+        return {"importance": None, "se": None, "low": None, "high": None, "problem": "too_few"}
+    found = estimates.mean(size, domain)
+    return {"importance": found.estimate, "se": found.se, "low": found.low, "high": found.high, "problem": ""}

@@ -13,7 +13,8 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 from mgrisk.compiled import compiled, copied, inner
-from mgrisk.model.tree_paths import MAX_DEPTH, Groups, Leaves
+from mgrisk.model.trees.leaves import MAX_DEPTH, Groups, Leaves
+from mgrisk.types import Booleans, Floats, Integers, Singles
 
 LANES: Final = 8
 """Rows that are looked up together, and players of a group that lie side by side: a group has at most so many."""
@@ -36,11 +37,11 @@ class Wide(NamedTuple):
         The players of each group, eight each: those that are none stand for one past the last.
     """
 
-    entry: npt.NDArray[np.float64]
-    player: npt.NDArray[np.int64]
+    entry: Floats
+    player: Integers
 
 
-def widen(groups: Groups, table: npt.NDArray[np.float64], *, n_players: int) -> Wide:
+def widen(groups: Groups, table: Floats, *, n_players: int) -> Wide:
     """Turn a table, where each player of a group has its entries by code, into one with the players side by side."""
     codes, players = 1 << np.diff(groups.split_start), np.diff(groups.player_start)
     wide = Wide(_on_a_line(LANES * int(codes.sum())), np.full(LANES * len(codes), n_players, dtype=np.int64))
@@ -52,7 +53,7 @@ def widen(groups: Groups, table: npt.NDArray[np.float64], *, n_players: int) -> 
     return wide
 
 
-def _on_a_line(size: int) -> npt.NDArray[np.float64]:
+def _on_a_line(size: int) -> Floats:
     """Return zeros that begin with a line of the cache: eight that lie across two cost twice as much to read."""
     zeros = np.zeros(size + LANES)
     first = -(zeros.ctypes.data // zeros.itemsize) % LANES
@@ -119,11 +120,11 @@ add_eight = cast(Callable[..., None], intrinsic(_add_eight))
 
 @copied
 def _row_codes(
-    columns: npt.NDArray[np.float32],
+    columns: Singles,
     row: int,
     column: npt.NDArray[np.int32],
-    threshold: npt.NDArray[np.float32],
-    default_left: npt.NDArray[np.bool_],
+    threshold: Singles,
+    default_left: Booleans,
     first: int,
     last: int,
     codes: npt.NDArray[np.uint32],
@@ -143,20 +144,20 @@ def _row_codes(
                 codes[r] |= bit if x[r] < limit else np.uint32(0)
 
 
-def room_for_sums(n_players: int) -> npt.NDArray[np.float64]:
+def room_for_sums(n_players: int) -> Floats:
     """Return what `explain` adds up in: a row for each player and one for those that are none."""
     return _on_a_line((n_players + 1) * BLOCK_ROWS)
 
 
 @compiled
 def explain(
-    columns: npt.NDArray[np.float32],
+    columns: Singles,
     start: int,
     stop: int,
     groups: Groups,
     wide: Wide,
-    sums: npt.NDArray[np.float64],
-    out: npt.NDArray[np.float64],
+    sums: Floats,
+    out: Floats,
 ) -> None:
     """Write the values of the rows from `start` to `stop`: blocks of rows outside, then groups of leaves.
 
@@ -197,7 +198,7 @@ def explain(
 
 
 @copied
-def _leaf_table(value: float, share: npt.NDArray[np.float64], d: int, values: npt.NDArray[np.float64]) -> None:
+def _leaf_table(value: float, share: Floats, d: int, values: Floats) -> None:
     """Write the values of the `d` players of a leaf for each A, given the background's share in each B."""
     full = (1 << d) - 1
     for satisfied in range(full + 1):
@@ -225,7 +226,7 @@ def _leaf_table(value: float, share: npt.NDArray[np.float64], d: int, values: np
 
 
 @inner
-def _sets(leaves: Leaves, first: int, d: int, n_codes: int, set_of: npt.NDArray[np.int64]) -> None:
+def _sets(leaves: Leaves, first: int, d: int, n_codes: int, set_of: Integers) -> None:
     """Write for each code which of the `d` players of a leaf it satisfies, one bit each."""
     for code in range(n_codes):
         satisfied = 0
@@ -239,12 +240,12 @@ def _sets(leaves: Leaves, first: int, d: int, n_codes: int, set_of: npt.NDArray[
 def _add_leaf(
     leaves: Leaves,
     leaf: int,
-    by_set: npt.NDArray[np.float64],
-    set_of: npt.NDArray[np.int64],
+    by_set: Floats,
+    set_of: Integers,
     n_codes: int,
-    values: npt.NDArray[np.float64],
+    values: Floats,
     entry: int,
-    table: npt.NDArray[np.float64],
+    table: Floats,
 ) -> float:
     """Add the values of a leaf to the entries of its group, which begin at `entry`; return its part of the mean.
 
@@ -263,11 +264,11 @@ def _add_leaf(
 
 @compiled
 def fill(
-    columns: npt.NDArray[np.float32],
-    share: npt.NDArray[np.float64],
+    columns: Singles,
+    share: Floats,
     groups: Groups,
     leaves: Leaves,
-    table: npt.NDArray[np.float64],
+    table: Floats,
 ) -> float:
     """Add the values of all leaves into the table; return the weighted mean of the splitting trees."""
     codes = np.empty(columns.shape[1], dtype=np.uint32)
@@ -299,7 +300,7 @@ def fill(
 
 
 @compiled
-def fill_by_cover(groups: Groups, leaves: Leaves, table: npt.NDArray[np.float64]) -> float:
+def fill_by_cover(groups: Groups, leaves: Leaves, table: Floats) -> float:
     """Do as `fill` with the training weights in the trees: the players of a leaf are independent of each other."""
     by_set = np.empty(1 << MAX_DEPTH)
     set_of = np.empty(1 << MAX_DEPTH, dtype=np.int64)

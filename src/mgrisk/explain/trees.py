@@ -34,7 +34,7 @@ import xgboost as xgb
 
 from mgrisk.errors import bad_input
 from mgrisk.explain.tree_kernels import BLOCK_ROWS, Wide, explain, fill, fill_by_cover, room_for_sums, widen
-from mgrisk.model.tree_paths import (
+from mgrisk.model.trees.leaves import (
     MAX_COLUMNS,
     Ensemble,
     Groups,
@@ -46,6 +46,7 @@ from mgrisk.model.tree_paths import (
     group_leaves,
     read_ensemble,
 )
+from mgrisk.types import Floats, Singles
 
 # 1 GiB of float64. Depth 8 with 300 full trees would need more than half of it.
 MAX_TABLE_ENTRIES = 1 << 27
@@ -73,7 +74,7 @@ class TreeTables:
     n_players: int
     n_columns: int
     groups: Groups
-    table: npt.NDArray[np.float64]
+    table: Floats
 
     def __post_init__(self) -> None:
         _check(self)
@@ -87,8 +88,8 @@ class TreeTables:
         *,
         owners: npt.NDArray[np.integer],
         n_players: int,
-        background: npt.NDArray[np.float32],
-        weight: npt.NDArray[np.float64],
+        background: Singles,
+        weight: Floats,
     ) -> Self:
         """Sum the values of a booster over a weighted background.
 
@@ -154,7 +155,7 @@ class TreeTables:
         ensemble: Ensemble,
         owners: npt.NDArray[np.integer],
         n_players: int,
-        fill_table: Callable[[Groups, Leaves, npt.NDArray[np.float64]], float],
+        fill_table: Callable[[Groups, Leaves, Floats], float],
     ) -> Self:
         n_columns = ensemble.n_columns
         owner = checked_owners(owners, n_columns=n_columns, n_players=n_players)
@@ -173,7 +174,7 @@ class TreeTables:
         base = ensemble.base_margin + stumps + fill_table(groups, leaves, table)
         return cls(base=base, n_players=n_players, n_columns=n_columns, groups=groups, table=table)
 
-    def values(self, X: npt.NDArray[np.float32], *, n_threads: int = 1) -> npt.NDArray[np.float64]:
+    def values(self, X: Singles, *, n_threads: int = 1) -> Floats:
         """Return the Shapley values of each row, in log-odds.
 
         Parameters

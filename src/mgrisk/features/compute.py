@@ -1,21 +1,109 @@
-"""Compute features: from NHANES variables for training, and the derived ones alike for training and scoring."""
+"""Compute features: from NHANES variables for training, and the derived ones alike for training and scoring.
+
+Features that need a model of the population: usual intake out of recalled days, intake at the same energy.
+
+A feature of the registry with ``fitted = "usual_magnesium"`` is a column that the fitted model of
+`features/usual_magnesium.py` predicts. It is fitted once on the people of development, without any outcome, and travels
+in the bundle, so that a scored row gets the value that a development row got.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mgrisk.features.fitted import NO_MODELS, Models
-from mgrisk.features.registry import Feature, computed_from
+from mgrisk.errors import bad_bundle
+from mgrisk.features.registry import FEATURES, Feature, computed_from
 from mgrisk.nhanes.eras import exists_in
+from mgrisk.survey.design import SurveyDesign
+from mgrisk.types import Floats
+
+WHERE: Final = "fitted_features.json"
+
+
+class FittedModel(Protocol):
+    """A fitted model of features: it needs no data to predict, and goes into a file as JSON."""
+
+    def predict(self, parents: pd.DataFrame) -> pd.DataFrame:
+        """Return the features it makes, from the features that they derive from; same index."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, lists and words."""
+
+
+Models = Mapping[str, FittedModel]
+NO_MODELS: Final[Models] = MappingProxyType({})
+
+
+def fit(people: pd.DataFrame, design: SurveyDesign, chosen: Iterable[Feature]) -> Models:
+    """Fit the models that some features need.
+
+    Parameters
+    ----------
+    people
+        Typed features, one row for each row of the design, with those that the chosen ones derive from.
+    design
+        Its domain says who is fitted; each model leaves out whoever lacks what it needs.
+    chosen
+        Registry rows; each model is fitted once.
+
+    Returns
+    -------
+    Mapping
+        The models by name, in the order of the features.
+
+    Raises
+    ------
+    MgRiskError
+        What a model raises that cannot be fitted.
+    """
+    names = dict.fromkeys(feature.fitted for feature in chosen if feature.fitted)
+    return {name: _module(name).fit(people, design) for name in names}
+
+
+def to_dict(models: Models) -> dict[str, Any]:
+    """Return the models by name as plain values: the content of fitted_features.json."""
+    return {name: model.to_dict() for name, model in models.items()}
+
+
+def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
+    """Return what `to_dict` wrote, for the features of a bundle.
+
+    Parameters
+    ----------
+    content
+        As `to_dict` returns it; whatever the features do not need is not looked at.
+    chosen
+        Registry rows.
+
+    Raises
+    ------
+    MgRiskError
+        ``fitted.missing``, and what a model raises that cannot be read.
+    """
+    names = dict.fromkeys(feature.fitted for feature in chosen if feature.fitted)
+    lacking = [name for name in names if name not in content]
+    if lacking:
+        raise bad_bundle(
+            "fitted.missing",
+            f"the model {lacking[0]} is not there",
+            where=WHERE,
+            hint="take a fresh copy of the bundle",
+        )
+    return {name: _module(name).from_dict(content[name]) for name in names}
+
+
+def _module(name: str) -> Any:
+    return import_module(f"mgrisk.features.{name}")
+
 
 Compute = Callable[[pd.DataFrame], pd.Series]
-Columns = Mapping[str, NDArray[np.float64]]
+Columns = Mapping[str, Floats]
 """Features by name as plain arrays: a level is its place among the feature's levels, NaN is missing."""
 
 
@@ -74,7 +162,7 @@ def complete_columns(given: Columns, chosen: Sequence[Feature], *, n: int, model
 
     Only what has to be derived becomes a frame. A feature that needs nothing done is the array that was given.
     """
-    columns: dict[str, NDArray[np.float64]] = {}
+    columns: dict[str, Floats] = {}
     known = {feature.name: feature for feature in chosen}
     for feature in chosen:
         values = given[feature.name] if feature.name in given else np.full(n, np.nan)
@@ -98,14 +186,14 @@ def to_frame(columns: Columns, chosen: Iterable[Feature], *, index: pd.Index) ->
     return pd.DataFrame(typed_columns, index=index, copy=False)
 
 
-def _places(values: pd.Series, feature: Feature) -> NDArray[np.float64]:
+def _places(values: pd.Series, feature: Feature) -> Floats:
     if feature.kind == "number":
         return values.to_numpy(dtype=np.float64, na_value=np.nan)
     codes = _typed(values, feature).cat.codes.to_numpy()
     return np.where(codes < 0, np.nan, codes)
 
 
-def _typed_array(values: NDArray[np.float64], feature: Feature) -> NDArray[np.float64] | pd.Categorical[Any]:
+def _typed_array(values: Floats, feature: Feature) -> Floats | pd.Categorical[Any]:
     if feature.kind == "number":
         return values
     codes = np.where(np.isnan(values), -1, values).astype(np.int8)
@@ -137,5 +225,15 @@ def typed(frame: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
 
 
 def _function(feature: Feature, name: str) -> Compute:
-    function: Compute = getattr(import_module(f"mgrisk.features.{feature.module}"), name)
+    # Modules move between versions; the row of a bundle may name one that is no more.
+    module = FEATURES.get(feature.name, feature).module
+    try:
+        function: Compute = getattr(import_module(f"mgrisk.features.{module}"), name)
+    except (ImportError, AttributeError):
+        raise bad_bundle(
+            "features.no_function",
+            f"this version of mgrisk does not know how to derive {feature.name}",
+            where=module,
+            hint="score with the mgrisk version that wrote the bundle",
+        ) from None
     return function

@@ -1,11 +1,32 @@
-"""Diet from 24-hour recalls: means over the reliable days, and which days of the week they were."""
+"""Diet from 24-hour recalls: means over the reliable days, and which days of the week they were.
+
+The DASH score from nutrients: how near a diet is to that of the Dietary Approaches to Stop Hypertension trial.
+
+Healthy Eating Index-2020: how well a diet follows the Dietary Guidelines for Americans, 0 to 100 points.
+
+It needs food-pattern equivalents, cups and ounces of food groups, which USDA releases beside NHANES (FPED) and CDC does
+not: the feature is missing where nobody has given their files (`nhanes/food_patterns.py`).
+
+Alcohol: drinks a day, from how often and how many, and heavy drinking.
+
+Energy needs at rest, and whether a told energy intake can be the whole of what was eaten.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict
+
+from mgrisk.config.toml import rows
+from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.features.summary import CycleTables, Summary
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.types import Floats
 
 RELIABLE = 1.0
 
@@ -76,3 +97,290 @@ def recall_day_2_weekend(raw: pd.DataFrame) -> pd.Series:
 
 def _weekend(day: pd.Series) -> pd.Series:
     return day.map({1.0: "yes", 2.0: "no", 3.0: "no", 4.0: "no", 5.0: "no", 6.0: "yes", 7.0: "yes"})
+
+
+class Target(BaseModel):
+    """One row of `dash.toml`; the comments at its top explain the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    feature: str
+    better: Literal["higher", "lower"]
+    goal: float
+    intermediate: float
+    kcal_per_unit: float | None = None
+    source: str
+    checked: str
+
+    def points(self, amount: pd.Series, energy_kcal: pd.Series) -> pd.Series:
+        """Return 1, 0.5 or 0 points for amounts a day at an energy intake; missing without either, or without energy.
+
+        Examples
+        --------
+        >>> magnesium = next(target for target in TARGETS if target.feature == "magnesium_food_mg")
+        >>> magnesium.points(pd.Series([476.0, 475.0, 316.0, 315.0]), pd.Series([2000.0] * 4)).tolist()
+        [1.0, 0.5, 0.5, 0.0]
+        """
+        per = 1000.0 if self.kcal_per_unit is None else 100.0 * self.kcal_per_unit
+        density = per * amount / energy_kcal.where(energy_kcal > 0)
+        sign = 1.0 if self.better == "higher" else -1.0
+        points = 0.5 * (sign * density >= sign * self.goal) + 0.5 * (sign * density >= sign * self.intermediate)
+        return points.where(density.notna())
+
+
+TARGETS: tuple[Target, ...] = tuple(
+    Target.model_validate(row) for row in rows("mgrisk.features", "dash.toml", "target")
+)
+
+
+def derive_dash_score(given: pd.DataFrame) -> pd.Series:
+    """Return the sum over nine nutrients, 0 to 9 points; missing where one of them is."""
+    return _score(given, TARGETS)
+
+
+def derive_dash_score_without_magnesium(given: pd.DataFrame) -> pd.Series:
+    """Return the sum over eight nutrients, 0 to 8 points; missing where one of them is."""
+    return _score(given, tuple(target for target in TARGETS if target.feature != "magnesium_food_mg"))
+
+
+def _score(given: pd.DataFrame, targets: tuple[Target, ...]) -> pd.Series:
+    points = [target.points(given[target.feature], given["energy_kcal"]) for target in targets]
+    return pd.Series(np.sum(points, axis=0), index=given.index)
+
+
+ENERGY: Final = "KCAL"
+TOTAL: Final = "total"
+
+
+class Component(BaseModel):
+    """One row of `hei.toml`; the comments at its top explain the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    label: str
+    points: float
+    of: tuple[str, ...]
+    kind: Literal["density", "energy", "ratio"]
+    unit: str
+    none: float
+    full: float
+    over: str = ""
+    kcal: float = 0.0
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that it is computed from."""
+        return (*self.of, self.over) if self.over else self.of
+
+    def score(self, intake: pd.DataFrame) -> Floats:
+        """Return its points for each row, shape (n,); NaN where a column of it is missing."""
+        amount = intake[list(self.of)].sum(axis=1, skipna=False).to_numpy(dtype=np.float64)
+        below = intake[self.over or ENERGY].to_numpy(dtype=np.float64)
+        factor = {"density": 1000.0, "energy": 100.0 * self.kcal, "ratio": 1.0}[self.kind]
+        # Fat without any saturated fat is the best there is; no fat at all earns nothing, nor does no energy.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.where((amount == 0) & (below == 0), self.none, factor * amount / below)
+        return np.asarray(self.points * np.clip((value - self.none) / (self.full - self.none), 0.0, 1.0))
+
+
+COMPONENTS: Final[tuple[Component, ...]] = tuple(
+    Component.model_validate(row) for row in rows("mgrisk.features", "hei.toml", "component")
+)
+"""The 13 components, in the order of the macro of NCI."""
+
+
+NUTRIENTS: Final = (ENERGY, "SFAT", "MFAT", "PFAT", "SODI")
+"""Columns from the nutrient totals of NHANES; the others of `COMPONENTS` are food patterns."""
+PATTERNS: Final = tuple(dict.fromkeys(name for each in COMPONENTS for name in each.columns() if name not in NUTRIENTS))
+
+
+def hei_2020(intake: pd.DataFrame) -> pd.DataFrame:
+    """Score diets by the Healthy Eating Index-2020 for people of 2 years and over.
+
+    Parameters
+    ----------
+    intake
+        One row for each diet: a recalled day, the mean of a person's days, or the sum over a group. Columns of FPED and
+        of the nutrient totals, without a prefix such as ``DR1T_``: F_TOTAL, F_CITMLB, F_OTHER, V_TOTAL, V_DRKGR,
+        V_LEGUMES, D_TOTAL (cup equivalents), G_WHOLE, G_REFINED, PF_TOTAL, PF_SEAFD_HI, PF_SEAFD_LOW, PF_NUTSDS,
+        PF_SOY, PF_LEGUMES (ounce equivalents), ADD_SUGARS (teaspoons), KCAL, SFAT, MFAT, PFAT (g), SODI (mg).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Same index; points of each component by the names of `hei.toml`, and ``total``, 0 to 100. A component is missing
+        where a column of it is, and the total then too; without any energy all points are 0.
+
+    Raises
+    ------
+    MgRiskError
+        ``hei.absent`` for columns that are not there; ``hei.negative``.
+
+    Notes
+    -----
+    Standards: USDA/NCI, `hei.toml`; for ages of 2 years and over they are those of the HEI-2015, and the scores are
+    those of its macro. Children under 2 have standards of their own. One recalled day is not a habit: a person's score
+    of a day scatters, and the score of a population is that of its summed intakes, not the mean of its people's scores.
+
+    Examples
+    --------
+    >>> diet = {name: 0.0 for component in COMPONENTS for name in component.columns()}
+    >>> diet |= {"KCAL": 2000.0, "F_TOTAL": 0.8, "SODI": 2200.0, "SFAT": 8.0, "MFAT": 15.0, "PFAT": 5.0}
+    >>> scores = hei_2020(pd.DataFrame([diet]))
+    >>> scores[["total_fruits", "sodium", "fatty_acids", "total"]].round(2).iloc[0].tolist()
+    [2.5, 10.0, 10.0, 52.5]
+    """
+    needed = dict.fromkeys([ENERGY, *(name for component in COMPONENTS for name in component.columns())])
+    absent = [name for name in needed if name not in intake]
+    if absent:
+        raise _bad("absent", f"{len(absent)} columns are not there", got=", ".join(absent))
+    amounts = intake[list(needed)].astype("float64")
+    negative = [name for name in needed if (amounts[name] < 0).any()]
+    if negative:
+        raise _bad("negative", "an amount is negative", got=", ".join(negative))
+    scores = pd.DataFrame({each.name: each.score(amounts) for each in COMPONENTS}, index=intake.index)
+    scores = scores.mask(amounts[ENERGY] == 0, 0.0)
+    return scores.assign(**{TOTAL: scores.sum(axis=1, skipna=False)})
+
+
+def _summarise(tables: CycleTables) -> pd.DataFrame:
+    """Return the score of each person's mean reliable day, indexed by SEQN; missing where a reliable day has a gap."""
+    people = tables.people.set_index(KEY)
+    total = pd.DataFrame(0.0, index=people.index, columns=[*PATTERNS, *NUTRIENTS])
+    days = pd.Series(0.0, index=people.index)
+    for day, patterns in enumerate(tables.patterns, start=1):
+        nutrients = people[[f"DR{day}T{name}" for name in NUTRIENTS]].set_axis(list(NUTRIENTS), axis=1)
+        eaten = patterns.set_index(KEY).reindex(people.index).join(nutrients)[total.columns]
+        reliable = people[f"DR{day}DRSTZ"] == RELIABLE
+        total += eaten.where(reliable, 0.0)
+        days += reliable
+    scores = hei_2020(total.div(days.where(days > 0), axis=0))
+    return scores[[TOTAL]].set_axis(["healthy_eating_index"], axis=1)
+
+
+SUMMARY: Final = Summary(records=(), function=_summarise, patterns=PATTERNS)
+
+
+def _bad(code: str, message: str, *, got: str) -> MgRiskError:
+    return bad_input(
+        f"hei.{code}",
+        message,
+        where="features/hei, intake",
+        hint="join FPED and the nutrient totals, and take prefixes such as DR1T_ off the names",
+        got=got,
+    )
+
+
+UNITS = {float(row["code"]): row["each_year"] for row in rows("mgrisk.features", "alcohol.toml", "unit")}
+FREQUENCIES = {float(row["code"]): row["days"] for row in rows("mgrisk.features", "alcohol.toml", "frequency")}
+DAYS_A_YEAR = 365.0
+NO = 2
+LIMIT = {"female": 1.0, "male": 2.0}
+"""Drinks a day above which drinking is heavy."""
+
+
+def drinks_per_day(raw: pd.DataFrame) -> pd.Series:
+    """Return drinks a day over the past 12 months; 0 for who never drank or not in these months.
+
+    Who refused or did not know how often or how many is missing.
+
+    Examples
+    --------
+    >>> asked = pd.DataFrame({"ALQ110": [1.0, 2.0], "ALQ120Q": [2.0, None], "ALQ120U": [1.0, None], "ALQ121": None})
+    >>> drinks_per_day(asked.assign(ALQ111=None, ALQ130_TO_2004=None, ALQ130_FROM_2005=[7.0, None])).round(2).tolist()
+    [1.99, 0.0]
+    """
+    told = raw["ALQ120Q"] * raw["ALQ120U"].map(UNITS).astype(float)
+    days = told.where(raw["ALQ120Q"] != 0, 0.0).clip(upper=DAYS_A_YEAR)
+    days = days.where(days.notna(), raw["ALQ121"].map(FREQUENCIES).astype(float))
+    drinks = raw["ALQ130_FROM_2005"].where(raw["ALQ130_FROM_2005"].notna(), raw["ALQ130_TO_2004"])
+    none = (days == 0) | (raw["ALQ110"] == NO) | (raw["ALQ111"] == NO)
+    return (days * drinks / DAYS_A_YEAR).where(~none, 0.0)
+
+
+def derive_heavy_drinking(given: pd.DataFrame) -> pd.Series:
+    """Return whether drinks a day are above 1 for women and 2 for men, "yes" or "no".
+
+    Examples
+    --------
+    >>> derive_heavy_drinking(pd.DataFrame({"drinks_per_day": [1.5, 1.5], "sex": ["female", "male"]})).tolist()
+    ['yes', 'no']
+    """
+    limit = given["sex"].map(LIMIT).astype(float)
+    known = given["drinks_per_day"].notna() & limit.notna()
+    heavy = np.where(given["drinks_per_day"] > limit, "yes", "no")
+    return pd.Series(heavy, index=given.index, dtype=object).where(known)
+
+
+KJ_PER_KCAL = 4.184
+
+
+class Rate(BaseModel):
+    """One row of `energy_needs.toml`, an equation for the basal metabolic rate; its comments explain the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sex: Literal["female", "male"]
+    first: float
+    below: float
+    slope: float
+    constant: float
+    source: str
+    checked: str
+
+
+class Limit(BaseModel):
+    """The row of `energy_limits.toml`, terms of Goldberg's equation; its comments explain the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: float
+    intake: float
+    rate: float
+    activity: float
+    deviations: float
+    source: str
+    checked: str
+
+    def bounds(self, days: ArrayLike) -> tuple[Floats, Floats]:
+        """Return the lowest and highest credible ratio of energy intake to basal metabolic rate for recalled days.
+
+        Examples
+        --------
+        >>> low, high = GOLDBERG.bounds([1.0, 2.0])
+        >>> low.round(2).tolist(), high.round(2).tolist()
+        ([0.87, 0.96], [2.75, 2.49])
+        """
+        variance = self.intake**2 / np.asarray(days, dtype=np.float64) + self.rate**2 + self.activity**2
+        half = self.deviations * np.sqrt(variance)
+        return np.asarray(self.level * np.exp(-half)), np.asarray(self.level * np.exp(half))
+
+
+RATES: tuple[Rate, ...] = tuple(
+    Rate.model_validate(row) for row in rows("mgrisk.features", "energy_needs.toml", "rate")
+)
+(GOLDBERG,) = (Limit.model_validate(row) for row in rows("mgrisk.features", "energy_limits.toml", "limit"))
+
+
+def derive_basal_metabolic_rate_kcal(given: pd.DataFrame) -> pd.Series:
+    """Return the basal metabolic rate by Schofield's equations in kcal a day; missing under 18 years."""
+    age, weight = given["age_years"].to_numpy(), given["weight_kg"].to_numpy()
+    rate = np.full(len(given), np.nan)
+    for row in RATES:
+        here = (given["sex"] == row.sex).to_numpy(dtype=bool) & (age >= row.first) & (age < row.below)
+        rate[here] = (row.slope * weight[here] + row.constant) / KJ_PER_KCAL
+    return pd.Series(rate, index=given.index)
+
+
+def derive_energy_report(given: pd.DataFrame) -> pd.Series:
+    """Return under, plausible or over for a told energy intake; an unknown number of recalled days counts as one.
+
+    Notes
+    -----
+    It marks what cannot be habitual intake of a sedentary person in energy balance: a day of fasting or of a feast as
+    well as a story with gaps. Whoever is dieting is marked too.
+    """
+    ratio = given["energy_kcal"] / given["basal_metabolic_rate_kcal"]
+    low, high = GOLDBERG.bounds(given["recall_days"].fillna(1.0))
+    said = np.select([ratio < low, ratio > high], ["under", "over"], default="plausible")
+    return pd.Series(said, index=given.index, dtype=object).where(ratio.notna(), None)

@@ -23,6 +23,7 @@ from mgrisk.features.diet import mean_of_reliable_days
 from mgrisk.features.summary import CycleTables, Summary
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import GroupedEstimates, mean, ratio
+from mgrisk.types import Booleans, Floats
 
 Places = NDArray[np.intp]
 WHERE = "features/foods"
@@ -49,7 +50,7 @@ class Rule:
     words: tuple[str, ...] = ()
     dish: bool = False
 
-    def fits(self, codes: list[str], descriptions: list[str]) -> NDArray[np.bool_]:
+    def fits(self, codes: list[str], descriptions: list[str]) -> Booleans:
         """Return which codes this rule fits, shape (n,), whatever the rules above it say."""
         words = re.compile("|".join(self.words), re.IGNORECASE)
         pairs = zip(codes, descriptions, strict=True)
@@ -351,7 +352,7 @@ def top_foods(
 
 def _placed(
     foods: pd.DataFrame, groups: pd.DataFrame, people: ArrayLike, day: int
-) -> tuple[pd.Index[Any], Places, Places, NDArray[np.float64]]:
+) -> tuple[pd.Index[Any], Places, Places, Floats]:
     """Return the people, and for each food of theirs the person's place, the code's place and the amount."""
     index = pd.Index(np.asarray(people).astype(np.int64), name="SEQN")
     if index.has_duplicates:

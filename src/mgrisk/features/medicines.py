@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from mgrisk.facts import rows
+from mgrisk.config.toml import rows
 from mgrisk.features.summary import CycleTables, Summary
 from mgrisk.nhanes.codebook import KEY
 

@@ -17,9 +17,17 @@ from mgrisk.features.registry import Feature, computed_from
 from mgrisk.nhanes import food_patterns
 from mgrisk.nhanes.codebook import KEY, VARIABLES, Variable, variable
 from mgrisk.nhanes.cycles import LOOKUPS, Cycle
-from mgrisk.nhanes.decode import TableRead, read_decoded, read_list, table_path
 from mgrisk.nhanes.eras import exists_in
-from mgrisk.nhanes.harmonise import Harmonised, harmonise, refuse_strangers, table_paths
+from mgrisk.nhanes.harmonise import (
+    Harmonised,
+    TableRead,
+    harmonise,
+    read_decoded,
+    read_list,
+    refuse_strangers,
+    table_path,
+    table_paths,
+)
 from mgrisk.nhanes.store import Store
 
 

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mgrisk.errors import bad_source
 from mgrisk.features.summary import CycleTables, Summary
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import GroupedEstimates, proportion
+from mgrisk.types import Integers
 
 FORMS: Final = ("oxide", "citrate", "glycinate", "chloride", "other", "unspecified")
 """Forms of magnesium, in the order of reports; `other` is named by its salt, `unspecified` is not named anywhere."""
@@ -168,7 +168,7 @@ def product_forms(
     return found
 
 
-def product_numbers(taken: pd.DataFrame, products: pd.DataFrame) -> NDArray[np.int64]:
+def product_numbers(taken: pd.DataFrame, products: pd.DataFrame) -> Integers:
     """Return the product (DSDPID) of each row of DSQIDS, -1 where it is not in DSPI, shape (n,).
 
     Parameters

@@ -4,6 +4,8 @@ A day is not a habit. Recalls of a person scatter so much from day to day that h
 one day is noise: the share below a requirement comes out wrong, and associations come out too weak. The model takes the
 variance apart, gives the distribution of habits, and for each person the best guess at theirs with its error.
 It is for what nearly everybody eats nearly every day, such as magnesium; docs/decisions/0006-usual-intake.md.
+
+Covariates of usual intake: how words and numbers of a person become columns, the same in fitting and in scoring.
 """
 
 from __future__ import annotations
@@ -13,19 +15,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 
 from mgrisk.errors import MgRiskError, bad_input
-from mgrisk.features.box_cox import BoxCox
-from mgrisk.features.intake_covariates import Covariates
-from mgrisk.features.random_intercept import Days, RandomIntercept
+from mgrisk.features.mixed_model import BoxCox, Covariates, Days, RandomIntercept
 from mgrisk.features.usual_intake_model import QUANTILES, WHERE, UsualIntakeModel, amounts, day_shape
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.intervals import logit_interval, t_quantile
-from mgrisk.survey.variance import Replicates, replicate_variance
-
-Floats = NDArray[np.float64]
+from mgrisk.survey.variance import Replicates, logit_interval, replicate_variance, t_quantile
+from mgrisk.types import Floats
 
 
 def fit_usual_intake(

@@ -15,19 +15,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mgrisk.errors import bad_bundle, bad_input
 from mgrisk.features.usual_intake import fit_usual_intake
 from mgrisk.features.usual_intake_model import UsualIntakeModel
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.types import Floats
 
 WHERE = "usual magnesium"
 ADULT = 19
 GROUPS = MappingProxyType({19: "19-30", 31: "31-50", 51: "51-70", 71: "71+"})
 """Age groups of the reference intakes, by their first year."""
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,12 @@ reference.json   how the features were spread in the development population
 attributions.npz what the explanations need (written by the explain room)
 card.md          model card
 SHA256SUMS       of all of these; loading verifies them
+
+The bundles that come with mgrisk: inside an installed package, or under `models/` of a checkout.
+
+A bundle for another population: the same margin, another map from it to the risk, and the parent's name in it.
+
+What a person's few recalled days leave unknown about the risk: usual magnesium as its posterior, not its mean.
 """
 
 from __future__ import annotations
@@ -16,31 +22,33 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import expit
 
-from mgrisk.artifacts import atomic_folder, to_json
-from mgrisk.errors import MgRiskError, bad_bundle
-from mgrisk.features import fitted
-from mgrisk.features.compute import Columns, complete_columns, to_columns, to_frame
-from mgrisk.features.fitted import Models
+from mgrisk.errors import MgRiskError, bad_bundle, bad_input
+from mgrisk.features import compute
+from mgrisk.features.compute import Columns, Models, complete, complete_columns, to_columns, to_frame
+from mgrisk.features.mixed_model import gauss_hermite
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model import reference
-from mgrisk.model.calibrate import Calibrator
-from mgrisk.model.encode import Encoder
-from mgrisk.model.kinds import read_fitted
-from mgrisk.model.learners import Fitted
+from mgrisk.model.calibration import Calibrator, fit_calibrator
+from mgrisk.model.learners import Encoder, Fitted
+from mgrisk.model.stacking import read_fitted
 from mgrisk.model.uncertainty import FILE as UNCERTAINTY
 from mgrisk.model.uncertainty import Uncertainty
-from mgrisk.survey.intervals import t_quantile
+from mgrisk.storage.files import atomic_folder, to_json
+from mgrisk.survey.design import SurveyDesign
+from mgrisk.survey.regression import fit_logistic
+from mgrisk.survey.variance import t_quantile
+from mgrisk.types import Booleans, Floats, Singles
 
 FORMAT: Final = 1
 SUMS: Final = "SHA256SUMS"
@@ -96,7 +104,7 @@ class Bundle:
         """The encoder of the model's features."""
         return Encoder(self.features)
 
-    def encode(self, given: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    def encode(self, given: pd.DataFrame) -> tuple[pd.DataFrame, Singles]:
         """Complete typed features and encode them: the frame of model features, and the matrix (n, n_columns)."""
         columns = self.complete(to_columns(given, self.family), n=len(given))
         return to_frame(columns, self.features, index=given.index), self.encoder.encode(columns, n=len(given))
@@ -105,22 +113,20 @@ class Bundle:
         """Complete the features of n people: those of the model and all that they derive from."""
         return complete_columns(given, self.family, n=n, models=self.models)
 
-    def standard_error(self, X: NDArray[np.float32], margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    def standard_error(self, X: Singles, margin: Floats) -> Floats:
         """Return the standard error of the calibrated log-odds, shape (n,): of all that `about["interval"]` names."""
         return self.calibrator.se(margin) if self.uncertainty is None else self.uncertainty.se(X)
 
-    def interval(
-        self, margin: NDArray[np.float64], se: NDArray[np.float64], *, level: float = 0.90
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def interval(self, margin: Floats, se: Floats, *, level: float = 0.90) -> tuple[Floats, Floats]:
         """Return the bounds of the risk, shape (n,) each, on t with the degrees of freedom of the design."""
         centre, reach = self.calibrator.log_odds(margin), t_quantile(level, self.calibrator.df) * se
         return expit(centre - reach), expit(centre + reach)
 
-    def in_domain(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+    def in_domain(self, frame: pd.DataFrame) -> Booleans:
         """Tell who is like the people of development, shape (n,), from completed model features."""
         return self.inside(to_columns(frame, self.features), n=len(frame))
 
-    def inside(self, columns: Columns, *, n: int) -> NDArray[np.bool_]:
+    def inside(self, columns: Columns, *, n: int) -> Booleans:
         """Do the work of `in_domain` on plain arrays."""
         return reference.in_domain(columns, self.features, self.reference, n=n)
 
@@ -136,7 +142,7 @@ class Bundle:
             "bundle.json": to_json(about).encode(),
             "calibrator.json": to_json(self.calibrator.to_dict()).encode(),
             "reference.json": to_json(dict(self.reference)).encode(),
-            **({FITTED_FEATURES: to_json(fitted.to_dict(self.models)).encode()} if self.models else {}),
+            **({FITTED_FEATURES: to_json(compute.to_dict(self.models)).encode()} if self.models else {}),
             **({UNCERTAINTY: self.uncertainty.to_bytes()} if self.uncertainty is not None else {}),
             **self.fitted.to_files(),
             **self.parts,
@@ -192,7 +198,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
             raise ValueError("a number of the calibrator is not finite")
         spread_of_features = {**json.loads(contents["reference.json"])}
         reference.check(spread_of_features, features)
-        models = fitted.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
+        models = compute.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder) from None
     n_columns = len(Encoder(features).columns)
@@ -234,3 +240,193 @@ def _verified(folder: Path) -> dict[str, bytes]:
 
 def _broken(code: str, message: str, folder: Path, *, hint: str = "", **found: str) -> MgRiskError:
     return bad_bundle(code, message, where=str(folder), hint=hint or "take a fresh copy of the bundle", **found)
+
+
+DEFAULT: Final = "undiagnosed"
+
+
+def released_bundles() -> dict[str, Path]:
+    """Return the folder of each released bundle, by name.
+
+    Examples
+    --------
+    >>> DEFAULT in released_bundles()
+    True
+    """
+    package = Path(str(files("mgrisk")))
+    # The wheel carries models/ as mgrisk/released; an editable installation finds it in the checkout.
+    found: dict[str, Path] = {}
+    for home in (package.parents[1] / "models", package / "released"):
+        if home.is_dir():
+            found |= {path.name: path for path in sorted(home.iterdir()) if (path / SUMS).is_file()}
+    return found
+
+
+def released(name: str) -> Path:
+    """Return the folder of a released bundle.
+
+    Raises
+    ------
+    MgRiskError
+        `bundle.unknown` with the names that there are; exit status 5.
+    """
+    found = released_bundles()
+    if name not in found:
+        raise bad_bundle(
+            "bundle.unknown",
+            f"there is no bundle {name}",
+            where=name,
+            expected=", ".join(found) or "none is released",
+            hint="give the folder of a bundle, the name of a released one, or NAME@ALIAS of a registry",
+        )
+    return found[name]
+
+
+Method = Literal["intercept", "logistic"]
+LEAST: Final[dict[str, int]] = {"intercept": 20, "logistic": 50}
+"""Fewest cases, and fewest others, that a method takes: 1 / sqrt(20) is a standard error of the level of 0.22 log-odds,
+1 / sqrt(50) one of the slope of 0.14 where log-odds spread by 1. With fewer the parent is the better guess."""
+
+
+def recalibrate(
+    bundle: Bundle, margin: Floats, y: Floats, design: SurveyDesign, *, method: Method, told: dict[str, Any]
+) -> Bundle:
+    """Fit the map anew and return the bundle that has it.
+
+    Parameters
+    ----------
+    bundle
+        The parent.
+    margin, y
+        The parent's margins and the outcome of new people, shape (n,); any number outside the domain.
+    design
+        Design of the new people.
+    method
+        ``intercept`` moves the level alone, ``logistic`` level and slope.
+    told
+        What bundle.json says of it: at least ``parent`` and ``holds_for``.
+
+    Raises
+    ------
+    MgRiskError
+        ``recalibrate.too_few_events``; ``recalibrate.reversed`` where risks fall as the margin rises; those of
+        `survey.logistic.fit_logistic`.
+
+    Notes
+    -----
+    Steyerberg (2019), Clinical Prediction Models, chapter 20. Weights count as everywhere. The variance of a person's
+    log-odds is that of the parent, times the squared change of slope, and the mean variance of the new map in addition.
+    The error of the parent's level is counted although the new people give the level: that errs on the wide side.
+    """
+    inside = design.analysis_weight > 0
+    cases = int(y[inside].sum())
+    fewer = min(cases, int(inside.sum()) - cases)
+    if fewer < LEAST[method]:
+        raise bad_input(
+            "recalibrate.too_few_events",
+            f"{cases} cases among {int(inside.sum())} people are too few for --method {method}",
+            where="recalibration",
+            expected=f"at least {LEAST[method]} cases and as many others",
+            got=str(fewer),
+            hint="use --method intercept"
+            if LEAST["intercept"] <= fewer
+            else "use the bundle as it is, or collect more",
+        )
+    old = bundle.calibrator
+    if method == "intercept":
+        fit = fit_logistic(np.ones((len(y), 1)), y, design, offset=old.log_odds(margin))
+        variance = np.array([[float(fit.covariance[0, 0]), 0.0], [0.0, 0.0]])
+        new = Calibrator(old.intercept + float(fit.coefficients[0]), old.slope, variance, fit.df)
+    else:
+        new = fit_calibrator(margin, y, design)
+    stretch = new.slope / old.slope
+    if stretch <= 0:
+        raise bad_input(
+            "recalibrate.reversed",
+            "among these people the risk falls as the margin rises",
+            where="recalibration",
+            got=f"slope {stretch:.2f} times that of the parent",
+            hint="check the coding of the outcome; a model that ranks people wrongly cannot be recalibrated",
+        )
+    added = float(np.average(new.se(margin[inside]) ** 2, weights=design.analysis_weight[inside]))
+    uncertainty = None if bundle.uncertainty is None else bundle.uncertainty.after(stretch=stretch, added=added)
+    about = {
+        **bundle.about,
+        **told,
+        "name": f"{bundle.about['name']}-recalibrated",
+        "interval": f"{bundle.about['interval']}; with the error of the recalibration added",
+        "recalibration": {
+            "method": method,
+            "people": int(inside.sum()),
+            "cases": cases,
+            "prevalence": float(np.average(y[inside], weights=design.analysis_weight[inside])),
+            "slope_of_parent": stretch,
+            "intercept_of_parent": new.intercept - stretch * old.intercept,
+            "df": new.df,
+        },
+    }
+    return replace(bundle, about=about, calibrator=new, uncertainty=uncertainty)
+
+
+MODEL: Final = "usual_magnesium"
+USUAL: Final = "usual_magnesium_mg"
+SE: Final = "usual_magnesium_se_mg"
+NODES: Final = 9
+
+
+def recall_se(bundle: Bundle, given: pd.DataFrame) -> Floats:
+    """Return by how much the log-odds would scatter were the usual magnesium known, shape (n,).
+
+    The standard deviation of the calibrated log-odds over usual intakes that fit a person's recalls: normal about the
+    prediction of `features.usual_magnesium`, with its standard error, never below 0. Every feature that derives from
+    usual magnesium moves along; recalled amounts as such do not, they are what was said.
+
+    Parameters
+    ----------
+    bundle
+        A bundle with features of usual magnesium.
+    given
+        Typed features as for `Bundle.encode`.
+
+    Returns
+    -------
+    ndarray
+        Log-odds; NaN where the bundle has no usual magnesium, where a person has no recall, and where the usual intake
+        itself is given, whose error only the giver knows.
+    """
+    if MODEL not in bundle.models:
+        return np.full(len(given), np.nan)
+    usual = next(feature for feature in bundle.family if feature.fitted == MODEL)
+    known = complete(given, bundle.family, models=bundle.models)
+    personal = bundle.models[MODEL].predict(known[list(usual.derived_from)])
+    mean, se = (personal[name].to_numpy(dtype=np.float64) for name in (USUAL, SE))
+    if USUAL in given:
+        mean = np.where(given[USUAL].notna(), np.nan, mean)
+    nodes, weights = gauss_hermite(NODES)
+    log_odds = np.empty((len(given), NODES))
+    for index, node in enumerate(nodes):
+        _, X = bundle.encode(given.assign(**{USUAL: np.maximum(mean + node * se, 0.0)}))
+        log_odds[:, index] = bundle.calibrator.log_odds(bundle.fitted.margin(X))
+    centre = (log_odds * weights).sum(axis=1)
+    spread: Floats = np.sqrt((weights * (log_odds - centre[:, None]) ** 2).sum(axis=1))
+    return np.where(np.isnan(mean), np.nan, spread)
+
+
+def recall_share(recall: Floats, sampling: Floats) -> Floats:
+    """Return the share of recall error in the variance of an interval that held it beside the sampling error.
+
+    The interval of the scored file does not hold it: its risk is that of people with the same answers. The share says
+    how much of a wider interval, for the risk had the usual intake been known, the few recalled days would make.
+
+    Parameters
+    ----------
+    recall, sampling
+        Standard errors in log-odds, shape (n,) each: `recall_se`, and `Bundle.standard_error`.
+
+    Examples
+    --------
+    >>> recall_share(np.array([0.3]), np.array([0.4])).round(2).tolist()
+    [0.36]
+    """
+    share: Floats = recall**2 / (recall**2 + sampling**2)
+    return share

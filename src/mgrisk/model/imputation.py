@@ -25,11 +25,11 @@ from sklearn.experimental import enable_iterative_imputer  # noqa: F401  # makes
 from sklearn.impute import IterativeImputer
 from sklearn.linear_model import BayesianRidge
 
-from mgrisk.model.encode import Column
-from mgrisk.survey.intervals import t_quantile
+from mgrisk.model.learners import Column
+from mgrisk.survey.variance import t_quantile
+from mgrisk.types import Floats, Singles
 
 ROUNDS: Final = 5
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Imputer:
     def __init__(
         self,
         columns: Sequence[Column],
-        X: NDArray[np.float32],
-        weight: NDArray[np.float64],
+        X: Singles,
+        weight: Floats,
         cluster: NDArray[np.integer],
         *,
         seed: int,
@@ -92,7 +92,7 @@ class Imputer:
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._imputer.fit(self._with_weight(X, weight))
 
-    def draw(self, X: NDArray[np.float32], weight: NDArray[np.float64]) -> NDArray[np.float32]:
+    def draw(self, X: Singles, weight: Floats) -> Singles:
         """Return the matrix with its gaps drawn, shape (n, n_columns); what is known stays."""
         completed = X.astype(np.float64)
         drawn = self._imputer.transform(self._with_weight(X, weight))[:, :-1]
@@ -113,7 +113,7 @@ class Imputer:
         levels: Floats = np.eye(shares.shape[1])[chosen]
         return levels
 
-    def _with_weight(self, X: NDArray[np.float32], weight: NDArray[np.float64]) -> Floats:
+    def _with_weight(self, X: Singles, weight: Floats) -> Floats:
         return np.column_stack([X[:, self._used].astype(np.float64), np.log(weight)])
 
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from mgrisk.features.compute import Columns
 from mgrisk.features.registry import Feature
-from mgrisk.survey.quantiles import weighted_quantile
+from mgrisk.survey.estimates import weighted_quantile
+from mgrisk.types import Booleans, Floats
 
 RISK: Final = "risk"
 """Under this name stands the distribution of the risk that was computed for people whom the learner had not seen."""
@@ -24,7 +24,7 @@ CLOSE: Final = 0.5
 PROBABILITIES: Final = (0.0005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.9995)
 
 
-def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: NDArray[np.float64]) -> dict[str, Any]:
+def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: Floats) -> dict[str, Any]:
     """Return the weighted distribution of each feature.
 
     Parameters
@@ -60,9 +60,7 @@ def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: NDArray[np.
     return content
 
 
-def _companion(
-    frame: pd.DataFrame, name: str, others: Sequence[str], weight: NDArray[np.float64]
-) -> dict[str, Any] | None:
+def _companion(frame: pd.DataFrame, name: str, others: Sequence[str], weight: Floats) -> dict[str, Any] | None:
     """Return the closest companion of a number, among people who have both, or None."""
     best, found = CLOSE, None
     for other in others:
@@ -78,7 +76,7 @@ def _companion(
     return found
 
 
-def describe_numbers(values: NDArray[np.float64], weight: NDArray[np.float64]) -> dict[str, Any]:
+def describe_numbers(values: Floats, weight: Floats) -> dict[str, Any]:
     """Return the weighted distribution of a number, shape (n,), NaN where missing.
 
     Returns
@@ -97,7 +95,7 @@ def describe_numbers(values: NDArray[np.float64], weight: NDArray[np.float64]) -
     }
 
 
-def _people(known: NDArray[np.bool_], weight: NDArray[np.float64]) -> dict[str, Any]:
+def _people(known: Booleans, weight: Floats) -> dict[str, Any]:
     of_known = weight[known]
     return {
         "missing": float(weight[~known].sum() / weight.sum()),
@@ -149,9 +147,7 @@ def _check_shares(shares: Sequence[float]) -> None:
         raise ValueError("a share is not between 0 and 1")
 
 
-def in_domain(
-    columns: Columns, chosen: Sequence[Feature], reference: Mapping[str, Any], *, n: int
-) -> NDArray[np.bool_]:
+def in_domain(columns: Columns, chosen: Sequence[Feature], reference: Mapping[str, Any], *, n: int) -> Booleans:
     """Tell who is like the people of the development set, shape (n,).
 
     A person is outside where a number, or its distance from what its companion leads one to expect, lies beyond the

@@ -1,4 +1,9 @@
-"""A chosen model again, with its best settings and fewer features: same folds, same people, nothing tuned anew."""
+"""A chosen model again, with its best settings and fewer features: same folds, same people, nothing tuned anew.
+
+The whole pipeline fitted again under bootstrap weights of the PSUs: learner, out-of-fold margins, calibration.
+
+Each cycle predicted by a model that never saw it, with everything that was measured and with inputs taken away.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +13,33 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mgrisk import config_model
+from mgrisk.config import pipeline_file
 from mgrisk.features.registry import Feature
-from mgrisk.model.encode import Encoder
-from mgrisk.model.learners import Fitted
-from mgrisk.model.line_up import make_models
-from mgrisk.model.summed import FittedSum
-from mgrisk.model.targets import OUTCOME, Target
+from mgrisk.model.calibration import fit_logistic_map
+from mgrisk.model.candidates import Part, make_models
+from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Target
+from mgrisk.model.stacking import FittedSum
 from mgrisk.model.train import TrainedModel, matrix, train
-from mgrisk.model.tune import Part
+from mgrisk.model.uncertainty import Refit
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.types import Floats, Integers, Singles
+
+"""Fits the chosen setting again, with everybody's weight multiplied by a factor, shape (n,)."""
+"""Factor of a PSU that was not drawn: no weight to speak of, but its people stay among the rows of the fit."""
+
 
 LEARNERS: Final = (
-    config_model.Splines,
-    config_model.XGBoost,
-    config_model.RandomForest,
-    config_model.ExplainableBoosting,
+    pipeline_file.Splines,
+    pipeline_file.XGBoost,
+    pipeline_file.RandomForest,
+    pipeline_file.ExplainableBoosting,
 )
 
 
 def narrowed(
-    settings: config_model.Model, model: str, parts: Sequence[Mapping[str, Any]], features: Sequence[str]
-) -> config_model.Model:
+    settings: pipeline_file.Model, model: str, parts: Sequence[Mapping[str, Any]], features: Sequence[str]
+) -> pipeline_file.Model:
     """Return settings that leave one model to train, on some features, and of each grid what was chosen.
 
     Parameters
@@ -56,7 +64,7 @@ def narrowed(
         section = getattr(settings, name)
         if isinstance(section, LEARNERS):
             changes[name] = _section(section, kept[name], features) if name in kept else None
-    changes["tuning"] = config_model.Tuning()
+    changes["tuning"] = pipeline_file.Tuning()
     # The interval of a person is the business of the model that is shipped: dozens of refits for each subset otherwise.
     changes["uncertainty"] = None
     changes["sums"] = {model: settings.sums[model]} if model in settings.sums else {}
@@ -65,12 +73,12 @@ def narrowed(
 
 def refit(
     frame: pd.DataFrame,
-    y: NDArray[np.float64],
+    y: Floats,
     design: SurveyDesign,
-    fold: NDArray[np.int64],
+    fold: Integers,
     *,
     features: Sequence[Feature],
-    settings: config_model.Model,
+    settings: pipeline_file.Model,
     model: str,
     parts: Sequence[Mapping[str, Any]],
     threads: int,
@@ -119,9 +127,9 @@ class Again:
     fitted: Fitted
     parts: tuple[Part, ...]
     params: tuple[dict[str, Any], ...]
-    X: NDArray[np.float32]
+    X: Singles
 
-    def __call__(self, factor: NDArray[np.float64] | None, X: NDArray[np.float32] | None = None) -> Fitted:
+    def __call__(self, factor: Floats | None, X: Singles | None = None) -> Fitted:
         """Fit with everybody's weight multiplied by a factor, shape (n,), None for 1; on another matrix if given."""
         X = self.X if X is None else X
         fits = tuple(part.fit(X, each, factor=factor) for part, each in zip(self.parts, self.params, strict=True))
@@ -130,12 +138,12 @@ class Again:
 
 def again(
     frame: pd.DataFrame,
-    y: NDArray[np.float64],
+    y: Floats,
     design: SurveyDesign,
     *,
     fitted: Fitted,
     features: Sequence[Feature],
-    settings: config_model.Model,
+    settings: pipeline_file.Model,
     model: str,
     parts: Sequence[Mapping[str, Any]],
     threads: int,
@@ -168,6 +176,57 @@ def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[
     grid: dict[str, Any] = {
         name: tuple(sorted(values)) for name, values in chosen.items() if isinstance(getattr(section, name), tuple)
     }
-    if isinstance(section, config_model.MonotoneXGBoost):
+    if isinstance(section, pipeline_file.MonotoneXGBoost):
         grid["monotone"] = {name: sign for name, sign in section.monotone.items() if name in features}
     return section.model_copy(update=grid)
+
+
+def left_out_log_odds(
+    refit: Refit,
+    X: Singles,
+    y: Floats,
+    design: SurveyDesign,
+    fold: Integers,
+    cycle: Integers,
+    *,
+    given: Mapping[str, Singles],
+) -> dict[str, Floats]:
+    """Predict each cycle from the others, with the settings as they are.
+
+    Model and calibration are both of the other cycles: the calibration is fitted on margins out of their folds.
+
+    Parameters
+    ----------
+    refit
+        Fits the model again, everybody's weight multiplied by a factor.
+    X, y, fold, cycle
+        Encoded matrix (n, n_columns), outcome, fold and cycle (n,), row for row with the design.
+    design
+        Full design of the development set with the analysis as its domain.
+    given
+        By name, what the model is given of each person when it predicts, shape (n, n_columns).
+
+    Returns
+    -------
+    dict
+        Calibrated log-odds by name, shape (n,); NaN outside the analysis.
+
+    Raises
+    ------
+    MgRiskError
+        ``logistic.not_converged`` where the other cycles cannot be calibrated.
+    """
+    inside = design.analysis_weight > 0
+    found = {name: np.full(len(X), np.nan) for name in given}
+    for left_out in np.unique(cycle[inside]):
+        others = cycle != left_out
+        margin = np.zeros(len(X))
+        for k in np.unique(fold[inside & others]):
+            unseen = inside & others & (fold == k)
+            margin[unseen] = refit(np.where(others & (fold != k), 1.0, 0.0)).margin(X[unseen])
+        calibrated = fit_logistic_map(margin, y, np.where(others, design.analysis_weight, 0.0))
+        model = refit(np.where(others, 1.0, 0.0))
+        rows = inside & ~others
+        for name, encoded in given.items():
+            found[name][rows] = calibrated.intercept + calibrated.slope * model.margin(encoded[rows])
+    return found

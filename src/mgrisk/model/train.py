@@ -13,23 +13,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.special import logit
 
-from mgrisk import config_model
+from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import Feature
-from mgrisk.model.calibrate import Calibrator, cross_fitted_risk, fit_calibrator
-from mgrisk.model.encode import Encoder
-from mgrisk.model.learners import Fitted, Params
-from mgrisk.model.line_up import make_models
-from mgrisk.model.refits import refit_deviations
-from mgrisk.model.search import search
-from mgrisk.model.summed import FittedSum, Scales, fit_scales
-from mgrisk.model.targets import OUTCOME, Target
-from mgrisk.model.tune import Part, TunedPart, tune
-from mgrisk.model.uncertainty import Uncertainty, fit_uncertainty
+from mgrisk.model.calibration import Calibrator, cross_fitted_risk, fit_calibrator
+from mgrisk.model.candidates import Part, TunedPart, make_models, search, tune
+from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Params, Target
+from mgrisk.model.stacking import FittedSum, Scales, fit_scales
+from mgrisk.model.uncertainty import Uncertainty, bootstrap_refits, fit_uncertainty
 from mgrisk.survey.design import SurveyDesign
+from mgrisk.types import Floats, Integers, Singles
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +53,13 @@ class TrainedModel:
     scales: Scales | None
     fitted: Fitted
     calibrator: Calibrator
-    oof_margin: NDArray[np.float64]
-    oof_risk: NDArray[np.float64]
+    oof_margin: Floats
+    oof_risk: Floats
     log_loss: float
     fold_log_loss: tuple[float, ...]
     uncertainty: Uncertainty | None = None
 
-    def refit(self, X: NDArray[np.float32], *, factor: NDArray[np.float64] | None = None) -> Fitted:
+    def refit(self, X: Singles, *, factor: Floats | None = None) -> Fitted:
         """Fit the parts again with the same settings and scales, perhaps on a replicate of the survey.
 
         Parameters
@@ -115,12 +110,12 @@ class Trained:
 
 def train(
     frame: pd.DataFrame,
-    y: NDArray[np.float64],
+    y: Floats,
     design: SurveyDesign,
-    fold: NDArray[np.int64],
+    fold: Integers,
     *,
     features: Sequence[Feature],
-    settings: config_model.Model,
+    settings: pipeline_file.Model,
     threads: int,
     targets: Sequence[Target] = (),
 ) -> Trained:
@@ -167,13 +162,13 @@ def train(
 
 def _with_uncertainty(
     model: TrainedModel,
-    X: NDArray[np.float32],
+    X: Singles,
     outcome: Target,
-    fold: NDArray[np.int64],
+    fold: Integers,
     encoder: Encoder,
-    settings: config_model.Uncertainty,
+    settings: pipeline_file.Uncertainty,
 ) -> TrainedModel:
-    moved = refit_deviations(
+    moved = bootstrap_refits(
         lambda factor: model.refit(X, factor=factor),
         X,
         outcome.value,
@@ -189,18 +184,18 @@ def _with_uncertainty(
 
 def _tune(
     part: Part,
-    X: NDArray[np.float32],
-    fold: NDArray[np.int64],
+    X: Singles,
+    fold: Integers,
     *,
-    needed: NDArray[np.int64],
-    tuning: config_model.Tuning,
+    needed: Integers,
+    tuning: pipeline_file.Tuning,
 ) -> TunedPart:
     if not tuning.trials:
         return tune(part, X, fold, needed=needed)
     return search(part, X, fold, needed=needed, trials=tuning.trials, seed=tuning.seed)
 
 
-def matrix(encoder: Encoder, frame: pd.DataFrame, targets: Sequence[Target]) -> NDArray[np.float32]:
+def matrix(encoder: Encoder, frame: pd.DataFrame, targets: Sequence[Target]) -> Singles:
     """Return the encoded matrix of all development people, shape (n, n_columns).
 
     Parameters
@@ -216,9 +211,7 @@ def matrix(encoder: Encoder, frame: pd.DataFrame, targets: Sequence[Target]) -> 
     return X
 
 
-def _train_model(
-    tuned: Sequence[TunedPart], X: NDArray[np.float32], outcome: Target, fold: NDArray[np.int64]
-) -> TrainedModel:
+def _train_model(tuned: Sequence[TunedPart], X: Singles, outcome: Target, fold: Integers) -> TrainedModel:
     design, rows = outcome.design, outcome.rows
     alone = len(tuned) == 1 and tuned[0].part.target.name == OUTCOME
     scales = None if alone else fit_scales([part.margin for part in tuned], outcome.value, design)
@@ -248,9 +241,9 @@ def _fit(
     parts: Sequence[Part],
     params: Sequence[Params],
     scales: Scales | None,
-    X: NDArray[np.float32],
+    X: Singles,
     *,
-    factor: NDArray[np.float64] | None = None,
+    factor: Floats | None = None,
 ) -> Fitted:
     if scales is None:
         return parts[0].fit(X, params[0], factor=factor)
@@ -262,7 +255,7 @@ def _fit(
     )
 
 
-def _cross_fitted_sum(tuned: Sequence[TunedPart], outcome: Target, fold: NDArray[np.int64]) -> NDArray[np.float64]:
+def _cross_fitted_sum(tuned: Sequence[TunedPart], outcome: Target, fold: Integers) -> Floats:
     """Return the margin of a sum whose scales were fitted on the other folds, shape (n,).
 
     The calibrator is fitted on it: so it corrects what fitting the scales adds in optimism, too.
@@ -276,7 +269,7 @@ def _cross_fitted_sum(tuned: Sequence[TunedPart], outcome: Target, fold: NDArray
     return total
 
 
-def _refuse_thin_folds(case: NDArray[np.float64], fold: NDArray[np.int64]) -> None:
+def _refuse_thin_folds(case: Floats, fold: Integers) -> None:
     for k in np.unique(fold):
         events = int(case[fold == k].sum())
         if events < 5:

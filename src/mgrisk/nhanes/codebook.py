@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from mgrisk.config.toml import rows
 from mgrisk.errors import bad_source
-from mgrisk.facts import rows
 from mgrisk.nhanes.cycles import CYCLES, Cycle
 from mgrisk.survey.design import WeightLevel
 

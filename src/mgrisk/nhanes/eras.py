@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mgrisk.config.toml import rows
 from mgrisk.errors import usage
-from mgrisk.facts import rows
 from mgrisk.nhanes.cycles import cycle
+from mgrisk.types import Floats
 
 WHERE = "nhanes/eras.toml"
 
@@ -37,7 +38,7 @@ class Crosswalk:
     b: float
     c: float = 0.0
 
-    def apply(self, values: ArrayLike) -> NDArray[np.float64]:
+    def apply(self, values: ArrayLike) -> Floats:
         """Return the values on the scale of the other method; missing stays missing.
 
         Examples

@@ -18,7 +18,7 @@ from mgrisk.errors import bad_source
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.cycles import Cycle
-from mgrisk.nhanes.decode import TableRead
+from mgrisk.nhanes.harmonise import TableRead
 from mgrisk.nhanes.lock_file import digest
 
 DAYS: Final = (1, 2)

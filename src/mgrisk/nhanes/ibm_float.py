@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from mgrisk.types import Booleans, Floats
+
 SMALLEST: Final = 2.0**-260
 """Smallest magnitude above zero that `encode` writes, 16**-65."""
 
@@ -37,7 +39,7 @@ _REBIAS: Final = np.uint64((1023 - 56 - 4 * 64) << 52)
 _POINT: Final = np.uint64(MISSING)
 
 
-def _is_tag() -> npt.NDArray[np.bool_]:
+def _is_tag() -> Booleans:
     known = np.zeros(256, dtype=np.bool_)
     known[[ord(tag) for tag in TAGS]] = True
     return known
@@ -46,7 +48,7 @@ def _is_tag() -> npt.NDArray[np.bool_]:
 _IS_TAG: Final = _is_tag()
 
 
-def decode(words: npt.NDArray[np.uint64], *, out: npt.NDArray[np.float64] | None = None) -> npt.NDArray[np.float64]:
+def decode(words: npt.NDArray[np.uint64], *, out: Floats | None = None) -> Floats:
     """Return IEEE doubles for 8-byte IBM numbers.
 
     Parameters
@@ -108,7 +110,7 @@ def tags(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint8]:
     return codes
 
 
-def fits(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+def fits(values: Floats) -> Booleans:
     """Return which doubles `encode` can write without changing them.
 
     Zeros, NaN and magnitudes from 16**-65 (5.4e-79) up to below 16**63 (7.2e75) do; infinities, larger and
@@ -117,11 +119,11 @@ def fits(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     size = np.abs(values)
     with np.errstate(invalid="ignore"):
         inside = (size >= SMALLEST) & (size < TOO_LARGE)
-    representable: npt.NDArray[np.bool_] = inside | (values == 0) | np.isnan(values)
+    representable: Booleans = inside | (values == 0) | np.isnan(values)
     return representable
 
 
-def encode(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint64]:
+def encode(values: Floats) -> npt.NDArray[np.uint64]:
     """Return 8-byte IBM numbers for doubles that `fits`; `decode` gives the same bits back.
 
     Parameters

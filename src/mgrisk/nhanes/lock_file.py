@@ -2,21 +2,90 @@
 
 A file that differs later stops the run, whether it changed on the disk or at the source. Records are added and
 never changed; a person who wants the new file removes the old record.
+
+How many records CDC says each table has: the only way to see that a file was cut off at the border of a record.
 """
 
 from __future__ import annotations
 
 import functools
 import time
+import tomllib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
-from mgrisk.artifacts import read_json, sha256, write_json
 from mgrisk.errors import MgRiskError, bad_source
-from mgrisk.nhanes import xpt_header
-from mgrisk.nhanes.file_lock import file_lock
+from mgrisk.nhanes import xpt
+from mgrisk.nhanes.codebook import SYNTHETIC
+from mgrisk.storage.files import read_json, sha256, write_json
+from mgrisk.storage.lock import exclusive_lock
+
+
+def _load() -> Mapping[str, int]:
+    content = tomllib.loads(files("mgrisk.nhanes").joinpath("published_rows.toml").read_text("utf-8"))
+    return MappingProxyType(dict(content["rows"]))
+
+
+PUBLISHED_ROWS: Mapping[str, int] = _load()
+
+
+def refuse_cut_table(table: str, rows: int, *, where: str) -> None:
+    """Stop where a table has fewer records than CDC published; more are an update of CDC's and pass.
+
+    Parameters
+    ----------
+    table
+        Name with the cycle's suffix or prefix, for example ``DEMO_J``; one without a published number passes.
+    rows
+        Records read.
+    where
+        File or address, for the error.
+
+    Raises
+    ------
+    MgRiskError
+        `published.cut_table`.
+
+    Examples
+    --------
+    >>> refuse_cut_table("DEMO_J", 9254, where="DEMO_J.xpt")
+    """
+    published = PUBLISHED_ROWS.get(table)
+    if published is not None and rows < published:
+        raise bad_source(
+            "published.cut_table",
+            "the table has fewer records than CDC published: the file has been cut off",
+            where=where,
+            expected=f"{published:,}",
+            got=f"{rows:,}",
+            hint="fetch the table again",
+        )
+
+
+def refuse_cut_file(file: Path, table: str, *, where: str) -> None:
+    """Stop where a file is no whole transport file, or has fewer records than CDC published of the table.
+
+    Parameters
+    ----------
+    file
+        To be looked at; one whose label says SYNTHETIC may have any number of records.
+    table, where
+        As for `refuse_cut_table`.
+
+    Raises
+    ------
+    MgRiskError
+        As `xpt_header.header` and `refuse_cut_table`.
+    """
+    head = xpt.header(file)
+    if SYNTHETIC not in head.label:
+        refuse_cut_table(table, head.n_rows, where=where)
+
 
 VERSION: Final = 1
 _SETTLED: Final = 2_000_000_000  # nanoseconds: no clock of a file system is coarser (FAT)
@@ -119,7 +188,7 @@ class LockFile:
         size, content = file.stat().st_size, digest(file)
         known = self.tables().get(name)
         if known is None:
-            rows = xpt_header.header(file).n_rows
+            rows = xpt.header(file).n_rows
             now = datetime.now(UTC).isoformat(timespec="seconds")
             known = self._add(name, LockedTable(size=size, sha256=content, rows=rows, first_used=now, url=url))
         if (known.size, known.sha256) != (size, content):
@@ -135,7 +204,7 @@ class LockFile:
 
     def _add(self, name: str, record: LockedTable) -> LockedTable:
         """Add a record, unless another process has done so; return the one that holds."""
-        with file_lock(self.guard):
+        with exclusive_lock(self.guard):
             tables = self.tables()
             if name not in tables:
                 tables[name] = record
@@ -160,6 +229,6 @@ def _digest_of(path: Path, size: int, modified: int, inode: int) -> str:
 
 def _rows(file: Path) -> str:
     try:
-        return str(xpt_header.header(file).n_rows)
+        return str(xpt.header(file).n_rows)
     except MgRiskError:
         return "no readable"

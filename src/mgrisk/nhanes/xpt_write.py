@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mgrisk.artifacts import atomic
 from mgrisk.errors import MgRiskError, bad_source
 from mgrisk.nhanes import ibm_float
 from mgrisk.nhanes.xpt_layout import CARD, NAMESTR, card
+from mgrisk.storage.files import atomic
+from mgrisk.types import Floats
 
 _LONGEST_TEXT: Final = 200  # bytes, of version 5
 _LONGEST_LABEL: Final = 40
@@ -143,7 +144,7 @@ def _encode(column: pd.Series[Any], path: Path, name: object) -> npt.NDArray[np.
         return np.frombuffer(joined, dtype=np.uint8).reshape(len(encoded), length)
     if not pd.api.types.is_bool_dtype(column.dtype) and not pd.api.types.is_numeric_dtype(column.dtype):
         raise refuse("xpt.bad_column", f"is of type {column.dtype}", "make it numbers or texts")
-    values: npt.NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    values: Floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
     changed = ~ibm_float.fits(values)
     if pd.api.types.is_integer_dtype(column.dtype):
         changed |= np.abs(values) >= 2.0**53

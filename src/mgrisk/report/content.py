@@ -12,25 +12,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from mgrisk.artifacts import to_json
 from mgrisk.errors import MgRiskError
 from mgrisk.report.blocks import FAILED, Section, missing, walk
-from mgrisk.report.content_added_value import HEADING as ADDED_HEADING
-from mgrisk.report.content_added_value import added_value
-from mgrisk.report.content_checks import KNOWN_HEADING, checks, known_answers
-from mgrisk.report.content_cohort import attrition, table_one
-from mgrisk.report.content_drivers import drivers
-from mgrisk.report.content_magnesium import magnesium
-from mgrisk.report.content_methods import features, methods, provenance
-from mgrisk.report.content_people import people
-from mgrisk.report.content_performance import cross_validated, held_out
-from mgrisk.report.content_reporting import HEADING as REPORTING_HEADING
-from mgrisk.report.content_reporting import reporting
-from mgrisk.report.content_summary import limits, summary
-from mgrisk.report.content_temporal import HEADING as TEMPORAL_HEADING
-from mgrisk.report.content_temporal import temporal
 from mgrisk.report.formats import NBSP
-from mgrisk.report.run_files import SYNTHETIC, UNKNOWN, RunFiles
+from mgrisk.report.sections.added_value import HEADING as ADDED_HEADING
+from mgrisk.report.sections.added_value import added_value
+from mgrisk.report.sections.checks import HEADING as REPORTING_HEADING
+from mgrisk.report.sections.checks import KNOWN_HEADING, checks, known_answers, reporting
+from mgrisk.report.sections.cohort import attrition, table_one
+from mgrisk.report.sections.drivers import drivers
+from mgrisk.report.sections.magnesium import magnesium
+from mgrisk.report.sections.methods import features, methods, provenance
+from mgrisk.report.sections.people import people
+from mgrisk.report.sections.performance import cross_validated, held_out
+from mgrisk.report.sections.summary import limits, summary
+from mgrisk.report.sections.temporal import HEADING as TEMPORAL_HEADING
+from mgrisk.report.sections.temporal import temporal
+from mgrisk.run_folder.reader import SYNTHETIC, UNKNOWN, RunFiles
+from mgrisk.storage.files import to_json
 
 FORMAT: Final = 1
 BANNERS: Final = {

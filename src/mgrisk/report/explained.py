@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from mgrisk.cohort import select
@@ -16,12 +15,11 @@ from mgrisk.errors import bad_input
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.nhanes.codebook import KEY
-from mgrisk.report.run_files import RunFiles
+from mgrisk.run_folder.reader import RunFiles
 from mgrisk.survey import estimates
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.quantiles import weighted_quantile
-
-Floats = NDArray[np.float64]
+from mgrisk.survey.estimates import weighted_quantile
+from mgrisk.types import Booleans, Floats, Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +58,14 @@ class ExplainedPeople:
     risk: Floats
     low: Floats
     high: Floats
-    in_domain: NDArray[np.bool_]
+    in_domain: Booleans
     base_value: float
     ids: Sequence[str]
-    case: NDArray[np.bool_] | None
+    case: Booleans | None
     firmness: Floats | None
     recall_share: Floats
     design: SurveyDesign
-    inside: NDArray[np.int64]
+    inside: Integers
 
     def column(self, names: Sequence[str]) -> Floats:
         """Return the summed contributions of some features, shape (n,)."""
@@ -145,7 +143,7 @@ def _firmness(files: RunFiles, keys: pd.DataFrame) -> Floats | None:
     return firmness
 
 
-def representative(people: ExplainedPeople, size: int) -> NDArray[np.int64]:
+def representative(people: ExplainedPeople, size: int) -> Integers:
     """Choose people so that each stands for the same number of adults, shape (size,).
 
     Systematic sampling in the order of risk with probability proportional to weight, from a fixed start: a picture
@@ -154,7 +152,7 @@ def representative(people: ExplainedPeople, size: int) -> NDArray[np.int64]:
     order = np.lexsort((np.arange(len(people.risk)), people.risk))
     reached = np.cumsum(people.weight[order])
     ticks = (np.arange(size) + 0.5) / size * reached[-1]
-    chosen: NDArray[np.int64] = order[np.searchsorted(reached, ticks)]
+    chosen: Integers = order[np.searchsorted(reached, ticks)]
     return chosen
 
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from mgrisk.artifacts import atomic_folder, write_text
 from mgrisk.report.blocks import blocks_of
 from mgrisk.report.content import failed_sections, report_content
 from mgrisk.report.figures import draw
+from mgrisk.storage.files import atomic_folder, write_text
 
 REPORT: Final = "report.html"
 FIGURES: Final = "figures"

@@ -1,9 +1,13 @@
-"""What a bundle says of some people: numbers, made into columns of a frame or into the rows of a CSV file."""
+"""What a bundle says of some people: numbers, made into columns of a frame or into the rows of a CSV file.
+
+What-if columns of the scored file: what `evidence.what_if` says of some people, as arrays that a writer takes.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -11,17 +15,85 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mgrisk.evidence.what_if import ADVICE
-from mgrisk.features.registry import Feature
-from mgrisk.score.contract import reason_columns
-from mgrisk.score.csv_write import Reasons, write_reason_values, write_rows
-from mgrisk.score.decimal_write import LONGEST_FLOAT
-from mgrisk.score.inert import csv_line, inert
-from mgrisk.score.options import WhatIf
-from mgrisk.score.problems import Problems
-from mgrisk.score.texts import Texts
+from mgrisk.evidence.what_if import ADVICE, ASSUMPTIONS, FEATURES, OPTIONS, STUDIES, what_if
+from mgrisk.features.registry import Feature, features
+from mgrisk.score.csv.decimals import LONGEST_FLOAT
+from mgrisk.score.csv.read import StringTable
+from mgrisk.score.csv.write import Reasons, write_reason_values, write_rows
+from mgrisk.score.formulas import csv_line, escape_formula
+from mgrisk.score.input_schema import Problems, reason_columns
+from mgrisk.types import Booleans, Floats, Integers
 
-SAYINGS = Texts.of(ADVICE)
+ADVICE_COLUMN: Final = "what_if_magnesium_supplement_advice"
+
+
+@dataclass(frozen=True)
+class WhatIf:
+    """What options would make of the risks of some people.
+
+    Attributes
+    ----------
+    names, numbers
+        The columns of numbers, and their values: shape (n_columns, n), NaN where there is none.
+    advice
+        Which of `ADVICE` is said of a supplement, shape (n,).
+    """
+
+    names: tuple[str, ...]
+    numbers: Floats
+    advice: Integers
+
+    @classmethod
+    def of(cls, people: pd.DataFrame, risk: Floats) -> WhatIf:
+        """Ask for people by their typed features and calibrated risks; NaN where there is no risk."""
+        found = what_if(people, risk)
+        told = found.pop(ADVICE_COLUMN).to_numpy()
+        numbers = found.to_numpy(dtype=np.float64).T.copy()
+        # Of a row that was rejected nothing is said, of amounts no more than of risks.
+        numbers[:, np.isnan(risk)] = np.nan
+        advice = np.select([told == each for each in ADVICE], list(range(len(ADVICE)))).astype(np.int64)
+        advice[np.isnan(risk)] = 0
+        return cls(tuple(found.columns), numbers, advice)
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns by name, as in the scored file."""
+        numbers: dict[str, NDArray[Any]] = dict(zip(self.names, self.numbers, strict=True))
+        return numbers | {ADVICE_COLUMN: np.array(ADVICE, dtype=object)[self.advice]}
+
+
+@cache
+def option_features() -> tuple[Feature, ...]:
+    """Return the features that the options read."""
+    return features(FEATURES)
+
+
+@cache
+def option_columns() -> tuple[str, ...]:
+    """Return the names of the columns."""
+    nobody = pd.DataFrame({"age_years": np.empty(0), "sex": np.empty(0, dtype=object)})
+    return tuple(what_if(nobody, np.empty(0)).columns)
+
+
+def about_options() -> dict[str, Any]:
+    """Return what the summary of a batch says: what is assumed, and which study prices each option."""
+    return {
+        "what_it_is": "the calibrated risk times published relative risks; not the model's answer to changed inputs",
+        "assumptions": list(ASSUMPTIONS),
+        "options": [
+            {
+                "name": option.name,
+                "label": option.label,
+                "unit_of_dose": option.unit,
+                "assumes": option.assumes,
+                "study": STUDIES[option.study].citation if option.study else None,
+            }
+            for option in OPTIONS.values()
+        ],
+    }
+
+
+SAYINGS = StringTable.of(ADVICE)
 
 
 @dataclass(frozen=True)
@@ -52,13 +124,13 @@ class Answers:
 
     label: str
     features: tuple[Feature, ...]
-    rejected: NDArray[np.bool_]
+    rejected: Booleans
     problems: Problems
-    risk: NDArray[np.float64]
-    inside: NDArray[np.bool_]
-    values: NDArray[np.float64]
-    feature: NDArray[np.int64]
-    effect: NDArray[np.float64]
+    risk: Floats
+    inside: Booleans
+    values: Floats
+    feature: Integers
+    effect: Floats
     options: WhatIf | None = None
 
     def __len__(self) -> int:
@@ -92,7 +164,7 @@ class Answers:
         columns = {name: column.to_numpy(zero_copy_only=False) for name, column in self.columns.items()}
         return pd.DataFrame(columns, index=index)
 
-    def csv_rows(self, data: NDArray[np.uint8], start: NDArray[np.int64], end: NDArray[np.int64]) -> memoryview:
+    def csv_rows(self, data: NDArray[np.uint8], start: Integers, end: Integers) -> memoryview:
         """Return the rows of the scored file: each row as it came, then its answer.
 
         Parameters
@@ -100,7 +172,7 @@ class Answers:
         data, start, end
             The rows' own bytes without line ends are ``data[start[r]:end[r]]``.
         """
-        label = np.frombuffer(csv_line([inert(self.label)]).rstrip(b"\n"), dtype=np.uint8)
+        label = np.frombuffer(csv_line([escape_formula(self.label)]).rstrip(b"\n"), dtype=np.uint8)
         widest = max(
             (len(feature.name) + max([LONGEST_FLOAT, *map(len, feature.levels)]) for feature in self.features),
             default=0,
@@ -136,16 +208,16 @@ class Answers:
             effect=self.effect,
             shown=self.values,
             number=np.array([feature.kind == "number" for feature in self.features], dtype=np.bool_),
-            names=Texts.of(feature.name for feature in self.features),
-            levels=Texts.of(level for feature in self.features for level in feature.levels),
+            names=StringTable.of(feature.name for feature in self.features),
+            levels=StringTable.of(level for feature in self.features for level in feature.levels),
             first_level=np.cumsum([0, *(len(feature.levels) for feature in self.features)], dtype=np.int64),
         )
 
-    def _reason_values(self, k: int, usable: NDArray[np.bool_]) -> pa.Array:
+    def _reason_values(self, k: int, usable: Booleans) -> pa.Array:
         widest = max(LONGEST_FLOAT, *(len(level) for feature in self.features for level in feature.levels), 0)
         out, end = np.empty(len(self) * widest, dtype=np.uint8), np.empty(len(self), dtype=np.int64)
         write_reason_values(self._reasons, k, out, end)
-        values = Texts(out, np.concatenate([[0], end])).to_arrow()
+        values = StringTable(out, np.concatenate([[0], end])).to_arrow()
         return values if usable.all() else pc.if_else(pa.array(usable), values, "")
 
 
@@ -153,5 +225,5 @@ def _one_of(texts: list[str], place: NDArray[np.generic]) -> pa.Array:
     return pa.array(texts, pa.string()).take(pa.array(place.astype(np.int32)))
 
 
-def _numbers(values: NDArray[np.float64]) -> pa.Array:
+def _numbers(values: Floats) -> pa.Array:
     return pa.array(values, pa.float64(), from_pandas=True)

@@ -1,33 +1,148 @@
-"""Batch scoring: a table through a scorer, block by block on several threads, one output row for each input row."""
+"""Batch scoring: a table through a scorer, block by block on several threads, one output row for each input row.
+
+What a batch came to: counts of rows, problems and risks, added up block by block.
+
+Work on several threads whose results come out in the order in which the work went in.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.artifacts import write_json
 from mgrisk.errors import bad_input, usage
-from mgrisk.score.contract import check_columns
-from mgrisk.score.csv_source import BLOCK_BYTES
-from mgrisk.score.drift import Shift
-from mgrisk.score.in_order import in_order
-from mgrisk.score.inert import csv_line
+from mgrisk.score.answers import Answers, about_options
+from mgrisk.score.csv.source import BLOCK_BYTES
+from mgrisk.score.drift_monitor import Shift, Spread, Yardstick
+from mgrisk.score.formulas import csv_line
+from mgrisk.score.input_schema import check_columns, first_rejected
 from mgrisk.score.journal import Entry, Journal
-from mgrisk.score.options import about_options
 from mgrisk.score.outputs import CsvOutput, Output, open_output
-from mgrisk.score.problems import first_rejected
 from mgrisk.score.scorer import Scorer
 from mgrisk.score.sources import STREAM, Rows, Source, open_source
-from mgrisk.score.tally import Tally
+from mgrisk.storage.files import write_json
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of some rows; those of two blocks add up to those of both.
+
+    Attributes
+    ----------
+    rows, rejected, outside_domain
+        Counts of rows; those outside the domain are among the scored.
+    risk_sum
+        Sum of the risks of scored rows.
+    problems
+        How often each code stood.
+    spread
+        Scored rows by their values, for the comparison with the reference.
+    """
+
+    rows: int = 0
+    rejected: int = 0
+    outside_domain: int = 0
+    risk_sum: float = 0.0
+    problems: Counter[str] = field(default_factory=Counter)
+    spread: Spread | None = None
+
+    @classmethod
+    def of(cls, answers: Answers, yardstick: Yardstick) -> Tally:
+        """Count answers."""
+        scored = ~answers.rejected
+        return cls(
+            rows=len(answers),
+            rejected=int(answers.rejected.sum()),
+            outside_domain=int((scored & ~answers.inside).sum()),
+            risk_sum=float(answers.risk[0][scored].sum()),
+            problems=answers.problems.counts,
+            spread=yardstick.measure(answers),
+        )
+
+    @property
+    def scored(self) -> int:
+        """Rows that have a risk."""
+        return self.rows - self.rejected
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            rows=self.rows + other.rows,
+            rejected=self.rejected + other.rejected,
+            outside_domain=self.outside_domain + other.outside_domain,
+            risk_sum=self.risk_sum + other.risk_sum,
+            problems=self.problems + other.problems,
+            spread=self.spread + other.spread if self.spread and other.spread else self.spread or other.spread,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts for a journal."""
+        # A plain dict: `dataclasses.asdict` takes a Counter inside a record for things to be counted.
+        return {
+            **vars(self),
+            "problems": dict(self.problems),
+            "spread": self.spread.to_dict() if self.spread else None,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Tally:
+        """Take back what `to_dict` gave."""
+        spread = Spread.from_dict(content["spread"]) if content["spread"] else None
+        return cls(**{**content, "problems": Counter(content["problems"]), "spread": spread})
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the summary file says."""
+        return {
+            "rows": self.rows,
+            "scored": self.scored,
+            "rejected": self.rejected,
+            "outside_domain": self.outside_domain,
+            "mean_risk": self.risk_sum / self.scored if self.scored else None,
+            "problems": dict(self.problems.most_common()),
+        }
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+AHEAD: Final = 1
+"""Items that wait for a free thread, so that none waits for the reader; each more costs memory and wins nothing."""
+
+
+def in_order(items: Iterable[Item], work: Callable[[Item], Result], *, workers: int) -> Iterator[Result]:
+    """Yield the result of each item, in order, while the next ones are being worked on.
+
+    No more than ``workers + AHEAD`` items are taken before the first result is asked for, so that memory does not grow
+    with their number. An error of the work is raised where its result would have stood.
+
+    Examples
+    --------
+    >>> list(in_order(range(5), lambda number: number**2, workers=2))
+    [0, 1, 4, 9, 16]
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="mgrisk") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                del item
+                if len(waiting) > workers + AHEAD - 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for each in waiting:
+                each.cancel()
+
 
 REJECT_COLUMNS = ("row", "problems", "original")
 

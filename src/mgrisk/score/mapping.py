@@ -17,13 +17,13 @@ from typing import Annotated
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mgrisk.config.toml import read_toml
 from mgrisk.errors import MgRiskError, bad_input, usage
 from mgrisk.features.registry import FEATURES, Feature
-from mgrisk.score.inert import csv_line, inert
+from mgrisk.score.formulas import csv_line, escape_formula
+from mgrisk.score.input_schema import FACTORS
 from mgrisk.score.outputs import open_output
 from mgrisk.score.sources import STREAM, open_source
-from mgrisk.score.units import FACTORS
-from mgrisk.toml_file import read_toml
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -136,7 +136,7 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
                 extract = rows.table().to_pandas(ignore_metadata=True)
                 made = _mapped(extract, mapping, done)
                 lines = zip(*(column.tolist() for column in made), strict=True)
-                output.write(b"".join(csv_line([inert(cell) for cell in line]) for line in lines))
+                output.write(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in lines))
                 done.rows += len(extract)
     return done
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mgrisk.score.answers import Answers
-from mgrisk.score.inert import csv_line, inert
+from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.journal import open_part
 from mgrisk.score.sources import STREAM, Rows
 
@@ -66,7 +66,7 @@ class CsvOutput:
 
     def header(self, columns: Sequence[str]) -> None:
         """Write the header line."""
-        self.write(self._pack(csv_line([inert(name) for name in columns])))
+        self.write(self._pack(csv_line([escape_formula(name) for name in columns])))
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
@@ -159,4 +159,4 @@ def _cells(column: pd.Series) -> list[Any]:
     if column.dtype == np.float64:
         return ["" if value != value else repr(value) for value in column.tolist()]
     values = ["" if value is None or value != value else value for value in column.tolist()]
-    return [inert(value) if isinstance(value, str) else value for value in values]
+    return [escape_formula(value) if isinstance(value, str) else value for value in values]

@@ -4,6 +4,11 @@ Beside ``scored`` stands ``.scored.parts`` while the work lasts. There lie the b
 a receipt of each: what it was made of and what it came to. A part is written under a name of its own attempt and then
 renamed, so that it does not matter how often it was begun, where, or who died over it: what stands is complete, and
 two attempts write the same bytes. `--resume` takes the parts whose receipts still hold.
+
+The parts of a folder on the machines of a Dask cluster (docs/decisions/0023-engine-of-the-cluster.md).
+
+The scheduler gives the parts of a machine that dies to another one. All machines see the same folders under the same
+names, and have the same mgrisk; both are checked where the work is done.
 """
 
 from __future__ import annotations
@@ -24,12 +29,11 @@ from typing import Any, Final
 
 import xxhash
 
-from mgrisk.artifacts import atomic, read_json, write_json
-from mgrisk.errors import bad_bundle, bad_input
-from mgrisk.score.batch import REJECT_COLUMNS, Progress, Summary, about_answers, score_table
+from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
+from mgrisk.score.batch import REJECT_COLUMNS, Progress, Summary, Tally, about_answers, score_table
 from mgrisk.score.journal import hold
 from mgrisk.score.scorer import Scorer, load_scorer
-from mgrisk.score.tally import Tally
+from mgrisk.storage.files import atomic, read_json, write_json
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
 BUNDLE, RECEIPTS, REJECTS, ATTEMPTS, LOCK = ".bundle", ".receipts", ".rejects", ".attempts", ".lock"
@@ -334,3 +338,75 @@ def _digest(path: Path) -> str:
         while block := stream.read(1 << 22):
             digest.update(block)
     return digest.hexdigest()
+
+
+PATIENCE: Final = "20s"
+RETRIES: Final = 2
+"""How often a part is tried again after an error that is not the data's, such as a network file system that hiccups."""
+
+
+def on_cluster(address: str) -> Engine:
+    """Return the engine of a Dask scheduler, for example ``tcp://10.0.0.1:8786``.
+
+    Raises
+    ------
+    MgRiskError
+        `cluster.not_installed`, `cluster.unreachable`, `cluster.worker_died` where a part killed several machines one
+        after the other, and what a part itself is refused for.
+    """
+    try:
+        import distributed as dask
+    except ImportError:
+        raise usage(
+            "cluster.not_installed",
+            "Dask is not installed",
+            where=f"--cluster {address}",
+            hint="pip install 'mgrisk[cluster]', here and on the machines of the cluster",
+        ) from None
+    distributed: Any = dask  # Dask has no type hints for half of it
+
+    def engine(job: Job, names: Sequence[str]) -> Iterator[tuple[str, Receipt]]:
+        try:
+            client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
+        except (OSError, ValueError) as problem:
+            raise usage(
+                "cluster.unreachable",
+                "there is no scheduler",
+                where=f"--cluster {address}",
+                got=str(problem)[:200] or type(problem).__name__,
+                hint="start one with `dask scheduler`, and name it as it tells, tcp://…",
+            ) from None
+        with client:
+            # Impure: the same part may be asked for again after the output was thrown away.
+            futures = {client.submit(_attempt, job, name, retries=RETRIES, pure=False): name for name in names}
+            for future in distributed.as_completed(futures, loop=client.loop):
+                name = futures[future]
+                yield name, _received(distributed, future, name)
+                # The scheduler need not keep what is on disk.
+                future.release()
+
+    return engine
+
+
+def _attempt(job: Job, name: str) -> Receipt | MgRiskError:
+    """Score a part; a refusal is an answer, so that Dask does not try it again."""
+    try:
+        return score_part(job, name)
+    except MgRiskError as refusal:
+        return refusal
+
+
+def _received(distributed: Any, future: Any, name: str) -> Receipt:
+    try:
+        answer = future.result()
+    except distributed.KilledWorker:
+        raise usage(
+            "cluster.worker_died",
+            "every machine that was given this part died over it",
+            where=name,
+            hint="look at the workers' logs; a part needs some 600 MB whatever its size",
+        ) from None
+    if isinstance(answer, MgRiskError):
+        raise answer
+    receipt: Receipt = answer
+    return receipt

@@ -9,21 +9,18 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from mgrisk.artifacts import to_json
 from mgrisk.explain.attributions import Explainer, Explanation
-from mgrisk.features import fitted
+from mgrisk.features import compute
 from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
-from mgrisk.model.bundle import Bundle, load_bundle
-from mgrisk.model.recall_error import recall_se, recall_share
-from mgrisk.score.answers import Answers
-from mgrisk.score.contract import RESULTS, Checked, check, check_columns, reason_columns, schema
-from mgrisk.score.csv_write import largest
-from mgrisk.score.drift import Yardstick
-from mgrisk.score.options import WhatIf, option_columns, option_features
-from mgrisk.score.problems import Codes
+from mgrisk.model.bundle import Bundle, load_bundle, recall_se, recall_share
+from mgrisk.score.answers import Answers, WhatIf, option_columns, option_features
+from mgrisk.score.csv.write import largest
+from mgrisk.score.drift_monitor import Yardstick
+from mgrisk.score.input_schema import RESULTS, Checked, Codes, check, check_columns, reason_columns, schema
+from mgrisk.storage.files import to_json
+from mgrisk.types import Floats
 
 DEFAULT_REASONS: Final = 3
 
@@ -83,7 +80,7 @@ class Scorer:
         bundle = self.bundle
         content = to_json([dict(bundle.about), bundle.calibrator.to_dict(), dict(bundle.reference)]).encode()
         parts = {"": content, **bundle.fitted.to_files(), **bundle.parts}
-        models = to_json(fitted.to_dict(bundle.models)).encode()
+        models = to_json(compute.to_dict(bundle.models)).encode()
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in [models, *parts.values()])).hexdigest()
 
     def schema(self) -> list[dict[str, Any]]:
@@ -145,7 +142,7 @@ class Scorer:
             options=self._options(columns, risk[0]) if self.what_if else None,
         )
 
-    def _options(self, columns: Columns, risk: NDArray[np.float64]) -> WhatIf:
+    def _options(self, columns: Columns, risk: Floats) -> WhatIf:
         people = to_frame(columns, option_features(), index=pd.RangeIndex(len(risk)))
         return WhatIf.of(people, risk)
 

@@ -20,10 +20,10 @@ import xxhash
 from mgrisk.errors import bad_input
 from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers
-from mgrisk.score.contract import Checked, check, wants
-from mgrisk.score.csv_read import read_rows
-from mgrisk.score.csv_source import CsvSource, parsed
-from mgrisk.score.inert import inert_rows
+from mgrisk.score.csv.read import read_rows
+from mgrisk.score.csv.source import CsvSource, parsed
+from mgrisk.score.formulas import inert_rows
+from mgrisk.score.input_schema import Checked, check, wants
 
 STREAM: Final = "-"
 BATCH_ROWS: Final = 16_384

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.types import Booleans, Floats, Integers
 
 WHERE = "survey design"
 
@@ -135,11 +136,11 @@ class SurveyDesign:
     [2.0, 0.0, 0.0, 3.0]
     """
 
-    weight: NDArray[np.float64]
-    stratum: NDArray[np.int64]
-    psu: NDArray[np.int64]
+    weight: Floats
+    stratum: Integers
+    psu: Integers
     level: WeightLevel
-    domain: NDArray[np.bool_] = None  # type: ignore[assignment]  # its length is known in __post_init__ only
+    domain: Booleans = None  # type: ignore[assignment]  # its length is known in __post_init__ only
     single_psu: SinglePsu = SinglePsu.FAIL
 
     def __post_init__(self) -> None:
@@ -193,7 +194,7 @@ class SurveyDesign:
         return smaller
 
     @cached_property
-    def analysis_weight(self) -> NDArray[np.float64]:
+    def analysis_weight(self) -> Floats:
         """Weight inside the domain and 0 outside, shape (n,)."""
         weight = np.where(self.domain, self.weight, 0.0)
         weight.setflags(write=False)
@@ -211,18 +212,18 @@ class SurveyDesign:
         return int(present.size - np.unique(self.cluster_stratum[present]).size)
 
     @cached_property
-    def _clusters(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _clusters(self) -> tuple[Integers, Integers]:
         pairs, cluster = np.unique(np.column_stack((self.stratum, self.psu)), axis=0, return_inverse=True)
         _, stratum_of_cluster = np.unique(pairs[:, 0], return_inverse=True)
         return cluster.reshape(-1).astype(np.int64), stratum_of_cluster.astype(np.int64)
 
     @property
-    def cluster(self) -> NDArray[np.int64]:
+    def cluster(self) -> Integers:
         """Dense number of each person's PSU, in the order of stratum and PSU, from 0, shape (n,)."""
         return self._clusters[0]
 
     @property
-    def cluster_stratum(self) -> NDArray[np.int64]:
+    def cluster_stratum(self) -> Integers:
         """Dense number of the stratum of each cluster, shape (n_clusters,)."""
         return self._clusters[1]
 
@@ -245,7 +246,7 @@ class SurveyDesign:
         }
 
 
-def _integers(name: str, values: ArrayLike, n: int) -> NDArray[np.int64]:
+def _integers(name: str, values: ArrayLike, n: int) -> Integers:
     array = np.asarray(values)
     _check_length(name, array, n)
     try:
@@ -257,7 +258,7 @@ def _integers(name: str, values: ArrayLike, n: int) -> NDArray[np.int64]:
     return as_float.astype(np.int64)
 
 
-def _mask(values: ArrayLike, n: int) -> NDArray[np.bool_]:
+def _mask(values: ArrayLike, n: int) -> Booleans:
     array = np.array(values)
     _check_length("domain", array, n)
     if array.dtype != np.bool_:

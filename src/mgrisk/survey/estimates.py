@@ -3,24 +3,29 @@
 All intervals are on t with the degrees of freedom of the design. A missing value inside the domain is an
 error and never quietly left out: whether leaving it out is right is for the caller to say, with
 ``design.where``.
+
+Confidence intervals from an estimate, its standard error and the degrees of freedom of the design.
+
+Weighted quantiles: of a sample, and of a population with an interval under the design.
+
+Directly standardised means and shares: what they would be in a population of a standard age distribution.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.survey.design import WHERE, SurveyDesign
-from mgrisk.survey.intervals import logit_interval, t_quantile
-from mgrisk.survey.variance import missing_values, taylor_covariance
-
-Floats = NDArray[np.float64]
+from mgrisk.survey.variance import logit_interval, missing_values, t_quantile, taylor_covariance
+from mgrisk.types import Floats
 
 
 @dataclass(frozen=True)
@@ -281,3 +286,190 @@ def _symmetric(estimate: float, se: float, design: SurveyDesign, level: float) -
     df = design.df
     half = t_quantile(level, df) * se
     return Estimate(estimate, se, estimate - half, estimate + half, design.n, df)
+
+
+def quantile(values: ArrayLike, design: SurveyDesign, *, probability: float, level: float = 0.95) -> Estimate:
+    """Estimate a quantile of values in the domain, with Woodruff's interval.
+
+    Parameters, errors and missing values as for `total`; `probability` lies strictly between 0 and 1
+    (``design.bad_probability``). A bound is NaN where the interval of the distribution function leaves 0
+    to 1. The standard error is the length of the interval over twice the critical value. Source: Woodruff
+    (1952), JASA 47:635; ``svyquantile(qrule = "math", interval.type = "mean")`` of the R package survey.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 8, [1, 1, 1, 1, 2, 2, 2, 2], [1, 1, 2, 2] * 2, WeightLevel.RECALL1)
+    >>> quantile(np.arange(8.0), design, probability=0.5).estimate
+    3.0
+    """
+    array = complete_values(values, design)
+    weight = design.analysis_weight
+    estimate = float(weighted_quantile(array, weight, [probability])[0])
+    below = mean(array <= estimate, design, level=level)
+    low, high = (
+        float(weighted_quantile(array, weight, [bound])[0]) if 0.0 < bound < 1.0 else float("nan")
+        for bound in (below.low, below.high)
+    )
+    se = (high - low) / (2.0 * t_quantile(level, below.df))
+    return Estimate(estimate, se, low, high, below.n, below.df)
+
+
+def weighted_quantile(values: ArrayLike, weight: ArrayLike, probabilities: ArrayLike) -> Floats:
+    """Quantiles of a weighted sample: the smallest value with at least that share of weight up to it.
+
+    Parameters
+    ----------
+    values
+        Shape (n,), any unit; values with weight 0 do not count.
+    weight
+        Shape (n,), at least 0.
+    probabilities
+        Shape (k,), strictly between 0 and 1.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        Observed values: no interpolation, so that doubled rows and doubled weights give the same answer.
+
+    Raises
+    ------
+    MgRiskError
+        ``design.bad_probability``.
+
+    Examples
+    --------
+    >>> weighted_quantile([1.0, 2.0, 3.0], [1.0, 1.0, 2.0], [0.5, 0.51]).tolist()
+    [2.0, 3.0]
+    """
+    wanted = np.asarray(probabilities, dtype=np.float64)
+    if not ((wanted > 0.0) & (wanted < 1.0)).all():
+        raise bad_input(
+            "design.bad_probability",
+            "the probability of a quantile is not strictly between 0 and 1",
+            where=WHERE,
+            hint="write the median as 0.5",
+        )
+    all_weights = np.asarray(weight, dtype=np.float64)
+    counts = all_weights > 0
+    array = np.asarray(values, dtype=np.float64)[counts]
+    order = np.argsort(array, kind="stable")
+    cumulated = np.cumsum(all_weights[counts][order])
+    # A share that is met but for rounding is met: otherwise the scale of the weights would decide.
+    position = np.searchsorted(cumulated, (wanted - 1e-10) * cumulated[-1])
+    chosen: Floats = array[order][position]
+    return chosen
+
+
+US_2000: Final[Mapping[str, float]] = MappingProxyType({"20-39": 77_670.0, "40-59": 72_816.0, "60+": 45_364.0})
+"""Projected US population of the year 2000 in thousands, by age in years: shares .3966, .3718 and .2316.
+
+Klein and Schoenborn (2001), NCHS Statistical Notes 20, for the age groups of NCHS Data Briefs on adults of 20 and over;
+the same numbers stand in the example of `svystandardize` in the R package survey 4.1.1.
+"""
+
+
+def us_2000_age_group(age_years: ArrayLike) -> pd.Series:
+    """Return the group of `US_2000` of each age in years; missing below 20 and where the age is missing.
+
+    Examples
+    --------
+    >>> us_2000_age_group([19, 20, 59, 60]).tolist()
+    [nan, '20-39', '40-59', '60+']
+    """
+    ages = np.asarray(age_years, dtype=np.float64)
+    groups = pd.cut(ages, [20.0, 40.0, 60.0, np.inf], right=False, labels=list(US_2000))
+    return pd.Series(groups).astype(object)
+
+
+def standardised_mean(
+    values: ArrayLike,
+    groups: ArrayLike,
+    design: SurveyDesign,
+    *,
+    standard: Mapping[str, float] = US_2000,
+    level: float = 0.95,
+) -> Estimate:
+    """Estimate the mean of the groups' means, weighted by a standard population (direct standardisation).
+
+    Parameters
+    ----------
+    values
+        Shape (n,), any unit, or 0 and 1 for a share; ignored outside the domain.
+    groups
+        Group of each person, shape (n,), a name of `standard`; ignored outside the domain.
+    design
+        The full design with its domain.
+    standard
+        Size of each group in the standard population, in any unit.
+    level
+        Confidence level.
+
+    Returns
+    -------
+    Estimate
+        With an interval on t. The standard population has no sampling error.
+
+    Raises
+    ------
+    MgRiskError
+        ``design.missing_values`` for a missing value or group in the domain, ``standard.unknown_group``,
+        ``standard.empty_group`` for a group of the standard without people in the domain, and as `estimates.mean`.
+
+    Notes
+    -----
+    The variance is that of the fixed combination of the group means, as SUDAAN and NCHS have it:
+    ``svycontrast(svyby(~y, ~group, design, svymean, covmat = TRUE), shares)`` of the R package survey. R's
+    `svystandardize` takes the adjusted weights as given, which is slightly different, as its manual says.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 8, [1, 1, 1, 1, 2, 2, 2, 2], [1, 1, 2, 2] * 2, WeightLevel.EXAM)
+    >>> standardised_mean([0.0, 4.0] * 4, ["old", "young"] * 4, design, standard={"old": 3, "young": 1}).estimate
+    1.0
+    """
+    array = complete_values(values, design)
+    inside = design.analysis_weight > 0
+    label = pd.Series(np.asarray(groups, dtype=object))
+    if len(label) != len(design):
+        raise bad_input(
+            "design.bad_length",
+            "groups have the wrong length",
+            where=WHERE,
+            hint="give one group for each row of the full design, outside the domain too",
+            expected=str(len(design)),
+            got=str(len(label)),
+        )
+    missing = label.isna().to_numpy() & inside
+    if missing.any():
+        raise missing_values(int(missing.sum()))
+    strangers = set(label[inside]) - set(standard)
+    if strangers:
+        raise bad_input(
+            "standard.unknown_group",
+            "a group of the domain is not in the standard population",
+            where=WHERE,
+            hint="leave it out of the domain, or add it to the standard",
+            expected=", ".join(standard),
+            got=", ".join(sorted(map(str, strangers))),
+        )
+    whole = float(sum(standard.values()))
+    estimate, scores = 0.0, np.zeros(len(design))
+    for name, size in standard.items():
+        member = (label == name).to_numpy() & inside
+        weight = design.analysis_weight[member]
+        if not member.any():
+            raise bad_input(
+                "standard.empty_group",
+                f"nobody in the domain is in the group {name} of the standard population",
+                where=WHERE,
+                hint="a standard with fewer groups, or a wider domain",
+            )
+        of_group = float(weight @ array[member]) / float(weight.sum())
+        share = size / whole
+        estimate += share * of_group
+        scores[member] = share * (array[member] - of_group) / float(weight.sum())
+    se = float(np.sqrt(taylor_covariance(scores, design)[0, 0]))
+    half = t_quantile(level, design.df) * se
+    return Estimate(estimate, se, estimate - half, estimate + half, design.n, design.df)

@@ -11,7 +11,7 @@ from typing import Final
 from scipy.stats import beta
 
 from mgrisk.survey.estimates import Estimate
-from mgrisk.survey.intervals import t_quantile
+from mgrisk.survey.variance import t_quantile
 
 PRESENT: Final = "present"
 SMALLEST: Final = 30.0

@@ -2,22 +2,83 @@
 
 Both treat PSUs as drawn with replacement within strata, the convention for the public
 NHANES design variables.
+
+Rao-Wu rescaling bootstrap: replicate weights from PSUs that are drawn again within their strata.
+
+Where a statistic is not smooth (a quantile, a tuned model) the jackknife may fail and the bootstrap does not. Its
+answer depends on a seed and on the number of replicates; the jackknife's on neither.
+
+Any statistic with its uncertainty from replicate weights, alike for the jackknife and the bootstrap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.special import expit, logit
+from scipy.stats import t as student
 
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.survey.design import WHERE, SinglePsu, SurveyDesign
+from mgrisk.types import Floats
 
 
-def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> NDArray[np.float64]:
+def t_quantile(level: float, df: int) -> float:
+    """Return the two-sided critical value of t; NaN without degrees of freedom.
+
+    Examples
+    --------
+    >>> round(t_quantile(0.95, 15), 4)
+    2.1314
+    """
+    if not 0.0 < level < 1.0:
+        raise bad_input(
+            "design.bad_level",
+            "a confidence level is not between 0 and 1",
+            where=WHERE,
+            hint="write 95 % as 0.95",
+            got=str(level),
+        )
+    return float(student.ppf(0.5 + level / 2.0, df)) if df > 0 else float("nan")
+
+
+def logit_interval(estimate: float, se: float, *, level: float, df: int) -> tuple[float, float]:
+    """Return the interval that is symmetric on the logit, for an estimate between 0 and 1.
+
+    Parameters
+    ----------
+    estimate, se
+        Estimate and its standard error on the natural scale.
+    level
+        Confidence level.
+    df
+        Degrees of freedom of t.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper bound; NaN where the estimate is not strictly between 0 and 1.
+
+    Examples
+    --------
+    >>> low, high = logit_interval(0.5, 0.1, level=0.95, df=15)
+    >>> round(low, 3), round(high, 3)
+    (0.299, 0.701)
+    """
+    # Sums in another order leave 1 - 1e-16 where the answer is 1, and its log odds would look like knowledge.
+    if not 1e-12 < estimate < 1.0 - 1e-12:
+        return float("nan"), float("nan")
+    half = t_quantile(level, df) * se / (estimate * (1.0 - estimate))
+    middle = float(logit(estimate))
+    return float(expit(middle - half)), float(expit(middle + half))
+
+
+def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> Floats:
     """Covariance of the weighted totals of scores.
 
     For an estimator that is not a total, give its influence function: (y - mean) / sum of weights for a mean.
@@ -82,7 +143,7 @@ def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> NDArray[np.flo
     centred = totals - means[stratum]
     # A single PSU has no spread to correct: certainty leaves a deviation of 0, adjust one from the whole sample.
     correction = np.divide(counts, counts - 1.0, out=np.ones_like(counts), where=counts > 1.0)
-    covariance: NDArray[np.float64] = (centred * correction[stratum, None]).T @ centred
+    covariance: Floats = (centred * correction[stratum, None]).T @ centred
     return covariance
 
 
@@ -102,20 +163,20 @@ class Replicates:
         ``JKn`` or ``bootstrap``.
     """
 
-    factors: NDArray[np.float64]
-    scale: NDArray[np.float64]
+    factors: Floats
+    scale: Floats
     design: SurveyDesign
     method: str = "JKn"
 
     def __len__(self) -> int:
         return int(self.scale.size)
 
-    def replicate_weight(self, r: int) -> NDArray[np.float64]:
+    def replicate_weight(self, r: int) -> Floats:
         """Return the analysis weights of replicate `r`, shape (n,); 0 outside the domain."""
-        weight: NDArray[np.float64] = self.design.analysis_weight * self.factors[r, self.design.cluster]
+        weight: Floats = self.design.analysis_weight * self.factors[r, self.design.cluster]
         return weight
 
-    def weights(self) -> Iterator[NDArray[np.float64]]:
+    def weights(self) -> Iterator[Floats]:
         """Yield the analysis weights of one replicate after the other, each of shape (n,)."""
         for r in range(len(self)):
             yield self.replicate_weight(r)
@@ -178,7 +239,7 @@ def jackknife(design: SurveyDesign) -> Replicates:
     return Replicates(factors=factors[~alone], scale=scale[~alone], design=design)
 
 
-def replicate_variance(full: ArrayLike, estimates: ArrayLike, scale: ArrayLike) -> NDArray[np.float64]:
+def replicate_variance(full: ArrayLike, estimates: ArrayLike, scale: ArrayLike) -> Floats:
     """Variance from replicate estimates, centred at the estimate of the full sample.
 
     Parameters
@@ -219,7 +280,7 @@ def missing_values(count: int) -> MgRiskError:
     )
 
 
-def psus_per_stratum(design: SurveyDesign) -> NDArray[np.float64]:
+def psus_per_stratum(design: SurveyDesign) -> Floats:
     """Return the number of PSUs of each stratum, shape (strata,); refuse single ones where the rule is to fail."""
     counts = np.bincount(design.cluster_stratum)
     if design.single_psu is SinglePsu.FAIL and (counts < 2).any():
@@ -232,3 +293,178 @@ def psus_per_stratum(design: SurveyDesign) -> NDArray[np.float64]:
             hint="build the design from all rows of the cycle, then narrow it with where(); or set single_psu",
         )
     return counts.astype(np.float64)
+
+
+def rao_wu(design: SurveyDesign, *, replicates: int = 500, seed: int) -> Replicates:
+    """Draw h - 1 of the h PSUs of each stratum, with replacement, again and again.
+
+    Parameters
+    ----------
+    design
+        The full design with its domain; PSUs without members of the domain are drawn too.
+    replicates
+        Number of replicates, at least 2. The relative simulation error of a standard error is about
+        1 / sqrt(2 * replicates): 3 % for 500.
+    seed
+        Seed of the draws; the same seed and design give the same weights.
+
+    Returns
+    -------
+    Replicates
+        A PSU that was drawn k times weighs k * h / (h - 1) times its weight; each replicate counts for
+        1 / replicates about the estimate of the full sample. A single PSU that counts as certain keeps its weight.
+
+    Raises
+    ------
+    MgRiskError
+        ``design.single_psu`` where the rule for single PSUs is to fail; ``bootstrap.adjust`` where it is to adjust, for
+        which there is no bootstrap; ``bootstrap.replicates``.
+
+    Notes
+    -----
+    Rao and Wu (1988), JASA 83:231, in the form of weights of Rao, Wu and Yue (1992), Surv. Methodol. 18:209, with
+    m = h - 1 draws: 1 - sqrt(m / (h - 1)) + sqrt(m / (h - 1)) * (h / m) * k becomes k * h / (h - 1), never negative.
+    ``as.svrepdesign(type = "subbootstrap", mse = TRUE)`` of the R package survey makes the same factors from its own
+    random numbers and counts each replicate for 1 / (replicates - 1).
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0, 2.0, 3.0, 4.0], [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+    >>> drawn = rao_wu(design, replicates=20, seed=1)
+    >>> sorted({float(factor) for factor in drawn.factors.ravel()})
+    [0.0, 2.0]
+    """
+    if replicates < 2:
+        raise bad_input(
+            "bootstrap.replicates",
+            "a bootstrap needs more replicates",
+            where=WHERE,
+            hint="take some hundreds",
+            expected="2 or more",
+            got=str(replicates),
+        )
+    counts = psus_per_stratum(design).astype(np.int64)
+    if design.single_psu is SinglePsu.ADJUST and (counts == 1).any():
+        raise bad_input(
+            "bootstrap.adjust",
+            "a stratum has one PSU only, and the rule adjust has no bootstrap",
+            where=WHERE,
+            hint="use the jackknife or Taylor linearisation, or the rule certainty",
+        )
+    random = np.random.default_rng(seed)
+    factors = np.ones((replicates, design.n_clusters))
+    for stratum, size in enumerate(counts):
+        if size == 1:
+            continue
+        drawn = random.multinomial(size - 1, np.full(size, 1.0 / size), size=replicates)
+        factors[:, design.cluster_stratum == stratum] = drawn * (size / (size - 1.0))
+    scale = np.full(replicates, 1.0 / replicates)
+    return Replicates(factors=factors, scale=scale, design=design, method="bootstrap")
+
+
+@dataclass(frozen=True, eq=False)
+class Replicated:
+    """A statistic of one or more numbers, recomputed with every set of replicate weights.
+
+    Parameters
+    ----------
+    estimate
+        From the full weights, shape (k,).
+    replicates
+        From each set of replicate weights, shape (R, k).
+    covariance
+        About the estimate of the full sample, shape (k, k); NaN where a replicate is undefined.
+    df, n
+        Degrees of freedom of the design; people in the domain with a positive weight.
+    method
+        ``JKn`` or ``bootstrap``.
+    """
+
+    estimate: Floats
+    replicates: Floats
+    covariance: Floats
+    df: int
+    n: int
+    method: str
+
+    @property
+    def se(self) -> Floats:
+        """Standard errors, shape (k,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def interval(self, *, level: float = 0.95) -> tuple[Floats, Floats]:
+        """Return the bounds of intervals on t with the degrees of freedom of the design, each of shape (k,)."""
+        half = t_quantile(level, self.df) * self.se
+        return self.estimate - half, self.estimate + half
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row for each number: estimate, se, low, high, n, df."""
+        low, high = self.interval()
+        columns = {"estimate": self.estimate, "se": self.se, "low": low, "high": high}
+        return pd.DataFrame(columns).assign(n=self.n, df=self.df)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as a plain dict of lists and numbers, without the replicates."""
+        return {
+            "estimate": self.estimate.tolist(),
+            "se": self.se.tolist(),
+            "covariance": self.covariance.tolist(),
+            "df": self.df,
+            "n": self.n,
+            "method": self.method,
+            "replicates": len(self.replicates),
+        }
+
+
+def replicated(statistic: Callable[[Floats], ArrayLike], replicates: Replicates) -> Replicated:
+    """Compute a statistic with the full weights and with each set of replicate weights.
+
+    Parameters
+    ----------
+    statistic
+        Called with analysis weights of shape (n,), 0 outside the domain; answers with a number or shape (k,).
+        It must ignore rows of weight 0.
+    replicates
+        From `variance.jackknife` or `bootstrap.rao_wu`.
+
+    Returns
+    -------
+    Replicated
+
+    Raises
+    ------
+    MgRiskError
+        ``replicated.shape`` where replicates answer with another number of numbers than the full sample.
+
+    Notes
+    -----
+    ``withReplicates(design, statistic)`` of the R package survey with ``mse = TRUE``.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import SurveyDesign, WeightLevel
+    >>> from mgrisk.survey.variance import jackknife
+    >>> design = SurveyDesign([1.0, 1.0, 1.0, 1.0], [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+    >>> values = np.array([1.0, 3.0, 2.0, 2.0])
+    >>> found = replicated(lambda weight: np.average(values, weights=weight), jackknife(design))
+    >>> found.estimate.tolist(), found.se.tolist()
+    ([2.0], [0.5])
+    """
+    full = np.atleast_1d(np.asarray(statistic(replicates.design.analysis_weight), dtype=np.float64))
+    each = [np.atleast_1d(np.asarray(statistic(weight), dtype=np.float64)) for weight in replicates.weights()]
+    odd = next((one for one in each if one.shape != full.shape), None)
+    if odd is not None:
+        raise bad_input(
+            "replicated.shape",
+            "a statistic answers with different numbers of values for different weights",
+            where=WHERE,
+            hint="let it answer with NaN where a value is undefined",
+            expected=str(full.shape),
+            got=str(odd.shape),
+        )
+    values = np.vstack(each)
+    deviations = values - full
+    covariance = (deviations * replicates.scale[:, None]).T @ deviations
+    design = replicates.design
+    return Replicated(full, values, covariance, design.df, design.n, replicates.method)

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mgrisk.artifacts import read_json
-from mgrisk.config import Tracking
+from mgrisk.config.pipeline_file import Tracking
 from mgrisk.score.scorer import load_scorer
+from mgrisk.storage.files import read_json
 from mgrisk.track.registry import CHALLENGER, Standing, give_alias
 from mgrisk.track.served import example_people, signature
 from mgrisk.track.store import experiment_id, opened, tracking_uri, without_password

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from mgrisk.score.contract import check_columns
+from mgrisk.score.input_schema import check_columns
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer, load_scorer
 
 if TYPE_CHECKING:

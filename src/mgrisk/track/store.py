@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from mgrisk.config import Tracking
+from mgrisk.config.pipeline_file import Tracking
 from mgrisk.errors import bad_bundle
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ def main() -> None:
     import mlflow  # noqa: F401
     import xgboost  # noqa: F401
 
-    import mgrisk.steps.pipeline
+    import mgrisk.pipeline.run
     import mgrisk.track.run  # noqa: F401
-    from mgrisk.cli import main as command
+    from mgrisk.cli.main import main as command
 
     kills, longest, seed, mark, *rest = sys.argv[1:]
     text = "\0".join(rest)

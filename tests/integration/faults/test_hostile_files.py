@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from mgrisk.cli import main
+from mgrisk.cli.main import main
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import load_bundle
 from mgrisk.score.batch import score_table
-from mgrisk.score.csv_source import LONGEST_RECORD, CsvSource
+from mgrisk.score.csv.source import LONGEST_RECORD, CsvSource
 from mgrisk.score.scorer import Scorer
 
 MODEL = Path(__file__).parents[3] / "models" / "undiagnosed-brief"

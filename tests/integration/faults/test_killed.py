@@ -20,8 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.artifacts import sha256
-from mgrisk.cli import main
+from mgrisk.cli.main import main
 from mgrisk.features.registry import FEATURES
 from mgrisk.features.summary import paths
 from mgrisk.nhanes import xpt
@@ -29,6 +28,7 @@ from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.cycles import CYCLES
 from mgrisk.nhanes.store import Store
 from mgrisk.nhanes.synthetic import write_cohort
+from mgrisk.storage.files import sha256
 
 pytestmark = [
     pytest.mark.slow,

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 import mgrisk
-from mgrisk.artifacts import sha256
-from mgrisk.cli import main
+from mgrisk.cli.main import main
 from mgrisk.errors import MgRiskError
-from mgrisk.steps import pipeline, stations
-from mgrisk.steps.pipeline import Run
+from mgrisk.pipeline import cohort, known, run
+from mgrisk.pipeline.run import Run
+from mgrisk.storage.files import sha256
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "pipelines" / "demo.toml"
@@ -121,10 +121,10 @@ def test_a_second_run_in_the_folder_is_refused_while_the_first_one_runs(
         with pytest.raises(MgRiskError) as found:
             mgrisk.run(DEMO, overrides=small_settings, out=run_copy)
         told.append(found.value.code)
-        return stations_known(*_)
+        return known_before(*_)
 
-    stations_known = stations.know
-    monkeypatch.setattr(stations, "know", second)
+    known_before = known.know
+    monkeypatch.setattr(known, "know", second)
     (run_copy / "known_answers.json").unlink()
     mgrisk.run(DEMO, overrides=small_settings, out=run_copy)
     assert told == ["output.in_use"]
@@ -133,19 +133,19 @@ def test_a_second_run_in_the_folder_is_refused_while_the_first_one_runs(
 def test_tables_that_vanish_in_the_middle_of_a_run_are_named_and_made_again(
     small_run: Run, tmp_path: Path, small_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = pipeline._make_people
+    made = run._make_people
     folder = tmp_path / "demo"
 
     def made_and_lost(*arguments: object) -> None:
         made(*arguments)  # type: ignore[arg-type]
-        monkeypatch.setattr(stations, "make_cohort", lost)
+        monkeypatch.setattr(cohort, "make_cohort", lost)
 
     def lost(*arguments: object) -> str:
         shutil.rmtree(folder / "synthetic" / "Public" / "2017")
-        return cohort(*arguments)  # type: ignore[arg-type]
+        return make_cohort(*arguments)  # type: ignore[arg-type]
 
-    cohort = stations.make_cohort
-    monkeypatch.setattr(pipeline, "_make_people", made_and_lost)
+    make_cohort = cohort.make_cohort
+    monkeypatch.setattr(run, "_make_people", made_and_lost)
     with pytest.raises(MgRiskError, match="table") as refused_:
         mgrisk.run(DEMO, overrides=small_settings, out=folder)
     assert refused_.value.code == "store.missing_table"

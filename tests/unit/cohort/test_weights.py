@@ -18,8 +18,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.cycles import APART, CYCLES, OPTIONAL, TOGETHER, Cycle, cycle
-from mgrisk.nhanes.decode import table_path
-from mgrisk.nhanes.harmonise import harmonise
+from mgrisk.nhanes.harmonise import harmonise, table_path
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import WeightLevel
 

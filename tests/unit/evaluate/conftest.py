@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mgrisk.evaluate.added_value import COMPARISONS
-from mgrisk.evaluate.finding import RunEvidence
+from mgrisk.evaluate.checks import RunEvidence
 
 HELD_OUT = "2017-2018"
 ESTIMATES = {

@@ -10,7 +10,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.evaluate import calibrators
 from mgrisk.evaluate.calibrators import better_than_shipped, compare_calibrators
 from mgrisk.evaluate.intervals import paired_differences
-from mgrisk.model.calibrators import FITS, cross_fitted
+from mgrisk.model.calibration import FITS, cross_fitted
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 N, PSU = 3600, 60

@@ -1,17 +1,20 @@
-"""Coded checks find what was broken on purpose, and list what passed and what does not apply."""
+"""Coded checks find what was broken on purpose, and list what passed and what does not apply.
+
+The criteria of Riley against the numbers of pmsampsize.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import exp, log
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
-from mgrisk.evaluate.checks import CHECKS, check_run, stop_at_errors
-from mgrisk.evaluate.finding import RunEvidence
-from mgrisk.facts import rows
+from mgrisk.evaluate.checks import CHECKS, RunEvidence, check_run, cox_snell, people_needed, stop_at_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,3 +122,26 @@ def test_only_an_error_that_did_not_pass_stops_the_run(sound_run: RunEvidence) -
     with pytest.raises(MgRiskError, match="MGR202") as caught:
         stop_at_errors(check_run(sound_run))
     assert caught.value.code == "checks.failed"
+
+
+@pytest.mark.parametrize(("parameters", "expected"), [(20, 3521), (40, 7042), (60, 10563)])
+def test_undiagnosed_diabetes_needs_what_pmsampsize_says(parameters: int, expected: int) -> None:
+    # pmsampsize(type = "b", csrsquared = 0.0497, parameters = 20, prevalence = 0.0526), the source read and computed.
+    assert people_needed(parameters, prevalence=0.0526, r_squared=0.0497) == expected
+
+
+def test_few_parameters_still_need_a_known_prevalence() -> None:
+    assert people_needed(1, prevalence=0.5, r_squared=0.3) == 385  # ceil(1.96² × 0.25 / 0.05²)
+
+
+def test_r_squared_is_that_of_the_likelihood_ratio() -> None:
+    loss, share, n = 0.5, 0.3, 100
+    null = n * (share * log(share) + (1 - share) * log(1 - share))
+    assert cox_snell(log_loss=loss, prevalence=share) == pytest.approx(1 - exp(2 * (null + n * loss) / n))
+    assert cox_snell(log_loss=-null / n, prevalence=share) == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -0.1, 1.0])
+def test_a_model_that_explains_nothing_has_no_sample_size(wrong: float) -> None:
+    with pytest.raises(ValueError, match="not between"):
+        people_needed(10, prevalence=0.1, r_squared=wrong)

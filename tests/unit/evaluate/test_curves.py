@@ -8,10 +8,8 @@ from mgrisk.errors import MgRiskError
 from mgrisk.evaluate import metrics
 from mgrisk.evaluate.curves import calibration_curve, decision_curve, grouped_calibration, roc_curve
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.estimates import proportion
-from mgrisk.survey.intervals import t_quantile
-from mgrisk.survey.quantiles import weighted_quantile
-from mgrisk.survey.variance import jackknife, replicate_variance
+from mgrisk.survey.estimates import proportion, weighted_quantile
+from mgrisk.survey.variance import jackknife, replicate_variance, t_quantile
 
 
 def inside(toy: pd.DataFrame, design: SurveyDesign) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -15,13 +15,11 @@ from mgrisk.evaluate.intervals import (
     replicate_metrics,
     with_intervals,
 )
-from mgrisk.evaluate.metrics import measure, metric_names
-from mgrisk.evaluate.ranked import Weighted, rank_domain
-from mgrisk.survey.bootstrap import rao_wu
+from mgrisk.evaluate.metrics import Weighted, measure, metric_names, rank_domain
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import proportion
-from mgrisk.survey.intervals import t_quantile
 from mgrisk.survey.presentation import presentation
+from mgrisk.survey.variance import rao_wu, t_quantile
 
 
 def only(records: list[dict[str, Any]], metric: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from mgrisk.cohort import select, split
+from mgrisk.cohort import select
+from mgrisk.cohort.folds import assign_folds
 from mgrisk.cohort.outcomes import OUTCOMES, Outcome
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.leak_audit import PERMUTED, audit_alone, audit_permuted
@@ -241,7 +242,7 @@ def test_on_nhanes_planted_leaks_are_found_and_the_features_of_the_pipeline_are_
     ).frame
     people = select.select(raw, outcome=row, chosen=(), development=years, held_out=[], minimum_age=20)
     rows, design = select.design(people.frame, level=people.level, set_name=select.DEVELOPMENT)
-    folds = split.assign_folds(people.frame, folds=5, seed=1)
+    folds = assign_folds(people.frame, folds=5, seed=1)
     fold = rows[["SEQN"]].merge(folds, on="SEQN", how="left", validate="one_to_one")["fold"].to_numpy()
     noise = np.random.default_rng(1).normal(0.0, 10.0, len(raw))
     leaking = {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,115 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate import metrics
-from mgrisk.evaluate.metrics import measure, metric_names
-from mgrisk.evaluate.ranked import Weighted, rank
+from mgrisk.evaluate.metrics import Weighted, fit_curve, measure, metric_names, rank, rank_domain, spline_basis
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+
+KNOTS = np.array([-2.0, -1.0, 0.5, 2.0])
+
+
+def test_the_basis_is_that_of_harrell(golden: dict[str, Any]) -> None:
+    ours = spline_basis(np.array([-3.0, -1.5, 0.0, 1.0, 3.0]), KNOTS)
+    np.testing.assert_array_equal(ours[:, 0], 1.0)
+    np.testing.assert_allclose(ours[:, 1:], golden["spline_basis"], rtol=1e-12, atol=1e-14)
+
+
+def test_the_spline_is_straight_beyond_its_outer_knots() -> None:
+    for x in (np.linspace(-9, -2, 8), np.linspace(2, 9, 8)):
+        np.testing.assert_allclose(np.diff(spline_basis(x, KNOTS), n=2, axis=0), 0.0, atol=1e-9)
+    inside = np.diff(spline_basis(np.linspace(-1.9, 1.9, 20), KNOTS), n=2, axis=0)
+    assert np.abs(inside[:, 2:]).max() > 1e-3
+
+
+def test_the_spline_has_no_steps_and_no_kinks() -> None:
+    h = 1e-6
+    for knot in KNOTS:
+        left, here, right = spline_basis(np.array([knot - h, knot, knot + h]), KNOTS)
+        np.testing.assert_allclose((here - left) / h, (right - here) / h, atol=1e-4)
+
+
+@pytest.mark.parametrize(("knots", "columns"), [(0, 1), (1, 2), (4, 4)])
+def test_fewer_knots_make_a_line_or_a_constant(knots: int, columns: int) -> None:
+    assert spline_basis(np.arange(6.0), KNOTS[:knots]).shape == (6, columns)
+
+
+@pytest.mark.parametrize(
+    ("x", "knots"),
+    [
+        (np.zeros(60), 0),
+        (np.tile([0.0, 1.0, 2.0], 20), 1),
+        (np.concatenate((np.zeros(56), np.arange(1.0, 5.0))), 1),
+        (np.linspace(-2.0, 2.0, 60), 4),
+    ],
+)
+def test_few_distinct_risks_get_a_simpler_curve(x: np.ndarray, knots: int) -> None:
+    y = (np.arange(60) % 7 < 3).astype(float)
+    assert fit_curve(y, x, np.ones(60)).knots.size == knots
+
+
+def test_the_curve_finds_a_bent_truth() -> None:
+    x = np.repeat(np.linspace(-3.0, 1.0, 400), 2)
+    y = np.tile([1.0, 0.0], 400)
+    truth = expit(0.3 * x - 0.25 * x**2)
+    curve = fit_curve(y, x, np.where(y == 1, truth, 1 - truth))
+    np.testing.assert_allclose(curve.observed(x), truth, atol=0.02)
+    np.testing.assert_allclose(expit(curve.log_odds(x)), curve.observed(x))
+
+
+@pytest.mark.parametrize(
+    ("y", "risk", "code"),
+    [
+        ([0, 1], [0.1], "metric.bad_length"),
+        ([], [], "metric.empty"),
+        ([0, 2], [0.1, 0.2], "metric.bad_outcome"),
+        ([0, np.nan], [0.1, 0.2], "metric.bad_outcome"),
+        ([0, 1], [0.1, np.nan], "metric.missing_risk"),
+        ([0, 1], [0.1, 1.2], "metric.bad_risk"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused_with_the_name_of_the_model(
+    y: list[float], risk: list[float], code: str
+) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        rank(y, risk, name="gradient boosting")
+    assert caught.value.code == code
+    assert "gradient boosting" in caught.value.where
+
+
+def test_points_may_leave_0_and_1_where_they_only_rank() -> None:
+    assert rank([0, 1, 1], [5, 9, -1], probability=False).order.tolist() == [2, 0, 1]
+
+
+def test_log_odds_of_certain_risks_are_finite() -> None:
+    assert np.isfinite(rank([0, 1], [0.0, 1.0]).logit_risk).all()
+
+
+def test_ties_share_one_place() -> None:
+    sample = Weighted(rank([0, 1, 1, 0], [0.2, 0.1, 0.2, 0.3]), np.array([1.0, 2.0, 4.0, 8.0]))
+    cases, others = sample.ties
+    assert cases.tolist() == [1.0, 4.0, 0.0]
+    assert others.tolist() == [0.0, 2.0, 8.0]
+    assert sample.at_or_above(0.2) == (4.0, 10.0)
+    assert sample.below(0.2) == (1.0, 0.0)
+
+
+def test_a_warm_start_arrives_where_a_cold_one_does() -> None:
+    rng = np.random.default_rng(0)
+    people = rank((rng.random(300) < 0.3).astype(float), rng.uniform(0.05, 0.6, 300))
+    full, weight = Weighted(people, np.ones(300)), rng.gamma(2.0, 1.0, 300)
+    warm, cold = Weighted(people, weight, near=full), Weighted(people, weight)
+    np.testing.assert_allclose(warm.line, cold.line, rtol=1e-9)
+    np.testing.assert_allclose(warm.gap, cold.gap, rtol=1e-7, atol=1e-10)
+    assert warm.intercept == pytest.approx(cold.intercept, rel=1e-9)
+
+
+def test_only_the_domain_is_ranked_with_its_weights_and_clusters() -> None:
+    design = SurveyDesign([1.0, 2.0, 3.0, 4.0, 0.0], [1, 1, 2, 2, 2], [1, 2, 1, 2, 2], WeightLevel.EXAM)
+    inside = design.where([True, True, False, True, True])
+    people, weight, cluster = rank_domain([0, 1, np.nan, 1, 0], [0.3, 0.1, np.nan, 0.2, np.nan], inside)
+    assert people.y.tolist() == [1.0, 1.0, 0.0]
+    assert weight.tolist() == [2.0, 4.0, 1.0]
+    assert cluster.tolist() == [1, 3, 0]
+
 
 Metric = Callable[..., float]
 WHOLE: dict[str, Metric] = {

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mgrisk.config.toml import rows
 from mgrisk.evaluate.missing_inputs import Pattern, patterns
-from mgrisk.facts import rows
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.registry import FEATURES, features, with_ancestors
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from mgrisk.evaluate.checks import check_run
-from mgrisk.evaluate.finding import RunEvidence
+from mgrisk.evaluate.checks import RunEvidence, check_run
 from mgrisk.evaluate.reporting import REPOSITORY, probast, run_facts, tripod
 
 ROOT = Path(__file__).parents[3]

@@ -1,4 +1,7 @@
-"""Threshold tables: thresholds chosen on some people and shown on others."""
+"""Sums over PSUs say of a rule what the metrics say of people, with every set of weights.
+
+Threshold tables: thresholds chosen on some people and shown on others.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,75 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mgrisk.errors import MgRiskError
+from mgrisk.evaluate import metrics
 from mgrisk.evaluate.intervals import with_intervals
-from mgrisk.evaluate.rules import threshold_for_sensitivity
-from mgrisk.evaluate.thresholds import RISKS, choose_thresholds, threshold_table
-from mgrisk.survey.design import SurveyDesign
+from mgrisk.evaluate.thresholds import (
+    MEASURES,
+    RISKS,
+    act,
+    choose_thresholds,
+    threshold_for_sensitivity,
+    threshold_table,
+)
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+from mgrisk.survey.variance import jackknife
+
+
+@pytest.mark.parametrize("name", [*MEASURES, "net_benefit"])
+def test_every_measure_is_that_of_the_people_with_every_set_of_weights(
+    name: str, toy: pd.DataFrame, part: SurveyDesign
+) -> None:
+    at = np.array([0.2, 0.3])
+    acted = act(toy["y"], toy["risk"].to_numpy()[:, None] >= at, part)
+    found = acted.net_benefit(at) if name == "net_benefit" else acted.measure(name)
+    sets = [part.analysis_weight, *jackknife(part).weights()]
+    expected = [
+        [getattr(metrics, name)(toy["y"], toy["risk"], weight, threshold=threshold) for threshold in at]
+        for weight in sets
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_rule_that_flags_nobody_has_no_predictive_value(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    acted = act(toy["y"], np.zeros((len(toy), 1), dtype=bool), part)
+    assert np.isnan(acted.measure("ppv")).all()
+    assert np.isnan(acted.measure("number_to_test")).all()
+    assert (acted.measure("sensitivity") == 0.0).all()
+    assert (acted.measure("specificity") == 1.0).all()
+
+
+def test_a_rule_that_flags_no_case_finds_none_by_whatever_number_of_tests(
+    toy: pd.DataFrame, part: SurveyDesign
+) -> None:
+    acted = act(toy["y"], (toy["y"] == 0).to_numpy()[:, None], part)
+    assert (acted.measure("ppv") == 0.0).all()
+    assert np.isnan(acted.measure("number_to_test")).all()
+
+
+def test_what_stands_outside_the_domain_changes_nothing(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    flagged = toy["risk"].to_numpy()[:, None] >= 0.3
+    beyond = np.where(part.domain[:, None], flagged, ~flagged)
+    y = toy["y"].where(part.domain)
+    assert (act(y, beyond, part).true == act(toy["y"], flagged, part).true).all()
+
+
+@pytest.mark.parametrize("wanted", [0.5, 0.8, 0.9])
+def test_the_threshold_is_the_highest_that_reaches_the_sensitivity(
+    wanted: float, toy: pd.DataFrame, part: SurveyDesign
+) -> None:
+    at = threshold_for_sensitivity(toy["y"], toy["risk"], part, sensitivity=wanted)
+    y, risk, weight = toy["y"], toy["risk"], part.analysis_weight
+    assert metrics.sensitivity(y, risk, weight, threshold=at) >= wanted
+    above = float(risk[(weight > 0) & (risk > at)].min())
+    assert metrics.sensitivity(y, risk, weight, threshold=above) < wanted
+
+
+def test_without_cases_there_is_no_such_threshold() -> None:
+    design = SurveyDesign([1.0] * 4, [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+    with pytest.raises(MgRiskError) as caught:
+        threshold_for_sensitivity(np.zeros(4), np.arange(4.0), design, sensitivity=0.8)
+    assert caught.value.code == "metric.one_class"
 
 
 @pytest.fixture

@@ -9,9 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.association import associate, fifths
-from mgrisk.evidence.record import FOOD, SUPPLEMENT, Evidence
-from mgrisk.evidence.regression import CALIBRATED, NONE, fit_naive, linear_coding
+from mgrisk.evidence.association import (
+    MODIFIERS,
+    associate,
+    dose_response,
+    fifths,
+    holm,
+    intake_distribution,
+    interactions,
+)
+from mgrisk.evidence.people import Panel
+from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT, Evidence, fit_naive, linear_coding
+from mgrisk.features.registry import FEATURES
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +82,119 @@ def test_what_cannot_be_estimated_is_there_with_its_reason(eaters: Any) -> None:
     found = list(associate(nobody, rungs=[eaters.rung]))
     assert {each.problem for each in found} == {"logistic.not_converged"}
     assert all(each.estimate is None for each in found)
+
+
+@pytest.fixture(scope="module")
+def straight(draw_eaters: Callable[..., Any]) -> Any:
+    return draw_eaters(np.random.default_rng(21), n=4000)
+
+
+def curve(eaters: Any) -> pd.DataFrame:
+    return Evidence(tuple(dose_response(eaters.panel, ["homa_ir"], rung=eaters.rung))).frame()
+
+
+def test_a_straight_truth_gives_a_straight_curve(straight: Any) -> None:
+    table = curve(straight)
+    points = table[table["contrast"].str.contains("against")]
+    amount = points["contrast"].str.split(" ").str[0].astype(float)
+    reference = float(points["contrast"].iloc[0].split(" ")[2])
+    expected = np.exp(-0.3 * (amount - reference) / 100.0)
+    assert ((points["low"] <= expected) & (expected <= points["high"])).mean() > 0.9
+    assert table.loc[table["contrast"] == "non-linearity", "p"].item() > 0.05
+
+
+def test_a_bent_truth_is_found(draw_eaters: Callable[..., Any]) -> None:
+    table = curve(draw_eaters(np.random.default_rng(22), n=4000, curve=0.15))
+    assert table.loc[table["contrast"] == "non-linearity", "p"].item() < 0.01
+
+
+def test_the_curve_is_1_at_its_reference_and_stays_where_people_are(straight: Any) -> None:
+    points = curve(straight)
+    points = points[points["contrast"].str.contains("against")]
+    amounts = points["contrast"].str.split(" ").str[0].astype(float).to_numpy()
+    at_reference = points[points["contrast"].str.split(" ").str[0] == points["contrast"].str.split(" ").str[2]]
+    assert at_reference["estimate"].item() == 1.0
+    assert np.unique(np.diff(amounts)).tolist() == [20.0]
+    assert amounts.min() > np.quantile(straight.usual[:, 0], 0.005)
+    assert amounts.max() < np.quantile(straight.usual[:, 0], 0.995)
+
+
+def test_where_people_are_is_the_distribution_of_usual_intake(straight: Any) -> None:
+    table = Evidence(tuple(intake_distribution(straight.panel))).frame()
+    half = table.loc[table["contrast"] == "50 % eat less", "estimate"].item()
+    weight = straight.panel.design.analysis_weight
+    order = np.argsort(straight.usual[:, 0])
+    reached = np.cumsum(weight[order]) / weight.sum()
+    assert half == pytest.approx(straight.usual[order, 0][np.searchsorted(reached, 0.5)], rel=0.02)
+
+
+@pytest.fixture(scope="module")
+def panel(draw_eaters: Callable[..., Any]) -> tuple[Panel, Any]:
+    eaters = draw_eaters(np.random.default_rng(31), n=5000)
+    random = np.random.default_rng(32)
+    male = (eaters.panel.frame["sex"] == "male").to_numpy()
+    # Twice the slope in men.
+    more = eaters.panel.outcomes["homa_ir"] - 0.3 * male * (eaters.usual[:, 0] / 100.0 - 3.0)
+    frame = eaters.panel.frame.assign(
+        bmi_kg_m2=random.normal(27, 4, 5000),
+        family_history_diabetes=random.choice(["no", "yes"], 5000),
+        activity_met_min_week=random.gamma(1.0, 800.0, 5000),
+        magnesium_depletion_score=np.where(random.random(5000) < 0.1, np.nan, random.integers(0, 4, 5000)),
+    )
+    columns = {**eaters.panel.columns, "sex": male.astype(float)[:, None]}
+    columns["family"] = (frame["family_history_diabetes"] == "yes").to_numpy(dtype=float)[:, None]
+    rung = eaters.rung.model_copy(update={"all_terms": ("age", "sex", "family")})
+    amounts = {
+        **eaters.panel.amounts,
+        "fibre": eaters.panel.amounts["energy"] * random.lognormal(0, 0.3, (5000, 2)) / 125,
+    }
+    found = replace(eaters.panel, frame=frame, columns=columns, amounts=amounts, outcomes={"homa_ir": more})
+    return found, rung
+
+
+@pytest.fixture(scope="module")
+def table_interactions(panel: tuple[Panel, Any]) -> pd.DataFrame:
+    people, rung = panel
+    return Evidence(tuple(interactions(people, ["homa_ir"], rung=rung))).frame()
+
+
+def test_every_modifier_is_there_without_a_problem(table_interactions: pd.DataFrame) -> None:
+    assert (table_interactions["problem"] == "").all()
+    assert table_interactions["p_adjusted"].notna().sum() == len(MODIFIERS)
+    for modifier in MODIFIERS.values():
+        assert table_interactions["contrast"].str.startswith(modifier.label).any()
+
+
+def test_a_true_difference_is_found_and_the_slopes_are_those_of_the_groups(table_interactions: pd.DataFrame) -> None:
+    men = table_interactions[table_interactions["contrast"].str.startswith("Men")].set_index("contrast")
+    assert np.log(men.loc["Men: no", "estimate"]) == pytest.approx(-0.3, abs=0.1)
+    assert np.log(men.loc["Men: yes", "estimate"]) == pytest.approx(-0.6, abs=0.1)
+    assert men.loc["Men: yes against no", "p_adjusted"] < 0.01
+    ratio = men.loc["Men: yes", "estimate"] / men.loc["Men: no", "estimate"]
+    assert men.loc["Men: yes against no", "estimate"] == pytest.approx(ratio)
+
+
+def test_where_there_is_none_the_corrected_p_is_large(table_interactions: pd.DataFrame) -> None:
+    others = table_interactions[
+        table_interactions["p_adjusted"].notna() & ~table_interactions["contrast"].str.startswith("Men")
+    ]
+    assert (others["p_adjusted"] > 0.05).all()
+
+
+def test_people_of_unknown_group_are_left_out_of_that_comparison(table_interactions: pd.DataFrame) -> None:
+    n = table_interactions[table_interactions["contrast"].str.contains("depletion")]["n"]
+    assert (n < 4700).all()
+    assert (table_interactions[table_interactions["contrast"].str.startswith("Men")]["n"] == 5000).all()
+
+
+def test_holm_is_that_of_r() -> None:
+    # p.adjust(c(0.01, 0.02, 0.03, 0.04, 0.9), "holm"), R 4.2.2
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.9]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.9])
+
+
+def test_every_modifier_names_what_it_reads() -> None:
+    for modifier in MODIFIERS.values():
+        assert bool(modifier.feature) != bool(modifier.nutrient)
+        if modifier.feature:
+            assert modifier.feature in FEATURES
+            assert (modifier.at_least is None) == bool(modifier.equals)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mgrisk.evidence.mediation import ASSUMPTIONS, STEPS, Step, mediation
-from mgrisk.evidence.record import Evidence
+from mgrisk.evidence.regression import Evidence
 
 PATHS = (Step("size", terms=("size",)), Step("action", markers=("marker",)))
 WHOLE = {"through size": -0.5 * 0.2, "through action": -0.2 * 0.3}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.ladder import OUTCOMES, TERMS
+from mgrisk.evidence.adjustment_set import OUTCOMES, TERMS
 from mgrisk.evidence.people import (
     People,
     build_panel,

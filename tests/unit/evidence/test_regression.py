@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from mgrisk.evidence.regression import (
     Adjusted,
@@ -13,10 +15,10 @@ from mgrisk.evidence.regression import (
     least_squares,
     linear_coding,
     newton_step,
+    on_scale,
     panel_scales,
 )
-from mgrisk.survey.linear import fit_linear
-from mgrisk.survey.logistic import fit_logistic, maximise_likelihood
+from mgrisk.survey.regression import fit_linear, fit_logistic, maximise_likelihood
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +91,22 @@ def test_least_squares_serves_several_outcomes_at_once() -> None:
 def test_only_outcomes_asked_for_are_fitted(eaters: Any) -> None:
     found = [fit.outcome for fit in fit_corrected(eaters.panel, eaters.rung, [linear_coding()], outcomes=["homa_ir"])]
     assert found == ["homa_ir"]
+
+
+def test_a_difference_stays_on_its_scale() -> None:
+    found = on_scale(-0.2, 0.1, 30, "difference")
+    assert found["estimate"] == -0.2
+    assert found["high"] == pytest.approx(-0.2 + 0.1 * student.ppf(0.975, 30))
+
+
+def test_p_below_5_percent_is_an_interval_without_the_null() -> None:
+    for coefficient in (0.2, 0.21):
+        found = on_scale(coefficient, 0.1, 30, "ratio")
+        assert found["p"] is not None
+        assert found["low"] is not None
+        assert (found["p"] < 0.05) == (found["low"] > 1.0)
+
+
+def test_what_is_undefined_has_no_number() -> None:
+    assert on_scale(0.2, math.nan, 30, "ratio")["low"] is None
+    assert on_scale(0.2, 0.1, 0, "ratio")["p"] is None

@@ -6,12 +6,62 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mgrisk.evidence.association import associate
-from mgrisk.evidence.e_value import e_value
-from mgrisk.evidence.record import Evidence
-from mgrisk.evidence.regression import CALIBRATED, NONE
-from mgrisk.evidence.robustness import cycles_left_out, e_values, exclusions, negative_controls
+from mgrisk.evidence.regression import CALIBRATED, NONE, Evidence
+from mgrisk.evidence.robustness import (
+    GROUPS,
+    cycles_left_out,
+    e_value,
+    e_values,
+    exclusions,
+    intake_after_diagnosis,
+    negative_controls,
+    of_the_limit,
+    risk_ratio,
+)
+
+
+def test_the_published_example() -> None:
+    # VanderWeele and Ding (2017): RR 3.9 (1.8 to 8.7), breast-feeding and respiratory death.
+    assert e_value(3.9) == pytest.approx(7.26, abs=0.005)
+    assert of_the_limit(1.8, 8.7) == pytest.approx(3.0, abs=0.005)
+
+
+@given(st.floats(0.05, 20.0))
+def test_a_ratio_and_its_inverse_need_the_same_confounder(ratio: float) -> None:
+    assert e_value(ratio) == pytest.approx(e_value(1.0 / ratio))
+    assert e_value(ratio) >= max(ratio, 1.0 / ratio)
+
+
+def test_an_interval_that_holds_1_needs_none() -> None:
+    assert of_the_limit(0.9, 1.1) == 1.0
+    assert of_the_limit(0.5, 0.8) == pytest.approx(e_value(0.8))
+
+
+def test_an_odds_ratio_of_a_common_outcome_is_brought_nearer_to_1() -> None:
+    assert risk_ratio(0.49, share=0.4) == pytest.approx(0.7)
+    assert risk_ratio(0.49, share=0.05) == 0.49
+
+
+def test_people_who_eat_otherwise_since_they_were_told_are_found(draw_eaters: Callable[..., Any]) -> None:
+    eaters = draw_eaters(np.random.default_rng(51), n=4000)
+    years = np.where(np.arange(4000) % 5 == 0, np.arange(4000) % 15, np.nan)
+    more = np.where(np.isnan(years), 0.0, 40.0)[:, None]
+    amounts = {**eaters.panel.amounts, "magnesium": eaters.panel.amounts["magnesium"] + more}
+    frame = eaters.panel.frame.assign(told_years=years)
+    panel = replace(eaters.panel, amounts=amounts, frame=frame)
+    table = Evidence(tuple(intake_after_diagnosis(panel, rung=eaters.rung))).frame().set_index("contrast")
+    assert list(table.index) == list(GROUPS.values())
+    told = table[table.index.str.startswith("told")]
+    assert ((told["low"] < 40.0) & (told["high"] > 40.0)).all()
+    assert (told["low"] > 0).all()
+    assert told["n"].sum() == np.isfinite(years).sum()
+    assert table["scale"].unique().tolist() == ["difference"]
+    # Whoever eats less has more undiagnosed diabetes here.
+    assert table.loc[GROUPS["undiagnosed"], "estimate"] < 0
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,60 @@
+"""
+
+Changed inputs: moved by the dose where they are there, left where the dose is not known, nothing else touched.
+"""
+
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from mgrisk.evidence.literature import STUDIES
-from mgrisk.evidence.what_if import ASK, OPTIONS, what_if
+from mgrisk.evidence.what_if import (
+    ASK,
+    FEATURES,
+    FORMS,
+    OPTIONS,
+    STUDIES,
+    SWAPS,
+    TOGETHER,
+    TYPICAL,
+    Study,
+    changed,
+    swaps_for,
+    what_if,
+)
+from mgrisk.features.registry import FEATURES as REGISTRY
+
+
+def test_the_cohorts_of_the_forest_are_the_published_ones() -> None:
+    per_100 = {name: (s.estimate, s.low, s.high) for name, s in STUDIES.items() if s.per_100}
+    assert per_100 == {
+        "larsson-2007": (0.85, 0.79, 0.92),
+        "dong-2011": (0.86, 0.82, 0.89),
+        "fang-2016": (0.81, 0.77, 0.86),
+    }
+
+
+def test_no_trial_counted_diabetes_on_magnesium() -> None:
+    trials = [s for s in STUDIES.values() if s.kind == "trials" and s.exposure == "magnesium supplements"]
+    assert trials
+    assert not any(study.ratio for study in trials)
+
+
+def test_an_estimate_outside_its_interval_is_refused() -> None:
+    with pytest.raises(ValidationError, match="within its interval"):
+        Study.model_validate({**STUDIES["dong-2011"].model_dump(), "low": 0.9})
+
+
+def test_every_study_says_who_was_studied_how_it_differs_and_where_it_stands() -> None:
+    for study in STUDIES.values():
+        assert study.population
+        assert study.differs
+        assert any(character.isdigit() for character in study.citation)
+
 
 PERSON = {
     "age_years": 52.0, "sex": "male", "usual_magnesium_mg": 270.0, "magnesium_supplement_mg": 50.0, "weight_kg": 100.0,
@@ -91,3 +140,104 @@ def test_a_row_does_not_depend_on_the_others_and_keeps_its_index() -> None:
 def test_nobody_without_any_known_option_has_a_joint_risk() -> None:
     bare = what_if(pd.DataFrame({"age_years": [50.0], "sex": ["female"]}), [0.1]).iloc[0]
     assert np.isnan(bare["what_if_together_risk"])
+
+
+PEOPLE = pd.DataFrame(
+    {
+        "age_years": [52.0, 40.0],
+        "sex": ["male", "female"],
+        "weight_kg": [96.0, 60.0],
+        "bmi_kg_m2": [32.0, None],
+        "magnesium_food_mg": [290.0, 400.0],
+        "magnesium_supplement_mg": [0.0, 0.0],
+        "magnesium_total_mg": [290.0, 400.0],
+        "leisure_met_min_week": [0.0, 900.0],
+        "dash_score": [2.0, 6.0],
+        "egfr": [90.0, 90.0],
+    }
+)
+ANSWERS = what_if(PEOPLE, [0.2, 0.05])
+
+
+def test_each_option_moves_its_inputs_by_its_dose_and_no_others() -> None:
+    moved = {name: changed(PEOPLE, ANSWERS, name) for name in OPTIONS}
+    differing = {name: [c for c in PEOPLE if not frame[c].equals(PEOPLE[c])] for name, frame in moved.items()}
+    assert differing == {
+        "magnesium_food": ["magnesium_food_mg", "magnesium_total_mg"],
+        "magnesium_supplement": ["magnesium_supplement_mg", "magnesium_total_mg"],
+        "activity": ["leisure_met_min_week"],
+        "weight": ["weight_kg", "bmi_kg_m2"],
+        "diet": ["dash_score"],
+    }
+    assert moved["magnesium_food"]["magnesium_total_mg"].tolist() == [420.0, 400.0]
+    assert moved["activity"]["leisure_met_min_week"].tolist() == [675.0, 900.0]
+    assert moved["weight"]["bmi_kg_m2"].round(6).tolist()[0] == 30.4
+    # Of the second person the body mass index is not known, so that there is no dose.
+    assert moved["weight"]["weight_kg"].round(6).tolist() == [91.2, 60.0]
+    assert moved["diet"]["dash_score"].tolist() == [4.5, 6.0]
+
+
+def test_together_leaves_the_supplement_out() -> None:
+    moved = changed(PEOPLE, ANSWERS, TOGETHER)
+    assert moved["magnesium_supplement_mg"].tolist() == [0.0, 0.0]
+    assert moved["magnesium_total_mg"].tolist() == [420.0, 400.0]
+    assert moved["dash_score"].tolist() == [4.5, 6.0]
+
+
+def test_a_swap_keeps_the_energy_and_adds_magnesium() -> None:
+    for swap in SWAPS:
+        assert swap.grams_of_other * swap.into.kcal == pytest.approx(swap.grams * swap.out.kcal)
+        assert swap.gain_mg > 20.0
+        assert 10.0 < swap.grams_of_other < 250.0
+
+
+@given(st.floats(0.0, 1000.0))
+def test_the_fewest_swaps_reach_the_gap_where_all_of_them_can(gap: float) -> None:
+    chosen = swaps_for(gap)
+    gained = sum(swap.gain_mg for swap in chosen)
+    assert gained >= gap or chosen == SWAPS
+    if chosen:
+        assert gained - chosen[-1].gain_mg < gap
+
+
+def test_a_sentence_has_grams_and_milligrams() -> None:
+    assert SWAPS[0].sentence == (
+        "176 g of black beans, cooked from dried in place of 85 g of ground beef patty: 106 mg more at the same energy"
+    )
+
+
+def test_three_people_of_known_features_within_their_ranges() -> None:
+    assert len(TYPICAL) == 3
+    for person in TYPICAL:
+        for name, value in person.values.items():
+            feature = REGISTRY[name]
+            if feature.kind == "category":
+                assert value in feature.levels, (person.name, name)
+            else:
+                assert feature.minimum is not None
+                assert feature.maximum is not None
+                assert feature.minimum <= float(value) <= feature.maximum, (person.name, name)
+
+
+def test_every_option_has_what_it_reads() -> None:
+    for person in TYPICAL:
+        assert set(FEATURES) - set(person.values) <= {"usual_magnesium_mg"}
+        bmi = float(person.values["weight_kg"]) / (float(person.values["height_cm"]) / 100.0) ** 2
+        assert abs(bmi - float(person.values["bmi_kg_m2"])) < 0.1
+
+
+MASSES = {"Mg": 24.305, "O": 15.999, "C": 12.011, "H": 1.008, "N": 14.007, "Cl": 35.45}
+ATOMS = {
+    "oxide": {"Mg": 1, "O": 1},
+    "citrate": {"Mg": 3, "C": 12, "H": 10, "O": 14},
+    "glycinate": {"Mg": 1, "C": 4, "H": 8, "N": 2, "O": 4},
+    "chloride": {"Mg": 1, "Cl": 2, "H": 12, "O": 6},
+}
+
+
+def test_a_salt_weighs_what_its_atoms_weigh() -> None:
+    assert {form.name for form in FORMS} == set(ATOMS)
+    for form in FORMS:
+        atoms = ATOMS[form.name]
+        assert form.weight == pytest.approx(sum(MASSES[name] * number for name, number in atoms.items()), abs=0.002)
+        assert form.magnesium == pytest.approx(MASSES["Mg"] * atoms["Mg"], abs=0.001)

@@ -14,8 +14,7 @@ import pytest
 from scipy.special import logit
 
 from mgrisk.errors import ExitStatus, MgRiskError
-from mgrisk.explain.attributions import Explainer, build
-from mgrisk.explain.parts import PART
+from mgrisk.explain.attributions import PART, Explainer, build
 from mgrisk.model.bundle import load_bundle
 
 if TYPE_CHECKING:

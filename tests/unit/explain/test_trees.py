@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.explain import trees
 from mgrisk.explain.trees import TreeTables
-from mgrisk.model.tree_paths import Ensemble, Groups, Leaf, Split, group_leaves, read_ensemble
+from mgrisk.model.trees.leaves import Ensemble, Groups, Leaf, Split, group_leaves, read_ensemble
 
 Matrix = np.ndarray
 

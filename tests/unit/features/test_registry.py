@@ -1,4 +1,7 @@
-"""The registry is whole: every row has its function, its sources and a range that can hold."""
+"""The registry is whole: every row has its function, its sources and a range that can hold.
+
+Where a feature comes from, in words: traced to NHANES variables, with range, sample, cycles and breaks.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from importlib import import_module
 import pytest
 
 from mgrisk.errors import ExitStatus, MgRiskError
-from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.features.registry import FEATURES, SAMPLES, Feature, features, lineage, with_ancestors
 from mgrisk.features.summary import summary_of
 from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.cycles import CYCLES
@@ -120,3 +123,38 @@ def test_ancestors_stand_before_what_derives_from_them_and_each_feature_stands_o
 def test_an_axis_shows_the_unit_only_where_there_is_one() -> None:
     labels = [feature.label_with_unit for feature in features(["waist_cm", "sex", "income_poverty_ratio"])]
     assert labels == ["Waist, cm", "Sex", "Family income to poverty threshold"]
+
+
+@pytest.mark.parametrize("feature", FEATURES.values(), ids=lambda feature: feature.name)
+def test_every_feature_is_traced_to_variables_and_leaves_no_field_empty(feature: Feature) -> None:
+    found = lineage(feature)
+    assert set(found.sources) >= set(feature.sources)
+    assert found.sources
+    assert set(found.sources) <= VARIABLES.keys()
+    for name, told in found.to_dict().items():
+        assert told or name in {"unit", "made_of", "breaks"}, name
+
+
+def test_a_score_shows_its_parts_and_the_variables_behind_them() -> None:
+    found = lineage(FEATURES["magnesium_depletion_score"])
+    assert found.made_of == ("diuretic_use", "ppi_use", "egfr", "heavy_drinking")
+    assert {"RXDDRGID", "LBXSCR", "ALQ130_FROM_2005", "RIDAGEYR", "RIAGENDR"} <= set(found.sources)
+    assert len(set(found.sources)) == len(found.sources)
+    assert found.sample == "blood sample"
+    assert found.breaks == ("2017-2018",)
+
+
+def test_a_cycle_between_the_first_and_the_last_that_lacks_a_feature_is_named() -> None:
+    assert lineage(FEATURES["tyg"]).cycles == "1999-2000 to 2017-2020, not 2003-2004"
+    assert lineage(FEATURES["magnesium_from_nuts_mg"]).cycles == "2007-2008 to 2021-2023, not 2017-2020"
+    assert lineage(FEATURES["waist_cm"]).cycles == "1999-2000 to 2021-2023"
+
+
+def test_values_are_a_range_with_its_unit_and_top_code_or_the_levels() -> None:
+    assert lineage(FEATURES["age_years"]).allowed == "20 to 120 years, 80 and more as 80"
+    assert lineage(FEATURES["waist_to_height"]).allowed == "0.2 to 2"
+    assert lineage(FEATURES["smoking"]).allowed == "never, former, current"
+
+
+def test_every_subsample_has_a_name() -> None:
+    assert set(SAMPLES) == set(WeightLevel)

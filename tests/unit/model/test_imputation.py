@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mgrisk.features.registry import features
-from mgrisk.model.encode import Encoder
 from mgrisk.model.imputation import Imputer, interval, pool
-from mgrisk.survey.intervals import t_quantile
+from mgrisk.model.learners import Encoder
+from mgrisk.survey.variance import t_quantile
 
 ENCODER = Encoder(features(["age_years", "bmi_kg_m2", "sex", "smoking"]))
 

@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from mgrisk import config_model
+from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
-from mgrisk.model.line_up import make_learners
-from mgrisk.model.summed import FittedSum
-from mgrisk.model.targets import Target
+from mgrisk.model.candidates import make_learners
+from mgrisk.model.learners import Target
+from mgrisk.model.stacking import FittedSum
 from mgrisk.model.train import Trained, train
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
 
-SETTINGS = config_model.Model(
+SETTINGS = pipeline_file.Model(
     features=("age_years",),
-    spline_logistic=config_model.Splines(c=(0.03, 0.3)),
-    spline_linear=config_model.Splines(c=(0.1,)),
-    xgboost=config_model.XGBoost(depth=(2,), trees=(10, 20), min_child_weight=(2.0,)),
+    spline_logistic=pipeline_file.Splines(c=(0.03, 0.3)),
+    spline_linear=pipeline_file.Splines(c=(0.1,)),
+    xgboost=pipeline_file.XGBoost(depth=(2,), trees=(10, 20), min_child_weight=(2.0,)),
     sums={"margin": ("spline_logistic", "spline_linear:hba1c_percent"), "one": ("xgboost:hba1c_percent",)},
 )
 
@@ -165,7 +165,7 @@ def test_poisoned_people_outside_the_analysis_change_nothing(toy_people: ToyPeop
     assert_same(trained_alone(toy_people, alone), trained_alone(poisoned, alone))
 
 
-def trained_alone(people: ToyPeople, settings: config_model.Model) -> Trained:
+def trained_alone(people: ToyPeople, settings: pipeline_file.Model) -> Trained:
     return train(
         people.frame, people.y, people.design, people.fold, features=people.features, settings=settings, threads=1
     )

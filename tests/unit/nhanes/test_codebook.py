@@ -16,8 +16,7 @@ from mgrisk.features.summary import record_variables
 from mgrisk.nhanes import codebook
 from mgrisk.nhanes.codebook import VARIABLES, Variable, variable
 from mgrisk.nhanes.cycles import CYCLES, LOOKUPS, OPTIONAL, Cycle, cycle
-from mgrisk.nhanes.decode import read_decoded, table_path
-from mgrisk.nhanes.harmonise import harmonise
+from mgrisk.nhanes.harmonise import harmonise, read_decoded, table_path
 from mgrisk.nhanes.store import Store
 
 NO_ANSWER = r"refused|don.?t know|cannot (?:be )?ascertain|could not obtain"

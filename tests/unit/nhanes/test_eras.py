@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mgrisk import config
 from mgrisk.cohort.outcomes import OUTCOMES
+from mgrisk.config import pipeline_file
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features.registry import FEATURES
 from mgrisk.nhanes.codebook import VARIABLES
@@ -115,7 +115,7 @@ def test_a_misspelt_break_is_refused_with_the_known_ones() -> None:
 
 
 def test_the_pipelines_of_2007_to_2018_cross_three_breaks() -> None:
-    pipeline = config.load(Path(__file__).parents[3] / "pipelines" / "nhanes.toml")
+    pipeline = pipeline_file.load(Path(__file__).parents[3] / "pipelines" / "nhanes.toml")
     names = [*pipeline.model.features, *OUTCOMES[pipeline.cohort.outcome].variables]
     cycles = [each.years for each in CYCLES if 2007 <= each.first <= 2017 and each.years != "2017-2020"]
     assert {each.name for each in breaks(names, cycles)} == {"race-2011", "sleep-2015", "glucose-2015"}

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.artifacts import sha256
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes import food_patterns
 from mgrisk.nhanes.cycles import cycle
+from mgrisk.storage.files import sha256
 
 NEW = cycle("2017-2018")
 

@@ -1,3 +1,5 @@
+"""Published numbers of records find files that were cut off where the format cannot tell."""
+
 from __future__ import annotations
 
 import json
@@ -8,8 +10,33 @@ from pathlib import Path
 import pytest
 
 from mgrisk.errors import MgRiskError
-from mgrisk.nhanes import lock_file
-from mgrisk.nhanes.lock_file import LockFile, digest
+from mgrisk.nhanes import lock_file, xpt
+from mgrisk.nhanes.lock_file import PUBLISHED_ROWS, LockFile, digest, refuse_cut_table
+
+
+def test_a_table_with_fewer_records_than_published_is_refused() -> None:
+    with pytest.raises(MgRiskError, match="cut off") as caught:
+        refuse_cut_table("DEMO_J", 9253, where="DEMO_J.xpt")
+    assert caught.value.code == "published.cut_table"
+    assert (caught.value.expected, caught.value.got) == ("9,254", "9,253")
+
+
+@pytest.mark.parametrize(("table", "rows"), [("DEMO_J", 9254), ("DEMO_J", 9300), ("OWN_TABLE", 3)])
+def test_whole_updated_and_unknown_tables_pass(table: str, rows: int) -> None:
+    refuse_cut_table(table, rows, where="a file")
+
+
+@pytest.mark.nhanes
+def test_every_table_of_the_mirror_has_the_published_number_of_records() -> None:
+    folder = os.environ.get("MGRISK_NHANES")
+    if not folder:
+        pytest.skip("MGRISK_NHANES does not name a mirror of NHANES")
+    tables = {path.stem: path for path in Path(folder).rglob("*.xpt") if path.stem in PUBLISHED_ROWS}
+    assert len(tables) > 100
+    assert {name: xpt.header(path).n_rows for name, path in tables.items()} == {
+        name: PUBLISHED_ROWS[name] for name in tables
+    }
+
 
 Make = Callable[..., bytes]
 
@@ -63,7 +90,7 @@ def test_the_record_that_another_process_made_meanwhile_holds(
 ) -> None:
     other = demo.with_name("OTHER.xpt")
     other.write_bytes(make_table(first=2))
-    really = lock_file.xpt_header.header
+    really = lock_file.xpt.header
 
     def meanwhile(path: Path) -> object:
         # Between looking for the record and making it, another process makes one.
@@ -71,7 +98,7 @@ def test_the_record_that_another_process_made_meanwhile_holds(
         lock.check("DEMO", other, where="there")
         return really(path)
 
-    monkeypatch.setattr(lock_file.xpt_header, "header", meanwhile)
+    monkeypatch.setattr(lock_file.xpt, "header", meanwhile)
     with pytest.raises(MgRiskError) as refused:
         lock.check("DEMO", demo, where="here")
     assert refused.value.code == "store.changed"

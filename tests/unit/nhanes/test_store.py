@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mgrisk.cli import main
+from mgrisk.cli.main import main
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.store import CDC, FetchResult, Store, default_cache, default_source, fetch

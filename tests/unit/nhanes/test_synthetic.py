@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from mgrisk.artifacts import sha256
 from mgrisk.cohort.outcomes import OUTCOMES
-from mgrisk.config import load
+from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
 from mgrisk.features.foods import food_groups
 from mgrisk.features.registry import computed_from, features
@@ -22,8 +21,9 @@ from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.cycles import LOOKUPS, Cycle
 from mgrisk.nhanes.store import Store
 from mgrisk.nhanes.synthetic import CYCLES, Truth, write_cohort
-from mgrisk.nhanes.synthetic.records import RECORDS, shared_out
-from mgrisk.nhanes.synthetic.sampling import adjust
+from mgrisk.nhanes.synthetic.people import adjust
+from mgrisk.nhanes.synthetic.recalls import RECORDS, shared_out
+from mgrisk.storage.files import sha256
 
 PIPELINES = sorted((Path(__file__).parents[3] / "pipelines").glob("*.toml"))
 RUNS = [load(path) for path in PIPELINES]

@@ -13,20 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.artifacts import read_json, write_json, write_parquet
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
-from mgrisk.evaluate.assess import CROSS_VALIDATED, assess
-from mgrisk.evaluate.assess_scores import assess_scores
+from mgrisk.evaluate.assess import CROSS_VALIDATED, assess, assess_scores
 from mgrisk.evaluate.calibrators import compare_calibrators
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
-from mgrisk.evidence.ladder import OUTCOMES, RUNGS
-from mgrisk.evidence.record import FOOD, SUPPLEMENT, Record
-from mgrisk.evidence.regression import CALIBRATED, NONE
+from mgrisk.evidence.adjustment_set import OUTCOMES, RUNGS
+from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT, Record
 from mgrisk.evidence.what_if import OPTIONS
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
 from mgrisk.riskscores.scores import load_score
+from mgrisk.storage.files import read_json, write_json, write_parquet
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 NAMES = ("age_years", "sex", "magnesium_total_mg", "magnesium_food_mg", "energy_kcal")

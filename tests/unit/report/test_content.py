@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.artifacts import read_json, write_parquet
 from mgrisk.report.blocks import ABSENT, MADE, blocks_of, find_section, find_table
 from mgrisk.report.content import failed_sections, report_content
 from mgrisk.report.formats import interval
+from mgrisk.storage.files import read_json, write_parquet
 
 Edit = Callable[[str, Callable[[Any], Any]], None]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mgrisk.artifacts import read_json
 from mgrisk.report.content import report_content
 from mgrisk.report.formats import interval
 from mgrisk.report.model_card import model_card
+from mgrisk.storage.files import read_json
 
 Edit = Callable[[str, Callable[[Any], Any]], None]
 

@@ -14,11 +14,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from mgrisk.artifacts import read_json
 from mgrisk.report.blocks import blocks_of
 from mgrisk.report.content import report_content
 from mgrisk.report.figures import DRAWINGS, draw
 from mgrisk.report.render import write_report
+from mgrisk.storage.files import read_json
 
 Edit = Callable[[str, Callable[[Any], Any]], None]
 

@@ -1,8 +1,12 @@
-"""Published scores against golden vectors, by hand, on their bounds and against the charts they are printed with.
+"""Items of scores: bounds, categories, units, conditions, and what no answer means to each.
+
+Published scores against golden vectors, by hand, on their bounds and against the charts they are printed with.
 
 Golden values: tests/golden/riskscores.json, with the source of each. The ADA test: CDC/ADA, "how your test is scored"
 (cdc.gov/diabetes/widgets/risktest) and the height and weight chart of the test as printed (5y1.org, column 5'10":
 174-208 lb 1 point, 209-277 lb 2 points, from 278 lb on 3 points).
+
+Recalibration of published scores: the numbers of R survey, its defining equations, and folds that stay unseen.
 """
 
 from __future__ import annotations
@@ -16,13 +20,114 @@ import numpy as np
 import pandas as pd
 import pytest
 from pydantic import ValidationError
+from scipy.special import logit
 
 from mgrisk.cohort.outcomes import OUTCOMES, outcome
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
-from mgrisk.riskscores.scores import KNOWN, RiskScore, Scored, load_score
-from mgrisk.survey.design import WeightLevel
+from mgrisk.riskscores.scores import (
+    KNOWN,
+    Condition,
+    Item,
+    Method,
+    Recalibration,
+    RiskScore,
+    Scored,
+    cross_fitted,
+    load_score,
+    recalibrate,
+)
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+
+
+def people(**answers: list[Any]) -> pd.DataFrame:
+    return typed(pd.DataFrame(answers), features(answers))
+
+
+def gained(item: Item, **answers: list[Any]) -> list[float]:
+    return item.gained(people(**answers)).tolist()
+
+
+def unanswered(item: Item, **answers: list[Any]) -> list[bool]:
+    return item.unanswered(people(**answers)).tolist()
+
+
+def test_the_highest_bound_passed_counts_from_it_on_or_above_it() -> None:
+    item = Item(feature="bmi_kg_m2", bands=((25, 1),), above=((30, 3),))
+    assert gained(item, bmi_kg_m2=[24.9, 25.0, 30.0, 30.1, 50.0, None]) == [0, 1, 1, 3, 3, 0]
+    assert unanswered(item, bmi_kg_m2=[25.0, None]) == [False, True]
+
+
+def test_a_band_may_take_back_what_the_one_before_gave() -> None:
+    item = Item(feature="activity_met_min_week", bands=((0, 2), (600, 0)))
+    assert gained(item, activity_met_min_week=[0.0, 599.0, 600.0, None]) == [2, 2, 0, 0]
+
+
+def test_a_category_gains_what_is_said_and_others_nothing() -> None:
+    item = Item(feature="smoking", levels={"former": -0.218, "current": 0.855})
+    assert gained(item, smoking=["never", "former", "current", None]) == [0, -0.218, 0.855, 0]
+    assert unanswered(item, smoking=["never", None]) == [False, True]
+
+
+def test_a_number_gains_by_its_units() -> None:
+    item = Item(feature="age_years", per_unit=0.063)
+    assert gained(item, age_years=[50.0, None]) == [pytest.approx(3.15), 0]
+
+
+def test_an_item_counts_only_for_those_it_is_for() -> None:
+    item = Item(feature="waist_cm", bands=((94, 3),), when=(Condition(feature="sex", level="male"),))
+    assert gained(item, waist_cm=[95.0, 95.0, None], sex=["male", "female", "male"]) == [3, 0, 0]
+    assert unanswered(item, waist_cm=[None, None], sex=["male", "female"]) == [True, False]
+
+
+def test_all_conditions_or_any_of_them() -> None:
+    at_risk = (Condition(feature="age_years", at_least=35), Condition(feature="age_years", below=71))
+    both = Item(all=at_risk, worth=1)
+    assert gained(both, age_years=[34.0, 35.0, 70.9, 71.0]) == [0, 1, 1, 0]
+    either = Item(
+        any=(Condition(feature="systolic_mmhg", above=130), Condition(feature="hypertension_told", level="yes")),
+        worth=2,
+    )
+    answers = {"systolic_mmhg": [130.0, 131.0, None, 120.0], "hypertension_told": ["no", None, "yes", "yes"]}
+    assert gained(either, **answers) == [0, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("age", "bmi", "is_open"),
+    [(50.0, None, True), (30.0, None, False), (None, 22.0, False), (50.0, 30.0, False), (50.0, 22.0, False)],
+)
+def test_an_answer_is_missed_only_where_it_could_have_decided(
+    age: float | None, bmi: float | None, is_open: bool
+) -> None:
+    rule = Item(all=(Condition(feature="age_years", at_least=35), Condition(feature="bmi_kg_m2", at_least=25)), worth=1)
+    assert unanswered(rule, age_years=[age], bmi_kg_m2=[bmi]) == [is_open]
+    either = Item(any=(Condition(feature="age_years", below=35), Condition(feature="bmi_kg_m2", below=25)), worth=1)
+    assert unanswered(either, age_years=[age], bmi_kg_m2=[bmi]) == [is_open]
+
+
+def test_who_is_of_unknown_origin_is_not_of_the_one_that_is_named() -> None:
+    item = Item(all=(Condition(feature="race_ethnicity", not_level="white"),), worth=6)
+    assert gained(item, race_ethnicity=["white", "asian", None]) == [0, 6, 6]
+    assert unanswered(item, race_ethnicity=["white", None]) == [False, False]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"feature": "sex"},
+        {"feature": "sex", "levels": {"male": 1}, "per_unit": 1},
+        {"levels": {"male": 1}},
+        {"feature": "sex", "all": [{"feature": "sex", "level": "male"}]},
+        {"all": [{"feature": "sex"}]},
+        {"all": [{"feature": "age_years", "at_least": 1, "below": 2}]},
+        {"feature": "sex", "levels": {"male": 1}, "points": 3},
+    ],
+)
+def test_an_item_that_says_too_little_or_too_much_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Item.model_validate(wrong)
+
 
 GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "riskscores.json").read_text("utf-8"))
 SCORES = [load_score(name) for name in KNOWN]
@@ -279,3 +384,49 @@ def test_an_unknown_score_is_refused() -> None:
         load_score("../ada")
     assert caught.value.code == "riskscores.unknown"
     assert caught.value.status == ExitStatus.USAGE
+
+
+def test_the_intercept_alone_is_the_calibration_in_the_large_of_r(
+    toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]
+) -> None:
+    found = recalibrate(Method.INTERCEPT, logit(toy["risk"].to_numpy()), toy["y"].to_numpy(dtype=float), part)
+    assert found.intercept == pytest.approx(golden["calibration_intercept"]["estimate"], rel=1e-6)
+    assert found.slope == 1.0
+
+
+def test_the_slope_is_the_calibration_slope_of_r(toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]) -> None:
+    found = recalibrate(Method.LOGISTIC, logit(toy["risk"].to_numpy()), toy["y"].to_numpy(dtype=float), part)
+    assert found.slope == pytest.approx(golden["calibration_slope"]["estimate"], rel=1e-6)
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_recalibrated_risks_add_up_to_the_cases(method: Method, toy: pd.DataFrame, part: SurveyDesign) -> None:
+    margin, y = logit(toy["risk"].to_numpy()), toy["y"].to_numpy(dtype=float)
+    risk = recalibrate(method, margin, y, part).risk(margin)
+    weight = part.analysis_weight
+    assert weight @ risk == pytest.approx(weight @ y, rel=1e-9)
+
+
+def test_points_take_intercept_and_slope(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    points, y = np.round(10 * toy["risk"].to_numpy()), toy["y"].to_numpy(dtype=float)
+    found = recalibrate(Method.LOGISTIC, points, y, part)
+    assert found.slope > 0
+    assert (np.diff(found.risk(np.arange(11.0))) > 0).all()
+
+
+def test_a_fold_is_recalibrated_by_the_others_alone(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    margin, y = logit(toy["risk"].to_numpy()), toy["y"].to_numpy(dtype=float)
+    fold = toy["psu"].to_numpy() % 2
+    risk = cross_fitted(Method.LOGISTIC, margin, y, part, fold)
+    other = recalibrate(Method.LOGISTIC, margin, y, part.where(fold == 1)).risk(margin)
+    np.testing.assert_allclose(risk[fold == 0], other[fold == 0], rtol=1e-12)
+    turned = np.where(fold == 0, 1.0 - y, y)
+    np.testing.assert_array_equal(cross_fitted(Method.LOGISTIC, margin, turned, part, fold)[fold == 0], risk[fold == 0])
+
+
+def test_the_record_names_method_and_coefficients() -> None:
+    assert Recalibration(Method.LOGISTIC, -2.0, 0.5).to_dict() == {
+        "method": "logistic",
+        "intercept": -2.0,
+        "slope": 0.5,
+    }

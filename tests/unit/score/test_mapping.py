@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mgrisk.cli import main
+from mgrisk.cli.main import main
 from mgrisk.errors import MgRiskError
 from mgrisk.score.mapping import map_file, read_mapping
 

@@ -6,10 +6,98 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.estimates import Estimate, by, mean, proportion, ratio, total
+from mgrisk.survey.estimates import (
+    US_2000,
+    Estimate,
+    by,
+    mean,
+    proportion,
+    quantile,
+    ratio,
+    standardised_mean,
+    total,
+    us_2000_age_group,
+    weighted_quantile,
+)
+from mgrisk.survey.variance import logit_interval, t_quantile
+
+
+def test_critical_values_are_those_of_t_tables() -> None:
+    assert t_quantile(0.95, 15) == pytest.approx(2.131450, abs=1e-6)
+    assert t_quantile(0.90, 62) == pytest.approx(1.669804, abs=1e-6)
+
+
+@pytest.mark.parametrize("df", [0, -1])
+def test_no_degrees_of_freedom_give_no_interval(df: int) -> None:
+    assert np.isnan(t_quantile(0.95, df))
+
+
+@pytest.mark.parametrize("estimate", [0.0, 1.0, -0.1, float("nan")])
+def test_nothing_outside_0_and_1_has_a_logit_interval(estimate: float) -> None:
+    assert np.isnan(logit_interval(estimate, 0.1, level=0.95, df=15)).all()
+
+
+def test_the_logit_interval_mirrors_itself() -> None:
+    low, high = logit_interval(0.1, 0.02, level=0.95, df=15)
+    mirrored_low, mirrored_high = logit_interval(0.9, 0.02, level=0.95, df=15)
+    assert (low, high) == pytest.approx((1 - mirrored_high, 1 - mirrored_low))
+    assert high - 0.1 > 0.1 - low
+
+
+@pytest.mark.parametrize(
+    ("name", "fixture", "probability"),
+    [("median_full", "full", 0.5), ("median_domain", "part", 0.5), ("quantile90_domain", "part", 0.9)],
+)
+def test_quantile_and_woodruff_interval_are_those_of_r(
+    name: str,
+    fixture: str,
+    probability: float,
+    toy: pd.DataFrame,
+    golden: dict[str, Any],
+    request: pytest.FixtureRequest,
+) -> None:
+    ours = quantile(toy["amount"], request.getfixturevalue(fixture), probability=probability)
+    theirs = golden[name]
+    assert (ours.estimate, ours.low, ours.high) == (theirs["estimate"], theirs["low"], theirs["high"])
+    assert ours.se == pytest.approx(theirs["se"], rel=1e-8)
+    assert ours.df == theirs["df"]
+
+
+def test_a_bound_beyond_the_sample_is_undefined(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    top = quantile(toy["amount"], part, probability=0.995)
+    assert np.isnan(top.high)
+    assert top.low <= top.estimate
+
+
+samples = st.lists(st.tuples(st.integers(-5, 5), st.integers(1, 4)), min_size=1, max_size=30)
+
+
+@settings(deadline=None)  # machines are shared
+@given(samples, st.sampled_from([0.05, 0.25, 0.5, 0.75, 0.9]), st.sampled_from([1e-3, 7.0, 1e6]))
+def test_doubled_rows_are_doubled_weights_whatever_their_scale(
+    sample: list[tuple[int, int]], probability: float, scale: float
+) -> None:
+    values, counts = (np.array(column, dtype=float) for column in zip(*sample, strict=True))
+    repeated = np.repeat(values, counts.astype(int))
+    ours = weighted_quantile(values, counts * scale, [probability])
+    assert ours == weighted_quantile(repeated, np.ones(repeated.size), [probability])
+    assert ours == np.quantile(repeated, probability, method="inverted_cdf")
+
+
+def test_values_without_weight_do_not_count() -> None:
+    assert weighted_quantile([np.nan, 1.0, 9.0], [0.0, 1.0, 0.0], [0.9]).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0, 50.0, np.nan])
+def test_a_probability_outside_0_and_1_is_refused(probability: float) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        weighted_quantile([1.0], [1.0], [probability])
+    assert caught.value.code == "design.bad_probability"
 
 
 def agrees(ours: Estimate, theirs: dict[str, float]) -> None:
@@ -113,3 +201,66 @@ def test_what_cannot_be_estimated_is_refused_with_its_reason(
     with pytest.raises(MgRiskError) as caught:
         compute(full)
     assert caught.value.code == code
+
+
+STANDARD = {"a": 1.0, "b": 2.0, "c": 3.0}
+
+
+@pytest.mark.parametrize(("column", "name"), [("amount", "standardised_mean"), ("y", "standardised_share")])
+def test_estimate_and_error_are_those_of_svycontrast_over_svyby(
+    column: str, name: str, toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]
+) -> None:
+    ours = standardised_mean(toy[column], toy["group"], part, standard=STANDARD)
+    assert ours.estimate == pytest.approx(golden[name]["estimate"], rel=1e-10)
+    assert ours.se == pytest.approx(golden[name]["se"], rel=1e-8)
+    assert ours.df == golden[name]["df"]
+
+
+def test_only_proportions_of_the_standard_matter(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    thousands = {name: 1000 * size for name, size in STANDARD.items()}
+    plain = standardised_mean(toy["amount"], toy["group"], part, standard=STANDARD)
+    other = standardised_mean(toy["amount"], toy["group"], part, standard=thousands)
+    assert other.estimate == pytest.approx(plain.estimate, rel=1e-13)
+    assert other.se == pytest.approx(plain.se, rel=1e-13)
+
+
+def test_a_standard_of_one_group_is_the_plain_mean(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    ours = standardised_mean(toy["amount"], ["all"] * len(toy), part, standard={"all": 7.0})
+    plain = mean(toy["amount"], part)
+    assert (ours.estimate, ours.se, ours.low) == pytest.approx((plain.estimate, plain.se, plain.low))
+
+
+def test_shares_of_the_us_population_of_2000_are_those_of_nchs() -> None:
+    whole = sum(US_2000.values())
+    assert [round(size / whole, 4) for size in US_2000.values()] == [0.3966, 0.3718, 0.2316]
+
+
+def test_ages_fall_into_the_groups_of_nchs() -> None:
+    groups = us_2000_age_group([19.9, 20.0, 39.0, 40.0, 59.0, 60.0, 80.0, np.nan])
+    assert groups.fillna("none").tolist() == ["none", "20-39", "20-39", "40-59", "40-59", "60+", "60+", "none"]
+
+
+@pytest.mark.parametrize(
+    ("standard", "code"),
+    [({"a": 1.0, "b": 1.0}, "standard.unknown_group"), ({**STANDARD, "d": 1.0}, "standard.empty_group")],
+)
+def test_groups_and_standard_must_be_the_same(
+    standard: dict[str, float], code: str, toy: pd.DataFrame, part: SurveyDesign
+) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        standardised_mean(toy["amount"], toy["group"], part, standard=standard)
+    assert caught.value.code == code
+
+
+def test_a_missing_group_matters_inside_the_domain_only(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    outside = toy["group"].where(part.domain)
+    assert standardised_mean(toy["amount"], outside, part, standard=STANDARD).n == part.n
+    with pytest.raises(MgRiskError) as caught:
+        standardised_mean(toy["amount"], toy["group"].where(toy["x1"] < 1), part, standard=STANDARD)
+    assert caught.value.code == "design.missing_values"
+
+
+def test_groups_of_another_length_are_refused(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        standardised_mean(toy["amount"], ["a"], part, standard=STANDARD)
+    assert caught.value.code == "design.bad_length"

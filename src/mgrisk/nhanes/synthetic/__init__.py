@@ -15,20 +15,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mgrisk.artifacts import write_text
 from mgrisk.errors import usage
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, VARIABLES
 from mgrisk.nhanes.cycles import LOOKUPS, Cycle, cycle
-from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED, NONE, UNDIAGNOSED, add_diabetes, add_insulin
-from mgrisk.nhanes.synthetic.health import add_history, add_laboratory, add_medicines, add_more
+from mgrisk.nhanes.synthetic.health import (
+    DIAGNOSED,
+    NONE,
+    UNDIAGNOSED,
+    add_diabetes,
+    add_history,
+    add_insulin,
+    add_laboratory,
+    add_medicines,
+    add_more,
+    add_pressure,
+)
 from mgrisk.nhanes.synthetic.parameters import Columns, parameter_groups
-from mgrisk.nhanes.synthetic.people import add_body, add_diet, add_habits
-from mgrisk.nhanes.synthetic.pressure import add_pressure
-from mgrisk.nhanes.synthetic.recalls import add_days, add_nutrients
-from mgrisk.nhanes.synthetic.records import add_products, foods_list, lists, records_of
-from mgrisk.nhanes.synthetic.sampling import select_people, take_part
+from mgrisk.nhanes.synthetic.people import add_body, add_diet, add_habits, select_people, take_part
+from mgrisk.nhanes.synthetic.recalls import add_days, add_nutrients, add_products, foods_list, lists, records_of
 from mgrisk.nhanes.synthetic.tables import code_tables
+from mgrisk.storage.files import write_text
 
 __all__ = ["CYCLES", "NOTE", "Truth", "write_cohort"]
 

@@ -1,18 +1,206 @@
-"""Further laboratory values and readings, care of diabetes, medicines, education, alcohol, and weights remembered."""
+"""Further laboratory values and readings, care of diabetes, medicines, education, alcohol, and weights remembered.
+
+The truth: who has diabetes and who knows it, and laboratory values that agree with it exactly.
+
+Blood pressure: medicine against it, and readings by cuff and ear and by machine.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
-from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED
-from mgrisk.nhanes.synthetic.parameters import Array, Columns, chance, linear, lookup, parameter_groups, pick
-from mgrisk.nhanes.synthetic.people import ADULT
-from mgrisk.nhanes.synthetic.pressure import AUSCULTATED, OSCILLOMETRIC
-from mgrisk.nhanes.synthetic.sampling import RACES, adjust
+from mgrisk.nhanes.synthetic.parameters import Columns, by_sex, chance, linear, lookup, pair, parameter_groups, pick
+from mgrisk.nhanes.synthetic.people import ADULT, RACES, adjust
+from mgrisk.types import Booleans, Floats
+
+NONE, DIAGNOSED, UNDIAGNOSED = 0.0, 1.0, 2.0
+HBA1C_LIMIT = 6.5  # %, American Diabetes Association 2010
+GLUCOSE_LIMIT = 126.0  # mg/dL fasting, American Diabetes Association 2010
+_ADOLESCENT = 12  # years
+
+
+def add_diabetes(rng: np.random.Generator, people: Columns) -> Columns:
+    """Return the true risk, the true state and the laboratory values of everyone.
+
+    A diagnosis is drawn first; undiagnosed diabetes is then drawn among the others with the probability
+    ``risk_undiagnosed``, a logistic function of the groups ``undiagnosed`` and ``magnesium_effect`` of
+    `parameters.toml` and of the PSU. Nobody under 20 has undiagnosed diabetes.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    people
+        Needs the columns of `select_people`, `add_body`, `add_habits` and `add_diet`.
+
+    Returns
+    -------
+    Columns
+        ``risk_undiagnosed`` (probability given no diagnosis; NaN under 20), ``risk_diagnosed``, ``state``
+        (`NONE`, `DIAGNOSED`, `UNDIAGNOSED`), ``borderline`` (0/1, told so), ``hba1c`` (%, one decimal) and
+        ``glucose`` (mg/dL, whole): without a diagnosis, HbA1c >= 6.5 or glucose >= 126 if and only if the
+        state is `UNDIAGNOSED`.
+    """
+    given = parameter_groups()
+    size, adult = len(people["age"]), people["age_years"] >= ADULT
+    effect = given["magnesium_effect"]
+    magnesium = effect["food_per_100_mg"] * (people["usual_magnesium"] - effect["reference_mg"]) / 100
+    magnesium += effect["supplement_per_100_mg"] * np.nan_to_num(people["supplement_magnesium"]) / 100
+    shared = magnesium + people["psu_diabetes"]
+    young = lookup(given["young"]["diagnosed"], people["age_years"] >= _ADOLESCENT)
+    risk_diagnosed = np.where(adult, chance(linear(given["diagnosed"], people) + shared), young)
+    logit = np.where(adult, linear(given["undiagnosed"], people) + shared, given["young"]["logit"])
+    risk = np.where(adult, chance(logit), np.nan)
+    diagnosed = rng.random(size) < risk_diagnosed
+    undiagnosed = ~diagnosed & (rng.random(size) < np.nan_to_num(risk))
+    almost = rng.random(size) < chance(linear(given["borderline"], people))
+    state = np.select([diagnosed, undiagnosed], [DIAGNOSED, UNDIAGNOSED], NONE)
+    hba1c, glucose = _laboratory(rng, state, logit, people["black"])
+    return {
+        "risk_undiagnosed": risk,
+        "risk_diagnosed": risk_diagnosed,
+        "state": state,
+        "borderline": (adult & ~diagnosed & almost).astype(np.float64),
+        "hba1c": hba1c,
+        "glucose": glucose,
+    }
+
+
+def add_insulin(rng: np.random.Generator, people: Columns) -> Columns:
+    """Return ``insulin`` (fasting, uU/mL, two decimals) by BMI, glucose, age and diagnosis.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    people
+        Needs the columns of `select_people`, `add_body` and `add_diabetes`.
+    """
+    given, z = parameter_groups()["insulin"], rng.standard_normal(len(people["age"]))
+    terms = {**people, "glucose": np.log(people["glucose"] / 100)}
+    child = {**terms, "age": people["age_years"] - 16, "bmi": (people["bmi_kg_m2"] - 22) / 5}
+    young, known = people["age_years"] < ADULT, people["state"] == DIAGNOSED
+    logs = [
+        linear(given[name], of) + given[name]["sd"] * z
+        for name, of in (("young", child), ("diagnosed", terms), ("undiagnosed", terms))
+    ]
+    drawn = np.exp(np.select([young, known], logs[:2], logs[2]))
+    return {"insulin": np.round(np.clip(drawn, *given["range"]), 2)}
+
+
+def _laboratory(rng: np.random.Generator, state: Floats, logit: Floats, black: Floats) -> tuple[Floats, Floats]:
+    given = parameter_groups()["laboratory"]
+    size = len(state)
+
+    def healthy() -> tuple[Floats, Floats]:
+        z_hba1c, z_glucose = pair(rng, given["correlation"], size)
+        return (
+            _predicted(given["hba1c"], logit, black) + given["hba1c"]["sd"] * z_hba1c,
+            _predicted(given["glucose"], logit, black) + given["glucose"]["sd"] * z_glucose,
+        )
+
+    def near() -> tuple[Floats, Floats]:
+        z_hba1c, z_glucose = rng.standard_normal((2, size))
+        low_hba1c, low_glucose = given["hba1c_below"], given["glucose_below"]
+        return (
+            low_hba1c["mean"] + low_hba1c["sd"] * z_hba1c,
+            low_glucose["mean"] + low_glucose["sd"] * z_glucose,
+        )
+
+    hba1c, glucose = _below(healthy)
+    near_hba1c, near_glucose = _below(near)
+    z_hba1c, z_glucose = pair(rng, given["above_correlation"], size)
+    high_hba1c = HBA1C_LIMIT + np.round(_excess(given["hba1c_excess"], z_hba1c), 1)
+    high_glucose = GLUCOSE_LIMIT + np.round(_excess(given["glucose_excess"], z_glucose))
+    both, glucose_alone = np.cumsum(given["above_shares"])[:2]
+    kind = rng.random(size)
+    found = state == UNDIAGNOSED
+    hba1c = np.where(found, np.where((kind < both) | (kind >= glucose_alone), high_hba1c, near_hba1c), hba1c)
+    glucose = np.where(found, np.where(kind < glucose_alone, high_glucose, near_glucose), glucose)
+    z_hba1c, z_glucose = pair(rng, given["diagnosed_correlation"], size)
+    known = state == DIAGNOSED
+    floors = given["hba1c_diagnosed"], given["glucose_diagnosed"]
+    hba1c = np.where(known, floors[0]["floor"] + _excess(floors[0], z_hba1c), hba1c)
+    glucose = np.where(known, floors[1]["floor"] + _excess(floors[1], z_glucose), glucose)
+    return np.round(hba1c, 1), np.round(glucose)
+
+
+def _predicted(group: Mapping[str, float], logit: Floats, black: Floats) -> Floats:
+    # The regressions were fitted where log-odds lie between about -7 and -1; beyond, they stay at the end.
+    return group["intercept"] + group["slope"] * (np.clip(logit, -7, -1) + 3.5) + group["black"] * black
+
+
+def _excess(group: Mapping[str, float], z: Floats) -> Floats:
+    return np.asarray(np.minimum(group["median"] * np.exp(group["log_sd"] * z), group["highest"]))
+
+
+def _below(draw: Callable[[], tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    """Draw until both values, as rounded, are below their limits: a cut distribution, no heap at 6.4."""
+    hba1c, glucose = draw()
+    high = _is_high(hba1c, glucose)
+    while high.any():
+        again_hba1c, again_glucose = draw()
+        hba1c, glucose = np.where(high, again_hba1c, hba1c), np.where(high, again_glucose, glucose)
+        high = _is_high(hba1c, glucose)
+    return hba1c, glucose
+
+
+def _is_high(hba1c: Floats, glucose: Floats) -> Booleans:
+    return np.asarray((np.round(hba1c, 1) >= HBA1C_LIMIT) | (np.round(glucose) >= GLUCOSE_LIMIT))
+
+
+AUSCULTATED, OSCILLOMETRIC = "ear", "machine"
+
+
+def add_pressure(rng: np.random.Generator, people: Columns) -> Columns:
+    """Return medicine against high blood pressure and systolic readings of everyone.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    people
+        Needs the columns of `select_people`, `add_body` and `add_habits`.
+
+    Returns
+    -------
+    Columns
+        ``told_to_take`` and ``takes`` (0/1, of those with hypertension), and the readings (mmHg, NaN where
+        there is none) ``ear1`` to ``ear4``, even, and ``machine1`` to ``machine3``, whole.
+    """
+    given = parameter_groups()
+    size, systolic = len(people["age"]), given["systolic"]
+    told = (people["hypertension"] > 0) & (rng.random(size) < chance(linear(given["told_to_take"], people)))
+    takes = told & (rng.random(size) < chance(linear(given["takes"], people)))
+    usual = _usual(rng, people)
+    found: Columns = {"told_to_take": told.astype(np.float64), "takes": takes.astype(np.float64)}
+    for method in (AUSCULTATED, OSCILLOMETRIC):
+        rules = systolic[method]
+        pattern = pick(rng, rules["share"], size)
+        for place, shift in enumerate(rules["shift"]):
+            error = np.exp(rules["log_sd"] * rng.standard_normal(size))
+            value = systolic["floor"] + (usual - systolic["floor"]) * error + shift
+            reading = np.clip(rules["step"] * np.round(value / rules["step"]), *systolic["range"])
+            here = lookup([made[place] for made in rules["made"]], pattern) > 0
+            found[f"{method}{place + 1}"] = np.where(here, reading, np.nan)
+    return found
+
+
+def _usual(rng: np.random.Generator, people: Columns) -> Floats:
+    systolic = parameter_groups()["systolic"]
+    young, girls = systolic["young"], people["female"] > 0
+    z = rng.standard_normal(len(people["age"]))
+    mean, spread = by_sex(systolic, people)
+    adult = systolic["floor"] + np.exp(mean + spread * z)
+    level = np.where(girls, young["mean"][1], young["mean"][0])
+    slope = np.where(girls, young["year"][1], young["year"][0])
+    child = level + slope * (people["age_years"] - 14) + young["bmi"] * (people["bmi_kg_m2"] - 22) / 5
+    return np.asarray(np.where(people["age_years"] >= ADULT, adult, child + young["sd"] * z), dtype=np.float64)
+
 
 POUNDS = 1 / 0.45359237  # in a kilogram
 INCHES = 1 / 2.54  # in a centimetre
@@ -48,13 +236,13 @@ def add_laboratory(rng: np.random.Generator, people: Columns) -> Columns:
         "insulin": np.log(people["insulin"] / 10),
     }
 
-    def drawn(about: Mapping[str, Any], young: Array, decimals: int) -> Array:
+    def drawn(about: Mapping[str, Any], young: Floats, decimals: int) -> Floats:
         z = rng.standard_normal(size)
         spread = np.where(adult, about["adult"]["sd"], about["young"]["sd"])
         logs = np.where(adult, linear(about["adult"], terms), young)
         return np.asarray(np.round(np.clip(np.exp(logs + spread * z), *about["range"]), decimals), dtype=np.float64)
 
-    def measured(values: Array, share: float) -> Array:
+    def measured(values: Floats, share: float) -> Floats:
         return np.where(rng.random(size) < share, values, np.nan)
 
     kidney = given["creatinine"]
@@ -173,7 +361,7 @@ def add_more(rng: np.random.Generator, people: Columns) -> Columns:
     given, size = parameter_groups("health"), len(people["age"])
     adult = people["age_years"] >= ADULT
 
-    def drawn(name: str) -> tuple[Array, Array]:
+    def drawn(name: str) -> tuple[Floats, Floats]:
         about = given[name]
         mean = np.where(adult, linear(about["adult"], people), linear(about["young"], people))
         spread = np.where(adult, about["adult"]["sd"], about["young"]["sd"])

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.int64]
-Columns = dict[str, Array]
+from mgrisk.types import Floats, Integers
+
+Columns = dict[str, Floats]
 """The people of one cycle: a column of numbers for each property, all of one length."""
 
 SPREAD = "sd"
@@ -27,7 +26,7 @@ def parameter_groups(file: str = "parameters") -> Mapping[str, Any]:
     return tomllib.loads(text)
 
 
-def linear(terms: Mapping[str, float], people: Columns) -> Array:
+def linear(terms: Mapping[str, float], people: Columns) -> Floats:
     """Return a linear predictor.
 
     Parameters
@@ -55,30 +54,30 @@ def linear(terms: Mapping[str, float], people: Columns) -> Array:
     return total
 
 
-def chance(logit: Array) -> Array:
+def chance(logit: Floats) -> Floats:
     """Return probabilities of log-odds."""
     return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float64)
 
 
-def by_sex(group: Mapping[str, Mapping[str, float]], people: Columns) -> tuple[Array, Array]:
+def by_sex(group: Mapping[str, Mapping[str, float]], people: Columns) -> tuple[Floats, Floats]:
     """Return the linear predictor and the spread of a group with the keys ``male`` and ``female``."""
     female = people["female"] > 0
     mean = np.where(female, linear(group["female"], people), linear(group["male"], people))
     return mean, np.where(female, group["female"][SPREAD], group["male"][SPREAD])
 
 
-def pick(rng: np.random.Generator, shares: Sequence[float], size: int) -> Codes:
+def pick(rng: np.random.Generator, shares: Sequence[float], size: int) -> Integers:
     """Draw places in a list of shares (which need not add up to 1)."""
     cumulated = np.cumsum(np.asarray(shares, dtype=np.float64))
     return np.searchsorted(cumulated / cumulated[-1], rng.random(size), side="right").astype(np.int64)
 
 
-def pair(rng: np.random.Generator, correlation: float, size: int) -> tuple[Array, Array]:
+def pair(rng: np.random.Generator, correlation: float, size: int) -> tuple[Floats, Floats]:
     """Draw two columns of standard normal numbers with a correlation."""
     first, second = rng.standard_normal(size), rng.standard_normal(size)
     return first, correlation * first + np.sqrt(1.0 - correlation**2) * second
 
 
-def lookup(table: Sequence[Any], *places: npt.NDArray[Any]) -> Array:
+def lookup(table: Sequence[Any], *places: npt.NDArray[Any]) -> Floats:
     """Return the entries of a (nested) list of numbers at arrays of places."""
     return np.asarray(np.asarray(table, dtype=np.float64)[tuple(each.astype(np.int64) for each in places)])

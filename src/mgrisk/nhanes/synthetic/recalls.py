@@ -1,16 +1,22 @@
-"""The recalled days: which day of the week they were, with their weights, and what else the food held."""
+"""The recalled days: which day of the week they were, with their weights, and what else the food held.
+
+Tables with several rows for each person, the lists that they refer to, and supplements of the recalled days.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtr
 
-from mgrisk.nhanes.synthetic.parameters import Array, Codes, Columns, Flags, linear, lookup, parameter_groups, pick
-from mgrisk.nhanes.synthetic.people import ADULT
-from mgrisk.nhanes.synthetic.sampling import adjust
+from mgrisk.nhanes.codebook import KEY, VARIABLES
+from mgrisk.nhanes.cycles import Cycle
+from mgrisk.nhanes.synthetic.parameters import Columns, linear, lookup, parameter_groups, pick
+from mgrisk.nhanes.synthetic.people import ADULT, adjust
+from mgrisk.types import Booleans, Floats, Integers
 
 DAYS = (1, 2)
 _WEEKEND = (1, 6, 7)  # Sunday, Friday, Saturday in NHANES' codes
@@ -56,7 +62,7 @@ def add_days(rng: np.random.Generator, people: Columns) -> Columns:
     return found
 
 
-def _by_weekend(weekend: Flags) -> tuple[Codes, Array]:
+def _by_weekend(weekend: Booleans) -> tuple[Integers, Floats]:
     return weekend.astype(np.int64), np.array([1 - _WEEKEND_SHARE, _WEEKEND_SHARE])
 
 
@@ -94,19 +100,282 @@ def add_nutrients(rng: np.random.Generator, people: Columns) -> Columns:
     return found
 
 
-def _log_amount(terms: Mapping[str, float], logs: Columns, habit: Array, each_day: Array) -> Array:
+def _log_amount(terms: Mapping[str, float], logs: Columns, habit: Floats, each_day: Floats) -> Floats:
     mean = linear({name: value for name, value in terms.items() if name not in _SPREADS}, logs)
     return mean + terms["between"] * habit + terms["within"] * each_day
 
 
-def _sometimes(rng: np.random.Generator, about: Mapping[str, Any], stage: Codes) -> tuple[Array, Array]:
+def _sometimes(rng: np.random.Generator, about: Mapping[str, Any], stage: Integers) -> tuple[Floats, Floats]:
     alike = np.sqrt(about["correlation"])
     often, much = rng.standard_normal((2, len(stage)))
 
-    def day() -> Array:
+    def day() -> Floats:
         own = rng.standard_normal((2, len(stage))) * np.sqrt(1 - alike**2)
         happens = ndtr(alike * often + own[0]) < lookup(about["share"], stage)
         amount = lookup(about["median"], stage) * np.exp(lookup(about["log_sd"], stage) * (alike * much + own[1]))
         return np.where(happens, amount, 0.0)
 
     return day(), day()
+
+
+RECORDS = ("DR1IFF", "DR2IFF", "DSQIDS", "RXQ_RX")
+"""Tables that this module makes, where `nhanes/variables` has rows of them."""
+_MAGNESIUM_NUMBER = 231.0  # DSDIID of magnesium
+_MG = 1.0  # DSDUNIT
+_CLASSES = "ABC"
+
+
+def records_of(rng: np.random.Generator, people: Columns, *, cycle: Cycle, sequence: Floats) -> dict[str, pd.DataFrame]:
+    """Return the tables of one cycle with several rows for each person.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    people
+        Columns of all stages, `add_products` and `add_medicines` too.
+    cycle
+        Decides on names.
+    sequence
+        SEQN of each person.
+
+    Returns
+    -------
+    dict
+        Frame by table name without the cycle's suffix: SEQN and the variables of `nhanes/variables` that the cycle has,
+        under the cycle's names. The magnesium of a day's foods adds up to the day's total.
+    """
+    made = {f"DR{day}IFF": _foods(rng, people, day=day, sequence=sequence) for day in DAYS}
+    made |= {"DSQIDS": _supplements(people, sequence), "RXQ_RX": _medicines(rng, people, sequence)}
+    tables = {}
+    for table in RECORDS:
+        names = {
+            each.name: name
+            for each in VARIABLES.values()
+            if each.records and each.table == table and (name := each.name_in(cycle)) and each.name in made[table]
+        }
+        if names:
+            tables[table] = made[table][[KEY, *names]].rename(columns=names)
+    return tables
+
+
+def foods_list() -> pd.DataFrame:
+    """Return DRXFCD, the list of food codes; each cycle has one."""
+    foods = parameter_groups("foods")["list"]["foods"]
+    names = [food["name"] for food in foods]
+    codes = [float(food["code"]) for food in foods]
+    return pd.DataFrame({"DRXFDCD": codes, "DRXFCSD": [name.upper()[:60] for name in names], "DRXFCLD": names})
+
+
+def lists() -> dict[str, pd.DataFrame]:
+    """Return the lists that serve every cycle, by the names in `nhanes.cycles.LOOKUPS`: products and medicines."""
+    products, drugs = parameter_groups("products")["product"], parameter_groups("products")["drug"]
+    ingredients = [
+        {
+            "DSDPID": float(each["number"]),
+            "DSDSUPP": each["name"],
+            "DSDIID": _MAGNESIUM_NUMBER if "magnesium" in each else 1000.0 + place,
+            "DSDINGR": each["ingredient"],
+            "DSDQTY": each.get("magnesium", 500.0),
+            "DSDUNIT": _MG,
+        }
+        for place, each in enumerate(products)
+    ]
+    # None of these products has a blend; a list cannot be empty.
+    blend = {"DSDIID": 88.0, "DSDINGR": "ALIVE! CITRUS BIOFLAVONOID COMPLEX", "DSDBID": 1436.0, "DSDBCNAM": "NARIRUTIN"}
+    return {
+        "DSPI": pd.DataFrame(
+            {
+                "DSDPID": [float(each["number"]) for each in products],
+                "DSDSUPID": [each["older"] for each in products],
+                "DSDSUPP": [each["name"] for each in products],
+            }
+        ),
+        "DSII": pd.DataFrame(ingredients),
+        "DSBI": pd.DataFrame([blend]),
+        "RXQ_DRUG": pd.DataFrame([_drug_row(drug) for drug in drugs]),
+    }
+
+
+def _drug_row(drug: dict[str, Any]) -> dict[str, object]:
+    def classes(prefix: str, numbers: Sequence[Sequence[int]], places: int) -> dict[str, float]:
+        # Each place has three levels; what a drug does not have is missing.
+        padded = [[*levels, *[np.nan] * 3][:3] for levels in numbers] + [[np.nan] * 3] * (places - len(numbers))
+        return {
+            f"{prefix}{place}{letter}": float(number)
+            for place, levels in enumerate(padded, start=1)
+            for letter, number in zip(_CLASSES, levels, strict=True)
+        }
+
+    ingredients = drug["ingredients"]
+    return {
+        "RXDDRGID": drug["id"],
+        "RXDDRUG": drug["name"],
+        "RXDINGFL": float(len(ingredients)),
+        **classes("RXDDCI", [drug["classes"]], 4),
+        **classes("RXDICI", ingredients, 6),
+    }
+
+
+def add_products(rng: np.random.Generator, people: Columns) -> Columns:
+    """Return which supplement and antacid a person takes, how often, and what was taken on the recalled days.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    people
+        Needs the columns of `take_part` and `add_diet`.
+
+    Returns
+    -------
+    Columns
+        ``product`` and ``antacid_product`` (places in `products.toml`, NaN for none), ``product_days`` (of 30),
+        ``product_magnesium`` and ``antacid_product_magnesium`` (mg on a day of taking it, NaN for none),
+        and of the recalled days ``supplement_day1``, ``antacid_day1`` (0/1), ``supplement_magnesium1`` (mg, NaN for
+        none) and those of day 2.
+    """
+    given, products = parameter_groups("products")["supplements"], parameter_groups("products")["product"]
+    size, total = len(people["age"]), people["supplement_magnesium"]
+    some = ~np.isnan(total)
+    takes, antacid = people["supplement"] > 0, people["antacid"] > 0
+    days = np.asarray(given["days"])[pick(rng, given["days_share"], size)]
+    each_day = np.round(total * 30 / days, 2)
+
+    def chosen(kind: str) -> Floats:
+        places = [place for place, each in enumerate(products) if each["kind"] == kind]
+        shares = [products[place]["share"] for place in places]
+        return np.asarray(places, dtype=np.float64)[pick(rng, shares, size)]
+
+    with_it, without, antacid_with, antacid_without = (
+        chosen(kind) for kind in ("with", "without", "antacid with", "antacid without")
+    )
+    # Who takes both has the magnesium in the supplement.
+    found: Columns = {
+        "product": np.where(takes, np.where(some, with_it, without), np.nan),
+        "antacid_product": np.where(antacid, np.where(some & ~takes, antacid_with, antacid_without), np.nan),
+        "product_days": days,
+        "product_magnesium": np.where(takes, each_day, np.nan),
+        "antacid_product_magnesium": np.where(antacid & ~takes, each_day, np.nan),
+    }
+    for day in DAYS:
+        often = np.where(some, given["recalled"] * days / 30, given["recalled_other"])
+        supplement = takes & (rng.random(size) < often)
+        relief = antacid & (rng.random(size) < given["recalled_antacid"])
+        amount = np.where(supplement | (relief & ~takes), each_day, np.nan)
+        found |= {f"supplement_day{day}": supplement * 1.0, f"antacid_day{day}": relief * 1.0}
+        found[f"supplement_magnesium{day}"] = amount
+    return found
+
+
+def _foods(rng: np.random.Generator, people: Columns, *, day: int, sequence: Floats) -> pd.DataFrame:
+    foods, about = parameter_groups("foods")["list"]["foods"], parameter_groups("foods")["eaten"]
+    reliable = (people["examined"] > 0) & (people[f"recall{day}"] == 1)
+    size = int(reliable.sum())
+    person = np.repeat(np.arange(size), 1 + rng.poisson(about["mean"], size))
+    food = pick(rng, [each["share"] for each in foods], len(person))
+    amount = np.exp(about["amount_log_sd"] * rng.standard_normal(len(person)))
+
+    def of(name: str) -> Floats:
+        each_time = lookup([each[name] for each in foods], food)
+        return np.asarray(each_time * amount, dtype=np.float64)
+
+    def whole(name: str) -> Floats:
+        total: Integers = np.round(people[f"{name}{day}"][reliable]).astype(np.int64)
+        return shared_out(total, parts=of(name), person=person)
+
+    return pd.DataFrame(
+        {
+            KEY: sequence[reliable][person],
+            f"DR{day}IFDCD": np.asarray([float(each["code"]) for each in foods])[food],
+            f"DR{day}IGRMS": np.round(of("grams"), 2),
+            f"DR{day}IKCAL": whole("energy"),
+            f"DR{day}IMAGN": whole("magnesium"),
+        }
+    )
+
+
+def shared_out(totals: Integers, *, parts: Floats, person: Integers) -> Floats:
+    """Share whole totals out in proportion, in whole numbers that add up to them exactly.
+
+    Parameters
+    ----------
+    totals
+        Whole, one for each person, shape (people,).
+    parts
+        Not negative, shape (n,); where a person's are all zero they count alike.
+    person
+        Whose part it is, a place in `totals`, in rising order; everyone has a part.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n,), float64: the largest remainders are rounded up.
+
+    Examples
+    --------
+    >>> shared_out(np.array([10, 3]), parts=np.array([1.0, 1.0, 1.0, 0.0]), person=np.array([0, 0, 0, 1])).tolist()
+    [4.0, 3.0, 3.0, 3.0]
+    """
+    sums = np.bincount(person, weights=parts, minlength=len(totals))
+    counts = np.bincount(person, minlength=len(totals))
+    share = np.where(sums[person] > 0, parts / np.where(sums > 0, sums, 1.0)[person], 1.0 / counts[person])
+    exact = totals[person] * share
+    whole = np.floor(exact)
+    left = totals - np.bincount(person, weights=whole, minlength=len(totals))
+    order = np.lexsort((whole - exact, person))
+    rank = np.empty(len(person), dtype=np.int64)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    rank[order] = np.arange(len(person)) - starts[person[order]]
+    return np.asarray(whole + (rank < left[person]), dtype=np.float64)
+
+
+def _supplements(people: Columns, sequence: Floats) -> pd.DataFrame:
+    products = parameter_groups("products")["product"]
+    number = np.asarray([float(each["number"]) for each in products])
+    older = np.asarray([float(each["older"]) for each in products])
+    parts = []
+    for name, antacid in (("product", 0.0), ("antacid_product", 2.0)):
+        here = ~np.isnan(people[name])
+        place = people[name][here].astype(np.int64)
+        parts.append(
+            pd.DataFrame(
+                {
+                    KEY: sequence[here],
+                    "DSDPID": number[place],
+                    "DSDSUPID": older[place],
+                    "DSDANTA": antacid,
+                    "DSD103": people["product_days"][here],
+                    "DSQIMAGN": people[f"{name}_magnesium"][here],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True).sort_values(KEY, kind="stable", ignore_index=True)
+
+
+def _medicines(rng: np.random.Generator, people: Columns, sequence: Floats) -> pd.DataFrame:
+    drugs = parameter_groups("products")["drug"]
+    taken = np.column_stack([people[f"drug{place}"] > 0 for place in range(len(drugs))])
+    refused = rng.random(len(sequence)) < parameter_groups()["refusals"]["other"][1]
+    taken = taken & ~refused[:, None]
+    person, drug = np.nonzero(taken)
+    none: Booleans = ~taken.any(axis=1)
+    some = pd.DataFrame(
+        {
+            KEY: sequence[person],
+            "RXDUSE": 1.0,
+            "RXDDRUG": np.array([each["name"] for each in drugs], dtype=object)[drug],
+            "RXDDRGID": np.array([each["id"] for each in drugs], dtype=object)[drug],
+            "RXDCOUNT": taken.sum(axis=1)[person].astype(np.float64),
+        }
+    )
+    nothing = pd.DataFrame(
+        {
+            KEY: sequence[none],
+            "RXDUSE": np.where(refused[none], 9.0, 2.0),
+            "RXDDRUG": "",
+            "RXDDRGID": "",
+            "RXDCOUNT": np.nan,
+        }
+    )
+    return pd.concat([some, nothing], ignore_index=True).sort_values(KEY, kind="stable", ignore_index=True)

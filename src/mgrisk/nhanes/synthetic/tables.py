@@ -7,11 +7,11 @@ import pandas as pd
 
 from mgrisk.nhanes.codebook import KEY, VARIABLES
 from mgrisk.nhanes.cycles import Cycle
-from mgrisk.nhanes.synthetic.diabetes import DIAGNOSED
-from mgrisk.nhanes.synthetic.parameters import Array, Columns, Flags, lookup, parameter_groups
+from mgrisk.nhanes.synthetic.health import AUSCULTATED, DIAGNOSED, OSCILLOMETRIC
+from mgrisk.nhanes.synthetic.parameters import Columns, lookup, parameter_groups
 from mgrisk.nhanes.synthetic.people import ACTIVITIES, ADULT
-from mgrisk.nhanes.synthetic.pressure import AUSCULTATED, OSCILLOMETRIC
 from mgrisk.nhanes.synthetic.recalls import DAYS
+from mgrisk.types import Booleans, Floats
 
 _YES, _NO, _BORDERLINE = 1.0, 2.0, 3.0
 _IN_YEARS = 2.0
@@ -37,7 +37,7 @@ _QUESTIONS = (
 
 
 def code_tables(
-    rng: np.random.Generator, later: np.random.Generator, people: Columns, *, cycle: Cycle, sequence: Array
+    rng: np.random.Generator, later: np.random.Generator, people: Columns, *, cycle: Cycle, sequence: Floats
 ) -> dict[str, pd.DataFrame]:
     """Return the tables of one cycle that have one row for each person.
 
@@ -72,7 +72,7 @@ def code_tables(
     coded["LBXGLT"] = people["two_hours"]
     coded["WTSOG2YR"] = people["tolerance_weight"]
     held = _rows(people, cycle)
-    tables: dict[str, dict[str, Array]] = {}
+    tables: dict[str, dict[str, Floats]] = {}
     files: dict[str, str] = {}
     for variable in VARIABLES.values():
         name = variable.name_in(cycle)
@@ -84,7 +84,7 @@ def code_tables(
     return {table: pd.DataFrame(columns).loc[held[table]].reset_index(drop=True) for table, columns in tables.items()}
 
 
-def _rows(people: Columns, cycle: Cycle) -> dict[str, Flags]:
+def _rows(people: Columns, cycle: Cycle) -> dict[str, Booleans]:
     """Return whom each table holds; ages as found in the tables of 2007-2018."""
     age, examined = people["age_years"], people["examined"] > 0
     everyone = np.ones(len(age), dtype=np.bool_)
@@ -168,7 +168,7 @@ def _interview(rng: np.random.Generator, people: Columns, cycle: Cycle) -> Colum
     }
 
 
-def _activity(rng: np.random.Generator, people: Columns, asked: Flags) -> Columns:
+def _activity(rng: np.random.Generator, people: Columns, asked: Booleans) -> Columns:
     coded: Columns = {"PAD680": _refuse(rng, "PAD680", people["sedentary_min"], asked)}
     for name, (question, days, minutes) in zip(ACTIVITIES, _QUESTIONS, strict=True):
         coded[question] = _refuse(rng, question, _answer(people[name]), asked)
@@ -211,7 +211,7 @@ def _examination(rng: np.random.Generator, people: Columns, cycle: Cycle) -> Col
     return coded
 
 
-def _pressure(rng: np.random.Generator, people: Columns, told_of_it: Flags) -> Columns:
+def _pressure(rng: np.random.Generator, people: Columns, told_of_it: Booleans) -> Columns:
     old_enough = people["age_years"] >= _YOUNGEST_PRESSURE
     asked = told_of_it & (people["told_to_take"] > 0)
     coded: Columns = {"BPQ050A": _refuse(rng, "BPQ050A", _answer(people["takes"]), asked)}
@@ -284,7 +284,7 @@ def _more(rng: np.random.Generator, people: Columns, coded: Columns) -> Columns:
     return found
 
 
-def _born(people: Columns, cycle: Cycle) -> Array:
+def _born(people: Columns, cycle: Cycle) -> Floats:
     """Return the country of birth: from 2011 on all others are one code."""
     others = lookup(parameter_groups("health")["born"]["elsewhere"], people["race"])
     return np.where(people["born_in_us"] > 0, _YES, others if cycle.first < 2011 else _NO)
@@ -314,11 +314,11 @@ def _alcohol(rng: np.random.Generator, people: Columns, cycle: Cycle) -> Columns
     }
 
 
-def _answer(flags: Array) -> Array:
+def _answer(flags: Floats) -> Floats:
     return np.where(flags > 0, _YES, _NO)
 
 
-def _refuse(rng: np.random.Generator, name: str, answers: Array, asked: Flags) -> Array:
+def _refuse(rng: np.random.Generator, name: str, answers: Floats, asked: Booleans) -> Floats:
     """Return answers with refused and don't know at the shares of NHANES, missing where not asked."""
     given = parameter_groups()["refusals"]
     refused, unknown = given.get(name, given["other"])

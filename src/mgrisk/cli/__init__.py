@@ -1,0 +1,1 @@
+"""The `mgrisk` command: one module for each subcommand."""

@@ -1,0 +1,49 @@
+"""`mgrisk describe`: survey estimates of features and NHANES variables."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from mgrisk.cli.options import add_source, store_of
+from mgrisk.cli.terminal import say
+from mgrisk.errors import ExitStatus
+
+HELP = "survey estimates of features and NHANES variables"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--of", nargs="+", action="extend", required=True, metavar="NAME", help="or a condition: 'bmi_kg_m2 >= 30'"
+    )
+    parser.add_argument(
+        "--by", nargs="+", action="extend", default=[], metavar="NAME", help="an estimate for each of its values"
+    )
+    parser.add_argument(
+        "--cycle", nargs="+", action="extend", default=[], metavar="YEARS", help="combined (the latest that has all)"
+    )
+    parser.add_argument(
+        "--where", default="", metavar="CONDITION", help="for example \"age_years >= 20 and sex == 'male'\""
+    )
+    parser.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
+    parser.add_argument("--statistic", default="", metavar="S", help="mean | proportion | age-adjusted | quantile=0.5")
+    add_source(parser)
+    parser.add_argument("--format", choices=["table", "csv", "json"], default="table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.describe.query import Question, describe
+
+    question = Question(tuple(options.of), tuple(options.by), options.where, options.statistic)
+    found = describe(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)
+    for note in found.notes():
+        say(note)
+    if options.format == "json":
+        print(json.dumps(found.plain_records(), indent=1, ensure_ascii=False))
+    elif options.format == "csv":
+        print(found.frame().to_csv(index=False), end="")
+    else:
+        print("\n".join(found.lines()))
+    return ExitStatus.DONE

@@ -1,0 +1,32 @@
+"""`mgrisk evaluate`: external validation of a bundle on people with a known outcome."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from mgrisk.cli.options import add_labels, add_model, label_columns
+from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.cli.which import bundle_folder
+from mgrisk.errors import ExitStatus
+
+HELP = "validate a bundle on one's own people"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_model(parser)
+    add_labels(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.own_data.external import evaluate_file
+
+    model, folder, threads = bundle_folder(options.model), Path(options.output), os.cpu_count() or 1
+    found = evaluate_file(model, options.input, label_columns(options), folder=folder, threads=threads)
+    print("\n".join(found.lines))
+    print(f"in {found.folder}: summary.md, evaluation.json, thresholds.json, curves.json, people.json")
+    say(DISCLAIMER)
+    return ExitStatus.DONE

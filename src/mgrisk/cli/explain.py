@@ -1,0 +1,28 @@
+"""`mgrisk explain`: a page that explains the risks of the people in a file."""
+
+from __future__ import annotations
+
+import argparse
+
+from mgrisk.cli.options import add_model, load_model
+from mgrisk.cli.terminal import DISCLAIMER
+from mgrisk.errors import ExitStatus
+
+HELP = "a page that explains one's own people"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_model(parser)
+    parser.add_argument("input", metavar="INPUT", help="file, or - for standard input")
+    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example report.html")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.own_data.explain import explain_people
+
+    found = explain_people(load_model(options), options.input, options.output)
+    counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
+    print(f"{found.rows:,} rows: {counts}\nreport: {options.output} ({found.size / 2**20:.1f} MB)\n{DISCLAIMER}")
+    return ExitStatus.DONE

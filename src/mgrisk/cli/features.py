@@ -1,0 +1,26 @@
+"""`mgrisk features`: NHANES participants as a scoring file."""
+
+from __future__ import annotations
+
+import argparse
+
+from mgrisk.cli.options import add_source, store_of
+from mgrisk.errors import ExitStatus
+
+HELP = "NHANES participants as a scoring file"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS")
+    add_source(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help=".csv or .parquet")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.describe.participants import write_people
+
+    count = write_people(store_of(options), cycles=options.cycle, target=options.output)
+    print(f"{count:,} people in {options.output}")
+    return ExitStatus.DONE

@@ -1,0 +1,40 @@
+"""`mgrisk magnesium`: magnesium intake of the population, or the foods that it comes from."""
+
+from __future__ import annotations
+
+import argparse
+
+from mgrisk.cli.options import add_source, store_of, whole_number
+from mgrisk.errors import ExitStatus
+
+HELP = "magnesium intake of the population by sex and age, or its top foods"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("table", choices=["intake", "foods"], help="intake and requirements, or the foods behind it")
+    parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS", help="each for itself")
+    parser.add_argument("--top", type=whole_number, default=10, metavar="N", help="foods of each cycle (10)")
+    parser.add_argument(
+        "--quick", action="store_true", help="no standard errors of usual intake, which take some 15 s a cycle"
+    )
+    add_source(parser)
+    parser.add_argument("--format", choices=["table", "csv", "json"], default="table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.describe.magnesium import food_table, magnesium_table
+
+    store = store_of(options)
+    if options.table == "foods":
+        frame = food_table(store, cycles=options.cycle, top=options.top)
+    else:
+        frame = magnesium_table(store, cycles=options.cycle, standard_errors=not options.quick).frame()
+    if options.format == "json":
+        print(frame.to_json(orient="records", indent=1, force_ascii=False))
+    elif options.format == "csv":
+        print(frame.to_csv(index=False), end="")
+    else:
+        print(frame.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
+    return ExitStatus.DONE

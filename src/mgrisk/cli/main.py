@@ -1,0 +1,118 @@
+"""The `mgrisk` command: parse, call the command's module, turn errors into lines and an exit status.
+
+Each command is a module of its name with ``HELP``, ``add(parser)`` and ``run(options) -> exit status``. Heavy libraries
+are imported in ``run``, so that `mgrisk --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final
+
+from mgrisk import __version__
+from mgrisk.cli import (
+    codebook,
+    completion,
+    describe,
+    evaluate,
+    explain,
+    features,
+    fetch,
+    magnesium,
+    map,
+    models,
+    promote,
+    recalibrate,
+    report,
+    run,
+    schema,
+    score,
+    validate,
+)
+from mgrisk.cli.terminal import DISCLAIMER
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, of_system
+
+COMMANDS: Final = (
+    run,
+    fetch,
+    describe,
+    magnesium,
+    features,
+    score,
+    explain,
+    evaluate,
+    recalibrate,
+    models,
+    promote,
+    report,
+    map,
+    completion,
+    validate,
+    schema,
+    codebook,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    options = command_line().parse_args(arguments)
+    try:
+        return int(options.command.run(options))
+    except MgRiskError as error:
+        return _told(error, options)
+    except KeyboardInterrupt:
+        print("interrupted: what was not finished was not written", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; there is nobody to tell. Keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitStatus.DONE)
+    except Exception as problem:
+        if isinstance(problem, OSError) and problem.errno in MACHINE:
+            return _told(of_system(problem), options)
+        # The last resort: say that it is ours, and how to report it.
+        if options.debug:
+            raise
+        print(f"error: this is a bug in mgrisk: {type(problem).__name__}: {problem}", file=sys.stderr)
+        print("where: " + _last_place(problem), file=sys.stderr)
+        print("to do: run again with --debug and report what it prints", file=sys.stderr)
+        return int(ExitStatus.BUG)
+
+
+def _told(error: MgRiskError, options: argparse.Namespace) -> int:
+    if options.debug:
+        traceback.print_exc()
+    print("\n".join(error.lines()), file=sys.stderr)
+    return int(error.status)
+
+
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of the command; the reference pages are made from it."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser = argparse.ArgumentParser(
+        prog="mgrisk",
+        description="Risk of type 2 diabetes from dietary magnesium and lifestyle.",
+        epilog=DISCLAIMER,
+    )
+    parser.add_argument("--version", action="version", version=f"mgrisk {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        of_command = commands.add_parser(name, parents=[common], help=command.HELP)
+        command.add(of_command)
+        of_command.set_defaults(command=command, parser=parser)
+    return parser
+
+
+def _last_place(problem: BaseException) -> str:
+    frames = traceback.extract_tb(problem.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else "unknown"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""`mgrisk map`: an extract of one's own cohort into a scoring file, by a mapping file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mgrisk.errors import ExitStatus, few
+
+HELP = "an extract of one's own cohort into a scoring file, by a mapping file"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("input", metavar="EXTRACT", help="CSV or Parquet, - for standard input")
+    parser.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="CSV")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.score.mapping import map_file, read_mapping
+
+    done = map_file(options.input, read_mapping(Path(options.mapping)), options.output)
+    lines = [f"{done.rows:,} rows in {options.output}"]
+    lines += [
+        f"  {name}: {done.as_they_are[name]:,} cells not understood and left as they are, {missing:,} missing"
+        for name, missing in done.missing.items()
+        if done.as_they_are[name]
+    ]
+    if done.not_carried:
+        lines.append(f"  not carried over: {few(done.not_carried)}")
+    print("\n".join([*lines, f"next: mgrisk validate {options.output}"]))
+    return ExitStatus.DONE

@@ -1,0 +1,93 @@
+"""`mgrisk models`: the bundles at hand, and versions in the registry."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from mgrisk.cli.which import registry_uri
+from mgrisk.errors import ExitStatus
+
+HELP = "bundles and versions in the registry"
+COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion")
+RUNS = Path("runs")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--format", choices=["table", "json"], default="table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    rows = found_models()
+    if options.format == "json":
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return ExitStatus.DONE
+    cells = [COLUMNS, *(tuple(_cell(row.get(name)) for name in COLUMNS) for row in rows)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(COLUMNS))]
+    for line in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return ExitStatus.DONE
+
+
+def found_models() -> list[dict[str, Any]]:
+    """Return what `--model` may name, a row each: released bundles, those of run folders, versions in the registry.
+
+    Returns
+    -------
+    list
+        {name, kind (released | run | registry), outcome, learner, features, data, auroc, model, version, aliases}:
+        `auroc` is that of the held-out cycle where the run's evaluation is at hand. A bundle that cannot be read is
+        there with what is wrong with it as its `data`.
+    """
+    from mgrisk.model.bundle import released_bundles
+
+    rows = [_bundle_row(name, "released", folder) for name, folder in released_bundles().items()]
+    folders = sorted(path.parent for path in RUNS.glob("*/bundle")) if RUNS.is_dir() else []
+    rows += [_bundle_row(str(folder / "bundle"), "run", folder / "bundle", run=folder) for folder in folders]
+    uri = registry_uri()
+    if uri is not None:
+        from mgrisk.track import registered
+
+        rows += [version.to_dict() for version in registered(uri=uri)]
+    return rows
+
+
+def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) -> dict[str, Any]:
+    from mgrisk.errors import MgRiskError
+    from mgrisk.model.bundle import load_bundle
+
+    try:
+        about = load_bundle(folder).about
+    except MgRiskError as problem:
+        return {"name": name, "kind": kind, "data": f"cannot be loaded: {problem.code}"}
+    return {
+        "name": name,
+        "kind": kind,
+        "outcome": about["outcome"]["name"],
+        "learner": about["learner"],
+        "features": len(about["features"]),
+        "data": about["data"],
+        "auroc": _held_out_auroc(run, about["learner"]) if run else None,
+    }
+
+
+def _held_out_auroc(run: Path, model: str) -> float | None:
+    try:
+        records = json.loads((run / "evaluation.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    for record in records:
+        of_all = record["model"] == model and record["metric"] == "auroc" and record["group"] == "all"
+        if of_all and record["set"] != "cross-validated":
+            return None if record["estimate"] is None else float(record["estimate"])
+    return None
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

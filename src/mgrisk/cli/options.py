@@ -1,0 +1,74 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from mgrisk.cli.which import CHAMPION, bundle_folder
+
+if TYPE_CHECKING:
+    from mgrisk.nhanes.store import Store
+    from mgrisk.own_data.labelled import LabelColumns
+    from mgrisk.score.scorer import Scorer
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add `--model`."""
+    parser.add_argument(
+        "--model",
+        metavar="DIR|NAME|NAME@ALIAS",
+        help=f"bundle folder, released bundle or registered model ({CHAMPION} with a registry, else undiagnosed)",
+    )
+
+
+def load_model(options: argparse.Namespace) -> Scorer:
+    """Load the model that `--model` names."""
+    from mgrisk.score.scorer import load_scorer
+
+    return load_scorer(bundle_folder(options.model))
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add `--source`."""
+    parser.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
+
+
+def store_of(options: argparse.Namespace, *, offline: bool = False) -> Store:
+    """Return the store of raw tables that `--source` names."""
+    from mgrisk.nhanes.store import Store, default_cache, default_source
+
+    return Store(source=options.source or default_source(), cache=default_cache(), offline=offline)
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add the options of people whose outcome is known."""
+    parser.add_argument("input", metavar="INPUT", help="people with their outcome")
+    parser.add_argument("--outcome", required=True, metavar="COLUMN", help="1 or yes for a case, 0 or no for others")
+    parser.add_argument("--weight", metavar="COLUMN", help="sampling weight (all 1)")
+    parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
+    parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR")
+
+
+def label_columns(options: argparse.Namespace) -> LabelColumns:
+    """Return the columns that `add_labels` asked for."""
+    from mgrisk.own_data.labelled import LabelColumns
+
+    return LabelColumns(options.outcome, options.weight, options.strata, options.psu)
+
+
+def whole_number(text: str) -> int:
+    """Read a count from 0 to 100."""
+    value = int(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return value
+
+
+def one_or_more(text: str) -> int:
+    """Read a count of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value

@@ -1,0 +1,26 @@
+"""`mgrisk promote`: give a registered version the alias."""
+
+from __future__ import annotations
+
+import argparse
+
+from mgrisk.cli.which import asked_registry
+from mgrisk.errors import ExitStatus
+
+HELP = "give a registered version the alias, whatever the gate of its run said"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("name", metavar="NAME@VERSION", help="or NAME@ALIAS, such as NAME@challenger")
+    parser.add_argument("--alias", default="champion", metavar="ALIAS", help="the alias it gets (champion)")
+    parser.add_argument("--because", required=True, metavar="REASON", help="kept with the version")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.track import promote
+
+    version = promote(options.name, alias=options.alias, because=options.because, uri=asked_registry(options.name))
+    print(f"{options.name.partition('@')[0]} version {version} is {options.alias}: {options.because}")
+    return ExitStatus.DONE

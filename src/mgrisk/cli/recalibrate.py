@@ -1,0 +1,41 @@
+"""`mgrisk recalibrate`: a bundle calibrated to people with a known outcome, naming its parent."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from mgrisk.cli.options import add_labels, add_model, label_columns
+from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.cli.which import bundle_folder
+from mgrisk.errors import ExitStatus
+
+HELP = "a bundle for them, naming its parent"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_model(parser)
+    add_labels(parser)
+    parser.add_argument("--method", required=True, choices=["intercept", "logistic"])
+    parser.add_argument("--population", default="", metavar="TEXT", help="who and when: written into the bundle")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.own_data.external import recalibrate_file
+
+    made = recalibrate_file(
+        bundle_folder(options.model),
+        options.input,
+        label_columns(options),
+        method=options.method,
+        population=options.population,
+        folder=Path(options.output),
+        threads=os.cpu_count() or 1,
+    )
+    print("\n".join(made.lines))
+    print(f"bundle: {made.folder}")
+    say(DISCLAIMER)
+    return ExitStatus.DONE

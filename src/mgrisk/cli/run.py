@@ -1,0 +1,58 @@
+"""`mgrisk run`: a pipeline file, from raw tables to report."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.errors import ExitStatus
+
+HELP = "run a pipeline file, from raw tables to report"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("pipeline", metavar="PIPELINE", help="for example pipelines/demo.toml")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", metavar="DIR", help="run folder (runs/<name>)")
+    parser.add_argument("--offline", action="store_true", help="use the cache only")
+    parser.add_argument(
+        "--until", metavar="STEP", help="stop after a step, for example train: before the held-out test"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.pipeline import run as pipeline
+
+    finished = pipeline.run(
+        options.pipeline,
+        overrides=options.overrides,
+        out=options.out,
+        offline=options.offline,
+        until=options.until,
+        progress=say,
+    )
+    if options.until:
+        print(f"stopped after {options.until}: {finished.folder}")
+        return ExitStatus.DONE
+    table = finished.evaluation.frame()
+    data = ", ".join(table["data"].unique())
+    wanted = ["auroc", "calibration_slope", "calibration_intercept", "observed_expected", "ici"]
+    print(f"\n{data}{' people' if data == 'SYNTHETIC' else ''}; estimate (95 % interval, survey design)")
+    # Recalibrated scores and groups are in the report: here stand the models and the scores as they were published.
+    shown = table["metric"].isin(wanted) & ~table["model"].str.contains(":") & (table["group"] == "all")
+    for set_name, rows in table[shown].groupby("set", sort=False):
+        print(f"  {set_name}")
+        for model, of_model in rows.groupby("model", sort=False):
+            cells = [f"{r['metric']} {_interval(r)}" for _, r in of_model.iterrows()]
+            print(f"    {model:<16} {'  '.join(cells)}")
+    print(f"\nreport: {finished.report}\nbundle: {finished.bundle}\n{DISCLAIMER}")
+    return ExitStatus.DONE
+
+
+def _interval(row: Any) -> str:
+    if row["low"] is None or row["low"] != row["low"]:
+        return f"{row['estimate']:.3f}"
+    return f"{row['estimate']:.3f} ({row['low']:.3f}, {row['high']:.3f})"

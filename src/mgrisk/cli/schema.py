@@ -1,0 +1,47 @@
+"""`mgrisk schema`: the columns that a model reads, or an example file of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from mgrisk.cli.options import add_model, load_model
+from mgrisk.errors import ExitStatus
+
+HELP = "the input contract"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_model(parser)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--pipeline", action="store_true", help="the JSON schema of pipeline files instead")
+    parser.add_argument("--template", metavar="FILE", help="write an example CSV that scores without a change")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    if options.pipeline:
+        from mgrisk.config.pipeline_file import Pipeline
+
+        print(json.dumps(Pipeline.model_json_schema(), indent=1))
+        return ExitStatus.DONE
+    scorer = load_model(options)
+    if options.template:
+        from mgrisk.score.outputs import write_frame
+        from mgrisk.track import example_people
+
+        example = example_people(scorer)
+        example.insert(0, "person_id", ["example-1", "example-2"])
+        write_frame(example, options.template)
+        print(f"2 made-up people in {options.template}")
+        return ExitStatus.DONE
+    rows = scorer.schema()
+    if options.json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return ExitStatus.DONE
+    for row in rows:
+        allowed = " | ".join(row["levels"]) or f"{row['minimum']:g} to {row['maximum']:g} {row['unit']}"
+        print(f"{row['name']:<26}{'required  ' if row['required'] else '          '}{allowed}")
+        print(f"{'':<36}{row['description']}")
+    return ExitStatus.DONE

@@ -1,0 +1,99 @@
+"""`mgrisk score`: a file of people, or a folder of them, here or on a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mgrisk.cli.options import add_model, one_or_more, whole_number
+from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, say
+from mgrisk.cli.which import bundle_folder
+from mgrisk.errors import ExitStatus, usage
+
+if TYPE_CHECKING:
+    from mgrisk.score.batch import Progress, Summary
+
+HELP = "score people in CSV or Parquet"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_model(parser)
+    parser.add_argument("input", metavar="INPUT", help="file, folder of files, or - for standard input")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUTPUT", help="file, folder, or - for standard output"
+    )
+    parser.add_argument("--reasons", type=whole_number, default=3, metavar="K", help="largest contributions given (3)")
+    parser.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
+    parser.add_argument("--strict", action="store_true", help="stop at the first rejected row")
+    parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
+    parser.add_argument("--resume", action="store_true", help="go on with the same batch where it was killed")
+    parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    model = bundle_folder(options.model)
+    # On standard error: standard output may be the table.
+    with ProgressLine(sys.stderr) as progress:
+        summary = (_folder if Path(options.input).is_dir() else _file)(options, model, progress)
+    for line in (*_lines(options, summary), DISCLAIMER):
+        say(line)
+    return ExitStatus.DONE
+
+
+def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:
+    from mgrisk.score import drift_monitor
+
+    tally = summary.tally
+    lines = [
+        f"{tally.rows:,} rows: {tally.scored:,} scored, {tally.rejected:,} rejected; model {summary.about['model']}",
+        *(f"  {count:,} × {code}" for code, count in tally.problems.most_common(5)),
+        *drift_monitor.lines(summary.shifts, rows=tally.scored, outside=tally.outside_domain),
+    ]
+    if options.what_if:
+        what_it_is = summary.about["what_if"]["what_it_is"]
+        lines.append(f"what-if columns: {what_it_is}; the summary file names studies and assumptions")
+    return lines
+
+
+def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress], None]) -> Summary:
+    from mgrisk.score import batch
+    from mgrisk.score.scorer import load_scorer
+
+    if options.cluster:
+        raise usage(
+            "cluster.needs_folder",
+            "a cluster scores the files of a folder",
+            where=options.input,
+            hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
+        )
+    scorer = load_scorer(model, what_if=options.what_if)
+    names = ("reasons", "rejects", "strict", "workers", "resume")
+    chosen = {name: getattr(options, name) for name in names}
+    return batch.score_table(scorer, options.input, options.output, progress=progress, **chosen)
+
+
+def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progress], None]) -> Summary:
+    from mgrisk.score import parts
+
+    if options.cluster:
+        from mgrisk.score.parts import on_cluster
+
+        engine = on_cluster(options.cluster)
+    else:
+        engine = parts.on_threads(options.workers)
+    return parts.score_folder(
+        model,
+        Path(options.input),
+        Path(options.output),
+        rejects=Path(options.rejects) if options.rejects else None,
+        engine=engine,
+        progress=progress,
+        **{name: getattr(options, name) for name in ("reasons", "strict", "what_if", "resume")},
+    )

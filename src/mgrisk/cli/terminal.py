@@ -1,0 +1,59 @@
+"""What commands say aside, on standard error: lines, and how far a batch is."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, Self, TextIO
+
+if TYPE_CHECKING:
+    from mgrisk.score.batch import Progress
+
+DISCLAIMER: Final = "A research tool: no medical device, and nothing it prints is medical advice."
+PAUSE_ON_TERMINAL: Final = 0.5
+PAUSE_ELSEWHERE: Final = 10.0
+WIDTH: Final = 60
+
+
+def say(line: str) -> None:
+    """Say a line on standard error."""
+    print(line, file=sys.stderr, flush=True)
+
+
+class ProgressLine:
+    """Tells rows, rows a second and time left: a line that renews itself on a terminal, a line now and then elsewhere.
+
+    Parameters
+    ----------
+    stream
+        Where the line goes.
+    clock
+        Seconds.
+    """
+
+    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._terminal = stream.isatty()
+        self._pause = PAUSE_ON_TERMINAL if self._terminal else PAUSE_ELSEWHERE
+        self._started = self._told = clock()
+
+    def __call__(self, progress: Progress) -> None:
+        """Tell it, unless it was told just now."""
+        now = self._clock()
+        if now - self._told < self._pause:
+            return
+        self._told = now
+        seconds = now - self._started
+        left = f", {seconds / progress.share - seconds:,.0f} s left" if progress.share else ""
+        line = f"{progress.rows:,} rows, {progress.rows / seconds:,.0f} rows/s{left}"
+        self._stream.write(f"\r{line:<{WIDTH}}" if self._terminal else f"{line}\n")
+        self._stream.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self._terminal and self._told > self._started:
+            self._stream.write("\n")

@@ -1,0 +1,29 @@
+"""`mgrisk validate`: what `mgrisk score` would reject or flag, and why."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from mgrisk.cli.options import add_model, load_model
+from mgrisk.errors import ExitStatus
+
+HELP = "check a file against the contract"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_model(parser)
+    parser.add_argument("input", metavar="INPUT")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.score.batch import validate_table
+
+    scorer = load_model(options)
+    tally = validate_table(scorer, options.input, workers=os.cpu_count() or 1).tally
+    print(f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected")
+    for code, count in tally.problems.most_common():
+        print(f"  {count:,} × {code}")
+    return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE

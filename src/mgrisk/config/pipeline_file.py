@@ -1,0 +1,417 @@
+"""Pipeline files: what a run is told, checked before any data is touched.
+
+One TOML file under `pipelines/` is one run. The models here are frozen and closed: a misspelt key stops with its
+name and the nearest known one. `extends = "nhanes.toml"` takes another file as the base, and `--set key=value`
+comes last.
+
+The section [model] of a pipeline file: which learners compete, on which features, and what each may try.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mgrisk.config.toml import read_toml
+from mgrisk.errors import MgRiskError, usage
+
+# What a grid may hold: at least one value, and none that no learner can use.
+Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Positive = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+NotNegative = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+
+
+class Closed(BaseModel):
+    """A section: frozen, and without a key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Splines(Closed):
+    """Penalised regression on restricted cubic splines."""
+
+    knots: int = Field(default=4, ge=3, le=7, description="Knots of each spline, at Harrell's quantiles")
+    c: Positive = Field(default=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0), description="Inverse penalties tried")
+
+
+class XGBoost(Closed):
+    """Gradient-boosted trees; the grid is tried whole."""
+
+    depth: Counts = (2, 3)
+    learning_rate: Positive = (0.05,)
+    trees: Counts = Field(default=(50, 100, 150, 200, 300, 400), description="Ensemble sizes read off one fit")
+    min_child_weight: NotNegative = (5.0, 20.0)
+    l2: NotNegative = (5.0,)
+    subsample: float = Field(default=0.7, gt=0, le=1)
+    columns: float = Field(default=0.6, gt=0, le=1, description="Share of columns offered to a tree")
+
+
+class MonotoneXGBoost(XGBoost):
+    """Gradient-boosted trees that may not bend the wrong way."""
+
+    monotone: dict[str, Literal[1, -1]] = Field(
+        min_length=1, description="By feature: 1, the risk never falls with it; -1, it never rises"
+    )
+
+
+class RandomForest(Closed):
+    """A random forest, grown by xgboost."""
+
+    depth: Counts = (6,)
+    min_child_weight: NotNegative = (2.0,)
+    trees: int = Field(default=200, ge=1, le=1000)
+    subsample: float = Field(default=0.6, gt=0, le=1)
+    columns: float = Field(default=0.3, gt=0, le=1, description="Share of columns offered to a split")
+
+
+class ExplainableBoosting(Closed):
+    """An explainable boosting machine; needs the extra `ebm`."""
+
+    rounds: Counts = (50, 100, 200)
+    interactions: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 10), min_length=1)
+    learning_rate: float = Field(default=0.05, gt=0, le=1)
+    bins: int = Field(default=64, ge=2, le=1024)
+
+
+class Tuning(Closed):
+    """How the settings of tree ensembles are found."""
+
+    trials: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="0: every combination of the grid; else trials of Optuna within its bounds",
+    )
+    seed: int = Field(default=1, ge=0)
+
+
+class Uncertainty(Closed):
+    """Refits under bootstrap weights of the PSUs, for the interval of a person's risk."""
+
+    replicates: int = Field(
+        default=50, ge=2, le=1000, description="Each fits the winner once for each fold and once whole"
+    )
+    seed: int = Field(default=1, ge=0)
+
+
+class Model(Closed):
+    """Which learners compete, on which features, and which sums of them."""
+
+    features: tuple[str, ...] = Field(min_length=1, description="Rows of features/registry/")
+    leave_out: tuple[str, ...] = Field(
+        default=(),
+        description="Features that the model must not read, nor anything made of them; race_ethnicity, for example",
+    )
+    seed: int = Field(default=1, ge=0)
+    spline_logistic: Splines | None = Field(default=None, description="Spline regression on the outcome")
+    spline_linear: Splines | None = Field(default=None, description="Spline regression on continuous targets")
+    xgboost: XGBoost | None = None
+    xgboost_monotone: MonotoneXGBoost | None = None
+    random_forest: RandomForest | None = None
+    explainable_boosting: ExplainableBoosting | None = None
+    tuning: Tuning = Tuning()
+    sums: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[tuple[str, ...], Field(min_length=1)]] = (
+        Field(
+            default={},
+            description="Further models, each a sum of parts: a learner on the outcome, or learner:marker on the "
+            "logarithm of a marker that the outcome names as its target",
+        )
+    )
+    uncertainty: Uncertainty | None = Field(
+        default=None, description="Left out: a person's interval holds the error of the calibration alone"
+    )
+
+    @model_validator(mode="after")
+    def _some_learner(self) -> Model:
+        learners = ("spline_logistic", "xgboost", "xgboost_monotone", "random_forest", "explainable_boosting")
+        if all(getattr(self, name) is None for name in learners):
+            raise ValueError(f"no learner: give a section of {', '.join(f'[model.{name}]' for name in learners)}")
+        bound = self.xgboost_monotone.monotone if self.xgboost_monotone else {}
+        strange = sorted(set(bound) - set(self.features))
+        if strange:
+            raise ValueError(f"xgboost_monotone.monotone: {strange[0]} is not among the features")
+        taken = [name for name in self.sums if name in type(self).model_fields]
+        if taken:
+            raise ValueError(f"a sum cannot have the name {taken[0]}")
+        return self
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The markers that sums learn from, each once."""
+        parts = (part for parts in self.sums.values() for part in parts)
+        return tuple(dict.fromkeys(part.partition(":")[2] for part in parts if ":" in part))
+
+
+class Synthetic(Closed):
+    """A cohort that mgrisk makes itself, in place of a source."""
+
+    people_per_cycle: int = Field(default=4000, ge=200, le=100_000, description="People of all ages in a cycle")
+    seed: int = Field(default=20240101, ge=0)
+
+
+class Own(Closed):
+    """A cohort of one's own, from one file, in place of NHANES; it needs no survey design."""
+
+    file: str = Field(min_length=1, description="CSV or Parquet, in the shape of the scoring file or with a mapping")
+    mapping: str = Field(default="", description="Mapping file, as for `mgrisk map`: columns, units, codes")
+    data: str = Field(
+        pattern=r"^[^\x00-\x1f]{1,80}$",
+        description="Who and when they are, as every file and the report call them; SYNTHETIC for made-up people",
+    )
+    outcome: str = Field(min_length=1, description="Column of the outcome: 1, yes or true; 0, no or false; or empty")
+    label: str = Field(default="", description="The outcome in words, where it is not that of cohort.outcome itself")
+    definition: str = Field(default="", description="How a case is told; given with label")
+    warning: str = Field(default="", description="What must be said wherever the outcome is reported")
+    period: str = Field(min_length=1, description="Column that says when: its values are development and held_out")
+    weight: str | None = Field(default=None, description="Column of the sampling weight")
+    strata: str | None = Field(default=None, description="Column of the variance stratum")
+    psu: str | None = Field(
+        default=None, description="Column of the sampling unit: a clinic, or the person where one has several rows"
+    )
+
+    @model_validator(mode="after")
+    def _told(self) -> Own:
+        if self.file == "-":
+            raise ValueError("file: a run reads it more than once; standard input cannot be")
+        if self.data == "NHANES":
+            raise ValueError("data: a file of one's own is not NHANES as mgrisk reads it; name it otherwise")
+        if bool(self.label) != bool(self.definition):
+            raise ValueError("label and definition of the outcome are given together")
+        return self
+
+
+class Cohort(Closed):
+    """Who takes part, what is predicted, and which cycle is kept for the test."""
+
+    outcome: str = Field(default="undiagnosed", description="A row of cohort/outcomes.toml")
+    minimum_age: int = Field(default=20, ge=20, le=80, description="Years; the contract of age begins at 20")
+    development: tuple[str, ...] = Field(
+        min_length=1, description="Cycles, or periods of the file of [own], that may be learned from"
+    )
+    held_out: tuple[str, ...] = Field(min_length=1, description="Later cycles, opened by the evaluation only")
+    across_breaks: tuple[str, ...] = Field(
+        default=(), description="Breaks of nhanes/eras.toml that this run accepts to cross; the report names them"
+    )
+    folds: int = Field(default=5, ge=2, le=20)
+    seed: int = Field(default=1, ge=0)
+
+    @model_validator(mode="after")
+    def _later_and_apart(self) -> Cohort:
+        overlap = set(self.development) & set(self.held_out)
+        if overlap:
+            raise ValueError(f"cycles both in development and held out: {sorted(overlap)}")
+        if min(self.held_out) < max(self.development):
+            raise ValueError(f"the held-out cycles must be later than {max(self.development)}")
+        return self
+
+
+class Evidence(Closed):
+    """The chapter on magnesium: associations in the run's own cycles, beside what is published."""
+
+    outcomes: tuple[str, ...] = Field(default=(), description="Rows of evidence/outcomes.toml; empty: all of them")
+    across_breaks: tuple[str, ...] = Field(
+        default=(),
+        description="Breaks of nhanes/eras.toml that the chapter accepts to cross; each cycle has its own level",
+    )
+
+
+class Sensitivity(Closed):
+    """Runs beside the main one that ask what a choice of it costs."""
+
+    imputations: int = Field(
+        default=5, ge=2, le=100, description="Completed data sets on which the winner is fitted again, fold by fold"
+    )
+    seed: int = Field(default=1, ge=0)
+
+
+class Gate(Closed):
+    """What a new version must show on the run's held-out people before it gets the alias."""
+
+    observed_expected: tuple[float, float] = Field(default=(0.8, 1.25), description="Or an interval that holds 1")
+    calibration_slope: tuple[float, float] = Field(default=(0.8, 1.25), description="Or an interval that holds 1")
+    auroc_loss: float = Field(default=0.01, ge=0, description="By how much AUROC may lie below the version before it")
+
+
+class Tracking(Closed):
+    """Where MLflow keeps the run."""
+
+    uri: str = Field(
+        default="", description="MLflow tracking URI; empty: MLFLOW_TRACKING_URI, else mlflow.db beside the run folder"
+    )
+    artifacts: str = Field(
+        default="", description="Where a database without a server keeps files; empty: mlartifacts beside the run"
+    )
+    experiment: str = "mgrisk"
+    register_as: str = Field(default="mgrisk-undiagnosed", description="Name in the model registry")
+    alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$")
+    gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _no_password(self) -> Tracking:
+        # The section is written into the run folder and logged.
+        if urlsplit(self.uri).password is not None:
+            raise ValueError("uri: it holds a password; give the address in MLFLOW_TRACKING_URI instead")
+        return self
+
+
+Section = Literal["title", "synthetic", "own", "cohort", "model", "evidence", "sensitivity", "tracking"]
+
+
+class Pipeline(Closed):
+    """One run, whole."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    source: str = Field(default="", description="Folder or base URL of the raw tables; empty: MGRISK_NHANES or CDC")
+    threads: int = Field(default=2, ge=1, le=256)
+    synthetic: Synthetic | None = None
+    own: Own | None = None
+    cohort: Cohort
+    model: Model
+    evidence: Evidence | None = None
+    sensitivity: Sensitivity | None = None
+    tracking: Tracking = Tracking()
+
+    @model_validator(mode="after")
+    def _own_alone(self) -> Pipeline:
+        if self.own is None:
+            return self
+        beside = {
+            "[synthetic]": self.synthetic,
+            "source": self.source,
+            "[evidence]": self.evidence,
+            "cohort.across_breaks": self.cohort.across_breaks,
+            "a sum with a marker in [model.sums]": self.model.targets,
+        }
+        for name, value in beside.items():
+            if value:
+                raise ValueError(f"{name} needs the tables of NHANES and does not go with [own]")
+        return self
+
+    @property
+    def decisive(self) -> tuple[Section, ...]:
+        """The sections that a trained model depends on."""
+        return ("cohort", "model") if self.own is None else ("cohort", "model", "own")
+
+    def to_toml(self) -> str:
+        """Return the whole resolved configuration as TOML, defaults written out."""
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
+
+    def digest(self, *sections: Section) -> str:
+        """Return the sha256 of the named sections: what a step depends on."""
+        content = {name: self.model_dump(mode="json")[name] for name in sections}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
+    """Read a pipeline file.
+
+    Parameters
+    ----------
+    path
+        TOML file; `extends` in it names another one, relative to it.
+    overrides
+        `key=value` with dotted keys, as given to `--set`; a value is TOML, or else a bare string.
+
+    Raises
+    ------
+    MgRiskError
+        `config.missing_file`, `config.not_toml`, `config.unknown_key`, `config.bad_value`, `config.bad_override`.
+    """
+    content = _read(Path(path), seen=())
+    for item in overrides:
+        _override(content, item)
+    try:
+        return Pipeline.model_validate(content)
+    except ValidationError as problem:
+        raise _explain(problem, str(path)) from None
+
+
+def _read(path: Path, *, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise usage("config.circle", "a pipeline file extends itself", where=str(path), hint="remove one `extends`")
+    hint = "give the path of a .toml file, for example pipelines/demo.toml"
+    content = read_toml(path, kind="pipeline", prefix="config", hint=hint)
+    base = content.pop("extends", None)
+    if base is None:
+        return content
+    return _merge(_read(path.parent / str(base), seen=(*seen, path.resolve())), content)
+
+
+def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _override(content: dict[str, Any], item: str) -> None:
+    key, sign, text = item.partition("=")
+    if not sign or not key.strip():
+        raise usage(
+            "config.bad_override",
+            "not of the form key=value",
+            where=f"--set {item}",
+            hint="for example cohort.folds=4",
+        )
+    try:
+        value: Any = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        content = content.setdefault(parent, {})
+        if not isinstance(content, dict):
+            raise usage(
+                "config.bad_override",
+                f"{parent} is a value, not a table",
+                where=f"--set {item}",
+                hint="shorten the key",
+            )
+    content[last] = value
+
+
+def _explain(problem: ValidationError, path: str) -> MgRiskError:
+    first = min(problem.errors(), key=lambda error: error["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(first["loc"][-1]), _known(first["loc"][:-1]), n=1)
+        return usage(
+            "config.unknown_key",
+            f"unknown key {where}",
+            where=path,
+            hint=f"did you mean {near[0]}?" if near else f"known keys: {', '.join(_known(first['loc'][:-1]))}",
+        )
+    return usage(
+        "config.bad_value",
+        f"{where}: {first['msg']}",
+        where=path,
+        hint="`mgrisk schema --pipeline` lists every key with its type and range",
+    )
+
+
+def _known(parents: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Pipeline
+    for parent in parents:
+        options = getattr(model.model_fields[str(parent)].annotation, "__args__", None)
+        chosen = model.model_fields[str(parent)].annotation if options is None else options[0]
+        if not (isinstance(chosen, type) and issubclass(chosen, BaseModel)):
+            return []
+        model = chosen
+    return list(model.model_fields)
+
+
+def _without_none(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_none(value) for key, value in content.items() if value is not None}
+    return content

@@ -1,0 +1,72 @@
+"""Facts of the field: rows of the TOML files that lie beside the code which reads them.
+
+A TOML file that a user names: read with a limit, and refused in words where it is none.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from mgrisk.errors import usage
+
+LARGEST: Final = 1 << 20  # bytes
+
+
+def read_toml(path: Path, *, kind: str, prefix: str, hint: str) -> dict[str, Any]:
+    """Read a file.
+
+    Parameters
+    ----------
+    path
+        Of the file. A device has no end, and a larger file is none of ours.
+    kind
+        What it should be, in words: pipeline.
+    prefix
+        First part of the error codes.
+    hint
+        What to do where it is not there.
+
+    Raises
+    ------
+    MgRiskError
+        `PREFIX.missing_file`, `PREFIX.not_toml`.
+    """
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        raise usage(f"{prefix}.missing_file", f"there is no such {kind} file", where=str(path), hint=hint)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise usage(
+            f"{prefix}.not_toml", f"not a TOML file: {problem}", where=str(path), hint="mend the line named"
+        ) from None
+
+
+def rows(package: str, place: str, array: str) -> list[dict[str, Any]]:
+    """Read an array of tables from one TOML file, or from all the files of a folder in the order of their names.
+
+    Parameters
+    ----------
+    package
+        Name of the package the file lies in.
+    place
+        Name of the file, or of the folder.
+    array
+        Name of the array of tables. Keys that stand above it in a file hold for each of its rows that does not say
+        otherwise.
+
+    Examples
+    --------
+    >>> rows("mgrisk.features", "dri.toml", "row")[0]["stage"]
+    'general'
+    """
+    root = files(package).joinpath(place)
+    parts = [root] if root.is_file() else sorted(root.iterdir(), key=lambda part: part.name)
+    found = []
+    for part in parts:
+        content = tomllib.loads(part.read_text("utf-8"))
+        listed = content.pop(array)
+        found += [content | row for row in listed]
+    return found

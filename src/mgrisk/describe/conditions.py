@@ -1,0 +1,263 @@
+"""A small language of conditions on people: comparisons of names with literals, `and`, `or`, `not`, parentheses.
+
+Nothing is ever evaluated as Python: the text is parsed to a syntax tree, a handful of node kinds is let through, and
+the tree is walked here. A condition that meets a missing value is neither true nor false but undecided (Kleene's
+logic, as in SQL), so that `not bmi_kg_m2 >= 30` never counts people without a BMI; `missing(NAME)` asks for them.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.errors import MgRiskError, usage
+from mgrisk.types import Booleans
+
+LONGEST: Final = 1000
+GRAMMAR: Final = (
+    "compare names with numbers or 'texts' (== != < <= > >= in), join with and, or, not; missing(NAME): "
+    "for example age_years >= 20 and sex == 'male'"
+)
+Literal = float | str
+
+_FLIPPED: Final[Mapping[type[ast.cmpop], type[ast.cmpop]]] = {
+    ast.Lt: ast.Gt,
+    ast.LtE: ast.GtE,
+    ast.Gt: ast.Lt,
+    ast.GtE: ast.LtE,
+    ast.Eq: ast.Eq,
+    ast.NotEq: ast.NotEq,
+}
+_SIGNS: Final[Mapping[type[ast.cmpop], str]] = {
+    ast.Lt: "<",
+    ast.LtE: "<=",
+    ast.Gt: ">",
+    ast.GtE: ">=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.In: "in",
+    ast.NotIn: "not in",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """For whom a condition holds, and for whom that cannot be said.
+
+    Attributes
+    ----------
+    true, undecided
+        Shape (n,), bool, never both.
+    """
+
+    true: Booleans
+    undecided: Booleans
+
+    @property
+    def false(self) -> Booleans:
+        """For whom the condition does not hold."""
+        return ~(self.true | self.undecided)
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """A parsed condition.
+
+    Attributes
+    ----------
+    text
+        As written.
+    names
+        The names in it, each once, in order.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    _tree: ast.expr
+
+    def holds(self, columns: Mapping[str, pd.Series]) -> Truth:
+        """Decide the condition for each row.
+
+        Parameters
+        ----------
+        columns
+            A series of numbers or of categories for each name, all of one length.
+
+        Raises
+        ------
+        MgRiskError
+            ``condition.kind`` for a number compared with a text or an order of categories, ``condition.unknown_level``
+            for a text that is no level of its category.
+
+        Examples
+        --------
+        >>> truth = parse("age_years >= 20").holds({"age_years": pd.Series([19.0, 20.0, np.nan])})
+        >>> truth.true.tolist(), truth.undecided.tolist()
+        ([False, True, False], [False, False, True])
+        """
+        return _walk(self._tree, columns, self.text)
+
+
+def parse(text: str) -> Condition:
+    """Parse a condition.
+
+    Raises
+    ------
+    MgRiskError
+        ``condition.syntax`` for what is not of the language, with the part that is not.
+
+    Examples
+    --------
+    >>> parse("20 <= age_years < 40 and (sex == 'male' or missing(RIDEXPRG))").names
+    ('age_years', 'sex', 'RIDEXPRG')
+    """
+    if len(text) > LONGEST:
+        raise _refused(f"{text[:40]}…", f"it is longer than {LONGEST} characters")
+    try:
+        with warnings.catch_warnings():
+            # Python warns about some of what is refused below in its own words.
+            warnings.simplefilter("error")
+            tree = ast.parse(text.strip(), mode="eval").body
+        names = dict.fromkeys(_names(tree, text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _refused(text, str(error).partition("(")[0].strip() or "it cannot be parsed") from error
+    return Condition(text, tuple(names), tree)
+
+
+def _names(node: ast.expr, text: str) -> list[str]:
+    match node:
+        case ast.BoolOp():
+            return [name for value in node.values for name in _names(value, text)]
+        case ast.UnaryOp(op=ast.Not()):
+            return _names(node.operand, text)
+        case ast.Call(func=ast.Name(id="missing"), args=[ast.Name(id=name)], keywords=[]):
+            return [name]
+        case ast.Compare():
+            return [_pair(*pair, text)[0] for pair in _pairs(node)]
+    raise _refused(text, f"{_said(node)!r} is not a condition")
+
+
+def _walk(node: ast.expr, columns: Mapping[str, pd.Series], text: str) -> Truth:
+    match node:
+        case ast.BoolOp():
+            return _joined([_walk(value, columns, text) for value in node.values], every=isinstance(node.op, ast.And))
+        case ast.UnaryOp():
+            inner = _walk(node.operand, columns, text)
+            return Truth(inner.false, inner.undecided)
+        case ast.Call(args=[ast.Name(id=name)]):
+            absent = columns[name].isna().to_numpy(dtype=np.bool_)
+            return Truth(absent, np.zeros_like(absent))
+        case ast.Compare():
+            found = [_compared(columns[name], name, sign, value) for name, sign, value in _comparisons(node, text)]
+            return _joined(found, every=True)
+    raise AssertionError(f"{_said(node)} passed the parser")
+
+
+def _joined(parts: list[Truth], *, every: bool) -> Truth:
+    true = np.logical_and.reduce([part.true for part in parts])
+    false = np.logical_and.reduce([part.false for part in parts])
+    if every:
+        false = np.logical_or.reduce([part.false for part in parts])
+    else:
+        true = np.logical_or.reduce([part.true for part in parts])
+    return Truth(true, ~(true | false))
+
+
+def _pairs(node: ast.Compare) -> list[tuple[ast.expr, ast.cmpop, ast.expr]]:
+    sides = [node.left, *node.comparators]
+    return list(zip(sides[:-1], node.ops, sides[1:], strict=True))
+
+
+def _comparisons(node: ast.Compare, text: str) -> list[tuple[str, type[ast.cmpop], Literal | tuple[Literal, ...]]]:
+    return [_pair(*pair, text) for pair in _pairs(node)]
+
+
+def _pair(
+    left: ast.expr, sign: ast.cmpop, right: ast.expr, text: str
+) -> tuple[str, type[ast.cmpop], Literal | tuple[Literal, ...]]:
+    kind = type(sign)
+    if isinstance(left, ast.Name) and kind in (ast.In, ast.NotIn):
+        if not isinstance(right, (ast.Tuple, ast.List)) or not right.elts:
+            raise _refused(text, f"{_said(right)!r} is not a list, such as ('a', 'b')")
+        return left.id, kind, tuple(_literal(item, text) for item in right.elts)
+    if kind not in _FLIPPED:
+        raise _refused(text, f"{_said(ast.Compare(left, [sign], [right]))!r} is not a comparison of a name")
+    if isinstance(left, ast.Name):
+        return left.id, kind, _literal(right, text)
+    if isinstance(right, ast.Name):
+        return right.id, _FLIPPED[kind], _literal(left, text)
+    raise _refused(text, f"neither {_said(left)!r} nor {_said(right)!r} is a name")
+
+
+def _literal(node: ast.expr, text: str) -> Literal:
+    sign = 1.0
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        sign, node = -1.0, node.operand
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str) and sign > 0:
+            return node.value
+        # True and False are whole numbers to Python.
+        if isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
+            return sign * float(node.value)
+    raise _refused(text, f"{_said(node)!r} is neither a number nor a text in quotes")
+
+
+def _compared(column: pd.Series, name: str, sign: type[ast.cmpop], value: Literal | tuple[Literal, ...]) -> Truth:
+    wanted = value if isinstance(value, tuple) else (value,)
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        _check_levels(column, name, sign, wanted)
+    elif any(isinstance(each, str) for each in wanted):
+        raise usage(
+            "condition.kind",
+            f"{name} is a number and is compared with a text",
+            where=name,
+            hint="compare it with a number, without quotes",
+        )
+    undecided = column.isna().to_numpy(dtype=np.bool_)
+    if sign in (ast.Eq, ast.In):
+        true = column.isin(wanted)
+    elif sign in (ast.NotEq, ast.NotIn):
+        true = ~column.isin(wanted)
+    else:
+        numbers = column.to_numpy(dtype=np.float64)
+        against = float(wanted[0])
+        true = pd.Series(
+            {ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater}.get(sign, np.greater_equal)(numbers, against)
+        )
+    return Truth(true.to_numpy(dtype=np.bool_) & ~undecided, undecided)
+
+
+def _check_levels(column: pd.Series, name: str, sign: type[ast.cmpop], wanted: tuple[Literal, ...]) -> None:
+    levels = [str(level) for level in column.cat.categories]
+    if sign not in (ast.Eq, ast.NotEq, ast.In, ast.NotIn) or not all(isinstance(each, str) for each in wanted):
+        raise usage(
+            "condition.kind",
+            f"{name} is a category and is compared with {_SIGNS[sign]} or with a number",
+            where=name,
+            hint=f"use == or in with one of {', '.join(map(repr, levels))}",
+        )
+    for each in wanted:
+        if each not in levels:
+            near = difflib.get_close_matches(str(each), levels, n=1)
+            raise usage(
+                "condition.unknown_level",
+                f"{each!r} is not a level of {name}",
+                where=name,
+                hint=f"did you mean {near[0]!r}?" if near else f"one of {', '.join(map(repr, levels))}",
+            )
+
+
+def _said(node: ast.expr) -> str:
+    said = ast.unparse(node)
+    return said if len(said) <= 60 else f"{said[:57]}…"
+
+
+def _refused(text: str, why: str) -> MgRiskError:
+    return usage("condition.syntax", f"a condition cannot be read: {why}", where=text or "(empty)", hint=GRAMMAR)

@@ -1,0 +1,315 @@
+"""Who competes: the learners that a pipeline file asks for, and the models that they make alone and in sums.
+
+Tuning: every candidate of a learner on the same design-based folds, scored by a weighted proper score.
+
+Search: the settings of a learner with a large grid, by Optuna on the same design-based folds.
+
+Each trial is a setting between the smallest and the largest value of each row of the grid, scored as a whole path:
+sizes of an ensemble are read off one fit for each fold, and the size with the lowest loss over all folds counts. That
+is what stopping early looks for, without each fold stopping elsewhere and without a part of the people set aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+from mgrisk.config import pipeline_file
+from mgrisk.errors import usage
+from mgrisk.model.explainable_boosting import ExplainableBoostingLearner
+from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Kind, Learner, Params, Pick, Target
+from mgrisk.model.splines import SplineLearner
+from mgrisk.model.trees.learners import BoostedTreesLearner, RandomForestLearner
+from mgrisk.types import Floats, Integers, Singles
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A learner on a target: what a model is made of."""
+
+    learner: Learner
+    target: Target
+
+    @property
+    def name(self) -> str:
+        """Name of the learner, with the target where that is not the outcome."""
+        return self.learner.name if self.target.name == OUTCOME else f"{self.learner.name}:{self.target.name}"
+
+    def fit(self, X: Singles, params: Params, *, factor: Floats | None = None) -> Fitted:
+        """Fit one candidate on everybody whom the target was measured in.
+
+        Parameters
+        ----------
+        X
+            Encoded matrix of all development people, shape (n, n_columns).
+        params
+            The candidate.
+        factor
+            What each person's weight is multiplied by, shape (n,): a replicate of the survey. 1 where left out.
+        """
+        weight = self.target.design.analysis_weight * (1.0 if factor is None else factor)
+        rows = np.flatnonzero(weight > 0)
+        return self.learner.fit(X[rows], self.target.value[rows], weight[rows], params)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting of one part and how it did on people it had not seen.
+
+    Attributes
+    ----------
+    part, params
+        What was tried.
+    measure
+        The proper score: ``log_loss``, in nats, or ``squared_error``.
+    loss
+        Weighted mean of it over all out-of-fold people whom the target was measured in.
+    fold_loss
+        The same within each fold.
+    """
+
+    part: str
+    params: Params
+    measure: str
+    loss: float
+    fold_loss: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as written to tuning.json."""
+        return {
+            "part": self.part,
+            "params": dict(self.params),
+            "measure": self.measure,
+            "loss": self.loss,
+            "fold_loss": list(self.fold_loss),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class TunedPart:
+    """All candidates of a part, the best, and that one's out-of-fold margins.
+
+    Attributes
+    ----------
+    part, candidates
+        In the order tried.
+    best
+        The candidate with the lowest loss.
+    margin
+        Out-of-fold margin of each development person, shape (n,); NaN for whom none was needed.
+    """
+
+    part: Part
+    candidates: tuple[Candidate, ...]
+    best: Candidate
+    margin: Floats
+
+
+def tune(part: Part, X: Singles, fold: Integers, *, needed: Integers) -> TunedPart:
+    """Try every candidate of a part on every fold.
+
+    Parameters
+    ----------
+    part
+        A learner with its grid, and what it learns from.
+    X, fold
+        Encoded matrix (n, n_columns) and fold number (n,) of the development people; no one else.
+    needed
+        Positions of people whose out-of-fold margin is wanted beside those whom the target was measured in.
+    """
+    target, learner = part.target, part.learner
+    rows = target.rows
+    wanted = np.union1d(rows, needed)
+    candidates = learner.candidates()
+    margins = np.full((len(candidates), len(X)), np.nan)
+    for k in np.unique(fold[wanted]):
+        seen, unseen = rows[fold[rows] != k], wanted[fold[wanted] == k]
+        path = learner.fit_path(X[seen], target.value[seen], target.design.analysis_weight[seen])
+        for place, (_, fitted) in enumerate(path):
+            margins[place, unseen] = fitted.margin(X[unseen])
+    of_fold = [rows[fold[rows] == k] for k in np.unique(fold[rows])]
+    tried = tuple(
+        Candidate(
+            part.name,
+            params,
+            target.measure,
+            target.loss(margin, rows),
+            tuple(target.loss(margin, members) for members in of_fold),
+        )
+        for params, margin in zip(candidates, margins, strict=True)
+    )
+    place = min(range(len(tried)), key=lambda number: tried[number].loss)
+    return TunedPart(part, tried, tried[place], margins[place])
+
+
+@runtime_checkable
+class Searchable(Learner, Protocol):
+    """A learner whose grid may be searched rather than tried whole."""
+
+    def at(self, pick: Pick) -> Self:
+        """Return the learner with one value in place of each row of its grid but the sizes read off one fit.
+
+        Parameters
+        ----------
+        pick
+            From the name of a row and its values to the value chosen; whole numbers where all values are.
+        """
+
+
+def search(part: Part, X: Singles, fold: Integers, *, needed: Integers, trials: int, seed: int) -> TunedPart:
+    """Search the settings of a part; a learner that cannot be searched has its grid tried whole.
+
+    Parameters
+    ----------
+    part, X, fold, needed
+        As for `tune.tune`.
+    trials
+        Settings tried.
+    seed
+        Of the sampler (tree-structured Parzen estimator; Bergstra 2011, Algorithms for hyper-parameter optimization).
+
+    Returns
+    -------
+    TunedPart
+        One candidate for each trial: its best size.
+    """
+    if not isinstance(part.learner, Searchable):
+        return tune(part, X, fold, needed=needed)
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    found: list[TunedPart] = []
+    for _ in range(trials):
+        trial = study.ask()
+        learner = part.learner.at(partial(_suggest, trial))
+        found.append(tune(replace(part, learner=learner), X, fold, needed=needed))
+        study.tell(trial, found[-1].best.loss)
+    best = min(found, key=lambda each: each.best.loss)
+    return TunedPart(best.part, tuple(each.best for each in found), best.best, best.margin)
+
+
+def _suggest(trial: Trial, name: str, values: Sequence[float]) -> float:
+    low, high = min(values), max(values)
+    if all(isinstance(value, int) for value in values):
+        return trial.suggest_int(name, int(low), int(high))
+    # Rates and penalties work by their ratio; a row that begins at zero has none.
+    return trial.suggest_float(name, low, high, log=low > 0)
+
+
+def make_learners(
+    settings: pipeline_file.Model, encoder: Encoder, *, threads: int, kind: Kind = "binary"
+) -> tuple[Learner, ...]:
+    """Return the learners that a pipeline file asks for and that can learn a kind of target, in a fixed order."""
+    columns, learners = encoder.columns, list[Learner]()
+    spline = settings.spline_logistic if kind == "binary" else settings.spline_linear
+    if spline is not None:
+        learners.append(SplineLearner(columns=columns, knots=spline.knots, c=spline.c, kind=kind))
+    if settings.xgboost is not None:
+        learners.append(_boosted(settings.xgboost, encoder, seed=settings.seed, threads=threads, kind=kind))
+    if settings.xgboost_monotone is not None:
+        grid = settings.xgboost_monotone
+        trees = _boosted(grid, encoder, seed=settings.seed, threads=threads, kind=kind, monotone=grid.monotone)
+        learners.append(trees)
+    if settings.random_forest is not None:
+        forest = settings.random_forest
+        learners.append(
+            RandomForestLearner(
+                columns=columns,
+                depth=forest.depth,
+                min_child_weight=forest.min_child_weight,
+                trees=forest.trees,
+                subsample=forest.subsample,
+                columns_per_split=forest.columns,
+                seed=settings.seed,
+                threads=threads,
+                kind=kind,
+            )
+        )
+    if settings.explainable_boosting is not None:
+        machine = settings.explainable_boosting
+        learners.append(
+            ExplainableBoostingLearner(
+                columns=columns,
+                rounds=machine.rounds,
+                interactions=machine.interactions,
+                learning_rate=machine.learning_rate,
+                bins=machine.bins,
+                seed=settings.seed,
+                kind=kind,
+            )
+        )
+    return tuple(learners)
+
+
+def _boosted(
+    grid: pipeline_file.XGBoost,
+    encoder: Encoder,
+    *,
+    seed: int,
+    threads: int,
+    kind: Kind,
+    monotone: Mapping[str, int] = MappingProxyType({}),
+) -> BoostedTreesLearner:
+    return BoostedTreesLearner(
+        columns=encoder.columns,
+        depth=grid.depth,
+        learning_rate=grid.learning_rate,
+        min_child_weight=grid.min_child_weight,
+        l2=grid.l2,
+        trees=grid.trees,
+        subsample=grid.subsample,
+        columns_per_tree=grid.columns,
+        seed=seed,
+        threads=threads,
+        kind=kind,
+        monotone=monotone,
+    )
+
+
+def make_models(
+    settings: pipeline_file.Model, encoder: Encoder, targets: Sequence[Target], *, threads: int
+) -> dict[str, tuple[Part, ...]]:
+    """Return the parts of each model: every learner alone on the outcome, then the sums that were asked for.
+
+    Parameters
+    ----------
+    settings, encoder
+        The `[model]` section, and the columns.
+    targets
+        The outcome first, then the continuous targets.
+    threads
+        Threads for tree ensembles.
+
+    Raises
+    ------
+    MgRiskError
+        `line_up.unknown_part` where a sum names a learner or a target that is not there.
+    """
+    known = {
+        part.name: part
+        for target in targets
+        for learner in make_learners(settings, encoder, threads=threads, kind=target.kind)
+        for part in [Part(learner, target)]
+    }
+    models: dict[str, tuple[Part, ...]] = {name: (part,) for name, part in known.items() if part.target.name == OUTCOME}
+    for name, names in settings.sums.items():
+        missing = [each for each in names if each not in known]
+        if missing:
+            raise usage(
+                "line_up.unknown_part",
+                f"the model {name} asks for the part {missing[0]}",
+                where=f"model.sums.{name}",
+                expected=", ".join(known),
+                hint="name a learner of [model], with a colon and a target of the outcome where it learns a marker",
+            )
+        models[name] = tuple(known[each] for each in names)
+    return models

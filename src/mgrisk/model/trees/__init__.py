@@ -1,0 +1,1 @@
+"""Tree ensembles: read strictly, packed for look-up, learned by xgboost."""

@@ -1,0 +1,131 @@
+"""Explain a file of one's own people: score it, explain it, and write one page.
+
+The file goes through the same scorer as `mgrisk score`, row by row, so that the page shows the risks that the scored
+file holds.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.explain.attributions import Explanation
+from mgrisk.explain.summary import summarise
+from mgrisk.report.explained import ExplainedPeople
+from mgrisk.report.own_people import OwnPeople, own_content
+from mgrisk.report.render import write_page
+from mgrisk.score.batch import score_table
+from mgrisk.score.drift_monitor import LARGE, Shift
+from mgrisk.score.input_schema import RESULTS, SEPARATOR
+from mgrisk.score.scorer import Scorer
+from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
+
+ID: Final = "person_id"
+ROW: Final = "row"
+
+
+@dataclass(frozen=True)
+class ExplainedFile:
+    """What a file came to.
+
+    Attributes
+    ----------
+    rows, scored, rejected, outside
+        Rows of the file, those with and without a risk, and those unlike the development people.
+    size
+        Of the page, in bytes.
+    """
+
+    rows: int
+    scored: int
+    rejected: int
+    outside: int
+    size: int
+
+
+def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
+    """Score and explain a file; write a page.
+
+    Parameters
+    ----------
+    scorer
+        The model.
+    source
+        CSV or Parquet by suffix; ``-`` for standard input. People are found by `person_id`, or by the number of
+        their row (1 is the first below the header) where the file has no such column.
+    target
+        The page.
+
+    Raises
+    ------
+    MgRiskError
+        As `score_table`.
+    """
+    answers, shifts = _scored(scorer, source)
+    usable = (answers["status"] == "scored").to_numpy()
+    id_label = ID if ID in answers else ROW
+    ids = answers[ID] if ID in answers else pd.Series(np.arange(1, len(answers) + 1))
+    kept = answers[usable].reset_index(drop=True)
+    explanation = scorer.explain(kept.drop(columns=[name for name in RESULTS if name in kept]))
+    recall = scorer.uncertainty(kept.drop(columns=[name for name in RESULTS if name in kept]))["recall_share"]
+    people = _people(explanation, kept, ids[usable].astype(str).tolist(), recall)
+    own = OwnPeople(
+        source="standard input" if source == "-" else Path(source).name,
+        rows=len(answers),
+        problems=_problems(answers["problems"]),
+        id_label=id_label,
+        explained=people,
+        # Large beyond what sampling alone would make of so few people.
+        drift=[{**each.to_dict(), "large": each.psi - each.psi_by_chance >= LARGE} for each in shifts],
+        importance=summarise(explanation, people.design) if len(kept) else [],
+        about=dict(scorer.bundle.about),
+        reference=dict(scorer.bundle.reference),
+    )
+    written = write_page(own_content(own), Path(target))
+    outside = int((~people.in_domain).sum())
+    return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size)
+
+
+def _scored(scorer: Scorer, source: str) -> tuple[pd.DataFrame, Sequence[Shift]]:
+    """Return the scored file, whose cells are those of the input with the columns of the answer, and its drift."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "scored.parquet")
+        summary = score_table(scorer, source, path, reasons=0)
+        return pd.read_parquet(path), summary.shifts
+
+
+def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], recall_share: pd.Series) -> ExplainedPeople:
+    n = len(scored)
+    # Each stands for one, and each was drawn for himself.
+    single = SurveyDesign(
+        np.ones(n), np.zeros(n, dtype=np.int64), np.arange(n), WeightLevel.INTERVIEW, single_psu=SinglePsu.CERTAINTY
+    )
+    return ExplainedPeople(
+        features=explanation.features,
+        contributions=explanation.values,
+        data=explanation.data,
+        weight=np.ones(n),
+        risk=scored["risk"].to_numpy(dtype=np.float64),
+        low=scored["risk_low"].to_numpy(dtype=np.float64),
+        high=scored["risk_high"].to_numpy(dtype=np.float64),
+        in_domain=(scored["in_domain"] == "yes").to_numpy(),
+        base_value=explanation.base_value,
+        ids=ids,
+        case=None,
+        firmness=None,
+        recall_share=recall_share.to_numpy(dtype=np.float64),
+        design=single,
+        inside=np.arange(n),
+    )
+
+
+def _problems(codes: pd.Series) -> dict[str, int]:
+    each = (code for joined in codes[codes != ""] for code in str(joined).split(SEPARATOR))
+    return dict(Counter(each).most_common())

@@ -1,0 +1,305 @@
+"""People from a file who come with their outcome, and perhaps with a survey design: everybody counted, nobody dropped.
+
+A cohort without a design is as welcome as a survey. Each person is then drawn on their own from one stratum; up to 100
+random groups of them stand for the sampling units, because a jackknife that leaves out thousands of people one by one
+says the same and takes thousands of times as long (Kott 2001, J. Off. Stat. 17:521, delete-a-group jackknife). So do
+groups of whole sampling units where there are more than a thousand of them: persons with several rows, for example.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.errors import bad_input, few
+from mgrisk.features.registry import Feature
+from mgrisk.score.input_schema import EMPTY_CELLS, SEPARATOR, WRONG_FIELDS, check, check_columns
+from mgrisk.score.sources import open_source
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+from mgrisk.types import Booleans, Floats, Integers
+
+GROUPS: Final = 100
+MOST_UNITS: Final = 1000
+SEED: Final = 1
+YES: Final = frozenset({"1", "1.0", "yes", "true"})
+NO: Final = frozenset({"0", "0.0", "no", "false"})
+
+
+@dataclass(frozen=True)
+class LabelColumns:
+    """Names of the columns that are no features.
+
+    Attributes
+    ----------
+    outcome
+        1, yes or true for a case; 0, no or false for others.
+    weight, strata, psu
+        Sampling weight, variance stratum and primary sampling unit; None where there are none.
+    """
+
+    outcome: str
+    weight: str | None = None
+    strata: str | None = None
+    psu: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that are there, outcome first."""
+        return tuple(name for name in (self.outcome, self.weight, self.strata, self.psu) if name)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What takes rows out of the analysis.
+
+    Attributes
+    ----------
+    keeps, excludes
+        Who stays and who goes, in words.
+    out
+        Rows that it takes out, shape (n,); a row may be taken out by several rules.
+    """
+
+    keeps: str
+    excludes: str
+    out: Booleans
+
+
+@dataclass(frozen=True)
+class LabelledPeople:
+    """Everybody of a file.
+
+    Attributes
+    ----------
+    values
+        Typed features, a row for each row of the file.
+    y
+        Outcome, shape (n,); 0 outside the domain.
+    design
+        Design of all rows; its domain is who is analysed.
+    attrition
+        {step, excluded, n, cases} from the rows of the file to the people analysed.
+    problems
+        How often each code of the contract stands.
+    sampling
+        One sentence about the design.
+    told
+        Outcome as told, shape (n,); NaN where it is not.
+    rules
+        What took rows out, in order.
+    carried
+        The other columns asked for, as they stand in the file.
+    """
+
+    values: pd.DataFrame
+    y: Floats
+    design: SurveyDesign
+    attrition: list[dict[str, Any]]
+    problems: dict[str, int]
+    sampling: str
+    told: Floats
+    rules: tuple[Rule, ...]
+    carried: pd.DataFrame
+
+    @property
+    def inside(self) -> Integers:
+        """Positions of the people analysed."""
+        return np.flatnonzero(self.design.analysis_weight > 0)
+
+    @property
+    def cases(self) -> int:
+        """Number of cases analysed."""
+        return int(self.y[self.inside].sum())
+
+
+def read_labelled(
+    source: str, inputs: tuple[Feature, ...], columns: LabelColumns, *, carry: Sequence[str] = ()
+) -> LabelledPeople:
+    """Read and check a file.
+
+    Parameters
+    ----------
+    source
+        CSV or Parquet, as for `score.sources.open_source`.
+    inputs
+        Features of the contract.
+    columns
+        Where outcome and design stand.
+    carry
+        Other columns that are returned.
+
+    Raises
+    ------
+    MgRiskError
+        ``input.*`` for a file or column that cannot be understood, ``input.bad_weight``, ``input.bad_design``, and
+        ``input.one_class`` where cases or others are missing.
+    """
+    with open_source(source) as table:
+        check_columns(table.columns, inputs, where=source)
+        _refuse_absent((*columns.names, *carry), table.columns, source)
+        parts, ragged, rows = [], [], 0
+        for block in table.blocks():
+            read = table.read(block, inputs)
+            parts.append(read.table().to_pandas(ignore_metadata=True))
+            ragged += [rows + position for position in read.checked.wrong_fields]
+            rows += len(parts[-1])
+    people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=table.columns, dtype=object)
+    checked = check(people, inputs)
+    shifted = np.zeros(len(people), dtype=np.bool_)
+    shifted[ragged] = True
+    y = _outcome(people[columns.outcome], columns.outcome)
+    weight = _weight(people, columns.weight, shifted)
+    problems = Counter(code for codes in checked.problems for code in str(codes).split(SEPARATOR) if code)
+    if ragged:
+        problems[WRONG_FIELDS] = len(ragged)
+    rules = (
+        Rule("with a cell for each column", "too many or too few fields", shifted),
+        Rule(f"{columns.outcome} known", f"{columns.outcome} is not given or not 0 or 1", np.isnan(y)),
+        Rule("accepted by the contract", "rejected by the contract", checked.rejected),
+        *(
+            [Rule(f"{columns.weight} above 0", f"{columns.weight} is not given or 0", ~(weight > 0))]
+            if columns.weight
+            else []
+        ),
+    )
+    left = np.ones(len(people), dtype=np.bool_)
+    attrition = [_step("rows of the file", 0, left, y)]
+    for rule in rules:
+        excluded = int((left & rule.out).sum())
+        left = left & ~rule.out
+        attrition.append(_step(rule.excludes, excluded, left, y))
+    stratum, psu, sampling = _places(people, columns, shifted)
+    design = SurveyDesign(
+        weight=np.where(left, np.nan_to_num(weight), 0.0),
+        stratum=stratum,
+        psu=psu,
+        # The file's own sample, whole: the levels are those of NHANES, the widest of them says "everybody".
+        level=WeightLevel.INTERVIEW,
+        domain=left,
+    )
+    found = LabelledPeople(
+        values=checked.values,
+        y=np.where(left, y, 0.0),
+        design=design,
+        attrition=attrition,
+        problems=dict(problems),
+        sampling=sampling,
+        told=y,
+        rules=rules,
+        carried=people[list(carry)],
+    )
+    if not 0 < found.cases < len(found.inside):
+        raise bad_input(
+            "input.one_class",
+            f"{len(found.inside)} people can be analysed, {found.cases} of them cases",
+            where=f"{source}: {columns.outcome}",
+            expected="both cases and others",
+            hint="; ".join(f"{step['excluded']} rows: {step['step']}" for step in attrition[1:] if step["excluded"])
+            or "name the column of the outcome",
+        )
+    return found
+
+
+def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
+    for name in names:
+        if name not in there:
+            raise bad_input(
+                "input.missing_column",
+                f"the column {name} is missing",
+                where=source,
+                got=few(there),
+                hint="give the names of the columns as they stand in the header",
+            )
+
+
+def _outcome(column: pd.Series, name: str) -> Floats:
+    cells = column.astype(object).where(column.notna(), "").astype(str).str.strip().str.lower()
+    y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
+    readable = cells.isin(YES | NO | {word.lower() for word in EMPTY_CELLS})
+    if not readable.any() and len(cells):
+        raise bad_input(
+            "input.bad_outcome",
+            "no cell of the outcome is 0 or 1",
+            where=name,
+            expected="1, yes or true; 0, no or false; or empty",
+            got=", ".join(sorted(set(cells))[:4]),
+            hint="code cases as 1 and others as 0",
+        )
+    return y
+
+
+def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> Floats:
+    if name is None:
+        return np.ones(len(people))
+    weight = np.asarray(pd.to_numeric(people[name], errors="coerce"), dtype=np.float64)
+    wrong = ~shifted & ((weight < 0) | np.isinf(weight))
+    if wrong.any():
+        raise bad_input(
+            "input.bad_weight",
+            f"a weight is negative or infinite, in {int(wrong.sum())} rows",
+            where=f"column {name}, row {int(np.argmax(wrong)) + 1}",
+            hint="give people outside the sample a weight of 0 or none",
+        )
+    return weight
+
+
+def _places(people: pd.DataFrame, columns: LabelColumns, shifted: Booleans) -> tuple[Integers, Integers, str]:
+    """Return stratum and PSU of each row, shape (n,) each, and the sentence that says what they are."""
+    stratum = np.zeros(len(people), dtype=np.int64)
+    if columns.strata:
+        stratum = _numbers(people[columns.strata], shifted)
+    weighted = f"weights of {columns.weight}" if columns.weight else "no weights"
+    groups = max(GROUPS // len(np.unique(stratum)), 2) if len(people) else GROUPS
+    if columns.psu:
+        within = f" within the strata of {columns.strata}" if columns.strata else ""
+        said = f"{weighted}; sampling units are the values of {columns.psu}{within}"
+        units = pd.DataFrame({"stratum": stratum, "psu": _numbers(people[columns.psu], shifted)})
+        unit = units.groupby(["stratum", "psu"]).ngroup().to_numpy()
+        found = units.drop_duplicates().sort_values(["stratum", "psu"])
+        if len(found) <= MOST_UNITS:
+            return stratum, units["psu"].to_numpy(), said
+        dealt = _dealt(found["stratum"].to_numpy(), groups)
+        return stratum, dealt[unit], f"{said}, {len(found):,} of them in {groups} random groups in each stratum"
+    within, each = (f" within the strata of {columns.strata}", " in each") if columns.strata else ("", "")
+    said = f"{weighted}; each person drawn alone{within}, intervals from {groups} random groups of people{each}"
+    return stratum, _dealt(stratum, groups), said
+
+
+def _dealt(stratum: Integers, groups: int) -> Integers:
+    """Deal units to random groups of like size within their strata, shape (n_units,)."""
+    order = np.random.default_rng(SEED).permutation(len(stratum))
+    dealt = np.empty(len(stratum), dtype=np.int64)
+    dealt[order] = pd.Series(order).groupby(stratum[order]).cumcount().to_numpy() % groups
+    return dealt
+
+
+def _numbers(column: pd.Series, shifted: Booleans) -> Integers:
+    text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
+    unknown = text.isin(EMPTY_CELLS).to_numpy() & ~shifted
+    if unknown.any():
+        raise bad_input(
+            "input.bad_design",
+            f"{int(unknown.sum())} rows have no {column.name}",
+            where=f"column {column.name}, row {int(np.argmax(unknown)) + 1}",
+            hint="each row needs its stratum and sampling unit, outside the analysis too",
+        )
+    # In the order of numbers where they are numbers, for folds and bootstraps are dealt in it; 1 and 01 stay two.
+    names = sorted(text.unique(), key=lambda name: (float(name), name) if _is_number(name) else (math.inf, name))
+    return text.map({name: place for place, name in enumerate(names)}).to_numpy(dtype=np.int64)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return math.isfinite(float(name))
+    except ValueError:
+        return False
+
+
+def _step(name: str, excluded: int, left: Booleans, y: Floats) -> dict[str, Any]:
+    return {"step": name, "excluded": excluded, "n": int(left.sum()), "cases": int(np.nansum(y[left]))}

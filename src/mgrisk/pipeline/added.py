@@ -1,0 +1,106 @@
+"""What magnesium adds in a run: the chosen model refitted with fewer features, cross-validated and held-out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.evaluate.added_value import FULL, SUSPICIOUS, added_value, is_magnesium, shuffled_value, variants
+from mgrisk.evaluate.assess import CROSS_VALIDATED
+from mgrisk.model.bundle import load_bundle
+from mgrisk.model.refit import refit
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.workspace import SetOfPeople, Workspace
+from mgrisk.run_folder.names import PEOPLE
+from mgrisk.storage.files import write_json
+from mgrisk.types import Floats
+
+DEALS: Final = 20
+
+
+def add_value(workspace: Workspace) -> str:
+    """Refit the variants of the chosen model; write added_value.json."""
+    tuning = workspace.read_json("tuning.json")
+    winner = tuning["winner"]
+    chosen = variants(workspace.model_features)
+    about = {"data": workspace.data_label, "model": winner, "limit": SUSPICIOUS}
+    if not chosen:
+        reason = "the model has no feature of magnesium, or no other one"
+        write_json(workspace.path("added_value.json"), {**about, "reason": reason, "variants": {}, "records": []})
+        return f"not applicable: {reason}"
+    people = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
+    risks = {name: {FULL: _reported(workspace, each, winner)} for name, each in people.items()}
+    development, held_out = people[DEVELOPMENT], people[HELD_OUT]
+    fold = workspace.fold(development)
+    made: dict[tuple[str, ...], str] = {tuple(each.name for each in chosen[FULL]): FULL}
+    for name, features in chosen.items():
+        names = tuple(each.name for each in features)
+        if names in made:  # nothing of diet but magnesium: two variants are one
+            for of_set in risks.values():
+                of_set[name] = of_set[made[names]]
+            continue
+        made[names] = name
+        encoder, model = refit(
+            development.frame,
+            development.y,
+            development.design,
+            fold,
+            features=features,
+            settings=workspace.pipeline.model,
+            model=winner,
+            parts=tuning["models"][winner]["parts"],
+            threads=workspace.pipeline.threads,
+            targets=workspace.targets(development),
+        )
+        risks[DEVELOPMENT][name] = model.oof_risk
+        margin = model.fitted.margin(encoder.matrix(held_out.frame.iloc[held_out.inside]))
+        risks[HELD_OUT][name] = held_out.spread(model.calibrator.risk(margin))
+    outcome, later = workspace.outcome.name, workspace.held_out_name
+    records = []
+    for name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, later)):
+        records += added_value(people[name].y, risks[name], people[name].design, outcome=outcome, set_name=label)
+    deals = _shuffled(workspace, held_out, winner)
+    records += shuffled_value(
+        held_out.y, risks[HELD_OUT][FULL], deals, held_out.design, outcome=outcome, set_name=later
+    )
+    sets = {name: [each.name for each in features] for name, features in chosen.items()}
+    write_json(workspace.path("added_value.json"), {**about, "reason": "", "variants": sets, "records": records})
+    gains = [record for record in records if record["metric"] == "auroc" and record["set"] == later]
+    return "; ".join(f"{each['question']}: AUROC {each['estimate']:+.4f}" for each in gains[:2])
+
+
+def _reported(workspace: Workspace, people: SetOfPeople, winner: str) -> Floats:
+    """Return the run's own risks of the chosen model, shape of the design."""
+    predictions = pd.read_parquet(workspace.path("predictions.parquet"), columns=[KEY, winner])
+    rows = people.rows.iloc[people.inside][[KEY]].merge(predictions, on=KEY, validate="one_to_one")
+    return people.spread(rows[winner].to_numpy(dtype=np.float64))
+
+
+def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Floats]:
+    """Return the risks of the bundle with the magnesium of other people, all its features together."""
+    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    frame = people.frame.iloc[people.inside]
+    family = [feature.name for feature in bundle.features if is_magnesium(feature)]
+    random = np.random.default_rng(workspace.pipeline.model.seed)
+    risks = []
+    for _ in range(DEALS):
+        dealt = frame.copy()
+        other = random.permutation(len(frame))
+        for name in family:
+            dealt[name] = frame[name].iloc[other].set_axis(frame.index)
+        margin = bundle.fitted.margin(bundle.encoder.matrix(dealt))
+        risks.append(people.spread(bundle.calibrator.risk(margin)))
+    return risks
+
+
+STEP = Step(
+    "added",
+    inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json", "predictions.parquet"),
+    outputs=("added_value.json",),
+    settings=MODEL,
+    action=add_value,
+)

@@ -1,0 +1,79 @@
+"""Step `audit`, a leakage audit: each feature alone, the pipeline on a permuted outcome, and what came first."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from mgrisk.cohort.leaks import timing
+from mgrisk.cohort.select import DEVELOPMENT
+from mgrisk.evaluate.leak_audit import audit_alone, audit_permuted
+from mgrisk.model.candidates import make_learners
+from mgrisk.model.learners import Encoder
+from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.workspace import Workspace
+from mgrisk.run_folder.names import PEOPLE
+from mgrisk.storage.files import write_json
+from mgrisk.types import Floats
+
+REPEATS: Final = 5
+
+
+def audit(workspace: Workspace) -> str:
+    """Audit the development people for what the leak lists missed; write leaks.json."""
+    people = workspace.people(DEVELOPMENT)
+    fold = workspace.fold(people)
+    settings, chosen = workspace.pipeline.model, workspace.model_features
+    tuned = workspace.read_json("tuning.json")
+    encoder = Encoder(chosen)
+    # A measurement behind the label cannot be dealt out with it: of a sum, its best learner on the label is audited.
+    learners = {each.name: each for each in make_learners(settings, encoder, threads=workspace.pipeline.threads)}
+    winner = tuned["winner"]
+    name = winner if winner in learners else min(learners, key=lambda each: float(tuned["models"][each]["log_loss"]))
+    learner, params = learners[name], tuned["models"][name]["parts"][0]["params"]
+    inside, weight = people.inside, people.design.analysis_weight
+    X = encoder.matrix(people.frame.iloc[inside])
+
+    def out_of_fold(dealt: Floats) -> Floats:
+        margin, of_fold = np.zeros(len(dealt)), fold[inside]
+        for number in np.unique(of_fold):
+            seen = of_fold != number
+            fitted = learner.fit(X[seen], dealt[inside[seen]], weight[inside[seen]], params)
+            margin[inside[~seen]] = fitted.margin(X[~seen])
+        return margin
+
+    outcome = workspace.outcome
+    alone = audit_alone(
+        people.frame,
+        people.y,
+        people.design,
+        fold,
+        features=chosen,
+        limit=outcome.alone_limit,
+        ratio_limit=outcome.ratio_limit,
+    )
+    permuted = audit_permuted(out_of_fold, people.y, people.design, fold, seed=settings.seed, repeats=REPEATS)
+    times = timing(outcome, chosen)
+    write_json(
+        workspace.path("leaks.json"),
+        {
+            "data": workspace.data_label,
+            "outcome": outcome.name,
+            "learner": learner.name,
+            "alone": [each.to_dict() for each in alone],
+            "permuted": permuted.to_dict(),
+            "timing": [each.to_dict() for each in times],
+        },
+    )
+    best = max(alone, key=lambda each: each.auroc)
+    found = sum(each.finding for each in (*alone, permuted))
+    return (
+        f"{found} findings; best alone {best.feature} {best.auroc:.3f} (limit {best.limit:.2f}); "
+        f"permuted outcome {permuted.auroc:.3f}"
+    )
+
+
+STEP = Step(
+    "audit", inputs=(*PEOPLE, "folds.parquet", "tuning.json"), outputs=("leaks.json",), settings=MODEL, action=audit
+)

@@ -1,0 +1,171 @@
+"""What the result of a step depends on besides its inputs: its code, the facts beside it, and libraries.
+
+The code of a step is the module that it stands in and all of mgrisk that this module imports, directly or not, read off
+the source without importing it. An import for the type checker alone does not count, and neither do the names that a
+package offers lazily in its `__getattr__`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import platform
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from mgrisk.storage.files import sha256
+
+ROOT: Final = Path(str(files("mgrisk")))
+FACTS: Final = {".toml", ".html", ".css", ".js"}
+# Where the name of the import is not that of the distribution.
+DISTRIBUTIONS: Final = {"sklearn": "scikit-learn", "interpret": "interpret-core", "PIL": "pillow"}
+# Used through another library, without an import of our own.
+BEHIND: Final = {"pandas": ("pyarrow",)}
+
+
+class Source(NamedTuple):
+    """What one module needs.
+
+    Attributes
+    ----------
+    modules
+        Modules of mgrisk that it imports.
+    libraries
+        Other packages that it imports, without those of Python.
+    texts
+        Its string constants: facts are read by name.
+    """
+
+    modules: frozenset[str]
+    libraries: frozenset[str]
+    texts: frozenset[str]
+
+
+class Closure(NamedTuple):
+    """The files below the package, relative to it, and the libraries that some code depends on."""
+
+    files: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+
+@cache
+def closure(module: str, root: Path = ROOT) -> Closure:
+    """Return what a module depends on.
+
+    Parameters
+    ----------
+    module
+        Its dotted name, such as ``mgrisk.pipeline.train``.
+    root
+        Folder of the package.
+
+    Examples
+    --------
+    >>> found = closure("mgrisk.survey.design")
+    >>> "survey/design.py" in found.files, "model/train.py" in found.files, "numpy" in found.libraries
+    (True, False, True)
+    """
+    seen: dict[str, Source] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen[name] = _source(_path(name, root), root)
+        waiting += [each for each in seen[name].modules if each not in seen]
+    paths = {_path(name, root): source for name, source in seen.items()}
+    facts = [fact for folder in {path.parent for path in paths} for fact in _facts(folder, paths)]
+    libraries = {each for source in seen.values() for each in source.libraries}
+    libraries |= {each for name in libraries for each in BEHIND.get(name, ())}
+    return Closure(
+        tuple(sorted(path.relative_to(root).as_posix() for path in (*paths, *facts))), tuple(sorted(libraries))
+    )
+
+
+@cache
+def digest(module: str) -> str:
+    """Return the sha256 of the files that a module depends on, with the versions of Python and of its libraries."""
+    found = closure(module)
+    content = {name: sha256(ROOT / name) for name in found.files}
+    libraries = {name: _version(name) for name in found.libraries}
+    return hashlib.sha256(
+        json.dumps([content, libraries, platform.python_version()], sort_keys=True).encode()
+    ).hexdigest()
+
+
+def _facts(folder: Path, paths: dict[Path, Source]) -> list[Path]:
+    """Return the facts that lie beside modules and that one of them reads.
+
+    A file belongs to the modules of its package that name it, or the folder it is in; where none does (the name is put
+    together when it is read) it belongs to all of them.
+    """
+    found = []
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder).parts
+        if path.suffix not in FACTS or any(
+            (folder / Path(*place[:depth]) / "__init__.py").exists() for depth in range(1, len(place))
+        ):
+            continue
+        named = [module for module in folder.glob("*.py") if _source(module, folder).texts & {place[0], path.stem}]
+        if not named or any(module in paths for module in named):
+            found.append(path)
+    return found
+
+
+def _path(module: str, root: Path) -> Path:
+    place = root.joinpath(*module.split(".")[1:])
+    # A folder of facts may have the name of the module that reads them.
+    of_module = place.with_suffix(".py")
+    return of_module if of_module.is_file() else place / "__init__.py"
+
+
+@cache
+def _source(path: Path, root: Path) -> Source:
+    modules, libraries, texts = set[str](), set[str](), set[str]()
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.FunctionDef) and node.name == "__getattr__":
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.add(node.value)
+        if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+            # A module that is imported by name, such as f"mgrisk.features.{name}": any of its package.
+            package, dot, rest = str(node.values[0].value).rpartition(".")
+            if package.startswith("mgrisk.") and dot and not rest:
+                modules |= {f"{package}.{path.stem}" for path in _path(package, root).parent.glob("[a-z]*.py")}
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            # What is imported from a package may be a module of it.
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [
+                node.module,
+                *(each for each in inside if each.startswith("mgrisk.") and _path(each, root).is_file()),
+            ]
+        for name in names:
+            first, *below = name.split(".")
+            if first == "mgrisk":
+                modules |= {".".join([first, *below[:depth]]) for depth in range(len(below) + 1)}
+            elif first not in sys.stdlib_module_names:
+                libraries.add(first)
+        waiting += ast.iter_child_nodes(node)
+    return Source(frozenset(modules), frozenset(libraries), frozenset(texts))
+
+
+def _version(library: str) -> str:
+    if library == "xgboost":  # two distributions have this name of import
+        import xgboost
+
+        return str(xgboost.__version__)
+    try:
+        return version(DISTRIBUTIONS.get(library, library))
+    except PackageNotFoundError:
+        return "absent"

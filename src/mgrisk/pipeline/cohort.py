@@ -1,0 +1,163 @@
+"""Step `cohort`: raw NHANES tables become features, the people of the analysis, their attrition and provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from mgrisk.cohort import leaks, select, targets
+from mgrisk.cohort.select import DEVELOPMENT
+from mgrisk.cohort.weights import shares
+from mgrisk.errors import bad_source
+from mgrisk.features import compute
+from mgrisk.features.compute import from_nhanes
+from mgrisk.features.summary import gather
+from mgrisk.model.bundle import FITTED_FEATURES
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.nhanes.eras import Break, check_comparable
+from mgrisk.nhanes.store import Store
+from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.workspace import Workspace
+from mgrisk.run_folder.names import PEOPLE
+from mgrisk.storage.files import write_json
+
+
+def selection_variables(workspace: Workspace) -> tuple[str, ...]:
+    """Return the NHANES variables that selecting people needs."""
+    cohort, outcome = workspace.pipeline.cohort, workspace.outcome
+    names = select.required_variables(outcome, workspace.model_features, (cohort.development, cohort.held_out))
+    learned = targets.required_variables(outcome, workspace.pipeline.model.targets, cohort.development)
+    return tuple(dict.fromkeys((*names, *learned)))
+
+
+def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
+    """Refuse leaking features and cycles over which something in use does not mean the same; return what is accepted.
+
+    Raises
+    ------
+    MgRiskError
+        `leakage.by_name`, or that of `eras.check_comparable`.
+    """
+    leaks.refuse_leaks(workspace.outcome, workspace.model_features)
+    settings = workspace.pipeline.cohort
+    learned = workspace.pipeline.model.targets
+    names = [*(feature.name for feature in workspace.all_features), *workspace.outcome.variables, *learned]
+    years = [each.years for each in workspace.cycles]
+    return check_comparable(names, years, across_breaks=frozenset(settings.across_breaks))
+
+
+def make_cohort(workspace: Workspace, store: Store) -> str:
+    """Read raw tables; write features, cohort, attrition and the provenance of the tables."""
+    harmonised = gather(
+        store,
+        cycles=workspace.cycles,
+        chosen=workspace.all_features,
+        names=selection_variables(workspace),
+    )
+    if harmonised.synthetic and not workspace.synthetic:
+        raise bad_source(
+            "cohort.synthetic_source",
+            "the tables say that they are SYNTHETIC, the pipeline takes them for NHANES",
+            where=str(store.source),
+            hint="run pipelines/demo.toml, which says SYNTHETIC on all it writes, or name the real tables",
+        )
+    settings = workspace.pipeline.cohort
+    crossed = refuse_misuse(workspace)
+    cohort = select.select(
+        harmonised.frame,
+        outcome=workspace.outcome,
+        chosen=workspace.model_features,
+        development=settings.development,
+        held_out=settings.held_out,
+        minimum_age=settings.minimum_age,
+    )
+    computed = from_nhanes(harmonised.frame, workspace.all_features)
+    models = fit_features(workspace, cohort, computed)
+    computed = from_nhanes(harmonised.frame, workspace.all_features, models=models)
+    computed.insert(0, KEY, harmonised.frame[KEY])
+    used = [
+        share
+        for cycles_of_set in (settings.development, settings.held_out)
+        for share in shares(cohort.level, cycles_of_set)
+    ]
+    learned = workspace.pipeline.model.targets
+    return write_cohort(
+        workspace,
+        cohort,
+        computed,
+        models=models,
+        behind=targets.measure_targets(harmonised.frame, cohort.frame, learned, development=settings.development),
+        tables=[table.to_dict() for table in harmonised.tables],
+        about={
+            "weight": " or ".join(dict.fromkeys(share.weight for share in used)),
+            "breaks": [each.to_dict() for each in crossed],
+            "absent": [table.to_dict() for table in harmonised.absent],
+        },
+    )
+
+
+def write_cohort(
+    workspace: Workspace,
+    cohort: select.Cohort,
+    computed: pd.DataFrame,
+    *,
+    models: compute.Models,
+    behind: pd.DataFrame,
+    tables: list[dict[str, Any]],
+    about: Mapping[str, Any],
+) -> str:
+    """Write the files of the cohort, wherever its people are from; return a line that says how many they are.
+
+    Parameters
+    ----------
+    workspace, cohort
+        The run, and its people.
+    computed
+        Their features with SEQN, row for row with the cohort.
+    models
+        The fitted models of features.
+    behind
+        Targets, as of `targets.measure_targets`.
+    tables
+        The files that were read: {cycle, table, rows, size, sha256, synthetic}.
+    about
+        What cohort.json says of the weights and of what was accepted.
+    """
+    workspace.write_frame("features.parquet", computed)
+    workspace.write_frame("cohort.parquet", cohort.frame)
+    workspace.write_frame("targets.parquet", behind)
+    write_json(workspace.path(FITTED_FEATURES), {"data": workspace.data_label, "models": compute.to_dict(models)})
+    workspace.write_records("attrition.json", [step.to_dict() for step in cohort.attrition])
+    workspace.write_records("tables.json", tables)
+    write_json(
+        workspace.path("cohort.json"),
+        {
+            "data": workspace.data_label,
+            "weight_level": str(cohort.level),
+            "forced_by": cohort.forced_by,
+            **about,
+            "outcome": workspace.outcome.model_dump(mode="json"),
+        },
+    )
+    left = {step.set: step for step in cohort.attrition}
+    return ", ".join(f"{name}: {step.n:,} people, {step.events} cases" for name, step in left.items())
+
+
+def fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataFrame) -> compute.Models:
+    """Fit the models of features on the people of development in the analysis; no outcome is looked at."""
+    of_set = (cohort.frame["set"] == DEVELOPMENT).to_numpy()
+    _, design = select.design(cohort.frame, level=cohort.level, set_name=DEVELOPMENT)
+    return compute.fit(computed[of_set].reset_index(drop=True), design, workspace.all_features)
+
+
+STEP = Step(
+    "cohort",
+    inputs=(),
+    outputs=(*PEOPLE, "targets.parquet", "attrition.json", "tables.json"),
+    settings=MODEL,
+    raw=True,
+    wanted=lambda pipeline: pipeline.own is None,
+    action=lambda workspace: make_cohort(workspace, workspace.store),
+)

@@ -1,0 +1,193 @@
+"""Steps with memory: a step runs again only when its inputs, its settings, its code or a library that it uses changed.
+
+The manifest of the run folder holds for each step the key of what went in and the sha256 of what came out. A step
+is skipped when its key is the same and its outputs are still what they were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and only what is loaded can be held to a thread
+from threadpoolctl import threadpool_limits
+
+from mgrisk.config.pipeline_file import Pipeline, Section
+from mgrisk.errors import usage
+from mgrisk.pipeline import closure
+from mgrisk.storage.files import read_json, sha256, write_json
+
+if TYPE_CHECKING:
+    from mgrisk.pipeline.workspace import Workspace
+
+MANIFEST: Final = "manifest.json"
+FORMAT: Final = 1
+LIBRARIES: Final = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "shap", "mlflow", "matplotlib")
+MODEL: Final = ("cohort", "model", "own")
+"""Sections that a trained model depends on."""
+DESCRIBED: Final = ("title", *MODEL, "tracking", "synthetic")
+"""Sections that what is told of a model depends on."""
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a pipeline; each stands in a module of its name, as ``STEP``.
+
+    Attributes
+    ----------
+    name
+        As shown and as in the manifest.
+    inputs, outputs
+        Files or folders of the run folder that it reads and writes.
+    optional
+        Further inputs, of steps that not every pipeline has.
+    settings
+        Sections of the pipeline file that it depends on.
+    action
+        Does the work and returns a line for the person who waits.
+    raw
+        Whether it reads the raw tables, too.
+    wanted
+        Whether a pipeline has the step.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    settings: tuple[Section, ...]
+    action: Callable[[Workspace], str]
+    raw: bool = False
+    optional: tuple[str, ...] = ()
+    wanted: Callable[[Pipeline], bool] = lambda _: True
+
+
+@dataclass
+class Manifest:
+    """The manifest of a run folder; `steps` by name: key, outputs with sha256, seconds, peak memory, summary."""
+
+    folder: Path
+    head: dict[str, Any]
+    steps: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, folder: Path, head: dict[str, Any]) -> Manifest:
+        """Read the manifest of an earlier run in this folder, or begin one.
+
+        Raises
+        ------
+        MgRiskError
+            `run.other_format` where another version of mgrisk wrote the folder in another form.
+        """
+        path = folder / MANIFEST
+        try:
+            content = read_json(path) if path.exists() else {"steps": {}}
+            written = content.get("format", FORMAT)
+            if written != FORMAT:
+                raise usage(
+                    "run.other_format",
+                    "the run folder is of another format",
+                    where=str(folder),
+                    expected=str(FORMAT),
+                    got=str(written),
+                    hint="name another folder, or run with the mgrisk version that wrote it",
+                )
+            read = content["steps"]
+            steps = {name: {**row, "key": row["key"], "outputs": dict(row["outputs"])} for name, row in read.items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            steps = {}  # half a manifest cannot be (writes are atomic); an edited one costs a full run
+        return cls(folder, head, steps)
+
+    def write(self) -> None:
+        """Write manifest.json."""
+        write_json(self.folder / MANIFEST, {"format": FORMAT, **self.head, "steps": self.steps})
+
+
+def run_steps(
+    steps: Sequence[Step], workspace: Workspace, manifest: Manifest, *, raw: str, progress: Progress
+) -> list[str]:
+    """Run the steps that must run; return their names.
+
+    Parameters
+    ----------
+    steps
+        In order.
+    workspace
+        The pipeline and its run folder.
+    manifest
+        Of the run folder; updated after each step.
+    raw
+        Digest of the raw tables.
+    progress
+        Called with one line for each step.
+
+    Notes
+    -----
+    Linear algebra has one thread in a step: sums that are split over threads end in other last digits with each number
+    of them, and a run is the same on every machine.
+    """
+    made = {name for step in steps for name in step.outputs}
+    done = []
+    for step in steps:
+        read = (*step.inputs, *(name for name in step.optional if name in made))
+        inputs = {name: sha256(manifest.folder / name) for name in read}
+        settings = workspace.pipeline.digest(*step.settings)
+        code = closure.digest(step.action.__module__)
+        key = hashlib.sha256(
+            json.dumps([settings, raw if step.raw else "", inputs, code], sort_keys=True).encode()
+        ).hexdigest()
+        if _is_current(step, key, manifest):
+            progress(f"{step.name:<10} unchanged")
+            continue
+        manifest.steps.pop(step.name, None)
+        started = time.perf_counter()
+        with threadpool_limits(limits=1, user_api="blas"):
+            summary = step.action(workspace)
+        seconds = time.perf_counter() - started
+        manifest.steps[step.name] = {
+            "key": key,
+            "outputs": {name: sha256(manifest.folder / name) for name in step.outputs},
+            "seconds": round(seconds, 3),
+            "peak_memory_mb": peak_memory_mb(),
+            "summary": summary,
+        }
+        manifest.write()
+        progress(f"{step.name:<10} {seconds:6.1f} s  {summary}")
+        done.append(step.name)
+    return done
+
+
+def peak_memory_mb() -> int:
+    """Return the largest resident size that this process has had, in MiB; 0 where the system does not say."""
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(size / 2**20) if sys.platform == "darwin" else int(size / 2**10)
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that numbers depend on."""
+    import xgboost
+
+    found = {name: version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), "xgboost": str(xgboost.__version__), **found}
+
+
+def _is_current(step: Step, key: str, manifest: Manifest) -> bool:
+    row = manifest.steps.get(step.name)
+    if row is None or row["key"] != key or set(row["outputs"]) != set(step.outputs):
+        return False
+    paths = {name: manifest.folder / name for name in step.outputs}
+    return all(path.exists() and sha256(path) == row["outputs"][name] for name, path in paths.items())

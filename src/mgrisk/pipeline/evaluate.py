@@ -1,0 +1,216 @@
+"""Step `evaluate`: all models and published scores, cross-validated and on the held-out cycle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+from scipy.special import logit
+
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.errors import MgRiskError
+from mgrisk.evaluate.assess import CROSS_VALIDATED, assess, assess_scores
+from mgrisk.evaluate.table_one import table_one
+from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
+from mgrisk.model.bundle import load_bundle
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.workspace import SetOfPeople, Workspace
+from mgrisk.riskscores.scores import KNOWN, Method, RiskScore, Scored, cross_fitted, load_score, recalibrate
+from mgrisk.run_folder.names import EVALUATED, PEOPLE
+from mgrisk.storage.files import write_json
+from mgrisk.survey.estimates import mean
+from mgrisk.types import Booleans, Floats, Integers
+
+PUBLISHED: Final = "published"
+
+
+@dataclass(frozen=True)
+class ScoresOfSet:
+    """The scores of one set of people.
+
+    Attributes
+    ----------
+    points
+        By score that only ranks, shape of the design, NaN outside the analysis.
+    risks
+        Probabilities by name: formulas, published risks, recalibrated scores; shape of the design.
+    cuts
+        By score: the cuts that were published.
+    """
+
+    points: Mapping[str, Floats]
+    risks: Mapping[str, Floats]
+    cuts: Mapping[str, tuple[float, ...]]
+
+
+def score_people(
+    workspace: Workspace, sets: Mapping[str, SetOfPeople], fold: Integers
+) -> tuple[dict[str, ScoresOfSet], list[dict[str, Any]]]:
+    """Score both sets and recalibrate on development.
+
+    Parameters
+    ----------
+    workspace
+        Of the run.
+    sets
+        People by name of the set, development among them.
+    fold
+        Fold of everybody in development.
+
+    Returns
+    -------
+    dict of ScoresOfSet, and list of dict
+        By name of the set; and what scores.json says of every score that mgrisk knows.
+    """
+    points: dict[str, dict[str, Floats]] = {name: {} for name in sets}
+    risks: dict[str, dict[str, Floats]] = {name: {} for name in sets}
+    about = []
+    for name in KNOWN:
+        score, why_not = load_score(name), workspace.why_no_score(name)
+        told: dict[str, Any] = {**score.model_dump(mode="json", exclude={"item"}), "evaluated": not why_not}
+        if why_not:
+            about.append({**told, "problem": f"not evaluated, because {why_not}"})
+            continue
+        scored = {set_name: score.score(people.frame) for set_name, people in sets.items()}
+        for set_name, found in scored.items():
+            (points if score.kind == "points" else risks)[set_name][name] = found.value
+            if score.kind == "points" and found.risk is not None:
+                risks[set_name][f"{name}:{PUBLISHED}"] = found.risk
+        told["recalibrated"] = []
+        for method in Method:
+            if method is Method.INTERCEPT and scored[DEVELOPMENT].risk is None:
+                continue
+            record, recalibrated = _recalibrated(method, score, scored, sets, fold)
+            told["recalibrated"].append(record)
+            for set_name, risk in recalibrated.items():
+                risks[set_name][f"{name}:{method}"] = risk
+        told["sets"] = {set_name: _answered(score, scored[set_name], people) for set_name, people in sets.items()}
+        about.append(told)
+    cuts = {score.name: score.cuts for score in workspace.scores}
+    return {name: ScoresOfSet(points[name], risks[name], cuts) for name in sets}, about
+
+
+def _recalibrated(
+    method: Method,
+    score: RiskScore,
+    scored: Mapping[str, Scored],
+    sets: Mapping[str, SetOfPeople],
+    fold: Integers,
+) -> tuple[dict[str, Any], dict[str, Floats]]:
+    """Return the record of a recalibration and the risks by set; none where it could not be fitted, with the reason."""
+    margin = {name: _margin(method, score, found) for name, found in scored.items()}
+    made_on = sets[DEVELOPMENT]
+    try:
+        found = recalibrate(method, margin[DEVELOPMENT], made_on.y, made_on.design)
+        unseen = cross_fitted(method, margin[DEVELOPMENT], made_on.y, made_on.design, fold)
+    except MgRiskError as problem:
+        return {"method": str(method), "problem": f"failed, because {problem.what()}"}, {}
+    return found.to_dict(), {name: unseen if name == DEVELOPMENT else found.risk(margin[name]) for name in sets}
+
+
+def _margin(method: Method, score: RiskScore, scored: Scored) -> Floats:
+    """Return the log-odds of the published risk; for slopes of a point score the points, which rank more finely."""
+    if scored.risk is None or (method is Method.LOGISTIC and score.kind == "points"):
+        return scored.value
+    log_odds: Floats = logit(scored.risk)
+    return log_odds
+
+
+def _answered(score: RiskScore, scored: Scored, people: SetOfPeople) -> dict[str, Any]:
+    """Return the weighted share of people with an unanswered item: any, and by what the item reads first."""
+    missing: dict[str, Booleans] = {}
+    for item, of_item in zip(score.item, scored.unanswered, strict=True):
+        asked = item.feature or " or ".join(item.features)
+        missing[asked] = missing.get(asked, False) | of_item
+    share = {asked: mean(of_item.astype(float), people.design).estimate for asked, of_item in missing.items()}
+    return {
+        "unanswered": mean(scored.unanswered.any(axis=0).astype(float), people.design).estimate,
+        "unanswered_by_item": {asked: found for asked, found in share.items() if found > 0},
+    }
+
+
+def evaluate(workspace: Workspace) -> str:
+    """Evaluate all learners and published scores, cross-validated and on the held-out cycle."""
+    records, differences, acted, tables, curves, predictions = [], [], [], [], {}, []
+    winner = workspace.read_json("tuning.json")["winner"]
+    sets = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
+    scores, about_scores = score_people(workspace, sets, workspace.fold(sets[DEVELOPMENT]))
+    thresholds: Thresholds = {}
+    for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, workspace.held_out_name)):
+        people, of_set = sets[set_name], scores[set_name]
+        risks = _out_of_fold_risks(workspace, people) if set_name == DEVELOPMENT else _risks(workspace, people)
+        reference = {name: of_set.points[name] for name in workspace.reference}
+        cuts = {name: of_set.cuts[name][0] for name in workspace.reference}
+        # Chosen on the first set, the development people, and only looked at on the second.
+        thresholds = thresholds or choose_thresholds(people.y, risks, reference, people.design, cuts=cuts)
+        found = assess(
+            people.y,
+            risks,
+            reference,
+            people.design,
+            people.frame,
+            chosen=winner,
+            thresholds=thresholds,
+            outcome=workspace.outcome.name,
+            set_name=label,
+        )
+        of_scores, score_differences = assess_scores(
+            people.y,
+            of_set.risks,
+            of_set.points,
+            people.design,
+            cuts=of_set.cuts,
+            reference=workspace.reference,
+            model={winner: risks[winner]},
+            context={"outcome": workspace.outcome.name, "set": label, "group": "all", "level": "all"},
+        )
+        records += [*found.records, *of_scores]
+        differences += [*found.differences, *score_differences]
+        acted += found.thresholds
+        curves[label] = found.curves
+        tables += table_one(people.frame, people.y, people.design, chosen=workspace.all_features, set_name=set_name)
+        kept = people.rows.iloc[people.inside][[KEY, "cycle", "set", "weight", "outcome"]]
+        columns = {**risks, **of_set.points, **of_set.risks}
+        kept = kept.assign(**{name: values[people.inside] for name, values in columns.items()})
+        predictions.append(kept)
+    workspace.write_records("evaluation.json", records)
+    workspace.write_records("differences.json", differences)
+    workspace.write_records("thresholds.json", acted)
+    workspace.write_records("table_one.json", tables)
+    workspace.write_records("scores.json", about_scores)
+    write_json(workspace.path("curves.json"), {"data": workspace.data_label, "sets": curves})
+    workspace.write_frame("predictions.parquet", pd.concat(predictions, ignore_index=True))
+    return "; ".join(
+        f"{name} AUROC {_estimate(records, name, workspace.held_out_name)}" for name in (winner, *workspace.reference)
+    )
+
+
+def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
+    """Return risks by learner of which neither learner nor calibrator had seen the person, shape of the design."""
+    oof = pd.read_parquet(workspace.path("oof.parquet"))
+    ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
+    names = sorted(workspace.read_json("tuning.json")["models"])
+    return {name: people.spread(ordered[f"{name}_risk"].to_numpy()) for name in names}
+
+
+def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
+    """Return the reported risks by learner, as the bundles give them, shape of the design."""
+    paths = sorted(workspace.path("trained").iterdir())
+    return {path.name: people.risk(load_bundle(path, threads=workspace.pipeline.threads)) for path in paths}
+
+
+def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:
+    row = next(r for r in records if r["model"] == model and r["set"] == set_name and r["metric"] == "auroc")
+    return f"{row['estimate']:.3f} ({row['low']:.3f}-{row['high']:.3f})"
+
+
+STEP = Step(
+    "evaluate",
+    inputs=(*PEOPLE, "folds.parquet", "trained", "oof.parquet", "tuning.json"),
+    outputs=EVALUATED,
+    settings=MODEL,
+    action=evaluate,
+)

@@ -1,0 +1,150 @@
+"""Step `explain`: contributions of everybody, and what can be said of them as a whole.
+
+Both sets are summarised; what is compared (subgroups, other learners, pairs) is of the held-out people, whom no
+learner has seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.errors import MgRiskError
+from mgrisk.explain.attributions import Explainer, Explanation
+from mgrisk.explain.groups import grouped_values, interaction_values, strongest_pairs, summarise_groups, tree_parts
+from mgrisk.explain.stability import across, compare
+from mgrisk.explain.summary import by_subgroup, rank_ranges, summarise
+from mgrisk.model.bundle import USUAL, Bundle, load_bundle, recall_se, recall_share
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.workspace import SetOfPeople, Workspace
+from mgrisk.run_folder.names import EXPLAINED, PEOPLE
+from mgrisk.storage.files import write_json
+from mgrisk.types import Floats, JsonRecord, Singles
+
+
+@dataclass(frozen=True, eq=False)
+class _Explained:
+    """The analysed people of one set: encoded, weighted, explained."""
+
+    name: str
+    people: SetOfPeople
+    X: Singles
+    explanation: Explanation
+
+    @property
+    def weight(self) -> Floats:
+        weight: Floats = self.people.design.analysis_weight[self.people.inside]
+        return weight
+
+
+def explain(workspace: Workspace) -> str:
+    """Explain the winner's risk for everybody in the analysis of both sets, and compare it with the other learners."""
+    winner = workspace.read_json("tuning.json")["winner"]
+    bundles = {
+        path.name: load_bundle(path, threads=workspace.pipeline.threads)
+        for path in sorted(workspace.path("trained").iterdir())
+    }
+    explainer = Explainer(bundles[winner])
+    sets = {name: _explained(workspace, explainer, name) for name in (DEVELOPMENT, HELD_OUT)}
+    development, held_out = sets[DEVELOPMENT], sets[HELD_OUT]
+    tables = [_table(explainer.bundle, each) for each in sets.values()]
+    workspace.write_frame("explanations.parquet", pd.concat(tables, ignore_index=True))
+    worst = max(_additivity_error(explainer.bundle, each) for each in sets.values())
+    features = [record for each in sets.values() for record in _features(each)]
+    write_json(
+        workspace.path("explanation_summary.json"),
+        {
+            "data": workspace.data_label,
+            "learner": winner,
+            "base_value": explainer.base_value,
+            "largest_additivity_error": worst,
+            "features": features,
+            "groups": [record for each in sets.values() for record in _groups(explainer.bundle, development, each)],
+            "subgroups": by_subgroup(
+                held_out.explanation, held_out.people.frame.iloc[held_out.people.inside], held_out.people.design
+            ),
+            **_agreement(bundles, winner, held_out),
+            "interactions": [
+                record for name, bundle in bundles.items() for record in _pairs(name, bundle, development, held_out)
+            ],
+        },
+    )
+    return f"largest additivity error {worst:.1e}; most important: {features[0]['label']}"
+
+
+def _explained(workspace: Workspace, explainer: Explainer, name: str) -> _Explained:
+    people = workspace.people(name)
+    frame, X = explainer.bundle.encode(people.frame.iloc[people.inside])
+    explanation = Explanation(explainer.values(X), explainer.base_value, explainer.bundle.features, frame)
+    return _Explained(name, people, X, explanation)
+
+
+def _table(bundle: Bundle, of: _Explained) -> pd.DataFrame:
+    """Return contributions, interval, domain, and what recall error would add to the interval, of each person."""
+    margin = bundle.fitted.margin(of.X)
+    sampling = bundle.standard_error(of.X, margin)
+    low, high = bundle.interval(margin, sampling)
+    # As if scored from a file: the usual intake is what the recalls say of it, and not given.
+    given = of.people.frame.iloc[of.people.inside].drop(columns=USUAL, errors="ignore")
+    return of.explanation.frame().assign(
+        risk_low=low,
+        risk_high=high,
+        in_domain=bundle.in_domain(of.explanation.data),
+        recall_share=recall_share(recall_se(bundle, given), sampling),
+        SEQN=of.people.rows[KEY].to_numpy()[of.people.inside],
+        set=of.name,
+    )
+
+
+def _additivity_error(bundle: Bundle, of: _Explained) -> float:
+    log_odds = bundle.calibrator.log_odds(bundle.fitted.margin(of.X))
+    return float(np.abs(of.explanation.log_odds - log_odds).max())
+
+
+def _features(of: _Explained) -> list[JsonRecord]:
+    ranks = {record["feature"]: record for record in rank_ranges(of.explanation, of.people.design)}
+    return [
+        {"set": of.name, **record, **ranks[record["feature"]]} for record in summarise(of.explanation, of.people.design)
+    ]
+
+
+def _groups(bundle: Bundle, background: _Explained, of: _Explained) -> list[JsonRecord]:
+    found = grouped_values(bundle, background.X, background.weight, of.X)
+    return [{"set": of.name, **record} for record in summarise_groups(found, of.people.design)]
+
+
+def _agreement(bundles: dict[str, Bundle], winner: str, of: _Explained) -> JsonRecord:
+    """Compare the winner's reasons with those of each other learner, and of all together."""
+    values = of.explanation.values
+    names = [feature.name for feature in of.explanation.features]
+    others = {name: Explainer(bundle).values(of.X) for name, bundle in bundles.items() if name != winner}
+    records = []
+    for name, theirs in others.items():
+        found = compare(values, theirs, of.weight)
+        records.append({"learner": name, **found, "features": dict(zip(names, found["features"], strict=True))})
+    if not others:
+        return {"agreement": [], "across_learners": None}
+    found = across(values, list(others.values()), of.weight)
+    return {"agreement": records, "across_learners": {**found, "ranks": dict(zip(names, found["ranks"], strict=True))}}
+
+
+def _pairs(name: str, bundle: Bundle, background: _Explained, of: _Explained) -> list[JsonRecord]:
+    """Return the strongest pairs of a learner with trees; of trees too deep for it one record that says so."""
+    owners, n = bundle.encoder.owners, len(bundle.features)
+    total = np.zeros((len(of.X), n, n))
+    try:
+        for scale, booster in tree_parts(bundle.fitted):
+            total += scale * interaction_values(
+                booster, owners=owners, n_players=n, background=background.X, weight=background.weight, X=of.X
+            )
+    except MgRiskError as problem:
+        return [{"learner": name, "problem": problem.what()}]
+    pairs = strongest_pairs(bundle.calibrator.slope * total, bundle.features, of.people.design)
+    return [{"learner": name, **pair, "problem": ""} for pair in pairs]
+
+
+STEP = Step("explain", inputs=(*PEOPLE, "trained", "tuning.json"), outputs=EXPLAINED, settings=MODEL, action=explain)

@@ -1,0 +1,265 @@
+"""Known-answer gates: a run on real NHANES first reproduces figures that others have published, or stops."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from mgrisk.cohort.weights import combined_weight, shares
+from mgrisk.config.toml import rows
+from mgrisk.describe.conditions import parse
+from mgrisk.describe.query import DESIGN, Question, answer
+from mgrisk.errors import bad_source
+from mgrisk.features.magnesium import reference_intakes
+from mgrisk.features.usual_intake import estimate_usual_intake
+from mgrisk.nhanes.codebook import SYNTHETIC
+from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.harmonise import Harmonised, harmonise
+from mgrisk.nhanes.store import Store
+from mgrisk.pipeline.engine import Step
+from mgrisk.pipeline.workspace import NHANES, Workspace
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+
+ESTIMATED: Final = ("estimate", "se", "low", "high", "n", "df")
+USUAL: Final = re.compile(r"usual-intake (?:quantile=(0\.\d+)|(below-ear))")
+
+
+@dataclass(frozen=True)
+class UsualIntakeQuestion:
+    """What is asked about habits, which no recalled day shows: answered by `features.usual_intake`, fitted once.
+
+    Attributes
+    ----------
+    of
+        Amount on the first recalled day, such as ``DR1TMAGN``; that of the second is ``DR2TMAGN``.
+    where
+        Condition on the people described; they need a reliable first recall.
+    quantile
+        Which quantile of usual intake; None asks for the share below the magnesium requirement at their age and sex
+        (`features/dri.toml`), for people who are neither pregnant nor lactating.
+    """
+
+    of: str
+    where: str
+    quantile: float | None
+
+    def names(self) -> tuple[str, ...]:
+        """Return every variable in it."""
+        days = (self.of, "DR1DRSTZ", self.of.replace("DR1", "DR2"), "DR2DRSTZ")
+        return tuple(dict.fromkeys((*days, "RIDAGEYR", "RIAGENDR", *parse(self.where).names)))
+
+    def sources(self, cycles: Sequence[str]) -> tuple[str, ...]:
+        """Return the NHANES variables to read."""
+        weights = (share.weight for share in shares(WeightLevel.RECALL1, cycles))
+        return tuple(dict.fromkeys((*self.names(), *DESIGN, *weights)))
+
+    def answer(self, harmonised: Harmonised, *, cycles: Sequence[str]) -> dict[str, Any]:
+        """Return the fields `ESTIMATED`; without an error, which would take a fit for each replicate."""
+        raw = harmonised.frame[harmonised.frame["cycle"].isin(list(cycles))].reset_index(drop=True)
+        first, status1, second, status2 = self.names()[:4]
+        days = np.column_stack([raw[first].where(raw[status1] == 1), raw[second].where(raw[status2] == 1)])
+        weight = combined_weight(raw, WeightLevel.RECALL1, cycles).to_numpy()
+        full = SurveyDesign(weight, raw["SDMVSTRA"].to_numpy(), raw["SDMVPSU"].to_numpy(), WeightLevel.RECALL1)
+        asked = parse(self.where)
+        design = full.where(asked.holds({name: raw[name] for name in asked.names}).true & np.isfinite(days[:, 0]))
+        unknown = dict.fromkeys(ESTIMATED)
+        if not design.n:
+            return {**unknown, "estimate": float("nan"), "n": 0}
+        sex = raw["RIAGENDR"].map({1.0: "male", 2.0: "female"})
+        requirement = reference_intakes(raw["RIDAGEYR"], sex)["ear_mg"]
+        asked_for = [] if self.quantile is None else [self.quantile]
+        found = estimate_usual_intake(days, design=design, cut_points=requirement, probabilities=asked_for)
+        # Mean and SD come first, then the quantiles, then the share below the cut-point.
+        return {**unknown, "estimate": float(found.estimates[2]), "n": found.n, "df": found.df}
+
+
+class KnownAnswer(BaseModel):
+    """One row of `known_answers.toml`; the comments at its top explain the fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    kind: Literal["published", "recomputed"]
+    of: str
+    where: str
+    population: str
+    cycles: tuple[str, ...]
+    published: float
+    tolerance: float
+    source: str
+    statistic: str = ""
+    definition: str = ""
+    people: int | None = None
+
+    @property
+    def question(self) -> Question | UsualIntakeQuestion:
+        """What `mgrisk describe`, or the model of usual intake, is asked."""
+        if usual := USUAL.fullmatch(self.statistic):
+            return UsualIntakeQuestion(self.of, self.where, float(usual[1]) if usual[1] else None)
+        return Question((self.of,), (), self.where, self.statistic)
+
+    def estimated(self, harmonised: Harmonised) -> Mapping[str, Any]:
+        """Return the fields `ESTIMATED`, computed from tables that were read."""
+        question = self.question
+        if isinstance(question, UsualIntakeQuestion):
+            return question.answer(harmonised, cycles=self.cycles)
+        (record,) = answer(question, harmonised, cycles=self.cycles).records
+        return {name: record[name] for name in ESTIMATED}
+
+
+def _load() -> tuple[KnownAnswer, ...]:
+    return tuple(KnownAnswer.model_validate(row) for row in rows("mgrisk.pipeline", "known_answers.toml", "answer"))
+
+
+ANSWERS: Final[tuple[KnownAnswer, ...]] = _load()
+"""Every known answer, in the order of the file."""
+
+
+def applicable(cycles: Iterable[str]) -> tuple[KnownAnswer, ...]:
+    """Return the answers whose cycles are all among those of a run.
+
+    Examples
+    --------
+    >>> [each.name for each in applicable(["2011-2012", "2013-2014"])][:2]
+    ['obesity-2011-2014', 'obesity-2011-2014-men']
+    """
+    among = set(cycles)
+    return tuple(each for each in ANSWERS if among.issuperset(each.cycles))
+
+
+def variables(cycles: Iterable[str]) -> tuple[str, ...]:
+    """Return the NHANES variables that the applicable answers need, each once.
+
+    Examples
+    --------
+    >>> "BMXBMI" in variables(["2015-2016"]), variables(["2005-2006"])
+    (True, ())
+    """
+    needed = (name for each in applicable(cycles) for name in each.question.sources(each.cycles))
+    return tuple(dict.fromkeys(needed))
+
+
+def known_answers(store: Store, *, cycles: Sequence[str], others: str = "") -> list[dict[str, Any]]:
+    """Compute every known answer that applies to the cycles of a run.
+
+    Parameters
+    ----------
+    store
+        Where raw tables come from.
+    cycles
+        Cycles of the run.
+    others
+        What the run's people are called where they are not those of NHANES, SYNTHETIC for example: nothing published
+        is about them, and no table is read.
+
+    Returns
+    -------
+    list of dict
+        A flat record for each known answer, in the order of the file: name, kind, population, cycles, published,
+        tolerance, source, definition, estimate, se, low, high, n, df, passed, note. `passed` is None, and `note` says
+        why, for one that does not apply.
+
+    Raises
+    ------
+    MgRiskError
+        What reading the tables raises.
+    """
+    asked = () if others else applicable(cycles)
+    if not asked:
+        return check(None, cycles=cycles, others=others)
+    needed = [years for years in cycles if any(years in each.cycles for each in asked)]
+    return check(harmonise(store, cycles=[cycle(each) for each in needed], names=variables(cycles)), cycles=cycles)
+
+
+def check(harmonised: Harmonised | None, *, cycles: Sequence[str], others: str = "") -> list[dict[str, Any]]:
+    """Compute the known answers from tables that were read; see `known_answers`.
+
+    Parameters
+    ----------
+    harmonised
+        All participants with, at least, `variables`; None where no answer applies.
+    cycles
+        Cycles of the run.
+    others
+        As for `known_answers`, where no table says it.
+    """
+    if harmonised is not None and harmonised.synthetic:
+        others = SYNTHETIC
+    asked = set() if others else {each.name for each in applicable(cycles)}
+    records = []
+    for each in ANSWERS:
+        about = each.model_dump(
+            include={"name", "kind", "population", "published", "tolerance", "source", "definition"}
+        )
+        about["cycles"] = ", ".join(each.cycles)
+        if harmonised is None or each.name not in asked:
+            absent = ", ".join(years for years in each.cycles if years not in cycles)
+            why = f"the people are {others}" if others else f"the run has no {absent}"
+            found: Mapping[str, Any] = dict.fromkeys(ESTIMATED)
+            records.append({**about, **found, "passed": None, "note": f"not applicable, because {why}"})
+            continue
+        found = each.estimated(harmonised)
+        off = found["estimate"] - each.published
+        wrong = [] if abs(off) <= each.tolerance else [f"off by {off:+.3g}"]
+        if each.people not in (None, found["n"]):
+            wrong.append(f"{found['n']} people for {each.people}")
+        without = "" if found["se"] is not None else "no standard error: the model is fitted once"
+        records.append({**about, **found, "passed": not wrong, "note": ", ".join(wrong) or without})
+    return records
+
+
+def stop_at_misses(records: Iterable[Mapping[str, Any]]) -> None:
+    """Stop where a known answer was not reproduced.
+
+    Raises
+    ------
+    MgRiskError
+        ``known_answers.missed``, with each figure, what was found, and the tolerance.
+
+    Examples
+    --------
+    >>> stop_at_misses([{"name": "obesity-2017-2018", "passed": None}])
+    """
+    missed = [record for record in records if record["passed"] is False]
+    if not missed:
+        return
+    said = [
+        f"{each['name']} {each['estimate']:.6g} for {each['published']:g} ± {each['tolerance']:g}" for each in missed
+    ]
+    raise bad_source(
+        "known_answers.missed",
+        f"{len(missed)} known answers are not reproduced: {'; '.join(said)}",
+        where=f"steps/known_answers.toml: {missed[0]['source']}",
+        hint="tables, weights or decoding differ from CDC's; check the lock file, and fetch the tables again",
+    )
+
+
+def know(workspace: Workspace, store: Store) -> str:
+    """Reproduce published NHANES figures from the same tables, if they are; stop where one is missed."""
+    cohort, others = workspace.pipeline.cohort, "" if workspace.data_label == NHANES else workspace.data_label
+    years = [*cohort.development, *cohort.held_out]
+    records = known_answers(store, cycles=years, others=others)
+    workspace.write_records("known_answers.json", records)
+    stop_at_misses(records)
+    passed = sum(record["passed"] is True for record in records)
+    return f"{passed} known answers reproduced, {len(records) - passed} not applicable"
+
+
+def known_variables(workspace: Workspace) -> tuple[str, ...]:
+    """Return the NHANES variables that the known answers need; none for SYNTHETIC people."""
+    return () if workspace.synthetic else variables(each.years for each in workspace.cycles)
+
+
+STEP = Step(
+    "known",
+    inputs=("tables.json",),
+    outputs=("known_answers.json",),
+    settings=("cohort",),
+    raw=True,
+    action=lambda workspace: know(workspace, workspace.store),
+)

@@ -1,0 +1,295 @@
+"""A cohort of one's own: one file, perhaps with a mapping, becomes the cohort of a run, with or without a design.
+
+Only what reads NHANES tables is replaced: this module writes the files that `cohort.make_cohort` writes of NHANES,
+and every later step does not know the difference. A row of the file is a participant; its number, from 1, stands
+where NHANES has SEQN, so that no name of a person gets into the run folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.cohort import leaks, select, targets
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, AttritionStep
+from mgrisk.config.pipeline_file import Cohort, Own
+from mgrisk.errors import bad_input, few, usage
+from mgrisk.features.compute import complete
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC
+from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, Rule, read_labelled
+from mgrisk.pipeline.cohort import fit_features, write_cohort
+from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.workspace import AGE, Workspace
+from mgrisk.run_folder.names import PEOPLE
+from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
+from mgrisk.storage.files import sha256
+from mgrisk.survey.design import WeightLevel
+from mgrisk.types import Booleans
+
+PERSON: Final = "person_id"
+
+
+def files(own: Own) -> tuple[Path, ...]:
+    """Return the files that the run reads: the cohort, and its mapping."""
+    return tuple(Path(name) for name in (own.file, own.mapping) if name)
+
+
+def refuse_misuse(workspace: Workspace, own: Own) -> None:
+    """Refuse what can be told from the head of the file, before anything is written.
+
+    Raises
+    ------
+    MgRiskError
+        Those of `read_mapping` and `open_source`; `own.missing_column`; `own.no_feature` for a feature that the file
+        neither has nor allows to derive; those of `leakage.refuse_leaks`.
+    """
+    leaks.refuse_leaks(workspace.outcome, workspace.model_features)
+    there = workspace.columns
+    for name in filter(None, (own.outcome, own.period, own.weight, own.strata, own.psu)):
+        if name not in there:
+            hint = "name it under [keep] of the mapping file" if own.mapping else "give the name as in the header"
+            raise bad_input(
+                "own.missing_column",
+                f"the column {name} is missing",
+                where=own.file,
+                got=few(there, most=12),
+                hint=hint,
+            )
+    lacking = [feature.name for feature in workspace.model_features if not workspace.can_have(feature)]
+    if lacking:
+        raise usage(
+            "own.no_feature",
+            f"the file has neither {lacking[0]} nor what it is made of",
+            where="model.features",
+            got=", ".join(lacking),
+            hint="map a column to it, or leave it out of model.features",
+        )
+
+
+def make_cohort(workspace: Workspace, own: Own) -> str:
+    """Read the file; write features, cohort, attrition and the provenance of the file."""
+    with _in_shape(own, workspace.folder) as (source, mapped):
+        people = _read(workspace, own, source)
+    settings = workspace.pipeline.cohort
+    when = _periods(people.carried[own.period], settings, own)
+    of_set = when.map(_sets(settings))
+    inside = of_set.notna().to_numpy()
+    _refuse_person_twice(people.carried, of_set, own)
+    rules = [*people.rules, *_age_rule(people, settings)]
+    left = np.logical_and.reduce([inside, *(~rule.out for rule in rules)])
+    frame = pd.DataFrame(
+        {
+            KEY: np.arange(1, len(when) + 1, dtype=np.int64),
+            "cycle": when,
+            "set": of_set,
+            "stratum": people.design.stratum,
+            "psu": people.design.psu,
+            "weight": people.design.weight,
+            "outcome": people.told,
+            "eligible": left,
+            "analysis": left,
+        }
+    )
+    attrition = tuple(_attrition(frame, rules, settings))
+    cohort = select.Cohort(frame[inside].reset_index(drop=True), attrition, WeightLevel.INTERVIEW, "nothing")
+    _refuse_one_class(attrition, own)
+    _refuse_few_units(cohort.frame, settings, own)
+    given = complete(people.values, workspace.all_features)[inside].reset_index(drop=True)
+    models = fit_features(workspace, cohort, given)
+    computed = complete(people.values, workspace.all_features, models=models)[inside].reset_index(drop=True)
+    _refuse_empty(workspace, computed)
+    computed.insert(0, KEY, cohort.frame[KEY])
+    about = {
+        "weight": own.weight or "nothing: everybody counts the same",
+        "breaks": [],
+        "absent": [],
+        "own": {
+            "data": own.data,
+            "file": Path(own.file).name,
+            "sampling": people.sampling,
+            "outcome_column": own.outcome,
+            "other_periods": int((~inside).sum()),
+            "problems": people.problems,
+            "mapping": _mapping_record(own, mapped),
+        },
+    }
+    return write_cohort(
+        workspace,
+        cohort,
+        computed,
+        models=models,
+        behind=targets.nothing_measured(),
+        tables=_tables(own, len(when)),
+        about=about,
+    )
+
+
+@contextmanager
+def _in_shape(own: Own, folder: Path) -> Iterator[tuple[str, Mapped | None]]:
+    """Give the file in the shape of the scoring file: as it is, or mapped beside the run while it is read."""
+    if not own.mapping:
+        yield own.file, None
+        return
+    # The name is one that the next run clears away, should this one be killed.
+    with TemporaryDirectory(dir=folder, prefix=".mapped", suffix=".part") as there:
+        target = Path(there) / "people.csv"
+        mapped = map_file(own.file, read_mapping(Path(own.mapping)), str(target))
+        yield str(target), mapped
+
+
+def _read(workspace: Workspace, own: Own, source: str) -> LabelledPeople:
+    person = [PERSON] if PERSON in workspace.columns else []
+    inputs = tuple(feature for feature in workspace.all_features if feature.given)
+    columns = LabelColumns(own.outcome, own.weight, own.strata, own.psu)
+    return read_labelled(source, inputs, columns, carry=[own.period, *person])
+
+
+def _sets(settings: Cohort) -> Mapping[str, str]:
+    return dict.fromkeys(settings.development, DEVELOPMENT) | dict.fromkeys(settings.held_out, HELD_OUT)
+
+
+def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
+    when = texts(column).str.strip()
+    found = set(when)
+    for name in _sets(settings):
+        if name not in found:
+            raise bad_input(
+                "own.no_such_period",
+                f"no row has {own.period} {name}",
+                where=own.file,
+                got=few(sorted(found), most=12),
+                hint="cohort.development and cohort.held_out name values of the column",
+            )
+    return when
+
+
+def _refuse_person_twice(carried: pd.DataFrame, of_set: pd.Series, own: Own) -> None:
+    """Refuse people who would be learned from and tested on: in two folds, or in both sets."""
+    if PERSON not in carried:
+        return
+    person = texts(carried[PERSON]).str.strip()
+    known = (person != "") & of_set.notna()
+    sets = of_set[known].groupby(person[known]).agg(["size", "nunique"])
+    if both := int((sets["nunique"] > 1).sum()):
+        raise bad_input(
+            "own.person_in_both_sets",
+            f"{both} persons have rows in development and among the held-out",
+            where=f"{own.file}: {PERSON}",
+            hint="keep a person's first row, or hold out periods with other people",
+        )
+    if own.psu is None and (twice := int((sets["size"] > 1).sum())):
+        raise bad_input(
+            "own.person_twice",
+            f"{twice} persons have several rows, which would stand in several folds",
+            where=f"{own.file}: {PERSON}",
+            hint=f'give psu = "{PERSON}" in [own], or keep one row of a person',
+        )
+
+
+def _age_rule(people: LabelledPeople, settings: Cohort) -> list[Rule]:
+    if AGE not in people.values:
+        return []
+    young = (people.values[AGE] < settings.minimum_age).to_numpy()
+    return [Rule(f"{settings.minimum_age} years and older", f"younger than {settings.minimum_age} years", young)]
+
+
+def _attrition(frame: pd.DataFrame, rules: Iterable[Rule], settings: Cohort) -> Iterator[AttritionStep]:
+    cases = (frame["outcome"] == 1).to_numpy()
+    for set_name, periods in ((DEVELOPMENT, settings.development), (HELD_OUT, settings.held_out)):
+        left: Booleans = (frame["set"] == set_name).to_numpy()
+        yield AttritionStep(set_name, f"rows of {', '.join(periods)}", int(left.sum()), 0, int(cases[left].sum()))
+        for rule in rules:
+            before, left = int(left.sum()), left & ~rule.out
+            yield AttritionStep(set_name, rule.keeps, int(left.sum()), before - int(left.sum()), int(cases[left].sum()))
+
+
+def _refuse_one_class(attrition: Iterable[AttritionStep], own: Own) -> None:
+    for set_name, step in {step.set: step for step in attrition}.items():
+        if not 0 < step.events < step.n:
+            raise bad_input(
+                "own.one_class",
+                f"{step.n} people of {set_name} can be analysed, {step.events} of them cases",
+                where=f"{own.file}: {own.outcome}",
+                expected="both cases and others in both sets",
+                hint="`mgrisk validate` says what is wrong with rows; `mgrisk schema` what a value may be",
+            )
+
+
+def _refuse_few_units(frame: pd.DataFrame, settings: Cohort, own: Own) -> None:
+    """Refuse a design that gives no variance, or fewer sampling units than folds."""
+    units = frame.drop_duplicates(["set", "stratum", "psu"])
+    alone = units.groupby(["set", "stratum"]).size()
+    if lonely := int((alone < 2).sum()):
+        raise bad_input(
+            "own.single_psu",
+            f"{lonely} strata have one sampling unit in development or among the held-out, which gives no variance",
+            where=f"{own.file}: {own.psu}",
+            hint="put strata together that are alike, or leave strata out",
+        )
+    learned_from = int((units["set"] == DEVELOPMENT).sum())
+    if learned_from < settings.folds:
+        raise bad_input(
+            "own.few_units",
+            f"{learned_from} sampling units cannot be dealt into {settings.folds} folds",
+            where=f"{own.file}: {own.psu}",
+            hint="lower cohort.folds; or leave psu out, if people of one unit are not alike",
+        )
+
+
+def _refuse_empty(workspace: Workspace, computed: pd.DataFrame) -> None:
+    empty = [feature.name for feature in workspace.model_features if computed[feature.name].isna().all()]
+    if empty:
+        raise bad_input(
+            "own.empty_feature",
+            f"nobody has a value of {empty[0]}",
+            where="model.features",
+            got=", ".join(empty),
+            hint="leave it out of model.features; a wrong unit or code empties a column, and `mgrisk validate` says so",
+        )
+
+
+def _mapping_record(own: Own, mapped: Mapped | None) -> dict[str, Any] | None:
+    if mapped is None:
+        return None
+    return {
+        "file": Path(own.mapping).name,
+        "left_as_they_are": {name: count for name, count in mapped.as_they_are.items() if count},
+        "not_carried": list(mapped.not_carried),
+    }
+
+
+def _tables(own: Own, rows: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "cycle": own.data,
+            "table": path.name,
+            "rows": rows if path == Path(own.file) else None,
+            "size": path.stat().st_size,
+            "sha256": sha256(path),
+            "synthetic": own.data == SYNTHETIC,
+        }
+        for path in files(own)
+    ]
+
+
+def _make(workspace: Workspace) -> str:
+    own = workspace.pipeline.own
+    assert own is not None
+    return make_cohort(workspace, own)
+
+
+STEP = Step(
+    "cohort",
+    inputs=(),
+    outputs=(*PEOPLE, "targets.parquet", "attrition.json", "tables.json"),
+    settings=MODEL,
+    raw=True,
+    wanted=lambda pipeline: pipeline.own is not None,
+    action=_make,
+)

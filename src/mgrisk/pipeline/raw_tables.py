@@ -1,0 +1,48 @@
+"""What a run reads from outside its folder, and what is refused before it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mgrisk.evidence import what_if
+from mgrisk.evidence.people import evidence_features, evidence_variables, panels
+from mgrisk.features.registry import features
+from mgrisk.features.summary import paths, pattern_files
+from mgrisk.nhanes.eras import check_comparable
+from mgrisk.nhanes.store import Store
+from mgrisk.pipeline import cohort
+from mgrisk.pipeline.cohort import selection_variables
+from mgrisk.pipeline.known import known_variables
+from mgrisk.pipeline.workspace import Workspace
+
+
+def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
+    """Return the paths of the raw tables that the run reads, each once."""
+    names = [*selection_variables(workspace), *known_variables(workspace)]
+    chosen = workspace.all_features
+    if workspace.pipeline.evidence:
+        chosen = (*chosen, *evidence_features(), *features(what_if.FEATURES))
+        names += evidence_variables([each.years for each in workspace.cycles])
+    return paths(workspace.cycles, chosen, names, store=store)
+
+
+def given_files(workspace: Workspace, store: Store) -> tuple[Path, ...]:
+    """Return the files that the run reads and that no NHANES site has."""
+    return pattern_files(store, workspace.cycles, workspace.all_features)
+
+
+def refuse_misuse(workspace: Workspace) -> None:
+    """Refuse a pipeline whose features leak, or whose cycles do not mean the same in the model or in the evidence.
+
+    Raises
+    ------
+    MgRiskError
+        Those of `cohort.refuse_misuse`, and of `eras.check_comparable`.
+    """
+    chosen = workspace.pipeline.evidence
+    if chosen:
+        years = [each.years for each in workspace.cycles]
+        panels(chosen.outcomes)
+        names = [*(feature.name for feature in evidence_features()), *evidence_variables(years)]
+        check_comparable(names, years, across_breaks=frozenset(chosen.across_breaks))
+    cohort.refuse_misuse(workspace)

@@ -1,0 +1,225 @@
+"""Run a pipeline file: what is refused at once, which steps there are, and what a finished run is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from mgrisk import __version__
+from mgrisk.config.pipeline_file import Synthetic, load
+from mgrisk.errors import usage
+from mgrisk.nhanes.lock_file import digest
+from mgrisk.nhanes.store import fetch
+from mgrisk.nhanes.synthetic import write_cohort
+from mgrisk.pipeline import (
+    added,
+    audit,
+    bundle,
+    calibration,
+    checks,
+    cohort,
+    evaluate,
+    evidence,
+    explain,
+    folds,
+    imputation,
+    items,
+    known,
+    options,
+    own_cohort,
+    raw_tables,
+    report,
+    stability,
+    temporal,
+    track,
+    train,
+    without,
+)
+from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
+from mgrisk.pipeline.workspace import Workspace
+from mgrisk.score.journal import hold
+from mgrisk.storage.files import read_json, write_text
+
+__all__ = ["Evaluation", "Run", "run"]
+
+LOCK: Final = ".lock"
+# A file of the interface that this run does not make: said where a reader of the run folder looks.
+NO_EVIDENCE: Final = {"evidence.json": "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
+STEPS: Final = (
+    own_cohort.STEP,
+    cohort.STEP,
+    known.STEP,
+    folds.STEP,
+    train.STEP,
+    audit.STEP,
+    calibration.STEP,
+    evaluate.STEP,
+    explain.STEP,
+    stability.STEP,
+    temporal.STEP,
+    evidence.STEP,
+    options.STEP,
+    imputation.STEP,
+    added.STEP,
+    checks.STEP,
+    items.STEP,
+    report.STEP,
+    bundle.STEP,
+    without.STEP,
+    track.STEP,
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The flat records of evaluation.json."""
+
+    records: tuple[dict[str, Any], ...]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the records as a table."""
+        return pd.DataFrame(self.records)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes
+    ----------
+    folder
+        The run folder.
+    steps
+        Names of the steps that had to run.
+    """
+
+    folder: Path
+    steps: tuple[str, ...]
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The evaluation's records."""
+        return Evaluation(tuple(read_json(self.folder / "evaluation.json")))
+
+    @property
+    def report(self) -> Path:
+        """Path of the report."""
+        return self.folder / "report.html"
+
+    @property
+    def bundle(self) -> Path:
+        """Path of the bundle."""
+        return self.folder / "bundle"
+
+
+def run(
+    pipeline: Path | str,
+    *,
+    overrides: Sequence[str] = (),
+    out: Path | str | None = None,
+    offline: bool = False,
+    until: str | None = None,
+    progress: Progress = lambda _: None,
+) -> Run:
+    """Run a pipeline file.
+
+    Parameters
+    ----------
+    pipeline
+        TOML file under `pipelines/`.
+    overrides
+        `key=value`, as `--set`.
+    out
+        Run folder; `runs/<name>` where it is left out.
+    offline
+        Never download; what is not in the cache is an error.
+    until
+        Last step to run; all where it is left out. Until ``audit`` no model has met an outcome of the held-out cycles.
+    progress
+        Called with a line for each step.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    MgRiskError
+        With the exit status of interface.md; `run.unknown_step`, `output.in_use` where another run has the folder.
+    """
+    settings = load(pipeline, overrides=overrides)
+    folder = Path(out) if out is not None else Path("runs") / settings.name
+    workspace = Workspace(settings, folder, offline=offline)
+    # Everything that can be refused is refused before the first file is written.
+    if settings.own is not None:
+        own_cohort.refuse_misuse(workspace, settings.own)
+    else:
+        raw_tables.refuse_misuse(workspace)
+    with _alone(folder):
+        return _run(workspace, until=until, progress=progress)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other runs out of a run folder, and clear away what a run that was killed in it has left half written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("ab") as lock:
+        hold(lock, folder)
+        for left in (*folder.rglob(".*.part"), *folder.rglob(".*.old")):
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        yield
+
+
+def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
+    settings, folder, store = workspace.pipeline, workspace.folder, workspace.store
+    if workspace.synthetic:
+        progress("SYNTHETIC: these people are made up; no number below is about anybody")
+    if settings.synthetic is not None:
+        _make_people(workspace, settings.synthetic, progress)
+    if settings.own is not None:
+        tables = {path.name: digest(path) for path in own_cohort.files(settings.own)}
+    else:
+        fetched = fetch(store, raw_tables.tables(workspace, store))
+        tables = {item.relative: store.digest(item.relative) for item in fetched}
+        tables |= {path.name: digest(path) for path in raw_tables.given_files(workspace, store)}
+    write_text(folder / "resolved.toml", settings.to_toml())
+    head = {
+        "data": workspace.data_label,
+        "mgrisk": __version__,
+        "pipeline": settings.name,
+        "title": settings.title,
+        "environment": environment(),
+        "absent": {} if settings.evidence else NO_EVIDENCE,
+    }
+    manifest = Manifest.open(folder, head)
+    raw = hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
+    steps = _until([step for step in STEPS if step.wanted(settings)], until)
+    done = run_steps(steps, workspace, manifest, raw=raw, progress=progress)
+    return Run(folder, tuple(done))
+
+
+def _until(steps: list[Step], last: str | None) -> list[Step]:
+    names = [step.name for step in steps]
+    if last is None:
+        return steps
+    if last not in names:
+        raise usage("run.unknown_step", f"there is no step {last}", where="--until", hint=f"one of: {', '.join(names)}")
+    return steps[: names.index(last) + 1]
+
+
+def _make_people(workspace: Workspace, made: Synthetic, progress: Progress) -> None:
+    write_cohort(
+        workspace.path("synthetic"),
+        people_per_cycle=made.people_per_cycle,
+        seed=made.seed,
+        cycles=workspace.cycles,
+    )
+    progress(f"people     made {made.people_per_cycle:,} SYNTHETIC people for each cycle, as XPT tables")

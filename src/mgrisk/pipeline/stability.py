@@ -1,0 +1,101 @@
+"""Step `stability`: the reported model refitted, and whether its reasons for the held-out people stay.
+
+Settings, scales of a sum and calibration are held: what moves is what the fit itself learns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.explain.attributions import PART, Explainer, build
+from mgrisk.explain.stability import firmness, stability
+from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.learners import Fitted
+from mgrisk.model.uncertainty import OUT
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.workspace import SetOfPeople, Workspace
+from mgrisk.run_folder.names import PEOPLE, STABILITY
+from mgrisk.storage.files import write_json
+from mgrisk.survey.variance import rao_wu
+from mgrisk.types import Floats
+
+REPLICATES: Final = 10
+SEEDS: Final = 3
+SEED: Final = 20_261_126
+PSUS, FOLDS, SEED_OF_FIT = "psus", "folds", "seed"
+WAYS: Final = {
+    PSUS: "PSUs redrawn (Rao-Wu bootstrap)",
+    FOLDS: "one fold of PSUs left out",
+    SEED_OF_FIT: "another seed of the learner",
+}
+
+
+def refit_and_explain(workspace: Workspace) -> str:
+    """Write stability.json, by way of refitting, and stability.parquet, by held-out person."""
+    tuning = workspace.read_json("tuning.json")
+    winner = tuning["winner"]
+    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
+    background = bundle.encode(development.frame.iloc[development.inside])[1]
+    weight = development.design.analysis_weight[development.inside]
+    _, X = bundle.encode(held_out.frame.iloc[held_out.inside])
+    reported = Explainer(bundle).values(X)
+    found: dict[str, list[Floats]] = {way: [] for way in WAYS}
+    for way, fitted in _refits(workspace, bundle, development, tuning["models"][winner]["parts"]):
+        tables = build(fitted, bundle.encoder, background, weight)
+        refitted = replace(bundle, fitted=fitted, parts={**bundle.parts, PART: tables})
+        found[way].append(Explainer(refitted).values(X))
+    of_people = held_out.design.analysis_weight[held_out.inside]
+    names = [feature.name for feature in bundle.features]
+    ways = []
+    for way, values in found.items():
+        record = stability(reported, values, of_people)
+        ways.append(
+            {
+                "way": way,
+                "label": WAYS[way],
+                **record,
+                "ranks": dict(zip(names, record["ranks"], strict=True)),
+                # Splines draw nothing: another seed is the same fit.
+                "moved": max(float(np.abs(each - reported).max()) for each in values),
+            }
+        )
+    # How firm a person's reasons are is a matter of who was drawn: the seed has its own line above.
+    firm = firmness(reported, [*found[PSUS], *found[FOLDS]])
+    write_json(
+        workspace.path("stability.json"),
+        {"data": workspace.data_label, "learner": winner, "set": HELD_OUT, "ways": ways},
+    )
+    people = pd.DataFrame({KEY: held_out.rows[KEY].to_numpy()[held_out.inside], "firmness": firm})
+    workspace.write_frame("stability.parquet", people)
+    share = float(np.average(firm, weights=of_people))
+    return f"the first reason of a held-out person stays in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
+
+
+def _refits(
+    workspace: Workspace, bundle: Bundle, development: SetOfPeople, parts: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, Fitted]]:
+    fold = workspace.fold(development)
+    same = workspace.refitter(bundle, development, parts)
+    for factors in rao_wu(development.design, replicates=REPLICATES, seed=SEED).factors:
+        yield PSUS, same(np.maximum(factors, OUT)[development.design.cluster])
+    for k in np.unique(fold[development.inside]):
+        yield FOLDS, same(np.where(fold == k, 0.0, 1.0))
+    for number in range(SEEDS):
+        yield SEED_OF_FIT, workspace.refitter(bundle, development, parts, seed=SEED + number)(None)
+
+
+STEP = Step(
+    "stability",
+    inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json"),
+    outputs=STABILITY,
+    settings=MODEL,
+    action=refit_and_explain,
+)

@@ -1,0 +1,158 @@
+"""Step `track`: the run in MLflow, and the gate of the registry: whether its bundle gets the alias.
+
+The version that has the alias is scored on the same held-out people, so that both are compared with paired,
+design-based intervals, and not by two figures that other people gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mgrisk import track
+from mgrisk.cohort.select import HELD_OUT
+from mgrisk.config.pipeline_file import Gate
+from mgrisk.errors import MgRiskError
+from mgrisk.evaluate.checks import holds
+from mgrisk.evaluate.intervals import paired_differences
+from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.nhanes.codebook import SYNTHETIC
+from mgrisk.pipeline.engine import DESCRIBED, Step
+from mgrisk.pipeline.workspace import SetOfPeople, Workspace
+from mgrisk.run_folder.names import PEOPLE
+from mgrisk.storage.files import write_json
+from mgrisk.track import Standing
+
+NEW, OLD = "new", "champion"
+COMPARED = ("auroc", "log_loss")
+
+
+def judge(workspace: Workspace, champion: tuple[int, Bundle | MgRiskError] | None) -> Standing:
+    """Say whether the bundle of a run may follow the version that has the alias.
+
+    Parameters
+    ----------
+    workspace
+        A run that is evaluated and has its bundle.
+    champion
+        Version that has the alias and its bundle, or why that cannot be loaded; None where there is none.
+
+    Returns
+    -------
+    Standing
+        With every reason of a refusal, not only the first.
+    """
+    refusals = tuple(_own(workspace, workspace.pipeline.tracking.gate))
+    if champion is None:
+        return Standing(refusals)
+    version, bundle = champion
+    named = f"version {version}, which has the alias,"
+    if isinstance(bundle, MgRiskError):
+        return Standing((*refusals, f"{named} cannot be loaded to compare with: {bundle.what()}"), version)
+    people = workspace.people(HELD_OUT)
+    strange = _not_comparable(workspace, bundle, people)
+    if strange:
+        return Standing((*refusals, *(f"{named} {reason}" for reason in strange)), version)
+    records = _compare(workspace, bundle, people)
+    return Standing((*refusals, *_worse(records, named, workspace.pipeline.tracking.gate)), version, tuple(records))
+
+
+def _own(workspace: Workspace, gate: Gate) -> Iterator[str]:
+    """Yield what the run's own figures say against its bundle."""
+    for check in workspace.read_json("checks.json"):
+        if check["severity"] == "error" and check["passed"] is False:
+            yield f"check {check['id']} failed: {check['title']} ({check['finding']})"
+    winner = workspace.read_json("tuning.json")["winner"]
+    bounds = {"observed_expected": gate.observed_expected, "calibration_slope": gate.calibration_slope}
+    records = {
+        record["metric"]: record
+        for record in workspace.read_json("evaluation.json")
+        if record["model"] == winner and record["set"] == workspace.held_out_name and record["group"] == "all"
+    }
+    for metric, (low, high) in bounds.items():
+        record = records[metric]
+        if record["estimate"] is None or record["low"] is None:
+            yield f"{metric} of the held-out people is not known: {record['problem']}"
+        elif not low <= record["estimate"] <= high and not holds(record, 1.0):
+            yield f"{metric} of the held-out people is {_with_interval(record)}, outside {low:g} to {high:g}"
+
+
+def _not_comparable(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[str]:
+    """Return why another bundle cannot be held against this run's people."""
+    reasons = []
+    if bundle.about["data"] != workspace.data_label:
+        which = "made-up" if workspace.data_label == SYNTHETIC else "real"
+        reasons.append(f"was made of {bundle.about['data']} people; this run of {which} ones cannot replace it")
+    if bundle.about["outcome"]["name"] != workspace.outcome.name:
+        reasons.append(f"predicts {bundle.about['outcome']['name']}, not {workspace.outcome.name}")
+    seen = sorted(set(bundle.about["cycles"]) & set(workspace.pipeline.cohort.held_out))
+    if seen:
+        reasons.append(f"was developed on {', '.join(seen)}, the cycle held out here")
+    lacking = [feature.name for feature in bundle.features if feature.name not in people.frame]
+    if lacking:
+        reasons.append(f"reads {', '.join(lacking)}, which this run has not")
+    return reasons
+
+
+def _compare(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[dict[str, Any]]:
+    new = load_bundle(workspace.path("bundle"), threads=workspace.pipeline.threads)
+    risks = {NEW: people.risk(new), OLD: people.risk(bundle)}
+    found = paired_differences(people.y, risks, people.design, reference=OLD, metrics=COMPARED)
+    return [record for record in found if record["model"] == NEW]
+
+
+def _worse(records: list[dict[str, Any]], named: str, gate: Gate) -> Iterator[str]:
+    difference = {record["metric"]: record for record in records}
+    auroc, log_loss = (difference[metric] for metric in COMPARED)
+    # Written so that a difference that is not known, a NaN, is no pass.
+    if not auroc["estimate"] >= -gate.auroc_loss:
+        yield f"AUROC on the same people differs by {_with_interval(auroc)} from that of {named}"
+    if not log_loss["low"] <= 0:
+        yield f"log loss on the same people is higher by {_with_interval(log_loss)} than that of {named}"
+
+
+def _with_interval(record: Mapping[str, Any]) -> str:
+    if record["problem"]:
+        return f"an unknown amount ({record['problem']})"
+    return f"{record['estimate']:.3f} ({record['low']:.3f} to {record['high']:.3f})"
+
+
+def log(workspace: Workspace) -> str:
+    """Track the run in MLflow; its bundle gets the alias where it passes the gate."""
+    tracking = workspace.pipeline.tracking
+    standing = judge(workspace, _champion(workspace))
+    tracked = track.log_run(workspace.folder, tracking=tracking, standing=standing)
+    write_json(workspace.path("tracking.json"), {"data": workspace.data_label, **tracked.to_dict()})
+    said = f"{tracked.model} version {tracked.version} is {tracked.alias}; {tracked.candidates} nested runs"
+    return f"{said}; not {tracking.alias}: {'; '.join(standing.refusals)}" if standing.refusals else said
+
+
+def _champion(workspace: Workspace) -> tuple[int, Bundle | MgRiskError] | None:
+    tracking = workspace.pipeline.tracking
+    uri = track.tracking_uri(tracking, workspace.folder)
+    version = track.find_version(tracking.register_as, tracking.alias, uri=uri)
+    if version is None:
+        return None
+    try:
+        folder = track.find_bundle(f"{tracking.register_as}@{version}", uri=uri)
+        return version, load_bundle(folder, threads=workspace.pipeline.threads)
+    except MgRiskError as problem:
+        return version, problem
+
+
+STEP = Step(
+    "track",
+    inputs=(
+        "bundle",
+        "report.html",
+        "evaluation.json",
+        "checks.json",
+        "tuning.json",
+        "tripod.json",
+        "probast.json",
+        *PEOPLE,
+    ),
+    outputs=("tracking.json",),
+    settings=DESCRIBED,
+    action=log,
+)

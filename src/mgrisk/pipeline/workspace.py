@@ -1,0 +1,281 @@
+"""The run folder as the steps see it: named files, typed readers, and the word SYNTHETIC on whatever is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.cohort import select
+from mgrisk.cohort.folds import check_folds
+from mgrisk.cohort.outcomes import Outcome, outcome
+from mgrisk.cohort.targets import design_of
+from mgrisk.config.pipeline_file import Pipeline
+from mgrisk.features import compute
+from mgrisk.features.compute import Models, complete, typed
+from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
+from mgrisk.model.bundle import FITTED_FEATURES, Bundle
+from mgrisk.model.learners import Target
+from mgrisk.model.refit import Again, again
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC
+from mgrisk.nhanes.cycles import Cycle, cycle
+from mgrisk.nhanes.store import Store, default_cache, default_source
+from mgrisk.riskscores.scores import KNOWN, RiskScore, load_score
+from mgrisk.score.input_schema import given_columns
+from mgrisk.score.mapping import read_mapping
+from mgrisk.score.sources import open_source
+from mgrisk.storage.files import read_json, write_json, write_parquet
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+from mgrisk.types import Floats, Integers, Singles
+
+REFERENCE: Final = "ada"
+NHANES: Final = "NHANES"
+AGE: Final = "age_years"  # the one eligibility rule of an own cohort
+NO_WARNING: Final = (
+    "Whether the people of the file are those whom you mean, and its column the outcome that it is called, no program "
+    "can tell. An association is not an effect."
+)
+
+
+@dataclass(frozen=True)
+class SetOfPeople:
+    """Everybody in one set, row for row: design, outcome and completed features.
+
+    Attributes
+    ----------
+    rows
+        Rows of cohort.parquet.
+    design
+        Full design; its domain is the analysis.
+    y
+        Outcome, shape (n,); 0 outside the analysis, where it has no weight.
+    frame
+        Completed features, all rows of the registry in use.
+    inside
+        Positions of the people in the analysis.
+    """
+
+    rows: pd.DataFrame
+    design: SurveyDesign
+    y: Floats
+    frame: pd.DataFrame
+    inside: Integers
+
+    def spread(self, values: Floats) -> Floats:
+        """Put values of the analysed people in their places among all, NaN elsewhere, shape (n,)."""
+        spread = np.full(len(self.design), np.nan)
+        spread[self.inside] = values
+        return spread
+
+    def encoded(self, bundle: Bundle, frame: pd.DataFrame | None = None) -> Singles:
+        """Encode the analysed people for a bundle, others rows of NaN, (n, n_columns); with other values if given."""
+        frame = self.frame if frame is None else frame
+        X = np.full((len(frame), len(bundle.encoder.columns)), np.nan, dtype=np.float32)
+        X[self.inside] = bundle.encode(frame.iloc[self.inside])[1]
+        return X
+
+    def risk(self, bundle: Bundle) -> Floats:
+        """Return the risks that a bundle reports, shape (n,), NaN outside the analysis."""
+        _, X = bundle.encode(self.frame.iloc[self.inside])
+        return self.spread(bundle.calibrator.risk(bundle.fitted.margin(X)))
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A pipeline and its run folder.
+
+    Attributes
+    ----------
+    pipeline
+        The pipeline file as it was read.
+    folder
+        The run folder.
+    offline
+        Whether nothing is downloaded: a table that is not in the cache is an error.
+    """
+
+    pipeline: Pipeline
+    folder: Path
+    offline: bool = False
+
+    @cached_property
+    def store(self) -> Store:
+        """Where the raw tables are."""
+        if self.pipeline.synthetic is not None:
+            # Real food patterns are not those of made-up people.
+            made = str(self.path("synthetic"))
+            return Store(source=made, cache=default_cache(), offline=True, food_patterns=None)
+        return Store(source=self.pipeline.source or default_source(), cache=default_cache(), offline=self.offline)
+
+    @property
+    def data_label(self) -> str:
+        """What the numbers are about, as written into every file: NHANES, SYNTHETIC or the name of an own cohort."""
+        if self.pipeline.own is not None:
+            return self.pipeline.own.data
+        return SYNTHETIC if self.pipeline.synthetic else NHANES
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the people are made up."""
+        return self.data_label == SYNTHETIC
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome's row; of an own cohort with what its pipeline file says of it."""
+        row, own = outcome(self.pipeline.cohort.outcome), self.pipeline.own
+        if own is None:
+            return row
+        column = f"the column {own.outcome} of {Path(own.file).name}"
+        told = {"definition": f"{row.definition}; here: {column}, taken for it"}
+        if own.label:
+            told = {"definition": f"{own.definition}; {column}", "name": own.outcome, "label": own.label}
+            told |= {"citation": "", "warning": NO_WARNING}
+        if own.warning:
+            told["warning"] = own.warning
+        return row.model_copy(update=told)
+
+    @property
+    def model_features(self) -> tuple[Feature, ...]:
+        """Features of the model, without those that it is told to leave out."""
+        settings = self.pipeline.model
+        return without(features(settings.features), settings.leave_out)
+
+    @property
+    def scores(self) -> tuple[RiskScore, ...]:
+        """Published scores evaluated beside the model: all that the outcome allows."""
+        return tuple(load_score(name) for name in KNOWN if not self.why_no_score(name))
+
+    def why_no_score(self, name: str) -> str:
+        """Return why a published score is not evaluated; an empty text where it is."""
+        cohort, score = self.pipeline.cohort, load_score(name)
+        if self.given is None:
+            level, _ = select.level_in_use(self.outcome, self.model_features, (*cohort.development, *cohort.held_out))
+            return score.why_not(self.outcome, level)
+        # A score that lacks a question would be beaten by its lack.
+        lacking = [feature.name for feature in features(score.features) if not self.can_have(feature)]
+        if lacking:
+            return f"the file has no {', '.join(lacking)}"
+        return score.why_not(self.outcome, max(WeightLevel, key=lambda level: level.rank))
+
+    @property
+    def reference(self) -> tuple[str, ...]:
+        """The published score that all others and the models are compared with; none where it cannot be evaluated."""
+        return () if self.why_no_score(REFERENCE) else (REFERENCE,)
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the file of an own cohort in the shape of the scoring file; none where there is no such file."""
+        own = self.pipeline.own
+        if own is None:
+            return ()
+        with open_source(own.file) as table:
+            there = table.columns
+        mapping = read_mapping(Path(own.mapping)) if own.mapping else None
+        return tuple(there) if mapping is None else (*mapping.keep, *mapping.features)
+
+    @cached_property
+    def given(self) -> frozenset[str] | None:
+        """Features that the file of an own cohort gives; None where the people are those of NHANES, which has all."""
+        if self.pipeline.own is None:
+            return None
+        return frozenset(given_columns(self.columns, [row for row in FEATURES.values() if row.given]))
+
+    def can_have(self, feature: Feature) -> bool:
+        """Return whether the people's file gives a feature, or all that it is made of."""
+        if self.given is None or feature.name in self.given:
+            return True
+        parents = features(feature.derived_from)
+        return bool(parents) and all(self.can_have(parent) for parent in parents)
+
+    @property
+    def all_features(self) -> tuple[Feature, ...]:
+        """Features of the model, of the published scores, and those they derive from."""
+        of_scores = features(name for score in self.scores for name in score.features)
+        eligibility = [AGE] if AGE in (self.given or ()) else []
+        return with_ancestors((*self.model_features, *of_scores, *features(eligibility)))
+
+    @property
+    def cycles(self) -> tuple[Cycle, ...]:
+        """The NHANES cycles of the run, development first."""
+        cohort = self.pipeline.cohort
+        return tuple(cycle(years) for years in (*cohort.development, *cohort.held_out))
+
+    @property
+    def held_out_name(self) -> str:
+        """Name of the held-out set in records, for example 2017-2018."""
+        return ", ".join(self.pipeline.cohort.held_out)
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of the run folder."""
+        return self.folder / name
+
+    @property
+    def models(self) -> Models:
+        """The fitted models of features, from the run folder."""
+        return compute.from_dict(self.read_json(FITTED_FEATURES)["models"], self.all_features)
+
+    def write_frame(self, name: str, frame: pd.DataFrame) -> None:
+        """Write Parquet with a `data` column that says what the people are."""
+        labelled = frame.assign(data=pd.Categorical([self.data_label] * len(frame)))
+        write_parquet(self.path(name), labelled)
+
+    def write_records(self, name: str, records: list[dict[str, Any]]) -> None:
+        """Write a list of flat records, each with `data`."""
+        write_json(self.path(name), [{**record, "data": self.data_label} for record in records])
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file of the run folder."""
+        return read_json(self.path(name))
+
+    def people(self, set_name: str) -> SetOfPeople:
+        """Return one set of the cohort with its features."""
+        cohort = pd.read_parquet(self.path("cohort.parquet"))
+        level = WeightLevel(self.read_json("cohort.json")["weight_level"])
+        rows, design = select.design(cohort, level=level, set_name=set_name)
+        stored = pd.read_parquet(self.path("features.parquet"))
+        of_set = rows[[KEY]].merge(stored, on=KEY, how="left", validate="one_to_one")
+        chosen = tuple(feature for feature in FEATURES.values() if feature.name in of_set)
+        return SetOfPeople(
+            rows=rows,
+            design=design,
+            y=rows["outcome"].where(rows["analysis"], 0.0).to_numpy(dtype=np.float64),
+            frame=complete(typed(of_set, chosen), self.all_features, models=self.models),
+            inside=np.flatnonzero(design.analysis_weight > 0),
+        )
+
+    def fold(self, people: SetOfPeople) -> Integers:
+        """Return the fold of everybody in development, shape of the design, once the folds are seen to be whole."""
+        folds = pd.read_parquet(self.path("folds.parquet"))
+        check_folds(folds, pd.read_parquet(self.path("cohort.parquet")))
+        merged = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")
+        return merged["fold"].to_numpy(dtype=np.int64)
+
+    def refitter(
+        self, bundle: Bundle, people: SetOfPeople, parts: Sequence[Mapping[str, Any]], *, seed: int | None = None
+    ) -> Again:
+        """Return what fits a trained model again on other weights of the development people: `model.refit.again`."""
+        settings = self.pipeline.model
+        return again(
+            people.frame,
+            people.y,
+            people.design,
+            fitted=bundle.fitted,
+            features=bundle.features,
+            settings=settings if seed is None else settings.model_copy(update={"seed": seed}),
+            model=str(bundle.about["learner"]),
+            parts=parts,
+            threads=self.pipeline.threads,
+            targets=self.targets(people),
+        )
+
+    def targets(self, people: SetOfPeople) -> tuple[Target, ...]:
+        """Return the continuous targets of the development people that the pipeline's sums learn from."""
+        measured = pd.read_parquet(self.path("targets.parquet"))
+        return tuple(
+            Target(name, "continuous", *design_of(name, measured, people.rows)) for name in self.pipeline.model.targets
+        )

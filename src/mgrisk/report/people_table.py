@@ -1,0 +1,272 @@
+"""The people as columns that a page can carry: what the table of people sorts, filters, finds and opens.
+
+The page holds numbers, not markup: one column for each thing, values as short numbers, contributions in
+ten-thousandths of a log-odds unit. `templates/people.js` draws rows and waterfalls from them when they are looked at,
+so that ten thousand people cost no more to open than ten.
+
+A person's value beside that of the population, as a reader understands it: rounded by its unit, never bare.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.features.registry import Feature
+from mgrisk.report.blocks import Block
+from mgrisk.report.formats import level_label, number, percent, unit_label
+from mgrisk.types import Booleans, Floats, Integers, JsonRecord
+
+# Shown coarser than measured: nobody needs a stranger's waist to the millimetre to follow the arithmetic.
+STEP_BY_UNIT: Final = {
+    "years": 5.0,
+    "cm": 1.0,
+    "kg": 1.0,
+    "kg/m2": 1.0,
+    "MET-min/week": 100.0,
+    "min/d": 10.0,
+    "mg/d": 10.0,
+    "kcal/d": 50.0,
+    "hours": 0.5,
+    "1": 0.1,
+}
+
+
+def step_of(unit: str) -> float:
+    """Return what a value in this unit is rounded to."""
+    return STEP_BY_UNIT.get(unit, 0.1)
+
+
+def round_value(value: float, unit: str) -> str:
+    """Return a person's number, rounded by its unit so that it is understood and not recognised.
+
+    Examples
+    --------
+    >>> round_value(43.0, "years"), round_value(2.954, "1"), round_value(1841.0, "kcal/d")
+    ('45', '3.0', '1,850')
+    """
+    step = step_of(unit)
+    return number(round(value / step) * step, digits=_digits(unit))
+
+
+def shown_value(value: Any, feature: Feature) -> str:
+    """Return a person's value of a feature as words, without its unit."""
+    if feature.kind == "number":
+        return "missing" if math.isnan(float(value)) else round_value(float(value), feature.unit)
+    return level_label(str(value)) if value in feature.levels else "missing"
+
+
+def reference_value(feature: Feature, known: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the development population's median, or most frequent category with its share, and the numbers behind.
+
+    Parameters
+    ----------
+    feature
+        The feature.
+    known
+        Its row of the bundle's reference.json.
+    """
+    if feature.kind == "number":
+        median = known["quantiles"].get("0.5") if known["quantiles"] else None
+        if median is None:
+            return "not known", {"median": None}
+        return f"median {number(float(median), digits=_digits(feature.unit))}", {"median": float(median)}
+    shares = {str(level): float(share) for level, share in known["shares"].items()}
+    most = max(shares, key=lambda level: shares[level])
+    return f"{level_label(most)} {percent(shares[most], digits=0)}", {"shares": shares}
+
+
+def compact_values(values: pd.Series, feature: Feature, *, coarse: bool) -> list[float | int | None]:
+    """Return a column as short numbers: a category as the place of its level, missing as None.
+
+    Parameters
+    ----------
+    values
+        Completed values.
+    feature
+        The feature.
+    coarse
+        Whether to round by unit, as strangers are shown; else to four significant digits.
+    """
+    if feature.kind == "category":
+        place = {level: number_ for number_, level in enumerate(feature.levels)}
+        return [place.get(value) for value in values.astype(object)]
+    numbers = values.to_numpy(dtype=np.float64)
+    step = step_of(feature.unit)
+    rounded = np.round(np.round(numbers / step) * step, 1) if coarse else numbers
+    return [None if math.isnan(value) else _short(value) for value in rounded]
+
+
+def _short(value: float) -> float | int:
+    short = float(f"{value:.4g}") if abs(value) < 1000 else round(value)
+    return int(short) if short == int(short) else short
+
+
+def _digits(unit: str) -> int:
+    return 1 if step_of(unit) < 1 else 0
+
+
+SCALE: Final = 10_000  # contributions are stored as whole numbers of 1 / SCALE
+MOST_PEOPLE: Final = 20_000
+# NCHS, Data Presentation Standards for Proportions (2017): no estimate from fewer than 30 people.
+SMALLEST_GROUP: Final = 30
+DOMAIN, OUTCOME, FIRMNESS = "Domain", "Outcome", "First reason over refits"
+# Shares of the refits in which a person's first reason stays.
+FIRM: Final = ((0.9, "stays in nine of ten"), (0.5, "stays in more than half"), (0.0, "changes in half or more"))
+RECALL: Final = "Recall error of magnesium"
+# Shares of it in the variance of an interval that held it.
+OF_RECALL: Final = (
+    (0.25, "would be a quarter or more of a wider interval's variance"),
+    (0.05, "would be 5 % to a quarter of a wider interval's variance"),
+    (0.0, "would be less than 5 % of a wider interval's variance"),
+)
+AGE: Final = "age_years"
+STATUS: Final = frozenset({DOMAIN, OUTCOME, FIRMNESS, RECALL})
+AGE_BANDS: Final = ((0, "Below 20"), (20, "20 to 39"), (40, "40 to 59"), (60, "60 and older"))
+
+
+@dataclass(frozen=True, eq=False)
+class PeopleShown:
+    """People with their risks and reasons, row for row.
+
+    Attributes
+    ----------
+    id_label, ids
+        What people are found by: the name of it, and one text for each person.
+    features, data, contributions
+        Features of the model, their completed values, and contributions in calibrated log-odds, (n, n_features).
+    base_value
+        Calibrated log-odds of the population.
+    risk, low, high
+        Reported risk and its interval, shape (n,).
+    in_domain
+        Whether like the development people, shape (n,).
+    reference
+        Content of the bundle's reference.json.
+    weight
+        Survey weight, shape (n,); None where people stand for themselves.
+    case
+        Whether the person has the outcome, shape (n,); None where it is not known.
+    firmness
+        Share of the refits that give the person the same first reason, shape (n,); None where there were none.
+    recall_share
+        Share of recall error of magnesium in the variance of an interval that held it, shape (n,); NaN where unknown.
+    coarse
+        Whether values are rounded by unit.
+    """
+
+    id_label: str
+    ids: Sequence[str]
+    features: tuple[Feature, ...]
+    data: pd.DataFrame
+    contributions: Floats
+    base_value: float
+    risk: Floats
+    low: Floats
+    high: Floats
+    in_domain: Booleans
+    reference: JsonRecord
+    weight: Floats | None = None
+    case: Booleans | None = None
+    firmness: Floats | None = None
+    recall_share: Floats | None = None
+    coarse: bool = True
+
+    def highest(self, most: int) -> Integers:
+        """Return the places of the people of highest risk, in the order given, at most `most`."""
+        chosen: Integers = np.sort(np.argsort(-self.risk, kind="stable")[:most])
+        return chosen
+
+
+def explorer(people: PeopleShown, caption: str) -> Block:
+    """Return the block that the page turns into a table of people.
+
+    Parameters
+    ----------
+    people
+        Whom to show; of more than `MOST_PEOPLE` those of highest risk.
+    caption
+        Who they are.
+    """
+    kept = people.highest(MOST_PEOPLE)
+    if len(kept) < len(people.risk):
+        caption = f"{caption} Shown are the {len(kept):,} of highest risk of {len(people.risk):,}."
+    data = people.data.iloc[kept]
+    groups = _groups(people, data, kept)
+    return {
+        "kind": "explorer",
+        "id": "explorer",
+        "caption": caption,
+        "data": {
+            "id": people.id_label,
+            "mark": "",  # SYNTHETIC, where `content.mark_synthetic` says so
+            "base": people.base_value,
+            "scale": SCALE,
+            "smallest": SMALLEST_GROUP,
+            "features": [_described(feature, people.reference[feature.name]) for feature in people.features],
+            "groups": groups,
+            # Domain and, where they are known, outcome and firmness are no features: an opened person says them.
+            "status": [place for place, group in enumerate(groups) if group["label"] in STATUS],
+            "ids": [people.ids[place] for place in kept],
+            "risk": _short_risks(people.risk[kept]),
+            "low": _short_risks(people.low[kept]),
+            "high": _short_risks(people.high[kept]),
+            "weight": None if people.weight is None else np.round(people.weight[kept]).astype(int).tolist(),
+            "values": [
+                compact_values(data[feature.name], feature, coarse=people.coarse) for feature in people.features
+            ],
+            "contributions": np.round(people.contributions[kept].T * SCALE).astype(int).tolist(),
+        },
+    }
+
+
+def _described(feature: Feature, known: JsonRecord) -> dict[str, Any]:
+    return {
+        "label": feature.label,
+        "group": feature.group,
+        "unit": unit_label(feature.unit),
+        "levels": [level_label(level) for level in feature.levels],
+        "reference": reference_value(feature, known)[0],
+    }
+
+
+def _groups(people: PeopleShown, data: pd.DataFrame, kept: Integers) -> list[dict[str, Any]]:
+    """Return the ways to choose people: by category, by age, by domain, by outcome; None is in no level."""
+    groups = [
+        {
+            "label": feature.label,
+            "levels": [level_label(level) for level in feature.levels],
+            "of": compact_values(data[feature.name], feature, coarse=True),
+        }
+        for feature in people.features
+        if feature.kind == "category"
+    ]
+    if AGE in data:
+        age = data[AGE].to_numpy(dtype=np.float64)
+        band = np.searchsorted([start for start, _ in AGE_BANDS], age, side="right") - 1
+        of = [None if np.isnan(years) else int(place) for years, place in zip(age, band, strict=True)]
+        groups.insert(0, {"label": "Age, years", "levels": [label for _, label in AGE_BANDS], "of": of})
+    domain = {"label": DOMAIN, "levels": ["like the development people", "unlike the development people"]}
+    groups.append({**domain, "of": np.where(people.in_domain[kept], 0, 1).tolist()})
+    if people.case is not None:
+        outcome = {"label": OUTCOME, "levels": ["does not have it", "has it"]}
+        groups.append({**outcome, "of": people.case[kept].astype(int).tolist()})
+    if people.firmness is not None:
+        share = people.firmness[kept]
+        firm = np.select([share >= FIRM[0][0], share > FIRM[1][0]], [0, 1], default=2)
+        groups.append({"label": FIRMNESS, "levels": [words for _, words in FIRM], "of": firm.tolist()})
+    if people.recall_share is not None and not np.isnan(people.recall_share).all():
+        share = people.recall_share[kept]
+        much = np.select([share >= OF_RECALL[0][0], share >= OF_RECALL[1][0]], [0, 1], default=2)
+        of_recall = [None if np.isnan(each) else int(place) for each, place in zip(share, much, strict=True)]
+        groups.append({"label": RECALL, "levels": [words for _, words in OF_RECALL], "of": of_recall})
+    return groups
+
+
+def _short_risks(risk: Floats) -> list[float]:
+    return [float(f"{value:.4g}") for value in risk]

@@ -1,0 +1,485 @@
+"""Association: how magnesium and glucose go together in these people, adjusted rung by rung, naive beside corrected.
+
+The shape of the association, in whom it differs, and through what it may run.
+
+Whether the association stands: specification curve, cycles left out, negative controls, E-values, reverse causation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, OUTCOMES, RUNGS
+from mgrisk.evidence.association import MODIFIERS
+from mgrisk.evidence.mediation import ASSUMPTIONS
+from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT
+from mgrisk.report.blocks import (
+    ABSENT,
+    Block,
+    Section,
+    bullets,
+    callout,
+    column,
+    figure,
+    missing,
+    row,
+    section,
+    table,
+    text,
+)
+from mgrisk.report.formats import count, interval, number, percent, span
+from mgrisk.run_folder.reader import RunFiles, pick
+from mgrisk.types import JsonRecord
+
+AGAINST: Final = " against "
+
+
+def curves(records: Sequence[JsonRecord]) -> list[Block]:
+    """Return a figure for each outcome that has a curve."""
+    drawn = [record for record in records if record["analysis"] == "dose-response"]
+    eaten = [record for record in records if record["analysis"] == "intake"]
+    names = dict.fromkeys(record["outcome"] for record in drawn if AGAINST in record["contrast"])
+    return [_curve([record for record in drawn if record["outcome"] == name], name, eaten) for name in names]
+
+
+def _curve(records: Sequence[JsonRecord], name: str, eaten: Sequence[JsonRecord]) -> Block:
+    points = [record for record in records if AGAINST in record["contrast"]]
+    (bend,) = (record for record in records if record["contrast"] == "non-linearity")
+    amount = [float(record["contrast"].split(AGAINST)[0]) for record in points]
+    reference = points[0]["contrast"].split(AGAINST)[1]
+    label, scale = OUTCOMES[name].label, OUTCOMES[name].scale
+    quantiles = [{"label": record["contrast"], "mg": record["estimate"]} for record in eaten]
+    said = ", ".join(f"{each['label']} than {number(each['mg'], digits=0)} mg" for each in quantiles[::2])
+    rows = [row([f"{at:.0f}", interval(record, digits=2)], record) for at, record in zip(amount, points, strict=True)]
+    columns = [column("Usual magnesium from food, mg/d"), column(f"{scale.capitalize()} (95 % interval)")]
+    return figure(
+        f"curve-{name}",
+        "curve",
+        f"{label}: {scale} along usual magnesium from food, against {reference}",
+        caption="An association, not an effect. Restricted cubic spline with four knots on expected usual intake, with its "
+        "95 % band (design, recall error and correction together), adjusted for all but body size and other minerals. Test "
+        f"of non-linearity: F = {number(bend['estimate'], digits=2)}, p = {number(bend['p'], digits=2)}. Where Americans "
+        f"are: {said}. Bends are drawn somewhat too shallow, because expected intake spreads less than intake.",
+        alt=f"{scale.capitalize()} {number(points[0]['estimate'], digits=2)} at {amount[0]:.0f} mg and "
+        f"{number(points[-1]['estimate'], digits=2)} at {amount[-1]:.0f} mg",
+        data={
+            "x_label": "Usual magnesium from food, mg/d",
+            "y_label": f"{scale} against {reference}",
+            "x": amount,
+            **{key: [record[key] for record in points] for key in ("estimate", "low", "high")},
+            "quantiles": quantiles,
+        },
+        behind=table(f"curve-{name}-table", f"{label}: {scale} against {reference}", columns, rows),
+    )
+
+
+def interaction_table(records: Sequence[JsonRecord]) -> list[Block]:
+    """Return the table of groups, where interactions were looked at."""
+    found = [record for record in records if record["analysis"] == "interaction"]
+    if not found:
+        return []
+    tests = sum(record["p_adjusted"] is not None for record in found)
+    rows = [
+        row(
+            [
+                OUTCOMES[record["outcome"]].label,
+                record["contrast"],
+                interval(record, digits=2),
+                number(record["p"], digits=3) if record["p_adjusted"] is not None else "",
+                number(record["p_adjusted"], digits=2) if record["p_adjusted"] is not None else "",
+            ],
+            record,
+        )
+        for record in found
+    ]
+    low = [r for r in found if r["p_adjusted"] is not None and r["p_adjusted"] < 0.05]
+    said = f"Of {tests} tests, {len(low)} stay below 0.05 after Holm's correction for their number" + (
+        f": {'; '.join(_named(record) for record in low)}." if low else ": no group is told apart from another."
+    )
+    sources = [f"{each.label}: {each.source}." for each in MODIFIERS.values()]
+    return [
+        table(
+            "interactions",
+            "Per 100 mg a day of magnesium from food, corrected, in groups of people",
+            [
+                column("Outcome", numeric=False),
+                column("Group", numeric=False),
+                column("Estimate (95 % interval)"),
+                column("p of the difference"),
+                column("p, corrected"),
+            ],
+            rows,
+            notes=[
+                said,
+                "A group of few people may differ without being seen to. Asked because reported: " + " ".join(sources),
+            ],
+            folded=True,
+        ),
+        text(said),
+    ]
+
+
+def _named(record: JsonRecord) -> str:
+    return f"{OUTCOMES[record['outcome']].label}, {record['contrast']}"
+
+
+def mediation_blocks(records: Sequence[JsonRecord]) -> list[Block]:
+    """Return the parts of the association by path, their assumptions, and what cannot be told."""
+    found = [record for record in records if record["analysis"] == "mediation"]
+    if not found or found[0]["problem"]:
+        return []
+    outcome = OUTCOMES[found[0]["outcome"]]
+    rows = [row([record["contrast"], record["scale"], _part(record)], record) for record in found]
+    shares = [record for record in found if record["scale"] == "share"]
+    said = "; ".join(
+        f"{record['contrast'].removeprefix('share through ')} {percent(record['estimate'], digits=0)} "
+        f"({percent(record['low'], digits=0)} to {percent(record['high'], digits=0)})"
+        for record in shares
+    )
+    return [
+        text(
+            f"Through what: of the association of magnesium with {outcome.label.lower()}, one path after the other takes: "
+            f"{said}. These are parts of an association. They are shares of an effect only if all of this holds:"
+        ),
+        bullets(*ASSUMPTIONS),
+        text(
+            "Whether magnesium acts on insulin secretion cannot be told from this: HOMA-B of one fasting sample rises with "
+            "insulin resistance as long as beta cells compensate, and falls when they fail, so that one number stands for two "
+            "opposite things; a clamp or a glucose tolerance test with insulin would tell. Nor can it be told whether body "
+            "size lies on the way or comes before the diet."
+        ),
+        table(
+            "mediation",
+            f"{outcome.label}: the association per 100 mg a day, corrected, and its parts",
+            [column("Part", numeric=False), column("Scale", numeric=False), column("Estimate (95 % interval)")],
+            rows,
+            notes=[
+                "Sensitivity: the correlation between unmeasured causes of the marker and of the outcome at which this part "
+                "would be nothing; the smaller, the less it takes."
+            ],
+            folded=True,
+        ),
+    ]
+
+
+def _part(record: Any) -> str:
+    if record["scale"] == "share":
+        return interval(record, digits=0, share=True)
+    if record["scale"] == "correlation":
+        return number(record["estimate"], digits=2, signed=True)
+    return interval(record, digits=3)
+
+
+PER_100: Final = "per 100 mg/d"
+ROBUSTNESS_OF: Final = "undiagnosed"
+
+
+def robustness_blocks(records: Sequence[JsonRecord]) -> list[Block]:
+    """Return what was tried to make the association go away, as far as the run has it."""
+    return [
+        *_specification_curve(records),
+        *_cycles(records),
+        *_e_values(records),
+        *_controls(records),
+        *_reverse(records),
+    ]
+
+
+def _of(records: Sequence[JsonRecord], analysis: str) -> list[JsonRecord]:
+    return [record for record in records if record["analysis"] == analysis]
+
+
+def _specification_curve(records: Sequence[JsonRecord]) -> list[Block]:
+    tried = [
+        record
+        for record in (*_of(records, "association"), *_of(records, "specification"))
+        if record["contrast"] == PER_100 and record["exposure"] == FOOD and record["scale"] == "odds ratio"
+    ]
+    if not _of(tried, "specification"):
+        return []
+    known = sorted((r for r in tried if r["estimate"] is not None), key=lambda record: record["estimate"])
+    below = sum(record["estimate"] < 1.0 for record in known)
+    clear = sum(record["high"] is not None and record["high"] < 1.0 for record in known)
+    points = [
+        {
+            "label": "",
+            "kind": OUTCOMES[record["outcome"]].label,
+            **{key: record[key] for key in ("estimate", "low", "high")},
+        }
+        for record in known
+    ]
+    rows = [
+        row([OUTCOMES[r["outcome"]].label, r["model"], r["correction"], count(r["n"]), interval(r, digits=2)], r)
+        for r in known
+    ]
+    columns = [
+        column("Outcome", numeric=False), column("Rung and people", numeric=False), column("Correction", numeric=False),
+        column("People"), column("Odds ratio (95 % interval)"),
+    ]  # fmt: skip
+    said = (
+        f"{len(known)} specifications (three outcomes, five rungs, naive and corrected, all people and three exclusions), "
+        f"sorted: {below} lie below 1, and {clear} with their whole interval; they range from "
+        f"{number(known[0]['estimate'], digits=2)} to {number(known[-1]['estimate'], digits=2)}"
+    )
+    lacking = len(tried) - len(known)
+    return [
+        figure(
+            "specification-curve",
+            "forest",
+            "Specification curve: odds ratio per 100 mg a day of magnesium from food, every choice made",
+            caption=f"An association, not an effect. {said}. {lacking} could not be estimated. The specifications are of "
+            "the same people and are not independent: their number is no evidence.",
+            alt=said,
+            data={"x_label": "Odds ratio (95 % interval), per 100 mg/d", "null": 1.0, "points": points, "dense": True},
+            behind=table("specification-curve-table", "All specifications, sorted", columns, rows, folded=True),
+        )
+    ]
+
+
+def _cycles(records: Sequence[JsonRecord]) -> list[Block]:
+    found = _of(records, "cycle left out")
+    if not found:
+        return []
+    said = []
+    for name in dict.fromkeys(record["outcome"] for record in found):
+        values = [r["estimate"] for r in found if r["outcome"] == name and r["estimate"] is not None]
+        if values:
+            label = OUTCOMES[name].label
+            said.append(f"{label} from {number(min(values), digits=2)} to {number(max(values), digits=2)}")
+    rows = [row([OUTCOMES[r["outcome"]].label, r["model"].split(", ")[-1], interval(r, digits=3)], r) for r in found]
+    return [
+        text(f"With each cycle left out in turn, the corrected estimate of the main rung ranges: {'; '.join(said)}."),
+        table(
+            "cycles-left-out",
+            "Per 100 mg a day, corrected, main rung, each cycle left out",
+            [column("Outcome", numeric=False), column("Cycle", numeric=False), column("Estimate (95 % interval)")],
+            rows,
+            folded=True,
+        ),
+    ]
+
+
+def _e_values(records: Sequence[JsonRecord]) -> list[Block]:
+    found = {
+        (record["correction"], record["outcome"]): record
+        for record in _of(records, "e-value")
+        if record["model"] == MAIN.name
+    }
+    said = [
+        f"{OUTCOMES[outcome].label} {number(record['estimate'], digits=2)} (of the limit {number(record['low'], digits=2)})"
+        for (correction, outcome), record in found.items()
+        if correction == CALIBRATED
+    ]
+    if not said:
+        return []
+    return [
+        text(
+            "E-values, main rung, corrected: to explain the estimate away, something not adjusted for would have to go along "
+            "with 100 mg of magnesium and with the outcome by a risk ratio of at least this much each: "
+            f"{'; '.join(said)}. A healthier diet as a whole may well do that."
+        )
+    ]
+
+
+def _controls(records: Sequence[JsonRecord]) -> list[Block]:
+    found = _of(records, "negative control")
+    if not found:
+        return []
+    said = []
+    for record in found:
+        control = CONTROLS[record["outcome"]]
+        found_one = "" if record["p"] is None else ", an association" if record["p"] < 0.05 else ", none to be seen"
+        said.append(f"{control.label}, {control.scale} {interval(record, digits=2)}{found_one}")
+    return [
+        text(
+            "Negative controls, outcomes that magnesium eaten now cannot move, main rung, corrected, per 100 mg a day: "
+            f"{'; '.join(said)}. An association here is confounding that the adjustment has left; none does not prove that "
+            "there is none elsewhere."
+        )
+    ]
+
+
+def _reverse(records: Sequence[JsonRecord]) -> list[Block]:
+    found = _of(records, "reverse causation")
+    if not found:
+        return []
+    said = "; ".join(
+        f"{record['contrast'].removesuffix(' against none')} {interval(record, digits=0, signed=True)} mg/d "
+        f"({count(record['n'])} people)"
+        for record in found
+    )
+    naive = next(
+        (r for r in _of(records, "association") if r["outcome"] == ROBUSTNESS_OF and r["correction"] == NONE), None
+    )
+    share = "" if naive is None or not naive["events"] else f" ({percent(naive['events'] / naive['n'])} of the people)"
+    return [
+        text(
+            "Reverse causation: people told of diabetes are left out of all of the above, because they may eat otherwise since. "
+            f"Against people without diabetes, the same energy and the main rung's terms, magnesium from food is: {said}. "
+            f"The undiagnosed{share} did not know, but glucose that has been high for years changes thirst, weight and the "
+            "kidneys' loss of magnesium all the same; one visit cannot rule that out."
+        )
+    ]
+
+
+FILE: Final = "evidence.json"
+SHOWN: Final = ("undiagnosed", "homa_ir")
+CORRECTIONS: Final = {NONE: "naive", CALIBRATED: "corrected"}
+SUBSAMPLES: Final = {
+    "fasting": "of the fasting subsample",
+    "ogtt": "of the glucose tolerance test",
+    "recall1": "of the first recall",
+}
+HEADING: Final = "Association: magnesium and diabetes in these people"
+
+
+def association(files: RunFiles) -> Section:
+    """Describe the associations that the evidence step estimated."""
+    if not files.has(FILE):
+        return missing(
+            "magnesium-association",
+            HEADING,
+            "no association between magnesium and the outcome was estimated: the pipeline file has no section "
+            "[evidence] and the run folder no evidence.json. The pictures under Prediction do not stand in for it.",
+            status=ABSENT,
+        )
+    everything = files.records(FILE)
+    records = [record for record in everything if record["analysis"] == "association"]
+    names = list(dict.fromkeys(record["outcome"] for record in records))
+    blocks: list[Block] = [
+        _people(records),
+        callout(
+            "An association is no effect. Diet, glucose and insulin were measured at one visit, people who eat more "
+            "magnesium differ from others in more than a questionnaire holds, and one day's recall says little about a "
+            "habit. Nothing here says that magnesium prevents diabetes.",
+            tone="warning",
+        ),
+        *(_figure(records, name) for name in SHOWN if name in names),
+        _ladder(records, names, FOOD, CALIBRATED, folded=False),
+        _ladder(records, names, FOOD, NONE, folded=True),
+        _fifths(records, names),
+        _ladder(records, names, SUPPLEMENT, CALIBRATED, folded=True),
+        text("What each rung adjusts for, and why:"),
+        bullets(*(f"{rung.label[0].upper()}{rung.label[1:]}. {rung.reason}" for rung in RUNGS)),
+        *curves(everything),
+        *interaction_table(everything),
+        *mediation_blocks(everything),
+        *robustness_blocks(everything),
+    ]
+    return section("magnesium-association", HEADING, blocks)
+
+
+def _people(records: Sequence[JsonRecord]) -> Block:
+    said = []
+    for name in dict.fromkeys(record["weight_level"] for record in records):
+        first = next(record for record in records if record["weight_level"] == name)
+        outcomes = dict.fromkeys(OUTCOMES[r["outcome"]].label for r in records if r["weight_level"] == name)
+        said.append(
+            f"{', '.join(outcomes)}: {count(first['n'])} people with the weights {SUBSAMPLES[name]}, NHANES "
+            f"{span(str(first['cycles']).split(', '))}."
+        )
+    return text(
+        "Adults never told of diabetes, not pregnant, with a reliable first recall and every adjustment known; all "
+        "rungs are of the same people.",
+        *said,
+        "Naive is the mean of the recalled days; corrected is the usual intake expected from recalls and all "
+        "adjustments (regression calibration), and its intervals hold the error of that correction.",
+    )
+
+
+def _estimate(records: Sequence[JsonRecord], outcome: str, model: str, exposure: str, correction: str) -> Any:
+    return pick(records, FILE, outcome=outcome, model=model, exposure=exposure, correction=correction, contrast=PER_100)
+
+
+def _shown(record: Any) -> str:
+    digits = {"odds ratio": 2, "ratio": 3, "difference": 4}[record["scale"]]
+    return interval(record, digits=digits, signed=record["scale"] == "difference")
+
+
+def _ladder(
+    records: Sequence[JsonRecord], names: Sequence[str], exposure: str, correction: str, *, folded: bool
+) -> Block:
+    rows = []
+    for name in names:
+        found = [_estimate(records, name, rung.name, exposure, correction) for rung in RUNGS]
+        raw = {rung.name: record["estimate"] for rung, record in zip(RUNGS, found, strict=True)}
+        label = f"{OUTCOMES[name].label}, {OUTCOMES[name].scale}"
+        rows.append(row([label, *(_shown(record) for record in found)], raw))
+    what = "food" if exposure == FOOD else "supplements"
+    name = f"ladder-{what}-{CORRECTIONS[correction]}"
+    return table(
+        name,
+        f"Per 100 mg a day of magnesium from {what}, {CORRECTIONS[correction]}: estimate (95 % interval) on each rung",
+        [column("Outcome, scale", numeric=False), *(column(rung.label) for rung in RUNGS)],
+        rows,
+        notes=[
+            "Odds ratios and ratios of geometric means: 1 is no association. Differences: 0 is none. Higher QUICKI "
+            "is more sensitive to insulin.",
+            "Each column adds to the one before it. The last two may adjust too much, the first two adjust too little.",
+        ],
+        folded=folded,
+    )
+
+
+def _fifths(records: Sequence[JsonRecord], names: Sequence[str]) -> Block:
+    rows = []
+    contrasts: list[str] = []
+    for name in names:
+        found = [
+            record
+            for record in records
+            if record["outcome"] == name
+            and record["correction"] == CALIBRATED
+            and record["model"] == MAIN.name
+            and record["contrast"] != PER_100
+        ]
+        contrasts = contrasts or [record["contrast"] for record in found]
+        raw = {record["contrast"]: record["estimate"] for record in found}
+        rows.append(row([OUTCOMES[name].label, *(_shown(record) for record in found)], raw))
+    return table(
+        "ladder-fifths",
+        "By fifths of usual magnesium from food, corrected, adjusted for all but body size and other minerals",
+        [column("Outcome", numeric=False), *(column(each) for each in contrasts)],
+        rows,
+        notes=[
+            "Cuts in mg a day are those of the first outcome's people; other panels have their own, within a few mg."
+        ],
+        folded=True,
+    )
+
+
+def _figure(records: Sequence[JsonRecord], name: str) -> Block:
+    outcome = OUTCOMES[name]
+    points: list[dict[str, Any]] = []
+    for rung in RUNGS:
+        for correction, word in CORRECTIONS.items():
+            record = _estimate(records, name, rung.name, FOOD, correction)
+            points.append(
+                {
+                    "label": rung.label if correction == NONE else "",
+                    "kind": word,
+                    **{key: record[key] for key in ("estimate", "low", "high")},
+                }
+            )
+    corrected = _estimate(records, name, MAIN.name, FOOD, CALIBRATED)
+    behind = [
+        row([rung.label, *(_shown(_estimate(records, name, rung.name, FOOD, each)) for each in CORRECTIONS)], {})
+        for rung in RUNGS
+    ]
+    return figure(
+        f"ladder-{name}",
+        "forest",
+        f"{outcome.label}: {outcome.scale} per 100 mg a day of magnesium from food",
+        caption=f"An association, not an effect. {outcome.scale.capitalize()} with 95 % interval on each rung of "
+        "adjustment, for the mean of the recalled days (naive) and for expected usual intake (corrected). Adjusted for "
+        f"all but body size and other minerals, the corrected estimate is {_shown(corrected)}.",
+        alt=f"Estimates on five rungs; on the third, corrected, {_shown(corrected)}",
+        data={"x_label": f"{outcome.scale} (95 % interval), {PER_100}", "null": 1.0, "points": points},
+        behind=table(
+            f"ladder-{name}-table",
+            f"{outcome.label}: {outcome.scale} per 100 mg a day of magnesium from food",
+            [column("Rung", numeric=False), *(column(word.capitalize()) for word in CORRECTIONS.values())],
+            behind,
+        ),
+    )

@@ -1,0 +1,510 @@
+"""What drives the predicted risk among the held-out people, and where its ground is thin.
+
+What may be read together only: groups of features taken whole, what travels with what, and which pairs interact.
+
+Whether the reasons would stay, had other people been drawn: ranks and first reasons over refits of the model.
+
+Is it the same story elsewhere? Ranks over other people, reasons by other learners, importance by subgroup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any, Final
+
+import numpy as np
+
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.features.registry import FEATURES
+from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure, missing, row, section, table, text
+from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
+from mgrisk.report.formats import count, interval, level_label, model_label, number, percent
+from mgrisk.report.sections.importance import dependence, importance_figure, swarm_figure
+from mgrisk.run_folder.reader import RunFiles
+from mgrisk.types import JsonRecord
+
+TRAVEL: Final = 0.5  # rank correlation from which two features are not read apart
+GROUPS: Final = {
+    "magnesium": "Magnesium, all features together",
+    "diet": "Diet without magnesium",
+    "activity": "Activity",
+    "body": "Body size",
+    "background": "Background",
+    "depletion": "Magnesium depletion score and its parts, none of which measures magnesium",
+    "marker": "Markers",
+}
+
+
+def groups(files: RunFiles, people: ExplainedPeople) -> Section:
+    """Describe the groups of features, the correlations that make them necessary, and the strongest pairs."""
+    return section(
+        "drivers-groups",
+        "Groups of features, taken whole",
+        [
+            text(
+                "Here a group joins with all its features at once, and its value is Shapley's for the game between groups "
+                "(what Owen's values of its features sum to). Beside it stands the sum of the features' own values: they "
+                "differ where features of two groups work together."
+            ),
+            _bars(group_records(files), people),
+            *_travel(people),
+            *_pairs(files),
+        ],
+    )
+
+
+def group_records(files: RunFiles) -> list[JsonRecord]:
+    """Return the records of groups among the held-out people, most important first."""
+    records = [record for record in files.explanation_summary["groups"] if record["set"] == HELD_OUT]
+    return sorted(records, key=lambda record: -float(record["importance"]))
+
+
+def _bars(records: list[JsonRecord], people: ExplainedPeople) -> Block:
+    rows = [
+        row(
+            [
+                GROUPS[record["group"]],
+                ", ".join(feature.label for feature in people.family(record["group"])),
+                interval({**record, "estimate": record["importance"]}),
+                number(record["summed"]),
+            ],
+            record,
+        )
+        for record in records
+    ]
+    bars = [{**record, "label": GROUPS[record["group"]], "direction": None} for record in records]
+    first = ", ".join(f"{bar['label']} {number(bar['importance'], digits=2)}" for bar in bars[:3])
+    return figure(
+        "importance-groups",
+        "importance",
+        "Mean absolute contribution of each group, held-out people",
+        caption="Weighted mean of the absolute value of the group as one player, log-odds, with 95 % interval.",
+        alt=f"Bar chart of the importance of groups; the largest are {first}",
+        data={"bars": bars},
+        behind=table(
+            "importance-groups-table",
+            "Importance of groups of features",
+            [
+                column("Group", numeric=False),
+                column("Features", numeric=False),
+                column("As one player, log-odds (95 % interval)"),
+                column("Sum of the features' own values"),
+            ],
+            rows,
+        ),
+    )
+
+
+def _travel(people: ExplainedPeople) -> list[Block]:
+    """Show which features go together so closely that neither may be read alone."""
+    found = []
+    numbers = [feature for feature in people.features if feature.kind == "number"]
+    for one, other in combinations(numbers, 2):
+        first, second = (people.data[each.name].to_numpy(dtype=np.float64) for each in (one, other))
+        correlation = rank_correlation(first, second, people.weight)
+        if correlation is not None and abs(correlation) >= TRAVEL:
+            found.append((one, other, correlation))
+    if not found:
+        return [text(f"No two numbers among the features have a rank correlation of {TRAVEL} or more.")]
+    found.sort(key=lambda pair: -abs(pair[2]))
+    rows = [
+        row(
+            [one.label, other.label, number(value, digits=2, signed=True)],
+            {"first": one.name, "second": other.name, "correlation": value},
+        )
+        for one, other, value in found
+    ]
+    names = list(dict.fromkeys(each.label for pair in found for each in pair[:2]))
+    columns = [column("Feature", numeric=False), column("Travels with", numeric=False), column("Rank correlation")]
+    return [
+        callout(
+            f"Do not read one of these alone: {', '.join(names)}. Features that go together share what they know, and how a "
+            "model divides it among them may change with the next sample.",
+            tone="warning",
+        ),
+        table(
+            "travel", f"Features with a weighted rank correlation of {TRAVEL} or more, held-out people", columns, rows
+        ),
+    ]
+
+
+def _pairs(files: RunFiles) -> list[Block]:
+    """Show the strongest pairs of each learner with trees; the others are sums of one function of each feature."""
+    records: list[dict[str, Any]] = files.explanation_summary["interactions"]
+    blocks: list[Block] = []
+    for learner in dict.fromkeys(str(record["learner"]) for record in records):
+        of_learner = [record for record in records if record["learner"] == learner]
+        problems = [str(record["problem"]) for record in of_learner if record["problem"]]
+        if problems:
+            blocks.append(text(f"Pairs of {model_label(learner)}: not computed, because {problems[0]}."))
+            continue
+        rows = [
+            row(
+                [
+                    f"{record['first_label']} × {record['second_label']}",
+                    interval({**record, "estimate": record["importance"]}),
+                ],
+                record,
+            )
+            for record in of_learner
+        ]
+        blocks.append(
+            table(
+                f"pairs-{learner}",
+                f"The {len(rows)} pairs that work together most in {model_label(learner)}, held-out people",
+                [column("Pair", numeric=False), column("Mean |interaction|, log-odds (95 % interval)")],
+                rows,
+                notes=["Shapley interaction index, interventional, against the whole weighted development population."],
+                folded=True,
+            )
+        )
+    if files.winner not in {record["learner"] for record in records}:
+        blocks.insert(
+            0,
+            text(
+                f"{model_label(files.winner)} adds up one function of each feature: no pair works together in it. What a "
+                "learner with trees found in pairs stands below, where there is one."
+            ),
+        )
+    return blocks
+
+
+HEADING: Final = "How firm the reasons are"
+
+
+def stability(files: RunFiles, records: list[JsonRecord]) -> Section:
+    """Describe what refits of the model make of importance and of first reasons.
+
+    Parameters
+    ----------
+    files
+        Of the run.
+    records
+        Importance of the features, the largest first.
+    """
+    if not files.has("stability.json"):
+        reason = "the run has no refits of its model: they came with a later version"
+        return missing("stability", HEADING, reason, status=ABSENT)
+    ways = files.mapping("stability.json")["ways"]
+    rows = [
+        row(
+            [
+                str(way["label"]),
+                str(way["refits"]),
+                percent(way["same_first"]),
+                percent(way["in_common"]),
+                percent(way["always_first"]),
+                number(way["log_odds"], digits=3),
+            ],
+            {name: way[name] for name in ("refits", "same_first", "in_common", "always_first", "log_odds")},
+        )
+        for way in ways
+    ]
+    shares = table(
+        "stability-ways",
+        "Refits of the reported model, and whether the reasons of held-out people stay",
+        [
+            column("What changes", numeric=False),
+            column("Refits"),
+            column("Same first reason"),
+            column("First three in common"),
+            column("Same first reason in all"),
+            column("Lowest correlation of log-odds"),
+        ],
+        rows,
+        notes=[
+            f"Weighted shares of people. {_seed_note(ways)}",
+            "A refit on redrawn PSUs has in two-PSU strata half the sample: reasons move more than two whole samples would make them.",
+        ],
+    )
+    ranks = table(
+        "stability-ranks",
+        "Rank of importance over the people, and over refits",
+        [
+            column("Feature", numeric=False),
+            column("Rank"),
+            column("Other people, same model (95 %)"),
+            *(column(str(way["label"])) for way in ways),
+        ],
+        [_ranks_by_refit(record, ways) for record in records],
+        folded=True,
+    )
+    said = text(
+        "The model was fitted again on other draws of the sampling units, without one fold, and with other seeds; settings, scales and calibration were held. "
+        "In the table of people each person's first reason says in how many of these refits it stays.",
+    )
+    return section("stability", HEADING, [said, shares, ranks])
+
+
+def _ranks_by_refit(record: JsonRecord, ways: list[JsonRecord]) -> JsonRecord:
+    name = record["feature"]
+    cells = [
+        str(record["label"]),
+        number(record["rank"], digits=0),
+        _refit_range(record["rank_low"], record["rank_high"]),
+    ]
+    cells += [_refit_range(way["ranks"][name]["low"], way["ranks"][name]["high"]) for way in ways]
+    raw = {way["way"]: way["ranks"][name] for way in ways}
+    return row(cells, {"feature": name, "rank": record["rank"], **raw})
+
+
+def _refit_range(low: float, high: float) -> str:
+    return number(low, digits=0) if low == high else f"{number(low, digits=0)} to {number(high, digits=0)}"
+
+
+def _seed_note(ways: list[JsonRecord]) -> str:
+    still = [way for way in ways if way["way"] == "seed" and way["moved"] == 0.0]
+    return "Nothing in this learner is drawn: another seed gives the same fit." if still else ""
+
+
+FIRM: Final = 0.8  # share of people with the same first reason from which two learners are said to agree
+
+
+def story(files: RunFiles, records: list[JsonRecord]) -> Section:
+    """Describe how far the drivers hold for other people and by other learners.
+
+    Parameters
+    ----------
+    files
+        Of the run.
+    records
+        Importance records of the held-out set, most important first.
+    """
+    return section(
+        "drivers-story",
+        "How far the story holds",
+        [*_learners(files, records), _ranks_elsewhere(files, records), *_subgroups(files, records)],
+    )
+
+
+def _ranks_elsewhere(files: RunFiles, records: list[JsonRecord]) -> Block:
+    across = files.explanation_summary["across_learners"]
+    rows = [
+        row(
+            [
+                record["label"],
+                number(record["rank"], digits=0),
+                _rank_range({"low": record["rank_low"], "high": record["rank_high"]}),
+                percent(record["among_first"], digits=0),
+                _rank_range(across["ranks"][record["feature"]]) if across else "one learner",
+            ],
+            record,
+        )
+        for record in records
+    ]
+    return table(
+        "ranks",
+        "Rank of each feature's importance, and its range over 500 redrawn samples of PSUs",
+        [
+            column("Feature", numeric=False),
+            column("Rank"),
+            column("95 % range"),
+            column("Among the first three"),
+            column("Range over learners"),
+        ],
+        rows,
+        notes=[
+            "The model is the same in all samples: the 95 % range says how the order depends on who was drawn to be explained, "
+            "not on who was drawn to train on. The range over learners says how it depends on the kind of model."
+        ],
+        folded=True,
+    )
+
+
+def _rank_range(ranks: Mapping[str, float]) -> str:
+    return f"{number(ranks['low'], digits=0)} to {number(ranks['high'], digits=0)}"
+
+
+def _learners(files: RunFiles, records: list[JsonRecord]) -> list[Block]:
+    compared: list[dict[str, Any]] = files.explanation_summary["agreement"]
+    if not compared:
+        return [text("The run has one learner: there is no other to compare its reasons with.")]
+    winner = model_label(files.winner)
+    sentences = [
+        f"{model_label(each['learner'])} gives {percent(each['same_first'], digits=0)} of the population the same first "
+        f"reason as {winner} and has {percent(each['in_common'], digits=0)} of the first three reasons in common."
+        for each in compared
+    ]
+    if len(compared) > 1:
+        always = percent(files.explanation_summary["across_learners"]["always_first"], digits=0)
+        sentences.append(f"{always} of the population have the same first reason by all {len(compared) + 1} learners.")
+    if min(each["same_first"] for each in compared) < FIRM:
+        sentences.append(
+            "So a person's reasons are those of this learner, and another one that predicts as well may differ."
+        )
+    columns = [column("Learner", numeric=False), column("Same first reason"), column("First three in common"),
+               column("Correlation of log-odds"), column("Rank correlation of importance")]  # fmt: skip
+    rows = [
+        row(
+            [
+                model_label(each["learner"]),
+                percent(each["same_first"], digits=0),
+                percent(each["in_common"], digits=0),
+                number(each["log_odds"], digits=2),
+                number(each["importance"], digits=2),
+            ],
+            each,
+        )
+        for each in compared
+    ]
+    by_feature = [
+        row(
+            [record["label"], *(_correlation(each["features"][record["feature"]]) for each in compared)],
+            {each["learner"]: each["features"][record["feature"]] for each in compared},
+        )
+        for record in records
+    ]
+    return [
+        text(*sentences),
+        table("agreement", f"Do other learners give the reasons of {winner}? Held-out people, weighted", columns, rows),
+        table(
+            "agreement-features",
+            f"Correlation of each feature's contributions with those of {winner}",
+            [column("Feature", numeric=False), *(column(model_label(each["learner"])) for each in compared)],
+            by_feature,
+            notes=["Low where two features share what they know and each learner divides it in its own way."],
+            folded=True,
+        ),
+    ]
+
+
+def _correlation(value: float | None) -> str:
+    return "not used" if value is None else number(value, digits=2)
+
+
+def _subgroups(files: RunFiles, records: list[JsonRecord]) -> list[Block]:
+    found: dict[str, dict[str, dict[str, JsonRecord]]] = {}
+    for record in files.explanation_summary["subgroups"]:
+        found.setdefault(record["by"], {}).setdefault(record["level"], {})[record["feature"]] = record
+    blocks = []
+    for by, levels in found.items():
+        label = FEATURES[by].label
+        rows = [
+            row(
+                [record["label"], *(_importance(of_level[record["feature"]]) for of_level in levels.values())],
+                {level: of_level[record["feature"]] for level, of_level in levels.items()},
+            )
+            for record in records
+        ]
+        named = [
+            column(f"{level_label(level)} (n = {next(iter(of_level.values()))['n']:,})")
+            for level, of_level in levels.items()
+        ]
+        blocks.append(
+            table(
+                f"subgroups-{by}",
+                f"Mean |contribution| by {label.lower()}, held-out people (95 % interval)",
+                [column("Feature", numeric=False), *named],
+                rows,
+                notes=["Not shown for fewer than 30 people (NCHS)."],
+                folded=True,
+            )
+        )
+    return blocks
+
+
+def _importance(record: JsonRecord) -> str:
+    return "too few" if record["problem"] else interval({**record, "estimate": record["importance"]}, digits=2)
+
+
+THIN_SHARE, LARGE = 0.01, 0.4  # share of the development set; log-odds, an odds ratio of 1.5
+NO_EFFECT: Final = (
+    "A contribution says how this model uses a value for its prediction. It is no effect: changing the value would not "
+    "change a person's risk by that amount."
+)
+DRAWN: Final = 4
+WHOM: Final = "held-out people"
+OF_THIS_MODEL: Final = (
+    "The interval is that of this fitted model over a population of people; another training sample would give other "
+    "contributions, and that is not in it."
+)
+
+
+def drivers(files: RunFiles) -> Section:
+    """Describe the contributions of all features among the held-out people."""
+    records = importance_records(files)
+    people = explained_people(files)
+    learner = model_label(files.winner)
+    intro = text(
+        f"Shapley values of {learner} on the scale of the reported risk's log-odds, against the whole weighted "
+        "development population. For each person they add up, with the base value, to the logit of the reported risk "
+        f"(largest error over everybody: {files.explanation_summary['largest_additivity_error']:.1e}). Importance is "
+        "the "
+        "weighted mean of the absolute contribution.",
+    )
+    return section(
+        "drivers",
+        "What drives the predicted risk",
+        [
+            intro,
+            callout(NO_EFFECT),
+            *_thin_ground(files, people),
+            importance_figure(records, whom=WHOM, interval_of=OF_THIS_MODEL),
+            swarm_figure(records, people, whom=WHOM),
+            *_along(files, people, records),
+            _level_table(people),
+        ],
+        sections=[groups(files, people), stability(files, records), story(files, records)],
+    )
+
+
+def _along(files: RunFiles, people: ExplainedPeople, records: list[JsonRecord]) -> list[Block]:
+    """Draw the contributions of the numbers that move risks most; those of magnesium have a section of their own."""
+    named = {feature.name: feature for feature in people.features}
+    numbers = [named[record["feature"]] for record in records if named[record["feature"]].kind == "number"]
+    drawn = [feature for feature in numbers if feature.group != "magnesium"][:DRAWN]
+    made_on = explained_people(files, DEVELOPMENT)
+    return [dependence(people, made_on, [feature], feature) for feature in drawn]
+
+
+def importance_records(files: RunFiles) -> list[JsonRecord]:
+    """Return the importance records of the held-out set, most important first."""
+    records = [record for record in files.explanation_summary["features"] if record["set"] == HELD_OUT]
+    return sorted(records, key=lambda record: -record["importance"])
+
+
+def _thin_ground(files: RunFiles, people: ExplainedPeople) -> list[Block]:
+    """Warn of missing values that move a risk far although hardly anybody of the development set lacked them."""
+    warnings = []
+    for place, feature in enumerate(people.features):
+        unknown = people.data[feature.name].isna().to_numpy()
+        learned_from = float(files.reference[feature.name]["missing"])
+        if not unknown.any() or learned_from >= THIN_SHARE:
+            continue
+        mean = float(np.average(people.contributions[unknown, place], weights=people.weight[unknown]))
+        if abs(mean) >= LARGE:
+            warnings.append(
+                f"Where {feature.label} is missing, the model moves the log-odds by "
+                f"{number(mean, digits=2, signed=True)}, which "
+                f"it learned from {percent(learned_from, digits=2)} of the development people. Do not trust such a "
+                "risk "
+                f"({count(int(unknown.sum()))} held-out people)."
+            )
+    return [callout(sentence, tone="warning") for sentence in warnings]
+
+
+def _level_table(people: ExplainedPeople) -> Block:
+    rows = []
+    for place, feature in enumerate(people.features):
+        values, contribution = people.data[feature.name], people.contributions[:, place]
+        levels: list[tuple[str, Any]] = [(level, (values == level).to_numpy()) for level in feature.levels]
+        for level, here in [*levels, ("missing", values.isna().to_numpy())]:
+            if not here.any():
+                continue
+            share = float(people.weight[here].sum() / people.weight.sum())
+            mean = float(np.average(contribution[here], weights=people.weight[here]))
+            cells = [feature.label, level_label(level), percent(share), number(mean, signed=True)]
+            rows.append(row(cells, {"feature": feature.name, "level": level, "share": share, "mean": mean}))
+    return table(
+        "levels",
+        "Mean contribution of each category and of a missing value, held-out people",
+        [
+            column("Feature", numeric=False),
+            column("Level", numeric=False),
+            column("Share"),
+            column("Mean contribution, log-odds"),
+        ],
+        rows,
+        folded=True,
+    )

@@ -1,0 +1,117 @@
+"""What magnesium is here, in three parts that are never mixed: prediction, association, published evidence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from mgrisk.cohort.select import DEVELOPMENT
+from mgrisk.features.registry import Feature
+from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
+from mgrisk.report.formats import count, interval, model_label, number
+from mgrisk.report.sections.association import association
+from mgrisk.report.sections.drivers import NO_EFFECT
+from mgrisk.report.sections.importance import dependence
+from mgrisk.report.sections.published import published, responses
+from mgrisk.run_folder.reader import RunFiles
+from mgrisk.types import Floats
+
+FAMILY: Final = "magnesium"
+DEPLETION: Final = "depletion"
+NO_MAGNESIUM: Final = (
+    "The depletion score measures no magnesium. Its parts stand for treated hypertension, kidney disease, age and "
+    "drinking, which go along with diabetes for reasons of their own; what the model makes of them is no effect of "
+    "magnesium."
+)
+TOGETHER: Final = "All magnesium features together"
+TOTAL: Final = "magnesium_total_mg"
+
+
+def magnesium(files: RunFiles) -> Section:
+    """Describe the magnesium of this run under three headings."""
+    parts = [
+        _prediction(files),
+        association(files),
+        published(files),
+    ]
+    intro = text(
+        "Three questions with three kinds of answer: what this model does with magnesium (prediction), how magnesium "
+        "and "
+        "diabetes go together in these people (association), and what changing magnesium did in studies made to find "
+        "out (published evidence). An answer to one is no answer to another."
+    )
+    return section("magnesium", "What magnesium is here", [intro], sections=parts)
+
+
+def _prediction(files: RunFiles) -> Section:
+    name, heading = "magnesium-prediction", "Prediction: what this model does with magnesium"
+    people = explained_people(files)
+    family = people.family(FAMILY)
+    if not family:
+        return missing(name, heading, "the model has no magnesium feature", status=ABSENT)
+    together = people.importance([feature.name for feature in family])
+    everything = people.importance([feature.name for feature in people.features])
+    intro = text(
+        f"{model_label(files.winner)} reads {len(family)} magnesium feature{'s' if len(family) > 1 else ''}: "
+        f"{', '.join(feature.label for feature in family)}. Summed within a person, they move the log-odds of the "
+        "reported "
+        f"risk by {interval(together)} on average (weighted mean of the absolute value, 95 % interval); all "
+        f"{len(people.features)} features together move it by {interval(everything)}.",
+        "Intake is the mean of one or two 24-hour recalls, not usual intake: single days vary far more than habits do.",
+    )
+    blocks: list[Block] = [intro, callout(NO_EFFECT, _travel(people), tone="warning")]
+    if depletion := people.family(DEPLETION):
+        named = ", ".join(feature.label for feature in depletion)
+        blocks.append(callout(f"Not counted here: {named}.", NO_MAGNESIUM, tone="warning"))
+    # A category, such as below the requirement, has no line to draw; it is among the drivers.
+    amounts = [feature for feature in family if feature.kind == "number"]
+    made_on = explained_people(files, DEVELOPMENT)
+    blocks += [dependence(people, made_on, [feature], feature) for feature in amounts]
+    if amounts:
+        along = next((feature for feature in amounts if feature.name == TOTAL), amounts[0])
+        if len(family) > 1:
+            blocks.append(dependence(people, made_on, list(family), along, name="magnesium-together", what=TOGETHER))
+        blocks.append(_correlations(people, along))
+    return section(name, heading, [*blocks, *responses(files)])
+
+
+def _travel(people: ExplainedPeople) -> str:
+    if "energy_kcal" not in people.data or TOTAL not in people.data:
+        return ""
+    found = rank_correlation(_numbers(people, TOTAL), _numbers(people, "energy_kcal"), people.weight)
+    return (
+        f"Magnesium and energy intake have a rank correlation of {number(found, digits=2)} here, so that the model may "
+        "give to "
+        "the one what belongs to the other."
+    )
+
+
+def _correlations(people: ExplainedPeople, main: Feature) -> Block:
+    rows = []
+    for feature in people.features:
+        if feature.kind != "number" or feature.name == main.name:
+            continue
+        values = rank_correlation(_numbers(people, main.name), _numbers(people, feature.name), people.weight)
+        given = rank_correlation(people.column([main.name]), people.column([feature.name]), people.weight)
+        raw = {"feature": feature.name, "values": values, "contributions": given}
+        rows.append(
+            row([feature.label, number(values, digits=2, signed=True), number(given, digits=2, signed=True)], raw)
+        )
+    rows.sort(key=lambda line: -abs(line["raw"]["values"] or 0.0))
+    return table(
+        "magnesium-correlations",
+        f"What travels with {main.label}: weighted rank correlations, {count(len(people.risk))} held-out people",
+        [column("With", numeric=False), column("Of the values"), column("Of the contributions")],
+        rows,
+        notes=[
+            "A strong correlation of values makes the single feature's curve unsafe to read alone. Contributions of "
+            "opposite "
+            "direction partly cancel."
+        ],
+    )
+
+
+def _numbers(people: ExplainedPeople, name: str) -> Floats:
+    return people.data[name].to_numpy(dtype=np.float64)

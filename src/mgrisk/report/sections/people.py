@@ -1,0 +1,132 @@
+"""The people of the held-out cycle: a table to search, and two of them worked out to the last step."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+
+from mgrisk.report.blocks import Block, Section, callout, column, figure, row, section, table, text
+from mgrisk.report.explained import ExplainedPeople, explained_people
+from mgrisk.report.formats import number, percent, span, unit_label
+from mgrisk.report.people_table import PeopleShown, explorer, reference_value, shown_value
+from mgrisk.report.population import confidentiality, person_label
+from mgrisk.report.sections.drivers import NO_EFFECT
+from mgrisk.run_folder.reader import RunFiles
+from mgrisk.survey.estimates import weighted_quantile
+
+CHOSEN: Final = (
+    (0.5, "median", "A person at the median risk"),
+    (0.95, "high", "A person at the 95th percentile of risk"),
+)
+INTERVAL: Final = 0.90
+
+
+def people(files: RunFiles) -> Section:
+    """Describe everybody of the held-out cycle, and two of them, at the median and at the 95th percentile of risk."""
+    everybody = explained_people(files)
+    parts = []
+    for probability, name, heading in CHOSEN:
+        target = float(weighted_quantile(everybody.risk, everybody.weight, [probability])[0])
+        place = int(np.argmin(np.abs(everybody.risk - target)))
+        parts.append(_person(files, everybody, place, name=f"person-{name}", heading=heading))
+    blocks = [
+        text(
+            confidentiality(files),
+            "Below the table two people are worked out, picked by rule: nearest to the weighted median and to the "
+            "weighted 95th percentile of risk.",
+        ),
+        callout(NO_EFFECT),
+        explorer(_shown(files, everybody), f"The held-out people of {span(files.about['held_out'])}."),
+    ]
+    return section("people", "People of the held-out cycle", blocks, sections=parts)
+
+
+def _shown(files: RunFiles, everybody: ExplainedPeople) -> PeopleShown:
+    return PeopleShown(
+        id_label=person_label(files),
+        ids=everybody.ids,
+        features=everybody.features,
+        data=everybody.data,
+        contributions=everybody.contributions,
+        base_value=everybody.base_value,
+        risk=everybody.risk,
+        low=everybody.low,
+        high=everybody.high,
+        in_domain=everybody.in_domain,
+        reference=files.reference,
+        weight=everybody.weight,
+        case=everybody.case,
+        firmness=everybody.firmness,
+        recall_share=everybody.recall_share,
+    )
+
+
+def _person(files: RunFiles, everybody: ExplainedPeople, place: int, *, name: str, heading: str) -> Section:
+    risk, base = float(everybody.risk[place]), everybody.base_value
+    values = everybody.contributions[place]
+    total = base + float(values.sum())
+    log_odds = math.log(risk / (1.0 - risk))
+    low, high = float(everybody.low[place]), float(everybody.high[place])
+    order = np.argsort(-np.abs(values), kind="stable")
+    rows: list[dict[str, Any]] = []
+    steps: list[dict[str, Any]] = []
+    for index in order:
+        feature = everybody.features[index]
+        shown = shown_value(everybody.data[feature.name].iloc[place], feature)
+        reference, raw = reference_value(feature, files.reference[feature.name])
+        contribution = float(values[index])
+        cells = [feature.label, shown, unit_label(feature.unit), reference, number(contribution, signed=True)]
+        rows.append(row(cells, {"feature": feature.name, "value": shown, "contribution": contribution, **raw}))
+        unit = unit_label(feature.unit) if feature.kind == "number" and shown != "missing" else ""
+        steps.append({"label": f"{feature.label}: {shown} {unit}".strip(), "contribution": contribution})
+    adds_up = (
+        f"Base value {number(base)} (the population's weighted mean log-odds, {percent(_expit(base))} as a risk) plus "
+        f"all contributions {number(float(values.sum()), signed=True)} is {number(total)}; the logit of the reported "
+        "risk "
+        f"{percent(risk, digits=2)} is {number(log_odds)}. Residual: {abs(total - log_odds):.1e}."
+    )
+    columns = [
+        column("Feature", numeric=False), column("Value", numeric=False), column("Unit", numeric=False),
+        column("Population", numeric=False), column("Contribution, log-odds"),
+    ]  # fmt: skip
+    waterfall = figure(
+        f"{name}-waterfall",
+        "waterfall",
+        f"{heading}: from the population to {percent(risk)}",
+        caption="From the base value to the log-odds of the reported risk, largest contribution first; the scale above "
+        "gives "
+        "the same as a risk. On the risk scale a step's width depends on where it starts, so that contributions are "
+        "given in log-odds only.",
+        alt=f"Waterfall of contributions from {percent(_expit(base))} to {percent(risk)}; largest first: "
+        + ", ".join(f"{step['label']} {number(step['contribution'], digits=2, signed=True)}" for step in steps[:3]),
+        data={"base": base, "end": log_odds, "low": _logit(low), "high": _logit(high), "steps": steps},
+        behind=table(
+            f"{name}-table",
+            "Value, population and contribution of each feature",
+            columns,
+            rows,
+            notes=[
+                "Population: weighted median of a number, or the most frequent category with its share, in the "
+                "development set."
+            ],
+        ),
+    )
+    blocks: list[Block] = [
+        text(
+            f"Reported risk {percent(risk)}; {percent(INTERVAL, digits=0)} interval {percent(low)} to {percent(high)}.",
+            f"{files.about['interval']}.",
+        ),
+        waterfall,
+        text(adds_up),
+    ]
+    return section(name, heading, blocks)
+
+
+def _expit(value: float) -> float:
+    return 1.0 / (1.0 + math.exp(-value))
+
+
+def _logit(risk: float) -> float:
+    return math.log(risk / (1.0 - risk))

@@ -1,0 +1,283 @@
+"""The model's own answer to changed inputs of people who do not exist: a prediction, under its own name.
+
+Published evidence beside what this run found, and what options would make of risks at published relative risks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from mgrisk.evidence.adjustment_set import MAIN
+from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE
+from mgrisk.evidence.what_if import ASSUMPTIONS, FORMS, MEANING, OPTIONS, STUDIES, TOGETHER, Study, swaps_for
+from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, section, table, text
+from mgrisk.report.formats import count, interval, number, percent, percent_digits
+from mgrisk.report.population import design_differences
+from mgrisk.run_folder.reader import RunFiles
+from mgrisk.types import JsonRecord
+
+HEADING: Final = "Published evidence: what trials and cohorts found"
+PER_100: Final = "per 100 mg/d"
+OURS: Final = "undiagnosed"
+CORRECTIONS: Final = {NONE: "NHANES, naive", CALIBRATED: "NHANES, corrected"}
+
+
+def published(files: RunFiles) -> Section:
+    """Describe what is published, set the run's association beside it, and price the options with it."""
+    trials = [study for study in STUDIES.values() if study.kind == "trials"]
+    glucose, homa = STUDIES["simental-glucose-2016"], STUDIES["simental-homa-2016"]
+    blocks: list[Block] = [
+        text(
+            "Trials come before cohorts. No trial has counted new diabetes on magnesium: trials last weeks to months and "
+            f"measure glucose and insulin. In {glucose.label} fasting glucose changed by "
+            f"{_shown(glucose)} mmol/L against control, which may be nothing; in {homa.label} HOMA-IR by {_shown(homa)}. "
+            "Cohorts counted new diabetes over years, but nobody drew by lot who ate what: people who eat more magnesium "
+            "differ from others in more. Neither says that magnesium prevents diabetes."
+        ),
+        _forest(_ours(files), design_differences(files)),
+        _studies("published-cohorts", "Cohorts", [study for study in STUDIES.values() if study.kind == "cohorts"]),
+        _studies("published-trials", "Trials", trials),
+        *(_options(files.records("what_if.json")) if files.has("what_if.json") else []),
+    ]
+    return section("magnesium-evidence", HEADING, blocks)
+
+
+def _shown(study: Study) -> str:
+    values = {"estimate": study.estimate, "low": study.low, "high": study.high}
+    return interval(values, digits=2, signed=not study.ratio)
+
+
+def _ours(files: RunFiles) -> list[JsonRecord]:
+    if not files.has("evidence.json"):
+        return []
+    return [
+        record
+        for record in files.records("evidence.json")
+        if record["analysis"] == "association"
+        and record["outcome"] == OURS
+        and record["model"] == MAIN.name
+        and record["exposure"] == FOOD
+        and record["contrast"] == PER_100
+    ]
+
+
+def _forest(ours: Sequence[JsonRecord], differences: str) -> Block:
+    points: list[dict[str, Any]] = [
+        {"label": study.label, "kind": "relative risk of new diabetes", **_values(study)}
+        for study in STUDIES.values()
+        if study.per_100
+    ]
+    points += [
+        {
+            "label": CORRECTIONS[record["correction"]],
+            "kind": "odds ratio of undiagnosed diabetes, this run",
+            **{key: record[key] for key in ("estimate", "low", "high")},
+        }
+        for record in ours
+    ]
+    rows = [row([point["label"], point["kind"], interval(point, digits=2)], point) for point in points]
+    missing = "" if ours else " This run has no estimate of its own (no evidence.json)."
+    return figure(
+        "published-forest",
+        "forest",
+        "Magnesium and type 2 diabetes, per 100 mg a day: cohorts beside this run",
+        caption=f"Differences in design: {differences} An odds ratio lies farther from 1 than a relative risk, here by "
+        f"little.{missing} Cohorts of one figure share studies: they are not independent.",
+        alt=f"Cohort meta-analyses lie between {min(p['estimate'] for p in points[:3])} and "
+        f"{max(p['estimate'] for p in points[:3])} per 100 mg a day",
+        data={"x_label": "Ratio (95 % interval), per 100 mg/d", "null": 1.0, "points": points},
+        behind=table(
+            "published-forest-table",
+            "Per 100 mg a day of magnesium",
+            [column("Study", numeric=False), column("What", numeric=False), column("Estimate (95 % interval)")],
+            rows,
+        ),
+    )
+
+
+def _values(study: Study) -> dict[str, float]:
+    return {"estimate": study.estimate, "low": study.low, "high": study.high}
+
+
+def _studies(name: str, what: str, studies: Sequence[Study]) -> Block:
+    rows = [
+        row(
+            [
+                study.label,
+                f"{study.exposure}: {study.outcome}, {study.contrast}",
+                f"{study.scale} {_shown(study)}{' ' + study.unit if study.unit not in {'', '1'} else ''}",
+                study.population,
+                study.differs,
+                study.citation,
+            ],
+            _values(study),
+        )
+        for study in studies
+    ]
+    heads = ("Study", "What, between whom", "Estimate (95 % interval)", "In whom", "How it differs", "Citation")
+    return table(name, what, [column(head, numeric=False) for head in heads], rows, folded=True)
+
+
+def _options(records: Sequence[JsonRecord]) -> list[Block]:
+    people = list(dict.fromkeys(record["person"] for record in records if record["person"] != "population"))
+    population = [record for record in records if record["person"] == "population"]
+    return [
+        text(
+            "Options. Each number is the calibrated risk of this run times a published relative risk: not the model's own answer "
+            "to other inputs, which stands under Prediction and is no effect. What all of them take for granted:"
+        ),
+        bullets(*ASSUMPTIONS, *(f"{option.label}: {option.assumes}." for option in OPTIONS.values())),
+        *(_person([record for record in records if record["person"] == name]) for name in people),
+        _population(population),
+        callout(
+            "People with kidney disease (eGFR below 30), or who take diuretics, proton pump inhibitors, antibiotics or "
+            "bisphosphonates, ask a clinician before taking magnesium. The upper level of 350 mg a day is for supplements and "
+            "medicines alone, not for food.",
+            tone="warning",
+        ),
+        _forms(),
+    ]
+
+
+def _label(option: str) -> str:
+    return "All of these together" if option == TOGETHER else OPTIONS[option].label
+
+
+def _change(record: JsonRecord) -> str:
+    if record["option"] == TOGETHER:
+        return ""
+    if record["advice"].startswith("ask"):
+        return str(record["advice"])
+    if record["dose"] is None:
+        return "not known"
+    if record["dose"] == 0.0:
+        return "met already"
+    unit = OPTIONS[record["option"]].unit
+    return f"{number(record['dose'], digits=1)} {unit}" if record["option"] != "diet" else unit
+
+
+def _person(records: Sequence[JsonRecord]) -> Block:
+    first = records[0]
+    rows = []
+    for record in records:
+        risk = (
+            "–"
+            if record["estimate"] is None
+            else interval(record, digits=percent_digits(first["baseline"]), share=True)
+        )
+        rows.append(row([_label(record["option"]), _change(record), risk], record))
+    gap = next(record["dose"] for record in records if record["option"] == "magnesium_food") or 0.0
+    swaps = swaps_for(gap)
+    notes = [
+        f"Risk today, by this run's model: {percent(first['baseline'], digits=percent_digits(first['baseline']))}."
+    ]
+    if swaps:
+        total = sum(swap.gain_mg for swap in swaps)
+        reached = "" if total >= gap else f" Together {number(total, digits=0)} mg: the rest needs more than these."
+        notes.append(f"By food, for example: {'; '.join(swap.sentence for swap in swaps)}.{reached}")
+    return table(
+        f"options-{first['person']}",
+        f"What if, for {first['description']}",
+        [
+            column("Option", numeric=False),
+            column("Change", numeric=False),
+            column("Risk (95 % interval of the published ratio)"),
+        ],
+        rows,
+        notes=notes,
+    )
+
+
+def _population(records: Sequence[JsonRecord]) -> Block:
+    first = records[0]
+    rows = []
+    for record in records:
+        share = "" if record["share"] is None else percent(record["share"])
+        rows.append(row([_label(record["option"]), share, interval(record, digits=2, share=True)], record))
+    return table(
+        "options-population",
+        f"What if everybody did, {first['description']}: mean risk",
+        [
+            column("Option", numeric=False),
+            column("Share of people who would change"),
+            column("Mean risk (95 % interval)"),
+        ],
+        rows,
+        notes=[
+            f"Mean risk today: {percent(first['baseline'], digits=2)}, {count(first['n'])} people, weighted. Whose habit is not "
+            "known keeps the risk of today."
+        ],
+    )
+
+
+def _forms() -> Block:
+    rows = [
+        row(
+            [form.name, form.formula, percent(form.share, digits=0), f"{form.salt_mg(100.0):.0f} mg"],
+            {"share": form.share},
+        )
+        for form in FORMS
+    ]
+    return table(
+        "options-forms",
+        "Forms of magnesium in supplements",
+        [
+            column("Form", numeric=False),
+            column("Salt", numeric=False),
+            column("Magnesium in it"),
+            column("Salt for 100 mg"),
+        ],
+        rows,
+        notes=[
+            "Labels should name elemental magnesium. How well a form is absorbed differs and is not in these numbers."
+        ],
+        folded=True,
+    )
+
+
+FILE: Final = "what_if.json"
+
+
+def responses(files: RunFiles) -> list[Block]:
+    """Describe what the model answers where the inputs of the options are changed; nothing where no option was asked."""
+    if not files.has(FILE):
+        return []
+    records = [record for record in files.records(FILE) if record["model_response"] is not None]
+    people = list(dict.fromkeys(record["person"] for record in records))
+    if not people:
+        return []
+    by_place = {(record["person"], record["option"]): record for record in records}
+    first = {person: by_place[person, TOGETHER] for person in people}
+    digits = {person: percent_digits(first[person]["baseline"]) for person in people}
+    rows = [
+        row(
+            ["As they are", *(percent(first[person]["baseline"], digits=digits[person]) for person in people)],
+            {person: first[person]["baseline"] for person in people},
+        )
+    ]
+    for option in (*OPTIONS, TOGETHER):
+        found = {person: by_place[person, option]["model_response"] for person in people}
+        label = OPTIONS[option].label if option in OPTIONS else "All of these together, but for the supplement"
+        cells = [percent(value, digits=digits[person]) for person, value in found.items()]
+        rows.append(row([label, *cells], found))
+    return [
+        table(
+            "model-response",
+            "The model's own answer to changed inputs, three people who do not exist: no effect of a change",
+            [
+                column("Inputs as after", numeric=False),
+                *(column(_capital(str(first[person]["description"]))) for person in people),
+            ],
+            rows,
+            notes=[
+                f"{_capital(MEANING)}. Where the model does not read an input, or reads it through others that stay as "
+                "they are (a waist, a blood pressure), its answer does not move. What published studies make of the same "
+                "changes stands under Published evidence."
+            ],
+        )
+    ]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,157 @@
+"""The chosen model in cycles that it never saw, and without inputs that people lack.
+
+The sensitivity run: the chosen model on completed data, beside how it takes what is missing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mgrisk.evaluate.missing_inputs import RECALIBRATED, REPORTED
+from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.formats import count, interval, model_label, number
+from mgrisk.run_folder.reader import RunFiles
+from mgrisk.types import JsonRecord
+
+FILE: Final = "imputation.json"
+COMPARED: Final = {
+    "auroc": "AUROC",
+    "log_loss": "Log loss",
+    "brier": "Brier score",
+    "calibration_slope": "Calibration slope",
+    "observed_expected": "Observed / expected",
+}
+
+
+def imputation(files: RunFiles) -> list[Block]:
+    """Describe what multiple imputation makes of the model; nothing where the pipeline did not ask for it."""
+    if not files.has(FILE):
+        return []
+    content = files.mapping(FILE)
+    imputations = int(content["imputations"])
+    label = model_label(str(content["model"]))
+    records = content["records"]
+    said = text(
+        f"{count(content['people_with_gaps'])} of {count(content['people'])} development people lack at least one input; {number(100 * content['cells_missing'], digits=1)} % of all are missing. "
+        f"{label} was fitted again on {imputations} data sets completed by chained equations, learned on training people alone and without the outcome, and as it is, with what is missing "
+        "left missing; both predicted the same people. The estimates are pooled by Rubin's rules.",
+    )
+    shown = table(
+        "imputation",
+        f"{label}, missing values as such and multiply imputed (95 % intervals)",
+        [
+            column("Set", numeric=False),
+            column("Measure", numeric=False),
+            column("Missing as such"),
+            column("Imputed"),
+            column("Difference"),
+            column("Variance due to gaps"),
+        ],
+        [
+            row(
+                [
+                    str(each["set"]),
+                    COMPARED[each["metric"]],
+                    interval(each),
+                    number(each["pooled"]),
+                    interval(
+                        {"estimate": each["difference"], "low": each["difference_low"], "high": each["difference_high"]}
+                    ),
+                    f"{number(100 * each['between'], digits=0)} %",
+                ],
+                {"difference": each["difference"], "pooled": each["pooled"]},
+            )
+            for each in records
+        ],
+        notes=[
+            "Variance due to gaps: the share of the imputed estimate's variance that differs between the data sets."
+        ],
+    )
+    return [said, shown]
+
+
+HEADING: Final = "Other cycles, and missing inputs"
+SHOWN: Final = {
+    "auroc": "AUROC",
+    "calibration_slope": "Calibration slope",
+    "observed_expected": "Observed / expected",
+    "ici": "Mean calibration error",
+}
+
+
+def temporal(files: RunFiles) -> Section:
+    """Describe what leaving out each development cycle, and taking inputs away, does to the model."""
+    content = files.mapping("temporal.json")
+    if content["reason"]:
+        return missing("temporal", HEADING, str(content["reason"]), status=ABSENT)
+    label = model_label(str(content["model"]))
+    cycles, without = content["cycles"], content["missing_inputs"]
+    off = [each for each in _of(without, REPORTED, "observed_expected") if _excludes_one(each)]
+    said = text(
+        f"{label} was fitted and calibrated again without each development cycle, with its settings as chosen, and predicted that cycle. The same models then predicted "
+        "the same people with some inputs taken away. The held-out cycle has no part in this.",
+    )
+    by_cycle = table(
+        "left-out-cycles",
+        f"{label} in each development cycle, made and calibrated on the others (95 % intervals)",
+        [column("Cycle left out", numeric=False), column("Cases"), *(column(words) for words in SHOWN.values())],
+        [
+            row(
+                [name, count(records["auroc"]["events"]), *(interval(records[metric]) for metric in SHOWN)],
+                {metric: records[metric]["estimate"] for metric in SHOWN},
+            )
+            for name, records in _grouped(cycles, "cycle").items()
+        ],
+    )
+    reported, mended = (
+        _grouped([each for each in without if each["calibration"] == which], "label")
+        for which in (REPORTED, RECALIBRATED)
+    )
+    by_pattern = table(
+        "missing-inputs",
+        "All development people, each predicted without the own cycle, when inputs are missing (95 % intervals)",
+        [
+            column("Missing", numeric=False),
+            *(column(SHOWN[metric]) for metric in ("auroc", "calibration_slope", "observed_expected")),
+            column("Observed / expected, calibrated for them"),
+        ],
+        [
+            row(
+                [
+                    name,
+                    *(interval(records[metric]) for metric in ("auroc", "calibration_slope", "observed_expected")),
+                    interval(mended[name]["observed_expected"]) if name in mended else "–",
+                ],
+                {metric: records[metric]["estimate"] for metric in SHOWN},
+            )
+            for name, records in reported.items()
+        ],
+        notes=[
+            "Calibrated for them: intercept and slope of people without these inputs, fitted on the other cycles. The run has a bundle with such a calibration for each line, in its folder "
+            "`without/`: `mgrisk score --model RUN/without/NAME`. Anybody who has one of the inputs is to be scored with the bundle itself."
+        ],
+    )
+    warnings = [
+        callout(
+            f"Missing: {each['label']}. Observed / expected {interval(each)}: the risks are too "
+            f"{'high' if each['estimate'] < 1 else 'low'} by {number(abs(1 / each['estimate'] - 1) * 100, digits=0)} %.",
+            tone="warning",
+        )
+        for each in off
+    ]
+    return section("temporal", HEADING, [said, by_cycle, *warnings, by_pattern, *imputation(files)])
+
+
+def _of(records: list[JsonRecord], calibration: str, metric: str) -> list[JsonRecord]:
+    return [each for each in records if each["calibration"] == calibration and each["metric"] == metric]
+
+
+def _grouped(records: list[JsonRecord], key: str) -> dict[str, dict[str, JsonRecord]]:
+    found: dict[str, dict[str, JsonRecord]] = {}
+    for record in records:
+        found.setdefault(str(record[key]), {})[str(record["metric"])] = record
+    return found
+
+
+def _excludes_one(record: JsonRecord) -> bool:
+    return record["low"] is not None and not record["low"] <= 1 <= record["high"]

@@ -1,0 +1,438 @@
+"""Doubles to decimals: the compiled loops that write numbers.
+
+A double is written as the shortest decimal that reads back to it (Schubfach; Giulietti 2020, "The Schubfach way to
+render doubles"), in the form of Python's `repr`.
+
+What a cell of a scoring file is, and the signs that it is made of, as bytes.
+
+Powers of ten in 128 bits, and the few machine instructions that reading and writing numbers need.
+
+Kept apart from the kernels that use them: numba's cache does not see a change here in what was compiled there, and
+nothing here will change.
+
+Decimals to doubles: the compiled loops that read numbers. A number is the nearest double, or is left to Python.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from mgrisk.compiled import inner
+
+GOOD, EMPTY, BAD, OUTSIDE, UNCLEAR = range(5)
+"""Usable, empty, no number or level, out of range, or for Python to say."""
+COMMA, QUOTE, LF, CR, POINT, PLUS, MINUS, ZERO, NINE = (ord(sign) for sign in ',"\n\r.+-09')
+EACH: Final = np.uint64(0x0101010101010101)
+TOPS: Final = np.uint64(0x8080808080808080)
+"""Of the eight bytes of a word, each one's lowest and highest bit."""
+
+# Powers of ten as 128 bits with the first one set, cut off below: POWERS[e - FIRST_POWER] is 10^e times a power of two.
+FIRST_POWER: Final = -342
+LAST_POWER: Final = 324
+
+
+def _powers() -> NDArray[np.uint64]:
+    rows = []
+    for e in range(FIRST_POWER, LAST_POWER + 1):
+        shift = 127 - ((e * 1741647) >> 19)
+        cut = (10 ** max(e, 0) << max(shift, 0)) // (10 ** max(-e, 0) << max(-shift, 0))
+        rows.append([cut >> 64, cut & (2**64 - 1)])
+    return np.array(rows, dtype=np.uint64)
+
+
+POWERS = _powers()
+
+
+def _high_product(typing: Any, a: Any, b: Any) -> Any:
+    """Return the upper 64 bits of the product of two uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
+        return builder.trunc(builder.lshr(product, wide(64)), ir.IntType(64))
+
+    return numba.uint64(numba.uint64, numba.uint64), generate
+
+
+def _leading_zeros(typing: Any, a: Any) -> Any:
+    """Return the leading zero bits of a uint64 that is not zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.IntType(1)(1))
+
+    return numba.int64(numba.uint64), generate
+
+
+def _trailing_zeros(typing: Any, a: Any) -> Any:
+    """Return the trailing zero bits of a uint64 that is not zero."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(1))
+
+    return numba.uint64(numba.uint64), generate
+
+
+def _word(typing: Any, data: Any, at: Any) -> Any:
+    """Return eight bytes of a contiguous array of uint8 from `at` on, the first one lowest; all must be there."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        content = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        place = builder.bitcast(builder.gep(content, [arguments[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return numba.uint64(data, numba.int64), generate
+
+
+def _put_word(typing: Any, out: Any, at: Any, value: Any) -> Any:
+    """Write eight bytes into a contiguous array of uint8 from `at` on, the lowest one first; there must be room."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        content = context.make_array(signature.args[0])(context, builder, value=arguments[0]).data
+        place = builder.bitcast(builder.gep(content, [arguments[1]]), ir.IntType(64).as_pointer())
+        builder.store(arguments[2], place, align=1)
+        return context.get_dummy_value()
+
+    return numba.void(out, numba.int64, numba.uint64), generate
+
+
+def _bits(typing: Any, x: Any) -> Any:
+    """Return the bits of a double."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(64))
+
+    return numba.uint64(numba.float64), generate
+
+
+# Told of their types: numba's own say what an intrinsic is made of, not how it is called.
+high_product = cast(Callable[[np.uint64, np.uint64], np.uint64], intrinsic(_high_product))
+leading_zeros = cast(Callable[[np.uint64], int], intrinsic(_leading_zeros))
+trailing_zeros = cast(Callable[[np.uint64], np.uint64], intrinsic(_trailing_zeros))
+word = cast(Callable[[NDArray[np.uint8], int], np.uint64], intrinsic(_word))
+put_word = cast(Callable[[NDArray[np.uint8], int, np.uint64], None], intrinsic(_put_word))
+bits = cast(Callable[[float], np.uint64], intrinsic(_bits))
+EXACT_TENS = np.array([float(10**k) for k in range(23)])  # the powers of ten that a double holds
+MIDDLE_TWO = 1000
+TWOS = 2.0 ** np.arange(-MIDDLE_TWO, MIDDLE_TWO)
+
+
+@inner
+def _scaled(mantissa: np.uint64, e: int) -> tuple[bool, float]:
+    """Return mantissa × 10^e rounded to the nearest double, and whether that is sure."""
+    if mantissa < np.uint64(1 << 53) and -22 <= e <= 22:
+        x = np.float64(mantissa)
+        return True, (x * EXACT_TENS[e] if e >= 0 else x / EXACT_TENS[-e])
+    if mantissa == np.uint64(0) or e < -200 or e > 200:
+        return False, 0.0
+    zeros = leading_zeros(mantissa)
+    m = mantissa << np.uint64(zeros)
+    high, low = POWERS[e - FIRST_POWER, 0], POWERS[e - FIRST_POWER, 1]
+    # The upper 128 of the 192 bits of the product; the true ones are at most 2 more.
+    lower = m * high
+    upper = high_product(m, high)
+    carried = lower + high_product(m, low)
+    if carried < lower:
+        upper += np.uint64(1)
+    top = np.uint64(11) if upper >> np.uint64(63) else np.uint64(10)
+    half = np.uint64(1) << (top - np.uint64(1))
+    rest = upper & ((np.uint64(1) << top) - np.uint64(1))
+    if (rest == half and carried == np.uint64(0)) or (
+        rest == half - np.uint64(1) and carried >= np.uint64(0xFFFFFFFFFFFFFFFE)
+    ):
+        return False, 0.0
+    kept = upper >> top
+    if rest >= half:
+        kept += np.uint64(1)
+    exponent = ((e * 1741647) >> 19) - 63 - zeros + 64 + np.int64(top)
+    return True, np.float64(kept) * TWOS[exponent + MIDDLE_TWO]
+
+
+@inner
+def read_number(data: NDArray[np.uint8], first: int, last: int) -> tuple[int, float]:
+    """Read the decimal number ``data[first:last]``, not empty and without spaces around it."""
+    at = first
+    negative = data[at] == MINUS
+    if negative or data[at] == PLUS:
+        at += 1
+    mantissa, digits, e, seen = np.uint64(0), 0, 0, False
+    point = False
+    while at < last:
+        sign = data[at]
+        if ZERO <= sign <= NINE:
+            seen = True
+            # Of more than 19 digits Python says what they round to.
+            if digits < 19:
+                mantissa = mantissa * np.uint64(10) + np.uint64(sign - ZERO)
+            if mantissa != np.uint64(0):
+                digits += 1
+            if point:
+                e -= 1
+        elif sign == POINT and not point:
+            point = True
+        else:
+            break
+        at += 1
+    if not seen:
+        return BAD, 0.0
+    if at < last:
+        if data[at] != ord("e") and data[at] != ord("E"):
+            return BAD, 0.0
+        at += 1
+        down = at < last and data[at] == MINUS
+        if at < last and (down or data[at] == PLUS):
+            at += 1
+        if at == last:
+            return BAD, 0.0
+        power = 0
+        while at < last:
+            if not ZERO <= data[at] <= NINE:
+                return BAD, 0.0
+            power = min(power * 10 + (data[at] - ZERO), 100_000)
+            at += 1
+        e += -power if down else power
+    if digits > 19:
+        return UNCLEAR, 0.0
+    sure, x = _scaled(mantissa, e)
+    return (GOOD, -x if negative else x) if sure else (UNCLEAR, 0.0)
+
+
+@inner
+def short_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
+    """Read a plain decimal of at most seven signs that ends its cell; return where, or -1 where it is none.
+
+    Eight bytes at a time, without a branch for each (Mycroft 1987; Lemire 2021, "Number parsing at a gigabyte per
+    second"); eight bytes must be there.
+    """
+    w = word(data, first)
+    # The first byte below "-": in a number only the end of its cell is. Those above it may be wrong, the first is not.
+    ends = (w - EACH * np.uint64(MINUS)) & ~w & TOPS
+    if ends == np.uint64(0):
+        return -1, 0.0
+    shift = trailing_zeros(ends) & ~np.uint64(7)
+    end = (w >> shift) & np.uint64(0xFF)
+    if end != np.uint64(COMMA) and end != np.uint64(LF) and end != np.uint64(CR):
+        return -1, 0.0
+    at = first + int(shift >> np.uint64(3))
+    negative = w & np.uint64(0xFF) == np.uint64(MINUS)
+    if negative:
+        w >>= np.uint64(8)
+        shift -= np.uint64(8)
+    if shift == np.uint64(0) or at == first:
+        return -1, 0.0
+    # The signs at the upper end, "0" as 0; below them nothing but zeros.
+    x = (w ^ EACH * np.uint64(ZERO)) << (np.uint64(64) - shift)
+    others = (((x & ~TOPS) + EACH * np.uint64(0x76)) | x) & TOPS  # above 9
+    after = 0
+    if others != np.uint64(0):
+        place = trailing_zeros(others) & ~np.uint64(7)
+        point = (x >> place) & np.uint64(0xFF) == np.uint64(POINT ^ ZERO)
+        if not point or others & (others - np.uint64(1)) or shift == np.uint64(8):
+            return -1, 0.0
+        below = (np.uint64(1) << place) - np.uint64(1)
+        x = (x & ~below & ~(np.uint64(0xFF) << place)) | (x & below) << np.uint64(8)
+        after = 7 - int(place >> np.uint64(3))
+    x = (x * np.uint64(10) + (x >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    x = (x * np.uint64(100) + (x >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
+    x = (x * np.uint64(10_000) + (x >> np.uint64(32))) & np.uint64(0xFFFFFFFF)
+    value = np.float64(np.int64(x)) / EXACT_TENS[after]
+    return at, -value if negative else value
+
+
+@inner
+def plain_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
+    """Read a plain decimal of at most 15 digits that ends its cell; return where, or -1 where it is none."""
+    at, n = first, len(data)
+    negative = at < n and data[at] == MINUS
+    if negative:
+        at += 1
+    begin, point, mantissa = at, -1, np.int64(0)
+    while at < n:
+        digit = np.uint8(data[at] - np.uint8(ZERO))
+        if digit < 10:
+            mantissa = mantissa * 10 + np.int64(digit)
+        elif data[at] == POINT and point < 0:
+            point = at
+        else:
+            break
+        at += 1
+    length = at - begin
+    # A point alone is no number; 15 digits are below 2^53, so that one division rounds once.
+    if at == n or length > 15 or length == 0 or (length == 1 and point >= 0):
+        return -1, 0.0
+    if data[at] != COMMA and data[at] != LF and data[at] != CR:
+        return -1, 0.0
+    x = np.float64(mantissa)
+    if point >= 0:
+        x /= EXACT_TENS[at - 1 - point]
+    return at, -x if negative else x
+
+
+LONGEST_FLOAT: Final = 25
+"""Bytes of the longest double: sign, 17 digits, point, exponent."""
+LONGEST_DIGITS: Final = 17
+SHOWN_DIGITS: Final = 10
+"""Significant digits of a feature's value among the reasons."""
+TENS = np.array([10**k for k in range(20)], dtype=np.uint64)
+
+
+@inner
+def _odd(high: np.uint64, low: np.uint64, c: np.uint64) -> np.uint64:
+    """Return the upper 64 bits of 128 × 64, the last one set where anything was cut off."""
+    lower = high * c
+    upper = high_product(high, c)
+    total = lower + high_product(low, c)
+    if total < lower:
+        upper += np.uint64(1)
+    return upper | np.uint64(1) if total > np.uint64(1) else upper
+
+
+@inner
+def _shortest(x: float) -> tuple[np.uint64, np.int64]:
+    """Return digits and exponent of the shortest decimal ``digits × 10^exponent`` nearest to a positive double."""
+    pattern = bits(x)
+    fraction = pattern & np.uint64((1 << 52) - 1)
+    biased = np.int64(pattern >> np.uint64(52))
+    if biased != 0:
+        c, q = fraction | np.uint64(1 << 52), biased - 1075
+        if -53 < q <= 0 and c & ((np.uint64(1) << np.uint64(-q)) - np.uint64(1)) == np.uint64(0):
+            return c >> np.uint64(-q), np.int64(0)
+    else:
+        c, q = fraction, np.int64(-1074)
+    closer = fraction == np.uint64(0) and biased > 1
+    odd = c & np.uint64(1)
+    k = (q * 1262611 - (524031 if closer else 0)) >> 22
+    h = np.uint64(q + ((-k * 1741647) >> 19) + 1)
+    high, low = POWERS[-k - FIRST_POWER, 0], POWERS[-k - FIRST_POWER, 1] + np.uint64(1)
+    if low == np.uint64(0):
+        high += np.uint64(1)
+    four = np.uint64(4) * c
+    below = _odd(high, low, (four - np.uint64(1 if closer else 2)) << h) + odd
+    value = _odd(high, low, four << h)
+    above = _odd(high, low, (four + np.uint64(2)) << h) - odd
+    s = value >> np.uint64(2)
+    if s >= np.uint64(10):
+        tenth = s // np.uint64(10)
+        down = below <= np.uint64(40) * tenth
+        up = np.uint64(40) * tenth + np.uint64(40) <= above
+        if down != up:
+            return tenth + np.uint64(1 if up else 0), k + 1
+    down = below <= np.uint64(4) * s
+    up = np.uint64(4) * s + np.uint64(4) <= above
+    if down != up:
+        return s + np.uint64(1 if up else 0), k
+    middle = np.uint64(4) * s + np.uint64(2)
+    higher = value > middle or (value == middle and s & np.uint64(1) != np.uint64(0))
+    return s + np.uint64(1 if higher else 0), k
+
+
+@inner
+def _digits(d: np.uint64) -> int:
+    """Return how many digits a number has that is not zero."""
+    # 1233 / 4096 is a little more than log10(2): the guess is right or one too large.
+    guess = ((64 - leading_zeros(d)) * 1233) >> 12
+    return guess + (1 if d >= TENS[guess] else 0)
+
+
+@inner
+def _eight(d: np.uint64) -> np.uint64:
+    """Return eight digits as bytes, the first one lowest: each half, quarter and eighth in one product for all."""
+    x = d // np.uint64(10_000) | (d % np.uint64(10_000)) << np.uint64(32)
+    hundreds = ((x * np.uint64(10486)) >> np.uint64(20)) & np.uint64(0x0000007F0000007F)
+    x = hundreds | (x - np.uint64(100) * hundreds) << np.uint64(16)
+    tens = ((x * np.uint64(103)) >> np.uint64(10)) & np.uint64(0x000F000F000F000F)
+    return (tens | (x - np.uint64(10) * tens) << np.uint64(8)) + EACH * np.uint64(ZERO)
+
+
+@inner
+def _put_digits(out: NDArray[np.uint8], at: int, d: np.uint64, n: int) -> None:
+    """Write the n digits of a number, and whatever up to seventeen bytes."""
+    d *= TENS[LONGEST_DIGITS - n]
+    high = d // np.uint64(10**8)
+    out[at] = ZERO + np.uint8(high // np.uint64(10**8))
+    put_word(out, at + 1, _eight(high % np.uint64(10**8)))
+    put_word(out, at + 9, _eight(d % np.uint64(10**8)))
+
+
+@inner
+def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: int, point: bool) -> int:
+    """Write ``d × 10^e`` as `repr` does; with an exponent from 10^most on; `point`: whole numbers end in ``.0``."""
+    ten = np.uint64(10)
+    while d % ten == np.uint64(0):
+        d //= ten
+        e += 1
+    n = _digits(d)
+    place = n - 1 + int(e)  # of the first digit: 0 for units
+    plain = -4 <= place < most
+    if plain and place < 0:
+        for i in range(1 - place):
+            out[at + i] = ZERO
+        out[at + 1] = POINT
+        _put_digits(out, at + 1 - place, d, n)
+        return at + 1 - place + n
+    # The place of the point among the digits; behind them all there is none.
+    before = place + 1 if plain else 1
+    if before < n:
+        _put_digits(out, at + 1, d, n)
+        for i in range(before):
+            out[at + i] = out[at + i + 1]
+        out[at + before] = POINT
+        at += n + 1
+    else:
+        _put_digits(out, at, d, n)
+        at += n
+    if plain:
+        for _ in range(n, before):
+            out[at] = ZERO
+            at += 1
+        if point and place >= n - 1:
+            out[at], out[at + 1] = POINT, ZERO
+            at += 2
+        return at
+    out[at], out[at + 1] = ord("e"), MINUS if place < 0 else ord("+")
+    at += 2
+    place = abs(place)
+    if place >= 100:
+        out[at] = ZERO + place // 100
+        at += 1
+    out[at], out[at + 1] = ZERO + place // 10 % 10, ZERO + place % 10
+    return at + 2
+
+
+@inner
+def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
+    """Write a finite double from `at` on, nothing for NaN; return where it ends.
+
+    With `short` no more than ten significant digits and no ``.0``, for the values that people read.
+    """
+    if np.isnan(x):
+        return at
+    if bits(x) >> np.uint64(63):
+        out[at] = MINUS
+        at += 1
+        x = -x
+    if x == 0.0:
+        out[at] = ZERO
+        if short:
+            return at + 1
+        out[at + 1], out[at + 2] = POINT, ZERO
+        return at + 3
+    d, e = _shortest(x)
+    if not short:
+        return _decimal(out, at, d, e, 16, True)
+    cut, unit = 0, np.uint64(1)
+    while d // unit >= np.uint64(10**SHOWN_DIGITS):
+        unit *= np.uint64(10)
+        cut += 1
+    if cut:
+        rest = d % unit
+        d //= unit
+        if rest * np.uint64(2) > unit or (rest * np.uint64(2) == unit and d % np.uint64(2) == np.uint64(1)):
+            d += np.uint64(1)
+    return _decimal(out, at, d, e + cut, SHOWN_DIGITS, False)

@@ -1,0 +1,347 @@
+"""CSV bytes to numbers: the compiled loops that read, all outside the GIL.
+
+They follow Python's `csv` module to the letter (quotes, doubled quotes, newlines in quotes, LF, CRLF and CR). A
+number is the nearest double; a cell that a loop is not sure of is left to Python (`UNCLEAR`).
+
+Short texts in the form that compiled code takes.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from mgrisk.compiled import compiled, inner
+from mgrisk.score.csv.decimals import (
+    BAD,
+    COMMA,
+    CR,
+    EACH,
+    EMPTY,
+    GOOD,
+    LF,
+    MINUS,
+    OUTSIDE,
+    QUOTE,
+    TOPS,
+    UNCLEAR,
+    plain_number,
+    read_number,
+    short_number,
+    trailing_zeros,
+    word,
+)
+from mgrisk.types import Booleans, Floats, Integers
+
+
+class StringTable(NamedTuple):
+    """Short texts for compiled code: text ``k`` is ``content[start[k]:start[k + 1]]``."""
+
+    content: NDArray[np.uint8]
+    start: Integers
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> StringTable:
+        """Return texts in UTF-8."""
+        encoded = [text.encode() for text in texts]
+        start = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), start)
+
+    def to_arrow(self) -> pa.StringArray:
+        """Return the texts as Arrow has them, at most 2 GiB in all."""
+        starts = pa.py_buffer(self.start.astype(np.int32))
+        return pa.StringArray.from_buffers(len(self.start) - 1, starts, pa.py_buffer(self.content))
+
+    def to_list(self) -> list[str]:
+        """Return the texts."""
+        content = self.content.tobytes()
+        edges = self.start.tolist()
+        return [content[a:b].decode() for a, b in itertools.pairwise(edges)]
+
+
+FEW: Final = 32
+
+
+class Wanted(NamedTuple):
+    """What is wanted of a row: an entry for each column of the file, then one for each input of the contract.
+
+    Attributes
+    ----------
+    slot
+        Input that a column of the file is, or -1.
+    number, factor, low, high
+        Whether the input is a number; what the file's number is multiplied with; the closed range of the product.
+    levels, first_level
+        Names of all levels; those of input ``i`` are ``first_level[i]:first_level[i + 1]``.
+    empty
+        What stands for an empty cell.
+    """
+
+    slot: Integers
+    number: Booleans
+    factor: Floats
+    low: Floats
+    high: Floats
+    levels: StringTable
+    first_level: Integers
+    empty: StringTable
+
+
+@inner
+def _among(
+    data: NDArray[np.uint8],
+    first: int,
+    last: int,
+    content: NDArray[np.uint8],
+    start: Integers,
+    texts: tuple[int, int],
+    fold: bool,
+) -> int:
+    """Return which of the texts from ``texts[0]`` to ``texts[1]`` the bytes are, or -1; `fold` lowers A to Z."""
+    for k in range(texts[0], texts[1]):
+        if start[k + 1] - start[k] != last - first:
+            continue
+        same = True
+        for i in range(last - first):
+            sign = data[first + i]
+            if fold and ord("A") <= sign <= ord("Z"):
+                sign += 32
+            if sign != content[start[k] + i]:
+                same = False
+                break
+        if same:
+            return k - texts[0]
+    return -1
+
+
+@inner
+def _blank(sign: int) -> bool:
+    """Whether Python's `str.strip` takes an ASCII sign away."""
+    return sign == 32 or 9 <= sign <= 13 or 28 <= sign <= 31
+
+
+@inner
+def _read_cells(
+    data: NDArray[np.uint8],
+    first: Integers,
+    last: Integers,
+    which: Integers,
+    wanted: Wanted,
+    values: Floats,
+    state: NDArray[np.uint8],
+) -> None:
+    """Read cells: cell ``k`` is ``data[first[k]:last[k]]`` and input ``which[k]``; a negative end is for Python."""
+    # Each of these once, not once for each cell: taking an array out of a tuple is counted by numba.
+    number, factor, low, high = wanted.number, wanted.factor, wanted.low, wanted.high
+    level, level_start, first_level = wanted.levels.content, wanted.levels.start, wanted.first_level
+    empty, empty_start = wanted.empty.content, wanted.empty.start
+    for k in range(len(first)):
+        a, b, i = first[k], last[k], which[k]
+        values[k] = np.nan
+        if b < 0:
+            state[k] = UNCLEAR
+            continue
+        while a < b and _blank(data[a]):
+            a += 1
+        while b > a and _blank(data[b - 1]):
+            b -= 1
+        if a == b:
+            state[k] = EMPTY
+            continue
+        if number[i]:
+            found, x = read_number(data, a, b)
+            if found == GOOD:
+                x *= factor[i]
+                inside = low[i] <= x <= high[i]
+                state[k] = GOOD if inside else OUTSIDE
+                values[k] = x if inside else np.nan
+                continue
+            if found == UNCLEAR:
+                state[k] = UNCLEAR
+                continue
+        state[k] = BAD
+        for at in range(a, b):
+            if data[at] >= 128:
+                state[k] = UNCLEAR
+        if state[k] == BAD and _among(data, a, b, empty, empty_start, (0, len(empty_start) - 1), False) >= 0:
+            state[k] = EMPTY
+        elif state[k] == BAD and not number[i]:
+            place = _among(data, a, b, level, level_start, (first_level[i], first_level[i + 1]), True)
+            if place >= 0:
+                state[k], values[k] = GOOD, place
+
+
+@inner
+def _cell_end(data: NDArray[np.uint8], at: int) -> tuple[int, bool]:
+    """Return where the cell that begins at `at` ends, and whether a quote in it is still open there."""
+    n = len(data)
+    if at < n and data[at] == QUOTE:
+        at += 1
+        while True:
+            while at < n and data[at] != QUOTE:
+                at += 1
+            if at == n:
+                return n, True
+            if at + 1 < n and data[at + 1] == QUOTE:
+                at += 2
+                continue
+            at += 1
+            break
+    # Eight bytes at a time: none of those that end a cell is as large as "-".
+    while at + 8 <= n:
+        w = word(data, at)
+        small = (w - EACH * np.uint64(MINUS)) & ~w & TOPS
+        if small == np.uint64(0):
+            at += 8
+            continue
+        at += int(trailing_zeros(small) >> np.uint64(3))
+        if data[at] == COMMA or data[at] == LF or data[at] == CR:
+            return at, False
+        at += 1
+    while at < n and data[at] != COMMA and data[at] != LF and data[at] != CR:
+        at += 1
+    return at, False
+
+
+@inner
+def _turn(few: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write as many rows as `out` has columns into these."""
+    for i in range(out.shape[0]):
+        for r in range(out.shape[1]):
+            out[i, r] = few[r, i]
+
+
+@compiled
+def line_ends(data: NDArray[np.uint8]) -> int:
+    """Return how many LF and CR there are: at least as many as records."""
+    count = 0
+    for sign in data:
+        count += 1 if sign in (LF, CR) else 0
+    return count
+
+
+@compiled
+def border(data: NDArray[np.uint8], most: int) -> tuple[int, bool]:
+    """Return where the last whole record ends, its line end included, and whether a quote is open after it.
+
+    Of more than `most` line ends, the rest is not looked at.
+    """
+    at, last, n, count = 0, 0, len(data), 0
+    while at < n and count < most:
+        at, open_quote = _cell_end(data, at)
+        if open_quote:
+            return last, True
+        if at < n:
+            if data[at] != COMMA:
+                last = at + 1
+                count += 1
+            at += 1
+    return last, False
+
+
+@compiled
+def read_rows(
+    data: NDArray[np.uint8],
+    wanted: Wanted,
+    start: Integers,
+    end: Integers,
+    fields: Integers,
+    values: Floats,
+    state: NDArray[np.uint8],
+) -> int:
+    """Read whole records; return how many.
+
+    Parameters
+    ----------
+    data
+        Records, each with a line end; blank lines are no records.
+    wanted
+        What to read of them.
+    start, end, fields
+        Written: where a record begins and ends, its line end left out, and how many cells it has; shape (n,).
+    values, state
+        Written: value and state of each input; shape (n_inputs, n). Of a row of another length they are no answer.
+    """
+    at, n, count = 0, len(data), 0
+    slot, number, factor, low, high = wanted.slot, wanted.number, wanted.factor, wanted.low, wanted.high
+    width, size = len(slot), len(state)
+    # What is not a plain number is read at the end of its row, all of it together.
+    first, last, which = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+    odd_values, odd_state = np.empty(size), np.empty(size, dtype=np.uint8)
+    # A few rows at a time are kept together: writing each cell to a far place of its own took as long as reading it.
+    # What no column gives stays empty.
+    few_values, few_state = np.full((FEW, size), np.nan), np.full((FEW, size), EMPTY, dtype=np.uint8)
+    place = 0
+    while at < n:
+        if data[at] == LF or data[at] == CR:
+            at += 1
+            continue
+        start[count] = at
+        column, odd = 0, 0
+        while True:
+            begin = at
+            i = slot[column] if column < width else -1
+            at = -1
+            if i >= 0 and (data[begin] == COMMA or data[begin] == LF or data[begin] == CR):
+                at = begin
+                few_values[place, i] = np.nan
+                few_state[place, i] = EMPTY
+            elif i >= 0 and number[i]:
+                at, x = short_number(data, begin) if begin + 8 <= n else (-1, 0.0)
+                if at < 0:
+                    at, x = plain_number(data, begin)
+                if at >= 0:
+                    x *= factor[i]
+                    inside = low[i] <= x <= high[i]
+                    few_values[place, i] = x if inside else np.nan
+                    few_state[place, i] = GOOD if inside else OUTSIDE
+            if at < 0:
+                at, _ = _cell_end(data, begin)
+                if i >= 0:
+                    which[odd], first[odd], last[odd] = i, begin, at
+                    if data[begin] == QUOTE:
+                        inner = begin + 1
+                        while inner < at and data[inner] != QUOTE:
+                            inner += 1
+                        # Doubled quotes, and signs after the closing one, are for Python.
+                        first[odd], last[odd] = begin + 1, (inner if inner == at - 1 else -1)
+                    odd += 1
+            column += 1
+            if at == n or data[at] != COMMA:
+                break
+            at += 1
+        end[count] = at
+        fields[count] = column
+        if odd:
+            _read_cells(data, first[:odd], last[:odd], which, wanted, odd_values, odd_state)
+            for k in range(odd):
+                few_values[place, which[k]] = odd_values[k]
+                few_state[place, which[k]] = odd_state[k]
+        count += 1
+        place += 1
+        at += 1
+        if place == FEW:
+            _turn(few_values, values[:, count - place : count])
+            _turn(few_state, state[:, count - place : count])
+            place = 0
+    _turn(few_values, values[:, count - place : count])
+    _turn(few_state, state[:, count - place : count])
+    return count
+
+
+@compiled
+def read_cells(
+    data: NDArray[np.uint8],
+    start: Integers,
+    wanted: Wanted,
+    i: int,
+    values: Floats,
+    state: NDArray[np.uint8],
+) -> None:
+    """Read the cells ``data[start[k]:start[k + 1]]`` as input `i`."""
+    _read_cells(data, start[:-1], start[1:], np.full(len(start) - 1, i), wanted, values, state)

@@ -1,0 +1,247 @@
+"""Answers to CSV bytes: the compiled loops that write, all outside the GIL."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mgrisk.compiled import compiled, inner
+from mgrisk.score.csv.decimals import COMMA, LF, write_float
+from mgrisk.score.csv.read import StringTable
+from mgrisk.types import Booleans, Floats, Integers
+
+SEMICOLON: Final = ord(";")
+YES: Final = np.frombuffer(b"yes", dtype=np.uint8)
+NO: Final = np.frombuffer(b"no", dtype=np.uint8)
+SCORED: Final = np.frombuffer(b"scored", dtype=np.uint8)
+REJECTED: Final = np.frombuffer(b"rejected", dtype=np.uint8)
+
+
+class Reasons(NamedTuple):
+    """The largest contributions of each row, for compiled code.
+
+    Attributes
+    ----------
+    feature, effect
+        Which feature it is, -1 for none, and its contribution in calibrated log-odds; shape (n, K).
+    shown
+        Value of each feature of the model, a level by its place; NaN where missing; shape (n_features, n).
+    number
+        Whether a feature is a number.
+    names, levels, first_level
+        Names of the features; names of all levels, those of feature ``j`` from ``first_level[j]`` on.
+    """
+
+    feature: Integers
+    effect: Floats
+    shown: Floats
+    number: Booleans
+    names: StringTable
+    levels: StringTable
+    first_level: Integers
+
+
+@inner
+def _copy(out: NDArray[np.uint8], at: int, content: NDArray[np.uint8], first: int, last: int) -> int:
+    for i in range(last - first):
+        out[at + i] = content[first + i]
+    return at + last - first
+
+
+@compiled
+def join_codes(
+    code: Integers,
+    state: NDArray[np.uint8],
+    inputs: Integers,
+    note: Integers,
+    absent: Booleans,
+    features: Integers,
+    rejected: Booleans,
+    texts: StringTable,
+    out: NDArray[np.uint8],
+    end: Integers,
+) -> None:
+    """Write the codes of each row one after the other, joined by semicolons.
+
+    Parameters
+    ----------
+    code, state, inputs
+        Code of each input in each state, -1 for none, shape (n_inputs, n_states); state of each input (n_inputs, n);
+        which inputs to look at.
+    note, absent, features
+        Code of each feature that is missing; whether it is, shape (n_features, n); which features to look at. Noted of
+        rows not rejected.
+    rejected
+        Shape (n,).
+    texts
+        The codes.
+    out, end
+        Written: the bytes, and where those of each row end, shape (n,).
+    """
+    at = 0
+    content, start = texts.content, texts.start
+    for r in range(state.shape[1]):
+        begin = at
+        for j in range(len(inputs) + (0 if rejected[r] else len(features))):
+            if j < len(inputs):
+                k = code[inputs[j], state[inputs[j], r]]
+            else:
+                i = features[j - len(inputs)]
+                k = note[i] if absent[i, r] else -1
+            if k < 0:
+                continue
+            if at > begin:
+                out[at] = SEMICOLON
+                at += 1
+            at = _copy(out, at, content, start[k], start[k + 1])
+        end[r] = at
+
+
+@compiled
+def largest(values: Floats, feature: Integers, effect: Floats) -> None:
+    """Write the largest contributions of each row, by size; of equal ones the first feature comes first.
+
+    Parameters
+    ----------
+    values
+        Contributions, shape (n_features, n).
+    feature, effect
+        Written: which feature, -1 where there is none, and its contribution; shape (n, K).
+    """
+    p, n = values.shape
+    most = feature.shape[1]
+    sizes, places = np.empty(most), np.empty(most, dtype=np.int64)
+    for r in range(n if most else 0):
+        sizes[:], places[:] = -1.0, -1
+        for j in range(p):
+            size = abs(values[j, r])
+            if not size > sizes[most - 1]:
+                continue
+            k = most - 1
+            while k > 0 and size > sizes[k - 1]:
+                sizes[k], places[k] = sizes[k - 1], places[k - 1]
+                k -= 1
+            sizes[k], places[k] = size, j
+        for k in range(most):
+            feature[r, k] = places[k]
+            effect[r, k] = values[places[k], r] if places[k] >= 0 else np.nan
+
+
+@inner
+def _value(
+    out: NDArray[np.uint8],
+    at: int,
+    x: float,
+    number: bool,
+    first_level: int,
+    content: NDArray[np.uint8],
+    start: Integers,
+) -> int:
+    """Write a feature's value: a number for people, or the name of a level."""
+    if np.isnan(x):
+        return at
+    if number:
+        return write_float(out, at, x, True)
+    level = first_level + np.int64(x)
+    return _copy(out, at, content, start[level], start[level + 1])
+
+
+@compiled
+def write_reason_values(reasons: Reasons, k: int, out: NDArray[np.uint8], end: Integers) -> None:
+    """Write the feature's value of the k-th reason of each row, one after the other."""
+    feature, shown, number, first_level = reasons.feature, reasons.shown, reasons.number, reasons.first_level
+    content, level_start = reasons.levels.content, reasons.levels.start
+    at = 0
+    for r in range(len(end)):
+        j = feature[r, k]
+        if j >= 0:
+            at = _value(out, at, shown[j, r], number[j], first_level[j], content, level_start)
+        end[r] = at
+
+
+@compiled
+def write_rows(
+    data: NDArray[np.uint8],
+    start: Integers,
+    end: Integers,
+    rejected: Booleans,
+    codes: NDArray[np.uint8],
+    codes_end: Integers,
+    numbers: Floats,
+    inside: Booleans,
+    label: NDArray[np.uint8],
+    reasons: Reasons,
+    more: Floats,
+    said: Integers,
+    sayings: StringTable,
+    out: NDArray[np.uint8],
+) -> int:
+    """Write the rows of the scored file; return how many bytes.
+
+    Parameters
+    ----------
+    data, start, end
+        The rows as they came, copied as they are.
+    rejected, codes, codes_end
+        As of `join_codes`.
+    numbers
+        Risk and its interval, shape (3, n).
+    inside, label
+        Whether in the domain; what the column `model` says.
+    reasons
+        With none, of shape (n, 0).
+    more, said, sayings
+        Further numbers, shape (n_columns, n); behind them which of the sayings, shape (n,), with none of them (0,).
+    out
+        Written.
+    """
+    # Each of these once, not once for each cell: taking an array out of a tuple is counted by numba.
+    feature, effect, shown, number = reasons.feature, reasons.effect, reasons.shown, reasons.number
+    first_level, content, level_start = reasons.first_level, reasons.levels.content, reasons.levels.start
+    names, name_start = reasons.names.content, reasons.names.start
+    saying, saying_start = sayings.content, sayings.start
+    at = 0
+    for r in range(len(start)):
+        # A slice, which is copied as a whole; short texts are quicker byte by byte.
+        out[at : at + end[r] - start[r]] = data[start[r] : end[r]]
+        at += end[r] - start[r]
+        out[at] = COMMA
+        at = _copy(out, at + 1, REJECTED, 0, 8) if rejected[r] else _copy(out, at + 1, SCORED, 0, 6)
+        out[at] = COMMA
+        at = _copy(out, at + 1, codes, codes_end[r - 1] if r else 0, codes_end[r])
+        for k in range(3):
+            out[at] = COMMA
+            at += 1
+            if not rejected[r]:
+                at = write_float(out, at, numbers[k, r], False)
+        out[at] = COMMA
+        at += 1
+        if not rejected[r]:
+            at = _copy(out, at, YES, 0, 3) if inside[r] else _copy(out, at, NO, 0, 2)
+        out[at] = COMMA
+        at = _copy(out, at + 1, label, 0, len(label))
+        for k in range(feature.shape[1]):
+            j = -1 if rejected[r] else feature[r, k]
+            out[at] = COMMA
+            at += 1
+            if j >= 0:
+                at = _copy(out, at, names, name_start[j], name_start[j + 1])
+            out[at] = COMMA
+            at += 1
+            if j >= 0:
+                at = _value(out, at, shown[j, r], number[j], first_level[j], content, level_start)
+            out[at] = COMMA
+            at += 1
+            if j >= 0:
+                at = write_float(out, at, effect[r, k], False)
+        for k in range(more.shape[0]):
+            out[at] = COMMA
+            at = write_float(out, at + 1, more[k, r], False)
+        if len(said):
+            out[at] = COMMA
+            at = _copy(out, at + 1, saying, saying_start[said[r]], saying_start[said[r] + 1])
+        out[at] = LF
+        at += 1
+    return at

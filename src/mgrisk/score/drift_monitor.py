@@ -1,0 +1,225 @@
+"""How a batch differs from the people that the model was made on: by feature, in what is missing, and in its risks.
+
+Both are compared on bins between quantiles of the reference, so that a batch of any length is a few counts, which add
+up from block to block. What is compared is shares of people in the batch, who have no weights, with shares of the
+population that the reference stands for: a batch from a clinic differs from it without anything being wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from mgrisk.compiled import compiled
+from mgrisk.features.registry import Feature
+from mgrisk.model.reference import RISK
+from mgrisk.score.answers import Answers
+from mgrisk.types import Booleans, Floats, Integers
+
+SMALL, LARGE = 0.1, 0.25
+"""Population stability index from which a shift counts as small and as large (Siddiqi 2006, Credit Risk Scorecards)."""
+BINS_BETWEEN: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+"""The reference's quantiles between the bins: all but the outermost, beyond which a share is a handful of people."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How the values of one feature, or the risks, lie against the reference.
+
+    Attributes
+    ----------
+    name
+        The feature, or `risk`.
+    people
+        Of the batch, who has a value.
+    psi, psi_by_chance
+        Population stability index over the bins, and what it would be on average by sampling alone.
+    distance, se
+        Largest difference of the distribution functions at a border of bins, or of the shares of levels, and its
+        sampling error: that of the batch and of the reference's effective number of people.
+    missing, missing_in_reference
+        Shares.
+    """
+
+    name: str
+    people: int
+    psi: float
+    psi_by_chance: float
+    distance: float
+    se: float
+    missing: float
+    missing_in_reference: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the summary file says."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Counts of some rows over the bins of a yardstick; those of two blocks add up to those of both.
+
+    Attributes
+    ----------
+    rows
+        Scored rows.
+    counts
+        People in each bin, shape (n_rows_of_the_yardstick, n_bins).
+    """
+
+    rows: int
+    counts: Integers
+
+    def __add__(self, other: Spread) -> Spread:
+        return Spread(self.rows + other.rows, self.counts + other.counts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts for a journal."""
+        return {"rows": self.rows, "counts": self.counts.tolist()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Spread:
+        """Take back what `to_dict` gave."""
+        return cls(content["rows"], np.array(content["counts"], dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What one feature is compared on: borders of bins (a level is between its place and half a place around)."""
+
+    name: str
+    number: bool
+    borders: tuple[float, ...]
+    shares: tuple[float, ...]
+    people: float
+    missing: float
+
+
+class Yardstick:
+    """The bins of a bundle's reference.
+
+    Parameters
+    ----------
+    features
+        The model's features.
+    reference
+        The bundle's. Of one that was written before there were shares in it, nothing can be compared.
+    """
+
+    def __init__(self, features: tuple[Feature, ...], reference: Mapping[str, Any]) -> None:
+        named = [(feature.name, feature.levels) for feature in features] + [(RISK, ())]
+        known = [(name, levels, reference[name]) for name, levels in named if "people" in reference.get(name, {})]
+        self.complete = len(known) == len(named)
+        self._scales = [_scale(name, levels, row) for name, levels, row in known] if self.complete else []
+
+    @cached_property
+    def _borders(self) -> Floats:
+        most = max((len(scale.borders) for scale in self._scales), default=0)
+        borders = np.full((len(self._scales), most), np.inf)
+        for row, scale in zip(borders, self._scales, strict=True):
+            row[: len(scale.borders)] = scale.borders
+        return borders
+
+    def measure(self, answers: Answers) -> Spread:
+        """Count the scored rows."""
+        borders = self._borders
+        counts = np.zeros((len(borders), borders.shape[1] + 1), dtype=np.int64)
+        if len(borders):
+            _count(np.vstack([answers.values, answers.risk[:1]]), ~answers.rejected, borders, counts)
+        return Spread(int((~answers.rejected).sum()), counts)
+
+    def shifts(self, spread: Spread) -> list[Shift]:
+        """Compare counts with the reference, the largest index first."""
+        found = [_shift(scale, row, spread.rows) for scale, row in zip(self._scales, spread.counts, strict=True)]
+        return sorted(found, key=lambda shift: -np.nan_to_num(shift.psi, nan=-1.0))
+
+
+def lines(shifts: Sequence[Shift], *, rows: int, outside: int) -> list[str]:
+    """Return five lines for a person: how many shifts, the risks, the largest, what is missing, who is outside."""
+    if not shifts:
+        return ["the bundle was written before references had shares: what has shifted cannot be told"]
+    features = [shift for shift in shifts if shift.name != RISK]
+    (risk,) = (shift for shift in shifts if shift.name == RISK)
+    large = sum(shift.psi >= LARGE for shift in features)
+    small = sum(SMALL <= shift.psi < LARGE for shift in features)
+    moved = [shift for shift in features if shift.psi == shift.psi][:3]  # nobody's is no number
+    scarce = sorted(features, key=lambda shift: shift.missing_in_reference - shift.missing)[:3]
+    return [
+        f"against the people of the model: {large} of {len(features)} features shifted much (index {LARGE} or more), "
+        f"{small} a little ({SMALL})",
+        f"  risks: index {risk.psi:.2f} ({risk.psi_by_chance:.2f} by chance), "
+        f"distance {risk.distance:.2f} ± {risk.se:.2f}",
+        "  most shifted: " + ", ".join(f"{shift.name} {shift.psi:.2f}" for shift in moved),
+        "  most missing: "
+        + ", ".join(f"{shift.name} {shift.missing:.0%} ({shift.missing_in_reference:.0%})" for shift in scarce),
+        f"  outside the domain: {outside / rows:.1%}" if rows else "  nobody was scored",
+    ]
+
+
+def _scale(name: str, levels: tuple[str, ...], row: Mapping[str, Any]) -> _Scale:
+    if levels:
+        shares = tuple(float(row["shares"][level]) for level in levels)
+        borders = tuple(place + 0.5 for place in range(len(levels) - 1))
+    else:
+        # Many with one value make quantiles coincide: one border, with all the share up to it.
+        below = dict(zip(row["quantiles"].values(), row["below"], strict=True))
+        chosen = {row["quantiles"][str(p)]: None for p in BINS_BETWEEN} if below else {}
+        borders = tuple(border for border in chosen if below[border] < 1.0)
+        shares = tuple(np.diff([0.0, *(below[border] for border in borders), 1.0]).tolist())
+    return _Scale(name, not levels, borders, shares, float(row["people"]), float(row["missing"]))
+
+
+def _shift(scale: _Scale, counts: Integers, rows: int) -> Shift:
+    counts = counts[: len(scale.shares)]
+    n, m = int(counts.sum()), scale.people
+    missing = 1.0 - n / rows if rows else float("nan")
+    if not n or not m:
+        return Shift(scale.name, n, float("nan"), float("nan"), float("nan"), float("nan"), missing, scale.missing)
+    shares = np.array(scale.shares)
+    # Half a person where there is none, as the index has no value for an empty bin.
+    of_batch, of_reference = np.maximum(counts, 0.5) / n, np.maximum(shares, 0.5 / m)
+    psi = float(((of_batch - of_reference) * np.log(of_batch / of_reference)).sum())
+    differences = np.abs(counts / n - shares)
+    expected = shares
+    if scale.number:
+        expected = np.cumsum(shares)
+        differences = np.abs(np.cumsum(counts) / n - expected)
+    worst = int(differences.argmax())
+    p = expected[worst]
+    return Shift(
+        name=scale.name,
+        people=n,
+        psi=psi,
+        # Yurdakul and Naranjo 2020, J. Risk Model Validation 14(4): the index times nm/(n + m) is about chi-squared.
+        psi_by_chance=(len(shares) - 1) * (1 / n + 1 / m),
+        distance=float(differences[worst]),
+        se=float(np.sqrt(max(p * (1 - p), 0.0) * (1 / n + 1 / m))),
+        missing=missing,
+        missing_in_reference=scale.missing,
+    )
+
+
+@compiled
+def _count(
+    values: Floats,
+    scored: Booleans,
+    borders: Floats,
+    counts: Integers,
+) -> None:
+    """Count scored values in each bin; a border belongs to the bin below it, and NaN to none."""
+    for j in range(len(values)):
+        x = values[j]
+        above = np.int64(0)
+        for r in range(len(x)):
+            above += np.int64(scored[r] and x[r] == x[r])
+        for k in range(borders.shape[1]):
+            border, beyond = borders[j, k], np.int64(0)
+            for r in range(len(x)):
+                beyond += np.int64(scored[r] and x[r] > border)
+            counts[j, k] += above - beyond
+            above = beyond
+        counts[j, borders.shape[1]] += above

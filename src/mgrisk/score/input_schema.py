@@ -1,0 +1,489 @@
+"""The scoring contract, compiled from the feature rows of a bundle: what a file may hold and what each row breaks.
+
+A bad value never stops a batch: its row is rejected with the code of the problem. A file that cannot be understood
+as a whole (a required column that is not there, a column twice) is refused before anything is written.
+
+The codes of what is wrong with a row or missing from it, such as ``out_of_range:age_years``.
+
+Which column of a file gives which feature: by the contract's name, by a synonym, or in a declared other unit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mgrisk.config.toml import rows
+from mgrisk.errors import bad_input, few
+from mgrisk.features.compute import Columns, to_frame
+from mgrisk.features.registry import FEATURES, Feature
+from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
+from mgrisk.score.csv.read import StringTable, Wanted, read_cells
+from mgrisk.score.csv.write import join_codes
+from mgrisk.types import Booleans, Floats, Integers
+
+SEPARATOR: Final = ";"
+WRONG_FIELDS: Final = "wrong_field_count"
+
+
+@dataclass(frozen=True)
+class Problems:
+    """The codes of some rows.
+
+    Attributes
+    ----------
+    content, end
+        The codes of all rows in UTF-8, those of a row joined by semicolons; where those of each row end, shape (n,).
+    counts
+        How often each code stood.
+    """
+
+    content: NDArray[np.uint8]
+    end: Integers
+    counts: Counter[str]
+
+    @property
+    def joined(self) -> StringTable:
+        """The codes of each row, empty where there are none."""
+        return StringTable(self.content, np.concatenate([[0], self.end]))
+
+    def texts(self) -> NDArray[np.object_]:
+        """Return the codes of each row, shape (n,)."""
+        return np.array(self.joined.to_list(), dtype=object)
+
+
+@dataclass(frozen=True)
+class Codes:
+    """All codes that rows can have.
+
+    Attributes
+    ----------
+    inputs
+        The contract's features.
+    features
+        The model's features, noted where they are missing from a scored row: the risk stands, with less behind it.
+    """
+
+    inputs: tuple[Feature, ...]
+    features: tuple[Feature, ...]
+
+    @cached_property
+    def _contract(self) -> list[tuple[int, int, str]]:
+        """The codes of the contract: input, state, code."""
+        found = []
+        for i, feature in enumerate(self.inputs):
+            if feature.kind == "number":
+                found += [(i, BAD, f"not_a_number:{feature.name}"), (i, OUTSIDE, f"out_of_range:{feature.name}")]
+            else:
+                found.append((i, BAD, f"unknown_level:{feature.name}"))
+            if feature.required:
+                found.append((i, EMPTY, f"missing:{feature.name}"))
+        return found
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [*(code for _, _, code in self._contract), *(f"missing:{feature.name}" for feature in self.features)]
+
+    @cached_property
+    def _tables(self) -> tuple[Integers, Integers, StringTable]:
+        code = np.full((len(self.inputs), UNCLEAR), -1, dtype=np.int64)
+        for k, (i, state, _) in enumerate(self._contract):
+            code[i, state] = k
+        note = np.arange(len(self._contract), len(self._names), dtype=np.int64)
+        return code, note, StringTable.of(self._names)
+
+    def join(
+        self,
+        state: NDArray[np.uint8],
+        rejected: Booleans,
+        wrong_fields: Mapping[int, int],
+        absent: Booleans | None = None,
+    ) -> Problems:
+        """Return the codes of each row: of the contract in the order of its inputs, then what is missing.
+
+        Parameters
+        ----------
+        state
+            State of each input, shape (n_inputs, n).
+        rejected
+            Who cannot be scored, shape (n,).
+        wrong_fields
+            Number of cells of rows with too many or too few, by position.
+        absent
+            Whether a feature of the model is missing, shape (n_features, n).
+        """
+        code, note, texts = self._tables
+        n = state.shape[1]
+        if absent is None:
+            note, absent = note[:0], np.empty((0, n), dtype=np.bool_)
+        counts = [int((state[i] == s).sum()) for i, s, _ in self._contract]
+        counts += (absent & ~rejected).sum(axis=1).tolist()
+        end = np.empty(n, dtype=np.int64)
+        size = sum(count * (len(name) + 1) for name, count in zip(self._names, counts, strict=False))
+        content = np.empty(size, dtype=np.uint8)
+        # Of most inputs nothing is to be said in a block: they are not looked at row by row.
+        noted = counts[len(self._contract) :]
+        inputs = np.unique([i for (i, _, _), count in zip(self._contract, counts, strict=False) if count])
+        features = np.flatnonzero(noted)
+        join_codes(code, state, inputs.astype(np.int64), note, absent, features, rejected, texts, content, end)
+        content = content[: end[-1] if n else 0]
+        counted = Counter({name: count for name, count in zip(self._names, counts, strict=False) if count})
+        return _with_wrong_fields(Problems(content, end, counted), wrong_fields)
+
+
+def _with_wrong_fields(problems: Problems, wrong_fields: Mapping[int, int]) -> Problems:
+    if not wrong_fields:
+        return problems
+    texts = [f"{WRONG_FIELDS}:{count}" for count in wrong_fields.values()]
+    places = np.fromiter(wrong_fields, dtype=np.int64)
+    lengths = np.zeros(len(problems.end), dtype=np.int64)
+    lengths[places] = [len(text) for text in texts]
+    added = np.frombuffer("".join(texts).encode(), dtype=np.uint8)
+    content = np.insert(problems.content, np.repeat(problems.end[places], lengths[places]), added)
+    return Problems(content, problems.end + np.cumsum(lengths), problems.counts + Counter(texts))
+
+
+def first_rejected(rejected: Booleans, problems: Problems) -> tuple[int, str] | None:
+    """Return position and codes of the first rejected row, or None."""
+    found: Sequence[int] = np.flatnonzero(rejected)[:1].tolist()
+    return (found[0], str(problems.texts()[found[0]])) if found else None
+
+
+FACTORS: Final[Mapping[tuple[str, str], float]] = MappingProxyType(
+    {
+        (given, row["meant"]): row["factor"]
+        for row in rows("mgrisk.score", "units.toml", "unit")
+        for given in row["given"]
+    }
+)
+SYNONYMS: Final[Mapping[str, str]] = MappingProxyType(
+    {row["name"]: row["meant"] for row in rows("mgrisk.score", "units.toml", "synonym")}
+)
+UNITS: Final = frozenset(unit for pair in FACTORS for unit in pair) | frozenset(
+    name for row in rows("mgrisk.score", "units.toml", "other") for name in row["name"]
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Where a feature stands in a file.
+
+    Attributes
+    ----------
+    column
+        Name of the column.
+    factor
+        What its numbers are multiplied with to be in the feature's unit.
+    """
+
+    column: str
+    factor: float = 1.0
+
+
+def given_columns(columns: Iterable[str], inputs: Sequence[Feature]) -> dict[str, Given]:
+    """Return where each feature stands that the columns give; of several columns for one, the first named.
+
+    Examples
+    --------
+    >>> from mgrisk.features.registry import features
+    >>> given_columns(["height_in", "bmi"], features(["height_cm", "bmi_kg_m2", "waist_cm"]))
+    {'height_cm': Given(column='height_in', factor=2.54), 'bmi_kg_m2': Given(column='bmi', factor=1.0)}
+    """
+    there = list(columns)
+    found: dict[str, Given] = {}
+    for feature in inputs:
+        ways = [Given(name, factor) for name, factor in _ways(feature).items() if name in there]
+        if ways:
+            found[feature.name] = ways[0]
+    return found
+
+
+def check_units(columns: Sequence[str], inputs: Sequence[Feature], *, where: str) -> None:
+    """Refuse two columns for one feature, and a feature's name with a unit that nobody declared.
+
+    Raises
+    ------
+    MgRiskError
+        `input.duplicate_column` or `input.unknown_unit`; exit status 3.
+    """
+    stems = {name: _without_unit(name)[0] for name in columns if name not in FEATURES}
+    for feature in inputs:
+        ways = _ways(feature)
+        stem, own = _without_unit(feature.name)
+        there = [name for name in columns if name in ways]
+        if len(there) > 1:
+            raise bad_input(
+                "input.duplicate_column",
+                f"the columns {there[0]} and {there[1]} both give {feature.name}",
+                where=where,
+                hint="remove one",
+            )
+        guessed = [name for name, its in stems.items() if own and its == stem != name and name not in ways]
+        if guessed and not there:
+            raise bad_input(
+                "input.unknown_unit",
+                f"the column {guessed[0]} looks like {feature.name} in a unit that is not converted",
+                where=where,
+                expected=", ".join(ways),
+                hint=f"convert it to {feature.name}, or rename it if it is something else",
+            )
+
+
+def _ways(feature: Feature) -> dict[str, float]:
+    """Return the names by which a column gives the feature, its own first, with their factors."""
+    ways = {feature.name: 1.0} | {name: 1.0 for name, meant in SYNONYMS.items() if meant == feature.name}
+    if feature.kind == "number":
+        for (given, meant), factor in FACTORS.items():
+            stem = feature.name.removesuffix(f"_{meant}")
+            name = f"{stem}_{given}"
+            # A name of the registry means what the registry says.
+            if stem != feature.name and name not in FEATURES:
+                ways[name] = factor
+    return ways
+
+
+def _without_unit(name: str) -> tuple[str, str]:
+    """Part a name from its unit, which may have underscores of its own: the longest there is."""
+    for place, sign in enumerate(name):
+        if sign == "_" and name[place + 1 :] in UNITS:
+            return name[:place], name[place + 1 :]
+    return name, ""
+
+
+EMPTY_CELLS: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
+RESULTS: Final = ("status", "problems", "risk", "risk_low", "risk_high", "in_domain", "model")
+NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """People whose values have been checked.
+
+    Attributes
+    ----------
+    inputs
+        The contract's features.
+    numbers
+        Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
+    state
+        `cells.GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
+    wrong_fields
+        Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
+    """
+
+    inputs: tuple[Feature, ...]
+    numbers: Floats
+    state: NDArray[np.uint8]
+    wrong_fields: Mapping[int, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.state.T)
+
+    @cached_property
+    def values(self) -> pd.DataFrame:
+        """Typed features, a column for each input."""
+        return to_frame(self.columns, self.inputs, index=pd.RangeIndex(len(self)))
+
+    @property
+    def columns(self) -> Columns:
+        """Each input as a plain array."""
+        return {feature.name: numbers for feature, numbers in zip(self.inputs, self.numbers, strict=True)}
+
+    @cached_property
+    def rejected(self) -> Booleans:
+        """Who cannot be scored, shape (n,)."""
+        rejected = np.zeros(len(self), dtype=np.bool_)
+        for feature, state in zip(self.inputs, self.state, strict=True):
+            rejected |= state >= (EMPTY if feature.required else BAD)
+        rejected[list(self.wrong_fields)] = True
+        return rejected
+
+    @property
+    def problems(self) -> NDArray[np.object_]:
+        """Codes such as ``out_of_range:age_years``, joined by semicolons, empty where there are none, shape (n,)."""
+        return Codes(self.inputs, ()).join(self.state, self.rejected, self.wrong_fields).texts()
+
+
+def schema(inputs: Sequence[Feature]) -> list[dict[str, Any]]:
+    """Return the contract: {name, type, unit, required, minimum, maximum, levels, description} of each column."""
+    return [
+        {
+            "name": feature.name,
+            "type": feature.kind,
+            "unit": feature.unit,
+            "required": feature.required,
+            "minimum": feature.minimum,
+            "maximum": feature.maximum,
+            "levels": list(feature.levels),
+            "description": f"{feature.label}: {feature.formula}",
+        }
+        for feature in inputs
+    ]
+
+
+def check_columns(
+    columns: Sequence[str], inputs: Sequence[Feature], *, where: str, added: Sequence[str] = RESULTS
+) -> None:
+    """Refuse a file whose columns cannot be understood, or that has one of those that the answer adds.
+
+    Raises
+    ------
+    MgRiskError
+        `input.duplicate_column`, `input.unknown_unit`, `input.missing_column` or `input.column_taken`; exit status 3.
+    """
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
+    if twice:
+        raise bad_input(
+            "input.duplicate_column",
+            f"the column {twice[0]} stands twice",
+            where=where,
+            hint="rename or remove one",
+        )
+    check_units(columns, inputs, where=where)
+    given = given_columns(columns, inputs)
+    for feature in inputs:
+        if feature.required and feature.name not in given:
+            raise bad_input(
+                "input.missing_column",
+                f"the required column {feature.name} is missing",
+                where=where,
+                got=few(columns),
+                hint=f"add {feature.name} ({feature.unit or ' or '.join(feature.levels)}); see `mgrisk schema`",
+            )
+    taken = [name for name in added if name in columns]
+    if taken:
+        raise bad_input(
+            "input.column_taken",
+            f"the input has a column {taken[0]}, which the answer would write",
+            where=where,
+            hint="rename it; is this file already scored?",
+        )
+
+
+def reason_columns(reasons: int) -> list[str]:
+    """Return the names of the reason columns for K reasons."""
+    return [f"reason_{k}{part}" for k in range(1, reasons + 1) for part in ("", "_value", "_effect")]
+
+
+def check(people: pd.DataFrame, inputs: Sequence[Feature]) -> Checked:
+    """Check every value, vectorised.
+
+    Parameters
+    ----------
+    people
+        Any frame with unique column names; cells may be text or numbers. Columns that the contract does not know
+        are ignored here.
+    inputs
+        The contract's features.
+    """
+    n = len(people)
+    given = given_columns(people.columns, inputs)
+    wanted = wants((), inputs, given)
+    numbers = np.full((len(inputs), n), np.nan)
+    state = np.full((len(inputs), n), EMPTY, dtype=np.uint8)
+    for i, feature in enumerate(inputs):
+        if feature.name not in given:
+            continue
+        column, factor = people[given[feature.name].column], given[feature.name].factor
+        if feature.kind == "number" and _is_number(column):
+            _check_numbers(column, feature, factor, numbers[i], state[i])
+        else:
+            _check_texts(column, feature, factor, wanted, i, numbers[i], state[i])
+    return Checked(tuple(inputs), numbers, state)
+
+
+def wants(columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str, Given]) -> Wanted:
+    """Return the contract in the form that compiled code reads by.
+
+    Parameters
+    ----------
+    columns
+        The columns of a file, in order.
+    inputs
+        The contract's features.
+    given
+        Where each feature stands.
+    """
+    places = {given[feature.name].column: i for i, feature in enumerate(inputs) if feature.name in given}
+    levels = [level for feature in inputs for level in feature.levels]
+    return Wanted(
+        slot=np.array([places.get(name, -1) for name in columns], dtype=np.int64),
+        number=np.array([feature.kind == "number" for feature in inputs], dtype=np.bool_),
+        factor=np.array([given[feature.name].factor if feature.name in given else 1.0 for feature in inputs]),
+        low=np.array([-np.inf if feature.minimum is None else feature.minimum for feature in inputs]),
+        high=np.array([np.inf if feature.maximum is None else feature.maximum for feature in inputs]),
+        levels=StringTable.of(levels),
+        first_level=np.cumsum([0, *(len(feature.levels) for feature in inputs)], dtype=np.int64),
+        empty=StringTable.of(sorted(EMPTY_CELLS)),
+    )
+
+
+def read_text(text: str, feature: Feature, *, factor: float = 1.0) -> tuple[int, float]:
+    """Return the state and the value of one cell: what the compiled code does, said in Python for all of Unicode."""
+    text = text.strip()
+    if text in EMPTY_CELLS:
+        return EMPTY, np.nan
+    if feature.kind != "number":
+        level = text.lower()
+        return (GOOD, float(feature.levels.index(level))) if level in feature.levels else (BAD, np.nan)
+    if not NUMBER.fullmatch(text) or not np.isfinite(value := float(text)):
+        return BAD, np.nan
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    value *= factor
+    return (GOOD, value) if low <= value <= high else (OUTSIDE, np.nan)
+
+
+def _check_numbers(
+    column: pd.Series, feature: Feature, factor: float, numbers: Floats, state: NDArray[np.uint8]
+) -> None:
+    given = column.to_numpy(dtype=np.float64, na_value=np.nan) * factor
+    low = -np.inf if feature.minimum is None else feature.minimum
+    high = np.inf if feature.maximum is None else feature.maximum
+    inside = (given >= low) & (given <= high) & np.isfinite(given)
+    state[:] = np.select([inside, np.isnan(given), np.isinf(given)], [GOOD, EMPTY, BAD], default=OUTSIDE)
+    numbers[inside] = given[inside]
+
+
+def _check_texts(
+    column: pd.Series,
+    feature: Feature,
+    factor: float,
+    wanted: Wanted,
+    i: int,
+    numbers: Floats,
+    state: NDArray[np.uint8],
+) -> None:
+    row, distinct = _distinct(column)
+    # A lone surrogate has no UTF-8; the sign in its place is as little a number or a level.
+    cells = StringTable.of(text.encode("utf-8", "replace").decode() for text in distinct)
+    values, states = np.full(len(distinct), np.nan), np.full(len(distinct), EMPTY, dtype=np.uint8)
+    read_cells(cells.content, cells.start, wanted, i, values, states)
+    for place in np.flatnonzero(states == UNCLEAR):
+        states[place], values[place] = read_text(distinct[place], feature, factor=factor)
+    state[:], numbers[:] = states[row], values[row]
+
+
+def _distinct(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
+    """Return the texts of a column, empty for none, and which of them stands in each row.
+
+    Levels are few: each is read once. Among objects 1 and True would count as one, so that each row has its own text.
+    """
+    if isinstance(column.dtype, pd.StringDtype):
+        row, distinct = pd.factorize(column)
+        return row % (len(distinct) + 1), [*map(str, distinct), ""]
+    texts = column.astype(object).where(column.notna(), "").astype(str).tolist()
+    return np.arange(len(texts)), texts
+
+
+def _is_number(column: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)

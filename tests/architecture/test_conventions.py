@@ -1,0 +1,185 @@
+"""The conventions of docs/architecture.md, read off the source itself."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "src" / "mgrisk"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+FACTS = sorted(PACKAGE.rglob("*.toml"))
+# Names that say nothing about what is inside.
+EMPTY_NAMES = {"util", "utils", "helper", "helpers", "common", "misc"}
+# The command turns whatever is left into "a bug of ours" and exit status 1.
+MAY_CATCH_EVERYTHING = {"cli/main.py"}
+# Test modules without a source module of the same name, each with its reason; keep it short.
+NO_MIRROR: dict[str, str] = {}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def offenders(found: Callable[[Path], object], *, but: Collection[str] = ()) -> dict[str, object]:
+    """Return what a rule finds in each module that breaks it."""
+    assert len(MODULES) > 50, "the modules were not found"
+    return {name_of(path): what for path in MODULES if name_of(path) not in but and (what := found(path))}
+
+
+def public(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, Function | ast.ClassDef]]:
+    """Yield public functions, classes and the public methods of public classes."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+            yield f"{prefix}{node.name}", node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body, f"{prefix}{node.name}.")
+
+
+def test_everything_public_says_what_it_is() -> None:
+    def silent(path: Path) -> list[str]:
+        module = tree(path)
+        names = [name for name, node in public(module.body) if not ast.get_docstring(node)]
+        return names if ast.get_docstring(module) else ["the module", *names]
+
+    assert offenders(silent) == {}
+
+
+def test_public_functions_are_fully_annotated() -> None:
+    def unannotated(path: Path) -> list[str]:
+        missing = []
+        for name, node in public(tree(path).body):
+            if isinstance(node, ast.ClassDef):
+                continue
+            given = node.args
+            named = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            bare = [each.arg for each in named if each is not None and each.annotation is None]
+            missing += [f"{name}({argument})" for argument in bare if argument not in {"self", "cls"}]
+            missing += [f"{name} -> ?"] if node.returns is None else []
+        return missing
+
+    assert offenders(unannotated) == {}
+
+
+def test_a_module_is_named_after_what_is_in_it() -> None:
+    assert offenders(lambda path: EMPTY_NAMES & set(path.relative_to(PACKAGE).with_suffix("").parts)) == {}
+
+
+def test_library_code_never_prints() -> None:
+    def prints(path: Path) -> list[int]:
+        calls = (node for node in ast.walk(tree(path)) if isinstance(node, ast.Call))
+        return [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
+
+    assert {name.partition("/")[0] for name in offenders(prints)} == {"cli"}
+
+
+def test_nothing_is_caught_blindly() -> None:
+    def blind(path: Path) -> list[int]:
+        lines = []
+        for node in ast.walk(tree(path)):
+            if not isinstance(node, ast.ExceptHandler):
+                continue
+            kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            everything = {kind.id if isinstance(kind, ast.Name) else kind for kind in kinds}
+            passed_on = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
+            if everything & {None, "Exception", "BaseException"} and not passed_on:
+                lines.append(node.lineno)
+        return lines
+
+    assert offenders(blind, but=MAY_CATCH_EVERYTHING) == {}
+
+
+def test_mlflow_is_imported_in_track_alone() -> None:
+    def imports_mlflow(path: Path) -> list[int]:
+        lines = []
+        for node in ast.walk(tree(path)):
+            names: list[object] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+                names = [argument.value for argument in node.args if isinstance(argument, ast.Constant)]
+            lines += [node.lineno for name in names if str(name).partition(".")[0] == "mlflow"]
+        return lines
+
+    assert {name.partition("/")[0] for name in offenders(imports_mlflow)} == {"track"}
+
+
+def test_rooms_import_only_from_rooms_below_them() -> None:
+    check = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True, no_logo=True))"
+    found = subprocess.run(
+        [sys.executable, "-c", check],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "Contracts: 2 kept, 0 broken" in found.stdout, found.stdout
+
+
+UNIT_TESTS = sorted((ROOT / "tests" / "unit").rglob("test_*.py"))
+
+
+@pytest.mark.parametrize("path", UNIT_TESTS, ids=lambda path: path.relative_to(ROOT / "tests" / "unit").as_posix())
+def test_a_test_module_mirrors_a_module(path: Path) -> None:
+    relative = path.relative_to(ROOT / "tests" / "unit")
+    if relative.as_posix() in NO_MIRROR:
+        return
+    # One module may have several test modules: test_diet.py and test_diet_hei.py.
+    words = path.stem.removeprefix("test_").split("_")
+    stems = ["_".join(words[:count]) for count in range(1, len(words) + 1)]
+    places = [PACKAGE / relative.parent / stem for stem in stems]
+    assert any(place.with_suffix(".py").is_file() or (place / "__init__.py").is_file() for place in places), places[-1]
+
+
+def test_every_exception_to_mirroring_is_still_one() -> None:
+    assert NO_MIRROR.keys() <= {path.relative_to(ROOT / "tests" / "unit").as_posix() for path in UNIT_TESTS}
+
+
+def tables(content: Any) -> Iterator[dict[str, Any]]:
+    """Yield the rows of each array of tables on the first level, or else the file itself."""
+    rows = [row for value in content.values() if isinstance(value, list) for row in value if isinstance(row, dict)]
+    yield from rows if rows and not {"citation", "source"} & content.keys() else [content]
+
+
+@pytest.mark.parametrize("path", FACTS, ids=name_of)
+def test_a_fact_has_its_source(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    rows = list(tables(tomllib.loads(text)))
+    if any({"citation", "source"} & row.keys() for row in rows):
+        unsaid = [
+            row.get("name", row) for row in rows if not str(row.get("citation") or row.get("source") or "").strip()
+        ]
+        assert unsaid == []
+    else:
+        comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
+        assert re.search(r"^# Source: \S|CDC/NCHS", comments, re.MULTILINE), "no row and no comment names a source"
+
+
+def test_the_page_on_data_names_every_table() -> None:
+    """data/README.md is what a reader cites from: each table that a variable is read from stands there."""
+    from mgrisk.nhanes.codebook import VARIABLES
+
+    page = (ROOT / "data" / "README.md").read_text("utf-8")
+    named = set(re.findall(r"\b[A-Z][A-Z0-9_]{2,}\b", page))
+    tables = {variable.table for variable in VARIABLES.values()}
+    assert len(tables) > 30, "the variables name no tables"
+    assert sorted(tables - named) == []

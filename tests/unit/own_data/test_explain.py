@@ -1,0 +1,108 @@
+"""From a file of people to a page: the risks of the scored file, every row accounted for, text as text."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from mgrisk.errors import MgRiskError
+from mgrisk.own_data.explain import explain_people
+from mgrisk.score.scorer import Scorer
+
+if TYPE_CHECKING:
+    from tests.conftest import ToyPeople
+
+    from mgrisk.model.bundle import Bundle
+
+ABOUT = {
+    "name": "toy", "title": "Toy people", "learner": "xgboost", "synthetic": False, "data": "NHANES", "mgrisk": "0.1.0",
+    "outcome": {"label": "Undiagnosed diabetes", "definition": "HbA1c ≥ 6.5 %", "warning": "One visit."},
+    "cycles": ["2015-2016"], "people": 486, "prevalence": 0.2,
+}  # fmt: skip
+HOSTILE = "</script><script>document.title='run'</script>"
+
+
+@pytest.fixture
+def scorer(toy_bundles: dict[str, Bundle]) -> Scorer:
+    return Scorer(replace(toy_bundles["xgboost"], about=ABOUT))
+
+
+@pytest.fixture
+def source(toy_people: ToyPeople, tmp_path: Path) -> Path:
+    people = toy_people.frame.iloc[:40].copy().astype({"age_years": object})
+    people.insert(0, "person_id", [HOSTILE, *(f"P{place}" for place in range(1, 40))])
+    people.loc[people.index[3], "age_years"] = "old"
+    path = tmp_path / "people.csv"
+    people.to_csv(path, index=False)
+    return path
+
+
+def held(page: Path) -> dict[str, Any]:
+    (text,) = re.findall(r'id="explorer-data">(.*?)</script>', page.read_text("utf-8"), re.DOTALL)
+    content: dict[str, Any] = json.loads(text)
+    return content
+
+
+def test_the_page_holds_the_risks_of_the_scored_file_for_everybody_who_could_be_scored(
+    scorer: Scorer, source: Path, toy_people: ToyPeople, tmp_path: Path
+) -> None:
+    found = explain_people(scorer, str(source), str(tmp_path / "report.html"))
+    assert (found.rows, found.scored, found.rejected) == (40, 39, 1)
+    data = held(tmp_path / "report.html")
+    scored = scorer.score(toy_people.frame.iloc[:40].drop(toy_people.frame.index[3]))
+    np.testing.assert_allclose(data["risk"], scored["risk"], rtol=1e-3)
+    np.testing.assert_allclose(data["low"], scored["risk_low"], rtol=1e-3)
+    assert data["ids"] == [HOSTILE, "P1", "P2", *(f"P{place}" for place in range(4, 40))]
+    assert found.outside == (scored["in_domain"] == "no").sum()
+    assert found.size == (tmp_path / "report.html").stat().st_size
+
+
+def test_rejected_rows_and_what_was_missing_are_counted_on_the_page(
+    scorer: Scorer, source: Path, tmp_path: Path
+) -> None:
+    explain_people(scorer, str(source), str(tmp_path / "report.html"))
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "39 scored, 1 rejected" in text
+    assert "not_a_number:age_years" in text
+    assert "missing:magnesium_total_mg" in text
+
+
+def test_without_a_person_id_people_are_found_by_their_row(
+    scorer: Scorer, toy_people: ToyPeople, tmp_path: Path
+) -> None:
+    path = tmp_path / "people.parquet"
+    toy_people.frame.iloc[:5].to_parquet(path)
+    explain_people(scorer, str(path), str(tmp_path / "report.html"))
+    data = held(tmp_path / "report.html")
+    assert (data["id"], data["ids"]) == ("row", ["1", "2", "3", "4", "5"])
+
+
+def test_a_file_of_nobody_gives_a_page_that_says_so(scorer: Scorer, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("person_id,age_years,sex\n")
+    found = explain_people(scorer, str(path), str(tmp_path / "report.html"))
+    assert found.rows == found.scored == found.outside == 0
+    assert "0 rows of people.csv" in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_synthetic_model_marks_the_page(scorer: Scorer, source: Path, tmp_path: Path) -> None:
+    synthetic = Scorer(replace(scorer.bundle, about={**ABOUT, "synthetic": True}))
+    explain_people(synthetic, str(source), str(tmp_path / "report.html"))
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "<title>SYNTHETIC" in text
+    assert "SYNTHETIC model" in text
+
+
+def test_a_file_that_lacks_what_is_required_is_refused_and_no_page_is_written(scorer: Scorer, tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_text("person_id,sex\na,male\n")
+    with pytest.raises(MgRiskError) as caught:
+        explain_people(scorer, str(path), str(tmp_path / "report.html"))
+    assert caught.value.code == "input.missing_column"
+    assert not (tmp_path / "report.html").exists()

@@ -1,0 +1,117 @@
+"""`mgrisk evaluate` and `mgrisk recalibrate` as a user runs them, on a small cohort without and with a design."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit, logit
+
+from mgrisk import load_bundle
+from mgrisk.cli.main import main
+from mgrisk.storage.files import sha256
+
+if TYPE_CHECKING:
+    from tests.conftest import ToyPeople
+
+    from mgrisk.model.bundle import Bundle
+
+SHIFT = 1.2
+
+
+@pytest.fixture
+def model(toy_bundles: dict[str, Bundle], tmp_path: Path) -> Path:
+    bundle = toy_bundles["spline_logistic"]
+    about = {**bundle.about, "interval": "an interval"}
+    replace(bundle, about=about).write(tmp_path / "model")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def people(toy_people: ToyPeople, model: Path, tmp_path: Path) -> Path:
+    """People among whom the disease is more frequent than the model says, and some rows that cannot be used."""
+    frame = pd.concat([toy_people.frame] * 4, ignore_index=True)
+    risk = load_bundle(model).score(frame, reasons=0)["risk"].to_numpy()
+    random = np.random.default_rng(6)
+    frame["ill"] = (random.random(len(frame)) < expit(logit(risk) + SHIFT)).astype(int)
+    frame["clinic"] = np.arange(len(frame)) % 40
+    frame["weight"] = random.uniform(1, 3, len(frame))
+    frame["age_years"] = frame["age_years"].astype(object)
+    frame.loc[:4, "age_years"] = "old"
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    return tmp_path / "people.csv"
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def estimate(folder: Path, metric: str) -> dict[str, float]:
+    records = json.loads((folder / "evaluation.json").read_text("utf-8"))
+    return next(record for record in records if record["metric"] == metric)
+
+
+def test_a_cohort_without_a_design_is_evaluated_with_intervals_and_nobody_vanishes(
+    model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run("evaluate", people, "--outcome", "ill", "--model", model, "-o", out) == 0
+    ratio = estimate(out, "observed_expected")
+    assert 1 < ratio["low"] < ratio["estimate"] < ratio["high"]
+    context = json.loads((out / "people.json").read_text("utf-8"))
+    assert context["attrition"][0]["n"] - context["attrition"][-1]["n"] == 5
+    assert context["problems"]["not_a_number:age_years"] == 5
+    assert context["model_sha256"] == sha256(model / "SHA256SUMS")
+    summary = (out / "summary.md").read_text("utf-8")
+    assert "SYNTHETIC toy on people.csv" in summary
+    assert "each person drawn alone" in summary
+    assert "too low for these people" in capsys.readouterr().out
+    assert set(json.loads((out / "curves.json").read_text("utf-8"))["external"]["SYNTHETIC toy"]) >= {
+        "calibration",
+        "roc",
+    }
+
+
+def test_a_design_that_is_given_is_used(model: Path, people: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    design = ("--weight", "weight", "--psu", "clinic")
+    assert run("evaluate", people, "--outcome", "ill", *design, "--model", model, "-o", out) == 0
+    context = json.loads((out / "people.json").read_text("utf-8"))
+    assert (context["design"]["psus"], context["design"]["df"]) == (40, 39)
+
+
+@pytest.mark.parametrize("method", ["intercept", "logistic"])
+def test_a_recalibrated_bundle_is_right_in_the_large_and_scores_and_names_its_parent(
+    model: Path, people: Path, tmp_path: Path, method: str
+) -> None:
+    child, out = tmp_path / "child", tmp_path / "out"
+    told = ("--population", "the toy clinic, 2022")
+    assert run("recalibrate", people, "--outcome", "ill", "--method", method, *told, "--model", model, "-o", child) == 0
+    about = json.loads((child / "bundle.json").read_text("utf-8"))
+    assert about["parent"] == {"name": "toy", "sha256": sha256(model / "SHA256SUMS")}
+    assert about["holds_for"] == "the toy clinic, 2022"
+    assert about["recalibration"]["intercept_of_parent"] == pytest.approx(SHIFT, abs=0.4)
+    assert run("evaluate", people, "--outcome", "ill", "--model", child, "-o", out) == 0
+    assert estimate(out, "observed_expected")["estimate"] == pytest.approx(1, abs=1e-6)
+    before, after = load_bundle(model), load_bundle(child)
+    given = pd.read_csv(people).drop(columns="weight").iloc[10:60]
+    assert (after.score(given)["risk"] > before.score(given)["risk"]).mean() > 0.9
+    explanation = after.explain(given)
+    np.testing.assert_allclose(expit(explanation.log_odds), after.score(given)["risk"], atol=1e-9)
+    assert "the toy clinic, 2022" in (child / "card.md").read_text("utf-8")
+    assert "# Toy" in (child / "card.md").read_text("utf-8")
+
+
+def test_too_few_cases_leave_no_bundle(model: Path, people: Path, tmp_path: Path) -> None:
+    few = pd.read_csv(people)
+    few.loc[few.index[few["ill"] == 1][10:], "ill"] = 0
+    few.to_csv(tmp_path / "few.csv", index=False)
+    child = tmp_path / "child"
+    arguments = ("recalibrate", tmp_path / "few.csv", "--outcome", "ill", "--method", "intercept", "--model", model)
+    assert run(*arguments, "-o", child) == 3
+    assert not child.exists()

@@ -1,0 +1,138 @@
+"""A file with outcomes is read whole: every row is in the analysis or in a step that says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mgrisk.errors import MgRiskError
+from mgrisk.features.registry import features
+from mgrisk.own_data.labelled import LabelColumns, read_labelled
+
+INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
+
+
+def people(n: int = 240) -> pd.DataFrame:
+    random = np.random.default_rng(3)
+    return pd.DataFrame(
+        {
+            "age_years": random.integers(20, 80, n),
+            "sex": random.choice(["female", "male"], n),
+            "bmi_kg_m2": np.round(random.normal(28, 4, n), 1),
+            "case": random.choice(["yes", "no"], n, p=[0.2, 0.8]),
+            "w": random.uniform(1, 5, n),
+            "place": random.choice(["north", "south"], n),
+            "clinic": random.choice(["a", "b", "c"], n),
+        }
+    )
+
+
+def written(frame: pd.DataFrame, tmp_path: Path) -> str:
+    frame.to_csv(tmp_path / "people.csv", index=False)
+    return str(tmp_path / "people.csv")
+
+
+def test_every_row_is_analysed_or_counted_out_with_its_reason(tmp_path: Path) -> None:
+    frame = people()
+    frame["case"] = frame["case"].astype(object)
+    frame.loc[:9, "case"] = ""
+    frame.loc[10:12, "case"] = "perhaps"
+    frame.loc[20:24, "age_years"] = 400
+    frame.loc[30:33, "w"] = 0
+    source = written(frame, tmp_path)
+    with Path(source).open("a") as stream:
+        stream.write("50,male\n")
+    found = read_labelled(source, INPUTS, LabelColumns("case", weight="w"))
+    assert [(step["step"], step["excluded"], step["n"]) for step in found.attrition] == [
+        ("rows of the file", 0, 241),
+        ("too many or too few fields", 1, 240),
+        ("case is not given or not 0 or 1", 13, 227),
+        ("rejected by the contract", 5, 222),
+        ("w is not given or 0", 4, 218),
+    ]
+    assert len(found.inside) == found.design.n == 218
+    assert len(found.design) == len(found.y) == 241
+    assert found.problems["out_of_range:age_years"] == 5
+    assert found.problems["wrong_field_count"] == 1
+    assert found.cases == (frame["case"] == "yes").drop([*range(13), *range(20, 25), *range(30, 34)]).sum()
+
+
+def test_a_cohort_without_a_design_is_people_drawn_alone_in_a_hundred_groups(tmp_path: Path) -> None:
+    found = read_labelled(written(people(), tmp_path), INPUTS, LabelColumns("case"))
+    assert (found.design.weight == 1).all()
+    assert (found.design.df, found.design.n_clusters) == (99, 100)
+    assert np.bincount(found.design.cluster).tolist() == sorted(np.bincount(found.design.cluster).tolist())[::-1]
+    assert "no weights; each person drawn alone" in found.sampling
+
+
+def test_units_are_ordered_as_numbers_where_they_are_numbers_and_none_are_merged(tmp_path: Path) -> None:
+    frame = people()
+    frame["clinic"] = np.resize(["10", "9", "north", "1e3", "09"], len(frame))
+    found = read_labelled(
+        written(frame.astype({"clinic": object}), tmp_path), INPUTS, LabelColumns("case", psu="clinic")
+    )
+    assert found.design.psu[:5].tolist() == [2, 1, 4, 3, 0]
+
+
+def test_a_small_cohort_has_a_unit_for_each_person(tmp_path: Path) -> None:
+    found = read_labelled(written(people(60), tmp_path), INPUTS, LabelColumns("case"))
+    assert found.design.n_clusters == 60
+
+
+def test_strata_and_units_are_taken_by_their_names(tmp_path: Path) -> None:
+    frame = people()
+    found = read_labelled(
+        written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w", strata="place", psu="clinic")
+    )
+    assert (found.design.n_clusters, found.design.df) == (6, 4)
+    np.testing.assert_allclose(found.design.analysis_weight, frame["w"])
+    assert "the values of clinic within the strata of place" in found.sampling
+
+
+@pytest.mark.parametrize(
+    ("change", "columns", "code"),
+    [
+        ({}, LabelColumns("diabetes"), "input.missing_column"),
+        ({}, LabelColumns("case", psu="practice"), "input.missing_column"),
+        ({"case": "maybe"}, LabelColumns("case"), "input.bad_outcome"),
+        ({"case": "no"}, LabelColumns("case"), "input.one_class"),
+        ({"case": ""}, LabelColumns("case"), "input.one_class"),
+        ({"w": -1.0}, LabelColumns("case", weight="w"), "input.bad_weight"),
+        ({"clinic": ""}, LabelColumns("case", psu="clinic"), "input.bad_design"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused(
+    tmp_path: Path, change: dict[str, object], columns: LabelColumns, code: str
+) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        read_labelled(written(people().assign(**change), tmp_path), INPUTS, columns)
+    assert caught.value.code == code
+
+
+def test_parquet_says_the_same_as_csv(tmp_path: Path) -> None:
+    frame = people().assign(case=lambda f: (f["case"] == "yes").astype(float))
+    frame.to_parquet(tmp_path / "people.parquet")
+    one = read_labelled(str(tmp_path / "people.parquet"), INPUTS, LabelColumns("case"))
+    other = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"))
+    np.testing.assert_array_equal(one.y, other.y)
+    pd.testing.assert_frame_equal(one.values, other.values)
+
+
+def test_more_than_a_thousand_units_are_kept_whole_in_random_groups(tmp_path: Path) -> None:
+    """Persons with two rows each: a jackknife over a hundred groups of them, none of whom is split."""
+    frame = people(2400)
+    frame["who"] = np.arange(2400) // 2
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", psu="who"))
+    assert found.design.n_clusters == 100
+    assert pd.Series(found.design.psu).groupby(frame["who"]).nunique().max() == 1
+    assert "1,200 of them in 100 random groups" in found.sampling
+
+
+def test_other_columns_come_as_they_stand_in_the_file(tmp_path: Path) -> None:
+    frame = people()
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), carry=["clinic"])
+    assert found.carried["clinic"].tolist() == frame["clinic"].tolist()
+    assert np.nanmean(found.told) == pytest.approx((frame["case"] == "yes").mean())

@@ -1,0 +1,143 @@
+"""
+
+Refits in the report: shares by way of refitting, ranges of ranks, and a learner that draws nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mgrisk.report.blocks import ABSENT, blocks_of, find_section, find_table
+from mgrisk.report.content import report_content
+from mgrisk.report.sections.drivers import stability
+from mgrisk.run_folder.reader import RunFiles
+from mgrisk.storage.files import write_json, write_parquet
+
+Edit = Callable[[str, Callable[[Any], Any]], None]
+
+
+def groups(folder: Path) -> dict[str, Any]:
+    return find_section(report_content(folder), "drivers-groups")
+
+
+def test_groups_stand_largest_first_beside_the_sum_of_their_features(run_folder: Path) -> None:
+    (figure,) = blocks_of({"sections": [groups(run_folder)]}, "figure")
+    assert [bar["group"] for bar in figure["data"]["bars"]] == ["background", "magnesium", "diet"]
+    assert figure["table"]["rows"][1]["cells"] == [
+        "Magnesium, all features together", "Magnesium, total, Magnesium from food and drink",
+        "0.300 (0.280 to 0.320)", "0.270",
+    ]  # fmt: skip
+
+
+def test_features_that_travel_together_are_named_with_their_correlation(run_folder: Path) -> None:
+    part = groups(run_folder)
+    found = find_table(part, "travel")
+    assert found is not None
+    assert {tuple(line["cells"][:2]) for line in found["rows"]} == {
+        ("Magnesium, total", "Magnesium from food and drink"), ("Magnesium, total", "Energy intake"),
+        ("Magnesium from food and drink", "Energy intake"),
+    }  # fmt: skip
+    (warning,) = [block["text"] for block in part["blocks"] if block["kind"] == "callout"]
+    assert warning.startswith("Do not read one of these alone: Magnesium")
+    assert "Age" not in warning.split(".")[0]
+
+
+def test_where_nothing_travels_together_that_is_said(run_folder: Path) -> None:
+    table = pd.read_parquet(run_folder / "features.parquet")
+    alone = table.assign(
+        energy_kcal=2000.0, magnesium_food_mg=300.0, magnesium_supplement_mg=0.0, magnesium_total_mg=300.0
+    )
+    write_parquet(run_folder / "features.parquet", alone)
+    assert any("No two numbers" in block.get("text", "") for block in groups(run_folder)["blocks"])
+
+
+def test_pairs_of_an_additive_model_are_those_of_another_learner_and_said_to_be(run_folder: Path) -> None:
+    part = groups(run_folder)
+    found = find_table(part, "pairs-xgboost")
+    assert found is not None
+    assert found["rows"][0]["cells"] == ["Age × Sex", "0.030 (0.020 to 0.040)"]
+    assert any("no pair works together in it" in block.get("text", "") for block in part["blocks"])
+
+
+def test_pairs_that_could_not_be_computed_say_why(edit: Edit, run_folder: Path) -> None:
+    problem = [{"learner": "xgboost", "problem": "the trees are too deep"}]
+    edit("explanation_summary.json", lambda summary: {**summary, "interactions": problem})
+    texts = [block.get("text", "") for block in groups(run_folder)["blocks"]]
+    assert "Pairs of XGBoost: not computed, because the trees are too deep." in texts
+
+
+RECORDS = [{"feature": "age_years", "label": "Age", "rank": 1.0, "rank_low": 1.0, "rank_high": 2.0}]
+
+
+def way(name: str, *, moved: float, high: float) -> dict[str, object]:
+    ranks = {"age_years": {"low": 1.0, "high": high}}
+    shares = {"same_first": 0.75, "in_common": 0.8, "always_first": 0.5, "log_odds": 0.987}
+    return {"way": name, "label": name.upper(), "refits": 4, "moved": moved, "ranks": ranks, **shares}
+
+
+@pytest.mark.parametrize(("moved", "said"), [(0.0, True), (0.2, False)])
+def test_shares_and_ranks_of_each_way_are_shown(tmp_path: Path, moved: float, said: bool) -> None:
+    ways = [way("psus", moved=0.3, high=4.0), way("seed", moved=moved, high=1.0)]
+    write_json(tmp_path / "stability.json", {"ways": ways})
+    found = stability(RunFiles(tmp_path), RECORDS)
+    shares, ranks = find_table(found, "stability-ways"), find_table(found, "stability-ranks")
+    assert shares is not None
+    assert ranks is not None
+    assert shares["rows"][0]["cells"] == ["PSUS", "4", "75.0\xa0%", "80.0\xa0%", "50.0\xa0%", "0.987"]
+    assert ranks["rows"][0]["cells"] == ["Age", "1", "1 to 2", "1 to 4", "1"]
+    assert ("Nothing in this learner is drawn" in shares["notes"][0]) is said
+
+
+def test_a_run_without_refits_says_so(tmp_path: Path) -> None:
+    assert stability(RunFiles(tmp_path), RECORDS)["status"] == ABSENT
+
+
+def story(folder: Path) -> dict[str, Any]:
+    return find_section(report_content(folder), "drivers-story")
+
+
+def cells(part: dict[str, Any], name: str) -> list[list[str]]:
+    found = find_table(part, name)
+    assert found is not None
+    return [line["cells"] for line in found["rows"]]
+
+
+def test_ranks_stand_with_their_range(run_folder: Path) -> None:
+    assert cells(story(run_folder), "ranks")[:2] == [
+        ["Age", "1", "1 to 2", "100\u00a0%", "1 to 4"],
+        ["Sex", "2", "1 to 3", "50\u00a0%", "1 to 4"],
+    ]
+
+
+def test_other_learners_are_compared_and_disagreement_is_said(edit: Edit, run_folder: Path) -> None:
+    part = story(run_folder)
+    assert cells(part, "agreement") == [["XGBoost", "70\u00a0%", "80\u00a0%", "0.90", "0.95"]]
+    assert cells(part, "agreement-features")[1] == ["Sex", "not used"]
+    assert "another one that predicts as well may differ" in part["blocks"][0]["text"]
+    edit("explanation_summary.json", lambda s: {**s, "agreement": [{**s["agreement"][0], "same_first": 0.9}]})
+    assert "may differ" not in story(run_folder)["blocks"][0]["text"]
+
+
+def test_of_several_learners_it_is_said_who_keeps_the_reason_in_all(edit: Edit, run_folder: Path) -> None:
+    edit("explanation_summary.json", lambda s: {**s, "agreement": [s["agreement"][0], s["agreement"][0]]})
+    text = story(run_folder)["blocks"][0]["text"]
+    assert "70\u00a0% of the population have the same first reason by all 3 learners." in text
+
+
+def test_a_single_learner_has_nobody_to_agree_with(edit: Edit, run_folder: Path) -> None:
+    edit("explanation_summary.json", lambda summary: {**summary, "agreement": [], "across_learners": None})
+    part = story(run_folder)
+    assert "one learner" in part["blocks"][0]["text"]
+    assert find_table(part, "agreement") is None
+
+
+def test_a_subgroup_of_few_people_shows_no_number(run_folder: Path) -> None:
+    found = find_table(story(run_folder), "subgroups-sex")
+    assert found is not None
+    assert [column["label"] for column in found["columns"]] == ["Feature", "female (n = 120)", "male (n = 12)"]
+    assert found["rows"][0]["cells"] == ["Age", "0.40 (0.40 to 0.40)", "too few"]

@@ -1,0 +1,54 @@
+"""Compiled writing: doubles in the shortest form that reads back, as Python writes them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mgrisk.score.csv.decimals import LONGEST_FLOAT, write_float
+from mgrisk.score.csv.write import largest
+
+
+def written(value: float, *, short: bool = False) -> str:
+    out = np.empty(LONGEST_FLOAT, dtype=np.uint8)
+    return out[: write_float(out, 0, value, short)].tobytes().decode()
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_double_is_written_as_python_writes_it(value: float) -> None:
+    assert written(value) == repr(value)
+
+
+@given(st.integers(-1022, 1023), st.sampled_from([-1, 0, 1]))
+def test_powers_of_two_and_their_neighbours_too(exponent: int, step: int) -> None:
+    value = np.nextafter(2.0**exponent, np.inf * step) if step else 2.0**exponent
+    assert written(float(value)) == repr(float(value))
+
+
+def test_a_missing_number_is_an_empty_cell() -> None:
+    assert written(np.nan) == written(np.nan, short=True) == ""
+
+
+@given(st.floats(allow_nan=False, min_value=1e-200, max_value=1e200) | st.integers(-(10**12), 10**12).map(float))
+def test_what_people_read_has_ten_significant_digits(value: float) -> None:
+    assert float(written(value, short=True)) == pytest.approx(value, rel=6e-10)
+    digits = written(value, short=True).partition("e")[0].replace(".", "").strip("-0")
+    assert len(digits) <= 10
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(45.0, "45"), (0.1 + 0.2, "0.3"), (1e10, "1e+10"), (9999999999.6, "1e+10"), (-0.00001, "-1e-05")],
+)
+def test_what_people_read_has_the_form_of_general_format(value: float, text: str) -> None:
+    assert written(value, short=True) == f"{value:.10g}" == text
+
+
+def test_the_largest_come_first_and_of_equal_ones_the_first() -> None:
+    values = np.array([[0.1, -0.3, 0.3, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    feature, effect = np.empty((2, 5), dtype=np.int64), np.empty((2, 5))
+    largest(np.ascontiguousarray(values.T), feature, effect)
+    assert feature.tolist() == [[1, 2, 0, 3, -1], [0, 1, 2, 3, -1]]
+    np.testing.assert_array_equal(effect[0], [-0.3, 0.3, 0.1, 0.0, np.nan])

@@ -1,0 +1,105 @@
+"""Shifts of a batch: none in a sample of the reference, found where there are some, added up block by block."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.conftest import ToyPeople
+
+from mgrisk.model.bundle import Bundle
+from mgrisk.model.reference import PROBABILITIES, RISK, describe_numbers
+from mgrisk.score.drift_monitor import BINS_BETWEEN, LARGE, Shift, Spread, Yardstick, lines
+from mgrisk.score.input_schema import check
+from mgrisk.score.scorer import Scorer
+
+
+@pytest.fixture(scope="module")
+def scorer(toy_people: ToyPeople, toy_bundles: dict[str, Bundle]) -> Scorer:
+    bundle = toy_bundles["spline_logistic"]
+    risk = bundle.calibrator.risk(bundle.fitted.margin(toy_people.matrix))
+    reference = {**bundle.reference, RISK: describe_numbers(risk, toy_people.weight)}
+    return Scorer(replace(bundle, reference=reference))
+
+
+@pytest.fixture(scope="module")
+def sample(toy_people: ToyPeople) -> pd.DataFrame:
+    """People drawn from the reference by their weights."""
+    random = np.random.default_rng(5)
+    places = random.choice(toy_people.inside, 3000, p=toy_people.weight / toy_people.weight.sum())
+    return toy_people.frame.iloc[places].reset_index(drop=True)
+
+
+def spread_of(scorer: Scorer, people: pd.DataFrame) -> Spread:
+    return scorer.yardstick.measure(scorer.answer(check(people, scorer.bundle.inputs), reasons=0))
+
+
+def shifts_of(scorer: Scorer, people: pd.DataFrame) -> dict[str, Shift]:
+    return {shift.name: shift for shift in scorer.yardstick.shifts(spread_of(scorer, people))}
+
+
+def test_a_sample_of_the_reference_has_not_shifted(scorer: Scorer, sample: pd.DataFrame) -> None:
+    shifts = shifts_of(scorer, sample)
+    assert set(shifts) == {*sample.columns, RISK}
+    for shift in shifts.values():
+        assert shift.psi < 3 * shift.psi_by_chance
+        assert shift.distance < 4 * shift.se
+        assert shift.missing == pytest.approx(shift.missing_in_reference, abs=0.03)
+
+
+def test_what_has_shifted_is_found_and_comes_first(scorer: Scorer, sample: pd.DataFrame) -> None:
+    heavier = sample.assign(bmi_kg_m2=sample["bmi_kg_m2"] + 6, magnesium_total_mg=np.nan)
+    shifts = shifts_of(scorer, heavier)
+    assert next(name for name in shifts if name != RISK) == "bmi_kg_m2"
+    assert shifts["bmi_kg_m2"].psi > LARGE
+    assert shifts["magnesium_total_mg"].missing == 1.0
+    assert np.isnan(shifts["magnesium_total_mg"].psi)
+    assert shifts["age_years"].psi < 3 * shifts["age_years"].psi_by_chance
+
+
+def test_index_and_distance_are_those_of_the_shares(scorer: Scorer, sample: pd.DataFrame) -> None:
+    """Recomputed with pandas from the values themselves."""
+    row: dict[str, Any] = scorer.bundle.reference["age_years"]
+    borders = [row["quantiles"][str(p)] for p in BINS_BETWEEN]
+    below = [row["below"][PROBABILITIES.index(p)] for p in BINS_BETWEEN]
+    older = (sample["age_years"] + 2).where(np.arange(len(sample)) % 2 == 0, sample["age_years"]).clip(upper=80)
+    counts = pd.cut(older, [-np.inf, *borders, np.inf]).value_counts(sort=False).to_numpy()
+    batch, reference = counts / counts.sum(), np.diff([0.0, *below, 1.0])
+    shift = shifts_of(scorer, sample.assign(age_years=older))["age_years"]
+    assert shift.psi == pytest.approx(((batch - reference) * np.log(batch / reference)).sum())
+    assert shift.distance == pytest.approx(np.abs(np.cumsum(batch)[:-1] - below).max())
+    level = shifts_of(scorer, sample[sample["sex"] == "male"])["sex"]
+    assert level.distance == pytest.approx(scorer.bundle.reference["sex"]["shares"]["female"])
+
+
+def test_counts_add_up_block_by_block_and_through_a_journal(scorer: Scorer, sample: pd.DataFrame) -> None:
+    whole = spread_of(scorer, sample)
+    parts = spread_of(scorer, sample.iloc[:700]) + Spread.from_dict(spread_of(scorer, sample.iloc[700:]).to_dict())
+    np.testing.assert_array_equal(whole.counts, parts.counts)
+    assert whole.rows == parts.rows == len(sample)
+
+
+def test_rejected_rows_do_not_count(scorer: Scorer, sample: pd.DataFrame) -> None:
+    spoiled = sample.assign(age_years=sample["age_years"].where(np.arange(len(sample)) % 2 == 0, 430))
+    kept = spread_of(scorer, sample.iloc[::2])
+    np.testing.assert_array_equal(spread_of(scorer, spoiled).counts, kept.counts)
+
+
+def test_a_reference_without_shares_says_so(scorer: Scorer, sample: pd.DataFrame) -> None:
+    old = {name: {"missing": row["missing"]} for name, row in scorer.bundle.reference.items()}
+    yardstick = Yardstick(scorer.bundle.features, old)
+    spread = yardstick.measure(scorer.answer(check(sample, scorer.bundle.inputs), reasons=0))
+    assert yardstick.shifts(spread) == []
+    assert "cannot be told" in lines([], rows=3, outside=0)[0]
+
+
+def test_five_lines_tell_a_person(scorer: Scorer, sample: pd.DataFrame) -> None:
+    shifts = list(shifts_of(scorer, sample.assign(bmi_kg_m2=sample["bmi_kg_m2"] + 6)).values())
+    told = lines(shifts, rows=len(sample), outside=30)
+    assert len(told) == 5
+    assert "1 of 6 features shifted much" in told[0]
+    assert "bmi_kg_m2" in told[2]
+    assert "1.0%" in told[4]
