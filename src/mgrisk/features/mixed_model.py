@@ -160,6 +160,7 @@ def _bad_covariates(code: str, message: str, *, hint: str, **found: str) -> MgRi
 
 
 POINTS = 9
+"""Points of the quadrature. On magnesium nine agree with forty to 1e-6."""
 
 
 def gauss_hermite(points: int = POINTS) -> tuple[Floats, Floats]:

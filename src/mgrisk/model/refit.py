@@ -25,9 +25,6 @@ from mgrisk.model.uncertainty import Refit
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats, Integers, Singles
 
-"""Fits the chosen setting again, with everybody's weight multiplied by a factor, shape (n,)."""
-"""Factor of a PSU that was not drawn: no weight to speak of, but its people stay among the rows of the fit."""
-
 
 LEARNERS: Final = (
     pipeline_file.Splines,

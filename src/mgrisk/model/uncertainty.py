@@ -26,9 +26,11 @@ from mgrisk.survey.variance import rao_wu
 from mgrisk.types import Floats, Integers, Singles
 
 Refit = Callable[[Floats], Fitted]
+"""Fits the chosen setting again, with everybody's weight multiplied by a factor, shape (n,)."""
 
 
 OUT: Final = 1e-9
+"""Factor of a PSU that was not drawn: no weight to speak of, but its people stay among the rows of the fit."""
 
 
 def bootstrap_refits(

@@ -10,8 +10,6 @@ from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.run_folder.names import AUDITED, TOLD
 
-"""What the steps after this one write; a run that cannot write them stops."""
-
 
 def check(workspace: Workspace) -> str:
     """Run the coded checks; write all of them with their findings; stop where one of severity error did not pass."""

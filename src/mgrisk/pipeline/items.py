@@ -42,6 +42,7 @@ REPORTING: Final = "reporting"
 
 
 LATER: Final = {"card.md", "bundle"}
+"""What the steps after this one write; a run that cannot write them stops."""
 
 
 STEP = Step(
