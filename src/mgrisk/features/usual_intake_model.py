@@ -36,7 +36,6 @@ from mgrisk.features.mixed_model import BoxCox, Covariates, gauss_hermite
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Booleans, Floats, Integers
 
-
 WEEKEND_SHARE = 3.0 / 7.0
 """Friday, Saturday and Sunday: the days on which Americans eat otherwise (Tooze et al. 2010)."""
 _FAR = 9.0  # standard deviations beyond which nobody is looked for

@@ -25,7 +25,6 @@ from mgrisk.model.uncertainty import Refit
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats, Integers, Singles
 
-
 LEARNERS: Final = (
     pipeline_file.Splines,
     pipeline_file.XGBoost,
