@@ -9,6 +9,7 @@ from typing import Any
 
 from mgrisk.cli.which import registry_uri
 from mgrisk.errors import ExitStatus
+from mgrisk.run_folder import names
 
 HELP = "bundles and versions in the registry"
 COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion")
@@ -47,7 +48,7 @@ def found_models() -> list[dict[str, Any]]:
 
     rows = [_bundle_row(name, "released", folder) for name, folder in released_bundles().items()]
     folders = sorted(path.parent for path in RUNS.glob("*/bundle")) if RUNS.is_dir() else []
-    rows += [_bundle_row(str(folder / "bundle"), "run", folder / "bundle", run=folder) for folder in folders]
+    rows += [_bundle_row(str(folder / names.BUNDLE), "run", folder / names.BUNDLE, run=folder) for folder in folders]
     uri = registry_uri()
     if uri is not None:
         from mgrisk.track import registered
@@ -77,7 +78,7 @@ def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) 
 
 def _held_out_auroc(run: Path, model: str) -> float | None:
     try:
-        records = json.loads((run / "evaluation.json").read_text("utf-8"))
+        records = json.loads((run / names.EVALUATION).read_text("utf-8"))
     except (OSError, ValueError):
         return None
     for record in records:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mgrisk.errors import ExitStatus, bad_input
+from mgrisk.run_folder import names
 
 HELP = "write the report of a finished run again"
 
@@ -20,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     from mgrisk.report.render import write_report
 
     folder = Path(options.run)
-    if not (folder / "manifest.json").is_file():
+    if not (folder / names.MANIFEST).is_file():
         raise bad_input(
             "report.no_run",
             "this is not the folder of a run",

@@ -6,7 +6,7 @@ replicate, a map would follow the accidents of the very replicate that judges it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import replicate_metrics
+from mgrisk.evaluate.records import CalibratorMetric
 from mgrisk.model.calibration import FITS, LOGISTIC, cross_fitted, fit_venn_abers
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import weighted_quantile
@@ -87,16 +88,9 @@ def compare_calibrators(margin: Floats, y: Floats, design: SurveyDesign, fold: I
     return CalibratorComparison(found.records(), found.differences(LOGISTIC), failed, _bounds(margin, y, design))
 
 
-def better_than_shipped(comparison: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the differences in log loss whose interval lies below 0: what calibrates better than the logistic map.
-
-    Parameters
-    ----------
-    comparison
-        Content of calibration.json.
-    """
-    losses = (record for record in comparison["differences"] if record["metric"] == "log_loss")
-    return [record for record in losses if record["high"] is not None and record["high"] < 0]
+def better_than_shipped(differences: Iterable[CalibratorMetric]) -> list[CalibratorMetric]:
+    """Return the differences in log loss whose interval lies below 0: what calibrates better than the logistic map."""
+    return [each for each in differences if each.metric == "log_loss" and each.high is not None and each.high < 0]
 
 
 def _bounds(margin: Floats, y: Floats, design: SurveyDesign) -> dict[str, list[float]]:

@@ -24,6 +24,19 @@ from mgrisk.errors import bad_input
 from mgrisk.evaluate.added_value import COMPARISONS
 from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY
 from mgrisk.evaluate.calibrators import better_than_shipped
+from mgrisk.evaluate.records import (
+    AddedValue,
+    Calibrators,
+    CohortRecord,
+    DifferenceRecord,
+    Estimated,
+    KnownAnswerRecord,
+    Leaks,
+    MetricRecord,
+    Records,
+    TableOneRecord,
+    Tuning,
+)
 from mgrisk.nhanes.codebook import KEY
 
 Verdict = tuple[bool | None, str]
@@ -63,18 +76,18 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class RunEvidence:
-    """Files of the run folder that checks look at; each is named after its file.
+    """What the checks look at of a run.
 
     Attributes
     ----------
     cohort, folds, oof
         Frames.
-    evaluation, differences, table_one, known_answers
-        Flat records.
+    evaluation, differences, table_one, known_answers, tuning, leaks, calibrators, added_value
+        As `records` describes them.
     about
-        Content of cohort.json.
-    tuning, leaks, calibration, added_value, explanation
-        Content of tuning.json, leaks.json, calibration.json, added_value.json and explanation_summary.json.
+        Who the people are.
+    additivity_error
+        Largest error over everybody of the sum of contributions, in log-odds.
     features, columns, minimum_age
         Number of features of the model, and of the columns that they make; youngest age, in years.
     """
@@ -82,16 +95,16 @@ class RunEvidence:
     cohort: pd.DataFrame
     folds: pd.DataFrame
     oof: pd.DataFrame
-    evaluation: Sequence[Mapping[str, Any]]
-    differences: Sequence[Mapping[str, Any]]
-    table_one: Sequence[Mapping[str, Any]]
-    known_answers: Sequence[Mapping[str, Any]]
-    about: Mapping[str, Any]
-    tuning: Mapping[str, Any]
-    leaks: Mapping[str, Any]
-    calibration: Mapping[str, Any]
-    added_value: Mapping[str, Any]
-    explanation: Mapping[str, Any]
+    evaluation: Records[MetricRecord]
+    differences: Records[DifferenceRecord]
+    table_one: Records[TableOneRecord]
+    known_answers: Records[KnownAnswerRecord]
+    about: CohortRecord
+    tuning: Tuning
+    leaks: Leaks
+    calibrators: Calibrators
+    added_value: AddedValue
+    additivity_error: float
     features: int
     columns: int
     minimum_age: int
@@ -99,9 +112,14 @@ class RunEvidence:
     @property
     def winner(self) -> str:
         """Name of the model whose bundle leaves the run."""
-        return str(self.tuning["winner"])
+        return self.tuning.winner
 
-    def found(self, metric: str, *, held_out: bool, cross_validated: str) -> Mapping[str, Any]:
+    @property
+    def held_out(self) -> str:
+        """Name of the held-out set in records."""
+        return next(record.set for record in self.evaluation if record.set != CROSS_VALIDATED)
+
+    def found(self, metric: str, *, held_out: bool) -> MetricRecord:
         """Return the record of a metric of the chosen model on all people of one set.
 
         Parameters
@@ -109,29 +127,20 @@ class RunEvidence:
         metric
             Name as in `metrics.metric_names`.
         held_out
-            Which set.
-        cross_validated
-            Name of the other set in records.
+            Whether of the held-out set; else the cross-validated one.
         """
-        wanted = (self.winner, metric, "all", held_out)
-        return next(
-            r for r in self.evaluation if (r["model"], r["metric"], r["group"], r["set"] != cross_validated) == wanted
-        )
+        return self.evaluation.one(model=self.winner, metric=metric, set=self.held_out if held_out else CROSS_VALIDATED)
 
 
-def shown(record: Mapping[str, Any], *, digits: int = 3) -> str:
+def shown(record: Estimated, *, digits: int = 3) -> str:
     """Return an estimate with its interval, or the reason why it has none."""
-    if record["estimate"] is None:
-        return f"undefined ({record['problem']})"
-    centre = f"{record['estimate']:.{digits}f}"
-    if record["low"] is None or record["high"] is None:
-        return f"{centre} (no interval: {record['problem']})"
-    return f"{centre} ({record['low']:.{digits}f} to {record['high']:.{digits}f})"
-
-
-def holds(record: Mapping[str, Any], value: float) -> bool:
-    """Tell whether there is an interval and whether it holds a value."""
-    return record["low"] is not None and record["high"] is not None and bool(record["low"] <= value <= record["high"])
+    problem = getattr(record, "problem", "")
+    if record.estimate is None:
+        return f"undefined ({problem})"
+    centre = f"{record.estimate:.{digits}f}"
+    if record.low is None or record.high is None:
+        return f"{centre} (no interval: {problem})"
+    return f"{centre} ({record.low:.{digits}f} to {record.high:.{digits}f})"
 
 
 MOSTLY_MISSING: Final = 0.5
@@ -154,10 +163,10 @@ def weights(run: RunEvidence) -> Verdict:
 
 def known(run: RunEvidence) -> Verdict:
     """MGR003."""
-    asked = [record for record in run.known_answers if record["passed"] is not None]
+    asked = [record for record in run.known_answers if record.passed is not None]
     if not asked:
         return None, "no published figure is about the people of this run"
-    missed = [str(record["name"]) for record in asked if not record["passed"]]
+    missed = [record.name for record in asked if not record.passed]
     return not missed, f"{len(asked) - len(missed)} of {len(asked)} reproduced"
 
 
@@ -181,7 +190,7 @@ def missing_apart(run: RunEvidence) -> Verdict:
 
 def breaks(run: RunEvidence) -> Verdict:
     """MGR006."""
-    names = [str(each["name"]) for each in run.about["breaks"]]
+    names = [each.name for each in run.about.breaks]
     return not names, f"{', '.join(names)}: accepted by the pipeline file" if names else "none"
 
 
@@ -214,9 +223,9 @@ def fold_cases(run: RunEvidence) -> Verdict:
 def _missing(run: RunEvidence, set_name: str) -> dict[str, float]:
     """Return the weighted share of people without a value, by feature of the model."""
     return {
-        str(record["variable"]): float(record["missing"])
+        str(record.variable): float(record.missing)
         for record in run.table_one
-        if (record["set"], record["group"]) == (set_name, "all") and record["missing"] is not None
+        if (record.set, record.group) == (set_name, "all") and record.missing is not None
     }
 
 
@@ -300,72 +309,72 @@ SUSPICIOUS_AUROC: Final = 0.85
 LARGEST_ICI: Final = 0.02
 ADDITIVE: Final = 1e-5
 RATIO: Final = (0.8, 1.25)
-Record = Mapping[str, Any]
 
 
 def discrimination(run: RunEvidence) -> Verdict:
     """MGR201."""
     found = {"cross-validated": _cv(run, "auroc"), "held-out": _held_out(run, "auroc")}
     said = ", ".join(f"{name} {shown(record)}" for name, record in found.items())
-    high = max(record["estimate"] for record in found.values())
+    high = max(record.value for record in found.values())
     return high <= SUSPICIOUS_AUROC, f"AUROC {said}; limit {SUSPICIOUS_AUROC}"
 
 
 def alone(run: RunEvidence) -> Verdict:
     """MGR202."""
-    best = max(run.leaks["alone"], key=lambda each: each["auroc"])
+    best = max(run.leaks.alone, key=lambda each: each.auroc)
     return (
-        best["auroc"] <= best["limit"],
-        f"best alone: {best['feature']}, AUROC {best['auroc']:.3f}, limit {best['limit']}",
+        best.auroc <= best.limit,
+        f"best alone: {best.feature}, AUROC {best.auroc:.3f}, limit {best.limit}",
     )
 
 
 def rare_value(run: RunEvidence) -> Verdict:
     """MGR203."""
-    rarest = max(run.leaks["alone"], key=lambda each: each["likelihood_ratio"])
+    rarest = max(run.leaks.alone, key=lambda each: each.likelihood_ratio)
     return (
-        rarest["likelihood_ratio"] <= rarest["ratio_limit"],
-        f"largest likelihood ratio: {rarest['feature']}, at least {rarest['likelihood_ratio']:.1f} times, "
-        f"limit {rarest['ratio_limit']:g}",
+        rarest.likelihood_ratio <= rarest.ratio_limit,
+        f"largest likelihood ratio: {rarest.feature}, at least {rarest.likelihood_ratio:.1f} times, "
+        f"limit {rarest.ratio_limit:g}",
     )
 
 
 def permuted(run: RunEvidence) -> Verdict:
     """MGR204."""
-    found = run.leaks["permuted"]
-    return not found["finding"], f"AUROC {found['auroc']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
+    found = run.leaks.permuted
+    return not found.finding, f"AUROC {found.auroc:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def timing(run: RunEvidence) -> Verdict:
     """MGR205."""
-    late = [str(each["feature"]) for each in run.leaks["timing"] if each["finding"]]
+    late = [each.feature for each in run.leaks.timing if each.finding]
     return not late, f"{len(late)} features may follow from the outcome" + (f": {', '.join(late)}" if late else "")
 
 
 def magnesium(run: RunEvidence) -> Verdict:
     """MGR206."""
-    if run.added_value["reason"]:
-        return None, str(run.added_value["reason"])
+    if run.added_value.reason:
+        return None, run.added_value.reason
     questions = {each.question for each in COMPARISONS[:2]}
-    gains = [r for r in run.added_value["records"] if r["metric"] == "auroc" and r["question"] in questions]
-    limit = float(run.added_value["limit"])
-    above = [record for record in gains if record["estimate"] > limit]
-    said = "; ".join(f"{r['question']}, {r['set']}: {shown(r, digits=4)}" for r in above or gains)
+    gains = [r for r in run.added_value.records if r.metric == "auroc" and r.question in questions]
+    limit = run.added_value.limit
+    above = [record for record in gains if record.value > limit]
+    said = "; ".join(f"{r.question}, {r.set}: {shown(r, digits=4)}" for r in above or gains)
     return not above, f"gain in AUROC, limit {limit}: {said}"
 
 
 def slope(run: RunEvidence) -> Verdict:
     """MGR301."""
     found = _held_out(run, "calibration_slope")
-    return holds(found, 1.0), f"slope {shown(found)}"
+    return found.holds(1.0), f"slope {shown(found)}"
 
 
 def calibrator(run: RunEvidence) -> Verdict:
     """MGR302."""
     # Logistic stays whatever is found: it alone keeps contributions exact. A warning says what that costs.
     better = [
-        f"{record['model']} by {-record['estimate']:.5f} nats ({-record['high']:.5f} to {-record['low']:.5f})"
-        for record in better_than_shipped(run.calibration)
+        f"{each.model} by {gain.estimate:.5f} nats ({gain.low:.5f} to {gain.high:.5f})"
+        for each in better_than_shipped(run.calibrators.differences)
+        if (gain := each.times(-1.0))
     ]
     return not better, "; ".join(better) or "none whose interval of the difference lies below 0"
 
@@ -373,124 +382,119 @@ def calibrator(run: RunEvidence) -> Verdict:
 def ratio(run: RunEvidence) -> Verdict:
     """MGR303."""
     found = _held_out(run, "observed_expected")
-    return holds(found, 1.0), f"observed/expected {shown(found)}"
+    return found.holds(1.0), f"observed/expected {shown(found)}"
 
 
 def distance(run: RunEvidence) -> Verdict:
     """MGR304."""
     found = _held_out(run, "ici")
-    small = found["estimate"] is not None and found["estimate"] <= LARGEST_ICI
+    small = found.estimate is not None and found.estimate <= LARGEST_ICI
     return small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
 
 
 def additivity(run: RunEvidence) -> Verdict:
     """MGR401."""
-    error = float(run.explanation["largest_additivity_error"])
+    error = run.additivity_error
     return error <= ADDITIVE, f"largest error {error:.1e}, limit {ADDITIVE:.0e}"
 
 
 def sample_size(run: RunEvidence) -> Verdict:
     """MGR501."""
     loss, share = _cv(run, "log_loss"), _cv(run, "prevalence")
-    explained = cox_snell(log_loss=loss["estimate"], prevalence=share["estimate"])
+    explained = cox_snell(log_loss=loss.value, prevalence=share.value)
     if explained <= 0:
         return False, "the model explains nothing out of fold"
-    needed = people_needed(run.columns, prevalence=share["estimate"], r_squared=explained)
+    needed = people_needed(run.columns, prevalence=share.value, r_squared=explained)
     # Of a simple random sample; the design of the survey costs people, by as much as it does for the prevalence.
-    p = share["estimate"]
-    effective = min(loss["n"], p * (1.0 - p) / share["se"] ** 2)
+    assert share.se is not None
+    p = share.value
+    effective = min(loss.n, p * (1.0 - p) / share.se**2)
     return effective >= needed, (
-        f"{loss['n']} people, worth {effective:.0f} of a simple sample, for {run.columns} columns; needed {needed}"
+        f"{loss.n} people, worth {effective:.0f} of a simple sample, for {run.columns} columns; needed {needed}"
     )
 
 
 def inside_grid(run: RunEvidence) -> Verdict:
     """MGR502."""
     edges = []
-    for part in run.tuning["models"][run.winner]["parts"]:
-        tried = [each["params"] for each in run.tuning["candidates"] if each["part"] == part["part"]]
-        for name, value in part["params"].items():
+    for part in run.tuning.models[run.winner].parts:
+        tried = [each.params for each in run.tuning.candidates if each.part == part.part]
+        for name, value in part.params.items():
             values = sorted({each[name] for each in tried})
             if len(values) > 2 and value in (values[0], values[-1]):
-                edges.append(f"{part['part']} {name} = {value:g} of {values[0]:g} to {values[-1]:g}")
+                edges.append(f"{part.part} {name} = {value:g} of {values[0]:g} to {values[-1]:g}")
     return not edges, "; ".join(edges) or "none at an edge"
 
 
 def better_than_nothing(run: RunEvidence) -> Verdict:
     """MGR503."""
     found = _held_out(run, "brier_scaled")
-    return found["low"] is not None and found["low"] > 0, f"scaled Brier score {shown(found)}"
+    return found.low is not None and found.low > 0, f"scaled Brier score {shown(found)}"
 
 
 def as_promised(run: RunEvidence) -> Verdict:
     """MGR504."""
     before, after = _cv(run, "auroc"), _held_out(run, "auroc")
-    worse = after["high"] is not None and after["high"] < before["estimate"]
+    worse = after.high is not None and after.high < before.value
     return not worse, f"AUROC cross-validated {shown(before)}, held-out {shown(after)}"
 
 
 def useful(run: RunEvidence) -> Verdict:
     """MGR505."""
-    wanted = (run.winner, EVERYBODY, "net_benefit@0.05", True)
-    gain = next(
-        r for r in run.differences if (r["model"], r["reference"], r["metric"], r["set"] != CROSS_VALIDATED) == wanted
-    )
     own = _held_out(run, "net_benefit@0.05")
-    proven = all(record["low"] is not None and record["low"] > 0 for record in (gain, own))
-    said = "; ".join(f"{name} {_per_thousand(r)}" for name, r in (("over everybody", gain), ("over nobody", own)))
+    gain = run.differences.one(model=run.winner, reference=EVERYBODY, metric=own.metric, set=own.set)
+    proven = all(record.low is not None and record.low > 0 for record in (gain, own))
+    said = "; ".join(
+        f"{name} {shown(r.times(1000), digits=1)}" for name, r in (("over everybody", gain), ("over nobody", own))
+    )
     return proven, f"true positives per 1,000 people {said}"
 
 
 def groups_calibrated(run: RunEvidence) -> Verdict:
     """MGR601."""
-    found = [r for r in _groups(run, "observed_expected") if r["group"] in {"sex", "race_ethnicity"}]
-    judged = [r for r in found if r["estimate"] is not None]
+    found = [r for r in _groups(run, "observed_expected") if r.group in {"sex", "race_ethnicity"}]
+    judged = [r for r in found if r.estimate is not None]
     if not judged:
         return None, "the run has neither sex nor race/ethnicity"
-    wrong = [r for r in judged if not (RATIO[0] <= r["estimate"] <= RATIO[1] or holds(r, 1.0))]
-    worst = max(judged, key=lambda r: abs(r["estimate"] - 1.0))
-    return not wrong, ", ".join(f"{r['level']} {shown(r, digits=2)}" for r in wrong or [worst])
+    wrong = [r for r in judged if not (RATIO[0] <= r.value <= RATIO[1] or r.holds(1.0))]
+    worst = max(judged, key=lambda r: abs(r.value - 1.0))
+    return not wrong, ", ".join(f"{r.level} {shown(r, digits=2)}" for r in wrong or [worst])
 
 
 def groups_ranked(run: RunEvidence) -> Verdict:
     """MGR602."""
-    whole = _held_out(run, "auroc")["estimate"]
-    found = [r for r in _groups(run, "auroc") if r["high"] is not None]
+    whole = _held_out(run, "auroc").value
+    found = [r for r in _groups(run, "auroc") if r.high is not None]
     if not found:
         return None, "no group has an AUROC with an interval"
-    worse = [r for r in found if r["high"] < whole]
-    lowest = min(found, key=lambda r: float(r["estimate"]))
-    said = ", ".join(f"{r['level']} {shown(r)}" for r in worse or [lowest])
+    worse = [r for r in found if r.high is not None and r.high < whole]
+    lowest = min(found, key=lambda r: r.value)
+    said = ", ".join(f"{r.level} {shown(r)}" for r in worse or [lowest])
     return not worse, f"{'worse' if worse else 'lowest'} than {whole:.3f}: {said}" if worse else f"lowest: {said}"
 
 
 def groups_large(run: RunEvidence) -> Verdict:
     """MGR603."""
     found = _groups(run, "prevalence")
-    small = [f"{r['group']} {r['level']}" for r in found if str(r["presentation"]).startswith("suppress")]
+    small = [f"{r.group} {r.level}" for r in found if r.presentation.startswith("suppress")]
     return not small, ", ".join(small) or f"{len(found)} groups"
 
 
-def _cv(run: RunEvidence, metric: str) -> Record:
-    return run.found(metric, held_out=False, cross_validated=CROSS_VALIDATED)
+def _cv(run: RunEvidence, metric: str) -> MetricRecord:
+    return run.found(metric, held_out=False)
 
 
-def _held_out(run: RunEvidence, metric: str) -> Record:
-    return run.found(metric, held_out=True, cross_validated=CROSS_VALIDATED)
+def _held_out(run: RunEvidence, metric: str) -> MetricRecord:
+    return run.found(metric, held_out=True)
 
 
-def _groups(run: RunEvidence, metric: str) -> list[Record]:
+def _groups(run: RunEvidence, metric: str) -> list[MetricRecord]:
     """Return the held-out records of a metric in the groups of the chosen model."""
     return [
         r
-        for r in run.evaluation
-        if (r["model"], r["metric"]) == (run.winner, metric) and r["group"] != "all" and r["set"] != CROSS_VALIDATED
+        for r in run.evaluation.where(model=run.winner, metric=metric)
+        if r.group != "all" and r.set != CROSS_VALIDATED
     ]
-
-
-def _per_thousand(record: Record) -> str:
-    keys = ("estimate", "low", "high")
-    return shown({**record, **{k: None if record[k] is None else 1000 * record[k] for k in keys}}, digits=1)
 
 
 CHECKS_OF_THE_MODEL: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
@@ -550,6 +554,6 @@ def stop_at_errors(findings: Sequence[Finding]) -> None:
             raise bad_input(
                 "checks.failed",
                 f"{finding.id} {finding.title}: {finding.finding}",
-                where="checks.json",
+                where="the run folder",
                 hint="no report is made of such a run; find the cause, or report it as a bug",
             )

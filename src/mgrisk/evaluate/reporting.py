@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mgrisk.config.toml import rows
-from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.evaluate.checks import RunEvidence, shown
 
 REPOSITORY: Final = "docs/"
@@ -26,26 +25,26 @@ def run_facts(run: RunEvidence, checks: Sequence[Mapping[str, Any]], *, title: s
     title, mgrisk
         Title of the pipeline; version of the program.
     """
-    outcome, data = run.about["outcome"], str(run.about["data"])
+    outcome, data, own = run.about.outcome, run.about.data, run.about.own
     found = {each["id"]: str(each["finding"]) for each in checks}
     failed = [each["id"] for each in checks if each["passed"] is False]
     cycles = run.cohort.groupby("set", observed=True)["cycle"].unique()
     facts = {
         "title": title,
         "mgrisk": mgrisk,
-        "outcome": str(outcome["label"]).lower(),
-        "definition": str(outcome["definition"]).rstrip("."),
-        "warning": str(outcome["warning"]),
+        "outcome": outcome.label.lower(),
+        "definition": outcome.definition.rstrip("."),
+        "warning": outcome.warning,
         "source": {"SYNTHETIC": "SYNTHETIC people", "NHANES": "NHANES, public files of CDC/NCHS"}.get(data, data),
-        "elsewhere": str(run.about["own"]["file"]) if "own" in run.about else "",
-        "visit": "follow-up as the outcome says" if "own" in run.about else "one visit, no follow-up",
-        "weight": str(run.about["weight"]),
-        "breaks": ", ".join(str(each["name"]) for each in run.about["breaks"]) or "none",
+        "elsewhere": own.file if own else "",
+        "visit": "follow-up as the outcome says" if own else "one visit, no follow-up",
+        "weight": run.about.weight,
+        "breaks": ", ".join(each.name for each in run.about.breaks) or "none",
         "minimum_age": str(run.minimum_age),
         "features": str(run.features),
         "columns": str(run.columns),
         "folds": str(run.folds["fold"].nunique()),
-        "candidates": str(len(run.tuning["candidates"])),
+        "candidates": str(len(run.tuning.candidates)),
         "learner": run.winner.replace("_", " "),
         "missing": found["MGR004"].removeprefix("most: "),
         "sample_size": found["MGR501"],
@@ -54,18 +53,18 @@ def run_facts(run: RunEvidence, checks: Sequence[Mapping[str, Any]], *, title: s
         + (f" ({', '.join(failed)})" if failed else ""),
     }
     for name, held_out in (("development", False), ("held_out", True)):
-        share = run.found("prevalence", held_out=held_out, cross_validated=CROSS_VALIDATED)
+        share = run.found("prevalence", held_out=held_out)
         facts[name] = ", ".join(cycles["held-out" if held_out else "development"])
-        facts[f"people_{name}"] = f"{share['n']:,}"
-        facts[f"cases_{name}"] = f"{share['events']:,}"
-        facts[f"prevalence_{name}"] = f"{share['estimate']:.1%}"
+        facts[f"people_{name}"] = f"{share.n:,}"
+        facts[f"cases_{name}"] = f"{share.events:,}"
+        facts[f"prevalence_{name}"] = f"{share.value:.1%}"
     for name, metric in (
         ("auroc", "auroc"),
         ("slope", "calibration_slope"),
         ("ratio", "observed_expected"),
         ("ici", "ici"),
     ):
-        facts[name] = shown(run.found(metric, held_out=True, cross_validated=CROSS_VALIDATED))
+        facts[name] = shown(run.found(metric, held_out=True))
     return facts
 
 

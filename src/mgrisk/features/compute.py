@@ -23,7 +23,7 @@ from mgrisk.nhanes.eras import exists_in
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats
 
-WHERE: Final = "fitted_features.json"
+FILE: Final = "fitted_features.json"
 
 
 class FittedModel(Protocol):
@@ -92,7 +92,7 @@ def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
         raise bad_bundle(
             "fitted.missing",
             f"the model {lacking[0]} is not there",
-            where=WHERE,
+            where=FILE,
             hint="take a fresh copy of the bundle",
         )
     return {name: _module(name).from_dict(content[name]) for name in names}

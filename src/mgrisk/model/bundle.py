@@ -52,7 +52,11 @@ from mgrisk.types import Booleans, Floats, Singles
 
 FORMAT: Final = 1
 SUMS: Final = "SHA256SUMS"
-FITTED_FEATURES: Final = "fitted_features.json"
+DESCRIPTION: Final = "bundle.json"
+CALIBRATOR: Final = "calibrator.json"
+REFERENCE: Final = "reference.json"
+CARD: Final = "card.md"
+FITTED_FEATURES: Final = compute.FILE
 # What is read of `about` without asking whether it is there.
 ABOUT: Final = {"name": str, "synthetic": bool, "data": str, "outcome": dict, "refits": int}
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
@@ -139,9 +143,9 @@ class Bundle:
             "features": [feature.model_dump(mode="json") for feature in self.features],
         }
         contents = {
-            "bundle.json": to_json(about).encode(),
-            "calibrator.json": to_json(self.calibrator.to_dict()).encode(),
-            "reference.json": to_json(dict(self.reference)).encode(),
+            DESCRIPTION: to_json(about).encode(),
+            CALIBRATOR: to_json(self.calibrator.to_dict()).encode(),
+            REFERENCE: to_json(dict(self.reference)).encode(),
             **({FITTED_FEATURES: to_json(compute.to_dict(self.models)).encode()} if self.models else {}),
             **({UNCERTAINTY: self.uncertainty.to_bytes()} if self.uncertainty is not None else {}),
             **self.fitted.to_files(),
@@ -170,7 +174,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
     """
     contents = _verified(folder)
     try:
-        about = json.loads(contents["bundle.json"])
+        about = json.loads(contents[DESCRIPTION])
         if about.get("format") != FORMAT:
             raise _broken(
                 "bundle.bad_format",
@@ -186,7 +190,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         if bool(about["refits"]) != (UNCERTAINTY in contents):
             raise ValueError(f"{UNCERTAINTY} is not there, or not meant to be")
         features = tuple(Feature.model_validate(row) for row in about["features"])
-        row = json.loads(contents["calibrator.json"])
+        row = json.loads(contents[CALIBRATOR])
         calibrator = Calibrator(
             intercept=float(row["intercept"]),
             slope=float(row["slope"]),
@@ -196,7 +200,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         numbers = [calibrator.intercept, calibrator.slope, *calibrator.covariance.ravel()]
         if not np.isfinite(numbers).all():
             raise ValueError("a number of the calibrator is not finite")
-        spread_of_features = {**json.loads(contents["reference.json"])}
+        spread_of_features = {**json.loads(contents[REFERENCE])}
         reference.check(spread_of_features, features)
         models = compute.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
@@ -209,7 +213,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         fitted=read_fitted(contents, n_columns=n_columns, threads=threads),
         calibrator=calibrator,
         reference=MappingProxyType(spread_of_features),
-        parts=MappingProxyType({name: contents[name] for name in ("attributions.npz", "card.md") if name in contents}),
+        parts=MappingProxyType({name: contents[name] for name in ("attributions.npz", CARD) if name in contents}),
         models=models,
         uncertainty=None if uncertain is None else Uncertainty.from_bytes(uncertain, n_columns=n_columns),
     )

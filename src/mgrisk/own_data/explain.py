@@ -21,6 +21,7 @@ from mgrisk.explain.summary import summarise
 from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.own_people import OwnPeople, own_content
 from mgrisk.report.render import write_page
+from mgrisk.run_folder.records import Importance
 from mgrisk.score.batch import score_table
 from mgrisk.score.drift_monitor import LARGE, Shift
 from mgrisk.score.input_schema import RESULTS, SEPARATOR
@@ -84,7 +85,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         explained=people,
         # Large beyond what sampling alone would make of so few people.
         drift=[{**each.to_dict(), "large": each.psi - each.psi_by_chance >= LARGE} for each in shifts],
-        importance=summarise(explanation, people.design) if len(kept) else [],
+        importance=[Importance(**record) for record in summarise(explanation, people.design)] if len(kept) else [],
         about=dict(scorer.bundle.about),
         reference=dict(scorer.bundle.reference),
     )

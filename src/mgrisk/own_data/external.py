@@ -13,6 +13,7 @@ from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
 from mgrisk.model.bundle import SUMS, Bundle, Method, recalibrate
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
+from mgrisk.run_folder import names
 from mgrisk.score.scorer import load_scorer
 from mgrisk.storage.files import sha256, write_json, write_text
 from mgrisk.types import Floats
@@ -93,11 +94,11 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
         "in_domain": alike,
     }
     lines = _evaluation_lines(found.records, people)
-    write_json(folder / "evaluation.json", found.records)
-    write_json(folder / "thresholds.json", found.thresholds)
-    write_json(folder / "curves.json", {EXTERNAL: found.curves})
-    write_json(folder / "people.json", context)
-    write_text(folder / "summary.md", _summary(context, lines))
+    write_json(folder / names.EVALUATION, found.records)
+    write_json(folder / names.THRESHOLDS, found.thresholds)
+    write_json(folder / names.CURVES, {EXTERNAL: found.curves})
+    write_json(folder / names.PEOPLE_OF_FILE, context)
+    write_text(folder / names.SUMMARY, _summary(context, lines))
     return External(folder, tuple(lines))
 
 
@@ -147,9 +148,9 @@ def recalibrate_file(
         f"holds for: {holds_for}; parent {parent['name']} {parent['sha256'][:12]}",
     )
     card = "# " + made.about["name"] + "\n\n" + "\n".join(f"- {line}" for line in lines)
-    parent_card = bundle.parts.get("card.md", b"").decode()
+    parent_card = bundle.parts.get(names.CARD, b"").decode()
     below = f"\n\nThe card of the parent, whose performance is not that of this bundle:\n\n{parent_card}"
-    parts = {**made.parts, "card.md": (card + (below if parent_card else "\n")).encode()}
+    parts = {**made.parts, names.CARD: (card + (below if parent_card else "\n")).encode()}
     replace(made, parts=parts).write(folder)
     return External(folder, lines)
 

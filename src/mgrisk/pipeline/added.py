@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-import pandas as pd
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.added_value import FULL, SUSPICIOUS, added_value, is_magnesium, shuffled_value, variants
 from mgrisk.evaluate.assess import CROSS_VALIDATED
-from mgrisk.model.bundle import load_bundle
 from mgrisk.model.refit import refit
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
-from mgrisk.run_folder.names import PEOPLE
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 from mgrisk.types import Floats
 
 DEALS: Final = 20
@@ -24,13 +21,13 @@ DEALS: Final = 20
 
 def add_value(workspace: Workspace) -> str:
     """Refit the variants of the chosen model; write added_value.json."""
-    tuning = workspace.read_json("tuning.json")
-    winner = tuning["winner"]
+    tuning = workspace.run.tuning
+    winner = tuning.winner
     chosen = variants(workspace.model_features)
-    about = {"data": workspace.data_label, "model": winner, "limit": SUSPICIOUS}
+    about = {"model": winner, "limit": SUSPICIOUS}
     if not chosen:
         reason = "the model has no feature of magnesium, or no other one"
-        write_json(workspace.path("added_value.json"), {**about, "reason": reason, "variants": {}, "records": []})
+        workspace.run.write_object(names.ADDED_VALUE, {**about, "reason": reason, "variants": {}, "records": []})
         return f"not applicable: {reason}"
     people = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
     risks = {name: {FULL: _reported(workspace, each, winner)} for name, each in people.items()}
@@ -38,12 +35,12 @@ def add_value(workspace: Workspace) -> str:
     fold = workspace.fold(development)
     made: dict[tuple[str, ...], str] = {tuple(each.name for each in chosen[FULL]): FULL}
     for name, features in chosen.items():
-        names = tuple(each.name for each in features)
-        if names in made:  # nothing of diet but magnesium: two variants are one
+        read = tuple(each.name for each in features)
+        if read in made:  # nothing of diet but magnesium: two variants are one
             for of_set in risks.values():
-                of_set[name] = of_set[made[names]]
+                of_set[name] = of_set[made[read]]
             continue
-        made[names] = name
+        made[read] = name
         encoder, model = refit(
             development.frame,
             development.y,
@@ -52,7 +49,7 @@ def add_value(workspace: Workspace) -> str:
             features=features,
             settings=workspace.pipeline.model,
             model=winner,
-            parts=tuning["models"][winner]["parts"],
+            parts=tuning.parts,
             threads=workspace.pipeline.threads,
             targets=workspace.targets(development),
         )
@@ -68,21 +65,21 @@ def add_value(workspace: Workspace) -> str:
         held_out.y, risks[HELD_OUT][FULL], deals, held_out.design, outcome=outcome, set_name=later
     )
     sets = {name: [each.name for each in features] for name, features in chosen.items()}
-    write_json(workspace.path("added_value.json"), {**about, "reason": "", "variants": sets, "records": records})
+    workspace.run.write_object(names.ADDED_VALUE, {**about, "reason": "", "variants": sets, "records": records})
     gains = [record for record in records if record["metric"] == "auroc" and record["set"] == later]
     return "; ".join(f"{each['question']}: AUROC {each['estimate']:+.4f}" for each in gains[:2])
 
 
 def _reported(workspace: Workspace, people: SetOfPeople, winner: str) -> Floats:
     """Return the run's own risks of the chosen model, shape of the design."""
-    predictions = pd.read_parquet(workspace.path("predictions.parquet"), columns=[KEY, winner])
+    predictions = workspace.run.predictions[[KEY, winner]]
     rows = people.rows.iloc[people.inside][[KEY]].merge(predictions, on=KEY, validate="one_to_one")
     return people.spread(rows[winner].to_numpy(dtype=np.float64))
 
 
 def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Floats]:
     """Return the risks of the bundle with the magnesium of other people, all its features together."""
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    bundle = workspace.trained(winner)
     frame = people.frame.iloc[people.inside]
     family = [feature.name for feature in bundle.features if is_magnesium(feature)]
     random = np.random.default_rng(workspace.pipeline.model.seed)
@@ -99,8 +96,8 @@ def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Fl
 
 STEP = Step(
     "added",
-    inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json", "predictions.parquet"),
-    outputs=("added_value.json",),
+    inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING, names.PREDICTIONS),
+    outputs=(names.ADDED_VALUE,),
     settings=MODEL,
     action=add_value,
 )

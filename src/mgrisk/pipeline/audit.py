@@ -13,8 +13,7 @@ from mgrisk.model.candidates import make_learners
 from mgrisk.model.learners import Encoder
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import Workspace
-from mgrisk.run_folder.names import PEOPLE
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 from mgrisk.types import Floats
 
 REPEATS: Final = 5
@@ -25,13 +24,13 @@ def audit(workspace: Workspace) -> str:
     people = workspace.people(DEVELOPMENT)
     fold = workspace.fold(people)
     settings, chosen = workspace.pipeline.model, workspace.model_features
-    tuned = workspace.read_json("tuning.json")
+    tuned = workspace.run.tuning
     encoder = Encoder(chosen)
     # A measurement behind the label cannot be dealt out with it: of a sum, its best learner on the label is audited.
     learners = {each.name: each for each in make_learners(settings, encoder, threads=workspace.pipeline.threads)}
-    winner = tuned["winner"]
-    name = winner if winner in learners else min(learners, key=lambda each: float(tuned["models"][each]["log_loss"]))
-    learner, params = learners[name], tuned["models"][name]["parts"][0]["params"]
+    winner = tuned.winner
+    name = winner if winner in learners else min(learners, key=lambda each: tuned.models[each].log_loss)
+    learner, params = learners[name], tuned.models[name].parts[0].params
     inside, weight = people.inside, people.design.analysis_weight
     X = encoder.matrix(people.frame.iloc[inside])
 
@@ -55,10 +54,9 @@ def audit(workspace: Workspace) -> str:
     )
     permuted = audit_permuted(out_of_fold, people.y, people.design, fold, seed=settings.seed, repeats=REPEATS)
     times = timing(outcome, chosen)
-    write_json(
-        workspace.path("leaks.json"),
+    workspace.run.write_object(
+        names.LEAKS,
         {
-            "data": workspace.data_label,
             "outcome": outcome.name,
             "learner": learner.name,
             "alone": [each.to_dict() for each in alone],
@@ -75,5 +73,5 @@ def audit(workspace: Workspace) -> str:
 
 
 STEP = Step(
-    "audit", inputs=(*PEOPLE, "folds.parquet", "tuning.json"), outputs=("leaks.json",), settings=MODEL, action=audit
+    "audit", inputs=(*names.PEOPLE, names.FOLDS, names.TUNING), outputs=(names.LEAKS,), settings=MODEL, action=audit
 )

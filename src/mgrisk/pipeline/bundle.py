@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mgrisk.model.bundle import load_bundle
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
+from mgrisk.run_folder import names
 
 
 def bundle(workspace: Workspace) -> str:
     """Write the winner's bundle with its card."""
-    winner = workspace.read_json("tuning.json")["winner"]
-    trained = load_bundle(workspace.path("trained") / winner)
-    card = workspace.path("card.md").read_bytes()
-    replace(trained, parts={**trained.parts, "card.md": card}).write(workspace.path("bundle"))
-    return f"{winner} in {workspace.path('bundle')}"
+    winner = workspace.run.winner
+    trained = workspace.trained(winner)
+    card = workspace.run.path(names.CARD).read_bytes()
+    replace(trained, parts={**trained.parts, names.CARD: card}).write(workspace.run.path(names.BUNDLE))
+    return f"{winner} in {workspace.run.path('bundle')}"
 
 
 STEP = Step(
-    "bundle", inputs=("trained", "tuning.json", "card.md"), outputs=("bundle",), settings=DESCRIBED, action=bundle
+    "bundle",
+    inputs=(names.TRAINED, names.TUNING, names.CARD),
+    outputs=(names.BUNDLE,),
+    settings=DESCRIBED,
+    action=bundle,
 )

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.evaluate.calibrators import better_than_shipped, compare_calibrators
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import Workspace
-from mgrisk.run_folder.names import PEOPLE
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 
 
 def calibrate(workspace: Workspace) -> str:
     """Compare calibrators on the development people; write calibration.json."""
     people = workspace.people(DEVELOPMENT)
-    winner = workspace.read_json("tuning.json")["winner"]
-    oof = people.rows[[KEY]].merge(pd.read_parquet(workspace.path("oof.parquet")), on=KEY, how="left")
+    winner = workspace.run.winner
+    oof = people.rows[[KEY]].merge(workspace.run.frame(names.OUT_OF_FOLD), on=KEY, how="left")
     # Outside the analysis there is no margin and no fold; nobody there has a weight.
     margin, fold = oof[f"{winner}_margin"].fillna(0.0), oof["fold"].fillna(-1)
     found = compare_calibrators(margin.to_numpy(dtype="float64"), people.y, people.design, fold.to_numpy(dtype="int64"))
-    content = found.to_dict()
-    write_json(
-        workspace.path("calibration.json"),
-        {"data": workspace.data_label, "learner": winner, "outcome": workspace.outcome.name, **content},
+    workspace.run.write_object(
+        names.CALIBRATION,
+        {"learner": winner, "outcome": workspace.outcome.name, **found.to_dict()},
     )
-    better = [str(record["model"]) for record in better_than_shipped(content)]
+    better = [record.model for record in better_than_shipped(workspace.run.calibrators.differences)]
     losses = [record for record in found.records if record["metric"] == "log_loss"]
     told = ", ".join(f"{record['model']} {record['estimate']:.4f}" for record in losses)
     return f"log loss {told}; better than the shipped one: {', '.join(better) or 'none'}"
@@ -34,8 +30,8 @@ def calibrate(workspace: Workspace) -> str:
 
 STEP = Step(
     "calibration",
-    inputs=(*PEOPLE, "oof.parquet", "tuning.json"),
-    outputs=("calibration.json",),
+    inputs=(*names.PEOPLE, names.OUT_OF_FOLD, names.TUNING),
+    outputs=(names.CALIBRATION,),
     settings=MODEL,
     action=calibrate,
 )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from mgrisk.evaluate.checks import RunEvidence, check_run, stop_at_errors
 from mgrisk.model.learners import Encoder
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
-from mgrisk.run_folder.names import AUDITED, TOLD
+from mgrisk.run_folder import names
 
 
 def check(workspace: Workspace) -> str:
     """Run the coded checks; write all of them with their findings; stop where one of severity error did not pass."""
     findings = check_run(run_evidence(workspace))
-    workspace.write_records("checks.json", [finding.to_dict() for finding in findings])
+    workspace.run.write_records(names.CHECKS, [finding.to_dict() for finding in findings])
     stop_at_errors(findings)
     failed = [finding.id for finding in findings if finding.passed is False]
     return f"{len(findings)} checks, {len(failed)} with findings{': ' + ', '.join(failed) if failed else ''}"
@@ -22,21 +20,21 @@ def check(workspace: Workspace) -> str:
 
 def run_evidence(workspace: Workspace) -> RunEvidence:
     """Read what the checks and the items look at."""
-    features = workspace.model_features
+    run, features = workspace.run, workspace.model_features
     return RunEvidence(
-        cohort=pd.read_parquet(workspace.path("cohort.parquet")),
-        folds=pd.read_parquet(workspace.path("folds.parquet")),
-        oof=pd.read_parquet(workspace.path("oof.parquet")),
-        evaluation=workspace.read_json("evaluation.json"),
-        differences=workspace.read_json("differences.json"),
-        table_one=workspace.read_json("table_one.json"),
-        known_answers=workspace.read_json("known_answers.json"),
-        about=workspace.read_json("cohort.json"),
-        tuning=workspace.read_json("tuning.json"),
-        leaks=workspace.read_json("leaks.json"),
-        calibration=workspace.read_json("calibration.json"),
-        added_value=workspace.read_json("added_value.json"),
-        explanation=workspace.read_json("explanation_summary.json"),
+        cohort=run.frame(names.COHORT_PEOPLE),
+        folds=run.frame(names.FOLDS),
+        oof=run.frame(names.OUT_OF_FOLD),
+        evaluation=run.evaluation,
+        differences=run.differences,
+        table_one=run.table_one,
+        known_answers=run.known_answers,
+        about=run.cohort,
+        tuning=run.tuning,
+        leaks=run.leaks,
+        calibrators=run.calibrators,
+        added_value=run.added_value,
+        additivity_error=run.explanation.largest_additivity_error,
         features=len(features),
         columns=len(Encoder(features).columns),
         minimum_age=workspace.pipeline.cohort.minimum_age,
@@ -45,8 +43,8 @@ def run_evidence(workspace: Workspace) -> RunEvidence:
 
 STEP = Step(
     "checks",
-    inputs=(*TOLD, *AUDITED, "folds.parquet", "oof.parquet"),
-    outputs=("checks.json",),
+    inputs=(*names.TOLD, *names.AUDITED, names.FOLDS, names.OUT_OF_FOLD),
+    outputs=(names.CHECKS,),
     settings=DESCRIBED,
     action=check,
 )

@@ -14,14 +14,12 @@ from mgrisk.errors import bad_source
 from mgrisk.features import compute
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.summary import gather
-from mgrisk.model.bundle import FITTED_FEATURES
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.eras import Break, check_comparable
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import Workspace
-from mgrisk.run_folder.names import PEOPLE
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 
 
 def selection_variables(workspace: Workspace) -> tuple[str, ...]:
@@ -125,16 +123,15 @@ def write_cohort(
     about
         What cohort.json says of the weights and of what was accepted.
     """
-    workspace.write_frame("features.parquet", computed)
-    workspace.write_frame("cohort.parquet", cohort.frame)
-    workspace.write_frame("targets.parquet", behind)
-    write_json(workspace.path(FITTED_FEATURES), {"data": workspace.data_label, "models": compute.to_dict(models)})
-    workspace.write_records("attrition.json", [step.to_dict() for step in cohort.attrition])
-    workspace.write_records("tables.json", tables)
-    write_json(
-        workspace.path("cohort.json"),
+    workspace.run.write_frame(names.FEATURES, computed)
+    workspace.run.write_frame(names.COHORT_PEOPLE, cohort.frame)
+    workspace.run.write_frame(names.TARGETS, behind)
+    workspace.run.write_object(names.FITTED_FEATURES, {"models": compute.to_dict(models)})
+    workspace.run.write_records(names.ATTRITION, [step.to_dict() for step in cohort.attrition])
+    workspace.run.write_records(names.TABLES, tables)
+    workspace.run.write_object(
+        names.COHORT,
         {
-            "data": workspace.data_label,
             "weight_level": str(cohort.level),
             "forced_by": cohort.forced_by,
             **about,
@@ -155,7 +152,7 @@ def fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataF
 STEP = Step(
     "cohort",
     inputs=(),
-    outputs=(*PEOPLE, "targets.parquet", "attrition.json", "tables.json"),
+    outputs=names.OF_COHORT,
     settings=MODEL,
     raw=True,
     wanted=lambda pipeline: pipeline.own is None,

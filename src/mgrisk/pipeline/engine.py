@@ -24,12 +24,13 @@ from threadpoolctl import threadpool_limits
 from mgrisk.config.pipeline_file import Pipeline, Section
 from mgrisk.errors import usage
 from mgrisk.pipeline import closure
+from mgrisk.run_folder import names
 from mgrisk.storage.files import read_json, sha256, write_json
 
 if TYPE_CHECKING:
     from mgrisk.pipeline.workspace import Workspace
 
-MANIFEST: Final = "manifest.json"
+MANIFEST: Final = names.MANIFEST
 FORMAT: Final = 1
 LIBRARIES: Final = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "shap", "mlflow", "matplotlib")
 MODEL: Final = ("cohort", "model", "own")

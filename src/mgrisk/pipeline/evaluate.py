@@ -19,8 +19,7 @@ from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.riskscores.scores import KNOWN, Method, RiskScore, Scored, cross_fitted, load_score, recalibrate
-from mgrisk.run_folder.names import EVALUATED, PEOPLE
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 from mgrisk.survey.estimates import mean
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -135,7 +134,7 @@ def _answered(score: RiskScore, scored: Scored, people: SetOfPeople) -> dict[str
 def evaluate(workspace: Workspace) -> str:
     """Evaluate all learners and published scores, cross-validated and on the held-out cycle."""
     records, differences, acted, tables, curves, predictions = [], [], [], [], {}, []
-    winner = workspace.read_json("tuning.json")["winner"]
+    winner = workspace.run.winner
     sets = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
     scores, about_scores = score_people(workspace, sets, workspace.fold(sets[DEVELOPMENT]))
     thresholds: Thresholds = {}
@@ -176,13 +175,13 @@ def evaluate(workspace: Workspace) -> str:
         columns = {**risks, **of_set.points, **of_set.risks}
         kept = kept.assign(**{name: values[people.inside] for name, values in columns.items()})
         predictions.append(kept)
-    workspace.write_records("evaluation.json", records)
-    workspace.write_records("differences.json", differences)
-    workspace.write_records("thresholds.json", acted)
-    workspace.write_records("table_one.json", tables)
-    workspace.write_records("scores.json", about_scores)
-    write_json(workspace.path("curves.json"), {"data": workspace.data_label, "sets": curves})
-    workspace.write_frame("predictions.parquet", pd.concat(predictions, ignore_index=True))
+    workspace.run.write_records(names.EVALUATION, records)
+    workspace.run.write_records(names.DIFFERENCES, differences)
+    workspace.run.write_records(names.THRESHOLDS, acted)
+    workspace.run.write_records(names.TABLE_ONE, tables)
+    workspace.run.write_records(names.SCORES, about_scores)
+    workspace.run.write_object(names.CURVES, {"sets": curves})
+    workspace.run.write_frame(names.PREDICTIONS, pd.concat(predictions, ignore_index=True))
     return "; ".join(
         f"{name} AUROC {_estimate(records, name, workspace.held_out_name)}" for name in (winner, *workspace.reference)
     )
@@ -190,15 +189,15 @@ def evaluate(workspace: Workspace) -> str:
 
 def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
     """Return risks by learner of which neither learner nor calibrator had seen the person, shape of the design."""
-    oof = pd.read_parquet(workspace.path("oof.parquet"))
+    oof = workspace.run.frame(names.OUT_OF_FOLD)
     ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
-    names = sorted(workspace.read_json("tuning.json")["models"])
-    return {name: people.spread(ordered[f"{name}_risk"].to_numpy()) for name in names}
+    models = sorted(workspace.run.tuning.models)
+    return {name: people.spread(ordered[f"{name}_risk"].to_numpy()) for name in models}
 
 
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
     """Return the reported risks by learner, as the bundles give them, shape of the design."""
-    paths = sorted(workspace.path("trained").iterdir())
+    paths = sorted(workspace.run.path(names.TRAINED).iterdir())
     return {path.name: people.risk(load_bundle(path, threads=workspace.pipeline.threads)) for path in paths}
 
 
@@ -209,8 +208,8 @@ def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:
 
 STEP = Step(
     "evaluate",
-    inputs=(*PEOPLE, "folds.parquet", "trained", "oof.parquet", "tuning.json"),
-    outputs=EVALUATED,
+    inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
+    outputs=names.EVALUATED,
     settings=MODEL,
     action=evaluate,
 )

@@ -7,6 +7,7 @@ from mgrisk.evidence.people import read_people
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline.engine import Step
 from mgrisk.pipeline.workspace import Workspace
+from mgrisk.run_folder import names
 
 
 def estimate(workspace: Workspace, store: Store) -> str:
@@ -17,15 +18,15 @@ def estimate(workspace: Workspace, store: Store) -> str:
     people = read_people(store, (*settings.development, *settings.held_out))
     found = chapter(people, outcomes=chosen.outcomes, youngest=settings.minimum_age)
     records = [record.to_dict() for record in found]
-    workspace.write_records("evidence.json", records)
+    workspace.run.write_records(names.EVIDENCE, records)
     lacking = sum(bool(record["problem"]) for record in records)
     return f"{len(records)} estimates, {lacking} could not be made"
 
 
 STEP = Step(
     "evidence",
-    inputs=("tables.json",),
-    outputs=("evidence.json",),
+    inputs=(names.TABLES,),
+    outputs=(names.EVIDENCE,),
     settings=("cohort", "evidence"),
     raw=True,
     wanted=lambda pipeline: pipeline.evidence is not None,

@@ -21,8 +21,7 @@ from mgrisk.model.bundle import USUAL, Bundle, load_bundle, recall_se, recall_sh
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
-from mgrisk.run_folder.names import EXPLAINED, PEOPLE
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 from mgrisk.types import Floats, JsonRecord, Singles
 
 
@@ -43,22 +42,21 @@ class _Explained:
 
 def explain(workspace: Workspace) -> str:
     """Explain the winner's risk for everybody in the analysis of both sets, and compare it with the other learners."""
-    winner = workspace.read_json("tuning.json")["winner"]
+    winner = workspace.run.winner
     bundles = {
         path.name: load_bundle(path, threads=workspace.pipeline.threads)
-        for path in sorted(workspace.path("trained").iterdir())
+        for path in sorted(workspace.run.path(names.TRAINED).iterdir())
     }
     explainer = Explainer(bundles[winner])
     sets = {name: _explained(workspace, explainer, name) for name in (DEVELOPMENT, HELD_OUT)}
     development, held_out = sets[DEVELOPMENT], sets[HELD_OUT]
     tables = [_table(explainer.bundle, each) for each in sets.values()]
-    workspace.write_frame("explanations.parquet", pd.concat(tables, ignore_index=True))
+    workspace.run.write_frame(names.EXPLANATIONS, pd.concat(tables, ignore_index=True))
     worst = max(_additivity_error(explainer.bundle, each) for each in sets.values())
     features = [record for each in sets.values() for record in _features(each)]
-    write_json(
-        workspace.path("explanation_summary.json"),
+    workspace.run.write_object(
+        names.EXPLANATION_SUMMARY,
         {
-            "data": workspace.data_label,
             "learner": winner,
             "base_value": explainer.base_value,
             "largest_additivity_error": worst,
@@ -147,4 +145,10 @@ def _pairs(name: str, bundle: Bundle, background: _Explained, of: _Explained) ->
     return [{"learner": name, **pair, "problem": ""} for pair in pairs]
 
 
-STEP = Step("explain", inputs=(*PEOPLE, "trained", "tuning.json"), outputs=EXPLAINED, settings=MODEL, action=explain)
+STEP = Step(
+    "explain",
+    inputs=(*names.PEOPLE, names.TRAINED, names.TUNING),
+    outputs=names.EXPLAINED,
+    settings=MODEL,
+    action=explain,
+)

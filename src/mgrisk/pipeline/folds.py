@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from mgrisk.cohort.folds import assign_folds, check_folds
 from mgrisk.pipeline.engine import Step
 from mgrisk.pipeline.workspace import Workspace
-from mgrisk.run_folder.names import PEOPLE
+from mgrisk.run_folder import names
 
 
 def make_folds(workspace: Workspace) -> str:
     """Deal PSUs to folds."""
-    cohort = pd.read_parquet(workspace.path("cohort.parquet"))
+    cohort = workspace.run.frame(names.COHORT_PEOPLE)
     settings = workspace.pipeline.cohort
     folds = assign_folds(cohort, folds=settings.folds, seed=settings.seed)
     check_folds(folds, cohort)
-    workspace.write_frame("folds.parquet", folds)
+    workspace.run.write_frame(names.FOLDS, folds)
     psus = len(folds[["stratum", "psu"]].drop_duplicates())
     return f"{psus} PSUs in {settings.folds} folds"
 
 
-STEP = Step("folds", inputs=PEOPLE, outputs=("folds.parquet",), settings=("cohort",), action=make_folds)
+STEP = Step("folds", inputs=names.PEOPLE, outputs=(names.FOLDS,), settings=("cohort",), action=make_folds)

@@ -12,14 +12,13 @@ import numpy as np
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.intervals import paired_differences, with_intervals
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import Bundle
 from mgrisk.model.calibration import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
 from mgrisk.model.refit import Again
 from mgrisk.pipeline.engine import Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
-from mgrisk.run_folder.names import PEOPLE
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 from mgrisk.types import Booleans, Floats, Integers, JsonRecord, Singles
 
 METRICS: Final = ("auroc", "log_loss", "brier", "calibration_slope", "observed_expected")
@@ -30,11 +29,11 @@ def impute(workspace: Workspace) -> str:
     """Refit the winner on several completed data sets; write imputation.json."""
     settings = workspace.pipeline.sensitivity
     assert settings is not None
-    tuning = workspace.read_json("tuning.json")
-    winner = tuning["winner"]
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    tuning = workspace.run.tuning
+    winner = tuning.winner
+    bundle = workspace.trained(winner)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
-    refit = workspace.refitter(bundle, development, tuning["models"][winner]["parts"])
+    refit = workspace.refitter(bundle, development, tuning.parts)
     given = {DEVELOPMENT: refit.X, HELD_OUT: held_out.encoded(bundle)}
     fold = workspace.fold(development)
     risks = {NATIVE: [_risks(refit, given, development, held_out, fold, lambda X, *_: X)]}
@@ -51,10 +50,9 @@ def impute(workspace: Workspace) -> str:
         for record in _records(people, risks[NATIVE][0][name], [each[name] for each in risks[IMPUTED]])
     ]
     gaps = np.isnan(given[DEVELOPMENT][development.inside])
-    write_json(
-        workspace.path("imputation.json"),
+    workspace.run.write_object(
+        names.IMPUTATION,
         {
-            "data": workspace.data_label,
             "model": winner,
             "outcome": workspace.outcome.name,
             "imputations": settings.imputations,
@@ -143,8 +141,8 @@ def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list
 
 STEP = Step(
     "imputation",
-    inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json"),
-    outputs=("imputation.json",),
+    inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
+    outputs=(names.IMPUTATION,),
     settings=("cohort", "model", "sensitivity"),
     wanted=lambda pipeline: pipeline.sensitivity is not None,
     action=impute,

@@ -12,12 +12,12 @@ from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.report.blocks import MADE, walk
 from mgrisk.report.content import report_content
-from mgrisk.run_folder.names import AUDITED, OPTIONAL, TOLD
+from mgrisk.run_folder import names
 
 
 def answer_items(workspace: Workspace) -> str:
     """Answer every item of TRIPOD+AI and PROBAST+AI from what the run folder holds; write tripod.json, probast.json."""
-    checks = workspace.read_json("checks.json")
+    checks = [vars(each) for each in workspace.run.checks]
     facts = run_facts(run_evidence(workspace), checks, title=workspace.pipeline.title, mgrisk=__version__)
     # The report shows the answers, so that it is written after them: what it will hold is asked of its content.
     there = {part["id"] for part in walk(report_content(workspace.folder)["sections"]) if part["status"] == MADE}
@@ -25,13 +25,13 @@ def answer_items(workspace: Workspace) -> str:
 
     def exists(evidence: str) -> bool:
         name, _, section = evidence.partition("#")
-        if name == "report.html":
+        if name == names.REPORT:
             return not section or section in there
-        return name in LATER or workspace.path(name).exists()
+        return name in LATER or workspace.run.path(name).exists()
 
     items, questions = tripod(facts, exists), probast(facts, checks, exists)
-    workspace.write_records("tripod.json", items)
-    workspace.write_records("probast.json", questions)
+    workspace.run.write_records(names.TRIPOD, items)
+    workspace.run.write_records(names.PROBAST, questions)
     done = Counter(item["status"] for item in items)
     return (
         ", ".join(f"{count} {status}" for status, count in done.items()) + f"; {len(questions)} questions of PROBAST+AI"
@@ -41,15 +41,15 @@ def answer_items(workspace: Workspace) -> str:
 REPORTING: Final = "reporting"
 
 
-LATER: Final = {"card.md", "bundle"}
+LATER: Final = {names.CARD, names.BUNDLE}
 """What the steps after this one write; a run that cannot write them stops."""
 
 
 STEP = Step(
     "items",
-    inputs=(*TOLD, *AUDITED, "folds.parquet", "oof.parquet", "checks.json"),
-    optional=OPTIONAL,
-    outputs=("tripod.json", "probast.json"),
+    inputs=(*names.TOLD, *names.AUDITED, names.FOLDS, names.OUT_OF_FOLD, names.CHECKS),
+    optional=names.OPTIONAL,
+    outputs=(names.TRIPOD, names.PROBAST),
     settings=DESCRIBED,
     action=answer_items,
 )

@@ -23,6 +23,7 @@ from mgrisk.nhanes.harmonise import Harmonised, harmonise
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline.engine import Step
 from mgrisk.pipeline.workspace import NHANES, Workspace
+from mgrisk.run_folder import names
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 ESTIMATED: Final = ("estimate", "se", "low", "high", "n", "df")
@@ -244,7 +245,7 @@ def know(workspace: Workspace, store: Store) -> str:
     cohort, others = workspace.pipeline.cohort, "" if workspace.data_label == NHANES else workspace.data_label
     years = [*cohort.development, *cohort.held_out]
     records = known_answers(store, cycles=years, others=others)
-    workspace.write_records("known_answers.json", records)
+    workspace.run.write_records(names.KNOWN_ANSWERS, records)
     stop_at_misses(records)
     passed = sum(record["passed"] is True for record in records)
     return f"{passed} known answers reproduced, {len(records) - passed} not applicable"
@@ -257,8 +258,8 @@ def known_variables(workspace: Workspace) -> tuple[str, ...]:
 
 STEP = Step(
     "known",
-    inputs=("tables.json",),
-    outputs=("known_answers.json",),
+    inputs=(names.TABLES,),
+    outputs=(names.KNOWN_ANSWERS,),
     settings=("cohort",),
     raw=True,
     action=lambda workspace: know(workspace, workspace.store),

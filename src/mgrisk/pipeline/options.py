@@ -17,7 +17,7 @@ from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline.engine import Step
 from mgrisk.pipeline.workspace import Workspace
-from mgrisk.run_folder.names import PEOPLE
+from mgrisk.run_folder import names
 from mgrisk.score.scorer import load_scorer
 from mgrisk.survey.estimates import mean
 
@@ -27,14 +27,14 @@ POPULATION = "population"
 def options(workspace: Workspace, store: Store) -> str:
     """Write what each option would make of the risk of three typical people, and of the held-out population."""
     records = [*_typical(workspace), *_population(workspace, store)]
-    workspace.write_records("what_if.json", records)
+    workspace.run.write_records(names.WHAT_IF, records)
     return f"{len(OPTIONS)} options for {len(TYPICAL)} typical people and the held-out population"
 
 
 def _typical(workspace: Workspace) -> list[dict[str, Any]]:
     """Return the options of each typical person, with the risk that the run's model gives them."""
-    winner = workspace.read_json("tuning.json")["winner"]
-    scorer = load_scorer(workspace.path("trained") / winner)
+    run = workspace.run
+    scorer = load_scorer(run.path(run.bundle_of_winner))
     frame = pd.DataFrame([person.values for person in TYPICAL])
     scored = scorer.score(frame)
     risk = scored["risk"].to_numpy(dtype=np.float64)
@@ -68,8 +68,9 @@ def _typical(workspace: Workspace) -> list[dict[str, Any]]:
 def _population(workspace: Workspace, store: Store) -> list[dict[str, Any]]:
     """Return the mean risk of the held-out population under each option."""
     people = workspace.people(HELD_OUT)
-    winner = workspace.read_json("tuning.json")["winner"]
-    predicted = pd.read_parquet(workspace.path("predictions.parquet"))[[KEY, winner]]
+    run = workspace.run
+    winner = run.winner
+    predicted = run.predictions[[KEY, winner]]
     chosen = with_ancestors(features(FEATURES))
     found = gather(store, cycles=[cycle(years) for years in workspace.pipeline.cohort.held_out], chosen=chosen)
     computed = complete(from_nhanes(found.frame, chosen), chosen, models=workspace.models)
@@ -115,8 +116,8 @@ def _number(value: Any) -> float | None:
 
 STEP = Step(
     "options",
-    inputs=(*PEOPLE, "trained", "tuning.json", "predictions.parquet"),
-    outputs=("what_if.json",),
+    inputs=(*names.PEOPLE, names.TRAINED, names.TUNING, names.PREDICTIONS),
+    outputs=(names.WHAT_IF,),
     settings=("cohort", "evidence"),
     raw=True,
     wanted=lambda pipeline: pipeline.evidence is not None,

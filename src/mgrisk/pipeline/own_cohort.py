@@ -26,7 +26,7 @@ from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, Rule, read_la
 from mgrisk.pipeline.cohort import fit_features, write_cohort
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import AGE, Workspace
-from mgrisk.run_folder.names import PEOPLE
+from mgrisk.run_folder import names
 from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
 from mgrisk.storage.files import sha256
 from mgrisk.survey.design import WeightLevel
@@ -287,7 +287,7 @@ def _make(workspace: Workspace) -> str:
 STEP = Step(
     "cohort",
     inputs=(),
-    outputs=(*PEOPLE, "targets.parquet", "attrition.json", "tables.json"),
+    outputs=names.OF_COHORT,
     settings=MODEL,
     raw=True,
     wanted=lambda pipeline: pipeline.own is not None,

@@ -45,6 +45,7 @@ from mgrisk.pipeline import (
 )
 from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.pipeline.workspace import Workspace
+from mgrisk.run_folder import names
 from mgrisk.score.journal import hold
 from mgrisk.storage.files import read_json, write_text
 
@@ -52,7 +53,7 @@ __all__ = ["Evaluation", "Run", "run"]
 
 LOCK: Final = ".lock"
 # A file of the interface that this run does not make: said where a reader of the run folder looks.
-NO_EVIDENCE: Final = {"evidence.json": "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
+NO_EVIDENCE: Final = {names.EVIDENCE: "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
 STEPS: Final = (
     own_cohort.STEP,
     cohort.STEP,
@@ -107,17 +108,17 @@ class Run:
     @property
     def evaluation(self) -> Evaluation:
         """The evaluation's records."""
-        return Evaluation(tuple(read_json(self.folder / "evaluation.json")))
+        return Evaluation(tuple(read_json(self.folder / names.EVALUATION)))
 
     @property
     def report(self) -> Path:
         """Path of the report."""
-        return self.folder / "report.html"
+        return self.folder / names.REPORT
 
     @property
     def bundle(self) -> Path:
         """Path of the bundle."""
-        return self.folder / "bundle"
+        return self.folder / names.BUNDLE
 
 
 def run(
@@ -190,7 +191,7 @@ def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
         fetched = fetch(store, raw_tables.tables(workspace, store))
         tables = {item.relative: store.digest(item.relative) for item in fetched}
         tables |= {path.name: digest(path) for path in raw_tables.given_files(workspace, store)}
-    write_text(folder / "resolved.toml", settings.to_toml())
+    write_text(folder / names.RESOLVED, settings.to_toml())
     head = {
         "data": workspace.data_label,
         "mgrisk": __version__,
@@ -217,7 +218,7 @@ def _until(steps: list[Step], last: str | None) -> list[Step]:
 
 def _make_people(workspace: Workspace, made: Synthetic, progress: Progress) -> None:
     write_cohort(
-        workspace.path("synthetic"),
+        workspace.run.path(names.SYNTHETIC_TABLES),
         people_per_cycle=made.people_per_cycle,
         seed=made.seed,
         cycles=workspace.cycles,

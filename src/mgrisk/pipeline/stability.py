@@ -15,14 +15,13 @@ import pandas as pd
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.explain.attributions import PART, Explainer, build
 from mgrisk.explain.stability import firmness, stability
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import Bundle
 from mgrisk.model.learners import Fitted
 from mgrisk.model.uncertainty import OUT
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
-from mgrisk.run_folder.names import PEOPLE, STABILITY
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 from mgrisk.survey.variance import rao_wu
 from mgrisk.types import Floats
 
@@ -39,21 +38,21 @@ WAYS: Final = {
 
 def refit_and_explain(workspace: Workspace) -> str:
     """Write stability.json, by way of refitting, and stability.parquet, by held-out person."""
-    tuning = workspace.read_json("tuning.json")
-    winner = tuning["winner"]
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    tuning = workspace.run.tuning
+    winner = tuning.winner
+    bundle = workspace.trained(winner)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
     background = bundle.encode(development.frame.iloc[development.inside])[1]
     weight = development.design.analysis_weight[development.inside]
     _, X = bundle.encode(held_out.frame.iloc[held_out.inside])
     reported = Explainer(bundle).values(X)
     found: dict[str, list[Floats]] = {way: [] for way in WAYS}
-    for way, fitted in _refits(workspace, bundle, development, tuning["models"][winner]["parts"]):
+    for way, fitted in _refits(workspace, bundle, development, tuning.parts):
         tables = build(fitted, bundle.encoder, background, weight)
         refitted = replace(bundle, fitted=fitted, parts={**bundle.parts, PART: tables})
         found[way].append(Explainer(refitted).values(X))
     of_people = held_out.design.analysis_weight[held_out.inside]
-    names = [feature.name for feature in bundle.features]
+    features = [feature.name for feature in bundle.features]
     ways = []
     for way, values in found.items():
         record = stability(reported, values, of_people)
@@ -62,19 +61,19 @@ def refit_and_explain(workspace: Workspace) -> str:
                 "way": way,
                 "label": WAYS[way],
                 **record,
-                "ranks": dict(zip(names, record["ranks"], strict=True)),
+                "ranks": dict(zip(features, record["ranks"], strict=True)),
                 # Splines draw nothing: another seed is the same fit.
                 "moved": max(float(np.abs(each - reported).max()) for each in values),
             }
         )
     # How firm a person's reasons are is a matter of who was drawn: the seed has its own line above.
     firm = firmness(reported, [*found[PSUS], *found[FOLDS]])
-    write_json(
-        workspace.path("stability.json"),
-        {"data": workspace.data_label, "learner": winner, "set": HELD_OUT, "ways": ways},
+    workspace.run.write_object(
+        names.STABILITY,
+        {"learner": winner, "set": HELD_OUT, "ways": ways},
     )
     people = pd.DataFrame({KEY: held_out.rows[KEY].to_numpy()[held_out.inside], "firmness": firm})
-    workspace.write_frame("stability.parquet", people)
+    workspace.run.write_frame(names.FIRMNESS, people)
     share = float(np.average(firm, weights=of_people))
     return f"the first reason of a held-out person stays in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
 
@@ -94,8 +93,8 @@ def _refits(
 
 STEP = Step(
     "stability",
-    inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json"),
-    outputs=STABILITY,
+    inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
+    outputs=names.REFITTED,
     settings=MODEL,
     action=refit_and_explain,
 )

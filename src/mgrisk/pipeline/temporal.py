@@ -17,14 +17,12 @@ from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import with_intervals
 from mgrisk.evaluate.missing_inputs import ALL_INPUTS, RECALIBRATED, REPORTED, Pattern, patterns
-from mgrisk.model.bundle import load_bundle
 from mgrisk.model.calibration import cross_fitted_risk
 from mgrisk.model.refit import left_out_log_odds
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
-from mgrisk.run_folder.names import PEOPLE, TEMPORAL
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 from mgrisk.types import Booleans, Floats, Integers, JsonRecord
 
 METRICS: Final = ("prevalence", "auroc", "calibration_slope", "observed_expected", "ici", "log_loss")
@@ -32,20 +30,20 @@ METRICS: Final = ("prevalence", "auroc", "calibration_slope", "observed_expected
 
 def leave_cycles_out(workspace: Workspace) -> str:
     """Refit the chosen model without each development cycle; write temporal.json."""
-    tuning = workspace.read_json("tuning.json")
-    winner = tuning["winner"]
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    tuning = workspace.run.tuning
+    winner = tuning.winner
+    bundle = workspace.trained(winner)
     people = workspace.people(DEVELOPMENT)
-    about = {"data": workspace.data_label, "model": winner, "outcome": workspace.outcome.name}
-    cycle, names = pd.factorize(people.rows["cycle"], sort=True)
-    if len(names) < 2:
+    about = {"model": winner, "outcome": workspace.outcome.name}
+    cycle, years = pd.factorize(people.rows["cycle"], sort=True)
+    if len(years) < 2:
         return _nothing(workspace, about, "the development people are of one cycle")
     chosen = patterns(bundle.features)
     given = {ALL_INPUTS: people.frame} | {each.name: each.without(people.frame) for each in chosen}
     encoded = {name: people.encoded(bundle, frame) for name, frame in given.items()}
     try:
         log_odds = left_out_log_odds(
-            workspace.refitter(bundle, people, tuning["models"][winner]["parts"]),
+            workspace.refitter(bundle, people, tuning.parts),
             encoded[ALL_INPUTS],
             people.y,
             people.design,
@@ -58,20 +56,20 @@ def leave_cycles_out(workspace: Workspace) -> str:
         return _nothing(workspace, about, problem.what())
     cycles = [
         {"cycle": name, **record}
-        for place, name in enumerate(names)
+        for place, name in enumerate(years)
         for record in _metrics(people, expit(log_odds[ALL_INPUTS]), cycle == place)
     ]
-    write_json(workspace.path("temporal.json"), {**about, "reason": "", "cycles": cycles, "missing_inputs": missing})
-    workspace.write_frame("temporal.parquet", people.rows[[KEY]].assign(**log_odds))
+    workspace.run.write_object(names.TEMPORAL, {**about, "reason": "", "cycles": cycles, "missing_inputs": missing})
+    workspace.run.write_frame(names.LEFT_OUT, people.rows[[KEY]].assign(**log_odds))
     ratios = [record["estimate"] for record in cycles if record["metric"] == "observed_expected"]
-    return f"observed/expected of {len(names)} cycles left out: {min(ratios):.2f} to {max(ratios):.2f}"
+    return f"observed/expected of {len(years)} cycles left out: {min(ratios):.2f} to {max(ratios):.2f}"
 
 
 def _nothing(workspace: Workspace, about: JsonRecord, reason: str) -> str:
     """Say why there is nothing to say."""
-    write_json(workspace.path("temporal.json"), {**about, "reason": reason, "cycles": [], "missing_inputs": []})
+    workspace.run.write_object(names.TEMPORAL, {**about, "reason": reason, "cycles": [], "missing_inputs": []})
     nobody = workspace.people(DEVELOPMENT).rows[[KEY]]
-    workspace.write_frame("temporal.parquet", nobody)
+    workspace.run.write_frame(names.LEFT_OUT, nobody)
     return f"not applicable: {reason}"
 
 
@@ -98,8 +96,8 @@ def _metrics(people: SetOfPeople, risk: Floats, who: Booleans) -> list[JsonRecor
 
 STEP = Step(
     "temporal",
-    inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "trained", "tuning.json"),
-    outputs=TEMPORAL,
+    inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
+    outputs=names.OF_CYCLES,
     settings=MODEL,
     action=leave_cycles_out,
 )

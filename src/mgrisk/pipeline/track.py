@@ -13,14 +13,12 @@ from mgrisk import track
 from mgrisk.cohort.select import HELD_OUT
 from mgrisk.config.pipeline_file import Gate
 from mgrisk.errors import MgRiskError
-from mgrisk.evaluate.checks import holds
 from mgrisk.evaluate.intervals import paired_differences
 from mgrisk.model.bundle import Bundle, load_bundle
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
-from mgrisk.run_folder.names import PEOPLE
-from mgrisk.storage.files import write_json
+from mgrisk.run_folder import names
 from mgrisk.track import Standing
 
 NEW, OLD = "new", "champion"
@@ -59,22 +57,17 @@ def judge(workspace: Workspace, champion: tuple[int, Bundle | MgRiskError] | Non
 
 def _own(workspace: Workspace, gate: Gate) -> Iterator[str]:
     """Yield what the run's own figures say against its bundle."""
-    for check in workspace.read_json("checks.json"):
-        if check["severity"] == "error" and check["passed"] is False:
-            yield f"check {check['id']} failed: {check['title']} ({check['finding']})"
-    winner = workspace.read_json("tuning.json")["winner"]
+    for check in workspace.run.checks:
+        if check.severity == "error" and check.passed is False:
+            yield f"check {check.id} failed: {check.title} ({check.finding})"
     bounds = {"observed_expected": gate.observed_expected, "calibration_slope": gate.calibration_slope}
-    records = {
-        record["metric"]: record
-        for record in workspace.read_json("evaluation.json")
-        if record["model"] == winner and record["set"] == workspace.held_out_name and record["group"] == "all"
-    }
+    run = workspace.run
     for metric, (low, high) in bounds.items():
-        record = records[metric]
-        if record["estimate"] is None or record["low"] is None:
-            yield f"{metric} of the held-out people is not known: {record['problem']}"
-        elif not low <= record["estimate"] <= high and not holds(record, 1.0):
-            yield f"{metric} of the held-out people is {_with_interval(record)}, outside {low:g} to {high:g}"
+        record = run.evaluation.one(model=run.winner, set=workspace.held_out_name, metric=metric)
+        if record.estimate is None or record.low is None:
+            yield f"{metric} of the held-out people is not known: {record.problem}"
+        elif not low <= record.estimate <= high and not record.holds(1.0):
+            yield f"{metric} of the held-out people is {_with_interval(vars(record))}, outside {low:g} to {high:g}"
 
 
 def _not_comparable(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[str]:
@@ -95,7 +88,7 @@ def _not_comparable(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -
 
 
 def _compare(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[dict[str, Any]]:
-    new = load_bundle(workspace.path("bundle"), threads=workspace.pipeline.threads)
+    new = load_bundle(workspace.run.path(names.BUNDLE), threads=workspace.pipeline.threads)
     risks = {NEW: people.risk(new), OLD: people.risk(bundle)}
     found = paired_differences(people.y, risks, people.design, reference=OLD, metrics=COMPARED)
     return [record for record in found if record["model"] == NEW]
@@ -122,7 +115,7 @@ def log(workspace: Workspace) -> str:
     tracking = workspace.pipeline.tracking
     standing = judge(workspace, _champion(workspace))
     tracked = track.log_run(workspace.folder, tracking=tracking, standing=standing)
-    write_json(workspace.path("tracking.json"), {"data": workspace.data_label, **tracked.to_dict()})
+    workspace.run.write_object(names.TRACKING, tracked.to_dict())
     said = f"{tracked.model} version {tracked.version} is {tracked.alias}; {tracked.candidates} nested runs"
     return f"{said}; not {tracking.alias}: {'; '.join(standing.refusals)}" if standing.refusals else said
 
@@ -143,16 +136,16 @@ def _champion(workspace: Workspace) -> tuple[int, Bundle | MgRiskError] | None:
 STEP = Step(
     "track",
     inputs=(
-        "bundle",
-        "report.html",
-        "evaluation.json",
-        "checks.json",
-        "tuning.json",
-        "tripod.json",
-        "probast.json",
-        *PEOPLE,
+        names.BUNDLE,
+        names.REPORT,
+        names.EVALUATION,
+        names.CHECKS,
+        names.TUNING,
+        names.TRIPOD,
+        names.PROBAST,
+        *names.PEOPLE,
     ),
-    outputs=("tracking.json",),
+    outputs=(names.TRACKING,),
     settings=DESCRIBED,
     action=log,
 )

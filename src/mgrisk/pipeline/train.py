@@ -18,8 +18,8 @@ from mgrisk.model.train import Trained, train
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
-from mgrisk.run_folder.names import PEOPLE
-from mgrisk.storage.files import atomic_folder, write_json
+from mgrisk.run_folder import names
+from mgrisk.storage.files import atomic_folder
 
 
 def make_model(workspace: Workspace) -> str:
@@ -36,7 +36,7 @@ def make_model(workspace: Workspace) -> str:
         threads=workspace.pipeline.threads,
         targets=workspace.targets(people),
     )
-    with atomic_folder(workspace.path("trained")) as part:
+    with atomic_folder(workspace.run.path(names.TRAINED)) as part:
         for name, bundle in _bundles(workspace, people, trained).items():
             bundle.write(part / name)
     margins = {
@@ -45,11 +45,10 @@ def make_model(workspace: Workspace) -> str:
         for kind, values in (("margin", model.oof_margin), ("risk", model.oof_risk))
     }
     oof = people.rows[[KEY]].assign(fold=fold, outcome=people.y, weight=people.design.analysis_weight, **margins)
-    workspace.write_frame("oof.parquet", oof.iloc[people.inside].reset_index(drop=True))
-    write_json(
-        workspace.path("tuning.json"),
+    workspace.run.write_frame(names.OUT_OF_FOLD, oof.iloc[people.inside].reset_index(drop=True))
+    workspace.run.write_object(
+        names.TUNING,
         {
-            "data": workspace.data_label,
             "winner": trained.winner,
             "models": {name: model.to_dict() for name, model in trained.models.items()},
             "candidates": [candidate.to_dict() for part in trained.tuned for candidate in part.candidates],
@@ -65,7 +64,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
     chosen, models = workspace.model_features, workspace.models
     analysed = people.frame.iloc[inside]
     background = trained.encoder.matrix(analysed)
-    data_digest = hashlib.sha256(workspace.path("tables.json").read_bytes()).hexdigest()
+    data_digest = hashlib.sha256(workspace.run.path(names.TABLES).read_bytes()).hexdigest()
     about: dict[str, Any] = {
         "name": workspace.pipeline.tracking.register_as,
         "title": workspace.pipeline.title,
@@ -111,8 +110,8 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
 
 STEP = Step(
     "train",
-    inputs=(*PEOPLE, "targets.parquet", "folds.parquet", "tables.json", "known_answers.json"),
-    outputs=("trained", "oof.parquet", "tuning.json"),
+    inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TABLES, names.KNOWN_ANSWERS),
+    outputs=(names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
     settings=DESCRIBED,
     action=make_model,
 )

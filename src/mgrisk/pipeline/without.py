@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import MgRiskError
@@ -16,16 +15,16 @@ from mgrisk.model.bundle import SUMS, Bundle, load_bundle, recalibrate
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
-from mgrisk.run_folder.names import PEOPLE
+from mgrisk.run_folder import names
 from mgrisk.storage.files import atomic_folder, sha256
 
 
 def bundles_without(workspace: Workspace) -> str:
     """Write a bundle for people who lack some inputs, by pattern: calibrated on cycles that its model had not seen."""
-    parent, folder = load_bundle(workspace.path("bundle")), workspace.path("without")
+    parent, folder = load_bundle(workspace.run.path(names.BUNDLE)), workspace.run.path(names.WITHOUT)
     people = workspace.people(DEVELOPMENT)
-    log_odds = people.rows[[KEY]].merge(pd.read_parquet(workspace.path("temporal.parquet")), on=KEY, how="left")
-    told = {"name": str(parent.about["name"]), "sha256": sha256(workspace.path("bundle") / SUMS)}
+    log_odds = people.rows[[KEY]].merge(workspace.run.frame(names.LEFT_OUT), on=KEY, how="left")
+    told = {"name": str(parent.about["name"]), "sha256": sha256(workspace.run.path(names.BUNDLE) / SUMS)}
     with atomic_folder(folder) as made:
         made_of = []
         for pattern in patterns(parent.features):
@@ -43,7 +42,7 @@ def bundles_without(workspace: Workspace) -> str:
                 continue  # too few cases: the parent is the better guess
             name = f"{parent.about['name']}-without-{pattern.name.replace('_', '-')}"
             card = f"# {name}\n\n{_card(parent, pattern, child.about['recalibration'])}"
-            parts = {**child.parts, "card.md": card.encode() + parent.parts.get("card.md", b"")}
+            parts = {**child.parts, names.CARD: card.encode() + parent.parts.get(names.CARD, b"")}
             replace(child, about={**child.about, "name": name, "without": without}, parts=parts).write(
                 made / pattern.name
             )
@@ -64,8 +63,8 @@ def _card(parent: Bundle, pattern: Pattern, change: Mapping[str, Any]) -> str:
 
 STEP = Step(
     "without",
-    inputs=(*PEOPLE, "bundle", "temporal.parquet"),
-    outputs=("without",),
+    inputs=(*names.PEOPLE, names.BUNDLE, names.LEFT_OUT),
+    outputs=(names.WITHOUT,),
     settings=DESCRIBED,
     action=bundles_without,
 )

@@ -1,4 +1,4 @@
-"""The run folder as the steps see it: named files, typed readers, and the word SYNTHETIC on whatever is."""
+"""A pipeline with its run folder, as the steps see it: what it asks for, and the people that are in it so far."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from mgrisk.config.pipeline_file import Pipeline
 from mgrisk.features import compute
 from mgrisk.features.compute import Models, complete, typed
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
-from mgrisk.model.bundle import FITTED_FEATURES, Bundle
+from mgrisk.model.bundle import Bundle, load_bundle
 from mgrisk.model.learners import Target
 from mgrisk.model.refit import Again, again
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import Cycle, cycle
 from mgrisk.nhanes.store import Store, default_cache, default_source
 from mgrisk.riskscores.scores import KNOWN, RiskScore, load_score
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
 from mgrisk.score.input_schema import given_columns
 from mgrisk.score.mapping import read_mapping
 from mgrisk.score.sources import open_source
-from mgrisk.storage.files import read_json, write_json, write_parquet
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.types import Floats, Integers, Singles
 
@@ -108,7 +109,7 @@ class Workspace:
         """Where the raw tables are."""
         if self.pipeline.synthetic is not None:
             # Real food patterns are not those of made-up people.
-            made = str(self.path("synthetic"))
+            made = str(self.run.path(names.SYNTHETIC_TABLES))
             return Store(source=made, cache=default_cache(), offline=True, food_patterns=None)
         return Store(source=self.pipeline.source or default_source(), cache=default_cache(), offline=self.offline)
 
@@ -210,34 +211,27 @@ class Workspace:
         """Name of the held-out set in records, for example 2017-2018."""
         return ", ".join(self.pipeline.cohort.held_out)
 
-    def path(self, name: str) -> Path:
-        """Return the path of a file of the run folder."""
-        return self.folder / name
+    @property
+    def run(self) -> RunFolder:
+        """The run folder, opened anew: what a step has written since is seen."""
+        return RunFolder(self.folder, self.data_label)
 
     @property
     def models(self) -> Models:
         """The fitted models of features, from the run folder."""
-        return compute.from_dict(self.read_json(FITTED_FEATURES)["models"], self.all_features)
+        return compute.from_dict(self.run.fitted_features, self.all_features)
 
-    def write_frame(self, name: str, frame: pd.DataFrame) -> None:
-        """Write Parquet with a `data` column that says what the people are."""
-        labelled = frame.assign(data=pd.Categorical([self.data_label] * len(frame)))
-        write_parquet(self.path(name), labelled)
-
-    def write_records(self, name: str, records: list[dict[str, Any]]) -> None:
-        """Write a list of flat records, each with `data`."""
-        write_json(self.path(name), [{**record, "data": self.data_label} for record in records])
-
-    def read_json(self, name: str) -> Any:
-        """Read a JSON file of the run folder."""
-        return read_json(self.path(name))
+    def trained(self, model: str) -> Bundle:
+        """Return the bundle of one of the trained models."""
+        return load_bundle(self.run.path(names.TRAINED) / model, threads=self.pipeline.threads)
 
     def people(self, set_name: str) -> SetOfPeople:
         """Return one set of the cohort with its features."""
-        cohort = pd.read_parquet(self.path("cohort.parquet"))
-        level = WeightLevel(self.read_json("cohort.json")["weight_level"])
+        run = self.run
+        cohort = run.frame(names.COHORT_PEOPLE)
+        level = WeightLevel(run.cohort.weight_level)
         rows, design = select.design(cohort, level=level, set_name=set_name)
-        stored = pd.read_parquet(self.path("features.parquet"))
+        stored = run.frame(names.FEATURES)
         of_set = rows[[KEY]].merge(stored, on=KEY, how="left", validate="one_to_one")
         chosen = tuple(feature for feature in FEATURES.values() if feature.name in of_set)
         return SetOfPeople(
@@ -250,8 +244,8 @@ class Workspace:
 
     def fold(self, people: SetOfPeople) -> Integers:
         """Return the fold of everybody in development, shape of the design, once the folds are seen to be whole."""
-        folds = pd.read_parquet(self.path("folds.parquet"))
-        check_folds(folds, pd.read_parquet(self.path("cohort.parquet")))
+        folds = self.run.frame(names.FOLDS)
+        check_folds(folds, self.run.frame(names.COHORT_PEOPLE))
         merged = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")
         return merged["fold"].to_numpy(dtype=np.int64)
 
@@ -275,7 +269,7 @@ class Workspace:
 
     def targets(self, people: SetOfPeople) -> tuple[Target, ...]:
         """Return the continuous targets of the development people that the pipeline's sums learn from."""
-        measured = pd.read_parquet(self.path("targets.parquet"))
+        measured = self.run.frame(names.TARGETS)
         return tuple(
             Target(name, "continuous", *design_of(name, measured, people.rows)) for name in self.pipeline.model.targets
         )

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mgrisk.errors import MgRiskError
+from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import FAILED, Section, missing, walk
 from mgrisk.report.formats import NBSP
 from mgrisk.report.sections.added_value import HEADING as ADDED_HEADING
@@ -28,7 +29,7 @@ from mgrisk.report.sections.performance import cross_validated, held_out
 from mgrisk.report.sections.summary import limits, summary
 from mgrisk.report.sections.temporal import HEADING as TEMPORAL_HEADING
 from mgrisk.report.sections.temporal import temporal
-from mgrisk.run_folder.reader import SYNTHETIC, UNKNOWN, RunFiles
+from mgrisk.run_folder.folder import UNKNOWN, RunFolder
 from mgrisk.storage.files import to_json
 
 FORMAT: Final = 1
@@ -37,7 +38,7 @@ BANNERS: Final = {
     "anything about magnesium or diabetes. It only shows that the pipeline runs.",
     UNKNOWN: "No file of this run says whether its people are real or SYNTHETIC. Trust no number on this page.",
 }
-Builder = Callable[[RunFiles], Section]
+Builder = Callable[[RunFolder], Section]
 SECTIONS: Final[tuple[tuple[str, str, Builder], ...]] = (
     ("summary", "In short", summary),
     ("limits", "What not to use it for", limits),
@@ -73,13 +74,13 @@ def report_content(folder: Path) -> dict[str, Any]:
         {format, title, heading, data, synthetic, banner, outcome, winner, mgrisk, sections}. Each section is
         {id, heading, status, reason, blocks, sections}, see `blocks`; ready for JSON.
     """
-    files = RunFiles(folder)
-    label = files.data_label
+    run = RunFolder(folder)
+    label = run.data_label
     synthetic = label == SYNTHETIC
-    sections = [_attempt(files, name, heading, build) for name, heading, build in SECTIONS]
+    sections = [_attempt(run, name, heading, build) for name, heading, build in SECTIONS]
     if synthetic:
         mark_synthetic(sections)
-    title = _first(files, ("about", "title"), ("manifest", "title"), default=f"Run {folder.name}")
+    title = _first(lambda: run.about["title"], lambda: run.manifest.title, default=f"Run {folder.name}")
     content = {
         "format": FORMAT,
         "title": f"{SYNTHETIC}: {title}" if synthetic else title,
@@ -87,9 +88,9 @@ def report_content(folder: Path) -> dict[str, Any]:
         "data": label,
         "synthetic": synthetic,
         "banner": BANNERS.get(label, ""),
-        "name": _first(files, ("about", "name"), default=folder.name),
-        "winner": _first(files, ("tuning", "winner"), default=""),
-        "mgrisk": _first(files, ("manifest", "mgrisk"), ("about", "mgrisk"), default="unknown"),
+        "name": _first(lambda: run.about["name"], default=folder.name),
+        "winner": _first(lambda: run.winner, default=""),
+        "mgrisk": _first(lambda: run.manifest.mgrisk, lambda: run.about["mgrisk"], default="unknown"),
         "sections": sections,
     }
     # Through JSON and back: what JSON has no word for (NaN, NumPy numbers) is gone before anybody relies on it.
@@ -103,10 +104,10 @@ def failed_sections(content: dict[str, Any]) -> tuple[str, ...]:
     return tuple(item["id"] for item in walk(content["sections"]) if item["status"] == FAILED)
 
 
-def _attempt(files: RunFiles, name: str, heading: str, build: Builder) -> Section:
+def _attempt(run: RunFolder, name: str, heading: str, build: Builder) -> Section:
     # Only what a damaged or unfinished run folder causes is caught; a bug of ours must not look like one.
     try:
-        return build(files)
+        return build(run)
     except MgRiskError as problem:
         return missing(name, heading, f"{problem.what()} ({problem.where}; {problem.code})")
     except KeyError as problem:
@@ -131,10 +132,10 @@ def mark_synthetic(sections: list[Section]) -> None:
                 block["caption"] = f"{SYNTHETIC}: {block['caption']}"
 
 
-def _first(files: RunFiles, *places: tuple[str, str], default: str) -> str:
-    for part, key in places:
+def _first(*places: Callable[[], object], default: str) -> str:
+    for read in places:
         try:
-            return str(getattr(files, part)[key])
+            return str(read())
         except (MgRiskError, KeyError):
             continue  # the section that needs it says why
     return default

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,12 @@ from scipy.stats import rankdata
 
 from mgrisk.cohort import select
 from mgrisk.errors import bad_input
+from mgrisk.evaluate.records import Interval
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.nhanes.codebook import KEY
-from mgrisk.run_folder.reader import RunFiles
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
 from mgrisk.survey import estimates
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import weighted_quantile
@@ -77,14 +78,15 @@ class ExplainedPeople:
         """Return the features of one group."""
         return tuple(feature for feature in self.features if feature.group == group)
 
-    def importance(self, names: Sequence[str]) -> dict[str, Any]:
+    def importance(self, names: Sequence[str]) -> Interval:
         """Return the weighted mean absolute summed contribution of some features, with its design-based interval."""
         size = np.zeros(len(self.design))
         size[self.inside] = np.abs(self.column(names))
-        return estimates.mean(size, self.design).to_dict()
+        found = estimates.mean(size, self.design)
+        return Interval(found.estimate, found.low, found.high)
 
 
-def explained_people(files: RunFiles, set_name: str = select.HELD_OUT) -> ExplainedPeople:
+def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> ExplainedPeople:
     """Read the explained people of a set.
 
     Parameters
@@ -99,46 +101,46 @@ def explained_people(files: RunFiles, set_name: str = select.HELD_OUT) -> Explai
     MgRiskError
         `report.missing_file`, `report.bad_file`, or `report.no_explanation` where someone has none.
     """
-    level = WeightLevel(files.cohort["weight_level"])
-    rows, design = select.design(files.frame("cohort.parquet"), level=level, set_name=set_name)
+    level = WeightLevel(run.cohort.weight_level)
+    rows, design = select.design(run.frame(names.COHORT_PEOPLE), level=level, set_name=set_name)
     inside = np.flatnonzero(design.analysis_weight > 0)
     keys = rows.iloc[inside][[KEY]].reset_index(drop=True)
-    explanations = keys.merge(files.frame("explanations.parquet"), on=KEY, how="left", validate="one_to_one")
-    risks = keys.merge(files.predictions[[KEY, files.winner]], on=KEY, how="left", validate="one_to_one")
-    if explanations["base_value"].isna().any() or risks[files.winner].isna().any() or keys.empty:
+    explanations = keys.merge(run.frame(names.EXPLANATIONS), on=KEY, how="left", validate="one_to_one")
+    risks = keys.merge(run.predictions[[KEY, run.winner]], on=KEY, how="left", validate="one_to_one")
+    if explanations["base_value"].isna().any() or risks[run.winner].isna().any() or keys.empty:
         raise bad_input(
             "report.no_explanation",
             f"{int(explanations['base_value'].isna().sum())} of {len(keys)} {set_name} people have no explanation",
-            where="explanations.parquet",
+            where=names.EXPLANATIONS,
             hint="run the pipeline again; its explain step writes them",
         )
-    stored = keys.merge(files.frame("features.parquet"), on=KEY, how="left", validate="one_to_one")
-    known = with_ancestors(files.features)
+    stored = keys.merge(run.frame(names.FEATURES), on=KEY, how="left", validate="one_to_one")
+    known = with_ancestors(run.features)
     given = typed(stored, [feature for feature in known if feature.name in stored])
-    names = [feature.name for feature in files.features]
+    read = [feature.name for feature in run.features]
     return ExplainedPeople(
-        features=files.features,
-        contributions=explanations[names].to_numpy(dtype=np.float64),
-        data=complete(given, known)[names],
+        features=run.features,
+        contributions=explanations[read].to_numpy(dtype=np.float64),
+        data=complete(given, known)[read],
         weight=design.analysis_weight[inside],
-        risk=risks[files.winner].to_numpy(dtype=np.float64),
+        risk=risks[run.winner].to_numpy(dtype=np.float64),
         low=explanations["risk_low"].to_numpy(dtype=np.float64),
         high=explanations["risk_high"].to_numpy(dtype=np.float64),
         in_domain=explanations["in_domain"].to_numpy(dtype=np.bool_),
         base_value=float(explanations["base_value"].iloc[0]),
         ids=[str(key) for key in keys[KEY]],
         case=rows["outcome"].to_numpy(dtype=np.float64)[inside] == 1,
-        firmness=_firmness(files, keys) if set_name == select.HELD_OUT else None,
+        firmness=_firmness(run, keys) if set_name == select.HELD_OUT else None,
         recall_share=explanations["recall_share"].to_numpy(dtype=np.float64),
         design=design,
         inside=inside,
     )
 
 
-def _firmness(files: RunFiles, keys: pd.DataFrame) -> Floats | None:
-    if not files.has("stability.parquet"):
+def _firmness(run: RunFolder, keys: pd.DataFrame) -> Floats | None:
+    if not run.has(names.FIRMNESS):
         return None
-    found = keys.merge(files.frame("stability.parquet"), on=KEY, how="left", validate="one_to_one")
+    found = keys.merge(run.frame(names.FIRMNESS), on=KEY, how="left", validate="one_to_one")
     firmness: Floats = found["firmness"].to_numpy(dtype=np.float64)
     return firmness
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 from mgrisk.errors import MgRiskError
+from mgrisk.evaluate.records import Estimated
 from mgrisk.features.registry import FEATURES
 from mgrisk.riskscores.scores import load_score
 
@@ -93,13 +94,13 @@ def percent_digits(smallest: float) -> int:
     return 1 if smallest >= 0.02 else 2
 
 
-def interval(record: Mapping[str, Any], *, digits: int = 3, share: bool = False, signed: bool = False) -> str:
+def interval(record: Estimated, *, digits: int = 3, share: bool = False, signed: bool = False) -> str:
     """Return an estimate with its interval, or with the reason why there is none.
 
     Parameters
     ----------
     record
-        With `estimate`, `low`, `high` and perhaps `problem`.
+        Any record of an estimate; not every kind has a `problem`.
     digits, signed
         As for `number`.
     share
@@ -107,9 +108,10 @@ def interval(record: Mapping[str, Any], *, digits: int = 3, share: bool = False,
 
     Examples
     --------
-    >>> interval({"estimate": 0.7916, "low": 0.7014, "high": 0.8599})
+    >>> from mgrisk.evaluate.records import Interval
+    >>> interval(Interval(0.7916, 0.7014, 0.8599))
     '0.792 (0.701 to 0.860)'
-    >>> interval({"estimate": 0.5, "low": None, "high": None, "problem": "interval.undefined"})
+    >>> interval(Interval(0.5, None, None, "interval.undefined"))
     '0.500 (no interval: interval.undefined)'
     """
     scale = 100.0 if share else 1.0
@@ -117,14 +119,14 @@ def interval(record: Mapping[str, Any], *, digits: int = 3, share: bool = False,
     def shown(value: float | None, *, sign: bool) -> str:
         return number(None if value is None else scale * value, digits=digits, signed=sign)
 
-    problem = str(record.get("problem") or "")
-    if record["estimate"] is None:
+    problem = getattr(record, "problem", "")
+    if record.estimate is None:
         return f"{UNDEFINED} ({problem})" if problem else UNDEFINED
     unit = NBSP + "%" if share else ""
-    centre = shown(record["estimate"], sign=signed)
-    if record["low"] is None or record["high"] is None:
+    centre = shown(record.estimate, sign=signed)
+    if record.low is None or record.high is None:
         return f"{centre}{unit} (no interval: {problem or 'not given'})"
-    return f"{centre}{unit} ({shown(record['low'], sign=False)} to {shown(record['high'], sign=False)})"
+    return f"{centre}{unit} ({shown(record.low, sign=False)} to {shown(record.high, sign=False)})"
 
 
 def model_label(name: str) -> str:

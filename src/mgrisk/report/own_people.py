@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.features.registry import Feature
+from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, facts, row, section, table, text
 from mgrisk.report.content import FORMAT, mark_synthetic
 from mgrisk.report.explained import ExplainedPeople
@@ -17,7 +18,7 @@ from mgrisk.report.people_table import PeopleShown, explorer
 from mgrisk.report.sections.drivers import NO_EFFECT
 from mgrisk.report.sections.importance import importance_figure, swarm_figure
 from mgrisk.report.sections.summary import CAUTIONS, not_for
-from mgrisk.run_folder.reader import SYNTHETIC
+from mgrisk.run_folder.records import Importance
 from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.types import Floats, JsonRecord
 
@@ -49,7 +50,7 @@ class OwnPeople:
         Of each feature, and of the risk: {name, psi, psi_by_chance, large}, as the scored file's summary has them;
         empty where the bundle's reference cannot tell.
     importance
-        Records of `explain.summary.summarise`.
+        Of each feature, the largest first.
     about, reference
         Of the bundle.
     """
@@ -60,7 +61,7 @@ class OwnPeople:
     id_label: str
     explained: ExplainedPeople
     drift: list[JsonRecord]
-    importance: list[JsonRecord]
+    importance: list[Importance]
     about: JsonRecord
     reference: JsonRecord
 
@@ -137,15 +138,15 @@ def _risk_card(risk: Floats) -> dict[str, Any]:
 
 
 def _driver_card(own: OwnPeople) -> dict[str, Any]:
-    most = float(own.importance[0]["importance"]) or 1.0
+    most = own.importance[0].importance or 1.0
     return {
         "label": "What drives their risks",
-        "value": ", ".join(record["label"] for record in own.importance[:2]),
+        "value": ", ".join(record.label for record in own.importance[:2]),
         "lines": [
             {
-                "term": record["label"],
-                "value": number(record["importance"], digits=2),
-                "bar": round(100.0 * record["importance"] / most),
+                "term": record.label,
+                "value": number(record.importance, digits=2),
+                "bar": round(100.0 * record.importance / most),
             }
             for record in own.importance[:4]
         ],

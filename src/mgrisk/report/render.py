@@ -17,9 +17,10 @@ from markupsafe import Markup
 from mgrisk.report.blocks import blocks_of
 from mgrisk.report.content import failed_sections, report_content
 from mgrisk.report.figures import draw
+from mgrisk.run_folder import names
 from mgrisk.storage.files import atomic_folder, write_text
 
-REPORT: Final = "report.html"
+REPORT: Final = names.REPORT
 FIGURES: Final = "figures"
 
 
@@ -97,7 +98,7 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     # and its own drawings; the policy lets this one script run and nothing be fetched.
     figures = {name: Markup(svg) for name, svg in drawn.items()}
     style = Markup(folder.joinpath("report.css").read_text("utf-8"))
-    page = environment.get_template("report.html")
+    page = environment.get_template("page.html")
     return page.render(content=content, figures=figures, style=style, script=script, policy=_policy(script))
 
 

@@ -1,19 +1,76 @@
-"""The files of a run folder, by what they hold."""
+"""The files and folders of a run folder, each name once; with the groups of them that steps read and write together."""
 
 from __future__ import annotations
 
 from typing import Final
 
-PEOPLE: Final = ("features.parquet", "fitted_features.json", "cohort.parquet", "cohort.json")
-EVALUATED: Final = (
-    "evaluation.json", "differences.json", "thresholds.json", "curves.json", "table_one.json", "scores.json",
-    "predictions.parquet",
-)  # fmt: skip
-EXPLAINED: Final = ("explanations.parquet", "explanation_summary.json")
-TEMPORAL: Final = ("temporal.json", "temporal.parquet")
-STABILITY: Final = ("stability.json", "stability.parquet")
-SEEN: Final = ("attrition.json", "tables.json", "known_answers.json", "tuning.json", "trained")
-AUDITED: Final = ("leaks.json", "calibration.json", "added_value.json")
-TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *STABILITY, *TEMPORAL, *SEEN)
+from mgrisk.model import bundle
+
+# The run: what was asked for, what was done, what came of it.
+RESOLVED: Final = "resolved.toml"
+MANIFEST: Final = "manifest.json"
+SYNTHETIC_TABLES: Final = "synthetic"
+TRACKING: Final = "tracking.json"
+# People.
+FEATURES: Final = "features.parquet"
+FITTED_FEATURES: Final = bundle.FITTED_FEATURES
+COHORT_PEOPLE: Final = "cohort.parquet"
+COHORT: Final = "cohort.json"
+TARGETS: Final = "targets.parquet"
+FOLDS: Final = "folds.parquet"
+ATTRITION: Final = "attrition.json"
+TABLES: Final = "tables.json"
+KNOWN_ANSWERS: Final = "known_answers.json"
+# Models.
+TRAINED: Final = "trained"
+OUT_OF_FOLD: Final = "oof.parquet"
+TUNING: Final = "tuning.json"
+BUNDLE: Final = "bundle"
+WITHOUT: Final = "without"
+# What is known of the chosen one.
+LEAKS: Final = "leaks.json"
+CALIBRATION: Final = "calibration.json"
+EVALUATION: Final = "evaluation.json"
+DIFFERENCES: Final = "differences.json"
+THRESHOLDS: Final = "thresholds.json"
+CURVES: Final = "curves.json"
+TABLE_ONE: Final = "table_one.json"
+SCORES: Final = "scores.json"
+PREDICTIONS: Final = "predictions.parquet"
+EXPLANATIONS: Final = "explanations.parquet"
+EXPLANATION_SUMMARY: Final = "explanation_summary.json"
+STABILITY: Final = "stability.json"
+FIRMNESS: Final = "stability.parquet"
+TEMPORAL: Final = "temporal.json"
+LEFT_OUT: Final = "temporal.parquet"
+ADDED_VALUE: Final = "added_value.json"
+EVIDENCE: Final = "evidence.json"
+WHAT_IF: Final = "what_if.json"
+IMPUTATION: Final = "imputation.json"
+CHECKS: Final = "checks.json"
+TRIPOD: Final = "tripod.json"
+PROBAST: Final = "probast.json"
+# For people to read.
+REPORT: Final = "report.html"
+CARD: Final = bundle.CARD
+FIGURES: Final = "figures"
+# `mgrisk evaluate` writes these two beside its own evaluation.
+PEOPLE_OF_FILE: Final = "people.json"
+SUMMARY: Final = "summary.md"
+
+PEOPLE: Final = (FEATURES, FITTED_FEATURES, COHORT_PEOPLE, COHORT)
+OF_COHORT: Final = (*PEOPLE, TARGETS, ATTRITION, TABLES)
+EVALUATED: Final = (EVALUATION, DIFFERENCES, THRESHOLDS, CURVES, TABLE_ONE, SCORES, PREDICTIONS)
+EXPLAINED: Final = (EXPLANATIONS, EXPLANATION_SUMMARY)
+REFITTED: Final = (STABILITY, FIRMNESS)
+OF_CYCLES: Final = (TEMPORAL, LEFT_OUT)
+SEEN: Final = (ATTRITION, TABLES, KNOWN_ANSWERS, TUNING, TRAINED)
+AUDITED: Final = (LEAKS, CALIBRATION, ADDED_VALUE)
+TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *REFITTED, *OF_CYCLES, *SEEN)
 # Files of steps that a pipeline file asks for.
-OPTIONAL: Final = ("evidence.json", "what_if.json", "imputation.json")
+OPTIONAL: Final = (EVIDENCE, WHAT_IF, IMPUTATION)
+# For MLflow, beside the figures and the bundle; those that a run has.
+LOGGED: Final = (
+    REPORT, CARD, EVALUATION, DIFFERENCES, THRESHOLDS, CURVES, ADDED_VALUE, TRIPOD, PROBAST, ATTRITION, TABLE_ONE,
+    TABLES, KNOWN_ANSWERS, CHECKS, EXPLANATION_SUMMARY, EXPLANATIONS, STABILITY, TEMPORAL, IMPUTATION, RESOLVED,
+)  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mgrisk.config.pipeline_file import Tracking
+from mgrisk.run_folder import names
 from mgrisk.score.scorer import load_scorer
 from mgrisk.storage.files import read_json
 from mgrisk.track.registry import CHALLENGER, Standing, give_alias
@@ -18,12 +19,6 @@ from mgrisk.track.store import experiment_id, opened, tracking_uri, without_pass
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-LOGGED_FILES: Final = (
-    "report.html", "card.md", "evaluation.json", "differences.json", "thresholds.json", "curves.json",
-    "added_value.json", "tripod.json", "probast.json", "attrition.json", "table_one.json",
-    "tables.json", "known_answers.json", "checks.json", "explanation_summary.json", "explanations.parquet",
-    "stability.json", "temporal.json", "imputation.json", "resolved.toml",
-)  # fmt: skip
 MODEL_NAME: Final = "bundle"
 
 
@@ -74,7 +69,7 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
         import mlflow
 
         experiment = experiment_id(client, tracking, uri=uri, folder=folder)
-        manifest, tuning = read_json(folder / "manifest.json"), read_json(folder / "tuning.json")
+        manifest, tuning = read_json(folder / names.MANIFEST), read_json(folder / names.TUNING)
         with mlflow.start_run(experiment_id=experiment, run_name=str(manifest["pipeline"])) as run:
             mlflow.set_tags(
                 {
@@ -84,18 +79,18 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
                     "mlflow.note.content": manifest["title"],
                 }
             )
-            resolved = tomllib.loads((folder / "resolved.toml").read_text("utf-8"))
+            resolved = tomllib.loads((folder / names.RESOLVED).read_text("utf-8"))
             mlflow.log_params(dict(_flat(resolved)))
-            mlflow.log_metrics(dict(_metrics(read_json(folder / "evaluation.json"))))
+            mlflow.log_metrics(dict(_metrics(read_json(folder / names.EVALUATION))))
             _log_data(folder)
-            for name in LOGGED_FILES:
+            for name in names.LOGGED:
                 if (folder / name).exists():
                     mlflow.log_artifact(str(folder / name))
-            if (folder / "figures").is_dir():
-                mlflow.log_artifacts(str(folder / "figures"), "figures")
+            if (folder / names.FIGURES).is_dir():
+                mlflow.log_artifacts(str(folder / names.FIGURES), "figures")
             _log_candidates(client, experiment, run.info.run_id, tuning["candidates"])
             alias = tracking.alias if standing.promoted else CHALLENGER
-            version = _log_bundle(client, folder / "bundle", tracking.register_as)
+            version = _log_bundle(client, folder / names.BUNDLE, tracking.register_as)
             give_alias(client, tracking.register_as, version, alias=alias, reason=standing.reason)
     return Tracked(
         without_password(uri),
@@ -114,9 +109,9 @@ def _log_data(folder: Path) -> None:
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
-    manifest = read_json(folder / "manifest.json")
+    manifest = read_json(folder / names.MANIFEST)
     outputs = manifest["steps"]["cohort"]["outputs"]
-    for name in ("tables.json", "features.parquet", "cohort.parquet"):
+    for name in (names.TABLES, names.FEATURES, names.COHORT_PEOPLE):
         digest = outputs[name]
         # MLflow's own stub calls the class abstract; it is made to be instantiated.
         dataset = MetaDataset(  # type: ignore[abstract]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from mgrisk.evaluate.records import Gain
 from mgrisk.report.blocks import ABSENT, Section, callout, column, missing, row, section, table, text
 from mgrisk.report.formats import interval, model_label, number, span
-from mgrisk.run_folder.reader import RunFiles
+from mgrisk.run_folder.folder import RunFolder
 
 NAME: Final = "added-value"
 HEADING: Final = "What magnesium adds to the prediction"
@@ -19,28 +19,34 @@ SHOWN: Final = (
 )
 
 
-def added_value(files: RunFiles) -> Section:
-    """Describe added_value.json: differences with and without magnesium, and what they do not say."""
-    content = files.mapping("added_value.json")
-    if content["reason"]:
-        return missing(NAME, HEADING, str(content["reason"]), status=ABSENT)
-    records = content["records"]
+def added_value(run: RunFolder) -> Section:
+    """Describe the differences with and without magnesium, and what they do not say."""
+    content = run.added_value
+    if content.reason:
+        return missing(NAME, HEADING, content.reason, status=ABSENT)
+    records = content.records
     rows = []
-    for set_name in dict.fromkeys(str(record["set"]) for record in records):
-        label = f"Held-out {span([set_name])}" if set_name == files.held_out_name else "Development, cross-validated"
+    for set_name in dict.fromkeys(record.set for record in records):
+        label = f"Held-out {span([set_name])}" if set_name == run.held_out_name else "Development, cross-validated"
         rows.append(row([label, *("" for _ in SHOWN)]))
-        mine = [record for record in records if record["set"] == set_name]
-        for question in dict.fromkeys(str(record["question"]) for record in mine):
-            by_metric = {record["metric"]: record for record in mine if record["question"] == question}
+        mine = [record for record in records if record.set == set_name]
+        for question in dict.fromkeys(record.question for record in mine):
+            by_metric = {record.metric: record for record in mine if record.question == question}
             cells = [
-                interval(_times(by_metric[metric], factor), digits=digits, signed=True)
+                interval(by_metric[metric].times(factor), digits=digits, signed=True)
                 for metric, _, digits, factor in SHOWN
             ]
-            rows.append(row([question, *cells], {"question": question, "metrics": by_metric}, level=1))
-    main = next(r for r in records if (r["set"], r["metric"]) == (files.held_out_name, "auroc"))
+            rows.append(
+                row(
+                    [question, *cells],
+                    {"question": question, "metrics": {name: vars(each) for name, each in by_metric.items()}},
+                    level=1,
+                )
+            )
+    main = next(r for r in records if (r.set, r.metric) == (run.held_out_name, "auroc"))
     blocks = [
         text(
-            f"{model_label(str(content['model']))} with its settings as chosen, refitted without features, on the same "
+            f"{model_label(content.model)} with its settings as chosen, refitted without features, on the same "
             "people and folds. Each number is the model with what is asked about less the one without it.",
             _words(main),
         ),
@@ -53,7 +59,7 @@ def added_value(files: RunFiles) -> Section:
                 "A log loss below 0 is a gain, as is an AUROC or a net benefit above 0. Intervals are of the people who "
                 "were sampled to evaluate; that other people would have taught another model is not in them.",
                 "Published relative risks allow magnesium about 0.003 of AUROC; more than "
-                f"{number(content['limit'], digits=2)} would be a reason to look for a leak. IDI and NRI are left out: "
+                f"{number(content.limit, digits=2)} would be a reason to look for a leak. IDI and NRI are left out: "
                 "they are no proper scores, and reward a model for being miscalibrated.",
             ],
         ),
@@ -62,17 +68,12 @@ def added_value(files: RunFiles) -> Section:
     return section(NAME, HEADING, blocks)
 
 
-def _words(record: Mapping[str, Any]) -> str:
+def _words(record: Gain) -> str:
     """Say of the held-out gain beside everything else what its interval allows, and no more."""
     shown = interval(record, digits=4, signed=True)
-    low, high = record["low"], record["high"]
+    low, high = record.low, record.high
     if low is not None and low > 0:
         return f"Magnesium makes the model rank held-out people better: {shown} of AUROC."
     if high is not None and high < 0:
         return f"With magnesium the model ranks held-out people worse: {shown} of AUROC."
     return f"That magnesium makes the model rank held-out people better is not shown: {shown} of AUROC."
-
-
-def _times(record: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    keys = ("estimate", "low", "high")
-    return {**record, **{key: None if record[key] is None else factor * record[key] for key in keys}}

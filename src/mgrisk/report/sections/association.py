@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mgrisk.evaluate.records import Records
 from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, OUTCOMES, RUNGS
 from mgrisk.evidence.association import MODIFIERS
 from mgrisk.evidence.mediation import ASSUMPTIONS
@@ -29,29 +30,32 @@ from mgrisk.report.blocks import (
     text,
 )
 from mgrisk.report.formats import count, interval, number, percent, span
-from mgrisk.run_folder.reader import RunFiles, pick
-from mgrisk.types import JsonRecord
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import EvidenceRecord
 
+Evidence = Records[EvidenceRecord]
 AGAINST: Final = " against "
 
 
-def curves(records: Sequence[JsonRecord]) -> list[Block]:
+def curves(records: Evidence) -> list[Block]:
     """Return a figure for each outcome that has a curve."""
-    drawn = [record for record in records if record["analysis"] == "dose-response"]
-    eaten = [record for record in records if record["analysis"] == "intake"]
-    names = dict.fromkeys(record["outcome"] for record in drawn if AGAINST in record["contrast"])
-    return [_curve([record for record in drawn if record["outcome"] == name], name, eaten) for name in names]
+    drawn, eaten = records.where(analysis="dose-response"), records.where(analysis="intake")
+    outcomes = dict.fromkeys(record.outcome for record in drawn if AGAINST in record.contrast)
+    return [_curve(drawn.where(outcome=name), name, eaten) for name in outcomes]
 
 
-def _curve(records: Sequence[JsonRecord], name: str, eaten: Sequence[JsonRecord]) -> Block:
-    points = [record for record in records if AGAINST in record["contrast"]]
-    (bend,) = (record for record in records if record["contrast"] == "non-linearity")
-    amount = [float(record["contrast"].split(AGAINST)[0]) for record in points]
-    reference = points[0]["contrast"].split(AGAINST)[1]
+def _curve(records: Evidence, name: str, eaten: Evidence) -> Block:
+    points = [record for record in records if AGAINST in record.contrast]
+    bend = records.one(contrast="non-linearity")
+    amount = [float(record.contrast.split(AGAINST)[0]) for record in points]
+    reference = points[0].contrast.split(AGAINST)[1]
     label, scale = OUTCOMES[name].label, OUTCOMES[name].scale
-    quantiles = [{"label": record["contrast"], "mg": record["estimate"]} for record in eaten]
-    said = ", ".join(f"{each['label']} than {number(each['mg'], digits=0)} mg" for each in quantiles[::2])
-    rows = [row([f"{at:.0f}", interval(record, digits=2)], record) for at, record in zip(amount, points, strict=True)]
+    quantiles = [{"label": record.contrast, "mg": record.estimate} for record in eaten]
+    said = ", ".join(f"{each.contrast} than {number(each.estimate, digits=0)} mg" for each in eaten.rows[::2])
+    rows = [
+        row([f"{at:.0f}", interval(record, digits=2)], vars(record)) for at, record in zip(amount, points, strict=True)
+    ]
     columns = [column("Usual magnesium from food, mg/d"), column(f"{scale.capitalize()} (95 % interval)")]
     return figure(
         f"curve-{name}",
@@ -59,41 +63,41 @@ def _curve(records: Sequence[JsonRecord], name: str, eaten: Sequence[JsonRecord]
         f"{label}: {scale} along usual magnesium from food, against {reference}",
         caption="An association, not an effect. Restricted cubic spline with four knots on expected usual intake, with its "
         "95 % band (design, recall error and correction together), adjusted for all but body size and other minerals. Test "
-        f"of non-linearity: F = {number(bend['estimate'], digits=2)}, p = {number(bend['p'], digits=2)}. Where Americans "
+        f"of non-linearity: F = {number(bend.estimate, digits=2)}, p = {number(bend.p, digits=2)}. Where Americans "
         f"are: {said}. Bends are drawn somewhat too shallow, because expected intake spreads less than intake.",
-        alt=f"{scale.capitalize()} {number(points[0]['estimate'], digits=2)} at {amount[0]:.0f} mg and "
-        f"{number(points[-1]['estimate'], digits=2)} at {amount[-1]:.0f} mg",
+        alt=f"{scale.capitalize()} {number(points[0].estimate, digits=2)} at {amount[0]:.0f} mg and "
+        f"{number(points[-1].estimate, digits=2)} at {amount[-1]:.0f} mg",
         data={
             "x_label": "Usual magnesium from food, mg/d",
             "y_label": f"{scale} against {reference}",
             "x": amount,
-            **{key: [record[key] for record in points] for key in ("estimate", "low", "high")},
+            **{key: [record.bounds[key] for record in points] for key in ("estimate", "low", "high")},
             "quantiles": quantiles,
         },
         behind=table(f"curve-{name}-table", f"{label}: {scale} against {reference}", columns, rows),
     )
 
 
-def interaction_table(records: Sequence[JsonRecord]) -> list[Block]:
+def interaction_table(records: Evidence) -> list[Block]:
     """Return the table of groups, where interactions were looked at."""
-    found = [record for record in records if record["analysis"] == "interaction"]
-    if not found:
+    found = records.where(analysis="interaction")
+    if not len(found):
         return []
-    tests = sum(record["p_adjusted"] is not None for record in found)
+    tests = sum(record.p_adjusted is not None for record in found)
     rows = [
         row(
             [
-                OUTCOMES[record["outcome"]].label,
-                record["contrast"],
+                OUTCOMES[record.outcome].label,
+                record.contrast,
                 interval(record, digits=2),
-                number(record["p"], digits=3) if record["p_adjusted"] is not None else "",
-                number(record["p_adjusted"], digits=2) if record["p_adjusted"] is not None else "",
+                number(record.p, digits=3) if record.p_adjusted is not None else "",
+                number(record.p_adjusted, digits=2) if record.p_adjusted is not None else "",
             ],
-            record,
+            vars(record),
         )
         for record in found
     ]
-    low = [r for r in found if r["p_adjusted"] is not None and r["p_adjusted"] < 0.05]
+    low = [r for r in found if r.p_adjusted is not None and r.p_adjusted < 0.05]
     said = f"Of {tests} tests, {len(low)} stay below 0.05 after Holm's correction for their number" + (
         f": {'; '.join(_named(record) for record in low)}." if low else ": no group is told apart from another."
     )
@@ -120,21 +124,21 @@ def interaction_table(records: Sequence[JsonRecord]) -> list[Block]:
     ]
 
 
-def _named(record: JsonRecord) -> str:
-    return f"{OUTCOMES[record['outcome']].label}, {record['contrast']}"
+def _named(record: EvidenceRecord) -> str:
+    return f"{OUTCOMES[record.outcome].label}, {record.contrast}"
 
 
-def mediation_blocks(records: Sequence[JsonRecord]) -> list[Block]:
+def mediation_blocks(records: Evidence) -> list[Block]:
     """Return the parts of the association by path, their assumptions, and what cannot be told."""
-    found = [record for record in records if record["analysis"] == "mediation"]
-    if not found or found[0]["problem"]:
+    found = records.where(analysis="mediation")
+    if not len(found) or found.rows[0].problem:
         return []
-    outcome = OUTCOMES[found[0]["outcome"]]
-    rows = [row([record["contrast"], record["scale"], _part(record)], record) for record in found]
-    shares = [record for record in found if record["scale"] == "share"]
+    outcome = OUTCOMES[found.rows[0].outcome]
+    rows = [row([record.contrast, record.scale, _part(record)], vars(record)) for record in found]
+    shares = [record for record in found if record.scale == "share"]
     said = "; ".join(
-        f"{record['contrast'].removeprefix('share through ')} {percent(record['estimate'], digits=0)} "
-        f"({percent(record['low'], digits=0)} to {percent(record['high'], digits=0)})"
+        f"{record.contrast.removeprefix('share through ')} {percent(record.estimate, digits=0)} "
+        f"({percent(record.low, digits=0)} to {percent(record.high, digits=0)})"
         for record in shares
     )
     return [
@@ -163,11 +167,11 @@ def mediation_blocks(records: Sequence[JsonRecord]) -> list[Block]:
     ]
 
 
-def _part(record: Any) -> str:
-    if record["scale"] == "share":
+def _part(record: EvidenceRecord) -> str:
+    if record.scale == "share":
         return interval(record, digits=0, share=True)
-    if record["scale"] == "correlation":
-        return number(record["estimate"], digits=2, signed=True)
+    if record.scale == "correlation":
+        return number(record.estimate, digits=2, signed=True)
     return interval(record, digits=3)
 
 
@@ -175,7 +179,7 @@ PER_100: Final = "per 100 mg/d"
 ROBUSTNESS_OF: Final = "undiagnosed"
 
 
-def robustness_blocks(records: Sequence[JsonRecord]) -> list[Block]:
+def robustness_blocks(records: Evidence) -> list[Block]:
     """Return what was tried to make the association go away, as far as the run has it."""
     return [
         *_specification_curve(records),
@@ -186,31 +190,27 @@ def robustness_blocks(records: Sequence[JsonRecord]) -> list[Block]:
     ]
 
 
-def _of(records: Sequence[JsonRecord], analysis: str) -> list[JsonRecord]:
-    return [record for record in records if record["analysis"] == analysis]
-
-
-def _specification_curve(records: Sequence[JsonRecord]) -> list[Block]:
+def _specification_curve(records: Evidence) -> list[Block]:
     tried = [
         record
-        for record in (*_of(records, "association"), *_of(records, "specification"))
-        if record["contrast"] == PER_100 and record["exposure"] == FOOD and record["scale"] == "odds ratio"
+        for record in records.where(contrast=PER_100, exposure=FOOD, scale="odds ratio")
+        if record.analysis in {"association", "specification"}
     ]
-    if not _of(tried, "specification"):
+    if not any(record.analysis == "specification" for record in tried):
         return []
-    known = sorted((r for r in tried if r["estimate"] is not None), key=lambda record: record["estimate"])
-    below = sum(record["estimate"] < 1.0 for record in known)
-    clear = sum(record["high"] is not None and record["high"] < 1.0 for record in known)
+    known = sorted((r for r in tried if r.estimate is not None), key=lambda record: record.value)
+    below = sum(record.value < 1.0 for record in known)
+    clear = sum(record.high is not None and record.high < 1.0 for record in known)
     points = [
         {
             "label": "",
-            "kind": OUTCOMES[record["outcome"]].label,
-            **{key: record[key] for key in ("estimate", "low", "high")},
+            "kind": OUTCOMES[record.outcome].label,
+            **record.bounds,
         }
         for record in known
     ]
     rows = [
-        row([OUTCOMES[r["outcome"]].label, r["model"], r["correction"], count(r["n"]), interval(r, digits=2)], r)
+        row([OUTCOMES[r.outcome].label, r.model, r.correction, count(r.n), interval(r, digits=2)], vars(r))
         for r in known
     ]
     columns = [
@@ -220,7 +220,7 @@ def _specification_curve(records: Sequence[JsonRecord]) -> list[Block]:
     said = (
         f"{len(known)} specifications (three outcomes, five rungs, naive and corrected, all people and three exclusions), "
         f"sorted: {below} lie below 1, and {clear} with their whole interval; they range from "
-        f"{number(known[0]['estimate'], digits=2)} to {number(known[-1]['estimate'], digits=2)}"
+        f"{number(known[0].estimate, digits=2)} to {number(known[-1].estimate, digits=2)}"
     )
     lacking = len(tried) - len(known)
     return [
@@ -237,17 +237,17 @@ def _specification_curve(records: Sequence[JsonRecord]) -> list[Block]:
     ]
 
 
-def _cycles(records: Sequence[JsonRecord]) -> list[Block]:
-    found = _of(records, "cycle left out")
-    if not found:
+def _cycles(records: Evidence) -> list[Block]:
+    found = records.where(analysis="cycle left out")
+    if not len(found):
         return []
     said = []
-    for name in dict.fromkeys(record["outcome"] for record in found):
-        values = [r["estimate"] for r in found if r["outcome"] == name and r["estimate"] is not None]
+    for name in dict.fromkeys(record.outcome for record in found):
+        values = [r.estimate for r in found.where(outcome=name) if r.estimate is not None]
         if values:
             label = OUTCOMES[name].label
             said.append(f"{label} from {number(min(values), digits=2)} to {number(max(values), digits=2)}")
-    rows = [row([OUTCOMES[r["outcome"]].label, r["model"].split(", ")[-1], interval(r, digits=3)], r) for r in found]
+    rows = [row([OUTCOMES[r.outcome].label, r.model.split(", ")[-1], interval(r, digits=3)], vars(r)) for r in found]
     return [
         text(f"With each cycle left out in turn, the corrected estimate of the main rung ranges: {'; '.join(said)}."),
         table(
@@ -260,14 +260,12 @@ def _cycles(records: Sequence[JsonRecord]) -> list[Block]:
     ]
 
 
-def _e_values(records: Sequence[JsonRecord]) -> list[Block]:
+def _e_values(records: Evidence) -> list[Block]:
     found = {
-        (record["correction"], record["outcome"]): record
-        for record in _of(records, "e-value")
-        if record["model"] == MAIN.name
+        (record.correction, record.outcome): record for record in records.where(analysis="e-value", model=MAIN.name)
     }
     said = [
-        f"{OUTCOMES[outcome].label} {number(record['estimate'], digits=2)} (of the limit {number(record['low'], digits=2)})"
+        f"{OUTCOMES[outcome].label} {number(record.estimate, digits=2)} (of the limit {number(record.low, digits=2)})"
         for (correction, outcome), record in found.items()
         if correction == CALIBRATED
     ]
@@ -282,14 +280,14 @@ def _e_values(records: Sequence[JsonRecord]) -> list[Block]:
     ]
 
 
-def _controls(records: Sequence[JsonRecord]) -> list[Block]:
-    found = _of(records, "negative control")
-    if not found:
+def _controls(records: Evidence) -> list[Block]:
+    found = records.where(analysis="negative control")
+    if not len(found):
         return []
     said = []
     for record in found:
-        control = CONTROLS[record["outcome"]]
-        found_one = "" if record["p"] is None else ", an association" if record["p"] < 0.05 else ", none to be seen"
+        control = CONTROLS[record.outcome]
+        found_one = "" if record.p is None else ", an association" if record.p < 0.05 else ", none to be seen"
         said.append(f"{control.label}, {control.scale} {interval(record, digits=2)}{found_one}")
     return [
         text(
@@ -300,19 +298,17 @@ def _controls(records: Sequence[JsonRecord]) -> list[Block]:
     ]
 
 
-def _reverse(records: Sequence[JsonRecord]) -> list[Block]:
-    found = _of(records, "reverse causation")
-    if not found:
+def _reverse(records: Evidence) -> list[Block]:
+    found = records.where(analysis="reverse causation")
+    if not len(found):
         return []
     said = "; ".join(
-        f"{record['contrast'].removesuffix(' against none')} {interval(record, digits=0, signed=True)} mg/d "
-        f"({count(record['n'])} people)"
+        f"{record.contrast.removesuffix(' against none')} {interval(record, digits=0, signed=True)} mg/d "
+        f"({count(record.n)} people)"
         for record in found
     )
-    naive = next(
-        (r for r in _of(records, "association") if r["outcome"] == ROBUSTNESS_OF and r["correction"] == NONE), None
-    )
-    share = "" if naive is None or not naive["events"] else f" ({percent(naive['events'] / naive['n'])} of the people)"
+    naive = next(iter(records.where(analysis="association", outcome=ROBUSTNESS_OF, correction=NONE)), None)
+    share = "" if naive is None or not naive.events else f" ({percent(naive.events / naive.n)} of the people)"
     return [
         text(
             "Reverse causation: people told of diabetes are left out of all of the above, because they may eat otherwise since. "
@@ -323,7 +319,6 @@ def _reverse(records: Sequence[JsonRecord]) -> list[Block]:
     ]
 
 
-FILE: Final = "evidence.json"
 SHOWN: Final = ("undiagnosed", "homa_ir")
 CORRECTIONS: Final = {NONE: "naive", CALIBRATED: "corrected"}
 SUBSAMPLES: Final = {
@@ -334,19 +329,19 @@ SUBSAMPLES: Final = {
 HEADING: Final = "Association: magnesium and diabetes in these people"
 
 
-def association(files: RunFiles) -> Section:
+def association(run: RunFolder) -> Section:
     """Describe the associations that the evidence step estimated."""
-    if not files.has(FILE):
+    if not run.has(names.EVIDENCE):
         return missing(
             "magnesium-association",
             HEADING,
             "no association between magnesium and the outcome was estimated: the pipeline file has no section "
-            "[evidence] and the run folder no evidence.json. The pictures under Prediction do not stand in for it.",
+            f"[evidence] and the run folder no {names.EVIDENCE}. The pictures under Prediction do not stand in for it.",
             status=ABSENT,
         )
-    everything = files.records(FILE)
-    records = [record for record in everything if record["analysis"] == "association"]
-    names = list(dict.fromkeys(record["outcome"] for record in records))
+    everything = run.evidence
+    records = everything.where(analysis="association")
+    outcomes = list(dict.fromkeys(record.outcome for record in records))
     blocks: list[Block] = [
         _people(records),
         callout(
@@ -355,11 +350,11 @@ def association(files: RunFiles) -> Section:
             "habit. Nothing here says that magnesium prevents diabetes.",
             tone="warning",
         ),
-        *(_figure(records, name) for name in SHOWN if name in names),
-        _ladder(records, names, FOOD, CALIBRATED, folded=False),
-        _ladder(records, names, FOOD, NONE, folded=True),
-        _fifths(records, names),
-        _ladder(records, names, SUPPLEMENT, CALIBRATED, folded=True),
+        *(_figure(records, name) for name in SHOWN if name in outcomes),
+        _ladder(records, outcomes, FOOD, CALIBRATED, folded=False),
+        _ladder(records, outcomes, FOOD, NONE, folded=True),
+        _fifths(records, outcomes),
+        _ladder(records, outcomes, SUPPLEMENT, CALIBRATED, folded=True),
         text("What each rung adjusts for, and why:"),
         bullets(*(f"{rung.label[0].upper()}{rung.label[1:]}. {rung.reason}" for rung in RUNGS)),
         *curves(everything),
@@ -370,14 +365,14 @@ def association(files: RunFiles) -> Section:
     return section("magnesium-association", HEADING, blocks)
 
 
-def _people(records: Sequence[JsonRecord]) -> Block:
+def _people(records: Evidence) -> Block:
     said = []
-    for name in dict.fromkeys(record["weight_level"] for record in records):
-        first = next(record for record in records if record["weight_level"] == name)
-        outcomes = dict.fromkeys(OUTCOMES[r["outcome"]].label for r in records if r["weight_level"] == name)
+    for name in dict.fromkeys(record.weight_level for record in records):
+        of_level = records.where(weight_level=name).rows
+        first, outcomes = of_level[0], dict.fromkeys(OUTCOMES[r.outcome].label for r in of_level)
         said.append(
-            f"{', '.join(outcomes)}: {count(first['n'])} people with the weights {SUBSAMPLES[name]}, NHANES "
-            f"{span(str(first['cycles']).split(', '))}."
+            f"{', '.join(outcomes)}: {count(first.n)} people with the weights {SUBSAMPLES[name]}, NHANES "
+            f"{span(str(first.cycles).split(', '))}."
         )
     return text(
         "Adults never told of diabetes, not pregnant, with a reliable first recall and every adjustment known; all "
@@ -388,22 +383,20 @@ def _people(records: Sequence[JsonRecord]) -> Block:
     )
 
 
-def _estimate(records: Sequence[JsonRecord], outcome: str, model: str, exposure: str, correction: str) -> Any:
-    return pick(records, FILE, outcome=outcome, model=model, exposure=exposure, correction=correction, contrast=PER_100)
+def _estimate(records: Evidence, outcome: str, model: str, exposure: str, correction: str) -> EvidenceRecord:
+    return records.one(outcome=outcome, model=model, exposure=exposure, correction=correction, contrast=PER_100)
 
 
-def _shown(record: Any) -> str:
-    digits = {"odds ratio": 2, "ratio": 3, "difference": 4}[record["scale"]]
-    return interval(record, digits=digits, signed=record["scale"] == "difference")
+def _shown(record: EvidenceRecord) -> str:
+    digits = {"odds ratio": 2, "ratio": 3, "difference": 4}[record.scale]
+    return interval(record, digits=digits, signed=record.scale == "difference")
 
 
-def _ladder(
-    records: Sequence[JsonRecord], names: Sequence[str], exposure: str, correction: str, *, folded: bool
-) -> Block:
+def _ladder(records: Evidence, outcomes: Sequence[str], exposure: str, correction: str, *, folded: bool) -> Block:
     rows = []
-    for name in names:
+    for name in outcomes:
         found = [_estimate(records, name, rung.name, exposure, correction) for rung in RUNGS]
-        raw = {rung.name: record["estimate"] for rung, record in zip(RUNGS, found, strict=True)}
+        raw = {rung.name: record.estimate for rung, record in zip(RUNGS, found, strict=True)}
         label = f"{OUTCOMES[name].label}, {OUTCOMES[name].scale}"
         rows.append(row([label, *(_shown(record) for record in found)], raw))
     what = "food" if exposure == FOOD else "supplements"
@@ -422,20 +415,14 @@ def _ladder(
     )
 
 
-def _fifths(records: Sequence[JsonRecord], names: Sequence[str]) -> Block:
+def _fifths(records: Evidence, outcomes: Sequence[str]) -> Block:
     rows = []
     contrasts: list[str] = []
-    for name in names:
-        found = [
-            record
-            for record in records
-            if record["outcome"] == name
-            and record["correction"] == CALIBRATED
-            and record["model"] == MAIN.name
-            and record["contrast"] != PER_100
-        ]
-        contrasts = contrasts or [record["contrast"] for record in found]
-        raw = {record["contrast"]: record["estimate"] for record in found}
+    for name in outcomes:
+        of_main = records.where(outcome=name, correction=CALIBRATED, model=MAIN.name)
+        found = [record for record in of_main if record.contrast != PER_100]
+        contrasts = contrasts or [record.contrast for record in found]
+        raw = {record.contrast: record.estimate for record in found}
         rows.append(row([OUTCOMES[name].label, *(_shown(record) for record in found)], raw))
     return table(
         "ladder-fifths",
@@ -449,7 +436,7 @@ def _fifths(records: Sequence[JsonRecord], names: Sequence[str]) -> Block:
     )
 
 
-def _figure(records: Sequence[JsonRecord], name: str) -> Block:
+def _figure(records: Evidence, name: str) -> Block:
     outcome = OUTCOMES[name]
     points: list[dict[str, Any]] = []
     for rung in RUNGS:
@@ -459,7 +446,7 @@ def _figure(records: Sequence[JsonRecord], name: str) -> Block:
                 {
                     "label": rung.label if correction == NONE else "",
                     "kind": word,
-                    **{key: record[key] for key in ("estimate", "low", "high")},
+                    **record.bounds,
                 }
             )
     corrected = _estimate(records, name, MAIN.name, FOOD, CALIBRATED)

@@ -9,29 +9,32 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from mgrisk.evaluate.records import Records
 from mgrisk.report.blocks import ABSENT, Section, callout, column, missing, row, section, table, text
 from mgrisk.report.formats import interval, number
-from mgrisk.run_folder.reader import RunFiles
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import ItemRecord, QuestionRecord
 
 KNOWN_HEADING: Final = "Known answers reproduced"
 
 
-def known_answers(files: RunFiles) -> Section:
+def known_answers(run: RunFolder) -> Section:
     """Describe the known answers that the run reproduced from its own tables before it trained."""
-    records = files.records("known_answers.json")
-    asked = [record for record in records if record["passed"] is not None]
+    records = run.known_answers
+    asked = [record for record in records if record.passed is not None]
     if not asked:
-        reason = str(records[0]["note"]) if records else "known_answers.json is empty"
+        reason = records.rows[0].note if len(records) else f"{names.KNOWN_ANSWERS} is empty"
         return missing("known", KNOWN_HEADING, reason, status=ABSENT)
     rows = [
         row(
             [
-                str(record["name"]).replace("-", " "),
-                str(record["population"]),
-                f"{number(record['published'])} ± {number(record['tolerance'], digits=4)}",
+                record.name.replace("-", " "),
+                record.population,
+                f"{number(record.published)} ± {number(record.tolerance, digits=4)}",
                 interval(record),
             ],
-            record,
+            vars(record),
         )
         for record in asked
     ]
@@ -41,49 +44,49 @@ def known_answers(files: RunFiles) -> Section:
         column("Published"),
         column("Here (95 % interval)"),
     ]
-    recomputed = sum(record["kind"] == "recomputed" for record in asked)
+    recomputed = sum(record.kind == "recomputed" for record in asked)
     said = (
         f"Before anything was trained, {len(asked) - recomputed} published figures, and {recomputed} computed by the R "
         "package survey, were computed from the tables of this run and came out within the tolerance stated for "
         "each: half of the last printed digit, or for figures of usual intake what the row says; a miss stops the run."
     )
-    sources = "; ".join(dict.fromkeys(str(record["source"]) for record in asked))
+    sources = "; ".join(dict.fromkeys(record.source for record in asked))
     known = table("known-table", KNOWN_HEADING, columns, rows, notes=[f"Sources: {sources}."], folded=True)
     return section("known", KNOWN_HEADING, [text(said), known])
 
 
-def checks(files: RunFiles) -> Section:
+def checks(run: RunFolder) -> Section:
     """Describe the coded checks of the run, passed or not."""
-    records = files.records("checks.json")
-    found = [record for record in records if record["passed"] is False]
+    records = run.checks
+    found = [record for record in records if record.passed is False]
     rows = [
         row(
             [
-                str(record["id"]),
-                str(record["title"]),
-                str(record["severity"]) if record["passed"] is False else str(record["status"]),
-                str(record["finding"]),
+                record.id,
+                record.title,
+                record.severity if record.passed is False else record.status,
+                record.finding,
             ],
-            record,
+            vars(record),
         )
-        for record in sorted(records, key=lambda record: record["passed"] is not False)
+        for record in sorted(records, key=lambda record: record.passed is not False)
     ]
     columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
     said = f"{len(records)} checks, {len(found)} with a finding."
-    notes = [callout(f"{record['title']}: does not hold. {record['finding']}", tone="warning") for record in found]
+    notes = [callout(f"{record.title}: does not hold. {record.finding}", tone="warning") for record in found]
     return section("checks", "Checks", [text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])
 
 
 HEADING: Final = "TRIPOD+AI and PROBAST+AI"
 REPOSITORY: Final = "docs/"
-PAGE: Final = "report.html#"
+PAGE: Final = f"{names.REPORT}#"
 
 
-def reporting(files: RunFiles) -> Section:
+def reporting(run: RunFolder) -> Section:
     """Describe the answers of the run to both lists."""
-    items, questions = files.records("tripod.json"), files.records("probast.json")
-    done = Counter(str(item["status"]) for item in items)
-    answers = Counter(str(question["answer"]) for question in questions)
+    items, questions = run.tripod, run.probast
+    done = Counter(item.status for item in items)
+    answers = Counter(question.answer for question in questions)
     said = text(
         f"TRIPOD+AI: {_counted(done)} of {len(items)} items. PROBAST+AI: {_counted(answers)} of {len(questions)} questions.",
         "Filled from the results of this run; an item whose evidence is not there is not done. The answers to PROBAST+AI are those of the people who made the "
@@ -92,18 +95,18 @@ def reporting(files: RunFiles) -> Section:
     blank = {"id": "", "topic": "", "status": "", "answer": ""}
     of_items = [
         row(
-            [str(item["item"]), str(item["topic"]), str(item["status"]), str(item["answer"]), ""],
-            {**blank, **item},
-            pale=item["status"] != "done",
-            links=_links(item["evidence"]),
+            [item.item, item.topic, item.status, item.answer, ""],
+            {**blank, **vars(item)},
+            pale=item.status != "done",
+            links=_links(item.evidence),
         )
         for item in items
     ]
     of_questions = [
         row(
-            [str(each["id"]), str(each["topic"]), str(each["answer"]), str(each["reason"]), ""],
-            each,
-            links=_links(each["evidence"]),
+            [each.id, each.topic, each.answer, each.reason, ""],
+            vars(each),
+            links=_links(each.evidence),
         )
         for each in questions
     ]
@@ -136,6 +139,6 @@ def _links(evidence: Sequence[str]) -> list[dict[str, str]]:
     return links
 
 
-def _sources(records: Sequence[dict[str, object]]) -> list[str]:
-    sources = "; ".join(dict.fromkeys(str(record["source"]) for record in records))
+def _sources(records: Records[ItemRecord] | Records[QuestionRecord]) -> list[str]:
+    sources = "; ".join(dict.fromkeys(record.source for record in records))
     return [f"{sources}."]

@@ -9,7 +9,7 @@ Is it the same story elsewhere? Ranks over other people, reasons by other learne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent
 from mgrisk.report.sections.importance import dependence, importance_figure, swarm_figure
-from mgrisk.run_folder.reader import RunFiles
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import GroupImportance, Importance, RankRange, Refits, SubgroupImportance
 from mgrisk.types import JsonRecord
 
 TRAVEL: Final = 0.5  # rank correlation from which two features are not read apart
@@ -36,7 +37,7 @@ GROUPS: Final = {
 }
 
 
-def groups(files: RunFiles, people: ExplainedPeople) -> Section:
+def groups(run: RunFolder, people: ExplainedPeople) -> Section:
     """Describe the groups of features, the correlations that make them necessary, and the strongest pairs."""
     return section(
         "drivers-groups",
@@ -47,33 +48,33 @@ def groups(files: RunFiles, people: ExplainedPeople) -> Section:
                 "(what Owen's values of its features sum to). Beside it stands the sum of the features' own values: they "
                 "differ where features of two groups work together."
             ),
-            _bars(group_records(files), people),
+            _bars(group_records(run), people),
             *_travel(people),
-            *_pairs(files),
+            *_pairs(run),
         ],
     )
 
 
-def group_records(files: RunFiles) -> list[JsonRecord]:
+def group_records(run: RunFolder) -> list[GroupImportance]:
     """Return the records of groups among the held-out people, most important first."""
-    records = [record for record in files.explanation_summary["groups"] if record["set"] == HELD_OUT]
-    return sorted(records, key=lambda record: -float(record["importance"]))
+    records = [record for record in run.explanation.groups if record.set == HELD_OUT]
+    return sorted(records, key=lambda record: -record.importance)
 
 
-def _bars(records: list[JsonRecord], people: ExplainedPeople) -> Block:
+def _bars(records: list[GroupImportance], people: ExplainedPeople) -> Block:
     rows = [
         row(
             [
-                GROUPS[record["group"]],
-                ", ".join(feature.label for feature in people.family(record["group"])),
-                interval({**record, "estimate": record["importance"]}),
-                number(record["summed"]),
+                GROUPS[record.group],
+                ", ".join(feature.label for feature in people.family(record.group)),
+                interval(record.size),
+                number(record.summed),
             ],
-            record,
+            vars(record),
         )
         for record in records
     ]
-    bars = [{**record, "label": GROUPS[record["group"]], "direction": None} for record in records]
+    bars = [{**vars(record), "label": GROUPS[record.group], "direction": None} for record in records]
     first = ", ".join(f"{bar['label']} {number(bar['importance'], digits=2)}" for bar in bars[:3])
     return figure(
         "importance-groups",
@@ -129,23 +130,23 @@ def _travel(people: ExplainedPeople) -> list[Block]:
     ]
 
 
-def _pairs(files: RunFiles) -> list[Block]:
+def _pairs(run: RunFolder) -> list[Block]:
     """Show the strongest pairs of each learner with trees; the others are sums of one function of each feature."""
-    records: list[dict[str, Any]] = files.explanation_summary["interactions"]
+    records = run.explanation.interactions
     blocks: list[Block] = []
-    for learner in dict.fromkeys(str(record["learner"]) for record in records):
-        of_learner = [record for record in records if record["learner"] == learner]
-        problems = [str(record["problem"]) for record in of_learner if record["problem"]]
+    for learner in dict.fromkeys(record.learner for record in records):
+        of_learner = [record for record in records if record.learner == learner]
+        problems = [record.problem for record in of_learner if record.problem]
         if problems:
             blocks.append(text(f"Pairs of {model_label(learner)}: not computed, because {problems[0]}."))
             continue
         rows = [
             row(
                 [
-                    f"{record['first_label']} × {record['second_label']}",
-                    interval({**record, "estimate": record["importance"]}),
+                    f"{record.first_label} × {record.second_label}",
+                    interval(record.size),
                 ],
-                record,
+                vars(record),
             )
             for record in of_learner
         ]
@@ -159,11 +160,11 @@ def _pairs(files: RunFiles) -> list[Block]:
                 folded=True,
             )
         )
-    if files.winner not in {record["learner"] for record in records}:
+    if run.winner not in {record.learner for record in records}:
         blocks.insert(
             0,
             text(
-                f"{model_label(files.winner)} adds up one function of each feature: no pair works together in it. What a "
+                f"{model_label(run.winner)} adds up one function of each feature: no pair works together in it. What a "
                 "learner with trees found in pairs stands below, where there is one."
             ),
         )
@@ -173,7 +174,7 @@ def _pairs(files: RunFiles) -> list[Block]:
 HEADING: Final = "How firm the reasons are"
 
 
-def stability(files: RunFiles, records: list[JsonRecord]) -> Section:
+def stability(run: RunFolder, records: list[Importance]) -> Section:
     """Describe what refits of the model make of importance and of first reasons.
 
     Parameters
@@ -183,21 +184,21 @@ def stability(files: RunFiles, records: list[JsonRecord]) -> Section:
     records
         Importance of the features, the largest first.
     """
-    if not files.has("stability.json"):
+    ways = run.refits
+    if ways is None:
         reason = "the run has no refits of its model: they came with a later version"
         return missing("stability", HEADING, reason, status=ABSENT)
-    ways = files.mapping("stability.json")["ways"]
     rows = [
         row(
             [
-                str(way["label"]),
-                str(way["refits"]),
-                percent(way["same_first"]),
-                percent(way["in_common"]),
-                percent(way["always_first"]),
-                number(way["log_odds"], digits=3),
+                way.label,
+                str(way.refits),
+                percent(way.same_first),
+                percent(way.in_common),
+                percent(way.always_first),
+                number(way.log_odds, digits=3),
             ],
-            {name: way[name] for name in ("refits", "same_first", "in_common", "always_first", "log_odds")},
+            {name: getattr(way, name) for name in ("refits", "same_first", "in_common", "always_first", "log_odds")},
         )
         for way in ways
     ]
@@ -225,7 +226,7 @@ def stability(files: RunFiles, records: list[JsonRecord]) -> Section:
             column("Feature", numeric=False),
             column("Rank"),
             column("Other people, same model (95 %)"),
-            *(column(str(way["label"])) for way in ways),
+            *(column(way.label) for way in ways),
         ],
         [_ranks_by_refit(record, ways) for record in records],
         folded=True,
@@ -237,31 +238,31 @@ def stability(files: RunFiles, records: list[JsonRecord]) -> Section:
     return section("stability", HEADING, [said, shares, ranks])
 
 
-def _ranks_by_refit(record: JsonRecord, ways: list[JsonRecord]) -> JsonRecord:
-    name = record["feature"]
+def _ranks_by_refit(record: Importance, ways: Sequence[Refits]) -> JsonRecord:
+    name = record.feature
     cells = [
-        str(record["label"]),
-        number(record["rank"], digits=0),
-        _refit_range(record["rank_low"], record["rank_high"]),
+        record.label,
+        number(record.rank, digits=0),
+        _refit_range(RankRange(record.rank_low, record.rank_high)),
     ]
-    cells += [_refit_range(way["ranks"][name]["low"], way["ranks"][name]["high"]) for way in ways]
-    raw = {way["way"]: way["ranks"][name] for way in ways}
-    return row(cells, {"feature": name, "rank": record["rank"], **raw})
+    cells += [_refit_range(way.ranks[name]) for way in ways]
+    raw = {way.way: vars(way.ranks[name]) for way in ways}
+    return row(cells, {"feature": name, "rank": record.rank, **raw})
 
 
-def _refit_range(low: float, high: float) -> str:
-    return number(low, digits=0) if low == high else f"{number(low, digits=0)} to {number(high, digits=0)}"
+def _refit_range(ranks: RankRange) -> str:
+    return number(ranks.low, digits=0) if ranks.low == ranks.high else _rank_range(ranks)
 
 
-def _seed_note(ways: list[JsonRecord]) -> str:
-    still = [way for way in ways if way["way"] == "seed" and way["moved"] == 0.0]
+def _seed_note(ways: Sequence[Refits]) -> str:
+    still = [way for way in ways if way.way == "seed" and way.moved == 0.0]
     return "Nothing in this learner is drawn: another seed gives the same fit." if still else ""
 
 
 FIRM: Final = 0.8  # share of people with the same first reason from which two learners are said to agree
 
 
-def story(files: RunFiles, records: list[JsonRecord]) -> Section:
+def story(run: RunFolder, records: list[Importance]) -> Section:
     """Describe how far the drivers hold for other people and by other learners.
 
     Parameters
@@ -274,22 +275,22 @@ def story(files: RunFiles, records: list[JsonRecord]) -> Section:
     return section(
         "drivers-story",
         "How far the story holds",
-        [*_learners(files, records), _ranks_elsewhere(files, records), *_subgroups(files, records)],
+        [*_learners(run, records), _ranks_elsewhere(run, records), *_subgroups(run, records)],
     )
 
 
-def _ranks_elsewhere(files: RunFiles, records: list[JsonRecord]) -> Block:
-    across = files.explanation_summary["across_learners"]
+def _ranks_elsewhere(run: RunFolder, records: list[Importance]) -> Block:
+    across = run.explanation.across_learners
     rows = [
         row(
             [
-                record["label"],
-                number(record["rank"], digits=0),
-                _rank_range({"low": record["rank_low"], "high": record["rank_high"]}),
-                percent(record["among_first"], digits=0),
-                _rank_range(across["ranks"][record["feature"]]) if across else "one learner",
+                record.label,
+                number(record.rank, digits=0),
+                _rank_range(RankRange(record.rank_low, record.rank_high)),
+                percent(record.among_first, digits=0),
+                _rank_range(across.ranks[record.feature]) if across else "one learner",
             ],
-            record,
+            vars(record),
         )
         for record in records
     ]
@@ -312,24 +313,24 @@ def _ranks_elsewhere(files: RunFiles, records: list[JsonRecord]) -> Block:
     )
 
 
-def _rank_range(ranks: Mapping[str, float]) -> str:
-    return f"{number(ranks['low'], digits=0)} to {number(ranks['high'], digits=0)}"
+def _rank_range(ranks: RankRange) -> str:
+    return f"{number(ranks.low, digits=0)} to {number(ranks.high, digits=0)}"
 
 
-def _learners(files: RunFiles, records: list[JsonRecord]) -> list[Block]:
-    compared: list[dict[str, Any]] = files.explanation_summary["agreement"]
+def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
+    compared, across = run.explanation.agreement, run.explanation.across_learners
     if not compared:
         return [text("The run has one learner: there is no other to compare its reasons with.")]
-    winner = model_label(files.winner)
+    winner = model_label(run.winner)
     sentences = [
-        f"{model_label(each['learner'])} gives {percent(each['same_first'], digits=0)} of the population the same first "
-        f"reason as {winner} and has {percent(each['in_common'], digits=0)} of the first three reasons in common."
+        f"{model_label(each.learner)} gives {percent(each.same_first, digits=0)} of the population the same first "
+        f"reason as {winner} and has {percent(each.in_common, digits=0)} of the first three reasons in common."
         for each in compared
     ]
-    if len(compared) > 1:
-        always = percent(files.explanation_summary["across_learners"]["always_first"], digits=0)
+    if len(compared) > 1 and across:
+        always = percent(across.always_first, digits=0)
         sentences.append(f"{always} of the population have the same first reason by all {len(compared) + 1} learners.")
-    if min(each["same_first"] for each in compared) < FIRM:
+    if min(each.same_first for each in compared) < FIRM:
         sentences.append(
             "So a person's reasons are those of this learner, and another one that predicts as well may differ."
         )
@@ -338,20 +339,20 @@ def _learners(files: RunFiles, records: list[JsonRecord]) -> list[Block]:
     rows = [
         row(
             [
-                model_label(each["learner"]),
-                percent(each["same_first"], digits=0),
-                percent(each["in_common"], digits=0),
-                number(each["log_odds"], digits=2),
-                number(each["importance"], digits=2),
+                model_label(each.learner),
+                percent(each.same_first, digits=0),
+                percent(each.in_common, digits=0),
+                number(each.log_odds, digits=2),
+                number(each.importance, digits=2),
             ],
-            each,
+            vars(each),
         )
         for each in compared
     ]
     by_feature = [
         row(
-            [record["label"], *(_correlation(each["features"][record["feature"]]) for each in compared)],
-            {each["learner"]: each["features"][record["feature"]] for each in compared},
+            [record.label, *(_correlation(each.features[record.feature]) for each in compared)],
+            {each.learner: each.features[record.feature] for each in compared},
         )
         for record in records
     ]
@@ -361,7 +362,7 @@ def _learners(files: RunFiles, records: list[JsonRecord]) -> list[Block]:
         table(
             "agreement-features",
             f"Correlation of each feature's contributions with those of {winner}",
-            [column("Feature", numeric=False), *(column(model_label(each["learner"])) for each in compared)],
+            [column("Feature", numeric=False), *(column(model_label(each.learner)) for each in compared)],
             by_feature,
             notes=["Low where two features share what they know and each learner divides it in its own way."],
             folded=True,
@@ -373,22 +374,22 @@ def _correlation(value: float | None) -> str:
     return "not used" if value is None else number(value, digits=2)
 
 
-def _subgroups(files: RunFiles, records: list[JsonRecord]) -> list[Block]:
-    found: dict[str, dict[str, dict[str, JsonRecord]]] = {}
-    for record in files.explanation_summary["subgroups"]:
-        found.setdefault(record["by"], {}).setdefault(record["level"], {})[record["feature"]] = record
+def _subgroups(run: RunFolder, records: list[Importance]) -> list[Block]:
+    found: dict[str, dict[str, dict[str, SubgroupImportance]]] = {}
+    for record in run.explanation.subgroups:
+        found.setdefault(record.by, {}).setdefault(record.level, {})[record.feature] = record
     blocks = []
     for by, levels in found.items():
         label = FEATURES[by].label
         rows = [
             row(
-                [record["label"], *(_importance(of_level[record["feature"]]) for of_level in levels.values())],
-                {level: of_level[record["feature"]] for level, of_level in levels.items()},
+                [record.label, *(_importance(of_level[record.feature]) for of_level in levels.values())],
+                {level: vars(of_level[record.feature]) for level, of_level in levels.items()},
             )
             for record in records
         ]
         named = [
-            column(f"{level_label(level)} (n = {next(iter(of_level.values()))['n']:,})")
+            column(f"{level_label(level)} (n = {next(iter(of_level.values())).n:,})")
             for level, of_level in levels.items()
         ]
         blocks.append(
@@ -404,8 +405,8 @@ def _subgroups(files: RunFiles, records: list[JsonRecord]) -> list[Block]:
     return blocks
 
 
-def _importance(record: JsonRecord) -> str:
-    return "too few" if record["problem"] else interval({**record, "estimate": record["importance"]}, digits=2)
+def _importance(record: SubgroupImportance) -> str:
+    return "too few" if record.problem else interval(record.size, digits=2)
 
 
 THIN_SHARE, LARGE = 0.01, 0.4  # share of the development set; log-odds, an odds ratio of 1.5
@@ -421,15 +422,15 @@ OF_THIS_MODEL: Final = (
 )
 
 
-def drivers(files: RunFiles) -> Section:
+def drivers(run: RunFolder) -> Section:
     """Describe the contributions of all features among the held-out people."""
-    records = importance_records(files)
-    people = explained_people(files)
-    learner = model_label(files.winner)
+    records = importance_records(run)
+    people = explained_people(run)
+    learner = model_label(run.winner)
     intro = text(
         f"Shapley values of {learner} on the scale of the reported risk's log-odds, against the whole weighted "
         "development population. For each person they add up, with the base value, to the logit of the reported risk "
-        f"(largest error over everybody: {files.explanation_summary['largest_additivity_error']:.1e}). Importance is "
+        f"(largest error over everybody: {run.explanation.largest_additivity_error:.1e}). Importance is "
         "the "
         "weighted mean of the absolute contribution.",
     )
@@ -439,37 +440,37 @@ def drivers(files: RunFiles) -> Section:
         [
             intro,
             callout(NO_EFFECT),
-            *_thin_ground(files, people),
+            *_thin_ground(run, people),
             importance_figure(records, whom=WHOM, interval_of=OF_THIS_MODEL),
             swarm_figure(records, people, whom=WHOM),
-            *_along(files, people, records),
+            *_along(run, people, records),
             _level_table(people),
         ],
-        sections=[groups(files, people), stability(files, records), story(files, records)],
+        sections=[groups(run, people), stability(run, records), story(run, records)],
     )
 
 
-def _along(files: RunFiles, people: ExplainedPeople, records: list[JsonRecord]) -> list[Block]:
+def _along(run: RunFolder, people: ExplainedPeople, records: list[Importance]) -> list[Block]:
     """Draw the contributions of the numbers that move risks most; those of magnesium have a section of their own."""
     named = {feature.name: feature for feature in people.features}
-    numbers = [named[record["feature"]] for record in records if named[record["feature"]].kind == "number"]
+    numbers = [named[record.feature] for record in records if named[record.feature].kind == "number"]
     drawn = [feature for feature in numbers if feature.group != "magnesium"][:DRAWN]
-    made_on = explained_people(files, DEVELOPMENT)
+    made_on = explained_people(run, DEVELOPMENT)
     return [dependence(people, made_on, [feature], feature) for feature in drawn]
 
 
-def importance_records(files: RunFiles) -> list[JsonRecord]:
+def importance_records(run: RunFolder) -> list[Importance]:
     """Return the importance records of the held-out set, most important first."""
-    records = [record for record in files.explanation_summary["features"] if record["set"] == HELD_OUT]
-    return sorted(records, key=lambda record: -record["importance"])
+    records = [record for record in run.explanation.features if record.set == HELD_OUT]
+    return sorted(records, key=lambda record: -record.importance)
 
 
-def _thin_ground(files: RunFiles, people: ExplainedPeople) -> list[Block]:
+def _thin_ground(run: RunFolder, people: ExplainedPeople) -> list[Block]:
     """Warn of missing values that move a risk far although hardly anybody of the development set lacked them."""
     warnings = []
     for place, feature in enumerate(people.features):
         unknown = people.data[feature.name].isna().to_numpy()
-        learned_from = float(files.reference[feature.name]["missing"])
+        learned_from = float(run.reference[feature.name]["missing"])
         if not unknown.any() or learned_from >= THIN_SHARE:
             continue
         mean = float(np.average(people.contributions[unknown, place], weights=people.weight[unknown]))

@@ -14,8 +14,9 @@ from mgrisk.features.registry import Feature
 from mgrisk.report.blocks import Block, column, figure, row, table
 from mgrisk.report.explained import ExplainedPeople, binned, rank_share, representative
 from mgrisk.report.formats import count, interval, labelled, number, percent
+from mgrisk.run_folder.records import Importance
 from mgrisk.survey.estimates import weighted_quantile
-from mgrisk.types import Booleans, Floats, JsonRecord
+from mgrisk.types import Booleans, Floats
 
 SWARM_PEOPLE: Final = 300
 CLEAR: Final = 0.5  # rank correlation from which a feature is said to go one way
@@ -32,13 +33,13 @@ def direction_words(direction: float | None) -> str:
     return "not one direction"
 
 
-def importance_figure(records: list[JsonRecord], *, whom: str, interval_of: str) -> Block:
+def importance_figure(records: Sequence[Importance], *, whom: str, interval_of: str) -> Block:
     """Return the bars of importance.
 
     Parameters
     ----------
     records
-        From `explain.summary.summarise`, most important first.
+        Most important first.
     whom
         Who was explained, for example "held-out people".
     interval_of
@@ -47,13 +48,13 @@ def importance_figure(records: list[JsonRecord], *, whom: str, interval_of: str)
     rows = [
         row(
             [
-                record["label"],
-                str(record["group"]),
-                interval({**record, "estimate": record["importance"]}),
-                direction_words(record["direction"]),
-                "–" if record["direction"] is None else number(record["direction"], digits=2, signed=True),
+                record.label,
+                record.group,
+                interval(record.size),
+                direction_words(record.direction),
+                "–" if record.direction is None else number(record.direction, digits=2, signed=True),
             ],
-            record,
+            vars(record),
         )
         for record in records
     ]
@@ -63,13 +64,16 @@ def importance_figure(records: list[JsonRecord], *, whom: str, interval_of: str)
     ]  # fmt: skip
     bars = [
         {
-            "label": record["label"],
-            "group": record["group"],
-            **{key: record[key] for key in ("importance", "low", "high", "direction")},
+            "label": record.label,
+            "group": record.group,
+            "importance": record.importance,
+            "low": record.low,
+            "high": record.high,
+            "direction": record.direction,
         }
         for record in records
     ]
-    top = ", ".join(f"{record['label']} {number(record['importance'], digits=2)}" for record in records[:3])
+    top = ", ".join(f"{record.label} {number(record.importance, digits=2)}" for record in records[:3])
     return figure(
         "importance",
         "importance",
@@ -82,24 +86,24 @@ def importance_figure(records: list[JsonRecord], *, whom: str, interval_of: str)
     )
 
 
-def swarm_figure(records: list[JsonRecord], people: ExplainedPeople, *, whom: str) -> Block:
+def swarm_figure(records: Sequence[Importance], people: ExplainedPeople, *, whom: str) -> Block:
     """Return the swarm of contributions, features in the order of the records; `whom` says who was explained."""
     chosen = representative(people, min(SWARM_PEOPLE, 4 * len(people.risk)))
     by_name = {feature.name: place for place, feature in enumerate(people.features)}
     strips, rows = [], []
     for record in records:
-        feature = people.features[by_name[record["feature"]]]
-        values = people.contributions[:, by_name[record["feature"]]]
+        feature = people.features[by_name[record.feature]]
+        values = people.contributions[:, by_name[record.feature]]
         strips.append(
             {
-                "label": record["label"],
+                "label": record.label,
                 "contribution": values[chosen].round(4).tolist(),
                 "shade": [None if np.isnan(v) else round(float(v), 3) for v in _shade(feature, people)[chosen]],
             }
         )
         quantiles = weighted_quantile(values, people.weight, [0.05, 0.25, 0.5, 0.75, 0.95])
         raw = {f"p{p}": float(q) for p, q in zip((5, 25, 50, 75, 95), quantiles, strict=True)}
-        rows.append(row([record["label"], *(number(q, digits=3, signed=True) for q in quantiles)], raw))
+        rows.append(row([record.label, *(number(q, digits=3, signed=True) for q in quantiles)], raw))
     columns = [column("Feature", numeric=False), *(column(f"{p}th percentile") for p in (5, 25, 50, 75, 95))]
     columns[3]["label"] = "Median"
     return figure(

@@ -15,7 +15,7 @@ from mgrisk.report.sections.association import association
 from mgrisk.report.sections.drivers import NO_EFFECT
 from mgrisk.report.sections.importance import dependence
 from mgrisk.report.sections.published import published, responses
-from mgrisk.run_folder.reader import RunFiles
+from mgrisk.run_folder.folder import RunFolder
 from mgrisk.types import Floats
 
 FAMILY: Final = "magnesium"
@@ -29,12 +29,12 @@ TOGETHER: Final = "All magnesium features together"
 TOTAL: Final = "magnesium_total_mg"
 
 
-def magnesium(files: RunFiles) -> Section:
+def magnesium(run: RunFolder) -> Section:
     """Describe the magnesium of this run under three headings."""
     parts = [
-        _prediction(files),
-        association(files),
-        published(files),
+        _prediction(run),
+        association(run),
+        published(run),
     ]
     intro = text(
         "Three questions with three kinds of answer: what this model does with magnesium (prediction), how magnesium "
@@ -45,16 +45,16 @@ def magnesium(files: RunFiles) -> Section:
     return section("magnesium", "What magnesium is here", [intro], sections=parts)
 
 
-def _prediction(files: RunFiles) -> Section:
+def _prediction(run: RunFolder) -> Section:
     name, heading = "magnesium-prediction", "Prediction: what this model does with magnesium"
-    people = explained_people(files)
+    people = explained_people(run)
     family = people.family(FAMILY)
     if not family:
         return missing(name, heading, "the model has no magnesium feature", status=ABSENT)
     together = people.importance([feature.name for feature in family])
     everything = people.importance([feature.name for feature in people.features])
     intro = text(
-        f"{model_label(files.winner)} reads {len(family)} magnesium feature{'s' if len(family) > 1 else ''}: "
+        f"{model_label(run.winner)} reads {len(family)} magnesium feature{'s' if len(family) > 1 else ''}: "
         f"{', '.join(feature.label for feature in family)}. Summed within a person, they move the log-odds of the "
         "reported "
         f"risk by {interval(together)} on average (weighted mean of the absolute value, 95 % interval); all "
@@ -67,14 +67,14 @@ def _prediction(files: RunFiles) -> Section:
         blocks.append(callout(f"Not counted here: {named}.", NO_MAGNESIUM, tone="warning"))
     # A category, such as below the requirement, has no line to draw; it is among the drivers.
     amounts = [feature for feature in family if feature.kind == "number"]
-    made_on = explained_people(files, DEVELOPMENT)
+    made_on = explained_people(run, DEVELOPMENT)
     blocks += [dependence(people, made_on, [feature], feature) for feature in amounts]
     if amounts:
         along = next((feature for feature in amounts if feature.name == TOTAL), amounts[0])
         if len(family) > 1:
             blocks.append(dependence(people, made_on, list(family), along, name="magnesium-together", what=TOGETHER))
         blocks.append(_correlations(people, along))
-    return section(name, heading, [*blocks, *responses(files)])
+    return section(name, heading, [*blocks, *responses(run)])
 
 
 def _travel(people: ExplainedPeople) -> str:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import pandas as pd
 
+from mgrisk.evaluate.records import CalibratorMetric, CandidateRecord, Records
 from mgrisk.features.registry import lineage
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, section, table, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
-from mgrisk.report.population import file_sentences, weights
-from mgrisk.run_folder.reader import RunFiles
-from mgrisk.types import JsonRecord
+from mgrisk.report.population import population
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import ManifestRecord, TableRecord
 
 # Made from the report or after it: a report that listed them would change with every rerun.
-LATER: Final = {"report", "bundle", "track"}
+LATER: Final = {"report", "bundle", "without", "track"}
 
 
-def features(files: RunFiles) -> Section:
+def features(run: RunFolder) -> Section:
     """Describe what the model reads, where it comes from and how much of it was missing."""
     rows = []
-    for feature in files.features:
-        found, lacking = lineage(feature), files.reference[feature.name]["missing"]
+    for feature in run.features:
+        found, lacking = lineage(feature), run.reference[feature.name]["missing"]
         cells = [
             found.label,
             unit_label(found.allowed),
@@ -42,68 +45,68 @@ def features(files: RunFiles) -> Section:
     return section("features", "Features", [table("features-table", caption, columns, rows)])
 
 
-def _break_sentences(files: RunFiles) -> list[str]:
+def _break_sentences(run: RunFolder) -> list[str]:
     """Say what did not mean the same over all cycles of the run and was accepted, and what a cycle lacks."""
     found = [
-        f"Accepted break {each['name']} between {span([each['before']])} and {span([each['after']])}, of "
-        f"{', '.join(each['of'])}: {each['reason']} (crosswalk: {each['crosswalk']}; {each['source']})."
-        for each in files.cohort.get("breaks", [])
+        f"Accepted break {each.name} between {span([each.before])} and {span([each.after])}, of "
+        f"{', '.join(each.of)}: {each.reason} (crosswalk: {each.crosswalk}; {each.source})."
+        for each in run.cohort.breaks
     ]
-    lacking = files.cohort.get("absent", [])
-    return found + [f"{each['table']} of {each['cycle']} is absent: {each['reason']}" for each in lacking]
+    lacking = run.cohort.absent
+    return found + [f"{each.table} of {each.cycle} is absent: {each.reason}" for each in lacking]
 
 
-def methods(files: RunFiles) -> Section:
+def methods(run: RunFolder) -> Section:
     """Describe the survey design, the learners, their tuning and the calibration."""
-    about, cohort = files.about, files.cohort
+    about, cohort, people = run.about, run.cohort, population(run)
     blocks: list[Block] = [
-        callout(str(cohort["outcome"]["warning"]), tone="warning"),
+        callout(cohort.outcome.warning, tone="warning"),
         bullets(
-            f"Outcome: {cohort['outcome']['label']}. {cohort['outcome']['definition']}. A person without a needed "
+            f"Outcome: {cohort.outcome.label}. {cohort.outcome.definition}. A person without a needed "
             "value is "
             "not counted as free of it.",
-            f"{weights(files)} Fitting, tuning, calibration, metrics and summaries are all weighted. Cases are neither "
+            f"{people.weights} Fitting, tuning, calibration, metrics and summaries are all weighted. Cases are neither "
             "over-sampled nor re-weighted: the risks are probabilities.",
-            _folds_sentence(files),
-            *file_sentences(files),
-            *_break_sentences(files),
+            _folds_sentence(run),
+            *people.file_sentences,
+            *_break_sentences(run),
             f"Held out: {span(about['held_out'])}, a later cycle. Development: {span(about['cycles'])}.",
             "Leaks: "
-            f"{len(cohort['outcome']['leaks'])} patterns of variables that define, treat or follow the outcome are "
+            f"{len(cohort.outcome.leaks)} patterns of variables that define, treat or follow the outcome are "
             "refused by "
             "name.",
-            f"Models: {', '.join(sorted(model_label(name) for name in files.tuning['models']))}; "
-            f"{len(files.tuning['candidates'])} settings in all. The chosen model has the lowest weighted log loss of "
+            f"Models: {', '.join(sorted(model_label(name) for name in run.tuning.models))}; "
+            f"{len(run.tuning.candidates)} settings in all. The chosen model has the lowest weighted log loss of "
             "calibrated out-of-fold risks.",
         ),
-        _calibration(files),
-        _calibrators(files),
-        _models(files),
-        _parts(files),
+        _calibration(run),
+        _calibrators(run),
+        _models(run),
+        _parts(run),
     ]
     return section("methods", "Methods", blocks)
 
 
-def provenance(files: RunFiles) -> Section:
+def provenance(run: RunFolder) -> Section:
     """Describe what made the numbers: code, libraries, configuration, tables, steps."""
-    manifest, about = files.manifest, files.about
-    versions = ", ".join(f"{name} {number_}" for name, number_ in manifest["environment"].items())
+    manifest, about = run.manifest, run.about
+    versions = ", ".join(f"{name} {number_}" for name, number_ in manifest.environment.items())
     blocks: list[Block] = [
         bullets(
-            f"Data: {manifest['data']}.",
-            f"mgrisk {manifest['mgrisk']}, pipeline {manifest['pipeline']}.",
+            f"Data: {manifest.data}.",
+            f"mgrisk {manifest.mgrisk}, pipeline {manifest.pipeline}.",
             f"Configuration sha256 {about['configuration_sha256']}.",
-            f"Data sha256 (of tables.json) {about['data_sha256']}.",
+            f"Data sha256 (of {names.TABLES}) {about['data_sha256']}.",
             f"Versions: {versions}.",
         ),
         _steps(manifest),
-        _tables(files.records("tables.json")),
+        _tables(run.tables),
     ]
     return section("provenance", "Provenance", blocks)
 
 
-def _folds_sentence(files: RunFiles) -> str:
-    folds: pd.DataFrame = files.frame("folds.parquet")
+def _folds_sentence(run: RunFolder) -> str:
+    folds: pd.DataFrame = run.frame(names.FOLDS)
     psus = len(folds[["stratum", "psu"]].drop_duplicates())
     return (
         f"Folds: {folds['fold'].nunique()}, of whole primary sampling units (PSUs); {psus} PSUs in "
@@ -112,25 +115,25 @@ def _folds_sentence(files: RunFiles) -> str:
     )
 
 
-def _calibration(files: RunFiles) -> Block:
-    stored = files.calibrator
-    se = [float(stored["covariance"][place][place]) ** 0.5 for place in (0, 1)]
+def _calibration(run: RunFolder) -> Block:
+    stored = run.calibrator
+    se = [float(stored.covariance[place][place]) ** 0.5 for place in (0, 1)]
     return text(
-        f"Calibration of {model_label(files.winner)}: reported risk = 1 / (1 + exp(−({number(stored['intercept'])} + "
-        f"{number(stored['slope'])} × margin))), fitted on out-of-fold margins with survey weights; standard errors "
-        f"{number(se[0])} and {number(se[1])}, {stored['df']} degrees of freedom. One margin and one calibrator, so "
+        f"Calibration of {model_label(run.winner)}: reported risk = 1 / (1 + exp(−({number(stored.intercept)} + "
+        f"{number(stored.slope)} × margin))), fitted on out-of-fold margins with survey weights; standard errors "
+        f"{number(se[0])} and {number(se[1])}, {stored.df} degrees of freedom. One margin and one calibrator, so "
         "that the "
         "Shapley values add up to the number that is reported."
     )
 
 
-def _calibrators(files: RunFiles) -> Block:
-    found = files.mapping("calibration.json")
+def _calibrators(run: RunFolder) -> Block:
+    found = run.calibrators
     measures = {"log_loss": 4, "calibration_slope": 2, "observed_expected": 2}
-    by_map: dict[str, JsonRecord] = {}
-    for record in found["records"]:
-        by_map.setdefault(str(record["model"]), {})[str(record["metric"])] = record
-    paired = {record["model"]: record for record in found["differences"] if record["metric"] == "log_loss"}
+    by_map: dict[str, dict[str, CalibratorMetric]] = {}
+    for record in found.records:
+        by_map.setdefault(record.model, {})[record.metric] = record
+    paired = {record.model: record for record in found.differences if record.metric == "log_loss"}
     rows = [
         row(
             [
@@ -139,7 +142,7 @@ def _calibrators(files: RunFiles) -> Block:
                 interval(of_map["ici"], digits=2, share=True),
                 interval(paired[name], digits=5, signed=True) if name in paired else "",
             ],
-            {**of_map, "difference": paired.get(name)},
+            {metric: vars(each) for metric, each in of_map.items()},
         )
         for name, of_map in by_map.items()
     ]
@@ -150,22 +153,22 @@ def _calibrators(files: RunFiles) -> Block:
     notes = [
         "Each fold's people are calibrated by maps of the other folds; intervals are 95 %, by the jackknife over PSUs.",
         "The logistic map is the one that is shipped: it alone keeps contributions adding up to the reported risk.",
-        *(f"{name.replace('_', '-')} failed, because {reason}." for name, reason in found["failed"].items()),
+        *(f"{name.replace('_', '-')} failed, because {reason}." for name, reason in found.failed.items()),
     ]
-    caption = f"Calibrators of the margin of {model_label(found['learner'])}, development set, cross-fitted"
+    caption = f"Calibrators of the margin of {model_label(found.learner)}, development set, cross-fitted"
     return table("calibrators", caption, columns, rows, notes=notes, folded=True)
 
 
-def _models(files: RunFiles) -> Block:
-    ranked = sorted(files.tuning["models"].items(), key=lambda item: float(item[1]["log_loss"]))
+def _models(run: RunFolder) -> Block:
+    ranked = sorted(run.tuning.models.items(), key=lambda item: item[1].log_loss)
     rows = []
     for place, (name, record) in enumerate(ranked, start=1):
         made_of = [
-            model_label(part["part"]) + (f" × {number(part['scale'])}" if len(record["parts"]) > 1 else "")
-            for part in record["parts"]
+            model_label(part.part) + (f" × {number(part.scale)}" if len(record.parts) > 1 else "")
+            for part in record.parts
         ]
-        cells = [str(place), model_label(name), " + ".join(made_of), number(record["log_loss"], digits=5)]
-        rows.append(row([*cells, _span(record["fold_log_loss"])], {"model": name, **record}))
+        cells = [str(place), model_label(name), " + ".join(made_of), number(record.log_loss, digits=5)]
+        rows.append(row([*cells, _span(record.fold_log_loss)], {"model": name, "log_loss": record.log_loss}))
     columns = [
         column("Rank"), column("Model", numeric=False), column("Made of", numeric=False),
         column("Log loss, nats"), column("Range over folds"),
@@ -182,16 +185,16 @@ def _models(files: RunFiles) -> Block:
     )
 
 
-def _parts(files: RunFiles) -> Block:
-    tried: dict[str, list[JsonRecord]] = {}
-    for record in files.tuning["candidates"]:
-        tried.setdefault(record["part"], []).append(record)
+def _parts(run: RunFolder) -> Block:
+    tried: dict[str, list[CandidateRecord]] = {}
+    for record in run.tuning.candidates:
+        tried.setdefault(record.part, []).append(record)
     rows = []
     for part, records in tried.items():
-        best = min(records, key=lambda record: float(record["loss"]))
-        settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in best["params"].items())
-        cells = [model_label(part), str(len(records)), settings, best["measure"].replace("_", " ")]
-        rows.append(row([*cells, number(best["loss"], digits=5), _span(best["fold_loss"])], best))
+        best = min(records, key=lambda record: record.loss)
+        settings = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in best.params.items())
+        cells = [model_label(part), str(len(records)), settings, best.measure.replace("_", " ")]
+        rows.append(row([*cells, number(best.loss, digits=5), _span(best.fold_loss)], vars(best)))
     columns = [
         column("Learner", numeric=False), column("Settings tried"), column("Chosen", numeric=False),
         column("Score", numeric=False), column("Out of fold"), column("Range over folds"),
@@ -199,28 +202,28 @@ def _parts(files: RunFiles) -> Block:
     return table("parts", "The settings chosen for each learner, by a weighted proper score out of fold", columns, rows)
 
 
-def _span(values: list[float]) -> str:
+def _span(values: Sequence[float]) -> str:
     return f"{number(min(values), digits=4)} to {number(max(values), digits=4)}"
 
 
-def _steps(manifest: dict[str, Any]) -> Block:
+def _steps(manifest: ManifestRecord) -> Block:
     rows = []
-    for name in sorted(set(manifest["steps"]) - LATER):
-        for output, digest in manifest["steps"][name]["outputs"].items():
+    for name in sorted(set(manifest.steps) - LATER):
+        for output, digest in manifest.steps[name].outputs.items():
             rows.append(row([name, output, digest[:12]], {"sha256": digest}))
     columns = [column("Step", numeric=False), column("File", numeric=False), column("sha256, first 12", numeric=False)]
     return table("steps", "What each step wrote", columns, rows, folded=True)
 
 
-def _tables(records: list[JsonRecord]) -> Block:
+def _tables(records: Records[TableRecord]) -> Block:
     rows = [
         row(
             [
-                *(record["cycle"], record["table"]),
-                "" if record["rows"] is None else count(record["rows"]),
-                *(count(record["size"]), record["sha256"][:12]),
+                *(record.cycle, record.table),
+                "" if record.rows is None else count(record.rows),
+                *(count(record.size), record.sha256[:12]),
             ],
-            record,
+            vars(record),
         )
         for record in records
     ]

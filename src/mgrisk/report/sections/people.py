@@ -11,9 +11,9 @@ from mgrisk.report.blocks import Block, Section, callout, column, figure, row, s
 from mgrisk.report.explained import ExplainedPeople, explained_people
 from mgrisk.report.formats import number, percent, span, unit_label
 from mgrisk.report.people_table import PeopleShown, explorer, reference_value, shown_value
-from mgrisk.report.population import confidentiality, person_label
+from mgrisk.report.population import population
 from mgrisk.report.sections.drivers import NO_EFFECT
-from mgrisk.run_folder.reader import RunFiles
+from mgrisk.run_folder.folder import RunFolder
 from mgrisk.survey.estimates import weighted_quantile
 
 CHOSEN: Final = (
@@ -23,29 +23,29 @@ CHOSEN: Final = (
 INTERVAL: Final = 0.90
 
 
-def people(files: RunFiles) -> Section:
+def people(run: RunFolder) -> Section:
     """Describe everybody of the held-out cycle, and two of them, at the median and at the 95th percentile of risk."""
-    everybody = explained_people(files)
+    everybody = explained_people(run)
     parts = []
     for probability, name, heading in CHOSEN:
         target = float(weighted_quantile(everybody.risk, everybody.weight, [probability])[0])
         place = int(np.argmin(np.abs(everybody.risk - target)))
-        parts.append(_person(files, everybody, place, name=f"person-{name}", heading=heading))
+        parts.append(_person(run, everybody, place, name=f"person-{name}", heading=heading))
     blocks = [
         text(
-            confidentiality(files),
+            population(run).confidentiality,
             "Below the table two people are worked out, picked by rule: nearest to the weighted median and to the "
             "weighted 95th percentile of risk.",
         ),
         callout(NO_EFFECT),
-        explorer(_shown(files, everybody), f"The held-out people of {span(files.about['held_out'])}."),
+        explorer(_shown(run, everybody), f"The held-out people of {span(run.about['held_out'])}."),
     ]
     return section("people", "People of the held-out cycle", blocks, sections=parts)
 
 
-def _shown(files: RunFiles, everybody: ExplainedPeople) -> PeopleShown:
+def _shown(run: RunFolder, everybody: ExplainedPeople) -> PeopleShown:
     return PeopleShown(
-        id_label=person_label(files),
+        id_label=population(run).person_label,
         ids=everybody.ids,
         features=everybody.features,
         data=everybody.data,
@@ -55,7 +55,7 @@ def _shown(files: RunFiles, everybody: ExplainedPeople) -> PeopleShown:
         low=everybody.low,
         high=everybody.high,
         in_domain=everybody.in_domain,
-        reference=files.reference,
+        reference=run.reference,
         weight=everybody.weight,
         case=everybody.case,
         firmness=everybody.firmness,
@@ -63,7 +63,7 @@ def _shown(files: RunFiles, everybody: ExplainedPeople) -> PeopleShown:
     )
 
 
-def _person(files: RunFiles, everybody: ExplainedPeople, place: int, *, name: str, heading: str) -> Section:
+def _person(run: RunFolder, everybody: ExplainedPeople, place: int, *, name: str, heading: str) -> Section:
     risk, base = float(everybody.risk[place]), everybody.base_value
     values = everybody.contributions[place]
     total = base + float(values.sum())
@@ -75,7 +75,7 @@ def _person(files: RunFiles, everybody: ExplainedPeople, place: int, *, name: st
     for index in order:
         feature = everybody.features[index]
         shown = shown_value(everybody.data[feature.name].iloc[place], feature)
-        reference, raw = reference_value(feature, files.reference[feature.name])
+        reference, raw = reference_value(feature, run.reference[feature.name])
         contribution = float(values[index])
         cells = [feature.label, shown, unit_label(feature.unit), reference, number(contribution, signed=True)]
         rows.append(row(cells, {"feature": feature.name, "value": shown, "contribution": contribution, **raw}))
@@ -116,7 +116,7 @@ def _person(files: RunFiles, everybody: ExplainedPeople, place: int, *, name: st
     blocks: list[Block] = [
         text(
             f"Reported risk {percent(risk)}; {percent(INTERVAL, digits=0)} interval {percent(low)} to {percent(high)}.",
-            f"{files.about['interval']}.",
+            f"{run.about['interval']}.",
         ),
         waterfall,
         text(adds_up),

@@ -16,10 +16,13 @@ import numpy as np
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY, MISSING
+from mgrisk.evaluate.records import DifferenceRecord, Interval, MetricRecord, ThresholdRecord
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, section, table, text
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent, span
-from mgrisk.report.population import own_cohort
-from mgrisk.run_folder.reader import RunFiles, pick
+from mgrisk.report.population import population
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import PublishedFigures, ScoreRecord
 from mgrisk.types import Floats, Integers, JsonRecord
 
 ROC_POINTS: Final = 240
@@ -27,20 +30,20 @@ READ_AT: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 HISTOGRAM_EDGES: Final = np.geomspace(0.001, 0.5, 26)  # even on the logarithmic axis of the figure
 
 
-def roc_figure(files: RunFiles, name: str, set_name: str, models: list[str]) -> Block:
+def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> Block:
     """Return the ROC curves of all models of a set."""
     curves, read = [], {}
     for model in models:
-        found = files.curves[set_name][model]["roc"]
+        found = run.curves[set_name][model]["roc"]
         x = np.array(found["false_positive_rate"], dtype=np.float64)
         y = np.array(found["sensitivity"], dtype=np.float64)
         kept = _thin(x, y, ROC_POINTS)
-        auroc = pick(files.evaluation, "evaluation.json", model=model, set=set_name, metric="auroc")
+        auroc = run.evaluation.one(model=model, set=set_name, metric="auroc")
         curves.append(
             {
                 "model": model,
                 "label": f"{model_label(model)} {interval(auroc)}",
-                "chosen": model == files.winner,
+                "chosen": model == run.winner,
                 "x": x[kept].tolist(),
                 "y": y[kept].tolist(),
             }
@@ -67,14 +70,14 @@ def roc_figure(files: RunFiles, name: str, set_name: str, models: list[str]) -> 
     )
 
 
-def calibration_figure(files: RunFiles, name: str, set_name: str) -> Block:
+def calibration_figure(run: RunFolder, name: str, set_name: str) -> Block:
     """Return the calibration of the chosen model: smooth curve with band, tenths, and who has which risk."""
-    curves = files.curves[set_name][files.winner]
+    curves = run.curves[set_name][run.winner]
     smooth, groups = curves["calibration"], curves["calibration_groups"]
     rows = []
     for place in range(len(groups["group"])):
         raw = {key: values[place] for key, values in groups.items() if isinstance(values, list)}
-        observed = {"estimate": raw["observed"], "low": raw["low"], "high": raw["high"], "problem": "no cases"}
+        observed = Interval(raw["observed"], raw["low"], raw["high"], "no cases")
         cells = [
             count(raw["group"]), count(raw["n"]), count(raw["events"]),
             percent(raw["predicted"], digits=2), interval(observed, digits=2, share=True),
@@ -88,41 +91,38 @@ def calibration_figure(files: RunFiles, name: str, set_name: str) -> Block:
         column("Observed (95 % interval)"),
     ]
     picked = ("calibration_intercept", "calibration_slope", "observed_expected")
-    shown = [pick(files.evaluation, "evaluation.json", model=files.winner, set=set_name, metric=m) for m in picked]
+    shown = [run.evaluation.one(model=run.winner, set=set_name, metric=m) for m in picked]
     words = ("intercept", "slope", "observed/expected")
     said = ", ".join(f"{word} {interval(record, digits=2)}" for word, record in zip(words, shown, strict=True))
     return figure(
         f"{name}-calibration",
         "calibration",
-        f"Calibration of {model_label(files.winner)}, {_set_label(set_name)}",
+        f"Calibration of {model_label(run.winner)}, {_set_label(set_name)}",
         caption="Observed against predicted risk, both on logarithmic axes; the dashed line is perfect calibration. "
         "Line: weighted logistic regression on a spline of the predicted log-odds, from the 1st to the 99th percentile "
         "of risk, with a pointwise 95 % band from the jackknife over PSUs. Points: tenths of the population with 95 % "
         "intervals; a triangle at the lower edge is a tenth without any case. Below: share of the cases and of the "
         f"others in each range of risk. {said[0].upper()}{said[1:]}.",
-        alt=f"Calibration curve of {model_label(files.winner)}: {said}",
+        alt=f"Calibration curve of {model_label(run.winner)}: {said}",
         data={
             "smooth": {key: smooth[key] for key in ("risk", "observed", "low", "high")},
             "groups": {key: groups[key] for key in ("predicted", "observed", "low", "high")},
-            "histogram": _histogram(files, set_name),
+            "histogram": _histogram(run, set_name),
         },
         behind=table(f"{name}-calibration-table", "Calibration in tenths of the population", columns, rows),
     )
 
 
-def decision_figure(files: RunFiles, name: str, set_name: str, models: list[str]) -> Block:
+def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> Block:
     """Return the decision curves of all models that give probabilities."""
-    found = {model: files.curves[set_name][model]["decision"] for model in models}
-    chosen = found[files.winner]
+    found = {model: run.curves[set_name][model]["decision"] for model in models}
+    chosen = found[run.winner]
     rows = []
     for place, threshold in enumerate(chosen["threshold"]):
         cells = [percent(threshold, digits=0)]
         for model in models:
-            record = {
-                key: None if found[model][source][place] is None else 1000 * found[model][source][place]
-                for key, source in (("estimate", "model"), ("low", "low"), ("high", "high"))
-            }
-            cells.append(interval(record, digits=1))
+            benefit = Interval(*(found[model][key][place] for key in ("model", "low", "high")))
+            cells.append(interval(benefit.times(1000), digits=1))
         cells.append(number(1000 * chosen["all"][place], digits=1))
         raw = {model: {key: found[model][key][place] for key in ("model", "low", "high")} for model in models}
         rows.append(row(cells, {"threshold": threshold, "all": chosen["all"][place], **raw}))
@@ -142,7 +142,7 @@ def decision_figure(files: RunFiles, name: str, set_name: str, models: list[str]
             "models": [
                 {
                     "label": model_label(model),
-                    "chosen": model == files.winner,
+                    "chosen": model == run.winner,
                     **{k: found[model][k] for k in ("model", "low", "high")},
                 }
                 for model in models
@@ -154,12 +154,12 @@ def decision_figure(files: RunFiles, name: str, set_name: str, models: list[str]
     )
 
 
-def _histogram(files: RunFiles, set_name: str) -> dict[str, Any]:
-    people = files.predictions
+def _histogram(run: RunFolder, set_name: str) -> dict[str, Any]:
+    people = run.predictions
     people = people[people["set"] == (DEVELOPMENT if set_name == CROSS_VALIDATED else HELD_OUT)]
     edges = HISTOGRAM_EDGES
     # What lies beyond the axis is counted at its edge: nobody vanishes from the picture.
-    risk = people[files.winner].to_numpy(dtype=np.float64).clip(edges[0], edges[-1] * (1 - 1e-9))
+    risk = people[run.winner].to_numpy(dtype=np.float64).clip(edges[0], edges[-1] * (1 - 1e-9))
     shares = {}
     for key, value in (("cases", 1.0), ("others", 0.0)):
         here = people["outcome"].to_numpy(dtype=np.float64) == value
@@ -210,20 +210,20 @@ GROUPS: Final = {
 SUPPRESSED: Final = "suppress"
 
 
-def thresholds_table(files: RunFiles, name: str, set_name: str, label: str) -> Block:
+def thresholds_table(run: RunFolder, name: str, set_name: str, label: str) -> Block:
     """Return what calling people in comes to: the chosen model, and each published score."""
-    records = [record for record in files.thresholds if record["set"] == set_name]
-    models = dict.fromkeys(record["model"] for record in records)
+    records = run.thresholds.where(set=set_name)
+    models = dict.fromkeys(record.model for record in records)
     scores = [model for model in models if not any(_is_risk(record, model) for record in records)]
     rows = []
-    for model in (files.winner, *scores):
+    for model in (run.winner, *scores):
         rows.append(row([model_label(model), *("" for _ in ACTED)], {"model": model}))
-        mine = [record for record in records if record["model"] == model]
-        for rule in dict.fromkeys(record["rule"] for record in mine):
-            by_metric = {record["metric"]: record for record in mine if record["rule"] == rule}
+        mine = [record for record in records if record.model == model]
+        for rule in dict.fromkeys(record.rule for record in mine):
+            by_metric = {record.metric: record for record in mine if record.rule == rule}
             cells = [interval(by_metric[key], digits=digits, share=share) for key, _, digits, share in ACTED]
             first = _rule_label(next(iter(by_metric.values())), points=model in scores)
-            rows.append(row([first, *cells], {"rule": rule, "metrics": by_metric}, level=1))
+            rows.append(row([first, *cells], {"rule": rule, "metrics": _raw(by_metric)}, level=1))
     return table(
         f"{name}-thresholds",
         f"Acting from a threshold, {label} (95 % intervals)",
@@ -237,24 +237,21 @@ def thresholds_table(files: RunFiles, name: str, set_name: str, label: str) -> B
     )
 
 
-def groups_table(files: RunFiles, name: str, set_name: str, label: str) -> Block:
+def groups_table(run: RunFolder, name: str, set_name: str, label: str) -> Block:
     """Return the chosen model in each group; a group that NCHS would not print is greyed and says so."""
-    records = [
-        record
-        for record in files.evaluation
-        if record["set"] == set_name and record["group"] != "all" and record["model"] == files.winner
-    ]
+    of_model = run.evaluation.where(set=set_name, model=run.winner)
+    records = [record for record in of_model if record.group != "all"]
     if not records:
-        return callout("evaluation.json has no groups for this set.", tone="warning")
+        return callout(f"{names.EVALUATION} has no groups for this set.", tone="warning")
     rows = []
-    for group in dict.fromkeys(record["group"] for record in records):
-        mine = [record for record in records if record["group"] == group]
+    for group in dict.fromkeys(record.group for record in records):
+        mine = [record for record in records if record.group == group]
         rows.append(row([GROUPS.get(group, level_label(group)), *("" for _ in range(2 + len(IN_GROUPS)))]))
-        rows += [_group_row(mine, level) for level in dict.fromkeys(record["level"] for record in mine)]
+        rows += [_group_row(mine, level) for level in dict.fromkeys(record.level for record in mine)]
     columns = [column(title) for title in ("People", "Cases", *(title for _, title, _, _ in IN_GROUPS))]
     return table(
         f"{name}-groups",
-        f"{model_label(files.winner)} in groups of people, {label} (95 % intervals)",
+        f"{model_label(run.winner)} in groups of people, {label} (95 % intervals)",
         [column("Group", numeric=False), *columns],
         rows,
         notes=[
@@ -265,44 +262,50 @@ def groups_table(files: RunFiles, name: str, set_name: str, label: str) -> Block
     )
 
 
-def _group_row(records: list[JsonRecord], level: str) -> dict[str, Any]:
-    by_metric = {record["metric"]: record for record in records if record["level"] == level}
+def _group_row(records: Sequence[MetricRecord], level: str) -> dict[str, Any]:
+    by_metric = {record.metric: record for record in records if record.level == level}
     first = next(iter(by_metric.values()))
     title = "Not known" if level == MISSING else level_label(level)
-    problem = str(first["problem"])
+    problem = first.problem
     if problem == UNASKED:
         # As race may be in a file of one's own.
         cells = ["not asked", *("" for _ in range(1 + len(IN_GROUPS)))]
-        return row([title, *cells], {"level": level, "metrics": by_metric}, level=1, pale=True)
-    if not first["n"]:
+        return row([title, *cells], {"level": level, "metrics": _raw(by_metric)}, level=1, pale=True)
+    if not first.n:
         cells = [count(0), count(0), *(problem for _ in IN_GROUPS)]
-        return row([title, *cells], {"level": level, "metrics": by_metric}, level=1, pale=True)
+        return row([title, *cells], {"level": level, "metrics": _raw(by_metric)}, level=1, pale=True)
     cells = [
         interval(by_metric[key], digits=digits, share=share) + ("*" if _suppressed(by_metric[key]) else "")
         for key, _, digits, share in IN_GROUPS
     ]
     pale = _suppressed(by_metric["prevalence"])
     shown = f"{title} (too few to judge)" if pale else title
-    people = [count(first["n"]), count(first["events"])]
-    return row([shown, *people, *cells], {"level": level, "metrics": by_metric}, level=1, pale=pale)
+    people = [count(first.n), count(first.events)]
+    return row([shown, *people, *cells], {"level": level, "metrics": _raw(by_metric)}, level=1, pale=pale)
 
 
-def _suppressed(record: JsonRecord) -> bool:
-    return str(record["presentation"]).startswith(SUPPRESSED)
+def _raw(records: Mapping[str, MetricRecord | None]) -> JsonRecord:
+    return {key: vars(record) if record else None for key, record in records.items()}
 
 
-def _is_risk(record: JsonRecord, model: str) -> bool:
-    return bool(record["model"] == model and record["metric"] == "net_benefit")
+def _suppressed(record: MetricRecord) -> bool:
+    return record.presentation.startswith(SUPPRESSED)
 
 
-def _rule_label(record: JsonRecord, *, points: bool) -> str:
-    kind, _, value = str(record["rule"]).partition(" ")
-    at = f"{number(record['threshold'], digits=0)} points" if points else f"a risk of {percent(record['threshold'])}"
+def _is_risk(record: MetricRecord, model: str) -> bool:
+    return record.model == model and record.metric == "net_benefit"
+
+
+def _rule_label(record: ThresholdRecord, *, points: bool) -> str:
+    kind, _, value = record.rule.partition(" ")
+    at = f"{number(record.threshold, digits=0)} points" if points else f"a risk of {percent(record.threshold)}"
     if kind == "sensitivity":
         return f"From {at}: sensitivity {percent(float(value), digits=0)} in development"
     return f"From {at}" + (", the published cut" if points else "")
 
 
+ByMetric = Mapping[tuple[str, str], MetricRecord]
+"""Records of all people by model and metric."""
 SETS: Final = {"held-out": "held-out", "cross-validated": "development"}
 CALIBRATION: Final = (
     ("observed_expected", "Observed / expected", 2, False),
@@ -312,7 +315,7 @@ CALIBRATION: Final = (
 )
 
 
-def score_blocks(files: RunFiles, name: str, set_name: str) -> list[Block]:
+def score_blocks(run: RunFolder, name: str, set_name: str) -> list[Block]:
     """Return the tables of the published scores on one set, and why others are not in them.
 
     Parameters
@@ -324,14 +327,10 @@ def score_blocks(files: RunFiles, name: str, set_name: str) -> list[Block]:
     set_name
         Name of the set in records.
     """
-    scores = [score for score in files.scores if score["evaluated"]]
-    records = {
-        (record["model"], record["metric"]): record
-        for record in files.evaluation
-        if record["set"] == set_name and record["group"] == "all"
-    }
-    left_out = [f"{score['label']}: {score['problem']}." for score in files.scores if not score["evaluated"]]
-    blocks = [_ranking(files, name, set_name, scores, records), _calibration(name, scores, records)]
+    scores = [score for score in run.scores if score.evaluated]
+    records = {(record.model, record.metric): record for record in run.evaluation.where(set=set_name, group="all")}
+    left_out = [f"{score.label}: {score.problem}." for score in run.scores if not score.evaluated]
+    blocks = [_ranking(run, name, set_name, scores, records), _calibration(name, scores, records)]
     if cuts := list(_at_cuts(scores, records)):
         columns = ["Score", "Figure", "Here", "Published", "Published for"]
         blocks.append(
@@ -346,50 +345,44 @@ def score_blocks(files: RunFiles, name: str, set_name: str) -> list[Block]:
     return [*blocks, *([bullets(*left_out)] if left_out else [])]
 
 
-def _ranking(
-    files: RunFiles, name: str, set_name: str, scores: list[JsonRecord], records: dict[tuple[str, str], JsonRecord]
-) -> Block:
+def _ranking(run: RunFolder, name: str, set_name: str, scores: list[ScoreRecord], records: ByMetric) -> Block:
     differences = {
-        (record["model"], record["reference"]): record
-        for record in files.differences
-        if record["set"] == set_name and record["group"] == "all" and record["metric"] == "auroc"
+        (record.model, record.reference): record
+        for record in run.differences.where(set=set_name, group="all", metric="auroc")
     }
     rows = []
     for score in scores:
-        found = records[score["name"], "auroc"]
-        less = differences.get((score["name"], files.winner))
-        published = "; ".join(f"{row['auroc']} ({row['people']})" for row in score["published"] if row["auroc"])
+        found = records[score.name, "auroc"]
+        less = differences.get((score.name, run.winner))
+        published = "; ".join(f"{row.auroc} ({row.people})" for row in score.published if row.auroc)
         cells = [
-            score["label"],
+            score.label,
             interval(found),
             interval(less, signed=True) if less else "",
-            percent(score["sets"][SETS[name]]["unanswered"]),
+            percent((score.sets or {})[SETS[name]].unanswered),
             published or "not found",
         ]
-        rows.append(row(cells, {"auroc": found, "difference": less}))
+        rows.append(row(cells, {"auroc": vars(found), "difference": vars(less) if less else None}))
     columns = [
         column("Score", numeric=False),
         column("AUROC (95 % interval)"),
-        column(f"Less {model_label(files.winner)}, paired"),
+        column(f"Less {model_label(run.winner)}, paired"),
         column("With an unanswered item"),
         column("AUROC published", numeric=False),
     ]
     notes = [
         "An item without an answer counts nothing, as a blank on a paper form does. What each score asks, what NHANES "
-        "does not ask of it and how its answers were matched is in scores.json.",
-        *(
-            []
-            if own_cohort(files)
-            else ["Some were made for the diabetes of years to come: here they find the one that is there."]
-        ),
+        "does not ask of it and how its answers were matched is in "
+        f"{names.SCORES}.",
+        *population(run).scores_of_later,
     ]
     return table(f"{name}-scores", "Published risk scores on the same people: ranking", columns, rows, notes=notes)
 
 
-def _calibration(name: str, scores: list[JsonRecord], records: dict[tuple[str, str], JsonRecord]) -> Block:
+def _calibration(name: str, scores: list[ScoreRecord], records: ByMetric) -> Block:
     rows = []
     for score in scores:
-        variants = [score["name"], *(f"{score['name']}:{kind}" for kind in ("published", "intercept", "logistic"))]
+        variants = [score.name, *(f"{score.name}:{kind}" for kind in ("published", "intercept", "logistic"))]
         for model in variants:
             found = {metric: records.get((model, metric)) for metric, *_ in CALIBRATION}
             if any(found.values()):
@@ -397,7 +390,7 @@ def _calibration(name: str, scores: list[JsonRecord], records: dict[tuple[str, s
                     interval(record, digits=digits, share=share) if (record := found[metric]) else ""
                     for metric, _, digits, share in CALIBRATION
                 ]
-                rows.append(row([model_label(model), *cells], {"model": model, **found}))
+                rows.append(row([model_label(model), *cells], {"model": model, **_raw(found)}))
     columns = [column("Score", numeric=False), *(column(label) for _, label, _, _ in CALIBRATION)]
     notes = [
         "As published, then recalibrated on the development set: by the intercept alone, and by intercept and slope. "
@@ -407,21 +400,21 @@ def _calibration(name: str, scores: list[JsonRecord], records: dict[tuple[str, s
     return table(f"{name}-score-calibration", caption, columns, rows, notes=notes, folded=True)
 
 
-def _at_cuts(scores: list[JsonRecord], records: dict[tuple[str, str], JsonRecord]) -> Iterator[dict[str, Any]]:
+def _at_cuts(scores: list[ScoreRecord], records: ByMetric) -> Iterator[dict[str, Any]]:
     for score in scores:
-        published = [each for each in score["published"] if each["cut"] is not None]
-        if score["high"] is not None and score["high"] not in [each["cut"] for each in published]:
-            published.insert(0, {"cut": score["high"], "people": "not found", "outcome": ""})
+        published = [each for each in score.published if each.cut is not None]
+        if score.high is not None and score.high not in [each.cut for each in published]:
+            published.insert(0, PublishedFigures("not found", "", score.high))
         for each in published:
-            cut = number(each["cut"], digits=0 if score["kind"] == "points" else 3)
+            cut = number(each.cut, digits=0 if score.kind == "points" else 3)
             for metric, label in (("sensitivity", "sensitivity"), ("specificity", "specificity")):
-                record = records.get((score["name"], f"{metric}@{each['cut']:g}"))
+                record = records.get((score.name, f"{metric}@{each.cut:g}"))
                 if record:
-                    whom = ", ".join(part for part in (each["people"], each["outcome"]) if part)
+                    whom = ", ".join(part for part in (each.people, each.outcome) if part)
                     cells = [
-                        f"{score['label']}, from {cut}", label, interval(record, digits=2), each.get(metric, ""), whom,
+                        f"{score.label}, from {cut}", label, interval(record, digits=2), getattr(each, metric), whom,
                     ]  # fmt: skip
-                    yield row(cells, {"record": record, "published": each})
+                    yield row(cells, {"record": vars(record), "published": vars(each)})
 
 
 SCORE: Final = "ada"
@@ -448,41 +441,41 @@ DIFFERENCES: Final = {
 }
 
 
-def held_out(files: RunFiles) -> Section:
+def held_out(run: RunFolder) -> Section:
     """Describe performance on the held-out cycle, which nothing was fitted, tuned or calibrated on."""
-    name = files.held_out_name
+    name = run.held_out_name
     intro = (
-        f"Nobody of {span(files.about['held_out'])} was used for fitting, tuning, calibration or imputation. "
+        f"Nobody of {span(run.about['held_out'])} was used for fitting, tuning, calibration or imputation. "
         "All models are evaluated on the same people."
     )
-    return _performance(files, "held-out", f"Performance on the held-out cycle {span([name])}", name, intro)
+    return _performance(run, "held-out", f"Performance on the held-out cycle {span([name])}", name, intro)
 
 
-def cross_validated(files: RunFiles) -> Section:
+def cross_validated(run: RunFolder) -> Section:
     """Describe cross-validated performance in the development set."""
     intro = (
         "Risks of development people from models and calibrations that had not seen them. The settings of the winner "
         "were chosen on these same folds, so that these numbers flatter slightly; the held-out cycle does not."
     )
-    return _performance(files, "cross-validated", "Performance, cross-validated", CROSS_VALIDATED, intro)
+    return _performance(run, "cross-validated", "Performance, cross-validated", CROSS_VALIDATED, intro)
 
 
-def _performance(files: RunFiles, name: str, heading: str, set_name: str, intro: str) -> Section:
-    curves = files.curves[set_name]
+def _performance(run: RunFolder, name: str, heading: str, set_name: str, intro: str) -> Section:
+    curves = run.curves[set_name]
     # Published scores other than the reference, which has curves too, stand in tables of their own.
     records = [
         record
-        for record in files.evaluation
-        if record["set"] == set_name and record["group"] == "all" and record["model"] in curves
+        for record in run.evaluation
+        if record.set == set_name and record.group == "all" and record.model in curves
     ]
-    first = pick(records, "evaluation.json", model=files.winner, metric="auroc")
-    df = int(curves[files.winner]["roc"]["df"])
+    first = run.evaluation.one(model=run.winner, set=set_name, metric="auroc")
+    df = int(curves[run.winner]["roc"]["df"])
     how = (
         f"Intervals are 95 %: every metric recomputed with each set of jackknife weights, leaving out one primary "
         f"sampling unit (PSU) at a time, on t with {df} degrees of freedom; E50 and E90, which are quantiles, with those "
         "of a bootstrap of PSUs. Never a bootstrap of rows."
     )
-    models = _models(files, records)
+    models = _models(run, records)
     notes = [
         *(
             ["The published score gives points, not probabilities: it ranks, and has no calibration."]
@@ -495,26 +488,26 @@ def _performance(files: RunFiles, name: str, heading: str, set_name: str, intro:
         "a model that is off, and errs upward for one that is not.",
     ]
     blocks: list[Block] = [
-        text(intro, f"{count(first['n'])} people, {count(first['events'])} cases.", how),
+        text(intro, f"{count(first.n)} people, {count(first.events)} cases.", how),
         table(
             f"{name}-metrics",
             f"Metrics, {_set_title(set_name)}",
-            _columns(files, models),
+            _columns(run, models),
             _rows(records, models),
             notes=notes,
         ),
-        *_difference_blocks(files, name, set_name),
-        roc_figure(files, name, set_name, models),
+        *_difference_blocks(run, name, set_name),
+        roc_figure(run, name, set_name, models),
         _unless_failed(
             "calibration curve",
-            curves[files.winner],
+            curves[run.winner],
             ("calibration", "calibration_groups"),
-            lambda: calibration_figure(files, name, set_name),
+            lambda: calibration_figure(run, name, set_name),
         ),
-        thresholds_table(files, name, set_name, _set_title(set_name)),
-        decision_figure(files, name, set_name, [model for model in models if "decision" in curves[model]]),
-        groups_table(files, name, set_name, _set_title(set_name)),
-        *score_blocks(files, name, set_name),
+        thresholds_table(run, name, set_name, _set_title(set_name)),
+        decision_figure(run, name, set_name, [model for model in models if "decision" in curves[model]]),
+        groups_table(run, name, set_name, _set_title(set_name)),
+        *score_blocks(run, name, set_name),
     ]
     return section(name, heading, blocks)
 
@@ -527,10 +520,10 @@ def _unless_failed(what: str, curves: Mapping[str, Any], needed: Sequence[str], 
     return make()
 
 
-def compare(record: Mapping[str, Any]) -> str:
+def compare(record: DifferenceRecord) -> str:
     """Say in words what a paired difference with its interval shows, and no more."""
-    mine, theirs = model_label(str(record["model"])), model_label(str(record["reference"]))
-    low, high = record["low"], record["high"]
+    mine, theirs = model_label(record.model), model_label(record.reference)
+    low, high = record.low, record.high
     if low is None or high is None:
         return f"Whether {mine} ranks people better than the {theirs} cannot be told from these data."
     if low > 0:
@@ -540,30 +533,26 @@ def compare(record: Mapping[str, Any]) -> str:
     return f"The data do not show that {mine} ranks people better, or worse, than the {theirs}."
 
 
-def _difference_blocks(files: RunFiles, name: str, set_name: str) -> list[Block]:
-    records = [
-        record
-        for record in files.differences
-        if record["set"] == set_name and record["group"] == "all" and record["model"] in files.tuning["models"]
-    ]
-    if not records:
-        return [callout("differences.json has no difference for this set.", tone="warning")]
-    mine = [record for record in records if record["model"] == files.winner]
+def _difference_blocks(run: RunFolder, name: str, set_name: str) -> list[Block]:
+    of_models = run.differences.where(set=set_name, group="all")
+    if not any(record.model in run.tuning.models for record in of_models):
+        return [callout(f"{names.DIFFERENCES} has no difference for this set.", tone="warning")]
+    mine = of_models.where(model=run.winner)
     rows = [
         row(
             [
-                f"{model_label(record['model'])} less {_reference(str(record['reference']))}",
+                f"{model_label(record.model)} less {_reference(str(record.reference))}",
                 label,
-                interval(_times(record, factor), digits=digits, signed=True),
+                interval(record.times(factor), digits=digits, signed=True),
             ],
-            record,
+            vars(record),
         )
         for metric, (label, digits, factor) in DIFFERENCES.items()
         for record in mine
-        if record["metric"] == metric
+        if record.metric == metric
     ]
     columns = [column("Difference", numeric=False), column("Metric", numeric=False), column("Estimate (95 % interval)")]
-    found = [record for record in mine if (record["metric"], record["reference"]) == ("auroc", SCORE)]
+    found = [record for record in mine if (record.metric, record.reference) == ("auroc", SCORE)]
     caption = f"Paired differences on the same people and replicates, {_set_title(set_name)}"
     notes = ["In net benefit a published score acts at its own cut, whatever the threshold."] if found else []
     return [
@@ -576,42 +565,37 @@ def _reference(name: str) -> str:
     return "calling in everybody" if name == EVERYBODY else model_label(name)
 
 
-def _models(files: RunFiles, records: list[JsonRecord]) -> list[str]:
-    found = dict.fromkeys(record["model"] for record in records)
-    return sorted(found, key=lambda model: (model != files.winner, _is_score(records, model)))
+def _models(run: RunFolder, records: Sequence[MetricRecord]) -> list[str]:
+    found = dict.fromkeys(record.model for record in records)
+    return sorted(found, key=lambda model: (model != run.winner, _is_score(records, model)))
 
 
-def _is_score(records: list[JsonRecord], model: str) -> bool:
-    return not any(record["model"] == model and record["metric"] == "brier" for record in records)
+def _is_score(records: Sequence[MetricRecord], model: str) -> bool:
+    return not any(record.model == model and record.metric == "brier" for record in records)
 
 
-def _columns(files: RunFiles, models: list[str]) -> list[dict[str, Any]]:
+def _columns(run: RunFolder, models: list[str]) -> list[dict[str, Any]]:
     named = [
         column(
-            f"{model_label(model)} (chosen)" if model == files.winner else model_label(model),
-            marked=model == files.winner,
+            f"{model_label(model)} (chosen)" if model == run.winner else model_label(model),
+            marked=model == run.winner,
         )
         for model in models
     ]
     return [column("Metric", numeric=False), *named]
 
 
-def _rows(records: list[JsonRecord], models: list[str]) -> list[dict[str, Any]]:
+def _rows(records: Sequence[MetricRecord], models: list[str]) -> list[dict[str, Any]]:
     found = []
     for metric, label, digits, share in METRICS:
-        by_model = {record["model"]: record for record in records if record["metric"] == metric}
+        by_model = {record.model: record for record in records if record.metric == metric}
         if by_model:
             cells = [_cell(by_model.get(model), digits=digits, share=share) for model in models]
-            found.append(row([label, *cells], {"metric": metric, "models": by_model}))
+            found.append(row([label, *cells], {"metric": metric, "models": _raw(by_model)}))
     return found
 
 
-def _times(record: Mapping[str, Any], factor: float) -> JsonRecord:
-    scaled = {key: None if record[key] is None else factor * record[key] for key in ("estimate", "low", "high")}
-    return {**record, **scaled}
-
-
-def _cell(record: Mapping[str, Any] | None, *, digits: int, share: bool) -> str:
+def _cell(record: MetricRecord | None, *, digits: int, share: bool) -> str:
     if record is None:
         return "not defined"
     return interval(record, digits=digits, share=share)

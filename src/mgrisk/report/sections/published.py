@@ -6,16 +6,18 @@ Published evidence beside what this run found, and what options would make of ri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
+from mgrisk.evaluate.records import Estimated, Interval, Records
 from mgrisk.evidence.adjustment_set import MAIN
 from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE
 from mgrisk.evidence.what_if import ASSUMPTIONS, FORMS, MEANING, OPTIONS, STUDIES, TOGETHER, Study, swaps_for
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, section, table, text
 from mgrisk.report.formats import count, interval, number, percent, percent_digits
-from mgrisk.report.population import design_differences
-from mgrisk.run_folder.reader import RunFiles
-from mgrisk.types import JsonRecord
+from mgrisk.report.population import population
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import EvidenceRecord, OptionRecord
 
 HEADING: Final = "Published evidence: what trials and cohorts found"
 PER_100: Final = "per 100 mg/d"
@@ -23,7 +25,7 @@ OURS: Final = "undiagnosed"
 CORRECTIONS: Final = {NONE: "NHANES, naive", CALIBRATED: "NHANES, corrected"}
 
 
-def published(files: RunFiles) -> Section:
+def published(run: RunFolder) -> Section:
     """Describe what is published, set the run's association beside it, and price the options with it."""
     trials = [study for study in STUDIES.values() if study.kind == "trials"]
     glucose, homa = STUDIES["simental-glucose-2016"], STUDIES["simental-homa-2016"]
@@ -35,57 +37,43 @@ def published(files: RunFiles) -> Section:
             "Cohorts counted new diabetes over years, but nobody drew by lot who ate what: people who eat more magnesium "
             "differ from others in more. Neither says that magnesium prevents diabetes."
         ),
-        _forest(_ours(files), design_differences(files)),
+        _forest(_ours(run), population(run).design_differences),
         _studies("published-cohorts", "Cohorts", [study for study in STUDIES.values() if study.kind == "cohorts"]),
         _studies("published-trials", "Trials", trials),
-        *(_options(files.records("what_if.json")) if files.has("what_if.json") else []),
+        *(_options(run.what_if) if len(run.what_if) else []),
     ]
     return section("magnesium-evidence", HEADING, blocks)
 
 
 def _shown(study: Study) -> str:
-    values = {"estimate": study.estimate, "low": study.low, "high": study.high}
-    return interval(values, digits=2, signed=not study.ratio)
+    return interval(_values(study), digits=2, signed=not study.ratio)
 
 
-def _ours(files: RunFiles) -> list[JsonRecord]:
-    if not files.has("evidence.json"):
-        return []
-    return [
-        record
-        for record in files.records("evidence.json")
-        if record["analysis"] == "association"
-        and record["outcome"] == OURS
-        and record["model"] == MAIN.name
-        and record["exposure"] == FOOD
-        and record["contrast"] == PER_100
+def _ours(run: RunFolder) -> Records[EvidenceRecord]:
+    return run.evidence.where(analysis="association", outcome=OURS, model=MAIN.name, exposure=FOOD, contrast=PER_100)
+
+
+def _forest(ours: Records[EvidenceRecord], differences: str) -> Block:
+    shown: list[tuple[str, str, Estimated]] = [
+        (study.label, "relative risk of new diabetes", _values(study)) for study in STUDIES.values() if study.per_100
     ]
-
-
-def _forest(ours: Sequence[JsonRecord], differences: str) -> Block:
-    points: list[dict[str, Any]] = [
-        {"label": study.label, "kind": "relative risk of new diabetes", **_values(study)}
-        for study in STUDIES.values()
-        if study.per_100
+    shown += [
+        (CORRECTIONS[record.correction], "odds ratio of undiagnosed diabetes, this run", record) for record in ours
     ]
-    points += [
-        {
-            "label": CORRECTIONS[record["correction"]],
-            "kind": "odds ratio of undiagnosed diabetes, this run",
-            **{key: record[key] for key in ("estimate", "low", "high")},
-        }
-        for record in ours
+    points = [{"label": label, "kind": kind, **found.bounds} for label, kind, found in shown]
+    rows = [
+        row([label, kind, interval(found, digits=2)], point)
+        for (label, kind, found), point in zip(shown, points, strict=True)
     ]
-    rows = [row([point["label"], point["kind"], interval(point, digits=2)], point) for point in points]
-    missing = "" if ours else " This run has no estimate of its own (no evidence.json)."
+    missing = "" if len(ours) else f" This run has no estimate of its own (no {names.EVIDENCE})."
     return figure(
         "published-forest",
         "forest",
         "Magnesium and type 2 diabetes, per 100 mg a day: cohorts beside this run",
         caption=f"Differences in design: {differences} An odds ratio lies farther from 1 than a relative risk, here by "
         f"little.{missing} Cohorts of one figure share studies: they are not independent.",
-        alt=f"Cohort meta-analyses lie between {min(p['estimate'] for p in points[:3])} and "
-        f"{max(p['estimate'] for p in points[:3])} per 100 mg a day",
+        alt=f"Cohort meta-analyses lie between {min(found.value for _, _, found in shown[:3])} and "
+        f"{max(found.value for _, _, found in shown[:3])} per 100 mg a day",
         data={"x_label": "Ratio (95 % interval), per 100 mg/d", "null": 1.0, "points": points},
         behind=table(
             "published-forest-table",
@@ -96,8 +84,8 @@ def _forest(ours: Sequence[JsonRecord], differences: str) -> Block:
     )
 
 
-def _values(study: Study) -> dict[str, float]:
-    return {"estimate": study.estimate, "low": study.low, "high": study.high}
+def _values(study: Study) -> Interval:
+    return Interval(study.estimate, study.low, study.high)
 
 
 def _studies(name: str, what: str, studies: Sequence[Study]) -> Block:
@@ -111,7 +99,7 @@ def _studies(name: str, what: str, studies: Sequence[Study]) -> Block:
                 study.differs,
                 study.citation,
             ],
-            _values(study),
+            _values(study).bounds,
         )
         for study in studies
     ]
@@ -119,16 +107,16 @@ def _studies(name: str, what: str, studies: Sequence[Study]) -> Block:
     return table(name, what, [column(head, numeric=False) for head in heads], rows, folded=True)
 
 
-def _options(records: Sequence[JsonRecord]) -> list[Block]:
-    people = list(dict.fromkeys(record["person"] for record in records if record["person"] != "population"))
-    population = [record for record in records if record["person"] == "population"]
+def _options(records: Records[OptionRecord]) -> list[Block]:
+    people = list(dict.fromkeys(record.person for record in records if record.person != "population"))
+    population = records.where(person="population")
     return [
         text(
             "Options. Each number is the calibrated risk of this run times a published relative risk: not the model's own answer "
             "to other inputs, which stands under Prediction and is no effect. What all of them take for granted:"
         ),
         bullets(*ASSUMPTIONS, *(f"{option.label}: {option.assumes}." for option in OPTIONS.values())),
-        *(_person([record for record in records if record["person"] == name]) for name in people),
+        *(_person(records.where(person=name)) for name in people),
         _population(population),
         callout(
             "People with kidney disease (eGFR below 30), or who take diuretics, proton pump inhibitors, antibiotics or "
@@ -144,41 +132,35 @@ def _label(option: str) -> str:
     return "All of these together" if option == TOGETHER else OPTIONS[option].label
 
 
-def _change(record: JsonRecord) -> str:
-    if record["option"] == TOGETHER:
+def _change(record: OptionRecord) -> str:
+    if record.option == TOGETHER:
         return ""
-    if record["advice"].startswith("ask"):
-        return str(record["advice"])
-    if record["dose"] is None:
+    if record.advice.startswith("ask"):
+        return record.advice
+    if record.dose is None:
         return "not known"
-    if record["dose"] == 0.0:
+    if record.dose == 0.0:
         return "met already"
-    unit = OPTIONS[record["option"]].unit
-    return f"{number(record['dose'], digits=1)} {unit}" if record["option"] != "diet" else unit
+    unit = OPTIONS[record.option].unit
+    return f"{number(record.dose, digits=1)} {unit}" if record.option != "diet" else unit
 
 
-def _person(records: Sequence[JsonRecord]) -> Block:
-    first = records[0]
+def _person(records: Records[OptionRecord]) -> Block:
+    first = records.rows[0]
     rows = []
     for record in records:
-        risk = (
-            "–"
-            if record["estimate"] is None
-            else interval(record, digits=percent_digits(first["baseline"]), share=True)
-        )
-        rows.append(row([_label(record["option"]), _change(record), risk], record))
-    gap = next(record["dose"] for record in records if record["option"] == "magnesium_food") or 0.0
+        risk = "–" if record.estimate is None else interval(record, digits=percent_digits(first.baseline), share=True)
+        rows.append(row([_label(record.option), _change(record), risk], vars(record)))
+    gap = records.one(option="magnesium_food").dose or 0.0
     swaps = swaps_for(gap)
-    notes = [
-        f"Risk today, by this run's model: {percent(first['baseline'], digits=percent_digits(first['baseline']))}."
-    ]
+    notes = [f"Risk today, by this run's model: {percent(first.baseline, digits=percent_digits(first.baseline))}."]
     if swaps:
         total = sum(swap.gain_mg for swap in swaps)
         reached = "" if total >= gap else f" Together {number(total, digits=0)} mg: the rest needs more than these."
         notes.append(f"By food, for example: {'; '.join(swap.sentence for swap in swaps)}.{reached}")
     return table(
-        f"options-{first['person']}",
-        f"What if, for {first['description']}",
+        f"options-{first.person}",
+        f"What if, for {first.description}",
         [
             column("Option", numeric=False),
             column("Change", numeric=False),
@@ -189,15 +171,15 @@ def _person(records: Sequence[JsonRecord]) -> Block:
     )
 
 
-def _population(records: Sequence[JsonRecord]) -> Block:
-    first = records[0]
+def _population(records: Records[OptionRecord]) -> Block:
+    first = records.rows[0]
     rows = []
     for record in records:
-        share = "" if record["share"] is None else percent(record["share"])
-        rows.append(row([_label(record["option"]), share, interval(record, digits=2, share=True)], record))
+        share = "" if record.share is None else percent(record.share)
+        rows.append(row([_label(record.option), share, interval(record, digits=2, share=True)], vars(record)))
     return table(
         "options-population",
-        f"What if everybody did, {first['description']}: mean risk",
+        f"What if everybody did, {first.description}: mean risk",
         [
             column("Option", numeric=False),
             column("Share of people who would change"),
@@ -205,7 +187,7 @@ def _population(records: Sequence[JsonRecord]) -> Block:
         ],
         rows,
         notes=[
-            f"Mean risk today: {percent(first['baseline'], digits=2)}, {count(first['n'])} people, weighted. Whose habit is not "
+            f"Mean risk today: {percent(first.baseline, digits=2)}, {count(first.n)} people, weighted. Whose habit is not "
             "known keeps the risk of today."
         ],
     )
@@ -236,28 +218,23 @@ def _forms() -> Block:
     )
 
 
-FILE: Final = "what_if.json"
-
-
-def responses(files: RunFiles) -> list[Block]:
+def responses(run: RunFolder) -> list[Block]:
     """Describe what the model answers where the inputs of the options are changed; nothing where no option was asked."""
-    if not files.has(FILE):
-        return []
-    records = [record for record in files.records(FILE) if record["model_response"] is not None]
-    people = list(dict.fromkeys(record["person"] for record in records))
+    records = [record for record in run.what_if if record.model_response is not None]
+    people = list(dict.fromkeys(record.person for record in records))
     if not people:
         return []
-    by_place = {(record["person"], record["option"]): record for record in records}
+    by_place = {(record.person, record.option): record for record in records}
     first = {person: by_place[person, TOGETHER] for person in people}
-    digits = {person: percent_digits(first[person]["baseline"]) for person in people}
+    digits = {person: percent_digits(first[person].baseline) for person in people}
     rows = [
         row(
-            ["As they are", *(percent(first[person]["baseline"], digits=digits[person]) for person in people)],
-            {person: first[person]["baseline"] for person in people},
+            ["As they are", *(percent(first[person].baseline, digits=digits[person]) for person in people)],
+            {person: first[person].baseline for person in people},
         )
     ]
     for option in (*OPTIONS, TOGETHER):
-        found = {person: by_place[person, option]["model_response"] for person in people}
+        found = {person: by_place[person, option].model_response for person in people}
         label = OPTIONS[option].label if option in OPTIONS else "All of these together, but for the supplement"
         cells = [percent(value, digits=digits[person]) for person, value in found.items()]
         rows.append(row([label, *cells], found))
@@ -267,7 +244,7 @@ def responses(files: RunFiles) -> list[Block]:
             "The model's own answer to changed inputs, three people who do not exist: no effect of a change",
             [
                 column("Inputs as after", numeric=False),
-                *(column(_capital(str(first[person]["description"]))) for person in people),
+                *(column(_capital(first[person].description)) for person in people),
             ],
             rows,
             notes=[

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mgrisk.evaluate.records import Estimated, MetricRecord
 from mgrisk.evidence.adjustment_set import MAIN
 from mgrisk.evidence.regression import CALIBRATED, FOOD
 from mgrisk.report.blocks import Block, Section, bullets, callout, facts, section, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
-from mgrisk.report.population import horizon, made_on, population, predicted, weighting
-from mgrisk.report.sections.association import FILE as EVIDENCE
+from mgrisk.report.population import population
 from mgrisk.report.sections.association import PER_100
 from mgrisk.report.sections.drivers import group_records, importance_records
 from mgrisk.report.sections.importance import CLEAR
 from mgrisk.report.sections.performance import SCORE, compare
-from mgrisk.run_folder.reader import RunFiles, pick
-from mgrisk.types import JsonRecord
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import Importance
 
 MAGNESIUM: Final = "magnesium"
 CAUTIONS: Final = (
@@ -31,83 +32,75 @@ CAUTIONS: Final = (
 )
 
 
-def summary(files: RunFiles) -> Section:
+def summary(run: RunFolder) -> Section:
     """Describe the run so that ten seconds are enough."""
-    about, name, winner = files.about, files.held_out_name, files.winner
-    outcome = about["outcome"]
-    mine = pick(files.evaluation, "evaluation.json", model=winner, set=name, metric="auroc")
-    cases = f"{count(mine['events'])} cases"
+    about, name, winner = run.about, run.held_out_name, run.winner
+    outcome, people = about["outcome"], population(run)
+    mine = run.evaluation.one(model=winner, set=name, metric="auroc")
+    cases = f"{count(mine.events)} cases"
     told = facts(
         {
             "label": "Predicted",
-            "value": predicted(files),
+            "value": people.predicted,
             "detail": f"{outcome['definition']}. A calibrated probability.",
         },
         {
             "label": "For whom",
-            "value": population(files),
+            "value": people.who,
             "detail": f"Made on {count(about['people'])} people of {span(about['cycles'])} ({count(about['cases'])} cases, "
-            f"weighted share {percent(about['prevalence'])}); tested on {count(mine['n'])} people of "
-            f"{span(about['held_out'])} ({cases}) that it had never seen. {weighting(files)}",
+            f"weighted share {percent(about['prevalence'])}); tested on {count(mine.n)} people of "
+            f"{span(about['held_out'])} ({cases}) that it had never seen. {people.weighting}",
         },
         style="lead",
     )
-    cards = [_ranking(files, mine), _calibration(files), _drivers(files), _magnesium(files), not_for()]
+    cards = [_ranking(run, mine), _calibration(run), _drivers(run), _magnesium(run), not_for()]
     blocks: list[Block] = [
         told,
         facts(*cards, style="cards"),
-        text(horizon(files), "Brackets and bars hold 95 % intervals of the design."),
+        text(people.horizon, "Brackets and bars hold 95 % intervals of the design."),
     ]
     return section("summary", "In short", blocks)
 
 
-def limits(files: RunFiles) -> Section:
+def limits(run: RunFolder) -> Section:
     """Describe what the run must not be used for."""
-    outcome = files.cohort["outcome"]
+    outcome = run.cohort.outcome
     blocks: list[Block] = [
-        callout(str(outcome["warning"]), tone="warning"),
-        bullets(*(caution.format(made_on=made_on(files)) for caution in CAUTIONS)),
+        callout(outcome.warning, tone="warning"),
+        bullets(*(caution.format(made_on=population(run).made_on) for caution in CAUTIONS)),
     ]
     return section("limits", "What not to use it for", blocks)
 
 
-def _ranking(files: RunFiles, mine: Any) -> dict[str, Any]:
+def _ranking(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
     lines = []
     detail = "Of a case and another person, how often the case has the higher risk."
-    theirs = [
-        r
-        for r in files.evaluation
-        if (r["set"], r["model"], r["metric"], r["group"]) == (mine["set"], SCORE, "auroc", "all")
-    ]
-    gap = [
-        r
-        for r in files.differences
-        if r["set"] == mine["set"] and r["model"] == files.winner and r["metric"] == "auroc" and r["reference"] == SCORE
-    ]
+    theirs = run.evaluation.where(set=mine.set, model=SCORE, metric="auroc", group="all").rows
+    gap = run.differences.where(set=mine.set, model=run.winner, metric="auroc", reference=SCORE).rows
     if theirs:
         lines.append({"term": f"{model_label(SCORE)}, same people", "value": interval(theirs[0])})
     if gap:
         lines.append({"term": "Difference, paired", "value": interval(gap[0], signed=True)})
         detail = compare(gap[0])
     return {
-        "label": f"How well it ranks: AUROC, {span(files.about['held_out'])}",
-        "value": number(mine["estimate"]),
+        "label": f"How well it ranks: AUROC, {span(run.about['held_out'])}",
+        "value": number(mine.estimate),
         "range": _range(mine, digits=3),
-        "gauge": _gauge(mine, start=0.5, end=1.0, marks=[record["estimate"] for record in theirs]),
+        "gauge": _gauge(mine, start=0.5, end=1.0, marks=[record.estimate for record in theirs]),
         "lines": lines,
-        "detail": f"{model_label(files.winner)}. {detail}",
+        "detail": f"{model_label(run.winner)}. {detail}",
     }
 
 
-def _calibration(files: RunFiles) -> dict[str, Any]:
+def _calibration(run: RunFolder) -> dict[str, Any]:
     found = {
-        metric: pick(files.evaluation, "evaluation.json", model=files.winner, set=files.held_out_name, metric=metric)
+        metric: run.evaluation.one(model=run.winner, set=run.held_out_name, metric=metric)
         for metric in ("observed_expected", "calibration_slope", "ici")
     }
     ratio = found["observed_expected"]
     return {
         "label": "How well calibrated: observed / expected cases",
-        "value": number(ratio["estimate"], digits=2),
+        "value": number(ratio.estimate, digits=2),
         "range": _range(ratio, digits=2),
         "gauge": _gauge(ratio, start=0.0, end=2.0, marks=[1.0]),
         "lines": [
@@ -118,41 +111,39 @@ def _calibration(files: RunFiles) -> dict[str, Any]:
     }
 
 
-def _gauge(record: Any, *, start: float, end: float, marks: Sequence[float | None]) -> dict[str, Any] | None:
+def _gauge(record: Estimated, *, start: float, end: float, marks: Sequence[float | None]) -> dict[str, Any] | None:
     """Return an estimate with its interval and marks to compare it with, as percent of a scale; None without them."""
-    if record["low"] is None or record["high"] is None or record["estimate"] is None:
+    if record.low is None or record.high is None or record.estimate is None:
         return None
 
     def place(value: float) -> float:
         return round(100.0 * min(max((value - start) / (end - start), 0.0), 1.0), 2)
 
     return {
-        **{key: place(record[key]) for key in ("low", "estimate", "high")},
+        "low": place(record.low),
+        "estimate": place(record.estimate),
+        "high": place(record.high),
         "marks": [place(mark) for mark in marks if mark is not None],
     }
 
 
-def _calibration_words(slope: Any, ratio: Any) -> str:
-    wrong = [
-        word
-        for word, record in (("slope", slope), ("total", ratio))
-        if record["low"] is None or record["high"] is None or not record["low"] <= 1.0 <= record["high"]
-    ]
+def _calibration_words(slope: Estimated, ratio: Estimated) -> str:
+    wrong = [word for word, record in (("slope", slope), ("total", ratio)) if not record.holds(1.0)]
     if wrong:
         return f"The {' and the '.join(wrong)} of the risks cannot be called right: the interval does not hold 1."
     return "Neither the total nor the slope is shown to be wrong; the intervals say how far off they may be."
 
 
-def _drivers(files: RunFiles) -> dict[str, Any]:
-    records = importance_records(files)
+def _drivers(run: RunFolder) -> dict[str, Any]:
+    records = importance_records(run)
     return {
         "label": f"What drives it: the largest of {len(records)} features",
-        "value": ", ".join(record["label"] for record in records[:2]),
+        "value": ", ".join(record.label for record in records[:2]),
         "lines": [
             {
-                "term": f"{record['label']} {_arrow(record)}".strip(),
-                "value": number(record["importance"], digits=2),
-                "bar": round(100.0 * record["importance"] / records[0]["importance"]),
+                "term": f"{record.label} {_arrow(record)}".strip(),
+                "value": number(record.importance, digits=2),
+                "bar": round(100.0 * record.importance / records[0].importance),
             }
             for record in records[:5]
         ],
@@ -160,26 +151,26 @@ def _drivers(files: RunFiles) -> dict[str, Any]:
     }
 
 
-def _arrow(record: JsonRecord) -> str:
-    direction = record["direction"]
+def _arrow(record: Importance) -> str:
+    direction = record.direction
     return "" if direction is None or abs(direction) <= CLEAR else "↑" if direction > 0 else "↓"
 
 
-def _magnesium(files: RunFiles) -> dict[str, Any]:
+def _magnesium(run: RunFolder) -> dict[str, Any]:
     """Return what magnesium does: in prediction by this model, and beside it in association, where that was estimated."""
-    places = [(place, record) for place, record in enumerate(group_records(files), start=1)]
-    mine = next(((place, record) for place, record in places if record["group"] == MAGNESIUM), None)
-    lines = [{"term": "Prediction: all its features", "value": interval(_size(mine[1]), digits=2)}] if mine else []
+    places = [(place, record) for place, record in enumerate(group_records(run), start=1)]
+    mine = next(((place, record) for place, record in places if record.group == MAGNESIUM), None)
+    lines = [{"term": "Prediction: all its features", "value": interval(mine[1].size, digits=2)}] if mine else []
     lines += [
         {
-            "term": f"Prediction: {record['label']} {_arrow(record)}".strip(),
-            "value": number(record["importance"], digits=2),
+            "term": f"Prediction: {record.label} {_arrow(record)}".strip(),
+            "value": number(record.importance, digits=2),
         }
-        for record in importance_records(files)
-        if record["group"] == MAGNESIUM
+        for record in importance_records(run)
+        if record.group == MAGNESIUM
     ]
-    lines += _association(files)
-    studied = "an association" if files.has(EVIDENCE) else "no association"
+    lines += _association(run)
+    studied = "an association" if run.has(names.EVIDENCE) else "no association"
     return {
         "label": "What magnesium does here",
         "value": f"Group {mine[0]} of {len(places)} in prediction" if mine else "Not in this model",
@@ -189,26 +180,19 @@ def _magnesium(files: RunFiles) -> dict[str, Any]:
     }
 
 
-def _association(files: RunFiles) -> list[dict[str, Any]]:
+def _association(run: RunFolder) -> list[dict[str, Any]]:
     """Return the adjusted association of magnesium from food with this outcome, corrected for recall error."""
-    if not files.has(EVIDENCE):
-        return []
-    wanted = {
-        "analysis": "association", "outcome": files.about["outcome"]["name"], "model": MAIN.name, "exposure": FOOD,
-        "correction": CALIBRATED, "contrast": PER_100,
-    }  # fmt: skip
-    found = [record for record in files.records(EVIDENCE) if all(record[key] == wanted[key] for key in wanted)]
+    found = run.evidence.where(
+        analysis="association", outcome=run.about["outcome"]["name"], model=MAIN.name, exposure=FOOD,
+        correction=CALIBRATED, contrast=PER_100,
+    )  # fmt: skip
     return [
         {
-            "term": f"Association: {record['scale']} per 100 mg/d from food, adjusted",
+            "term": f"Association: {record.scale} per 100 mg/d from food, adjusted",
             "value": interval(record, digits=2),
         }
         for record in found
     ]
-
-
-def _size(record: JsonRecord) -> JsonRecord:
-    return {**record, "estimate": record["importance"]}
 
 
 def not_for() -> dict[str, Any]:
@@ -226,7 +210,7 @@ def not_for() -> dict[str, Any]:
     }
 
 
-def _range(record: Any, *, digits: int) -> str:
-    if record["low"] is None or record["high"] is None:
-        return f"no interval: {record.get('problem') or 'not given'}"
-    return f"{number(record['low'], digits=digits)} to {number(record['high'], digits=digits)}"
+def _range(record: MetricRecord, *, digits: int) -> str:
+    if record.low is None or record.high is None:
+        return f"no interval: {record.problem or 'not given'}"
+    return f"{number(record.low, digits=digits)} to {number(record.high, digits=digits)}"

@@ -5,15 +5,17 @@ The sensitivity run: the chosen model on completed data, beside how it takes wha
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeVar
 
 from mgrisk.evaluate.missing_inputs import RECALIBRATED, REPORTED
+from mgrisk.evaluate.records import Interval, Metric
 from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, missing, row, section, table, text
 from mgrisk.report.formats import count, interval, model_label, number
-from mgrisk.run_folder.reader import RunFiles
-from mgrisk.types import JsonRecord
+from mgrisk.run_folder.folder import RunFolder
 
-FILE: Final = "imputation.json"
+M = TypeVar("M", bound=Metric)
+
 COMPARED: Final = {
     "auroc": "AUROC",
     "log_loss": "Log loss",
@@ -23,17 +25,16 @@ COMPARED: Final = {
 }
 
 
-def imputation(files: RunFiles) -> list[Block]:
+def imputation(run: RunFolder) -> list[Block]:
     """Describe what multiple imputation makes of the model; nothing where the pipeline did not ask for it."""
-    if not files.has(FILE):
+    content = run.imputation
+    if content is None:
         return []
-    content = files.mapping(FILE)
-    imputations = int(content["imputations"])
-    label = model_label(str(content["model"]))
-    records = content["records"]
+    label = model_label(content.model)
+    records = content.records
     said = text(
-        f"{count(content['people_with_gaps'])} of {count(content['people'])} development people lack at least one input; {number(100 * content['cells_missing'], digits=1)} % of all are missing. "
-        f"{label} was fitted again on {imputations} data sets completed by chained equations, learned on training people alone and without the outcome, and as it is, with what is missing "
+        f"{count(content.people_with_gaps)} of {count(content.people)} development people lack at least one input; {number(100 * content.cells_missing, digits=1)} % of all are missing. "
+        f"{label} was fitted again on {content.imputations} data sets completed by chained equations, learned on training people alone and without the outcome, and as it is, with what is missing "
         "left missing; both predicted the same people. The estimates are pooled by Rubin's rules.",
     )
     shown = table(
@@ -50,16 +51,14 @@ def imputation(files: RunFiles) -> list[Block]:
         [
             row(
                 [
-                    str(each["set"]),
-                    COMPARED[each["metric"]],
+                    each.set,
+                    COMPARED[each.metric],
                     interval(each),
-                    number(each["pooled"]),
-                    interval(
-                        {"estimate": each["difference"], "low": each["difference_low"], "high": each["difference_high"]}
-                    ),
-                    f"{number(100 * each['between'], digits=0)} %",
+                    number(each.pooled),
+                    interval(Interval(each.difference, each.difference_low, each.difference_high)),
+                    f"{number(None if each.between is None else 100 * each.between, digits=0)} %",
                 ],
-                {"difference": each["difference"], "pooled": each["pooled"]},
+                {"difference": each.difference, "pooled": each.pooled},
             )
             for each in records
         ],
@@ -79,14 +78,18 @@ SHOWN: Final = {
 }
 
 
-def temporal(files: RunFiles) -> Section:
+def temporal(run: RunFolder) -> Section:
     """Describe what leaving out each development cycle, and taking inputs away, does to the model."""
-    content = files.mapping("temporal.json")
-    if content["reason"]:
-        return missing("temporal", HEADING, str(content["reason"]), status=ABSENT)
-    label = model_label(str(content["model"]))
-    cycles, without = content["cycles"], content["missing_inputs"]
-    off = [each for each in _of(without, REPORTED, "observed_expected") if _excludes_one(each)]
+    content = run.temporal
+    if content.reason:
+        return missing("temporal", HEADING, content.reason, status=ABSENT)
+    label = model_label(content.model)
+    cycles, without = content.cycles, content.missing_inputs
+    off = [
+        each
+        for each in without
+        if (each.calibration, each.metric) == (REPORTED, "observed_expected") and each.excludes(1.0)
+    ]
     said = text(
         f"{label} was fitted and calibrated again without each development cycle, with its settings as chosen, and predicted that cycle. The same models then predicted "
         "the same people with some inputs taken away. The held-out cycle has no part in this.",
@@ -97,15 +100,14 @@ def temporal(files: RunFiles) -> Section:
         [column("Cycle left out", numeric=False), column("Cases"), *(column(words) for words in SHOWN.values())],
         [
             row(
-                [name, count(records["auroc"]["events"]), *(interval(records[metric]) for metric in SHOWN)],
-                {metric: records[metric]["estimate"] for metric in SHOWN},
+                [name, count(records["auroc"].events), *(interval(records[metric]) for metric in SHOWN)],
+                {metric: records[metric].estimate for metric in SHOWN},
             )
             for name, records in _grouped(cycles, "cycle").items()
         ],
     )
     reported, mended = (
-        _grouped([each for each in without if each["calibration"] == which], "label")
-        for which in (REPORTED, RECALIBRATED)
+        _grouped([each for each in without if each.calibration == which], "label") for which in (REPORTED, RECALIBRATED)
     )
     by_pattern = table(
         "missing-inputs",
@@ -122,7 +124,7 @@ def temporal(files: RunFiles) -> Section:
                     *(interval(records[metric]) for metric in ("auroc", "calibration_slope", "observed_expected")),
                     interval(mended[name]["observed_expected"]) if name in mended else "–",
                 ],
-                {metric: records[metric]["estimate"] for metric in SHOWN},
+                {metric: records[metric].estimate for metric in SHOWN},
             )
             for name, records in reported.items()
         ],
@@ -133,25 +135,18 @@ def temporal(files: RunFiles) -> Section:
     )
     warnings = [
         callout(
-            f"Missing: {each['label']}. Observed / expected {interval(each)}: the risks are too "
-            f"{'high' if each['estimate'] < 1 else 'low'} by {number(abs(1 / each['estimate'] - 1) * 100, digits=0)} %.",
+            f"Missing: {each.label}. Observed / expected {interval(each)}: the risks are too "
+            f"{'high' if each.value < 1 else 'low'} by {number(abs(1 / each.value - 1) * 100, digits=0)} %.",
             tone="warning",
         )
         for each in off
     ]
-    return section("temporal", HEADING, [said, by_cycle, *warnings, by_pattern, *imputation(files)])
+    return section("temporal", HEADING, [said, by_cycle, *warnings, by_pattern, *imputation(run)])
 
 
-def _of(records: list[JsonRecord], calibration: str, metric: str) -> list[JsonRecord]:
-    return [each for each in records if each["calibration"] == calibration and each["metric"] == metric]
-
-
-def _grouped(records: list[JsonRecord], key: str) -> dict[str, dict[str, JsonRecord]]:
-    found: dict[str, dict[str, JsonRecord]] = {}
+def _grouped(records: Iterable[M], key: str) -> dict[str, dict[str, M]]:
+    """Return the records by the value of a field and by metric."""
+    found: dict[str, dict[str, M]] = {}
     for record in records:
-        found.setdefault(str(record[key]), {})[str(record["metric"])] = record
+        found.setdefault(getattr(record, key), {})[record.metric] = record
     return found
-
-
-def _excludes_one(record: JsonRecord) -> bool:
-    return record["low"] is not None and not record["low"] <= 1 <= record["high"]

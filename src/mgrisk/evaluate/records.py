@@ -1,0 +1,411 @@
+"""Typed records of the files that the checks of a run read: estimates with their intervals, and what they are of.
+
+A number is None where it is not defined; `problem` is the code that says why, and empty where nothing went wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, TypeVar
+
+import pandas as pd
+
+from mgrisk.cohort.leaks import Timing
+from mgrisk.errors import bad_input
+from mgrisk.types import JsonRecord
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Records(Generic[R]):
+    """The flat records of one file.
+
+    Attributes
+    ----------
+    rows
+        In the order of the file.
+    file
+        Its name, for errors.
+
+    Examples
+    --------
+    >>> cases = Records((Interval(0.8, 0.7, 0.9), Interval(None, None, None, "metric.undefined")), "some.json")
+    >>> len(cases), len(cases.where(problem="")), cases.one(problem="").estimate
+    (2, 1, 0.8)
+    """
+
+    rows: tuple[R, ...]
+    file: str
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, **wanted: object) -> Records[R]:
+        """Return the records whose fields have these values."""
+        kept = [row for row in self.rows if all(getattr(row, key) == value for key, value in wanted.items())]
+        return Records(tuple(kept), self.file)
+
+    def one(self, **wanted: object) -> R:
+        """Return the one record whose fields have these values; that of all people unless a `group` is asked for.
+
+        Raises
+        ------
+        MgRiskError
+            `report.no_record` where there is none, or more than one.
+        """
+        if self.rows and "group" in vars(self.rows[0]):
+            wanted = {"group": "all", **wanted}
+        found = self.where(**wanted).rows
+        if len(found) != 1:
+            asked = ", ".join(f"{key} {value}" for key, value in wanted.items())
+            raise bad_input(
+                "report.no_record",
+                f"{self.file} has {'no' if not found else len(found)} record of {asked}",
+                where=self.file,
+                hint="run the pipeline again",
+            )
+        return found[0]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the records as a table, a row each."""
+        return pd.DataFrame([vars(row) for row in self.rows])
+
+
+class Estimated:
+    """What every record of an estimate with its interval can be asked."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def value(self) -> float:
+        """The estimate of a record that has one."""
+        assert self.estimate is not None
+        return self.estimate
+
+    def holds(self, value: float) -> bool:
+        """Tell whether there is an interval and whether it holds a value."""
+        return self.low is not None and self.high is not None and self.low <= value <= self.high
+
+    def excludes(self, value: float) -> bool:
+        """Tell whether there is an interval and whether a value lies outside it."""
+        return self.low is not None and self.high is not None and not self.low <= value <= self.high
+
+    def times(self, factor: float) -> Interval:
+        """Return the estimate and its interval in another unit."""
+        estimate, low, high = (None if each is None else factor * each for each in (self.estimate, self.low, self.high))
+        return Interval(estimate, *((high, low) if factor < 0 else (low, high)), getattr(self, "problem", ""))
+
+    @property
+    def bounds(self) -> dict[str, float | None]:
+        """Estimate and interval, as a figure draws them."""
+        return {"estimate": self.estimate, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class Interval(Estimated):
+    """An estimate with its interval, and nothing else."""
+
+    estimate: float | None
+    low: float | None
+    high: float | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class MetricRecord(Estimated):
+    """A metric of one model, on one set, in one group of people.
+
+    Attributes
+    ----------
+    outcome, set, group, level
+        Whom it is of; group and level are ``all`` where nobody is left out.
+    model, metric
+        What was measured of what.
+    estimate, low, high, se
+        In the unit of the metric; a 95 % interval, and the standard error on the scale of the metric.
+    n, events
+        People and cases with a weight.
+    problem, presentation
+        Code of what went wrong; whether the number may be shown, by `survey.presentation`.
+    data
+        What the people are: NHANES, SYNTHETIC or the name of a cohort.
+    """
+
+    outcome: str
+    set: str
+    group: str
+    level: str
+    model: str
+    metric: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    se: float | None
+    n: int
+    events: int
+    problem: str
+    presentation: str
+    data: str
+
+
+@dataclass(frozen=True)
+class DifferenceRecord(MetricRecord):
+    """A metric of one model minus that of the reference, on the same people and replicates."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class ThresholdRecord(MetricRecord):
+    """A metric of acting by a rule, which came to a threshold of the model's risk or points."""
+
+    rule: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class TableOneRecord(Estimated):
+    """A mean of a number or a share of a level, in one group of one set; `missing` is a weighted share."""
+
+    set: str
+    group: str
+    variable: str
+    label: str
+    unit: str
+    level: str | None
+    statistic: str
+    estimate: float | None
+    se: float | None
+    low: float | None
+    high: float | None
+    n: int
+    df: int
+    missing: float | None
+    data: str
+
+
+@dataclass(frozen=True)
+class KnownAnswerRecord(Estimated):
+    """A published figure and what the run's own tables say; `passed` is None where it is about other people."""
+
+    name: str
+    kind: str
+    population: str
+    published: float
+    tolerance: float
+    source: str
+    definition: str
+    cycles: str
+    estimate: float | None
+    se: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    df: int | None
+    passed: bool | None
+    note: str
+    data: str
+
+
+@dataclass(frozen=True)
+class BreakRecord:
+    """A change over the cycles that the run was told to accept: `nhanes.eras.Break`."""
+
+    name: str
+    of: tuple[str, ...]
+    before: str
+    after: str
+    reason: str
+    crosswalk: str
+    source: str
+
+
+@dataclass(frozen=True)
+class AbsentTable:
+    """A table that a cycle does not have, and why."""
+
+    cycle: str
+    table: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class MappingRecord:
+    """How the columns of a file were mapped; `left_as_they_are` counts cells by column."""
+
+    file: str
+    left_as_they_are: dict[str, int]
+    not_carried: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class OwnRecord:
+    """What became of a file of people on its way into the run; `problems` counts rows by code."""
+
+    data: str
+    file: str
+    sampling: str
+    outcome_column: str
+    other_periods: int
+    problems: dict[str, int]
+    mapping: MappingRecord | None
+
+
+@dataclass(frozen=True)
+class OutcomeRecord:
+    """What the run predicts, as far as a reader is told; `leaks` are what no feature may be made of."""
+
+    name: str
+    label: str
+    definition: str
+    warning: str
+    leaks: tuple[JsonRecord, ...]
+
+
+@dataclass(frozen=True)
+class CohortRecord:
+    """Who the people of a run are: their weights, what was accepted of their cycles, their outcome."""
+
+    data: str
+    weight_level: str
+    forced_by: str
+    weight: str
+    breaks: tuple[BreakRecord, ...]
+    absent: tuple[AbsentTable, ...]
+    outcome: OutcomeRecord
+    own: OwnRecord | None = None
+
+
+@dataclass(frozen=True)
+class PartRecord:
+    """A part of a model: its settings, and how much it counts in the sum."""
+
+    part: str
+    scale: float
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """A trained model: log loss of its calibrated out-of-fold risks, in nats, in all and by fold; and its parts."""
+
+    log_loss: float
+    fold_log_loss: tuple[float, ...]
+    parts: tuple[PartRecord, ...]
+
+
+@dataclass(frozen=True)
+class CandidateRecord:
+    """One setting that was tried: its weighted mean loss out of fold, in all and by fold."""
+
+    part: str
+    params: dict[str, Any]
+    measure: str
+    loss: float
+    fold_loss: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What training tried and chose."""
+
+    data: str
+    winner: str
+    models: dict[str, ModelRecord]
+    candidates: tuple[CandidateRecord, ...]
+
+    @property
+    def parts(self) -> list[JsonRecord]:
+        """The parts of the chosen model, as a refit takes them."""
+        return [asdict(part) for part in self.models[self.winner].parts]
+
+
+@dataclass(frozen=True)
+class LeakRecord:
+    """How well one feature alone tells the outcome, and what it ought not to pass: `leak_audit.LeakFinding`."""
+
+    feature: str
+    auroc: float
+    low: float | None
+    high: float | None
+    limit: float
+    likelihood_ratio: float
+    ratio_limit: float
+    finding: bool
+
+
+@dataclass(frozen=True)
+class PermutedRecord:
+    """How well all features tell a permuted outcome, and whether that is more than chance."""
+
+    auroc: float
+    low: float | None
+    high: float | None
+    finding: bool
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What the leakage audit found."""
+
+    alone: tuple[LeakRecord, ...]
+    permuted: PermutedRecord
+    timing: tuple[Timing, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(Estimated):
+    """A metric whose file says what it is of; fields as those of `MetricRecord`."""
+
+    metric: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    se: float | None
+    n: int
+    events: int
+    problem: str
+    presentation: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratorMetric(Metric):
+    """A metric of a calibrator, which is called the model; or its difference from that of the reference."""
+
+    model: str
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Calibrators:
+    """The shipped calibrator beside others; `failed` has the reason by calibrator."""
+
+    learner: str
+    records: tuple[CalibratorMetric, ...]
+    differences: tuple[CalibratorMetric, ...]
+    failed: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain(Metric):
+    """What a metric gains by what the question names: the model with it minus the one without."""
+
+    question: str
+    set: str
+
+
+@dataclass(frozen=True)
+class AddedValue:
+    """What magnesium adds to the prediction; `reason` says why nothing was compared, `limit` is one of AUROC."""
+
+    model: str
+    limit: float
+    reason: str
+    records: tuple[Gain, ...]
