@@ -15,7 +15,6 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from scipy.optimize import nnls
 
 from mgrisk.model.calibration import fit_logistic_map
 from mgrisk.model.learners import Column, Fitted, bad_model
@@ -210,6 +209,8 @@ def fit_uncertainty(deviations: Floats, X: Singles, weight: Floats, columns: Seq
     columns
         The encoded columns.
     """
+    from scipy.optimize import nnls  # only fitting needs it, and scoring is to start at once
+
     share = weight / weight.sum()
     terms = fit_terms(columns, X, weight, knots=KNOTS)
     design = expand(terms, X)
