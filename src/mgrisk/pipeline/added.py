@@ -10,7 +10,7 @@ import pandas as pd
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.added_value import FULL, SUSPICIOUS, added_value, is_magnesium, shuffled_value, variants
 from mgrisk.evaluate.assess import CROSS_VALIDATED
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 from mgrisk.model.refit import refit
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
@@ -82,7 +82,7 @@ def _reported(workspace: Workspace, people: SetOfPeople, winner: str) -> Floats:
 
 def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Floats]:
     """Return the risks of the bundle with the magnesium of other people, all its features together."""
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    bundle = read_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
     frame = people.frame.iloc[people.inside]
     family = [feature.name for feature in bundle.features if is_magnesium(feature)]
     random = np.random.default_rng(workspace.pipeline.model.seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
 
@@ -12,7 +12,7 @@ from mgrisk.pipeline.workspace import Workspace
 def bundle(workspace: Workspace) -> str:
     """Write the winner's bundle with its card."""
     winner = workspace.read_json("tuning.json")["winner"]
-    trained = load_bundle(workspace.path("trained") / winner)
+    trained = read_bundle(workspace.path("trained") / winner)
     card = workspace.path("card.md").read_bytes()
     replace(trained, parts={**trained.parts, "card.md": card}).write(workspace.path("bundle"))
     return f"{winner} in {workspace.path('bundle')}"

@@ -14,7 +14,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess, assess_scores
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
@@ -199,7 +199,7 @@ def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, F
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
     """Return the reported risks by learner, as the bundles give them, shape of the design."""
     paths = sorted(workspace.path("trained").iterdir())
-    return {path.name: people.risk(load_bundle(path, threads=workspace.pipeline.threads)) for path in paths}
+    return {path.name: people.risk(read_bundle(path, threads=workspace.pipeline.threads)) for path in paths}
 
 
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.intervals import paired_differences, with_intervals
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import Bundle, read_bundle
 from mgrisk.model.calibration import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
 from mgrisk.model.refit import Again
@@ -32,7 +32,7 @@ def impute(workspace: Workspace) -> str:
     assert settings is not None
     tuning = workspace.read_json("tuning.json")
     winner = tuning["winner"]
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    bundle = read_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
     refit = workspace.refitter(bundle, development, tuning["models"][winner]["parts"])
     given = {DEVELOPMENT: refit.X, HELD_OUT: held_out.encoded(bundle)}

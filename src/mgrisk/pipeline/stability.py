@@ -15,7 +15,7 @@ import pandas as pd
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.explain.attributions import PART, Explainer, build
 from mgrisk.explain.stability import firmness, stability
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import Bundle, read_bundle
 from mgrisk.model.learners import Fitted
 from mgrisk.model.uncertainty import OUT
 from mgrisk.nhanes.codebook import KEY
@@ -41,7 +41,7 @@ def refit_and_explain(workspace: Workspace) -> str:
     """Write stability.json, by way of refitting, and stability.parquet, by held-out person."""
     tuning = workspace.read_json("tuning.json")
     winner = tuning["winner"]
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    bundle = read_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
     background = bundle.encode(development.frame.iloc[development.inside])[1]
     weight = development.design.analysis_weight[development.inside]

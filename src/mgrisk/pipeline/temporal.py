@@ -17,7 +17,7 @@ from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import with_intervals
 from mgrisk.evaluate.missing_inputs import ALL_INPUTS, RECALIBRATED, REPORTED, Pattern, patterns
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 from mgrisk.model.calibration import cross_fitted_risk
 from mgrisk.model.refit import left_out_log_odds
 from mgrisk.nhanes.codebook import KEY
@@ -34,7 +34,7 @@ def leave_cycles_out(workspace: Workspace) -> str:
     """Refit the chosen model without each development cycle; write temporal.json."""
     tuning = workspace.read_json("tuning.json")
     winner = tuning["winner"]
-    bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
+    bundle = read_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
     people = workspace.people(DEVELOPMENT)
     about = {"data": workspace.data_label, "model": winner, "outcome": workspace.outcome.name}
     cycle, names = pd.factorize(people.rows["cycle"], sort=True)

@@ -12,7 +12,7 @@ import pandas as pd
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.missing_inputs import Pattern, patterns
-from mgrisk.model.bundle import SUMS, Bundle, load_bundle, recalibrate
+from mgrisk.model.bundle import SUMS, Bundle, read_bundle, recalibrate
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
@@ -22,7 +22,7 @@ from mgrisk.storage.files import atomic_folder, sha256
 
 def bundles_without(workspace: Workspace) -> str:
     """Write a bundle for people who lack some inputs, by pattern: calibrated on cycles that its model had not seen."""
-    parent, folder = load_bundle(workspace.path("bundle")), workspace.path("without")
+    parent, folder = read_bundle(workspace.path("bundle")), workspace.path("without")
     people = workspace.people(DEVELOPMENT)
     log_odds = people.rows[[KEY]].merge(pd.read_parquet(workspace.path("temporal.parquet")), on=KEY, how="left")
     told = {"name": str(parent.about["name"]), "sha256": sha256(workspace.path("bundle") / SUMS)}
