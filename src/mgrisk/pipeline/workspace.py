@@ -22,6 +22,7 @@ from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
 from mgrisk.model.bundle import FITTED_FEATURES, Bundle
 from mgrisk.model.learners import Target
 from mgrisk.model.refit import Again, again
+from mgrisk.model.training_data import TrainingData
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import Cycle, cycle
 from mgrisk.nhanes.store import Store, default_cache, default_source
@@ -261,17 +262,18 @@ class Workspace:
         """Return what fits a trained model again on other weights of the development people: `model.refit.again`."""
         settings = self.pipeline.model
         return again(
-            people.frame,
-            people.y,
-            people.design,
+            self.training_data(people),
             fitted=bundle.fitted,
             features=bundle.features,
             settings=settings if seed is None else settings.model_copy(update={"seed": seed}),
             model=str(bundle.about["learner"]),
             parts=parts,
             threads=self.pipeline.threads,
-            targets=self.targets(people),
         )
+
+    def training_data(self, people: SetOfPeople) -> TrainingData:
+        """Return the development people as models learn from them."""
+        return TrainingData(people.frame, people.y, people.design, self.fold(people), self.targets(people))
 
     def targets(self, people: SetOfPeople) -> tuple[Target, ...]:
         """Return the continuous targets of the development people that the pipeline's sums learn from."""
