@@ -12,6 +12,7 @@ from scipy.special import logit
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess, assess_scores
+from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
 from mgrisk.model.bundle import read_bundle
@@ -145,12 +146,10 @@ def evaluate(workspace: Workspace) -> str:
         reference = {name: of_set.points[name] for name in workspace.reference}
         cuts = {name: of_set.cuts[name][0] for name in workspace.reference}
         # Chosen on the first set, the development people, and only looked at on the second.
-        thresholds = thresholds or choose_thresholds(people.y, risks, reference, people.design, cuts=cuts)
+        evaluated = Predictions(people.y, risks, reference, people.design)
+        thresholds = thresholds or choose_thresholds(evaluated, cuts=cuts)
         found = assess(
-            people.y,
-            risks,
-            reference,
-            people.design,
+            evaluated,
             people.frame,
             chosen=winner,
             thresholds=thresholds,
@@ -158,10 +157,7 @@ def evaluate(workspace: Workspace) -> str:
             set_name=label,
         )
         of_scores, score_differences = assess_scores(
-            people.y,
-            of_set.risks,
-            of_set.points,
-            people.design,
+            Predictions(people.y, of_set.risks, of_set.points, people.design),
             cuts=of_set.cuts,
             reference=workspace.reference,
             model={winner: risks[winner]},
