@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import Feature, features
 from mgrisk.model.learners import Encoder
+from mgrisk.model.training_data import TrainingData
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class ToyPeople:
     def weight(self) -> NDArray[np.float64]:
         """Positive weights of the analysis."""
         return self.design.analysis_weight[self.inside]
+
+    @property
+    def data(self) -> TrainingData:
+        return TrainingData(self.frame, self.y, self.design, self.fold)
 
     @property
     def encoder(self) -> Encoder:

@@ -19,7 +19,7 @@ from mkdocs.structure.files import File, Files
 from mgrisk.cli.main import command_line
 from mgrisk.config.pipeline_file import Pipeline
 from mgrisk.features.registry import FEATURES
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 from mgrisk.score.scorer import Scorer
 
 ROOT = Path(__file__).parents[1]
@@ -124,7 +124,7 @@ def scoring_file() -> str:
     rows = [
         f"| `{row['name']}` | {row['unit'] or row['type']} | {'yes' if row['required'] else ''} | {_range(row)} "
         f"| {_cell(row['description'])} |"
-        for row in Scorer(load_bundle(ROOT / "models" / "undiagnosed")).schema()
+        for row in Scorer(read_bundle(ROOT / "models" / "undiagnosed")).schema()
     ]
     return "\n".join([SCORING, *rows])
 

@@ -22,7 +22,7 @@ import xgboost
 
 from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
-from mgrisk.model.bundle import SUMS, load_bundle
+from mgrisk.model.bundle import SUMS, read_bundle
 from mgrisk.model.trees.learners import FILE as TREES
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.nhanes import xpt
@@ -80,7 +80,7 @@ def map_extract(content: bytes) -> None:
 @functools.cache
 def scorer(name: str) -> Scorer:
     """A released model."""
-    return Scorer(load_bundle(MODELS / name))
+    return Scorer(read_bundle(MODELS / name))
 
 
 def score_csv(content: bytes) -> None:
@@ -158,7 +158,7 @@ def load_damaged_bundle(content: bytes) -> None:
     for each, data in files.items():
         (place / each).write_bytes(data)
     try:
-        scored = Scorer(load_bundle(place)).score(people(), reasons=2)
+        scored = Scorer(read_bundle(place)).score(people(), reasons=2)
     except MgRiskError:
         return
     risk = scored.loc[scored["status"] == "scored", "risk"].to_numpy(float)

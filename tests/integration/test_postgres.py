@@ -16,7 +16,7 @@ from mgrisk import track
 from mgrisk.cli.main import main
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 from mgrisk.pipeline.track import log
 from mgrisk.pipeline.workspace import Workspace
 
@@ -69,7 +69,7 @@ def test_a_run_is_tracked_found_promoted_and_listed(
     assert "version 1 is champion" in log(workspace)
     assert "version 2 is champion" in log(workspace)
     found = track.find_bundle(f"{name}@champion", uri=server)
-    assert load_bundle(found).about == load_bundle(run_copy / "bundle").about
+    assert read_bundle(found).about == read_bundle(run_copy / "bundle").about
     assert main(["promote", f"{name}@1", "--because", "a test"]) == 0
     capsys.readouterr()
     assert main(["models", "--format", "json"]) == 0

@@ -14,7 +14,7 @@ from mgrisk import track
 from mgrisk.cli.main import main
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import Bundle, read_bundle
 from mgrisk.pipeline.track import judge, log
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.storage.files import read_json, write_json
@@ -31,7 +31,7 @@ def workspace(run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 @pytest.fixture
 def bundle(workspace: Workspace) -> Bundle:
-    return load_bundle(workspace.path("bundle"))
+    return read_bundle(workspace.path("bundle"))
 
 
 def uri(workspace: Workspace) -> str:

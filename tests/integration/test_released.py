@@ -11,7 +11,7 @@ import pytest
 from scipy.special import expit
 
 from mgrisk.cli.main import main
-from mgrisk.model.bundle import load_bundle, released_bundles
+from mgrisk.model.bundle import read_bundle, released_bundles
 from mgrisk.score.scorer import Scorer
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "released.json").read_text("utf-8"))
@@ -50,7 +50,7 @@ def test_bundles_of_every_released_format_score_as_they_did(name: str) -> None:
     """Format 1: the bundles of 0.1.0, which must load and score the same for ever."""
     assert GOLDEN["format"] == 1
     people = pd.read_csv(PEOPLE, dtype=str, keep_default_na=False)
-    found = Scorer(load_bundle(released_bundles()[name])).score(people, reasons=3)
+    found = Scorer(read_bundle(released_bundles()[name])).score(people, reasons=3)
     for column, expected in GOLDEN["bundles"][name].items():
         if column.startswith("risk") or column.endswith("_effect"):
             # Another processor may round the last digits of a sum otherwise.

@@ -21,6 +21,7 @@ from mgrisk.config.pipeline_file import load
 from mgrisk.model.learners import Encoder
 from mgrisk.model.splines import FittedSplines, SplineLearner
 from mgrisk.model.train import train
+from mgrisk.model.training_data import TrainingData
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.store import Store
 from mgrisk.nhanes.synthetic import write_cohort
@@ -74,7 +75,8 @@ def fit(folder: Path, seed: int) -> Fit:
     workspace, people, risk = cohort(folder, seed=seed, people=PEOPLE)
     fold = people.rows[[KEY]].merge(pd.read_parquet(workspace.path("folds.parquet")), on=KEY)["fold"].to_numpy()
     chosen, settings = workspace.model_features, workspace.pipeline.model
-    trained = train(people.frame, people.y, people.design, fold, features=chosen, settings=settings, threads=1)
+    data = TrainingData(people.frame, people.y, people.design, fold)
+    trained = train(data, features=chosen, settings=settings, threads=1)
     learner = trained.models["spline_logistic"]
     X = trained.encoder.matrix(people.frame.iloc[people.inside])
     weight = people.design.analysis_weight[people.inside]

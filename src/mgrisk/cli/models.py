@@ -59,10 +59,10 @@ def found_models() -> list[dict[str, Any]]:
 
 def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) -> dict[str, Any]:
     from mgrisk.errors import MgRiskError
-    from mgrisk.model.bundle import load_bundle
+    from mgrisk.model.bundle import read_about
 
     try:
-        about = load_bundle(folder).about
+        about = read_about(folder)
     except MgRiskError as problem:
         return {"name": name, "kind": kind, "data": f"cannot be loaded: {problem.code}"}
     return {

@@ -11,7 +11,7 @@ The evaluation of the published scores of a run, beside the model: ranking, cali
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.curves import Curve, calibration_curve, decision_curve, grouped_calibration, roc_curve
 from mgrisk.evaluate.intervals import MetricReplicates, replicate_metrics
 from mgrisk.evaluate.metrics import metric_names
+from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import PUBLISHED_CUT, RISKS, Thresholds, act, threshold_table
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Booleans, Floats
@@ -90,21 +91,12 @@ def groupings() -> tuple[Grouping, ...]:
     )
 
 
-def subgroups(
-    y: Floats,
-    risks: Mapping[str, Floats],
-    points: Mapping[str, Floats],
-    design: SurveyDesign,
-    frame: pd.DataFrame,
-    *,
-    outcome: str,
-    set_name: str,
-) -> list[dict[str, Any]]:
+def subgroups(predictions: Predictions, frame: pd.DataFrame, *, outcome: str, set_name: str) -> list[dict[str, Any]]:
     """Evaluate models and published scores in each group.
 
     Parameters
     ----------
-    y, risks, points, design, outcome, set_name
+    predictions, outcome, set_name
         As for `assess.assess`.
     frame
         Features of everybody in the set, row for row with the design.
@@ -117,18 +109,18 @@ def subgroups(
         ``subgroup.absent`` and ``metric.empty``.
     """
     records: list[dict[str, Any]] = []
-    models = {**risks, **points}
+    y, models, ranking_only = predictions.y, predictions.scores, frozenset(predictions.points)
     for grouping in groupings():
         context = {"outcome": outcome, "set": set_name, "group": grouping.name}
         if grouping.feature not in frame:
             records += [_nobody(model, "subgroup.absent") | context | {"level": "all"} for model in models]
             continue
         for level, who in grouping.members(frame[grouping.feature]):
-            domain = design.where(who)
+            domain = predictions.design.where(who)
             if domain.n == 0:
                 found = [_nobody(model, "metric.empty") for model in models]
             else:
-                found = replicate_metrics(y, models, domain, metrics=METRICS, ranking_only=frozenset(points)).records()
+                found = replicate_metrics(y, models, domain, metrics=METRICS, ranking_only=ranking_only).records()
             records += [record | context | {"level": level} for record in found]
     return records
 
@@ -143,10 +135,7 @@ AT_CUT: Final = ("sensitivity", "specificity", "ppv", "npv")
 
 
 def assess_scores(
-    y: Floats,
-    risks: Mapping[str, Floats],
-    points: Mapping[str, Floats],
-    design: SurveyDesign,
+    predictions: Predictions,
     *,
     cuts: Mapping[str, Iterable[float]],
     reference: Sequence[str],
@@ -159,12 +148,8 @@ def assess_scores(
 
     Parameters
     ----------
-    y
-        Outcome, shape (n,); any value outside the domain.
-    risks, points
-        Probabilities and points by name, shape (n,) each.
-    design
-        The full design of the set, with the analysis as its domain.
+    predictions
+        Of the published scores alone.
     cuts
         Published cuts of each score, in its own unit.
     reference
@@ -179,8 +164,8 @@ def assess_scores(
     list of dict, and list of dict
         Records and differences as of `assess`; of a cut, the metric is named by it: ``sensitivity@5``.
     """
-    scores = {**risks, **points}
-    found = replicate_metrics(y, {**scores, **model}, design, ranking_only=frozenset((*points, *model)))
+    y, scores, design = predictions.y, predictions.scores, predictions.design
+    found = replicate_metrics(y, {**scores, **model}, design, ranking_only=frozenset((*predictions.points, *model)))
     of_scores = [record for record in found.records() if record["model"] not in {*reference, *model}]
     # Recalibration changes no ranking but for the difference between folds.
     differences = [
@@ -252,10 +237,7 @@ class Assessment:
 
 
 def assess(
-    y: Floats,
-    risks: Mapping[str, Floats],
-    points: Mapping[str, Floats],
-    design: SurveyDesign,
+    predictions: Predictions,
     frame: pd.DataFrame,
     *,
     chosen: str,
@@ -267,14 +249,8 @@ def assess(
 
     Parameters
     ----------
-    y
-        Outcome, shape (n,); any value outside the domain.
-    risks
-        Calibrated probabilities by model, shape (n,) each.
-    points
-        Published point scores by name: they rank, but are no probabilities.
-    design
-        The full design of the set, with the analysis as its domain.
+    predictions
+        Calibrated probabilities of models, and points of published scores.
     frame
         Features of everybody in the set, row for row with the design: who belongs to which group.
     chosen
@@ -284,10 +260,11 @@ def assess(
     outcome, set_name
         Written into each record.
     """
+    y, risks, points, design = predictions.y, predictions.risks, predictions.points, predictions.design
     of_set = {"outcome": outcome, "set": set_name}
     context = {**of_set, "group": "all", "level": "all"}
-    found = replicate_metrics(y, {**risks, **points}, design, ranking_only=frozenset(points))
-    acted = _net_benefits(y, risks, points, design, thresholds)
+    found = replicate_metrics(y, predictions.scores, design, ranking_only=frozenset(points))
+    acted = _net_benefits(predictions, thresholds)
     differences = [
         record
         for replicates in (found, acted)
@@ -295,24 +272,24 @@ def assess(
         for record in replicates.differences(reference)
         if record["model"] in risks and (replicates is acted or record["metric"] in DIFFERED)
     ]
-    table = threshold_table(y, risks, points, design, thresholds=thresholds)
+    table = threshold_table(predictions, thresholds=thresholds)
+    of_chosen = replace(predictions, risks={chosen: risks[chosen]})
     return Assessment(
         records=[
             *({**context, **record} for record in found.records()),
-            *subgroups(y, {chosen: risks[chosen]}, points, design, frame, outcome=outcome, set_name=set_name),
+            *subgroups(of_chosen, frame, outcome=outcome, set_name=set_name),
         ],
         differences=[{**context, **record} for record in differences],
         thresholds=[{**context, **record} for record in table],
-        curves=_curves(y, risks, points, design, thresholds),
+        curves=_curves(predictions, thresholds),
     )
 
 
-def _net_benefits(
-    y: Floats, risks: Mapping[str, Floats], points: Mapping[str, Floats], design: SurveyDesign, thresholds: Thresholds
-) -> MetricReplicates:
+def _net_benefits(predictions: Predictions, thresholds: Thresholds) -> MetricReplicates:
     """Return net benefits at the fixed risks of models, of published scores at their cuts, and of everybody."""
+    y, points, design = predictions.y, predictions.points, predictions.design
     at = np.array(RISKS)
-    rules = {name: risk[:, None] >= at for name, risk in risks.items()}
+    rules = {name: risk[:, None] >= at for name, risk in predictions.risks.items()}
     cuts = {name: thresholds[name][PUBLISHED_CUT] for name in points if PUBLISHED_CUT in thresholds[name]}
     rules |= {name: np.repeat(points[name][:, None] >= cut, at.size, axis=1) for name, cut in cuts.items()}
     rules[EVERYBODY] = np.ones((len(design), at.size), dtype=np.bool_)
@@ -326,18 +303,17 @@ def _net_benefits(
     return MetricReplicates.of(y, columns, design, scale=scale)
 
 
-def _curves(
-    y: Floats, risks: Mapping[str, Floats], points: Mapping[str, Floats], design: SurveyDesign, thresholds: Thresholds
-) -> dict[str, dict[str, Any]]:
+def _curves(predictions: Predictions, thresholds: Thresholds) -> dict[str, dict[str, Any]]:
+    y, design = predictions.y, predictions.design
     curves: dict[str, dict[str, Any]] = {}
-    for name, risk in risks.items():
+    for name, risk in predictions.risks.items():
         curves[name] = {
             "calibration": _curve(calibration_curve, y, risk, design),
             "calibration_groups": _curve(grouped_calibration, y, risk, design),
             "roc": _curve(roc_curve, y, risk, design),
             "decision": _curve(decision_curve, y, risk, design),
         }
-    for name, score in points.items():
+    for name, score in predictions.points.items():
         curves[name] = {"roc": _curve(roc_curve, y, score, design)}
         cut = thresholds[name].get(PUBLISHED_CUT)
         if cut is not None:

@@ -14,13 +14,13 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.intervals import with_intervals
 from mgrisk.evaluate.metrics import auroc
 from mgrisk.features.registry import Feature
-from mgrisk.survey.design import SurveyDesign
+from mgrisk.model.training_data import TrainingData
 from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.survey.variance import t_quantile
 from mgrisk.types import Floats, Integers
@@ -66,14 +66,7 @@ class LeakFinding:
 
 
 def audit_alone(
-    frame: pd.DataFrame,
-    y: ArrayLike,
-    design: SurveyDesign,
-    fold: ArrayLike,
-    *,
-    features: Sequence[Feature],
-    limit: float,
-    ratio_limit: float,
+    data: TrainingData, *, features: Sequence[Feature], limit: float, ratio_limit: float
 ) -> list[LeakFinding]:
     """Measure how well each feature alone tells the outcome, out of fold and in whatever direction or shape.
 
@@ -82,14 +75,8 @@ def audit_alone(
 
     Parameters
     ----------
-    frame
-        Typed features, n rows.
-    y
-        Outcome, 0 or 1, shape (n,); ignored outside the domain.
-    design
-        The full design; its domain is who is audited.
-    fold
-        Fold of each person, shape (n,); ignored outside the domain.
+    data
+        The development people; those of the analysis are audited.
     features
         Registry rows to audit.
     limit, ratio_limit
@@ -105,12 +92,10 @@ def audit_alone(
     MgRiskError
         As `evaluate.intervals.with_intervals`.
     """
-    outcome = np.asarray(y, dtype=np.float64)
-    folds = np.asarray(fold)
-    weight = design.analysis_weight
-    risks = {each.name: _out_of_fold(frame[each.name], outcome, weight, folds) for each in features}
-    ratios = {each.name: _likelihood_ratio(frame[each.name], outcome, weight) for each in features}
-    records = with_intervals(outcome, risks, design, metrics=["auroc"], ranking_only=frozenset(risks))
+    frame, y, weight = data.frame, data.y, data.design.analysis_weight
+    risks = {each.name: _out_of_fold(frame[each.name], y, weight, data.fold) for each in features}
+    ratios = {each.name: _likelihood_ratio(frame[each.name], y, weight) for each in features}
+    records = with_intervals(y, risks, data.design, metrics=["auroc"], ranking_only=frozenset(risks))
     return [
         LeakFinding(
             feature=record["model"],
@@ -127,13 +112,7 @@ def audit_alone(
 
 
 def audit_permuted(
-    out_of_fold: Callable[[Floats], Floats],
-    y: ArrayLike,
-    design: SurveyDesign,
-    fold: ArrayLike,
-    *,
-    seed: int,
-    repeats: int = 10,
+    out_of_fold: Callable[[Floats], Floats], data: TrainingData, *, seed: int, repeats: int = 10
 ) -> LeakFinding:
     """Run a whole pipeline on labels dealt out at random; what still predicts them leaks.
 
@@ -142,8 +121,8 @@ def audit_permuted(
     out_of_fold
         From an outcome, shape (n,), to a score of each person that the person's fold has not taught, shape (n,): the
         pipeline with all that it learns, selection of features and tuning included.
-    y, design, fold
-        As for `audit_alone`.
+    data
+        The development people; their outcome is permuted.
     seed
         Of the permutations.
     repeats
@@ -168,8 +147,8 @@ def audit_permuted(
             hint="give 2 or more",
             got=str(repeats),
         )
-    outcome, folds = np.asarray(y, dtype=np.float64), np.asarray(fold)
-    inside = design.analysis_weight > 0
+    outcome, folds, weight = data.y, data.fold, data.design.analysis_weight
+    inside = weight > 0
     random = np.random.default_rng(seed)
     found = np.empty(repeats)
     for repeat in range(repeats):
@@ -178,7 +157,7 @@ def audit_permuted(
             members = np.flatnonzero(inside & (folds == number))
             dealt[members] = outcome[random.permutation(members)]
         score = out_of_fold(dealt)
-        found[repeat] = auroc(dealt[inside], score[inside], design.analysis_weight[inside])
+        found[repeat] = auroc(dealt[inside], score[inside], weight[inside])
     centre = float(found.mean())
     half = float(t_quantile(0.95, repeats - 1) * found.std(ddof=1) / np.sqrt(repeats))
     return LeakFinding(

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.intervals import MetricReplicates
 from mgrisk.evaluate.metrics import rank_domain
+from mgrisk.evaluate.predictions import Predictions
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.survey.variance import jackknife
@@ -175,20 +176,13 @@ PUBLISHED_CUT: Final = "published cut"
 Thresholds = Mapping[str, Mapping[str, float]]
 
 
-def choose_thresholds(
-    y: Floats,
-    risks: Mapping[str, Floats],
-    points: Mapping[str, Floats],
-    design: SurveyDesign,
-    *,
-    cuts: Mapping[str, float],
-) -> dict[str, dict[str, float]]:
+def choose_thresholds(predictions: Predictions, *, cuts: Mapping[str, float]) -> dict[str, dict[str, float]]:
     """Return the thresholds of every model and published score, by the rule that gave them.
 
     Parameters
     ----------
-    y, risks, points, design
-        As for `assess.assess`, of the development people.
+    predictions
+        Of the development people.
     cuts
         Points from which on a published score says "high risk".
 
@@ -198,8 +192,9 @@ def choose_thresholds(
         By model and rule: ``risk 0.05``, ``sensitivity 0.8`` (reached on these people) or ``published cut``.
     """
     found: dict[str, dict[str, float]] = {}
-    for name, score in {**risks, **points}.items():
-        fixed = {f"risk {risk:g}": risk for risk in RISKS} if name in risks else {}
+    y, design = predictions.y, predictions.design
+    for name, score in predictions.scores.items():
+        fixed = {f"risk {risk:g}": risk for risk in RISKS} if name in predictions.risks else {}
         reached = {
             f"sensitivity {wanted:g}": threshold_for_sensitivity(y, score, design, sensitivity=wanted)
             for wanted in SENSITIVITIES
@@ -209,20 +204,13 @@ def choose_thresholds(
     return found
 
 
-def threshold_table(
-    y: Floats,
-    risks: Mapping[str, Floats],
-    points: Mapping[str, Floats],
-    design: SurveyDesign,
-    *,
-    thresholds: Thresholds,
-) -> list[dict[str, Any]]:
+def threshold_table(predictions: Predictions, *, thresholds: Thresholds) -> list[dict[str, Any]]:
     """Say what each threshold comes to on a set of people.
 
     Parameters
     ----------
-    y, risks, points, design
-        As for `assess.assess`.
+    predictions
+        Of any people.
     thresholds
         From `choose_thresholds`.
 
@@ -233,12 +221,13 @@ def threshold_table(
         `rules.MEASURES`, and for `net_benefit` at the threshold where that is a risk.
     """
     records: list[dict[str, Any]] = []
-    for name, score in {**risks, **points}.items():
+    y, design = predictions.y, predictions.design
+    for name, score in predictions.scores.items():
         rules = thresholds[name]
         at = np.array(list(rules.values()))
         acted = act(y, score[:, None] >= at, design)
         values = {metric: acted.measure(metric) for metric in MEASURES}
-        if name in risks:
+        if name in predictions.risks:
             values["net_benefit"] = acted.net_benefit(at)
         for place, (rule, threshold) in enumerate(rules.items()):
             columns = {(name, metric): each[:, place] for metric, each in values.items()}

@@ -15,8 +15,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
-from scipy.stats import t as student
+from scipy.special import expit, stdtr
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evidence.adjustment_set import NUTRIENTS, AdjustmentSet
@@ -379,7 +378,7 @@ def on_scale(coefficient: float, se: float, df: int, scale: str) -> dict[str, fl
     half = t_quantile(0.95, df) * se
     bounds = np.array([coefficient, coefficient - half, coefficient + half])
     estimate, low, high = bounds if scale == "difference" else np.exp(bounds)
-    p = 2.0 * student.sf(abs(coefficient / se), df) if se > 0 and df > 0 else np.nan
+    p = 2.0 * stdtr(df, -abs(coefficient / se)) if se > 0 and df > 0 else np.nan
     values = {"estimate": estimate, "low": low, "high": high, "se": se, "p": p}
     return {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
 

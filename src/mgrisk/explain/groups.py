@@ -24,10 +24,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import factorial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
@@ -40,6 +39,9 @@ from mgrisk.model.trees.leaves import Leaf, checked_matrix, checked_owners, chec
 from mgrisk.survey import estimates
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats, Integers, Singles
+
+if TYPE_CHECKING:
+    import xgboost
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ def grouped_values(bundle: Bundle, background: Singles, weight: Floats, X: Singl
     return GroupedValues(groups, values, summed)
 
 
-def tree_parts(fitted: Fitted) -> list[tuple[float, xgb.Booster]]:
+def tree_parts(fitted: Fitted) -> list[tuple[float, xgboost.Booster]]:
     """Return the trees of a model with their scales; other parts are left out."""
     parts = scaled_parts(fitted)
     return [(scale, part.booster[: part.trees]) for scale, part in parts if isinstance(part, FittedTrees)]
@@ -148,7 +150,7 @@ MOST_PLAYERS: Final = 6
 
 
 def interaction_values(
-    booster: xgb.Booster,
+    booster: xgboost.Booster,
     *,
     owners: NDArray[np.integer],
     n_players: int,

@@ -25,12 +25,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
-import xgboost as xgb
 
 from mgrisk.errors import bad_input
 from mgrisk.explain.tree_kernels import BLOCK_ROWS, Wide, explain, fill, fill_by_cover, room_for_sums, widen
@@ -47,6 +46,9 @@ from mgrisk.model.trees.leaves import (
     read_ensemble,
 )
 from mgrisk.types import Floats, Singles
+
+if TYPE_CHECKING:
+    import xgboost
 
 # 1 GiB of float64. Depth 8 with 300 full trees would need more than half of it.
 MAX_TABLE_ENTRIES = 1 << 27
@@ -84,7 +86,7 @@ class TreeTables:
     @classmethod
     def build(
         cls,
-        booster: xgb.Booster,
+        booster: xgboost.Booster,
         *,
         owners: npt.NDArray[np.integer],
         n_players: int,
@@ -119,16 +121,17 @@ class TreeTables:
 
         Examples
         --------
+        >>> import xgboost
         >>> rng = np.random.default_rng(1)
         >>> X = rng.normal(size=(500, 3)).astype(np.float32)
         >>> y = (X[:, 0] + X[:, 1] > 0).astype(np.float32)
         >>> parameters = {"objective": "binary:logistic", "max_depth": 3}
-        >>> booster = xgb.train(parameters, xgb.DMatrix(X, y), num_boost_round=5)
+        >>> booster = xgboost.train(parameters, xgboost.DMatrix(X, y), num_boost_round=5)
         >>> tables = TreeTables.build(
         ...     booster, owners=np.array([0, 1, 1]), n_players=2, background=X, weight=np.ones(500)
         ... )
         >>> values = tables.values(X)
-        >>> margin = booster.predict(xgb.DMatrix(X), output_margin=True)
+        >>> margin = booster.predict(xgboost.DMatrix(X), output_margin=True)
         >>> bool(np.allclose(tables.base + values.sum(axis=1), margin, atol=1e-5))
         True
         """
@@ -138,7 +141,7 @@ class TreeTables:
         return cls._filled(ensemble, owners, n_players, lambda *tables: fill(columns, share, *tables))
 
     @classmethod
-    def path_dependent(cls, booster: xgb.Booster, *, owners: npt.NDArray[np.integer], n_players: int) -> Self:
+    def path_dependent(cls, booster: xgboost.Booster, *, owners: npt.NDArray[np.integer], n_players: int) -> Self:
         """Sum the values of a booster over the training weights that its trees hold, in place of a background.
 
         It is the question that xgboost's ``pred_contribs`` and `shap.TreeExplainer` without data answer, and answers

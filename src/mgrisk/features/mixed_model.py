@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
 from scipy.special import boxcox, inv_boxcox
 
 from mgrisk.errors import MgRiskError, bad_input
@@ -401,6 +400,8 @@ class Days:
             within = rest / days
             spread = -float(np.dot(people, np.log(shares)))
             return days * (1.0 + float(np.log(2.0 * np.pi * within))) + spread, coefficients, within
+
+        from scipy.optimize import minimize_scalar  # only fitting needs it, and scoring is to start at once
 
         best = minimize_scalar(
             lambda log_ratio: profile(log_ratio)[0], bounds=_LOG_RATIO, method="bounded", options={"xatol": 1e-7}

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
 
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.features.mixed_model import BoxCox, Covariates, Days, RandomIntercept
@@ -254,6 +253,8 @@ class _Recalls:
             return at(exponent).deviance - 2.0 * (exponent - 1.0) * logs
 
         if power is None:
+            from scipy.optimize import minimize_scalar  # only fitting needs it, and scoring is to start at once
+
             power = float(minimize_scalar(deviance, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-5}).x)
         found = at(power)
         effects = list(found.coefficients[1 + len(self.covariates.columns) :])

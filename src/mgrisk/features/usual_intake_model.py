@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input
@@ -77,6 +76,8 @@ class UsualScale:
 
     def mean_for(self, amount: float) -> float:
         """Return the mean on the transformed scale that gives this usual intake; minus infinity below the floor."""
+        from scipy.optimize import brentq  # only fitting needs it, and scoring is to start at once
+
         low = high = float(self.transform.forward(amount))
         step = np.sqrt(self.within) + abs(self.weekend) + 1.0
         if amount <= self.transform.floor:
@@ -177,6 +178,8 @@ class Population:
         MgRiskError
             ``intake_distribution.bad_probability`` for a probability that is not strictly between 0 and 1.
         """
+        from scipy.optimize import brentq  # only fitting needs it, and scoring is to start at once
+
         wanted = np.asarray(probabilities, dtype=np.float64).reshape(-1)
         if not ((wanted > 0.0) & (wanted < 1.0)).all():
             raise _bad_distribution(

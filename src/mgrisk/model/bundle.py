@@ -58,7 +58,15 @@ REFERENCE: Final = "reference.json"
 CARD: Final = "card.md"
 FITTED_FEATURES: Final = compute.FILE
 # What is read of `about` without asking whether it is there.
-ABOUT: Final = {"name": str, "synthetic": bool, "data": str, "outcome": dict, "refits": int}
+ABOUT: Final = {
+    "name": str,
+    "learner": str,
+    "features": list,
+    "synthetic": bool,
+    "data": str,
+    "outcome": dict,
+    "refits": int,
+}
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
 
 
@@ -157,7 +165,7 @@ class Bundle:
                 (part / name).write_bytes(content)
 
 
-def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
+def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
     """Read and verify a bundle.
 
     Parameters
@@ -173,22 +181,8 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         `bundle.missing`, `bundle.bad_sum`, `bundle.bad_format` or `bundle.bad_model`; exit status 5.
     """
     contents = _verified(folder)
+    about = _about(contents, folder)
     try:
-        about = json.loads(contents[DESCRIPTION])
-        if about.get("format") != FORMAT:
-            raise _broken(
-                "bundle.bad_format",
-                "the bundle has another format version",
-                folder,
-                expected=str(FORMAT),
-                got=str(about.get("format")),
-                hint="score with the mgrisk version that wrote it",
-            )
-        for name, kind in ABOUT.items():
-            if type(about[name]) is not kind:
-                raise ValueError(f"{name} is no {kind.__name__}")
-        if bool(about["refits"]) != (UNCERTAINTY in contents):
-            raise ValueError(f"{UNCERTAINTY} is not there, or not meant to be")
         features = tuple(Feature.model_validate(row) for row in about["features"])
         row = json.loads(contents[CALIBRATOR])
         calibrator = Calibrator(
@@ -204,7 +198,7 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         reference.check(spread_of_features, features)
         models = compute.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        raise _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder) from None
+        raise _unreadable(problem, folder) from None
     n_columns = len(Encoder(features).columns)
     uncertain = contents.get(UNCERTAINTY)
     return Bundle(
@@ -217,6 +211,54 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         models=models,
         uncertainty=None if uncertain is None else Uncertainty.from_bytes(uncertain, n_columns=n_columns),
     )
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """Read what a bundle says of itself; its files are what was written, but whether they make a model is not asked.
+
+    Parameters
+    ----------
+    folder
+        The bundle's folder.
+
+    Returns
+    -------
+    dict
+        Content of bundle.json.
+
+    Raises
+    ------
+    MgRiskError
+        `bundle.missing`, `bundle.bad_sum` or `bundle.bad_format`; exit status 5.
+
+    Examples
+    --------
+    >>> read_about(released("undiagnosed"))["data"]
+    'NHANES'
+    """
+    return _about(_verified(folder), folder)
+
+
+def _about(contents: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
+    try:
+        about: dict[str, Any] = json.loads(contents[DESCRIPTION])
+        if about.get("format") != FORMAT:
+            raise _broken(
+                "bundle.bad_format",
+                "the bundle has another format version",
+                folder,
+                expected=str(FORMAT),
+                got=str(about.get("format")),
+                hint="score with the mgrisk version that wrote it",
+            )
+        for name, kind in ABOUT.items():
+            if type(about[name]) is not kind:
+                raise ValueError(f"{name} is no {kind.__name__}")
+        if bool(about["refits"]) != (UNCERTAINTY in contents):
+            raise ValueError(f"{UNCERTAINTY} is not there, or not meant to be")
+    except (AttributeError, KeyError, TypeError, ValueError) as problem:
+        raise _unreadable(problem, folder) from None
+    return about
 
 
 def _verified(folder: Path) -> dict[str, bytes]:
@@ -244,6 +286,10 @@ def _verified(folder: Path) -> dict[str, bytes]:
 
 def _broken(code: str, message: str, folder: Path, *, hint: str = "", **found: str) -> MgRiskError:
     return bad_bundle(code, message, where=str(folder), hint=hint or "take a fresh copy of the bundle", **found)
+
+
+def _unreadable(problem: Exception, folder: Path) -> MgRiskError:
+    return _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder)
 
 
 DEFAULT: Final = "undiagnosed"

@@ -18,15 +18,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
 
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.regression import fit_logistic, maximise_likelihood
 from mgrisk.types import Floats, Integers
+
+if TYPE_CHECKING:
+    from sklearn.isotonic import IsotonicRegression
 
 MEANING: Final = (
     "90 % interval of the share of cases among people with the same margin: sampling error of the calibration under "
@@ -320,6 +322,8 @@ def fit_beta(margin: Floats, y: Floats, weight: Floats) -> Beta:
 
 def fit_isotonic(margin: Floats, y: Floats, weight: Floats) -> Isotonic:
     """Fit isotonic regression with weights; parameters as for `fit_logistic_map`."""
+    from sklearn.isotonic import IsotonicRegression  # only fitting needs it, and it loads scipy.stats
+
     inside = weight > 0
     regression = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip")
     regression.fit(margin[inside], y[inside], sample_weight=weight[inside])

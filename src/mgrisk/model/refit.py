@@ -12,17 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import pandas as pd
 
 from mgrisk.config import pipeline_file
 from mgrisk.features.registry import Feature
 from mgrisk.model.calibration import fit_logistic_map
 from mgrisk.model.candidates import Part, make_models
-from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Target
+from mgrisk.model.learners import Encoder, Fitted
 from mgrisk.model.stacking import FittedSum
-from mgrisk.model.train import TrainedModel, matrix, train
+from mgrisk.model.train import TrainedModel, train
+from mgrisk.model.training_data import TrainingData
 from mgrisk.model.uncertainty import Refit
-from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats, Integers, Singles
 
 LEARNERS: Final = (
@@ -68,23 +67,19 @@ def narrowed(
 
 
 def refit(
-    frame: pd.DataFrame,
-    y: Floats,
-    design: SurveyDesign,
-    fold: Integers,
+    data: TrainingData,
     *,
     features: Sequence[Feature],
     settings: pipeline_file.Model,
     model: str,
     parts: Sequence[Mapping[str, Any]],
     threads: int,
-    targets: Sequence[Target] = (),
 ) -> tuple[Encoder, TrainedModel]:
     """Train one model on some of its features.
 
     Parameters
     ----------
-    frame, y, design, fold, threads, targets
+    data, threads
         As for `train.train`.
     features
         What is left to it.
@@ -102,7 +97,7 @@ def refit(
         As `train.train`.
     """
     only = narrowed(settings, model, parts, [each.name for each in features])
-    trained = train(frame, y, design, fold, features=features, settings=only, threads=threads, targets=targets)
+    trained = train(data, features=features, settings=only, threads=threads)
     return trained.encoder, trained.models[model]
 
 
@@ -133,9 +128,7 @@ class Again:
 
 
 def again(
-    frame: pd.DataFrame,
-    y: Floats,
-    design: SurveyDesign,
+    data: TrainingData,
     *,
     fitted: Fitted,
     features: Sequence[Feature],
@@ -143,13 +136,12 @@ def again(
     model: str,
     parts: Sequence[Mapping[str, Any]],
     threads: int,
-    targets: Sequence[Target] = (),
 ) -> Again:
     """Return what fits a model again as it was trained, on other weights.
 
     Parameters
     ----------
-    frame, y, design, features, threads, targets
+    data, features, threads
         As for `train.train`.
     fitted
         The model; the scales of a sum are held.
@@ -158,14 +150,13 @@ def again(
     """
     only = narrowed(settings, model, parts, [each.name for each in features])
     encoder = Encoder(tuple(features))
-    outcome = Target(OUTCOME, "binary", np.where(design.analysis_weight > 0, y, 0.0), design)
-    every = (outcome, *targets)
-    known = {part.name: part for made in make_models(only, encoder, every, threads=threads).values() for part in made}
+    made = make_models(only, encoder, data.all_targets, threads=threads)
+    known = {part.name: part for of_model in made.values() for part in of_model}
     # A part of a sum that counts nothing was not fitted.
     counted = [part for part in parts if part["scale"] > 0] or list(parts[:1])
     chosen = [known[str(part["part"])] for part in counted]
     params = [dict(part["params"]) for part in counted]
-    return Again(fitted, tuple(chosen), tuple(params), matrix(encoder, frame, every))
+    return Again(fitted, tuple(chosen), tuple(params), data.matrix(encoder))
 
 
 def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[str]) -> Any:
@@ -178,14 +169,7 @@ def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[
 
 
 def left_out_log_odds(
-    refit: Refit,
-    X: Singles,
-    y: Floats,
-    design: SurveyDesign,
-    fold: Integers,
-    cycle: Integers,
-    *,
-    given: Mapping[str, Singles],
+    refit: Refit, X: Singles, data: TrainingData, cycle: Integers, *, given: Mapping[str, Singles]
 ) -> dict[str, Floats]:
     """Predict each cycle from the others, with the settings as they are.
 
@@ -195,10 +179,8 @@ def left_out_log_odds(
     ----------
     refit
         Fits the model again, everybody's weight multiplied by a factor.
-    X, y, fold, cycle
-        Encoded matrix (n, n_columns), outcome, fold and cycle (n,), row for row with the design.
-    design
-        Full design of the development set with the analysis as its domain.
+    X, data, cycle
+        Encoded matrix (n, n_columns), the development people and the cycle of each, shape (n,).
     given
         By name, what the model is given of each person when it predicts, shape (n, n_columns).
 
@@ -212,6 +194,7 @@ def left_out_log_odds(
     MgRiskError
         ``logistic.not_converged`` where the other cycles cannot be calibrated.
     """
+    design, fold = data.design, data.fold
     inside = design.analysis_weight > 0
     found = {name: np.full(len(X), np.nan) for name in given}
     for left_out in np.unique(cycle[inside]):
@@ -220,7 +203,7 @@ def left_out_log_odds(
         for k in np.unique(fold[inside & others]):
             unseen = inside & others & (fold == k)
             margin[unseen] = refit(np.where(others & (fold != k), 1.0, 0.0)).margin(X[unseen])
-        calibrated = fit_logistic_map(margin, y, np.where(others, design.analysis_weight, 0.0))
+        calibrated = fit_logistic_map(margin, data.y, np.where(others, design.analysis_weight, 0.0))
         model = refit(np.where(others, 1.0, 0.0))
         rows = inside & ~others
         for name, encoded in given.items():

@@ -19,7 +19,6 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from mgrisk.compiled import compiled
 from mgrisk.model.learners import Column, Kind, Params, bad_model, mean_one, spline_columns
@@ -441,6 +440,8 @@ class SplineLearner:
             yield params, self._solve(design, y, weight, c=params["c"])
 
     def _solve(self, design: SplineDesign, y: Floats, weight: Floats, *, c: float) -> FittedSplines:
+        from sklearn.linear_model import LogisticRegression, Ridge  # only fitting needs it, and it loads scipy.stats
+
         if self.kind == "binary":
             logistic = LogisticRegression(C=c, max_iter=2000, tol=1e-6)
             logistic.fit(design.matrix, y, sample_weight=mean_one(weight))

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from mgrisk.model import explainable_boosting, splines
@@ -108,6 +107,8 @@ def fit_scales(margins: Sequence[Floats], y: Floats, design: SurveyDesign) -> Sc
     design
         Full design of the development set with the analysis as its domain.
     """
+    from scipy.optimize import minimize  # only fitting needs it, and scoring is to start at once
+
     inside = np.flatnonzero(design.analysis_weight > 0)
     weight, case = design.analysis_weight[inside], y[inside]
     weight = weight / weight.sum()

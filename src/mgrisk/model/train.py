@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.special import logit
 
 from mgrisk.config import pipeline_file
@@ -22,8 +21,8 @@ from mgrisk.model.calibration import Calibrator, cross_fitted_risk, fit_calibrat
 from mgrisk.model.candidates import Part, TunedPart, make_models, search, tune
 from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Params, Target
 from mgrisk.model.stacking import FittedSum, Scales, fit_scales
+from mgrisk.model.training_data import TrainingData
 from mgrisk.model.uncertainty import Uncertainty, bootstrap_refits, fit_uncertainty
-from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats, Integers, Singles
 
 
@@ -108,33 +107,15 @@ class Trained:
         return min(self.models, key=lambda name: self.models[name].log_loss)
 
 
-def train(
-    frame: pd.DataFrame,
-    y: Floats,
-    design: SurveyDesign,
-    fold: Integers,
-    *,
-    features: Sequence[Feature],
-    settings: pipeline_file.Model,
-    threads: int,
-    targets: Sequence[Target] = (),
-) -> Trained:
+def train(data: TrainingData, *, features: Sequence[Feature], settings: pipeline_file.Model, threads: int) -> Trained:
     """Tune, add up, calibrate and refit; then refit the winner under bootstrap weights to tell its sampling error.
 
     Parameters
     ----------
-    frame
-        Completed model features of everybody in the development set, row for row with the design.
-    y
-        Outcome 0 or 1, shape (n,); any value outside the domain.
-    design
-        Full design of the development set, with the analysis as its domain.
-    fold
-        Fold of each person, shape (n,).
+    data
+        The development people.
     features, settings, threads
         Model features, the `[model]` section of the pipeline file, threads for tree ensembles.
-    targets
-        Continuous targets of the same people, which sums may learn from.
 
     Raises
     ------
@@ -142,44 +123,37 @@ def train(
         `train.too_few_events` where a fold has fewer than five cases; `line_up.unknown_part`.
     """
     encoder = Encoder(tuple(features))
-    inside = np.flatnonzero(design.analysis_weight > 0)
-    _refuse_thin_folds(y[inside], fold[inside])
-    # Outside the domain an outcome stands as zero: it has no weight, but must be a number.
-    outcome = Target(OUTCOME, "binary", np.where(design.analysis_weight > 0, y, 0.0), design)
-    models = make_models(settings, encoder, (outcome, *targets), threads=threads)
-    X = matrix(encoder, frame, (outcome, *targets))
+    inside, fold = data.inside, data.fold
+    _refuse_thin_folds(data.y[inside], fold[inside])
+    models = make_models(settings, encoder, data.all_targets, threads=threads)
+    X = data.matrix(encoder)
     wanted = {part.name: part for parts in models.values() for part in parts}
     tuned = {name: _tune(part, X, fold, needed=inside, tuning=settings.tuning) for name, part in wanted.items()}
     trained = {
-        name: _train_model([tuned[part.name] for part in parts], X, outcome, fold) for name, parts in models.items()
+        name: _train_model([tuned[part.name] for part in parts], X, data.outcome, fold)
+        for name, parts in models.items()
     }
     found = Trained(encoder, tuple(tuned.values()), MappingProxyType(trained))
     if settings.uncertainty is None:
         return found
-    best = _with_uncertainty(trained[found.winner], X, outcome, fold, encoder, settings.uncertainty)
+    best = _with_uncertainty(trained[found.winner], X, data, encoder, settings.uncertainty)
     return replace(found, models=MappingProxyType({**trained, found.winner: best}))
 
 
 def _with_uncertainty(
-    model: TrainedModel,
-    X: Singles,
-    outcome: Target,
-    fold: Integers,
-    encoder: Encoder,
-    settings: pipeline_file.Uncertainty,
+    model: TrainedModel, X: Singles, data: TrainingData, encoder: Encoder, settings: pipeline_file.Uncertainty
 ) -> TrainedModel:
+    inside = data.inside
     moved = bootstrap_refits(
         lambda factor: model.refit(X, factor=factor),
         X,
-        outcome.value,
-        outcome.design,
-        fold,
-        model.calibrator.log_odds(model.fitted.margin(X[outcome.rows])),
+        data,
+        model.calibrator.log_odds(model.fitted.margin(X[inside])),
         replicates=settings.replicates,
         seed=settings.seed,
     )
-    weight = outcome.design.analysis_weight[outcome.rows]
-    return replace(model, uncertainty=fit_uncertainty(moved, X[outcome.rows], weight, encoder.columns))
+    weight = data.design.analysis_weight[inside]
+    return replace(model, uncertainty=fit_uncertainty(moved, X[inside], weight, encoder.columns))
 
 
 def _tune(
@@ -193,22 +167,6 @@ def _tune(
     if not tuning.trials:
         return tune(part, X, fold, needed=needed)
     return search(part, X, fold, needed=needed, trials=tuning.trials, seed=tuning.seed)
-
-
-def matrix(encoder: Encoder, frame: pd.DataFrame, targets: Sequence[Target]) -> Singles:
-    """Return the encoded matrix of all development people, shape (n, n_columns).
-
-    Parameters
-    ----------
-    encoder, frame, targets
-        As `train` has them.
-
-    Only those whom any target is learned from are encoded; all others are rows of NaN, which no fit can see.
-    """
-    rows = np.unique(np.concatenate([target.rows for target in targets]))
-    X = np.full((len(frame), len(encoder.columns)), np.nan, dtype=np.float32)
-    X[rows] = encoder.matrix(frame.iloc[rows])
-    return X
 
 
 def _train_model(tuned: Sequence[TunedPart], X: Singles, outcome: Target, fold: Integers) -> TrainedModel:

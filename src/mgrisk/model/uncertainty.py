@@ -15,20 +15,17 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
-from scipy.optimize import nnls
 
 from mgrisk.model.calibration import fit_logistic_map
 from mgrisk.model.learners import Column, Fitted, bad_model
 from mgrisk.model.splines import Curves, Term, expand, fit_terms
+from mgrisk.model.training_data import TrainingData
 from mgrisk.storage.files import read_arrays
-from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.variance import rao_wu
-from mgrisk.types import Floats, Integers, Singles
+from mgrisk.types import Floats, Singles
 
 Refit = Callable[[Floats], Fitted]
 """Fits the chosen setting again, with everybody's weight multiplied by a factor, shape (n,)."""
-
-
 OUT: Final = 1e-9
 """Factor of a PSU that was not drawn: no weight to speak of, but its people stay among the rows of the fit."""
 
@@ -36,9 +33,7 @@ OUT: Final = 1e-9
 def bootstrap_refits(
     refit: Refit,
     X: Singles,
-    y: Floats,
-    design: SurveyDesign,
-    fold: Integers,
+    data: TrainingData,
     log_odds: Floats,
     *,
     replicates: int,
@@ -50,10 +45,8 @@ def bootstrap_refits(
     ----------
     refit
         The model with its chosen setting.
-    X, y, fold
-        Encoded matrix (n, n_columns), outcome and fold (n,), row for row with the design; any value outside the domain.
-    design
-        Full design of the development set with the analysis as its domain: m people in it have a positive weight.
+    X, data
+        The development people and their encoded matrix, shape (n, n_columns); m people are in the analysis.
     log_odds
         Calibrated log-odds of these, shape (m,).
     replicates, seed
@@ -77,7 +70,7 @@ def bootstrap_refits(
     A replicate of strata with two PSUs is made of half the sample: a linear statistic gets its variance exactly, and
     what grows with the square of the noise (a tree that splits elsewhere) gets up to three times its own.
     """
-    inside = np.flatnonzero(design.analysis_weight > 0)
+    design, fold, inside = data.design, data.fold, data.inside
     drawn = rao_wu(design, replicates=replicates, seed=seed)
     moved = np.empty((len(inside), replicates))
     for r, factors in enumerate(drawn.factors):
@@ -86,7 +79,7 @@ def bootstrap_refits(
         for k in np.unique(fold[inside]):
             unseen = inside[fold[inside] == k]
             margin[unseen] = refit(np.where(fold == k, 0.0, factor)).margin(X[unseen])
-        again = fit_logistic_map(margin, y, drawn.replicate_weight(r))
+        again = fit_logistic_map(margin, data.outcome.value, drawn.replicate_weight(r))
         moved[:, r] = again.intercept + again.slope * refit(factor).margin(X[inside]) - log_odds
     return moved
 
@@ -212,6 +205,8 @@ def fit_uncertainty(deviations: Floats, X: Singles, weight: Floats, columns: Seq
     columns
         The encoded columns.
     """
+    from scipy.optimize import nnls  # only fitting needs it, and scoring is to start at once
+
     share = weight / weight.sum()
     terms = fit_terms(columns, X, weight, knots=KNOTS)
     design = expand(terms, X)

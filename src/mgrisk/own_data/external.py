@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.evaluate.assess import assess
+from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
 from mgrisk.model.bundle import SUMS, Bundle, Method, recalibrate
@@ -70,10 +71,7 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
     margin, alike = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
-        people.y,
-        {scorer.label: risk},
-        {},
-        people.design,
+        Predictions(people.y, {scorer.label: risk}, {}, people.design),
         complete(people.values, scorer.bundle.family, models=scorer.bundle.models),
         chosen=scorer.label,
         # Nothing is chosen on these people: the risks from which one would act are fixed.

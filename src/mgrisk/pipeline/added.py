@@ -32,7 +32,7 @@ def add_value(workspace: Workspace) -> str:
     people = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
     risks = {name: {FULL: _reported(workspace, each, winner)} for name, each in people.items()}
     development, held_out = people[DEVELOPMENT], people[HELD_OUT]
-    fold = workspace.fold(development)
+    data = workspace.training_data(development)
     made: dict[tuple[str, ...], str] = {tuple(each.name for each in chosen[FULL]): FULL}
     for name, features in chosen.items():
         read = tuple(each.name for each in features)
@@ -42,16 +42,12 @@ def add_value(workspace: Workspace) -> str:
             continue
         made[read] = name
         encoder, model = refit(
-            development.frame,
-            development.y,
-            development.design,
-            fold,
+            data,
             features=features,
             settings=workspace.pipeline.model,
             model=winner,
             parts=tuning.parts,
             threads=workspace.pipeline.threads,
-            targets=workspace.targets(development),
         )
         risks[DEVELOPMENT][name] = model.oof_risk
         margin = model.fitted.margin(encoder.matrix(held_out.frame.iloc[held_out.inside]))

@@ -22,7 +22,7 @@ REPEATS: Final = 5
 def audit(workspace: Workspace) -> str:
     """Audit the development people for what the leak lists missed; write leaks.json."""
     people = workspace.people(DEVELOPMENT)
-    fold = workspace.fold(people)
+    data = workspace.training_data(people)
     settings, chosen = workspace.pipeline.model, workspace.model_features
     tuned = workspace.run.tuning
     encoder = Encoder(chosen)
@@ -35,7 +35,7 @@ def audit(workspace: Workspace) -> str:
     X = encoder.matrix(people.frame.iloc[inside])
 
     def out_of_fold(dealt: Floats) -> Floats:
-        margin, of_fold = np.zeros(len(dealt)), fold[inside]
+        margin, of_fold = np.zeros(len(dealt)), data.fold[inside]
         for number in np.unique(of_fold):
             seen = of_fold != number
             fitted = learner.fit(X[seen], dealt[inside[seen]], weight[inside[seen]], params)
@@ -43,16 +43,8 @@ def audit(workspace: Workspace) -> str:
         return margin
 
     outcome = workspace.outcome
-    alone = audit_alone(
-        people.frame,
-        people.y,
-        people.design,
-        fold,
-        features=chosen,
-        limit=outcome.alone_limit,
-        ratio_limit=outcome.ratio_limit,
-    )
-    permuted = audit_permuted(out_of_fold, people.y, people.design, fold, seed=settings.seed, repeats=REPEATS)
+    alone = audit_alone(data, features=chosen, limit=outcome.alone_limit, ratio_limit=outcome.ratio_limit)
+    permuted = audit_permuted(out_of_fold, data, seed=settings.seed, repeats=REPEATS)
     times = timing(outcome, chosen)
     workspace.run.write_object(
         names.LEAKS,

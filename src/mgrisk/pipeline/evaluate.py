@@ -12,9 +12,10 @@ from scipy.special import logit
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess, assess_scores
+from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
@@ -144,12 +145,10 @@ def evaluate(workspace: Workspace) -> str:
         reference = {name: of_set.points[name] for name in workspace.reference}
         cuts = {name: of_set.cuts[name][0] for name in workspace.reference}
         # Chosen on the first set, the development people, and only looked at on the second.
-        thresholds = thresholds or choose_thresholds(people.y, risks, reference, people.design, cuts=cuts)
+        evaluated = Predictions(people.y, risks, reference, people.design)
+        thresholds = thresholds or choose_thresholds(evaluated, cuts=cuts)
         found = assess(
-            people.y,
-            risks,
-            reference,
-            people.design,
+            evaluated,
             people.frame,
             chosen=winner,
             thresholds=thresholds,
@@ -157,10 +156,7 @@ def evaluate(workspace: Workspace) -> str:
             set_name=label,
         )
         of_scores, score_differences = assess_scores(
-            people.y,
-            of_set.risks,
-            of_set.points,
-            people.design,
+            Predictions(people.y, of_set.risks, of_set.points, people.design),
             cuts=of_set.cuts,
             reference=workspace.reference,
             model={winner: risks[winner]},
@@ -198,7 +194,7 @@ def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, F
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
     """Return the reported risks by learner, as the bundles give them, shape of the design."""
     paths = sorted(workspace.run.path(names.TRAINED).iterdir())
-    return {path.name: people.risk(load_bundle(path, threads=workspace.pipeline.threads)) for path in paths}
+    return {path.name: people.risk(read_bundle(path, threads=workspace.pipeline.threads)) for path in paths}
 
 
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:

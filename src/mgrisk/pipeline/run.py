@@ -46,8 +46,8 @@ from mgrisk.pipeline import (
 from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.run_folder import names
-from mgrisk.score.journal import hold
 from mgrisk.storage.files import read_json, write_text
+from mgrisk.storage.lock import exclusive_lock
 
 __all__ = ["Evaluation", "Run", "run"]
 
@@ -171,9 +171,7 @@ def run(
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other runs out of a run folder, and clear away what a run that was killed in it has left half written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("ab") as lock:
-        hold(lock, folder)
+    with exclusive_lock(folder / LOCK, output=folder):
         for left in (*folder.rglob(".*.part"), *folder.rglob(".*.old")):
             shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         yield

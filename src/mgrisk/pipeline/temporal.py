@@ -45,9 +45,7 @@ def leave_cycles_out(workspace: Workspace) -> str:
         log_odds = left_out_log_odds(
             workspace.refitter(bundle, people, tuning.parts),
             encoded[ALL_INPUTS],
-            people.y,
-            people.design,
-            workspace.fold(people),
+            workspace.training_data(people),
             cycle,
             given=encoded,
         )

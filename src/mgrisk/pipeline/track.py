@@ -14,7 +14,7 @@ from mgrisk.cohort.select import HELD_OUT
 from mgrisk.config.pipeline_file import Gate
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import paired_differences
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import Bundle, read_bundle
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
@@ -88,7 +88,7 @@ def _not_comparable(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -
 
 
 def _compare(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[dict[str, Any]]:
-    new = load_bundle(workspace.run.path(names.BUNDLE), threads=workspace.pipeline.threads)
+    new = read_bundle(workspace.run.path(names.BUNDLE), threads=workspace.pipeline.threads)
     risks = {NEW: people.risk(new), OLD: people.risk(bundle)}
     found = paired_differences(people.y, risks, people.design, reference=OLD, metrics=COMPARED)
     return [record for record in found if record["model"] == NEW]
@@ -128,7 +128,7 @@ def _champion(workspace: Workspace) -> tuple[int, Bundle | MgRiskError] | None:
         return None
     try:
         folder = track.find_bundle(f"{tracking.register_as}@{version}", uri=uri)
-        return version, load_bundle(folder, threads=workspace.pipeline.threads)
+        return version, read_bundle(folder, threads=workspace.pipeline.threads)
     except MgRiskError as problem:
         return version, problem
 

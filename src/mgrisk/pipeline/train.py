@@ -25,16 +25,12 @@ from mgrisk.storage.files import atomic_folder
 def make_model(workspace: Workspace) -> str:
     """Tune, calibrate and refit every learner; write a bundle of each, out-of-fold margins and all candidates."""
     people = workspace.people(DEVELOPMENT)
-    fold = workspace.fold(people)
+    data = workspace.training_data(people)
     trained = train(
-        people.frame,
-        people.y,
-        people.design,
-        fold,
+        data,
         features=workspace.model_features,
         settings=workspace.pipeline.model,
         threads=workspace.pipeline.threads,
-        targets=workspace.targets(people),
     )
     with atomic_folder(workspace.run.path(names.TRAINED)) as part:
         for name, bundle in _bundles(workspace, people, trained).items():
@@ -44,7 +40,7 @@ def make_model(workspace: Workspace) -> str:
         for name, model in trained.models.items()
         for kind, values in (("margin", model.oof_margin), ("risk", model.oof_risk))
     }
-    oof = people.rows[[KEY]].assign(fold=fold, outcome=people.y, weight=people.design.analysis_weight, **margins)
+    oof = people.rows[[KEY]].assign(fold=data.fold, outcome=people.y, weight=people.design.analysis_weight, **margins)
     workspace.run.write_frame(names.OUT_OF_FOLD, oof.iloc[people.inside].reset_index(drop=True))
     workspace.run.write_object(
         names.TUNING,

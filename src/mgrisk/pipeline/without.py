@@ -11,7 +11,7 @@ import numpy as np
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.missing_inputs import Pattern, patterns
-from mgrisk.model.bundle import SUMS, Bundle, load_bundle, recalibrate
+from mgrisk.model.bundle import SUMS, Bundle, read_bundle, recalibrate
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
@@ -21,7 +21,7 @@ from mgrisk.storage.files import atomic_folder, sha256
 
 def bundles_without(workspace: Workspace) -> str:
     """Write a bundle for people who lack some inputs, by pattern: calibrated on cycles that its model had not seen."""
-    parent, folder = load_bundle(workspace.run.path(names.BUNDLE)), workspace.run.path(names.WITHOUT)
+    parent, folder = read_bundle(workspace.run.path(names.BUNDLE)), workspace.run.path(names.WITHOUT)
     people = workspace.people(DEVELOPMENT)
     log_odds = people.rows[[KEY]].merge(workspace.run.frame(names.LEFT_OUT), on=KEY, how="left")
     told = {"name": str(parent.about["name"]), "sha256": sha256(workspace.run.path(names.BUNDLE) / SUMS)}

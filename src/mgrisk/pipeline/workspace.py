@@ -19,9 +19,10 @@ from mgrisk.config.pipeline_file import Pipeline
 from mgrisk.features import compute
 from mgrisk.features.compute import Models, complete, typed
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import Bundle, read_bundle
 from mgrisk.model.learners import Target
 from mgrisk.model.refit import Again, again
+from mgrisk.model.training_data import TrainingData
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import Cycle, cycle
 from mgrisk.nhanes.store import Store, default_cache, default_source
@@ -223,7 +224,7 @@ class Workspace:
 
     def trained(self, model: str) -> Bundle:
         """Return the bundle of one of the trained models."""
-        return load_bundle(self.run.path(names.TRAINED) / model, threads=self.pipeline.threads)
+        return read_bundle(self.run.path(names.TRAINED) / model, threads=self.pipeline.threads)
 
     def people(self, set_name: str) -> SetOfPeople:
         """Return one set of the cohort with its features."""
@@ -255,17 +256,18 @@ class Workspace:
         """Return what fits a trained model again on other weights of the development people: `model.refit.again`."""
         settings = self.pipeline.model
         return again(
-            people.frame,
-            people.y,
-            people.design,
+            self.training_data(people),
             fitted=bundle.fitted,
             features=bundle.features,
             settings=settings if seed is None else settings.model_copy(update={"seed": seed}),
             model=str(bundle.about["learner"]),
             parts=parts,
             threads=self.pipeline.threads,
-            targets=self.targets(people),
         )
+
+    def training_data(self, people: SetOfPeople) -> TrainingData:
+        """Return the development people as models learn from them."""
+        return TrainingData(people.frame, people.y, people.design, self.fold(people), self.targets(people))
 
     def targets(self, people: SetOfPeople) -> tuple[Target, ...]:
         """Return the continuous targets of the development people that the pipeline's sums learn from."""

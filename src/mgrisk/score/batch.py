@@ -13,7 +13,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -241,11 +241,14 @@ def score_table(
         added = scorer.columns(reasons=reasons)
         check_columns(table.columns, scorer.inputs, where=source, added=added)
         key = _key(scorer, table.columns, added=added, rejects=rejects, strict=strict)
-        journal = stack.enter_context(_journal(target, key=key, resume=resume))
+        journal = _journal(target, key=key, resume=resume)
         done = journal.done if journal else []
         keep = (done[-1].written, done[-1].rejects) if done else (0, 0)
         output = stack.enter_context(open_output(target, [*table.columns, *added], keep=keep[0]))
         refused = stack.enter_context(open_output(rejects, REJECT_COLUMNS, keep=keep[1])) if rejects else None
+        if journal:
+            # Opened last and so gone first: a journal always has the files that it tells of.
+            stack.enter_context(journal.opened())
         tally = sum((Tally.from_dict(entry.tally) for entry in done), Tally())
 
         def work(block: Any) -> _Scored:
@@ -335,21 +338,18 @@ def _key(scorer: Scorer, columns: Sequence[str], **options: Any) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-@contextmanager
-def _journal(target: str, *, key: str, resume: bool) -> Iterator[Journal | None]:
+def _journal(target: str, *, key: str, resume: bool) -> Journal | None:
     # A Parquet file ends with its index, so that there is no going on after a part of it.
-    if target == STREAM or Path(target).suffix == ".parquet":
-        if resume:
-            raise usage(
-                "resume.not_possible",
-                "only an output in CSV can be gone on with",
-                where=target,
-                hint="leave out --resume, or name a .csv file",
-            )
-        yield None
-        return
-    with Journal(Path(target), key=key, resume=resume).opened() as journal:
-        yield journal
+    if target != STREAM and Path(target).suffix != ".parquet":
+        return Journal(Path(target), key=key, resume=resume)
+    if resume:
+        raise usage(
+            "resume.not_possible",
+            "only an output in CSV can be gone on with",
+            where=target,
+            hint="leave out --resume, or name a .csv file",
+        )
+    return None
 
 
 def _after(done: Sequence[Entry], table: Source, *, where: str) -> Iterator[Any]:

@@ -2,24 +2,22 @@
 
 Beside ``out.csv`` stand ``.out.csv.part``, the bytes so far, and ``.out.csv.journal``, a line for each block that is
 complete: the digest of its input and where the output stood after it. The end of the work renames the part and removes
-the journal; an error removes both; a kill or Ctrl-C leaves both, for `--resume`.
+the journal; an error removes both; a kill or Ctrl-C leaves both, for `--resume`. As long as it is written stands
+``.out.csv.lock`` there, too, and keeps other commands from the same output.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from mgrisk.errors import MgRiskError, bad_input, usage
-
-if sys.platform != "win32":
-    import fcntl
+from mgrisk.storage.lock import exclusive_lock, in_use
 
 
 @dataclass(frozen=True)
@@ -73,25 +71,23 @@ class Journal:
     def opened(self) -> Iterator[Journal]:
         """Write the journal as long as the block lasts; it goes where the block ends well or with an error.
 
+        To be opened within `open_part` of the same target, which keeps others out.
+
         Raises
         ------
         MgRiskError
-            `output.in_use` or `output.cannot_write`.
+            `output.cannot_write`.
         """
-        with _writable(self._target):
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            # Not a byte of it is touched before nobody else has it.
-            with self._path.open("a", encoding="utf-8") as self._file:
-                hold(self._file, self._target)
-                self._file.truncate(self._kept)
-                if not self._kept:
-                    self._note({"key": self._key})
-                try:
-                    yield self
-                except Exception:
-                    self._path.unlink(missing_ok=True)
-                    raise
-                self._path.unlink()
+        with _writable(self._target), self._path.open("a", encoding="utf-8") as self._file:
+            self._file.truncate(self._kept)
+            if not self._kept:
+                self._note({"key": self._key})
+            try:
+                yield self
+            except Exception:
+                self._path.unlink(missing_ok=True)
+                raise
+            self._path.unlink()
 
     def add(self, entry: Entry) -> None:
         """Note that a block is complete; its bytes must have been handed to the system before."""
@@ -134,6 +130,11 @@ def journal_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.journal")
 
 
+def lock_of(target: Path) -> Path:
+    """Return the lock file that stands beside `target`, a file or folder, while it is written."""
+    return target.with_name(f".{target.name}.lock")
+
+
 @contextmanager
 def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
     """Yield the file that becomes `target` if the block ends well; after its first `keep` bytes it is written anew.
@@ -148,20 +149,22 @@ def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
     if target.is_dir():
         raise bad_input("output.is_folder", "the output is a folder", where=str(target), hint="name a file in it")
     part = part_of(target)
-    with _writable(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as stream:
-            hold(stream, target)
-            try:
+    with _writable(target), exclusive_lock(lock_of(target), output=target):
+        try:
+            # Not a byte of it is touched before nobody else has it.
+            with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as stream:
+                if stream.seek(0, os.SEEK_END) < keep:
+                    # Between the look into the journal and the lock another command has finished the file.
+                    raise in_use(target)
                 stream.truncate(keep)
                 stream.seek(keep)
                 yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
-                part.replace(target)
-            except Exception:
-                part.unlink(missing_ok=True)
-                raise
+            part.replace(target)
+        except Exception:
+            part.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -174,25 +177,4 @@ def _writable(target: Path) -> Iterator[None]:
             f"the output cannot be written: {problem.strerror}",
             where=str(target),
             hint="check the folder, its permissions and the space left",
-        ) from None
-
-
-def hold(stream: IO[Any], target: Path) -> None:
-    """Lock an open file for this process as long as it is open; the system lets go where the process dies.
-
-    Raises
-    ------
-    MgRiskError
-        `output.in_use` where another process has it.
-    """
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise bad_input(
-            "output.in_use",
-            "another mgrisk is writing this output",
-            where=str(target),
-            hint="wait for it, or name another output",
         ) from None

@@ -31,12 +31,13 @@ import xxhash
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
 from mgrisk.score.batch import REJECT_COLUMNS, Progress, Summary, Tally, about_answers, score_table
-from mgrisk.score.journal import hold
+from mgrisk.score.journal import lock_of
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.storage.files import atomic, read_json, write_json
+from mgrisk.storage.lock import exclusive_lock
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
-BUNDLE, RECEIPTS, REJECTS, ATTEMPTS, LOCK = ".bundle", ".receipts", ".rejects", ".attempts", ".lock"
+BUNDLE, RECEIPTS, REJECTS, ATTEMPTS = ".bundle", ".receipts", ".rejects", ".attempts"
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,6 @@ def score_folder(
             _join_rejects(staging, names, rejects)
         for left in (BUNDLE, RECEIPTS, REJECTS, ATTEMPTS):
             shutil.rmtree(staging / left, ignore_errors=True)
-        (staging / LOCK).unlink()
         staging.rename(target)
     tallies = {name: receipts[name].tally for name in names}
     about = {
@@ -301,12 +301,10 @@ def _staging(target: Path, *, resume: bool) -> Iterator[Path]:
     An error or a kill leaves the parts that are complete, for `--resume`; an error before the first leaves nothing.
     """
     staging = target.with_name(f".{target.name}.parts")
-    staging.mkdir(parents=True, exist_ok=True)
-    with (staging / LOCK).open("ab") as lock:
-        hold(lock, target)
+    with exclusive_lock(lock_of(target), output=target):
+        staging.mkdir(exist_ok=True)
         for path in staging.iterdir():
-            kept = path.name == LOCK or (resume and path.name != ATTEMPTS)
-            if not kept:
+            if not resume or path.name == ATTEMPTS:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         try:
             yield staging

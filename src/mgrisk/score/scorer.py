@@ -14,7 +14,7 @@ from mgrisk.explain.attributions import Explainer, Explanation
 from mgrisk.features import compute
 from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
-from mgrisk.model.bundle import Bundle, load_bundle, recall_se, recall_share
+from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
 from mgrisk.score.answers import Answers, WhatIf, option_columns, option_features
 from mgrisk.score.csv.write import largest
 from mgrisk.score.drift_monitor import Yardstick
@@ -203,6 +203,6 @@ def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False) 
     Raises
     ------
     MgRiskError
-        As `model.bundle.load_bundle`; exit status 5.
+        As `model.bundle.read_bundle`; exit status 5.
     """
-    return Scorer(load_bundle(Path(folder), threads=threads), what_if=what_if)
+    return Scorer(read_bundle(Path(folder), threads=threads), what_if=what_if)

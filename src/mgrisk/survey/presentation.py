@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from mgrisk.survey.estimates import Estimate
 from mgrisk.survey.variance import t_quantile
@@ -57,8 +57,8 @@ def korn_graubard(share: Estimate, *, level: float = 0.95) -> tuple[float, float
         adjusted = (t_quantile(level, share.n - 1) / t_quantile(level, share.df)) ** 2
         n = min(n, p * (1.0 - p) / share.se**2 * adjusted)
     tail = (1.0 - level) / 2.0
-    low = 0.0 if p == 0.0 else float(beta.ppf(tail, n * p, n * (1.0 - p) + 1.0))
-    high = 1.0 if p == 1.0 else float(beta.ppf(1.0 - tail, n * p + 1.0, n * (1.0 - p)))
+    low = 0.0 if p == 0.0 else float(betaincinv(n * p, n * (1.0 - p) + 1.0, tail))
+    high = 1.0 if p == 1.0 else float(betaincinv(n * p + 1.0, n * (1.0 - p), 1.0 - tail))
     return low, high
 
 

@@ -14,9 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import expit
-from scipy.stats import f as fisher
-from scipy.stats import t as student
+from scipy.special import expit, fdtrc, stdtr
 
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.survey.design import WHERE, SurveyDesign
@@ -60,7 +58,7 @@ class RegressionFit:
         low, high = self.interval()
         terms = list(names) or [str(place) for place in range(self.coefficients.size)]
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = 2.0 * student.sf(np.abs(self.coefficients / self.se), self.df)
+            p = 2.0 * stdtr(self.df, -np.abs(self.coefficients / self.se))
         columns = {"term": terms, "estimate": self.coefficients, "se": self.se, "low": low, "high": high, "p": p}
         return pd.DataFrame(columns).assign(n=self.n, df=self.df)
 
@@ -154,7 +152,7 @@ def wald_test(fit: RegressionFit, columns: Sequence[int], *, df: int | None = No
         )
     statistic = float(beta @ np.linalg.solve(covariance, beta)) / places.size
     denominator = fit.df if df is None else df
-    p = float(fisher.sf(statistic, places.size, denominator)) if denominator > 0 else float("nan")
+    p = float(fdtrc(places.size, denominator, max(statistic, 0.0))) if denominator > 0 else float("nan")
     return WaldTest(statistic, int(places.size), denominator, p)
 
 

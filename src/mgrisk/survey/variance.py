@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.survey.design import WHERE, SinglePsu, SurveyDesign
@@ -44,7 +43,7 @@ def t_quantile(level: float, df: int) -> float:
             hint="write 95 % as 0.95",
             got=str(level),
         )
-    return float(student.ppf(0.5 + level / 2.0, df)) if df > 0 else float("nan")
+    return float(stdtrit(df, 0.5 + level / 2.0)) if df > 0 else float("nan")
 
 
 def logit_interval(estimate: float, se: float, *, level: float, df: int) -> tuple[float, float]:

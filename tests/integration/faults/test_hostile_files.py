@@ -11,7 +11,7 @@ import pytest
 
 from mgrisk.cli.main import main
 from mgrisk.errors import MgRiskError
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 from mgrisk.score.batch import score_table
 from mgrisk.score.csv.source import LONGEST_RECORD, CsvSource
 from mgrisk.score.scorer import Scorer
@@ -151,7 +151,7 @@ def test_a_line_of_4_gigabytes_is_refused_before_it_fills_the_memory() -> None:
 def test_two_at_once_in_one_folder_do_not_mix(tmp_path: Path) -> None:
     people = tmp_path / "people.csv"
     people.write_bytes(FILE)
-    scorer = Scorer(load_bundle(MODEL))
+    scorer = Scorer(read_bundle(MODEL))
     told = []
 
     def second(_: object) -> None:

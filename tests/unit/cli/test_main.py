@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,10 @@ from mgrisk import __version__
 from mgrisk.cli import codebook
 from mgrisk.cli.main import main
 from mgrisk.errors import ExitStatus, MgRiskError, bad_bundle, bad_input, bad_source, usage
+from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.synthetic import write_cohort
+
+PEOPLE = Path(__file__).parents[3] / "data" / "examples" / "people.csv"
 
 
 def test_help_needs_no_heavy_library() -> None:
@@ -25,6 +30,57 @@ def test_help_needs_no_heavy_library() -> None:
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "HEAVY []" in printed
     assert "medical advice" in printed
+
+
+HEAVY = ("scipy.stats", "scipy.optimize", "sklearn", "xgboost", "shap", "optuna", "matplotlib", "mlflow", "jinja2")
+LOADS = """
+import sys
+from mgrisk.cli.main import main
+main(sys.argv[2:])
+print("LOADED", *(name for name in sys.argv[1].split() if name in sys.modules))
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """Run a command in a process of its own and return the heavy libraries that it has loaded."""
+    command = [sys.executable, "-c", LOADS, " ".join(HEAVY), *arguments]
+    printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    first, *names = printed.splitlines()[-1].split()
+    assert first == "LOADED"
+    return set(names)
+
+
+@pytest.fixture
+def made_up(tmp_path: Path) -> Path:
+    write_cohort(tmp_path / "synthetic", people_per_cycle=300, seed=5, cycles=[cycle("2017-2018")])
+    return tmp_path / "synthetic"
+
+
+def test_a_model_without_trees_is_used_without_the_libraries_that_fit_and_draw(tmp_path: Path) -> None:
+    model = ["--model", "diabetes"]
+    assert loaded("score", str(PEOPLE), "-o", str(tmp_path / "scored.csv"), *model) == set()
+    assert len((tmp_path / "scored.csv").read_text("utf-8").splitlines()) == 9
+    assert loaded("validate", str(PEOPLE), *model) == set()
+    assert loaded("schema", *model) == set()
+
+
+def test_a_model_with_trees_loads_xgboost_and_what_that_loads(tmp_path: Path) -> None:
+    found = loaded("score", str(PEOPLE), "-o", str(tmp_path / "scored.csv"), "--model", "undiagnosed")
+    assert "xgboost" in found
+    assert found <= {"xgboost", "sklearn", "scipy.stats", "scipy.optimize"}
+
+
+def test_models_are_listed_without_loading_what_they_are_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert loaded("models") == set()
+
+
+def test_features_are_described_without_the_libraries_of_models(made_up: Path) -> None:
+    question = ["--of", "bmi_kg_m2", "smoking", "--by", "sex", "--cycle", "2017-2018", "--source", str(made_up)]
+    assert loaded("describe", *question) == set()
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

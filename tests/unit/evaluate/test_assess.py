@@ -18,6 +18,7 @@ from sklearn.metrics import brier_score_loss, roc_auc_score
 from mgrisk.evaluate.assess import METRICS, Assessment, assess, assess_scores, at_cut, groupings, subgroups
 from mgrisk.evaluate.intervals import paired_differences, with_intervals
 from mgrisk.evaluate.metrics import RANK_METRICS, metric_names
+from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS, choose_thresholds
 from mgrisk.features.registry import FEATURES
 from mgrisk.storage.files import to_json
@@ -44,7 +45,7 @@ def people(toy: pd.DataFrame) -> pd.DataFrame:
 def found(toy: pd.DataFrame, design: SurveyDesign, frame: pd.DataFrame) -> list[dict[str, Any]]:
     risk = toy["risk"].to_numpy()
     return subgroups(
-        toy["y"].to_numpy(dtype=float), {"m": risk}, {"points": np.floor(10 * risk)}, design, frame,
+        Predictions(toy["y"].to_numpy(dtype=float), {"m": risk}, {"points": np.floor(10 * risk)}, design), frame,
         outcome="undiagnosed", set_name="2017-2018",
     )  # fmt: skip
 
@@ -107,10 +108,12 @@ def scores(toy_people: ToyPeople) -> dict[str, np.ndarray]:
 def found_assess_scores(toy_people: ToyPeople) -> Found:
     points = scores(toy_people)
     return assess_scores(
-        toy_people.y,
-        {"cdc:logistic": expit(points["cdc"] - 5), "formula": expit(points["ada"] - 4)},
-        points,
-        toy_people.design,
+        Predictions(
+            toy_people.y,
+            {"cdc:logistic": expit(points["cdc"] - 5), "formula": expit(points["ada"] - 4)},
+            points,
+            toy_people.design,
+        ),
         cuts={"ada": [4.0], "cdc": [3.0, 4.0], "formula": [0.25]},
         reference=("ada",),
         model={"ours": expit(points["ada"] + points["cdc"] - 8)},
@@ -179,14 +182,12 @@ def assessed(toy_people: ToyPeople, *, beyond: float = np.nan) -> Assessment:
     y = np.where(outside, beyond, toy_people.y)
     models = {name: np.where(outside, beyond, risk) for name, risk in risks(toy_people).items()}
     scores = {"ada": np.where(outside, beyond, points)}
+    predictions = Predictions(y, models, scores, toy_people.design)
     return assess(
-        y,
-        models,
-        scores,
-        toy_people.design,
+        predictions,
         toy_people.frame,
         chosen="good",
-        thresholds=choose_thresholds(y, models, scores, toy_people.design, cuts={"ada": 5.0}),
+        thresholds=choose_thresholds(predictions, cuts={"ada": 5.0}),
         outcome="undiagnosed",
         set_name="2017-2018",
     )

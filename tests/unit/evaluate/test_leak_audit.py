@@ -19,6 +19,7 @@ from mgrisk.evaluate.leak_audit import PERMUTED, audit_alone, audit_permuted
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import FEATURES, Feature, features
 from mgrisk.features.summary import gather
+from mgrisk.model.training_data import TrainingData
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel
@@ -69,9 +70,8 @@ def audited(
     values: object, y: Floats, design: SurveyDesign, fold: NDArray[np.int64], *, row: Feature | None = None
 ) -> tuple[float, bool]:
     row = number("x") if row is None else row
-    (found,) = audit_alone(
-        pd.DataFrame({row.name: values}), y, design, fold, features=[row], limit=0.8, ratio_limit=10.0
-    )
+    data = TrainingData(pd.DataFrame({row.name: values}), y, design, fold)
+    (found,) = audit_alone(data, features=[row], limit=0.8, ratio_limit=10.0)
     assert found.low <= found.auroc <= found.high or found.auroc == pytest.approx(1.0)
     return round(found.auroc, 12), found.finding
 
@@ -128,7 +128,9 @@ def test_the_likelihood_ratio_is_the_lower_bound_worked_by_hand(fold: NDArray[np
     exposed = (np.arange(n) < 40) | ((np.arange(n) >= 100) & (np.arange(n) < 110))
     design = SurveyDesign(np.ones(n), np.arange(n) % 2, np.arange(n) % 4 // 2, WeightLevel.FASTING)
     frame = pd.DataFrame({"x": pd.Categorical(np.where(exposed, "yes", "no"))})
-    (found,) = audit_alone(frame, y, design, fold[:n], features=[category("x")], limit=0.8, ratio_limit=10.0)
+    (found,) = audit_alone(
+        TrainingData(frame, y, design, fold[:n]), features=[category("x")], limit=0.8, ratio_limit=10.0
+    )
     assert found.likelihood_ratio == pytest.approx(38.40 * np.exp(-1.96 * 0.3298), rel=1e-3)
     assert found.finding
 
@@ -188,11 +190,12 @@ def test_a_permuted_outcome_is_told_by_a_pipeline_that_peeks_and_by_no_other(
     y: Floats, design: SurveyDesign, fold: NDArray[np.int64]
 ) -> None:
     X = np.random.default_rng(5).normal(size=(PEOPLE, 200))
-    honest = audit_permuted(linear(X[:, :10], design, fold), y, design, fold, seed=1)
+    data = TrainingData(pd.DataFrame(X), y, design, fold)
+    honest = audit_permuted(linear(X[:, :10], design, fold), data, seed=1)
     assert honest.feature == PERMUTED
     assert honest.low < 0.5 < 0.53 > honest.auroc
     assert not honest.finding
-    peeking = audit_permuted(linear(X, design, fold, chosen_on_everybody=10), y, design, fold, seed=1, repeats=4)
+    peeking = audit_permuted(linear(X, design, fold, chosen_on_everybody=10), data, seed=1, repeats=4)
     assert peeking.low > 0.53
     assert peeking.finding
     assert peeking.to_dict()["limit"] == 0.5
@@ -207,7 +210,7 @@ def test_each_permutation_keeps_the_cases_of_a_fold_and_leaves_others_alone(
         dealt.append(outcome)
         return np.zeros(len(outcome))
 
-    found = audit_permuted(remember, y, design, fold, seed=3, repeats=3)
+    found = audit_permuted(remember, TrainingData(pd.DataFrame({"x": y}), y, design, fold), seed=3, repeats=3)
     assert (found.auroc, found.low) == pytest.approx((0.5, 0.5))
     assert not found.finding
     for outcome_dealt in dealt:
@@ -221,7 +224,9 @@ def test_each_permutation_keeps_the_cases_of_a_fold_and_leaves_others_alone(
 
 def test_one_permutation_is_refused(y: Floats, design: SurveyDesign, fold: NDArray[np.int64]) -> None:
     with pytest.raises(MgRiskError) as caught:
-        audit_permuted(lambda outcome: outcome, y, design, fold, seed=1, repeats=1)
+        audit_permuted(
+            lambda outcome: outcome, TrainingData(pd.DataFrame({"x": y}), y, design, fold), seed=1, repeats=1
+        )
     assert caught.value.code == "leak_audit.repeats"
 
 
@@ -265,9 +270,8 @@ def test_on_nhanes_planted_leaks_are_found_and_the_features_of_the_pipeline_are_
         medicine = FEATURES["glucose_lowering_use"]
         frame[medicine.name] = from_nhanes(raw, [medicine])[medicine.name]
         planted.append(medicine)
-    found = audit_alone(
-        frame, y, design, fold, features=[*honest, *planted], limit=row.alone_limit, ratio_limit=row.ratio_limit
-    )
+    data = TrainingData(frame, y, design, fold)
+    found = audit_alone(data, features=[*honest, *planted], limit=row.alone_limit, ratio_limit=row.ratio_limit)
     assert {each.feature for each in found if each.finding} == {each.name for each in planted}
     best = max(each.auroc for each in found if each.feature in HONEST)
     assert row.alone_limit - 0.12 < best < row.alone_limit - 0.02

@@ -12,6 +12,7 @@ import pytest
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate import metrics
 from mgrisk.evaluate.intervals import with_intervals
+from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import (
     MEASURES,
     RISKS,
@@ -88,7 +89,7 @@ def scores(toy: pd.DataFrame) -> tuple[dict[str, np.ndarray], dict[str, np.ndarr
 def test_models_have_fixed_risks_and_scores_their_published_cut(
     toy: pd.DataFrame, part: SurveyDesign, scores: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 ) -> None:
-    chosen = choose_thresholds(toy["y"].to_numpy(), *scores, part, cuts={"points": 4.0})
+    chosen = choose_thresholds(Predictions(toy["y"].to_numpy(), *scores, part), cuts={"points": 4.0})
     reached = threshold_for_sensitivity(toy["y"], toy["risk"], part, sensitivity=0.9)
     assert list(chosen["m"]) == [*(f"risk {risk:g}" for risk in RISKS), "sensitivity 0.8", "sensitivity 0.9"]
     assert chosen["m"]["sensitivity 0.9"] == reached
@@ -101,7 +102,7 @@ def test_a_row_is_what_the_metrics_say_at_its_threshold(
 ) -> None:
     y = toy["y"].to_numpy()
     thresholds = {"m": {"risk 0.3": 0.3}, "points": {"published cut": 3.0}}
-    records = threshold_table(y, *scores, part, thresholds=thresholds)
+    records = threshold_table(Predictions(y, *scores, part), thresholds=thresholds)
     names = ("sensitivity", "specificity", "ppv", "npv", "flagged", "number_to_test", "net_benefit")
     expected = with_intervals(y, scores[0], part, metrics=[f"{name}@0.3" for name in names])
     found = [record for record in records if record["model"] == "m"]
@@ -119,7 +120,9 @@ def test_a_row_is_what_the_metrics_say_at_its_threshold(
 
 def test_a_rule_that_flags_nobody_is_in_the_table_with_its_problem(toy: pd.DataFrame, part: SurveyDesign) -> None:
     risks = {"m": toy["risk"].to_numpy()}
-    records = threshold_table(toy["y"].to_numpy(), risks, {}, part, thresholds={"m": {"risk 0.9999": 0.9999}})
+    records = threshold_table(
+        Predictions(toy["y"].to_numpy(), risks, {}, part), thresholds={"m": {"risk 0.9999": 0.9999}}
+    )
     problems = {record["metric"]: record["problem"] for record in records}
     assert problems["ppv"] == problems["number_to_test"] == "metric.undefined"
     assert problems["sensitivity"] == "interval.undefined"

@@ -15,7 +15,7 @@ from scipy.special import logit
 
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.explain.attributions import PART, Explainer, build
-from mgrisk.model.bundle import load_bundle
+from mgrisk.model.bundle import read_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +111,7 @@ def test_explanations_survive_writing_and_loading_bit_for_bit(
     toy_bundles: dict[str, Bundle], toy_people: ToyPeople, tmp_path: Path, learner: str, exact: float
 ) -> None:
     toy_bundles[learner].write(tmp_path / "bundle")
-    loaded = Explainer(load_bundle(tmp_path / "bundle"))
+    loaded = Explainer(read_bundle(tmp_path / "bundle"))
     written = Explainer(toy_bundles[learner])
     assert loaded.base_value == written.base_value
     np.testing.assert_array_equal(loaded.values(toy_people.matrix), written.values(toy_people.matrix))

@@ -33,7 +33,7 @@ from mgrisk.model.bundle import (
     DEFAULT,
     SUMS,
     Bundle,
-    load_bundle,
+    read_bundle,
     recalibrate,
     recall_se,
     recall_share,
@@ -62,7 +62,7 @@ def folder(toy_bundles: dict[str, Bundle], tmp_path: Path) -> Path:
 
 def refused(folder: Path) -> MgRiskError:
     with pytest.raises(MgRiskError) as caught:
-        load_bundle(folder)
+        read_bundle(folder)
     assert caught.value.status == ExitStatus.BUNDLE
     return caught.value
 
@@ -81,7 +81,7 @@ def test_a_loaded_bundle_scores_as_the_written_one_did_bit_for_bit(
 ) -> None:
     written = toy_bundles[learner]
     written.write(tmp_path / learner)
-    loaded = load_bundle(tmp_path / learner)
+    loaded = read_bundle(tmp_path / learner)
     before, after = written.encode(toy_people.frame), loaded.encode(toy_people.frame)
     np.testing.assert_array_equal(after[1], before[1])
     margin = written.fitted.margin(before[1])
@@ -101,7 +101,7 @@ def test_the_same_bundle_is_written_as_the_same_bytes(
     toy_bundles: dict[str, Bundle], tmp_path: Path, learner: str
 ) -> None:
     toy_bundles[learner].write(tmp_path / "1")
-    load_bundle(tmp_path / "1").write(tmp_path / "2")
+    read_bundle(tmp_path / "1").write(tmp_path / "2")
     for path in (tmp_path / "1").iterdir():
         assert (tmp_path / "2" / path.name).read_bytes() == path.read_bytes()
 
@@ -152,7 +152,7 @@ def test_a_flipped_bit_in_any_file_is_refused(toy_bundles: dict[str, Bundle], tm
                 path.write_bytes(flipped)
                 assert refused(folder).code == "bundle.bad_sum", (path.name, place, bits)
         path.write_bytes(content)
-    load_bundle(folder)
+    read_bundle(folder)
 
 
 def test_a_file_that_is_gone_or_cut_short_is_refused(folder: Path) -> None:
@@ -249,7 +249,7 @@ def test_a_bundle_that_is_written_again_replaces_the_old_one_whole(
 ) -> None:
     toy_bundles["xgboost"].write(folder)
     assert not (folder / "coefficients.json").exists()
-    assert load_bundle(folder).about["learner"] == "xgboost"
+    assert read_bundle(folder).about["learner"] == "xgboost"
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
 
 
@@ -259,7 +259,7 @@ def test_the_default_is_released() -> None:
 
 @pytest.mark.parametrize("name", sorted(released_bundles()))
 def test_every_released_bundle_loads_is_real_and_has_a_card(name: str) -> None:
-    bundle = load_bundle(released(name))
+    bundle = read_bundle(released(name))
     assert bundle.about["synthetic"] is False
     assert bundle.about["data"] == "NHANES"
     assert b"Not for" in bundle.parts["card.md"] or b"not" in bundle.parts["card.md"]

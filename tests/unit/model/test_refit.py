@@ -7,6 +7,7 @@ Cycles left out: nothing of the predicted cycle reaches its prediction, and inpu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,9 +51,7 @@ def test_without_a_learner_the_spread_is_the_design_based_error_of_the_calibrati
     moved = bootstrap_refits(
         lambda factor: Fixed(),
         everybody(toy_people),
-        toy_people.y,
-        toy_people.design,
-        toy_people.fold,
+        toy_people.data,
         calibrator.log_odds(margin[inside]),
         replicates=600,
         seed=1,
@@ -76,7 +75,7 @@ def test_a_refit_is_learner_out_of_fold_margins_and_calibration_under_the_replic
         rows = np.flatnonzero(weight > 0)
         return learner.fit(X[rows], toy_people.y[rows], weight[rows], {"c": 0.1})
 
-    moved = bootstrap_refits(refit, X, toy_people.y, design, fold, np.zeros(len(inside)), replicates=2, seed=4)
+    moved = bootstrap_refits(refit, X, toy_people.data, np.zeros(len(inside)), replicates=2, seed=4)
     drawn = rao_wu(design, replicates=2, seed=4)
     factor = np.maximum(drawn.factors[1], OUT)[design.cluster]
     margin = np.zeros(len(design))
@@ -129,15 +128,19 @@ def test_a_sum_keeps_its_parts_and_no_other_sum(settings: pipeline_file.Model) -
 def test_with_all_features_it_is_the_model_itself_and_with_fewer_another(
     toy_people: ToyPeople, settings: pipeline_file.Model
 ) -> None:
-    people = toy_people.frame, toy_people.y, toy_people.design, toy_people.fold
     alone = settings.model_copy(update={"xgboost_monotone": None, "tuning": pipeline_file.Tuning()})
-    trained = train(*people, features=toy_people.features, settings=alone, threads=1)
+    trained = train(toy_people.data, features=toy_people.features, settings=alone, threads=1)
     model = trained.models["spline_logistic"]
     parts = model.to_dict()["parts"]
 
     def again(names: tuple[str, ...]) -> np.ndarray:
         _, found = refit(
-            *people, features=features(names), settings=settings, model="spline_logistic", parts=parts, threads=1
+            toy_people.data,
+            features=features(names),
+            settings=settings,
+            model="spline_logistic",
+            parts=parts,
+            threads=1,
         )
         return found.oof_risk
 
@@ -158,10 +161,9 @@ def test_a_model_fitted_again_on_the_same_weights_is_itself_and_on_others_anothe
             "sums": {"both": ("spline_logistic", "xgboost_monotone")},
         }
     )  # fmt: skip
-    people = toy_people.frame, toy_people.y, toy_people.design
-    trained = train(*people, toy_people.fold, features=toy_people.features, settings=plain, threads=1).models[model]
+    trained = train(toy_people.data, features=toy_people.features, settings=plain, threads=1).models[model]
     fit = again(
-        *people,
+        toy_people.data,
         fitted=trained.fitted,
         features=toy_people.features,
         settings=plain,
@@ -197,10 +199,10 @@ def refitter(toy_people: ToyPeople, y: Floats) -> Refit:
         features=tuple(each.name for each in toy_people.features), spline_logistic=pipeline_file.Splines(c=(0.1,))
     )
     of = {"features": toy_people.features, "settings": settings, "threads": 1}
-    trained = train(toy_people.frame, y, toy_people.design, toy_people.fold, **of).models["spline_logistic"]
+    data = replace(toy_people.data, y=y)
+    trained = train(data, **of).models["spline_logistic"]
     parts = trained.to_dict()["parts"]
-    people = toy_people.frame, y, toy_people.design
-    return again(*people, fitted=trained.fitted, model="spline_logistic", parts=parts, **of)
+    return again(data, fitted=trained.fitted, model="spline_logistic", parts=parts, **of)
 
 
 def predicted(
@@ -210,9 +212,8 @@ def predicted(
     y: Floats,
     **given: NDArray[np.float32],
 ) -> dict[str, Floats]:
-    return left_out_log_odds(
-        refitter(toy_people, y), matrix, y, toy_people.design, toy_people.fold, cycle, given={"all": matrix, **given}
-    )
+    data = replace(toy_people.data, y=y)
+    return left_out_log_odds(refitter(toy_people, y), matrix, data, cycle, given={"all": matrix, **given})
 
 
 def test_outcomes_of_a_cycle_do_not_reach_its_own_prediction(

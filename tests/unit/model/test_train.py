@@ -39,16 +39,8 @@ def hba1c(people: ToyPeople) -> Target:
 
 
 def trained_on(people: ToyPeople) -> Trained:
-    return train(
-        people.frame,
-        people.y,
-        people.design,
-        people.fold,
-        features=people.features,
-        settings=SETTINGS,
-        threads=1,
-        targets=[hba1c(people)],
-    )
+    data = replace(people.data, targets=(hba1c(people),))
+    return train(data, features=people.features, settings=SETTINGS, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -166,9 +158,7 @@ def test_poisoned_people_outside_the_analysis_change_nothing(toy_people: ToyPeop
 
 
 def trained_alone(people: ToyPeople, settings: pipeline_file.Model) -> Trained:
-    return train(
-        people.frame, people.y, people.design, people.fold, features=people.features, settings=settings, threads=1
-    )
+    return train(people.data, features=people.features, settings=settings, threads=1)
 
 
 def test_a_person_inside_the_analysis_changes_the_model(trained: Trained, toy_people: ToyPeople) -> None:

@@ -16,6 +16,7 @@ import pytest
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess, assess_scores
 from mgrisk.evaluate.calibrators import compare_calibrators
+from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
 from mgrisk.evidence.adjustment_set import OUTCOMES, RUNGS
@@ -122,17 +123,20 @@ def _write_run(folder: Path, *, data: str) -> None:
         risks = {"spline_logistic": risk[here], "xgboost": others[here]}
         scores = {"ada": points[here]}
         frame = typed(table.iloc[here].reset_index(drop=True), STORED)
-        thresholds = thresholds or choose_thresholds(y, risks, scores, design, cuts={"ada": 5.0})
+        predictions = Predictions(y, risks, scores, design)
+        thresholds = thresholds or choose_thresholds(predictions, cuts={"ada": 5.0})
         found = assess(
-            y, risks, scores, design, frame,
+            predictions, frame,
             chosen="spline_logistic", thresholds=thresholds, outcome="undiagnosed", set_name=label,
         )  # fmt: skip
         acted += found.thresholds
         of_scores, less = assess_scores(
-            y,
-            {"ada:logistic": others[here]},
-            {"ada": points[here], "uspstf": (points[here] > 3) * 1.0},
-            design,
+            Predictions(
+                y,
+                {"ada:logistic": others[here]},
+                {"ada": points[here], "uspstf": (points[here] > 3) * 1.0},
+                design,
+            ),
             cuts={"ada": [5.0], "uspstf": [1.0]},
             reference=("ada",),
             model={"spline_logistic": risk[here]},

@@ -15,7 +15,7 @@ def interrupted(target: Path, *, key: str = "k") -> None:
     journal = Journal(target, key=key, resume=False)
 
     def killed() -> None:
-        with journal.opened(), open_part(target) as stream:
+        with open_part(target) as stream, journal.opened():
             stream.write(b"abcd")
             stream.flush()
             journal.add(Entry("digest", 4, 0, {"rows": 2}))
@@ -41,7 +41,7 @@ def test_an_error_leaves_the_old_file_alone(tmp_path: Path) -> None:
     journal = Journal(target, key="k", resume=False)
 
     def failed() -> None:
-        with journal.opened(), open_part(target) as stream:
+        with open_part(target) as stream, journal.opened():
             stream.write(b"abc")
             raise ZeroDivisionError
 
@@ -56,7 +56,7 @@ def test_what_was_interrupted_is_gone_on_with_after_its_last_complete_block(tmp_
     interrupted(target)
     journal = Journal(target, key="k", resume=True)
     assert journal.done == [Entry("digest", 4, 0, {"rows": 2})]
-    with journal.opened(), open_part(target, keep=4) as stream:
+    with open_part(target, keep=4) as stream, journal.opened():
         stream.write(b"EFG")
     assert target.read_bytes() == b"abcdEFG"
     assert list(tmp_path.iterdir()) == [target]
@@ -67,7 +67,7 @@ def test_without_resume_it_is_begun_anew(tmp_path: Path) -> None:
     interrupted(target)
     journal = Journal(target, key="k", resume=False)
     assert journal.done == []
-    with journal.opened(), open_part(target) as stream:
+    with open_part(target) as stream, journal.opened():
         stream.write(b"x")
     assert target.read_bytes() == b"x"
 
@@ -89,7 +89,7 @@ def test_a_journal_that_was_killed_in_its_first_line_is_begun_anew(tmp_path: Pat
     journal_of(target).write_text(left, "utf-8")
     journal = Journal(target, key="k", resume=True)
     assert journal.done == []
-    with journal.opened(), open_part(target) as stream:
+    with open_part(target) as stream, journal.opened():
         stream.write(b"x")
         assert journal_of(target).read_text("utf-8") == '{"key": "k"}\n'
     assert target.read_bytes() == b"x"
@@ -123,6 +123,18 @@ def test_two_cannot_write_one_output(tmp_path: Path) -> None:
             pass
         assert caught.value.code == "output.in_use"
     assert target.read_bytes() == b"first"
+
+
+def test_a_file_that_another_finished_since_its_journal_was_read_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    interrupted(target)
+    keep = Journal(target, key="k", resume=True).done[-1].written
+    with open_part(target, keep=keep) as stream:
+        stream.write(b"EFG")
+    with pytest.raises(MgRiskError) as caught, open_part(target, keep=keep):
+        pass
+    assert caught.value.code == "output.in_use"
+    assert target.read_bytes() == b"abcdEFG"
 
 
 def test_an_output_in_a_place_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import errno
 import os
-import runpy
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from mgrisk.storage import lock as file_lock_module
+from mgrisk.errors import MgRiskError
 from mgrisk.storage.lock import exclusive_lock, sweep
 
 COUNT = """
@@ -31,6 +27,34 @@ from mgrisk.storage.lock import exclusive_lock
 with exclusive_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
+"""
+
+REFUSED = """
+import sys
+from pathlib import Path
+from mgrisk.errors import MgRiskError
+from mgrisk.storage.lock import exclusive_lock
+try:
+    with exclusive_lock(Path(sys.argv[1]), output=Path("out")):
+        pass
+except MgRiskError as refusal:
+    print(refusal.code, end="")
+"""
+# Whoever is in makes a file that must not be there yet.
+TAKE_TURNS = """
+import sys, time
+from pathlib import Path
+from mgrisk.errors import MgRiskError
+from mgrisk.storage.lock import exclusive_lock
+output, turns = Path(sys.argv[1]), 0
+while turns < 200:
+    try:
+        with exclusive_lock(output.with_name(".out.lock"), output=output):
+            output.open("x").close()
+            output.unlink()
+            turns += 1
+    except MgRiskError:
+        time.sleep(0.0001)
 """
 
 
@@ -86,24 +110,40 @@ def test_an_error_lets_the_lock_go(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("last", [0, errno.ENOLCK])
-def test_the_lock_of_windows_asks_again_until_it_is_given_or_refused(
-    last: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Not Windows, but what its documentation says of `locking`: ten tries in ten seconds, then EDEADLOCK.
-    answers = [errno.EDEADLOCK, errno.EDEADLOCK, last]
+def test_an_output_is_refused_at_once_while_another_writes_it(tmp_path: Path) -> None:
+    lock, output = tmp_path / ".out.lock", tmp_path / "out"
+    refusals: list[MgRiskError] = []
 
-    def locking(file: int, kind: str, size: int) -> None:
-        assert (kind, size) == ("lock", 1)
-        if number := answers.pop(0):
-            raise OSError(number, os.strerror(number))
+    def second() -> None:
+        try:
+            with exclusive_lock(lock, output=output):
+                pass
+        except MgRiskError as refusal:
+            refusals.append(refusal)
 
-    monkeypatch.setitem(sys.modules, "msvcrt", SimpleNamespace(LK_LOCK="lock", locking=locking))
-    monkeypatch.setattr(sys, "platform", "win32")
-    there = runpy.run_path(file_lock_module.__file__)["exclusive_lock"]
-    with pytest.raises(OSError, match=os.strerror(last)) if last else nullcontext(), there(tmp_path / "lock"):
-        assert not last
-    assert answers == []
+    with exclusive_lock(lock, output=output):
+        second()
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join()
+        command = [sys.executable, "-c", REFUSED, str(lock)]
+        assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout == b"output.in_use"
+        assert lock.exists()
+    assert [(refusal.code, refusal.where) for refusal in refusals] == [("output.in_use", str(output))] * 2
+
+
+def test_nothing_is_left_beside_an_output(tmp_path: Path) -> None:
+    with exclusive_lock(tmp_path / ".out.lock", output=tmp_path / "out"):
+        (tmp_path / "out").write_bytes(b"content")
+    with pytest.raises(RuntimeError), exclusive_lock(tmp_path / ".out.lock", output=tmp_path / "out"):
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_removing_the_lock_file_of_an_output_never_lets_two_in(tmp_path: Path) -> None:
+    processes = [subprocess.Popen([sys.executable, "-c", TAKE_TURNS, str(tmp_path / "out")]) for _ in range(3)]
+    assert [process.wait(60) for process in processes] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="whether a process lives cannot be asked there without harm")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import Estimate, proportion
@@ -79,3 +80,12 @@ def test_a_small_group_is_kept_back_by_its_own_interval(toy: pd.DataFrame, full:
     few = full.where(np.arange(len(toy)) < 24)
     assert presentation(proportion(toy["y"] == 1, few)) == "suppress:effective_size"
     assert presentation(proportion(toy["y"] == 1, full)) == "present"
+
+
+def test_the_interval_is_that_of_the_beta_distribution_to_the_last_bit() -> None:
+    tail = (1.0 - 0.95) / 2.0
+    for n in range(2, 500):
+        p = (n // 3) / n
+        low, high = korn_graubard(Estimate(p, 0.0, p, p, n=n, df=15))
+        assert low == (stats.beta.ppf(tail, n * p, n * (1.0 - p) + 1.0) if p else 0.0)
+        assert high == stats.beta.ppf(1.0 - tail, n * p + 1.0, n * (1.0 - p))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 from scipy.special import logit
 
 from mgrisk.errors import MgRiskError
@@ -237,3 +238,13 @@ def test_a_fit_is_described_in_plain_numbers(toy: pd.DataFrame, full: SurveyDesi
     described = fit.to_dict()
     assert described["coefficients"] == fit.coefficients.tolist()
     assert described["se"] == pytest.approx(np.sqrt(np.diag(fit.covariance)).tolist())
+
+
+def test_p_values_are_those_of_scipy_stats_to_the_last_bit() -> None:
+    coefficients = np.array([-40.0, -2.0, -1e-9, 0.0, 0.3, 1.96, 7.0, 1e5])
+    for df in (1, 2, 15, 48, 1000):
+        fit = RegressionFit(coefficients, np.eye(8), n=2000, df=df)
+        assert fit.frame()["p"].tolist() == (2.0 * stats.t.sf(np.abs(coefficients), df)).tolist()
+        for places in range(1, min(df, 6) + 1):
+            test = wald_test(fit, list(range(2, 2 + places)))
+            assert test.p == stats.f.sf(test.statistic, places, test.denominator)

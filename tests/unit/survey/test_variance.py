@@ -6,12 +6,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from mgrisk.errors import MgRiskError
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import mean, proportion, total
 from mgrisk.survey.regression import fit_logistic
-from mgrisk.survey.variance import Replicates, jackknife, rao_wu, replicate_variance, replicated, taylor_covariance
+from mgrisk.survey.variance import (
+    Replicates,
+    jackknife,
+    rao_wu,
+    replicate_variance,
+    replicated,
+    t_quantile,
+    taylor_covariance,
+)
 
 
 def jackknife_of_mean(values: np.ndarray, design: SurveyDesign) -> tuple[float, float]:
@@ -312,3 +321,9 @@ def test_replicates_with_more_numbers_than_the_full_sample_are_refused(part: Sur
     with pytest.raises(MgRiskError) as caught:
         replicated(lambda _: np.zeros(1 + (next(calls) > 0)), jackknife(part))
     assert caught.value.code == "replicated.shape"
+
+
+def test_a_quantile_of_t_is_that_of_scipy_stats_to_the_last_bit() -> None:
+    for level in (0.5, 0.9, 0.95, 0.99):
+        found = [t_quantile(level, df) for df in range(1, 2000)]
+        assert found == stats.t.ppf(0.5 + level / 2.0, np.arange(1, 2000)).tolist()

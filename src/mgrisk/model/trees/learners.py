@@ -12,15 +12,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost
 
 from mgrisk.model.learners import Column, Kind, Params, Pick, bad_model, mean_one
 from mgrisk.model.trees import document
 from mgrisk.model.trees.leaves import LeafSums
 from mgrisk.types import Floats, Singles
+
+if TYPE_CHECKING:
+    import xgboost
 
 FILE = "model.ubj"
 OBJECTIVES: Mapping[Kind, str] = {"binary": "binary:logistic", "continuous": "reg:squarederror"}
@@ -66,6 +68,8 @@ class FittedTrees:
         MgRiskError
             `bundle.bad_model` where it is not what xgboost writes (`tree_document`) or was made for other columns.
         """
+        import xgboost  # half a second, which models without trees do without
+
         booster = xgboost.Booster()
         content = files.get(FILE, b"")
         try:
@@ -103,6 +107,8 @@ def grow(
     rounds, settings
         Rounds of boosting, and further settings under xgboost's own names.
     """
+    import xgboost  # half a second, which models without trees do without
+
     names = [column.name for column in columns]
     data = xgboost.DMatrix(X, label=y, weight=mean_one(weight), feature_names=names)
     every = {"objective": OBJECTIVES[kind], "tree_method": "hist"}

@@ -22,16 +22,17 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
-import xgboost as xgb
 
 from mgrisk.compiled import compiled
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input
 from mgrisk.types import Booleans, Floats, Integers, Singles
+
+if TYPE_CHECKING:
+    import xgboost
 
 # A code fits in eight bits, so a path has at most eight conditions, a group at most 256 codes, and the
 # entries of one player are 2 kB: they stay in the first cache while a block of rows goes through them.
@@ -144,7 +145,7 @@ class Leaves(NamedTuple):
     slot_cover: Floats
 
 
-def read_ensemble(booster: xgb.Booster) -> Ensemble:
+def read_ensemble(booster: xgboost.Booster) -> Ensemble:
     """Read the leaves of a booster.
 
     Every tree of the booster counts, as in ``Booster.predict``; a model stopped early is to be cut first
