@@ -113,11 +113,6 @@ def leisure_activity(raw: pd.DataFrame) -> pd.Series:
     return pd.Series(np.select([any_yes, both_no], ["yes", "no"], default=""), index=raw.index).replace("", None)
 
 
-def sedentary_min_day(raw: pd.DataFrame) -> pd.Series:
-    """Return minutes of sitting on a usual day."""
-    return raw["PAD680"]
-
-
 def _met_minutes(raw: pd.DataFrame, *domains: _Domain) -> pd.Series:
     total = pd.Series(0.0, index=raw.index)
     for domain in domains:

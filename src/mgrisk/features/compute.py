@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.errors import bad_bundle
-from mgrisk.features.registry import FEATURES, Feature, computed_from
+from mgrisk.features.registry import FEATURES, VARIABLE_OF, Feature, computed_from
 from mgrisk.nhanes.eras import exists_in
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats
@@ -132,6 +132,8 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models 
         asked = {years: exists_in(feature.name, years) for years in raw["cycle"].unique()}
         if feature.summary:
             values = raw[feature.name]
+        elif feature.name in VARIABLE_OF:
+            values = raw[VARIABLE_OF[feature.name]]
         elif feature.sources:
             values = _function(feature, feature.name)(raw)
         else:
@@ -227,13 +229,36 @@ def typed(frame: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
 def _function(feature: Feature, name: str) -> Compute:
     # Modules move between versions; the row of a bundle may name one that is no more.
     module = FEATURES.get(feature.name, feature).module
-    try:
-        function: Compute = getattr(import_module(f"mgrisk.features.{module}"), name)
-    except (ImportError, AttributeError):
-        raise bad_bundle(
-            "features.no_function",
-            f"this version of mgrisk does not know how to derive {feature.name}",
-            where=module,
-            hint="score with the mgrisk version that wrote the bundle",
-        ) from None
+    function: Compute = getattr(_module(module), name)
     return function
+
+
+def underivable(chosen: Iterable[Feature]) -> tuple[str, ...]:
+    """Return the features that this version of mgrisk cannot derive from others, by name.
+
+    Parameters
+    ----------
+    chosen
+        Registry rows, as a bundle of any version may bring them: a feature that it derives may since have lost its
+        function, its model or a parent.
+
+    Examples
+    --------
+    >>> from mgrisk.features.registry import features
+    >>> bmi, = features(["bmi_kg_m2"])
+    >>> underivable([bmi, bmi.model_copy(update={"name": "bmi_squared"})])
+    ('bmi_squared',)
+    """
+    return tuple(feature.name for feature in chosen if feature.derived_from and not _derivable(feature))
+
+
+def _derivable(feature: Feature) -> bool:
+    # Parents are always taken from the registry, where the tests hold that each can be derived.
+    if not FEATURES.keys() >= set(feature.derived_from):
+        return False
+    try:
+        if feature.fitted:
+            return hasattr(_module(feature.fitted), "from_dict")
+        return callable(_function(feature, f"derive_{feature.name}"))
+    except (ImportError, AttributeError):
+        return False

@@ -20,41 +20,6 @@ YES, MONTHS = 1, 1
 NO, BORDERLINE = 2, 3
 
 
-def glucose_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return fasting plasma glucose in mg/dL."""
-    return raw["LBXGLU"]
-
-
-def glucose_2h_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return glucose two hours after 75 g of glucose, mg/dL."""
-    return raw["LBXGLT"]
-
-
-def hba1c_percent(raw: pd.DataFrame) -> pd.Series:
-    """Return HbA1c in % (NGSP)."""
-    return raw["LBXGH"]
-
-
-def insulin_uu_ml(raw: pd.DataFrame) -> pd.Series:
-    """Return fasting insulin in uU/mL."""
-    return raw["LBXIN"]
-
-
-def triglycerides_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return fasting triglycerides in mg/dL."""
-    return raw["LBXTR"]
-
-
-def total_cholesterol_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return total cholesterol in mg/dL."""
-    return raw["LBXTC"]
-
-
-def hdl_cholesterol_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return HDL cholesterol in mg/dL."""
-    return raw["LBDHDD"]
-
-
 def derive_homa_ir(given: pd.DataFrame) -> pd.Series:
     """Return the homeostasis model assessment of insulin resistance.
 

@@ -186,6 +186,13 @@ def load_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         if bool(about["refits"]) != (UNCERTAINTY in contents):
             raise ValueError(f"{UNCERTAINTY} is not there, or not meant to be")
         features = tuple(Feature.model_validate(row) for row in about["features"])
+        if unknown := compute.underivable(features):
+            raise _broken(
+                "bundle.bad_format",
+                f"this version of mgrisk does not know how to derive {unknown[0]}",
+                folder,
+                hint="score with the mgrisk version that wrote it",
+            )
         row = json.loads(contents["calibrator.json"])
         calibrator = Calibrator(
             intercept=float(row["intercept"]),
