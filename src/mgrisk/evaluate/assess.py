@@ -232,7 +232,7 @@ class Assessment:
     Attributes
     ----------
     records
-        Flat records of interface.md: {model, outcome, set, group, level, metric, estimate, low, high, se, n, events,
+        Flat records: {model, outcome, set, group, level, metric, estimate, low, high, se, n, events,
         problem, presentation}; those of all people first, then those of the groups of subgroups.toml.
     differences
         The same with `reference`: model less reference, on the same people and replicates. Each model against every

@@ -230,7 +230,7 @@ def threshold_table(
     -------
     list of dict
         Records {model, rule, threshold, metric, estimate, low, high, se, n, events, problem, presentation} for each of
-        `rules.MEASURES`, and for `net_benefit` at the threshold where that is a risk.
+        `MEASURES`, and for `net_benefit` at the threshold where that is a risk.
     """
     records: list[dict[str, Any]] = []
     for name, score in {**risks, **points}.items():

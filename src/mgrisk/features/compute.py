@@ -118,7 +118,7 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models 
     chosen
         Registry rows.
     models
-        For features that need a fitted model (`features.fitted.fit`); without theirs they are missing.
+        For features that need a fitted model (`fit`); without theirs they are missing.
 
     Returns
     -------

@@ -317,7 +317,7 @@ def recalibrate(
     ------
     MgRiskError
         ``recalibrate.too_few_events``; ``recalibrate.reversed`` where risks fall as the margin rises; those of
-        `survey.logistic.fit_logistic`.
+        `survey.regression.fit_logistic`.
 
     Notes
     -----

@@ -276,7 +276,7 @@ class Isotonic:
 
 
 def fit_logistic_map(margin: Floats, y: Floats, weight: Floats) -> Beta:
-    """Fit the map that is shipped; its covariance is `calibrate.fit_calibrator`'s.
+    """Fit the map that is shipped; its covariance is `fit_calibrator`'s.
 
     Parameters
     ----------

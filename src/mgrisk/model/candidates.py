@@ -170,7 +170,7 @@ def search(part: Part, X: Singles, fold: Integers, *, needed: Integers, trials: 
     Parameters
     ----------
     part, X, fold, needed
-        As for `tune.tune`.
+        As for `tune`.
     trials
         Settings tried.
     seed

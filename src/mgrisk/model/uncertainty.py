@@ -57,7 +57,7 @@ def bootstrap_refits(
     log_odds
         Calibrated log-odds of these, shape (m,).
     replicates, seed
-        Of `survey.bootstrap.rao_wu`.
+        Of `survey.variance.rao_wu`.
 
     Returns
     -------

@@ -143,7 +143,7 @@ def download(
     ------
     MgRiskError
         ``store.missing_table`` where the server does not have it; ``xpt.html`` for a web page in its place,
-        and the other refusals of `published.refuse_cut_file`; ``store.refused`` for any other answer that trying
+        and the other refusals of `nhanes.lock_file.refuse_cut_file`; ``store.refused`` for any other answer that trying
         again does not change; ``store.download_failed`` with what happened last once all tries are used up:
         then what arrived stays for the next call. Exit status 4.
     OSError

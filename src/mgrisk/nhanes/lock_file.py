@@ -80,7 +80,7 @@ def refuse_cut_file(file: Path, table: str, *, where: str) -> None:
     Raises
     ------
     MgRiskError
-        As `xpt_header.header` and `refuse_cut_table`.
+        As `nhanes.xpt.header` and `refuse_cut_table`.
     """
     head = xpt.header(file)
     if SYNTHETIC not in head.label:
@@ -181,7 +181,7 @@ class LockFile:
         Raises
         ------
         MgRiskError
-            ``store.changed``, ``store.bad_lock``, and what `xpt_header.header` raises.
+            ``store.changed``, ``store.bad_lock``, and what `nhanes.xpt.header` raises.
         OSError
             Where a record cannot be written.
         """

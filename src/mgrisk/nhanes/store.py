@@ -239,14 +239,14 @@ def _expect_in(folder: Path, local: Path) -> None:
             "store.missing_source",
             "the source folder does not exist",
             where=str(folder),
-            hint="check --source or MGRISK_NHANES; unpack.py lays a mirror out",
+            hint="check --source or MGRISK_NHANES",
         )
     if not local.is_file():
         raise bad_source(
             "store.missing_table",
             "the source does not have this table",
             where=str(local),
-            hint="lay the mirror out with this cycle (unpack.py DEST YEAR), or leave the cycle out",
+            hint="put the table there under this name, or leave the cycle out",
         )
 
 

@@ -65,7 +65,7 @@ def report_content(folder: Path) -> dict[str, Any]:
     Parameters
     ----------
     folder
-        Run folder as in interface.md. Files that are missing or unreadable cost their sections, which then say so.
+        Run folder. Files that are missing or unreadable cost their sections, which then say so.
 
     Returns
     -------

@@ -375,7 +375,7 @@ def recalibrate(method: Method, margin: Floats, y: Floats, design: SurveyDesign)
     Raises
     ------
     MgRiskError
-        As `survey.logistic.fit_logistic`.
+        As `survey.regression.fit_logistic`.
 
     Examples
     --------

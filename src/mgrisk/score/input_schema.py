@@ -275,7 +275,7 @@ class Checked:
     numbers
         Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
     state
-        `cells.GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
+        `GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
     wrong_fields
         Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
     """

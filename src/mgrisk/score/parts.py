@@ -153,7 +153,7 @@ def score_folder(
     resume
         Take the parts that the same job had completed when it was interrupted.
     engine
-        `on_threads` or `cluster.on_cluster`; no byte of the output depends on it.
+        `on_threads` or `on_cluster`; no byte of the output depends on it.
     reasons, strict, what_if, progress
         As for `batch.score_table`.
 

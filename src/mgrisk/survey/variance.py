@@ -426,7 +426,7 @@ def replicated(statistic: Callable[[Floats], ArrayLike], replicates: Replicates)
         Called with analysis weights of shape (n,), 0 outside the domain; answers with a number or shape (k,).
         It must ignore rows of weight 0.
     replicates
-        From `variance.jackknife` or `bootstrap.rao_wu`.
+        From `variance.jackknife` or `rao_wu`.
 
     Returns
     -------

@@ -64,7 +64,7 @@ class FittedTrees:
         Raises
         ------
         MgRiskError
-            `bundle.bad_model` where it is not what xgboost writes (`tree_document`) or was made for other columns.
+            `bundle.bad_model` where it is not what xgboost writes (`model.trees.document`) or was made for other columns.
         """
         booster = xgboost.Booster()
         content = files.get(FILE, b"")
