@@ -1,10 +1,13 @@
-"""Compute features: from NHANES variables for training, and the derived ones alike for training and scoring.
+"""Computing features: from NHANES variables for training, and derived ones alike in training and scoring.
 
-Features that need a model of the population: usual intake out of recalled days, intake at the same energy.
+`from_nhanes` computes a feature from its variables: as the variable itself (`registry.VARIABLE_OF`), by a function of
+its name, by a summary of a table with several rows for each person, or derived from other features. `complete` derives
+what follows from what is given, and is the only one that scoring needs.
 
-A feature of the registry with ``fitted = "usual_magnesium"`` is a column that the fitted model of
-`features/usual_magnesium.py` predicts. It is fitted once on the people of development, without any outcome, and travels
-in the bundle, so that a scored row gets the value that a development row got.
+A feature with ``fitted = "usual_magnesium"`` in its row needs a model of the population: it is a column that the model
+of `features/usual_magnesium.py` predicts. The model is fitted once on the people of development, without any outcome,
+and is stored in the bundle, so that a scored row gets the value that a development row got (`fit`, `to_dict`,
+`from_dict`).
 """
 
 from __future__ import annotations

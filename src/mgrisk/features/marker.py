@@ -1,6 +1,7 @@
-"""Markers: what outcomes and evidence are measured by. They stand beside the features and never predict.
+"""Markers: laboratory values that outcomes and evidence are measured by, indices made of them, and kidney function.
 
-Kidney function: serum creatinine on one scale, and the filtration rate that CKD-EPI 2021 estimates from it.
+They stand beside the features and never predict. Kidney function is serum creatinine on one scale over the cycles, and
+the filtration rate that CKD-EPI 2021 estimates from it.
 """
 
 from __future__ import annotations

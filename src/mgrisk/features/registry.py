@@ -1,6 +1,7 @@
 """The feature registry: what each feature is, in which unit and range, from where, and when it means the same.
 
-Where a feature comes from, in words: what `mgrisk codebook` prints and the report's table of features shows.
+Rows are read from `registry/`. `lineage` says in words where a feature comes from, for `mgrisk codebook` and for the
+report's table of features.
 """
 
 from __future__ import annotations

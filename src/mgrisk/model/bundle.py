@@ -1,20 +1,18 @@
-"""The bundle: a model as it leaves the house. A folder of JSON, arrays and xgboost's own format; no pickle.
+"""The model bundle: a fitted, calibrated model in a folder of JSON, arrays and xgboost's own format; no pickle.
 
 bundle.json      what it predicts, for whom, from which features; format version
 model.ubj | coefficients.json | shapes.json | sum.json with part-0-…, part-1-… of these
-calibrator.json  margin to risk
+calibrator.json  linear predictor to risk
 uncertainty.npz  what sampling error does to a person's log-odds, where the pipeline was fitted again to tell
 fitted_features.json  models of features such as usual intake, where the model has such features
 reference.json   how the features were spread in the development population
-attributions.npz what the explanations need (written by the explain room)
+attributions.npz what the Shapley values need (written by `explain.attributions`)
 card.md          model card
 SHA256SUMS       of all of these; loading verifies them
 
-The bundles that come with mgrisk: inside an installed package, or under `models/` of a checkout.
-
-A bundle for another population: the same margin, another map from it to the risk, and the parent's name in it.
-
-What a person's few recalled days leave unknown about the risk: usual magnesium as its posterior, not its mean.
+`released` finds the bundles that come with mgrisk. `recalibrate` makes a bundle for another population: the same linear
+predictor, another calibrator, and the record of the model it came from. `recall_se` adds what a person's few recalled
+days leave unknown about the risk, from the posterior of usual magnesium in place of its mean.
 """
 
 from __future__ import annotations
