@@ -78,7 +78,7 @@ def compare(*, depth: int, rows: int, threads: int, repeats: int = 3) -> None:
 def main() -> None:
     """Read the options and run both depths."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--rows", type=int, default=20_000, help="rows explained (issue 6 asks for 100000)")
+    options.add_argument("--rows", type=int, default=20_000, help="rows explained")
     options.add_argument("--threads", type=int, default=2, help="threads of xgboost and of mgrisk")
     chosen = options.parse_args()
     for depth in (3, 4):

@@ -112,7 +112,7 @@ def toy_people() -> ToyPeople:
 @pytest.fixture(scope="session")
 def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
     """Return a small bundle of each learner and of a sum of them, with attributions."""
-    # Here and not above: the tests of the lower rooms do not wait for xgboost.
+    # Here and not above: the tests of lower packages do not wait for xgboost.
     from mgrisk.explain.attributions import PART, build
     from mgrisk.model.bundle import Bundle
     from mgrisk.model.calibration import fit_calibrator

@@ -120,7 +120,7 @@ def _cell(text: str) -> str:
 
 
 def scoring_file() -> str:
-    """Return the contract of the widest released model."""
+    """Return the input schema of the widest released model."""
     rows = [
         f"| `{row['name']}` | {row['unit'] or row['type']} | {'yes' if row['required'] else ''} | {_range(row)} "
         f"| {_cell(row['description'])} |"
@@ -132,10 +132,10 @@ def scoring_file() -> str:
 SCORING = """# The scoring file
 
 One row for each person, CSV in UTF-8 with commas and decimal points, or Parquet. Only age and sex are required. Other columns pass
-through. Below, the contract of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
+through. Below, the input schema of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
 
 The answer is the file's columns, then `status` (scored or rejected), `problems`, `risk`, `risk_low` and `risk_high` (its 90 % interval),
-`in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest contributions, in calibrated log-odds). A text that a
+`in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest SHAP values, in calibrated log-odds). A text that a
 spreadsheet would run as a formula has an apostrophe before it; mgrisk reads it back without.
 
 | column | unit | required | range or levels | |

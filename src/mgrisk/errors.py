@@ -14,7 +14,7 @@ from typing import Final
 
 
 class ExitStatus(IntEnum):
-    """Exit status of the `mgrisk` command (interface.md)."""
+    """Exit status of the `mgrisk` command."""
 
     DONE = 0
     BUG = 1

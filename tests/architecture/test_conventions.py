@@ -121,7 +121,7 @@ def test_mlflow_is_imported_in_track_alone() -> None:
     assert {name.partition("/")[0] for name in offenders(imports_mlflow)} == {"track"}
 
 
-def test_rooms_import_only_from_rooms_below_them() -> None:
+def test_packages_import_only_from_packages_below_them() -> None:
     check = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True, no_logo=True))"
     found = subprocess.run(
         [sys.executable, "-c", check],

@@ -1,4 +1,4 @@
-"""What the fuzzers call: each target takes any bytes and accepts an answer or the one error of interface.md.
+"""What the fuzzers call: each target takes any bytes and accepts an answer or an `MgRiskError`.
 
 Whatever else comes out, an exception of another kind, a broken invariant or the end of the process, is a finding.
 `test_targets.py` runs them on damaged files under hypothesis in every test run; `tools/fuzz_inputs.py` for hours

@@ -1,4 +1,4 @@
-"""Bad input gets the one clear error of interface.md, and nothing half-written stays behind."""
+"""Bad input gets one error that says what, where and what to do, and nothing half-written stays behind."""
 
 from __future__ import annotations
 

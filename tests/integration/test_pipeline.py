@@ -1,4 +1,4 @@
-"""The whole road on a small SYNTHETIC cohort: files, report, MLflow, reruns."""
+"""The whole pipeline on a small SYNTHETIC cohort: files, report, MLflow, reruns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report as a browser shows it: nothing fetched, nothing run but our script, and every road to a person open."""
+"""The report as a browser shows it: nothing fetched, nothing run but our script, and every way to a person open."""
 
 from __future__ import annotations
 

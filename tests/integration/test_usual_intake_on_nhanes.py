@@ -144,7 +144,7 @@ def test_a_given_day_is_wider_than_the_habit(recalls: Recalls, sex: int) -> None
     assert table["q75"] < day[2] < table["q95"] < day[3]
     one_day = np.average(recalls.food[:, 0] < recalls.ear, weights=design.analysis_weight)
     assert one_day > table["below_cut_point"] + 0.03
-    # reference/evidence.md 3.6: the noise of a day halves an association.
+    # Variance between people is about half of that of one day: the noise of a day halves an association.
     assert 0.45 < table["attenuation_1_day"] < 0.55
 
 

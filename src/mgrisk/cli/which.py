@@ -1,7 +1,4 @@
-"""Which bundle a command takes: `--model`, the champion of a registry, or the released default.
-
-Numbers of the command line.
-"""
+"""Which bundle a command takes: `--model`, the champion of a registry, or the released default."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ def bundle_folder(model: str | None) -> Path:
     Raises
     ------
     MgRiskError
-        ``registry.none``, and those of `model.released.released` and `track.find_bundle`.
+        ``registry.none``, and those of `model.bundle.released` and `track.find_bundle`.
     """
     from mgrisk.model.bundle import DEFAULT, released, released_bundles
 

@@ -1,10 +1,10 @@
-"""When each feature is asked or measured, against when the outcome is known: what comes after it may follow from it.
+"""The leak guard: features that give the outcome away are refused by name, or listed where they may follow from it.
 
-A visit of NHANES goes in order: the interview at home, the examination with blood and the first recall, the second
-recall by telephone 3 to 10 days later, and the laboratory's results by mail some weeks after that. Cases told of a
-diagnosis have known it before all that.
-
-The leak guard: features computed from what defines, treats or follows the outcome are refused by name.
+Refused are features computed from what defines, treats or follows the outcome (`outcomes.toml`). What is asked or
+measured after the outcome is known may be changed by knowing it, and is listed by `timing`. A visit of NHANES goes in
+order: the interview at home, the examination with blood and the first recall, the second recall by telephone 3 to 10
+days later, and the laboratory's results by mail some weeks after that. Cases with a diagnosis have known it before all
+that.
 """
 
 from __future__ import annotations

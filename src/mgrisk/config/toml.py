@@ -1,6 +1,7 @@
-"""Facts of the field: rows of the TOML files that lie beside the code which reads them.
+"""TOML files: those that lie beside the code and hold facts of the field, and those that a user names.
 
-A TOML file that a user names: read with a limit, and refused in words where it is none.
+The first are part of mgrisk and read as they are. The second may be anything: they are read up to a size, and a file
+that is not TOML is refused with the line that is wrong.
 """
 
 from __future__ import annotations

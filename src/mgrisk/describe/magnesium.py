@@ -117,7 +117,8 @@ def describe(people: pd.DataFrame, design: SurveyDesign, *, standard_errors: boo
     -----
     Habits are those of `features.usual_intake`, one fit for each sex with age group and use of supplements as
     covariates. For the share below the requirement, a person's own supplements are taken off the requirement: a habit
-    of food is below the rest exactly where food and supplements together are below the whole. EAR: `features.dri`.
+    of food is below the rest exactly where food and supplements together are below the whole. EAR:
+    `features.magnesium`.
     """
     asked = bool(people["supplement_mg"].notna().any())
     repeated = bool(people["day_2_mg"].notna().any())

@@ -1,6 +1,7 @@
-"""Design-based estimates of features, NHANES variables and conditions, by domains: what `mgrisk describe` asks.
+"""Design-based estimates of features, NHANES variables and conditions, by domains: what `mgrisk describe` computes.
 
-The answer of `mgrisk describe`: flat records, and the same as a table for people.
+A `Question` is checked before tables are read; `describe` reads them, `answer` estimates on a frame that is there, and
+a `Description` holds flat records and prints them as a table.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """The evaluation of a run: all models on the same people of one set, as flat records and curves.
 
-The same models in each group of people: discrimination, calibration and who is flagged, as domains of one design.
-
-A model that is right on the whole may be wrong about women, the poor or one ethnic group. Small groups give numbers
-too, with a code that says whether NCHS would print them.
-
-The evaluation of the published scores of a run, beside the model: ranking, calibration, published cuts.
+Discrimination, calibration and classification at risk thresholds are estimated for everybody and in each group of
+people (sex, age, race/ethnicity …), as domains of one design: a model that is right on the whole may be wrong about
+women, the poor or one ethnic group. Small groups give numbers too, with a code that says whether NCHS would print them.
+Published risk scores stand beside the models: discrimination, calibration, and their published cuts.
 """
 
 from __future__ import annotations
@@ -217,7 +215,7 @@ class Assessment:
     Attributes
     ----------
     records
-        Flat records of interface.md: {model, outcome, set, group, level, metric, estimate, low, high, se, n, events,
+        Flat records: {model, outcome, set, group, level, metric, estimate, low, high, se, n, events,
         problem, presentation}; those of all people first, then those of the groups of subgroups.toml.
     differences
         The same with `reference`: model less reference, on the same people and replicates. Each model against every

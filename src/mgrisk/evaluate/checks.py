@@ -1,12 +1,8 @@
-"""Coded checks of a run: all of checks.toml are listed, whatever came of them; an error stops the run.
+"""Coded checks of a run: data, splits, leaks, calibration, explanation, fit and fairness.
 
-What a coded check looks at, and what it answers.
-
-Checks of the data and of who is in which set.
-
-How many people a model of so many columns needs: the criteria of Riley for a binary outcome.
-
-Checks of the model: leaks, calibration, explanation, fit and fairness.
+`checks.toml` lists them with title, severity and source; here is a function for each, which answers from the files of
+the run whether it holds. Every check is reported, whatever its result, and one of severity error stops the run. The
+check of sample size uses the criteria of Riley et al. (2020) for a binary outcome.
 """
 
 from __future__ import annotations
@@ -149,20 +145,20 @@ FEWEST_CASES: Final = 20
 
 
 def twice(run: RunEvidence) -> Verdict:
-    """MGR001."""
+    """Ask whether anybody is in the cohort twice."""
     count = int(run.cohort[KEY].duplicated().sum())
     return count == 0, f"{count} do"
 
 
 def weights(run: RunEvidence) -> Verdict:
-    """MGR002."""
+    """Ask whether everybody in the analysis has a positive weight."""
     analysed = run.cohort.loc[run.cohort["analysis"], "weight"]
     count = int((~(analysed > 0)).sum())
     return count == 0, f"{count} of {len(analysed)} have none"
 
 
 def known(run: RunEvidence) -> Verdict:
-    """MGR003."""
+    """Ask whether published figures about these cycles are reproduced from the run's own tables."""
     asked = [record for record in run.known_answers if record.passed is not None]
     if not asked:
         return None, "no published figure is about the people of this run"
@@ -171,7 +167,7 @@ def known(run: RunEvidence) -> Verdict:
 
 
 def missing(run: RunEvidence) -> Verdict:
-    """MGR004."""
+    """Ask whether a feature of the model is missing in more than half of the development people, weighted."""
     shares = _missing(run, DEVELOPMENT)
     much = [f"{name} {share:.0%}" for name, share in shares.items() if share > MOSTLY_MISSING]
     worst = max(shares, key=lambda name: shares[name])
@@ -179,7 +175,7 @@ def missing(run: RunEvidence) -> Verdict:
 
 
 def missing_apart(run: RunEvidence) -> Verdict:
-    """MGR005."""
+    """Ask whether a feature is missing more or less often, by 10 percentage points, in the held-out cycle."""
     before, after = _missing(run, DEVELOPMENT), _missing(run, HELD_OUT)
     gaps = {name: after[name] - before[name] for name in before.keys() & after.keys()}
     apart = [
@@ -189,33 +185,33 @@ def missing_apart(run: RunEvidence) -> Verdict:
 
 
 def breaks(run: RunEvidence) -> Verdict:
-    """MGR006."""
+    """Ask whether a question or method changed between the cycles of the run."""
     names = [each.name for each in run.about.breaks]
     return not names, f"{', '.join(names)}: accepted by the pipeline file" if names else "none"
 
 
 def folds(run: RunEvidence) -> Verdict:
-    """MGR101."""
+    """Ask whether a PSU is in two folds."""
     spread = int((run.folds.groupby(["stratum", "psu"])["fold"].nunique() > 1).sum())
     return spread == 0, f"{spread} PSUs do"
 
 
 def separation(run: RunEvidence) -> Verdict:
-    """MGR102."""
+    """Ask whether a held-out person is among those of tuning or calibration."""
     held_out = set(run.cohort.loc[run.cohort["set"] != DEVELOPMENT, KEY])
     shared = len(held_out & (set(run.oof[KEY]) | set(run.folds[KEY])))
     return shared == 0, f"{shared} are"
 
 
 def later(run: RunEvidence) -> Verdict:
-    """MGR103."""
+    """Ask whether the held-out cycles are later than all of development."""
     of_set = run.cohort.groupby("set", observed=True)["cycle"]
     last, first = str(of_set.max()[DEVELOPMENT]), str(of_set.min()[HELD_OUT])
     return last < first, f"development up to {last}, held out from {first}"
 
 
 def fold_cases(run: RunEvidence) -> Verdict:
-    """MGR104."""
+    """Ask whether every fold has at least 20 cases."""
     fewest = int(run.oof.groupby("fold")["outcome"].sum().min())
     return fewest >= FEWEST_CASES, f"fewest: {fewest}, limit {FEWEST_CASES}"
 
@@ -312,7 +308,7 @@ RATIO: Final = (0.8, 1.25)
 
 
 def discrimination(run: RunEvidence) -> Verdict:
-    """MGR201."""
+    """Ask whether AUROC, cross-validated or held-out, is too high to be true: above 0.85."""
     found = {"cross-validated": _cv(run, "auroc"), "held-out": _held_out(run, "auroc")}
     said = ", ".join(f"{name} {shown(record)}" for name, record in found.items())
     high = max(record.value for record in found.values())
@@ -320,7 +316,7 @@ def discrimination(run: RunEvidence) -> Verdict:
 
 
 def alone(run: RunEvidence) -> Verdict:
-    """MGR202."""
+    """Ask whether one feature alone has an AUROC that only a leak explains."""
     best = max(run.leaks.alone, key=lambda each: each.auroc)
     return (
         best.auroc <= best.limit,
@@ -329,7 +325,7 @@ def alone(run: RunEvidence) -> Verdict:
 
 
 def rare_value(run: RunEvidence) -> Verdict:
-    """MGR203."""
+    """Ask whether one value of a feature, such as a medicine, gives cases away by its likelihood ratio."""
     rarest = max(run.leaks.alone, key=lambda each: each.likelihood_ratio)
     return (
         rarest.likelihood_ratio <= rarest.ratio_limit,
@@ -339,19 +335,19 @@ def rare_value(run: RunEvidence) -> Verdict:
 
 
 def permuted(run: RunEvidence) -> Verdict:
-    """MGR204."""
+    """Ask whether the pipeline predicts an outcome that was permuted at random."""
     found = run.leaks.permuted
     return not found.finding, f"AUROC {found.auroc:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def timing(run: RunEvidence) -> Verdict:
-    """MGR205."""
+    """Ask whether a feature was asked or measured after cases knew of their outcome."""
     late = [each.feature for each in run.leaks.timing if each.finding]
     return not late, f"{len(late)} features may follow from the outcome" + (f": {', '.join(late)}" if late else "")
 
 
 def magnesium(run: RunEvidence) -> Verdict:
-    """MGR206."""
+    """Ask whether magnesium adds more to AUROC than published relative risks allow."""
     if run.added_value.reason:
         return None, run.added_value.reason
     questions = {each.question for each in COMPARISONS[:2]}
@@ -363,13 +359,13 @@ def magnesium(run: RunEvidence) -> Verdict:
 
 
 def slope(run: RunEvidence) -> Verdict:
-    """MGR301."""
+    """Ask whether the interval of the held-out calibration slope contains 1."""
     found = _held_out(run, "calibration_slope")
     return found.holds(1.0), f"slope {shown(found)}"
 
 
 def calibrator(run: RunEvidence) -> Verdict:
-    """MGR302."""
+    """Ask whether another calibrator has a lower log loss than the logistic one."""
     # Logistic stays whatever is found: it alone keeps contributions exact. A warning says what that costs.
     better = [
         f"{each.model} by {gain.estimate:.5f} nats ({gain.low:.5f} to {gain.high:.5f})"
@@ -380,26 +376,26 @@ def calibrator(run: RunEvidence) -> Verdict:
 
 
 def ratio(run: RunEvidence) -> Verdict:
-    """MGR303."""
+    """Ask whether the interval of the held-out observed/expected ratio contains 1."""
     found = _held_out(run, "observed_expected")
     return found.holds(1.0), f"observed/expected {shown(found)}"
 
 
 def distance(run: RunEvidence) -> Verdict:
-    """MGR304."""
+    """Ask whether the integrated calibration index (ICI) of held-out people is at most 0.02."""
     found = _held_out(run, "ici")
     small = found.estimate is not None and found.estimate <= LARGEST_ICI
     return small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
 
 
 def additivity(run: RunEvidence) -> Verdict:
-    """MGR401."""
+    """Ask whether Shapley values add up to the calibrated log-odds, to 1e-5."""
     error = run.additivity_error
     return error <= ADDITIVE, f"largest error {error:.1e}, limit {ADDITIVE:.0e}"
 
 
 def sample_size(run: RunEvidence) -> Verdict:
-    """MGR501."""
+    """Ask whether there are as many people as the criteria of Riley ask for the columns of the model."""
     loss, share = _cv(run, "log_loss"), _cv(run, "prevalence")
     explained = cox_snell(log_loss=loss.value, prevalence=share.value)
     if explained <= 0:
@@ -415,7 +411,7 @@ def sample_size(run: RunEvidence) -> Verdict:
 
 
 def inside_grid(run: RunEvidence) -> Verdict:
-    """MGR502."""
+    """Ask whether a chosen setting lies at the edge of what was tried."""
     edges = []
     for part in run.tuning.models[run.winner].parts:
         tried = [each.params for each in run.tuning.candidates if each.part == part.part]
@@ -427,20 +423,20 @@ def inside_grid(run: RunEvidence) -> Verdict:
 
 
 def better_than_nothing(run: RunEvidence) -> Verdict:
-    """MGR503."""
+    """Ask whether the held-out Brier score is better than that of the prevalence alone."""
     found = _held_out(run, "brier_scaled")
     return found.low is not None and found.low > 0, f"scaled Brier score {shown(found)}"
 
 
 def as_promised(run: RunEvidence) -> Verdict:
-    """MGR504."""
+    """Ask whether held-out AUROC is shown to be lower than the cross-validated one."""
     before, after = _cv(run, "auroc"), _held_out(run, "auroc")
     worse = after.high is not None and after.high < before.value
     return not worse, f"AUROC cross-validated {shown(before)}, held-out {shown(after)}"
 
 
 def useful(run: RunEvidence) -> Verdict:
-    """MGR505."""
+    """Ask whether net benefit at a risk threshold of 5 % is shown to exceed that of treat all and treat none."""
     own = _held_out(run, "net_benefit@0.05")
     gain = run.differences.one(model=run.winner, reference=EVERYBODY, metric=own.metric, set=own.set)
     proven = all(record.low is not None and record.low > 0 for record in (gain, own))
@@ -451,7 +447,7 @@ def useful(run: RunEvidence) -> Verdict:
 
 
 def groups_calibrated(run: RunEvidence) -> Verdict:
-    """MGR601."""
+    """Ask whether observed/expected is within 0.8 to 1.25, or has an interval with 1, by sex and race/ethnicity."""
     found = [r for r in _groups(run, "observed_expected") if r.group in {"sex", "race_ethnicity"}]
     judged = [r for r in found if r.estimate is not None]
     if not judged:
@@ -462,7 +458,7 @@ def groups_calibrated(run: RunEvidence) -> Verdict:
 
 
 def groups_ranked(run: RunEvidence) -> Verdict:
-    """MGR602."""
+    """Ask whether a group is shown to have a lower AUROC than all people together."""
     whole = _held_out(run, "auroc").value
     found = [r for r in _groups(run, "auroc") if r.high is not None]
     if not found:
@@ -474,7 +470,7 @@ def groups_ranked(run: RunEvidence) -> Verdict:
 
 
 def groups_large(run: RunEvidence) -> Verdict:
-    """MGR603."""
+    """Ask whether a group is too small to be shown by the NCHS standards."""
     found = _groups(run, "prevalence")
     small = [f"{r.group} {r.level}" for r in found if r.presentation.startswith("suppress")]
     return not small, ", ".join(small) or f"{len(found)} groups"

@@ -1,15 +1,13 @@
 """The measures of a risk model, each a pure function ``f(y, risk, weight)``.
 
-Shapes are (n,) throughout: `y` the outcome, 0 or 1; `risk` the predicted probability; `weight` at least 0, of
-which only ratios matter. Doubling a row is the same as doubling its weight. A measure that the people do not
-define, such as the AUROC without cases, is NaN; wrong input raises `MgRiskError` (see `ranked.rank`).
+Shapes are (n,) throughout: `y` the outcome, 0 or 1; `risk` the predicted probability; `weight` at least 0, of which
+only ratios matter. Doubling a row is the same as doubling its weight. A measure that the people do not define, such as
+the AUROC without cases, is NaN; wrong input raises `MgRiskError` (see `rank`).
 
-A flexible calibration curve: the outcome on a restricted cubic spline of the log odds of the risk.
-
-People in the order of their risk, and what weights make of them.
-
-Sorting does not depend on the weights, so that a hundred replicates share one sort, and every metric of one
-replicate shares one pass over the sorted weights.
+Replicates share their work: sorting people by risk does not depend on the weights (`Ranked`), so that a hundred
+replicates share one sort, and all metrics of one replicate share one pass over the sorted weights (`Weighted`). The
+integrated calibration index, E50 and E90 are distances from a flexible calibration curve (`FlexibleCurve`): the outcome
+on a restricted cubic spline of the log-odds of the risk.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Threshold tables: what calling people in from a risk means, at fixed risks, fixed sensitivities and published cuts.
+"""Classification at a risk threshold: who is screen-positive, how many are found and missed, and net benefit.
 
-Thresholds that are chosen are chosen on development people alone; the held-out cycle only shows what they come to.
+Thresholds are fixed risks, the risk that reaches a fixed sensitivity, or the published cut of a score. Those that
+depend on data are chosen on development people alone; the held-out cycle only shows what they give.
 
-Acting on a rule: who is flagged, found, missed and called in for nothing, with weights and intervals.
-
-A rule says yes or no to each person, so that all that is asked of it follows from four sums of weights. They are made
-once for each PSU; a replicate is then one product of matrices, for a whole decision curve at once.
+A rule says yes or no to each person, so that every measure of it follows from four weighted sums. They are made once
+for each PSU; a replicate is then one product of matrices, for a whole decision curve at once (`act`).
 """
 
 from __future__ import annotations
@@ -218,7 +217,7 @@ def threshold_table(predictions: Predictions, *, thresholds: Thresholds) -> list
     -------
     list of dict
         Records {model, rule, threshold, metric, estimate, low, high, se, n, events, problem, presentation} for each of
-        `rules.MEASURES`, and for `net_benefit` at the threshold where that is a risk.
+        `MEASURES`, and for `net_benefit` at the threshold where that is a risk.
     """
     records: list[dict[str, Any]] = []
     y, design = predictions.y, predictions.design

@@ -1,8 +1,9 @@
-"""The ladder of associations: magnesium from food and from supplements with each outcome, naive and corrected.
+"""The association of magnesium, from food and from supplements, with each outcome.
 
-The shape of the association: a cubic spline with its band, a test of non-linearity, and where people are.
-
-Whether the association differs between groups of people: their slopes, the ratio, p corrected for number.
+`associate` estimates it under sequential adjustment, uncorrected and corrected for the error of recalls.
+`dose_response` gives its shape: a cubic spline with its band, a test of non-linearity, and the distribution of intake.
+`interactions` compares groups of people: the slope in each, their ratio, and p values corrected for their number
+(Holm).
 """
 
 from __future__ import annotations

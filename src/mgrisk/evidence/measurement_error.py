@@ -1,11 +1,10 @@
-"""Usual intake of several nutrients at once, for regression calibration: what the same recalls mistell together.
+"""Usual intake of several nutrients at once, for regression calibration of associations.
 
-A day with much energy is a day with much magnesium. A regression on both must be corrected for both, and for the
-errors that they share; correcting magnesium alone gives part of the effect of one to the other. One nutrient alone is
-the model of `features.usual_intake`; here the variances between people and from day to day are matrices, and come from
+A day with much energy is a day with much magnesium. A regression on both must be corrected for both, and for the errors
+that they share; correcting magnesium alone gives part of the effect of one to the other. One nutrient alone is the
+model of `features.usual_intake`; here the variances between people and from day to day are matrices, and come from
 moments in place of a likelihood: a fit is a few products of matrices, so that each replicate can have its own.
-
-Weighted cross-products of many rows, for many sets of weights that differ in few rows from one another.
+`CrossProducts` makes them fast for weights that differ in few rows from one replicate to the next.
 """
 
 from __future__ import annotations

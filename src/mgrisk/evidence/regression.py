@@ -1,10 +1,10 @@
-"""Regressions of an outcome on magnesium intake, naive and corrected for the error of recalls.
+"""Regressions of an outcome on magnesium intake, uncorrected and corrected for the error of recalls.
 
-Naive is the mean of the recalled days, as if it were the habit; standard errors are Taylor's. Corrected is expected
-usual intake, given the recalls and everything else in the regression; each jackknife replicate fits the model of intake
-and the regression anew, so that the interval holds the error of the correction.
+Uncorrected takes the mean of the recalled days as if it were the habit; standard errors are Taylor's. Corrected takes
+expected usual intake, given the recalls and everything else in the regression (regression calibration); each jackknife
+replicate fits the model of intake and the regression anew, so that the interval holds the error of the correction.
 
-The flat record that every number of the chapter is.
+A `Record` is the flat form in which every estimate of the evidence chapter is written.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whether the association stands: fewer people, a cycle left out, outcomes that magnesium cannot move, E-values.
+"""How robust the association is: exclusions, cycles left out, negative controls, E-values and reverse causation.
 
-The E-value: how strongly an unmeasured confounder must go along with exposure and outcome to explain a ratio.
-
-Reverse causation: whether people who were told of diabetes eat otherwise, and how long after.
+The E-value says how strongly an unmeasured confounder would have to be associated with both exposure and outcome to
+explain an estimate (VanderWeele and Ding 2017). Reverse causation is looked for in intake by years since a diagnosis:
+people who know of their diabetes may have changed their diet.
 """
 
 from __future__ import annotations

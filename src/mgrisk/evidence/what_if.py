@@ -1,23 +1,18 @@
-"""What if: the calibrated baseline times published relative risks, for each person and each option.
+"""What-if options: a person's calibrated risk times published relative risks, for each option.
 
 These are not the model's own answer to changed inputs: a prediction knows no causes. The baseline is the probability
 that a person like this has undiagnosed diabetes today; nothing that is eaten tomorrow changes today's. The numbers say
 what it would be among people like this who had lived with the option, if the published relative risk of new diabetes
-were an effect, held for them (transport), and options multiplied (independence).
+were an effect, held for them (transport), and options multiplied (independence). The estimates are rows of
+`literature.toml`, the options those of `options.toml`.
 
-Published estimates, as rows of `literature.toml`.
+`changed` computes the inputs of the same people after an option. What a model answers to them is its response and no
+effect: a model that saw people once has learned how often people with those inputs had diabetes. It is reported apart,
+under its own name.
 
-The same people with an option's change in their inputs: what a model then answers is its response, and no effect.
-
-A model that saw people once, on one day, has learned who has diabetes; asked about a person with other inputs it says
-how often people with those inputs had it. That number stands apart from the options at published relative risks
-(`what_if`), under the name of what it is.
-
-Foods in place of others at equal energy, and how many swaps reach a gap of magnesium.
-
-Three people who do not exist, as rows of `typical.toml`: for whom the options are shown.
-
-Forms of magnesium in supplements, as rows of `forms.toml`: how much of a salt is the element.
+`swaps_for` proposes foods in place of others at equal energy that close a gap of magnesium (`swaps.toml`); `Form` says
+how much of a supplement's salt is the element (`forms.toml`); `Person` is one of three people who do not exist, for
+whom the options are shown (`typical.toml`).
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Attributions on the calibrated log-odds: one number for each feature that add up exactly to the reported risk.
+"""Shapley values on the calibrated log-odds: one number for each feature that add up exactly to the reported risk.
 
-Interventional Shapley values with the whole survey-weighted development population as background. The margin's
-values, times the calibrator's slope, are the values of the calibrated log-odds; the base is the weighted mean of
-the calibrated log-odds in that population. One code path for all learners: each part of a sum by its kind (`parts`).
+Interventional Shapley values with the whole survey-weighted development population as background. The values of the
+linear predictor, times the calibrator's slope, are those of the calibrated log-odds; the base is the weighted mean of
+the calibrated log-odds in that population.
 
-How each kind of model is explained: interventional Shapley values of its margin, prepared once over a background.
-
-Trees by tables of patterns (`trees`); splines column by column, a part of the margin less the population's mean of it;
-shapes likewise, where a pair's table is shared between its two columns by the definition of the value.
+Each kind of model has its exact method, prepared once over the background (`prepare`): trees by tables of patterns
+(`trees`); splines column by column, a column's part of the linear predictor minus its population mean; shape functions
+likewise, where a pair's table is shared between its two columns by the definition of the value. The values of a sum are
+the scaled sums of those of its parts.
 """
 
 from __future__ import annotations

@@ -1,21 +1,21 @@
-"""Groups of features as players: what magnesium, diet, activity, body and background each move, taken whole.
+"""Groups of features as players, and which features interact: exact Shapley values and interaction values.
 
-Nutrients travel together, and so do waist and body mass index: one by one they share what they know, and each looks
-small. In the game between groups a group joins with all its features at once. Its Shapley value is what the Owen
-values of its features sum to, whatever the values within (Owen 1977, in Mathematical Economics and Game Theory,
-76-88); it differs from the sum of the features' own Shapley values by the interactions across groups.
+Nutrients are correlated, and so are waist and body mass index: one by one they share what they know, and each looks
+small. In the game between groups (magnesium, diet, activity, body, background …) a group joins with all its features at
+once. Its Shapley value is what the Owen values of its features sum to, whatever the values within (Owen 1977, in
+Mathematical Economics and Game Theory, 76-88); it differs from the sum of the features' own Shapley values by the
+interactions across groups.
 
-Which features work together: exact interventional Shapley interaction values of trees.
-
-For the game of `trees` a leaf of value v matters to the players of P = A - B and Q = B - A alone. With p and q of them
-the interaction index (Grabisch and Roubens 1999, Int. J. Game Theory 28:547) of a pair is
+Interactions are exact interventional Shapley interaction values of trees. For the game of `trees` a leaf of value v
+matters to the players of P = A - B and Q = B - A alone. With p and q of them the interaction index (Grabisch and
+Roubens 1999, Int. J. Game Theory 28:547) of a pair is
 
 - v (p-2)! q! / (p+q-1)!  where both are of P,
 - v p! (q-2)! / (p+q-1)!  where both are of Q,
 - -v (p-1)! (q-1)! / (p+q-1)!  where one is of each.
 
-As in shap, half of it stands at each of the two places of the pair, so that a feature's value is its own part plus
-its row of halves.
+As in shap, half of it stands at each of the two places of the pair, so that a feature's value is its own part plus its
+row of halves.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""Would the reasons be the same, had other people been drawn? Refits of the reported model, explained beside it.
+"""Stability of explanations: under refitting of one model, and agreement between models.
 
-Three things change from refit to refit, each by itself: which PSUs were drawn, which fold was left out, and the seed of
-learners that draw. A first reason that few refits give says more of the sample than of the person.
-
-Do two models tell the same story? Explanations of the same people, compared person by person.
-
-Two families of models that predict alike may still give different reasons, and so may one family fitted twice. A reason
-that changes with the model says more of the model than of the person.
+Refits change three things, each by itself: which PSUs were drawn, which fold was left out, and the random seed of
+algorithms that draw (`stability`). Agreement compares explanations of the same people by two models (`compare`): two
+algorithms that predict alike may still give different reasons. A first reason that few refits give, or that changes
+with the model, says more of the sample or the model than of the person.
 """
 
 from __future__ import annotations

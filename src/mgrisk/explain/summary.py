@@ -1,8 +1,8 @@
-"""Summaries of attributions over a population: how much each feature moves the calibrated log-odds, with weights.
+"""Summaries of Shapley values over a population, with survey weights.
 
-How firm the order of importance is: the rank of every feature over replicates of the survey.
-
-Does a feature matter alike to everybody? Importance by sex, age and race/ethnicity, each with its interval.
+`summarise` says how much each feature moves the calibrated log-odds; `rank_ranges` how certain that order is, by the
+rank of every feature over replicates of the survey; `by_subgroup` whether it is the same by sex, age and
+race/ethnicity, each with its interval.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ together are the whole path, every value is zero; else, with ``p = |A - B|`` and
 of A - B gets ``v (p-1)! q! / (p+q)!`` and one of B - A gets ``-v p! (q-1)! / (p+q)!``.
 
 So the background enters only as a weighted histogram of B. It is taken once, over the *whole* background,
-and summed into a table: for each code of a group of leaves (see `model.tree_paths`) the value of each of its
+and summed into a table: for each code of a group of leaves (see `model.trees.leaves.Groups`) the value of each of its
 few players. Explaining a row is computing its codes and adding table entries, for a background of any size.
 
-The margin itself is looked up by the same codes (`model.leaf_sums`), so that reasons cost little more than
+The margin itself is looked up by the same codes (`model.trees.leaves.LeafSums`), so that reasons cost little more than
 the prediction does.
 
 Source: the closed form is that of interventional TreeSHAP, Lundberg et al. (2020), Nature Machine

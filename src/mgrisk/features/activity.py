@@ -1,10 +1,9 @@
-"""Physical activity at work, on the way and in leisure, and sitting, as told.
+"""Physical activity at work, for transport and in leisure, and sedentary time, as reported.
 
-NHANES asked in three ways: the past 30 days to 2006 (for leisure see `leisure_list`), a typical week by the Global
-Physical Activity Questionnaire (GPAQ) from 2007, and leisure alone by frequency from 2021. A person has been asked in
-one of them; the columns of the others are missing.
-
-Leisure activity in minutes and MET-minutes a week: listed one by one to 2006 (PAQIAF), told in sum from 2007.
+NHANES asked in three ways: the past 30 days to 2006, where leisure activities were listed one by one (PAQIAF); a
+typical week by the Global Physical Activity Questionnaire (GPAQ) from 2007; and leisure alone by frequency from 2021. A
+person has been asked in one of them; the columns of the others are missing. Minutes and MET-minutes of leisure a week
+are summed over the list (`leisure_list`) or taken from the questionnaire.
 """
 
 from __future__ import annotations
@@ -111,11 +110,6 @@ def leisure_activity(raw: pd.DataFrame) -> pd.Series:
     any_yes = (vigorous == YES) | (moderate == YES)
     both_no = (vigorous == NO) & (moderate == NO)
     return pd.Series(np.select([any_yes, both_no], ["yes", "no"], default=""), index=raw.index).replace("", None)
-
-
-def sedentary_min_day(raw: pd.DataFrame) -> pd.Series:
-    """Return minutes of sitting on a usual day."""
-    return raw["PAD680"]
 
 
 def _met_minutes(raw: pd.DataFrame, *domains: _Domain) -> pd.Series:

@@ -32,11 +32,6 @@ def race_ethnicity(raw: pd.DataFrame) -> pd.Series:
     return shared.where(shared.notna(), told_apart)
 
 
-def income_poverty_ratio(raw: pd.DataFrame) -> pd.Series:
-    """Return family income divided by the poverty threshold."""
-    return raw["INDFMPIR"]
-
-
 def education(raw: pd.DataFrame) -> pd.Series:
     """Return the highest school finished."""
     return raw["DMDEDUC2"].map(SCHOOL)
@@ -80,11 +75,6 @@ def smoking(raw: pd.DataFrame) -> pd.Series:
     now = raw["SMQ040"].map({1.0: "current", 2.0: "current", 3.0: "former"})
     # SMQ040 is asked only of those who ever smoked 100 cigarettes.
     return now.where(raw["SMQ020"] == 1, raw["SMQ020"].map({2.0: "never"}))
-
-
-def sleep_hours(raw: pd.DataFrame) -> pd.Series:
-    """Return hours of sleep on weekdays or workdays."""
-    return raw["SLD012"]
 
 
 def gestational_diabetes(raw: pd.DataFrame) -> pd.Series:

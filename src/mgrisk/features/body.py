@@ -18,31 +18,6 @@ OSCILLOMETRIC = ("1", "2", "3")
 PREGNANT = 1.0
 
 
-def height_cm(raw: pd.DataFrame) -> pd.Series:
-    """Return measured height in cm."""
-    return raw["BMXHT"]
-
-
-def weight_kg(raw: pd.DataFrame) -> pd.Series:
-    """Return measured weight in kg."""
-    return raw["BMXWT"]
-
-
-def bmi_kg_m2(raw: pd.DataFrame) -> pd.Series:
-    """Return body mass index as NHANES computed it, kg/m²."""
-    return raw["BMXBMI"]
-
-
-def waist_cm(raw: pd.DataFrame) -> pd.Series:
-    """Return measured waist circumference in cm."""
-    return raw["BMXWAIST"]
-
-
-def hip_cm(raw: pd.DataFrame) -> pd.Series:
-    """Return measured hip circumference in cm."""
-    return raw["BMXHIP"]
-
-
 def derive_bmi_kg_m2(given: pd.DataFrame) -> pd.Series:
     """Return weight / height², kg/m²."""
     return given["weight_kg"] / (given["height_cm"] / 100) ** 2

@@ -1,10 +1,13 @@
-"""Compute features: from NHANES variables for training, and the derived ones alike for training and scoring.
+"""Computing features: from NHANES variables for training, and derived ones alike in training and scoring.
 
-Features that need a model of the population: usual intake out of recalled days, intake at the same energy.
+`from_nhanes` computes a feature from its variables: as the variable itself (`registry.VARIABLE_OF`), by a function of
+its name, by a summary of a table with several rows for each person, or derived from other features. `complete` derives
+what follows from what is given, and is the only one that scoring needs.
 
-A feature of the registry with ``fitted = "usual_magnesium"`` is a column that the fitted model of
-`features/usual_magnesium.py` predicts. It is fitted once on the people of development, without any outcome, and travels
-in the bundle, so that a scored row gets the value that a development row got.
+A feature with ``fitted = "usual_magnesium"`` in its row needs a model of the population: it is a column that the model
+of `features/usual_magnesium.py` predicts. The model is fitted once on the people of development, without any outcome,
+and is stored in the bundle, so that a scored row gets the value that a development row got (`fit`, `to_dict`,
+`from_dict`).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.errors import bad_bundle
-from mgrisk.features.registry import FEATURES, Feature, computed_from
+from mgrisk.features.registry import FEATURES, VARIABLE_OF, Feature, computed_from
 from mgrisk.nhanes.eras import exists_in
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats
@@ -118,7 +121,7 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models 
     chosen
         Registry rows.
     models
-        For features that need a fitted model (`features.fitted.fit`); without theirs they are missing.
+        For features that need a fitted model (`fit`); without theirs they are missing.
 
     Returns
     -------
@@ -132,6 +135,8 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models 
         asked = {years: exists_in(feature.name, years) for years in raw["cycle"].unique()}
         if feature.summary:
             values = raw[feature.name]
+        elif feature.name in VARIABLE_OF:
+            values = raw[VARIABLE_OF[feature.name]]
         elif feature.sources:
             values = _function(feature, feature.name)(raw)
         else:
@@ -227,13 +232,36 @@ def typed(frame: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
 def _function(feature: Feature, name: str) -> Compute:
     # Modules move between versions; the row of a bundle may name one that is no more.
     module = FEATURES.get(feature.name, feature).module
-    try:
-        function: Compute = getattr(import_module(f"mgrisk.features.{module}"), name)
-    except (ImportError, AttributeError):
-        raise bad_bundle(
-            "features.no_function",
-            f"this version of mgrisk does not know how to derive {feature.name}",
-            where=module,
-            hint="score with the mgrisk version that wrote the bundle",
-        ) from None
+    function: Compute = getattr(_module(module), name)
     return function
+
+
+def underivable(chosen: Iterable[Feature]) -> tuple[str, ...]:
+    """Return the features that this version of mgrisk cannot derive from others, by name.
+
+    Parameters
+    ----------
+    chosen
+        Registry rows, as a bundle of any version may bring them: a feature that it derives may since have lost its
+        function, its model or a parent.
+
+    Examples
+    --------
+    >>> from mgrisk.features.registry import features
+    >>> bmi, = features(["bmi_kg_m2"])
+    >>> underivable([bmi, bmi.model_copy(update={"name": "bmi_squared"})])
+    ('bmi_squared',)
+    """
+    return tuple(feature.name for feature in chosen if feature.derived_from and not _derivable(feature))
+
+
+def _derivable(feature: Feature) -> bool:
+    # Parents are always taken from the registry, where the tests hold that each can be derived.
+    if not FEATURES.keys() >= set(feature.derived_from):
+        return False
+    try:
+        if feature.fitted:
+            return hasattr(_module(feature.fitted), "from_dict")
+        return callable(_function(feature, f"derive_{feature.name}"))
+    except (ImportError, AttributeError):
+        return False

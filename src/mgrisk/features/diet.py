@@ -1,15 +1,13 @@
-"""Diet from 24-hour recalls: means over the reliable days, and which days of the week they were.
+"""Diet from 24-hour recalls: nutrients, two scores of diet quality, alcohol and energy needs.
 
-The DASH score from nutrients: how near a diet is to that of the Dietary Approaches to Stop Hypertension trial.
+Nutrients are means over the days whose recall is reliable.
 
-Healthy Eating Index-2020: how well a diet follows the Dietary Guidelines for Americans, 0 to 100 points.
-
-It needs food-pattern equivalents, cups and ounces of food groups, which USDA releases beside NHANES (FPED) and CDC does
-not: the feature is missing where nobody has given their files (`nhanes/food_patterns.py`).
-
-Alcohol: drinks a day, from how often and how many, and heavy drinking.
-
-Energy needs at rest, and whether a told energy intake can be the whole of what was eaten.
+- The DASH score: how near a diet is to that of the Dietary Approaches to Stop Hypertension trial, from nutrients.
+- The Healthy Eating Index-2020: how well a diet follows the Dietary Guidelines for Americans, 0 to 100 points. It needs
+  food-pattern equivalents, cups and ounces of food groups, which USDA releases beside NHANES (FPED) and CDC does not:
+  the feature is missing where nobody has given their files (`nhanes/food_patterns.py`).
+- Alcohol: drinks a day, from how often and how many, and heavy drinking.
+- Basal metabolic rate, and whether a reported energy intake can be the whole of what was eaten.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""Magnesium intake from food, from supplements, and together; beside energy, requirements and calcium.
+"""Magnesium: intake from food, from supplements and in total, beside energy, reference intakes and calcium.
 
-Reference intakes for magnesium by age, sex, pregnancy and lactation: `dri.toml`.
+Reference intakes by age, sex, pregnancy and lactation are rows of `dri.toml`.
 
-The magnesium depletion score: what makes the kidney and the gut lose magnesium, counted in points.
-
-It measures no magnesium. Its parts stand for hypertension, kidney disease, age and drinking, so that an association of
-it with diabetes is not one of magnesium.
+The magnesium depletion score counts, in points, what makes the kidney and the gut lose magnesium. It measures no
+magnesium: its parts stand for hypertension, kidney disease, age and drinking, so that an association of it with
+diabetes is not one of magnesium.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Markers: what outcomes and evidence are measured by. They stand beside the features and never predict.
+"""Markers: laboratory values that outcomes and evidence are measured by, indices made of them, and kidney function.
 
-Kidney function: serum creatinine on one scale, and the filtration rate that CKD-EPI 2021 estimates from it.
+They stand beside the features and never predict. Kidney function is serum creatinine on one scale over the cycles, and
+the filtration rate that CKD-EPI 2021 estimates from it.
 """
 
 from __future__ import annotations
@@ -18,41 +19,6 @@ TYPE_1_TOLD_BEFORE = 30.0
 LESS_THAN_ONE = 666.0
 YES, MONTHS = 1, 1
 NO, BORDERLINE = 2, 3
-
-
-def glucose_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return fasting plasma glucose in mg/dL."""
-    return raw["LBXGLU"]
-
-
-def glucose_2h_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return glucose two hours after 75 g of glucose, mg/dL."""
-    return raw["LBXGLT"]
-
-
-def hba1c_percent(raw: pd.DataFrame) -> pd.Series:
-    """Return HbA1c in % (NGSP)."""
-    return raw["LBXGH"]
-
-
-def insulin_uu_ml(raw: pd.DataFrame) -> pd.Series:
-    """Return fasting insulin in uU/mL."""
-    return raw["LBXIN"]
-
-
-def triglycerides_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return fasting triglycerides in mg/dL."""
-    return raw["LBXTR"]
-
-
-def total_cholesterol_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return total cholesterol in mg/dL."""
-    return raw["LBXTC"]
-
-
-def hdl_cholesterol_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return HDL cholesterol in mg/dL."""
-    return raw["LBDHDD"]
 
 
 def derive_homa_ir(given: pd.DataFrame) -> pd.Series:

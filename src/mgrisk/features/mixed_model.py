@@ -1,4 +1,13 @@
-"""What a usual intake model is made of: the Box-Cox scale, a mixed model of few days of many people, its covariates."""
+"""The parts of a usual intake model: a Box-Cox scale, covariates as columns, and a weighted mixed model.
+
+`Covariates` turn words and numbers of a person into columns, the same in fitting and in scoring.
+
+`RandomIntercept` is a linear mixed model with a random intercept for each person, for few days of many people,
+weighted. Its likelihood needs no iteration over people: given the ratio g of the variance between people to that
+within, the covariance of a person's n days is known up to scale, and generalised least squares splits into deviations
+of days from the person's mean, which do not see g, and the means, each with variance 1 + n g. What is left is a search
+in one dimension, on sums that are formed once.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The feature registry: what each feature is, in which unit and range, from where, and when it means the same.
 
-Where a feature comes from, in words: what `mgrisk codebook` prints and the report's table of features shows.
+Rows are read from `registry/`. `lineage` says in words where a feature comes from, for `mgrisk codebook` and for the
+report's table of features.
 """
 
 from __future__ import annotations
@@ -62,8 +63,17 @@ class Feature(BaseModel):
         return f"{self.label}, {self.unit}" if self.unit not in {"", "1"} else self.label
 
 
+_ROWS = rows("mgrisk.features", "registry", "feature")
+
+VARIABLE_OF: Mapping[str, str] = MappingProxyType({row["name"]: row["variable"] for row in _ROWS if "variable" in row})
+"""Features that are one NHANES variable as it stands, and which. No field of `Feature`: a bundle need not know it."""
+
+
 def _load() -> Mapping[str, Feature]:
-    known = {row["name"]: row for row in rows("mgrisk.features", "registry", "feature")}
+    known = {row["name"]: row for row in _ROWS}
+    for name, variable_name in VARIABLE_OF.items():
+        known[name] = {key: value for key, value in known[name].items() if key != "variable"}
+        known[name]["sources"] = [variable_name]
     has_it: dict[str, list[str]] = {}
 
     def cycles_with(name: str) -> list[str]:

@@ -2,10 +2,11 @@
 
 A day is not a habit. Recalls of a person scatter so much from day to day that half of the variance between people on
 one day is noise: the share below a requirement comes out wrong, and associations come out too weak. The model takes the
-variance apart, gives the distribution of habits, and for each person the best guess at theirs with its error.
-It is for what nearly everybody eats nearly every day, such as magnesium; docs/decisions/0006-usual-intake.md.
+variance apart, gives the distribution of habits, and for each person the best guess at theirs with its error. It is for
+what nearly everybody eats nearly every day, such as magnesium; docs/decisions/0006-usual-intake.md.
 
-Covariates of usual intake: how words and numbers of a person become columns, the same in fitting and in scoring.
+Here a model is fitted on people under the design, and the figures of a population get their intervals; the fitted model
+is that of `usual_intake_model`, its parts those of `mixed_model`.
 """
 
 from __future__ import annotations

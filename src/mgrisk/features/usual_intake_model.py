@@ -1,22 +1,12 @@
 """A fitted model of usual intake: predictions for people, figures for populations, and its form in a file.
 
-The Box-Cox scale of amounts, and the way back: through the day-to-day error, not around it.
+*Back-transformation.* Amounts are modelled on a Box-Cox scale. The mean of a person's days on the natural scale is not
+the back-transformed mean of the transformed days. What comes back is therefore the mean over the within-person error,
+by quadrature.
 
-The mean of a person's days on the natural scale is not the back-transformed mean of the transformed days. What comes
-back is therefore the mean over the within-person error, by quadrature.
-
-A linear mixed model with a random intercept for each person, for few days of many people, weighted.
-
-The likelihood needs no iteration over people: given the ratio g of the variance between people to that within, the
-covariance of a person's n days is known up to scale, and generalised least squares splits into deviations of days from
-the person's mean, which do not see g, and the means, each with variance 1 + n g. What is left is a search in one
-dimension, on sums that are formed once.
-
-The distribution of usual intake in a population: quantiles, mean and the share below a cut-point.
-
-Usual intake rises with a person's own mean on the transformed scale, which is normal about what the covariates say. The
-distribution in the population is therefore a weighted sum of normal distribution functions, seen through a rising
-curve, and needs neither the simulated people of the NCI macro DISTRIB nor their noise.
+*Distribution.* Usual intake rises with a person's own mean on the transformed scale, which is normal about what the
+covariates say. The distribution in the population is therefore a weighted sum of normal distribution functions, seen
+through a rising curve, and needs neither the simulated people of the NCI macro DISTRIB nor their noise.
 """
 
 from __future__ import annotations

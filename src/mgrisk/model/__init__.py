@@ -1,1 +1,1 @@
-"""Learners, tuning on design-based folds, calibration of one margin, and the bundle that leaves the room."""
+"""Learners, tuning on design-based folds, calibration of one margin, and the bundle."""

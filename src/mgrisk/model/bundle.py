@@ -1,20 +1,18 @@
-"""The bundle: a model as it leaves the house. A folder of JSON, arrays and xgboost's own format; no pickle.
+"""The model bundle: a fitted, calibrated model in a folder of JSON, arrays and xgboost's own format; no pickle.
 
 bundle.json      what it predicts, for whom, from which features; format version
 model.ubj | coefficients.json | shapes.json | sum.json with part-0-…, part-1-… of these
-calibrator.json  margin to risk
+calibrator.json  linear predictor to risk
 uncertainty.npz  what sampling error does to a person's log-odds, where the pipeline was fitted again to tell
 fitted_features.json  models of features such as usual intake, where the model has such features
 reference.json   how the features were spread in the development population
-attributions.npz what the explanations need (written by the explain room)
+attributions.npz what the Shapley values need (written by `explain.attributions`)
 card.md          model card
 SHA256SUMS       of all of these; loading verifies them
 
-The bundles that come with mgrisk: inside an installed package, or under `models/` of a checkout.
-
-A bundle for another population: the same margin, another map from it to the risk, and the parent's name in it.
-
-What a person's few recalled days leave unknown about the risk: usual magnesium as its posterior, not its mean.
+`released` finds the bundles that come with mgrisk. `recalibrate` makes a bundle for another population: the same linear
+predictor, another calibrator, and the record of the model it came from. `recall_se` adds what a person's few recalled
+days leave unknown about the risk, from the posterior of usual magnesium in place of its mean.
 """
 
 from __future__ import annotations
@@ -184,6 +182,13 @@ def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
     about = _about(contents, folder)
     try:
         features = tuple(Feature.model_validate(row) for row in about["features"])
+        if unknown := compute.underivable(features):
+            raise _broken(
+                "bundle.bad_format",
+                f"this version of mgrisk does not know how to derive {unknown[0]}",
+                folder,
+                hint="score with the mgrisk version that wrote it",
+            )
         row = json.loads(contents[CALIBRATOR])
         calibrator = Calibrator(
             intercept=float(row["intercept"]),
@@ -360,7 +365,7 @@ def recalibrate(
     ------
     MgRiskError
         ``recalibrate.too_few_events``; ``recalibrate.reversed`` where risks fall as the margin rises; those of
-        `survey.logistic.fit_logistic`.
+        `survey.regression.fit_logistic`.
 
     Notes
     -----

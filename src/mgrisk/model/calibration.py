@@ -1,14 +1,13 @@
-"""Other maps from a margin to a risk, to hold beside the logistic one that is shipped: beta, isotonic, Venn-Abers.
+"""Calibration: from the linear predictor of a model to a risk.
 
-Only the logistic map keeps Shapley values of the margin exact for the reported risk (docs/decisions/0001). The others
-are fitted so that a margin which needs another map is noticed (`evaluate.calibrators`).
+One predictor, one calibrator: logistic recalibration fitted on out-of-fold linear predictors with the survey design
+(`Calibrator`). It alone keeps Shapley values of the linear predictor exact for the reported risk (docs/decisions/0001).
+Beta calibration, isotonic regression and Venn-Abers prediction are fitted beside it so that a model which needs another
+map is noticed (`evaluate.calibrators`).
 
-One margin, one calibrator: logistic recalibration fitted on out-of-fold margins with the survey design.
-
-Inductive Venn-Abers prediction with survey weights: two isotonic fits, one for each answer the person could give.
-
-A person to be predicted joins the calibration people, once as a case and once as none; the isotonic risk at the
-person's own margin is p1 and p0. Both fits for everybody come from one pass: an isotonic fit is the slope of the lower
+Inductive Venn-Abers prediction with survey weights is two isotonic fits, one for each outcome the person could have. A
+person to be predicted joins the calibration people, once as a case and once as none; the isotonic risk at the person's
+own linear predictor is p1 and p0. Both fits for everybody come from one pass: an isotonic fit is the slope of the lower
 hull of cumulated cases over cumulated weight, and a newcomer changes it only by a bridge between the hull to the left
 and the hull to the right.
 """
@@ -278,7 +277,7 @@ class Isotonic:
 
 
 def fit_logistic_map(margin: Floats, y: Floats, weight: Floats) -> Beta:
-    """Fit the map that is shipped; its covariance is `calibrate.fit_calibrator`'s.
+    """Fit the map that is shipped; its covariance is `fit_calibrator`'s.
 
     Parameters
     ----------

@@ -1,12 +1,10 @@
-"""Who competes: the learners that a pipeline file asks for, and the models that they make alone and in sums.
+"""Candidate models: the algorithms that a pipeline file asks for, alone and in sums, and how their settings are tuned.
 
-Tuning: every candidate of a learner on the same design-based folds, scored by a weighted proper score.
-
-Search: the settings of a learner with a large grid, by Optuna on the same design-based folds.
-
-Each trial is a setting between the smallest and the largest value of each row of the grid, scored as a whole path:
-sizes of an ensemble are read off one fit for each fold, and the size with the lowest loss over all folds counts. That
-is what stopping early looks for, without each fold stopping elsewhere and without a part of the people set aside.
+A part is an algorithm on a target; a model is one part or a sum of several. `tune` tries every setting of a part's grid
+on the same design-based folds and scores it by a weighted proper score. `search` looks through a large grid with
+Optuna: each trial is a setting between the smallest and the largest value of each row of the grid, scored as a whole
+path. Sizes of an ensemble are read off one fit for each fold, and the size with the lowest loss over all folds counts.
+That is what stopping early looks for, without each fold stopping elsewhere and without a part of the people set aside.
 """
 
 from __future__ import annotations
@@ -170,7 +168,7 @@ def search(part: Part, X: Singles, fold: Integers, *, needed: Integers, trials: 
     Parameters
     ----------
     part, X, fold, needed
-        As for `tune.tune`.
+        As for `tune`.
     trials
         Settings tried.
     seed

@@ -1,11 +1,10 @@
-"""An explainable boosting machine of the library interpret, without its early stopping on a random part of the rows.
+"""Explainable boosting machines: shape functions on bins, fitted by the library interpret.
 
-Neighbours of one PSU must not tell when to stop: the number of rounds is a setting, tried on the design-based folds
-like any other, and all rows are boosted. Source: Lou 2013, Accurate intelligible models with pairwise interactions.
+The linear predictor is the intercept and one entry of each table; a table belongs to one column, or to a pair of them.
 
-Shape functions on bins: a table for each column or pair of columns, as an explainable boosting machine learns them.
-
-The margin is the intercept and one entry of each table. A pair's table is looked up by two columns.
+The machine is fitted without its early stopping on a random part of the rows: neighbours of one PSU must not decide
+when to stop. The number of rounds is a setting, tried on the design-based folds like any other, and all rows are
+boosted. Source: Lou 2013, Accurate intelligible models with pairwise interactions.
 """
 
 from __future__ import annotations

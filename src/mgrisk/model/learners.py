@@ -1,13 +1,13 @@
-"""The learners: each turns an encoded matrix into one margin, with survey weights and nothing else.
+"""What every algorithm shares: the targets it is fitted to, the encoded matrix it sees, and what is asked of it.
 
+A fitted model turns an encoded matrix into one linear predictor (`margin`), with survey weights and nothing else.
 Classes are never re-weighted nor re-sampled: the probability is the product (docs/decisions/0002).
 
-What a learner learns from: the outcome itself, or a continuous measurement behind it.
+A target is the outcome itself, or a continuous measurement behind it. A label says on which side of a threshold a
+person was; the measurement says how far. HbA1c was measured in all who were examined, glucose in those who fasted, so
+that each target has its own people and its own survey weights.
 
-A label says on which side of a threshold a person was; the measurement says how far. HbA1c was measured in all who
-were examined, glucose in those who fasted, so that each target has its own people and its own survey weights.
-
-From typed features to the matrix that learners see: one row of columns, each owned by one feature.
+The encoder makes of typed features one row of columns, each owned by one feature.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""A chosen model again, with its best settings and fewer features: same folds, same people, nothing tuned anew.
+"""Fitting a chosen model again, with nothing tuned anew: fewer features, other weights, or one cycle left out.
 
-The whole pipeline fitted again under bootstrap weights of the PSUs: learner, out-of-fold margins, calibration.
-
-Each cycle predicted by a model that never saw it, with everything that was measured and with inputs taken away.
+`refit` trains it on some of its features, with the same folds and people and the settings that were chosen
+(`narrowed`). `again` gives what fits it to other weights, such as those of a bootstrap of PSUs, or to another matrix,
+the scales of a sum held. `left_out_log_odds` predicts each cycle by a model that never saw it, with everything that was
+measured and with inputs taken away.
 """
 
 from __future__ import annotations

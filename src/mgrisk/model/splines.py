@@ -1,13 +1,12 @@
 """Additive models on restricted cubic splines: a curve for each number, a step for each level, nothing else.
 
-Restricted cubic splines: the field's standard curve for a continuous predictor, linear beyond the outer knots.
-
-Restricted cubic splines as sums of truncated cubes, with weights worked out once, in compiled loops.
+A restricted cubic spline is a cubic between its knots and a straight line beyond the outer ones (`basis`); it is the
+usual curve for a continuous predictor in this field. `SplineLearner` fits such models by ridge-penalised logistic or
+linear regression.
 
 A fitted curve is a straight line and a weighted sum of the cubes of what lies above each knot; so is any linear form of
-its design columns. A learner fits on the design columns (`spline.basis`); whoever asks for a value has it from here.
-
-Penalised regression on restricted cubic splines, logistic or linear: the glass box among the learners.
+its design columns. Fitting uses the design columns; predicted values come from `Curves`, sums of truncated cubes whose
+weights are worked out once, in compiled loops.
 """
 
 from __future__ import annotations
@@ -107,7 +106,7 @@ class Curves:
         """
         ends = np.cumsum([term.width for term in terms])
         cubes, slopes, constants = [], [], []
-        # As in `spline.basis`, fewer than three knots are a straight line.
+        # As in `basis`, fewer than three knots are a straight line.
         knots = [np.array(term.knots if len(term.knots) >= 3 else (), dtype=np.float64) for term in terms]
         for term, of_term, end in zip(terms, knots, ends.tolist(), strict=True):
             own = weights[end - term.width : end]
@@ -141,7 +140,7 @@ class Curves:
 
 
 def _cubes(knots: Floats) -> Floats:
-    """Return the weight of each knot's cube in each curved column of `spline.basis`, shape (k - 2, k)."""
+    """Return the weight of each knot's cube in each curved column of `basis`, shape (k - 2, k)."""
     k, inner, before, last = len(knots), knots[:-2], knots[-2], knots[-1]
     weights = np.zeros((k - 2, k))
     np.fill_diagonal(weights, 1.0)

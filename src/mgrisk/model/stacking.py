@@ -1,8 +1,7 @@
-"""The kinds of fitted models that a bundle may hold, and how each is read back.
+"""Stacked models: a scaled sum of parts, and how a fitted model of any kind is read back from a bundle.
 
-A model that is a scaled sum of parts, and how much each part counts.
-
-A sum of margins is a margin: it is calibrated once, and its Shapley values are the scaled sums of those of its parts.
+A sum of linear predictors is one: it is calibrated once, and its Shapley values are the scaled sums of those of its
+parts. The scales are a survey-weighted logistic regression of the outcome on the parts, none of them negative.
 """
 
 from __future__ import annotations

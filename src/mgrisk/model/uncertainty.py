@@ -1,9 +1,9 @@
-"""How far sampling error moves one person's risk: refits of the whole pipeline, kept as one small quadratic form.
+"""Sampling error of one person's risk: bootstrap refits of the whole pipeline, kept as one small quadratic form.
 
-The pipeline is fitted again under bootstrap weights of the PSUs (`refits`). How much each refit's log-odds differ from
-those of the model is projected on a spline basis of the encoded columns, which holds a spline model and trees in the
-main. Their mean square is |L' b(x)|² for a table L of a few columns, so that scoring costs one small product for
-each person and no refit is shipped. What the basis does not hold comes on top, on average over the population.
+The pipeline is fitted again under bootstrap weights of the PSUs (`bootstrap_refits`). How much each refit's log-odds
+differ from those of the model is projected on a spline basis of the encoded columns, which holds a spline model and
+trees in the main. Their mean square is |L' b(x)|² for a table L of a few columns, so that scoring costs one small
+product for each person and no refit is shipped. What the basis does not hold is added, on average over the population.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def bootstrap_refits(
     log_odds
         Calibrated log-odds of these, shape (m,).
     replicates, seed
-        Of `survey.bootstrap.rao_wu`.
+        Of `survey.variance.rao_wu`.
 
     Returns
     -------

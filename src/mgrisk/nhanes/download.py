@@ -1,12 +1,12 @@
-"""One table over HTTP, into a file: continued or tried again where that can help, refused where it cannot.
+"""Downloading one table over HTTP: where it lies on the site, and into a file that is whole or not there.
 
-Where a table lies on a web site: in CDC's layout of today, or in that of before November 2024.
+A table lies on a web site in CDC's layout of today, or in that of before November 2024.
 
     today   Nchs/Data/Nhanes/Public/2017/DataFiles/DEMO_J.xpt
     before  Nchs/Nhanes/2017-2018/DEMO_J.XPT
 
-Mirrors keep the one or the other. Source: the addresses on wwwn.cdc.gov/nchs/nhanes, and as other clients
-recorded them before the move (nhanesA issues 96 and 97).
+Mirrors keep the one or the other. Source: the addresses on wwwn.cdc.gov/nchs/nhanes. A download that broke off is
+continued or tried again where that can help, and refused where it cannot.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def download(
     ------
     MgRiskError
         ``store.missing_table`` where the server does not have it; ``xpt.html`` for a web page in its place,
-        and the other refusals of `published.refuse_cut_file`; ``store.refused`` for any other answer that trying
+        and the other refusals of `nhanes.lock_file.refuse_cut_file`; ``store.refused`` for any other answer that trying
         again does not change; ``store.download_failed`` with what happened last once all tries are used up:
         then what arrived stays for the next call. Exit status 4.
     OSError

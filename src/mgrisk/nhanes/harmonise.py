@@ -1,9 +1,8 @@
 """From raw tables to one frame: a row for each participant, the same name and coding in each cycle.
 
-Every participant of DEMO stays, whatever else is missing, because variance estimation needs the whole design.
-What a cycle does not have is missing, and the result says why.
-
-One table of one cycle, decoded: the variables' own names, missing codes missing, and where it came from.
+`read_decoded` reads one table of one cycle: variables under their own names, missing codes missing, and the record of
+the file it came from. `harmonise` joins tables and cycles. Every participant of DEMO stays, whatever else is missing,
+because variance estimation needs the whole design. What a cycle does not have is missing, and the result says why.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""`lock.json`: what each table of a cache was when it was first used.
+"""`lock.json` and `published_rows.toml`: whether a table is still, and wholly, what it ought to be.
 
-A file that differs later stops the run, whether it changed on the disk or at the source. Records are added and
-never changed; a person who wants the new file removes the old record.
+The lock file records what each table of a cache was when it was first used. A file that differs later stops the run,
+whether it changed on the disk or at the source. Records are added and never changed; a person who wants the new file
+removes the old record.
 
-How many records CDC says each table has: the only way to see that a file was cut off at the border of a record.
+The number of records that CDC says a table has is the only way to see that a file was cut off at the border of a
+record.
 """
 
 from __future__ import annotations
@@ -80,7 +82,7 @@ def refuse_cut_file(file: Path, table: str, *, where: str) -> None:
     Raises
     ------
     MgRiskError
-        As `xpt_header.header` and `refuse_cut_table`.
+        As `nhanes.xpt.header` and `refuse_cut_table`.
     """
     head = xpt.header(file)
     if SYNTHETIC not in head.label:
@@ -181,7 +183,7 @@ class LockFile:
         Raises
         ------
         MgRiskError
-            ``store.changed``, ``store.bad_lock``, and what `xpt_header.header` raises.
+            ``store.changed``, ``store.bad_lock``, and what `nhanes.xpt.header` raises.
         OSError
             Where a record cannot be written.
         """

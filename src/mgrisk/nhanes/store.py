@@ -1,22 +1,19 @@
 """Where raw tables come from: a folder laid out like the CDC site, or a web site behind a cache.
 
-What has entered the cache is locked: `lock.json` records the size, sha256 and number of rows of each table
-when it was first used, and a file that differs later stops the run, whether it changed on the disk or at the
-source. A folder is the user's own and is read as it is.
+What has entered the cache is locked: `lock.json` records the size, sha256 and number of rows of each table when it was
+first used, and a file that differs later stops the run, whether it changed on the disk or at the source. A folder is
+the user's own and is read as it is. Any number of processes may use one cache at once: each table is downloaded under a
+lock of its own, and `lock.json` is changed under another.
 
-Any number of processes may use one cache at once: each table is downloaded under a lock of its own, and
-`lock.json` is changed under another.
-
-Tables as Parquet beside the transport files they were read from, for the runs that follow.
-
-The file of a table is named by the sha256 of the transport file and the version of the reader, and says both
-inside, with the number of rows: one that does not agree, or that cannot be read, is thrown away and made again.
+*Parquet copies.* Large tables are kept as Parquet too, for the runs that follow (`read_table`). The file is named by
+the sha256 of the transport file and the version of the reader, and says both inside, with the number of rows: one that
+does not agree, or that cannot be read, is thrown away and made again.
 
 Measured (benchmarks/read_xpt.py, one core): of a small table (DEMO) and of one of 12 MB (DR1TOT), 12 columns take
-longer from Parquet than from the transport file, 1.2 to 1.5 times; of one of 75 MB (DR1IFF) they take 0.5 to 0.7
-times as long, about a fifth of what the whole transport file takes. So only tables of that size, the recalled
-foods and supplements, get a Parquet file. The sha256 of such a table takes as long as three or four of these
-reads: the store has it anyway for what is in its cache, and for what is not it is computed once a process.
+longer from Parquet than from the transport file, 1.2 to 1.5 times; of one of 75 MB (DR1IFF) they take 0.5 to 0.7 times
+as long, about a fifth of what the whole transport file takes. So only tables of that size, the recalled foods and
+supplements, get a Parquet file. The sha256 of such a table takes as long as three or four of these reads: the store has
+it anyway for what is in its cache, and for what is not it is computed once a process.
 """
 
 from __future__ import annotations
@@ -239,14 +236,14 @@ def _expect_in(folder: Path, local: Path) -> None:
             "store.missing_source",
             "the source folder does not exist",
             where=str(folder),
-            hint="check --source or MGRISK_NHANES; unpack.py lays a mirror out",
+            hint="check --source or MGRISK_NHANES",
         )
     if not local.is_file():
         raise bad_source(
             "store.missing_table",
             "the source does not have this table",
             where=str(local),
-            hint="lay the mirror out with this cycle (unpack.py DEST YEAR), or leave the cycle out",
+            hint="put the table there under this name, or leave the cycle out",
         )
 
 

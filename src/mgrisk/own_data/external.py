@@ -126,7 +126,7 @@ def recalibrate_file(
     Raises
     ------
     MgRiskError
-        Those of `load_scorer`, `read_labelled` and `model.recalibrate.recalibrate`.
+        Those of `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
     """
     bundle = load_scorer(model, threads=threads).bundle
     people = read_labelled(source, bundle.inputs, columns)

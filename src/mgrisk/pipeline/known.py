@@ -235,7 +235,7 @@ def stop_at_misses(records: Iterable[Mapping[str, Any]]) -> None:
     raise bad_source(
         "known_answers.missed",
         f"{len(missed)} known answers are not reproduced: {'; '.join(said)}",
-        where=f"steps/known_answers.toml: {missed[0]['source']}",
+        where=f"pipeline/known_answers.toml: {missed[0]['source']}",
         hint="tables, weights or decoding differ from CDC's; check the lock file, and fetch the tables again",
     )
 

@@ -47,7 +47,7 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
     ------
     MgRiskError
         Those of `read_mapping` and `open_source`; `own.missing_column`; `own.no_feature` for a feature that the file
-        neither has nor allows to derive; those of `leakage.refuse_leaks`.
+        neither has nor allows to derive; those of `cohort.leaks.refuse_leaks`.
     """
     leaks.refuse_leaks(workspace.outcome, workspace.model_features)
     there = workspace.columns

@@ -154,7 +154,7 @@ def run(
     Raises
     ------
     MgRiskError
-        With the exit status of interface.md; `run.unknown_step`, `output.in_use` where another run has the folder.
+        `run.unknown_step`, `output.in_use` where another run has the folder.
     """
     settings = load(pipeline, overrides=overrides)
     folder = Path(out) if out is not None else Path("runs") / settings.name

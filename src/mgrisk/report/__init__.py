@@ -1,5 +1,5 @@
-"""What a reader opens: the run folder described as one plain dict, drawn, and written as one HTML file.
+"""The report: the run folder described as one plain dict, drawn, and written as one HTML file.
 
-`content*` describe (files to a dict), `figures*` draw (dict to SVG), `render` writes report.html, `model_card`
-writes Markdown from the same dict.
+`content` puts the sections together (files to a dict), `figures` draws (dict to SVG), `render` writes report.html,
+`model_card` writes Markdown from the same dict.
 """

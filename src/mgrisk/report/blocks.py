@@ -1,7 +1,7 @@
 """The shapes that content is made of: sections, paragraphs, tables and figures, all plain dicts.
 
-A section knows nothing of HTML and a template nothing of magnesium: `content*` modules fill these shapes, `render`
-and `model_card` walk over them.
+A section knows nothing of HTML and a template nothing of magnesium: the modules of `sections` fill these shapes,
+`render` and `model_card` walk over them.
 """
 
 from __future__ import annotations

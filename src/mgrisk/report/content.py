@@ -66,7 +66,7 @@ def report_content(folder: Path) -> dict[str, Any]:
     Parameters
     ----------
     folder
-        Run folder as in interface.md. Files that are missing or unreadable cost their sections, which then say so.
+        Run folder. Files that are missing or unreadable cost their sections, which then say so.
 
     Returns
     -------

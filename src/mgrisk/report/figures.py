@@ -1,16 +1,12 @@
-"""Drawing: a figure block in, one SVG string out; the style and the clean-up that all drawings share.
+"""Drawing: a figure block in, one SVG string out.
+
+Performance (ROC curve, calibration curve with the people below it, decision curve), explanations (importance, beeswarm,
+dependence, waterfall) and evidence (forest plot, curve with its band) share one style: colours that colour-blind people
+can tell apart, type, axes, and labels as plain text.
 
 matplotlib draws with its object-oriented interface: no pyplot, no global state. Text stays text, so that it can be
-searched and read aloud. Colours are CSS variables with a fixed fallback: the same SVG follows the page into dark
-mode and stands alone as a file. Ids carry the figure's name, because a page holds many figures.
-
-What all drawings share: colours that colour-blind people can tell apart, type, axes, and labels as plain text.
-
-Drawings of evidence: a forest of estimates with intervals, and a curve with its band.
-
-Drawings of explanations: importance bars, swarm, dependence on a feature, waterfall of one person.
-
-Drawings of performance: ROC curves, calibration with the people below it, decision curves.
+searched and read aloud. Colours are CSS variables with a fixed fallback: the same SVG follows the page into dark mode
+and stands alone as a file. Ids carry the figure's name, because a page holds many figures.
 """
 
 from __future__ import annotations

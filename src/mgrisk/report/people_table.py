@@ -1,10 +1,9 @@
-"""The people as columns that a page can carry: what the table of people sorts, filters, finds and opens.
+"""The table of people: columns that a page can carry, and values as a reader understands them.
 
-The page holds numbers, not markup: one column for each thing, values as short numbers, contributions in
-ten-thousandths of a log-odds unit. `templates/people.js` draws rows and waterfalls from them when they are looked at,
-so that ten thousand people cost no more to open than ten.
-
-A person's value beside that of the population, as a reader understands it: rounded by its unit, never bare.
+The page holds numbers, not markup: one column for each thing, values as short numbers, contributions in ten-thousandths
+of a log-odds unit. `templates/people.js` sorts, filters and finds people, and draws rows and waterfall plots when they
+are looked at, so that ten thousand people cost no more to open than ten. A person's value is rounded by its unit and
+stands beside that of the population.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Published risk scores, a TOML file each: points that add up, or a logistic formula.
+"""Published risk scores, a TOML file each: points that add up or a logistic formula, and their recalibration.
 
-Items of a published score: what one answer, or several together, add to it.
-
-Published scores on the scale of the people at hand: by the intercept alone, or by intercept and slope.
+A score's items say what one answer, or several together, add to it. On the scale of the people at hand a score is
+recalibrated by its intercept alone, or by intercept and slope.
 """
 
 from __future__ import annotations
@@ -375,7 +374,7 @@ def recalibrate(method: Method, margin: Floats, y: Floats, design: SurveyDesign)
     Raises
     ------
     MgRiskError
-        As `survey.logistic.fit_logistic`.
+        As `survey.regression.fit_logistic`.
 
     Examples
     --------

@@ -1,6 +1,6 @@
-"""What a bundle says of some people: numbers, made into columns of a frame or into the rows of a CSV file.
+"""The answers of a bundle: numbers of some people, made into columns of a frame or rows of a CSV file.
 
-What-if columns of the scored file: what `evidence.what_if` says of some people, as arrays that a writer takes.
+`WhatIf` holds the what-if columns, what `evidence.what_if` says of these people, as arrays that a writer takes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Batch scoring: a table through a scorer, block by block on several threads, one output row for each input row.
 
-What a batch came to: counts of rows, problems and risks, added up block by block.
-
-Work on several threads whose results come out in the order in which the work went in.
+Results come out in the order in which the blocks went in (`in_order`). Counts of rows, problems and risks are added up
+block by block and make the batch's summary (`Tally`, `Summary`).
 """
 
 from __future__ import annotations

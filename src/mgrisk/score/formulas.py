@@ -42,7 +42,7 @@ def escape_formula(cell: str) -> str:
 
 
 def unescape_formula(cell: str) -> str:
-    """Return a cell that was written by `inert` as it was meant.
+    """Return a cell that was written by `escape_formula` as it was meant.
 
     Examples
     --------
@@ -66,13 +66,13 @@ def inert_rows(
     Parameters
     ----------
     data, start, end
-        Row ``r`` is ``data[start[r]:end[r]]``, as read by `csv_read.read_rows`.
+        Row ``r`` is ``data[start[r]:end[r]]``, as read by `score.csv.read.read_rows`.
     cells
         Returns the cells of a row by its number.
     changed
         Rows that are to be written anew anyhow, and their cells.
     meant
-        What a cell means; `restored` where the rows come from a file that may have inert cells.
+        What a cell means; `unescape_formula` where the rows come from a file that may have escaped formulas.
 
     Returns
     -------

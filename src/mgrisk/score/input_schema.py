@@ -1,11 +1,9 @@
-"""The scoring contract, compiled from the feature rows of a bundle: what a file may hold and what each row breaks.
+"""The input schema, compiled from the feature rows of a bundle: what a file may hold and what each row breaks.
 
-A bad value never stops a batch: its row is rejected with the code of the problem. A file that cannot be understood
-as a whole (a required column that is not there, a column twice) is refused before anything is written.
-
-The codes of what is wrong with a row or missing from it, such as ``out_of_range:age_years``.
-
-Which column of a file gives which feature: by the contract's name, by a synonym, or in a declared other unit.
+A column of a file gives a feature by the schema's name, by a synonym, or in a declared other unit (`given_columns`). A
+bad value never stops a batch: its row is rejected with the code of the problem, such as ``out_of_range:age_years``. A
+file that cannot be understood as a whole (a required column that is not there, a column twice) is refused before
+anything is written.
 """
 
 from __future__ import annotations
@@ -275,7 +273,7 @@ class Checked:
     numbers
         Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
     state
-        `cells.GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
+        `GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
     wrong_fields
         Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
     """

@@ -1,14 +1,13 @@
-"""A folder of files through a scorer: each part for itself, here or on other machines, and the folder appears whole.
+"""Scoring a folder of files: each part by itself, on this machine or a Dask cluster, and the folder appears whole.
 
 Beside ``scored`` stands ``.scored.parts`` while the work lasts. There lie the bundle, the parts that are complete, and
-a receipt of each: what it was made of and what it came to. A part is written under a name of its own attempt and then
-renamed, so that it does not matter how often it was begun, where, or who died over it: what stands is complete, and
-two attempts write the same bytes. `--resume` takes the parts whose receipts still hold.
+a receipt of each: what it was made of and its counts. A part is written under a name of its own attempt and then
+renamed, so that it does not matter how often it was begun, where, or who died over it: what stands is complete, and two
+attempts write the same bytes. `--resume` takes the parts whose receipts still hold.
 
-The parts of a folder on the machines of a Dask cluster (docs/decisions/0023-engine-of-the-cluster.md).
-
-The scheduler gives the parts of a machine that dies to another one. All machines see the same folders under the same
-names, and have the same mgrisk; both are checked where the work is done.
+On a cluster (docs/decisions/0023-engine-of-the-cluster.md) the scheduler gives the parts of a machine that dies to
+another one. All machines see the same folders under the same names, and have the same mgrisk; both are checked where
+the work is done.
 """
 
 from __future__ import annotations
@@ -154,7 +153,7 @@ def score_folder(
     resume
         Take the parts that the same job had completed when it was interrupted.
     engine
-        `on_threads` or `cluster.on_cluster`; no byte of the output depends on it.
+        `on_threads` or `on_cluster`; no byte of the output depends on it.
     reasons, strict, what_if, progress
         As for `batch.score_table`.
 

@@ -100,7 +100,7 @@ class Scorer:
         Returns
         -------
         pandas.DataFrame
-            The input's columns, then those of the scoring file (interface.md); same index, same order.
+            The input's columns, then those of the answer (`columns`); same index, same order.
 
         Raises
         ------
@@ -153,7 +153,7 @@ class Scorer:
         -------
         pandas.DataFrame
             `se_log_odds`, that of the scored interval; `recall_se_log_odds`, what the few recalled days of magnesium
-            leave unknown (`model.recall_error`); `recall_share`, its share in the variance of both. Same index.
+            leave unknown (`model.bundle.recall_se`); `recall_share`, its share in the variance of both. Same index.
         """
         check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
         checked = check(people, self.inputs)

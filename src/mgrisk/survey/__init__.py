@@ -1,7 +1,7 @@
 """Design-based statistics: weights, strata and PSUs bound into one object that every estimate asks for.
 
-`design` holds the object with its rule for single PSUs. Standard errors come from `variance` (Taylor linearisation and
-JKn replicates) and `bootstrap` (Rao-Wu replicates); `replicated` takes any statistic through either kind of replicate.
-`estimates` has totals, means, shares and ratios, `quantiles` medians and the like, `standardise` means in a standard
-population; `linear` and `logistic` are regressions, `regression` their fit and its Wald tests.
+`design` holds the object with its rule for single PSUs. `variance` has Taylor linearisation, replicate weights of the
+jackknife (JKn) and the Rao-Wu bootstrap, and `replicated`, which takes any statistic through either. `estimates` has
+totals, means, shares, ratios, quantiles and directly standardised means; `regression` linear and logistic regression
+with Wald tests; `presentation` whether a share is precise enough to be shown.
 """

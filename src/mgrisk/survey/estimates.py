@@ -1,14 +1,8 @@
-"""Design-based totals, means, shares and ratios, each with its standard error and interval.
+"""Design-based totals, means, shares, ratios, quantiles and standardised means, with standard errors and intervals.
 
-All intervals are on t with the degrees of freedom of the design. A missing value inside the domain is an
-error and never quietly left out: whether leaving it out is right is for the caller to say, with
-``design.where``.
-
-Confidence intervals from an estimate, its standard error and the degrees of freedom of the design.
-
-Weighted quantiles: of a sample, and of a population with an interval under the design.
-
-Directly standardised means and shares: what they would be in a population of a standard age distribution.
+All intervals are on t with the degrees of freedom of the design. A missing value inside the domain is an error and
+never quietly left out: whether leaving it out is right is for the caller to say, with ``design.where``. Directly
+standardised means and shares are what they would be in a population of a standard age distribution.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""What linear and logistic regression under the design share: checked rows, the fit, Wald tests of terms.
+"""Design-weighted linear and logistic regression, and Wald tests of their terms.
 
-Design-weighted linear regression.
-
-Design-weighted logistic regression.
+Both fit by weights and take Taylor-linearised standard errors on the full design; rows outside the domain count for the
+variance alone.
 """
 
 from __future__ import annotations

@@ -1,14 +1,10 @@
-"""Standard errors under the design: Taylor linearisation and the stratified delete-one-PSU jackknife (JKn).
+"""Variance under the design: Taylor linearisation, jackknife (JKn) and Rao-Wu bootstrap.
 
-Both treat PSUs as drawn with replacement within strata, the convention for the public
-NHANES design variables.
-
-Rao-Wu rescaling bootstrap: replicate weights from PSUs that are drawn again within their strata.
-
-Where a statistic is not smooth (a quantile, a tuned model) the jackknife may fail and the bootstrap does not. Its
-answer depends on a seed and on the number of replicates; the jackknife's on neither.
-
-Any statistic with its uncertainty from replicate weights, alike for the jackknife and the bootstrap.
+All treat PSUs as drawn with replacement within strata, the convention for the public NHANES design variables. Taylor
+linearisation is for means and regressions. The stratified delete-one-PSU jackknife takes any smooth statistic. The
+Rao-Wu rescaling bootstrap draws PSUs again within their strata: where a statistic is not smooth (a quantile, a tuned
+model) the jackknife may fail and the bootstrap does not. Its answer depends on a seed and on the number of replicates;
+the jackknife's on neither. `replicated` gives the uncertainty of any statistic from the replicate weights of either.
 """
 
 from __future__ import annotations
@@ -425,7 +421,7 @@ def replicated(statistic: Callable[[Floats], ArrayLike], replicates: Replicates)
         Called with analysis weights of shape (n,), 0 outside the domain; answers with a number or shape (k,).
         It must ignore rows of weight 0.
     replicates
-        From `variance.jackknife` or `bootstrap.rao_wu`.
+        From `variance.jackknife` or `rao_wu`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The only room that knows MLflow: tracking a finished run, its place in the registry, the logged model's answers.
+"""MLflow: tracking a finished run, its place in the registry, the logged model's answers; no other package imports it.
 
 What is logged is read from the run folder, so that a run without tracking is the same run. A model is logged by
 `loader_module`, which keeps the bundle's own files and pickles nothing; MLflow looks for `_load_pyfunc` here.

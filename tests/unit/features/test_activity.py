@@ -180,12 +180,6 @@ def test_leisure_activity_of_other_years_follows_what_they_asked(answers: dict[s
     assert (None if pd.isna(value) else value) == does
 
 
-def test_sitting_is_taken_as_said() -> None:
-    np.testing.assert_array_equal(
-        activity.sedentary_min_day(pd.DataFrame({"PAD680": [0.0, NAN, 600.0]})), [0, NAN, 600]
-    )
-
-
 def weighted(store: Store, years: list[str], names: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
     """Return features of adults of 18 and older, and the interview weights."""
     chosen = features(names)

@@ -25,7 +25,8 @@ def answers(values: pd.Series) -> list[object]:
 @pytest.mark.parametrize("name", ["age_years:RIDAGEYR", "income_poverty_ratio:INDFMPIR", "sleep_hours:SLD012"])
 def test_a_measured_number_is_taken_as_it_is(name: str) -> None:
     feature, variable = name.split(":")
-    values = getattr(background, feature)(pd.DataFrame({variable: [0.0, 4.5, NAN]}))
+    raw = pd.DataFrame({variable: [0.0, 4.5, NAN], "cycle": "2017-2018"})
+    values = from_nhanes(raw, features([feature]))[feature]
     assert answers(values) == [0.0, 4.5, None]
 
 

@@ -128,6 +128,35 @@ def test_numbers_are_float64_and_categories_have_the_levels_of_the_registry_whoe
     assert tuple(frame["race_ethnicity"].cat.categories) == FEATURES["race_ethnicity"].levels
 
 
+def test_a_feature_that_is_a_variable_is_that_variable_as_it_stands() -> None:
+    raw = pd.DataFrame({"PAD680": [0.0, NAN, 600.0], "BMXHT": [170.5, 181.0, NAN]}).assign(cycle="2017-2018")
+    frame = from_nhanes(raw, features(["height_cm", "sedentary_min_day"]))
+    np.testing.assert_array_equal(frame["sedentary_min_day"], raw["PAD680"])
+    np.testing.assert_array_equal(frame["height_cm"], raw["BMXHT"])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "bmi_squared"},
+        {"derived_from": ("weight_kg", "height_in")},
+        {"name": "bmi_squared", "module": "no_such_module"},
+        {"fitted": "no_such_model"},
+        {"fitted": "background"},
+    ],
+    ids=str,
+)
+def test_a_feature_without_function_parent_or_model_in_this_version_cannot_be_derived(changed: dict[str, Any]) -> None:
+    bmi = FEATURES["bmi_kg_m2"]
+    assert compute.underivable([bmi.model_copy(update=changed), bmi]) == (changed.get("name", "bmi_kg_m2"),)
+
+
+def test_every_feature_of_the_registry_can_be_derived_and_one_that_is_only_given_needs_nothing() -> None:
+    assert compute.underivable(FEATURES.values()) == ()
+    only_given = FEATURES["height_cm"].model_copy(update={"name": "cholesterol_score", "module": "gone"})
+    assert compute.underivable([only_given]) == ()
+
+
 @pytest.mark.parametrize(
     ("name", "cycle", "expected"),
     [

@@ -10,7 +10,7 @@ from importlib import import_module
 import pytest
 
 from mgrisk.errors import ExitStatus, MgRiskError
-from mgrisk.features.registry import FEATURES, SAMPLES, Feature, features, lineage, with_ancestors
+from mgrisk.features.registry import FEATURES, SAMPLES, VARIABLE_OF, Feature, features, lineage, with_ancestors
 from mgrisk.features.summary import summary_of
 from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.cycles import CYCLES
@@ -22,8 +22,14 @@ every_feature = pytest.mark.parametrize("feature", FEATURES.values(), ids=lambda
 @every_feature
 def test_a_feature_is_computed_by_the_function_of_its_name_in_its_module(feature: Feature) -> None:
     module = import_module(f"mgrisk.features.{feature.module}")
-    assert hasattr(module, feature.name) == (bool(feature.sources) and not feature.summary)
+    as_it_stands = feature.name in VARIABLE_OF
+    assert hasattr(module, feature.name) == (bool(feature.sources) and not feature.summary and not as_it_stands)
     assert hasattr(module, f"derive_{feature.name}") == (bool(feature.derived_from) and not feature.fitted)
+
+
+def test_a_feature_that_is_a_variable_has_it_as_its_only_source() -> None:
+    assert VARIABLE_OF["height_cm"] == "BMXHT"
+    assert {name: FEATURES[name].sources for name in VARIABLE_OF} == {name: (it,) for name, it in VARIABLE_OF.items()}
 
 
 @every_feature

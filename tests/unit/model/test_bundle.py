@@ -197,6 +197,27 @@ def test_another_format_version_is_named_with_the_one_that_this_mgrisk_reads(fol
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        {"name": "bmi_squared", "derived_from": ["weight_kg", "height_cm"]},
+        {"derived_from": ["weight_stone"]},
+        {"derived_from": ["weight_kg"], "fitted": "no_such_model"},
+    ],
+    ids=str,
+)
+def test_a_feature_that_this_version_cannot_derive_is_refused_when_the_bundle_is_loaded(
+    folder: Path, row: dict[str, object]
+) -> None:
+    about = json.loads((folder / "bundle.json").read_bytes())
+    about["features"][0] |= row
+    rewrite(folder, "bundle.json", json.dumps(about).encode())
+    error = refused(folder)
+    assert error.code == "bundle.bad_format"
+    assert error.message == f"this version of mgrisk does not know how to derive {about['features'][0]['name']}"
+    assert "version that wrote it" in error.hint
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("bundle.json", b"{"),

@@ -1,10 +1,9 @@
-"""A random forest, grown by xgboost: many deep trees side by side, each on a sample of people and columns.
+"""Tree ensembles grown by xgboost through its native interface: gradient-boosted trees and a random forest.
 
-One round of parallel trees at learning rate 1 without penalty: each leaf is a Newton step from the prevalence, which
-is an affine function of the leaf's weighted share of cases (Breiman 2001, Machine Learning 45:5, averages these
-shares). The logistic recalibration of every margin turns it into a risk.
-
-Gradient-boosted trees of xgboost, by its native interface: weights go in, raw margins come out.
+Weights go in, raw linear predictors come out. The forest is one round of many deep parallel trees at learning rate 1
+without penalty, each on a sample of people and columns: each leaf is a Newton step from the prevalence, which is an
+affine function of the leaf's weighted share of cases (Breiman 2001, Machine Learning 45:5, averages these shares). The
+logistic recalibration turns it into a risk.
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class FittedTrees:
         Raises
         ------
         MgRiskError
-            `bundle.bad_model` where it is not what xgboost writes (`tree_document`) or was made for other columns.
+            `bundle.bad_model` where it is not what xgboost writes (`trees.document`) or was made for other columns.
         """
         import xgboost  # half a second, which models without trees do without
 

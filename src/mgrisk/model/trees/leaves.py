@@ -1,19 +1,14 @@
-"""The margin of an xgboost ensemble by look-up: bit for bit what xgboost returns, several times as fast.
+"""The linear predictor of an xgboost ensemble by look-up: bit for bit what xgboost returns, several times as fast.
 
-The answers of a row to the at most eight splits of a group of leaves (`tree_paths`) are a code; the code says which
-of the group's leaves the row is in. Blocks of rows go through one group after the other, so that the comparisons of a
-split are one loop over a block, and xgboost's own order of adding up float32 values is kept.
+A tree is nothing but its leaves: each is a value and the conditions on the way to it. A *group* is a set of leaves of
+one tree that together ask at most eight yes/no questions (splits). The answers of a row are a code of at most eight
+bits, and all that those leaves make of a row depends on that code only. A tree of depth 3 is one group of 7 questions;
+one of depth 4 is two of 8, the root asked in both; one of depth 8 pairs of leaves.
 
-An xgboost ensemble read as leaves, and its leaves packed into groups that one look-up answers.
-
-A tree is nothing but its leaves: each is a value and the conditions on the way to it. A *group* is a set of
-leaves of one tree that together ask at most eight yes/no questions (splits). The answers of a row are a
-code of at most eight bits, and all that those leaves make of a row depends on that code only. A tree of
-depth 3 is one group of 7 questions; one of depth 4 is two of 8, the root asked in both; one of depth 8
-pairs of leaves.
-
-The booster is read from its JSON form: thresholds and leaf values there are the shortest decimals that round
-to the stored float32, so that they come back bit for bit.
+The booster is read from its JSON form (`read_ensemble`): thresholds and leaf values there are the shortest decimals
+that round to the stored float32, so that they come back bit for bit. Blocks of rows go through one group after the
+other (`LeafSums`), so that the comparisons of a split are one loop over a block, and xgboost's own order of adding up
+float32 values is kept.
 """
 
 from __future__ import annotations

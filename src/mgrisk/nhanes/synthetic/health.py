@@ -1,8 +1,8 @@
-"""Further laboratory values and readings, care of diabetes, medicines, education, alcohol, and weights remembered.
+"""Health of the synthetic people: diabetes and its diagnosis, laboratory values, blood pressure, history and medicines.
 
-The truth: who has diabetes and who knows it, and laboratory values that agree with it exactly.
-
-Blood pressure: medicine against it, and readings by cuff and ear and by machine.
+The truth comes first: who has diabetes and who knows it. Laboratory values agree with it exactly. Blood pressure has
+its medicine, and readings by auscultation and by oscillometry. Then follow care of diabetes, education, alcohol,
+weights remembered, and prescription medicines.
 """
 
 from __future__ import annotations

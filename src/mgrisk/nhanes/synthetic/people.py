@@ -1,6 +1,7 @@
-"""What the synthetic people are like: body, habits, usual diet and what two recall days show of it.
+"""The synthetic people: how they are sampled, and their body, habits and usual diet.
 
-Who is selected, who takes part, and with what weight: strata, PSUs, unequal selection, nonresponse.
+Sampling is that of NHANES: strata, PSUs, unequal selection, nonresponse at the interview and at the examination, and
+the weights that follow from them.
 """
 
 from __future__ import annotations

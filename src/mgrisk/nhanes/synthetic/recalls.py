@@ -1,6 +1,6 @@
-"""The recalled days: which day of the week they were, with their weights, and what else the food held.
+"""Recalled days of the synthetic people: day of the week, weights, nutrients, foods and supplements.
 
-Tables with several rows for each person, the lists that they refer to, and supplements of the recalled days.
+Foods and supplements are tables with several rows for each person, beside the lists that they refer to.
 """
 
 from __future__ import annotations

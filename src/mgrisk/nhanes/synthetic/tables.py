@@ -21,7 +21,7 @@ _YOUNGEST_WEIGHT = 16  # years
 _YOUNGEST_FATS = 6  # years
 _YOUNGEST_HIP = 12  # years
 _BREAST_FED = 4.0  # status of a recall day
-_RIDRETH1 = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 5.0])  # in the order of `sampling.RACES`
+_RIDRETH1 = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 5.0])  # in the order of `people.RACES`
 _RIDRETH3 = np.array([1.0, 2.0, 3.0, 4.0, 6.0, 7.0])
 
 _WEIGHT_QUESTIONS = {"WHD020": "now", "WHD050": "year", "WHD110": "ten", "WHD120": "young", "WHD140": "greatest"}

@@ -1,8 +1,8 @@
-"""Association: how magnesium and glucose go together in these people, adjusted rung by rung, naive beside corrected.
+"""Section on associations: magnesium, glucose and insulin in these people, under sequential adjustment.
 
-The shape of the association, in whom it differs, and through what it may run.
-
-Whether the association stands: specification curve, cycles left out, negative controls, E-values, reverse causation.
+Estimates stand uncorrected beside corrected for the error of recalls; then the shape of the association, differences
+between groups, mediation, and robustness: specification curve, cycles left out, negative controls, E-values, reverse
+causation.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How the run answers TRIPOD+AI and PROBAST+AI, each answer with a link to its evidence.
+"""Sections on what was checked: published figures replicated from the run's own tables, coded checks, reporting items.
 
-What was checked: published figures reproduced from the run's own tables, and the coded checks of the run.
+The answers to TRIPOD+AI and PROBAST+AI each link to their evidence.
 """
 
 from __future__ import annotations

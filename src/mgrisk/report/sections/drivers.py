@@ -1,10 +1,7 @@
-"""What drives the predicted risk among the held-out people, and where its ground is thin.
+"""Section on what drives the predicted risk among the held-out people, and how stable that is.
 
-What may be read together only: groups of features taken whole, what travels with what, and which pairs interact.
-
-Whether the reasons would stay, had other people been drawn: ranks and first reasons over refits of the model.
-
-Is it the same story elsewhere? Ranks over other people, reasons by other learners, importance by subgroup.
+Importance by feature and by group of features, with what is correlated and which pairs interact; stability under
+refitting, as ranks and first reasons; agreement with other models, other cycles and in subgroups.
 """
 
 from __future__ import annotations

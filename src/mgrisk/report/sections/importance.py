@@ -1,6 +1,6 @@
-"""How a contribution goes along a feature, where the people are, and whether both were so when the model was made.
+"""Figures of Shapley values: importance with intervals, beeswarm, and dependence on a feature.
 
-How much each feature moves the risk, drawn: bars of importance with intervals, and the people as a swarm.
+Dependence is drawn for the held-out people beside those of development, with the distribution of the feature in both.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""How well the models do: metrics beside the published score, and the curves, on either set.
+"""Sections on performance: metrics, curves, thresholds and subgroups of the models, beside published scores.
 
-The curves of one set as figure blocks: ROC, calibration with groups and histogram, decision curve.
-
-Two tables of performance: what a threshold comes to, and how the chosen model does in each group of people.
-
-Published risk scores beside the chosen model: ranking, calibration as published and recalibrated, published cuts.
+For each set of people: ROC curve, calibration with groups and histogram, decision curve; the table of risk thresholds;
+the chosen model in each group; and published risk scores with their discrimination, calibration as published and
+recalibrated, and published cuts.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The model's own answer to changed inputs of people who do not exist: a prediction, under its own name.
+"""Section on published evidence: cohorts and trials beside what this run found, and what-if options.
 
-Published evidence beside what this run found, and what options would make of risks at published relative risks.
+The model's own response to changed inputs of people who do not exist is shown apart: a prediction, under its own name.
 """
 
 from __future__ import annotations

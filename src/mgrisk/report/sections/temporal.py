@@ -1,7 +1,4 @@
-"""The chosen model in cycles that it never saw, and without inputs that people lack.
-
-The sensitivity run: the chosen model on completed data, beside how it takes what is missing.
-"""
+"""Sections on robustness of the prediction: cycles left out, inputs taken away, and missing inputs imputed."""
 
 from __future__ import annotations
 

@@ -1,16 +1,9 @@
-"""Doubles to decimals: the compiled loops that write numbers.
+"""Numbers in CSV: decimals to doubles and doubles to decimals, as compiled loops on bytes.
 
-A double is written as the shortest decimal that reads back to it (Schubfach; Giulietti 2020, "The Schubfach way to
-render doubles"), in the form of Python's `repr`.
-
-What a cell of a scoring file is, and the signs that it is made of, as bytes.
-
-Powers of ten in 128 bits, and the few machine instructions that reading and writing numbers need.
-
-Kept apart from the kernels that use them: numba's cache does not see a change here in what was compiled there, and
-nothing here will change.
-
-Decimals to doubles: the compiled loops that read numbers. A number is the nearest double, or is left to Python.
+A number that is read is the nearest double, or is left to Python. A double is written as the shortest decimal that
+reads back to it (Schubfach; Giulietti 2020, "The Schubfach way to render doubles"), in the form of Python's `repr`.
+Both need powers of ten in 128 bits and a few machine instructions. The signs of a CSV file and the states of a cell
+stand here, too.
 """
 
 from __future__ import annotations

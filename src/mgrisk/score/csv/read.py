@@ -1,9 +1,8 @@
 """CSV bytes to numbers: the compiled loops that read, all outside the GIL.
 
-They follow Python's `csv` module to the letter (quotes, doubled quotes, newlines in quotes, LF, CRLF and CR). A
-number is the nearest double; a cell that a loop is not sure of is left to Python (`UNCLEAR`).
-
-Short texts in the form that compiled code takes.
+They follow Python's `csv` module to the letter (quotes, doubled quotes, newlines in quotes, LF, CRLF and CR). A number
+is the nearest double; a cell that a loop is not sure of is left to Python (`UNCLEAR`). Short texts, such as levels of a
+category, come in the form that compiled code takes (`StringTable`).
 """
 
 from __future__ import annotations
