@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+import mgrisk
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
@@ -23,7 +24,7 @@ from mgrisk.explain.attributions import PART, Explainer, build
 from mgrisk.explain.groups import grouped_values, summarise_groups
 from mgrisk.explain.stability import compare, stability
 from mgrisk.features.registry import Feature
-from mgrisk.model.bundle import Bundle, load_bundle
+from mgrisk.model.bundle import Bundle
 from mgrisk.model.calibration import fit_calibrator
 from mgrisk.model.candidates import make_learners
 from mgrisk.model.learners import Encoder, Learner, Params
@@ -42,6 +43,10 @@ LEARNERS = ("spline_logistic", "xgboost")
 
 def at(folder: Path) -> Workspace:
     return Workspace(load(folder / "resolved.toml"), folder)
+
+
+def bundle_at(folder: Path) -> Bundle:
+    return mgrisk.load_bundle(folder).bundle
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,7 @@ def oof(workspace: Workspace, development: SetOfPeople) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def bundles(workspace: Workspace) -> dict[str, Bundle]:
-    return {name: load_bundle(workspace.path("trained") / name) for name in LEARNERS}
+    return {name: bundle_at(workspace.path("trained") / name) for name in LEARNERS}
 
 
 def records(workspace: Workspace, name: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -154,7 +159,7 @@ def test_the_winner_has_the_lowest_cross_validated_log_loss_and_is_what_is_shipp
     losses = {model: log_loss(oof["outcome"], oof[f"{model}_risk"], sample_weight=oof["weight"]) for model in LEARNERS}
     best = min(losses, key=losses.__getitem__)
     assert read_json(workspace.path("tuning.json"))["winner"] == best
-    shipped = load_bundle(workspace.path("bundle"))
+    shipped = bundle_at(workspace.path("bundle"))
     assert shipped.fitted.to_files() == bundles[best].fitted.to_files()
     assert shipped.calibrator.to_dict() == bundles[best].calibrator.to_dict()
     assert shipped.parts["card.md"] == workspace.path("card.md").read_bytes()
@@ -558,11 +563,11 @@ def test_a_bundle_without_inputs_maps_the_log_odds_that_its_people_have(
     workspace: Workspace, development: SetOfPeople
 ) -> None:
     log_odds = pd.read_parquet(workspace.path("temporal.parquet"))
-    parent = load_bundle(workspace.path("bundle"))
+    parent = bundle_at(workspace.path("bundle"))
     folders = sorted(workspace.path("without").iterdir())
     assert len(folders) > 3
     for folder in folders:
-        child = load_bundle(folder)
+        child = bundle_at(folder)
         np.testing.assert_array_equal(log_odds["SEQN"], development.rows["SEQN"])
         values = np.nan_to_num(log_odds[folder.name].to_numpy())
         fit = fit_calibrator(values, development.y, development.design)
