@@ -21,6 +21,7 @@ from mgrisk.pipeline.run import Run
 from mgrisk.score.parts import RECEIPTS, on_cluster
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(find_spec("distributed") is None, reason="Dask (extra `cluster`) is not installed"),
     pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL"),
 ]
