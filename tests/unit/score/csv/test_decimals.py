@@ -170,6 +170,14 @@ def test_a_double_is_written_with_the_digits_that_python_writes(mantissa: int, e
         assert shown(value, ten_digits=False) == repr(value)
 
 
+@given(st.integers(2**52, 2**53 - 1))
+@example(4503599627370497)
+@example(4503599627370499)
+def test_a_quarter_halfway_between_two_tenths_is_written_as_the_even_one(quarters: int) -> None:
+    value = float(np.ldexp(float(quarters), -2))
+    assert shown(value, ten_digits=False) == repr(value)
+
+
 @pytest.mark.parametrize(
     "value",
     [1000000000.5, 1000000001.5, 1000000002.5, 1000000003.5, 1000000002.5000001, 1000000001.4999999, 9999999999.5,
