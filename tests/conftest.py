@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -166,6 +167,17 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
             uncertainty=fit_uncertainty(refits, X, weight, columns) if name == "spline_logistic" else None,
         )
     return bundles
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty SQLite store of MLflow: made and migrated once, and copied by every test that tracks a run."""
+    from mgrisk.track.store import opened
+
+    path = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    with opened(f"sqlite:///{path.as_posix()}") as client:
+        assert list(client.search_registered_models()) == []
+    return path
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,74 @@ MAY_CATCH_EVERYTHING = {"cli/main.py"}
 # Test modules without a source module of the same name, each with its reason; keep it short.
 NO_MIRROR: dict[str, str] = {}
 
+# Modules without a test module of the same name, each with the tests that hold it and the reason; keep it short.
+HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    (
+        "a command parses its options and calls one function that has tests; what it prints is tested as the command",
+        tuple(
+            f"cli/{name}.py"
+            for name in (
+                "codebook", "completion", "describe", "explain", "features", "fetch", "magnesium", "map", "promote",
+                "recalibrate", "run", "schema", "validate",
+            )
+        ),
+        ("tests/unit/cli/test_main.py", "tests/integration/test_faults.py", "tests/integration/test_scoring.py"),
+    ),
+    (
+        "a step hands the files of a run to functions that have tests: what it hands over is read off a run",
+        tuple(
+            f"pipeline/{name}.py"
+            for name in (
+                "added", "audit", "bundle", "calibration", "checks", "evaluate", "explain", "imputation", "items",
+                "report", "run", "stability", "temporal", "train", "without",
+            )
+        ),
+        (
+            "tests/integration/test_wiring.py", "tests/integration/test_pipeline.py",
+            "tests/integration/test_isolation.py",
+        ),
+    ),
+    (
+        "the steps of a pipeline with a chapter on magnesium",
+        ("pipeline/evidence.py", "pipeline/options.py", "pipeline/raw_tables.py", "evidence/chapter.py"),
+        ("tests/integration/test_evidence_run.py", "tests/statistical/test_chapter_recovers.py"),
+    ),
+    ("the code that a step runs, seen by which steps run again", ("pipeline/closure.py",),
+     ("tests/unit/pipeline/test_engine.py", "tests/integration/test_pipeline.py")),
+    (
+        "MLflow is not imitated: what it holds is read back from its store",
+        ("track/registry.py", "track/run.py", "track/served.py", "track/store.py", "pipeline/track.py"),
+        (
+            "tests/integration/test_promotion.py", "tests/integration/test_pipeline.py",
+            "tests/integration/test_served.py",
+        ),
+    ),
+    (
+        "sections and their parts are read off the content of a whole report",
+        (
+            *(
+                f"report/sections/{name}.py"
+                for name in ("cohort", "importance", "magnesium", "methods", "people", "summary")
+            ),
+            "report/blocks.py", "report/explained.py", "report/formats.py", "run_folder/reader.py",
+        ),
+        ("tests/unit/report/test_content.py", "tests/unit/report/test_render.py"),
+    ),
+    ("one family of files, read and written in turn", ("nhanes/xpt_layout.py", "nhanes/xpt_write.py"),
+     ("tests/unit/nhanes/test_xpt.py",)),
+    ("compiled loops of the module that has the tests", ("explain/tree_kernels.py",),
+     ("tests/unit/explain/test_trees.py",)),
+    ("fits the model of the module that has the tests", ("features/mixed_model.py",),
+     ("tests/unit/features/test_usual_intake_model.py",)),
+    (
+        "parts of one cohort, which is tested as a whole",
+        tuple(f"nhanes/synthetic/{name}.py" for name in ("health", "parameters", "people", "recalls", "tables")),
+        ("tests/unit/nhanes/test_synthetic.py", "tests/statistical/test_synthetic_truth.py"),
+    ),
+    ("what a batch writes, byte for byte", ("score/outputs.py",), ("tests/unit/score/test_batch.py",)),
+    ("names and nothing else", ("__init__.py", "__main__.py", "run_folder/names.py", "types.py"), ()),
+)  # fmt: skip
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -152,6 +220,30 @@ def test_a_test_module_mirrors_a_module(path: Path) -> None:
 
 def test_every_exception_to_mirroring_is_still_one() -> None:
     assert NO_MIRROR.keys() <= {path.relative_to(ROOT / "tests" / "unit").as_posix() for path in UNIT_TESTS}
+
+
+def own_tests(path: Path) -> list[Path]:
+    """Return the test modules of a module or, for an `__init__.py`, of its package."""
+    place = path.parent if path.stem == "__init__" else path.with_suffix("")
+    folder = ROOT.joinpath("tests", "unit", *place.relative_to(PACKAGE.parent).parts[1:-1])
+    return [*folder.glob(f"test_{place.name}.py"), *folder.glob(f"test_{place.name}_*.py")]
+
+
+def test_a_module_has_tests_of_its_name_or_a_reason_why_not() -> None:
+    elsewhere = {name for _, names, _ in HELD_ELSEWHERE for name in names}
+
+    def untested(path: Path) -> bool:
+        # An `__init__.py` that defines nothing has nothing to test.
+        defines = any(isinstance(node, Function | ast.ClassDef) for node in tree(path).body)
+        return not own_tests(path) and (defines or path.stem != "__init__")
+
+    assert offenders(untested).keys() == elsewhere
+
+
+def test_the_tests_that_hold_a_module_elsewhere_are_there() -> None:
+    held = [name for _, names, _ in HELD_ELSEWHERE for name in names]
+    assert len(held) == len(set(held))
+    assert [test for _, _, tests in HELD_ELSEWHERE for test in tests if not (ROOT / test).is_file()] == []
 
 
 def tables(content: Any) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,14 @@ SMALL = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give all modules that use the small run to one worker, so that it is made once."""
+    using = {item.path for item in items if "small_run" in getattr(item, "fixturenames", ())}
+    for item in items:
+        if item.path in using:
+            item.add_marker(pytest.mark.xdist_group("small_run"))
+
+
 # No run of a test may land in the registry of whoever starts the tests.
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
@@ -43,16 +51,18 @@ def small_settings() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def small_run(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Run:
     """A finished small demo run; tests that change anything take `run_copy`."""
     folder = tmp_path_factory.mktemp("runs") / "demo"
+    shutil.copy(empty_registry, folder.parent)
     return mgrisk.run(DEMO, overrides=SMALL, out=folder)
 
 
 @pytest.fixture
-def run_copy(small_run: Run, tmp_path: Path) -> Path:
-    """A copy of the small run's folder that a test may change."""
+def run_copy(small_run: Run, empty_registry: Path, tmp_path: Path) -> Path:
+    """A copy of the small run's folder that a test may change, beside a registry without versions."""
     copy = tmp_path / "demo"
+    shutil.copy(empty_registry, tmp_path)
     shutil.copytree(small_run.folder, copy)
     return copy
 

@@ -21,9 +21,9 @@ from mgrisk.pipeline.run import Run
 from mgrisk.score.parts import RECEIPTS, on_cluster
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(find_spec("distributed") is None, reason="Dask (extra `cluster`) is not installed"),
     pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL"),
-    pytest.mark.xdist_group("cluster"),
 ]
 PARTS, ROWS = 16, 20_000
 

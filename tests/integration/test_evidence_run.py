@@ -12,6 +12,7 @@ from mgrisk.evidence.adjustment_set import RUNGS
 from mgrisk.pipeline.run import Run
 from mgrisk.storage.files import read_json
 
+pytestmark = pytest.mark.slow
 PIPELINE = Path(__file__).parents[2] / "pipelines" / "magnesium.toml"
 
 

@@ -13,7 +13,7 @@ import mgrisk
 from mgrisk.cli.main import main
 from mgrisk.pipeline.run import Run
 
-pytestmark = pytest.mark.nhanes
+pytestmark = [pytest.mark.slow, pytest.mark.nhanes]
 NHANES = Path(__file__).parents[2] / "pipelines" / "nhanes.toml"
 
 

@@ -13,6 +13,7 @@ import mgrisk
 from mgrisk.pipeline.run import Run
 from mgrisk.report.content import failed_sections, report_content
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "pipelines" / "own-cohort.toml"
 SMALL = ("model.spline_logistic.c=[0.1]", "model.xgboost.trees=[30, 60]", "model.uncertainty.replicates=4")

@@ -80,6 +80,7 @@ def test_contributions_add_up_to_the_logit_of_the_reported_risk(small_run: Run) 
     np.testing.assert_allclose(contributions, np.log(risk / (1 - risk)), atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_second_run_does_nothing_and_a_changed_setting_only_what_depends_on_it(
     run_copy: Path, small_settings: tuple[str, ...]
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_second_run_does_nothing_and_a_changed_setting_only_what_depends_on_it
     assert "train" not in mended.steps
 
 
+@pytest.mark.slow
 def test_two_runs_make_the_same_bundle_to_the_byte(
     small_run: Run, tmp_path: Path, small_settings: tuple[str, ...]
 ) -> None:
@@ -174,6 +176,7 @@ def test_bundles_for_missing_inputs_are_calibrated_without_them_and_name_their_p
         assert np.average(risk, weights=everybody["weight"]) == pytest.approx(prevalence, rel=0.15)
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_finished_by_the_next_one(
     small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_settings: tuple[str, ...]
 ) -> None:

@@ -20,7 +20,6 @@ from mgrisk.model.bundle import read_bundle
 from mgrisk.pipeline.track import log
 from mgrisk.pipeline.workspace import Workspace
 
-pytestmark = pytest.mark.xdist_group("postgres")
 PASSWORD = "not-in-any-file"
 
 
@@ -63,9 +62,11 @@ def test_a_run_is_tracked_found_promoted_and_listed(
     # Elsewhere than the run folder, so that nothing lands in the folder of whoever starts it.
     (away := run_copy.parent / "away").mkdir()
     monkeypatch.chdir(away)
-    # A name of its own: the other tests register versions too, and none of them is the first to run.
+    # Names of its own: the other tests register versions too, and an experiment keeps the artifact folder that the
+    # first run of it had.
     name = "mgrisk-listed-SYNTHETIC"
-    workspace = Workspace(load(run_copy / "resolved.toml", overrides=[f"tracking.register_as={name}"]), run_copy)
+    own = [f"tracking.register_as={name}", f"tracking.experiment={name}"]
+    workspace = Workspace(load(run_copy / "resolved.toml", overrides=own), run_copy)
     assert "version 1 is champion" in log(workspace)
     assert "version 2 is champion" in log(workspace)
     found = track.find_bundle(f"{name}@champion", uri=server)
@@ -86,7 +87,8 @@ def test_a_run_is_tracked_found_promoted_and_listed(
 
 def test_no_file_of_a_run_holds_the_password(server: str, run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
-    log(Workspace(load(run_copy / "resolved.toml"), run_copy))
+    own = ["tracking.experiment=mgrisk-secret-SYNTHETIC"]
+    log(Workspace(load(run_copy / "resolved.toml", overrides=own), run_copy))
     assert "mgrisk:***@127.0.0.1" in (run_copy / "tracking.json").read_text("utf-8")
     written = [path for path in run_copy.parent.rglob("*") if path.is_file()]
     assert len(written) > 50

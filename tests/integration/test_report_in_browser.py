@@ -295,8 +295,8 @@ def test_the_page_of_one_s_own_people_asks_first_whether_they_are_like_those_of_
     assert page.title().startswith("SYNTHETIC: ")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("which", ["run", "own"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("which", [pytest.param("run", marks=pytest.mark.slow), "own"])
 def test_axe_finds_nothing_serious(
     visit: Callable[..., Opened], small_run: Run, own_page: Path, scheme: str, which: str
 ) -> None:

@@ -20,9 +20,9 @@ import pytest
 from mgrisk.cli.main import main
 from mgrisk.pipeline.run import Run
 
-pytestmark = pytest.mark.xdist_group("served")
-
 # Whole numbers, a unit that the header announces, cells that the contract refuses, columns that it does not know.
+
+pytestmark = pytest.mark.slow
 PEOPLE = """person_id,age_years,sex,bmi,height_in,weight_lb,magnesium_food_mg,smoking,remark
 a,45,female,27.4,,,276,never,x
 b,71,male,,70,212,300.5,former,

@@ -82,6 +82,7 @@ def test_a_read_only_folder_is_named(read_only: Path, people: Path, capsys: pyte
     assert str(read_only) in refused(["run", str(DEMO), "--out", str(read_only / "run")], capsys, "system.erofs")
 
 
+@pytest.mark.slow
 def test_a_run_that_filled_the_disk_goes_on_where_there_is_space(
     small_run: Run, small_disk: Path, small_settings: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_run_that_filled_the_disk_goes_on_where_there_is_space(
     assert sha256(finished.bundle) == sha256(small_run.bundle)
 
 
+@pytest.mark.slow
 def test_a_locked_registry_stops_the_last_step_alone(
     run_copy: Path, small_settings: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +114,7 @@ def test_a_locked_registry_stops_the_last_step_alone(
     assert (run_copy / "tracking.json").exists()
 
 
+@pytest.mark.slow
 def test_a_second_run_in_the_folder_is_refused_while_the_first_one_runs(
     run_copy: Path, small_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +133,7 @@ def test_a_second_run_in_the_folder_is_refused_while_the_first_one_runs(
     assert told == ["output.in_use"]
 
 
+@pytest.mark.slow
 def test_tables_that_vanish_in_the_middle_of_a_run_are_named_and_made_again(
     small_run: Run, tmp_path: Path, small_settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,15 +11,17 @@ from sklearn.metrics import log_loss
 
 from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
+from mgrisk.model.calibration import fit_calibrator
 from mgrisk.model.candidates import make_learners
-from mgrisk.model.learners import Target
-from mgrisk.model.stacking import FittedSum
+from mgrisk.model.learners import OUTCOME, Target
+from mgrisk.model.stacking import FittedSum, fit_scales
 from mgrisk.model.train import Trained, train
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
 
+FOLDS = 4
 SETTINGS = pipeline_file.Model(
     features=("age_years",),
     spline_logistic=pipeline_file.Splines(c=(0.03, 0.3)),
@@ -38,9 +40,9 @@ def hba1c(people: ToyPeople) -> Target:
     return Target("hba1c_percent", "continuous", value, everybody)
 
 
-def trained_on(people: ToyPeople) -> Trained:
+def trained_on(people: ToyPeople, settings: pipeline_file.Model = SETTINGS) -> Trained:
     data = replace(people.data, targets=(hba1c(people),))
-    return train(data, features=people.features, settings=SETTINGS, threads=1)
+    return train(data, features=people.features, settings=settings, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,58 @@ def test_the_calibrated_mean_of_out_of_fold_margins_is_the_weighted_prevalence(
     for learner in trained.models.values():
         risk = learner.calibrator.risk(learner.oof_margin[toy_people.inside])
         assert np.average(risk, weights=toy_people.weight) == pytest.approx(prevalence, abs=1e-9)
+
+
+ONE_CANDIDATE = pipeline_file.Model(
+    features=("age_years",),
+    spline_logistic=pipeline_file.Splines(c=(0.1,)),
+    spline_linear=pipeline_file.Splines(c=(0.1,)),
+    xgboost=pipeline_file.XGBoost(depth=(2,), trees=(20,), min_child_weight=(2.0,)),
+    random_forest=pipeline_file.RandomForest(depth=(4,), min_child_weight=(2.0,), trees=10),
+    explainable_boosting=pipeline_file.ExplainableBoosting(rounds=(20,), interactions=(1,)),
+    sums={
+        "margin": ("spline_logistic", "spline_linear:hba1c_percent"),
+        "stack": ("spline_logistic", "xgboost", "random_forest"),
+    },
+)
+"""A grid of one setting each: which setting is best may well depend on every fold."""
+
+
+def test_the_outcomes_of_a_fold_do_not_move_its_own_out_of_fold_margins(toy_people: ToyPeople) -> None:
+    before = trained_on(toy_people, ONE_CANDIDATE)
+    y = np.where(toy_people.fold == 2, 1 - toy_people.y, toy_people.y)
+    after = trained_on(replace(toy_people, y=y), ONE_CANDIDATE)
+    assert len(before.tuned) == 5
+    own = toy_people.inside[toy_people.fold[toy_people.inside] == 2]
+    others = toy_people.inside[toy_people.fold[toy_people.inside] != 2]
+    for one, other in zip(before.tuned, after.tuned, strict=True):
+        np.testing.assert_array_equal(one.margin[own], other.margin[own], err_msg=one.part.name)
+        if one.part.target.name == OUTCOME:
+            assert not np.array_equal(one.margin[others], other.margin[others]), one.part.name
+
+
+def test_the_margin_of_a_sum_has_scales_that_the_outcomes_of_the_fold_had_no_part_in(toy_people: ToyPeople) -> None:
+    trained = trained_on(toy_people, ONE_CANDIDATE)
+    of_part = {each.part.name: each.margin for each in trained.tuned}
+    for name, parts in ONE_CANDIDATE.sums.items():
+        margins = [of_part[part] for part in parts]
+        for k in range(FOLDS):
+            own = toy_people.inside[toy_people.fold[toy_people.inside] == k]
+            flipped = np.where(toy_people.fold == k, 1 - toy_people.y, toy_people.y)
+            scales = fit_scales(margins, flipped, toy_people.design.where(toy_people.fold != k))
+            expected = scales.total(np.column_stack([margin[own] for margin in margins]))
+            np.testing.assert_array_equal(trained.models[name].oof_margin[own], expected)
+
+
+def test_the_out_of_fold_risk_of_a_fold_is_calibrated_without_its_outcomes(toy_people: ToyPeople) -> None:
+    trained = trained_on(toy_people, ONE_CANDIDATE)
+    for name, model in trained.models.items():
+        for k in range(FOLDS):
+            own = toy_people.inside[toy_people.fold[toy_people.inside] == k]
+            flipped = np.where(toy_people.fold == k, 1 - toy_people.y, toy_people.y)
+            margin = np.nan_to_num(model.oof_margin)
+            calibrator = fit_calibrator(margin, flipped, toy_people.design.where(toy_people.fold != k))
+            np.testing.assert_allclose(model.oof_risk[own], calibrator.risk(margin[own]), rtol=1e-9, err_msg=name)
 
 
 def assert_same(one: Trained, other: Trained) -> None:
