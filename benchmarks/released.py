@@ -49,14 +49,16 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
 def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
     """Be the process that is measured."""
     from mgrisk.model.bundle import released
-    from mgrisk.score.batch import score_table
+    from mgrisk.score.batch import BatchOptions, score_table
     from mgrisk.score.scorer import load_scorer
 
     scorer, workers = load_scorer(released(bundle)), len(os.sched_getaffinity(0))
     target = str(folder / "out.csv")
-    score_table(scorer, str(folder / f"{bundle}-{WARM_ROWS}.csv"), target, reasons=reasons, workers=workers)
+    score_table(
+        scorer, str(folder / f"{bundle}-{WARM_ROWS}.csv"), target, BatchOptions(reasons=reasons), workers=workers
+    )
     people = str(folder / f"{bundle}-{rows}.csv")
-    report(lambda: score_table(scorer, people, target, reasons=reasons, workers=workers))
+    report(lambda: score_table(scorer, people, target, BatchOptions(reasons=reasons), workers=workers))
 
 
 def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, float]:

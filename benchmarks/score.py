@@ -82,13 +82,13 @@ def careful(people: Path, bundle: Path, target: Path, *, reasons: int) -> Callab
 
 
 def mgrisk(people: Path, bundle: Path, target: Path, *, reasons: int) -> Callable[[Path], object]:
-    from mgrisk.score.batch import score_table
+    from mgrisk.score.batch import BatchOptions, score_table
     from mgrisk.score.scorer import load_scorer
 
     scorer, workers = load_scorer(bundle), len(os.sched_getaffinity(0))
 
     def script(source: Path) -> None:
-        score_table(scorer, str(source), str(target), reasons=reasons, workers=workers)
+        score_table(scorer, str(source), str(target), BatchOptions(reasons=reasons), workers=workers)
 
     return script
 

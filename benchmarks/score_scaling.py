@@ -31,14 +31,14 @@ CHANGED = {
 
 def child(folder: Path, *, rows: int, columns: int, trees: int, reasons: int) -> None:
     """Be the process that is measured."""
-    from mgrisk.score.batch import score_table
+    from mgrisk.score.batch import BatchOptions, score_table
     from mgrisk.score.scorer import load_scorer
 
     scorer, target = load_scorer(folder / f"bundle-{columns}-{trees}"), str(folder / "out.csv")
     workers = len(os.sched_getaffinity(0))
     warm, people = (str(folder / f"people-{size}-{columns}.csv") for size in (WARM_ROWS, rows))
-    score_table(scorer, warm, target, reasons=reasons, workers=workers)
-    report(lambda: score_table(scorer, people, target, reasons=reasons, workers=workers))
+    score_table(scorer, warm, target, BatchOptions(reasons=reasons), workers=workers)
+    report(lambda: score_table(scorer, people, target, BatchOptions(reasons=reasons), workers=workers))
 
 
 def run(folder: Path, **sizes: int) -> tuple[float, float]:

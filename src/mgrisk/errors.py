@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 
 class ExitStatus(IntEnum):
@@ -24,6 +24,13 @@ class ExitStatus(IntEnum):
     BUNDLE = 5
 
 
+class Found(TypedDict, total=False):
+    """What was asked for, and what was found."""
+
+    expected: str
+    got: str
+
+
 class MgRiskError(Exception):
     """Something mgrisk was given cannot be used.
 
@@ -35,12 +42,12 @@ class MgRiskError(Exception):
         What is wrong, in one line.
     where
         File, table, column, row or configuration key.
-    expected, got
-        What was asked for and what was found, where that helps.
     hint
         What to do about it.
     status
         Exit status of the command that meets this error.
+    **found
+        `expected` and `got`: what was asked for and what was found, where that helps.
     """
 
     def __init__(
@@ -50,16 +57,18 @@ class MgRiskError(Exception):
         *,
         where: str,
         hint: str,
-        expected: str | None = None,
-        got: str | None = None,
         status: ExitStatus = ExitStatus.INPUT,
+        **found: Unpack[Found],
     ) -> None:
+        unknown = found.keys() - Found.__optional_keys__
+        if unknown:
+            raise TypeError(f"unknown details of an error: {sorted(unknown)}")
         self.code = code
         self.message = message
         self.where = where
         self.hint = hint
-        self.expected = expected
-        self.got = got
+        self.expected = found.get("expected")
+        self.got = found.get("got")
         self.status = status
         super().__init__(self.what())
 
@@ -88,24 +97,24 @@ def _rebuild(state: dict[str, object]) -> MgRiskError:
     return error
 
 
-def usage(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
+def usage(code: str, message: str, *, where: str, hint: str, **found: Unpack[Found]) -> MgRiskError:
     """Return an error about a command line or a pipeline file (exit status 2)."""
-    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.USAGE, **_only(found))
+    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.USAGE, **found)
 
 
-def bad_input(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
+def bad_input(code: str, message: str, *, where: str, hint: str, **found: Unpack[Found]) -> MgRiskError:
     """Return an error about the user's own data (exit status 3)."""
-    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.INPUT, **_only(found))
+    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.INPUT, **found)
 
 
-def bad_source(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
+def bad_source(code: str, message: str, *, where: str, hint: str, **found: Unpack[Found]) -> MgRiskError:
     """Return an error about source tables or the network (exit status 4)."""
-    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.SOURCE, **_only(found))
+    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.SOURCE, **found)
 
 
-def bad_bundle(code: str, message: str, *, where: str, hint: str, **found: str) -> MgRiskError:
+def bad_bundle(code: str, message: str, *, where: str, hint: str, **found: Unpack[Found]) -> MgRiskError:
     """Return an error about a bundle or the model registry (exit status 5)."""
-    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.BUNDLE, **_only(found))
+    return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.BUNDLE, **found)
 
 
 # What a machine says when it is full, shut or worn out; any other error of the system is a bug of ours.
@@ -130,13 +139,6 @@ def of_system(problem: OSError) -> MgRiskError:
         where=str(problem.filename or "a file"),
         hint="check the folder, its permissions and the space left, and run the same again",
     )
-
-
-def _only(found: dict[str, str]) -> dict[str, str]:
-    unknown = found.keys() - {"expected", "got"}
-    if unknown:
-        raise TypeError(f"unknown details of an error: {sorted(unknown)}")
-    return found
 
 
 def few(names: Sequence[str], most: int = 8) -> str:

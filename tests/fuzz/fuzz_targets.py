@@ -26,7 +26,7 @@ from mgrisk.model.bundle import SUMS, read_bundle
 from mgrisk.model.trees.learners import FILE as TREES
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.nhanes import xpt
-from mgrisk.score.batch import score_table
+from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.mapping import map_file, read_mapping
 from mgrisk.score.scorer import Scorer
 
@@ -88,7 +88,7 @@ def score_csv(content: bytes) -> None:
     source, target = folder() / "people.csv", folder() / "scored.csv"
     source.write_bytes(content)
     try:
-        summary = score_table(scorer("undiagnosed-brief"), str(source), str(target), reasons=2)
+        summary = score_table(scorer("undiagnosed-brief"), str(source), str(target), BatchOptions(reasons=2))
     except MgRiskError:
         return
     found = list(csv.reader(io.StringIO(target.read_bytes().decode("utf-8"), newline="")))

@@ -20,7 +20,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mgrisk.features.magnesium import reference_intakes
-from mgrisk.features.usual_intake import UsualIntakeEstimates, estimate_usual_intake, fit_usual_intake
+from mgrisk.features.usual_intake import RecalledDays, UsualIntakeEstimates, estimate_usual_intake, fit_usual_intake
 from mgrisk.nhanes import xpt
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import weighted_quantile
@@ -57,15 +57,12 @@ class Recalls:
         mask = (raw["RIAGENDR"] == sex) & (raw["RIDAGEYR"] >= first) & (raw["RIDEXPRG"] != 1)
         return self.design.where(mask.to_numpy())
 
-    def estimate(self, design: SurveyDesign, amount: Floats | None = None, **more: object) -> UsualIntakeEstimates:
-        return estimate_usual_intake(
-            self.food if amount is None else amount,
-            design=design,
-            people=self.people,
-            weekend=self.weekend,
-            cut_points=self.ear,
-            **more,  # type: ignore[arg-type]
-        )
+    def estimate(
+        self, design: SurveyDesign, amount: Floats | None = None, *, sequence: bool = True, **more: object
+    ) -> UsualIntakeEstimates:
+        amount = self.food if amount is None else amount
+        days = RecalledDays(amount, design=design, people=self.people, weekend=self.weekend, sequence=sequence)
+        return estimate_usual_intake(days, cut_points=self.ear, **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

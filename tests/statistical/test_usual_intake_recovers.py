@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mgrisk.features.mixed_model import BoxCox
-from mgrisk.features.usual_intake import estimate_usual_intake, fit_usual_intake
+from mgrisk.features.usual_intake import RecalledDays, estimate_usual_intake, fit_usual_intake
 from mgrisk.features.usual_intake_model import PersonalIntake, UsualIntakeModel, UsualScale
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import harmonise
@@ -87,10 +87,7 @@ def surveys() -> pd.DataFrame:
     for number in range(SURVEYS):
         survey = Survey.draw(random)
         found = estimate_usual_intake(
-            survey.amount,
-            design=survey.design,
-            people=survey.people,
-            weekend=survey.weekend,
+            RecalledDays(survey.amount, design=survey.design, people=survey.people, weekend=survey.weekend),
             cut_points=CUT,
             probabilities=[0.25, 0.5, 0.75],
             replicates=jackknife(survey.design),

@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 import pandas as pd
 from mgrisk.model.bundle import released
-from mgrisk.score.batch import score_table
+from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.scorer import load_scorer
 
 people, folder = sys.argv[1], Path(sys.argv[2])
@@ -34,7 +34,7 @@ scorer = load_scorer(released("undiagnosed"))
 scorer.score(frame), scorer.explain(frame)
 for source in (people, folder / "people.parquet"):
     for target in ("out.csv", "out.parquet"):
-        score_table(scorer, str(source), str(folder / target), reasons=2, workers=2)
+        score_table(scorer, str(source), str(folder / target), BatchOptions(reasons=2), workers=2)
 """
 SOURCES = {
     path: path.read_text("utf-8")

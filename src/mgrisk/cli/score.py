@@ -74,13 +74,13 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
             hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
         )
     scorer = load_scorer(model, what_if=options.what_if)
-    names = ("reasons", "rejects", "strict", "workers", "resume")
-    chosen = {name: getattr(options, name) for name in names}
-    return batch.score_table(scorer, options.input, options.output, progress=progress, **chosen)
+    asked = batch.BatchOptions(options.reasons, options.rejects, options.strict, options.resume)
+    return batch.score_table(scorer, options.input, options.output, asked, workers=options.workers, progress=progress)
 
 
 def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progress], None]) -> Summary:
     from mgrisk.score import parts
+    from mgrisk.score.batch import BatchOptions
 
     if options.cluster:
         from mgrisk.score.parts import on_cluster
@@ -92,8 +92,8 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
         model,
         Path(options.input),
         Path(options.output),
-        rejects=Path(options.rejects) if options.rejects else None,
+        BatchOptions(options.reasons, options.rejects, options.strict, options.resume),
         engine=engine,
+        what_if=options.what_if,
         progress=progress,
-        **{name: getattr(options, name) for name in ("reasons", "strict", "what_if", "resume")},
     )

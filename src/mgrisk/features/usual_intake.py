@@ -85,7 +85,7 @@ def fit_usual_intake(
     >>> 0.38 < model.attenuation() < 0.46
     True
     """
-    recalls = _Recalls(amount, design=design, people=people, weekend=weekend, sequence=sequence)
+    recalls = RecalledDays(amount, design=design, people=people, weekend=weekend, sequence=sequence)
     return recalls.fit(design.analysis_weight, power=power)
 
 
@@ -130,12 +130,8 @@ class UsualIntakeEstimates:
 
 
 def estimate_usual_intake(
-    amount: ArrayLike,
+    recalls: RecalledDays,
     *,
-    design: SurveyDesign,
-    people: pd.DataFrame | None = None,
-    weekend: ArrayLike | None = None,
-    sequence: bool = True,
     domain: ArrayLike | None = None,
     cut_points: ArrayLike | None = None,
     probabilities: ArrayLike = QUANTILES,
@@ -145,8 +141,8 @@ def estimate_usual_intake(
 
     Parameters
     ----------
-    amount, design, people, weekend, sequence
-        As for `fit_usual_intake`.
+    recalls
+        What the people ate on the days they were asked about.
     domain
         Whom to describe, shape (n,), bool; everybody in the fit where it is left out.
     cut_points
@@ -163,11 +159,11 @@ def estimate_usual_intake(
     Raises
     ------
     MgRiskError
-        As `fit_usual_intake`; ``usual_intake.other_design`` where the replicates are of another design.
+        ``random_intercept.no_repeats``; ``usual_intake.other_design`` where the replicates are of another design.
     """
+    design, people = recalls.design, recalls.people
     if replicates is not None and len(replicates.design) != len(design):
         raise _bad("other_design", "the replicates are of another design", hint="use jackknife(design)")
-    recalls = _Recalls(amount, design=design, people=people, weekend=weekend, sequence=sequence)
     described = design if domain is None else design.where(domain)
     wanted = np.asarray(probabilities, dtype=np.float64).reshape(-1)
 
@@ -190,18 +186,30 @@ def estimate_usual_intake(
     return UsualIntakeEstimates(model, tuple(names), full, ses, described.n, described.df)
 
 
-class _Recalls:
-    """Recalls and covariates, coded once, to be fitted with any weights."""
+class RecalledDays:
+    """Recalls and covariates, coded once, to be fitted with any weights.
+
+    Parameters
+    ----------
+    amount, design, people, weekend, sequence
+        As for `fit_usual_intake`.
+
+    Raises
+    ------
+    MgRiskError
+        As `fit_usual_intake`, but for what the fit itself raises.
+    """
 
     def __init__(
         self,
         amount: ArrayLike,
         *,
         design: SurveyDesign,
-        people: pd.DataFrame | None,
-        weekend: ArrayLike | None,
-        sequence: bool,
+        people: pd.DataFrame | None = None,
+        weekend: ArrayLike | None = None,
+        sequence: bool = True,
     ) -> None:
+        self.design, self.people = design, people
         days = amounts(amount)
         if len(days) != len(design):
             raise _bad(
@@ -243,6 +251,7 @@ class _Recalls:
         self.log_amount = np.where(here, np.log(np.fmax(self.amount, self.floor)), 0.0)
 
     def fit(self, full_weight: Floats, *, power: float | None = None) -> UsualIntakeModel:
+        """Fit the model with weights of everybody in the design, shape (n,); parameters as for `fit_usual_intake`."""
         weight = full_weight[self.inside] / full_weight[self.inside].mean()
         logs = float(weight @ self.log_amount.sum(axis=1))
 

@@ -22,7 +22,7 @@ from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.own_people import OwnPeople, own_content
 from mgrisk.report.render import write_page
 from mgrisk.run_folder.records import Importance
-from mgrisk.score.batch import score_table
+from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.drift_monitor import LARGE, Shift
 from mgrisk.score.input_schema import RESULTS, SEPARATOR
 from mgrisk.score.scorer import Scorer
@@ -98,7 +98,7 @@ def _scored(scorer: Scorer, source: str) -> tuple[pd.DataFrame, Sequence[Shift]]
     """Return the scored file, whose cells are those of the input with the columns of the answer, and its drift."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "scored.parquet")
-        summary = score_table(scorer, source, path, reasons=0)
+        summary = score_table(scorer, source, path, BatchOptions(reasons=0))
         return pd.read_parquet(path), summary.shifts
 
 

@@ -16,7 +16,7 @@ from mgrisk.describe.conditions import parse
 from mgrisk.describe.query import DESIGN, Question, answer
 from mgrisk.errors import bad_source
 from mgrisk.features.magnesium import reference_intakes
-from mgrisk.features.usual_intake import estimate_usual_intake
+from mgrisk.features.usual_intake import RecalledDays, estimate_usual_intake
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import Harmonised, harmonise
@@ -74,7 +74,8 @@ class UsualIntakeQuestion:
         sex = raw["RIAGENDR"].map({1.0: "male", 2.0: "female"})
         requirement = reference_intakes(raw["RIDAGEYR"], sex)["ear_mg"]
         asked_for = [] if self.quantile is None else [self.quantile]
-        found = estimate_usual_intake(days, design=design, cut_points=requirement, probabilities=asked_for)
+        recalls = RecalledDays(days, design=design)
+        found = estimate_usual_intake(recalls, cut_points=requirement, probabilities=asked_for)
         # Mean and SD come first, then the quantiles, then the share below the cut-point.
         return {**unknown, "estimate": float(found.estimates[2]), "n": found.n, "df": found.df}
 

@@ -194,16 +194,35 @@ class _Scored:
     tally: Tally
 
 
+@dataclass(frozen=True)
+class BatchOptions:
+    """What is asked of a batch.
+
+    Attributes
+    ----------
+    reasons
+        How many of the largest contributions to give.
+    rejects
+        CSV of rejected rows, or none.
+    strict
+        Stop at the first rejected row, leaving no output.
+    resume
+        Go on after what the same batch had completed when it was killed.
+    """
+
+    reasons: int
+    rejects: str | None = None
+    strict: bool = False
+    resume: bool = False
+
+
 def score_table(
     scorer: Scorer,
     source: str,
     target: str,
+    options: BatchOptions,
     *,
-    reasons: int,
-    rejects: str | None = None,
-    strict: bool = False,
     workers: int = 1,
-    resume: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a file into a file.
@@ -214,16 +233,11 @@ def score_table(
         The model.
     source, target
         CSV or Parquet by suffix, CSV perhaps packed; ``-`` for standard input and output.
-    reasons
-        How many reasons to give.
-    rejects
-        CSV of rejected rows: row number (1 is the first below the header), problems, and the row as it was, as JSON.
-    strict
-        Stop at the first rejected row, leaving no output.
+    options
+        The file of rejected rows has the row number (1 is the first below the header), problems, and the row as it was,
+        as JSON; to go on is to begin after the last complete block.
     workers
         Threads that score; no byte of the output depends on their number.
-    resume
-        Go on after the last complete block of the same batch that was killed.
     progress
         Told after each block.
 
@@ -233,6 +247,7 @@ def score_table(
         For files that cannot be read, understood or written, `input.rejected_row` with `strict`, and
         `resume.not_possible`, `resume.other_batch` or `resume.other_input` with `resume`.
     """
+    reasons, rejects, strict = options.reasons, options.rejects, options.strict
     if reasons:
         _ = scorer.explainer  # made here and not first on several threads at once
     with ExitStack() as stack:
@@ -240,7 +255,7 @@ def score_table(
         added = scorer.columns(reasons=reasons)
         check_columns(table.columns, scorer.inputs, where=source, added=added)
         key = _key(scorer, table.columns, added=added, rejects=rejects, strict=strict)
-        journal = _journal(target, key=key, resume=resume)
+        journal = _journal(target, key=key, resume=options.resume)
         done = journal.done if journal else []
         keep = (done[-1].written, done[-1].rejects) if done else (0, 0)
         output = stack.enter_context(open_output(target, [*table.columns, *added], keep=keep[0]))

@@ -29,7 +29,7 @@ from typing import Any, Final
 import xxhash
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
-from mgrisk.score.batch import REJECT_COLUMNS, Progress, Summary, Tally, about_answers, score_table
+from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, Summary, Tally, about_answers, score_table
 from mgrisk.score.journal import lock_of
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.storage.files import atomic, read_json, write_json
@@ -50,7 +50,7 @@ class Job:
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
     reasons, rejects, strict, what_if
-        As for `batch.score_table`; `rejects` says whether rejected rows are kept.
+        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept.
     """
 
     source: str
@@ -131,13 +131,10 @@ def score_folder(
     bundle: Path,
     source: Path,
     target: Path,
+    options: BatchOptions,
     *,
-    reasons: int,
-    rejects: Path | None = None,
-    strict: bool = False,
-    what_if: bool = False,
-    resume: bool = False,
     engine: Engine,
+    what_if: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a folder of files into a folder of files of the same names.
@@ -148,14 +145,13 @@ def score_folder(
         Folder of the model.
     source, target
         Folders; the target must not be there yet, and appears when all of it is complete.
-    rejects
-        CSV of rejected rows: part, row, problems, and the row as it was, in the order of the parts.
-    resume
-        Take the parts that the same job had completed when it was interrupted.
+    options
+        The file of rejected rows has part, row, problems, and the row as it was, in the order of the parts; to go on is
+        to take the parts that the same job had completed.
     engine
         `on_threads` or `on_cluster`; no byte of the output depends on it.
-    reasons, strict, what_if, progress
-        As for `batch.score_table`.
+    what_if, progress
+        As for `scorer.load_scorer` and `batch.score_table`.
 
     Raises
     ------
@@ -167,16 +163,16 @@ def score_folder(
     names = part_names(source)
     size = {name: (source / name).stat().st_size for name in names}
     scorer = load_scorer(bundle, what_if=what_if)
-    with _staging(target, resume=resume) as staging:
+    with _staging(target, resume=options.resume) as staging:
         shutil.copytree(bundle, staging / BUNDLE, dirs_exist_ok=True)
         job = Job(
             source=str(source.resolve()),
             staging=str(staging.resolve()),
             fingerprint=scorer.fingerprint,
             version=version("mgrisk"),
-            reasons=reasons,
-            rejects=rejects is not None,
-            strict=strict,
+            reasons=options.reasons,
+            rejects=options.rejects is not None,
+            strict=options.strict,
             what_if=what_if,
         )
         receipts: dict[str, Receipt] = {}
@@ -188,8 +184,8 @@ def score_folder(
                 progress(Progress(rows, done / max(sum(size.values()), 1)))
         # In the order of the parts, whatever order they came in: sums of floats depend on it.
         tally = sum((Tally.from_dict(receipts[name].tally) for name in names), Tally())
-        if rejects:
-            _join_rejects(staging, names, rejects)
+        if options.rejects:
+            _join_rejects(staging, names, Path(options.rejects))
         for left in (BUNDLE, RECEIPTS, REJECTS, ATTEMPTS):
             shutil.rmtree(staging / left, ignore_errors=True)
         staging.rename(target)
@@ -197,7 +193,7 @@ def score_folder(
     about = {
         "input": str(source),
         "parts": {name: {"rows": each["rows"], "rejected": each["rejected"]} for name, each in tallies.items()},
-        **about_answers(scorer, reasons=reasons),
+        **about_answers(scorer, reasons=options.reasons),
     }
     summary = Summary.of(scorer, tally, about)
     write_json(target.with_name(f"{target.name}.summary.json"), summary.to_dict())
@@ -251,9 +247,7 @@ def score_part(job: Job, name: str, *, workers: int = 1) -> Receipt:
             scorer,
             str(source),
             str(written),
-            reasons=job.reasons,
-            rejects=str(rejects) if job.rejects else None,
-            strict=job.strict,
+            BatchOptions(job.reasons, rejects=str(rejects) if job.rejects else None, strict=job.strict),
             workers=workers,
         )
         if job.rejects:

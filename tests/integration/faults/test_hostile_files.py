@@ -12,7 +12,7 @@ import pytest
 from mgrisk.cli.main import main
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import read_bundle
-from mgrisk.score.batch import score_table
+from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.csv.source import LONGEST_RECORD, CsvSource
 from mgrisk.score.scorer import Scorer
 
@@ -156,10 +156,10 @@ def test_two_at_once_in_one_folder_do_not_mix(tmp_path: Path) -> None:
 
     def second(_: object) -> None:
         with pytest.raises(MgRiskError) as refused:
-            score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=1)
+            score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=1))
         told.append(refused.value.code)
-        score_table(scorer, str(people), str(tmp_path / "other.csv"), reasons=1)
+        score_table(scorer, str(people), str(tmp_path / "other.csv"), BatchOptions(reasons=1))
 
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=1, progress=second)
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=1), progress=second)
     assert told == ["output.in_use"]
     assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "other.csv").read_bytes()

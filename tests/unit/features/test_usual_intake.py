@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.mixed_model import Covariates
-from mgrisk.features.usual_intake import estimate_usual_intake, fit_usual_intake
+from mgrisk.features.usual_intake import RecalledDays, estimate_usual_intake, fit_usual_intake
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.variance import jackknife
 
@@ -172,7 +172,7 @@ def test_recalls_taken_as_equally_good_have_no_sequence_effect(example: Example)
 
 
 def test_a_days_distribution_is_wider_than_that_of_habits(example: Example) -> None:
-    found = estimate_usual_intake(example.amount, **example.given(), cut_points=200.0)
+    found = estimate_usual_intake(RecalledDays(example.amount, **example.given()), cut_points=200.0)
     table = found.frame().set_index("statistic")["estimate"]
     one_day = example.amount[:, 0]
     assert table["q95"] - table["q05"] < 0.85 * (np.quantile(one_day, 0.95) - np.quantile(one_day, 0.05))
@@ -181,7 +181,7 @@ def test_a_days_distribution_is_wider_than_that_of_habits(example: Example) -> N
 
 def test_estimates_are_those_of_the_model(example: Example) -> None:
     men = example.sex == "male"
-    found = estimate_usual_intake(example.amount, **example.given(), domain=men, cut_points=300.0)
+    found = estimate_usual_intake(RecalledDays(example.amount, **example.given()), domain=men, cut_points=300.0)
     table = found.frame().set_index("statistic")["estimate"]
     described = found.model.distribution(example.people, example.design.where(men))
     share = found.model.share_below(300.0, example.people, example.design.where(men))
@@ -196,13 +196,13 @@ def test_estimates_are_those_of_the_model(example: Example) -> None:
 def test_standard_errors_are_those_of_fits_without_each_psu(example: Example) -> None:
     replicates = jackknife(example.design)
     found = estimate_usual_intake(
-        example.amount, **example.given(), cut_points=300.0, probabilities=[0.5], replicates=replicates
+        RecalledDays(example.amount, **example.given()), cut_points=300.0, probabilities=[0.5], replicates=replicates
     )
     by_hand = 0.0
     for r in range(len(replicates)):
         weight = replicates.replicate_weight(r)
         design = SurveyDesign(weight, example.design.stratum, example.design.psu, WeightLevel.RECALL1)
-        part = estimate_usual_intake(example.amount, **example.given(design=design), probabilities=[0.5])
+        part = estimate_usual_intake(RecalledDays(example.amount, **example.given(design=design)), probabilities=[0.5])
         by_hand += replicates.scale[r] * (part.estimates[2] - found.estimates[2]) ** 2
     table = found.frame().set_index("statistic")
     assert table.loc["q50", "se"] == pytest.approx(np.sqrt(by_hand), rel=1e-3)
@@ -238,5 +238,5 @@ def test_what_cannot_be_fitted_is_refused(example: Example, changed: Any, code: 
 def test_replicates_of_another_design_are_refused(example: Example) -> None:
     other = SurveyDesign([1.0, 1.0], [1, 1], [1, 2], WeightLevel.RECALL1)
     with pytest.raises(MgRiskError) as refused:
-        estimate_usual_intake(example.amount, **example.given(), replicates=jackknife(other))
+        estimate_usual_intake(RecalledDays(example.amount, **example.given()), replicates=jackknife(other))
     assert refused.value.code == "usual_intake.other_design"

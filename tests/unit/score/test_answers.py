@@ -14,7 +14,7 @@ from mgrisk.evidence.what_if import ADVICE, ASK, UNLESS, what_if
 from mgrisk.model.bundle import Bundle
 from mgrisk.score import sources
 from mgrisk.score.answers import option_columns
-from mgrisk.score.batch import score_table
+from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.scorer import Scorer
 
@@ -49,8 +49,8 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def test_the_rest_of_the_file_is_as_without(scorer: Scorer, bundle: Bundle, people: Path, tmp_path: Path) -> None:
-    score_table(scorer, str(people), str(tmp_path / "with.csv"), reasons=2)
-    score_table(Scorer(bundle), str(people), str(tmp_path / "without.csv"), reasons=2)
+    score_table(scorer, str(people), str(tmp_path / "with.csv"), BatchOptions(reasons=2))
+    score_table(Scorer(bundle), str(people), str(tmp_path / "without.csv"), BatchOptions(reasons=2))
     with_options, without = read(tmp_path / "with.csv"), read(tmp_path / "without.csv")
     assert list(with_options.columns) == [*without.columns, *option_columns()]
     pd.testing.assert_frame_equal(with_options[without.columns], without)
@@ -59,7 +59,7 @@ def test_the_rest_of_the_file_is_as_without(scorer: Scorer, bundle: Bundle, peop
 def test_each_row_has_the_published_relative_risks_on_its_own_risk(
     scorer: Scorer, people: Path, tmp_path: Path
 ) -> None:
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0)
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0))
     found = read(tmp_path / "out.csv").set_index("person_id")
     given = (
         pd.read_csv(people).set_index("person_id").assign(bmi_kg_m2=lambda x: x.weight_kg / (x.height_cm / 100) ** 2)
@@ -81,10 +81,10 @@ def test_each_row_has_the_published_relative_risks_on_its_own_risk(
 def test_frame_and_parquet_say_the_same_whatever_the_blocks(
     scorer: Scorer, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=1)
-    score_table(scorer, str(people), str(tmp_path / "out.parquet"), reasons=1)
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=1))
+    score_table(scorer, str(people), str(tmp_path / "out.parquet"), BatchOptions(reasons=1))
     monkeypatch.setattr(sources, "CsvSource", functools.partial(CsvSource, block_bytes=60))
-    score_table(scorer, str(people), str(tmp_path / "small.csv"), reasons=1, workers=3)
+    score_table(scorer, str(people), str(tmp_path / "small.csv"), BatchOptions(reasons=1), workers=3)
     assert (tmp_path / "small.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
     # Every digit: pandas 2 reads a number to a unit in the last place.
     from_csv = pd.read_csv(tmp_path / "out.csv", dtype=str).astype(object)
@@ -97,7 +97,7 @@ def test_frame_and_parquet_say_the_same_whatever_the_blocks(
 
 
 def test_the_summary_says_what_the_columns_are(scorer: Scorer, people: Path, tmp_path: Path) -> None:
-    about = score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0).to_dict()["what_if"]
+    about = score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0)).to_dict()["what_if"]
     assert "not the model's answer" in about["what_it_is"]
     assert any("Transport" in each for each in about["assumptions"])
     assert all(option["study"] for option in about["options"] if option["name"] != "magnesium_supplement")
@@ -106,7 +106,7 @@ def test_the_summary_says_what_the_columns_are(scorer: Scorer, people: Path, tmp
 def test_a_file_that_has_such_a_column_is_refused(scorer: Scorer, people: Path, tmp_path: Path) -> None:
     people.write_text(PEOPLE.replace("person_id", "what_if_diet_risk", 1), encoding="utf-8")
     with pytest.raises(MgRiskError, match="what_if_diet_risk"):
-        score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0)
+        score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0))
 
 
 def test_advice_needs_no_quotes() -> None:

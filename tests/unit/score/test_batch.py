@@ -15,6 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -26,7 +27,7 @@ from hypothesis import strategies as st
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import Bundle
 from mgrisk.score import batch, sources
-from mgrisk.score.batch import AHEAD, Progress, in_order, score_table, validate_table
+from mgrisk.score.batch import AHEAD, BatchOptions, Progress, in_order, score_table, validate_table
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.journal import journal_of, part_of
 from mgrisk.score.scorer import Scorer
@@ -108,7 +109,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_each_record_is_one_row_in_order_with_its_own_cells(scorer: Scorer, people: Path, tmp_path: Path) -> None:
-    tally = score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=2).tally
+    tally = score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=2)).tally
     rows = rows_of(tmp_path / "out.csv")
     assert [row["person_id"] for row in rows] == list("abcdefghij")
     assert [row["status"] == "scored" for row in rows] == [x in "achj" for x in "abcdefghij"]
@@ -125,7 +126,7 @@ def test_each_record_is_one_row_in_order_with_its_own_cells(scorer: Scorer, peop
 
 
 def test_a_frame_gives_the_same_answers(scorer: Scorer, people: Path, tmp_path: Path) -> None:
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=2)
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=2))
     from_file = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     from_file = from_file[~from_file["problems"].str.startswith("wrong_field_count")]
     answer = scorer.score(from_file.iloc[:, :8], reasons=2)
@@ -141,7 +142,7 @@ def test_no_byte_depends_on_blocks_or_workers(
     for number, (block_bytes, workers) in enumerate(itertools.product([1, 50, 10**6], [1, 3])):
         monkeypatch.setattr(sources, "CsvSource", functools.partial(CsvSource, block_bytes=block_bytes))
         target, rejects = tmp_path / f"{number}.csv", tmp_path / f"{number}.rejects.csv"
-        score_table(scorer, str(people), str(target), reasons=3, rejects=str(rejects), workers=workers)
+        score_table(scorer, str(people), str(target), BatchOptions(reasons=3, rejects=str(rejects)), workers=workers)
         summary = json.loads(Path(f"{target}.summary.json").read_text("utf-8"))
         # Sums of floating-point numbers depend on their order in the last digits.
         outputs.add((target.read_bytes(), rejects.read_bytes(), summary["rows"], round(summary["mean_risk"], 12)))
@@ -149,7 +150,9 @@ def test_no_byte_depends_on_blocks_or_workers(
 
 
 def test_rejects_are_numbered_and_kept_as_they_were(scorer: Scorer, people: Path, tmp_path: Path) -> None:
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0, rejects=str(tmp_path / "rejects.csv"))
+    score_table(
+        scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0, rejects=str(tmp_path / "rejects.csv"))
+    )
     rejects = rows_of(tmp_path / "rejects.csv")
     assert [row["row"] for row in rejects] == ["2", "4", "5", "6", "7", "9"]
     assert json.loads(rejects[2]["original"]) == ["e", "60"]
@@ -158,7 +161,7 @@ def test_rejects_are_numbered_and_kept_as_they_were(scorer: Scorer, people: Path
 
 def test_packed_and_parquet_outputs_hold_the_same(scorer: Scorer, people: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.csv.gz", "out.csv.zst", "out.parquet"):
-        score_table(scorer, str(people), str(tmp_path / name), reasons=1)
+        score_table(scorer, str(people), str(tmp_path / name), BatchOptions(reasons=1))
     plain = (tmp_path / "out.csv").read_bytes()
     assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == plain
     with pa.input_stream(str(tmp_path / "out.csv.zst"), compression="zstd") as unpacked:
@@ -173,7 +176,10 @@ def test_packed_and_parquet_outputs_hold_the_same(scorer: Scorer, people: Path, 
 def test_a_table_without_rows_gives_its_header(scorer: Scorer, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_bytes(LINES[0])
     for name in ("out.csv", "out.parquet"):
-        assert score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / name), reasons=1).tally.rows == 0
+        assert (
+            score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / name), BatchOptions(reasons=1)).tally.rows
+            == 0
+        )
     header = (tmp_path / "out.csv").read_text("utf-8").strip().split(",")
     assert pd.read_parquet(tmp_path / "out.parquet").columns.tolist() == header
 
@@ -185,7 +191,7 @@ def test_a_killed_batch_is_gone_on_with_to_the_same_bytes(
     complete: int, suffix: str, scorer: Scorer, people: Path, tmp_path: Path
 ) -> None:
     whole, target, rejects = (tmp_path / f"{name}{suffix}" for name in ("whole", "out", "rejects"))
-    score_table(scorer, str(people), str(whole), reasons=2, rejects=str(rejects))
+    score_table(scorer, str(people), str(whole), BatchOptions(reasons=2, rejects=str(rejects)))
     expected = whole.read_bytes(), rejects.read_bytes(), Path(f"{whole}.summary.json").read_bytes()
     blocks_done = itertools.count()
 
@@ -193,18 +199,17 @@ def test_a_killed_batch_is_gone_on_with_to_the_same_bytes(
         if next(blocks_done) == complete:
             raise KeyboardInterrupt
 
-    options = {"reasons": 2, "rejects": str(rejects)}
+    options = BatchOptions(reasons=2, rejects=str(rejects))
     with pytest.raises(KeyboardInterrupt):
-        score_table(scorer, str(people), str(target), progress=killed, **options)  # type: ignore[arg-type]
+        score_table(scorer, str(people), str(target), options, progress=killed)
     assert not target.exists()
     told: list[int] = []
     score_table(
         scorer,
         str(people),
         str(target),
-        resume=True,
+        replace(options, resume=True),
         progress=lambda now: told.append(now.rows),
-        **options,  # type: ignore[arg-type]
     )
     assert (target.read_bytes(), rejects.read_bytes(), Path(f"{target}.summary.json").read_bytes()) == expected
     assert len(told) < next(blocks_done) + 5
@@ -220,33 +225,33 @@ def test_an_input_that_has_changed_is_not_gone_on_with(scorer: Scorer, people: P
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        score_table(scorer, str(people), str(target), reasons=0, progress=killed)
+        score_table(scorer, str(people), str(target), BatchOptions(reasons=0), progress=killed)
     with pytest.raises(MgRiskError) as caught:
-        score_table(scorer, str(people), str(target), reasons=1, resume=True)
+        score_table(scorer, str(people), str(target), BatchOptions(reasons=1, resume=True))
     assert caught.value.code == "resume.other_batch"
     people.write_bytes(HOSTILE.replace(b"a,50", b"a,51"))
     with pytest.raises(MgRiskError) as caught:
-        score_table(scorer, str(people), str(target), reasons=0, resume=True)
+        score_table(scorer, str(people), str(target), BatchOptions(reasons=0, resume=True))
     assert caught.value.code == "resume.other_input"
 
 
 @pytest.mark.parametrize("target", ["-", "out.parquet"])
 def test_what_cannot_be_gone_on_with_says_so(target: str, scorer: Scorer, people: Path) -> None:
     with pytest.raises(MgRiskError) as caught:
-        score_table(scorer, str(people), target, reasons=0, resume=True)
+        score_table(scorer, str(people), target, BatchOptions(reasons=0, resume=True))
     assert caught.value.code == "resume.not_possible"
 
 
 def test_strict_names_the_first_rejected_row(scorer: Scorer, people: Path, tmp_path: Path) -> None:
     with pytest.raises(MgRiskError) as caught:
-        score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0, strict=True)
+        score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0, strict=True))
     assert caught.value.code == "input.rejected_row"
     assert "row 2 is rejected: out_of_range:age_years" in caught.value.what()
     assert list(tmp_path.iterdir()) == [people]
 
 
 def test_validate_counts_what_score_would_say(scorer: Scorer, people: Path, tmp_path: Path) -> None:
-    scored = score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=0).tally
+    scored = score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0)).tally
     assert validate_table(scorer, str(people), workers=2).tally.problems == scored.problems
 
 
@@ -256,7 +261,7 @@ def test_whatever_stands_in_a_file_its_rows_come_back(lines: list[str], scorer: 
     text = "\n".join(["age_years,sex", *lines])
     (tmp_path / "people.csv").write_text(text, "utf-8", newline="")
     expected = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
-    batch.score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), reasons=1)
+    batch.score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), BatchOptions(reasons=1))
     found = list(csv.reader(io.StringIO((tmp_path / "out.csv").read_bytes().decode(), newline="")))
     assert [row[:2] for row in found[1:]] == [[*row, "", ""][:2] for row in expected]
     assert {len(row) for row in found} == {2 + 7 + 3}

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mgrisk.model.bundle import Bundle
-from mgrisk.score.batch import score_table
+from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.formulas import escape_formula, suspect_rows, unescape_formula
 from mgrisk.score.scorer import Scorer
 
@@ -112,7 +112,7 @@ def test_scored_files_hold_what_was_meant_and_no_formula(
 ) -> None:
     people = tmp_path / "people.csv"
     people.write_bytes(written([["age_years", "sex", "=id", "note"], *(["50", "male", *row] for row in rows)]))
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), reasons=1)
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=1))
     found = read(tmp_path / "out.csv")
     assert [(row["'=id"], row["note"]) for row in found] == [
         (escape_formula(unescape_formula(name)), escape_formula(unescape_formula(note))) for name, note in rows
@@ -122,7 +122,7 @@ def test_scored_files_hold_what_was_meant_and_no_formula(
     drop = list(found[0])[4:] if found else []
     again = [{name: row[name] for name in row if name not in drop} for row in found]
     people.write_bytes(written([list(again[0]) if again else ["age_years", "sex"], *(list(r.values()) for r in again)]))
-    score_table(scorer, str(people), str(tmp_path / "out.parquet"), reasons=1)
+    score_table(scorer, str(people), str(tmp_path / "out.parquet"), BatchOptions(reasons=1))
     table = pq.read_table(tmp_path / "out.parquet")
     assert (
         [tuple(row) for row in zip(*(table.column(c).to_pylist() for c in ("=id", "note")), strict=True)]
@@ -137,7 +137,7 @@ def test_scored_files_hold_what_was_meant_and_no_formula(
 def test_texts_of_parquet_come_back_from_csv(cells: list[str], scorer: Scorer, tmp_path: Path) -> None:
     frame = pd.DataFrame({"age_years": 50.0, "sex": "male", "note": cells})
     frame.to_parquet(tmp_path / "people.parquet", index=False)
-    score_table(scorer, str(tmp_path / "people.parquet"), str(tmp_path / "out.csv"), reasons=0)
+    score_table(scorer, str(tmp_path / "people.parquet"), str(tmp_path / "out.csv"), BatchOptions(reasons=0))
     found = [row["note"] for row in read(tmp_path / "out.csv")]
     assert found == [escape_formula(cell) for cell in cells]
     assert [unescape_formula(cell) for cell in found] == cells
@@ -151,5 +151,5 @@ def test_a_formula_behind_many_line_ends_is_found_wherever_the_quote_stands() ->
 
 def test_a_row_of_another_length_is_inert_too(scorer: Scorer, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_bytes(b"age_years,sex,note\n50,male\n50,male,=1,2\n50,male,-2\n")
-    score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), reasons=0)
+    score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), BatchOptions(reasons=0))
     assert [row["note"] for row in read(tmp_path / "out.csv")] == ["", "'=1", "-2"]

@@ -7,8 +7,9 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import Bundle
 from mgrisk.score import parts
-from mgrisk.score.batch import Progress, score_table
+from mgrisk.score.batch import BatchOptions, Progress, score_table
 from mgrisk.score.parts import Job, Receipt, on_threads, part_names, score_folder, score_part
 from mgrisk.score.scorer import load_scorer
 
@@ -53,9 +54,11 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def scored(bundle: Path, source: Path, target: Path, **options: object) -> parts.Summary:
-    chosen = {"reasons": 2, "engine": on_threads(1), **options}
-    return score_folder(bundle, source, target, **chosen)  # type: ignore[arg-type]
+def scored(bundle: Path, source: Path, target: Path, **chosen: Any) -> parts.Summary:
+    """Score a folder; what is no option of the batch is passed on as it is."""
+    names = {field.name for field in fields(BatchOptions)} & chosen.keys()
+    options = BatchOptions(**{"reasons": 2, **{name: chosen.pop(name) for name in names}})
+    return score_folder(bundle, source, target, options, **{"engine": on_threads(1), **chosen})
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -67,12 +70,12 @@ def left_behind(folder: Path) -> list[str]:
 
 
 def test_each_part_is_scored_as_if_alone(bundle: Path, source: Path, tmp_path: Path) -> None:
-    summary = scored(bundle, source, tmp_path / "out", rejects=tmp_path / "rejects.csv")
+    summary = scored(bundle, source, tmp_path / "out", rejects=str(tmp_path / "rejects.csv"))
     assert sorted(tree(tmp_path / "out")) == sorted(NAMES)
     scorer = load_scorer(bundle)
     for name in NAMES:
         alone = tmp_path / "alone" / name
-        score_table(scorer, str(source / name), str(alone), reasons=2)
+        score_table(scorer, str(source / name), str(alone), BatchOptions(reasons=2))
         assert (tmp_path / "out" / name).read_bytes() == alone.read_bytes()
     assert (summary.tally.rows, summary.tally.rejected) == (13, 6)
     said = json.loads((tmp_path / "out.summary.json").read_text("utf-8"))
@@ -95,8 +98,8 @@ def test_the_order_and_the_repetition_of_parts_do_not_matter(bundle: Path, sourc
             assert score_part(job, name) == first
             yield name, first
 
-    scored(bundle, source, tmp_path / "one", rejects=tmp_path / "one.csv")
-    scored(bundle, source, tmp_path / "two", rejects=tmp_path / "two.csv", engine=chaotic)
+    scored(bundle, source, tmp_path / "one", rejects=str(tmp_path / "one.csv"))
+    scored(bundle, source, tmp_path / "two", rejects=str(tmp_path / "two.csv"), engine=chaotic)
     scored(bundle, source, tmp_path / "three", engine=on_threads(4))
     scored(bundle, source, tmp_path / "four", engine=on_threads(9))
     assert tree(tmp_path / "one") == tree(tmp_path / "three") == tree(tmp_path / "four")
@@ -127,10 +130,10 @@ def counting(made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_interrupted_folder_is_gone_on_with(
     bundle: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scored(bundle, source, tmp_path / "whole", rejects=tmp_path / "whole.csv")
+    scored(bundle, source, tmp_path / "whole", rejects=str(tmp_path / "whole.csv"))
     rejects = tmp_path / "out.csv"
     with pytest.raises(KeyboardInterrupt):
-        scored(bundle, source, tmp_path / "out", rejects=rejects, engine=stopping_after(3, []))
+        scored(bundle, source, tmp_path / "out", rejects=str(rejects), engine=stopping_after(3, []))
     assert not (tmp_path / "out").exists()
     assert not rejects.exists()
     # One of the three changed since, one was cut: both are made again.
@@ -138,11 +141,11 @@ def test_an_interrupted_folder_is_gone_on_with(
     (tmp_path / ".out.parts" / "a.parquet").write_bytes(b"PAR1")
     made: list[str] = []
     counting(made, monkeypatch)
-    scored(bundle, source, tmp_path / "out", rejects=rejects, resume=True)
+    scored(bundle, source, tmp_path / "out", rejects=str(rejects), resume=True)
     assert made == ["a.parquet", "c.csv", "b.parquet", "e.csv"]
     monkeypatch.undo()
     said = json.loads((tmp_path / "out.summary.json").read_text("utf-8"))
-    scored(bundle, source, tmp_path / "again", rejects=tmp_path / "again.csv")
+    scored(bundle, source, tmp_path / "again", rejects=str(tmp_path / "again.csv"))
     assert tree(tmp_path / "out") == tree(tmp_path / "again")
     assert rejects.read_bytes() == (tmp_path / "again.csv").read_bytes()
     # Counts of a part that was done before come from its receipt.
