@@ -35,7 +35,7 @@ from scipy.special import expit
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input
 from mgrisk.features import compute
-from mgrisk.features.compute import Columns, Models, complete, complete_columns, to_columns, to_frame
+from mgrisk.features.compute import FITTED_FEATURES, Columns, Models, complete, complete_columns, to_columns, to_frame
 from mgrisk.features.mixed_model import gauss_hermite
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model import reference
@@ -52,7 +52,6 @@ from mgrisk.types import Booleans, Floats, Singles
 
 FORMAT: Final = 1
 SUMS: Final = "SHA256SUMS"
-FITTED_FEATURES: Final = "fitted_features.json"
 # What is read of `about` without asking whether it is there.
 ABOUT: Final = {"name": str, "synthetic": bool, "data": str, "outcome": dict, "refits": int}
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours

@@ -12,9 +12,8 @@ from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.cohort.weights import shares
 from mgrisk.errors import bad_source
 from mgrisk.features import compute
-from mgrisk.features.compute import from_nhanes
+from mgrisk.features.compute import FITTED_FEATURES, from_nhanes
 from mgrisk.features.summary import gather
-from mgrisk.model.bundle import FITTED_FEATURES
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.eras import Break, check_comparable
 from mgrisk.nhanes.store import Store

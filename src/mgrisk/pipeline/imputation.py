@@ -17,6 +17,7 @@ from mgrisk.model.calibration import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
 from mgrisk.model.refit import Again
 from mgrisk.pipeline.engine import Step
+from mgrisk.pipeline.refitter import refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder.names import PEOPLE
 from mgrisk.storage.files import write_json
@@ -34,7 +35,7 @@ def impute(workspace: Workspace) -> str:
     winner = tuning["winner"]
     bundle = load_bundle(workspace.path("trained") / winner, threads=workspace.pipeline.threads)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
-    refit = workspace.refitter(bundle, development, tuning["models"][winner]["parts"])
+    refit = refitter(workspace, bundle, development, tuning["models"][winner]["parts"])
     given = {DEVELOPMENT: refit.X, HELD_OUT: held_out.encoded(bundle)}
     fold = workspace.fold(development)
     risks = {NATIVE: [_risks(refit, given, development, held_out, fold, lambda X, *_: X)]}

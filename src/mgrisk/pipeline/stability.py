@@ -20,6 +20,7 @@ from mgrisk.model.learners import Fitted
 from mgrisk.model.uncertainty import OUT
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.refitter import refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder.names import PEOPLE, STABILITY
 from mgrisk.storage.files import write_json
@@ -83,13 +84,13 @@ def _refits(
     workspace: Workspace, bundle: Bundle, development: SetOfPeople, parts: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, Fitted]]:
     fold = workspace.fold(development)
-    same = workspace.refitter(bundle, development, parts)
+    same = refitter(workspace, bundle, development, parts)
     for factors in rao_wu(development.design, replicates=REPLICATES, seed=SEED).factors:
         yield PSUS, same(np.maximum(factors, OUT)[development.design.cluster])
     for k in np.unique(fold[development.inside]):
         yield FOLDS, same(np.where(fold == k, 0.0, 1.0))
     for number in range(SEEDS):
-        yield SEED_OF_FIT, workspace.refitter(bundle, development, parts, seed=SEED + number)(None)
+        yield SEED_OF_FIT, refitter(workspace, bundle, development, parts, seed=SEED + number)(None)
 
 
 STEP = Step(

@@ -22,6 +22,7 @@ from mgrisk.model.calibration import cross_fitted_risk
 from mgrisk.model.refit import left_out_log_odds
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.refitter import refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder.names import PEOPLE, TEMPORAL
 from mgrisk.storage.files import write_json
@@ -45,7 +46,7 @@ def leave_cycles_out(workspace: Workspace) -> str:
     encoded = {name: people.encoded(bundle, frame) for name, frame in given.items()}
     try:
         log_odds = left_out_log_odds(
-            workspace.refitter(bundle, people, tuning["models"][winner]["parts"]),
+            refitter(workspace, bundle, people, tuning["models"][winner]["parts"]),
             encoded[ALL_INPUTS],
             people.y,
             people.design,
