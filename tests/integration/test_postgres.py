@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -67,6 +68,8 @@ def test_a_run_is_tracked_found_promoted_and_listed(
     name = "mgrisk-listed-SYNTHETIC"
     workspace = Workspace(load(run_copy / "resolved.toml", overrides=[f"tracking.register_as={name}"]), run_copy)
     assert "version 1 is champion" in log(workspace)
+    bundle = load_bundle(run_copy / "bundle")
+    replace(bundle, parts={**bundle.parts, "card.md": b"another"}).write(run_copy / "bundle")
     assert "version 2 is champion" in log(workspace)
     found = track.find_bundle(f"{name}@champion", uri=server)
     assert load_bundle(found).about == load_bundle(run_copy / "bundle").about
