@@ -22,7 +22,8 @@ import xgboost
 
 from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
-from mgrisk.model.bundle import SUMS, read_bundle
+from mgrisk.model.bundle import read_bundle
+from mgrisk.model.bundle_files import SUMS
 from mgrisk.model.trees.learners import FILE as TREES
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.nhanes import xpt

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -68,6 +69,8 @@ def test_a_run_is_tracked_found_promoted_and_listed(
     own = [f"tracking.register_as={name}", f"tracking.experiment={name}"]
     workspace = Workspace(load(run_copy / "resolved.toml", overrides=own), run_copy)
     assert "version 1 is champion" in log(workspace)
+    bundle = read_bundle(run_copy / "bundle")
+    replace(bundle, parts={**bundle.parts, "card.md": b"another"}).write(run_copy / "bundle")
     assert "version 2 is champion" in log(workspace)
     found = track.find_bundle(f"{name}@champion", uri=server)
     assert read_bundle(found).about == read_bundle(run_copy / "bundle").about

@@ -22,10 +22,19 @@ from mgrisk.storage.files import read_json, write_json
 MODEL = "mgrisk-demo-SYNTHETIC"
 
 
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of MLflow with nothing in it: making one takes longer than copying it."""
+    store = tmp_path_factory.mktemp("store") / "mlflow.db"
+    assert track.registered(uri=f"sqlite:///{store.as_posix()}") == []
+    return store
+
+
 @pytest.fixture
-def workspace(run_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def workspace(run_copy: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A copy of the small run whose registry is empty: it lies beside the copy."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_store, run_copy.parent)
     return Workspace(load(run_copy / "resolved.toml"), run_copy)
 
 
@@ -59,8 +68,33 @@ def reversed_risks(bundle: Bundle) -> Bundle:
     return replace(bundle, calibrator=replace(bundle.calibrator, slope=-bundle.calibrator.slope))
 
 
+def change_bundle(workspace: Workspace, word: str = "another") -> None:
+    """Change a bundle in its card alone, so that it answers the same."""
+    bundle = read_bundle(workspace.path("bundle"))
+    replace(bundle, parts={**bundle.parts, "card.md": word.encode()}).write(workspace.path("bundle"))
+
+
+def aliases(workspace: Workspace) -> dict[int, tuple[str, ...]]:
+    return {row.version: row.aliases for row in track.registered(uri=uri(workspace))}
+
+
+def promotion(workspace: Workspace, version: int) -> str:
+    return {row.version: row.promotion for row in track.registered(uri=uri(workspace))}[version]
+
+
+def told(workspace: Workspace) -> tuple[int, str, list[str]]:
+    """Return version, alias and refusals of tracking.json."""
+    content = read_json(workspace.path("tracking.json"))
+    return content["version"], content["alias"], content["standing"]["refusals"]
+
+
+def by_hand(workspace: Workspace, version: int) -> None:
+    track.promote(f"{MODEL}@{version}", alias="champion", because="a test", uri=uri(workspace))
+
+
 def test_the_first_version_gets_the_alias_and_its_like_follows_it(workspace: Workspace) -> None:
     assert "version 1 is champion" in log(workspace)
+    change_bundle(workspace)
     assert "version 2 is champion" in log(workspace)
     standing = read_json(workspace.path("tracking.json"))["standing"]
     assert (standing["champion"], standing["refusals"]) == (1, [])
@@ -73,6 +107,7 @@ def test_a_refused_version_is_challenger_until_somebody_promotes_it(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log(workspace)
+    change_bundle(workspace)
     spoil_slope(workspace)
     said = log(workspace)
     reason = "calibration_slope of the held-out people is 11.000 (10.400 to 12.000), outside 0.1 to 10"
@@ -95,6 +130,100 @@ def test_a_version_can_be_asked_for_by_its_number(workspace: Workspace) -> None:
     log(workspace)
     found = track.find_bundle(f"{MODEL}@1", uri=uri(workspace))
     assert (found / "bundle.json").read_bytes() == (workspace.path("bundle") / "bundle.json").read_bytes()
+
+
+def test_an_unchanged_bundle_is_not_registered_again_and_stays_what_it_is(workspace: Workspace) -> None:
+    log(workspace)
+    first = read_json(workspace.path("tracking.json"))
+    workspace.path("report.html").write_text("<p>another report</p>", "utf-8")
+    assert log(workspace) == f"{MODEL} version 1 is champion; {first['candidates']} nested runs"
+    assert aliases(workspace) == {1: ("champion",)}
+    assert promotion(workspace, 1) == "promoted: the first"
+    again = read_json(workspace.path("tracking.json"))
+    assert (again["version"], again["alias"], set(again)) == (1, "champion", set(first))
+    # The run is another, with its own report.
+    assert again["run_id"] != first["run_id"]
+
+
+def test_a_rerun_takes_no_alias_back_from_a_version_promoted_by_hand(workspace: Workspace) -> None:
+    log(workspace)
+    of_first = workspace.folder.parent / "first"
+    shutil.copytree(workspace.path("bundle"), of_first)
+    change_bundle(workspace)
+    log(workspace)
+    assert aliases(workspace) == {1: (), 2: ("champion",)}
+    by_hand(workspace, 1)
+    # The run whose bundle was set aside, and that of the one promoted by hand.
+    said = log(workspace)
+    assert "version 2 has no alias" in said
+    assert "not champion: version 1, which has the alias, was promoted by hand" in said
+    assert told(workspace) == (2, "", ["version 1, which has the alias, was promoted by hand"])
+    shutil.rmtree(workspace.path("bundle"))
+    shutil.copytree(of_first, workspace.path("bundle"))
+    assert "version 1 is champion" in log(workspace)
+    assert aliases(workspace) == {1: ("champion",), 2: ()}
+    assert promotion(workspace, 1) == "promoted by hand to champion: a test"
+
+
+def test_a_rerun_takes_no_alias_back_from_a_version_that_followed_by_the_gate(workspace: Workspace) -> None:
+    log(workspace)
+    of_first = workspace.folder.parent / "first"
+    shutil.copytree(workspace.path("bundle"), of_first)
+    change_bundle(workspace)
+    log(workspace)
+    shutil.rmtree(workspace.path("bundle"))
+    shutil.copytree(of_first, workspace.path("bundle"))
+    log(workspace)
+    assert told(workspace) == (1, "", ["version 2, which has the alias, followed this unchanged bundle"])
+    assert aliases(workspace) == {1: (), 2: ("champion",)}
+
+
+def test_what_the_gate_refused_stays_champion_once_promoted_by_hand(workspace: Workspace) -> None:
+    log(workspace)
+    change_bundle(workspace)
+    spoil_slope(workspace)
+    log(workspace)
+    by_hand(workspace, 2)
+    assert log(workspace).startswith(f"{MODEL} version 2 is champion")
+    version, alias, refusals = told(workspace)
+    assert (version, alias, len(refusals)) == (2, "champion", 1)
+    assert aliases(workspace) == {1: (), 2: ("champion",)}
+    assert promotion(workspace, 2) == "promoted by hand to champion: a test"
+
+
+@pytest.mark.parametrize("holder", ["by the gate", "by hand"])
+def test_what_the_gate_refused_and_now_passes_gets_the_alias_unless_the_other_was_promoted_by_hand(
+    workspace: Workspace, holder: str
+) -> None:
+    log(workspace)
+    change_bundle(workspace)
+    evaluation = workspace.path("evaluation.json").read_bytes()
+    spoil_slope(workspace)
+    log(workspace)
+    assert "version 2 is challenger" in log(workspace)
+    assert aliases(workspace) == {1: ("champion",), 2: ("challenger",)}
+    if holder == "by hand":
+        by_hand(workspace, 1)
+    workspace.path("evaluation.json").write_bytes(evaluation)
+    log(workspace)
+    passed = {1: (), 2: ("champion",)}
+    assert aliases(workspace) == (passed if holder == "by the gate" else {1: ("champion",), 2: ("challenger",)})
+    assert told(workspace)[1] == ("champion" if holder == "by the gate" else "challenger")
+
+
+def test_a_version_that_a_stopped_run_left_without_an_alias_gets_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mgrisk.track.run.settle", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            log(workspace)
+    assert aliases(workspace) == {1: ()}
+    assert "version 1 is champion" in log(workspace)
+    assert aliases(workspace) == {1: ("champion",)}
 
 
 @pytest.mark.parametrize("name", [f"{MODEL}@challenger", f"{MODEL}@7", "nobody@champion", MODEL])
@@ -169,6 +298,7 @@ def test_a_champion_that_reads_what_the_run_has_not_is_not_replaced(workspace: W
 def test_a_champion_whose_files_are_gone_is_not_replaced_in_silence(workspace: Workspace) -> None:
     log(workspace)
     shutil.rmtree(workspace.folder.parent / "mlartifacts")
+    change_bundle(workspace)
     log(workspace)
     (refusal,) = read_json(workspace.path("tracking.json"))["standing"]["refusals"]
     assert refusal.startswith("version 1, which has the alias, cannot be loaded to compare with")

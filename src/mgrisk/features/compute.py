@@ -26,7 +26,8 @@ from mgrisk.nhanes.eras import exists_in
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats
 
-FILE: Final = "fitted_features.json"
+FITTED_FEATURES: Final = "fitted_features.json"
+"""File of a run folder and of a bundle that holds the fitted models of features."""
 
 
 class FittedModel(Protocol):
@@ -95,7 +96,7 @@ def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
         raise bad_bundle(
             "fitted.missing",
             f"the model {lacking[0]} is not there",
-            where=FILE,
+            where=FITTED_FEATURES,
             hint="take a fresh copy of the bundle",
         )
     return {name: _module(name).from_dict(content[name]) for name in names}

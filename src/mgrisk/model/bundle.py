@@ -33,10 +33,11 @@ from scipy.special import expit
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input
 from mgrisk.features import compute
-from mgrisk.features.compute import Columns, Models, complete, complete_columns, to_columns, to_frame
+from mgrisk.features.compute import FITTED_FEATURES, Columns, Models, complete, complete_columns, to_columns, to_frame
 from mgrisk.features.mixed_model import gauss_hermite
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model import reference
+from mgrisk.model.bundle_files import CALIBRATOR, CARD, DESCRIPTION, REFERENCE, SUMS
 from mgrisk.model.calibration import Calibrator, fit_calibrator
 from mgrisk.model.learners import Encoder, Fitted
 from mgrisk.model.stacking import read_fitted
@@ -49,12 +50,6 @@ from mgrisk.survey.variance import t_quantile
 from mgrisk.types import Booleans, Floats, Singles
 
 FORMAT: Final = 1
-SUMS: Final = "SHA256SUMS"
-DESCRIPTION: Final = "bundle.json"
-CALIBRATOR: Final = "calibrator.json"
-REFERENCE: Final = "reference.json"
-CARD: Final = "card.md"
-FITTED_FEATURES: Final = compute.FILE
 # What is read of `about` without asking whether it is there.
 ABOUT: Final = {
     "name": str,

@@ -12,7 +12,8 @@ from mgrisk.evaluate.assess import assess
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
-from mgrisk.model.bundle import SUMS, Bundle, Method, recalibrate
+from mgrisk.model.bundle import Bundle, Method, recalibrate
+from mgrisk.model.bundle_files import SUMS
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.run_folder import names
 from mgrisk.score.scorer import load_scorer

@@ -12,6 +12,7 @@ from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.model.refit import refit
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.trained import read_trained
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 from mgrisk.types import Floats
@@ -75,7 +76,7 @@ def _reported(workspace: Workspace, people: SetOfPeople, winner: str) -> Floats:
 
 def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Floats]:
     """Return the risks of the bundle with the magnesium of other people, all its features together."""
-    bundle = workspace.trained(winner)
+    bundle = read_trained(workspace, winner)
     frame = people.frame.iloc[people.inside]
     family = [feature.name for feature in bundle.features if is_magnesium(feature)]
     random = np.random.default_rng(workspace.pipeline.model.seed)

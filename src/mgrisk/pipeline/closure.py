@@ -12,6 +12,7 @@ import hashlib
 import json
 import platform
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -23,7 +24,12 @@ from mgrisk.storage.files import sha256
 ROOT: Final = Path(str(files("mgrisk")))
 FACTS: Final = {".toml", ".html", ".css", ".js"}
 # Where the name of the import is not that of the distribution.
-DISTRIBUTIONS: Final = {"sklearn": "scikit-learn", "interpret": "interpret-core", "PIL": "pillow"}
+DISTRIBUTIONS: Final = {
+    "sklearn": ("scikit-learn",),
+    "interpret": ("interpret-core",),
+    "PIL": ("pillow",),
+    "xgboost": ("xgboost", "xgboost-cpu"),
+}
 # Used through another library, without an import of our own.
 BEHIND: Final = {"pandas": ("pyarrow",)}
 
@@ -79,7 +85,7 @@ def closure(module: str, root: Path = ROOT) -> Closure:
         seen[name] = _source(_path(name, root), root)
         waiting += [each for each in seen[name].modules if each not in seen]
     paths = {_path(name, root): source for name, source in seen.items()}
-    facts = [fact for folder in {path.parent for path in paths} for fact in _facts(folder, paths)]
+    facts = [fact for folder in {path.parent for path in paths} for fact in _facts(folder, paths, root)]
     libraries = {each for source in seen.values() for each in source.libraries}
     libraries |= {each for name in libraries for each in BEHIND.get(name, ())}
     return Closure(
@@ -88,17 +94,31 @@ def closure(module: str, root: Path = ROOT) -> Closure:
 
 
 @cache
-def digest(module: str) -> str:
+def digest(module: str, root: Path = ROOT) -> str:
     """Return the sha256 of the files that a module depends on, with the versions of Python and of its libraries."""
-    found = closure(module)
-    content = {name: sha256(ROOT / name) for name in found.files}
-    libraries = {name: _version(name) for name in found.libraries}
+    found = closure(module, root)
+    content = {name: sha256(root / name) for name in found.files}
+    libraries = {name: library_version(name) for name in found.libraries}
     return hashlib.sha256(
         json.dumps([content, libraries, platform.python_version()], sort_keys=True).encode()
     ).hexdigest()
 
 
-def _facts(folder: Path, paths: dict[Path, Source]) -> list[Path]:
+def library_version(library: str) -> str:
+    """Return the version of a library by the name that it is imported by; `absent` where it is not installed.
+
+    Examples
+    --------
+    >>> library_version("no_such_library")
+    'absent'
+    """
+    for distribution in DISTRIBUTIONS.get(library, (library,)):
+        with suppress(PackageNotFoundError):
+            return version(distribution)
+    return "absent"
+
+
+def _facts(folder: Path, paths: dict[Path, Source], root: Path) -> list[Path]:
     """Return the facts that lie beside modules and that one of them reads.
 
     A file belongs to the modules of its package that name it, or the folder it is in; where none does (the name is put
@@ -111,7 +131,7 @@ def _facts(folder: Path, paths: dict[Path, Source]) -> list[Path]:
             (folder / Path(*place[:depth]) / "__init__.py").exists() for depth in range(1, len(place))
         ):
             continue
-        named = [module for module in folder.glob("*.py") if _source(module, folder).texts & {place[0], path.stem}]
+        named = [module for module in folder.glob("*.py") if _source(module, root).texts & {place[0], path.stem}]
         if not named or any(module in paths for module in named):
             found.append(path)
     return found
@@ -158,14 +178,3 @@ def _source(path: Path, root: Path) -> Source:
                 libraries.add(first)
         waiting += ast.iter_child_nodes(node)
     return Source(frozenset(modules), frozenset(libraries), frozenset(texts))
-
-
-def _version(library: str) -> str:
-    if library == "xgboost":  # two distributions have this name of import
-        import xgboost
-
-        return str(xgboost.__version__)
-    try:
-        return version(DISTRIBUTIONS.get(library, library))
-    except PackageNotFoundError:
-        return "absent"

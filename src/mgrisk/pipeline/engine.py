@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 MANIFEST: Final = names.MANIFEST
 FORMAT: Final = 1
-LIBRARIES: Final = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "shap", "mlflow", "matplotlib")
+LIBRARIES: Final = ("xgboost", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "shap", "mlflow", "matplotlib")
 MODEL: Final = ("cohort", "model", "own")
 """Sections that a trained model depends on."""
 DESCRIBED: Final = ("title", *MODEL, "tracking", "synthetic")
@@ -180,10 +179,7 @@ def peak_memory_mb() -> int:
 @cache
 def environment() -> dict[str, str]:
     """Return the versions of Python and of the libraries that numbers depend on."""
-    import xgboost
-
-    found = {name: version(name) for name in LIBRARIES}
-    return {"python": platform.python_version(), "xgboost": str(xgboost.__version__), **found}
+    return {"python": platform.python_version(), **{name: closure.library_version(name) for name in LIBRARIES}}
 
 
 def _is_current(step: Step, key: str, manifest: Manifest) -> bool:

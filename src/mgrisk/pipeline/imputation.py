@@ -17,6 +17,7 @@ from mgrisk.model.calibration import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
 from mgrisk.model.refit import Again
 from mgrisk.pipeline.engine import Step
+from mgrisk.pipeline.trained import read_trained, refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 from mgrisk.types import Booleans, Floats, Integers, JsonRecord, Singles
@@ -31,9 +32,9 @@ def impute(workspace: Workspace) -> str:
     assert settings is not None
     tuning = workspace.run.tuning
     winner = tuning.winner
-    bundle = workspace.trained(winner)
+    bundle = read_trained(workspace, winner)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
-    refit = workspace.refitter(bundle, development, tuning.parts)
+    refit = refitter(workspace, bundle, development, tuning.parts)
     given = {DEVELOPMENT: refit.X, HELD_OUT: held_out.encoded(bundle)}
     fold = workspace.fold(development)
     risks = {NATIVE: [_risks(refit, given, development, held_out, fold, lambda X, *_: X)]}

@@ -21,13 +21,16 @@ from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, AttritionStep
 from mgrisk.config.pipeline_file import Cohort, Own
 from mgrisk.errors import bad_input, few, usage
 from mgrisk.features.compute import complete
+from mgrisk.features.registry import FEATURES
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, Rule, read_labelled
 from mgrisk.pipeline.cohort import fit_features, write_cohort
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import AGE, Workspace
 from mgrisk.run_folder import names
+from mgrisk.score.input_schema import given_columns
 from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
+from mgrisk.score.sources import open_source
 from mgrisk.storage.files import sha256
 from mgrisk.survey.design import WeightLevel
 from mgrisk.types import Booleans
@@ -40,6 +43,19 @@ def files(own: Own) -> tuple[Path, ...]:
     return tuple(Path(name) for name in (own.file, own.mapping) if name)
 
 
+def columns(own: Own) -> tuple[str, ...]:
+    """Return the columns of the file in the shape of the scoring file, from its head."""
+    with open_source(own.file) as table:
+        there = table.columns
+    mapping = read_mapping(Path(own.mapping)) if own.mapping else None
+    return tuple(there) if mapping is None else (*mapping.keep, *mapping.features)
+
+
+def given(own: Own) -> frozenset[str]:
+    """Return the features that the file gives: `Workspace.given`."""
+    return frozenset(given_columns(columns(own), [row for row in FEATURES.values() if row.given]))
+
+
 def refuse_misuse(workspace: Workspace, own: Own) -> None:
     """Refuse what can be told from the head of the file, before anything is written.
 
@@ -50,7 +66,7 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
         neither has nor allows to derive; those of `cohort.leaks.refuse_leaks`.
     """
     leaks.refuse_leaks(workspace.outcome, workspace.model_features)
-    there = workspace.columns
+    there = columns(own)
     for name in filter(None, (own.outcome, own.period, own.weight, own.strata, own.psu)):
         if name not in there:
             hint = "name it under [keep] of the mapping file" if own.mapping else "give the name as in the header"
@@ -144,10 +160,10 @@ def _in_shape(own: Own, folder: Path) -> Iterator[tuple[str, Mapped | None]]:
 
 
 def _read(workspace: Workspace, own: Own, source: str) -> LabelledPeople:
-    person = [PERSON] if PERSON in workspace.columns else []
+    person = [PERSON] if PERSON in columns(own) else []
     inputs = tuple(feature for feature in workspace.all_features if feature.given)
-    columns = LabelColumns(own.outcome, own.weight, own.strata, own.psu)
-    return read_labelled(source, inputs, columns, carry=[own.period, *person])
+    labels = LabelColumns(own.outcome, own.weight, own.strata, own.psu)
+    return read_labelled(source, inputs, labels, carry=[own.period, *person])
 
 
 def _sets(settings: Cohort) -> Mapping[str, str]:

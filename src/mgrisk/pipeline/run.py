@@ -158,7 +158,8 @@ def run(
     """
     settings = load(pipeline, overrides=overrides)
     folder = Path(out) if out is not None else Path("runs") / settings.name
-    workspace = Workspace(settings, folder, offline=offline)
+    given = None if settings.own is None else own_cohort.given(settings.own)
+    workspace = Workspace(settings, folder, offline=offline, given=given)
     # Everything that can be refused is refused before the first file is written.
     if settings.own is not None:
         own_cohort.refuse_misuse(workspace, settings.own)

@@ -20,6 +20,7 @@ from mgrisk.model.learners import Fitted
 from mgrisk.model.uncertainty import OUT
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.trained import read_trained, refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 from mgrisk.survey.variance import rao_wu
@@ -40,7 +41,7 @@ def refit_and_explain(workspace: Workspace) -> str:
     """Write stability.json, by way of refitting, and stability.parquet, by held-out person."""
     tuning = workspace.run.tuning
     winner = tuning.winner
-    bundle = workspace.trained(winner)
+    bundle = read_trained(workspace, winner)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
     background = bundle.encode(development.frame.iloc[development.inside])[1]
     weight = development.design.analysis_weight[development.inside]
@@ -82,13 +83,13 @@ def _refits(
     workspace: Workspace, bundle: Bundle, development: SetOfPeople, parts: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[str, Fitted]]:
     fold = workspace.fold(development)
-    same = workspace.refitter(bundle, development, parts)
+    same = refitter(workspace, bundle, development, parts)
     for factors in rao_wu(development.design, replicates=REPLICATES, seed=SEED).factors:
         yield PSUS, same(np.maximum(factors, OUT)[development.design.cluster])
     for k in np.unique(fold[development.inside]):
         yield FOLDS, same(np.where(fold == k, 0.0, 1.0))
     for number in range(SEEDS):
-        yield SEED_OF_FIT, workspace.refitter(bundle, development, parts, seed=SEED + number)(None)
+        yield SEED_OF_FIT, refitter(workspace, bundle, development, parts, seed=SEED + number)(None)
 
 
 STEP = Step(

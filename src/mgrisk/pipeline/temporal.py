@@ -21,6 +21,7 @@ from mgrisk.model.calibration import cross_fitted_risk
 from mgrisk.model.refit import left_out_log_odds
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.trained import read_trained, refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 from mgrisk.types import Booleans, Floats, Integers, JsonRecord
@@ -32,7 +33,7 @@ def leave_cycles_out(workspace: Workspace) -> str:
     """Refit the chosen model without each development cycle; write temporal.json."""
     tuning = workspace.run.tuning
     winner = tuning.winner
-    bundle = workspace.trained(winner)
+    bundle = read_trained(workspace, winner)
     people = workspace.people(DEVELOPMENT)
     about = {"model": winner, "outcome": workspace.outcome.name}
     cycle, years = pd.factorize(people.rows["cycle"], sort=True)
@@ -43,7 +44,7 @@ def leave_cycles_out(workspace: Workspace) -> str:
     encoded = {name: people.encoded(bundle, frame) for name, frame in given.items()}
     try:
         log_odds = left_out_log_odds(
-            workspace.refitter(bundle, people, tuning.parts),
+            refitter(workspace, bundle, people, tuning.parts),
             encoded[ALL_INPUTS],
             workspace.training_data(people),
             cycle,

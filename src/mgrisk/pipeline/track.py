@@ -116,8 +116,11 @@ def log(workspace: Workspace) -> str:
     standing = judge(workspace, _champion(workspace))
     tracked = track.log_run(workspace.folder, tracking=tracking, standing=standing)
     workspace.run.write_object(names.TRACKING, tracked.to_dict())
-    said = f"{tracked.model} version {tracked.version} is {tracked.alias}; {tracked.candidates} nested runs"
-    return f"{said}; not {tracking.alias}: {'; '.join(standing.refusals)}" if standing.refusals else said
+    what = f"is {tracked.alias}" if tracked.alias else "has no alias"
+    said = f"{tracked.model} version {tracked.version} {what}; {tracked.candidates} nested runs"
+    if tracked.alias == tracking.alias:
+        return said
+    return f"{said}; not {tracking.alias}: {'; '.join(tracked.standing.refusals)}"
 
 
 def _champion(workspace: Workspace) -> tuple[int, Bundle | MgRiskError] | None:

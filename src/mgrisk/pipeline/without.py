@@ -11,7 +11,8 @@ import numpy as np
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.missing_inputs import Pattern, patterns
-from mgrisk.model.bundle import SUMS, Bundle, read_bundle, recalibrate
+from mgrisk.model.bundle import Bundle, read_bundle, recalibrate
+from mgrisk.model.bundle_files import SUMS
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,7 @@ from mgrisk.config.pipeline_file import Pipeline
 from mgrisk.features import compute
 from mgrisk.features.compute import Models, complete, typed
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors, without
-from mgrisk.model.bundle import Bundle, read_bundle
 from mgrisk.model.learners import Target
-from mgrisk.model.refit import Again, again
 from mgrisk.model.training_data import TrainingData
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import Cycle, cycle
@@ -29,11 +26,11 @@ from mgrisk.nhanes.store import Store, default_cache, default_source
 from mgrisk.riskscores.scores import KNOWN, RiskScore, load_score
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
-from mgrisk.score.input_schema import given_columns
-from mgrisk.score.mapping import read_mapping
-from mgrisk.score.sources import open_source
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.types import Floats, Integers, Singles
+
+if TYPE_CHECKING:
+    from mgrisk.model.bundle import Bundle
 
 REFERENCE: Final = "ada"
 NHANES: Final = "NHANES"
@@ -99,11 +96,19 @@ class Workspace:
         The run folder.
     offline
         Whether nothing is downloaded: a table that is not in the cache is an error.
+    given
+        Features that the file of an own cohort gives; None where the people are those of NHANES, which has all. It is
+        told, not read here, so that no step's code depends on how files of people are read.
     """
 
     pipeline: Pipeline
     folder: Path
     offline: bool = False
+    given: frozenset[str] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.given is None) != (self.pipeline.own is None):
+            raise ValueError("`given` is told of an own cohort, and of no other")
 
     @cached_property
     def store(self) -> Store:
@@ -169,24 +174,6 @@ class Workspace:
         """The published score that all others and the models are compared with; none where it cannot be evaluated."""
         return () if self.why_no_score(REFERENCE) else (REFERENCE,)
 
-    @cached_property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the file of an own cohort in the shape of the scoring file; none where there is no such file."""
-        own = self.pipeline.own
-        if own is None:
-            return ()
-        with open_source(own.file) as table:
-            there = table.columns
-        mapping = read_mapping(Path(own.mapping)) if own.mapping else None
-        return tuple(there) if mapping is None else (*mapping.keep, *mapping.features)
-
-    @cached_property
-    def given(self) -> frozenset[str] | None:
-        """Features that the file of an own cohort gives; None where the people are those of NHANES, which has all."""
-        if self.pipeline.own is None:
-            return None
-        return frozenset(given_columns(self.columns, [row for row in FEATURES.values() if row.given]))
-
     def can_have(self, feature: Feature) -> bool:
         """Return whether the people's file gives a feature, or all that it is made of."""
         if self.given is None or feature.name in self.given:
@@ -222,10 +209,6 @@ class Workspace:
         """The fitted models of features, from the run folder."""
         return compute.from_dict(self.run.fitted_features, self.all_features)
 
-    def trained(self, model: str) -> Bundle:
-        """Return the bundle of one of the trained models."""
-        return read_bundle(self.run.path(names.TRAINED) / model, threads=self.pipeline.threads)
-
     def people(self, set_name: str) -> SetOfPeople:
         """Return one set of the cohort with its features."""
         run = self.run
@@ -249,21 +232,6 @@ class Workspace:
         check_folds(folds, self.run.frame(names.COHORT_PEOPLE))
         merged = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")
         return merged["fold"].to_numpy(dtype=np.int64)
-
-    def refitter(
-        self, bundle: Bundle, people: SetOfPeople, parts: Sequence[Mapping[str, Any]], *, seed: int | None = None
-    ) -> Again:
-        """Return what fits a trained model again on other weights of the development people: `model.refit.again`."""
-        settings = self.pipeline.model
-        return again(
-            self.training_data(people),
-            fitted=bundle.fitted,
-            features=bundle.features,
-            settings=settings if seed is None else settings.model_copy(update={"seed": seed}),
-            model=str(bundle.about["learner"]),
-            parts=parts,
-            threads=self.pipeline.threads,
-        )
 
     def training_data(self, people: SetOfPeople) -> TrainingData:
         """Return the development people as models learn from them."""

@@ -26,7 +26,7 @@ from mgrisk.evaluate.records import (
     Tuning,
 )
 from mgrisk.features.registry import Feature
-from mgrisk.model.bundle import CALIBRATOR, DESCRIPTION, REFERENCE
+from mgrisk.model.bundle_files import CALIBRATOR, DESCRIPTION, REFERENCE
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.run_folder import names
 from mgrisk.run_folder.records import (

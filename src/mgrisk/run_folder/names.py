@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from mgrisk.model import bundle
+from mgrisk.features import compute
+from mgrisk.model import bundle_files
 
 # The run: what was asked for, what was done, what came of it.
 RESOLVED: Final = "resolved.toml"
@@ -13,7 +14,7 @@ SYNTHETIC_TABLES: Final = "synthetic"
 TRACKING: Final = "tracking.json"
 # People.
 FEATURES: Final = "features.parquet"
-FITTED_FEATURES: Final = bundle.FITTED_FEATURES
+FITTED_FEATURES: Final = compute.FITTED_FEATURES
 COHORT_PEOPLE: Final = "cohort.parquet"
 COHORT: Final = "cohort.json"
 TARGETS: Final = "targets.parquet"
@@ -52,7 +53,7 @@ TRIPOD: Final = "tripod.json"
 PROBAST: Final = "probast.json"
 # For people to read.
 REPORT: Final = "report.html"
-CARD: Final = bundle.CARD
+CARD: Final = bundle_files.CARD
 FIGURES: Final = "figures"
 # `mgrisk evaluate` writes these two beside its own evaluation.
 PEOPLE_OF_FILE: Final = "people.json"

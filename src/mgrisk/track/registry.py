@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +17,9 @@ CHALLENGER: Final = "challenger"
 """Alias of the last version that was refused the alias it was trained for."""
 PROMOTION: Final = "mgrisk.promotion"
 """Tag of a version: promoted or refused, and why."""
+BUNDLE: Final = "mgrisk.bundle"
+"""Tag of a version: sha256 of the files of its bundle."""
+BY_HAND: Final = "promoted by hand to"
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,12 @@ def find_version(model: str, alias: str, *, uri: str) -> int | None:
         return _aliases(client, model).get(alias)
 
 
+def version_of(client: MlflowClient, model: str, bundle: str) -> int | None:
+    """Return the latest version of a bundle with this sha256; None where none is registered."""
+    found = client.search_model_versions(f"name = '{model}'")
+    return max((int(each.version) for each in found if each.tags.get(BUNDLE) == bundle), default=None)
+
+
 def promote(name: str, *, alias: str, because: str, uri: str) -> int:
     """Give a version an alias by hand, whatever the gate said; the reason is kept with the version.
 
@@ -150,7 +159,7 @@ def promote(name: str, *, alias: str, because: str, uri: str) -> int:
             client.get_model_version(model, str(version))
         except (KeyError, mlflow.MlflowException) as problem:
             raise _not_found(name, uri, problem) from None
-        give_alias(client, model, version, alias=alias, reason=f"promoted by hand to {alias}: {because.strip()}")
+        give_alias(client, model, version, alias=alias, reason=f"{BY_HAND} {alias}: {because.strip()}")
     return version
 
 
@@ -160,6 +169,45 @@ def give_alias(client: MlflowClient, model: str, version: int, *, alias: str, re
     if alias != CHALLENGER and _aliases(client, model).get(CHALLENGER) == version:
         client.delete_registered_model_alias(model, CHALLENGER)
     client.set_registered_model_alias(model, alias, str(version))
+
+
+def settle(client: MlflowClient, model: str, version: int, *, alias: str, standing: Standing) -> tuple[str, Standing]:
+    """Give a version the alias that it gets, where a run of the same bundle has not settled that before.
+
+    A bundle that is registered already keeps the alias that it has, and takes none from a version that followed it or
+    was promoted by hand.
+
+    Parameters
+    ----------
+    client
+        Of the store.
+    model, version
+        The version of this run's bundle.
+    alias
+        What the run's bundle is registered for.
+    standing
+        What the gate says.
+
+    Returns
+    -------
+    tuple
+        The alias that the version has now, empty where it has none, and the standing with what else was against it.
+    """
+    aliases, before = _aliases(client, model), _promotion(client, model, version)
+    holder = aliases.get(alias)
+    if holder == version:
+        return alias, standing
+    had_it = before.startswith(("promoted:", f"{BY_HAND} {alias}:"))
+    if before and holder is not None:
+        by_hand = _promotion(client, model, holder).startswith(BY_HAND)
+        if had_it or by_hand:
+            how = "was promoted by hand" if by_hand else "followed this unchanged bundle"
+            standing = replace(standing, refusals=(*standing.refusals, f"version {holder}, which has the alias, {how}"))
+    if not standing.promoted and before:
+        return (CHALLENGER if aliases.get(CHALLENGER) == version else ""), standing
+    given = alias if standing.promoted else CHALLENGER
+    give_alias(client, model, version, alias=given, reason=standing.reason)
+    return given, standing
 
 
 def registered(*, uri: str) -> list[Registered]:
@@ -201,6 +249,10 @@ def _aliases(client: MlflowClient, model: str) -> dict[str, int]:
     if not client.search_registered_models(f"name = '{model}'"):
         return {}
     return {alias: int(version) for alias, version in client.get_registered_model(model).aliases.items()}
+
+
+def _promotion(client: MlflowClient, model: str, version: int) -> str:
+    return str(client.get_model_version(model, str(version)).tags.get(PROMOTION, ""))
 
 
 def _held_out(metrics: Mapping[str, float], winner: str) -> float | None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from mgrisk.config.pipeline_file import Tracking
 from mgrisk.run_folder import names
 from mgrisk.score.scorer import load_scorer
-from mgrisk.storage.files import read_json
-from mgrisk.track.registry import CHALLENGER, Standing, give_alias
+from mgrisk.storage.files import read_json, sha256
+from mgrisk.track.registry import BUNDLE, Standing, settle, version_of
 from mgrisk.track.served import example_people, signature
 from mgrisk.track.store import experiment_id, opened, tracking_uri, without_password
 
@@ -33,9 +33,10 @@ class Tracked:
     candidates
         Nested runs, one for each candidate of the tuning.
     model, version, alias
-        Registered name, version, and the alias that the version got: `champion`, or `challenger` where it was refused.
+        Registered name, version, and the alias that the version has: `champion`, or `challenger` where it was refused;
+        empty where an unchanged bundle, registered before, has lost it to another.
     standing
-        What the gate said.
+        What the gate said, and what else was against the alias.
     """
 
     uri: str
@@ -54,6 +55,8 @@ class Tracked:
 
 def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
     """Log a finished run folder: parameters, metrics by set, data digests, files, candidates, the bundle.
+
+    A bundle that is registered already, byte for byte, is not registered again.
 
     Parameters
     ----------
@@ -89,9 +92,11 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
             if (folder / names.FIGURES).is_dir():
                 mlflow.log_artifacts(str(folder / names.FIGURES), "figures")
             _log_candidates(client, experiment, run.info.run_id, tuning["candidates"])
-            alias = tracking.alias if standing.promoted else CHALLENGER
-            version = _log_bundle(client, folder / names.BUNDLE, tracking.register_as)
-            give_alias(client, tracking.register_as, version, alias=alias, reason=standing.reason)
+            digest = sha256(folder / names.BUNDLE)
+            version = version_of(client, tracking.register_as, digest)
+            if version is None:
+                version = _log_bundle(client, folder / names.BUNDLE, tracking.register_as, digest)
+            alias, standing = settle(client, tracking.register_as, version, alias=tracking.alias, standing=standing)
     return Tracked(
         without_password(uri),
         tracking.experiment,
@@ -135,7 +140,7 @@ def _log_candidates(client: MlflowClient, experiment: str, parent: str, candidat
         client.set_terminated(run.info.run_id)
 
 
-def _log_bundle(client: MlflowClient, bundle: Path, model: str) -> int:
+def _log_bundle(client: MlflowClient, bundle: Path, model: str, digest: str) -> int:
     """Log the bundle and register it; returns its version, which has no alias yet."""
     import mlflow
 
@@ -153,7 +158,9 @@ def _log_bundle(client: MlflowClient, bundle: Path, model: str) -> int:
     # By the client, not by `registered_model_name`: that prints to standard error whatever the log level is.
     if not client.search_registered_models(f"name = '{model}'"):
         client.create_registered_model(model)
-    created = client.create_model_version(model, source=info.model_uri, run_id=info.run_id, model_id=info.model_id)
+    created = client.create_model_version(
+        model, source=info.model_uri, run_id=info.run_id, model_id=info.model_id, tags={BUNDLE: digest}
+    )
     return int(created.version)
 
 

@@ -31,7 +31,6 @@ from mgrisk.features.registry import features, with_ancestors
 from mgrisk.model import bundle as module
 from mgrisk.model.bundle import (
     DEFAULT,
-    SUMS,
     Bundle,
     read_bundle,
     recalibrate,
@@ -40,6 +39,7 @@ from mgrisk.model.bundle import (
     released,
     released_bundles,
 )
+from mgrisk.model.bundle_files import SUMS
 from mgrisk.model.calibration import Calibrator
 from mgrisk.model.splines import FittedSplines, Term
 from mgrisk.survey.design import SurveyDesign, WeightLevel

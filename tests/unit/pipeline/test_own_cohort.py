@@ -12,7 +12,7 @@ import pytest
 
 from mgrisk.config.pipeline_file import Pipeline, load
 from mgrisk.errors import MgRiskError
-from mgrisk.pipeline.own_cohort import files, make_cohort, refuse_misuse
+from mgrisk.pipeline.own_cohort import files, given, make_cohort, refuse_misuse
 from mgrisk.pipeline.workspace import Workspace
 
 FEATURES = ["age_years", "sex", "bmi_kg_m2", "hypertension_told"]
@@ -67,7 +67,9 @@ def make(tmp_path: Path) -> Make:
             """
         )
         (tmp_path / "run").mkdir(exist_ok=True)
-        return Workspace(load(pipeline, overrides=overrides), tmp_path / "run")
+        settings = load(pipeline, overrides=overrides)
+        assert settings.own is not None
+        return Workspace(settings, tmp_path / "run", given=given(settings.own))
 
     return workspace
 

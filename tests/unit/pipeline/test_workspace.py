@@ -48,3 +48,8 @@ def test_a_model_is_not_left_without_features() -> None:
     with pytest.raises(MgRiskError) as caught:
         names('model.features=["bmi_class"]', 'model.leave_out=["race_ethnicity"]')
     assert caught.value.code == "features.none_left"
+
+
+def test_what_the_file_gives_is_told_of_an_own_cohort_and_of_no_other() -> None:
+    with pytest.raises(ValueError, match="own cohort"):
+        Workspace(load(NHANES), Path("runs"), given=frozenset({"age_years"}))

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.report import population
-from mgrisk.run_folder.reader import RunFiles
 
 OWN: dict[str, Any] = {
     "data": "Elsewhere 2015-2017",

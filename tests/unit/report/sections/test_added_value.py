@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.report.blocks import ABSENT, find_table
 from mgrisk.report.sections.added_value import added_value
-from mgrisk.run_folder.reader import RunFiles
 
 Edit = Callable[[str, Callable[[Any], Any]], None]
 

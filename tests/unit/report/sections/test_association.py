@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.errors import MgRiskError
 from mgrisk.report.blocks import find_table
@@ -15,7 +16,6 @@ from mgrisk.report.sections.association import (
     mediation_blocks,
     robustness_blocks,
 )
-from mgrisk.run_folder.reader import RunFiles
 from mgrisk.storage.files import read_json
 
 

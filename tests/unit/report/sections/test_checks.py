@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.errors import MgRiskError
 from mgrisk.report.blocks import find_table
 from mgrisk.report.sections.checks import reporting
-from mgrisk.run_folder.reader import RunFiles
 from mgrisk.storage.files import write_json
 
 ITEMS = [

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.report.blocks import ABSENT, blocks_of, find_section, find_table
 from mgrisk.report.content import report_content
 from mgrisk.report.sections.drivers import stability
-from mgrisk.run_folder.reader import RunFiles
 from mgrisk.storage.files import write_json, write_parquet
 
 Edit = Callable[[str, Callable[[Any], Any]], None]

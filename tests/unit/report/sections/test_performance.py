@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.report.sections.performance import groups_table, score_blocks, thresholds_table
 from mgrisk.riskscores.scores import load_score
-from mgrisk.run_folder.reader import RunFiles
 from mgrisk.storage.files import read_json
 
 HELD_OUT = "2017-2018"

@@ -9,10 +9,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from mgrisk.run_folder.reader import RunFiles
+
 from mgrisk.evidence.what_if import STUDIES
 from mgrisk.report.blocks import find_table
 from mgrisk.report.sections.published import published, responses
-from mgrisk.run_folder.reader import RunFiles
 
 
 def words(part: dict[str, Any]) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mgrisk.run_folder.reader import RunFiles
+
 from mgrisk.report.blocks import ABSENT, find_table
 from mgrisk.report.sections.temporal import temporal
-from mgrisk.run_folder.reader import RunFiles
 from mgrisk.storage.files import write_json
 
 

@@ -1,0 +1,11 @@
+"""The files of a bundle, each name once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SUMS: Final = "SHA256SUMS"
+DESCRIPTION: Final = "bundle.json"
+CALIBRATOR: Final = "calibrator.json"
+REFERENCE: Final = "reference.json"
+CARD: Final = "card.md"
