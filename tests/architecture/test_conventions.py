@@ -275,3 +275,30 @@ def test_the_page_on_data_names_every_table() -> None:
     tables = {variable.table for variable in VARIABLES.values()}
     assert len(tables) > 30, "the variables name no tables"
     assert sorted(tables - named) == []
+
+
+TOLD = sorted(
+    path
+    for place in ("src", "docs", "tools", "benchmarks", "pipelines", "README.md", "CONTRIBUTING.md", "data/README.md")
+    for path in ([ROOT / place] if (ROOT / place).is_file() else (ROOT / place).rglob("*"))
+    if path.suffix in {".py", ".toml", ".md"}
+)
+# A path with a folder in it; pages under reference/ are made with the site, and a bundle has files of its own.
+CITED = re.compile(r"(?<![\w./~<>-])(?!reference/|bundle/)(?:[\w-]+/)+[\w-]+\.(?:py|toml|md|js|svg|png|ipynb)\b")
+
+
+def test_a_file_that_is_cited_exists() -> None:
+    assert len(TOLD) > 200, "the files were not found"
+    lost = {}
+    for path in TOLD:
+        places = (ROOT, PACKAGE, PACKAGE / "features", ROOT / "docs", ROOT / "tests" / "unit", path.parent)
+        found = set(CITED.findall(path.read_text(encoding="utf-8")))
+        gone = sorted(name for name in found if not any((place / name).exists() for place in places))
+        if gone:
+            lost[path.relative_to(ROOT).as_posix()] = gone
+    assert lost == {}
+
+
+def test_nothing_outside_the_repository_is_cited_as_if_a_reader_had_it() -> None:
+    outside = re.compile(r"interface\.md|unpack\.py|\bissue \d+\b(?!, open since)")
+    assert {path.name: found for path in TOLD if (found := outside.findall(path.read_text(encoding="utf-8")))} == {}

@@ -1,10 +1,9 @@
 """Pipeline files: what a run is told, checked before any data is touched.
 
-One TOML file under `pipelines/` is one run. The models here are frozen and closed: a misspelt key stops with its
-name and the nearest known one. `extends = "nhanes.toml"` takes another file as the base, and `--set key=value`
-comes last.
-
-The section [model] of a pipeline file: which learners compete, on which features, and what each may try.
+One TOML file under `pipelines/` is one run; `Pipeline` has its sections, `Model` among them with the candidate
+algorithms, their features and what each may try. The models here are frozen and closed: a misspelt key stops with its
+name and the nearest known one. `extends = "nhanes.toml"` takes another file as the base, and `--set key=value` comes
+last.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Coded checks of a run: data, splits, leaks, calibration, explanation, fit and fairness.
 
-`checks.toml` lists them with title, severity and source; here is a function for each, which answers from the files of
+`checks.toml` lists them with title, severity and source; here is a function for each, which answers from the records of
 the run whether it holds. Every check is reported, whatever its result, and one of severity error stops the run. The
 check of sample size uses the criteria of Riley et al. (2020) for a binary outcome.
 """
@@ -37,6 +37,24 @@ from mgrisk.nhanes.codebook import KEY
 
 Verdict = tuple[bool | None, str]
 """Whether it holds, None where it does not apply; and the number, or the reason, that says so."""
+
+
+MOSTLY_MISSING: Final = 0.5
+"""Weighted share of people without a value, above which a feature is."""
+MISSING_APART: Final = 0.1
+"""Largest difference of that share between development and the held-out cycle."""
+FEWEST_CASES: Final = 20
+"""In a fold."""
+SUSPICIOUS_AUROC: Final = 0.85
+LARGEST_ICI: Final = 0.02
+ADDITIVE: Final = 1e-5
+"""Largest error of a sum of Shapley values, log-odds."""
+RATIO: Final = (0.8, 1.25)
+"""Of observed to expected, in a group."""
+SHRINKAGE: Final = 0.9
+OPTIMISM: Final = 0.05
+MARGIN: Final = 0.05
+"""The criteria of Riley: least shrinkage, largest optimism of R², and of the error of the prevalence."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +157,6 @@ def shown(record: Estimated, *, digits: int = 3) -> str:
     return f"{centre} ({record.low:.{digits}f} to {record.high:.{digits}f})"
 
 
-MOSTLY_MISSING: Final = 0.5
-MISSING_APART: Final = 0.1
-FEWEST_CASES: Final = 20
-
-
 def twice(run: RunEvidence) -> Verdict:
     """Ask whether anybody is in the cohort twice."""
     count = int(run.cohort[KEY].duplicated().sum())
@@ -225,23 +238,6 @@ def _missing(run: RunEvidence, set_name: str) -> dict[str, float]:
     }
 
 
-CHECKS_OF_THE_DATA: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
-    "MGR001": twice,
-    "MGR002": weights,
-    "MGR003": known,
-    "MGR004": missing,
-    "MGR005": missing_apart,
-    "MGR006": breaks,
-    "MGR101": folds,
-    "MGR102": separation,
-    "MGR103": later,
-    "MGR104": fold_cases,
-}
-SHRINKAGE: Final = 0.9
-OPTIMISM: Final = 0.05
-MARGIN: Final = 0.05
-
-
 def cox_snell(*, log_loss: float, prevalence: float) -> float:
     """Return the Cox-Snell R² of a model from its mean log loss.
 
@@ -299,12 +295,6 @@ def people_needed(parameters: int, *, prevalence: float, r_squared: float) -> in
     optimism = r_squared / (r_squared + OPTIMISM * largest)
     overall = (1.96 / MARGIN) ** 2 * prevalence * (1.0 - prevalence)
     return ceil(max(shrunk(SHRINKAGE), shrunk(optimism), overall))
-
-
-SUSPICIOUS_AUROC: Final = 0.85
-LARGEST_ICI: Final = 0.02
-ADDITIVE: Final = 1e-5
-RATIO: Final = (0.8, 1.25)
 
 
 def discrimination(run: RunEvidence) -> Verdict:
@@ -493,7 +483,17 @@ def _groups(run: RunEvidence, metric: str) -> list[MetricRecord]:
     ]
 
 
-CHECKS_OF_THE_MODEL: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
+CHECKS: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
+    "MGR001": twice,
+    "MGR002": weights,
+    "MGR003": known,
+    "MGR004": missing,
+    "MGR005": missing_apart,
+    "MGR006": breaks,
+    "MGR101": folds,
+    "MGR102": separation,
+    "MGR103": later,
+    "MGR104": fold_cases,
     "MGR201": discrimination,
     "MGR202": alone,
     "MGR203": rare_value,
@@ -514,7 +514,7 @@ CHECKS_OF_THE_MODEL: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
     "MGR602": groups_ranked,
     "MGR603": groups_large,
 }
-CHECKS = {**CHECKS_OF_THE_DATA, **CHECKS_OF_THE_MODEL}
+"""Every check by its code, in the order of checks.toml."""
 
 
 def check_run(run: RunEvidence) -> list[Finding]:

@@ -52,7 +52,7 @@ from mgrisk.storage.lock import exclusive_lock
 __all__ = ["Evaluation", "Run", "run"]
 
 LOCK: Final = ".lock"
-# A file of the interface that this run does not make: said where a reader of the run folder looks.
+# A file that other runs have: why this one has none is said where a reader of the run folder looks.
 NO_EVIDENCE: Final = {names.EVIDENCE: "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
 STEPS: Final = (
     own_cohort.STEP,
