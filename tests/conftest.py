@@ -17,6 +17,7 @@ from mgrisk.features.compute import typed
 from mgrisk.features.registry import Feature, features
 from mgrisk.model.learners import Encoder
 from mgrisk.model.training_data import TrainingData
+from mgrisk.nhanes.cycles import CYCLES
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
 # A machine that does something else at the same time is slow, not wrong: no property has a deadline.
 settings.register_profile("mgrisk", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mgrisk")
+
+OTHER_CYCLES = frozenset(cycle.years for cycle in CYCLES) - {"2007-2008", "2021-2023"}
+"""NHANES cycles whose tables the slow tests read; every test run reads the first and the last in use."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the other cycles of tests that read the tables of each cycle to the slow tests."""
+    for item in items:
+        if item.get_closest_marker("nhanes") and isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            given = [getattr(value, "years", value) for value in item.callspec.params.values()]
+            if any(isinstance(each, str) and each in OTHER_CYCLES for each in given):
+                item.add_marker(pytest.mark.slow)
+
 
 STRATA, PSUS, PEOPLE, FOLDS = 6, 2, 50, 4
 SYNTHETIC = {"data": "SYNTHETIC", "synthetic": True, "outcome": {"name": "toy", "label": "Toy disease"}}

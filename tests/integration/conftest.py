@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import mgrisk
 from mgrisk.pipeline.run import Run
@@ -24,14 +25,6 @@ SMALL = (
     "tracking.gate.calibration_slope=[0.1, 10.0]",
     "tracking.gate.observed_expected=[0.1, 10.0]",
 )
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all modules that use the small run to one worker, so that it is made once."""
-    using = {item.path for item in items if "small_run" in getattr(item, "fixturenames", ())}
-    for item in items:
-        if item.path in using:
-            item.add_marker(pytest.mark.xdist_group("small_run"))
 
 
 # No run of a test may land in the registry of whoever starts the tests.
@@ -52,10 +45,15 @@ def small_settings() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory, empty_registry: Path) -> Run:
-    """A finished small demo run; tests that change anything take `run_copy`."""
-    folder = tmp_path_factory.mktemp("runs") / "demo"
-    shutil.copy(empty_registry, folder.parent)
-    return mgrisk.run(DEMO, overrides=SMALL, out=folder)
+    """A finished small demo run, made by the first worker that asks; tests that change anything take `run_copy`."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "small-run" / "demo"
+    folder.parent.mkdir(exist_ok=True)
+    with FileLock(folder.parent / "lock"):
+        if not (folder / "tracking.json").exists():  # what the last step writes
+            shutil.copy(empty_registry, folder.parent)
+            mgrisk.run(DEMO, overrides=SMALL, out=folder)
+    return Run(folder, ())
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ from mgrisk.storage.files import sha256
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL"),
-    pytest.mark.xdist_group("killed"),
 ]
 LOOP = Path(__file__).with_name("kill_loop.py")
 ROOT = Path(__file__).parents[3]
