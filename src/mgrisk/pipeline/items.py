@@ -17,7 +17,7 @@ from mgrisk.run_folder import names
 
 def answer_items(workspace: Workspace) -> str:
     """Answer every item of TRIPOD+AI and PROBAST+AI from what the run folder holds; write tripod.json, probast.json."""
-    checks = [vars(each) for each in workspace.run.checks]
+    checks = workspace.run.checks.rows
     facts = run_facts(run_evidence(workspace), checks, title=workspace.pipeline.title, mgrisk=__version__)
     # The report shows the answers, so that it is written after them: what it will hold is asked of its content.
     there = {part["id"] for part in walk(report_content(workspace.folder)["sections"]) if part["status"] == MADE}

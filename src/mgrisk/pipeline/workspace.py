@@ -219,7 +219,7 @@ class Workspace:
     @property
     def models(self) -> Models:
         """The fitted models of features, from the run folder."""
-        return compute.from_dict(self.run.fitted_features, self.all_features)
+        return compute.from_dict(self.run.fitted_features.models, self.all_features)
 
     def trained(self, model: str) -> Bundle:
         """Return the bundle of one of the trained models."""

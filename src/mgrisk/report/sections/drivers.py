@@ -21,6 +21,7 @@ from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent
 from mgrisk.report.sections.importance import dependence, importance_figure, swarm_figure
+from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import GroupImportance, Importance, RankRange, Refits, SubgroupImportance
 from mgrisk.types import JsonRecord
@@ -184,10 +185,10 @@ def stability(run: RunFolder, records: list[Importance]) -> Section:
     records
         Importance of the features, the largest first.
     """
-    ways = run.refits
-    if ways is None:
+    if not run.has(names.STABILITY):
         reason = "the run has no refits of its model: they came with a later version"
         return missing("stability", HEADING, reason, status=ABSENT)
+    ways = run.stability.ways
     rows = [
         row(
             [

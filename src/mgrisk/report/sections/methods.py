@@ -7,8 +7,9 @@ from typing import Final
 
 import pandas as pd
 
-from mgrisk.evaluate.records import CalibratorMetric, CandidateRecord, Records
+from mgrisk.evaluate.records import CalibratorMetric, Records
 from mgrisk.features.registry import lineage
+from mgrisk.model.candidates import Candidate
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, section, table, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
 from mgrisk.report.population import population
@@ -186,7 +187,7 @@ def _models(run: RunFolder) -> Block:
 
 
 def _parts(run: RunFolder) -> Block:
-    tried: dict[str, list[CandidateRecord]] = {}
+    tried: dict[str, list[Candidate]] = {}
     for record in run.tuning.candidates:
         tried.setdefault(record.part, []).append(record)
     rows = []

@@ -34,7 +34,7 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
     """Return the ROC curves of all models of a set."""
     curves, read = [], {}
     for model in models:
-        found = run.curves[set_name][model]["roc"]
+        found = run.curves.sets[set_name][model]["roc"]
         x = np.array(found["false_positive_rate"], dtype=np.float64)
         y = np.array(found["sensitivity"], dtype=np.float64)
         kept = _thin(x, y, ROC_POINTS)
@@ -72,7 +72,7 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
 
 def calibration_figure(run: RunFolder, name: str, set_name: str) -> Block:
     """Return the calibration of the chosen model: smooth curve with band, tenths, and who has which risk."""
-    curves = run.curves[set_name][run.winner]
+    curves = run.curves.sets[set_name][run.winner]
     smooth, groups = curves["calibration"], curves["calibration_groups"]
     rows = []
     for place in range(len(groups["group"])):
@@ -115,7 +115,7 @@ def calibration_figure(run: RunFolder, name: str, set_name: str) -> Block:
 
 def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> Block:
     """Return the decision curves of all models that give probabilities."""
-    found = {model: run.curves[set_name][model]["decision"] for model in models}
+    found = {model: run.curves.sets[set_name][model]["decision"] for model in models}
     chosen = found[run.winner]
     rows = []
     for place, threshold in enumerate(chosen["threshold"]):
@@ -461,7 +461,7 @@ def cross_validated(run: RunFolder) -> Section:
 
 
 def _performance(run: RunFolder, name: str, heading: str, set_name: str, intro: str) -> Section:
-    curves = run.curves[set_name]
+    curves = run.curves.sets[set_name]
     # Published scores other than the reference, which has curves too, stand in tables of their own.
     records = [
         record

@@ -12,6 +12,7 @@ from mgrisk.evaluate.missing_inputs import RECALIBRATED, REPORTED
 from mgrisk.evaluate.records import Interval, Metric
 from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, missing, row, section, table, text
 from mgrisk.report.formats import count, interval, model_label, number
+from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 
 M = TypeVar("M", bound=Metric)
@@ -27,9 +28,9 @@ COMPARED: Final = {
 
 def imputation(run: RunFolder) -> list[Block]:
     """Describe what multiple imputation makes of the model; nothing where the pipeline did not ask for it."""
-    content = run.imputation
-    if content is None:
+    if not run.has(names.IMPUTATION):
         return []
+    content = run.imputation
     label = model_label(content.model)
     records = content.records
     said = text(
