@@ -12,6 +12,7 @@ from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.report.blocks import MADE, walk
 from mgrisk.report.content import report_content
+from mgrisk.report.sections.checks import REPORTING
 from mgrisk.run_folder import names
 
 
@@ -21,7 +22,7 @@ def answer_items(workspace: Workspace) -> str:
     facts = run_facts(run_evidence(workspace), checks, title=workspace.pipeline.title, mgrisk=__version__)
     # The report shows the answers, so that it is written after them: what it will hold is asked of its content.
     there = {part["id"] for part in walk(report_content(workspace.folder)["sections"]) if part["status"] == MADE}
-    there.add(REPORTING)
+    there.add(REPORTING.name)
 
     def exists(evidence: str) -> bool:
         name, _, section = evidence.partition("#")
@@ -36,9 +37,6 @@ def answer_items(workspace: Workspace) -> str:
     return (
         ", ".join(f"{count} {status}" for status, count in done.items()) + f"; {len(questions)} questions of PROBAST+AI"
     )
-
-
-REPORTING: Final = "reporting"
 
 
 LATER: Final = {names.CARD, names.BUNDLE}

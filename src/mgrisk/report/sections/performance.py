@@ -17,9 +17,10 @@ import numpy as np
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY, MISSING
 from mgrisk.evaluate.records import DifferenceRecord, Interval, MetricRecord, ThresholdRecord
-from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, section, table, text
+from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, table, text
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent, span
 from mgrisk.report.population import population
+from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import PublishedFigures, ScoreRecord
@@ -448,7 +449,9 @@ def held_out(run: RunFolder) -> Section:
         f"Nobody of {span(run.about['held_out'])} was used for fitting, tuning, calibration or imputation. "
         "All models are evaluated on the same people."
     )
-    return _performance(run, "held-out", f"Performance on the held-out cycle {span([name])}", name, intro)
+    return HELD_OUT_CYCLE.of(
+        _performance(run, HELD_OUT_CYCLE.name, name, intro), heading=f"{HELD_OUT_CYCLE.heading} {span([name])}"
+    )
 
 
 def cross_validated(run: RunFolder) -> Section:
@@ -457,10 +460,10 @@ def cross_validated(run: RunFolder) -> Section:
         "Risks of development people from models and calibrations that had not seen them. The settings of the winner "
         "were chosen on these same folds, so that these numbers flatter slightly; the held-out cycle does not."
     )
-    return _performance(run, "cross-validated", "Performance, cross-validated", CROSS_VALIDATED, intro)
+    return DEVELOPMENT_CYCLES.of(_performance(run, DEVELOPMENT_CYCLES.name, CROSS_VALIDATED, intro))
 
 
-def _performance(run: RunFolder, name: str, heading: str, set_name: str, intro: str) -> Section:
+def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[Block]:
     curves = run.curves.sets[set_name]
     # Published scores other than the reference, which has curves too, stand in tables of their own.
     records = [
@@ -509,7 +512,7 @@ def _performance(run: RunFolder, name: str, heading: str, set_name: str, intro: 
         groups_table(run, name, set_name, _set_title(set_name)),
         *score_blocks(run, name, set_name),
     ]
-    return section(name, heading, blocks)
+    return blocks
 
 
 def _unless_failed(what: str, curves: Mapping[str, Any], needed: Sequence[str], make: Callable[[], Block]) -> Block:
@@ -603,3 +606,7 @@ def _cell(record: MetricRecord | None, *, digits: int, share: bool) -> str:
 
 def _set_title(set_name: str) -> str:
     return "development set, cross-validated" if set_name == CROSS_VALIDATED else f"held-out {span([set_name])}"
+
+
+HELD_OUT_CYCLE = ReportSection("held-out", "Performance on the held-out cycle", held_out)
+DEVELOPMENT_CYCLES = ReportSection("cross-validated", "Performance, cross-validated", cross_validated)
