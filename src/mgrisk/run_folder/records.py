@@ -108,6 +108,7 @@ class Importance(Sized):
     label: str
     group: str
     importance: float
+    se: float | None
     low: float | None
     high: float | None
     direction: float | None
