@@ -23,10 +23,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.own_data.external import evaluate_file
+    from mgrisk.run_folder import names
 
     model, folder, threads = bundle_folder(options.model), Path(options.output), os.cpu_count() or 1
     found = evaluate_file(model, options.input, label_columns(options), folder=folder, threads=threads)
     print("\n".join(found.lines))
-    print(f"in {found.folder}: summary.md, evaluation.json, thresholds.json, curves.json, people.json")
+    written = (names.SUMMARY, names.EVALUATION, names.THRESHOLDS, names.CURVES, names.PEOPLE_OF_FILE)
+    print(f"in {found.folder}: {', '.join(written)}")
     say(DISCLAIMER)
     return ExitStatus.DONE

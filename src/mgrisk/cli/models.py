@@ -9,7 +9,6 @@ from typing import Any
 
 from mgrisk.cli.which import registry_uri
 from mgrisk.errors import ExitStatus
-from mgrisk.run_folder import names
 
 HELP = "bundles and versions in the registry"
 COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion")
@@ -45,9 +44,10 @@ def found_models() -> list[dict[str, Any]]:
         there with what is wrong with it as its `data`.
     """
     from mgrisk.model.bundle import released_bundles
+    from mgrisk.run_folder import names
 
     rows = [_bundle_row(name, "released", folder) for name, folder in released_bundles().items()]
-    folders = sorted(path.parent for path in RUNS.glob("*/bundle")) if RUNS.is_dir() else []
+    folders = sorted(path.parent for path in RUNS.glob(f"*/{names.BUNDLE}")) if RUNS.is_dir() else []
     rows += [_bundle_row(str(folder / names.BUNDLE), "run", folder / names.BUNDLE, run=folder) for folder in folders]
     uri = registry_uri()
     if uri is not None:
@@ -77,15 +77,15 @@ def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) 
 
 
 def _held_out_auroc(run: Path, model: str) -> float | None:
+    from mgrisk.errors import MgRiskError
+    from mgrisk.evaluate.assess import CROSS_VALIDATED
+    from mgrisk.run_folder.folder import RunFolder
+
     try:
-        records = json.loads((run / names.EVALUATION).read_text("utf-8"))
-    except (OSError, ValueError):
+        records = RunFolder(run).evaluation.where(model=model, metric="auroc", group="all")
+    except MgRiskError:
         return None
-    for record in records:
-        of_all = record["model"] == model and record["metric"] == "auroc" and record["group"] == "all"
-        if of_all and record["set"] != "cross-validated":
-            return None if record["estimate"] is None else float(record["estimate"])
-    return None
+    return next((record.estimate for record in records if record.set != CROSS_VALIDATED), None)
 
 
 def _cell(value: object) -> str:

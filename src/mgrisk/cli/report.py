@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from mgrisk.errors import ExitStatus, bad_input
-from mgrisk.run_folder import names
 
 HELP = "write the report of a finished run again"
 
@@ -19,9 +18,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.report.render import write_report
+    from mgrisk.run_folder import names
+    from mgrisk.run_folder.folder import RunFolder
 
     folder = Path(options.run)
-    if not (folder / names.MANIFEST).is_file():
+    if not RunFolder(folder).has(names.MANIFEST):
         raise bad_input(
             "report.no_run",
             "this is not the folder of a run",

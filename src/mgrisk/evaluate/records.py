@@ -6,13 +6,16 @@ A number is None where it is not defined; `problem` is the code that says why, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
 from mgrisk.cohort.leaks import Timing
+from mgrisk.cohort.outcomes import Outcome
 from mgrisk.errors import bad_input
+from mgrisk.model.candidates import Candidate
+from mgrisk.nhanes.harmonise import AbsentTable
 from mgrisk.types import JsonRecord
 
 R = TypeVar("R")
@@ -120,22 +123,10 @@ class Interval(Estimated):
 
 @dataclass(frozen=True)
 class MetricRecord(Estimated):
-    """A metric of one model, on one set, in one group of people.
+    """A metric of one model, on one set, in one group of people; `all` where nobody is left out.
 
-    Attributes
-    ----------
-    outcome, set, group, level
-        Whom it is of; group and level are ``all`` where nobody is left out.
-    model, metric
-        What was measured of what.
-    estimate, low, high, se
-        In the unit of the metric; a 95 % interval, and the standard error on the scale of the metric.
-    n, events
-        People and cases with a weight.
-    problem, presentation
-        Code of what went wrong; whether the number may be shown, by `survey.presentation`.
-    data
-        What the people are: NHANES, SYNTHETIC or the name of a cohort.
+    Estimate, interval and standard error are in the unit of the metric; n and events are people and cases with a
+    weight; `presentation` says whether the number may be shown (`survey.presentation`), `data` what the people are.
     """
 
     outcome: str
@@ -186,9 +177,7 @@ class TableOneRecord(Estimated):
     low: float | None
     high: float | None
     n: int
-    df: int
     missing: float | None
-    data: str
 
 
 @dataclass(frozen=True)
@@ -201,17 +190,11 @@ class KnownAnswerRecord(Estimated):
     published: float
     tolerance: float
     source: str
-    definition: str
-    cycles: str
     estimate: float | None
-    se: float | None
     low: float | None
     high: float | None
-    n: int | None
-    df: int | None
     passed: bool | None
     note: str
-    data: str
 
 
 @dataclass(frozen=True)
@@ -225,15 +208,6 @@ class BreakRecord:
     reason: str
     crosswalk: str
     source: str
-
-
-@dataclass(frozen=True)
-class AbsentTable:
-    """A table that a cycle does not have, and why."""
-
-    cycle: str
-    table: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -259,17 +233,6 @@ class OwnRecord:
 
 
 @dataclass(frozen=True)
-class OutcomeRecord:
-    """What the run predicts, as far as a reader is told; `leaks` are what no feature may be made of."""
-
-    name: str
-    label: str
-    definition: str
-    warning: str
-    leaks: tuple[JsonRecord, ...]
-
-
-@dataclass(frozen=True)
 class CohortRecord:
     """Who the people of a run are: their weights, what was accepted of their cycles, their outcome."""
 
@@ -279,7 +242,7 @@ class CohortRecord:
     weight: str
     breaks: tuple[BreakRecord, ...]
     absent: tuple[AbsentTable, ...]
-    outcome: OutcomeRecord
+    outcome: Outcome
     own: OwnRecord | None = None
 
 
@@ -302,29 +265,17 @@ class ModelRecord:
 
 
 @dataclass(frozen=True)
-class CandidateRecord:
-    """One setting that was tried: its weighted mean loss out of fold, in all and by fold."""
-
-    part: str
-    params: dict[str, Any]
-    measure: str
-    loss: float
-    fold_loss: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Tuning:
     """What training tried and chose."""
 
-    data: str
     winner: str
     models: dict[str, ModelRecord]
-    candidates: tuple[CandidateRecord, ...]
+    candidates: tuple[Candidate, ...]
 
     @property
     def parts(self) -> list[JsonRecord]:
         """The parts of the chosen model, as a refit takes them."""
-        return [asdict(part) for part in self.models[self.winner].parts]
+        return [vars(part) for part in self.models[self.winner].parts]
 
 
 @dataclass(frozen=True)
@@ -333,12 +284,9 @@ class LeakRecord:
 
     feature: str
     auroc: float
-    low: float | None
-    high: float | None
     limit: float
     likelihood_ratio: float
     ratio_limit: float
-    finding: bool
 
 
 @dataclass(frozen=True)
@@ -362,25 +310,21 @@ class Leaks:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Estimated):
-    """A metric whose file says what it is of; fields as those of `MetricRecord`."""
+    """A metric in a file that says of what it is."""
 
     metric: str
     estimate: float | None
     low: float | None
     high: float | None
-    se: float | None
-    n: int
     events: int
     problem: str
-    presentation: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibratorMetric(Metric):
-    """A metric of a calibrator, which is called the model; or its difference from that of the reference."""
+    """A metric of a calibrator, which is called the model, or its difference from that of the shipped one."""
 
     model: str
-    reference: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mgrisk.config.toml import rows
-from mgrisk.evaluate.checks import RunEvidence, shown
+from mgrisk.evaluate.checks import Finding, RunEvidence, shown
 
 REPOSITORY: Final = "docs/"
 """Evidence that begins so is a page of the repository and not a file of the run folder."""
 ASK: Final = "A run does not know it of a file; whoever made {elsewhere} must say."
 
 
-def run_facts(run: RunEvidence, checks: Sequence[Mapping[str, Any]], *, title: str, mgrisk: str) -> dict[str, str]:
+def run_facts(run: RunEvidence, checks: Sequence[Finding], *, title: str, mgrisk: str) -> dict[str, str]:
     """Return what the answers are filled with.
 
     Parameters
@@ -21,13 +21,13 @@ def run_facts(run: RunEvidence, checks: Sequence[Mapping[str, Any]], *, title: s
     run
         Files of the run folder.
     checks
-        Records of checks.json.
+        What the coded checks found.
     title, mgrisk
         Title of the pipeline; version of the program.
     """
     outcome, data, own = run.about.outcome, run.about.data, run.about.own
-    found = {each["id"]: str(each["finding"]) for each in checks}
-    failed = [each["id"] for each in checks if each["passed"] is False]
+    found = {each.id: each.finding for each in checks}
+    failed = [each.id for each in checks if each.passed is False]
     cycles = run.cohort.groupby("set", observed=True)["cycle"].unique()
     facts = {
         "title": title,
@@ -96,9 +96,7 @@ def tripod(facts: Mapping[str, str], exists: Callable[[str], bool]) -> list[dict
     return answered
 
 
-def probast(
-    facts: Mapping[str, str], checks: Sequence[Mapping[str, Any]], exists: Callable[[str], bool]
-) -> list[dict[str, Any]]:
+def probast(facts: Mapping[str, str], checks: Sequence[Finding], exists: Callable[[str], bool]) -> list[dict[str, Any]]:
     """Answer the 34 signalling questions of PROBAST+AI.
 
     Parameters
@@ -106,7 +104,7 @@ def probast(
     facts, exists
         As for `tripod`.
     checks
-        Records of checks.json.
+        What the coded checks found.
 
     Returns
     -------
@@ -115,15 +113,15 @@ def probast(
         ``not applicable`` or, where the evidence is not there, ``no information``. The answers are those of the people
         who made the model: an assessor's own are what the tool asks for.
     """
-    verdicts = {each["id"]: each for each in checks}
+    verdicts = {each.id: each for each in checks}
     answered = []
     for row in rows("mgrisk.evaluate", "probast.toml", "question"):
         asked = [verdicts[name] for name in row["check"]]
         answer, reason = row["answer"], row["reason"].format_map(facts)
         if asked:
-            passed = [each["passed"] for each in asked if each["passed"] is not None]
+            passed = [each.passed for each in asked if each.passed is not None]
             answer = "not applicable" if not passed else "yes" if all(passed) else "probably no"
-            reason = " ".join([reason, *(f"{each['id']}: {each['finding']}." for each in asked)])
+            reason = " ".join([reason, *(f"{each.id}: {each.finding}." for each in asked)])
         gone = _gone(row["evidence"], exists)
         if row.pop("of_nhanes") and facts["elsewhere"]:
             answer, reason = "no information", ASK.format_map(facts)

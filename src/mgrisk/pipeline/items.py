@@ -12,16 +12,17 @@ from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.report.blocks import MADE, walk
 from mgrisk.report.content import report_content
+from mgrisk.report.sections.checks import REPORTING
 from mgrisk.run_folder import names
 
 
 def answer_items(workspace: Workspace) -> str:
     """Answer every item of TRIPOD+AI and PROBAST+AI from what the run folder holds; write tripod.json, probast.json."""
-    checks = [vars(each) for each in workspace.run.checks]
+    checks = workspace.run.checks.rows
     facts = run_facts(run_evidence(workspace), checks, title=workspace.pipeline.title, mgrisk=__version__)
     # The report shows the answers, so that it is written after them: what it will hold is asked of its content.
     there = {part["id"] for part in walk(report_content(workspace.folder)["sections"]) if part["status"] == MADE}
-    there.add(REPORTING)
+    there.add(REPORTING.name)
 
     def exists(evidence: str) -> bool:
         name, _, section = evidence.partition("#")
@@ -36,9 +37,6 @@ def answer_items(workspace: Workspace) -> str:
     return (
         ", ".join(f"{count} {status}" for status, count in done.items()) + f"; {len(questions)} questions of PROBAST+AI"
     )
-
-
-REPORTING: Final = "reporting"
 
 
 LATER: Final = {names.CARD, names.BUNDLE}

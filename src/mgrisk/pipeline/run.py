@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import pandas as pd
+from typing import Final
 
 from mgrisk import __version__
 from mgrisk.config.pipeline_file import Synthetic, load
 from mgrisk.errors import usage
+from mgrisk.evaluate.records import MetricRecord, Records
 from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import fetch
 from mgrisk.nhanes.synthetic import write_cohort
@@ -46,10 +45,11 @@ from mgrisk.pipeline import (
 from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.run_folder import names
-from mgrisk.storage.files import read_json, write_text
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.storage.files import write_text
 from mgrisk.storage.lock import exclusive_lock
 
-__all__ = ["Evaluation", "Run", "run"]
+__all__ = ["Run", "run"]
 
 LOCK: Final = ".lock"
 # A file that other runs have: why this one has none is said where a reader of the run folder looks.
@@ -80,17 +80,6 @@ STEPS: Final = (
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """The flat records of evaluation.json."""
-
-    records: tuple[dict[str, Any], ...]
-
-    def frame(self) -> pd.DataFrame:
-        """Return the records as a table."""
-        return pd.DataFrame(self.records)
-
-
-@dataclass(frozen=True)
 class Run:
     """A finished run.
 
@@ -106,9 +95,9 @@ class Run:
     steps: tuple[str, ...]
 
     @property
-    def evaluation(self) -> Evaluation:
+    def evaluation(self) -> Records[MetricRecord]:
         """The evaluation's records."""
-        return Evaluation(tuple(read_json(self.folder / names.EVALUATION)))
+        return RunFolder(self.folder).evaluation
 
     @property
     def report(self) -> Path:

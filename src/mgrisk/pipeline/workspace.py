@@ -207,7 +207,7 @@ class Workspace:
     @property
     def models(self) -> Models:
         """The fitted models of features, from the run folder."""
-        return compute.from_dict(self.run.fitted_features, self.all_features)
+        return compute.from_dict(self.run.fitted_features.models, self.all_features)
 
     def people(self, set_name: str) -> SetOfPeople:
         """Return one set of the cohort with its features."""

@@ -14,21 +14,20 @@ from typing import Any, Final
 
 from mgrisk.errors import MgRiskError
 from mgrisk.nhanes.codebook import SYNTHETIC
-from mgrisk.report.blocks import FAILED, Section, missing, walk
+from mgrisk.report.blocks import FAILED, Section, walk
 from mgrisk.report.formats import NBSP
-from mgrisk.report.sections.added_value import HEADING as ADDED_HEADING
-from mgrisk.report.sections.added_value import added_value
-from mgrisk.report.sections.checks import HEADING as REPORTING_HEADING
-from mgrisk.report.sections.checks import KNOWN_HEADING, checks, known_answers, reporting
-from mgrisk.report.sections.cohort import attrition, table_one
-from mgrisk.report.sections.drivers import drivers
-from mgrisk.report.sections.magnesium import magnesium
-from mgrisk.report.sections.methods import features, methods, provenance
-from mgrisk.report.sections.people import people
-from mgrisk.report.sections.performance import cross_validated, held_out
-from mgrisk.report.sections.summary import limits, summary
-from mgrisk.report.sections.temporal import HEADING as TEMPORAL_HEADING
-from mgrisk.report.sections.temporal import temporal
+from mgrisk.report.sections import (
+    added_value,
+    checks,
+    cohort,
+    drivers,
+    magnesium,
+    methods,
+    people,
+    performance,
+    summary,
+    temporal,
+)
 from mgrisk.run_folder.folder import UNKNOWN, RunFolder
 from mgrisk.storage.files import to_json
 
@@ -38,25 +37,24 @@ BANNERS: Final = {
     "anything about magnesium or diabetes. It only shows that the pipeline runs.",
     UNKNOWN: "No file of this run says whether its people are real or SYNTHETIC. Trust no number on this page.",
 }
-Builder = Callable[[RunFolder], Section]
-SECTIONS: Final[tuple[tuple[str, str, Builder], ...]] = (
-    ("summary", "In short", summary),
-    ("limits", "What not to use it for", limits),
-    ("attrition", "Who is in it, and who is not", attrition),
-    ("table-one", "Table 1: the people", table_one),
-    ("known", KNOWN_HEADING, known_answers),
-    ("held-out", "Performance on the held-out cycle", held_out),
-    ("cross-validated", "Performance, cross-validated", cross_validated),
-    ("temporal", TEMPORAL_HEADING, temporal),
-    ("added-value", ADDED_HEADING, added_value),
-    ("drivers", "What drives the predicted risk", drivers),
-    ("magnesium", "What magnesium is here", magnesium),
-    ("people", "Two people of the held-out cycle", people),
-    ("checks", "Checks", checks),
-    ("features", "Features", features),
-    ("methods", "Methods", methods),
-    ("reporting", REPORTING_HEADING, reporting),
-    ("provenance", "Provenance", provenance),
+SECTIONS: Final = (
+    summary.SUMMARY,
+    summary.LIMITS,
+    cohort.ATTRITION,
+    cohort.TABLE_ONE,
+    checks.KNOWN,
+    performance.HELD_OUT_CYCLE,
+    performance.DEVELOPMENT_CYCLES,
+    temporal.SECTION,
+    added_value.SECTION,
+    drivers.SECTION,
+    magnesium.SECTION,
+    people.SECTION,
+    checks.CHECKS,
+    methods.FEATURES,
+    methods.METHODS,
+    checks.REPORTING,
+    methods.PROVENANCE,
 )
 
 
@@ -77,7 +75,7 @@ def report_content(folder: Path) -> dict[str, Any]:
     run = RunFolder(folder)
     label = run.data_label
     synthetic = label == SYNTHETIC
-    sections = [_attempt(run, name, heading, build) for name, heading, build in SECTIONS]
+    sections = [each.attempt(run) for each in SECTIONS]
     if synthetic:
         mark_synthetic(sections)
     title = _first(lambda: run.about["title"], lambda: run.manifest.title, default=f"Run {folder.name}")
@@ -102,18 +100,6 @@ def report_content(folder: Path) -> dict[str, Any]:
 def failed_sections(content: dict[str, Any]) -> tuple[str, ...]:
     """Return the ids of the sections that should be in the report and could not be made."""
     return tuple(item["id"] for item in walk(content["sections"]) if item["status"] == FAILED)
-
-
-def _attempt(run: RunFolder, name: str, heading: str, build: Builder) -> Section:
-    # Only what a damaged or unfinished run folder causes is caught; a bug of ours must not look like one.
-    try:
-        return build(run)
-    except MgRiskError as problem:
-        return missing(name, heading, f"{problem.what()} ({problem.where}; {problem.code})")
-    except KeyError as problem:
-        return missing(name, heading, f"a file of the run folder has no entry {problem}")
-    except OSError as problem:
-        return missing(name, heading, f"a file of the run folder cannot be read: {problem}")
 
 
 def mark_synthetic(sections: list[Section]) -> None:

@@ -11,7 +11,9 @@ from typing import Any, Final, TypeVar
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from mgrisk.cohort.select import AttritionStep
 from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.evaluate.checks import Finding
 from mgrisk.evaluate.records import (
     AddedValue,
     Calibrators,
@@ -30,19 +32,18 @@ from mgrisk.model.bundle_files import CALIBRATOR, DESCRIPTION, REFERENCE
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.run_folder import names
 from mgrisk.run_folder.records import (
-    AttritionRecord,
     CalibratorRecord,
-    CheckRecord,
     Curves,
     EvidenceRecord,
     ExplanationSummary,
+    FittedFeatures,
     Imputation,
     ItemRecord,
     ManifestRecord,
     OptionRecord,
     QuestionRecord,
-    Refits,
     ScoreRecord,
+    Stability,
     TableRecord,
     Temporal,
 )
@@ -55,6 +56,25 @@ UNKNOWN: Final = "UNKNOWN"
 LABELLED: Final = (
     names.MANIFEST, names.COHORT, names.ATTRITION, names.EVALUATION, names.TUNING, names.EXPLANATION_SUMMARY,
 )  # fmt: skip
+
+
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+
+
+def _records(name: str, kind: type[T], *, optional: bool = False) -> cached_property[Records[T]]:
+    """Return the attribute of a file of flat records."""
+
+    def read(run: RunFolder) -> Records[T]:
+        if optional and not run.has(name):
+            return Records((), name)
+        return Records(run.read(name, tuple[kind, ...]), name)  # type: ignore[valid-type]
+
+    return cached_property(read)
+
+
+def _object(name: str, kind: type[T]) -> cached_property[T]:
+    """Return the attribute of a file of one object."""
+    return cached_property(lambda run: run.read(name, kind))
 
 
 @dataclass(frozen=True)
@@ -100,6 +120,24 @@ class RunFolder:
         """Write Parquet with a column `data`."""
         write_parquet(self.path(name), frame.assign(data=pd.Categorical([self.data] * len(frame))))
 
+    def read(self, name: str, kind: type[T]) -> T:
+        """Read JSON as a kind of record, or of a collection of them.
+
+        Raises
+        ------
+        MgRiskError
+            `report.missing_file` or `report.bad_file`.
+        """
+        try:
+            read: T = _adapter(kind).validate_python(self._json(name))
+        except ValidationError as problem:
+            first = problem.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            missing = first["type"] == "missing"
+            said = f"has no entry '{place}'" if missing else f"cannot be read: {place} {first['msg']}"
+            raise _bad(name, said) from None
+        return read
+
     def frame(self, name: str) -> pd.DataFrame:
         """Read a Parquet file."""
         path = self._existing(name)
@@ -108,145 +146,42 @@ class RunFolder:
         except (ValueError, OSError) as problem:
             raise _bad(name, f"cannot be read as Parquet: {problem}") from None
 
-    @cached_property
-    def evaluation(self) -> Records[MetricRecord]:
-        """Metrics of all models and published scores."""
-        return self._records(names.EVALUATION, MetricRecord)
-
-    @cached_property
-    def differences(self) -> Records[DifferenceRecord]:
-        """Metrics of one model minus those of another."""
-        return self._records(names.DIFFERENCES, DifferenceRecord)
-
-    @cached_property
-    def thresholds(self) -> Records[ThresholdRecord]:
-        """What acting by a rule comes to."""
-        return self._records(names.THRESHOLDS, ThresholdRecord)
-
-    @cached_property
-    def scores(self) -> Records[ScoreRecord]:
-        """Every published score, evaluated or not."""
-        return self._records(names.SCORES, ScoreRecord)
-
-    @property
-    def table_one(self) -> Records[TableOneRecord]:
-        """Who the people are."""
-        return self._records(names.TABLE_ONE, TableOneRecord)
-
-    @property
-    def attrition(self) -> Records[AttritionRecord]:
-        """What each eligibility rule cost."""
-        return self._records(names.ATTRITION, AttritionRecord)
-
-    @property
-    def tables(self) -> Records[TableRecord]:
-        """The source tables."""
-        return self._records(names.TABLES, TableRecord)
-
-    @property
-    def known_answers(self) -> Records[KnownAnswerRecord]:
-        """Published figures beside those of the run's tables."""
-        return self._records(names.KNOWN_ANSWERS, KnownAnswerRecord)
-
-    @property
-    def checks(self) -> Records[CheckRecord]:
-        """The coded checks."""
-        return self._records(names.CHECKS, CheckRecord)
-
-    @property
-    def tripod(self) -> Records[ItemRecord]:
-        """The items of TRIPOD+AI."""
-        return self._records(names.TRIPOD, ItemRecord)
-
-    @property
-    def probast(self) -> Records[QuestionRecord]:
-        """The questions of PROBAST+AI."""
-        return self._records(names.PROBAST, QuestionRecord)
-
-    @cached_property
-    def evidence(self) -> Records[EvidenceRecord]:
-        """The analysis of magnesium; nothing where the pipeline did not ask for it."""
-        return self._if_there(names.EVIDENCE, EvidenceRecord)
-
-    @cached_property
-    def what_if(self) -> Records[OptionRecord]:
-        """What options would make of risks; nothing where the pipeline did not ask for it."""
-        return self._if_there(names.WHAT_IF, OptionRecord)
-
-    @cached_property
-    def tuning(self) -> Tuning:
-        """What training tried and chose."""
-        return self._object(names.TUNING, Tuning)
-
-    @property
-    def winner(self) -> str:
-        """Name of the model that the run chose."""
-        return self.tuning.winner
-
-    @cached_property
-    def cohort(self) -> CohortRecord:
-        """Who the people are, and what the run predicts."""
-        return self._object(names.COHORT, CohortRecord)
-
-    @property
-    def fitted_features(self) -> JsonRecord:
-        """The fitted models of features by name, as `features.compute.to_dict` wrote them."""
-        models: JsonRecord = self._object(names.FITTED_FEATURES, dict[str, Any])["models"]
-        return models
-
-    @cached_property
-    def manifest(self) -> ManifestRecord:
-        """What made the run."""
-        return self._object(names.MANIFEST, ManifestRecord)
-
-    @cached_property
-    def curves(self) -> Curves:
-        """Curves by set, model and kind."""
-        sets: Curves = self._object(names.CURVES, dict[str, Any])["sets"]
-        return sets
-
-    @property
-    def leaks(self) -> Leaks:
-        """The leakage audit."""
-        return self._object(names.LEAKS, Leaks)
-
-    @property
-    def calibrators(self) -> Calibrators:
-        """The shipped calibrator beside others."""
-        return self._object(names.CALIBRATION, Calibrators)
-
-    @property
-    def added_value(self) -> AddedValue:
-        """What magnesium adds to the prediction."""
-        return self._object(names.ADDED_VALUE, AddedValue)
-
-    @cached_property
-    def explanation(self) -> ExplanationSummary:
-        """What can be said of all contributions together."""
-        return self._object(names.EXPLANATION_SUMMARY, ExplanationSummary)
-
-    @property
-    def refits(self) -> tuple[Refits, ...] | None:
-        """What refits do to the reasons, by way of refitting; None in a run of an earlier version."""
-        if not self.has(names.STABILITY):
-            return None
-        ways = self._object(names.STABILITY, dict[str, Any])["ways"]
-        return _typed(names.STABILITY, tuple[Refits, ...], ways)
-
-    @property
-    def temporal(self) -> Temporal:
-        """The chosen model in other cycles and without inputs."""
-        return self._object(names.TEMPORAL, Temporal)
-
-    @property
-    def imputation(self) -> Imputation | None:
-        """The chosen model on completed data; None where the pipeline did not ask for it."""
-        return self._object(names.IMPUTATION, Imputation) if self.has(names.IMPUTATION) else None
+    evaluation = _records(names.EVALUATION, MetricRecord)
+    differences = _records(names.DIFFERENCES, DifferenceRecord)
+    thresholds = _records(names.THRESHOLDS, ThresholdRecord)
+    scores = _records(names.SCORES, ScoreRecord)
+    table_one = _records(names.TABLE_ONE, TableOneRecord)
+    attrition = _records(names.ATTRITION, AttritionStep)
+    tables = _records(names.TABLES, TableRecord)
+    known_answers = _records(names.KNOWN_ANSWERS, KnownAnswerRecord)
+    checks = _records(names.CHECKS, Finding)
+    tripod = _records(names.TRIPOD, ItemRecord)
+    probast = _records(names.PROBAST, QuestionRecord)
+    # Empty where the pipeline file did not ask for them.
+    evidence = _records(names.EVIDENCE, EvidenceRecord, optional=True)
+    what_if = _records(names.WHAT_IF, OptionRecord, optional=True)
+    cohort = _object(names.COHORT, CohortRecord)
+    tuning = _object(names.TUNING, Tuning)
+    leaks = _object(names.LEAKS, Leaks)
+    calibrators = _object(names.CALIBRATION, Calibrators)
+    added_value = _object(names.ADDED_VALUE, AddedValue)
+    explanation = _object(names.EXPLANATION_SUMMARY, ExplanationSummary)
+    stability = _object(names.STABILITY, Stability)
+    temporal = _object(names.TEMPORAL, Temporal)
+    imputation = _object(names.IMPUTATION, Imputation)
+    curves = _object(names.CURVES, Curves)
+    fitted_features = _object(names.FITTED_FEATURES, FittedFeatures)
+    manifest = _object(names.MANIFEST, ManifestRecord)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """Risks and points of everybody in the analysis."""
         return self.frame(names.PREDICTIONS)
+
+    @property
+    def winner(self) -> str:
+        """Name of the model that the run chose."""
+        return self.tuning.winner
 
     @property
     def bundle_of_winner(self) -> str:
@@ -256,17 +191,17 @@ class RunFolder:
     @cached_property
     def about(self) -> JsonRecord:
         """What the chosen model's bundle says of itself."""
-        return self._object(f"{self.bundle_of_winner}/{DESCRIPTION}", dict[str, Any])
+        return self.read(f"{self.bundle_of_winner}/{DESCRIPTION}", dict[str, Any])
 
     @cached_property
     def reference(self) -> JsonRecord:
         """How the features were spread in the development people, by feature."""
-        return self._object(f"{self.bundle_of_winner}/{REFERENCE}", dict[str, Any])
+        return self.read(f"{self.bundle_of_winner}/{REFERENCE}", dict[str, Any])
 
     @cached_property
     def calibrator(self) -> CalibratorRecord:
         """The chosen model's map from margin to risk."""
-        return self._object(f"{self.bundle_of_winner}/{CALIBRATOR}", CalibratorRecord)
+        return self.read(f"{self.bundle_of_winner}/{CALIBRATOR}", CalibratorRecord)
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:
@@ -296,15 +231,6 @@ class RunFolder:
             return SYNTHETIC
         return ", ".join(sorted(labels)) or UNKNOWN
 
-    def _records(self, name: str, kind: type[T]) -> Records[T]:
-        return Records(_typed(name, tuple[kind, ...], self._json(name)), name)  # type: ignore[valid-type]
-
-    def _if_there(self, name: str, kind: type[T]) -> Records[T]:
-        return self._records(name, kind) if self.has(name) else Records((), name)
-
-    def _object(self, name: str, kind: type[T]) -> T:
-        return _typed(name, kind, self._json(name))
-
     def _existing(self, name: str) -> Path:
         path = self.path(name)
         if not path.is_file():
@@ -322,20 +248,6 @@ class RunFolder:
             return read_json(path)
         except (ValueError, OSError) as problem:
             raise _bad(name, f"cannot be read as JSON: {problem}") from None
-
-
-_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
-
-
-def _typed(name: str, kind: type[T], content: Any) -> T:
-    try:
-        read: T = _adapter(kind).validate_python(content)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        missing = first["type"] == "missing"
-        raise _bad(name, f"has no entry '{place}'" if missing else f"cannot be read: {place} {first['msg']}") from None
-    return read
 
 
 def _bad(name: str, what: str) -> MgRiskError:

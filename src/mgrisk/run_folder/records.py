@@ -6,18 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mgrisk.evaluate.records import Estimated, Interval, Metric
-
-
-@dataclass(frozen=True)
-class AttritionRecord:
-    """People and cases remaining after an eligibility rule in one set, and people whom it excluded."""
-
-    set: str
-    rule: str
-    n: int
-    excluded: int
-    events: int
-    data: str
+from mgrisk.evidence.regression import Record
 
 
 @dataclass(frozen=True)
@@ -29,23 +18,6 @@ class TableRecord:
     rows: int | None
     size: int
     sha256: str
-    synthetic: bool
-    data: str
-
-
-@dataclass(frozen=True)
-class CheckRecord:
-    """A coded check of the run and what it found: `checks.Finding`."""
-
-    id: str
-    subject: str
-    title: str
-    severity: str
-    source: str
-    passed: bool | None
-    finding: str
-    status: str
-    data: str
 
 
 @dataclass(frozen=True)
@@ -58,21 +30,18 @@ class ItemRecord:
     topic: str
     answer: str
     evidence: tuple[str, ...]
-    data: str
 
 
 @dataclass(frozen=True)
 class QuestionRecord:
-    """A signalling question of PROBAST+AI with its answer, the checks that gave it and the paths of its evidence."""
+    """A signalling question of PROBAST+AI with its answer and the paths of its evidence."""
 
     source: str
-    check: tuple[str, ...]
     answer: str
     id: str
     topic: str
     reason: str
     evidence: tuple[str, ...]
-    data: str
 
 
 @dataclass(frozen=True)
@@ -156,7 +125,6 @@ class GroupImportance(Sized):
     set: str
     group: str
     importance: float
-    se: float | None
     low: float | None
     high: float | None
     summed: float
@@ -171,7 +139,6 @@ class SubgroupImportance(Sized):
     feature: str
     n: int
     importance: float | None
-    se: float | None
     low: float | None
     high: float | None
     problem: str
@@ -184,10 +151,7 @@ class PairImportance(Sized):
     learner: str
     first_label: str = ""
     second_label: str = ""
-    first: str = ""
-    second: str = ""
     importance: float | None = None
-    se: float | None = None
     low: float | None = None
     high: float | None = None
     problem: str
@@ -224,11 +188,8 @@ class AcrossLearners:
 
 @dataclass(frozen=True)
 class ExplanationSummary:
-    """What can be said of the contributions of everybody; the base value is in calibrated log-odds."""
+    """What can be said of the contributions of everybody; the error is one of log-odds."""
 
-    data: str
-    learner: str
-    base_value: float
     largest_additivity_error: float
     features: tuple[Importance, ...]
     groups: tuple[GroupImportance, ...]
@@ -251,6 +212,13 @@ class Refits:
     log_odds: float | None
     ranks: dict[str, RankRange]
     moved: float
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Refits of the chosen model, by way of refitting."""
+
+    ways: tuple[Refits, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -308,28 +276,8 @@ class Imputation:
 
 
 @dataclass(frozen=True)
-class EvidenceRecord(Estimated):
-    """An association or what else the analysis of magnesium estimated: `evidence.regression.Record`."""
-
-    analysis: str
-    exposure: str
-    outcome: str
-    model: str
-    contrast: str
-    scale: str
-    estimate: float | None
-    low: float | None
-    high: float | None
-    se: float | None
-    p: float | None
-    n: int
-    events: int | None
-    correction: str
-    weight_level: str
-    cycles: str
-    problem: str
-    p_adjusted: float | None
-    data: str
+class EvidenceRecord(Record, Estimated):
+    """An association, or what else the analysis of magnesium estimated."""
 
 
 @dataclass(frozen=True)
@@ -348,7 +296,6 @@ class OptionRecord(Estimated):
     share: float | None
     advice: str
     model_response: float | None
-    data: str
 
 
 @dataclass(frozen=True)
@@ -380,5 +327,15 @@ class CalibratorRecord:
     df: int
 
 
-Curves = dict[str, dict[str, dict[str, Any]]]
-"""By set, model and kind: columns of a curve, or {problem}."""
+@dataclass(frozen=True)
+class Curves:
+    """By set, model and kind: columns of a curve, or {problem}."""
+
+    sets: dict[str, dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class FittedFeatures:
+    """The fitted models of features by name, as `features.compute.to_dict` wrote them."""
+
+    models: dict[str, Any]

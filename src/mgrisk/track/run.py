@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mgrisk.config.pipeline_file import Tracking
+from mgrisk.evaluate.records import MetricRecord
+from mgrisk.model.candidates import Candidate
 from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import ManifestRecord
 from mgrisk.score.scorer import load_scorer
-from mgrisk.storage.files import read_json, sha256
+from mgrisk.storage.files import sha256
 from mgrisk.track.registry import BUNDLE, Standing, settle, version_of
 from mgrisk.track.served import example_people, signature
 from mgrisk.track.store import experiment_id, opened, tracking_uri, without_password
@@ -72,26 +76,27 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
         import mlflow
 
         experiment = experiment_id(client, tracking, uri=uri, folder=folder)
-        manifest, tuning = read_json(folder / names.MANIFEST), read_json(folder / names.TUNING)
-        with mlflow.start_run(experiment_id=experiment, run_name=str(manifest["pipeline"])) as run:
+        made = RunFolder(folder)
+        manifest, tuning = made.manifest, made.tuning
+        with mlflow.start_run(experiment_id=experiment, run_name=manifest.pipeline) as run:
             mlflow.set_tags(
                 {
-                    "data": manifest["data"],
-                    "mgrisk": manifest["mgrisk"],
-                    "winner": tuning["winner"],
-                    "mlflow.note.content": manifest["title"],
+                    "data": manifest.data,
+                    "mgrisk": manifest.mgrisk,
+                    "winner": tuning.winner,
+                    "mlflow.note.content": manifest.title,
                 }
             )
             resolved = tomllib.loads((folder / names.RESOLVED).read_text("utf-8"))
             mlflow.log_params(dict(_flat(resolved)))
-            mlflow.log_metrics(dict(_metrics(read_json(folder / names.EVALUATION))))
-            _log_data(folder)
+            mlflow.log_metrics(dict(_metrics(made.evaluation)))
+            _log_data(manifest)
             for name in names.LOGGED:
                 if (folder / name).exists():
                     mlflow.log_artifact(str(folder / name))
             if (folder / names.FIGURES).is_dir():
                 mlflow.log_artifacts(str(folder / names.FIGURES), "figures")
-            _log_candidates(client, experiment, run.info.run_id, tuning["candidates"])
+            _log_candidates(client, experiment, run.info.run_id, tuning.candidates)
             digest = sha256(folder / names.BUNDLE)
             version = version_of(client, tracking.register_as, digest)
             if version is None:
@@ -101,7 +106,7 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
         without_password(uri),
         tracking.experiment,
         run.info.run_id,
-        len(tuning["candidates"]),
+        len(tuning.candidates),
         tracking.register_as,
         version,
         alias,
@@ -109,34 +114,33 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
     )
 
 
-def _log_data(folder: Path) -> None:
+def _log_data(manifest: ManifestRecord) -> None:
     import mlflow
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
-    manifest = read_json(folder / names.MANIFEST)
-    outputs = manifest["steps"]["cohort"]["outputs"]
+    outputs = manifest.steps["cohort"].outputs
     for name in (names.TABLES, names.FEATURES, names.COHORT_PEOPLE):
         digest = outputs[name]
         # MLflow's own stub calls the class abstract; it is made to be instantiated.
         dataset = MetaDataset(  # type: ignore[abstract]
-            CodeDatasetSource(tags={"sha256": digest}), name=f"{manifest['data']} {name}", digest=digest[:36]
+            CodeDatasetSource(tags={"sha256": digest}), name=f"{manifest.data} {name}", digest=digest[:36]
         )
         mlflow.log_input(dataset, context="training")
         mlflow.set_tag(f"sha256.{name}", digest)
 
 
-def _log_candidates(client: MlflowClient, experiment: str, parent: str, candidates: list[dict[str, Any]]) -> None:
+def _log_candidates(client: MlflowClient, experiment: str, parent: str, candidates: Sequence[Candidate]) -> None:
     from mlflow.entities import Metric, Param
 
     for number, candidate in enumerate(candidates, start=1):
-        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"{candidate['part']} {number}"}
+        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"{candidate.part} {number}"}
         run = client.create_run(experiment, tags=tags)
-        measure = candidate["measure"]
-        metrics = [Metric(measure, candidate["loss"], 0, 0)]
-        metrics += [Metric(f"fold_{measure}", value, 0, fold) for fold, value in enumerate(candidate["fold_loss"])]
-        params = [Param(name, str(value)) for name, value in candidate["params"].items()]
-        client.log_batch(run.info.run_id, metrics=metrics, params=[Param("part", candidate["part"]), *params])
+        measure = candidate.measure
+        metrics = [Metric(measure, candidate.loss, 0, 0)]
+        metrics += [Metric(f"fold_{measure}", value, 0, fold) for fold, value in enumerate(candidate.fold_loss)]
+        params = [Param(name, str(value)) for name, value in candidate.params.items()]
+        client.log_batch(run.info.run_id, metrics=metrics, params=[Param("part", candidate.part), *params])
         client.set_terminated(run.info.run_id)
 
 
@@ -172,15 +176,15 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield f"{prefix}{key}", str(value)
 
 
-def _metrics(records: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
+def _metrics(records: Iterable[MetricRecord]) -> Iterator[tuple[str, float]]:
     """Name metrics of all people set/model/metric, with their bounds; MLflow allows no @ in a name.
 
-    Groups, and variants of published scores (``ada:logistic``), are left to evaluation.json, which is logged as a file.
+    Groups, and variants of published scores (``ada:logistic``), are left to the file, which is logged as a file.
     """
     for record in records:
-        if ":" in record["model"] or record["group"] != "all":
+        if ":" in record.model or record.group != "all":
             continue
-        name = f"{record['set']}/{record['model']}/{record['metric']}".replace("@", "_at_").replace(",", "")
-        for suffix, key in (("", "estimate"), ("_low", "low"), ("_high", "high")):
-            if record[key] is not None:
-                yield name + suffix, float(record[key])
+        name = f"{record.set}/{record.model}/{record.metric}".replace("@", "_at_").replace(",", "")
+        for suffix, value in (("", record.estimate), ("_low", record.low), ("_high", record.high)):
+            if value is not None:
+                yield name + suffix, value

@@ -15,31 +15,56 @@ import pytest
 from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.checks import CHECKS, RunEvidence, check_run, cox_snell, people_needed, stop_at_errors
+from mgrisk.evaluate.records import AddedValue, BreakRecord, ModelRecord, PartRecord, Records
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Change = Callable[[RunEvidence], RunEvidence]
+HELD_OUT = "2017-2018"
+SLEEP = BreakRecord("sleep-2015", ("sleep_hours",), "2013-2014", "2015-2016", "half hours", "none", "CDC/NCHS")
+AT_THE_EDGE = ModelRecord(0.16, (0.16,), (PartRecord("m", 1.0, {"c": 1.0}),))
 
 
 def failures(run: RunEvidence) -> list[str]:
     return [finding.id for finding in check_run(run) if finding.passed is False]
 
 
-def record(run: RunEvidence, metric: str, set_name: str = "2017-2018", level: str = "all") -> dict[str, Any]:
-    """Return a record of the run's own evaluation, to be changed in place."""
-    wanted = (metric, set_name, level)
-    return next(r for r in run.evaluation if (r["metric"], r["set"], r["level"]) == wanted)  # type: ignore[return-value]
-
-
 def frame(name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Change:
     return lambda run: replace(run, **{name: change(getattr(run, name))})
 
 
-def value(change: Callable[[RunEvidence], None]) -> Change:
+def first(name: str, **values: Any) -> Change:
+    """Change the first record of a file."""
+
     def changed(run: RunEvidence) -> RunEvidence:
-        change(run)
-        return run
+        records = getattr(run, name)
+        one, *others = records
+        return replace(run, **{name: Records((replace(one, **values), *others), records.file)})
+
+    return changed
+
+
+def record(metric: str, set_name: str = HELD_OUT, level: str = "all", **values: Any) -> Change:
+    """Change a record of the run's own evaluation."""
+
+    def changed(run: RunEvidence) -> RunEvidence:
+        chosen = run.evaluation.where(metric=metric, set=set_name, level=level).rows
+        assert chosen
+        rows_ = tuple(replace(each, **values) if each in chosen else each for each in run.evaluation)
+        return replace(run, evaluation=Records(rows_, run.evaluation.file))
+
+    return changed
+
+
+def part(name: str, field: str, **values: Any) -> Change:
+    """Change the first record, or the only one, of a part of a file."""
+
+    def changed(run: RunEvidence) -> RunEvidence:
+        whole = getattr(run, name)
+        found = getattr(whole, field)
+        new = (replace(found[0], **values), *found[1:]) if isinstance(found, tuple) else replace(found, **values)
+        return replace(run, **{name: replace(whole, **{field: new})})
 
     return changed
 
@@ -64,33 +89,33 @@ def test_every_row_has_its_function_and_every_function_its_row() -> None:
     [
         ("MGR001", frame("cohort", lambda c: c.assign(SEQN=[1, 1, 3, 4]))),
         ("MGR002", frame("cohort", lambda c: c.assign(weight=[0.0, 1, 1, 1]))),
-        ("MGR003", lambda run: replace(run, known_answers=[{"name": "a", "passed": False}])),
-        ("MGR004", value(lambda run: [r.update(missing=0.6) for r in run.table_one])),
-        ("MGR005", value(lambda run: run.table_one[1].update(missing=0.2))),
-        ("MGR006", lambda run: replace(run, about={**run.about, "breaks": [{"name": "sleep-2015"}]})),
+        ("MGR003", first("known_answers", passed=False)),
+        ("MGR004", first("table_one", missing=0.6)),
+        ("MGR005", first("table_one", missing=0.2)),
+        ("MGR006", lambda run: replace(run, about=replace(run.about, breaks=(SLEEP,)))),
         ("MGR101", frame("folds", lambda f: f.assign(fold=[0, 1, 1]))),
         ("MGR102", frame("oof", lambda o: o.assign(SEQN=[1, 2, 4]))),
         ("MGR103", frame("cohort", lambda c: c.assign(cycle=["2015-2016", "2015-2016", "2017-2018", "2017-2018"]))),
         ("MGR104", frame("oof", lambda o: o.assign(outcome=[1, 1, 0]))),
-        ("MGR201", value(lambda run: record(run, "auroc").update(estimate=0.91, high=0.95))),
-        ("MGR202", value(lambda run: run.leaks["alone"][0].update(auroc=0.81))),
-        ("MGR203", value(lambda run: run.leaks["alone"][0].update(likelihood_ratio=10.5))),
-        ("MGR204", value(lambda run: run.leaks["permuted"].update(finding=True, low=0.53))),
-        ("MGR205", value(lambda run: run.leaks["timing"][0].update(finding=True))),
-        ("MGR206", value(lambda run: run.added_value["records"][0].update(estimate=0.011))),
-        ("MGR301", value(lambda run: record(run, "calibration_slope").update(high=0.99))),
-        ("MGR302", value(lambda run: run.calibration["differences"][0].update(high=-0.0001))),
-        ("MGR303", value(lambda run: record(run, "observed_expected").update(low=1.01))),
-        ("MGR304", value(lambda run: record(run, "ici").update(estimate=0.021))),
-        ("MGR401", lambda run: replace(run, explanation={"largest_additivity_error": 1e-3})),
+        ("MGR201", record("auroc", estimate=0.91, high=0.95)),
+        ("MGR202", part("leaks", "alone", auroc=0.81)),
+        ("MGR203", part("leaks", "alone", likelihood_ratio=10.5)),
+        ("MGR204", part("leaks", "permuted", finding=True, low=0.53)),
+        ("MGR205", part("leaks", "timing", finding=True)),
+        ("MGR206", part("added_value", "records", estimate=0.011)),
+        ("MGR301", record("calibration_slope", high=0.99)),
+        ("MGR302", part("calibrators", "differences", high=-0.0001)),
+        ("MGR303", record("observed_expected", low=1.01)),
+        ("MGR304", record("ici", estimate=0.021)),
+        ("MGR401", lambda run: replace(run, additivity_error=1e-3)),
         ("MGR501", lambda run: replace(run, columns=2000)),
-        ("MGR502", value(lambda run: run.tuning["models"]["m"]["parts"][0].update(params={"c": 1.0}))),
-        ("MGR503", value(lambda run: record(run, "brier_scaled").update(low=-0.01))),
-        ("MGR504", value(lambda run: record(run, "auroc").update(estimate=0.7, low=0.65, high=0.75))),
-        ("MGR505", value(lambda run: run.differences[0].update(low=-0.001))),
-        ("MGR601", value(lambda run: record(run, "observed_expected", level="female").update(estimate=1.4, low=1.1))),
-        ("MGR602", value(lambda run: record(run, "auroc", level="female").update(high=0.7))),
-        ("MGR603", value(lambda run: record(run, "prevalence", level="female").update(presentation="suppress:width"))),
+        ("MGR502", lambda run: replace(run, tuning=replace(run.tuning, models={"m": AT_THE_EDGE}))),
+        ("MGR503", record("brier_scaled", low=-0.01)),
+        ("MGR504", record("auroc", estimate=0.7, low=0.65, high=0.75)),
+        ("MGR505", first("differences", low=-0.001)),
+        ("MGR601", record("observed_expected", level="female", estimate=1.4, low=1.1)),
+        ("MGR602", record("auroc", level="female", high=0.7)),
+        ("MGR603", record("prevalence", level="female", presentation="suppress:width")),
     ],
 )
 def test_what_was_broken_is_found(expected: str, change: Change, sound_run: RunEvidence) -> None:
@@ -98,16 +123,15 @@ def test_what_was_broken_is_found(expected: str, change: Change, sound_run: RunE
 
 
 def test_a_small_group_far_off_is_no_finding_where_its_interval_holds_1(sound_run: RunEvidence) -> None:
-    record(sound_run, "observed_expected", level="female").update(estimate=2.0, low=0.6, high=6.0)
-    assert "MGR601" not in failures(sound_run)
+    change = record("observed_expected", level="female", estimate=2.0, low=0.6, high=6.0)
+    assert "MGR601" not in failures(change(sound_run))
 
 
 def test_what_cannot_be_asked_does_not_apply_and_says_why(sound_run: RunEvidence) -> None:
     run = replace(
-        sound_run,
-        known_answers=[{"name": "", "passed": None, "note": "SYNTHETIC"}],
-        added_value={"reason": "the model has no feature of magnesium", "records": []},
-        evaluation=[r for r in sound_run.evaluation if r["group"] == "all"],
+        first("known_answers", passed=None)(sound_run),
+        added_value=AddedValue("m", 0.01, "the model has no feature of magnesium", ()),
+        evaluation=sound_run.evaluation.where(group="all"),
     )
     asked = {finding.id: finding for finding in check_run(run)}
     for name in ("MGR003", "MGR206", "MGR601", "MGR602"):
@@ -116,11 +140,11 @@ def test_what_cannot_be_asked_does_not_apply_and_says_why(sound_run: RunEvidence
 
 
 def test_only_an_error_that_did_not_pass_stops_the_run(sound_run: RunEvidence) -> None:
-    record(sound_run, "calibration_slope").update(high=0.9)
-    stop_at_errors(check_run(sound_run))
-    sound_run.leaks["alone"][0].update(auroc=0.81)
+    warned = record("calibration_slope", high=0.9)(sound_run)
+    assert failures(warned) == ["MGR301"]
+    stop_at_errors(check_run(warned))
     with pytest.raises(MgRiskError, match="MGR202") as caught:
-        stop_at_errors(check_run(sound_run))
+        stop_at_errors(check_run(part("leaks", "alone", auroc=0.81)(warned)))
     assert caught.value.code == "checks.failed"
 
 

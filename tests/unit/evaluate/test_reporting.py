@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mgrisk.evaluate.checks import RunEvidence, check_run
+from mgrisk.evaluate.checks import Finding, RunEvidence, check_run
 from mgrisk.evaluate.reporting import REPOSITORY, probast, run_facts, tripod
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def checks(sound_run: RunEvidence) -> list[dict[str, Any]]:
-    return [finding.to_dict() for finding in check_run(sound_run)]
+def checks(sound_run: RunEvidence) -> list[Finding]:
+    return check_run(sound_run)
 
 
 @pytest.fixture
-def facts(sound_run: RunEvidence, checks: list[dict[str, Any]]) -> dict[str, str]:
+def facts(sound_run: RunEvidence, checks: list[Finding]) -> dict[str, str]:
     return run_facts(sound_run, checks, title="A run", mgrisk="0.1.0")
 
 
@@ -37,7 +37,7 @@ def test_tripod_has_its_52_items_in_order_and_none_is_blank(facts: dict[str, str
 
 
 def test_probast_has_16_questions_of_development_and_18_of_evaluation(
-    facts: dict[str, str], checks: list[dict[str, Any]]
+    facts: dict[str, str], checks: list[Finding]
 ) -> None:
     questions = probast(facts, checks, lambda _: True)
     assert Counter(each["id"].split()[0] for each in questions) == {"development": 16, "evaluation": 18}
@@ -46,16 +46,16 @@ def test_probast_has_16_questions_of_development_and_18_of_evaluation(
         assert all(each[key] for key in ("topic", "reason", "evidence", "source"))
 
 
-def test_an_answer_follows_its_checks(facts: dict[str, str], checks: list[dict[str, Any]]) -> None:
+def test_an_answer_follows_its_checks(facts: dict[str, str], checks: list[Finding]) -> None:
     def answered(passed: bool | None) -> str:
-        changed = [{**each, "passed": passed} if each["id"] == "MGR501" else each for each in checks]
+        changed = [replace(each, passed=passed) if each.id == "MGR501" else each for each in checks]
         questions = {each["id"]: each["answer"] for each in probast(facts, changed, lambda _: True)}
         return str(questions["development 4.1"])
 
     assert [answered(passed) for passed in (True, False, None)] == ["yes", "probably no", "not applicable"]
 
 
-def test_without_its_evidence_an_item_is_not_done(facts: dict[str, str], checks: list[dict[str, Any]]) -> None:
+def test_without_its_evidence_an_item_is_not_done(facts: dict[str, str], checks: list[Finding]) -> None:
     def exists(evidence: str) -> bool:
         return evidence != "leaks.json"
 
@@ -65,7 +65,7 @@ def test_without_its_evidence_an_item_is_not_done(facts: dict[str, str], checks:
     assert questions["development 2.3"]["answer"] == "no information"
 
 
-def test_pages_of_the_repository_are_there(facts: dict[str, str], checks: list[dict[str, Any]]) -> None:
+def test_pages_of_the_repository_are_there(facts: dict[str, str], checks: list[Finding]) -> None:
     rows = [*tripod(facts, lambda _: True), *probast(facts, checks, lambda _: True)]
     pages = {path for row in rows for path in row["evidence"] if path.startswith(REPOSITORY)}
     assert pages

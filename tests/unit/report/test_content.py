@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from mgrisk.report.blocks import ABSENT, MADE, blocks_of, find_section, find_table
 from mgrisk.report.content import failed_sections, report_content
 from mgrisk.report.formats import interval
+from mgrisk.run_folder.folder import RunFolder
 from mgrisk.storage.files import read_json, write_parquet
 
 Edit = Callable[[str, Callable[[Any], Any]], None]
@@ -67,15 +67,15 @@ def test_a_damaged_file_costs_its_section_only(run_folder: Path) -> None:
 
 
 def test_a_missing_entry_is_named(edit: Edit, run_folder: Path) -> None:
-    edit("tuning.json", lambda content: content.pop("candidates") and None)
+    edit("attrition.json", lambda content: content[0].pop("rule") and None)
     content = report_content(run_folder)
-    assert failed_sections(content) == ("methods",)
-    assert "'candidates'" in find_section(content, "methods")["reason"]
+    assert failed_sections(content) == ("attrition",)
+    assert "attrition.json has no entry '0.rule'" in find_section(content, "attrition")["reason"]
 
 
 def test_numbers_equal_those_of_the_evaluation(run_folder: Path) -> None:
-    evaluation = [r for r in read_json(run_folder / "evaluation.json") if r["group"] == "all"]
-    records = {(r["set"], r["model"], r["metric"]): r for r in evaluation}
+    evaluation = RunFolder(run_folder).evaluation.where(group="all")
+    records = {(record.set, record.model, record.metric): record for record in evaluation}
     content = report_content(run_folder)
     for name, set_name in (("held-out", "2017-2018"), ("cross-validated", "cross-validated")):
         part = find_section(content, name)
@@ -84,7 +84,7 @@ def test_numbers_equal_those_of_the_evaluation(run_folder: Path) -> None:
         assert len(table["rows"]) == 11
         for line in table["rows"]:
             for model, raw in line["raw"]["models"].items():
-                assert raw == records[set_name, model, line["raw"]["metric"]]
+                assert raw is None or raw == vars(records[set_name, model, line["raw"]["metric"]])
         assert table["rows"][0]["cells"][1] == interval(records[set_name, "spline_logistic", "auroc"])
         assert [column["marked"] for column in table["columns"]] == [False, True, False, False]
 
@@ -117,8 +117,14 @@ def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(ru
         return found
 
     both = card()
-    assert both["value"] == "Group 2 of 3 in prediction"
-    assert both["lines"][0] == {"term": "Prediction: all its features", "value": "0.30 (0.28 to 0.32)"}
+    groups = [
+        each for each in read_json(run_folder / "explanation_summary.json")["groups"] if each["set"] == "held-out"
+    ]
+    groups.sort(key=lambda each: -each["importance"])
+    place, mine = next((place, each) for place, each in enumerate(groups, 1) if each["group"] == "magnesium")
+    assert both["value"] == f"Group {place} of {len(groups)} in prediction"
+    shown = "{importance:.2f} ({low:.2f} to {high:.2f})".format(**mine)
+    assert both["lines"][0] == {"term": "Prediction: all its features", "value": shown}
     kinds = [line["term"].split(":")[0] for line in both["lines"]]
     assert kinds == ["Prediction", "Prediction", "Prediction", "Association"]
     assert "no effect was estimated" in both["detail"]
@@ -153,7 +159,8 @@ def test_base_and_contributions_are_the_logit_of_the_reported_risk(run_folder: P
 def test_worked_people_have_no_number_of_their_own_and_rounded_values(run_folder: Path) -> None:
     part = find_section(report_content(run_folder), "people")
     text = json.dumps(part["sections"])
-    assert re.search(r"\b73\d{4}\b", text) is None
+    people = pd.read_parquet(run_folder / "cohort.parquet")["SEQN"]
+    assert not {str(number) for number in people} & set(re.findall(r"\b\d{5,}\b", text))
     ages = [line["raw"]["value"] for inner in part["sections"] for block in inner["blocks"] if block["kind"] == "figure"
             for line in block["table"]["rows"] if line["raw"]["feature"] == "age_years"]  # fmt: skip
     assert len(ages) == 2
@@ -162,10 +169,11 @@ def test_worked_people_have_no_number_of_their_own_and_rounded_values(run_folder
 
 def test_someone_without_an_explanation_fails_the_sections_that_need_it(run_folder: Path) -> None:
     table = pd.read_parquet(run_folder / "explanations.parquet")
-    write_parquet(run_folder / "explanations.parquet", table[table["SEQN"] != table["SEQN"].max()])
+    held_out = table.loc[table["set"] == "held-out", "SEQN"]
+    write_parquet(run_folder / "explanations.parquet", table[table["SEQN"] != held_out.max()])
     content = report_content(run_folder)
     assert set(failed_sections(content)) == {"drivers", "magnesium", "people"}
-    assert "1 of 270 held-out people have no explanation" in find_section(content, "people")["reason"]
+    assert f"1 of {len(held_out)} held-out people have no explanation" in find_section(content, "people")["reason"]
 
 
 def test_prediction_association_and_evidence_have_three_headings(run_folder: Path) -> None:
@@ -184,10 +192,12 @@ def test_without_evidence_the_association_says_that_it_is_absent(run_folder: Pat
     assert "no section [evidence]" in found["reason"]
 
 
-def test_a_missing_value_learned_from_hardly_anybody_is_warned_of(run_folder: Path) -> None:
+def test_a_missing_value_learned_from_hardly_anybody_is_warned_of(edit: Edit, run_folder: Path) -> None:
     table = pd.read_parquet(run_folder / "explanations.parquet")
-    shifted = np.where(table["magnesium_food_mg"] == 0.1, 2.0, table["magnesium_food_mg"])
-    write_parquet(run_folder / "explanations.parquet", table.assign(magnesium_food_mg=shifted))
+    people = pd.read_parquet(run_folder / "features.parquet")
+    table.loc[table["SEQN"].isin(people.loc[people["energy_kcal"].isna(), "SEQN"]), "energy_kcal"] = 2.0
+    write_parquet(run_folder / "explanations.parquet", table)
+    edit("trained/spline_logistic/reference.json", lambda reference: reference["energy_kcal"].update(missing=0.002))
     blocks = find_section(report_content(run_folder), "drivers")["blocks"]
     assert any(
         b["kind"] == "callout" and "learned from 0.20\u00a0% of the development people" in b["text"] for b in blocks
@@ -196,31 +206,41 @@ def test_a_missing_value_learned_from_hardly_anybody_is_warned_of(run_folder: Pa
 
 def test_a_check_with_a_finding_is_said_aloud(run_folder: Path) -> None:
     blocks = find_section(report_content(run_folder), "checks")["blocks"]
-    assert [b["text"] for b in blocks if b["kind"] == "callout"] == ["Slope: does not hold. slope 0.5"]
+    failed = [each for each in read_json(run_folder / "checks.json") if each["passed"] is False]
+    assert failed
+    assert [block["text"].replace("\u00a0", " ") for block in blocks if block["kind"] == "callout"] == [
+        f"{each['title']}: does not hold. {each['finding']}" for each in failed
+    ]
 
 
-def test_one_synthetic_file_makes_the_whole_report_synthetic(edit: Edit, run_folder: Path) -> None:
+def test_one_synthetic_file_makes_the_whole_report_synthetic(edit: Edit, nhanes_run: Path) -> None:
+    assert not report_content(nhanes_run)["synthetic"]
     edit("tuning.json", lambda content: {**content, "data": "SYNTHETIC"})
-    content = report_content(run_folder)
+    content = report_content(nhanes_run)
     assert content["synthetic"]
     assert content["title"].startswith("SYNTHETIC")
     assert all("SYNTHETIC" in item["heading"] for item in content["sections"])
 
 
-def test_published_figures_stand_beside_those_of_the_run_and_what_did_not_apply_is_left_out(run_folder: Path) -> None:
-    part = find_section(report_content(run_folder), "known")
-    found = find_table(part, "known-table")
+def test_published_figures_stand_beside_those_of_the_run_and_what_did_not_apply_is_left_out(
+    edit: Edit, run_folder: Path
+) -> None:
+    reproduced = {"estimate": 0.3977, "low": 0.364, "high": 0.432, "passed": True}
+    edit("known_answers.json", lambda rows: rows[0].update(published=0.398, tolerance=0.0005, **reproduced))
+    first = read_json(run_folder / "known_answers.json")[0]
+    found = find_table(find_section(report_content(run_folder), "known"), "known-table")
     assert found is not None
     assert [row["cells"] for row in found["rows"]] == [
-        ["obesity 2015 2016", "adults", "0.398 ± 0.0005", "0.398 (0.364 to 0.432)"]
+        [first["name"].replace("-", " "), first["population"], "0.398 ± 0.0005", "0.398 (0.364 to 0.432)"]
     ]
-    assert found["notes"] == ["Sources: NCHS <Data Brief> 288."]
+    assert found["notes"] == [f"Sources: {first['source']}."]
 
 
-def test_a_run_to_which_no_published_figure_applies_says_why(edit: Edit, run_folder: Path) -> None:
-    edit("known_answers.json", lambda content: content[1:])
+def test_a_run_to_which_no_published_figure_applies_says_why(run_folder: Path) -> None:
+    note = read_json(run_folder / "known_answers.json")[0]["note"]
+    assert note.startswith("not applicable, because")
     part = find_section(report_content(run_folder), "known")
-    assert (part["status"], part["reason"]) == ("absent", "not applicable, because the run has no 2021-2023")
+    assert (part["status"], part["reason"]) == ("absent", note)
 
 
 def regroup(name: str, **change: Any) -> Callable[[Any], Any]:

@@ -14,6 +14,7 @@ from mgrisk.features.registry import features
 from mgrisk.report.blocks import blocks_of, find_section, find_table
 from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.own_people import OwnPeople, own_content
+from mgrisk.run_folder.records import Importance
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 
 FEATURES = features(["age_years", "sex", "magnesium_total_mg"])
@@ -52,7 +53,9 @@ def own() -> OwnPeople:
             {"name": "age_years", "psi": 0.6, "psi_by_chance": 0.05, "large": True},
             {"name": "risk", "psi": 0.02, "psi_by_chance": 0.05, "large": False},
         ],
-        importance=summarise(Explanation(contributions, -2.0, FEATURES, data), design),
+        importance=[
+            Importance(**each) for each in summarise(Explanation(contributions, -2.0, FEATURES, data), design)
+        ],
         about={
             "name": "toy", "synthetic": False, "mgrisk": "0.1.0", "cycles": ["2015-2016"], "people": 400,
             "prevalence": 0.04, "outcome": {"label": "Diabetes", "definition": "HbA1c", "warning": "One visit."},

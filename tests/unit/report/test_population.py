@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mgrisk.run_folder.reader import RunFiles
 
-from mgrisk.report import population
+from mgrisk.report.population import Population, population
+from mgrisk.run_folder.folder import RunFolder
 
 OWN: dict[str, Any] = {
     "data": "Elsewhere 2015-2017",
@@ -22,41 +22,47 @@ OWN: dict[str, Any] = {
 
 
 @pytest.fixture
-def own_files(run_folder: Path, edit: Any) -> RunFiles:
+def people_of_a_file(run_folder: Path, edit: Any) -> Population:
     edit("cohort.json", lambda content: content.update(own=OWN, data=OWN["data"]))
-    return RunFiles(run_folder)
+    return population(RunFolder(run_folder))
 
 
-def said(files: RunFiles) -> str:
+def said(people: Population) -> str:
     sentences = [
-        population.predicted(files), population.horizon(files), population.population(files), population.made_on(files),
-        population.weighting(files), population.weights(files), population.confidentiality(files),
-        population.case_counts(files),
-        population.design_differences(files), population.person_label(files), *population.file_sentences(files),
+        people.predicted, people.horizon, people.who, people.made_on, people.weighting, people.weights,
+        people.confidentiality, people.case_counts, people.design_differences, people.person_label,
+        *people.scores_of_later, *people.file_sentences,
     ]  # fmt: skip
     return "\n".join(sentences)
 
 
-def test_of_nhanes_it_says_now_united_states_and_the_weight_of_the_subsample(run_folder: Path) -> None:
-    files = RunFiles(run_folder)
-    assert population.file_sentences(files) == []
-    text = said(files)
-    for words in (", now", "no forecast", "United States", "Weighted to the population", "subsample", "SEQN"):
+def test_of_nhanes_it_says_now_united_states_and_the_weight_of_the_subsample(nhanes_run: Path) -> None:
+    people = population(RunFolder(nhanes_run))
+    assert people.file_sentences == ()
+    text = said(people)
+    for words in (
+        ", now", "no forecast", "United States", "Weighted to the population", "subsample", "SEQN", "public-use",
+        "years to come",
+    ):  # fmt: skip
         assert words in text
 
 
-def test_of_a_file_it_says_what_the_file_says_and_what_nobody_can_tell(own_files: RunFiles) -> None:
-    text = said(own_files)
+def test_of_made_up_people_it_does_not_say_that_they_are_real(run_folder: Path) -> None:
+    assert "public-use" not in said(population(RunFolder(run_folder)))
+
+
+def test_of_a_file_it_says_what_the_file_says_and_what_nobody_can_tell(people_of_a_file: Population) -> None:
+    text = said(people_of_a_file)
     for words in (
         "Elsewhere 2015-2017, 20 and older", "no weights; each person drawn alone", "cohort.csv", "column dm",
         "left out: 1,200", "smoking 7", "not used: NOTE", "out_of_range:age_years 3", "confidential",
         "no program can tell",
     ):  # fmt: skip
         assert words in text
-    for words in (", now", "United States", "population", "SEQN", "public-use", "subsample"):
+    for words in (", now", "United States", "population", "SEQN", "public-use", "subsample", "years to come"):
         assert words not in text
 
 
-def test_a_file_without_a_mapping_has_none_to_tell_of(own_files: RunFiles, edit: Any) -> None:
+def test_a_file_without_a_mapping_has_none_to_tell_of(people_of_a_file: Population, edit: Any) -> None:
     edit("cohort.json", lambda content: content["own"].update(mapping=None, problems={}))
-    assert len(population.file_sentences(RunFiles(own_files.folder))) == 2
+    assert len(population(RunFolder(people_of_a_file.run.folder)).file_sentences) == 2

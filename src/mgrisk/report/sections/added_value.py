@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from mgrisk.evaluate.records import Gain
-from mgrisk.report.blocks import ABSENT, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.blocks import Section, callout, column, row, table, text
 from mgrisk.report.formats import interval, model_label, number, span
+from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder.folder import RunFolder
 
-NAME: Final = "added-value"
-HEADING: Final = "What magnesium adds to the prediction"
 SHOWN: Final = (
     ("auroc", "AUROC", 4, 1.0),
     ("log_loss", "Log loss, nats", 5, 1.0),
@@ -23,7 +22,7 @@ def added_value(run: RunFolder) -> Section:
     """Describe the differences with and without magnesium, and what they do not say."""
     content = run.added_value
     if content.reason:
-        return missing(NAME, HEADING, content.reason, status=ABSENT)
+        return SECTION.absent(content.reason)
     records = content.records
     rows = []
     for set_name in dict.fromkeys(record.set for record in records):
@@ -51,7 +50,7 @@ def added_value(run: RunFolder) -> Section:
             _words(main),
         ),
         table(
-            f"{NAME}-table",
+            f"{SECTION.name}-table",
             "What is added, with paired 95 % intervals",
             [column("What is added", numeric=False), *(column(title) for _, title, _, _ in SHOWN)],
             rows,
@@ -65,7 +64,7 @@ def added_value(run: RunFolder) -> Section:
         ),
         callout("What a feature adds to a prediction is no measure of what magnesium does in the body."),
     ]
-    return section(NAME, HEADING, blocks)
+    return SECTION.of(blocks)
 
 
 def _words(record: Gain) -> str:
@@ -77,3 +76,6 @@ def _words(record: Gain) -> str:
     if high is not None and high < 0:
         return f"With magnesium the model ranks held-out people worse: {shown} of AUROC."
     return f"That magnesium makes the model rank held-out people better is not shown: {shown} of AUROC."
+
+
+SECTION = ReportSection("added-value", "What magnesium adds to the prediction", added_value)

@@ -16,20 +16,18 @@ from mgrisk.evidence.association import MODIFIERS
 from mgrisk.evidence.mediation import ASSUMPTIONS
 from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT
 from mgrisk.report.blocks import (
-    ABSENT,
     Block,
     Section,
     bullets,
     callout,
     column,
     figure,
-    missing,
     row,
-    section,
     table,
     text,
 )
 from mgrisk.report.formats import count, interval, number, percent, span
+from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import EvidenceRecord
@@ -326,18 +324,14 @@ SUBSAMPLES: Final = {
     "ogtt": "of the glucose tolerance test",
     "recall1": "of the first recall",
 }
-HEADING: Final = "Association: magnesium and diabetes in these people"
 
 
 def association(run: RunFolder) -> Section:
     """Describe the associations that the evidence step estimated."""
     if not run.has(names.EVIDENCE):
-        return missing(
-            "magnesium-association",
-            HEADING,
+        return SECTION.absent(
             "no association between magnesium and the outcome was estimated: the pipeline file has no section "
             f"[evidence] and the run folder no {names.EVIDENCE}. The pictures under Prediction do not stand in for it.",
-            status=ABSENT,
         )
     everything = run.evidence
     records = everything.where(analysis="association")
@@ -362,7 +356,7 @@ def association(run: RunFolder) -> Section:
         *mediation_blocks(everything),
         *robustness_blocks(everything),
     ]
-    return section("magnesium-association", HEADING, blocks)
+    return SECTION.of(blocks)
 
 
 def _people(records: Evidence) -> Block:
@@ -470,3 +464,6 @@ def _figure(records: Evidence, name: str) -> Block:
             behind,
         ),
     )
+
+
+SECTION = ReportSection("magnesium-association", "Association: magnesium and diabetes in these people", association)

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from mgrisk.evaluate.records import Records
-from mgrisk.report.blocks import ABSENT, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.blocks import Section, callout, column, row, table, text
 from mgrisk.report.formats import interval, number
+from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import ItemRecord, QuestionRecord
-
-KNOWN_HEADING: Final = "Known answers reproduced"
 
 
 def known_answers(run: RunFolder) -> Section:
@@ -25,7 +24,7 @@ def known_answers(run: RunFolder) -> Section:
     asked = [record for record in records if record.passed is not None]
     if not asked:
         reason = records.rows[0].note if len(records) else f"{names.KNOWN_ANSWERS} is empty"
-        return missing("known", KNOWN_HEADING, reason, status=ABSENT)
+        return KNOWN.absent(reason)
     rows = [
         row(
             [
@@ -51,8 +50,8 @@ def known_answers(run: RunFolder) -> Section:
         "each: half of the last printed digit, or for figures of usual intake what the row says; a miss stops the run."
     )
     sources = "; ".join(dict.fromkeys(record.source for record in asked))
-    known = table("known-table", KNOWN_HEADING, columns, rows, notes=[f"Sources: {sources}."], folded=True)
-    return section("known", KNOWN_HEADING, [text(said), known])
+    known = table("known-table", KNOWN.heading, columns, rows, notes=[f"Sources: {sources}."], folded=True)
+    return KNOWN.of([text(said), known])
 
 
 def checks(run: RunFolder) -> Section:
@@ -74,10 +73,9 @@ def checks(run: RunFolder) -> Section:
     columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
     said = f"{len(records)} checks, {len(found)} with a finding."
     notes = [callout(f"{record.title}: does not hold. {record.finding}", tone="warning") for record in found]
-    return section("checks", "Checks", [text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])
+    return CHECKS.of([text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])
 
 
-HEADING: Final = "TRIPOD+AI and PROBAST+AI"
 REPOSITORY: Final = "docs/"
 PAGE: Final = f"{names.REPORT}#"
 
@@ -121,7 +119,7 @@ def reporting(run: RunFolder) -> Section:
             notes=_sources(questions),
         ),
     ]
-    return section("reporting", HEADING, [said, *({**each, "folded": True} for each in tables)])
+    return REPORTING.of([said, *({**each, "folded": True} for each in tables)])
 
 
 def _counted(counts: Counter[str]) -> str:
@@ -142,3 +140,8 @@ def _links(evidence: Sequence[str]) -> list[dict[str, str]]:
 def _sources(records: Records[ItemRecord] | Records[QuestionRecord]) -> list[str]:
     sources = "; ".join(dict.fromkeys(record.source for record in records))
     return [f"{sources}."]
+
+
+KNOWN = ReportSection("known", "Known answers reproduced", known_answers)
+CHECKS = ReportSection("checks", "Checks", checks)
+REPORTING = ReportSection("reporting", "TRIPOD+AI and PROBAST+AI", reporting)

@@ -8,9 +8,10 @@ from typing import Any, Final
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.records import TableOneRecord
-from mgrisk.report.blocks import Block, Section, column, row, section, table, text
+from mgrisk.report.blocks import Block, Section, column, row, table, text
 from mgrisk.report.formats import count, interval, labelled, level_label, number, percent, span
 from mgrisk.report.population import population
+from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder.folder import RunFolder
 
 GROUPS: Final = {"all": "All", "case": "Cases", "other": "Others"}
@@ -61,7 +62,7 @@ def attrition(run: RunFolder) -> Section:
         "Nobody is dropped before variances are estimated: people outside the analysis stay in the survey design with "
         "no weight.",
     )
-    return section("attrition", "Who is in it, and who is not", [text(*sentences), *blocks, why])
+    return ATTRITION.of([text(*sentences), *blocks, why])
 
 
 def table_one(run: RunFolder) -> Section:
@@ -78,7 +79,7 @@ def table_one(run: RunFolder) -> Section:
         of_set = records.where(set=set_name).rows
         if of_set:
             blocks.append(_table_one(run, set_name, of_set))
-    return section("table-one", "Table 1: the people", blocks)
+    return TABLE_ONE.of(blocks)
 
 
 def _table_one(run: RunFolder, set_name: str, records: Sequence[TableOneRecord]) -> Block:
@@ -135,3 +136,7 @@ def _set_label(run: RunFolder, set_name: str) -> str:
     except MgRiskError:
         return f"{set_name} set"  # the people are known even where the training failed
     return f"{set_name} set, {span(cycles)}"
+
+
+ATTRITION = ReportSection("attrition", "Who is in it, and who is not", attrition)
+TABLE_ONE = ReportSection("table-one", "Table 1: the people", table_one)

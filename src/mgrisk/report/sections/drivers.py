@@ -17,7 +17,9 @@ from mgrisk.features.registry import FEATURES
 from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure, missing, row, section, table, text
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent
+from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.importance import dependence, importance_figure, swarm_figure
+from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import GroupImportance, Importance, RankRange, Refits, SubgroupImportance
 from mgrisk.types import JsonRecord
@@ -168,7 +170,7 @@ def _pairs(run: RunFolder) -> list[Block]:
     return blocks
 
 
-HEADING: Final = "How firm the reasons are"
+STABLE: Final = "How firm the reasons are"
 
 
 def stability(run: RunFolder, records: list[Importance]) -> Section:
@@ -181,10 +183,10 @@ def stability(run: RunFolder, records: list[Importance]) -> Section:
     records
         Importance of the features, the largest first.
     """
-    ways = run.refits
-    if ways is None:
+    if not run.has(names.STABILITY):
         reason = "the run has no refits of its model: they came with a later version"
-        return missing("stability", HEADING, reason, status=ABSENT)
+        return missing("stability", STABLE, reason, status=ABSENT)
+    ways = run.stability.ways
     rows = [
         row(
             [
@@ -232,7 +234,7 @@ def stability(run: RunFolder, records: list[Importance]) -> Section:
         "The model was fitted again on other draws of the sampling units, without one fold, and with other seeds; settings, scales and calibration were held. "
         "In the table of people each person's first reason says in how many of these refits it stays.",
     )
-    return section("stability", HEADING, [said, shares, ranks])
+    return section("stability", STABLE, [said, shares, ranks])
 
 
 def _ranks_by_refit(record: Importance, ways: Sequence[Refits]) -> JsonRecord:
@@ -431,9 +433,7 @@ def drivers(run: RunFolder) -> Section:
         "the "
         "weighted mean of the absolute contribution.",
     )
-    return section(
-        "drivers",
-        "What drives the predicted risk",
+    return SECTION.of(
         [
             intro,
             callout(NO_EFFECT),
@@ -506,3 +506,6 @@ def _level_table(people: ExplainedPeople) -> Block:
         rows,
         folded=True,
     )
+
+
+SECTION = ReportSection("drivers", "What drives the predicted risk", drivers)

@@ -8,13 +8,15 @@ import numpy as np
 
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.features.registry import Feature
-from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.blocks import Block, Section, callout, column, row, table, text
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
 from mgrisk.report.formats import count, interval, model_label, number
-from mgrisk.report.sections.association import association
+from mgrisk.report.sections import ReportSection
+from mgrisk.report.sections.association import SECTION as ASSOCIATION
 from mgrisk.report.sections.drivers import NO_EFFECT
 from mgrisk.report.sections.importance import dependence
-from mgrisk.report.sections.published import published, responses
+from mgrisk.report.sections.published import SECTION as PUBLISHED
+from mgrisk.report.sections.published import responses
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.types import Floats
 
@@ -31,26 +33,21 @@ TOTAL: Final = "magnesium_total_mg"
 
 def magnesium(run: RunFolder) -> Section:
     """Describe the magnesium of this run under three headings."""
-    parts = [
-        _prediction(run),
-        association(run),
-        published(run),
-    ]
+    parts = [part.build(run) for part in (PREDICTION, ASSOCIATION, PUBLISHED)]
     intro = text(
         "Three questions with three kinds of answer: what this model does with magnesium (prediction), how magnesium "
         "and "
         "diabetes go together in these people (association), and what changing magnesium did in studies made to find "
         "out (published evidence). An answer to one is no answer to another."
     )
-    return section("magnesium", "What magnesium is here", [intro], sections=parts)
+    return SECTION.of([intro], sections=parts)
 
 
 def _prediction(run: RunFolder) -> Section:
-    name, heading = "magnesium-prediction", "Prediction: what this model does with magnesium"
     people = explained_people(run)
     family = people.family(FAMILY)
     if not family:
-        return missing(name, heading, "the model has no magnesium feature", status=ABSENT)
+        return PREDICTION.absent("the model has no magnesium feature")
     together = people.importance([feature.name for feature in family])
     everything = people.importance([feature.name for feature in people.features])
     intro = text(
@@ -74,7 +71,7 @@ def _prediction(run: RunFolder) -> Section:
         if len(family) > 1:
             blocks.append(dependence(people, made_on, list(family), along, name="magnesium-together", what=TOGETHER))
         blocks.append(_correlations(people, along))
-    return section(name, heading, [*blocks, *responses(run)])
+    return PREDICTION.of([*blocks, *responses(run)])
 
 
 def _travel(people: ExplainedPeople) -> str:
@@ -115,3 +112,7 @@ def _correlations(people: ExplainedPeople, main: Feature) -> Block:
 
 def _numbers(people: ExplainedPeople, name: str) -> Floats:
     return people.data[name].to_numpy(dtype=np.float64)
+
+
+SECTION = ReportSection("magnesium", "What magnesium is here", magnesium)
+PREDICTION = ReportSection("magnesium-prediction", "Prediction: what this model does with magnesium", _prediction)

@@ -7,11 +7,13 @@ from typing import Final
 
 import pandas as pd
 
-from mgrisk.evaluate.records import CalibratorMetric, CandidateRecord, Records
+from mgrisk.evaluate.records import CalibratorMetric, Records
 from mgrisk.features.registry import lineage
-from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, section, table, text
+from mgrisk.model.candidates import Candidate
+from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, table, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
 from mgrisk.report.population import population
+from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import ManifestRecord, TableRecord
@@ -42,7 +44,7 @@ def features(run: RunFolder) -> Section:
         column("Source", numeric=False), column("Missing"),
     ]  # fmt: skip
     caption = f"The {len(rows)} features of the model; missing is a weighted share of the development set"
-    return section("features", "Features", [table("features-table", caption, columns, rows)])
+    return FEATURES.of([table("features-table", caption, columns, rows)])
 
 
 def _break_sentences(run: RunFolder) -> list[str]:
@@ -84,7 +86,7 @@ def methods(run: RunFolder) -> Section:
         _models(run),
         _parts(run),
     ]
-    return section("methods", "Methods", blocks)
+    return METHODS.of(blocks)
 
 
 def provenance(run: RunFolder) -> Section:
@@ -102,7 +104,7 @@ def provenance(run: RunFolder) -> Section:
         _steps(manifest),
         _tables(run.tables),
     ]
-    return section("provenance", "Provenance", blocks)
+    return PROVENANCE.of(blocks)
 
 
 def _folds_sentence(run: RunFolder) -> str:
@@ -186,7 +188,7 @@ def _models(run: RunFolder) -> Block:
 
 
 def _parts(run: RunFolder) -> Block:
-    tried: dict[str, list[CandidateRecord]] = {}
+    tried: dict[str, list[Candidate]] = {}
     for record in run.tuning.candidates:
         tried.setdefault(record.part, []).append(record)
     rows = []
@@ -232,3 +234,8 @@ def _tables(records: Records[TableRecord]) -> Block:
         column("sha256, first 12", numeric=False),
     ]  # fmt: skip
     return table("tables", f"The {len(rows)} source tables", columns, rows, folded=True)
+
+
+FEATURES = ReportSection("features", "Features", features)
+METHODS = ReportSection("methods", "Methods", methods)
+PROVENANCE = ReportSection("provenance", "Provenance", provenance)

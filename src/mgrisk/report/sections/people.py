@@ -12,6 +12,7 @@ from mgrisk.report.explained import ExplainedPeople, explained_people
 from mgrisk.report.formats import number, percent, span, unit_label
 from mgrisk.report.people_table import PeopleShown, explorer, reference_value, shown_value
 from mgrisk.report.population import population
+from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.drivers import NO_EFFECT
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.survey.estimates import weighted_quantile
@@ -40,7 +41,7 @@ def people(run: RunFolder) -> Section:
         callout(NO_EFFECT),
         explorer(_shown(run, everybody), f"The held-out people of {span(run.about['held_out'])}."),
     ]
-    return section("people", "People of the held-out cycle", blocks, sections=parts)
+    return SECTION.of(blocks, sections=parts)
 
 
 def _shown(run: RunFolder, everybody: ExplainedPeople) -> PeopleShown:
@@ -130,3 +131,6 @@ def _expit(value: float) -> float:
 
 def _logit(risk: float) -> float:
     return math.log(risk / (1.0 - risk))
+
+
+SECTION = ReportSection("people", "People of the held-out cycle", people)

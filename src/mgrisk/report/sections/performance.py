@@ -15,9 +15,10 @@ import numpy as np
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY, MISSING
 from mgrisk.evaluate.records import DifferenceRecord, Interval, MetricRecord, ThresholdRecord
-from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, section, table, text
+from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, table, text
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent, span
 from mgrisk.report.population import population
+from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import PublishedFigures, ScoreRecord
@@ -32,7 +33,7 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
     """Return the ROC curves of all models of a set."""
     curves, read = [], {}
     for model in models:
-        found = run.curves[set_name][model]["roc"]
+        found = run.curves.sets[set_name][model]["roc"]
         x = np.array(found["false_positive_rate"], dtype=np.float64)
         y = np.array(found["sensitivity"], dtype=np.float64)
         kept = _thin(x, y, ROC_POINTS)
@@ -70,7 +71,7 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
 
 def calibration_figure(run: RunFolder, name: str, set_name: str) -> Block:
     """Return the calibration of the chosen model: smooth curve with band, tenths, and who has which risk."""
-    curves = run.curves[set_name][run.winner]
+    curves = run.curves.sets[set_name][run.winner]
     smooth, groups = curves["calibration"], curves["calibration_groups"]
     rows = []
     for place in range(len(groups["group"])):
@@ -113,7 +114,7 @@ def calibration_figure(run: RunFolder, name: str, set_name: str) -> Block:
 
 def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> Block:
     """Return the decision curves of all models that give probabilities."""
-    found = {model: run.curves[set_name][model]["decision"] for model in models}
+    found = {model: run.curves.sets[set_name][model]["decision"] for model in models}
     chosen = found[run.winner]
     rows = []
     for place, threshold in enumerate(chosen["threshold"]):
@@ -446,7 +447,9 @@ def held_out(run: RunFolder) -> Section:
         f"Nobody of {span(run.about['held_out'])} was used for fitting, tuning, calibration or imputation. "
         "All models are evaluated on the same people."
     )
-    return _performance(run, "held-out", f"Performance on the held-out cycle {span([name])}", name, intro)
+    return HELD_OUT_CYCLE.of(
+        _performance(run, HELD_OUT_CYCLE.name, name, intro), heading=f"{HELD_OUT_CYCLE.heading} {span([name])}"
+    )
 
 
 def cross_validated(run: RunFolder) -> Section:
@@ -455,11 +458,11 @@ def cross_validated(run: RunFolder) -> Section:
         "Risks of development people from models and calibrations that had not seen them. The settings of the winner "
         "were chosen on these same folds, so that these numbers flatter slightly; the held-out cycle does not."
     )
-    return _performance(run, "cross-validated", "Performance, cross-validated", CROSS_VALIDATED, intro)
+    return DEVELOPMENT_CYCLES.of(_performance(run, DEVELOPMENT_CYCLES.name, CROSS_VALIDATED, intro))
 
 
-def _performance(run: RunFolder, name: str, heading: str, set_name: str, intro: str) -> Section:
-    curves = run.curves[set_name]
+def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[Block]:
+    curves = run.curves.sets[set_name]
     # Published scores other than the reference, which has curves too, stand in tables of their own.
     records = [
         record
@@ -507,7 +510,7 @@ def _performance(run: RunFolder, name: str, heading: str, set_name: str, intro: 
         groups_table(run, name, set_name, _set_title(set_name)),
         *score_blocks(run, name, set_name),
     ]
-    return section(name, heading, blocks)
+    return blocks
 
 
 def _unless_failed(what: str, curves: Mapping[str, Any], needed: Sequence[str], make: Callable[[], Block]) -> Block:
@@ -601,3 +604,7 @@ def _cell(record: MetricRecord | None, *, digits: int, share: bool) -> str:
 
 def _set_title(set_name: str) -> str:
     return "development set, cross-validated" if set_name == CROSS_VALIDATED else f"held-out {span([set_name])}"
+
+
+HELD_OUT_CYCLE = ReportSection("held-out", "Performance on the held-out cycle", held_out)
+DEVELOPMENT_CYCLES = ReportSection("cross-validated", "Performance, cross-validated", cross_validated)

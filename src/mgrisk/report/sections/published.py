@@ -12,14 +12,14 @@ from mgrisk.evaluate.records import Estimated, Interval, Records
 from mgrisk.evidence.adjustment_set import MAIN
 from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE
 from mgrisk.evidence.what_if import ASSUMPTIONS, FORMS, MEANING, OPTIONS, STUDIES, TOGETHER, Study, swaps_for
-from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, section, table, text
+from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, table, text
 from mgrisk.report.formats import count, interval, number, percent, percent_digits
 from mgrisk.report.population import population
+from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import EvidenceRecord, OptionRecord
 
-HEADING: Final = "Published evidence: what trials and cohorts found"
 PER_100: Final = "per 100 mg/d"
 OURS: Final = "undiagnosed"
 CORRECTIONS: Final = {NONE: "NHANES, naive", CALIBRATED: "NHANES, corrected"}
@@ -42,7 +42,7 @@ def published(run: RunFolder) -> Section:
         _studies("published-trials", "Trials", trials),
         *(_options(run.what_if) if len(run.what_if) else []),
     ]
-    return section("magnesium-evidence", HEADING, blocks)
+    return SECTION.of(blocks)
 
 
 def _shown(study: Study) -> str:
@@ -258,3 +258,6 @@ def responses(run: RunFolder) -> list[Block]:
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
+
+
+SECTION = ReportSection("magnesium-evidence", "Published evidence: what trials and cohorts found", published)

@@ -8,9 +8,10 @@ from typing import Any, Final
 from mgrisk.evaluate.records import Estimated, MetricRecord
 from mgrisk.evidence.adjustment_set import MAIN
 from mgrisk.evidence.regression import CALIBRATED, FOOD
-from mgrisk.report.blocks import Block, Section, bullets, callout, facts, section, text
+from mgrisk.report.blocks import Block, Section, bullets, callout, facts, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
 from mgrisk.report.population import population
+from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.association import PER_100
 from mgrisk.report.sections.drivers import group_records, importance_records
 from mgrisk.report.sections.importance import CLEAR
@@ -59,7 +60,7 @@ def summary(run: RunFolder) -> Section:
         facts(*cards, style="cards"),
         text(people.horizon, "Brackets and bars hold 95 % intervals of the design."),
     ]
-    return section("summary", "In short", blocks)
+    return SUMMARY.of(blocks)
 
 
 def limits(run: RunFolder) -> Section:
@@ -69,7 +70,7 @@ def limits(run: RunFolder) -> Section:
         callout(outcome.warning, tone="warning"),
         bullets(*(caution.format(made_on=population(run).made_on) for caution in CAUTIONS)),
     ]
-    return section("limits", "What not to use it for", blocks)
+    return LIMITS.of(blocks)
 
 
 def _ranking(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
@@ -214,3 +215,7 @@ def _range(record: MetricRecord, *, digits: int) -> str:
     if record.low is None or record.high is None:
         return f"no interval: {record.problem or 'not given'}"
     return f"{number(record.low, digits=digits)} to {number(record.high, digits=digits)}"
+
+
+SUMMARY = ReportSection("summary", "In short", summary)
+LIMITS = ReportSection("limits", "What not to use it for", limits)

@@ -7,8 +7,10 @@ from typing import Final, TypeVar
 
 from mgrisk.evaluate.missing_inputs import RECALIBRATED, REPORTED
 from mgrisk.evaluate.records import Interval, Metric
-from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, missing, row, section, table, text
+from mgrisk.report.blocks import Block, Section, callout, column, row, table, text
 from mgrisk.report.formats import count, interval, model_label, number
+from mgrisk.report.sections import ReportSection
+from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 
 M = TypeVar("M", bound=Metric)
@@ -24,9 +26,9 @@ COMPARED: Final = {
 
 def imputation(run: RunFolder) -> list[Block]:
     """Describe what multiple imputation makes of the model; nothing where the pipeline did not ask for it."""
-    content = run.imputation
-    if content is None:
+    if not run.has(names.IMPUTATION):
         return []
+    content = run.imputation
     label = model_label(content.model)
     records = content.records
     said = text(
@@ -66,7 +68,6 @@ def imputation(run: RunFolder) -> list[Block]:
     return [said, shown]
 
 
-HEADING: Final = "Other cycles, and missing inputs"
 SHOWN: Final = {
     "auroc": "AUROC",
     "calibration_slope": "Calibration slope",
@@ -79,7 +80,7 @@ def temporal(run: RunFolder) -> Section:
     """Describe what leaving out each development cycle, and taking inputs away, does to the model."""
     content = run.temporal
     if content.reason:
-        return missing("temporal", HEADING, content.reason, status=ABSENT)
+        return SECTION.absent(content.reason)
     label = model_label(content.model)
     cycles, without = content.cycles, content.missing_inputs
     off = [
@@ -138,7 +139,7 @@ def temporal(run: RunFolder) -> Section:
         )
         for each in off
     ]
-    return section("temporal", HEADING, [said, by_cycle, *warnings, by_pattern, *imputation(run)])
+    return SECTION.of([said, by_cycle, *warnings, by_pattern, *imputation(run)])
 
 
 def _grouped(records: Iterable[M], key: str) -> dict[str, dict[str, M]]:
@@ -147,3 +148,6 @@ def _grouped(records: Iterable[M], key: str) -> dict[str, dict[str, M]]:
     for record in records:
         found.setdefault(getattr(record, key), {})[record.metric] = record
     return found
+
+
+SECTION = ReportSection("temporal", "Other cycles, and missing inputs", temporal)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.errors import MgRiskError
+from mgrisk.evaluate.records import Records
+from mgrisk.evidence.regression import CALIBRATED
 from mgrisk.report.blocks import find_table
+from mgrisk.report.formats import interval, number
 from mgrisk.report.sections.association import (
     association,
     curves,
@@ -16,58 +19,88 @@ from mgrisk.report.sections.association import (
     mediation_blocks,
     robustness_blocks,
 )
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import EvidenceRecord
 from mgrisk.storage.files import read_json
 
 
-def test_a_curve_has_its_test_and_says_where_people_are(run_folder: Path) -> None:
-    (figure,) = curves(read_json(run_folder / "evidence.json"))
-    assert figure["data"]["x"] == [200.0, 300.0, 400.0]
-    assert "F = 0.70, p = 0.51" in figure["caption"]
-    assert "5 % eat less than 220 mg" in figure["caption"]
-    assert len(figure["table"]["rows"]) == 3
+@pytest.fixture(scope="module")
+def evidence(finished_run: Path) -> Records[EvidenceRecord]:
+    return RunFolder(finished_run).evidence
 
 
-def test_what_stays_after_correction_is_said_by_name(run_folder: Path) -> None:
-    table, said = interaction_table(read_json(run_folder / "evidence.json"))
+NOTHING: Records[EvidenceRecord] = Records((), "evidence.json")
+
+
+def changed(records: Records[EvidenceRecord], which: dict[str, object], **change: Any) -> Records[EvidenceRecord]:
+    chosen = records.where(**which).rows
+    assert chosen
+    return Records(tuple(replace(each, **change) if each in chosen else each for each in records), records.file)
+
+
+def test_a_curve_has_its_test_and_says_where_people_are(evidence: Records[EvidenceRecord]) -> None:
+    figure = curves(evidence)[0]
+    points = [r for r in evidence.where(analysis="dose-response", outcome="undiagnosed") if " against " in r.contrast]
+    bend = evidence.one(analysis="dose-response", outcome="undiagnosed", contrast="non-linearity")
+    assert figure["data"]["x"] == [float(record.contrast.split(" ")[0]) for record in points]
+    assert figure["data"]["estimate"] == [record.estimate for record in points]
+    assert f"F = {number(bend.estimate, digits=2)}, p = {number(bend.p, digits=2)}" in figure["caption"]
+    assert (
+        f"5 % eat less than {number(evidence.one(contrast='5 % eat less').estimate, digits=0)} mg" in figure["caption"]
+    )
+    assert len(figure["table"]["rows"]) == len(points)
+
+
+def test_what_stays_after_correction_is_said_by_name(evidence: Records[EvidenceRecord]) -> None:
+    tested = [record for record in evidence.where(analysis="interaction") if record.p_adjusted is not None]
+    none = changed(evidence, {"analysis": "interaction"}, p_adjusted=None)
+    first = {"analysis": "interaction", "outcome": tested[0].outcome, "contrast": tested[0].contrast}
+    table, said = interaction_table(changed(none, first, p=0.01, p_adjusted=0.03))
     assert said["text"].startswith("Of 1 tests, 1 stay below 0.05 after Holm's correction for their number: ")
-    assert said["text"].endswith("Undiagnosed diabetes, Men: yes against no.")
-    assert [line["cells"][4] for line in table["rows"]] == ["", "", "0.03"]
+    assert said["text"].endswith(f", {tested[0].contrast}.")
+    assert [line["cells"][4] for line in table["rows"]].count("0.03") == 1
+    assert {line["cells"][4] for line in table["rows"]} == {"", "0.03"}
 
 
-def test_parts_come_with_assumptions_and_with_what_cannot_be_told(run_folder: Path) -> None:
-    blocks = mediation_blocks(read_json(run_folder / "evidence.json"))
-    assert "body size (BMI, waist) 60\u00a0% (50\u00a0% to 70\u00a0%)" in blocks[0]["text"]
+def test_parts_come_with_assumptions_and_with_what_cannot_be_told(evidence: Records[EvidenceRecord]) -> None:
+    share = next(record.contrast for record in evidence.where(analysis="mediation", scale="share"))
+    shares = {"estimate": 0.6, "low": 0.5, "high": 0.7}
+    blocks = mediation_blocks(changed(evidence, {"analysis": "mediation", "contrast": share}, **shares))
+    assert f"{share.removeprefix('share through ')} 60\u00a0% (50\u00a0% to 70\u00a0%)" in blocks[0]["text"]
     assert any("one visit" in item for item in blocks[1]["items"])
     assert "cannot be told from this" in blocks[2]["text"]
 
 
 def test_without_records_there_is_nothing_to_say() -> None:
-    assert curves([]) == interaction_table([]) == mediation_blocks([]) == []
+    assert (
+        curves(NOTHING) == interaction_table(NOTHING) == mediation_blocks(NOTHING) == robustness_blocks(NOTHING) == []
+    )
 
 
-def said(run_folder: Path) -> str:
-    return " ".join(str(block.get("text", "")) for block in robustness_blocks(read_json(run_folder / "evidence.json")))
-
-
-def test_the_specification_curve_shows_all_of_them_sorted(run_folder: Path) -> None:
-    (curve,) = (b for b in robustness_blocks(read_json(run_folder / "evidence.json")) if b["kind"] == "figure")
+def test_the_specification_curve_shows_all_of_them_sorted(evidence: Records[EvidenceRecord]) -> None:
+    (curve,) = (block for block in robustness_blocks(evidence) if block["kind"] == "figure")
     estimates = [point["estimate"] for point in curve["data"]["points"]]
-    assert estimates == sorted(estimates)
-    assert len(estimates) == 12  # five rungs, naive and corrected, and two of the exclusions
-    assert "12 lie below 1" in curve["caption"]
+    tried = [
+        record.estimate
+        for record in evidence.where(contrast="per 100 mg/d", exposure="magnesium from food", scale="odds ratio")
+        if record.analysis in {"association", "specification"} and record.estimate is not None
+    ]
+    assert estimates == sorted(tried)
+    assert f"{sum(estimate < 1 for estimate in tried)} lie below 1" in curve["caption"]
     assert "their number is no evidence" in curve["caption"]
 
 
-def test_each_check_has_its_sentence_with_numbers(run_folder: Path) -> None:
-    text = said(run_folder)
+def test_each_check_has_its_sentence_with_numbers(evidence: Records[EvidenceRecord]) -> None:
+    found = {"estimate": 0.85, "low": 0.75, "high": 0.95, "p": 0.009}
+    cycle = changed(evidence, {"analysis": "cycle left out", "outcome": "undiagnosed"}, estimate=0.7)
+    value = changed(cycle, {"analysis": "e-value", "correction": CALIBRATED}, estimate=2.1, low=2.0)
+    records = changed(value, {"analysis": "negative control", "outcome": "relatives"}, **found)
+    text = " ".join(str(block.get("text", "")) for block in robustness_blocks(records))
     assert "Undiagnosed diabetes from 0.70 to 0.70" in text
     assert "Undiagnosed diabetes 2.10 (of the limit 2.00)" in text
     assert "Close relative with diabetes, odds ratio 0.85 (0.75 to 0.95), an association" in text
-    assert "told of diabetes less than 5 years ago +5 (5 to 5) mg/d (300 people)" in text
-
-
-def test_without_records_there_is_nothing_to_say_content_robustness() -> None:
-    assert robustness_blocks([]) == []
+    told = next(iter(evidence.where(analysis="reverse causation")))
+    assert f"{told.contrast.removesuffix(' against none')} {interval(told, digits=0, signed=True)} mg/d" in text
 
 
 Edit = Callable[[str, Callable[[Any], Any]], None]
@@ -83,7 +116,7 @@ def test_the_ladder_shows_the_numbers_of_the_file(run_folder: Path) -> None:
         for r in read_json(run_folder / "evidence.json")
         if r["contrast"] == "per 100 mg/d" and r["analysis"] == "association"
     ]
-    table = find_table(association(RunFiles(run_folder)), "ladder-food-corrected")
+    table = find_table(association(RunFolder(run_folder)), "ladder-food-corrected")
     assert table is not None
     shown = {name: value for line in table["rows"] for name, value in line["raw"].items()}
     theirs = {
@@ -95,7 +128,7 @@ def test_the_ladder_shows_the_numbers_of_the_file(run_folder: Path) -> None:
 
 
 def test_naive_stands_beside_corrected(run_folder: Path) -> None:
-    part = association(RunFiles(run_folder))
+    part = association(RunFolder(run_folder))
     figures = [block for block in part["blocks"] if block["kind"] == "figure"]
     assert [block["id"] for block in figures[:2]] == ["ladder-undiagnosed", "ladder-homa_ir"]
     assert all("not an effect" in block["caption"] for block in figures)
@@ -104,8 +137,9 @@ def test_naive_stands_beside_corrected(run_folder: Path) -> None:
 
 
 def test_people_cycles_and_limits_are_said(run_folder: Path) -> None:
-    said = sentences(association(RunFiles(run_folder)))
-    assert "300 people with the weights of the fasting subsample, NHANES 2015–2018" in said
+    said = sentences(association(RunFolder(run_folder)))
+    first = next(iter(RunFolder(run_folder).evidence.where(analysis="association", weight_level="fasting")))
+    assert f"{first.n} people with the weights of the fasting subsample, NHANES 2013–2018" in said
     assert "Nothing here says that magnesium prevents diabetes." in said
     assert "over-adjusted" in said
 
@@ -117,7 +151,7 @@ def test_an_estimate_that_could_not_be_made_is_shown_as_undefined(edit: Edit, ru
                 record.update(estimate=None, low=None, high=None, problem="logistic.not_converged")
 
     edit("evidence.json", spoil)
-    table = find_table(association(RunFiles(run_folder)), "ladder-food-corrected")
+    table = find_table(association(RunFolder(run_folder)), "ladder-food-corrected")
     assert table is not None
     assert table["rows"][0]["cells"][1] == "undefined (logistic.not_converged)"
 
@@ -125,4 +159,4 @@ def test_an_estimate_that_could_not_be_made_is_shown_as_undefined(edit: Edit, ru
 def test_a_rung_that_is_not_there_is_an_error_with_its_name(edit: Edit, run_folder: Path) -> None:
     edit("evidence.json", lambda records: [r for r in records if r["model"] != "body"])
     with pytest.raises(MgRiskError, match="model body"):
-        association(RunFiles(run_folder))
+        association(RunFolder(run_folder))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.errors import MgRiskError
 from mgrisk.report.blocks import find_table
 from mgrisk.report.sections.checks import reporting
+from mgrisk.run_folder.folder import RunFolder
 from mgrisk.storage.files import write_json
 
 ITEMS = [
@@ -33,7 +33,7 @@ QUESTIONS = [
 def test_every_item_stands_with_its_answer_and_its_evidence(tmp_path: Path) -> None:
     write_json(tmp_path / "tripod.json", ITEMS)
     write_json(tmp_path / "probast.json", QUESTIONS)
-    found = reporting(RunFiles(tmp_path))
+    found = reporting(RunFolder(tmp_path))
     assert "1 done, 1 not done of 2 items" in found["blocks"][0]["text"]
     assert "1 yes of 1 questions" in found["blocks"][0]["text"]
     tripod, probast = find_table(found, "tripod"), find_table(found, "probast")
@@ -56,4 +56,4 @@ def test_every_item_stands_with_its_answer_and_its_evidence(tmp_path: Path) -> N
 def test_a_run_without_answers_has_no_such_section(tmp_path: Path) -> None:
     write_json(tmp_path / "tripod.json", ITEMS)
     with pytest.raises(MgRiskError, match=r"probast\.json"):
-        reporting(RunFiles(tmp_path))
+        reporting(RunFolder(tmp_path))

@@ -11,11 +11,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from mgrisk.run_folder.reader import RunFiles
 
 from mgrisk.report.blocks import ABSENT, blocks_of, find_section, find_table
 from mgrisk.report.content import report_content
+from mgrisk.report.formats import interval, number
 from mgrisk.report.sections.drivers import stability
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import Importance
 from mgrisk.storage.files import write_json, write_parquet
 
 Edit = Callable[[str, Callable[[Any], Any]], None]
@@ -27,10 +29,15 @@ def groups(folder: Path) -> dict[str, Any]:
 
 def test_groups_stand_largest_first_beside_the_sum_of_their_features(run_folder: Path) -> None:
     (figure,) = blocks_of({"sections": [groups(run_folder)]}, "figure")
-    assert [bar["group"] for bar in figure["data"]["bars"]] == ["background", "magnesium", "diet"]
-    assert figure["table"]["rows"][1]["cells"] == [
+    groups_ = sorted(
+        (each for each in RunFolder(run_folder).explanation.groups if each.set == "held-out"),
+        key=lambda each: -each.importance,
+    )
+    assert [bar["group"] for bar in figure["data"]["bars"]] == [each.group for each in groups_]
+    place, mine = next((place, each) for place, each in enumerate(groups_) if each.group == "magnesium")
+    assert figure["table"]["rows"][place]["cells"] == [
         "Magnesium, all features together", "Magnesium, total, Magnesium from food and drink",
-        "0.300 (0.280 to 0.320)", "0.270",
+        interval(mine.size), number(mine.summed),
     ]  # fmt: skip
 
 
@@ -60,7 +67,9 @@ def test_pairs_of_an_additive_model_are_those_of_another_learner_and_said_to_be(
     part = groups(run_folder)
     found = find_table(part, "pairs-xgboost")
     assert found is not None
-    assert found["rows"][0]["cells"] == ["Age × Sex", "0.030 (0.020 to 0.040)"]
+    strongest = RunFolder(run_folder).explanation.interactions[0]
+    names = f"{strongest.first_label} × {strongest.second_label}"
+    assert found["rows"][0]["cells"] == [names, interval(strongest.size)]
     assert any("no pair works together in it" in block.get("text", "") for block in part["blocks"])
 
 
@@ -71,7 +80,12 @@ def test_pairs_that_could_not_be_computed_say_why(edit: Edit, run_folder: Path) 
     assert "Pairs of XGBoost: not computed, because the trees are too deep." in texts
 
 
-RECORDS = [{"feature": "age_years", "label": "Age", "rank": 1.0, "rank_low": 1.0, "rank_high": 2.0}]
+RECORDS = [
+    Importance(
+        set="held-out", feature="age_years", label="Age", group="background", importance=0.5, se=0.1, low=0.4, high=0.6,
+        direction=0.9, rank=1.0, rank_low=1.0, rank_high=2.0, among_first=1.0,
+    )
+]  # fmt: skip
 
 
 def way(name: str, *, moved: float, high: float) -> dict[str, object]:
@@ -84,7 +98,7 @@ def way(name: str, *, moved: float, high: float) -> dict[str, object]:
 def test_shares_and_ranks_of_each_way_are_shown(tmp_path: Path, moved: float, said: bool) -> None:
     ways = [way("psus", moved=0.3, high=4.0), way("seed", moved=moved, high=1.0)]
     write_json(tmp_path / "stability.json", {"ways": ways})
-    found = stability(RunFiles(tmp_path), RECORDS)
+    found = stability(RunFolder(tmp_path), RECORDS)
     shares, ranks = find_table(found, "stability-ways"), find_table(found, "stability-ranks")
     assert shares is not None
     assert ranks is not None
@@ -94,7 +108,7 @@ def test_shares_and_ranks_of_each_way_are_shown(tmp_path: Path, moved: float, sa
 
 
 def test_a_run_without_refits_says_so(tmp_path: Path) -> None:
-    assert stability(RunFiles(tmp_path), RECORDS)["status"] == ABSENT
+    assert stability(RunFolder(tmp_path), RECORDS)["status"] == ABSENT
 
 
 def story(folder: Path) -> dict[str, Any]:
@@ -108,23 +122,40 @@ def cells(part: dict[str, Any], name: str) -> list[list[str]]:
 
 
 def test_ranks_stand_with_their_range(run_folder: Path) -> None:
+    summary = RunFolder(run_folder).explanation
+    assert summary.across_learners is not None
     assert cells(story(run_folder), "ranks")[:2] == [
-        ["Age", "1", "1 to 2", "100\u00a0%", "1 to 4"],
-        ["Sex", "2", "1 to 3", "50\u00a0%", "1 to 4"],
-    ]
+        [
+            each.label, f"{each.rank:.0f}", f"{each.rank_low:.0f} to {each.rank_high:.0f}",
+            f"{each.among_first:.0%}".replace("%", "\u00a0%"),
+            f"{summary.across_learners.ranks[each.feature].low:.0f} to "
+            f"{summary.across_learners.ranks[each.feature].high:.0f}",
+        ]
+        for each in [each for each in summary.features if each.set == "held-out"][:2]
+    ]  # fmt: skip
 
 
 def test_other_learners_are_compared_and_disagreement_is_said(edit: Edit, run_folder: Path) -> None:
+    def disagree(summary: dict[str, Any]) -> None:
+        (other,) = summary["agreement"]
+        other.update(same_first=0.7, in_common=0.8, log_odds=0.9, importance=0.95)
+        other["features"]["sex"] = None
+
+    edit("explanation_summary.json", disagree)
     part = story(run_folder)
     assert cells(part, "agreement") == [["XGBoost", "70\u00a0%", "80\u00a0%", "0.90", "0.95"]]
-    assert cells(part, "agreement-features")[1] == ["Sex", "not used"]
+    assert ["Sex", "not used"] in cells(part, "agreement-features")
     assert "another one that predicts as well may differ" in part["blocks"][0]["text"]
     edit("explanation_summary.json", lambda s: {**s, "agreement": [{**s["agreement"][0], "same_first": 0.9}]})
     assert "may differ" not in story(run_folder)["blocks"][0]["text"]
 
 
 def test_of_several_learners_it_is_said_who_keeps_the_reason_in_all(edit: Edit, run_folder: Path) -> None:
-    edit("explanation_summary.json", lambda s: {**s, "agreement": [s["agreement"][0], s["agreement"][0]]})
+    def third(summary: dict[str, Any]) -> None:
+        summary["agreement"] *= 2
+        summary["across_learners"]["always_first"] = 0.7
+
+    edit("explanation_summary.json", third)
     text = story(run_folder)["blocks"][0]["text"]
     assert "70\u00a0% of the population have the same first reason by all 3 learners." in text
 
@@ -137,7 +168,12 @@ def test_a_single_learner_has_nobody_to_agree_with(edit: Edit, run_folder: Path)
 
 
 def test_a_subgroup_of_few_people_shows_no_number(run_folder: Path) -> None:
-    found = find_table(story(run_folder), "subgroups-sex")
+    few = [each for each in RunFolder(run_folder).explanation.subgroups if each.problem]
+    assert {each.by for each in few} == {"race_ethnicity"}
+    found = find_table(story(run_folder), "subgroups-race_ethnicity")
     assert found is not None
-    assert [column["label"] for column in found["columns"]] == ["Feature", "female (n = 120)", "male (n = 12)"]
-    assert found["rows"][0]["cells"] == ["Age", "0.40 (0.40 to 0.40)", "too few"]
+    (place,) = [
+        place for place, each in enumerate(found["columns"]) if each["label"] == f"{few[0].level} (n = {few[0].n})"
+    ]
+    for line in found["rows"]:
+        assert [cell for cell, text in enumerate(line["cells"]) if text == "too few"] == [place]

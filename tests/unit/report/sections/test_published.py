@@ -6,14 +6,15 @@ The model's own answer to changed inputs stands under Prediction, as what it is,
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mgrisk.run_folder.reader import RunFiles
-
-from mgrisk.evidence.what_if import STUDIES
+from mgrisk.evidence.what_if import OPTIONS, STUDIES, TOGETHER
 from mgrisk.report.blocks import find_table
+from mgrisk.report.formats import percent, percent_digits
 from mgrisk.report.sections.published import published, responses
+from mgrisk.run_folder.folder import RunFolder
 
 
 def words(part: dict[str, Any]) -> str:
@@ -21,7 +22,7 @@ def words(part: dict[str, Any]) -> str:
 
 
 def test_our_estimate_stands_beside_the_cohorts(run_folder: Path) -> None:
-    part = published(RunFiles(run_folder))
+    part = published(RunFolder(run_folder))
     (forest,) = (block for block in part["blocks"] if block["kind"] == "figure")
     kinds = [point["kind"] for point in forest["data"]["points"]]
     assert kinds.count("relative risk of new diabetes") == 3
@@ -32,7 +33,7 @@ def test_our_estimate_stands_beside_the_cohorts(run_folder: Path) -> None:
 def test_without_estimates_of_its_own_the_literature_still_stands(run_folder: Path) -> None:
     (run_folder / "evidence.json").unlink()
     (run_folder / "what_if.json").unlink()
-    part = published(RunFiles(run_folder))
+    part = published(RunFolder(run_folder))
     (forest,) = (block for block in part["blocks"] if block["kind"] == "figure")
     assert len(forest["data"]["points"]) == 3
     assert "no estimate of its own" in forest["caption"]
@@ -40,24 +41,35 @@ def test_without_estimates_of_its_own_the_literature_still_stands(run_folder: Pa
 
 
 def test_every_study_is_in_a_table_with_its_citation(run_folder: Path) -> None:
-    part = published(RunFiles(run_folder))
+    part = published(RunFolder(run_folder))
     tables = [find_table(part, name) for name in ("published-cohorts", "published-trials")]
     cited = {line["cells"][5] for table in tables if table for line in table["rows"]}
     assert cited == {study.citation for study in STUDIES.values()}
 
 
-def test_a_person_gets_swaps_in_grams_and_no_supplement_number_where_a_clinician_is_asked(run_folder: Path) -> None:
-    table = find_table(published(RunFiles(run_folder)), "options-man-52")
+def test_a_person_gets_swaps_in_grams_and_no_supplement_number_where_a_clinician_is_asked(
+    edit: Callable[[str, Callable[[Any], Any]], None], run_folder: Path
+) -> None:
+    def ask(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            if (record["person"], record["option"]) == ("man-52", "magnesium_supplement"):
+                record.update(estimate=None, low=None, high=None, advice="ask a clinician first")
+            elif (record["person"], record["option"]) == ("man-52", "magnesium_food"):
+                record.update(dose=120.0)
+
+    edit("what_if.json", ask)
+    table = find_table(published(RunFolder(run_folder)), "options-man-52")
     assert table is not None
     by_option = {line["cells"][0]: line["cells"][1:] for line in table["rows"]}
     assert by_option["Reach the allowance of magnesium by a supplement"] == ["ask a clinician first", "–"]
     assert by_option["Reach the allowance of magnesium by food"][0] == "120.0 mg/d"
     assert "in place of" in table["notes"][1]
-    assert "8.0\u00a0%" in table["notes"][0]
+    baseline = RunFolder(run_folder).what_if.one(person="man-52", option="diet").baseline
+    assert percent(baseline, digits=percent_digits(baseline)) in table["notes"][0]
 
 
 def test_assumptions_are_named_and_nothing_is_promised(run_folder: Path) -> None:
-    text = words(published(RunFiles(run_folder)))
+    text = words(published(RunFolder(run_folder)))
     for word in ("Transport", "Independence", "not the model's own answer"):
         assert word in text
     promises = re.findall(r"[^.]*magnesium prevents[^.]*", text)
@@ -66,15 +78,22 @@ def test_assumptions_are_named_and_nothing_is_promised(run_folder: Path) -> None
 
 
 def test_the_table_has_the_risk_as_is_and_each_change_and_says_that_it_is_no_effect(run_folder: Path) -> None:
-    (block,) = responses(RunFiles(run_folder))
+    (block,) = responses(RunFolder(run_folder))
     assert "no effect" in block["caption"]
     cells = [line["cells"] for line in block["rows"]]
-    assert cells[0] == ["As they are", "8.0\xa0%"]
-    assert len(cells) == 7
-    assert all(line[1] == "7.0\xa0%" for line in cells[1:])
+    records = RunFolder(run_folder).what_if
+    people = list(dict.fromkeys(each.person for each in records if each.person != "population"))
+    for place, person in enumerate(people, 1):
+        of_person = records.where(person=person)
+        baseline = of_person.rows[0].baseline
+        shown = [percent(value, digits=percent_digits(baseline)) for value in (
+            baseline, *(of_person.one(option=option).model_response for option in (*OPTIONS, TOGETHER)),
+        )]  # fmt: skip
+        assert [line[place] for line in cells] == shown
+    assert cells[0][0] == "As they are"
     assert "the day they were seen" in block["notes"][0]
 
 
 def test_a_run_without_options_has_no_table(run_folder: Path) -> None:
     (run_folder / "what_if.json").unlink()
-    assert responses(RunFiles(run_folder)) == []
+    assert responses(RunFolder(run_folder)) == []
