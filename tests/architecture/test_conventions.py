@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from mgrisk.run_folder import names as run_files
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "mgrisk"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -75,7 +77,7 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
                 f"report/sections/{name}.py"
                 for name in ("cohort", "importance", "magnesium", "methods", "people", "summary")
             ),
-            "report/blocks.py", "report/explained.py", "report/formats.py", "run_folder/reader.py",
+            "report/blocks.py", "report/explained.py", "report/formats.py", "run_folder/records.py",
         ),
         ("tests/unit/report/test_content.py", "tests/unit/report/test_render.py"),
     ),
@@ -189,6 +191,34 @@ def test_mlflow_is_imported_in_track_alone() -> None:
         return lines
 
     assert {name.partition("/")[0] for name in offenders(imports_mlflow)} == {"track"}
+
+
+RUN_FILES = {
+    value for name, value in vars(run_files).items() if name.isupper() and isinstance(value, str) and "." in value
+}
+# What a bundle holds under the same name is named where bundles are, and taken from there.
+NAMES_OF_ITS_OWN = {"model/bundle_files.py": {"card.md"}, "features/compute.py": {"fitted_features.json"}}
+
+
+def texts(path: Path) -> Iterator[str]:
+    """Yield the string literals of a module that are no docstrings."""
+    module = tree(path)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    docstrings = {id(node.body[0].value) for node in ast.walk(module) if isinstance(node, documented) and node.body
+                  and isinstance(node.body[0], ast.Expr)}  # fmt: skip
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def test_files_of_a_run_are_named_in_run_folder_alone() -> None:
+    assert len(RUN_FILES) > 30, "the names were not found"
+
+    def spelled(path: Path) -> set[str]:
+        found = {name for text in texts(path) for name in RUN_FILES if re.search(rf"(?<![\w.]){re.escape(name)}", text)}
+        return found - NAMES_OF_ITS_OWN.get(name_of(path), set())
+
+    assert offenders(spelled, but={"run_folder/names.py"}) == {}
 
 
 def test_packages_import_only_from_packages_below_them() -> None:

@@ -12,6 +12,7 @@ import pytest
 import mgrisk
 from mgrisk.cli.main import main
 from mgrisk.pipeline.run import Run
+from mgrisk.storage.files import read_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.nhanes]
 NHANES = Path(__file__).parents[2] / "pipelines" / "nhanes.toml"
@@ -65,5 +66,5 @@ def test_the_second_outcome_takes_the_weights_of_the_recall(mirror: Path, tmp_pa
     pipeline = load(NHANES.with_name("nhanes-hba1c.toml"), overrides=[f"source={mirror}"])
     workspace = Workspace(pipeline, tmp_path)
     make_cohort(workspace, Store(source=str(mirror), cache=tmp_path / "cache", offline=True))
-    cohort = workspace.read_json("cohort.json")
+    cohort = read_json(workspace.run.path("cohort.json"))
     assert (cohort["weight"], cohort["forced_by"]) == ("WTDRD1", "magnesium_total_mg")

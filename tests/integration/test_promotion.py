@@ -40,7 +40,7 @@ def workspace(run_copy: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.fixture
 def bundle(workspace: Workspace) -> Bundle:
-    return read_bundle(workspace.path("bundle"))
+    return read_bundle(workspace.run.path("bundle"))
 
 
 def uri(workspace: Workspace) -> str:
@@ -48,9 +48,9 @@ def uri(workspace: Workspace) -> str:
 
 
 def change_records(workspace: Workspace, name: str, which: Callable[[dict[str, Any]], bool], **changes: Any) -> None:
-    records = read_json(workspace.path(name))
+    records = read_json(workspace.run.path(name))
     assert sum(map(which, records))
-    write_json(workspace.path(name), [{**each, **(changes if which(each) else {})} for each in records])
+    write_json(workspace.run.path(name), [{**each, **(changes if which(each) else {})} for each in records])
 
 
 def spoil_slope(workspace: Workspace) -> None:
@@ -96,7 +96,7 @@ def test_the_first_version_gets_the_alias_and_its_like_follows_it(workspace: Wor
     assert "version 1 is champion" in log(workspace)
     change_bundle(workspace)
     assert "version 2 is champion" in log(workspace)
-    standing = read_json(workspace.path("tracking.json"))["standing"]
+    standing = read_json(workspace.run.path("tracking.json"))["standing"]
     assert (standing["champion"], standing["refusals"]) == (1, [])
     # Compared on the same people: a model with itself does not differ.
     assert {record["metric"]: record["estimate"] for record in standing["compared"]} == {"auroc": 0.0, "log_loss": 0.0}
@@ -129,7 +129,7 @@ def test_a_refused_version_is_challenger_until_somebody_promotes_it(
 def test_a_version_can_be_asked_for_by_its_number(workspace: Workspace) -> None:
     log(workspace)
     found = track.find_bundle(f"{MODEL}@1", uri=uri(workspace))
-    assert (found / "bundle.json").read_bytes() == (workspace.path("bundle") / "bundle.json").read_bytes()
+    assert (found / "bundle.json").read_bytes() == (workspace.run.path("bundle") / "bundle.json").read_bytes()
 
 
 def test_an_unchanged_bundle_is_not_registered_again_and_stays_what_it_is(workspace: Workspace) -> None:
@@ -244,14 +244,14 @@ def test_a_promotion_without_a_reason_is_refused(workspace: Workspace) -> None:
 def test_a_model_that_ranks_and_fits_worse_on_the_same_people_does_not_follow(
     workspace: Workspace, bundle: Bundle
 ) -> None:
-    reversed_risks(bundle).write(workspace.path("bundle"))
+    reversed_risks(bundle).write(workspace.run.path("bundle"))
     auroc, log_loss = judge(workspace, (4, bundle)).refusals
     assert re.match(
         r"AUROC on the same people differs by -0\.\d+ \(-0\.\d+ to -?\d\.\d+\) from that of version 4", auroc
     )
     assert log_loss.startswith("log loss on the same people is higher by")
     # The other way round it is welcome.
-    bundle.write(workspace.path("bundle"))
+    bundle.write(workspace.run.path("bundle"))
     assert judge(workspace, (4, reversed_risks(bundle))).promoted
 
 
@@ -300,6 +300,6 @@ def test_a_champion_whose_files_are_gone_is_not_replaced_in_silence(workspace: W
     shutil.rmtree(workspace.folder.parent / "mlartifacts")
     change_bundle(workspace)
     log(workspace)
-    (refusal,) = read_json(workspace.path("tracking.json"))["standing"]["refusals"]
+    (refusal,) = read_json(workspace.run.path("tracking.json"))["standing"]["refusals"]
     assert refusal.startswith("version 1, which has the alias, cannot be loaded to compare with")
-    assert json.loads(workspace.path("tracking.json").read_text("utf-8"))["alias"] == "challenger"
+    assert json.loads(workspace.run.path("tracking.json").read_text("utf-8"))["alias"] == "challenger"

@@ -62,7 +62,7 @@ def cohort(folder: Path, *, seed: int, people: int) -> tuple[Workspace, SetOfPeo
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"xgboost": None})})
     workspace = Workspace(settings, folder)
     folder.mkdir(parents=True)
-    source = workspace.path("synthetic")
+    source = workspace.run.path("synthetic")
     made = write_cohort(source, people_per_cycle=people, seed=seed, cycles=workspace.cycles)
     make_cohort(workspace, Store(source=str(source), cache=folder / "cache", offline=True))
     make_folds(workspace)
@@ -73,7 +73,7 @@ def cohort(folder: Path, *, seed: int, people: int) -> tuple[Workspace, SetOfPeo
 
 def fit(folder: Path, seed: int) -> Fit:
     workspace, people, risk = cohort(folder, seed=seed, people=PEOPLE)
-    fold = people.rows[[KEY]].merge(pd.read_parquet(workspace.path("folds.parquet")), on=KEY)["fold"].to_numpy()
+    fold = people.rows[[KEY]].merge(pd.read_parquet(workspace.run.path("folds.parquet")), on=KEY)["fold"].to_numpy()
     chosen, settings = workspace.model_features, workspace.pipeline.model
     data = TrainingData(people.frame, people.y, people.design, fold)
     trained = train(data, features=chosen, settings=settings, threads=1)

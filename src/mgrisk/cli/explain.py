@@ -15,7 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     parser.add_argument("input", metavar="INPUT", help="file, or - for standard input")
-    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example report.html")
+    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example page.html")
 
 
 def run(options: argparse.Namespace) -> int:

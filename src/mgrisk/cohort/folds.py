@@ -67,7 +67,7 @@ def _broken(code: str, message: str) -> MgRiskError:
     return MgRiskError(
         code,
         message,
-        where="folds.parquet",
-        hint="delete folds.parquet and run again; if it returns, please report it",
+        where="the folds of the run",
+        hint="delete the run folder and run again; if it returns, please report it",
         status=ExitStatus.INPUT,
     )

@@ -11,6 +11,7 @@ import pytest
 from mgrisk.cli.main import main
 from mgrisk.cli.models import found_models
 from mgrisk.model.bundle import released
+from mgrisk.run_folder.folder import RunFolder
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +32,14 @@ def test_bundles_of_runs_are_listed_with_their_held_out_auroc_and_a_damaged_one_
     for name in ("good", "damaged"):
         shutil.copytree(released("undiagnosed"), tmp_path / "runs" / name / "bundle")
     (tmp_path / "runs/damaged/bundle/calibrator.json").write_text("{}", encoding="utf-8")
-    of_all = {"model": "blend", "metric": "auroc", "group": "all"}
-    records = [{**of_all, "set": "cross-validated", "estimate": 0.9}, {**of_all, "set": "2017-2018", "estimate": 0.75}]
-    (tmp_path / "runs/good/evaluation.json").write_text(json.dumps(records), encoding="utf-8")
+    of_all = {
+        "outcome": "undiagnosed", "group": "all", "level": "all", "model": "blend", "metric": "auroc", "low": 0.7,
+        "high": 0.95, "se": 0.02, "n": 900, "events": 40, "problem": "", "presentation": "present",
+    }  # fmt: skip
+    RunFolder(tmp_path / "runs/good", data="NHANES").write_records(
+        "evaluation.json",
+        [{**of_all, "set": "cross-validated", "estimate": 0.9}, {**of_all, "set": "2017-2018", "estimate": 0.75}],
+    )
     rows = {row["name"]: row for row in found_models()}
     assert rows["runs/good/bundle"]["auroc"] == 0.75
     assert rows["runs/damaged/bundle"]["data"] == "cannot be loaded: bundle.bad_sum"

@@ -14,6 +14,7 @@ from mgrisk.config.pipeline_file import Pipeline, load
 from mgrisk.errors import MgRiskError
 from mgrisk.pipeline.own_cohort import files, given, make_cohort, refuse_misuse
 from mgrisk.pipeline.workspace import Workspace
+from mgrisk.storage.files import read_json
 
 FEATURES = ["age_years", "sex", "bmi_kg_m2", "hypertension_told"]
 N = 400
@@ -79,7 +80,7 @@ def made(workspace: Workspace) -> pd.DataFrame:
     assert own is not None
     refuse_misuse(workspace, own)
     make_cohort(workspace, own)
-    return pd.read_parquet(workspace.path("cohort.parquet"))
+    return pd.read_parquet(workspace.run.path("cohort.parquet"))
 
 
 def refused(workspace: Workspace) -> str:
@@ -95,10 +96,10 @@ def test_a_row_is_a_participant_by_its_number_and_rows_of_other_periods_are_coun
     assert cohort.groupby("cycle", observed=True)["set"].first().to_dict() == {
         "2015": "development", "2016": "development", "2017": "held-out",
     }  # fmt: skip
-    told = workspace.read_json("cohort.json")
+    told = read_json(workspace.run.path("cohort.json"))
     assert told["own"]["other_periods"] == 100
     assert told["data"] == "Elsewhere 2015-2017"
-    assert set(pd.read_parquet(workspace.path("features.parquet"))["data"]) == {"Elsewhere 2015-2017"}
+    assert set(pd.read_parquet(workspace.run.path("features.parquet"))["data"]) == {"Elsewhere 2015-2017"}
     assert not any("P0001" in path.read_text("latin-1") for path in workspace.folder.iterdir())
 
 
@@ -106,7 +107,7 @@ def test_features_are_derived_as_in_scoring(make: Make) -> None:
     workspace = make()
     made(workspace)
     frame = people()[:300]
-    found = pd.read_parquet(workspace.path("features.parquet"))["bmi_kg_m2"]
+    found = pd.read_parquet(workspace.run.path("features.parquet"))["bmi_kg_m2"]
     np.testing.assert_allclose(found, frame["weight_kg"] / (frame["height_cm"] / 100) ** 2)
 
 
@@ -116,7 +117,7 @@ def test_each_rule_counts_whom_it_takes_out_of_each_set(make: Make) -> None:
     frame.loc[[2, 3, 4, 250], "age_years"] = [21, 22, 500, 21]
     workspace = make(frame, "cohort.minimum_age=25")
     cohort = made(workspace)
-    steps = {(step["set"], step["rule"]): step for step in workspace.read_json("attrition.json")}
+    steps = {(step["set"], step["rule"]): step for step in read_json(workspace.run.path("attrition.json"))}
     assert steps["development", "rows of 2015, 2016"]["n"] == 200
     assert steps["development", "case known"]["excluded"] == 2
     assert steps["development", "accepted by the contract"]["excluded"] == 1
@@ -126,7 +127,7 @@ def test_each_rule_counts_whom_it_takes_out_of_each_set(make: Make) -> None:
         "events": int((frame["case"][200:300] == 1).sum() - (frame["case"][250] == 1)), "data": "Elsewhere 2015-2017",
     }  # fmt: skip
     assert cohort.groupby("set", observed=True)["analysis"].sum().to_dict() == {"development": 195, "held-out": 99}
-    assert workspace.read_json("cohort.json")["own"]["problems"] == {"out_of_range:age_years": 1}
+    assert read_json(workspace.run.path("cohort.json"))["own"]["problems"] == {"out_of_range:age_years": 1}
 
 
 def test_weights_strata_and_units_are_those_of_the_file(make: Make) -> None:
@@ -136,7 +137,7 @@ def test_weights_strata_and_units_are_those_of_the_file(make: Make) -> None:
     np.testing.assert_allclose(cohort["weight"], frame["w"])
     pairs = pd.MultiIndex.from_frame(cohort[["stratum", "psu"]])
     assert pairs.nunique() == len(frame[["sex", "clinic"]].drop_duplicates())
-    assert workspace.read_json("cohort.json")["weight"] == "w"
+    assert read_json(workspace.run.path("cohort.json"))["weight"] == "w"
 
 
 def test_without_a_design_everybody_counts_the_same_in_random_groups(make: Make) -> None:
@@ -187,12 +188,12 @@ def test_a_mapped_file_is_read_in_its_own_words(make: Make, tmp_path: Path) -> N
     assert workspace.pipeline.own is not None
     assert [path.name for path in files(workspace.pipeline.own)] == ["cohort.csv", "mapping.toml"]
     made(workspace)
-    features = pd.read_parquet(workspace.path("features.parquet"))
+    features = pd.read_parquet(workspace.run.path("features.parquet"))
     assert features["sex"].tolist() == people()["sex"][:300].tolist()
-    told = workspace.read_json("cohort.json")["own"]["mapping"]
+    told = read_json(workspace.run.path("cohort.json"))["own"]["mapping"]
     assert told["file"] == "mapping.toml"
     assert "person_id" in told["not_carried"]
-    assert [table["table"] for table in workspace.read_json("tables.json")] == ["cohort.csv", "mapping.toml"]
+    assert [table["table"] for table in read_json(workspace.run.path("tables.json"))] == ["cohort.csv", "mapping.toml"]
     assert list(workspace.folder.glob(".*")) == []
 
 
