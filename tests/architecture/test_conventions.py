@@ -46,7 +46,7 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         tuple(
             f"pipeline/{name}.py"
             for name in (
-                "added", "audit", "bundle", "calibration", "checks", "evaluate", "explain", "imputation", "items",
+                "added", "audit", "bundle", "calibration", "checks", "evaluate", "imputation", "items",
                 "report", "run", "stability", "temporal", "train", "without",
             )
         ),

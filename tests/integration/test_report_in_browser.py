@@ -146,9 +146,10 @@ def test_ten_thousand_people_are_there_at_once_and_few_rows_exist(
     start = time.perf_counter()
     page.click("#explorer-table th[data-by=id] button")
     sorted_ = time.perf_counter() - start
-    # About a tenth of these on an idle machine: what is held here is that nothing grows with people squared.
-    assert ready < 5
-    assert sorted_ < 2
+    # Half a second and less on an idle machine: what is held here is that nothing grows with people squared, and not
+    # how busy the machine is.
+    assert ready < 30
+    assert sorted_ < 12
     assert len(rows(page)) < 60
     assert page.get_attribute("#explorer-table", "aria-rowcount") == "10001"
     assert f"mean risk {100 * people.risk.mean():.1f}" in status(page)

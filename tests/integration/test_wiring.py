@@ -290,6 +290,24 @@ def test_a_published_score_has_its_published_cut_and_is_compared_with_the_winner
     assert {name: row["n"] for name, row in told.items()} == attrition
 
 
+def test_scores_are_compared_with_the_chosen_model_on_the_same_people(
+    workspace: Workspace, held_out: SetOfPeople
+) -> None:
+    winner = read_json(workspace.path("tuning.json"))["winner"]
+    predicted = pd.read_parquet(workspace.path("predictions.parquet"))
+    later = predicted[predicted["set"] == HELD_OUT]
+    weight = weights(held_out)
+    auroc = {
+        name: roc_auc_score(later["outcome"], later[name], sample_weight=weight) for name in ("findrisc", "ada", winner)
+    }
+    for score, other in (("findrisc", winner), ("findrisc", "ada"), ("ada", winner)):
+        wanted = {"set": "2017-2018", "group": "all", "model": score, "reference": other, "metric": "auroc"}
+        rows = records(workspace, "differences.json", **wanted)
+        assert rows
+        for row in rows:
+            assert row["estimate"] == pytest.approx(auroc[score] - auroc[other]), (score, other)
+
+
 def test_shares_of_unanswered_items_are_weighted(workspace: Workspace, development: SetOfPeople) -> None:
     told = next(row for row in read_json(workspace.path("scores.json")) if row["name"] == "ada")
     lacking = load_score("ada").score(development.frame).unanswered.any(axis=0)[development.inside]
@@ -548,7 +566,9 @@ def test_a_run_with_a_failed_check_of_severity_error_stops_and_says_which(run_co
 
 
 def test_an_item_whose_evidence_is_not_in_the_report_is_not_done(run_copy: Path) -> None:
-    before = {row["item"]: row["status"] for row in read_json(run_copy / "tripod.json")}
+    answers = {row["item"]: row for row in read_json(run_copy / "tripod.json")}
+    assert answers["3b"]["answer"].startswith("Adults of 20 years and older")
+    before = {item: row["status"] for item, row in answers.items()}
     (run_copy / "thresholds.json").unlink()
     (run_copy / "attrition.json").write_text("[", "utf-8")
     items.answer_items(at(run_copy))

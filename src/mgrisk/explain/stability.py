@@ -148,16 +148,17 @@ def stability(values: Floats, refits: Sequence[Floats], weight: Floats) -> dict[
     dict
         {refits, same_first, in_common, always_first, log_odds, ranks}: how many there are; weighted share of people
         whose first reason is the same, and of their first three reasons in common, on average over the refits; share
-        whose first reason is the same in all of them; lowest correlation of the log-odds; {low, high} of each
-        feature's rank of importance, the reported model among them.
+        whose first reason is the same in all of them; lowest correlation of the log-odds, None where a refit gives
+        everybody the same; {low, high} of each feature's rank of importance, the reported model among them.
     """
     pairs = [compare(values, each, weight) for each in refits]
     found = across(values, refits, weight)
+    correlations = [pair["log_odds"] for pair in pairs]
     return {
         "refits": len(refits),
         "same_first": float(np.mean([pair["same_first"] for pair in pairs])),
         "in_common": float(np.mean([pair["in_common"] for pair in pairs])),
         "always_first": found["always_first"],
-        "log_odds": min(pair["log_odds"] for pair in pairs),
+        "log_odds": None if None in correlations else min(correlations),
         "ranks": found["ranks"],
     }

@@ -86,3 +86,9 @@ def test_the_same_first_reason_on_average_is_the_mean_firmness() -> None:
     weight = random.uniform(1, 3, 50)
     mean = float(np.average(firmness(values, refits), weights=weight))
     assert stability(values, refits, weight)["same_first"] == pytest.approx(mean)
+
+
+def test_a_refit_that_learned_nothing_has_no_correlation_and_stops_no_run() -> None:
+    nothing = np.zeros_like(REPORTED)
+    assert stability(REPORTED, [REPORTED, nothing], WEIGHT_STABILITY)["log_odds"] is None
+    assert stability(nothing, [nothing], WEIGHT_STABILITY)["log_odds"] is None
