@@ -70,8 +70,8 @@ def reversed_risks(bundle: Bundle) -> Bundle:
 
 def change_bundle(workspace: Workspace, word: str = "another") -> None:
     """Change a bundle in its card alone, so that it answers the same."""
-    bundle = read_bundle(workspace.path("bundle"))
-    replace(bundle, parts={**bundle.parts, "card.md": word.encode()}).write(workspace.path("bundle"))
+    bundle = read_bundle(workspace.run.path("bundle"))
+    replace(bundle, parts={**bundle.parts, "card.md": word.encode()}).write(workspace.run.path("bundle"))
 
 
 def aliases(workspace: Workspace) -> dict[int, tuple[str, ...]]:
@@ -84,7 +84,7 @@ def promotion(workspace: Workspace, version: int) -> str:
 
 def told(workspace: Workspace) -> tuple[int, str, list[str]]:
     """Return version, alias and refusals of tracking.json."""
-    content = read_json(workspace.path("tracking.json"))
+    content = read_json(workspace.run.path("tracking.json"))
     return content["version"], content["alias"], content["standing"]["refusals"]
 
 
@@ -134,12 +134,12 @@ def test_a_version_can_be_asked_for_by_its_number(workspace: Workspace) -> None:
 
 def test_an_unchanged_bundle_is_not_registered_again_and_stays_what_it_is(workspace: Workspace) -> None:
     log(workspace)
-    first = read_json(workspace.path("tracking.json"))
-    workspace.path("report.html").write_text("<p>another report</p>", "utf-8")
+    first = read_json(workspace.run.path("tracking.json"))
+    workspace.run.path("report.html").write_text("<p>another report</p>", "utf-8")
     assert log(workspace) == f"{MODEL} version 1 is champion; {first['candidates']} nested runs"
     assert aliases(workspace) == {1: ("champion",)}
     assert promotion(workspace, 1) == "promoted: the first"
-    again = read_json(workspace.path("tracking.json"))
+    again = read_json(workspace.run.path("tracking.json"))
     assert (again["version"], again["alias"], set(again)) == (1, "champion", set(first))
     # The run is another, with its own report.
     assert again["run_id"] != first["run_id"]
@@ -148,7 +148,7 @@ def test_an_unchanged_bundle_is_not_registered_again_and_stays_what_it_is(worksp
 def test_a_rerun_takes_no_alias_back_from_a_version_promoted_by_hand(workspace: Workspace) -> None:
     log(workspace)
     of_first = workspace.folder.parent / "first"
-    shutil.copytree(workspace.path("bundle"), of_first)
+    shutil.copytree(workspace.run.path("bundle"), of_first)
     change_bundle(workspace)
     log(workspace)
     assert aliases(workspace) == {1: (), 2: ("champion",)}
@@ -158,8 +158,8 @@ def test_a_rerun_takes_no_alias_back_from_a_version_promoted_by_hand(workspace: 
     assert "version 2 has no alias" in said
     assert "not champion: version 1, which has the alias, was promoted by hand" in said
     assert told(workspace) == (2, "", ["version 1, which has the alias, was promoted by hand"])
-    shutil.rmtree(workspace.path("bundle"))
-    shutil.copytree(of_first, workspace.path("bundle"))
+    shutil.rmtree(workspace.run.path("bundle"))
+    shutil.copytree(of_first, workspace.run.path("bundle"))
     assert "version 1 is champion" in log(workspace)
     assert aliases(workspace) == {1: ("champion",), 2: ()}
     assert promotion(workspace, 1) == "promoted by hand to champion: a test"
@@ -168,11 +168,11 @@ def test_a_rerun_takes_no_alias_back_from_a_version_promoted_by_hand(workspace: 
 def test_a_rerun_takes_no_alias_back_from_a_version_that_followed_by_the_gate(workspace: Workspace) -> None:
     log(workspace)
     of_first = workspace.folder.parent / "first"
-    shutil.copytree(workspace.path("bundle"), of_first)
+    shutil.copytree(workspace.run.path("bundle"), of_first)
     change_bundle(workspace)
     log(workspace)
-    shutil.rmtree(workspace.path("bundle"))
-    shutil.copytree(of_first, workspace.path("bundle"))
+    shutil.rmtree(workspace.run.path("bundle"))
+    shutil.copytree(of_first, workspace.run.path("bundle"))
     log(workspace)
     assert told(workspace) == (1, "", ["version 2, which has the alias, followed this unchanged bundle"])
     assert aliases(workspace) == {1: (), 2: ("champion",)}
@@ -197,14 +197,14 @@ def test_what_the_gate_refused_and_now_passes_gets_the_alias_unless_the_other_wa
 ) -> None:
     log(workspace)
     change_bundle(workspace)
-    evaluation = workspace.path("evaluation.json").read_bytes()
+    evaluation = workspace.run.path("evaluation.json").read_bytes()
     spoil_slope(workspace)
     log(workspace)
     assert "version 2 is challenger" in log(workspace)
     assert aliases(workspace) == {1: ("champion",), 2: ("challenger",)}
     if holder == "by hand":
         by_hand(workspace, 1)
-    workspace.path("evaluation.json").write_bytes(evaluation)
+    workspace.run.path("evaluation.json").write_bytes(evaluation)
     log(workspace)
     passed = {1: (), 2: ("champion",)}
     assert aliases(workspace) == (passed if holder == "by the gate" else {1: ("champion",), 2: ("challenger",)})

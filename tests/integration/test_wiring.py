@@ -67,24 +67,24 @@ def held_out(workspace: Workspace) -> SetOfPeople:
 @pytest.fixture(scope="module")
 def oof(workspace: Workspace, development: SetOfPeople) -> pd.DataFrame:
     """Rows of oof.parquet in the order of the analysed development people."""
-    found = pd.read_parquet(workspace.path("oof.parquet")).set_index("SEQN")
+    found = pd.read_parquet(workspace.run.path("oof.parquet")).set_index("SEQN")
     return found.loc[development.rows["SEQN"].to_numpy()[development.inside]]
 
 
 @pytest.fixture(scope="module")
 def bundles(workspace: Workspace) -> dict[str, Bundle]:
-    return {name: bundle_at(workspace.path("trained") / name) for name in LEARNERS}
+    return {name: bundle_at(workspace.run.path("trained") / name) for name in LEARNERS}
 
 
 def records(workspace: Workspace, name: str, **wanted: Any) -> list[dict[str, Any]]:
-    return [row for row in read_json(workspace.path(name)) if wanted.items() <= row.items()]
+    return [row for row in read_json(workspace.run.path(name)) if wanted.items() <= row.items()]
 
 
 def learner_of(workspace: Workspace, model: str, chosen: tuple[Feature, ...] | None = None) -> tuple[Learner, Params]:
     """Return a learner of the pipeline with its tuned parameters, perhaps for fewer features."""
     encoder = Encoder(workspace.model_features if chosen is None else chosen)
     (learner,) = (each for each in make_learners(workspace.pipeline.model, encoder, threads=1) if each.name == model)
-    params: Params = read_json(workspace.path("tuning.json"))["models"][model]["parts"][0]["params"]
+    params: Params = read_json(workspace.run.path("tuning.json"))["models"][model]["parts"][0]["params"]
     return learner, params
 
 
@@ -139,7 +139,7 @@ def test_the_calibrator_of_a_bundle_is_fitted_on_out_of_fold_margins(
 def test_held_out_figures_are_those_of_the_bundles_on_the_held_out_people(
     workspace: Workspace, held_out: SetOfPeople, bundles: dict[str, Bundle]
 ) -> None:
-    predicted = pd.read_parquet(workspace.path("predictions.parquet")).set_index("SEQN")
+    predicted = pd.read_parquet(workspace.run.path("predictions.parquet")).set_index("SEQN")
     predicted = predicted.loc[held_out.rows["SEQN"].to_numpy()[held_out.inside]]
     assert set(predicted["set"]) == {HELD_OUT}
     for model, bundle in bundles.items():
@@ -158,15 +158,15 @@ def test_the_winner_has_the_lowest_cross_validated_log_loss_and_is_what_is_shipp
 ) -> None:
     losses = {model: log_loss(oof["outcome"], oof[f"{model}_risk"], sample_weight=oof["weight"]) for model in LEARNERS}
     best = min(losses, key=losses.__getitem__)
-    assert read_json(workspace.path("tuning.json"))["winner"] == best
-    shipped = bundle_at(workspace.path("bundle"))
+    assert read_json(workspace.run.path("tuning.json"))["winner"] == best
+    shipped = bundle_at(workspace.run.path("bundle"))
     assert shipped.fitted.to_files() == bundles[best].fitted.to_files()
     assert shipped.calibrator.to_dict() == bundles[best].calibrator.to_dict()
-    assert shipped.parts["card.md"] == workspace.path("card.md").read_bytes()
+    assert shipped.parts["card.md"] == workspace.run.path("card.md").read_bytes()
     for name in ("calibration.json", "explanation_summary.json", "stability.json"):
-        assert read_json(workspace.path(name))["learner"] == best, name
+        assert read_json(workspace.run.path(name))["learner"] == best, name
     for name in ("added_value.json", "imputation.json", "temporal.json"):
-        assert read_json(workspace.path(name))["model"] == best, name
+        assert read_json(workspace.run.path(name))["model"] == best, name
 
 
 def test_a_threshold_of_a_wanted_sensitivity_is_that_of_the_development_people_in_both_sets(
@@ -217,7 +217,7 @@ def test_shuffled_outcomes_of_the_held_out_people_move_no_threshold_and_no_cross
 def test_the_base_value_is_the_weighted_mean_of_the_calibrated_log_odds_of_the_development_people(
     workspace: Workspace, development: SetOfPeople, bundles: dict[str, Bundle]
 ) -> None:
-    told = read_json(workspace.path("explanation_summary.json"))
+    told = read_json(workspace.run.path("explanation_summary.json"))
     for model, bundle in bundles.items():
         _, X = bundle.encode(development.frame.iloc[development.inside])
         log_odds = bundle.calibrator.log_odds(bundle.fitted.margin(X))
@@ -231,7 +231,7 @@ def test_the_base_value_is_the_weighted_mean_of_the_calibrated_log_odds_of_the_d
 def test_contributions_of_the_weighted_development_people_average_to_nothing(
     workspace: Workspace, development: SetOfPeople
 ) -> None:
-    explained = pd.read_parquet(workspace.path("explanations.parquet"))
+    explained = pd.read_parquet(workspace.run.path("explanations.parquet"))
     of_set = explained[explained["set"] == DEVELOPMENT].set_index("SEQN")
     of_set = of_set.loc[development.rows["SEQN"].to_numpy()[development.inside]]
     names = [feature.name for feature in workspace.model_features]
@@ -243,7 +243,7 @@ def test_a_bundle_says_whom_it_was_developed_on(
     workspace: Workspace, development: SetOfPeople, oof: pd.DataFrame, bundles: dict[str, Bundle]
 ) -> None:
     weight = weights(development)
-    attrition = {row["set"]: row for row in read_json(workspace.path("attrition.json"))}[DEVELOPMENT]
+    attrition = {row["set"]: row for row in read_json(workspace.run.path("attrition.json"))}[DEVELOPMENT]
     age = development.frame["age_years"].to_numpy(dtype=float)[development.inside]
     assert weighted_quantile(age, weight, [0.5])[0] != np.median(age)
     for model, bundle in bundles.items():
@@ -263,7 +263,7 @@ def test_a_bundle_says_whom_it_was_developed_on(
 def test_recalibrated_scores_are_cross_fitted_on_development_and_fitted_there_for_the_held_out_people(
     workspace: Workspace, development: SetOfPeople, held_out: SetOfPeople
 ) -> None:
-    predicted = pd.read_parquet(workspace.path("predictions.parquet"))
+    predicted = pd.read_parquet(workspace.run.path("predictions.parquet"))
     fold = workspace.fold(development)
     points = [load_score("ada").score(people.frame).value for people in (development, held_out)]
     of_development = cross_fitted(Method.LOGISTIC, points[0], development.y, development.design, fold)
@@ -280,21 +280,21 @@ def test_recalibrated_scores_are_cross_fitted_on_development_and_fitted_there_fo
 def test_a_published_score_has_its_published_cut_and_is_compared_with_the_winner(workspace: Workspace) -> None:
     (cut,) = {row["threshold"] for row in records(workspace, "thresholds.json", model="ada", rule="published cut")}
     assert cut == load_score("ada").cuts[0]
-    winner = read_json(workspace.path("tuning.json"))["winner"]
+    winner = read_json(workspace.run.path("tuning.json"))["winner"]
     compared = {row["model"] for row in records(workspace, "differences.json") if row["reference"] == "ada"}
     assert winner in compared
     of_groups = {row["model"] for row in records(workspace, "evaluation.json") if row["group"] == "sex"}
     assert winner in of_groups
     told = {row["set"]: row for row in records(workspace, "table_one.json", group="all", variable="age_years")}
-    attrition = {row["set"]: row["n"] for row in read_json(workspace.path("attrition.json"))}
+    attrition = {row["set"]: row["n"] for row in read_json(workspace.run.path("attrition.json"))}
     assert {name: row["n"] for name, row in told.items()} == attrition
 
 
 def test_scores_are_compared_with_the_chosen_model_on_the_same_people(
     workspace: Workspace, held_out: SetOfPeople
 ) -> None:
-    winner = read_json(workspace.path("tuning.json"))["winner"]
-    predicted = pd.read_parquet(workspace.path("predictions.parquet"))
+    winner = read_json(workspace.run.path("tuning.json"))["winner"]
+    predicted = pd.read_parquet(workspace.run.path("predictions.parquet"))
     later = predicted[predicted["set"] == HELD_OUT]
     weight = weights(held_out)
     auroc = {
@@ -309,7 +309,7 @@ def test_scores_are_compared_with_the_chosen_model_on_the_same_people(
 
 
 def test_shares_of_unanswered_items_are_weighted(workspace: Workspace, development: SetOfPeople) -> None:
-    told = next(row for row in read_json(workspace.path("scores.json")) if row["name"] == "ada")
+    told = next(row for row in read_json(workspace.run.path("scores.json")) if row["name"] == "ada")
     lacking = load_score("ada").score(development.frame).unanswered.any(axis=0)[development.inside]
     share = np.average(lacking, weights=weights(development))
     assert abs(share - lacking.mean()) > 1e-4
@@ -323,8 +323,8 @@ def explained_values(bundle: Bundle, people: SetOfPeople) -> Floats:
 def test_explanations_are_of_the_winner_and_each_person_stands_in_the_own_set(
     workspace: Workspace, development: SetOfPeople, held_out: SetOfPeople, bundles: dict[str, Bundle]
 ) -> None:
-    told = read_json(workspace.path("explanation_summary.json"))
-    bundle, explained = bundles[told["learner"]], pd.read_parquet(workspace.path("explanations.parquet"))
+    told = read_json(workspace.run.path("explanation_summary.json"))
+    bundle, explained = bundles[told["learner"]], pd.read_parquet(workspace.run.path("explanations.parquet"))
     names = [feature.name for feature in workspace.model_features]
     for name, people in ((DEVELOPMENT, development), (HELD_OUT, held_out)):
         of_set = explained[explained["set"] == name]
@@ -339,7 +339,7 @@ def test_explanations_are_of_the_winner_and_each_person_stands_in_the_own_set(
 def test_groups_are_explained_against_development_and_comparisons_are_of_the_held_out_people(
     workspace: Workspace, development: SetOfPeople, held_out: SetOfPeople, bundles: dict[str, Bundle]
 ) -> None:
-    told = read_json(workspace.path("explanation_summary.json"))
+    told = read_json(workspace.run.path("explanation_summary.json"))
     winner = told["learner"]
     X, later = (bundles[winner].encode(each.frame.iloc[each.inside])[1] for each in (development, held_out))
     found = grouped_values(bundles[winner], X, weights(development), later)
@@ -361,7 +361,7 @@ def test_groups_are_explained_against_development_and_comparisons_are_of_the_hel
 def test_stability_compares_refits_without_a_fold_over_the_held_out_people(
     workspace: Workspace, development: SetOfPeople, held_out: SetOfPeople, bundles: dict[str, Bundle]
 ) -> None:
-    told = read_json(workspace.path("stability.json"))
+    told = read_json(workspace.run.path("stability.json"))
     bundle, fold = bundles[told["learner"]], workspace.fold(development)
     learner, params = learner_of(workspace, told["learner"])
     X, case = bundle.encode(development.frame.iloc[development.inside])[1], cases(development)
@@ -381,7 +381,7 @@ def test_stability_compares_refits_without_a_fold_over_the_held_out_people(
         assert ways["folds"][key] == pytest.approx(expected[key]), key
     # The winner of this run is made of splines: what draws nothing is the same fit with another seed.
     assert (told["learner"], ways["seed"]["moved"]) == ("spline_logistic", 0.0)
-    people = pd.read_parquet(workspace.path("stability.parquet"))
+    people = pd.read_parquet(workspace.run.path("stability.parquet"))
     np.testing.assert_array_equal(people["SEQN"], held_out.rows["SEQN"].to_numpy()[held_out.inside])
     share = people["firmness"].to_numpy()
     n = ways["psus"]["refits"] + ways["folds"]["refits"]
@@ -393,7 +393,10 @@ def test_stability_compares_refits_without_a_fold_over_the_held_out_people(
 def test_a_cycle_left_out_is_predicted_by_the_others_and_measured_by_itself(
     workspace: Workspace, development: SetOfPeople
 ) -> None:
-    told, log_odds = read_json(workspace.path("temporal.json")), pd.read_parquet(workspace.path("temporal.parquet"))
+    told, log_odds = (
+        read_json(workspace.run.path("temporal.json")),
+        pd.read_parquet(workspace.run.path("temporal.parquet")),
+    )
     np.testing.assert_array_equal(log_odds["SEQN"], development.rows["SEQN"])
     learner, params = learner_of(workspace, told["model"])
     encoder = Encoder(workspace.model_features)
@@ -414,7 +417,10 @@ def test_a_cycle_left_out_is_predicted_by_the_others_and_measured_by_itself(
 def test_a_calibration_for_people_without_inputs_is_fitted_on_the_other_cycles(
     workspace: Workspace, development: SetOfPeople
 ) -> None:
-    told, log_odds = read_json(workspace.path("temporal.json")), pd.read_parquet(workspace.path("temporal.parquet"))
+    told, log_odds = (
+        read_json(workspace.run.path("temporal.json")),
+        pd.read_parquet(workspace.run.path("temporal.parquet")),
+    )
     cycle = pd.factorize(development.rows["cycle"], sort=True)[0]
     names = {row["missing"] for row in told["missing_inputs"]} - {"all_inputs"}
     assert len(names) > 3
@@ -432,8 +438,8 @@ def test_a_calibration_for_people_without_inputs_is_fitted_on_the_other_cycles(
 
 
 def test_steps_that_fit_the_winner_again_find_the_figures_that_the_evaluation_has(workspace: Workspace) -> None:
-    winner = read_json(workspace.path("tuning.json"))["winner"]
-    imputed = read_json(workspace.path("imputation.json"))["records"]
+    winner = read_json(workspace.run.path("tuning.json"))["winner"]
+    imputed = read_json(workspace.run.path("imputation.json"))["records"]
     for name in (CROSS_VALIDATED, "2017-2018"):
         for metric in ("auroc", "log_loss", "brier", "calibration_slope", "observed_expected"):
             (row,) = records(
@@ -445,7 +451,7 @@ def test_steps_that_fit_the_winner_again_find_the_figures_that_the_evaluation_ha
             assert native["between"] > 0.0, "imputations that do not differ impute nothing"
     loss = next(
         row["estimate"]
-        for row in read_json(workspace.path("calibration.json"))["records"]
+        for row in read_json(workspace.run.path("calibration.json"))["records"]
         if (row["model"], row["metric"]) == ("logistic", "log_loss")
     )
     (row,) = records(workspace, "evaluation.json", set=CROSS_VALIDATED, group="all", model=winner, metric="log_loss")
@@ -455,7 +461,7 @@ def test_steps_that_fit_the_winner_again_find_the_figures_that_the_evaluation_ha
 def test_what_magnesium_adds_is_told_by_models_that_had_not_seen_the_person(
     workspace: Workspace, development: SetOfPeople, held_out: SetOfPeople, oof: pd.DataFrame
 ) -> None:
-    told = read_json(workspace.path("added_value.json"))
+    told = read_json(workspace.run.path("added_value.json"))
     assert told["model"] == "spline_logistic"
     features = [each for each in workspace.model_features if each.name in told["variants"]["without magnesium"]]
     learner, params = learner_of(workspace, told["model"], tuple(features))
@@ -472,7 +478,7 @@ def test_what_magnesium_adds_is_told_by_models_that_had_not_seen_the_person(
         unseen[fold == k] = fit_calibrator(everybody, development.y, others).risk(margin[fold == k])
     reported = fit_calibrator(everybody, development.y, development.design)
     of_later = reported.risk(learner.fit(X, case, weight, params).margin(later))
-    predicted = pd.read_parquet(workspace.path("predictions.parquet"))
+    predicted = pd.read_parquet(workspace.run.path("predictions.parquet"))
     for name, label, people, less in (
         (DEVELOPMENT, CROSS_VALIDATED, development, unseen),
         (HELD_OUT, "2017-2018", held_out, of_later),
@@ -532,8 +538,8 @@ def test_an_imputation_for_a_fold_is_learned_from_the_other_folds(
 def test_the_permuted_outcome_is_learned_without_the_fold_that_it_is_measured_in(
     workspace: Workspace, development: SetOfPeople
 ) -> None:
-    told = read_json(workspace.path("leaks.json"))
-    assert told["learner"] == read_json(workspace.path("tuning.json"))["winner"]
+    told = read_json(workspace.run.path("leaks.json"))
+    assert told["learner"] == read_json(workspace.run.path("tuning.json"))["winner"]
     learner, params = learner_of(workspace, told["learner"])
     X = Encoder(workspace.model_features).matrix(development.frame.iloc[development.inside])
     fold, weight = workspace.fold(development), weights(development)
@@ -582,9 +588,9 @@ def test_an_item_whose_evidence_is_not_in_the_report_is_not_done(run_copy: Path)
 def test_a_bundle_without_inputs_maps_the_log_odds_that_its_people_have(
     workspace: Workspace, development: SetOfPeople
 ) -> None:
-    log_odds = pd.read_parquet(workspace.path("temporal.parquet"))
-    parent = bundle_at(workspace.path("bundle"))
-    folders = sorted(workspace.path("without").iterdir())
+    log_odds = pd.read_parquet(workspace.run.path("temporal.parquet"))
+    parent = bundle_at(workspace.run.path("bundle"))
+    folders = sorted(workspace.run.path("without").iterdir())
     assert len(folders) > 3
     for folder in folders:
         child = bundle_at(folder)
