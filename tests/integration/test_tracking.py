@@ -9,8 +9,12 @@ import mlflow
 import pytest
 from mlflow.entities import Run as LoggedRun
 
+import mgrisk
 from mgrisk import track
+from mgrisk.config.pipeline_file import load
 from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.track import judge
+from mgrisk.pipeline.workspace import Workspace
 from mgrisk.storage.files import read_json, sha256
 
 
@@ -79,3 +83,17 @@ def test_the_registered_version_is_the_bundle_of_the_run(
     assert tracked["standing"]["refusals"] == []
     found = track.find_bundle(f"{tracked['model']}@{tracked['version']}", uri=tracked["uri"])
     assert (found / "SHA256SUMS").read_bytes() == (small_run.bundle / "SHA256SUMS").read_bytes()
+
+
+def test_the_version_with_the_alias_and_the_new_one_are_compared_on_the_held_out_people(small_run: Run) -> None:
+    workspace = Workspace(load(small_run.folder / "resolved.toml"), small_run.folder)
+    held_out = {row["set"]: row for row in read_json(small_run.folder / "attrition.json")}["held-out"]
+    standing = judge(workspace, (4, mgrisk.load_bundle(small_run.folder / "trained" / "xgboost").bundle))
+    assert {row["metric"] for row in standing.compared} == {"auroc", "log_loss"}
+    for row in standing.compared:
+        assert (row["n"], row["events"]) == (held_out["n"], held_out["events"])
+        wanted = {"set": "2017-2018", "group": "all", "level": "all", "metric": row["metric"]}
+        of_model = {
+            each["model"]: each["estimate"] for each in small_run.evaluation.records if wanted.items() <= each.items()
+        }
+        assert row["estimate"] == pytest.approx(of_model["spline_logistic"] - of_model["xgboost"])
