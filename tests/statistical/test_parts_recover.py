@@ -12,7 +12,7 @@ import pytest
 
 from mgrisk.evidence.association import MODIFIERS, by_modifier
 from mgrisk.evidence.mediation import Step, mediation
-from mgrisk.evidence.regression import Record
+from mgrisk.evidence.records import Record
 
 pytestmark = pytest.mark.slow
 

@@ -8,9 +8,9 @@ check of sample size uses the criteria of Riley et al. (2020) for a binary outco
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import ceil, exp, log, nan
-from typing import Any, Final, Literal
+from typing import Final
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ from mgrisk.evaluate.records import (
     CohortRecord,
     DifferenceRecord,
     Estimated,
+    Finding,
     KnownAnswerRecord,
     Leaks,
     MetricRecord,
@@ -55,37 +56,6 @@ SHRINKAGE: Final = 0.9
 OPTIMISM: Final = 0.05
 MARGIN: Final = 0.05
 """The criteria of Riley: least shrinkage, largest optimism of R², and of the error of the prevalence."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes
-    ----------
-    id, subject, title, severity, source
-        Row of checks.toml: stable code, what it is about, what ought to be true, whether the run stops where it is
-        not, and why it ought to.
-    passed, finding
-        Whether it is true, None where it does not apply; and the number, or the reason, that says so.
-    """
-
-    id: str
-    subject: str
-    title: str
-    severity: Literal["error", "warning"]
-    source: str
-    passed: bool | None
-    finding: str
-
-    @property
-    def status(self) -> str:
-        """``passed``, ``finding`` or ``not applicable``."""
-        return "not applicable" if self.passed is None else "passed" if self.passed else "finding"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as written to checks.json."""
-        return {**asdict(self), "status": self.status}
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,15 +6,15 @@ A number is None where it is not defined; `problem` is the code that says why, a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import asdict, dataclass
+from typing import Any, Generic, Literal, TypeVar
 
 import pandas as pd
 
 from mgrisk.cohort.leaks import Timing
 from mgrisk.cohort.outcomes import Outcome
 from mgrisk.errors import bad_input
-from mgrisk.model.candidates import Candidate
+from mgrisk.model.learners import Candidate
 from mgrisk.nhanes.harmonise import AbsentTable
 from mgrisk.types import JsonRecord
 
@@ -353,3 +353,34 @@ class AddedValue:
     limit: float
     reason: str
     records: tuple[Gain, ...]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Attributes
+    ----------
+    id, subject, title, severity, source
+        Row of checks.toml: stable code, what it is about, what ought to be true, whether the run stops where it is
+        not, and why it ought to.
+    passed, finding
+        Whether it is true, None where it does not apply; and the number, or the reason, that says so.
+    """
+
+    id: str
+    subject: str
+    title: str
+    severity: Literal["error", "warning"]
+    source: str
+    passed: bool | None
+    finding: str
+
+    @property
+    def status(self) -> str:
+        """``passed``, ``finding`` or ``not applicable``."""
+        return "not applicable" if self.passed is None else "passed" if self.passed else "finding"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as written to checks.json."""
+        return {**asdict(self), "status": self.status}

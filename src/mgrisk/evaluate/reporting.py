@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from mgrisk.config.toml import rows
-from mgrisk.evaluate.checks import Finding, RunEvidence, shown
+from mgrisk.evaluate.checks import RunEvidence, shown
+from mgrisk.evaluate.records import Finding
 
 REPOSITORY: Final = "docs/"
 """Evidence that begins so is a page of the repository and not a file of the run folder."""

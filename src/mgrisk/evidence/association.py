@@ -21,6 +21,7 @@ from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
 from mgrisk.evidence.adjustment_set import MAIN, RUNGS, AdjustmentSet
 from mgrisk.evidence.people import Panel
+from mgrisk.evidence.records import Record
 from mgrisk.evidence.regression import (
     CALIBRATED,
     FOOD,
@@ -30,7 +31,6 @@ from mgrisk.evidence.regression import (
     Adjusted,
     Coding,
     Fitted,
-    Record,
     failed,
     fit_corrected,
     fit_naive,

@@ -9,7 +9,7 @@ from mgrisk.evidence import adjustment_set
 from mgrisk.evidence.association import associate, dose_response, intake_distribution, interactions
 from mgrisk.evidence.mediation import mediation
 from mgrisk.evidence.people import Panel, People, build_panel, panels
-from mgrisk.evidence.regression import Record
+from mgrisk.evidence.records import Record
 from mgrisk.evidence.robustness import cycles_left_out, e_values, exclusions, intake_after_diagnosis, negative_controls
 
 FOCUS: Final = ("undiagnosed", "homa_ir")

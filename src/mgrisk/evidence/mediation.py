@@ -16,11 +16,11 @@ import numpy as np
 from mgrisk.errors import MgRiskError
 from mgrisk.evidence.adjustment_set import MAIN, AdjustmentSet
 from mgrisk.evidence.people import Panel
+from mgrisk.evidence.records import Record
 from mgrisk.evidence.regression import (
     CALIBRATED,
     FOOD,
     Adjusted,
-    Record,
     failed,
     least_squares,
     linear_coding,

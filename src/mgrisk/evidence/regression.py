@@ -3,14 +3,12 @@
 Uncorrected takes the mean of the recalled days as if it were the habit; standard errors are Taylor's. Corrected takes
 expected usual intake, given the recalls and everything else in the regression (regression calibration); each jackknife
 replicate fits the model of intake and the regression anew, so that the interval holds the error of the correction.
-
-A `Record` is the flat form in which every estimate of the evidence chapter is written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +19,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.evidence.adjustment_set import NUTRIENTS, AdjustmentSet
 from mgrisk.evidence.measurement_error import JointIntake, choose_scale
 from mgrisk.evidence.people import Panel
+from mgrisk.evidence.records import Record
 from mgrisk.features.mixed_model import BoxCox
 from mgrisk.survey.regression import column_sizes, fit_linear, fit_logistic, maximise_likelihood
 from mgrisk.survey.variance import jackknife, replicated, t_quantile
@@ -294,62 +293,6 @@ def _fitted(
 
 FOOD: Final = "magnesium from food"
 SUPPLEMENT: Final = "magnesium from supplements"
-
-
-@dataclass(frozen=True)
-class Record:
-    """One estimate.
-
-    Attributes
-    ----------
-    analysis
-        What it is part of: association, dose-response, interaction and so on.
-    exposure, outcome
-        What is set against what.
-    model
-        Rung of the ladder, or what else it is adjusted for.
-    contrast
-        Between whom, for example ``per 100 mg/d``.
-    scale
-        odds ratio, ratio (of geometric means), difference, or what else it is.
-    estimate, low, high
-        On that scale, with a 95 % interval; None where undefined.
-    se
-        Standard error, of the logarithm where the scale is a ratio.
-    p, p_adjusted
-        Two-sided, on t with the degrees of freedom of the design; and corrected for the number of tests made together.
-    n, events
-        People, and cases among them; None for an outcome that is a number.
-    correction
-        For the error of recalls: ``none`` or ``regression calibration``.
-    weight_level, cycles
-        Subsample, and the survey cycles.
-    problem
-        Code of what went wrong; empty where nothing did.
-    """
-
-    analysis: str
-    exposure: str
-    outcome: str
-    model: str
-    contrast: str
-    scale: str
-    estimate: float | None
-    low: float | None
-    high: float | None
-    se: float | None
-    p: float | None
-    n: int
-    events: int | None
-    correction: str
-    weight_level: str
-    cycles: str
-    problem: str = ""
-    p_adjusted: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as a plain dict."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ import numpy as np
 from mgrisk.errors import MgRiskError
 from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, RUNGS, AdjustmentSet
 from mgrisk.evidence.people import Panel
+from mgrisk.evidence.records import Record
 from mgrisk.evidence.regression import (
     CALIBRATED,
     FOOD,
     NONE,
     Adjusted,
-    Record,
     failed,
     fit_corrected,
     fit_naive,

@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
 
 from mgrisk.config import pipeline_file
 from mgrisk.errors import usage
 from mgrisk.model.explainable_boosting import ExplainableBoostingLearner
-from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Kind, Learner, Params, Pick, Target
+from mgrisk.model.learners import OUTCOME, Candidate, Encoder, Fitted, Kind, Learner, Params, Pick, Target
 from mgrisk.model.splines import SplineLearner
 from mgrisk.model.trees.learners import BoostedTreesLearner, RandomForestLearner
 from mgrisk.types import Floats, Integers, Singles
@@ -56,39 +56,6 @@ class Part:
         weight = self.target.design.analysis_weight * (1.0 if factor is None else factor)
         rows = np.flatnonzero(weight > 0)
         return self.learner.fit(X[rows], self.target.value[rows], weight[rows], params)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One setting of one part and how it did on people it had not seen.
-
-    Attributes
-    ----------
-    part, params
-        What was tried.
-    measure
-        The proper score: ``log_loss``, in nats, or ``squared_error``.
-    loss
-        Weighted mean of it over all out-of-fold people whom the target was measured in.
-    fold_loss
-        The same within each fold.
-    """
-
-    part: str
-    params: Params
-    measure: str
-    loss: float
-    fold_loss: tuple[float, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the record as written to tuning.json."""
-        return {
-            "part": self.part,
-            "params": dict(self.params),
-            "measure": self.measure,
-            "loss": self.loss,
-            "fold_loss": list(self.fold_loss),
-        }
 
 
 @dataclass(frozen=True, eq=False)

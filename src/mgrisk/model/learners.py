@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -215,3 +215,36 @@ def mean_one(weight: Floats) -> Floats:
 def spline_columns(columns: Sequence[Column]) -> Booleans:
     """Tell which columns are numbers and take a curve, shape (n_columns,)."""
     return np.array([column.level is None for column in columns])
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One setting of one part and how it did on people it had not seen.
+
+    Attributes
+    ----------
+    part, params
+        What was tried.
+    measure
+        The proper score: ``log_loss``, in nats, or ``squared_error``.
+    loss
+        Weighted mean of it over all out-of-fold people whom the target was measured in.
+    fold_loss
+        The same within each fold.
+    """
+
+    part: str
+    params: Params
+    measure: str
+    loss: float
+    fold_loss: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as written to tuning.json."""
+        return {
+            "part": self.part,
+            "params": dict(self.params),
+            "measure": self.measure,
+            "loss": self.loss,
+            "fold_loss": list(self.fold_loss),
+        }

@@ -13,12 +13,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from mgrisk.cohort.select import AttritionStep
 from mgrisk.errors import MgRiskError, bad_input
-from mgrisk.evaluate.checks import Finding
 from mgrisk.evaluate.records import (
     AddedValue,
     Calibrators,
     CohortRecord,
     DifferenceRecord,
+    Finding,
     KnownAnswerRecord,
     Leaks,
     MetricRecord,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mgrisk.evaluate.records import Estimated, Interval, Metric
-from mgrisk.evidence.regression import Record
+from mgrisk.evidence.records import Record
 
 
 @dataclass(frozen=True)

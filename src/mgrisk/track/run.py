@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mgrisk.config.pipeline_file import Tracking
 from mgrisk.evaluate.records import MetricRecord
-from mgrisk.model.candidates import Candidate
+from mgrisk.model.learners import Candidate
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import ManifestRecord

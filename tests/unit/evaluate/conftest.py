@@ -29,7 +29,7 @@ from mgrisk.evaluate.records import (
     TableOneRecord,
     Tuning,
 )
-from mgrisk.model.candidates import Candidate
+from mgrisk.model.learners import Candidate
 
 HELD_OUT = "2017-2018"
 ESTIMATES = {

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mgrisk.evaluate.checks import Finding, RunEvidence, check_run
+from mgrisk.evaluate.checks import RunEvidence, check_run
+from mgrisk.evaluate.records import Finding
 from mgrisk.evaluate.reporting import REPOSITORY, probast, run_facts, tripod
 
 ROOT = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mgrisk.evaluate.records import CalibratorMetric, Records
 from mgrisk.features.registry import lineage
-from mgrisk.model.candidates import Candidate
+from mgrisk.model.learners import Candidate
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, table, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
 from mgrisk.report.population import population
