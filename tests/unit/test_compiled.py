@@ -198,7 +198,9 @@ def test_code_that_was_cut_short_is_compiled_again(two_modules: TwoModules, suff
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the permissions of POSIX")
-@pytest.mark.parametrize(("which", "mode"), [("itself", 0o770), ("above", 0o702), ("far above", 0o720)])
+@pytest.mark.parametrize(
+    ("which", "mode"), [("itself", 0o770), ("itself", 0o1777), ("above", 0o702), ("far above", 0o720)]
+)
 def test_a_folder_that_others_can_write_or_replace_is_not_used(
     place: pytest.MonkeyPatch, tmp_path: Path, which: str, mode: int
 ) -> None:
@@ -281,9 +283,11 @@ def test_a_new_folder_removes_the_oldest_and_nothing_else(place: pytest.MonkeyPa
     assert made is not None
     kept = {f"compiled-{age}" for age in range(compiled.KEPT)}
     assert {each.name for each in root.iterdir()} == {"nhanes", made.name, *kept}
-    (root / "compiled-another").mkdir()
+    more = {f"compiled-more-{number}" for number in range(compiled.KEPT)}
+    for name in more:
+        (root / name).mkdir()
     assert folder() == made
-    assert (root / "compiled-another").exists()
+    assert {each.name for each in root.iterdir()} == {"nhanes", made.name, *kept, *more}
 
 
 def test_another_processor_or_numba_has_another_folder(place: pytest.MonkeyPatch, tmp_path: Path) -> None:
