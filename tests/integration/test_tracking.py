@@ -36,10 +36,10 @@ def logged(client: mlflow.MlflowClient, tracked: dict[str, Any]) -> LoggedRun:
 
 def test_every_figure_of_all_people_is_logged_with_its_bounds_and_no_other(logged: LoggedRun, small_run: Run) -> None:
     expected = {}
-    for row in small_run.evaluation.records:
-        if row["group"] == "all" and ":" not in row["model"]:
-            name = f"{row['set']}/{row['model']}/{row['metric']}".replace("@", "_at_")
-            of_row = {name: row["estimate"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
+    for row in small_run.evaluation.where(group="all"):
+        if ":" not in row.model:
+            name = f"{row.set}/{row.model}/{row.metric}".replace("@", "_at_")
+            of_row = {name: row.estimate, f"{name}_low": row.low, f"{name}_high": row.high}
             expected |= {key: value for key, value in of_row.items() if value is not None}
     assert len(expected) > 100
     assert logged.data.metrics == pytest.approx(expected)
@@ -92,8 +92,6 @@ def test_the_version_with_the_alias_and_the_new_one_are_compared_on_the_held_out
     assert {row["metric"] for row in standing.compared} == {"auroc", "log_loss"}
     for row in standing.compared:
         assert (row["n"], row["events"]) == (held_out["n"], held_out["events"])
-        wanted = {"set": "2017-2018", "group": "all", "level": "all", "metric": row["metric"]}
-        of_model = {
-            each["model"]: each["estimate"] for each in small_run.evaluation.records if wanted.items() <= each.items()
-        }
+        held_out_rows = small_run.evaluation.where(set="2017-2018", group="all", metric=row["metric"])
+        of_model = {each.model: each.value for each in held_out_rows}
         assert row["estimate"] == pytest.approx(of_model["spline_logistic"] - of_model["xgboost"])

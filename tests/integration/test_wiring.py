@@ -552,9 +552,8 @@ def test_the_permuted_outcome_is_learned_without_the_fold_that_it_is_measured_in
             margin[development.inside[unseen]] = fitted.margin(X[unseen])
         return margin
 
-    expected = audit_permuted(
-        out_of_fold, development.y, development.design, fold, seed=workspace.pipeline.model.seed, repeats=audit.REPEATS
-    )
+    data = workspace.training_data(development)
+    expected = audit_permuted(out_of_fold, data, seed=workspace.pipeline.model.seed, repeats=audit.REPEATS)
     assert told["permuted"]["auroc"] == pytest.approx(expected.auroc)
     alone = {row["feature"]: row["auroc"] for row in told["alone"]}
     assert set(alone) == {feature.name for feature in workspace.model_features}

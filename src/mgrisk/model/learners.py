@@ -156,7 +156,7 @@ def _encoded_levels(feature: Feature) -> Sequence[str | None]:
     return feature.levels[1:] if len(feature.levels) == 2 else feature.levels
 
 
-Params = Mapping[str, float]
+Params = Mapping[str, int | float]
 Pick = Callable[[str, Sequence[float]], float]
 
 

@@ -13,7 +13,7 @@ import pytest
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import Bundle
 from mgrisk.score import sources
-from mgrisk.score.batch import Summary, Tally, score_table
+from mgrisk.score.batch import BatchOptions, Summary, Tally, score_table
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.scorer import Scorer
 
@@ -34,7 +34,7 @@ def scored(
     monkeypatch.setattr(sources, "CsvSource", functools.partial(CsvSource, block_bytes=request.param))
     (tmp_path / "people.csv").write_text("\n".join(["age_years,sex,bmi_kg_m2", *ROWS, ""]), "utf-8")
     out = tmp_path / "out.csv"
-    summary = score_table(scorer, str(tmp_path / "people.csv"), str(out), reasons=1)
+    summary = score_table(scorer, str(tmp_path / "people.csv"), str(out), BatchOptions(reasons=1))
     return summary, pd.read_csv(out, keep_default_na=False, dtype=str)
 
 
@@ -62,7 +62,7 @@ def test_rows_in_many_blocks_count_as_in_one(
     scored: tuple[Summary, pd.DataFrame], scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sources, "CsvSource", CsvSource)
-    whole = score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "whole.csv"), reasons=1)
+    whole = score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "whole.csv"), BatchOptions(reasons=1))
     parts = scored[0]
     assert parts.tally.risk_sum == pytest.approx(whole.tally.risk_sum)
     assert parts.tally.spread is not None
@@ -79,7 +79,7 @@ def test_strict_names_the_row_by_its_place_in_the_file_and_not_in_its_block(
     monkeypatch.setattr(sources, "CsvSource", functools.partial(CsvSource, block_bytes=25))
     (tmp_path / "people.csv").write_text("\n".join(["age_years,sex,bmi_kg_m2", *ROWS, ""]), "utf-8")
     rejects = tmp_path / "rejects.csv"
-    score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), reasons=0, rejects=str(rejects))
+    score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), BatchOptions(0, rejects=str(rejects)))
     assert pd.read_csv(rejects)["row"].tolist() == [3, 4, 6]
     with pytest.raises(MgRiskError, match=r"row 3 is rejected"):
-        score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "strict.csv"), reasons=0, strict=True)
+        score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "strict.csv"), BatchOptions(0, strict=True))

@@ -11,6 +11,7 @@ from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.report.blocks import find_section, walk
 from mgrisk.report.content import report_content
 from mgrisk.report.formats import interval, model_label, number
+from mgrisk.run_folder.folder import RunFolder
 from mgrisk.storage.files import read_json, write_json
 
 SETS = {"held-out": "2017-2018", "cross-validated": CROSS_VALIDATED}
@@ -51,11 +52,7 @@ def test_a_roc_curve_is_labelled_with_its_models_own_auroc_and_the_winner_is_mar
     assert [curve["model"] for curve in curves if curve["chosen"]] == [winner]
     wanted = {"set": SETS[section], "metric": "auroc", "group": "all"}
     for curve in curves:
-        (row,) = (
-            each
-            for each in read_json(run_folder / "evaluation.json")
-            if {**wanted, "model": curve["model"]}.items() <= each.items()
-        )
+        row = RunFolder(run_folder).evaluation.one(**wanted, model=curve["model"])
         assert curve["label"] == f"{model_label(curve['model'])} {interval(row)}"
 
 
