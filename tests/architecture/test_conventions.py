@@ -10,7 +10,9 @@ import sys
 import tomllib
 from collections.abc import Callable, Collection, Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -337,3 +339,33 @@ def test_a_file_that_is_cited_exists() -> None:
 def test_nothing_outside_the_repository_is_cited_as_if_a_reader_had_it() -> None:
     outside = re.compile(r"interface\.md|unpack\.py|\bissue \d+\b(?!, open since)")
     assert {path.name: found for path in TOLD if (found := outside.findall(path.read_text(encoding="utf-8")))} == {}
+
+
+def members(package: str) -> dict[str, Any]:
+    """Return the modules of a package by name."""
+    home = import_module(f"mgrisk.{package}")
+    return {each.name: import_module(f"mgrisk.{package}.{each.name}") for each in iter_modules(home.__path__)}
+
+
+def test_every_command_step_and_section_is_named_where_they_are_listed() -> None:
+    from mgrisk.cli.main import COMMANDS
+    from mgrisk.pipeline.run import STEPS
+    from mgrisk.report.content import SECTIONS
+    from mgrisk.report.sections import ReportSection
+
+    commands = [module for module in members("cli").values() if hasattr(module, "HELP")]
+    steps = [module.STEP for module in members("pipeline").values() if hasattr(module, "STEP")]
+    sections = {
+        value.name
+        for module in members("report.sections").values()
+        for value in vars(module).values()
+        if isinstance(value, ReportSection)
+    }
+    assert len(commands) > 10
+    assert {each.__name__ for each in commands} == {each.__name__ for each in COMMANDS}
+    assert len(steps) > 10
+    assert {id(each) for each in steps} == {id(each) for each in STEPS}
+    assert len(sections) > 10
+    listed = {each.name for each in SECTIONS}
+    # Parts of a section carry its name.
+    assert {name for name in sections if not name.startswith(tuple(f"{each}-" for each in listed))} == listed

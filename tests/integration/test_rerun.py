@@ -21,6 +21,7 @@ print(json.dumps(mgrisk.run("pipelines/demo.toml", overrides=overrides, out=out,
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changed", "until", "steps"),
     [

@@ -319,6 +319,7 @@ def test_a_constant_of_a_compiled_loop_comes_from_a_module_that_the_folder_is_na
     assert strange == []
 
 
+@pytest.mark.slow
 def test_each_loop_is_compiled_for_one_kind_of_arguments_only(tmp_path: Path) -> None:
     # Of two processes that compile a loop for two kinds at once, one would run the other's code.
     cache = tmp_path / "cache"
@@ -332,6 +333,7 @@ def test_each_loop_is_compiled_for_one_kind_of_arguments_only(tmp_path: Path) ->
     assert [name for name in kept if not re.search(r"\.1\.nbc$", name)] == []
 
 
+@pytest.mark.slow
 def test_scoring_answers_the_same_where_nothing_can_be_kept() -> None:
     people = b"age_years,sex\n50,male\n"
     command = [sys.executable, "-m", "mgrisk", "score", "-", "-o", "-", "--model", "undiagnosed"]

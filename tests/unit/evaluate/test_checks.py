@@ -84,40 +84,40 @@ def test_every_row_has_its_function_and_every_function_its_row() -> None:
     assert CHECKS.keys() == {row["id"] for row in rows("mgrisk.evaluate", "checks.toml", "check")}
 
 
-@pytest.mark.parametrize(
-    ("expected", "change"),
-    [
-        ("MGR001", frame("cohort", lambda c: c.assign(SEQN=[1, 1, 3, 4]))),
-        ("MGR002", frame("cohort", lambda c: c.assign(weight=[0.0, 1, 1, 1]))),
-        ("MGR003", first("known_answers", passed=False)),
-        ("MGR004", first("table_one", missing=0.6)),
-        ("MGR005", first("table_one", missing=0.2)),
-        ("MGR006", lambda run: replace(run, about=replace(run.about, breaks=(SLEEP,)))),
-        ("MGR101", frame("folds", lambda f: f.assign(fold=[0, 1, 1]))),
-        ("MGR102", frame("oof", lambda o: o.assign(SEQN=[1, 2, 4]))),
-        ("MGR103", frame("cohort", lambda c: c.assign(cycle=["2015-2016", "2015-2016", "2017-2018", "2017-2018"]))),
-        ("MGR104", frame("oof", lambda o: o.assign(outcome=[1, 1, 0]))),
-        ("MGR201", record("auroc", estimate=0.91, high=0.95)),
-        ("MGR202", part("leaks", "alone", auroc=0.81)),
-        ("MGR203", part("leaks", "alone", likelihood_ratio=10.5)),
-        ("MGR204", part("leaks", "permuted", finding=True, low=0.53)),
-        ("MGR205", part("leaks", "timing", finding=True)),
-        ("MGR206", part("added_value", "records", estimate=0.011)),
-        ("MGR301", record("calibration_slope", high=0.99)),
-        ("MGR302", part("calibrators", "differences", high=-0.0001)),
-        ("MGR303", record("observed_expected", low=1.01)),
-        ("MGR304", record("ici", estimate=0.021)),
-        ("MGR401", lambda run: replace(run, additivity_error=1e-3)),
-        ("MGR501", lambda run: replace(run, columns=2000)),
-        ("MGR502", lambda run: replace(run, tuning=replace(run.tuning, models={"m": AT_THE_EDGE}))),
-        ("MGR503", record("brier_scaled", low=-0.01)),
-        ("MGR504", record("auroc", estimate=0.7, low=0.65, high=0.75)),
-        ("MGR505", first("differences", low=-0.001)),
-        ("MGR601", record("observed_expected", level="female", estimate=1.4, low=1.1)),
-        ("MGR602", record("auroc", level="female", high=0.7)),
-        ("MGR603", record("prevalence", level="female", presentation="suppress:width")),
-    ],
-)
+BROKEN: list[tuple[str, Change]] = [
+    ("MGR001", frame("cohort", lambda c: c.assign(SEQN=[1, 1, 3, 4]))),
+    ("MGR002", frame("cohort", lambda c: c.assign(weight=[0.0, 1, 1, 1]))),
+    ("MGR003", first("known_answers", passed=False)),
+    ("MGR004", first("table_one", missing=0.6)),
+    ("MGR005", first("table_one", missing=0.2)),
+    ("MGR006", lambda run: replace(run, about=replace(run.about, breaks=(SLEEP,)))),
+    ("MGR101", frame("folds", lambda f: f.assign(fold=[0, 1, 1]))),
+    ("MGR102", frame("oof", lambda o: o.assign(SEQN=[1, 2, 4]))),
+    ("MGR103", frame("cohort", lambda c: c.assign(cycle=["2015-2016", "2015-2016", "2017-2018", "2017-2018"]))),
+    ("MGR104", frame("oof", lambda o: o.assign(outcome=[1, 1, 0]))),
+    ("MGR201", record("auroc", estimate=0.91, high=0.95)),
+    ("MGR202", part("leaks", "alone", auroc=0.81)),
+    ("MGR203", part("leaks", "alone", likelihood_ratio=10.5)),
+    ("MGR204", part("leaks", "permuted", finding=True, low=0.53)),
+    ("MGR205", part("leaks", "timing", finding=True)),
+    ("MGR206", part("added_value", "records", estimate=0.011)),
+    ("MGR301", record("calibration_slope", high=0.99)),
+    ("MGR302", part("calibrators", "differences", high=-0.0001)),
+    ("MGR303", record("observed_expected", low=1.01)),
+    ("MGR304", record("ici", estimate=0.021)),
+    ("MGR401", lambda run: replace(run, additivity_error=1e-3)),
+    ("MGR501", lambda run: replace(run, columns=2000)),
+    ("MGR502", lambda run: replace(run, tuning=replace(run.tuning, models={"m": AT_THE_EDGE}))),
+    ("MGR503", record("brier_scaled", low=-0.01)),
+    ("MGR504", record("auroc", estimate=0.7, low=0.65, high=0.75)),
+    ("MGR505", first("differences", low=-0.001)),
+    ("MGR601", record("observed_expected", level="female", estimate=1.4, low=1.1)),
+    ("MGR602", record("auroc", level="female", high=0.7)),
+    ("MGR603", record("prevalence", level="female", presentation="suppress:width")),
+]
+
+
+@pytest.mark.parametrize(("expected", "change"), BROKEN)
 def test_what_was_broken_is_found(expected: str, change: Change, sound_run: RunEvidence) -> None:
     assert expected in failures(change(sound_run))
 
@@ -169,3 +169,7 @@ def test_r_squared_is_that_of_the_likelihood_ratio() -> None:
 def test_a_model_that_explains_nothing_has_no_sample_size(wrong: float) -> None:
     with pytest.raises(ValueError, match="not between"):
         people_needed(10, prevalence=0.1, r_squared=wrong)
+
+
+def test_every_check_is_seen_to_find_something() -> None:
+    assert {check for check, _ in BROKEN} == CHECKS.keys()

@@ -105,6 +105,7 @@ def test_degrees_of_freedom_are_those_of_barnard_and_rubin() -> None:
     assert high - low == pytest.approx(2 * t_quantile(0.95, df) * pooled.se)
 
 
+@pytest.mark.slow
 def test_the_interval_of_pooled_means_covers_the_truth() -> None:
     """A mean of numbers of which 40 % are missing at random: 95 % of intervals hold it, give or take the simulation."""
     encoder = Encoder(features(["age_years", "bmi_kg_m2"]))

@@ -1,6 +1,7 @@
 """The sections of the report; each module exports its own as ``SECTION``, or by name where it has several.
 
-A new one is a function from a run to blocks, a `ReportSection` beside it, and a line in `report.content.SECTIONS`.
+A new one is a function from a run to a section, a `ReportSection` of it, and a line in `report.content.SECTIONS`;
+`added_value` is a plain example. A file that no section has read is added to the inputs in `pipeline/report.py`.
 """
 
 from __future__ import annotations
