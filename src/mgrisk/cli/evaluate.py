@@ -11,7 +11,7 @@ from mgrisk.cli.terminal import DISCLAIMER, say
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
 
-HELP = "validate a bundle on one's own people"
+HELP = "validate a model on people with a known outcome"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

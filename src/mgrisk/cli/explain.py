@@ -8,7 +8,7 @@ from mgrisk.cli.options import add_model, load_model
 from mgrisk.cli.terminal import DISCLAIMER
 from mgrisk.errors import ExitStatus
 
-HELP = "a page that explains one's own people"
+HELP = "a page that explains the risks of the people in a file"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

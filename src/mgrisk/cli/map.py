@@ -1,4 +1,4 @@
-"""`mgrisk map`: an extract of one's own cohort into a scoring file, by a mapping file."""
+"""`mgrisk map`: an extract of your cohort into a scoring file, by a mapping file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mgrisk.errors import ExitStatus, few
 
-HELP = "an extract of one's own cohort into a scoring file, by a mapping file"
+HELP = "an extract of your cohort into a scoring file, by a mapping file"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from mgrisk.cli.which import registry_uri
 from mgrisk.errors import ExitStatus
 
-HELP = "bundles and versions in the registry"
+HELP = "released models, those of runs, and registered versions"
 COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion")
 RUNS = Path("runs")
 

@@ -7,7 +7,7 @@ import argparse
 from mgrisk.cli.which import asked_registry
 from mgrisk.errors import ExitStatus
 
-HELP = "give a registered version the alias, whatever the gate of its run said"
+HELP = "promote a registered version, overriding the checks"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from mgrisk.cli.terminal import DISCLAIMER, say
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
 
-HELP = "a bundle for them, naming its parent"
+HELP = "recalibrate a model to other people; the new one records the model it came from"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

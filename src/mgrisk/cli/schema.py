@@ -8,7 +8,7 @@ import json
 from mgrisk.cli.options import add_model, load_model
 from mgrisk.errors import ExitStatus
 
-HELP = "the input contract"
+HELP = "the input schema of a model"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ import os
 from mgrisk.cli.options import add_model, load_model
 from mgrisk.errors import ExitStatus
 
-HELP = "check a file against the contract"
+HELP = "check a file against the input schema"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

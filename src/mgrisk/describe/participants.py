@@ -1,4 +1,4 @@
-"""NHANES participants in the shape that `mgrisk score` reads."""
+"""NHANES participants as a file that `mgrisk score` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explain a file of one's own people: score it, explain it, and write one page.
+"""Explain the people of a file: score them, explain their risks, and write one page.
 
 The file goes through the same scorer as `mgrisk score`, row by row, so that the page shows the risks that the scored
 file holds.
