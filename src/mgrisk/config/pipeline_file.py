@@ -134,6 +134,8 @@ class Model(Closed):
         learners = ("spline_logistic", "xgboost", "xgboost_monotone", "random_forest", "explainable_boosting")
         if all(getattr(self, name) is None for name in learners):
             raise ValueError(f"no learner: give a section of {', '.join(f'[model.{name}]' for name in learners)}")
+        if len({spline.knots for spline in self.splines}) > 1:
+            raise ValueError("spline_logistic.knots and spline_linear.knots differ: spline models share their columns")
         bound = self.xgboost_monotone.monotone if self.xgboost_monotone else {}
         strange = sorted(set(bound) - set(self.features))
         if strange:
@@ -142,6 +144,11 @@ class Model(Closed):
         if taken:
             raise ValueError(f"a sum cannot have the name {taken[0]}")
         return self
+
+    @property
+    def splines(self) -> tuple[Splines, ...]:
+        """The sections of spline models."""
+        return tuple(each for each in (self.spline_logistic, self.spline_linear) if each is not None)
 
     @property
     def targets(self) -> tuple[str, ...]:

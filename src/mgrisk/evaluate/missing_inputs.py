@@ -1,63 +1,86 @@
-"""Inputs taken away on purpose: which patterns there are (missing_inputs.toml), and people without them."""
+"""Sets of inputs that are taken away to see what a model's risks are worth without them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
-import pandas as pd
 
 from mgrisk.config.toml import rows
 from mgrisk.features.registry import Feature
+from mgrisk.types import Integers
 
-ALL_INPUTS: Final = "all_inputs"
-"""Name of the pattern in which nothing is missing."""
-REPORTED: Final = "as reported"
-RECALIBRATED: Final = "recalibrated"
-"""Whose calibration a record is of: the model's, or one fitted for those who lack the inputs."""
+NOTHING: Final = "nothing"
+"""Name of the pattern in which nothing is absent."""
+RANDOM: Final = 30
+SEED: Final = 20_261_129
+
+Kind = Literal["all", "set", "input", "random"]
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """What is missing.
+    """What is absent.
 
     Attributes
     ----------
     name, label
         In records, and as the report says it.
-    features
-        The model's features that are missing.
-    named
-        Names of further columns that are missing, from which the model's features could be made again.
+    kind
+        Nothing is absent, a named set of inputs, one input, or inputs drawn at random.
+    absent
+        Numbers of the model's features that are absent.
     """
 
     name: str
     label: str
-    features: tuple[Feature, ...]
-    named: frozenset[str] = frozenset()
-
-    def without(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return people without these features."""
-        names = {*(feature.name for feature in self.features), *self.named} & set(frame.columns)
-        # Where nobody has a value the column keeps its type: a number, or the levels of its category.
-        nobody = np.zeros(len(frame), dtype=np.bool_)
-        return frame.assign(**{name: frame[name].where(nobody) for name in sorted(names)})
+    kind: Kind
+    absent: Integers
 
 
 def patterns(features: Sequence[Feature]) -> tuple[Pattern, ...]:
-    """Return the patterns of missing_inputs.toml that take something, and not everything, from a model.
+    """Return nothing, the sets of missing_inputs.toml, each input alone, and sets drawn at random.
+
+    What is required of everybody is never absent. Sets that are the same as an earlier one are left out.
 
     Parameters
     ----------
     features
         The model's.
+
+    Examples
+    --------
+    >>> from mgrisk.features.registry import features
+    >>> [each.name for each in patterns(features(["age_years", "sex", "bmi_kg_m2"]))]
+    ['nothing', 'age_sex']
     """
-    found = []
+    found: dict[tuple[int, ...], Pattern] = {}
+    for each in _all(features):
+        found.setdefault(tuple(each.absent.tolist()), each)
+    return tuple(found.values())
+
+
+def _all(features: Sequence[Feature]) -> Iterator[Pattern]:
+    yield Pattern(NOTHING, "All inputs", "all", np.empty(0, dtype=np.int64))
+    optional = [place for place, feature in enumerate(features) if not feature.required]
     for row in rows("mgrisk.evaluate", "missing_inputs.toml", "pattern"):
-        named, groups = set(row.get("features", ())), set(row.get("groups", ()))
-        missing = tuple(each for each in features if each.name in named or each.group in groups)
-        if 0 < len(missing) < len(features):
-            found.append(Pattern(row["name"], row["label"], missing, frozenset(named)))
-    return tuple(found)
+        named, groups, only = set(row.get("features", ())), set(row.get("groups", ())), set(row.get("only", ()))
+        absent = [
+            place
+            for place in optional
+            if (features[place].name not in only if only else features[place].name in named)
+            or features[place].group in groups
+        ]
+        # A model that lacks much of what is to be left cannot tell what is left of it.
+        if absent and only <= {feature.name for feature in features}:
+            yield Pattern(row["name"], row["label"], "set", np.array(absent))
+    for place in optional:
+        yield Pattern(features[place].name, f"Without {features[place].label.lower()}", "input", np.array([place]))
+    random = np.random.default_rng(SEED)
+    for number in range(RANDOM if len(optional) > 3 else 0):
+        count = int(random.integers(2, len(optional)))
+        absent = np.sort(random.choice(optional, size=count, replace=False)).tolist()
+        left = len(features) - count
+        yield Pattern(f"random_{number + 1}", f"{left} inputs drawn at random", "random", np.array(absent))

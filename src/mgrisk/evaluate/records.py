@@ -14,7 +14,9 @@ import pandas as pd
 from mgrisk.cohort.leaks import Timing
 from mgrisk.cohort.outcomes import Outcome
 from mgrisk.errors import bad_input
+from mgrisk.model.calibration import Calibrator
 from mgrisk.model.learners import Candidate
+from mgrisk.model.refit import Chosen
 from mgrisk.nhanes.harmonise import AbsentTable
 from mgrisk.types import JsonRecord
 
@@ -247,6 +249,16 @@ class CohortRecord:
 
 
 @dataclass(frozen=True)
+class CalibratorRecord:
+    """The map from margin to log-odds: intercept + slope × margin, with their covariance."""
+
+    intercept: float
+    slope: float
+    covariance: tuple[tuple[float, float], tuple[float, float]]
+    df: int
+
+
+@dataclass(frozen=True)
 class PartRecord:
     """A part of a model: its settings, and how much it counts in the sum."""
 
@@ -257,10 +269,16 @@ class PartRecord:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A trained model: log loss of its calibrated out-of-fold risks, in nats, in all and by fold; and its parts."""
+    """A trained model.
+
+    Log loss of its calibrated out-of-fold risks, in nats, in all and by fold; the intercept of a sum, the calibration
+    of its margin, and its parts.
+    """
 
     log_loss: float
     fold_log_loss: tuple[float, ...]
+    intercept: float | None
+    calibration: CalibratorRecord
     parts: tuple[PartRecord, ...]
 
 
@@ -276,6 +294,12 @@ class Tuning:
     def parts(self) -> list[JsonRecord]:
         """The parts of the chosen model, as a refit takes them."""
         return [vars(part) for part in self.models[self.winner].parts]
+
+    @property
+    def chosen(self) -> Chosen:
+        """The chosen model, as what fits it again takes it."""
+        record = self.models[self.winner]
+        return Chosen(self.winner, self.parts, record.intercept, Calibrator.from_dict(vars(record.calibration)))
 
 
 @dataclass(frozen=True)

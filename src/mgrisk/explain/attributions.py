@@ -4,10 +4,10 @@ Interventional Shapley values with the whole survey-weighted development populat
 linear predictor, times the calibrator's slope, are those of the calibrated log-odds; the base is the weighted mean of
 the calibrated log-odds in that population.
 
-Each kind of model has its exact method, prepared once over the background (`prepare`): trees by tables of patterns
-(`trees`); splines column by column, a column's part of the linear predictor minus its population mean; shape functions
-likewise, where a pair's table is shared between its two columns by the definition of the value. The values of a sum are
-the scaled sums of those of its parts.
+Each kind of model has its exact method: an additive model needs no more than itself, whatever inputs a person lacks
+(`model.additive`). The others are prepared once over the background (`prepare`): trees by tables of patterns (`trees`);
+shape functions column by column, where a pair's table is shared between its two columns by the definition of the value.
+The values of a sum are the scaled sums of those of its parts.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from numpy.typing import NDArray
 from mgrisk.errors import bad_bundle
 from mgrisk.explain.trees import TreeTables
 from mgrisk.features.registry import Feature
+from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle
+from mgrisk.model.curves import FittedSplines
 from mgrisk.model.explainable_boosting import FittedShapes, Shape
 from mgrisk.model.learners import Encoder, Fitted
-from mgrisk.model.splines import FittedSplines
 from mgrisk.model.stacking import FittedSum
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.storage.files import read_arrays
@@ -66,6 +67,8 @@ def prepare(
     background, weight
         Encoded matrix (m, n_columns) and survey weights (m,), whole.
     """
+    if isinstance(fitted, Additive):
+        return {}
     if isinstance(fitted, FittedTrees):
         return TreeTables.build(
             fitted.booster[: fitted.trees],
@@ -92,6 +95,8 @@ def read_part(fitted: Fitted, arrays: Arrays, owners: Integers, n_players: int) 
     MgRiskError
         `bundle.bad_attributions`, or those of `TreeTables.from_arrays`.
     """
+    if isinstance(fitted, Additive):
+        return _Additive(fitted, owners, n_players)
     if isinstance(fitted, FittedTrees):
         of_trees = TreeTables.from_arrays(arrays)
         if (of_trees.n_columns, of_trees.n_players) != (len(owners), n_players):
@@ -112,6 +117,28 @@ def bad_attributions(what: str) -> Exception:
     """Return the error about attributions that `prepare` cannot have made."""
     hint = "the bundle is damaged; take a fresh copy"
     return bad_bundle("bundle.bad_attributions", f"{PART}: {what}", where=PART, hint=hint)
+
+
+@dataclass(frozen=True)
+class _Additive:
+    fitted: Additive
+    owners: Integers
+    n_players: int
+
+    @property
+    def base(self) -> float:
+        return self.fitted.intercept
+
+    def values(self, X: Singles) -> Floats:
+        return _sum_by(self.fitted.answer(X).contributions, self.owners[self.fitted.first], self.n_players)
+
+
+def _sum_by(values: Floats, owner: Integers, n: int) -> Floats:
+    """Add up rows of (p, n_people) by owner; shape (n_people, n), those of an owner in one piece."""
+    grouped = np.zeros((n, values.shape[1]))
+    for row, place in zip(values, owner, strict=True):
+        grouped[place] += row
+    return grouped.T
 
 
 @dataclass(frozen=True)
@@ -139,10 +166,7 @@ class _Splines:
 
     def values(self, X: Singles) -> Floats:
         parts = self.fitted.contributions(X) - self.column_means
-        grouped = np.zeros((len(X), self.n_players), order="F")
-        for column, owner in enumerate(self.owners):
-            grouped[:, owner] += parts[:, column]
-        return grouped
+        return _sum_by(parts.T, self.owners, self.n_players)
 
 
 @dataclass(frozen=True)
@@ -196,8 +220,9 @@ class Explanation:
     ----------
     values
         Contribution of each feature to the calibrated log-odds, shape (n, n_features).
-    base_value
-        Weighted mean of the calibrated log-odds in the development population.
+    base_values
+        Of each person, shape (n,): the weighted mean of the calibrated log-odds in the development population. Of an
+        additive model, the log-odds of a person whose known inputs are average; it depends on which are absent.
     features
         The features, in column order.
     data
@@ -205,21 +230,21 @@ class Explanation:
     """
 
     values: Floats
-    base_value: float
+    base_values: Floats
     features: tuple[Feature, ...]
     data: pd.DataFrame
 
     @property
     def log_odds(self) -> Floats:
         """Base plus all contributions: the logit of the reported risk, shape (n,)."""
-        total: Floats = self.base_value + self.values.sum(axis=1)
+        total: Floats = self.base_values + self.values.sum(axis=1)
         return total
 
     def frame(self) -> pd.DataFrame:
         """Return the contributions with a `base_value` column, one row for each person."""
         names = [feature.name for feature in self.features]
         table = pd.DataFrame(self.values, columns=names, index=self.data.index)
-        table.insert(0, "base_value", self.base_value)
+        table.insert(0, "base_value", self.base_values)
         return table
 
     def to_shap(self) -> object:
@@ -228,14 +253,16 @@ class Explanation:
 
         return shap.Explanation(
             values=self.values,
-            base_values=np.full(len(self.values), self.base_value),
+            base_values=self.base_values,
             data=self.data.to_numpy(dtype=object),
             feature_names=[feature.label_with_unit for feature in self.features],
         )
 
 
-def build(fitted: Fitted, encoder: Encoder, background: Singles, weight: Floats) -> bytes:
-    """Return the content of attributions.npz: what explaining needs, computed once over the background.
+def build(fitted: Fitted, encoder: Encoder, background: Singles, weight: Floats) -> dict[str, bytes]:
+    """Return attributions.npz, by name: what explaining needs, computed once over the background.
+
+    Empty for an additive model, which needs nothing but itself.
 
     Parameters
     ----------
@@ -244,13 +271,15 @@ def build(fitted: Fitted, encoder: Encoder, background: Singles, weight: Floats)
     background, weight
         Encoded matrix (m, n_columns) and survey weights (m,) of the development analysis, whole.
     """
+    if isinstance(fitted, Additive):
+        return {}
     arrays: dict[str, NDArray[np.generic]] = {}
     for number, (_, part) in enumerate(scaled_parts(fitted)):
         of_part = prepare(part, encoder.owners, len(encoder.features), background, weight)
         arrays |= {f"{number}.{name}": array for name, array in of_part.items()}
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)  # type: ignore[arg-type]  # stub wants allow_pickle's type for all
-    return content.getvalue()
+    return {PART: content.getvalue()}
 
 
 def scaled_parts(fitted: Fitted) -> list[tuple[float, Fitted]]:
@@ -268,7 +297,12 @@ class Explainer:
     Parameters
     ----------
     bundle
-        A loaded bundle with its attributions part.
+        A loaded bundle, with its attributions part where it is not additive.
+
+    Attributes
+    ----------
+    base_value
+        Base of everybody; of an additive model, of people of whom nothing is absent.
 
     Raises
     ------
@@ -278,6 +312,9 @@ class Explainer:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
+        if isinstance(bundle.fitted, Additive):
+            self.base_value = float(bundle.calibrator.log_odds(np.array(bundle.fitted.intercept)))
+            return
         arrays = _arrays(bundle)
         calibrator, owners = bundle.calibrator, bundle.encoder.owners
         self._parts: list[tuple[float, Explained]] = []
@@ -295,6 +332,8 @@ class Explainer:
 
         Those of a feature lie in one piece in memory.
         """
+        if isinstance(self.bundle.fitted, Additive):
+            return self.bundle.calibrator.slope * self.bundle.fitted.answer(X).contributions.T
         (scale, part), *others = self._parts
         total = part.values(X)
         total *= scale
@@ -304,8 +343,16 @@ class Explainer:
 
     def explain(self, given: pd.DataFrame) -> Explanation:
         """Explain people given by their typed features."""
-        frame, X = self.bundle.encode(given)
-        return Explanation(self.values(X), self.base_value, self.bundle.features, frame)
+        return self.explain_encoded(*self.bundle.encode(given))
+
+    def explain_encoded(self, frame: pd.DataFrame, X: Singles) -> Explanation:
+        """Explain people given as `Bundle.encode` returns them."""
+        if isinstance(self.bundle.fitted, Additive):
+            found = self.bundle.predict(X)
+            assert found.contributions is not None
+            assert found.base is not None
+            return Explanation(found.contributions.T, found.base, self.bundle.features, frame)
+        return Explanation(self.values(X), np.full(len(X), self.base_value), self.bundle.features, frame)
 
 
 def _arrays(bundle: Bundle) -> dict[str, NDArray[np.generic]]:

@@ -1,14 +1,17 @@
 """The model bundle: a fitted, calibrated model in a folder of JSON, arrays and xgboost's own format; no pickle.
 
 bundle.json      what it predicts, for whom, from which features; format version
-model.ubj | coefficients.json | shapes.json | sum.json with part-0-…, part-1-… of these
-calibrator.json  linear predictor to risk
+additive.json | model.ubj | shapes.json | sum.json with part-0-…, part-1-… of these
+calibrator.json  linear predictor to log-odds; an additive model has it taken in, and this is the identity
 uncertainty.npz  what sampling error does to a person's log-odds, where the pipeline was fitted again to tell
 fitted_features.json  models of features such as usual intake, where the model has such features
 reference.json   how the features were spread in the development population
-attributions.npz what the Shapley values need (written by `explain.attributions`)
+attributions.npz what the Shapley values of other than additive models need (written by `explain.attributions`)
 card.md          model card
 SHA256SUMS       of all of these; loading verifies them
+
+Bundles of format 1, whose spline models are in coefficients.json with a median in place of what is missing, are read as
+they were.
 
 `released` finds the bundles that come with mgrisk. `recalibrate` makes a bundle for another population: the same linear
 predictor, another calibrator, and the record of the model it came from. `recall_se` adds what a person's few recalled
@@ -24,6 +27,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from statistics import NormalDist
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -37,6 +41,7 @@ from mgrisk.features.compute import FITTED_FEATURES, Columns, Models, complete, 
 from mgrisk.features.mixed_model import gauss_hermite
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model import reference
+from mgrisk.model.additive import Additive
 from mgrisk.model.bundle_files import CALIBRATOR, CARD, DESCRIPTION, REFERENCE, SUMS
 from mgrisk.model.calibration import Calibrator, fit_calibrator
 from mgrisk.model.learners import Encoder, Fitted
@@ -49,7 +54,9 @@ from mgrisk.survey.regression import fit_logistic
 from mgrisk.survey.variance import t_quantile
 from mgrisk.types import Booleans, Floats, Singles
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+READ: Final = (1, 2)
+"""Formats that are read."""
 # What is read of `about` without asking whether it is there.
 ABOUT: Final = {
     "name": str,
@@ -61,6 +68,33 @@ ABOUT: Final = {
     "refits": int,
 }
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a bundle says of some people, in log-odds.
+
+    Attributes
+    ----------
+    log_odds
+        Of the reported risk, shape (n,).
+    se
+        Its standard error, shape (n,): of all that `about["interval"]` names.
+    expected, unknown
+        Mean and standard deviation of the log-odds over what the absent inputs may be, shape (n,) each. NaN where the
+        model cannot tell, since it is not additive.
+    base
+        Where the contributions add up from, shape (n,); None where the model is not additive.
+    contributions
+        Of each feature, shape (n_features, n); None where the model is not additive.
+    """
+
+    log_odds: Floats
+    se: Floats
+    expected: Floats
+    unknown: Floats
+    base: Floats | None = None
+    contributions: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -118,13 +152,39 @@ class Bundle:
         """Complete the features of n people: those of the model and all that they derive from."""
         return complete_columns(given, self.family, n=n, models=self.models)
 
-    def standard_error(self, X: Singles, margin: Floats) -> Floats:
-        """Return the standard error of the calibrated log-odds, shape (n,): of all that `about["interval"]` names."""
-        return self.calibrator.se(margin) if self.uncertainty is None else self.uncertainty.se(X)
+    def predict(self, X: Singles) -> Prediction:
+        """Say what the model makes of an encoded matrix (n, n_columns), NaN where an input is absent."""
+        to_log_odds = self.calibrator.log_odds
+        if not isinstance(self.fitted, Additive):
+            margin, cannot = self.fitted.margin(X), np.full(len(X), np.nan)
+            se = self.calibrator.se(margin) if self.uncertainty is None else self.uncertainty.se(X)
+            return Prediction(to_log_odds(margin), se, cannot, cannot)
+        found, slope = self.fitted.answer(X), self.calibrator.slope
+        se = self.calibrator.se(found.log_odds) if self.fitted.sampling is None else slope * np.sqrt(found.variance)
+        return Prediction(
+            to_log_odds(found.log_odds),
+            se,
+            to_log_odds(found.expected),
+            slope * found.unknown,
+            to_log_odds(found.base),
+            slope * found.contributions,
+        )
 
-    def interval(self, margin: Floats, se: Floats, *, level: float = 0.90) -> tuple[Floats, Floats]:
+    def risk(self, X: Singles) -> Floats:
+        """Return the reported risks, shape (n,), of an encoded matrix (n, n_columns)."""
+        risk: Floats = expit(self.calibrator.log_odds(self.fitted.margin(X)))
+        return risk
+
+    def interval(self, found: Prediction, *, level: float = 0.90) -> tuple[Floats, Floats]:
         """Return the bounds of the risk, shape (n,) each, on t with the degrees of freedom of the design."""
-        centre, reach = self.calibrator.log_odds(margin), t_quantile(level, self.calibrator.df) * se
+        reach = t_quantile(level, self.calibrator.df) * found.se
+        return expit(found.log_odds - reach), expit(found.log_odds + reach)
+
+    def interval_of_inputs(self, found: Prediction, *, level: float = 0.90) -> tuple[Floats, Floats]:
+        """Return between which bounds the risk would lie were the absent inputs known, shape (n,) each."""
+        reach = NormalDist().inv_cdf((1.0 + level) / 2.0) * found.unknown
+        # With nothing absent both are the reported risk, to the last digit.
+        centre = np.where(found.unknown == 0.0, found.log_odds, found.expected)
         return expit(centre - reach), expit(centre + reach)
 
     def in_domain(self, frame: pd.DataFrame) -> Booleans:
@@ -135,12 +195,18 @@ class Bundle:
         """Do the work of `in_domain` on plain arrays."""
         return reference.in_domain(columns, self.features, self.reference, n=n)
 
+    @property
+    def refits(self) -> int:
+        """How many refits the interval was made of."""
+        found = self.fitted.sampling if isinstance(self.fitted, Additive) else self.uncertainty
+        return 0 if found is None else found.replicates
+
     def write(self, folder: Path) -> None:
         """Write the bundle; the folder appears whole or not at all."""
         about = {
             "format": FORMAT,
             **self.about,
-            "refits": 0 if self.uncertainty is None else self.uncertainty.replicates,
+            "refits": self.refits,
             "features": [feature.model_dump(mode="json") for feature in self.features],
         }
         contents = {
@@ -184,33 +250,27 @@ def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
                 folder,
                 hint="score with the mgrisk version that wrote it",
             )
-        row = json.loads(contents[CALIBRATOR])
-        calibrator = Calibrator(
-            intercept=float(row["intercept"]),
-            slope=float(row["slope"]),
-            covariance=np.array(row["covariance"], dtype=np.float64).reshape(2, 2),
-            df=int(row["df"]),
-        )
-        numbers = [calibrator.intercept, calibrator.slope, *calibrator.covariance.ravel()]
-        if not np.isfinite(numbers).all():
-            raise ValueError("a number of the calibrator is not finite")
+        calibrator = Calibrator.from_dict(json.loads(contents[CALIBRATOR]))
         spread_of_features = {**json.loads(contents[REFERENCE])}
         reference.check(spread_of_features, features)
         models = compute.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise _unreadable(problem, folder) from None
-    n_columns = len(Encoder(features).columns)
+    owners = Encoder(features).owners
     uncertain = contents.get(UNCERTAINTY)
-    return Bundle(
+    found = Bundle(
         about=MappingProxyType(about),
         features=features,
-        fitted=read_fitted(contents, n_columns=n_columns, threads=threads),
+        fitted=read_fitted(contents, owners=owners, threads=threads),
         calibrator=calibrator,
         reference=MappingProxyType(spread_of_features),
         parts=MappingProxyType({name: contents[name] for name in ("attributions.npz", CARD) if name in contents}),
         models=models,
-        uncertainty=None if uncertain is None else Uncertainty.from_bytes(uncertain, n_columns=n_columns),
+        uncertainty=None if uncertain is None else Uncertainty.from_bytes(uncertain, n_columns=len(owners)),
     )
+    if about["refits"] != found.refits:
+        raise _broken("bundle.bad_format", "the refits of its interval are not there, or not meant to be", folder)
+    return found
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -242,20 +302,18 @@ def read_about(folder: Path) -> dict[str, Any]:
 def _about(contents: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(contents[DESCRIPTION])
-        if about.get("format") != FORMAT:
+        if about.get("format") not in READ:
             raise _broken(
                 "bundle.bad_format",
                 "the bundle has another format version",
                 folder,
-                expected=str(FORMAT),
+                expected=" or ".join(map(str, READ)),
                 got=str(about.get("format")),
                 hint="score with the mgrisk version that wrote it",
             )
         for name, kind in ABOUT.items():
             if type(about[name]) is not kind:
                 raise ValueError(f"{name} is no {kind.__name__}")
-        if bool(about["refits"]) != (UNCERTAINTY in contents):
-            raise ValueError(f"{UNCERTAINTY} is not there, or not meant to be")
     except (AttributeError, KeyError, TypeError, ValueError) as problem:
         raise _unreadable(problem, folder) from None
     return about
@@ -399,7 +457,11 @@ def recalibrate(
             hint="check the coding of the outcome; a model that ranks people wrongly cannot be recalibrated",
         )
     added = float(np.average(new.se(margin[inside]) ** 2, weights=design.analysis_weight[inside]))
-    uncertainty = None if bundle.uncertainty is None else bundle.uncertainty.after(stretch=stretch, added=added)
+    uncertainty, fitted = bundle.uncertainty, bundle.fitted
+    if uncertainty is not None:
+        uncertainty = uncertainty.after(stretch=stretch, added=added)
+    if isinstance(fitted, Additive):
+        fitted = fitted.after(stretch=new.slope, added=added)
     about = {
         **bundle.about,
         **told,
@@ -415,7 +477,7 @@ def recalibrate(
             "df": new.df,
         },
     }
-    return replace(bundle, about=about, calibrator=new, uncertainty=uncertainty)
+    return replace(bundle, about=about, fitted=fitted, calibrator=new, uncertainty=uncertainty)
 
 
 MODEL: Final = "usual_magnesium"
@@ -471,7 +533,7 @@ def recall_share(recall: Floats, sampling: Floats) -> Floats:
     Parameters
     ----------
     recall, sampling
-        Standard errors in log-odds, shape (n,) each: `recall_se`, and `Bundle.standard_error`.
+        Standard errors in log-odds, shape (n,) each: `recall_se`, and that of `Bundle.predict`.
 
     Examples
     --------

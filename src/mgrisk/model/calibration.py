@@ -74,6 +74,11 @@ class Calibrator:
         se: Floats = np.sqrt(np.maximum(v_intercept + 2 * cov * margin + v_slope * margin**2, 0.0))
         return se
 
+    def taken_in(self) -> Calibrator:
+        """Return the map of calibrated log-odds to themselves, with the same error: for a model that holds the map."""
+        shift = np.array([[1.0, -self.intercept / self.slope], [0.0, 1.0 / self.slope]])
+        return Calibrator(0.0, 1.0, shift @ self.covariance @ shift.T, self.df)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the content of calibrator.json."""
         return {
@@ -83,6 +88,19 @@ class Calibrator:
             "covariance": self.covariance.tolist(),
             "df": self.df,
         }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Calibrator:
+        """Read it back; ValueError where a number is not finite."""
+        found = cls(
+            intercept=float(row["intercept"]),
+            slope=float(row["slope"]),
+            covariance=np.array(row["covariance"], dtype=np.float64).reshape(2, 2),
+            df=int(row["df"]),
+        )
+        if not np.isfinite([found.intercept, found.slope, *found.covariance.ravel()]).all():
+            raise ValueError("a number of the calibrator is not finite")
+        return found
 
 
 def fit_calibrator(margin: Floats, y: Floats, design: SurveyDesign) -> Calibrator:

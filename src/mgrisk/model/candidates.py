@@ -20,10 +20,10 @@ import numpy as np
 from mgrisk.config import pipeline_file
 from mgrisk.errors import usage
 from mgrisk.model.explainable_boosting import ExplainableBoostingLearner
-from mgrisk.model.learners import OUTCOME, Candidate, Encoder, Fitted, Kind, Learner, Params, Pick, Target
-from mgrisk.model.splines import SplineLearner
+from mgrisk.model.learners import OUTCOME, Candidate, Encoder, Kind, Learner, Params, Pick, Predictor, Target
+from mgrisk.model.splines import SplineLearner, SplineSpace
 from mgrisk.model.trees.learners import BoostedTreesLearner, RandomForestLearner
-from mgrisk.types import Floats, Integers, Singles
+from mgrisk.types import Booleans, Floats, Integers, Singles
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -41,7 +41,7 @@ class Part:
         """Name of the learner, with the target where that is not the outcome."""
         return self.learner.name if self.target.name == OUTCOME else f"{self.learner.name}:{self.target.name}"
 
-    def fit(self, X: Singles, params: Params, *, factor: Floats | None = None) -> Fitted:
+    def fit(self, X: Singles, params: Params, *, factor: Floats | None = None) -> Predictor:
         """Fit one candidate on everybody whom the target was measured in.
 
         Parameters
@@ -55,7 +55,11 @@ class Part:
         """
         weight = self.target.design.analysis_weight * (1.0 if factor is None else factor)
         rows = np.flatnonzero(weight > 0)
-        return self.learner.fit(X[rows], self.target.value[rows], weight[rows], params)
+        return self.learner.fit(self.learner.design(X)[rows], self.target.value[rows], weight[rows], params)
+
+    def margin(self, fitted: Predictor, X: Singles, rows: Integers | Booleans) -> Floats:
+        """Return what a fit predicts for some rows of an encoded matrix."""
+        return fitted.margin(self.learner.design(X)[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,12 +98,13 @@ def tune(part: Part, X: Singles, fold: Integers, *, needed: Integers) -> TunedPa
     rows = target.rows
     wanted = np.union1d(rows, needed)
     candidates = learner.candidates()
+    design = learner.design(X)
     margins = np.full((len(candidates), len(X)), np.nan)
     for k in np.unique(fold[wanted]):
         seen, unseen = rows[fold[rows] != k], wanted[fold[wanted] == k]
-        path = learner.fit_path(X[seen], target.value[seen], target.design.analysis_weight[seen])
+        path = learner.fit_path(design[seen], target.value[seen], target.design.analysis_weight[seen])
         for place, (_, fitted) in enumerate(path):
-            margins[place, unseen] = fitted.margin(X[unseen])
+            margins[place, unseen] = fitted.margin(design[unseen])
     of_fold = [rows[fold[rows] == k] for k in np.unique(fold[rows])]
     tried = tuple(
         Candidate(
@@ -171,13 +176,13 @@ def _suggest(trial: Trial, name: str, values: Sequence[float]) -> float:
 
 
 def make_learners(
-    settings: pipeline_file.Model, encoder: Encoder, *, threads: int, kind: Kind = "binary"
+    settings: pipeline_file.Model, encoder: Encoder, space: SplineSpace | None, *, threads: int, kind: Kind = "binary"
 ) -> tuple[Learner, ...]:
     """Return the learners that a pipeline file asks for and that can learn a kind of target, in a fixed order."""
     columns, learners = encoder.columns, list[Learner]()
     spline = settings.spline_logistic if kind == "binary" else settings.spline_linear
-    if spline is not None:
-        learners.append(SplineLearner(columns=columns, knots=spline.knots, c=spline.c, kind=kind))
+    if spline is not None and space is not None:
+        learners.append(SplineLearner(space=space, c=spline.c, kind=kind))
     if settings.xgboost is not None:
         learners.append(_boosted(settings.xgboost, encoder, seed=settings.seed, threads=threads, kind=kind))
     if settings.xgboost_monotone is not None:
@@ -241,14 +246,19 @@ def _boosted(
 
 
 def make_models(
-    settings: pipeline_file.Model, encoder: Encoder, targets: Sequence[Target], *, threads: int
+    settings: pipeline_file.Model,
+    encoder: Encoder,
+    space: SplineSpace | None,
+    targets: Sequence[Target],
+    *,
+    threads: int,
 ) -> dict[str, tuple[Part, ...]]:
     """Return the parts of each model: every learner alone on the outcome, then the sums that were asked for.
 
     Parameters
     ----------
-    settings, encoder
-        The `[model]` section, and the columns.
+    settings, encoder, space
+        The `[model]` section, the columns, and the design columns of spline models, None where there are none.
     targets
         The outcome first, then the continuous targets.
     threads
@@ -262,7 +272,7 @@ def make_models(
     known = {
         part.name: part
         for target in targets
-        for learner in make_learners(settings, encoder, threads=threads, kind=target.kind)
+        for learner in make_learners(settings, encoder, space, threads=threads, kind=target.kind)
         for part in [Part(learner, target)]
     }
     models: dict[str, tuple[Part, ...]] = {name: (part,) for name, part in known.items() if part.target.name == OUTCOME}

@@ -153,6 +153,10 @@ class ExplainableBoostingLearner:
             interactions=(int(pick("interactions", self.interactions)),),
         )
 
+    def design(self, X: Singles) -> Singles:
+        """Return the encoded matrix itself: a missing value is a value of its own."""
+        return X
+
     def candidates(self) -> Sequence[Params]:
         """Return every combination of the grid."""
         grid = itertools.product(self.rounds, self.interactions)

@@ -19,6 +19,7 @@ from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mgrisk.errors import MgRiskError, bad_bundle
 from mgrisk.features.compute import Columns, to_columns
@@ -161,7 +162,7 @@ Pick = Callable[[str, Sequence[float]], float]
 
 
 class Fitted(Protocol):
-    """A fitted learner: what tuning, the bundle and the explanations need of it."""
+    """A fitted learner, as a bundle holds it."""
 
     def margin(self, X: Singles) -> Floats:
         """Return the margin, shape (n,), of an encoded matrix (n, n_columns).
@@ -171,6 +172,13 @@ class Fitted(Protocol):
 
     def to_files(self) -> dict[str, bytes]:
         """Return the files that `Learner.from_files` needs, by name; none of them is a pickle."""
+
+
+class Predictor(Protocol):
+    """What a learner fits: it predicts from rows of the learner's `design`."""
+
+    def margin(self, X: Any) -> Floats:
+        """Return the margin, shape (n,): log-odds, or the expected value of a continuous target."""
 
 
 class Learner(Protocol):
@@ -187,16 +195,19 @@ class Learner(Protocol):
     def candidates(self) -> Sequence[Params]:
         """Return the settings to try, in a fixed order."""
 
-    def fit_path(self, X: Singles, y: Floats, weight: Floats) -> Iterator[tuple[Params, Fitted]]:
+    def design(self, X: Singles) -> NDArray[np.floating]:
+        """Return what it learns from, a row for each of an encoded matrix (n, n_columns); nothing is learned here."""
+
+    def fit_path(self, X: Any, y: Floats, weight: Floats) -> Iterator[tuple[Params, Predictor]]:
         """Fit every candidate on the same rows, sharing work where one fit holds several candidates.
 
         Parameters
         ----------
         X, y, weight
-            Encoded matrix (n, n_columns), outcome 0 or 1 or a continuous target (n,), positive survey weights (n,).
+            Rows of the design, outcome 0 or 1 or a continuous target (n,), positive survey weights (n,).
         """
 
-    def fit(self, X: Singles, y: Floats, weight: Floats, params: Params) -> Fitted:
+    def fit(self, X: Any, y: Floats, weight: Floats, params: Params) -> Predictor:
         """Fit one candidate."""
 
 

@@ -9,21 +9,24 @@ measured and with inputs taken away.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from mgrisk.config import pipeline_file
 from mgrisk.features.registry import Feature
-from mgrisk.model.calibration import fit_logistic_map
+from mgrisk.model.additive import Additive
+from mgrisk.model.calibration import Calibrator, fit_logistic_map
 from mgrisk.model.candidates import Part, make_models
+from mgrisk.model.fewer_inputs import FewerInputs
+from mgrisk.model.fits import Fits
 from mgrisk.model.learners import Encoder, Fitted
-from mgrisk.model.stacking import FittedSum
+from mgrisk.model.splines import SplineLearner, SplineSpace, design_columns
+from mgrisk.model.stacking import FittedSum, Scales
 from mgrisk.model.train import TrainedModel, train
 from mgrisk.model.training_data import TrainingData
-from mgrisk.model.uncertainty import Refit
-from mgrisk.types import Floats, Integers, Singles
+from mgrisk.types import Booleans, Floats, Integers, Singles
 
 LEARNERS: Final = (
     pipeline_file.Splines,
@@ -108,34 +111,80 @@ class Again:
 
     Attributes
     ----------
-    fitted
-        The model; the scales of a sum are held.
-    parts, params
-        What is fitted, and its settings.
-    X
-        Encoded matrix of the development people whom any part learns from, others NaN, shape (n, n_columns).
+    parts, params, scales
+        What is fitted, its settings, and how much each part counts, which is held.
+    owners
+        Feature of each encoded column.
+    calibration
+        The map from margins to log-odds, which is held by `model`.
+    X, weight
+        Encoded matrix of the development people whom any part learns from, others NaN, shape (n, n_columns), and
+        their analysis weight.
     """
 
-    fitted: Fitted
     parts: tuple[Part, ...]
     params: tuple[dict[str, Any], ...]
+    scales: Scales | None
+    owners: Integers
+    calibration: Calibrator
     X: Singles
+    weight: Floats
 
-    def __call__(self, factor: Floats | None, X: Singles | None = None) -> Fitted:
+    def __call__(self, factor: Floats | None, X: Singles | None = None) -> Fits:
         """Fit with everybody's weight multiplied by a factor, shape (n,), None for 1; on another matrix if given."""
         X = self.X if X is None else X
         fits = tuple(part.fit(X, each, factor=factor) for part, each in zip(self.parts, self.params, strict=True))
-        return FittedSum(self.fitted.scales, fits) if isinstance(self.fitted, FittedSum) else fits[0]
+        return Fits(self.parts, fits, self.scales)
+
+    def model(self, fits: Fits) -> tuple[Fitted, Calibrator]:
+        """Return what a bundle holds of fits."""
+        return fits.model(self.owners, self.calibration, self.X, self.weight)
+
+    def among(self, who: Booleans) -> Again:
+        """Return the same for some of the people, the design columns of spline parts described among them alone."""
+        rows = np.flatnonzero(who & (self.weight > 0))
+        spaces: dict[int, SplineSpace] = {}
+        parts = []
+        for part in self.parts:
+            learner = part.learner
+            if isinstance(learner, SplineLearner):
+                key = id(learner.space)
+                if key not in spaces:
+                    spaces[key] = learner.space.among(self.X[rows], self.weight[rows])
+                learner = replace(learner, space=spaces[key])
+            parts.append(replace(part, learner=learner))
+        return replace(self, parts=tuple(parts), weight=np.where(who, self.weight, 0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A trained model with the settings that were chosen.
+
+    Attributes
+    ----------
+    model
+        Name of the model: a learner's section, or a sum.
+    parts
+        Its parts as in tuning.json: {part, scale, params}.
+    intercept
+        Of a sum; None where the model is one learner on the outcome.
+    calibration
+        The map from its margin to log-odds.
+    """
+
+    model: str
+    parts: Sequence[Mapping[str, Any]]
+    intercept: float | None
+    calibration: Calibrator
 
 
 def again(
     data: TrainingData,
     *,
-    fitted: Fitted,
+    chosen: Chosen,
+    space: SplineSpace | None,
     features: Sequence[Feature],
     settings: pipeline_file.Model,
-    model: str,
-    parts: Sequence[Mapping[str, Any]],
     threads: int,
 ) -> Again:
     """Return what fits a model again as it was trained, on other weights.
@@ -144,20 +193,29 @@ def again(
     ----------
     data, features, threads
         As for `train.train`.
-    fitted
-        The model; the scales of a sum are held.
-    settings, model, parts
+    chosen
+        The model. How its parts are scaled, and its calibration, are held.
+    space
+        The design columns of its spline parts, if any.
+    settings
         As for `narrowed`; another seed of the settings is another draw of learners that draw.
     """
-    only = narrowed(settings, model, parts, [each.name for each in features])
+    only = narrowed(settings, chosen.model, chosen.parts, [each.name for each in features])
     encoder = Encoder(tuple(features))
-    made = make_models(only, encoder, data.all_targets, threads=threads)
+    made = make_models(only, encoder, space, data.all_targets, threads=threads)
     known = {part.name: part for of_model in made.values() for part in of_model}
     # A part of a sum that counts nothing was not fitted.
-    counted = [part for part in parts if part["scale"] > 0] or list(parts[:1])
-    chosen = [known[str(part["part"])] for part in counted]
-    params = [dict(part["params"]) for part in counted]
-    return Again(fitted, tuple(chosen), tuple(params), data.matrix(encoder))
+    counted = [part for part in chosen.parts if part["scale"] > 0] or list(chosen.parts[:1])
+    scales = tuple(float(part["scale"]) for part in counted)
+    return Again(
+        parts=tuple(known[str(part["part"])] for part in counted),
+        params=tuple(dict(part["params"]) for part in counted),
+        scales=None if chosen.intercept is None else Scales(chosen.intercept, scales),
+        owners=encoder.owners,
+        calibration=chosen.calibration,
+        X=data.matrix(encoder),
+        weight=data.design.analysis_weight,
+    )
 
 
 def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[str]) -> Any:
@@ -169,44 +227,81 @@ def _section(section: Any, chosen: Mapping[str, set[float]], features: Sequence[
     return section.model_copy(update=grid)
 
 
-def left_out_log_odds(
-    refit: Refit, X: Singles, data: TrainingData, cycle: Integers, *, given: Mapping[str, Singles]
-) -> dict[str, Floats]:
+def space_of(fitted: Fitted) -> SplineSpace | None:
+    """Return the design columns of a model's spline parts; None where it has none."""
+    parts = fitted.parts if isinstance(fitted, FittedSum) else (fitted,)
+    return next((SplineSpace(part.terms, part.moments) for part in parts if isinstance(part, Additive)), None)
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """Calibrated log-odds of each cycle from models of the others, by what is absent, shape (n,); NaN outside.
+
+    Attributes
+    ----------
+    said
+        Of the model, by name of the pattern.
+    refitted
+        Of a model fitted to the inputs that are left, with penalty and scales as they are; of additive models alone.
+    """
+
+    said: dict[str, Floats]
+    refitted: dict[str, Floats]
+
+
+def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, absent: Mapping[str, Integers]) -> LeftOut:
     """Predict each cycle from the others, with the settings as they are.
 
-    Model and calibration are both of the other cycles: the calibration is fitted on margins out of their folds.
+    Model, calibration and what is expected of absent inputs are all of the other cycles; the calibration is fitted on
+    margins out of their folds.
 
     Parameters
     ----------
     refit
         Fits the model again, everybody's weight multiplied by a factor.
-    X, data, cycle
-        Encoded matrix (n, n_columns), the development people and the cycle of each, shape (n,).
-    given
-        By name, what the model is given of each person when it predicts, shape (n, n_columns).
-
-    Returns
-    -------
-    dict
-        Calibrated log-odds by name, shape (n,); NaN outside the analysis.
+    data, cycle
+        The development people and the cycle of each, shape (n,).
+    absent
+        By name of a pattern, the features that are taken away.
 
     Raises
     ------
     MgRiskError
         ``logistic.not_converged`` where the other cycles cannot be calibrated.
     """
-    design, fold = data.design, data.fold
+    design, fold, X = data.design, data.fold, refit.X
     inside = design.analysis_weight > 0
-    found = {name: np.full(len(X), np.nan) for name in given}
+    found = LeftOut({name: np.full(len(X), np.nan) for name in absent}, {})
     for left_out in np.unique(cycle[inside]):
-        others = cycle != left_out
+        others, rows = cycle != left_out, inside & (cycle == left_out)
+        local = refit.among(others)
         margin = np.zeros(len(X))
         for k in np.unique(fold[inside & others]):
             unseen = inside & others & (fold == k)
-            margin[unseen] = refit(np.where(others & (fold != k), 1.0, 0.0)).margin(X[unseen])
-        calibrated = fit_logistic_map(margin, data.y, np.where(others, design.analysis_weight, 0.0))
-        model = refit(np.where(others, 1.0, 0.0))
-        rows = inside & ~others
-        for name, encoded in given.items():
-            found[name][rows] = calibrated.intercept + calibrated.slope * model.margin(encoded[rows])
+            margin[unseen] = local(np.where(others & (fold != k), 1.0, 0.0)).margin(X, unseen)
+        to_risk = fit_logistic_map(margin, data.y, local.weight)
+        calibration = Calibrator(to_risk.intercept, to_risk.slope, np.zeros((2, 2)), design.df)
+        local = replace(local, calibration=calibration)
+        fits = local(np.where(others, 1.0, 0.0))
+        fitted, calibrator = local.model(fits)
+        if not isinstance(fitted, Additive):
+            for name, features in absent.items():
+                encoded = X[rows].copy()
+                encoded[:, np.isin(refit.owners, features)] = np.nan
+                found.said[name][rows] = calibrator.log_odds(fitted.margin(encoded))
+            continue
+        fewer = FewerInputs(fits, local.params, X, others)
+        columns = fits.space.expected(X)[inside & others]
+        for name, features in absent.items():
+            gone = np.isin(fitted.of_input, features)
+            intercept, coefficients = fewer.fit(~gone)
+            again = fit_logistic_map(
+                intercept + columns @ coefficients, data.y[inside & others], local.weight[inside & others]
+            )
+            weights = np.column_stack([fitted.coefficients, again.slope * coefficients / fitted.moments.scale])
+            expected, unknown = fitted.moments.expected_forms(design_columns(fitted.terms, X[rows]), gone, weights)
+            slope, constant = fitted.lines.at(unknown)
+            found.said[name][rows] = slope * (fitted.intercept + expected[:, 0]) + constant
+            of_refit = found.refitted.setdefault(name, np.full(len(X), np.nan))
+            of_refit[rows] = again.intercept + again.slope * intercept + expected[:, 1]
     return found

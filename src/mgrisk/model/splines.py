@@ -1,28 +1,25 @@
 """Additive models on restricted cubic splines: a curve for each number, a step for each level, nothing else.
 
 A restricted cubic spline is a cubic between its knots and a straight line beyond the outer ones (`basis`); it is the
-usual curve for a continuous predictor in this field. `SplineLearner` fits such models by ridge-penalised logistic or
-linear regression.
-
-A fitted curve is a straight line and a weighted sum of the cubes of what lies above each knot; so is any linear form of
-its design columns. Fitting uses the design columns; predicted values come from `Curves`, sums of truncated cubes whose
-weights are worked out once, in compiled loops.
+usual curve for a continuous predictor in this field. `SplineSpace` holds the knots, and mean and covariance of the
+design columns, so that a missing value is replaced by what the others of the same person lead one to expect.
+`SplineLearner` fits ridge-penalised logistic or linear regression to these columns. All spline models of a run share
+one space: a sum of them is one model of the same kind, `additive.Additive`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mgrisk.compiled import compiled
-from mgrisk.model.learners import Column, Kind, Params, bad_model, mean_one, spline_columns
+from mgrisk.model.learners import Column, Kind, Params, mean_one, spline_columns
+from mgrisk.model.missing_inputs import Moments, fit_moments
 from mgrisk.survey.estimates import weighted_quantile
-from mgrisk.types import Floats, Integers, Singles
+from mgrisk.types import Floats, Singles
 
 # Harrell 2015, Regression Modeling Strategies, table 2.3.
 HARRELL_QUANTILES: Final[dict[int, tuple[float, ...]]] = {
@@ -66,154 +63,6 @@ def basis(x: Floats, knots: Floats) -> Floats:
     return np.column_stack([x, curve / (last - knots[0]) ** 2])
 
 
-BLOCK_ROWS: Final = 512
-"""Rows that go through all columns together, so that what is added up stays in the first caches."""
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """Linear forms of the design columns of some terms: m curves for each encoded column.
-
-    Attributes
-    ----------
-    fill
-        Value in place of a missing one, shape (n_columns,).
-    start, knot
-        The knots of column ``c`` are ``knot[start[c]:start[c + 1]]``.
-    cube
-        Weight of the cube above each knot in each form, shape (n_knots, m).
-    slope, constant
-        The rest of each curve, shape (n_columns, m).
-    """
-
-    fill: Floats
-    start: Integers
-    knot: Floats
-    cube: Floats
-    slope: Floats
-    constant: Floats
-
-    @classmethod
-    def of(cls, terms: Sequence[Term], weights: Floats, centre: Floats) -> Curves:
-        """Work out the weights of the cubes.
-
-        Parameters
-        ----------
-        terms
-            One for each encoded column.
-        weights, centre
-            Each form is the sum over the design columns of weight × (column − centre); shapes (p, m) and (p,).
-        """
-        ends = np.cumsum([term.width for term in terms])
-        cubes, slopes, constants = [], [], []
-        # As in `basis`, fewer than three knots are a straight line.
-        knots = [np.array(term.knots if len(term.knots) >= 3 else (), dtype=np.float64) for term in terms]
-        for term, of_term, end in zip(terms, knots, ends.tolist(), strict=True):
-            own = weights[end - term.width : end]
-            slopes.append(own[0])
-            constants.append(-centre[end - term.width : end] @ own)
-            if of_term.size:
-                cubes.append(_cubes(of_term).T @ own[1:])
-        m = weights.shape[1]
-        return cls(
-            fill=np.array([term.fill for term in terms]),
-            start=np.cumsum([0, *map(len, knots)], dtype=np.int64),
-            knot=np.concatenate([*knots, np.empty(0)]),
-            cube=np.ascontiguousarray(np.vstack([*cubes, np.empty((0, m))])),
-            slope=np.array(slopes),
-            constant=np.array(constants),
-        )
-
-    def parts(self, X: Singles) -> Floats:
-        """Return the first form of each column, shape (n, n_columns), those of a column in one piece."""
-        columns = np.ascontiguousarray(X.T)
-        out = np.empty(columns.shape)
-        _parts(columns, self.fill, self.start, self.knot, self.cube, self.slope, self.constant, out)
-        return out.T
-
-    def sums(self, X: Singles) -> Floats:
-        """Return each form added up over the columns, shape (m, n)."""
-        columns = np.ascontiguousarray(X.T)
-        out = np.empty((self.slope.shape[1], len(X)))
-        _sums(columns, self.fill, self.start, self.knot, self.cube, self.slope, self.constant.sum(axis=0), out)
-        return out
-
-
-def _cubes(knots: Floats) -> Floats:
-    """Return the weight of each knot's cube in each curved column of `basis`, shape (k - 2, k)."""
-    k, inner, before, last = len(knots), knots[:-2], knots[-2], knots[-1]
-    weights = np.zeros((k - 2, k))
-    np.fill_diagonal(weights, 1.0)
-    weights[:, k - 2] = -(last - inner) / (last - before)
-    weights[:, k - 1] = (before - inner) / (last - before)
-    weights /= (last - knots[0]) ** 2
-    return weights
-
-
-@compiled
-def _parts(
-    columns: Singles,
-    fill: Floats,
-    start: Integers,
-    knot: Floats,
-    cube: Floats,
-    slope: Floats,
-    constant: Floats,
-    out: Floats,
-) -> None:
-    n = out.shape[1]
-    value = np.empty(BLOCK_ROWS)
-    for first in range(0, n, BLOCK_ROWS):
-        size = min(BLOCK_ROWS, n - first)
-        for c in range(len(fill)):
-            x, part = columns[c, first : first + size], out[c, first : first + size]
-            for r in range(size):
-                value[r] = fill[c] if np.isnan(x[r]) else np.float64(x[r])
-                part[r] = constant[c, 0] + slope[c, 0] * value[r]
-            for k in range(start[c], start[c + 1]):
-                for r in range(size):
-                    above = max(value[r] - knot[k], 0.0)
-                    part[r] += cube[k, 0] * (above * above * above)
-
-
-@compiled
-def _sums(
-    columns: Singles,
-    fill: Floats,
-    start: Integers,
-    knot: Floats,
-    cube: Floats,
-    slope: Floats,
-    constant: Floats,
-    out: Floats,
-) -> None:
-    m, n = out.shape
-    value, power = np.empty(BLOCK_ROWS), np.empty(BLOCK_ROWS)
-    for first in range(0, n, BLOCK_ROWS):
-        size = min(BLOCK_ROWS, n - first)
-        for j in range(m):
-            out[j, first : first + size] = constant[j]
-        for c in range(len(fill)):
-            x = columns[c, first : first + size]
-            for r in range(size):
-                value[r] = fill[c] if np.isnan(x[r]) else np.float64(x[r])
-            for j in range(m):
-                total = out[j, first : first + size]
-                for r in range(size):
-                    total[r] += slope[c, j] * value[r]
-            for k in range(start[c], start[c + 1]):
-                for r in range(size):
-                    above = max(value[r] - knot[k], 0.0)
-                    power[r] = above * above * above
-                for j in range(m):
-                    total = out[j, first : first + size]
-                    for r in range(size):
-                        total[r] += cube[k, j] * power[r]
-
-
-FILE = "coefficients.json"
-
-
 @dataclass(frozen=True)
 class Term:
     """What one encoded column becomes: a value in place of a missing one, and a curve.
@@ -240,132 +89,6 @@ class Term:
     def expand(self, x: Floats) -> Floats:
         """Return the design columns of one encoded column, shape (n, width)."""
         return basis(np.where(np.isnan(x), self.fill, x), np.array(self.knots))
-
-
-@dataclass(frozen=True)
-class FittedSplines:
-    """A fitted additive model: the margin is a sum of one function of each encoded column.
-
-    Attributes
-    ----------
-    terms
-        One for each encoded column.
-    intercept
-        Margin at the reference of all design columns.
-    coefficients, centre
-        One of each for each design column; a column's part of the margin is coefficient × (column − centre).
-    """
-
-    terms: tuple[Term, ...]
-    intercept: float
-    coefficients: Floats
-    centre: Floats
-
-    def contributions(self, X: Singles) -> Floats:
-        """Return each encoded column's part of the margin, shape (n, n_columns); with the intercept they add up."""
-        return self._curves.parts(X)
-
-    @cached_property
-    def _curves(self) -> Curves:
-        return Curves.of(self.terms, self.coefficients[:, None], self.centre)
-
-    def margin(self, X: Singles) -> Floats:
-        """Return the margin, shape (n,): log-odds before calibration, or the unit of a continuous target."""
-        total = np.full(len(X), self.intercept)
-        for part in self.contributions(X).T:
-            total += part
-        return total
-
-    def to_files(self) -> dict[str, bytes]:
-        """Return coefficients.json."""
-        content = {
-            "terms": [{"fill": term.fill, "knots": list(term.knots)} for term in self.terms],
-            "intercept": self.intercept,
-            "coefficients": self.coefficients.tolist(),
-            "centre": self.centre.tolist(),
-        }
-        return {FILE: json.dumps(content, indent=1).encode()}
-
-    @classmethod
-    def from_files(cls, files: Mapping[str, bytes], *, n_columns: int) -> FittedSplines:
-        """Read coefficients.json back; shapes and finiteness are checked.
-
-        Raises
-        ------
-        MgRiskError
-            `bundle.bad_model`.
-        """
-        try:
-            content = json.loads(files[FILE])
-            terms = tuple(Term(float(row["fill"]), tuple(map(float, row["knots"]))) for row in content["terms"])
-            fitted = cls(
-                terms=terms,
-                intercept=float(content["intercept"]),
-                coefficients=np.array(content["coefficients"], dtype=np.float64),
-                centre=np.array(content["centre"], dtype=np.float64),
-            )
-        except (KeyError, TypeError, ValueError) as problem:
-            raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-        width = sum(term.width for term in terms)
-        numbers = np.concatenate(
-            [
-                fitted.coefficients.ravel(),
-                fitted.centre.ravel(),
-                [fitted.intercept],
-                *((term.fill, *term.knots) for term in terms),
-            ]
-        )
-        if len(terms) != n_columns or fitted.coefficients.shape != (width,) or fitted.centre.shape != (width,):
-            raise bad_model(FILE, "has coefficients for other columns than the bundle's features")
-        if not np.isfinite(numbers).all():
-            raise bad_model(FILE, "has a number that is not finite")
-        if any((np.diff(term.knots) <= 0).any() for term in terms):
-            raise bad_model(FILE, "has knots that do not increase")
-        return fitted
-
-
-@dataclass(frozen=True)
-class SplineDesign:
-    """The design columns of a spline model on its training rows, standardised so that one penalty fits all.
-
-    Attributes
-    ----------
-    terms
-        One for each encoded column.
-    matrix
-        Standardised design columns, shape (n, width).
-    centre, scale
-        Weighted mean and standard deviation of each design column, shape (width,).
-    """
-
-    terms: tuple[Term, ...]
-    matrix: Floats
-    centre: Floats
-    scale: Floats
-
-    @classmethod
-    def build(cls, X: Singles, weight: Floats, *, columns: Sequence[Column], knots: int) -> SplineDesign:
-        """Place fills and knots by the weighted training rows, and expand them.
-
-        Parameters
-        ----------
-        X, weight
-            Encoded matrix (n, n_columns) and positive survey weights (n,).
-        columns
-            The encoded columns.
-        knots
-            Knots of each number's curve, at Harrell's quantiles.
-        """
-        terms = fit_terms(columns, X, weight, knots=knots)
-        design = expand(terms, X)
-        centre = np.average(design, axis=0, weights=weight)
-        scale = np.sqrt(np.average((design - centre) ** 2, axis=0, weights=weight))
-        scale[scale == 0] = 1.0
-        return cls(terms, (design - centre) / scale, centre, scale)
-
-    def fitted(self, intercept: float, coefficients: Floats) -> FittedSplines:
-        """Return the model of coefficients that were estimated on the standardised columns."""
-        return FittedSplines(self.terms, intercept, coefficients / self.scale, self.centre)
 
 
 def fit_terms(columns: Sequence[Column], X: Singles, weight: Floats, *, knots: int) -> tuple[Term, ...]:
@@ -397,24 +120,119 @@ def _term(x: Floats, weight: Floats, *, knots: int) -> Term:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class SplineSpace:
+    """The design columns of additive models: knots, and mean and covariance of the columns in the population.
+
+    Nothing in it depends on an outcome.
+
+    Attributes
+    ----------
+    terms
+        One for each encoded column.
+    moments
+        Mean and covariance of the design columns.
+    """
+
+    terms: tuple[Term, ...]
+    moments: Moments
+    _last: list[tuple[Singles, Floats]] = field(default_factory=list, repr=False)
+
+    @classmethod
+    def fit(cls, columns: Sequence[Column], X: Singles, weight: Floats, *, knots: int) -> SplineSpace:
+        """Place the knots, and estimate mean and covariance from rows that may lack values.
+
+        Parameters
+        ----------
+        columns
+            The encoded columns.
+        X, weight
+            Encoded matrix (n, n_columns), NaN where missing, and positive survey weights (n,).
+        knots
+            Knots of each number's curve, at Harrell's quantiles.
+        """
+        terms = fit_terms(columns, X, weight, knots=knots)
+        return cls(terms, fit_moments(design_columns(terms, X), weight))
+
+    def among(self, X: Singles, weight: Floats) -> SplineSpace:
+        """Return the space with the same knots, and mean and covariance of other people, (n, n_columns) and (n,)."""
+        return SplineSpace(self.terms, fit_moments(design_columns(self.terms, X), weight, start=self.moments))
+
+    def expected(self, X: Singles) -> Floats:
+        """Return standardised design columns, what is missing replaced by its expectation given the rest.
+
+        Parameters
+        ----------
+        X
+            Encoded matrix (n, n_columns), NaN where missing. Training asks for the same matrix hundreds of times: the
+            last answer is kept, and is not to be changed.
+
+        Returns
+        -------
+        NDArray
+            Shape (n, p), (column − mean) / standard deviation.
+        """
+        if not self._last or self._last[0][0] is not X:
+            found = self.moments.expected(design_columns(self.terms, X))
+            found -= self.moments.mean
+            found /= self.moments.scale
+            found.flags.writeable = False
+            self._last[:] = [(X, found)]
+        return self._last[0][1]
+
+
+def design_columns(terms: Sequence[Term], X: Singles) -> Floats:
+    """Return the design columns of all encoded columns side by side, NaN where missing, shape (n, p)."""
+    return np.column_stack(
+        [basis(X[:, index].astype(np.float64), np.array(term.knots)) for index, term in enumerate(terms)]
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class LinearFit:
+    """A linear model of standardised design columns.
+
+    Attributes
+    ----------
+    space
+        The columns.
+    intercept
+        Its value where every column is average.
+    coefficients
+        Of each standardised column, shape (p,).
+    """
+
+    space: SplineSpace
+    intercept: float
+    coefficients: Floats
+
+    @property
+    def weights(self) -> Floats:
+        """Weights of the design columns as they are, shape (p,)."""
+        found: Floats = self.coefficients / self.space.moments.scale
+        return found
+
+    def margin(self, X: NDArray[np.floating]) -> Floats:
+        """Return the margin, shape (n,), of standardised design columns (n, p) as `SplineSpace.expected` returns."""
+        margin: Floats = self.intercept + X @ self.coefficients
+        return margin
+
+
 @dataclass(frozen=True)
 class SplineLearner:
     """Ridge-penalised spline regression over a grid of inverse penalties.
 
     Parameters
     ----------
-    columns
-        The encoded columns.
-    knots
-        Knots of each number's curve, at Harrell's quantiles of the weighted training values.
+    space
+        The design columns.
     c
         Inverse penalties on weights of mean 1: scikit-learn's C, or one over its alpha for a continuous target.
     kind
         What it learns: an outcome (logistic) or a continuous target (linear).
     """
 
-    columns: tuple[Column, ...]
-    knots: int
+    space: SplineSpace
     c: Sequence[float]
     kind: Kind = "binary"
 
@@ -427,24 +245,23 @@ class SplineLearner:
         """Return one candidate for each penalty."""
         return [{"c": c} for c in self.c]
 
-    def fit(self, X: Singles, y: Floats, weight: Floats, params: Params) -> FittedSplines:
-        """Fit one penalty; what replaces missing values comes from these rows alone."""
-        design = SplineDesign.build(X, weight, columns=self.columns, knots=self.knots)
-        return self._solve(design, y, weight, c=params["c"])
+    def design(self, X: Singles) -> Floats:
+        """Return the standardised design columns of an encoded matrix, shape (n, p)."""
+        return self.space.expected(X)
 
-    def fit_path(self, X: Singles, y: Floats, weight: Floats) -> Iterator[tuple[Params, FittedSplines]]:
-        """Fit all penalties on one design matrix."""
-        design = SplineDesign.build(X, weight, columns=self.columns, knots=self.knots)
+    def fit_path(self, X: NDArray[np.floating], y: Floats, weight: Floats) -> Iterator[tuple[Params, LinearFit]]:
+        """Fit all penalties."""
         for params in self.candidates():
-            yield params, self._solve(design, y, weight, c=params["c"])
+            yield params, self.fit(X, y, weight, params)
 
-    def _solve(self, design: SplineDesign, y: Floats, weight: Floats, *, c: float) -> FittedSplines:
+    def fit(self, X: NDArray[np.floating], y: Floats, weight: Floats, params: Params) -> LinearFit:
+        """Fit one penalty on design columns (n, p)."""
         from sklearn.linear_model import LogisticRegression, Ridge  # only fitting needs it, and it loads scipy.stats
 
         if self.kind == "binary":
-            logistic = LogisticRegression(C=c, max_iter=2000, tol=1e-6)
-            logistic.fit(design.matrix, y, sample_weight=mean_one(weight))
-            return design.fitted(float(logistic.intercept_[0]), logistic.coef_[0])
-        linear = Ridge(alpha=1.0 / c)
-        linear.fit(design.matrix, y, sample_weight=mean_one(weight))
-        return design.fitted(float(linear.intercept_), linear.coef_)
+            logistic = LogisticRegression(C=params["c"], solver="newton-cholesky", max_iter=200, tol=1e-6)
+            logistic.fit(X, y, sample_weight=mean_one(weight))
+            return LinearFit(self.space, float(logistic.intercept_[0]), logistic.coef_[0])
+        linear = Ridge(alpha=1.0 / params["c"], solver="cholesky")
+        linear.fit(X, y, sample_weight=mean_one(weight))
+        return LinearFit(self.space, float(linear.intercept_), linear.coef_)

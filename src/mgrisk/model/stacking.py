@@ -14,14 +14,15 @@ from typing import Final
 import numpy as np
 from scipy.special import expit
 
-from mgrisk.model import explainable_boosting, splines
+from mgrisk.model import additive, curves, explainable_boosting
+from mgrisk.model.additive import Additive
+from mgrisk.model.curves import FittedSplines
 from mgrisk.model.explainable_boosting import FittedShapes
 from mgrisk.model.learners import Fitted, bad_model
-from mgrisk.model.splines import FittedSplines
 from mgrisk.model.trees import learners
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.types import Floats, Singles
+from mgrisk.types import Floats, Integers, Singles
 
 FILE: Final = "sum.json"
 
@@ -132,15 +133,15 @@ def fit_scales(margins: Sequence[Floats], y: Floats, design: SurveyDesign) -> Sc
     return Scales(float(found.x[0] - scales @ centre), tuple(float(scale) for scale in scales))
 
 
-def read_fitted(files: Mapping[str, bytes], *, n_columns: int, threads: int) -> Fitted:
+def read_fitted(files: Mapping[str, bytes], *, owners: Integers, threads: int) -> Fitted:
     """Read a fitted model back; which kind it is, its files say.
 
     Parameters
     ----------
     files
         Files of a bundle by name.
-    n_columns
-        Encoded columns that the bundle's features have.
+    owners
+        Feature of each encoded column, shape (n_columns,).
     threads
         Threads for tree ensembles.
 
@@ -152,15 +153,17 @@ def read_fitted(files: Mapping[str, bytes], *, n_columns: int, threads: int) -> 
     if FILE in files:
         scales, parts = part_files(files)
         # A part is never a sum: a hostile bundle cannot nest without end.
-        return FittedSum(scales, tuple(_read_part(part, n_columns=n_columns, threads=threads) for part in parts))
-    return _read_part(files, n_columns=n_columns, threads=threads)
+        return FittedSum(scales, tuple(_read_part(part, owners=owners, threads=threads) for part in parts))
+    return _read_part(files, owners=owners, threads=threads)
 
 
-def _read_part(files: Mapping[str, bytes], *, n_columns: int, threads: int) -> Fitted:
-    if splines.FILE in files:
-        return FittedSplines.from_files(files, n_columns=n_columns)
+def _read_part(files: Mapping[str, bytes], *, owners: Integers, threads: int) -> Fitted:
+    if additive.FILE in files:
+        return Additive.from_files(files, owners=owners)
+    if curves.FILE in files:
+        return FittedSplines.from_files(files, n_columns=len(owners))
     if learners.FILE in files:
-        return FittedTrees.from_files(files, n_columns=n_columns, threads=threads)
+        return FittedTrees.from_files(files, n_columns=len(owners), threads=threads)
     if explainable_boosting.FILE in files:
-        return FittedShapes.from_files(files, n_columns=n_columns)
-    raise bad_model(f"{splines.FILE}, {learners.FILE} or {explainable_boosting.FILE}", "is missing")
+        return FittedShapes.from_files(files, n_columns=len(owners))
+    raise bad_model(f"{additive.FILE}, {learners.FILE} or {explainable_boosting.FILE}", "is missing")

@@ -6,23 +6,27 @@ in here. The held-out cycle is not an argument of anything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import Feature
+from mgrisk.model.additive import Additive
 from mgrisk.model.calibration import Calibrator, cross_fitted_risk, fit_calibrator
 from mgrisk.model.candidates import Part, TunedPart, make_models, search, tune
+from mgrisk.model.fits import Fits
 from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Params, Target
-from mgrisk.model.stacking import FittedSum, Scales, fit_scales
+from mgrisk.model.splines import SplineSpace
+from mgrisk.model.stacking import Scales, fit_scales
 from mgrisk.model.training_data import TrainingData
-from mgrisk.model.uncertainty import Uncertainty, bootstrap_refits, fit_uncertainty
+from mgrisk.model.uncertainty import Uncertainty, bootstrap_refits, fit_sampling, fit_uncertainty
+from mgrisk.survey.estimates import mean
 from mgrisk.types import Floats, Integers, Singles
 
 
@@ -37,7 +41,9 @@ class TrainedModel:
     scales
         How much each part counts; None where the model is one learner on the outcome, which is its own margin.
     fitted, calibrator
-        Refitted on everybody of development; fitted on out-of-fold margins.
+        Fitted to everybody of development, as a bundle holds it, and what maps its margin to log-odds.
+    calibration
+        The map from margins to log-odds, fitted on out-of-fold margins; an additive model has taken it in.
     oof_margin, oof_risk
         Out-of-fold margin, and risk of which neither parts, scales nor calibrator saw the person's fold; NaN
         outside the analysis, shape of the design.
@@ -45,6 +51,7 @@ class TrainedModel:
         Weighted mean log loss of `oof_risk` over the analysis and within each fold, in nats.
     uncertainty
         Sampling error of a person's log-odds, from refits; of the winner alone, where the pipeline file asks for it.
+        An additive model has it in itself.
     """
 
     parts: tuple[Part, ...]
@@ -52,13 +59,20 @@ class TrainedModel:
     scales: Scales | None
     fitted: Fitted
     calibrator: Calibrator
+    calibration: Calibrator
     oof_margin: Floats
     oof_risk: Floats
     log_loss: float
     fold_log_loss: tuple[float, ...]
     uncertainty: Uncertainty | None = None
 
-    def refit(self, X: Singles, *, factor: Floats | None = None) -> Fitted:
+    @property
+    def refitted(self) -> bool:
+        """Whether the sampling error of a person's log-odds is told by refits."""
+        sampling = self.fitted.sampling if isinstance(self.fitted, Additive) else self.uncertainty
+        return sampling is not None
+
+    def refit(self, X: Singles, *, factor: Floats | None = None) -> Fits:
         """Fit the parts again with the same settings and scales, perhaps on a replicate of the survey.
 
         Parameters
@@ -76,6 +90,8 @@ class TrainedModel:
         return {
             "log_loss": self.log_loss,
             "fold_log_loss": list(self.fold_log_loss),
+            "intercept": None if self.scales is None else self.scales.intercept,
+            "calibration": self.calibration.to_dict(),
             "parts": [
                 {"part": part.name, "scale": scale, "params": dict(params)}
                 for part, params, scale in zip(self.parts, self.params, scales, strict=True)
@@ -95,16 +111,15 @@ class Trained:
         Each part with all its candidates.
     models
         By name.
+    winner
+        Name of the model that is chosen: `choose`.
     """
 
     encoder: Encoder
     tuned: tuple[TunedPart, ...]
     models: Mapping[str, TrainedModel]
 
-    @property
-    def winner(self) -> str:
-        """Name of the model with the lowest log loss of calibrated out-of-fold risks."""
-        return min(self.models, key=lambda name: self.models[name].log_loss)
+    winner: str
 
 
 def train(data: TrainingData, *, features: Sequence[Feature], settings: pipeline_file.Model, threads: int) -> Trained:
@@ -125,34 +140,75 @@ def train(data: TrainingData, *, features: Sequence[Feature], settings: pipeline
     encoder = Encoder(tuple(features))
     inside, fold = data.inside, data.fold
     _refuse_thin_folds(data.y[inside], fold[inside])
-    models = make_models(settings, encoder, data.all_targets, threads=threads)
     X = data.matrix(encoder)
+    space = fit_space(settings, encoder, X, data)
+    models = make_models(settings, encoder, space, data.all_targets, threads=threads)
     wanted = {part.name: part for parts in models.values() for part in parts}
     tuned = {name: _tune(part, X, fold, needed=inside, tuning=settings.tuning) for name, part in wanted.items()}
     trained = {
-        name: _train_model([tuned[part.name] for part in parts], X, data.outcome, fold)
+        name: _train_model([tuned[part.name] for part in parts], X, data.outcome, fold, encoder.owners)
         for name, parts in models.items()
     }
-    found = Trained(encoder, tuple(tuned.values()), MappingProxyType(trained))
-    if settings.uncertainty is None:
-        return found
-    best = _with_uncertainty(trained[found.winner], X, data, encoder, settings.uncertainty)
-    return replace(found, models=MappingProxyType({**trained, found.winner: best}))
+    winner = choose(trained, data.outcome)
+    if settings.uncertainty is not None:
+        trained[winner] = _with_uncertainty(trained[winner], X, data, encoder, settings.uncertainty)
+    return Trained(encoder, tuple(tuned.values()), MappingProxyType(trained), winner)
+
+
+def choose(models: Mapping[str, TrainedModel], outcome: Target) -> str:
+    """Return the name of the model with the lowest log loss of calibrated out-of-fold risks.
+
+    An additive model is right for whatever inputs a person has. The best of them is taken unless the lowest log loss
+    is lower than its own by more than chance: the 95 % interval of the mean difference on the same people excludes 0.
+    """
+
+    def best(names: Iterable[str]) -> str:
+        return min(names, key=lambda name: models[name].log_loss)
+
+    lowest = best(models)
+    additive = [name for name, model in models.items() if isinstance(model.fitted, Additive)]
+    if not additive:
+        return lowest
+    known = best(additive)
+    rows, gain = outcome.rows, np.zeros(len(outcome.value))
+    of_known, of_lowest = (_log_loss(outcome.value[rows], models[name].oof_risk[rows]) for name in (known, lowest))
+    gain[rows] = of_known - of_lowest
+    return lowest if mean(gain, outcome.design).low > 0 else known
+
+
+def _log_loss(y: Floats, risk: Floats) -> Floats:
+    risk = np.clip(risk, np.finfo(np.float64).eps, 1.0 - np.finfo(np.float64).eps)
+    found: Floats = -np.where(y == 1, np.log(risk), np.log1p(-risk))
+    return found
+
+
+def fit_space(settings: pipeline_file.Model, encoder: Encoder, X: Singles, data: TrainingData) -> SplineSpace | None:
+    """Return the design columns of spline models, of the people of the analysis; None where no spline is asked for."""
+    if not settings.splines:
+        return None
+    inside = data.inside
+    weight = data.design.analysis_weight[inside]
+    return SplineSpace.fit(encoder.columns, X[inside], weight, knots=settings.splines[0].knots)
 
 
 def _with_uncertainty(
     model: TrainedModel, X: Singles, data: TrainingData, encoder: Encoder, settings: pipeline_file.Uncertainty
 ) -> TrainedModel:
     inside = data.inside
+    fits = model.refit(X)
     moved = bootstrap_refits(
         lambda factor: model.refit(X, factor=factor),
         X,
         data,
-        model.calibrator.log_odds(model.fitted.margin(X[inside])),
+        model.calibration.log_odds(fits.margin(X, inside)),
         replicates=settings.replicates,
         seed=settings.seed,
     )
     weight = data.design.analysis_weight[inside]
+    if isinstance(model.fitted, Additive):
+        space = fits.space
+        sampling = fit_sampling(moved, space.expected(X)[inside] * space.moments.scale, weight)
+        return replace(model, fitted=replace(model.fitted, sampling=sampling))
     return replace(model, uncertainty=fit_uncertainty(moved, X[inside], weight, encoder.columns))
 
 
@@ -169,7 +225,9 @@ def _tune(
     return search(part, X, fold, needed=needed, trials=tuning.trials, seed=tuning.seed)
 
 
-def _train_model(tuned: Sequence[TunedPart], X: Singles, outcome: Target, fold: Integers) -> TrainedModel:
+def _train_model(
+    tuned: Sequence[TunedPart], X: Singles, outcome: Target, fold: Integers, owners: Integers
+) -> TrainedModel:
     design, rows = outcome.design, outcome.rows
     alone = len(tuned) == 1 and tuned[0].part.target.name == OUTCOME
     scales = None if alone else fit_scales([part.margin for part in tuned], outcome.value, design)
@@ -182,12 +240,20 @@ def _train_model(tuned: Sequence[TunedPart], X: Singles, outcome: Target, fold: 
     # A risk that is rounded to 0 or 1 has no log-odds; the metrics hold it within the same bounds.
     log_odds = logit(np.clip(oof_risk, np.finfo(np.float64).eps, 1.0 - np.finfo(np.float64).eps))
     parts, params = tuple(part.part for part in tuned), tuple(part.best.params for part in tuned)
+    calibration = fit_calibrator(filled, outcome.value, design)
+    fits = _fit(parts, params, scales, X)
+    fitted, calibrator = fits.model(owners, calibration, X, design.analysis_weight)
+    if isinstance(fitted, Additive):
+        # As the bundle does: from expected log-odds to the expected risk.
+        log_odds[rows] = fitted.of_expected_risk(log_odds[rows], X[rows])
+        oof_risk[rows] = expit(log_odds[rows])
     return TrainedModel(
         parts=parts,
         params=params,
         scales=scales,
-        fitted=_fit(parts, params, scales, X),
-        calibrator=fit_calibrator(filled, outcome.value, design),
+        fitted=fitted,
+        calibrator=calibrator,
+        calibration=calibration,
         oof_margin=oof_margin,
         oof_risk=oof_risk,
         log_loss=outcome.loss(log_odds, rows),
@@ -202,14 +268,15 @@ def _fit(
     X: Singles,
     *,
     factor: Floats | None = None,
-) -> Fitted:
+) -> Fits:
     if scales is None:
-        return parts[0].fit(X, params[0], factor=factor)
+        return Fits(tuple(parts), (parts[0].fit(X, params[0], factor=factor),), None)
     # A part that counts nothing is not fitted, shipped or explained.
     counted = [place for place, scale in enumerate(scales.scales) if scale > 0] or [0]
-    return FittedSum(
-        Scales(scales.intercept, tuple(scales.scales[place] for place in counted)),
+    return Fits(
+        tuple(parts[place] for place in counted),
         tuple(parts[place].fit(X, params[place], factor=factor) for place in counted),
+        Scales(scales.intercept, tuple(scales.scales[place] for place in counted)),
     )
 
 

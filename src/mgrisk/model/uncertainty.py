@@ -12,19 +12,24 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from mgrisk.model.additive import Sampling
 from mgrisk.model.calibration import fit_logistic_map
-from mgrisk.model.learners import Column, Fitted, bad_model
-from mgrisk.model.splines import Curves, Term, expand, fit_terms
+from mgrisk.model.curves import Curves
+from mgrisk.model.learners import Column, bad_model
+from mgrisk.model.splines import Term, expand, fit_terms
 from mgrisk.model.training_data import TrainingData
 from mgrisk.storage.files import read_arrays
 from mgrisk.survey.variance import rao_wu
 from mgrisk.types import Floats, Singles
 
-Refit = Callable[[Floats], Fitted]
+if TYPE_CHECKING:
+    from mgrisk.model.fits import Fits  # only fitting needs it, and scoring is to start at once
+
+Refit = Callable[[Floats], "Fits"]
 """Fits the chosen setting again, with everybody's weight multiplied by a factor, shape (n,)."""
 OUT: Final = 1e-9
 """Factor of a PSU that was not drawn: no weight to speak of, but its people stay among the rows of the fit."""
@@ -78,9 +83,9 @@ def bootstrap_refits(
         margin = np.zeros(len(design))
         for k in np.unique(fold[inside]):
             unseen = inside[fold[inside] == k]
-            margin[unseen] = refit(np.where(fold == k, 0.0, factor)).margin(X[unseen])
+            margin[unseen] = refit(np.where(fold == k, 0.0, factor)).margin(X, unseen)
         again = fit_logistic_map(margin, data.outcome.value, drawn.replicate_weight(r))
-        moved[:, r] = again.intercept + again.slope * refit(factor).margin(X[inside]) - log_odds
+        moved[:, r] = again.intercept + again.slope * refit(factor).margin(X, inside) - log_odds
     return moved
 
 
@@ -205,13 +210,33 @@ def fit_uncertainty(deviations: Floats, X: Singles, weight: Floats, columns: Seq
     columns
         The encoded columns.
     """
+    terms = fit_terms(columns, X, weight, knots=KNOTS)
+    design = expand(terms, X)
+    centre = np.average(design, axis=0, weights=weight)
+    loadings, base, factor = _quadratic_form(deviations, design - centre, weight)
+    return Uncertainty(terms, loadings, centre, base, factor, deviations.shape[1])
+
+
+def fit_sampling(deviations: Floats, design: Floats, weight: Floats) -> Sampling:
+    """Press the deviations of refits of an additive model into forms of its own design columns.
+
+    Parameters
+    ----------
+    deviations
+        As for `fit_uncertainty`.
+    design, weight
+        Design columns less their means, shape (n, p), and positive survey weights (n,).
+    """
+    loadings, base, factor = _quadratic_form(deviations, design, weight)
+    return Sampling(loadings[1:], loadings[0], base, factor, deviations.shape[1])
+
+
+def _quadratic_form(deviations: Floats, design: Floats, weight: Floats) -> tuple[Floats, float, float]:
+    """Return the table L, (1 + p, k), and what is to be added to |L' b(x)|² and multiplied with it."""
     from scipy.optimize import nnls  # only fitting needs it, and scoring is to start at once
 
     share = weight / weight.sum()
-    terms = fit_terms(columns, X, weight, knots=KNOTS)
-    design = expand(terms, X)
-    centre = share @ design
-    basis = np.column_stack([np.ones(len(X)), design - centre])
+    basis = np.column_stack([np.ones(len(design)), design])
     size = np.sqrt(share @ basis**2)
     size[size == 0] = 1.0
     # Directions of the basis that vary by themselves in the population, each with variance 1.
@@ -226,4 +251,4 @@ def fit_uncertainty(deviations: Floats, X: Singles, weight: Floats, columns: Seq
     form = ((basis @ loadings) ** 2).sum(axis=1)
     root = np.sqrt(share)
     (base, factor), _ = nnls(np.column_stack([root, root * form]), root * (deviations**2).mean(axis=1))
-    return Uncertainty(terms, loadings, centre, float(base), float(factor), deviations.shape[1])
+    return loadings, float(base), float(factor)

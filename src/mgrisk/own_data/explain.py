@@ -117,7 +117,7 @@ def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], reca
         low=scored["risk_low"].to_numpy(dtype=np.float64),
         high=scored["risk_high"].to_numpy(dtype=np.float64),
         in_domain=(scored["in_domain"] == "yes").to_numpy(),
-        base_value=explanation.base_value,
+        base_values=explanation.base_values,
         ids=ids,
         case=None,
         firmness=None,

@@ -51,8 +51,8 @@ def add_value(workspace: Workspace) -> str:
             threads=workspace.pipeline.threads,
         )
         risks[DEVELOPMENT][name] = model.oof_risk
-        margin = model.fitted.margin(encoder.matrix(held_out.frame.iloc[held_out.inside]))
-        risks[HELD_OUT][name] = held_out.spread(model.calibrator.risk(margin))
+        X = encoder.matrix(held_out.frame.iloc[held_out.inside])
+        risks[HELD_OUT][name] = held_out.spread(model.calibrator.risk(model.fitted.margin(X)))
     outcome, later = workspace.outcome.name, workspace.held_out_name
     records = []
     for name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, later)):
@@ -86,8 +86,7 @@ def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Fl
         other = random.permutation(len(frame))
         for name in family:
             dealt[name] = frame[name].iloc[other].set_axis(frame.index)
-        margin = bundle.fitted.margin(bundle.encoder.matrix(dealt))
-        risks.append(people.spread(bundle.calibrator.risk(margin)))
+        risks.append(people.spread(bundle.risk(bundle.encoder.matrix(dealt))))
     return risks
 
 

@@ -11,7 +11,9 @@ from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.evaluate.leak_audit import audit_alone, audit_permuted
 from mgrisk.model.candidates import make_learners
 from mgrisk.model.learners import Encoder
+from mgrisk.model.refit import space_of
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.trained import read_trained
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.run_folder import names
 from mgrisk.types import Floats
@@ -27,12 +29,14 @@ def audit(workspace: Workspace) -> str:
     tuned = workspace.run.tuning
     encoder = Encoder(chosen)
     # A measurement behind the label cannot be dealt out with it: of a sum, its best learner on the label is audited.
-    learners = {each.name: each for each in make_learners(settings, encoder, threads=workspace.pipeline.threads)}
     winner = tuned.winner
+    space = space_of(read_trained(workspace, winner).fitted)
+    made = make_learners(settings, encoder, space, threads=workspace.pipeline.threads)
+    learners = {each.name: each for each in made}
     name = winner if winner in learners else min(learners, key=lambda each: tuned.models[each].log_loss)
     learner, params = learners[name], tuned.models[name].parts[0].params
     inside, weight = people.inside, people.design.analysis_weight
-    X = encoder.matrix(people.frame.iloc[inside])
+    X = learner.design(encoder.matrix(people.frame.iloc[inside]))
 
     def out_of_fold(dealt: Floats) -> Floats:
         margin, of_fold = np.zeros(len(dealt)), data.fold[inside]
@@ -65,5 +69,9 @@ def audit(workspace: Workspace) -> str:
 
 
 STEP = Step(
-    "audit", inputs=(*names.PEOPLE, names.FOLDS, names.TUNING), outputs=(names.LEAKS,), settings=MODEL, action=audit
+    "audit",
+    inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.TUNING),
+    outputs=(names.LEAKS,),
+    settings=MODEL,
+    action=audit,
 )

@@ -77,30 +77,30 @@ def explain(workspace: Workspace) -> str:
 def _explained(workspace: Workspace, explainer: Explainer, name: str) -> _Explained:
     people = workspace.people(name)
     frame, X = explainer.bundle.encode(people.frame.iloc[people.inside])
-    explanation = Explanation(explainer.values(X), explainer.base_value, explainer.bundle.features, frame)
-    return _Explained(name, people, X, explanation)
+    return _Explained(name, people, X, explainer.explain_encoded(frame, X))
 
 
 def _table(bundle: Bundle, of: _Explained) -> pd.DataFrame:
     """Return contributions, interval, domain, and what recall error would add to the interval, of each person."""
-    margin = bundle.fitted.margin(of.X)
-    sampling = bundle.standard_error(of.X, margin)
-    low, high = bundle.interval(margin, sampling)
+    found = bundle.predict(of.X)
+    low, high = bundle.interval(found)
+    of_inputs = bundle.interval_of_inputs(found)
     # As if scored from a file: the usual intake is what the recalls say of it, and not given.
     given = of.people.frame.iloc[of.people.inside].drop(columns=USUAL, errors="ignore")
     return of.explanation.frame().assign(
         risk_low=low,
         risk_high=high,
+        risk_low_inputs=of_inputs[0],
+        risk_high_inputs=of_inputs[1],
         in_domain=bundle.in_domain(of.explanation.data),
-        recall_share=recall_share(recall_se(bundle, given), sampling),
+        recall_share=recall_share(recall_se(bundle, given), found.se),
         SEQN=of.people.rows[KEY].to_numpy()[of.people.inside],
         set=of.name,
     )
 
 
 def _additivity_error(bundle: Bundle, of: _Explained) -> float:
-    log_odds = bundle.calibrator.log_odds(bundle.fitted.margin(of.X))
-    return float(np.abs(of.explanation.log_odds - log_odds).max())
+    return float(np.abs(of.explanation.log_odds - bundle.predict(of.X).log_odds).max())
 
 
 def _features(of: _Explained) -> list[JsonRecord]:

@@ -34,7 +34,7 @@ def impute(workspace: Workspace) -> str:
     winner = tuning.winner
     bundle = read_trained(workspace, winner)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
-    refit = refitter(workspace, bundle, development, tuning.parts)
+    refit = refitter(workspace, bundle, development)
     given = {DEVELOPMENT: refit.X, HELD_OUT: held_out.encoded(bundle)}
     fold = workspace.fold(development)
     risks = {NATIVE: [_risks(refit, given, development, held_out, fold, lambda X, *_: X)]}
@@ -103,13 +103,15 @@ def _risks(
     for k in np.unique(fold[inside]):
         training, unseen = fold != k, inside & (fold == k)
         completed = complete(X, training, DEVELOPMENT)
-        margin[unseen] = refit(np.where(training, 1.0, 0.0), completed).margin(completed[unseen])
+        margin[unseen] = refit(np.where(training, 1.0, 0.0), completed).margin(completed, unseen)
     everybody = np.ones(len(X), dtype=np.bool_)
     model = refit(None, complete(X, everybody, DEVELOPMENT))
-    people = complete(given[HELD_OUT], everybody, HELD_OUT)[held_out.inside]
+    people = complete(given[HELD_OUT], everybody, HELD_OUT)
     return {
         DEVELOPMENT: cross_fitted_risk(margin, y, development.design, fold),
-        HELD_OUT: held_out.spread(fit_calibrator(margin, y, development.design).risk(model.margin(people))),
+        HELD_OUT: held_out.spread(
+            fit_calibrator(margin, y, development.design).risk(model.margin(people, held_out.inside))
+        ),
     }
 
 

@@ -40,7 +40,6 @@ from mgrisk.pipeline import (
     temporal,
     track,
     train,
-    without,
 )
 from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.pipeline.workspace import Workspace
@@ -74,7 +73,6 @@ STEPS: Final = (
     items.STEP,
     report.STEP,
     bundle.STEP,
-    without.STEP,
     track.STEP,
 )
 

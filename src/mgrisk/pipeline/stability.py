@@ -5,15 +5,15 @@ Settings, scales of a sum and calibration are held: what moves is what the fit i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
-from mgrisk.explain.attributions import PART, Explainer, build
+from mgrisk.explain.attributions import Explainer, build
 from mgrisk.explain.stability import firmness, stability
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.learners import Fitted
@@ -48,9 +48,9 @@ def refit_and_explain(workspace: Workspace) -> str:
     _, X = bundle.encode(held_out.frame.iloc[held_out.inside])
     reported = Explainer(bundle).values(X)
     found: dict[str, list[Floats]] = {way: [] for way in WAYS}
-    for way, fitted in _refits(workspace, bundle, development, tuning.parts):
+    for way, fitted in _refits(workspace, bundle, development):
         tables = build(fitted, bundle.encoder, background, weight)
-        refitted = replace(bundle, fitted=fitted, parts={**bundle.parts, PART: tables})
+        refitted = replace(bundle, fitted=fitted, parts={**bundle.parts, **tables})
         found[way].append(Explainer(refitted).values(X))
     of_people = held_out.design.analysis_weight[held_out.inside]
     features = [feature.name for feature in bundle.features]
@@ -79,17 +79,16 @@ def refit_and_explain(workspace: Workspace) -> str:
     return f"the first reason of a held-out person stays in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
 
 
-def _refits(
-    workspace: Workspace, bundle: Bundle, development: SetOfPeople, parts: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[str, Fitted]]:
+def _refits(workspace: Workspace, bundle: Bundle, development: SetOfPeople) -> Iterator[tuple[str, Fitted]]:
     fold = workspace.fold(development)
-    same = refitter(workspace, bundle, development, parts)
+    same = refitter(workspace, bundle, development)
     for factors in rao_wu(development.design, replicates=REPLICATES, seed=SEED).factors:
-        yield PSUS, same(np.maximum(factors, OUT)[development.design.cluster])
+        yield PSUS, same.model(same(np.maximum(factors, OUT)[development.design.cluster]))[0]
     for k in np.unique(fold[development.inside]):
-        yield FOLDS, same(np.where(fold == k, 0.0, 1.0))
+        yield FOLDS, same.model(same(np.where(fold == k, 0.0, 1.0)))[0]
     for number in range(SEEDS):
-        yield SEED_OF_FIT, refitter(workspace, bundle, development, parts, seed=SEED + number)(None)
+        other = refitter(workspace, bundle, development, seed=SEED + number)
+        yield SEED_OF_FIT, other.model(other(None))[0]
 
 
 STEP = Step(

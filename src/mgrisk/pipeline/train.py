@@ -11,7 +11,6 @@ import numpy as np
 from mgrisk import __version__
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.explain import attributions
-from mgrisk.explain.attributions import PART
 from mgrisk.model import calibration, reference, uncertainty
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.train import Trained, train
@@ -88,7 +87,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
         name: Bundle(
             about={
                 **about,
-                "interval": calibration.MEANING if model.uncertainty is None else uncertainty.MEANING,
+                "interval": uncertainty.MEANING if model.refitted else calibration.MEANING,
                 "learner": name,
                 "parts": model.to_dict()["parts"],
             },
@@ -96,7 +95,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
             fitted=model.fitted,
             calibrator=model.calibrator,
             reference=spread_of_features | {reference.RISK: reference.describe_numbers(model.oof_risk[inside], weight)},
-            parts={PART: attributions.build(model.fitted, trained.encoder, background, weight)},
+            parts=attributions.build(model.fitted, trained.encoder, background, weight),
             models=models,
             uncertainty=model.uncertainty,
         )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from mgrisk.model.bundle import Bundle, read_bundle
-from mgrisk.model.refit import Again, again
+from mgrisk.model.refit import Again, again, space_of
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 
@@ -20,22 +17,19 @@ def refitter(
     workspace: Workspace,
     bundle: Bundle,
     people: SetOfPeople,
-    parts: Sequence[Mapping[str, Any]],
     *,
     seed: int | None = None,
 ) -> Again:
-    """Return what fits a trained model again on other weights of the development people.
+    """Return what fits the chosen model again on other weights of the development people.
 
     Parameters
     ----------
     workspace
         A run whose models are trained.
     bundle
-        The trained model.
+        The chosen model.
     people
         Its development people.
-    parts
-        Its parts as in tuning.json.
     seed
         Of the fit; that of the pipeline file where it is left out.
 
@@ -47,10 +41,9 @@ def refitter(
     settings = workspace.pipeline.model
     return again(
         workspace.training_data(people),
-        fitted=bundle.fitted,
+        chosen=workspace.run.tuning.chosen,
+        space=space_of(bundle.fitted),
         features=bundle.features,
         settings=settings if seed is None else settings.model_copy(update={"seed": seed}),
-        model=str(bundle.about["learner"]),
-        parts=parts,
         threads=workspace.pipeline.threads,
     )

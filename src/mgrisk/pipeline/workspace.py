@@ -81,7 +81,7 @@ class SetOfPeople:
     def risk(self, bundle: Bundle) -> Floats:
         """Return the risks that a bundle reports, shape (n,), NaN outside the analysis."""
         _, X = bundle.encode(self.frame.iloc[self.inside])
-        return self.spread(bundle.calibrator.risk(bundle.fitted.margin(X)))
+        return self.spread(bundle.risk(X))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class ExplainedPeople:
         Survey weight, reported risk and the bounds of its 90 % interval, shape (n,).
     in_domain
         Who is like the people of development, shape (n,).
-    base_value
+    base_values
         Weighted mean of the calibrated log-odds in the development population.
     ids, case
         What each person is found by, and whether the person has the outcome, shape (n,); None where it is not known.
@@ -60,7 +60,7 @@ class ExplainedPeople:
     low: Floats
     high: Floats
     in_domain: Booleans
-    base_value: float
+    base_values: Floats
     ids: Sequence[str]
     case: Booleans | None
     firmness: Floats | None
@@ -127,7 +127,7 @@ def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> Explain
         low=explanations["risk_low"].to_numpy(dtype=np.float64),
         high=explanations["risk_high"].to_numpy(dtype=np.float64),
         in_domain=explanations["in_domain"].to_numpy(dtype=np.bool_),
-        base_value=float(explanations["base_value"].iloc[0]),
+        base_values=explanations["base_value"].to_numpy(dtype=np.float64),
         ids=[str(key) for key in keys[KEY]],
         case=rows["outcome"].to_numpy(dtype=np.float64)[inside] == 1,
         firmness=_firmness(run, keys) if set_name == select.HELD_OUT else None,

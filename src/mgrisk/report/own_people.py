@@ -263,7 +263,7 @@ def _people(own: OwnPeople) -> Section:
         features=people.features,
         data=people.data,
         contributions=people.contributions,
-        base_value=people.base_value,
+        base_values=people.base_values,
         risk=people.risk,
         low=people.low,
         high=people.high,

@@ -139,8 +139,8 @@ class PeopleShown:
         What people are found by: the name of it, and one text for each person.
     features, data, contributions
         Features of the model, their completed values, and contributions in calibrated log-odds, (n, n_features).
-    base_value
-        Calibrated log-odds of the population.
+    base_values
+        Where the contributions of each person add up from, in calibrated log-odds, shape (n,).
     risk, low, high
         Reported risk and its interval, shape (n,).
     in_domain
@@ -164,7 +164,7 @@ class PeopleShown:
     features: tuple[Feature, ...]
     data: pd.DataFrame
     contributions: Floats
-    base_value: float
+    base_values: Floats
     risk: Floats
     low: Floats
     high: Floats
@@ -204,7 +204,7 @@ def explorer(people: PeopleShown, caption: str) -> Block:
         "data": {
             "id": people.id_label,
             "mark": "",  # SYNTHETIC, where `content.mark_synthetic` says so
-            "base": people.base_value,
+            "base": [float(f"{people.base_values[place]:.6g}") for place in kept],
             "scale": SCALE,
             "smallest": SMALLEST_GROUP,
             "features": [_described(feature, people.reference[feature.name]) for feature in people.features],

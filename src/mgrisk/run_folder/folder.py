@@ -28,11 +28,10 @@ from mgrisk.evaluate.records import (
     Tuning,
 )
 from mgrisk.features.registry import Feature
-from mgrisk.model.bundle_files import CALIBRATOR, DESCRIPTION, REFERENCE
+from mgrisk.model.bundle_files import DESCRIPTION, REFERENCE
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.run_folder import names
 from mgrisk.run_folder.records import (
-    CalibratorRecord,
     Curves,
     EvidenceRecord,
     ExplanationSummary,
@@ -197,11 +196,6 @@ class RunFolder:
     def reference(self) -> JsonRecord:
         """How the features were spread in the development people, by feature."""
         return self.read(f"{self.bundle_of_winner}/{REFERENCE}", dict[str, Any])
-
-    @cached_property
-    def calibrator(self) -> CalibratorRecord:
-        """The chosen model's map from margin to risk."""
-        return self.read(f"{self.bundle_of_winner}/{CALIBRATOR}", CalibratorRecord)
 
     @cached_property
     def features(self) -> tuple[Feature, ...]:

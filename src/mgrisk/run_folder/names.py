@@ -27,7 +27,6 @@ TRAINED: Final = "trained"
 OUT_OF_FOLD: Final = "oof.parquet"
 TUNING: Final = "tuning.json"
 BUNDLE: Final = "bundle"
-WITHOUT: Final = "without"
 # What is known of the chosen one.
 LEAKS: Final = "leaks.json"
 CALIBRATION: Final = "calibration.json"
@@ -43,7 +42,6 @@ EXPLANATION_SUMMARY: Final = "explanation_summary.json"
 STABILITY: Final = "stability.json"
 FIRMNESS: Final = "stability.parquet"
 TEMPORAL: Final = "temporal.json"
-LEFT_OUT: Final = "temporal.parquet"
 ADDED_VALUE: Final = "added_value.json"
 EVIDENCE: Final = "evidence.json"
 WHAT_IF: Final = "what_if.json"
@@ -64,10 +62,9 @@ OF_COHORT: Final = (*PEOPLE, TARGETS, ATTRITION, TABLES)
 EVALUATED: Final = (EVALUATION, DIFFERENCES, THRESHOLDS, CURVES, TABLE_ONE, SCORES, PREDICTIONS)
 EXPLAINED: Final = (EXPLANATIONS, EXPLANATION_SUMMARY)
 REFITTED: Final = (STABILITY, FIRMNESS)
-OF_CYCLES: Final = (TEMPORAL, LEFT_OUT)
 SEEN: Final = (ATTRITION, TABLES, KNOWN_ANSWERS, TUNING, TRAINED)
 AUDITED: Final = (LEAKS, CALIBRATION, ADDED_VALUE)
-TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *REFITTED, *OF_CYCLES, *SEEN)
+TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *REFITTED, TEMPORAL, *SEEN)
 # Files of steps that a pipeline file asks for.
 OPTIONAL: Final = (EVIDENCE, WHAT_IF, IMPUTATION)
 # For MLflow, beside the figures and the bundle; those that a run has.

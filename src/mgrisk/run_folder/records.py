@@ -229,12 +229,17 @@ class CycleMetric(Metric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MissingInputsMetric(Metric):
-    """A metric of all development people with some inputs taken away, under one of two calibrations."""
+class PatternMetric(Metric):
+    """A metric of all development people with some inputs absent, each predicted by a model of the other cycles.
 
-    missing: str
+    `refitted_auroc` is that of a model fitted to the inputs that are left; None where the model is not additive.
+    """
+
+    pattern: str
     label: str
-    calibration: str
+    kind: str
+    absent: tuple[str, ...]
+    refitted_auroc: float | None
 
 
 @dataclass(frozen=True)
@@ -244,7 +249,7 @@ class Temporal:
     model: str
     reason: str
     cycles: tuple[CycleMetric, ...]
-    missing_inputs: tuple[MissingInputsMetric, ...]
+    patterns: tuple[PatternMetric, ...]
 
 
 @dataclass(frozen=True)
@@ -315,16 +320,6 @@ class ManifestRecord:
     title: str
     environment: dict[str, str]
     steps: dict[str, StepRecord]
-
-
-@dataclass(frozen=True)
-class CalibratorRecord:
-    """The map from margin to risk: log-odds = intercept + slope × margin, with their covariance."""
-
-    intercept: float
-    slope: float
-    covariance: tuple[tuple[float, float], tuple[float, float]]
-    df: int
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.input_schema import Problems, reason_columns
 from mgrisk.types import Booleans, Floats, Integers
 
+RISKS: Final = ("risk", "risk_low", "risk_high", "risk_low_inputs", "risk_high_inputs")
+NEXT_QUESTION: Final = "next_question"
 ADVICE_COLUMN: Final = "what_if_magnesium_supplement_advice"
 
 
@@ -111,13 +113,17 @@ class Answers:
     problems
         Codes of each row.
     risk
-        Risk, lower and upper end of its interval; NaN where rejected; shape (3, n).
+        Risk, the ends of its interval, and those of what absent inputs leave open; NaN where rejected; shape (5, n).
+    used
+        How many of the model's features are known, shape (n,).
     inside
         Who is like the people of the development set, shape (n,).
     values
         Completed features, a level by its place; NaN where missing; shape (n_features, n).
     feature, effect
         The largest contributions: which feature, -1 for none, and calibrated log-odds; shape (n, K).
+    asked
+        Feature that would leave least open were it known, -1 for none, shape (n,); None where that is not asked for.
     options
         What options would make of the risks, where that was asked for.
     """
@@ -127,10 +133,12 @@ class Answers:
     rejected: Booleans
     problems: Problems
     risk: Floats
+    used: Integers
     inside: Booleans
     values: Floats
     feature: Integers
     effect: Floats
+    asked: Integers | None = None
     options: WhatIf | None = None
 
     def __len__(self) -> int:
@@ -143,7 +151,8 @@ class Answers:
         columns = {
             "status": _one_of(["rejected", "scored"], usable),
             "problems": self.problems.joined.to_arrow(),
-            **{name: _numbers(risk) for name, risk in zip(("risk", "risk_low", "risk_high"), self.risk, strict=True)},
+            **{name: _numbers(risk) for name, risk in zip(RISKS, self.risk, strict=True)},
+            "inputs_used": pa.array(self.used, pa.int64(), mask=self.rejected),
             "in_domain": _one_of(["", "no", "yes"], usable * (1 + self.inside.astype(np.int64))),
             "model": _one_of([self.label], np.zeros(len(self), dtype=np.int64)),
         }
@@ -153,6 +162,8 @@ class Answers:
             columns[name] = _one_of(names, 1 + np.where(usable, self.feature[:, k], -1))
             columns[value] = self._reason_values(k, usable)
             columns[effect] = _numbers(np.where(usable, self.effect[:, k], np.nan))
+        if self.asked is not None:
+            columns[NEXT_QUESTION] = _one_of(names, 1 + np.where(usable, self.asked, -1))
         options = self.options.columns if self.options else {}
         return columns | {
             name: _numbers(values) if values.dtype == np.float64 else pa.array(values, pa.string(), from_pandas=True)
@@ -177,7 +188,13 @@ class Answers:
             (len(feature.name) + max([LONGEST_FLOAT, *map(len, feature.levels)]) for feature in self.features),
             default=0,
         )
-        room = 32 + len(label) + 3 * LONGEST_FLOAT + self.feature.shape[1] * (3 + widest + LONGEST_FLOAT)
+        room = (
+            64
+            + len(label)
+            + len(self.risk) * LONGEST_FLOAT
+            + widest
+            + self.feature.shape[1] * (3 + widest + LONGEST_FLOAT)
+        )
         more, said = np.empty((0, len(self))), np.empty(0, dtype=np.int64)
         if self.options:
             more, said = self.options.numbers, self.options.advice
@@ -191,9 +208,11 @@ class Answers:
             self.problems.content,
             self.problems.end,
             self.risk,
+            self.used,
             self.inside,
             label,
             self._reasons,
+            np.empty(0, dtype=np.int64) if self.asked is None else self.asked,
             more,
             said,
             SAYINGS,

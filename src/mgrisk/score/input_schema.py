@@ -67,12 +67,9 @@ class Codes:
     ----------
     inputs
         The contract's features.
-    features
-        The model's features, noted where they are missing from a scored row: the risk stands, with less behind it.
     """
 
     inputs: tuple[Feature, ...]
-    features: tuple[Feature, ...]
 
     @cached_property
     def _contract(self) -> list[tuple[int, int, str]]:
@@ -89,52 +86,36 @@ class Codes:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [*(code for _, _, code in self._contract), *(f"missing:{feature.name}" for feature in self.features)]
+        return [code for _, _, code in self._contract]
 
     @cached_property
-    def _tables(self) -> tuple[Integers, Integers, StringTable]:
+    def _tables(self) -> tuple[Integers, StringTable]:
         code = np.full((len(self.inputs), UNCLEAR), -1, dtype=np.int64)
         for k, (i, state, _) in enumerate(self._contract):
             code[i, state] = k
-        note = np.arange(len(self._contract), len(self._names), dtype=np.int64)
-        return code, note, StringTable.of(self._names)
+        return code, StringTable.of(self._names)
 
-    def join(
-        self,
-        state: NDArray[np.uint8],
-        rejected: Booleans,
-        wrong_fields: Mapping[int, int],
-        absent: Booleans | None = None,
-    ) -> Problems:
-        """Return the codes of each row: of the contract in the order of its inputs, then what is missing.
+    def join(self, state: NDArray[np.uint8], wrong_fields: Mapping[int, int]) -> Problems:
+        """Return the codes of each row, in the order of the inputs.
 
         Parameters
         ----------
         state
             State of each input, shape (n_inputs, n).
-        rejected
-            Who cannot be scored, shape (n,).
         wrong_fields
             Number of cells of rows with too many or too few, by position.
-        absent
-            Whether a feature of the model is missing, shape (n_features, n).
         """
-        code, note, texts = self._tables
+        code, texts = self._tables
         n = state.shape[1]
-        if absent is None:
-            note, absent = note[:0], np.empty((0, n), dtype=np.bool_)
         counts = [int((state[i] == s).sum()) for i, s, _ in self._contract]
-        counts += (absent & ~rejected).sum(axis=1).tolist()
         end = np.empty(n, dtype=np.int64)
-        size = sum(count * (len(name) + 1) for name, count in zip(self._names, counts, strict=False))
+        size = sum(count * (len(name) + 1) for name, count in zip(self._names, counts, strict=True))
         content = np.empty(size, dtype=np.uint8)
         # Of most inputs nothing is to be said in a block: they are not looked at row by row.
-        noted = counts[len(self._contract) :]
-        inputs = np.unique([i for (i, _, _), count in zip(self._contract, counts, strict=False) if count])
-        features = np.flatnonzero(noted)
-        join_codes(code, state, inputs.astype(np.int64), note, absent, features, rejected, texts, content, end)
+        inputs = np.unique([i for (i, _, _), count in zip(self._contract, counts, strict=True) if count])
+        join_codes(code, state, inputs.astype(np.int64), texts, content, end)
         content = content[: end[-1] if n else 0]
-        counted = Counter({name: count for name, count in zip(self._names, counts, strict=False) if count})
+        counted = Counter({name: count for name, count in zip(self._names, counts, strict=True) if count})
         return _with_wrong_fields(Problems(content, end, counted), wrong_fields)
 
 
@@ -258,7 +239,18 @@ def _without_unit(name: str) -> tuple[str, str]:
 
 
 EMPTY_CELLS: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
-RESULTS: Final = ("status", "problems", "risk", "risk_low", "risk_high", "in_domain", "model")
+RESULTS: Final = (
+    "status",
+    "problems",
+    "risk",
+    "risk_low",
+    "risk_high",
+    "risk_low_inputs",
+    "risk_high_inputs",
+    "inputs_used",
+    "in_domain",
+    "model",
+)
 NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -308,7 +300,7 @@ class Checked:
     @property
     def problems(self) -> NDArray[np.object_]:
         """Codes such as ``out_of_range:age_years``, joined by semicolons, empty where there are none, shape (n,)."""
-        return Codes(self.inputs, ()).join(self.state, self.rejected, self.wrong_fields).texts()
+        return Codes(self.inputs).join(self.state, self.wrong_fields).texts()
 
 
 def schema(inputs: Sequence[Feature]) -> list[dict[str, Any]]:

@@ -9,18 +9,21 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
+from mgrisk.errors import bad_bundle
 from mgrisk.explain.attributions import Explainer, Explanation
 from mgrisk.features import compute
 from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
-from mgrisk.score.answers import Answers, WhatIf, option_columns, option_features
+from mgrisk.score.answers import NEXT_QUESTION, Answers, WhatIf, option_columns, option_features
 from mgrisk.score.csv.write import largest
 from mgrisk.score.drift_monitor import Yardstick
 from mgrisk.score.input_schema import RESULTS, Checked, Codes, check, check_columns, reason_columns, schema
 from mgrisk.storage.files import to_json
-from mgrisk.types import Floats
+from mgrisk.types import Floats, Integers, Singles
 
 DEFAULT_REASONS: Final = 3
 
@@ -34,11 +37,26 @@ class Scorer:
         A loaded bundle.
     what_if
         Whether to say what options would make of each risk; what they read is then part of the contract.
+    next_question
+        Whether to say which absent input would leave least open were it known.
+
+    Raises
+    ------
+    MgRiskError
+        `bundle.no_next_question` where the model is not additive, so that it cannot tell.
     """
 
-    def __init__(self, bundle: Bundle, *, what_if: bool = False) -> None:
+    def __init__(self, bundle: Bundle, *, what_if: bool = False, next_question: bool = False) -> None:
+        if next_question and not isinstance(bundle.fitted, Additive):
+            raise bad_bundle(
+                "bundle.no_next_question",
+                "the model is not additive, so that it cannot tell which input to ask for next",
+                where=str(bundle.about["name"]),
+                hint="leave out --next-question, or take an additive model, such as a released one",
+            )
         self.bundle = bundle
         self.what_if = what_if
+        self.next_question = next_question
 
     @cached_property
     def explainer(self) -> Explainer:
@@ -67,7 +85,8 @@ class Scorer:
 
     def columns(self, *, reasons: int) -> list[str]:
         """Return the names of the answer's columns."""
-        return [*RESULTS, *reason_columns(reasons), *(option_columns() if self.what_if else ())]
+        asked = [NEXT_QUESTION] if self.next_question else []
+        return [*RESULTS, *reason_columns(reasons), *asked, *(option_columns() if self.what_if else ())]
 
     @cached_property
     def yardstick(self) -> Yardstick:
@@ -121,26 +140,32 @@ class Scorer:
         columns = complete_columns(checked.columns, self._family, n=n, models=self.bundle.models)
         X = self.bundle.encoder.encode(columns, n=n)
         values = np.stack([columns[feature.name] for feature in features])
-        margin = self.bundle.fitted.margin(X)
-        interval = self.bundle.interval(margin, self.bundle.standard_error(X, margin))
-        risk = np.stack([self.bundle.calibrator.risk(margin), *interval])
+        found = self.bundle.predict(X)
+        risk = np.stack([expit(found.log_odds), *self.bundle.interval(found), *self.bundle.interval_of_inputs(found)])
         risk[:, checked.rejected] = np.nan
         chosen = np.full((n, reasons), -1, dtype=np.int64)
         effect = np.full((n, reasons), np.nan)
         if reasons:
-            largest(np.ascontiguousarray(self.explainer.values(X).T), chosen, effect)
+            contributions = found.contributions if found.contributions is not None else self.explainer.values(X).T
+            largest(np.ascontiguousarray(contributions), chosen, effect)
         return Answers(
             label=self.label,
             features=features,
             rejected=checked.rejected,
-            problems=self._codes.join(checked.state, checked.rejected, checked.wrong_fields, np.isnan(values)),
+            problems=self._codes.join(checked.state, checked.wrong_fields),
             risk=risk,
+            used=np.isfinite(values).sum(axis=0),
             inside=self.bundle.inside(columns, n=n),
             values=values,
             feature=chosen,
             effect=effect,
+            asked=self._asked(X) if self.next_question else None,
             options=self._options(columns, risk[0]) if self.what_if else None,
         )
+
+    def _asked(self, X: Singles) -> Integers:
+        assert isinstance(self.bundle.fitted, Additive)
+        return self.bundle.fitted.next_inputs(X)
 
     def _options(self, columns: Columns, risk: Floats) -> WhatIf:
         people = to_frame(columns, option_features(), index=pd.RangeIndex(len(risk)))
@@ -158,7 +183,7 @@ class Scorer:
         check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
         checked = check(people, self.inputs)
         _, X = self.bundle.encode(checked.values)
-        sampling = self.bundle.standard_error(X, self.bundle.fitted.margin(X))
+        sampling = self.bundle.predict(X).se
         recall = recall_se(self.bundle, checked.values)
         columns = {
             "se_log_odds": sampling,
@@ -185,10 +210,10 @@ class Scorer:
 
     @cached_property
     def _codes(self) -> Codes:
-        return Codes(self.inputs, self.bundle.features)
+        return Codes(self.inputs)
 
 
-def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False) -> Scorer:
+def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False, next_question: bool = False) -> Scorer:
     """Load a bundle for scoring.
 
     Parameters
@@ -197,7 +222,7 @@ def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False) 
         The bundle's folder.
     threads
         Threads for the margin.
-    what_if
+    what_if, next_question
         As for `Scorer`.
 
     Raises
@@ -205,4 +230,4 @@ def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False) 
     MgRiskError
         As `model.bundle.read_bundle`; exit status 5.
     """
-    return Scorer(read_bundle(Path(folder), threads=threads), what_if=what_if)
+    return Scorer(read_bundle(Path(folder), threads=threads), what_if=what_if, next_question=next_question)

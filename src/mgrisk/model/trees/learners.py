@@ -167,6 +167,10 @@ class BoostedTreesLearner:
             l2=(pick("l2", self.l2),),
         )
 
+    def design(self, X: Singles) -> Singles:
+        """Return the encoded matrix itself: a missing value is a value of its own."""
+        return X
+
     def candidates(self) -> Sequence[Params]:
         """Return every combination of the grid."""
         return [setting | {"trees": trees} for setting in self._settings() for trees in self.trees]
@@ -244,6 +248,10 @@ class RandomForestLearner:
             depth=(int(pick("depth", self.depth)),),
             min_child_weight=(pick("min_child_weight", self.min_child_weight),),
         )
+
+    def design(self, X: Singles) -> Singles:
+        """Return the encoded matrix itself: a missing value is a value of its own."""
+        return X
 
     def candidates(self) -> Sequence[Params]:
         """Return every combination of the grid."""

@@ -118,7 +118,7 @@ def _folds_sentence(run: RunFolder) -> str:
 
 
 def _calibration(run: RunFolder) -> Block:
-    stored = run.calibrator
+    stored = run.tuning.models[run.winner].calibration
     se = [float(stored.covariance[place][place]) ** 0.5 for place in (0, 1)]
     return text(
         f"Calibration of {model_label(run.winner)}: reported risk = 1 / (1 + exp(−({number(stored.intercept)} + "

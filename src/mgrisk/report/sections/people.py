@@ -51,7 +51,7 @@ def _shown(run: RunFolder, everybody: ExplainedPeople) -> PeopleShown:
         features=everybody.features,
         data=everybody.data,
         contributions=everybody.contributions,
-        base_value=everybody.base_value,
+        base_values=everybody.base_values,
         risk=everybody.risk,
         low=everybody.low,
         high=everybody.high,
@@ -65,7 +65,7 @@ def _shown(run: RunFolder, everybody: ExplainedPeople) -> PeopleShown:
 
 
 def _person(run: RunFolder, everybody: ExplainedPeople, place: int, *, name: str, heading: str) -> Section:
-    risk, base = float(everybody.risk[place]), everybody.base_value
+    risk, base = float(everybody.risk[place]), float(everybody.base_values[place])
     values = everybody.contributions[place]
     total = base + float(values.sum())
     log_odds = math.log(risk / (1.0 - risk))

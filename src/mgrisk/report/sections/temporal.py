@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, TypeVar
 
-from mgrisk.evaluate.missing_inputs import RECALIBRATED, REPORTED
 from mgrisk.evaluate.records import Interval, Metric
 from mgrisk.report.blocks import Block, Section, callout, column, row, table, text
 from mgrisk.report.formats import count, interval, model_label, number
 from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import PatternMetric
 
 M = TypeVar("M", bound=Metric)
 
@@ -74,6 +74,7 @@ SHOWN: Final = {
     "observed_expected": "Observed / expected",
     "ici": "Mean calibration error",
 }
+OF_PATTERNS: Final = ("calibration_slope", "observed_expected")
 
 
 def temporal(run: RunFolder) -> Section:
@@ -82,15 +83,9 @@ def temporal(run: RunFolder) -> Section:
     if content.reason:
         return SECTION.absent(content.reason)
     label = model_label(content.model)
-    cycles, without = content.cycles, content.missing_inputs
-    off = [
-        each
-        for each in without
-        if (each.calibration, each.metric) == (REPORTED, "observed_expected") and each.excludes(1.0)
-    ]
     said = text(
-        f"{label} was fitted and calibrated again without each development cycle, with its settings as chosen, and predicted that cycle. The same models then predicted "
-        "the same people with some inputs taken away. The held-out cycle has no part in this.",
+        f"{label} was fitted and calibrated again without each development cycle, with its settings as chosen, and "
+        "predicted that cycle: with all inputs, and with some of them absent. The held-out cycle has no part in this.",
     )
     by_cycle = table(
         "left-out-cycles",
@@ -101,45 +96,73 @@ def temporal(run: RunFolder) -> Section:
                 [name, count(records["auroc"].events), *(interval(records[metric]) for metric in SHOWN)],
                 {metric: records[metric].estimate for metric in SHOWN},
             )
-            for name, records in _grouped(cycles, "cycle").items()
+            for name, records in _grouped(content.cycles, "cycle").items()
         ],
     )
-    reported, mended = (
-        _grouped([each for each in without if each.calibration == which], "label") for which in (REPORTED, RECALIBRATED)
-    )
-    by_pattern = table(
+    found = list(_grouped(content.patterns, "pattern").values())
+    warnings = [
+        callout(
+            f"{each.label}: observed / expected {interval(each)}. The risks are too "
+            f"{'high' if each.value < 1 else 'low'} by {number(abs(1 / each.value - 1) * 100, digits=0)} %.",
+            tone="warning",
+        )
+        for records in found
+        for each in [records["observed_expected"]]
+        if each.kind in ("all", "set") and each.excludes(1.0)
+    ]
+    return SECTION.of([said, by_cycle, *warnings, *_by_pattern(found), *imputation(run)])
+
+
+def _by_pattern(found: list[dict[str, PatternMetric]]) -> list[Block]:
+    listed = [records for records in found if records["auroc"].kind != "random"]
+    drawn = [records for records in found if records["auroc"].kind == "random"]
+    shown = table(
         "missing-inputs",
-        "All development people, each predicted without the own cycle, when inputs are missing (95 % intervals)",
+        "All development people, each predicted by a model of the other cycles, when inputs are absent (95 % intervals)",
         [
-            column("Missing", numeric=False),
-            *(column(SHOWN[metric]) for metric in ("auroc", "calibration_slope", "observed_expected")),
-            column("Observed / expected, calibrated for them"),
+            column("Inputs", numeric=False),
+            column("AUROC"),
+            column("AUROC of a model refitted on what is left"),
+            *(column(SHOWN[metric]) for metric in OF_PATTERNS),
         ],
         [
             row(
                 [
-                    name,
-                    *(interval(records[metric]) for metric in ("auroc", "calibration_slope", "observed_expected")),
-                    interval(mended[name]["observed_expected"]) if name in mended else "–",
+                    records["auroc"].label,
+                    interval(records["auroc"]),
+                    number(records["auroc"].refitted_auroc),
+                    *(interval(records[metric]) for metric in OF_PATTERNS),
                 ],
-                {metric: records[metric].estimate for metric in SHOWN},
+                {metric: records[metric].estimate for metric in ("auroc", *OF_PATTERNS)},
             )
-            for name, records in reported.items()
+            for records in listed
         ],
         notes=[
-            "Calibrated for them: intercept and slope of people without these inputs, fitted on the other cycles. The run has a bundle with such a calibration for each line, in its folder "
-            "`without/`: `mgrisk score --model RUN/without/NAME`. Anybody who has one of the inputs is to be scored with the bundle itself."
+            "An additive model gives a person the mean risk over what the absent inputs may be, given those that are "
+            "there. The refitted model has the same penalties and scales of parts.",
         ],
     )
-    warnings = [
-        callout(
-            f"Missing: {each.label}. Observed / expected {interval(each)}: the risks are too "
-            f"{'high' if each.value < 1 else 'low'} by {number(abs(1 / each.value - 1) * 100, digits=0)} %.",
-            tone="warning",
-        )
-        for each in off
+    return [shown, text(_drawn(drawn))] if drawn else [shown]
+
+
+def _drawn(found: list[dict[str, PatternMetric]]) -> str:
+    """Say how far the patterns that were drawn at random go."""
+    left = [
+        each.value - each.refitted_auroc
+        for records in found
+        for each in [records["auroc"]]
+        if each.refitted_auroc is not None
     ]
-    return SECTION.of([said, by_cycle, *warnings, by_pattern, *imputation(run)])
+    spans = [
+        f"{SHOWN[metric].lower()} {_span([records[metric].value for records in found], digits=2)}"
+        for metric in OF_PATTERNS
+    ]
+    beside = f"AUROC less that of the refitted model {_span(left, digits=4)}, " if left else ""
+    return f"{len(found)} sets of absent inputs drawn at random: {beside}{', '.join(spans)}."
+
+
+def _span(values: list[float], *, digits: int) -> str:
+    return f"{number(min(values), digits=digits)} to {number(max(values), digits=digits)}"
 
 
 def _grouped(records: Iterable[M], key: str) -> dict[str, dict[str, M]]:

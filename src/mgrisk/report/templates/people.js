@@ -153,9 +153,9 @@
     $("interval").textContent = `90\u00a0% interval ${range(data.low[person], data.high[person])}. ` +
       data.status.map((k) => `${data.groups[k].label}: ${data.groups[k].levels[data.groups[k].of[person]]}.`).join(" ");
     const steps = order.map((k) => ({ label: `${data.features[k].label}: ${valueText(k, person)}`, size: effect(k, person) }));
-    $("waterfall").replaceChildren(waterfall(steps, data.base, data.low[person], data.high[person]));
+    $("waterfall").replaceChildren(waterfall(steps, data.base[person], data.low[person], data.high[person]));
     $("waterfall").setAttribute("role", "img");
-    $("waterfall").setAttribute("aria-label", `Waterfall from ${percent(expit(data.base))} to ${percent(data.risk[person])}; largest first: ` +
+    $("waterfall").setAttribute("aria-label", `Waterfall from ${percent(expit(data.base[person]))} to ${percent(data.risk[person])}; largest first: ` +
       steps.slice(0, 3).map((step) => `${step.label} ${fixed(step.size, 2, true)}`).join(", "));
     $("values").replaceChildren(...order.map((k) => element("tr", [
       element("th", data.features[k].label, { scope: "row" }),

@@ -55,10 +55,6 @@ def join_codes(
     code: Integers,
     state: NDArray[np.uint8],
     inputs: Integers,
-    note: Integers,
-    absent: Booleans,
-    features: Integers,
-    rejected: Booleans,
     texts: StringTable,
     out: NDArray[np.uint8],
     end: Integers,
@@ -70,11 +66,6 @@ def join_codes(
     code, state, inputs
         Code of each input in each state, -1 for none, shape (n_inputs, n_states); state of each input (n_inputs, n);
         which inputs to look at.
-    note, absent, features
-        Code of each feature that is missing; whether it is, shape (n_features, n); which features to look at. Noted of
-        rows not rejected.
-    rejected
-        Shape (n,).
     texts
         The codes.
     out, end
@@ -84,12 +75,8 @@ def join_codes(
     content, start = texts.content, texts.start
     for r in range(state.shape[1]):
         begin = at
-        for j in range(len(inputs) + (0 if rejected[r] else len(features))):
-            if j < len(inputs):
-                k = code[inputs[j], state[inputs[j], r]]
-            else:
-                i = features[j - len(inputs)]
-                k = note[i] if absent[i, r] else -1
+        for j in range(len(inputs)):
+            k = code[inputs[j], state[inputs[j], r]]
             if k < 0:
                 continue
             if at > begin:
@@ -103,6 +90,8 @@ def join_codes(
 def largest(values: Floats, feature: Integers, effect: Floats) -> None:
     """Write the largest contributions of each row, by size; of equal ones the first feature comes first.
 
+    What contributes nothing is no reason: an input that is absent, for example.
+
     Parameters
     ----------
     values
@@ -114,7 +103,7 @@ def largest(values: Floats, feature: Integers, effect: Floats) -> None:
     most = feature.shape[1]
     sizes, places = np.empty(most), np.empty(most, dtype=np.int64)
     for r in range(n if most else 0):
-        sizes[:], places[:] = -1.0, -1
+        sizes[:], places[:] = 0.0, -1
         for j in range(p):
             size = abs(values[j, r])
             if not size > sizes[most - 1]:
@@ -170,9 +159,11 @@ def write_rows(
     codes: NDArray[np.uint8],
     codes_end: Integers,
     numbers: Floats,
+    used: Integers,
     inside: Booleans,
     label: NDArray[np.uint8],
     reasons: Reasons,
+    asked: Integers,
     more: Floats,
     said: Integers,
     sayings: StringTable,
@@ -185,13 +176,15 @@ def write_rows(
     data, start, end
         The rows as they came, copied as they are.
     rejected, codes, codes_end
-        As of `join_codes`.
+        Who cannot be scored; codes as of `join_codes`.
     numbers
-        Risk and its interval, shape (3, n).
-    inside, label
-        Whether in the domain; what the column `model` says.
+        Risk and its intervals, shape (n_columns, n).
+    used, inside, label
+        How many of the model's features are known; whether in the domain; what the column `model` says.
     reasons
         With none, of shape (n, 0).
+    asked
+        Feature to ask for next, -1 for none, shape (n,); of shape (0,) where it is not wanted.
     more, said, sayings
         Further numbers, shape (n_columns, n); behind them which of the sayings, shape (n,), with none of them (0,).
     out
@@ -211,11 +204,15 @@ def write_rows(
         at = _copy(out, at + 1, REJECTED, 0, 8) if rejected[r] else _copy(out, at + 1, SCORED, 0, 6)
         out[at] = COMMA
         at = _copy(out, at + 1, codes, codes_end[r - 1] if r else 0, codes_end[r])
-        for k in range(3):
+        for k in range(numbers.shape[0]):
             out[at] = COMMA
             at += 1
             if not rejected[r]:
                 at = write_float(out, at, numbers[k, r], False)
+        out[at] = COMMA
+        at += 1
+        if not rejected[r]:
+            at = write_float(out, at, np.float64(used[r]), True)
         out[at] = COMMA
         at += 1
         if not rejected[r]:
@@ -236,6 +233,11 @@ def write_rows(
             at += 1
             if j >= 0:
                 at = write_float(out, at, effect[r, k], False)
+        if len(asked):
+            out[at] = COMMA
+            at += 1
+            if asked[r] >= 0 and not rejected[r]:
+                at = _copy(out, at, names, name_start[asked[r]], name_start[asked[r] + 1])
         for k in range(more.shape[0]):
             out[at] = COMMA
             at = write_float(out, at + 1, more[k, r], False)
