@@ -125,6 +125,11 @@ class Model(Closed):
             "logarithm of a marker that the outcome names as its target",
         )
     )
+    choose: str | None = Field(
+        default=None,
+        description="Model to explain and to bundle, a section or a sum. Left out: the best additive one, unless "
+        "another has a lower log loss by more than chance",
+    )
     uncertainty: Uncertainty | None = Field(
         default=None, description="Left out: a person's interval holds the error of the calibration alone"
     )
@@ -143,6 +148,9 @@ class Model(Closed):
         taken = [name for name in self.sums if name in type(self).model_fields]
         if taken:
             raise ValueError(f"a sum cannot have the name {taken[0]}")
+        known = [name for name in learners if getattr(self, name) is not None] + list(self.sums)
+        if self.choose is not None and self.choose not in known:
+            raise ValueError(f"choose: there is no model {self.choose}; there are {', '.join(known)}")
         return self
 
     @property

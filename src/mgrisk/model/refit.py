@@ -66,6 +66,7 @@ def narrowed(
     changes["tuning"] = pipeline_file.Tuning()
     # The interval of a person is the business of the model that is shipped: dozens of refits for each subset otherwise.
     changes["uncertainty"] = None
+    changes["choose"] = None
     changes["sums"] = {model: settings.sums[model]} if model in settings.sums else {}
     return settings.model_copy(update=changes)
 

@@ -112,7 +112,7 @@ class Trained:
     models
         By name.
     winner
-        Name of the model that is chosen: `choose`.
+        Name of the model that is chosen: by the pipeline file, or else by `choose`.
     """
 
     encoder: Encoder
@@ -149,7 +149,7 @@ def train(data: TrainingData, *, features: Sequence[Feature], settings: pipeline
         name: _train_model([tuned[part.name] for part in parts], X, data.outcome, fold, encoder.owners)
         for name, parts in models.items()
     }
-    winner = choose(trained, data.outcome)
+    winner = settings.choose or choose(trained, data.outcome)
     if settings.uncertainty is not None:
         trained[winner] = _with_uncertainty(trained[winner], X, data, encoder, settings.uncertainty)
     return Trained(encoder, tuple(tuned.values()), MappingProxyType(trained), winner)
