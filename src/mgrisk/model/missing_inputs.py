@@ -51,8 +51,9 @@ class Moments:
     @cached_property
     def scale(self) -> Floats:
         """Standard deviation of each column, shape (p,); 1 where a column does not vary."""
-        found: Floats = np.sqrt(np.diag(self.covariance))
-        return np.where(found == 0, 1.0, found)
+        found: Floats = np.array(np.sqrt(np.diag(self.covariance)))
+        found[found == 0] = 1.0
+        return found
 
     @cached_property
     def _precision(self) -> Floats:
