@@ -215,6 +215,10 @@ class Cohort(Closed):
     across_breaks: tuple[str, ...] = Field(
         default=(), description="Breaks of nhanes/eras.toml that this run accepts to cross; the report names them"
     )
+    crosswalks: tuple[str, ...] = Field(
+        default=(),
+        description="Breaks of nhanes/eras.toml before which values are converted by CDC's equation; reported",
+    )
     folds: int = Field(default=5, ge=2, le=20)
     seed: int = Field(default=1, ge=0)
 
@@ -304,6 +308,7 @@ class Pipeline(Closed):
             "source": self.source,
             "[evidence]": self.evidence,
             "cohort.across_breaks": self.cohort.across_breaks,
+            "cohort.crosswalks": self.cohort.crosswalks,
             "a sum with a marker in [model.sums]": self.model.targets,
         }
         for name, value in beside.items():

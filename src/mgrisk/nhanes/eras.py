@@ -1,6 +1,7 @@
 """Eras: the cycles over which a variable or feature means the same, and the breaks between them. `eras.toml`.
 
-A request across a break is refused unless it names the break. What is allowed comes back, for the run to report it.
+A request across a break is refused unless it names the break, to accept it or to have CDC's equation applied. What is
+allowed comes back, for the run to report it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike
 
 from mgrisk.config.toml import rows
 from mgrisk.errors import usage
+from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.types import Floats
 
@@ -23,7 +25,7 @@ WHERE = "nhanes/eras.toml"
 
 @dataclass(frozen=True)
 class Crosswalk:
-    """CDC's equation between two laboratory methods; nothing in mgrisk applies it by itself.
+    """CDC's equation between two laboratory methods; applied where a pipeline file names the break, never by itself.
 
     Attributes
     ----------
@@ -87,15 +89,27 @@ class Break:
     forward: Crosswalk | None
     backward: Crosswalk | None
 
-    def to_dict(self) -> dict[str, object]:
-        """Return the record of this break for the run's files and the report."""
+    @property
+    def converts(self) -> tuple[str, ...]:
+        """Names of the NHANES variables whose older values `forward` converts; none where CDC gives no equation."""
+        return () if self.forward is None else tuple(name for name in self.of if name in VARIABLES)
+
+    def to_dict(self, *, applied: bool = False) -> dict[str, object]:
+        """Return the record of this break for the run's files and the report.
+
+        Parameters
+        ----------
+        applied
+            Whether the values before it were converted by `forward`.
+        """
+        use = "applied to the values before" if applied else "not applied"
         return {
             "name": self.name,
             "of": list(self.of),
             "before": self.before,
             "after": self.after,
             "reason": self.reason,
-            "crosswalk": "published, not applied" if self.forward is not None else "none published",
+            "crosswalk": f"published, {use}" if self.forward is not None else "none published",
             "source": self.source,
         }
 
@@ -186,7 +200,11 @@ def breaks(names: Iterable[str], cycles: Iterable[str]) -> tuple[Break, ...]:
 
 
 def check_comparable(
-    names: Iterable[str], cycles: Iterable[str], *, across_breaks: frozenset[str] = frozenset()
+    names: Iterable[str],
+    cycles: Iterable[str],
+    *,
+    across_breaks: frozenset[str] = frozenset(),
+    crosswalks: frozenset[str] = frozenset(),
 ) -> tuple[Break, ...]:
     """Refuse variables or features that do not mean the same over the cycles, unless the break is allowed by name.
 
@@ -198,6 +216,8 @@ def check_comparable(
         Names of the cycles that are put together or compared.
     across_breaks
         Names of the breaks that the run accepts.
+    crosswalks
+        Names of the breaks before which values are converted, as by `harmonise.apply_crosswalks`.
 
     Returns
     -------
@@ -207,7 +227,8 @@ def check_comparable(
     Raises
     ------
     MgRiskError
-        ``eras.not_comparable``, with variable, break and reason of each; ``eras.unknown_break``.
+        ``eras.not_comparable``, with variable, break and reason of each; ``eras.unknown_break``;
+        ``eras.no_equation`` where a break of `crosswalks` converts nothing.
 
     Examples
     --------
@@ -215,17 +236,25 @@ def check_comparable(
     >>> [each.after for each in allowed]
     ['2015-2016']
     """
-    known = {each.name for concept in CONCEPTS for each in concept.breaks}
-    if unknown := across_breaks - known:
+    known = {each.name: each for concept in CONCEPTS for each in concept.breaks}
+    for where, asked in (("across_breaks", across_breaks), ("crosswalks", crosswalks)):
+        if unknown := asked - known.keys():
+            raise usage(
+                "eras.unknown_break",
+                f"there is no break {', '.join(sorted(unknown))}",
+                where=where,
+                hint=f"known breaks: {', '.join(sorted(known))}",
+            )
+    if without := [name for name in sorted(crosswalks) if not known[name].converts]:
         raise usage(
-            "eras.unknown_break",
-            f"there is no break {', '.join(sorted(unknown))}",
-            where="across_breaks",
-            hint=f"known breaks: {', '.join(sorted(known))}",
+            "eras.no_equation",
+            f"there is no equation that converts an NHANES variable at {', '.join(without)}",
+            where="crosswalks",
+            hint=f"there is one at: {', '.join(name for name, each in sorted(known.items()) if each.converts)}",
         )
     wanted = list(dict.fromkeys(names))
     crossed = breaks(wanted, cycles)
-    refused = [each for each in crossed if each.name not in across_breaks]
+    refused = [each for each in crossed if each.name not in across_breaks | crosswalks]
     if refused:
         said = [
             f"{', '.join(name for name in wanted if name in each.of)} at {each.after} ({each.name}): {each.reason}"

@@ -3,10 +3,12 @@
 `read_decoded` reads one table of one cycle: variables under their own names, missing codes missing, and the record of
 the file it came from. `harmonise` joins tables and cycles. Every participant of DEMO stays, whatever else is missing,
 because variance estimation needs the whole design. What a cycle does not have is missing, and the result says why.
+`apply_crosswalks` puts measurements of an older laboratory method on the scale of a newer one.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -17,6 +19,7 @@ from mgrisk.errors import bad_source
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, Variable, variable
 from mgrisk.nhanes.cycles import OPTIONAL, Cycle, refuse_overlap
+from mgrisk.nhanes.eras import CONCEPTS
 from mgrisk.nhanes.lock_file import refuse_cut_table
 from mgrisk.nhanes.store import Store, read_table
 
@@ -301,3 +304,38 @@ def _refuse_duplicates(key: pd.Series, *, where: str) -> None:
             where=where,
             hint="one row for each person is needed; the file is damaged, or two cycles share people",
         )
+
+
+def apply_crosswalks(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Return measurements with the values before some breaks on the scale of the method after them.
+
+    Where two breaks follow each other the older values pass through both equations. A value passes a break only if it
+    is on the scale that the equation converts from: values before a break that is not named stay as they are. A value
+    that an equation takes to 0 or below is missing: of 2007-2014 none, of 1999-2002 one insulin of 0.71 uU/mL.
+
+    Parameters
+    ----------
+    frame
+        Harmonised frame: ``cycle``, and NHANES variables in the units of the equations (glucose mg/dL, insulin uU/mL).
+    names
+        Names of breaks that have an equation (`Break.converts`).
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"cycle": ["2013-2014", "2015-2016"], "LBXGLU": [100.0, 100.0]})
+    >>> apply_crosswalks(frame, ["glucose-2015"])["LBXGLU"].round(2).tolist()
+    [101.79, 100.0]
+    """
+    named = frozenset(names)
+    converted = frame.copy()
+    for concept in CONCEPTS:
+        for years in frame["cycle"].unique():
+            place = concept.era(years)
+            following = () if place is None else concept.breaks[place:]
+            rows = frame["cycle"] == years
+            for each in itertools.takewhile(lambda each: each.name in named, following):
+                columns = [name for name in each.converts if name in frame]
+                if each.forward is not None and columns:
+                    values = each.forward.apply(converted.loc[rows, columns])
+                    converted.loc[rows, columns] = np.where(values > 0, values, np.nan)
+    return converted

@@ -16,6 +16,7 @@ from mgrisk.features.compute import from_nhanes
 from mgrisk.features.summary import gather
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.eras import Break, check_comparable
+from mgrisk.nhanes.harmonise import apply_crosswalks
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import Workspace
@@ -43,7 +44,9 @@ def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
     learned = workspace.pipeline.model.targets
     names = [*(feature.name for feature in workspace.all_features), *workspace.outcome.variables, *learned]
     years = [each.years for each in workspace.cycles]
-    return check_comparable(names, years, across_breaks=frozenset(settings.across_breaks))
+    return check_comparable(
+        names, years, across_breaks=frozenset(settings.across_breaks), crosswalks=frozenset(settings.crosswalks)
+    )
 
 
 def make_cohort(workspace: Workspace, store: Store) -> str:
@@ -63,18 +66,19 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
         )
     settings = workspace.pipeline.cohort
     crossed = refuse_misuse(workspace)
+    raw = apply_crosswalks(harmonised.frame, settings.crosswalks)
     cohort = select.select(
-        harmonised.frame,
+        raw,
         outcome=workspace.outcome,
         chosen=workspace.model_features,
         development=settings.development,
         held_out=settings.held_out,
         minimum_age=settings.minimum_age,
     )
-    computed = from_nhanes(harmonised.frame, workspace.all_features)
+    computed = from_nhanes(raw, workspace.all_features)
     models = fit_features(workspace, cohort, computed)
-    computed = from_nhanes(harmonised.frame, workspace.all_features, models=models)
-    computed.insert(0, KEY, harmonised.frame[KEY])
+    computed = from_nhanes(raw, workspace.all_features, models=models)
+    computed.insert(0, KEY, raw[KEY])
     used = [
         share
         for cycles_of_set in (settings.development, settings.held_out)
@@ -86,11 +90,11 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
         cohort,
         computed,
         models=models,
-        behind=targets.measure_targets(harmonised.frame, cohort.frame, learned, development=settings.development),
+        behind=targets.measure_targets(raw, cohort.frame, learned, development=settings.development),
         tables=[table.to_dict() for table in harmonised.tables],
         about={
             "weight": " or ".join(dict.fromkeys(share.weight for share in used)),
-            "breaks": [each.to_dict() for each in crossed],
+            "breaks": [each.to_dict(applied=each.name in settings.crosswalks) for each in crossed],
             "absent": [table.to_dict() for table in harmonised.absent],
         },
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,16 +11,18 @@ import pytest
 
 from mgrisk.cohort import select
 from mgrisk.cohort.outcomes import OUTCOMES, Condition, Outcome, outcome
+from mgrisk.config.pipeline_file import load
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features.registry import FEATURES
 from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.eras import CONCEPTS, check_comparable
-from mgrisk.nhanes.harmonise import harmonise
+from mgrisk.nhanes.harmonise import apply_crosswalks, harmonise
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import WeightLevel
 
 NAN = float("nan")
+PIPELINES = Path(__file__).parents[3] / "pipelines"
 
 
 def labels(name: str, hba1c: list[float], glucose: list[float]) -> list[float]:
@@ -142,6 +145,24 @@ def test_people_cases_and_shares_on_nhanes_stay_what_they_were(
     found = select.select(raw, outcome=row, chosen=(), development=[years], held_out=[], minimum_age=20).frame
     inside = found[found["analysis"]]
     assert (len(inside), int(inside["outcome"].sum())) == (people, cases)
+    assert 100 * np.average(inside["outcome"], weights=inside["weight"]) == pytest.approx(share, abs=0.005)
+
+
+@pytest.mark.nhanes
+@pytest.mark.parametrize(
+    ("name", "cases", "share"), [("dysglycaemia", 5939, 55.20), ("insulin-resistance", 3626, 34.92)]
+)
+def test_cases_of_the_development_cycles_on_the_scale_of_the_latest_method_are_those_of_decision_27(
+    mirror: Store, name: str, cases: int, share: float
+) -> None:
+    row, asked = outcome(name), load(PIPELINES / f"{name}.toml").cohort
+    cycles = asked.development
+    wanted = select.required_variables(row, (), (cycles, []))
+    raw = harmonise(mirror, cycles=[cycle(years) for years in cycles], names=wanted).frame
+    raw = apply_crosswalks(raw, asked.crosswalks)
+    found = select.select(raw, outcome=row, chosen=(), development=cycles, held_out=[], minimum_age=20).frame
+    inside = found[found["analysis"]]
+    assert int(inside["outcome"].sum()) == cases
     assert 100 * np.average(inside["outcome"], weights=inside["weight"]) == pytest.approx(share, abs=0.005)
 
 

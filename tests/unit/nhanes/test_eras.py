@@ -114,6 +114,28 @@ def test_a_misspelt_break_is_refused_with_the_known_ones() -> None:
     assert "glucose-2015" in refused.value.hint
 
 
+def test_a_break_whose_older_values_are_converted_is_allowed_and_reported() -> None:
+    crossed = check_comparable(["LBXGLU"], ["2013-2014", "2015-2016"], crosswalks=frozenset({"glucose-2015"}))
+    assert [each.name for each in crossed] == ["glucose-2015"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("glucose-2016", "eras.unknown_break"),
+        ("hba1c-2007", "eras.no_equation"),
+        # Its equation is for a feature that is computed from creatinine, not for the variable.
+        ("creatinine-2017", "eras.no_equation"),
+    ],
+)
+def test_a_break_without_an_equation_cannot_be_converted(name: str, code: str) -> None:
+    with pytest.raises(MgRiskError) as refused:
+        check_comparable(["LBXGLU"], ["2015-2016"], crosswalks=frozenset({name}))
+    assert (refused.value.code, refused.value.where) == (code, "crosswalks")
+    assert name in refused.value.message
+    assert "glucose-2015" in refused.value.hint
+
+
 def test_the_pipelines_of_2007_to_2018_cross_three_breaks() -> None:
     pipeline = pipeline_file.load(Path(__file__).parents[3] / "pipelines" / "nhanes.toml")
     names = [*pipeline.model.features, *OUTCOMES[pipeline.cohort.outcome].variables]
@@ -159,8 +181,9 @@ def test_cdcs_own_example_of_insulin_is_met() -> None:
     np.testing.assert_allclose(backward.apply([9.20, 8.89, 31.57]), [10.46, 10.12, 34.86], rtol=2e-3)
 
 
-def test_the_record_of_a_break_says_whether_an_equation_exists() -> None:
+def test_the_record_of_a_break_says_whether_an_equation_exists_and_was_applied() -> None:
     assert BREAKS["glucose-2015"].to_dict()["crosswalk"] == "published, not applied"
+    assert BREAKS["glucose-2015"].to_dict(applied=True)["crosswalk"] == "published, applied to the values before"
     assert BREAKS["hba1c-2007"].to_dict()["crosswalk"] == "none published"
 
 

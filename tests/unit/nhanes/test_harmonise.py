@@ -18,6 +18,7 @@ from mgrisk.nhanes.cycles import LOOKUPS, cycle
 from mgrisk.nhanes.harmonise import (
     AbsentTable,
     Harmonised,
+    apply_crosswalks,
     harmonise,
     lacks,
     read_decoded,
@@ -312,3 +313,49 @@ def test_a_table_with_fewer_records_than_cdc_published_is_refused_unless_it_says
         read(tmp_path, "RIDAGEYR")
     assert caught.value.code == "published.cut_table"
     assert caught.value.expected == "9,254"
+
+
+MEASURED = pd.DataFrame(
+    {
+        "cycle": ["2007-2008", "2011-2012", "2013-2014", "2015-2016", "2021-2023", "2007-2008"],
+        "LBXGLU": [100.0, 126.0, 98.0, 98.0, 98.0, NAN],
+        "LBXIN": [10.0, 10.0, 10.0, 10.0, 10.0, NAN],
+        "LBXGH": 5.5,
+    }
+)
+
+
+def test_values_are_put_on_the_scale_of_the_newest_method_by_cdcs_equations() -> None:
+    """Worked by hand: glucose (GLU_I), insulin of Mercodia to Roche (GLU_G), of Roche to Tosoh (INS_H)."""
+    found = apply_crosswalks(MEASURED, ["glucose-2015", "insulin-2011", "insulin-2013"])
+    # -0.5108 + 1.023 x: 101.7892, 128.3872, 99.7432; what follows the break, and a cycle of no era, stay.
+    np.testing.assert_allclose(found["LBXGLU"], [101.7892, 128.3872, 99.7432, 98.0, 98.0, NAN], rtol=1e-9)
+    # Mercodia 10: -0.0744 + 8.868 + 0.11 = 8.9036 of Roche; 10^(-0.0802 + 1.024 x 0.949566) = 7.8011 of Tosoh.
+    # Roche 10: 10^(-0.0802 + 1.024) = 8.7862 of Tosoh.
+    np.testing.assert_allclose(found["LBXIN"], [7.8011, 8.7862, 10.0, 10.0, 10.0, NAN], rtol=1e-4)
+    assert found[["cycle", "LBXGH"]].equals(MEASURED[["cycle", "LBXGH"]])
+
+
+def test_values_before_a_break_that_is_not_named_stay_as_they_are() -> None:
+    # The equation of 2013 converts from Roche: values of Mercodia are not on its scale.
+    later = apply_crosswalks(MEASURED, ["insulin-2013"])
+    np.testing.assert_allclose(later["LBXIN"], [10.0, 8.7862, 10.0, 10.0, 10.0, NAN], rtol=1e-4)
+    earlier = apply_crosswalks(MEASURED, ["insulin-2011"])
+    np.testing.assert_allclose(earlier["LBXIN"], [8.9036, 10.0, 10.0, 10.0, 10.0, NAN], rtol=1e-4)
+    assert apply_crosswalks(MEASURED, []).equals(MEASURED)
+
+
+def test_a_value_that_an_equation_takes_below_zero_is_missing() -> None:
+    low = pd.DataFrame({"cycle": "2001-2002", "LBXIN": [0.71, 10.0]})
+    # -2.2934 + 1.0027 x: -1.5815 and 7.7336; what is missing passes the later equations as such.
+    np.testing.assert_allclose(apply_crosswalks(low, ["insulin-2003"])["LBXIN"], [NAN, 7.7336])
+    through = apply_crosswalks(low, ["insulin-2003", "insulin-2005", "insulin-2011", "insulin-2013"])
+    assert through["LBXIN"].isna().tolist() == [True, False]
+
+
+def test_converting_needs_no_column_that_is_not_there_and_leaves_its_argument_alone() -> None:
+    before = MEASURED[["cycle", "LBXGLU"]].copy()
+    given = before.copy()
+    found = apply_crosswalks(given, ["glucose-2015", "insulin-2013"])
+    assert found.columns.tolist() == ["cycle", "LBXGLU"]
+    assert given.equals(before)

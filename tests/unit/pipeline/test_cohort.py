@@ -14,6 +14,7 @@ from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
 from mgrisk.features import compute
+from mgrisk.nhanes.codebook import VARIABLES
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline import cohort
 from mgrisk.pipeline.workspace import Workspace
@@ -37,6 +38,43 @@ def test_a_break_between_cycles_is_refused_unless_the_pipeline_file_accepts_it()
     with pytest.raises(MgRiskError) as caught:
         cohort.refuse_misuse(workspace("cohort.across_breaks=[]"))
     assert caught.value.code == "eras.not_comparable"
+
+
+def test_a_break_whose_older_values_are_converted_needs_no_acceptance_besides() -> None:
+    others = 'cohort.across_breaks=["race-2011", "sleep-2015"]'
+    crossed = cohort.refuse_misuse(workspace(others, 'cohort.crosswalks=["glucose-2015"]'))
+    assert {each.name for each in crossed} == {"race-2011", "sleep-2015", "glucose-2015"}
+
+
+@pytest.mark.parametrize(("crosswalks", "case", "glucose"), [("[]", 0.0, 99.0), ('["glucose-2015"]', 1.0, 100.7662)])
+def test_outcome_and_targets_are_of_the_converted_values(
+    crosswalks: str, case: float, glucose: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """99 mg/dL of 2013-2014 is -0.5108 + 1.023 x 99 = 100.7662 on the scale of 2015-2016; prediabetes begins at 100."""
+    asked = workspace(
+        f"cohort.crosswalks={crosswalks}",
+        'cohort.outcome="dysglycaemia"',
+        'model.features=["age_years"]',
+        'model.sums={splines=["spline_logistic", "spline_linear:glucose_mg_dl"]}',
+        "model.spline_linear={}",
+    )
+    person = {
+        "SEQN": 1, "RIDAGEYR": 50.0, "RIDSTATR": 2.0, "RIDEXPRG": 2.0, "SDMVSTRA": 1.0, "SDMVPSU": 1.0, "DIQ010": 2.0,
+        "WTSAF2YR": 1.0, "LBXGH": 5.0, "LBXGLU": 99.0,
+    }  # fmt: skip
+    raw = pd.DataFrame({name: [person.get(name, np.nan)] * 2 for name in (*person, *VARIABLES)})
+    raw = raw.assign(SEQN=[1, 2], cycle=["2013-2014", "2015-2016"])
+    read = SimpleNamespace(frame=raw, synthetic=False, tables=[], absent=[])
+    monkeypatch.setattr(cohort, "gather", lambda *_, **__: read)
+    monkeypatch.setattr(cohort, "fit_features", lambda *_: {})
+    monkeypatch.setattr(cohort, "from_nhanes", lambda raw, *_, **__: raw[["RIDAGEYR"]].copy())
+    written: dict[str, Any] = {}
+    monkeypatch.setattr(cohort, "write_cohort", lambda _, found, *__, **more: written.update(found=found, **more) or "")
+    cohort.make_cohort(asked, Store(source="", cache=Path(), offline=True))
+    assert written["found"].frame["outcome"].tolist() == [case, 0.0]
+    np.testing.assert_allclose(np.exp(written["behind"]["value"]), [glucose, 99.0])
+    said = {each["name"]: each["crosswalk"] for each in written["about"]["breaks"]}
+    assert ("applied to" in said["glucose-2015"]) is (crosswalks != "[]")
 
 
 def test_synthetic_tables_are_not_taken_for_nhanes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -250,6 +250,7 @@ def test_a_leaking_feature_is_refused_as_for_nhanes(make: Make) -> None:
         "source=/somewhere",
         "evidence.outcomes=[]",
         'cohort.across_breaks=["race-2011"]',
+        'cohort.crosswalks=["glucose-2015"]',
         'model.sums={two = ["spline_logistic:hba1c_percent"]}',
         "own.data=NHANES",
         "own.file='-'",
