@@ -51,7 +51,7 @@ class Moments:
     @cached_property
     def scale(self) -> Floats:
         """Standard deviation of each column, shape (p,); 1 where a column does not vary."""
-        found: Floats = np.array(np.sqrt(np.diag(self.covariance)))
+        found: Floats = np.sqrt(np.asarray(np.diag(self.covariance), dtype=np.float64))
         found[found == 0] = 1.0
         return found
 
@@ -227,9 +227,11 @@ def _moments(filled: Floats, share: Floats, mean: Floats) -> Floats:
 def _patterns(Z: Floats) -> Iterator[tuple[Integers, Booleans]]:
     """Yield the rows that lack the same columns, and which these are."""
     absent = np.isnan(Z)
-    patterns, place = np.unique(absent, axis=0, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    yield from zip(np.split(order, np.cumsum(np.bincount(place))[:-1]), patterns, strict=True)
+    rows: dict[bytes, list[int]] = {}
+    for row, bits in enumerate(np.packbits(absent, axis=1)):
+        rows.setdefault(bits.tobytes(), []).append(row)
+    for members in rows.values():
+        yield np.array(members), absent[members[0]]
 
 
 @dataclass(frozen=True, eq=False)
