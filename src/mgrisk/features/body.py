@@ -1,4 +1,4 @@
-"""Body measures, blood pressure, and weight as told over life."""
+"""Body measures, blood pressure and pulse, and weight as told over life."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ KG_IN_POUND = 0.45359237
 BMI_CUTS = (18.5, 25.0, 30.0)
 BMI_CUTS_ASIAN = (18.5, 23.0, 27.5)
 BMI_CLASSES = ("underweight", "normal", "overweight", "obese")
-AUSCULTATED = ("1", "2", "3", "4")
-OSCILLOMETRIC = ("1", "2", "3")
 PREGNANT = 1.0
 
 
@@ -59,12 +57,17 @@ def weight_greatest_kg(raw: pd.DataFrame) -> pd.Series:
 
 def systolic_mmhg(raw: pd.DataFrame) -> pd.Series:
     """Return the mean of systolic readings, by auscultation where the cycle has it."""
-    return _mean_of_readings(raw, "SY")
+    return _by_one_method(raw, _numbered("BPXSY", 4), _numbered("BPXOSY", 3))
 
 
 def diastolic_mmhg(raw: pd.DataFrame) -> pd.Series:
     """Return the mean of diastolic readings above zero, by auscultation where the cycle has it."""
-    return _mean_of_readings(raw, "DI")
+    return _by_one_method(raw, _numbered("BPXDI", 4), _numbered("BPXODI", 3))
+
+
+def pulse_bpm(raw: pd.DataFrame) -> pd.Series:
+    """Return the resting pulse, beats/min: counted at the wrist where the cycle has it, else the mean of readings."""
+    return _by_one_method(raw, ["BPXPLS"], _numbered("BPXOPLS", 3))
 
 
 def _weight_change(raw: pd.DataFrame, then: str) -> pd.Series:
@@ -77,15 +80,19 @@ def _weight_change(raw: pd.DataFrame, then: str) -> pd.Series:
     return change.mask(raw["RIDEXPRG"] == PREGNANT)
 
 
-def _mean_of_readings(raw: pd.DataFrame, kind: str) -> pd.Series:
-    auscultated = _mean_above_zero(raw, [f"BPX{kind}{place}" for place in AUSCULTATED])
-    oscillometric = _mean_above_zero(raw, [f"BPXO{kind}{place}" for place in OSCILLOMETRIC])
+def _numbered(name: str, readings: int) -> list[str]:
+    return [f"{name}{reading}" for reading in range(1, readings + 1)]
+
+
+def _by_one_method(raw: pd.DataFrame, by_hand: Sequence[str], oscillometric: Sequence[str]) -> pd.Series:
+    hand, device = _mean_above_zero(raw, by_hand), _mean_above_zero(raw, oscillometric)
     # 2017-2018 measured by both methods; the two do not mix within a cycle.
-    has_auscultation = auscultated.notna().groupby(raw["cycle"]).transform("any")
-    return auscultated.where(has_auscultation, oscillometric)
+    has_hand = hand.notna().groupby(raw["cycle"]).transform("any")
+    return hand.where(has_hand, device)
 
 
 def _mean_above_zero(raw: pd.DataFrame, names: Sequence[str]) -> pd.Series:
-    # A diastolic reading of 0 means that sounds were heard down to zero; NCHS leaves it out of means.
+    # A diastolic reading of 0 means that sounds were heard down to zero; NCHS leaves it out of means. One person of
+    # 2011-2012 has a pulse of 0, which means that none was counted.
     readings = raw[list(names)]
     return readings.where(readings > 0).mean(axis=1)

@@ -19,6 +19,7 @@ CORE = [
     "age_years", "sex", "height_cm", "weight_kg", "bmi_kg_m2", "waist_cm", "magnesium_food_mg", "magnesium_total_mg",
     "energy_kcal", "fiber_g", "leisure_activity", "activity_met_min_week", "sedentary_min_day", "sleep_hours",
     "smoking", "family_history_diabetes", "hypertension_told", "education", "systolic_mmhg",
+    "upper_leg_length_cm", "pulse_bpm",
 ]  # fmt: skip
 
 # The mirror holds no FSQ, and nobody has given it food patterns.

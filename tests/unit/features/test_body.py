@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mgrisk.features import body
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import features
-from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.cycles import CYCLES, cycle
 from mgrisk.nhanes.harmonise import harmonise
 from mgrisk.nhanes.store import Store
 
@@ -29,11 +29,12 @@ NAN = float("nan")
         ("bmi_kg_m2", "BMXBMI"),
         ("waist_cm", "BMXWAIST"),
         ("hip_cm", "BMXHIP"),
+        ("upper_leg_length_cm", "BMXLEG"),
     ],
 )
 def test_a_measure_is_its_own_variable(feature: str, variable: str) -> None:
     raw = pd.DataFrame({"BMXHT": [1.0, NAN], "BMXWT": [2.0, NAN], "BMXBMI": [3.0, NAN], "BMXWAIST": [4.0, NAN]})
-    raw["BMXHIP"] = [5.0, NAN]
+    raw[["BMXHIP", "BMXLEG"]] = [[5.0, 6.0], [NAN, NAN]]
     values = from_nhanes(raw.assign(cycle="2017-2018"), features([feature]))[feature]
     np.testing.assert_array_equal(values, raw[variable])
 
@@ -105,8 +106,8 @@ def test_the_greatest_weight_is_taken_as_told() -> None:
 
 def readings(years: str, **found: float) -> pd.DataFrame:
     names = [f"BPX{kind}{place}" for kind in ("SY", "DI") for place in range(1, 5)]
-    names += [f"BPXO{kind}{place}" for kind in ("SY", "DI") for place in range(1, 4)]
-    return pd.DataFrame([dict.fromkeys(names, NAN) | found]).assign(cycle=years)
+    names += [f"BPXO{kind}{place}" for kind in ("SY", "DI", "PLS") for place in range(1, 4)]
+    return pd.DataFrame([dict.fromkeys([*names, "BPXPLS"], NAN) | found]).assign(cycle=years)
 
 
 def test_blood_pressure_is_the_mean_of_the_readings_there_are_without_zeros() -> None:
@@ -126,11 +127,67 @@ def test_methods_do_not_mix_within_a_cycle() -> None:
     np.testing.assert_array_equal(body.systolic_mmhg(raw.reset_index(drop=True)), [120, NAN, 112])
 
 
+def test_the_pulse_is_the_count_or_the_mean_of_the_readings_there_are() -> None:
+    raw = pd.concat(
+        [
+            readings("2017-2018", BPXPLS=72, BPXOPLS1=60, BPXOPLS2=60),
+            readings("2017-2018", BPXOPLS1=60),
+            readings("2017-2020", BPXOPLS1=64, BPXOPLS3=67),
+            readings("2021-2023", BPXOPLS1=70, BPXOPLS2=71, BPXOPLS3=75),
+        ]
+    )
+    np.testing.assert_array_equal(body.pulse_bpm(raw.reset_index(drop=True)), [72, NAN, 65.5, 72])
+
+
+def test_a_pulse_of_zero_is_none() -> None:
+    raw = pd.concat([readings("2011-2012", BPXPLS=0), readings("2011-2012", BPXPLS=60)])
+    np.testing.assert_array_equal(body.pulse_bpm(raw.reset_index(drop=True)), [NAN, 60])
+
+
 @pytest.fixture
 def mirror(tmp_path: Path) -> Store:
     if not os.environ.get("MGRISK_NHANES"):
         pytest.skip("MGRISK_NHANES does not name the mirror of the tables")
     return Store(source=os.environ["MGRISK_NHANES"], cache=tmp_path, offline=True)
+
+
+@pytest.mark.nhanes
+@pytest.mark.parametrize("years", [each.years for each in CYCLES])
+def test_pulse_and_upper_leg_are_those_of_another_reader_of_the_tables(mirror: Store, years: str) -> None:
+    chosen = features(["pulse_bpm", "upper_leg_length_cm"])
+    names = [*(source for each in chosen for source in each.sources), "RIDAGEYR"]
+    frame = harmonise(mirror, cycles=[cycle(years)], names=names).frame
+    found = from_nhanes(frame, chosen).set_index(frame["SEQN"])
+
+    def table(name: str) -> pd.DataFrame:
+        path = Path(os.environ["MGRISK_NHANES"]) / cycle(years).path(name)
+        return pd.read_sas(path, format="xport", encoding="latin-1").set_index("SEQN").reindex(found.index)
+
+    # pandas reads the zeros of these tables as 5.4e-79.
+    if "BPX" in cycle(years).absent:
+        pulse = table("BPXO")[["BPXOPLS1", "BPXOPLS2", "BPXOPLS3"]].mean(axis=1)
+    else:
+        pulse = table("BPX")["BPXPLS"].where(lambda count: count > 1)
+    np.testing.assert_allclose(found["pulse_bpm"], pulse, rtol=1e-12)
+    np.testing.assert_array_equal(found["upper_leg_length_cm"], table("BMX")["BMXLEG"])
+    # Both are measured from 8 years on, in 2001-2002 the pulse of one younger child.
+    younger = (frame["RIDAGEYR"] < 8).to_numpy()
+    assert found[younger].notna().sum().sum() == (1 if years == "2001-2002" else 0)
+    assert (found[~younger].notna().mean() > 0.7).all()
+
+
+@pytest.mark.nhanes
+def test_mean_resting_pulse_is_as_published(mirror: Store) -> None:
+    # National Health Statistics Reports 41 (2011): 74 and 71 beats/min (SE 0.2 and 0.3), women and men of 20 and older,
+    # NHANES 1999-2008, without those whose illness or medicine changes the pulse.
+    chosen = features(["pulse_bpm"])
+    names = [*chosen[0].sources, "RIDAGEYR", "RIAGENDR", "WTMEC2YR"]
+    cycles = [cycle(each) for each in ("1999-2000", "2001-2002", "2003-2004", "2005-2006", "2007-2008")]
+    frame = harmonise(mirror, cycles=cycles, names=names).frame
+    found = from_nhanes(frame, chosen)["pulse_bpm"]
+    for sex, published in ((2, 74), (1, 71)):
+        kept = (frame["RIDAGEYR"] >= 20) & (frame["RIAGENDR"] == sex) & found.notna()
+        assert np.average(found[kept], weights=frame.loc[kept, "WTMEC2YR"]) == pytest.approx(published, abs=0.7)
 
 
 @pytest.mark.nhanes

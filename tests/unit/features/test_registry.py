@@ -87,6 +87,8 @@ def test_a_number_has_unit_and_range_and_a_category_has_levels(feature: Feature)
         ("gestational_diabetes", ("2007-2008", "2017-2020"), ()),
         ("race_ethnicity", ("1999-2000", "2021-2023"), ("2011-2012",)),
         ("sleep_hours", ("2005-2006", "2021-2023"), ("2015-2016",)),
+        ("pulse_bpm", ("1999-2000", "2021-2023"), ("2017-2020",)),
+        ("upper_leg_length_cm", ("1999-2000", "2021-2023"), ("2005-2006",)),
         ("activity_met_min_week", ("2007-2008", "2017-2020"), ()),
         ("magnesium_total_mg", ("2007-2008", "2021-2023"), ("2021-2023",)),
     ],
@@ -160,6 +162,7 @@ def test_values_are_a_range_with_its_unit_and_top_code_or_the_levels() -> None:
     assert lineage(FEATURES["age_years"]).allowed == "20 to 120 years, 80 and more as 80"
     assert lineage(FEATURES["waist_to_height"]).allowed == "0.2 to 2"
     assert lineage(FEATURES["smoking"]).allowed == "never, former, current"
+    assert lineage(FEATURES["pulse_bpm"]).allowed == "20 to 250 beats/min"
 
 
 def test_every_subsample_has_a_name() -> None:

@@ -73,6 +73,10 @@ def test_the_name_of_a_break_is_its_own() -> None:
         ("race_ethnicity", ["2009-2010", "2011-2012"], ["race-2011"]),
         ("magnesium_total_mg", ["2017-2018", "2021-2023"], ["recall-2021", "supplements-2021"]),
         ("systolic_mmhg", ["2017-2018", "2017-2020"], ["pressure-2017"]),
+        ("pulse_bpm", ["1999-2000", "2017-2018"], []),
+        ("pulse_bpm", ["2017-2018", "2021-2023"], ["pulse-2017"]),
+        ("upper_leg_length_cm", ["2003-2004", "2005-2006"], ["leg-2005"]),
+        ("BMXLEG", ["2005-2006", "2021-2023"], []),
         ("age_years", ["1999-2000", "2021-2023"], []),
         # Not asked before 2007: nothing is there to be compared.
         ("gestational_diabetes", ["1999-2000", "2007-2008"], []),

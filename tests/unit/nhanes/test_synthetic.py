@@ -31,12 +31,13 @@ USED = computed_from(features({name for run in RUNS for name in run.model.featur
 NEEDED = {source for feature in USED for source in feature.sources}
 NEEDED |= {name for run in RUNS for name in OUTCOMES[run.cohort.outcome].variables}
 NEEDED |= {"RIDSTATR", "RIDEXPRG", "SDMVPSU", "SDMVSTRA", "WTINT2YR", "WTMEC2YR", "WTSAF2YR", "WTDRD1", "WTDR2D"}
+PULSES = ("BPXOPLS1", "BPXOPLS2", "BPXOPLS3")
 # What pipelines may read next.
 SOON = {
     "DR1DAY", "DR2DAY", "DR1TFIBE", "DR2TFIBE", "DR1TCALC", "DR2TCALC", "DR1TPOTA", "DR2TPOTA", "DS1TMAGN", "DS2TMAGN",
     "LBXSCR", "LBXTR", "LBXTC", "LBDHDD", "LBXGLT", "WTSOG2YR",
     "DMDEDUC2", "DMDBORN4", "WHD020", "WHD050", "WHD110", "WHD120", "BMXHIP",
-    "BPXDI1", "BPXDI2", "BPXDI3", "BPXODI1", "BPXODI2", "BPXODI3",
+    "BPXDI1", "BPXDI2", "BPXDI3", "BPXODI1", "BPXODI2", "BPXODI3", "BMXLEG", "BPXPLS", *PULSES,
     "ALQ101", "ALQ110", "ALQ120Q", "ALQ120U", "ALQ111", "ALQ121", "ALQ130_FROM_2005",
     "DIQ050", "DIQ070", "DID040", "DIQ160", "BPQ040A", "RHQ131", "RHQ171", "RHQ172",
 }  # fmt: skip
@@ -76,10 +77,12 @@ RANGES = {
     "BMXHT": (60, 210),
     "BMXBMI": (11, 90),
     "BMXWAIST": (35, 190),
+    "BMXLEG": (20, 56),
     "LBXGH": (3, 18),
     "LBXGLU": (20, 600),
     "LBXIN": (0.1, 700),
     **dict.fromkeys(READINGS, (60, 240)),
+    **dict.fromkeys(["BPXPLS", *PULSES], (34, 224)),
     **dict.fromkeys(("PAD615", "PAD630", "PAD645", "PAD660", "PAD675"), (10, 1200)),
 }
 
@@ -530,6 +533,34 @@ def test_diastolic_readings_lie_below_the_systolic_ones(people: pd.DataFrame) ->
     assert (people["BPXDI1"].dropna() % 2 == 0).all()
 
 
+def test_the_pulse_is_that_of_people_whose_pressure_was_read(people: pd.DataFrame) -> None:
+    ear, machine = READINGS[:4], READINGS[4:]
+    assert (people["BPXPLS"].notna() == people[ear].notna().any(axis=1)).all()
+    assert (people["BPXPLS"].dropna() % 2 == 0).all()
+    for pulse, reading in zip(PULSES, machine, strict=True):
+        assert people.loc[people[reading].isna(), pulse].isna().all()
+        assert 0.8 < people.loc[people[reading].notna(), pulse].notna().mean() < 0.91
+    adults = people[people["RIDAGEYR"] >= 20]
+    women = adults["RIAGENDR"] == 2
+    assert 1.5 < adults.loc[women, "BPXPLS"].mean() - adults.loc[~women, "BPXPLS"].mean() < 4.5
+    assert people.loc[people["RIDAGEYR"] < 12, "BPXPLS"].mean() > adults["BPXPLS"].mean() + 5
+    # NHANES 2017-2018: correlation 0.84 and 0.95, and 1.7 beats/min less.
+    assert adults["BPXPLS"].corr(adults["BPXOPLS2"]) == pytest.approx(0.84, abs=0.05)
+    assert adults["BPXOPLS1"].corr(adults["BPXOPLS2"]) == pytest.approx(0.95, abs=0.02)
+    assert (adults[[*PULSES]].mean(axis=1) - adults["BPXPLS"]).mean() == pytest.approx(-1.7, abs=0.8)
+
+
+def test_upper_legs_are_measured_from_eight_years_on_and_grow_with_height(people: pd.DataFrame) -> None:
+    asked = people["BMXBMI"].notna() & (people["RIDAGEYR"] >= 8)
+    assert people.loc[~asked, "BMXLEG"].isna().all()
+    assert 0.92 < people.loc[asked, "BMXLEG"].notna().mean() < 0.98
+    for sex in (1, 2):
+        adults = people[(people["RIDAGEYR"] >= 20) & (people["RIAGENDR"] == sex)]
+        assert adults["BMXLEG"].corr(adults["BMXHT"]) == pytest.approx(0.67, abs=0.08)
+        children = people[people["RIDAGEYR"].between(8, 19) & (people["RIAGENDR"] == sex)]
+        assert children["BMXLEG"].corr(children["BMXHT"]) > 0.8
+
+
 def test_pregnancies_are_asked_of_examined_women_and_births_of_those_who_delivered(people: pd.DataFrame) -> None:
     asked = people["RHQ131"].notna()
     assert (asked == ((people["RIAGENDR"] == 2) & (people["RIDSTATR"] == 2) & (people["RIDAGEYR"] >= 20))).all()
@@ -593,6 +624,10 @@ COMPARED = [
     ("weight said", "WHD020", "WTINT2YR", None, 0.03),
     ("weight ten years ago", "WHD110", "WTINT2YR", None, 0.03),
     ("diastolic pressure", "BPXDI2", "WTMEC2YR", None, 0.03),
+    ("pulse of men", "BPXPLS", "WTMEC2YR", 1, 0.02),
+    ("pulse of women", "BPXPLS", "WTMEC2YR", 2, 0.02),
+    ("upper leg of men", "BMXLEG", "WTMEC2YR", 1, 0.02),
+    ("upper leg of women", "BMXLEG", "WTMEC2YR", 2, 0.02),
     ("medicine advised", "BPQ040A", "WTMEC2YR", None, 0.05),
     ("baby of 9 pounds", "RHQ172", "WTMEC2YR", None, 0.12),
 ]

@@ -63,8 +63,11 @@ def test_no_rows_have_no_problems() -> None:
 
 
 INPUTS_UNITS = features(
-    ["age_years", "height_cm", "weight_kg", "bmi_kg_m2", "magnesium_food_mg", "energy_kcal", "sleep_hours"]
-)
+    [
+        "age_years", "height_cm", "weight_kg", "bmi_kg_m2", "magnesium_food_mg", "energy_kcal", "sleep_hours",
+        "pulse_bpm", "upper_leg_length_cm",
+    ]
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -77,6 +80,8 @@ INPUTS_UNITS = features(
         ("energy_kj", "energy_kcal", "8368", 2000.0),
         ("sleep_min", "sleep_hours", "450", 7.5),
         ("bmi", "bmi_kg_m2", "25", 25.0),
+        ("heart_rate_bpm", "pulse_bpm", "64", 64.0),
+        ("upper_leg_length_in", "upper_leg_length_cm", "16", 40.64),
     ],
 )
 def test_declared_units_and_synonyms_are_converted(column: str, feature: str, value: str, expected: float) -> None:
@@ -91,7 +96,15 @@ def test_the_range_is_that_of_the_feature_and_not_of_the_column() -> None:
     assert checked.problems.tolist() == ["out_of_range:height_cm"]
 
 
-@pytest.mark.parametrize("column", ["height_yd", "weight_oz", "age_months", "magnesium_food_mmol", "energy_mj"])
+@pytest.mark.parametrize(("name", "value"), [("pulse_bpm", "0"), ("pulse_bpm", "999"), ("upper_leg_length_cm", "16")])
+def test_no_pulse_and_a_leg_in_inches_are_out_of_range(name: str, value: str) -> None:
+    checked = check(pd.DataFrame({"age_years": ["50"], name: [value]}), INPUTS_UNITS)
+    assert checked.problems.tolist() == [f"out_of_range:{name}"]
+
+
+@pytest.mark.parametrize(
+    "column", ["height_yd", "weight_oz", "age_months", "magnesium_food_mmol", "energy_mj", "pulse_min"]
+)
 def test_a_unit_that_nobody_declared_is_refused(column: str) -> None:
     with pytest.raises(MgRiskError) as caught:
         check_units([column], INPUTS_UNITS, where="people.csv")

@@ -30,6 +30,8 @@ from mgrisk.nhanes.synthetic.health import (
     add_medicines,
     add_more,
     add_pressure,
+    add_pulse,
+    add_upper_leg,
 )
 from mgrisk.nhanes.synthetic.parameters import Columns, parameter_groups
 from mgrisk.nhanes.synthetic.people import add_body, add_diet, add_habits, select_people, take_part
@@ -49,7 +51,7 @@ MOST_PEOPLE = 100_000
 """Most people in a cycle: the sequence numbers of a cycle have that much room."""
 
 _STATES = {NONE: "none", DIAGNOSED: "diagnosed", UNDIAGNOSED: "undiagnosed"}
-_STAGES = 18  # a source of chance each
+_STAGES = 20  # a source of chance each
 _LONGEST_LABEL = 40  # bytes, of a SAS transport file
 _TEXT = """SYNTHETIC DATA: THESE ARE NOT REAL PEOPLE
 
@@ -214,6 +216,8 @@ def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFra
     people |= add_history(stages[13], people)
     people |= add_medicines(stages[14], people)
     people |= add_more(stages[17], people)
+    people |= add_upper_leg(stages[18], people)
+    people |= add_pulse(stages[19], people)
     sequence = cycle.first * float(MOST_PEOPLE) + np.arange(1.0, size + 1.0)
     tables = code_tables(stages[6], stages[15], people, cycle=cycle, sequence=sequence)
     tables |= records_of(stages[16], people, cycle=cycle, sequence=sequence)

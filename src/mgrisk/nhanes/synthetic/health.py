@@ -2,7 +2,7 @@
 
 The truth comes first: who has diabetes and who knows it. Laboratory values agree with it exactly. Blood pressure has
 its medicine, and readings by auscultation and by oscillometry. Then follow care of diabetes, education, alcohol,
-weights remembered, and prescription medicines.
+weights remembered, upper legs, the pulse, and prescription medicines.
 """
 
 from __future__ import annotations
@@ -400,6 +400,60 @@ def _diastolic(rng: np.random.Generator, people: Columns) -> Columns:
             value = np.minimum(np.clip(value, *given["range"]), systolic[:, reading] - 10)
             low = step * np.round(value / step)
             found[f"{method}{reading + 1}_low"] = np.where(made[:, reading], low, np.nan)
+    return found
+
+
+def add_upper_leg(rng: np.random.Generator, people: Columns) -> Columns:
+    """Return ``upper_leg_cm`` by height, sex, age, race and BMI, one decimal, NaN where it is not measured.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    people
+        Needs the columns of `select_people` and `add_body`.
+    """
+    given, size = parameter_groups("health")["upper_leg"], len(people["age"])
+    adult = people["age_years"] >= ADULT
+    child = linear(given["young"], {**people, "height": (people["height_cm"] - 168) / 10})
+    mean, spread = by_sex(given, people)
+    mean, spread = np.where(adult, mean, child), np.where(adult, spread, given["young"]["sd"])
+    length = np.round(np.clip(mean + spread * rng.standard_normal(size), *given["range"]), 1)
+    return {"upper_leg_cm": np.where(rng.random(size) < given["measured"], length, np.nan)}
+
+
+def add_pulse(rng: np.random.Generator, people: Columns) -> Columns:
+    """Return the resting pulse of those whose blood pressure was read.
+
+    Parameters
+    ----------
+    rng
+        Source of chance.
+    people
+        Needs the columns of `select_people`, `add_body`, `add_habits` and `add_pressure`.
+
+    Returns
+    -------
+    Columns
+        Beats/min, NaN where there is none: ``pulse``, counted at the wrist, even, and beside the oscillometric
+        pressures ``machine1_pulse`` to ``machine3_pulse``, whole.
+    """
+    given, size = parameter_groups("health")["pulse"], len(people["age"])
+    adult = people["age_years"] >= ADULT
+    mean, spread = by_sex(given, people)
+    child = linear(given["young"], {**people, "year": people["age_years"] - 14})
+    mean, spread = np.where(adult, mean, child), np.where(adult, spread, given["young"]["sd"])
+    usual = np.exp(mean + spread * rng.standard_normal(size))
+    count = usual + given["count_sd"] * rng.standard_normal(size)
+    counted = np.clip(given["step"] * np.round(count / given["step"]), *given["range"])
+    read = ~np.isnan([people[f"{AUSCULTATED}{reading}"] for reading in (1, 2, 3, 4)]).all(axis=0)
+    found: Columns = {"pulse": np.where(read, counted, np.nan)}
+    visit = usual + given["visit_sd"] * rng.standard_normal(size)
+    has_device = rng.random(size) < given["with_device"]
+    for reading, shift in enumerate(given["shift"], start=1):
+        value = np.round(visit + shift + given["reading_sd"] * rng.standard_normal(size))
+        here = has_device & ~np.isnan(people[f"{OSCILLOMETRIC}{reading}"])
+        found[f"{OSCILLOMETRIC}{reading}_pulse"] = np.where(here, np.clip(value, *given["range"]), np.nan)
     return found
 
 

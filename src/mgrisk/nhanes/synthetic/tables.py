@@ -16,7 +16,8 @@ from mgrisk.types import Booleans, Floats
 _YES, _NO, _BORDERLINE = 1.0, 2.0, 3.0
 _IN_YEARS = 2.0
 _RECALLED = (1.0,)  # status of a recall day with totals: those of breast-fed children are missing
-_YOUNGEST_PRESSURE = 8  # years
+_YOUNGEST_PRESSURE = 8  # years, and of the pulse
+_YOUNGEST_LEG = 8  # years
 _YOUNGEST_WEIGHT = 16  # years
 _YOUNGEST_FATS = 6  # years
 _YOUNGEST_HIP = 12  # years
@@ -218,6 +219,9 @@ def _pressure(rng: np.random.Generator, people: Columns, told_of_it: Booleans) -
     for prefix, method, readings in (("BPXSY", AUSCULTATED, 4), ("BPXOSY", OSCILLOMETRIC, 3)):
         for reading in range(1, readings + 1):
             coded[f"{prefix}{reading}"] = np.where(old_enough, people[f"{method}{reading}"], np.nan)
+    coded["BPXPLS"] = np.where(old_enough, people["pulse"], np.nan)
+    for reading in (1, 2, 3):
+        coded[f"BPXOPLS{reading}"] = np.where(old_enough, people[f"{OSCILLOMETRIC}{reading}_pulse"], np.nan)
     return coded
 
 
@@ -264,15 +268,16 @@ def _history(rng: np.random.Generator, people: Columns, coded: Columns) -> Colum
 
 
 def _more(rng: np.random.Generator, people: Columns, coded: Columns) -> Columns:
-    """Code blood fats, hips, diastolic readings, advice to take medicine, and births."""
+    """Code blood fats, hips, upper legs, diastolic readings, advice to take medicine, and births."""
     age, size = people["age_years"], len(people["age_years"])
     blood = (rng.random(size) < parameter_groups()["response"]["hba1c"]) & (age >= _YOUNGEST_FATS)
     delivered = (coded["RHQ131"] == _YES) & (people["delivered"] > 0)
-    hip = ~np.isnan(coded["BMXBMI"]) & (age >= _YOUNGEST_HIP)
+    body = ~np.isnan(coded["BMXBMI"])
     found = {
         "LBXTC": np.where(blood, people["cholesterol"], np.nan),
         "LBDHDD": np.where(blood, people["hdl"], np.nan),
-        "BMXHIP": np.where(hip, people["hip_cm"], np.nan),
+        "BMXHIP": np.where(body & (age >= _YOUNGEST_HIP), people["hip_cm"], np.nan),
+        "BMXLEG": np.where(body & (age >= _YOUNGEST_LEG), people["upper_leg_cm"], np.nan),
         "BPQ040A": _refuse(rng, "BPQ040A", _answer(people["told_to_take"]), coded["BPQ020"] == _YES),
         "RHQ171": _refuse(rng, "RHQ171", people["births"], delivered),
         "RHQ172": _refuse(rng, "RHQ172", _answer(people["large_baby"]), delivered),
