@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.explain.attributions import Explainer, Explanation
+from mgrisk.explain.attributions import Explainer
 from mgrisk.explain.groups import interaction_values, strongest_pairs, tree_parts
 from mgrisk.model.bundle import Bundle
 from mgrisk.pipeline import explain
@@ -24,9 +24,7 @@ def explained(name: str, toy: ToyPeople, bundle: Bundle, which: np.ndarray) -> e
     people = SetOfPeople(pd.DataFrame(), design, toy.y, toy.frame, np.flatnonzero(design.analysis_weight > 0))
     frame, X = bundle.encode(people.frame.iloc[people.inside])
     explainer = Explainer(bundle)
-    return explain._Explained(
-        name, people, X, Explanation(explainer.values(X), explainer.base_value, bundle.features, frame)
-    )
+    return explain._Explained(name, people, X, explainer.explain_encoded(frame, X))
 
 
 def test_pairs_are_those_of_the_held_out_people_against_the_weighted_development_people(
