@@ -56,7 +56,8 @@ class Moments:
         return found
 
     @cached_property
-    def _precision(self) -> Floats:
+    def precision(self) -> Floats:
+        """Inverse of the ridged correlation matrix, shape (p, p)."""
         correlation = self.covariance / np.outer(self.scale, self.scale)
         found: Floats = np.linalg.inv(correlation + RIDGE * np.eye(len(self.mean)))
         return found
@@ -83,14 +84,14 @@ class Moments:
         scaled = weights * self.scale[:, None]
         moved = self._solved(out, scaled[out])
         found = np.zeros_like(weights)
-        found[there] = (scaled[there] - self._precision[there][:, out] @ moved) / self.scale[there, None]
+        found[there] = (scaled[there] - self.precision[there][:, out] @ moved) / self.scale[there, None]
         variance = (scaled[out] * (moved - RIDGE * scaled[out])).sum(axis=0)
         return found, np.maximum(variance, 0.0)
 
     def _solved(self, out: Integers, right: Floats) -> Floats:
         """Solve with the block K_MM of the absent columns."""
         # LAPACK's own routine: called for each pattern, where the checks around it would cost more than it does.
-        _, found, failed = dposv(self._precision[out][:, out], right)
+        _, found, failed = dposv(self.precision[out][:, out], right)
         if failed:
             raise ArithmeticError("the covariance of the design columns is not positive definite")
         solved: Floats = found
@@ -116,7 +117,7 @@ class Moments:
         if not len(lacking):
             return found
         # What stays unknown of the absent columns: their covariance given the observed ones.
-        left = np.linalg.inv(self._precision[np.ix_(lacking, lacking)])
+        left = np.linalg.inv(self.precision[np.ix_(lacking, lacking)])
         moved = (left - RIDGE * np.eye(len(lacking))) @ (weights * self.scale)[lacking]
         for number, group in enumerate(groups):
             here = np.flatnonzero(np.isin(lacking, group))
@@ -160,7 +161,7 @@ class Moments:
     def _expected(self, observed: Floats, absent: Booleans) -> Floats:
         known = (observed - self.mean[~absent]) / self.scale[~absent]
         out = np.flatnonzero(absent)
-        moved = self._solved(out, self._precision[np.ix_(absent, ~absent)] @ known.T)
+        moved = self._solved(out, self.precision[np.ix_(absent, ~absent)] @ known.T)
         found: Floats = self.mean[absent] - moved.T * self.scale[absent]
         return found
 
@@ -254,9 +255,8 @@ class Lines:
     slope: Floats
     intercept: Floats
 
-    def at(self, variance: Floats) -> tuple[Floats, Floats]:
+    def at(self, s: Floats) -> tuple[Floats, Floats]:
         """Return slope and intercept of the lines where so much is unknown, by interpolation on the grid."""
-        s = np.sqrt(variance)
         return np.interp(s, self.s, self.slope), np.interp(s, self.s, self.intercept)
 
     @classmethod
