@@ -22,7 +22,7 @@ def say(line: str) -> None:
     """Say a line on standard error; a terminal that is narrower gets it in several, broken between words."""
     lines = [line]
     if sys.stderr.isatty():
-        width = max(shutil.get_terminal_size().columns, 40)
+        width = shutil.get_terminal_size().columns
         lines = textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     print("\n".join(lines), file=sys.stderr, flush=True)
 

@@ -23,7 +23,8 @@ STEP: Final = 0.02
 """Width of a bin in log-odds. People of one bin count as tied, which costs the AUROC at most STEP / 4 = 0.005 where all
 risks lie in one bin, and about 1e-5 where they spread as in a population."""
 EDGES: Final[Floats] = np.union1d(expit(np.arange(-12.0, 12.0 + STEP / 2, STEP)), RISKS)
-"""Lower ends of all bins but the first; the thresholds are among them, so that who is at or above one is exact."""
+"""Lower ends of all bins but the first, from a risk of 6e-6 to 1 - 6e-6. The thresholds are among them, so that who is
+at or above one is exact."""
 UNIT: Final = 2.0**-30
 """Risks are summed in whole multiples of this: the sum is the same in any order, to 1e-9 of each risk."""
 ASSUMES: Final = "holds if the risks are calibrated for these people; miscalibration cannot be seen without outcomes"

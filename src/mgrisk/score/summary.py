@@ -147,7 +147,7 @@ class Summary:
         return cls(
             about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
             tally=tally,
-            rejected_by={code: n for code, n in tally.problems.most_common() if code not in optional},
+            rejected_by={code: n for code, n in _ranked(tally.problems).items() if code not in optional},
             given=given,
             absent=absent,
             auroc=auroc_by_inputs(scorer.bundle, absent),
@@ -170,7 +170,7 @@ class Summary:
             "inputs": {"given": list(self.given), "absent": list(self.absent)},
             "unused_columns": dict(self.unused),
             "expected_performance": dict(self.expected),
-            "problems": dict(tally.problems.most_common()),
+            "problems": _ranked(tally.problems),
             "drift": [shift.to_dict() for shift in self.shifts],
         }
 
@@ -247,6 +247,11 @@ def auroc_by_inputs(bundle: Bundle, absent: Sequence[str]) -> tuple[float, float
         None where the bundle holds no table of its performance by pattern of absent inputs, as today's bundles do not.
     """
     return None
+
+
+def _ranked(problems: Counter[str]) -> dict[str, int]:
+    """Return the codes by how often they stood, then by name: in one order however the rows were cut into blocks."""
+    return dict(sorted(problems.items(), key=lambda code: (-code[1], code[0])))
 
 
 def _percent(share: float) -> str:
