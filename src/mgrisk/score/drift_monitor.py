@@ -150,9 +150,11 @@ class Yardstick:
         """Count the scored rows."""
         borders = self._borders
         counts = np.zeros((len(borders), borders.shape[1] + 1), dtype=np.int64)
-        values = np.vstack([answers.values, answers.risk[:1]])[: len(borders)]
-        _count(values, ~answers.rejected, borders, counts)
-        return Spread(int((~answers.rejected).sum()), counts)
+        scored, k = ~answers.rejected, len(answers.features)
+        # The values apart from the risks: to put them into one array would take longer than to count them.
+        _count(answers.values, scored, borders[:k], counts[:k])
+        _count(answers.risk[: len(borders) - k], scored, borders[k:], counts[k:])
+        return Spread(int(scored.sum()), counts)
 
     def shifts(self, spread: Spread) -> list[Shift]:
         """Compare counts with the reference, the largest index first."""
