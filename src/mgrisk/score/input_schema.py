@@ -393,7 +393,7 @@ def check_columns(
                 f"the required column {feature.name} is missing",
                 where=where,
                 got=few(columns),
-                hint=(f"rename {near[0]} if it is that; " if near else "")
+                hint=(f"rename {near[0]} if it is that, or " if near else "")
                 + f"add {feature.name} ({feature.unit or ' or '.join(feature.levels)}); see `mgrisk schema`",
             )
     taken = [name for name in added if name in columns]
