@@ -159,6 +159,7 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the summary file."""
         tally, people = self.tally, self.expected["people"]
+        auroc = dict(zip(("auroc_with_all", "auroc_without_absent"), self.auroc, strict=True)) if self.auroc else {}
         return {
             **self.about,
             "rows": tally.rows,
@@ -167,7 +168,7 @@ class Summary:
             "rejected_by": dict(self.rejected_by),
             "outside_domain": tally.outside_domain,
             "mean_risk": self.expected["cases"] / people if people else None,
-            "inputs": {"given": list(self.given), "absent": list(self.absent)},
+            "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
             "unused_columns": dict(self.unused),
             "expected_performance": dict(self.expected),
             "problems": _ranked(tally.problems),

@@ -213,6 +213,8 @@ def test_what_absent_inputs_cost_is_told_where_the_bundle_knows(
     summary = summed_up(scorer, FIVE_PEOPLE, tmp_path)
     assert asked == [["race_ethnicity", "smoking", "magnesium_total_mg"]]
     assert "  AUROC in cross-validation 0.820 with all inputs, 0.771 without these" in summary.lines()
+    told = summary.to_dict()["inputs"]
+    assert (told["auroc_with_all"], told["auroc_without_absent"]) == (0.82, 0.7712)
 
 
 def test_a_file_of_rejected_rows_says_just_that(scorer: Scorer, tmp_path: Path) -> None:
