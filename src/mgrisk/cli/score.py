@@ -15,7 +15,8 @@ from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus, usage
 
 if TYPE_CHECKING:
-    from mgrisk.score.batch import Progress, Summary
+    from mgrisk.score.batch import Progress
+    from mgrisk.score.summary import Summary
 
 HELP = "score people in CSV or Parquet"
 
@@ -48,14 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:
-    from mgrisk.score import drift_monitor
-
-    tally = summary.tally
-    lines = [
-        f"{tally.rows:,} rows: {tally.scored:,} scored, {tally.rejected:,} rejected; model {summary.about['model']}",
-        *(f"  {count:,} × {code}" for code, count in tally.problems.most_common(5)),
-        *drift_monitor.lines(summary.shifts, rows=tally.scored, outside=tally.outside_domain),
-    ]
+    lines = summary.lines()
     if options.what_if:
         what_it_is = summary.about["what_if"]["what_it_is"]
         lines.append(f"what-if columns: {what_it_is}; the summary file names studies and assumptions")

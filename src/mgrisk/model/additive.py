@@ -162,11 +162,14 @@ class Additive:
     def _weights(self) -> Floats:
         """The model, then the forms of its sampling error, of standardised design columns, shape (p, 1 + k)."""
         loadings = np.empty((len(self.coefficients), 0)) if self.sampling is None else self.sampling.loadings
-        return np.column_stack([self.coefficients, loadings]) * self.moments.scale[:, None]
+        weights = np.column_stack([self.coefficients, loadings]) * self.moments.scale[:, None]
+        # Forms of nothing fill up whole registers of the processor.
+        return np.pad(weights, ((0, 0), (0, -weights.shape[1] % 8)))
 
     @cached_property
     def _offset(self) -> Floats:
-        return np.empty(0) if self.sampling is None else self.sampling.offset
+        offset = np.empty(0) if self.sampling is None else self.sampling.offset
+        return np.pad(offset, (0, self._weights.shape[1] - 1 - len(offset)))
 
     @cached_property
     def first(self) -> Integers:

@@ -29,9 +29,10 @@ from typing import Any, Final
 import xxhash
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
-from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, Summary, Tally, about_answers, score_table
+from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, score_table
 from mgrisk.score.journal import lock_of
 from mgrisk.score.scorer import Scorer, load_scorer
+from mgrisk.score.summary import Summary, Tally
 from mgrisk.storage.files import atomic, read_json, write_json
 from mgrisk.storage.lock import exclusive_lock
 
