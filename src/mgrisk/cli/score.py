@@ -34,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
     parser.add_argument("--resume", action="store_true", help="go on with the same batch where it was killed")
     parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
+    parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
 
 
@@ -67,7 +68,7 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
             where=options.input,
             hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
         )
-    scorer = load_scorer(model, what_if=options.what_if)
+    scorer = load_scorer(model, what_if=options.what_if, next_question=options.next_question)
     asked = batch.BatchOptions(options.reasons, options.rejects, options.strict, options.resume)
     return batch.score_table(scorer, options.input, options.output, asked, workers=options.workers, progress=progress)
 
@@ -89,5 +90,6 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
         BatchOptions(options.reasons, options.rejects, options.strict, options.resume),
         engine=engine,
         what_if=options.what_if,
+        next_question=options.next_question,
         progress=progress,
     )

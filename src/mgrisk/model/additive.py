@@ -314,6 +314,10 @@ class Additive:
         groups: Sequence[Integers] = [np.flatnonzero(self.of_input == number) for number in range(len(self.first))]
         return self.moments.gains(self.coefficients, absent[self.of_input], groups)
 
+    def unknown(self, absent: Booleans) -> float:
+        """Return the variance of the log-odds over what absent inputs may be; `absent` as for `gains`."""
+        return float(self.moments.forms(self.coefficients[:, None], absent[self.of_input])[1][0])
+
     def after(self, *, stretch: float, added: float) -> Additive:
         """Return it with a variance added to that of log-odds which are to be stretched afterwards."""
         if self.sampling is None:

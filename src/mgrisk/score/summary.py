@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mgrisk.errors import few
-from mgrisk.model.bundle import Bundle
 from mgrisk.model.reference import RISK
+from mgrisk.score.absent import AbsentSets, Gain, gains
 from mgrisk.score.answers import Answers
 from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
 from mgrisk.score.expected_performance import RiskCounts
 from mgrisk.score.input_schema import unused_columns
 from mgrisk.score.scorer import Scorer
 
+LITTLE: Final = 0.05
+"""Share of what is unknown below which measuring an input is not worth a line."""
 ID: Final = "person_id"
 """The column that names people; it is no input, and nobody meant it to be one."""
 
@@ -34,8 +36,8 @@ class Tally:
         Counts of rows; those outside the domain are among the scored.
     problems
         How often each code stood.
-    spread, risks
-        Scored rows by their values, for the comparison with the reference, and by their risks.
+    spread, risks, lacking
+        Scored rows by their values, for the comparison with the reference, by their risks, and by what they lack.
     columns
         Of the file, or of any part of a folder; none in the tally of a block.
     """
@@ -46,6 +48,7 @@ class Tally:
     problems: Counter[str] = field(default_factory=Counter)
     spread: Spread | None = None
     risks: RiskCounts | None = None
+    lacking: AbsentSets | None = None
     columns: tuple[str, ...] = ()
 
     @classmethod
@@ -59,6 +62,7 @@ class Tally:
             problems=answers.problems.counts,
             spread=yardstick.measure(answers),
             risks=RiskCounts.of(answers.risk[0][scored]),
+            lacking=AbsentSets.of(answers.values, scored),
         )
 
     @property
@@ -74,6 +78,7 @@ class Tally:
             problems=self.problems + other.problems,
             spread=self.spread + other.spread if self.spread and other.spread else self.spread or other.spread,
             risks=self.risks + other.risks if self.risks and other.risks else self.risks or other.risks,
+            lacking=self.lacking + other.lacking if self.lacking and other.lacking else self.lacking or other.lacking,
             columns=tuple(dict.fromkeys((*self.columns, *other.columns))) if other.columns else self.columns,
         )
 
@@ -85,6 +90,7 @@ class Tally:
             "problems": dict(self.problems),
             "spread": self.spread.to_dict() if self.spread else None,
             "risks": self.risks.to_dict() if self.risks else None,
+            "lacking": dict(self.lacking.rows) if self.lacking else None,
             "columns": list(self.columns),
         }
 
@@ -95,6 +101,7 @@ class Tally:
             "problems": Counter(content["problems"]),
             "spread": Spread.from_dict(content["spread"]) if content["spread"] else None,
             "risks": RiskCounts.from_dict(content["risks"]) if content["risks"] else None,
+            "lacking": AbsentSets(content["lacking"]) if content["lacking"] is not None else None,
             "columns": tuple(content["columns"]),
         }
         return cls(**{**content, **read})
@@ -115,7 +122,9 @@ class Summary:
     given, absent
         Inputs of the model that some scored row has, itself or what it derives from, and those that none has.
     auroc
-        What `auroc_by_inputs` knows of the absent inputs.
+        AUROC over cycles left out with all inputs, and without those that none has; None where it is not known.
+    gains
+        What measuring absent inputs would tell, most first.
     unused
         Columns that gave no input, each with the one that it may have been meant for, or "".
     shifts
@@ -130,6 +139,7 @@ class Summary:
     given: Sequence[str]
     absent: Sequence[str]
     auroc: tuple[float, float] | None
+    gains: Sequence[Gain]
     unused: Mapping[str, str]
     shifts: Sequence[Shift]
     expected: Mapping[str, Any]
@@ -141,16 +151,15 @@ class Summary:
         people = {shift.name: shift.people for shift in shifts if shift.name != RISK and tally.scored}
         given = [feature.name for feature in scorer.bundle.features if people.get(feature.name)]
         absent = [feature.name for feature in scorer.bundle.features if people.get(feature.name) == 0]
-        # An optional input that is missing has a code, too, and rejects nobody.
-        optional = {f"missing:{feature.name}" for feature in scorer.bundle.features if not feature.required}
         unused = unused_columns([name for name in tally.columns if name != ID], scorer.inputs)
         return cls(
             about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
             tally=tally,
-            rejected_by={code: n for code, n in _ranked(tally.problems).items() if code not in optional},
+            rejected_by=_ranked(tally.problems),
             given=given,
             absent=absent,
-            auroc=auroc_by_inputs(scorer.bundle, absent),
+            auroc=scorer.bundle.auroc_without(absent),
+            gains=gains(scorer.bundle, tally.lacking) if tally.lacking else [],
             unused=dict(sorted(unused.items(), key=lambda column: not column[1])),
             shifts=shifts,
             expected=(tally.risks or RiskCounts.nobody()).expected(),
@@ -169,9 +178,9 @@ class Summary:
             "outside_domain": tally.outside_domain,
             "mean_risk": self.expected["cases"] / people if people else None,
             "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
+            "worth_measuring": [each.to_dict() for each in self.gains],
             "unused_columns": dict(self.unused),
             "expected_performance": dict(self.expected),
-            "problems": _ranked(tally.problems),
             "drift": [shift.to_dict() for shift in self.shifts],
         }
 
@@ -192,7 +201,13 @@ class Summary:
             shorter = f": {few(given, most=6)}" if len(given) < len(absent) else f"; absent: {few(absent, most=4)}"
             yield f"inputs: {len(given)} of {len(given) + len(absent)} given{shorter if absent else ''}"
         if self.auroc:
-            yield "  AUROC in cross-validation {:.3f} with all inputs, {:.3f} without these".format(*self.auroc)
+            yield "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out".format(*self.auroc)
+        for each in self.gains[:1]:
+            if each.removes >= LITTLE:
+                yield (
+                    f"  worth measuring: {each.name}, absent for {_percent(each.absent)} of rows; it would remove "
+                    f"{_percent(each.removes)} of what is unknown"
+                )
         more = {each.name: each.missing for each in self.shifts if each.people and each.misses_more}
         if more:
             often = [f"{name} {_percent(more[name])}" for name in sorted(more, key=lambda name: -more[name])]
@@ -230,24 +245,6 @@ class Summary:
                     f"sensitivity {_percent(at['sensitivity'])}, specificity {_percent(at['specificity'])}, "
                     f"PPV {_percent(at['ppv'])}"
                 )
-
-
-def auroc_by_inputs(bundle: Bundle, absent: Sequence[str]) -> tuple[float, float] | None:
-    """Return the AUROC in cross-validation with all inputs and without those that are absent.
-
-    Parameters
-    ----------
-    bundle
-        The model.
-    absent
-        Names of inputs of the model that no row has.
-
-    Returns
-    -------
-    tuple of float and float, or None
-        None where the bundle holds no table of its performance by pattern of absent inputs, as today's bundles do not.
-    """
-    return None
 
 
 def _ranked(problems: Counter[str]) -> dict[str, int]:
