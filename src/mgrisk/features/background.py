@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 OLDEST = 80.0  # top code of NHANES from 2007 on; 85 before
@@ -88,6 +89,20 @@ def large_baby(raw: pd.DataFrame) -> pd.Series:
     # RHQ171 is asked of everyone asked RHQ172: who has neither, but was asked RHQ162, was pregnant without a delivery.
     no_delivery = raw["RHQ162"].notna() & raw["RHQ171"].isna() & raw["RHQ172"].isna()
     return raw["RHQ172"].map(YES_NO).where(~(_never(raw, "RHQ172") | no_delivery), "no")
+
+
+def derive_gestational_diabetes(given: pd.DataFrame) -> pd.Series:
+    """Return no for men, whom nobody asks; unknown for women."""
+    return _no_for_men(given)
+
+
+def derive_large_baby(given: pd.DataFrame) -> pd.Series:
+    """Return no for men, whom nobody asks; unknown for women."""
+    return _no_for_men(given)
+
+
+def _no_for_men(given: pd.DataFrame) -> pd.Series:
+    return pd.Series(np.where(given["sex"] == "male", "no", None), index=given.index, dtype=object)
 
 
 def _never(raw: pd.DataFrame, asked: str) -> pd.Series:
