@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 OLDEST = 80.0  # top code of NHANES from 2007 on; 85 before
@@ -102,7 +101,7 @@ def derive_large_baby(given: pd.DataFrame) -> pd.Series:
 
 
 def _no_for_men(given: pd.DataFrame) -> pd.Series:
-    return pd.Series(np.where(given["sex"] == "male", "no", None), index=given.index, dtype=object)
+    return given["sex"].astype(object).map({"male": "no"})
 
 
 def _never(raw: pd.DataFrame, asked: str) -> pd.Series:

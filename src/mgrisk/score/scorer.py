@@ -103,7 +103,7 @@ class Scorer:
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in [models, *parts.values()])).hexdigest()
 
     def schema(self) -> list[dict[str, Any]]:
-        """Return the input contract: {name, type, unit, …} of each column, and `auroc_without` it where that is known."""
+        """Return the input contract, a row for each column, with `auroc_without` it where that was measured."""
         alone = {next(iter(each.absent)): each.auroc for each in self.bundle.patterns if len(each.absent) == 1}
         return [{**row, "auroc_without": alone.get(row["name"])} for row in schema(self.inputs)]
 
