@@ -204,7 +204,8 @@ class Additive:
     def answer(self, X: Singles) -> Answer:
         """Say what the model makes of an encoded matrix (n, n_columns), NaN where an input is absent."""
         columns = np.ascontiguousarray(X.T)
-        pattern, weights, lines = self._patterns(columns)
+        pattern, kept = self._patterns(columns)
+        weights, lines = kept.weights, kept.lines
         n = len(X)
         contributions, squares = np.zeros((len(self.first), n)), np.zeros(n)
         if n <= FEW_ROWS:
@@ -234,8 +235,8 @@ class Additive:
 
     def of_expected_risk(self, expected: Floats, X: Singles) -> Floats:
         """Return the log-odds of the expected risk from expected log-odds, shape (n,), by what each row lacks."""
-        pattern, _, lines = self._patterns(np.ascontiguousarray(X.T))
-        slope, intercept, _ = lines[pattern].T
+        pattern, kept = self._patterns(np.ascontiguousarray(X.T))
+        slope, intercept, _ = kept.lines[pattern].T
         found: Floats = slope * expected + intercept
         return found
 
@@ -259,8 +260,8 @@ class Additive:
             moved = offset + form
             squares += moved * moved
 
-    def _patterns(self, columns: Singles) -> tuple[Integers, Floats, Floats]:
-        """Return the number of each row's pattern, shape (n,), with the weights and lines by number."""
+    def _patterns(self, columns: Singles) -> tuple[Integers, _Kept]:
+        """Return the number of each row's pattern, shape (n,), and what is kept by number."""
         bits = np.packbits(np.isnan(columns[self.first]), axis=0)
         keys = np.ascontiguousarray(bits.T).view(np.dtype((np.void, len(bits)))).ravel()
         met, place = np.unique(keys, return_inverse=True)
@@ -270,7 +271,7 @@ class Additive:
                 self._kept[:] = [_Kept.empty(*self._weights.shape)]
             kept = self._kept[0]
             numbers = np.array([self._number(kept, key.tobytes()) for key in met], dtype=np.int64)
-            return numbers[place], kept.weights, kept.lines
+            return numbers[place], kept
 
     def _number(self, kept: _Kept, bits: bytes) -> int:
         """Return the number of a pattern; one that was never met is worked out."""
@@ -288,14 +289,15 @@ class Additive:
 
     def next_inputs(self, X: Singles) -> Integers:
         """Return which absent input would leave least unknown were it known, -1 where none is absent, shape (n,)."""
-        pattern, _, _ = self._patterns(np.ascontiguousarray(X.T))
+        pattern, kept = self._patterns(np.ascontiguousarray(X.T))
         met, row, place = np.unique(pattern, return_index=True, return_inverse=True)
         with self._lock:
-            known = self._kept[0].next
+            known = kept.next
             for number, first in zip(met.tolist(), row.tolist(), strict=True):
                 if number not in known:
                     absent = np.isnan(X[first, self.first])
-                    known[number] = int(np.argmax(self.gains(absent))) if absent.any() else -1
+                    gains = np.where(absent, self.gains(absent), -1.0)
+                    known[number] = int(np.argmax(gains)) if absent.any() else -1
             return np.array([known[number] for number in met.tolist()], dtype=np.int64)[place]
 
     def gains(self, absent: Booleans) -> Floats:
@@ -353,25 +355,28 @@ class Additive:
             p = sum(term.width for term in terms)
             coefficients = np.array(content["coefficients"], dtype=np.float64)
             mean = np.array(content["mean"], dtype=np.float64)
+            triangle = np.array(content["covariance"], dtype=np.float64)
             covariance = np.zeros((p, p))
-            covariance[np.tril_indices(p)] = content["covariance"]
+            covariance[np.tril_indices(p)] = triangle
             covariance += np.tril(covariance, -1).T
             lines = Lines(*(np.array(content["lines"][name], dtype=np.float64) for name in ("s", "slope", "intercept")))
             sampling = None if content["sampling"] is None else Sampling.from_dict(content["sampling"], p=p)
             found = cls(
                 terms, owners, float(content["intercept"]), coefficients, Moments(mean, covariance), lines, sampling
             )
-        except (KeyError, TypeError, ValueError) as problem:
+        except (KeyError, OverflowError, TypeError, ValueError) as problem:
             raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-        if len(terms) != len(owners) or coefficients.shape != (p,) or mean.shape != (p,):
+        shapes = (coefficients.shape, mean.shape, triangle.shape)
+        if len(terms) != len(owners) or shapes != ((p,), (p,), (p * (p + 1) // 2,)):
             raise bad_model(FILE, "has coefficients for other columns than the bundle's features")
         if not lines.s.shape == lines.slope.shape == lines.intercept.shape or lines.s.ndim != 1 or not len(lines.s):
             raise bad_model(FILE, "has lines of different lengths")
         numbers: list[Any] = [
             coefficients,
             mean,
-            covariance.ravel(),
+            triangle,
             [found.intercept],
+            *(term.knots for term in terms),
             lines.s,
             lines.slope,
             lines.intercept,
@@ -380,9 +385,8 @@ class Additive:
             raise bad_model(FILE, "has a number that is not finite")
         if any((np.diff(term.knots) <= 0).any() for term in terms) or (np.diff(lines.s) <= 0).any():
             raise bad_model(FILE, "has knots or lines that do not increase")
-        scale = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-        scale[scale == 0] = 1.0
-        if np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < -1e-6:
+        scale = found.moments.scale if (covariance.diagonal() >= 0).all() else None
+        if scale is None or np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < -1e-6:
             raise bad_model(FILE, "has a covariance that no columns can have")
         return found
 
