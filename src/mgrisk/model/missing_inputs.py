@@ -221,6 +221,8 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
         mean, covariance = moved_mean, moved
         if change < CLOSE:
             break
+    # To the last digit, as half of it is what a file holds.
+    covariance = (covariance + covariance.T) / 2.0
     return Moments(centre + mean * scale, covariance * np.outer(scale, scale))
 
 
