@@ -151,7 +151,8 @@ class Additive:
     moments: Moments
     lines: Lines
     sampling: Sampling | None = None
-    _next: dict[int | bytes, int] = field(default_factory=dict, repr=False)
+    # Not of the constructor: a copy begins with nothing worked out.
+    _next: dict[int | bytes, int] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def of_input(self) -> Integers:
@@ -294,7 +295,8 @@ class Additive:
         for key, absent in zip(found.keys, found.absent, strict=True):
             asked = self._next.get(key)
             if asked is None:
-                asked = self._next[key] = int(np.argmax(self.gains(absent))) if absent.any() else -1
+                gains = np.where(absent, self.gains(absent), -1.0)
+                asked = self._next[key] = int(np.argmax(gains)) if absent.any() else -1
             known.append(asked)
         return np.array(known, dtype=np.int64)[found.of_row]
 
@@ -357,25 +359,28 @@ class Additive:
             p = sum(term.width for term in terms)
             coefficients = np.array(content["coefficients"], dtype=np.float64)
             mean = np.array(content["mean"], dtype=np.float64)
+            triangle = np.array(content["covariance"], dtype=np.float64)
             covariance = np.zeros((p, p))
-            covariance[np.tril_indices(p)] = content["covariance"]
+            covariance[np.tril_indices(p)] = triangle
             covariance += np.tril(covariance, -1).T
             lines = Lines(*(np.array(content["lines"][name], dtype=np.float64) for name in ("s", "slope", "intercept")))
             sampling = None if content["sampling"] is None else Sampling.from_dict(content["sampling"], p=p)
             found = cls(
                 terms, owners, float(content["intercept"]), coefficients, Moments(mean, covariance), lines, sampling
             )
-        except (KeyError, TypeError, ValueError) as problem:
+        except (KeyError, OverflowError, TypeError, ValueError) as problem:
             raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-        if len(terms) != len(owners) or coefficients.shape != (p,) or mean.shape != (p,):
+        shapes = (coefficients.shape, mean.shape, triangle.shape)
+        if len(terms) != len(owners) or shapes != ((p,), (p,), (p * (p + 1) // 2,)):
             raise bad_model(FILE, "has coefficients for other columns than the bundle's features")
         if not lines.s.shape == lines.slope.shape == lines.intercept.shape or lines.s.ndim != 1 or not len(lines.s):
             raise bad_model(FILE, "has lines of different lengths")
         numbers: list[Any] = [
             coefficients,
             mean,
-            covariance.ravel(),
+            triangle,
             [found.intercept],
+            *(term.knots for term in terms),
             lines.s,
             lines.slope,
             lines.intercept,
@@ -384,9 +389,8 @@ class Additive:
             raise bad_model(FILE, "has a number that is not finite")
         if any((np.diff(term.knots) <= 0).any() for term in terms) or (np.diff(lines.s) <= 0).any():
             raise bad_model(FILE, "has knots or lines that do not increase")
-        scale = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-        scale[scale == 0] = 1.0
-        if np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < -1e-6:
+        scale = found.moments.scale if (covariance.diagonal() >= 0).all() else None
+        if scale is None or np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < -1e-6:
             raise bad_model(FILE, "has a covariance that no columns can have")
         return found
 

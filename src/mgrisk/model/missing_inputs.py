@@ -31,8 +31,11 @@ RIDGE: Final = 0.01
 STEPS: Final = 50
 CLOSE: Final = 1e-4
 """EM ends where no mean and no covariance moves by more, in units of standard deviations."""
+CONSTANT: Final = 1e-9
+"""A column with a smaller standard deviation, in units of its mean, is constant."""
 NODES: Final = 21
-POINTS: Final = 41
+FLAT: Final = 1e-3
+"""Log-odds that spread by less are of one risk: its line is 1 to six digits, and cannot be fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +54,14 @@ class Moments:
     @cached_property
     def scale(self) -> Floats:
         """Standard deviation of each column, shape (p,); 1 where a column does not vary."""
-        found: Floats = np.sqrt(np.asarray(np.diag(self.covariance), dtype=np.float64))
-        found[found == 0] = 1.0
-        return found
+        found: Floats = np.sqrt(self.covariance.diagonal())
+        return np.where(found == 0, 1.0, found)
 
     @cached_property
     def precision(self) -> Floats:
         """Inverse of the ridged correlation matrix, shape (p, p)."""
         correlation = self.covariance / np.outer(self.scale, self.scale)
-        found: Floats = np.linalg.inv(correlation + RIDGE * np.eye(len(self.mean)))
-        return found
+        return np.asarray(np.linalg.inv(correlation + RIDGE * np.eye(len(self.mean))), dtype=np.float64)
 
     def forms(self, weights: Floats, absent: Booleans) -> tuple[Floats, Floats]:
         """Return linear forms of the columns as forms of those that are observed.
@@ -190,14 +191,19 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
     known = ~np.isnan(Z)
     held = np.maximum(share @ known, np.finfo(np.float64).tiny)
     centre = (share @ np.where(known, Z, 0.0)) / held
-    scale = np.sqrt(share @ np.where(known, Z - centre, 0.0) ** 2 / held)
-    scale[scale == 0] = 1.0
-    standard = (Z - centre) / scale
+    away = Z - centre
+    scale = np.sqrt(share @ np.where(known, away, 0.0) ** 2 / held)
+    # The mean of a constant differs from it by its rounding, and what does not vary tells nothing of the rest.
+    constant = scale <= CONSTANT * np.abs(centre)
+    away[:, constant] *= 0.0
+    scale[constant] = 1.0
+    standard = away / scale
     patterns = list(_patterns(standard))
     mean = np.zeros(Z.shape[1])
     covariance = _moments(np.nan_to_num(standard), share, mean)
     if start is not None:
         mean, covariance = (start.mean - centre) / scale, start.covariance / np.outer(scale, scale)
+        mean[constant], covariance[constant], covariance[:, constant] = 0.0, 0.0, 0.0
     for _ in range(STEPS):
         filled, added = standard.copy(), np.zeros_like(covariance)
         for rows, absent in patterns:
@@ -216,6 +222,8 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
         mean, covariance = moved_mean, moved
         if change < CLOSE:
             break
+    # To the last digit, as half of it is what a file holds.
+    covariance = (covariance + covariance.T) / 2.0
     return Moments(centre + mean * scale, covariance * np.outer(scale, scale))
 
 
@@ -277,6 +285,8 @@ class Lines:
             Points of the grid.
         """
         centre, spread = quantiles.mean(), quantiles.std()
+        if spread < FLAT:
+            return cls.none()
         s = np.linspace(0.0, spread, size)
         slope, intercept = np.ones(size), np.zeros(size)
         nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
