@@ -279,7 +279,7 @@ def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, abse
             )
             weights = np.column_stack([fitted.coefficients, again.slope * coefficients / fitted.moments.scale])
             expected, unknown = fitted.moments.expected_forms(design_columns(fitted.terms, X[rows]), gone, weights)
-            slope, constant = fitted.lines.at(unknown)
+            slope, constant = fitted.lines.at(np.sqrt(unknown))
             found.said[name][rows] = slope * (fitted.intercept + expected[:, 0]) + constant
             of_refit = found.refitted.setdefault(name, np.full(len(X), np.nan))
             of_refit[rows] = again.intercept + again.slope * intercept + expected[:, 1]

@@ -96,7 +96,7 @@ MEANING: Final = (
     "not in it: what a missing value or an error of a person's own answers hides, and change of the population"
 )
 KNOTS: Final = 4
-DROPPED: Final = 0.01
+DROPPED: Final = 0.1
 """Share of the mean variance that the columns left out of L may hold."""
 
 
