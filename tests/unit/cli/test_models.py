@@ -10,8 +10,9 @@ import pytest
 
 from mgrisk.cli.main import main
 from mgrisk.cli.models import found_models
-from mgrisk.model.bundle import released
 from mgrisk.run_folder.folder import RunFolder
+
+FORMAT_1 = Path(__file__).parents[2] / "golden" / "format_1"
 
 
 @pytest.fixture(autouse=True)
@@ -22,15 +23,15 @@ def _no_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_released_bundles_are_listed_with_what_they_predict() -> None:
     rows = {row["name"]: row for row in found_models()}
-    assert {"undiagnosed", "undiagnosed-brief", "dysglycaemia", "diabetes", "insulin-resistance"} <= set(rows)
-    assert rows["undiagnosed-brief"]["outcome"] == "undiagnosed"
-    assert rows["undiagnosed-brief"]["features"] == 13
+    assert {"undiagnosed", "dysglycaemia", "diabetes", "insulin-resistance"} <= set(rows)
+    assert rows["undiagnosed"]["outcome"] == "undiagnosed"
+    assert rows["undiagnosed"]["features"] > 25
     assert rows["undiagnosed"]["data"] == "NHANES"
 
 
 def test_bundles_of_runs_are_listed_with_their_held_out_auroc_and_a_damaged_one_says_so(tmp_path: Path) -> None:
     for name in ("good", "damaged"):
-        shutil.copytree(released("undiagnosed"), tmp_path / "runs" / name / "bundle")
+        shutil.copytree(FORMAT_1 / "undiagnosed", tmp_path / "runs" / name / "bundle")
     (tmp_path / "runs/damaged/bundle/calibrator.json").write_text("{}", encoding="utf-8")
     of_all = {
         "outcome": "undiagnosed", "group": "all", "level": "all", "model": "blend", "metric": "auroc", "low": 0.7,
