@@ -222,7 +222,7 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
         mean, covariance = moved_mean, moved
         if change < CLOSE:
             break
-    # To the last digit, as half of it is what a file holds.
+    # Symmetric to the last digit, as a bundle that holds one triangle gives it back.
     covariance = (covariance + covariance.T) / 2.0
     return Moments(centre + mean * scale, covariance * np.outer(scale, scale))
 

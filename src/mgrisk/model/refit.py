@@ -21,7 +21,7 @@ from mgrisk.model.calibration import Calibrator, fit_logistic_map
 from mgrisk.model.candidates import Part, make_models
 from mgrisk.model.fewer_inputs import FewerInputs
 from mgrisk.model.fits import Fits
-from mgrisk.model.learners import Encoder, Fitted
+from mgrisk.model.learners import Chosen, Encoder, Fitted
 from mgrisk.model.splines import SplineLearner, SplineSpace, design_columns
 from mgrisk.model.stacking import FittedSum, Scales
 from mgrisk.model.train import TrainedModel, train
@@ -155,28 +155,6 @@ class Again:
                 learner = replace(learner, space=spaces[key])
             parts.append(replace(part, learner=learner))
         return replace(self, parts=tuple(parts), weight=np.where(who, self.weight, 0.0))
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """A trained model with the settings that were chosen.
-
-    Attributes
-    ----------
-    model
-        Name of the model: a learner's section, or a sum.
-    parts
-        Its parts as in tuning.json: {part, scale, params}.
-    intercept
-        Of a sum; None where the model is one learner on the outcome.
-    calibration
-        The map from its margin to log-odds.
-    """
-
-    model: str
-    parts: Sequence[Mapping[str, Any]]
-    intercept: float | None
-    calibration: Calibrator
 
 
 def again(

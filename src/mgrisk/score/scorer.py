@@ -207,6 +207,7 @@ class Scorer:
         checked = check(people, self.inputs)
         explanation = self.explainer.explain(checked.values.set_axis(people.index))
         explanation.values[checked.rejected] = np.nan
+        explanation.base_values[checked.rejected] = np.nan
         return explanation
 
     @cached_property

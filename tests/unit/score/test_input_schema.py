@@ -32,22 +32,20 @@ from mgrisk.score.input_schema import (
 )
 
 INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
-CODES = Codes(INPUTS, features(["age_years", "bmi_kg_m2"]))
+CODES = Codes(INPUTS)
 
 
-def test_codes_stand_in_the_order_of_the_contract_and_what_is_missing_after_them() -> None:
+def test_codes_stand_in_the_order_of_the_contract_and_an_optional_input_that_is_absent_is_no_problem() -> None:
     state = np.array([[GOOD, OUTSIDE, EMPTY, GOOD], [GOOD, BAD, GOOD, GOOD], [EMPTY, BAD, EMPTY, GOOD]], dtype=np.uint8)
     rejected = np.array([False, True, True, True])
-    absent = np.array([[False, True, True, False], [True, True, True, False]])
-    problems = CODES.join(state, rejected, {3: 7}, absent)
+    problems = CODES.join(state, {3: 7})
     assert problems.texts().tolist() == [
-        "missing:bmi_kg_m2",
+        "",
         "out_of_range:age_years;unknown_level:sex;not_a_number:bmi_kg_m2",
         "missing:age_years",
         "wrong_field_count:7",
     ]
     assert problems.counts == {
-        "missing:bmi_kg_m2": 1,
         "out_of_range:age_years": 1,
         "unknown_level:sex": 1,
         "not_a_number:bmi_kg_m2": 1,
@@ -58,7 +56,7 @@ def test_codes_stand_in_the_order_of_the_contract_and_what_is_missing_after_them
 
 
 def test_no_rows_have_no_problems() -> None:
-    problems = CODES.join(np.empty((3, 0), dtype=np.uint8), np.empty(0, dtype=np.bool_), {})
+    problems = CODES.join(np.empty((3, 0), dtype=np.uint8), {})
     assert problems.texts().tolist() == []
     assert first_rejected(np.empty(0, dtype=np.bool_), problems) is None
 
