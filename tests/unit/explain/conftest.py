@@ -42,7 +42,7 @@ def among() -> Callable[..., Bundle]:
             return fitted
         moments = fit_moments(design_columns(fitted.terms, background), weight)
         intercept = fitted.intercept + float(fitted.coefficients @ (moments.mean - fitted.moments.mean))
-        return replace(fitted, intercept=intercept, moments=moments, _kept=[])
+        return replace(fitted, intercept=intercept, moments=moments)
 
     def among(bundle: Bundle, background: np.ndarray, weight: np.ndarray) -> Bundle:
         fitted = moved(bundle.fitted, background, weight)

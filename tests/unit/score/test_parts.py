@@ -165,7 +165,7 @@ def test_an_interrupted_folder_is_gone_on_with(
     assert rejects.read_bytes() == (tmp_path / "again.csv").read_bytes()
     # Counts of a part that was done before come from its receipt.
     assert said == json.loads((tmp_path / "again.summary.json").read_text("utf-8"))
-    assert said["problems"]["out_of_range:age_years"] == 2
+    assert said["rejected_by"]["out_of_range:age_years"] == 2
     assert left_behind(tmp_path) == []
 
 
