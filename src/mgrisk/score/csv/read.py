@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mgrisk.compiled import compiled, inner
+from mgrisk.compiled import compiled_later, inner
 from mgrisk.score.csv.decimals import (
     BAD,
     COMMA,
@@ -32,9 +32,8 @@ from mgrisk.score.csv.decimals import (
     plain_number,
     read_number,
     short_number,
-    trailing_zeros,
-    word,
 )
+from mgrisk.score.csv.instructions import trailing_zeros, word
 from mgrisk.types import Booleans, Floats, Integers
 
 
@@ -215,7 +214,7 @@ def _turn(few: NDArray[Any], out: NDArray[Any]) -> None:
             out[i, r] = few[r, i]
 
 
-@compiled
+@compiled_later
 def line_ends(data: NDArray[np.uint8]) -> int:
     """Return how many LF and CR there are: at least as many as records."""
     count = 0
@@ -224,7 +223,7 @@ def line_ends(data: NDArray[np.uint8]) -> int:
     return count
 
 
-@compiled
+@compiled_later
 def border(data: NDArray[np.uint8], most: int) -> tuple[int, bool]:
     """Return where the last whole record ends, its line end included, and whether a quote is open after it.
 
@@ -243,7 +242,7 @@ def border(data: NDArray[np.uint8], most: int) -> tuple[int, bool]:
     return last, False
 
 
-@compiled
+@compiled_later
 def read_rows(
     data: NDArray[np.uint8],
     wanted: Wanted,
@@ -333,7 +332,7 @@ def read_rows(
     return count
 
 
-@compiled
+@compiled_later
 def read_cells(
     data: NDArray[np.uint8],
     start: Integers,
