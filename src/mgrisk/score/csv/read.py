@@ -215,15 +215,6 @@ def _turn(few: NDArray[Any], out: NDArray[Any]) -> None:
 
 
 @compiled_later
-def line_ends(data: NDArray[np.uint8]) -> int:
-    """Return how many LF and CR there are: at least as many as records."""
-    count = 0
-    for sign in data:
-        count += 1 if sign in (LF, CR) else 0
-    return count
-
-
-@compiled_later
 def border(data: NDArray[np.uint8], most: int) -> tuple[int, bool]:
     """Return where the last whole record ends, its line end included, and whether a quote is open after it.
 
@@ -303,11 +294,11 @@ def read_rows(
                 if i >= 0:
                     which[odd], first[odd], last[odd] = i, begin, at
                     if data[begin] == QUOTE:
-                        inner = begin + 1
-                        while inner < at and data[inner] != QUOTE:
-                            inner += 1
+                        closing = begin + 1
+                        while closing < at and data[closing] != QUOTE:
+                            closing += 1
                         # Doubled quotes, and signs after the closing one, are for Python.
-                        first[odd], last[odd] = begin + 1, (inner if inner == at - 1 else -1)
+                        first[odd], last[odd] = begin + 1, (closing if closing == at - 1 else -1)
                     odd += 1
             column += 1
             if at == n or data[at] != COMMA:

@@ -1,4 +1,4 @@
-"""Compiled loops: where their code is kept, when it is compiled anew, and that they run where nothing is kept."""
+"""The machine code of loops: where it is kept, when it is made anew, and that loops run where nothing is kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import numba
 import pytest
 
-from mgrisk import compiled
+from mgrisk import machine_code
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/mgrisk"
@@ -23,10 +23,12 @@ SCRIPT = """
 import sys
 from pathlib import Path
 import pandas as pd
+from mgrisk import compiled
 from mgrisk.model.bundle import released
 from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.scorer import load_scorer
 
+compiled.FEW_BYTES = -1
 people, folder = sys.argv[1], Path(sys.argv[2])
 frame = pd.read_csv(people)
 frame.to_parquet(folder / "people.parquet")
@@ -62,15 +64,17 @@ if __name__ == "__main__":
     if "full-disk" in sys.argv:
         import resource
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    print(loop(1), "kept" if loop.stats.cache_hits else "compiled")
+    print(loop(1), "kept" if loop.machine_code.stats.cache_hits else "compiled")
 """
 
 ONE_CELL = """
 import numpy as np
+from mgrisk import compiled
 from mgrisk.features.registry import features
 from mgrisk.score.csv.read import StringTable, read_cells
 from mgrisk.score.input_schema import Given, wants
 
+compiled.FEW_BYTES = -1
 values, state, cells = np.empty(1), np.empty(1, dtype=np.uint8), StringTable.of(["12.5"])
 wanted = wants((), features(["bmi_kg_m2"]), {"bmi_kg_m2": Given("bmi_kg_m2", 1.0)})
 read_cells(cells.content, cells.start, wanted, 0, values, state)
@@ -91,7 +95,8 @@ class TwoModules:
         self.package, self.cache = folder / "mgrisk", folder / "cache"
         self.package.mkdir()
         (self.package / "__init__.py").touch()
-        shutil.copy(PACKAGE / "compiled.py", self.package)
+        for name in machine_code.COMPILERS:
+            shutil.copy(PACKAGE / name, self.package)
         self.write("callee", CALLEE)
         self.write("caller", CALLER)
 
@@ -124,7 +129,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def folder() -> Path | None:
     """Return the folder as a process that starts now would find it."""
-    return compiled.cache_folder.__wrapped__()
+    return machine_code.cache_folder.__wrapped__()
 
 
 def test_machine_code_is_kept_from_one_process_to_the_next(two_modules: TwoModules) -> None:
@@ -274,16 +279,16 @@ def test_the_folder_lies_where_the_platform_keeps_caches(
 def test_a_new_folder_removes_the_oldest_and_nothing_else(place: pytest.MonkeyPatch, tmp_path: Path) -> None:
     place.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     root = tmp_path / "mgrisk"
-    for age in range(compiled.KEPT + 3):
+    for age in range(machine_code.KEPT + 3):
         old = root / f"compiled-{age}"
         (old / "inside").mkdir(parents=True)
         os.utime(old, (1e9 - age, 1e9 - age))
     (root / "nhanes").mkdir()
     made = folder()
     assert made is not None
-    kept = {f"compiled-{age}" for age in range(compiled.KEPT)}
+    kept = {f"compiled-{age}" for age in range(machine_code.KEPT)}
     assert {each.name for each in root.iterdir()} == {"nhanes", made.name, *kept}
-    more = {f"compiled-more-{number}" for number in range(compiled.KEPT)}
+    more = {f"compiled-more-{number}" for number in range(machine_code.KEPT)}
     for name in more:
         (root / name).mkdir()
     assert folder() == made
@@ -314,7 +319,7 @@ def test_a_constant_of_a_compiled_loop_comes_from_a_module_that_the_folder_is_na
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.decorator_list:
                 used = {each.id for part in node.body for each in ast.walk(part) if isinstance(each, ast.Name)}
-                if {ast.unparse(each) for each in node.decorator_list} & {"compiled", "inner", "copied"}:
+                if {ast.unparse(each) for each in node.decorator_list} & {"compiled", "compiled_later", "inner", "copied"}:
                     strange += [(path.stem, name) for name in used & set(imported) if imported[name] not in ours]
     assert strange == []
 
