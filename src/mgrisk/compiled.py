@@ -109,7 +109,7 @@ class _LaterLoop(_Loop):
     """A loop that runs as Python until compiling pays."""
 
     def __call__(self, *arguments: Any) -> Any:
-        # The tables that a loop looks things up in come as tuples, and are no work.
+        # The tables that a loop looks things up in come as named tuples, and are no work.
         if compiling_pays(sum(each.nbytes for each in arguments if isinstance(each, np.ndarray))):
             return super().__call__(*arguments)
         with np.errstate(all="ignore"):
@@ -120,4 +120,4 @@ def _plain(argument: Any) -> Any:
     """Return vectors as memoryviews: three times as fast, and without numpy's integers of eight bits."""
     if isinstance(argument, np.ndarray) and argument.ndim == 1:
         return memoryview(argument)
-    return type(argument)(*map(_plain, argument)) if isinstance(argument, tuple) else argument
+    return argument._make(map(_plain, argument)) if isinstance(argument, tuple) else argument
