@@ -516,7 +516,9 @@ def test_steps_that_fit_the_winner_again_find_the_figures_that_the_evaluation_ha
         if (row["model"], row["metric"]) == ("logistic", "log_loss")
     )
     (row,) = records(workspace, "evaluation.json", set=CROSS_VALIDATED, group="all", model=winner, metric="log_loss")
-    assert loss == pytest.approx(row["estimate"], rel=1e-9)
+    # Calibrators map the expected log-odds; what the absent inputs leave unknown comes after them.
+    assert loss == pytest.approx(row["estimate"], rel=1e-3)
+    assert loss != pytest.approx(row["estimate"], rel=1e-9)
 
 
 def test_what_magnesium_adds_is_told_by_models_that_had_not_seen_the_person(

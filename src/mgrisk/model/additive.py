@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.compiled import compiling_pays
 from mgrisk.model.additive_loop import many
 from mgrisk.model.learners import bad_model
 from mgrisk.model.missing_inputs import RIDGE, Lines, Moments
@@ -26,8 +27,6 @@ from mgrisk.model.splines import Term, basis
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 FILE: Final = "additive.json"
-FEW_ROWS: Final = 256
-"""Rows that are worked out without compiled code, whose first use costs seconds; the digits are the same."""
 MOST_ASKED: Final = 1 << 16
 """Patterns whose next input is kept."""
 
@@ -194,15 +193,15 @@ class Additive:
         columns = np.ascontiguousarray(X.T)
         found, n = self._patterns(columns), len(X)
         contributions, squares, variance = np.zeros((len(self.first), n)), np.zeros(n), np.zeros(n)
-        if n <= FEW_ROWS:
-            self._few(columns, found, contributions, squares, variance)
-        else:
+        if compiling_pays(columns.nbytes + contributions.nbytes):
             order = np.argsort(found.of_row, kind="stable")
             many(
                 order, *self._curves, self.moments.mean, self.moments.scale, self.of_input, RIDGE,
                 columns, found.of_row, found.absent, self._weights, self.moments.precision, self._offset,
                 contributions, squares, variance,
             )  # fmt: skip
+        else:
+            self._few(columns, found, contributions, squares, variance)
         expected = np.full(n, self.intercept)
         for each in contributions:
             expected += each
@@ -230,7 +229,7 @@ class Additive:
     def _few(
         self, columns: Singles, found: _Patterns, contributions: Floats, squares: Floats, variance: Floats
     ) -> None:
-        """Do what `many` does, in the same order of operations, without compiling anything."""
+        """Do what `many` does, in the same order of operations and to the same digits, without compiling anything."""
         away = np.empty((len(self.of_input), columns.shape[1]))
         place = 0
         for column, term in zip(columns.astype(np.float64), self.terms, strict=True):

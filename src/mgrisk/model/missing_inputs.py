@@ -117,14 +117,16 @@ class Moments:
         lacking = np.flatnonzero(absent)
         if not len(lacking):
             return found
-        # What stays unknown of the absent columns: their covariance given the observed ones.
+        # What stays unknown of the absent columns: their covariance given the observed ones, and λ.
         left = np.linalg.inv(self.precision[np.ix_(lacking, lacking)])
-        moved = (left - RIDGE * np.eye(len(lacking))) @ (weights * self.scale)[lacking]
+        scaled = (weights * self.scale)[lacking]
+        moved = left @ scaled
         for number, group in enumerate(groups):
             here = np.flatnonzero(np.isin(lacking, group))
             if len(here):
-                found[number] = moved[here] @ np.linalg.solve(left[np.ix_(here, here)], moved[here])
-        return found
+                told = moved[here] @ np.linalg.solve(left[np.ix_(here, here)], moved[here])
+                found[number] = told - RIDGE * scaled[here] @ scaled[here]
+        return np.maximum(found, 0.0)
 
     def expected_forms(self, Z: Floats, gone: Booleans, weights: Floats) -> tuple[Floats, Floats]:
         """Return linear forms as expected given what is there of each row once some columns are taken away.
@@ -222,7 +224,7 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
         mean, covariance = moved_mean, moved
         if change < CLOSE:
             break
-    # To the last digit, as half of it is what a file holds.
+    # Symmetric to the last digit, as a bundle that holds one triangle gives it back.
     covariance = (covariance + covariance.T) / 2.0
     return Moments(centre + mean * scale, covariance * np.outer(scale, scale))
 

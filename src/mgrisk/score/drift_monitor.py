@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import chdtri
 
-from mgrisk.compiled import compiled
+from mgrisk.compiled import compiled_later
 from mgrisk.features.registry import Feature
 from mgrisk.model.reference import RISK
 from mgrisk.score.answers import Answers
@@ -208,7 +208,7 @@ def _shift(scale: _Scale, counts: Integers, rows: int) -> Shift:
     )
 
 
-@compiled
+@compiled_later
 def _count(
     values: Floats,
     scored: Booleans,

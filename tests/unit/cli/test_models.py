@@ -25,7 +25,7 @@ def test_released_bundles_are_listed_with_what_they_predict() -> None:
     rows = {row["name"]: row for row in found_models()}
     assert {"undiagnosed", "dysglycaemia", "diabetes", "insulin-resistance"} <= set(rows)
     assert rows["undiagnosed"]["outcome"] == "undiagnosed"
-    assert rows["undiagnosed"]["features"] > 25
+    assert rows["undiagnosed"]["features"] == 32
     assert rows["undiagnosed"]["data"] == "NHANES"
 
 

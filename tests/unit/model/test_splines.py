@@ -172,7 +172,8 @@ def test_the_same_matrix_is_worked_out_once_and_another_anew() -> None:
     assert space.expected(X) is first
     with pytest.raises(ValueError, match="read-only"):
         first[0, 0] = 1.0
-    np.testing.assert_array_equal(space.expected(X[:7]), first[:7])
+    # A matrix of other rows: what is expected of several rows at once differs in last digits.
+    np.testing.assert_allclose(space.expected(X[:7]), first[:7], rtol=1e-12)
     np.testing.assert_array_equal(space.expected(X), first)
 
 

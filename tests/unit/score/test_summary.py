@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -112,7 +113,7 @@ def test_rejected_rows_are_told_by_code_and_optional_inputs_are_none(scorer: Sco
     assert all(code in first for code in codes)
     alone = summed_up(scorer, FIVE_PEOPLE.head(1), tmp_path)
     assert alone.rejected_by == {}
-    assert alone.tally.problems == {}  # smoking and more are absent, which is no problem
+    assert not alone.tally.problems
     assert alone.lines()[0].endswith("0 rejected")
 
 
@@ -199,19 +200,14 @@ def test_a_threshold_that_separates_nobody_is_not_shown(scorer: Scorer, tmp_path
     assert "AUROC" not in "\n".join(lines)
 
 
-def test_what_absent_inputs_cost_is_told_where_the_bundle_knows(
-    scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[list[str]] = []
-
-    def known(bundle: Bundle, absent: list[str]) -> tuple[float, float]:
-        assert bundle is scorer.bundle
-        asked.append(absent)
-        return 0.82, 0.7712
-
-    monkeypatch.setattr(Bundle, "auroc_without", known)
-    summary = summed_up(scorer, FIVE_PEOPLE, tmp_path)
-    assert asked == [["race_ethnicity", "smoking", "magnesium_total_mg"]]
+def test_what_absent_inputs_cost_is_told_where_the_bundle_knows(scorer: Scorer, tmp_path: Path) -> None:
+    absent = ["race_ethnicity", "smoking", "magnesium_total_mg"]
+    rows = [
+        {"absent": names, "auroc": auroc, "calibration_slope": 1.0, "observed_expected": 1.0}
+        for names, auroc in (([], 0.82), (absent, 0.7712))
+    ]
+    bundle = replace(scorer.bundle, parts={**scorer.bundle.parts, "patterns.json": json.dumps(rows).encode()})
+    summary = summed_up(Scorer(bundle), FIVE_PEOPLE, tmp_path)
     assert "  AUROC 0.820 with all inputs, 0.771 without these, over cycles left out" in summary.lines()
     told = summary.to_dict()["inputs"]
     assert (told["auroc_with_all"], told["auroc_without_absent"]) == (0.82, 0.7712)

@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from mgrisk.score.csv.decimals import LONGEST_FLOAT, write_float
+from mgrisk.compiled import compiled_later
+from mgrisk.score.csv import decimals
+from mgrisk.score.csv.decimals import LONGEST_FLOAT
 from mgrisk.score.csv.write import largest
+
+pytestmark = pytest.mark.usefixtures("both_ways")
+
+
+@compiled_later
+def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
+    return decimals.write_float(out, at, x, short)
 
 
 def written(value: float, *, short: bool = False) -> str:
