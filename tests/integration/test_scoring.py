@@ -199,7 +199,9 @@ def test_validate_says_what_score_would_reject(model: Path, tmp_path: Path, caps
 def test_the_schema_is_the_contract_of_the_interface(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "--json", "--model", str(model)]) == 0
     rows = json.loads(capsys.readouterr().out)
-    assert set(rows[0]) == {"name", "type", "unit", "required", "minimum", "maximum", "levels", "description"}
+    assert set(rows[0]) == {
+        "name", "type", "unit", "required", "minimum", "maximum", "levels", "description", "auroc_without",
+    }  # fmt: skip
     assert [row["name"] for row in rows if row["required"]] == ["age_years", "sex"]
 
 
