@@ -166,8 +166,8 @@ class Additive:
     moments: Moments
     lines: Lines
     sampling: Sampling | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _kept: list[_Kept] = field(default_factory=list, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _kept: list[_Kept] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
     def of_input(self) -> Integers:
