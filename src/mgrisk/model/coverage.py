@@ -179,7 +179,8 @@ def draw_known(model: TrainedModel, X: Singles, data: TrainingData, *, draws: in
     The known risks are those of the same model with its splines nearly unpenalised, so that they have what the penalty
     takes away. Its margin is the log-odds plus noise; calibrated with the slope b found out of fold it would vary too
     little, by the factor b in variance, and uncalibrated too much. With the root of b it varies as the log-odds do
-    (Louis 1984, J. Am. Stat. Assoc. 79:393). The intercept keeps the prevalence. Trees keep their settings.
+    (Louis 1984, J. Am. Stat. Assoc. 79:393). A slope above 1 is that of trees, which keep their settings and may be too
+    flat, and is taken as it is. The intercept keeps the prevalence.
 
     A part that learns from a continuous marker must see markers that go with the drawn outcome, for the outcome is a
     threshold of them. The outcome is drawn first, since its risk must be known; then each person gets the residuals of
@@ -196,7 +197,7 @@ def draw_known(model: TrainedModel, X: Singles, data: TrainingData, *, draws: in
     margin, fits = _margins(loose, X, data)
     slope = max(fit_logistic_map(margin, data.outcome.value, weight).slope, 0.0)
     log_odds = np.zeros(len(X))
-    log_odds[rows] = np.sqrt(slope) * fits.margin(X, rows)
+    log_odds[rows] = max(slope, np.sqrt(slope)) * fits.margin(X, rows)
     one = np.ones((len(inside), 1))
     log_odds += maximise_likelihood(one, data.y[inside], weight[inside], offset=log_odds[inside])[0]
     expected = {part.name: part.margin(fit, X, rows) for part, fit in zip(fits.parts, fits.fits, strict=True)}
