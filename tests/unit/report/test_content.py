@@ -38,12 +38,12 @@ def test_methods_say_by_what_the_interval_was_widened_and_what_it_covered(run_fo
             tuning["models"][tuning["winner"]]["widening"] = by
 
         edit("tuning.json", change)
-        return json.dumps(find_section(report_content(run_folder), "methods"))
+        return json.dumps(find_section(report_content(run_folder), "methods"), ensure_ascii=False)
 
     found = widened(record)
     assert "multiplied by 1.5" in found
     assert "In 12 draws" in found
-    assert re.search(r"96(\.0)?\s?%, 95", found)
+    assert "96.0\u00a0%, 95.0\u00a0%" in found
     assert "widened" not in widened(None)
 
 
