@@ -128,20 +128,25 @@ def toy_people() -> ToyPeople:
 def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
     """Return a small bundle of each learner and of a sum of them, with attributions."""
     # Here and not above: the tests of lower packages do not wait for xgboost.
-    from mgrisk.explain.attributions import PART, build
+    from mgrisk.explain.attributions import build
+    from mgrisk.model.additive import Additive
     from mgrisk.model.bundle import Bundle
     from mgrisk.model.calibration import fit_calibrator
+    from mgrisk.model.candidates import Part
     from mgrisk.model.explainable_boosting import FittedShapes, Shape
-    from mgrisk.model.learners import Fitted
+    from mgrisk.model.fits import Fits
+    from mgrisk.model.learners import OUTCOME, Fitted, Target
     from mgrisk.model.reference import describe
-    from mgrisk.model.splines import SplineLearner
-    from mgrisk.model.stacking import FittedSum, Scales
+    from mgrisk.model.splines import SplineLearner, SplineSpace
+    from mgrisk.model.stacking import Scales
     from mgrisk.model.trees.learners import BoostedTreesLearner
-    from mgrisk.model.uncertainty import fit_uncertainty
+    from mgrisk.model.uncertainty import fit_sampling, fit_uncertainty
 
     X, case, weight = toy_people.matrix, toy_people.case, toy_people.weight
     columns = toy_people.encoder.columns
-    spline = SplineLearner(columns=columns, knots=4, c=(0.1,)).fit(X, case, weight, {"c": 0.1})
+    space = SplineSpace.fit(columns, X, weight, knots=4)
+    additive = SplineLearner(space=space, c=(0.1,))
+    spline = additive.fit(additive.design(X), case, weight, {"c": 0.1})
     learner = BoostedTreesLearner(
         columns=columns,
         depth=(3,),
@@ -157,7 +162,15 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
     trees = learner.fit(X, case, weight, learner.candidates()[0])
     # A part in another unit than log-odds: what a sum is for.
     pressed = replace(learner, kind="continuous").fit(X, X[:, 0] / 100, weight, learner.candidates()[0])
-    blend = FittedSum(Scales(-0.2, (0.5, 0.4, 2.0)), (spline, trees, pressed))
+    target = Target(OUTCOME, "binary", toy_people.y, toy_people.design)
+    fits = {
+        "spline_logistic": Fits((Part(additive, target),), (spline,), None),
+        "blend": Fits(
+            (Part(additive, target), Part(learner, target), Part(learner, target)),
+            (spline, trees, pressed),
+            Scales(-0.2, (0.5, 0.4, 2.0)),
+        ),
+    }
     cuts = {0: np.array([35.0, 50.0]), 1: np.array([0.5]), 11: np.array([25.0, 30.0])}
     random = np.random.default_rng(3)
     tables = []
@@ -165,20 +178,29 @@ def toy_bundles(toy_people: ToyPeople) -> dict[str, Bundle]:
         size = [len(cuts[column]) + 2 for column in of]
         tables.append(Shape(of, tuple(cuts[column] for column in of), random.normal(size=size)))
     shapes = FittedShapes(-1.0, tuple(tables))
-    models: dict[str, Fitted] = {"spline_logistic": spline, "xgboost": trees, "shapes": shapes, "blend": blend}
-    refits = spline.contributions(X) @ np.random.default_rng(1).normal(scale=0.3, size=(X.shape[1], 20))
+    refits = space.expected(X) @ np.random.default_rng(1).normal(scale=0.05, size=(len(space.moments.mean), 20))
     bundles = {}
-    for name, fitted in models.items():
+    for name in ("spline_logistic", "xgboost", "shapes", "blend"):
         margin = np.zeros(len(toy_people.y))
-        margin[toy_people.inside] = fitted.margin(X)
+        of_rows = {"xgboost": trees, "shapes": shapes}
+        inside = np.arange(len(X))
+        margin[toy_people.inside] = of_rows[name].margin(X) if name in of_rows else fits[name].margin(X, inside)
+        calibrator = fit_calibrator(margin, toy_people.y, toy_people.design)
+        fitted: Fitted
+        if name in fits:
+            fitted, calibrator = fits[name].model(toy_people.encoder.owners, calibrator, X, weight)
+        else:
+            fitted = of_rows[name]
+        if isinstance(fitted, Additive):
+            fitted = replace(fitted, sampling=fit_sampling(refits, space.expected(X) * space.moments.scale, weight))
         bundles[name] = Bundle(
             about={"name": "toy", "title": "Toy people", "learner": name, **SYNTHETIC},
             features=toy_people.features,
             fitted=fitted,
-            calibrator=fit_calibrator(margin, toy_people.y, toy_people.design),
+            calibrator=calibrator,
             reference=describe(toy_people.frame.iloc[toy_people.inside], toy_people.features, weight),
-            parts={PART: build(fitted, toy_people.encoder, X, weight), "card.md": b"# Toy\n"},
-            uncertainty=fit_uncertainty(refits, X, weight, columns) if name == "spline_logistic" else None,
+            parts={**build(fitted, toy_people.encoder, X, weight), "card.md": b"# Toy\n"},
+            uncertainty=fit_uncertainty(refits, X, weight, columns) if name == "xgboost" else None,
         )
     return bundles
 

@@ -1,156 +1,123 @@
-"""Loops compiled by numba, outside the GIL, and the folder that keeps their machine code.
+"""Loops that numba compiles (`machine_code`), and those that run as Python until compiling pays.
 
-The folder is named by a digest of every module that compiles anything. numba by itself looks at the file of the loop
-alone, and would run the code of yesterday after a change in a function of another file that the loop calls.
-
-What lies in the folder is executed. It is therefore used only where nobody but the user and root can write
-(docs/threat-model.md); where there is no such folder, loops are compiled anew in each process.
+Compiling takes some ten seconds where nothing is kept on disk, importing numba a third of one. So the loops that read
+and write run as the Python that they are while a process has few people: the same lines and the same bytes.
+`compiled` is for loops that Python is too slow for even then.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
-import stat
-import sys
+import threading
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
-from pathlib import Path
-from pickle import UnpicklingError  # nosec B403  # its error alone
+from functools import update_wrapper
 from typing import Any, Final, TypeVar, cast
 
-import llvmlite.binding
-import numba
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
+import numpy as np
 
 _F = TypeVar("_F", bound=Callable[..., object])
-PACKAGE: Final = Path(__file__).parent
-COMPILES: Final = b"from mgrisk.compiled import"
-DAMAGED: Final = (EOFError, UnpicklingError)
-"""What numba raises on a file that a power failure has cut short."""
-KEPT: Final = 8
-"""How many folders of other sources, processors or versions of numba stay beside the one in use."""
+FEW_BYTES: Final = 8 * 2**20
+"""Bytes of arrays, of all loops in a process, until compiling pays: some 3,000 people of 30 inputs, or three seconds."""
+_given = 0
+_ahead: Final[list[Callable[[], object]]] = []
+_lock: Final = threading.Lock()
 
 
 def compiled(function: _F) -> _F:
-    """Compile a loop that Python calls, keeping its types.
+    """Compile a loop that Python calls when it is first called, keeping its types.
 
     The machine code is kept on disk. Such a loop must be called with one kind of arguments only: of two processes that
     compile it for two kinds at the same time, one would find the other's code under the name of its own
-    (tests/unit/test_compiled.py holds this). A constant that it takes from another module must come from one that
+    (tests/unit/test_machine_code.py holds this). A constant that it takes from another module must come from one that
     compiles something, too.
     """
-    loop = numba.njit(nogil=True)(function)
-    if cache_folder() is not None:
-        # numba's word for a folder that cannot be written.
-        with suppress(RuntimeError):
-            loop._cache = _Cache(function)
-    return cast(_F, loop)
+    return cast(_F, _Loop(function))
+
+
+def compiled_later(function: _F) -> _F:
+    """Compile as `compiled`, but run the loop as Python until all such loops have been given `FEW_BYTES`.
+
+    As Python, a vector comes as a memoryview, whose items are plain numbers; where a matrix or a local array gives
+    numpy's own, they wrap around as the machine's do. What wraps around must be numpy's.
+    """
+    return cast(_F, _LaterLoop(function))
+
+
+def compiling_pays(size: int) -> bool:
+    """Return whether there is so much to do that it is not to be done as Python, and count that it is done.
+
+    Parameters
+    ----------
+    size
+        Bytes of arrays.
+    """
+    global _given
+    _given += size
+    return _given > FEW_BYTES
 
 
 def inner(function: _F) -> _F:
-    """Compile what only compiled code calls, with arguments of any kind: it is kept on disk with its callers."""
-    return cast(_F, numba.njit(nogil=True)(function))
+    """Let compiled code call a function, with arguments of any kind: it is kept on disk with its callers."""
+    before_compiling(lambda: _numba().register_jitable(function))
+    return function
 
 
 def copied(function: _F) -> _F:
-    """Compile as `inner`, copied into its callers: for a loop over arrays that is called too often for a call."""
-    return cast(_F, numba.njit(nogil=True, inline="always")(function))
+    """Do as `inner`, copying into its callers: for a loop over arrays that is called too often for a call."""
+    before_compiling(lambda: _numba().register_jitable(inline="always")(function))
+    return function
 
 
-@cache
-def cache_folder() -> Path | None:
-    """Return the folder of this version's machine code, made where it is missing; None where none is safe or possible.
+def before_compiling(work: Callable[[], object]) -> None:
+    """Have something done once before anything more is compiled: what needs numba, which is imported then."""
+    _ahead.append(work)
 
-    It lies below ``$NUMBA_CACHE_DIR``, else in the user's cache folder.
+
+def _numba() -> Any:
+    import numba.extending
+
+    return numba.extending
+
+
+class _Loop:
+    """A loop that is compiled when it is first called.
+
+    Attributes
+    ----------
+    machine_code
+        What numba made of it, None until then.
     """
-    try:
-        folder = (_root() / f"compiled-{_digest()}").resolve()
-        missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
-        for each in reversed(missing):
-            each.mkdir(mode=0o700, exist_ok=True)
-        safe = _only_ours(folder)
-    except (OSError, RuntimeError):  # RuntimeError: a user without a home
-        return None
-    if safe and missing:
-        _remove_old(folder.parent)
-    return folder if safe else None
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self.machine_code: Any = None
+        self._function = function
+        update_wrapper(self, function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return (self.machine_code or self._compile())(*arguments)
+
+    def _compile(self) -> Any:
+        from mgrisk.machine_code import loop  # numba: a third of a second, which few people do without
+
+        with _lock:
+            while _ahead:
+                _ahead.pop(0)()
+            self.machine_code = self.machine_code or loop(self._function)
+        return self.machine_code
 
 
-def _root() -> Path:
-    if numba.config.CACHE_DIR:
-        return Path(numba.config.CACHE_DIR) / "mgrisk"
-    variable = "LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME"
-    usual = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
-    named = Path(os.environ.get(variable, ""))
-    # The XDG specification: a path that is not absolute is ignored.
-    return (named if named.is_absolute() else Path.home() / usual) / "mgrisk"
+class _LaterLoop(_Loop):
+    """A loop that runs as Python until compiling pays."""
+
+    def __call__(self, *arguments: Any) -> Any:
+        # The tables that a loop looks things up in come as named tuples, and are no work.
+        if compiling_pays(sum(each.nbytes for each in arguments if isinstance(each, np.ndarray))):
+            return super().__call__(*arguments)
+        with np.errstate(all="ignore"):
+            return self._function(*map(_plain, arguments))
 
 
-def _remove_old(root: Path) -> None:
-    """Remove the folders of other sources but for the youngest; a process that still reads one compiles anew."""
-    with suppress(OSError):
-        by_age = sorted(root.glob("compiled-*"), key=lambda each: each.stat().st_mtime)
-        for old in by_age[: -KEPT - 1]:
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _digest() -> str:
-    """Return a digest of all that the machine code depends on, so that what shares a folder can share each file."""
-    sources = {path.relative_to(PACKAGE).as_posix(): path.read_bytes() for path in PACKAGE.rglob("*.py")}
-    found = hashlib.sha256()
-    for name in sorted(sources):
-        if COMPILES in sources[name] or name == Path(__file__).name:
-            found.update(b"%s %d " % (name.encode(), len(sources[name])) + sources[name])
-    processor = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
-    found.update(repr((numba.__version__, processor)).encode())
-    return found.hexdigest()[:16]
-
-
-def _only_ours(folder: Path) -> bool:
-    """Return whether nobody but the user and root can write in a folder, or put another in its place."""
-    if sys.platform == "win32":
-        return True  # a user's folder is private there, by lists of access that Python does not read
-    for place in (folder, *folder.parents):
-        found = place.stat()
-        if found.st_uid not in (0, os.geteuid()):
-            return False
-        # What lies in a sticky folder, such as /tmp, is its owner's.
-        others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-        if others_write and (place == folder or not found.st_mode & stat.S_ISVTX):
-            return False
-    return True
-
-
-class _Locator(InTreeCacheLocator):  # type: ignore[misc]  # numba is untyped
-    """Our folder, and no other; it may be one that can only be read, with what an image was built with."""
-
-    def get_cache_path(self) -> str:
-        return str(Path(cast(Path, cache_folder()), self.get_suitable_cache_subpath(self._py_file)))
-
-    def ensure_cache_path(self) -> None:
-        Path(self.get_cache_path()).mkdir(mode=0o700, exist_ok=True)
-
-
-class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Locator,)
-
-
-class _Cache(FunctionCache):  # type: ignore[misc]
-    """Machine code on disk. A disk that is full or can only be read keeps none, and the loop runs all the same."""
-
-    _impl_class = _Implementation
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except DAMAGED:
-            with suppress(OSError):
-                self.flush()
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        with suppress(OSError, *DAMAGED):
-            super().save_overload(sig, data)
+def _plain(argument: Any) -> Any:
+    """Return vectors as memoryviews: three times as fast, and without numpy's integers of eight bits."""
+    if isinstance(argument, np.ndarray) and argument.ndim == 1:
+        return memoryview(argument)
+    return argument._make(map(_plain, argument)) if isinstance(argument, tuple) else argument

@@ -49,7 +49,7 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
             f"pipeline/{name}.py"
             for name in (
                 "added", "audit", "bundle", "calibration", "checks", "evaluate", "imputation", "items",
-                "report", "run", "stability", "temporal", "train", "trained", "without",
+                "report", "run", "stability", "temporal", "train", "trained",
             )
         ),
         (

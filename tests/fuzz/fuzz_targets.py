@@ -35,7 +35,7 @@ ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
 EXAMPLES = ROOT / "data" / "examples"
 # One with splines alone, one that is a sum of splines and trees: every kind of part but shapes.
-BUNDLES = ("undiagnosed-brief", "undiagnosed")
+BUNDLES = ("undiagnosed", "diabetes")
 
 Target = Callable[[bytes], None]
 
@@ -89,7 +89,7 @@ def score_csv(content: bytes) -> None:
     source, target = folder() / "people.csv", folder() / "scored.csv"
     source.write_bytes(content)
     try:
-        summary = score_table(scorer("undiagnosed-brief"), str(source), str(target), BatchOptions(reasons=2))
+        summary = score_table(scorer("undiagnosed"), str(source), str(target), BatchOptions(reasons=2))
     except MgRiskError:
         return
     found = list(csv.reader(io.StringIO(target.read_bytes().decode("utf-8"), newline="")))

@@ -22,7 +22,7 @@ RUN_FOLDER = [
     "resolved.toml", "manifest.json", "attrition.json", "features.parquet", "cohort.parquet", "folds.parquet",
     "oof.parquet", "bundle", "known_answers.json", "evaluation.json", "explanations.parquet", "checks.json",
     "report.html", "card.md", "tracking.json", "added_value.json", "tripod.json", "probast.json",
-    "stability.json", "stability.parquet", "temporal.json", "temporal.parquet", "imputation.json", "without",
+    "stability.json", "stability.parquet", "temporal.json", "imputation.json",
 ]  # fmt: skip
 
 
@@ -73,7 +73,10 @@ def test_contributions_add_up_to_the_logit_of_the_reported_risk(small_run: Run) 
     winner = json.loads((folder / "tuning.json").read_text("utf-8"))["winner"]
     predicted = pd.read_parquet(folder / "predictions.parquet")
     held_out = explained[explained["set"] == "held-out"].merge(predicted[["SEQN", winner]], on="SEQN")
-    besides = ["SEQN", "set", "data", "risk_low", "risk_high", "in_domain", "recall_share", winner]
+    besides = [
+        "SEQN", "set", "data", "risk_low", "risk_high", "risk_low_inputs", "risk_high_inputs", "in_domain",
+        "recall_share", winner,
+    ]  # fmt: skip
     contributions = held_out.drop(columns=besides).sum(axis=1)
     risk = held_out[winner]
     assert len(held_out) > 150
@@ -156,24 +159,17 @@ def test_registered_versions_and_the_report_are_found_from_the_command_line(
     assert len(page) >= len(small_run.report.read_text("utf-8"))
 
 
-def test_bundles_for_missing_inputs_are_calibrated_without_them_and_name_their_parent(small_run: Run) -> None:
-    parent = mgrisk.load_bundle(small_run.bundle)
-    folders = sorted((small_run.folder / "without").iterdir())
-    assert "activity" in {folder.name for folder in folders}
+def test_one_bundle_is_calibrated_whatever_inputs_are_absent(small_run: Run) -> None:
+    scorer = mgrisk.load_bundle(small_run.folder / "trained" / "spline_logistic")
     people = pd.read_parquet(small_run.folder / "cohort.parquet")
     developed = people[(people["set"] == "development") & people["analysis"]]
     everybody = pd.read_parquet(small_run.folder / "features.parquet").merge(developed[["SEQN", "weight", "outcome"]])
     prevalence = np.average(everybody["outcome"], weights=everybody["weight"])
-    for folder in folders:
-        child = mgrisk.load_bundle(folder)
-        assert child.bundle.about["parent"]["name"] == parent.bundle.about["name"]
-        missing = [name for name in child.bundle.about["without"] if name in everybody]
-        lacking = everybody.drop(columns=[*missing, "weight", "outcome", "SEQN"])
-        # All that is left of a sum's parts goes with it.
-        lacking = lacking.drop(columns=["magnesium_supplement_mg"] if "magnesium_total_mg" in missing else [])
-        risk = child.score(lacking)["risk"]
-        # Fitted on other cycles' models, so that it holds on the whole and not to the digit.
-        assert np.average(risk, weights=everybody["weight"]) == pytest.approx(prevalence, rel=0.15)
+    given = everybody.drop(columns=["data", "SEQN", "weight", "outcome"])
+    for kept in (list(given), ["age_years", "sex", "bmi_kg_m2"], ["age_years", "sex"]):
+        answer = scorer.score(given[kept])
+        assert np.average(answer["risk"], weights=everybody["weight"]) == pytest.approx(prevalence, rel=0.1)
+        assert answer["inputs_used"].max() <= max(len(kept), 2)
 
 
 @pytest.mark.slow

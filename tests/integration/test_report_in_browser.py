@@ -102,8 +102,9 @@ def made_up(n: int) -> PeopleShown:
     ids = [f"P{place:05d}" for place in range(n)]
     ids[0] = HOSTILE
     return PeopleShown(
-        id_label="person_id", ids=ids, features=chosen, data=data, contributions=contributions, base_value=-3.0,
-        risk=risk, low=risk * 0.8, high=risk * 1.1, in_domain=np.arange(n) % 50 != 7, reference=reference,
+        id_label="person_id", ids=ids, features=chosen, data=data, contributions=contributions,
+        base_values=np.full(n, -3.0), risk=risk, low=risk * 0.8, high=risk * 1.1,
+        in_domain=np.arange(n) % 50 != 7, reference=reference,
     )  # fmt: skip
 
 

@@ -53,16 +53,24 @@ def test_every_row_comes_back_in_order_with_its_own_columns(people: Path, model:
     after = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     assert len(before) > 500
     pd.testing.assert_frame_equal(after[before.columns], before)
-    assert list(after.columns[len(before.columns) :][:7]) == [
-        "status", "problems", "risk", "risk_low", "risk_high", "in_domain", "model",
+    assert list(after.columns[len(before.columns) :][:10]) == [
+        "status", "problems", "risk", "risk_low", "risk_high", "risk_low_inputs", "risk_high_inputs", "inputs_used",
+        "in_domain", "model",
     ]  # fmt: skip
 
 
 def test_all_reasons_and_the_base_add_up_to_the_logit_of_the_risk(people: Path, model: Path, tmp_path: Path) -> None:
     table = scored(people, model, tmp_path / "out.csv", "--reasons", "15")
     summary = json.loads((tmp_path / "out.csv.summary.json").read_text("utf-8"))
-    effects = table[[f"reason_{k}_effect" for k in range(1, 16)]].sum(axis=1) + summary["base_value"]
-    np.testing.assert_allclose(effects, np.log(table["risk"] / (1 - table["risk"])), atol=1e-5, rtol=0)
+    effects = table[[f"reason_{k}_effect" for k in range(1, 16)]].sum(axis=1)
+    # The base is that of the summary where nothing is absent, and in a model with trees always.
+    base = np.log(table["risk"] / (1 - table["risk"])) - effects
+    whole = table["inputs_used"] == table["inputs_used"].max()
+    assert 0 < whole.sum() < len(table)
+    np.testing.assert_allclose(base[whole], summary["base_value"], atol=1e-5, rtol=0)
+    explained = load_bundle(model).explain(pd.read_csv(people, dtype={"person_id": str}))
+    np.testing.assert_allclose(base, explained.base_values, atol=1e-5, rtol=0)
+    assert (np.ptp(explained.base_values) == 0) == (model.name == "xgboost")
     assert summary["rows"] == len(table)
     assert summary["data"] == "SYNTHETIC"
 
@@ -130,7 +138,12 @@ def test_bad_rows_are_marked_and_the_others_scored(model: Path, tmp_path: Path) 
     assert problems["f"] == "wrong_field_count:6"
     assert problems["g"] == "missing:age_years"
     assert problems["h"] == "not_a_number:age_years"
-    assert "missing:waist_cm" in problems["a"]
+    # What is optional and absent is no problem; the last gave nothing but age and sex.
+    assert problems[["a", "i"]].isna().all()
+    used = table.set_index("person_id")["inputs_used"]
+    assert used["i"] == 2
+    assert used["a"] == 3
+    assert used.isna().tolist() == [False, *[True] * 7, False]
     assert table["note"].iloc[0] == "kept, as it is"
     assert table.loc[table["status"] == "rejected", "risk"].isna().all()
     rejects = pd.read_csv(tmp_path / "rejects.csv")

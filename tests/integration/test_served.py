@@ -48,7 +48,7 @@ def expected(small_run: Run, people: Path) -> list[dict[str, Any]]:
 
 
 def cells(answers: pd.DataFrame) -> list[dict[str, Any]]:
-    numbers = [name for name in answers if name.startswith("risk") or name.endswith("_effect")]
+    numbers = [name for name in answers if name.startswith("risk") or name.endswith("_effect") or name == "inputs_used"]
     names = list(answers.columns)[list(answers.columns).index("status") :]
     return [
         {name: (float(row[name]) if row[name] else None) if name in numbers else row[name] for name in names}

@@ -40,8 +40,15 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return ExitStatus.DONE
+    whole = next((each.auroc for each in scorer.bundle.patterns if not each.absent), None)
+    if whole is not None:
+        print(
+            f"AUROC {whole:.3f} with all inputs, over cycles left out; what each costs that is absent stands beside it"
+        )
     for row in rows:
         allowed = " | ".join(row["levels"]) or f"{row['minimum']:g} to {row['maximum']:g} {row['unit']}"
-        print(f"{row['name']:<26}{'required  ' if row['required'] else '          '}{allowed}")
+        alone = row["auroc_without"]
+        costs = f"  (AUROC {alone - whole:+.3f} without it)" if alone is not None and whole is not None else ""
+        print(f"{row['name']:<26}{'required  ' if row['required'] else '          '}{allowed}{costs}")
         print(f"{'':<36}{row['description']}")
     return ExitStatus.DONE

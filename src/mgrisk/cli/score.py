@@ -15,7 +15,8 @@ from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus, usage
 
 if TYPE_CHECKING:
-    from mgrisk.score.batch import Progress, Summary
+    from mgrisk.score.batch import Progress
+    from mgrisk.score.summary import Summary
 
 HELP = "score people in CSV or Parquet"
 
@@ -33,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
     parser.add_argument("--resume", action="store_true", help="go on with the same batch where it was killed")
     parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
+    parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
 
 
@@ -48,14 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:
-    from mgrisk.score import drift_monitor
-
-    tally = summary.tally
-    lines = [
-        f"{tally.rows:,} rows: {tally.scored:,} scored, {tally.rejected:,} rejected; model {summary.about['model']}",
-        *(f"  {count:,} × {code}" for code, count in tally.problems.most_common(5)),
-        *drift_monitor.lines(summary.shifts, rows=tally.scored, outside=tally.outside_domain),
-    ]
+    lines = summary.lines()
     if options.what_if:
         what_it_is = summary.about["what_if"]["what_it_is"]
         lines.append(f"what-if columns: {what_it_is}; the summary file names studies and assumptions")
@@ -73,7 +68,7 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
             where=options.input,
             hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
         )
-    scorer = load_scorer(model, what_if=options.what_if)
+    scorer = load_scorer(model, what_if=options.what_if, next_question=options.next_question)
     asked = batch.BatchOptions(options.reasons, options.rejects, options.strict, options.resume)
     return batch.score_table(scorer, options.input, options.output, asked, workers=options.workers, progress=progress)
 
@@ -95,5 +90,6 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
         BatchOptions(options.reasons, options.rejects, options.strict, options.resume),
         engine=engine,
         what_if=options.what_if,
+        next_question=options.next_question,
         progress=progress,
     )

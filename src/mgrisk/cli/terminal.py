@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self, TextIO
@@ -17,8 +19,12 @@ WIDTH: Final = 60
 
 
 def say(line: str) -> None:
-    """Say a line on standard error."""
-    print(line, file=sys.stderr, flush=True)
+    """Say a line on standard error; a terminal that is narrower gets it in several, broken between words."""
+    lines = [line]
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 class ProgressLine:

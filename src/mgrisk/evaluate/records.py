@@ -15,8 +15,7 @@ from mgrisk.cohort.leaks import Timing
 from mgrisk.cohort.outcomes import Outcome
 from mgrisk.errors import bad_input
 from mgrisk.model.calibration import Calibrator
-from mgrisk.model.learners import Candidate
-from mgrisk.model.refit import Chosen
+from mgrisk.model.learners import Candidate, Chosen
 from mgrisk.nhanes.harmonise import AbsentTable
 from mgrisk.types import JsonRecord
 

@@ -15,14 +15,13 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from mgrisk.errors import bad_bundle
-from mgrisk.explain.trees import TreeTables
 from mgrisk.features.registry import Feature
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle
@@ -33,6 +32,9 @@ from mgrisk.model.stacking import FittedSum
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.storage.files import read_arrays
 from mgrisk.types import Floats, Integers, Singles
+
+if TYPE_CHECKING:
+    from mgrisk.explain.trees import TreeTables
 
 PART: Final = "attributions.npz"
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -70,6 +72,8 @@ def prepare(
     if isinstance(fitted, Additive):
         return {}
     if isinstance(fitted, FittedTrees):
+        from mgrisk.explain.trees import TreeTables  # numba: a third of a second, which models without trees do without
+
         return TreeTables.build(
             fitted.booster[: fitted.trees],
             owners=owners,
@@ -98,6 +102,8 @@ def read_part(fitted: Fitted, arrays: Arrays, owners: Integers, n_players: int) 
     if isinstance(fitted, Additive):
         return _Additive(fitted, owners, n_players)
     if isinstance(fitted, FittedTrees):
+        from mgrisk.explain.trees import TreeTables  # as in `prepare`
+
         of_trees = TreeTables.from_arrays(arrays)
         if (of_trees.n_columns, of_trees.n_players) != (len(owners), n_players):
             raise bad_attributions("its tables are of other columns or features than the bundle's")

@@ -79,7 +79,8 @@ def grouped_values(bundle: Bundle, background: Singles, weight: Floats, X: Singl
     Returns
     -------
     GroupedValues
-        With the base value of `Explainer`, `values` and `summed` both add up to the calibrated log-odds.
+        With the base value of each person (`Explanation.base_values`), `values` and `summed` both add up to the
+        calibrated log-odds.
     """
     groups = tuple(dict.fromkeys(feature.group for feature in bundle.features))
     of_feature = np.array([groups.index(feature.group) for feature in bundle.features], dtype=np.int64)

@@ -90,6 +90,20 @@ def large_baby(raw: pd.DataFrame) -> pd.Series:
     return raw["RHQ172"].map(YES_NO).where(~(_never(raw, "RHQ172") | no_delivery), "no")
 
 
+def derive_gestational_diabetes(given: pd.DataFrame) -> pd.Series:
+    """Return no for men, whom nobody asks; unknown for women."""
+    return _no_for_men(given)
+
+
+def derive_large_baby(given: pd.DataFrame) -> pd.Series:
+    """Return no for men, whom nobody asks; unknown for women."""
+    return _no_for_men(given)
+
+
+def _no_for_men(given: pd.DataFrame) -> pd.Series:
+    return given["sex"].astype(object).map({"male": "no"})
+
+
 def _never(raw: pd.DataFrame, asked: str) -> pd.Series:
     return (raw["RIAGENDR"] == MALE) | ((raw["RHQ131"] == NO) & raw[asked].isna())
 

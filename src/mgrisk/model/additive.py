@@ -6,33 +6,29 @@ with z the spline and level columns of the encoder and their means in the develo
 are integrated out (`missing_inputs`): for each pattern of absent inputs the model is again linear in the columns that
 are observed, followed by a straight line. So an observed input has the Shapley value of an additive model, an absent
 one has exactly 0, and what waist would have told is credited to body mass index where that is what told it.
-What depends on the pattern alone is worked out once for each pattern that is met.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mgrisk.compiled import compiled
+from mgrisk.compiled import compiling_pays
+from mgrisk.model.additive_loop import many
 from mgrisk.model.learners import bad_model
-from mgrisk.model.missing_inputs import Lines, Moments
+from mgrisk.model.missing_inputs import RIDGE, Lines, Moments
 from mgrisk.model.splines import Term, basis
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 FILE: Final = "additive.json"
-MOST_KEPT: Final = 1 << 27
-"""Bytes of what is kept for the patterns that were met; where more is needed it begins anew."""
-FEW_ROWS: Final = 256
-"""Rows that are worked out without compiled code, whose first use costs seconds; the digits are the same."""
-CHUNK: Final = 64
-"""Rows whose design columns are held at once."""
+MOST_ASKED: Final = 1 << 16
+"""Patterns whose next input is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,35 +102,23 @@ class Answer:
     variance: Floats
 
 
-@dataclass(eq=False)
-class _Kept:
-    """What was worked out for patterns of absent inputs, by the number of the pattern.
+@dataclass(frozen=True, eq=False)
+class _Patterns:
+    """The patterns of absent inputs among some people.
 
     Attributes
     ----------
-    number
-        By the pattern's bits.
-    weights
-        Of the design columns in each form, shape (size, p, m).
-    lines
-        Slope and intercept of the line, and the variance that is unknown, shape (size, 3).
-    next
-        Input whose knowledge would take most of that variance, by number, where it was asked for.
+    of_row
+        Pattern of each row, shape (n,).
+    keys
+        Bits of each pattern.
+    absent
+        Which inputs each pattern lacks, shape (n_patterns, n_inputs).
     """
 
-    number: dict[bytes, int]
-    weights: Floats
-    lines: Floats
-    next: dict[int, int] = field(default_factory=dict)
-
-    @classmethod
-    def empty(cls, p: int, m: int) -> _Kept:
-        return cls({}, np.zeros((16, p, m)), np.zeros((16, 3)))
-
-    def grow(self) -> None:
-        """Make room; whoever is reading the arrays keeps those that it has."""
-        self.weights = np.concatenate([self.weights, np.zeros_like(self.weights)])
-        self.lines = np.concatenate([self.lines, np.zeros_like(self.lines)])
+    of_row: Integers
+    keys: list[int | bytes]
+    absent: Booleans
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,8 +150,8 @@ class Additive:
     moments: Moments
     lines: Lines
     sampling: Sampling | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
-    _kept: list[_Kept] = field(default_factory=list, init=False, repr=False)
+    # Not of the constructor: a copy begins with nothing worked out.
+    _next: dict[int | bytes, int] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def of_input(self) -> Integers:
@@ -176,13 +160,16 @@ class Additive:
 
     @cached_property
     def _weights(self) -> Floats:
-        """The model, then the forms of its sampling error, shape (p, 1 + k)."""
+        """The model, then the forms of its sampling error, of standardised design columns, shape (p, 1 + k)."""
         loadings = np.empty((len(self.coefficients), 0)) if self.sampling is None else self.sampling.loadings
-        return np.column_stack([self.coefficients, loadings])
+        weights = np.column_stack([self.coefficients, loadings]) * self.moments.scale[:, None]
+        # Forms of nothing fill up whole registers of the processor.
+        return np.pad(weights, ((0, 0), (0, -weights.shape[1] % 8)))
 
     @cached_property
     def _offset(self) -> Floats:
-        return np.empty(0) if self.sampling is None else self.sampling.offset
+        offset = np.empty(0) if self.sampling is None else self.sampling.offset
+        return np.pad(offset, (0, self._weights.shape[1] - 1 - len(offset)))
 
     @cached_property
     def first(self) -> Integers:
@@ -204,29 +191,30 @@ class Additive:
     def answer(self, X: Singles) -> Answer:
         """Say what the model makes of an encoded matrix (n, n_columns), NaN where an input is absent."""
         columns = np.ascontiguousarray(X.T)
-        pattern, weights, lines = self._patterns(columns)
-        n = len(X)
-        contributions, squares = np.zeros((len(self.first), n)), np.zeros(n)
-        if n <= FEW_ROWS:
-            self._few(X, weights[pattern], contributions, squares)
-        else:
-            order = np.argsort(pattern, kind="stable")
-            _many(
-                columns, order, pattern, *self._curves, self.moments.mean, self.of_input, weights, self._offset,
-                contributions, squares,
+        found, n = self._patterns(columns), len(X)
+        contributions, squares, variance = np.zeros((len(self.first), n)), np.zeros(n), np.zeros(n)
+        if compiling_pays(columns.nbytes + contributions.nbytes):
+            order = np.argsort(found.of_row, kind="stable")
+            many(
+                order, *self._curves, self.moments.mean, self.moments.scale, self.of_input, RIDGE,
+                columns, found.of_row, found.absent, self._weights, self.moments.precision, self._offset,
+                contributions, squares, variance,
             )  # fmt: skip
+        else:
+            self._few(columns, found, contributions, squares, variance)
         expected = np.full(n, self.intercept)
         for each in contributions:
             expected += each
-        slope, intercept, unknown = lines[pattern].T
+        unknown = np.sqrt(variance)
+        slope, intercept = self.lines.at(unknown)
         contributions *= slope
         base = slope * self.intercept + intercept
         log_odds = base.copy()
         for each in contributions:
             log_odds += each
-        found = self.sampling
-        variance = np.zeros(n) if found is None else found.base + found.factor * slope**2 * squares
-        return Answer(log_odds, base, contributions, expected, np.sqrt(unknown), variance)
+        error = self.sampling
+        of_error = np.zeros(n) if error is None else error.base + error.factor * slope**2 * squares
+        return Answer(log_odds, base, contributions, expected, unknown, of_error)
 
     def margin(self, X: Singles) -> Floats:
         """Return the log-odds of the reported risk, shape (n,)."""
@@ -234,69 +222,82 @@ class Additive:
 
     def of_expected_risk(self, expected: Floats, X: Singles) -> Floats:
         """Return the log-odds of the expected risk from expected log-odds, shape (n,), by what each row lacks."""
-        pattern, _, lines = self._patterns(np.ascontiguousarray(X.T))
-        slope, intercept, _ = lines[pattern].T
+        slope, intercept = self.lines.at(self.answer(X).unknown)
         found: Floats = slope * expected + intercept
         return found
 
-    def values(self, X: Singles) -> Floats:
-        """Return the contributions to the log-odds, shape (n, n_inputs), those of an input in one piece."""
-        return self.answer(X).contributions.T
-
-    def _few(self, X: Singles, weights: Floats, contributions: Floats, squares: Floats) -> None:
-        """Do what `_many` does, in the same order of operations, without compiling anything."""
-        forms = np.zeros((len(self._offset), len(X)))
+    def _few(
+        self, columns: Singles, found: _Patterns, contributions: Floats, squares: Floats, variance: Floats
+    ) -> None:
+        """Do what `many` does, in the same order of operations and to the same digits, without compiling anything."""
+        away = np.empty((len(self.of_input), columns.shape[1]))
         place = 0
-        for column, term in enumerate(self.terms):
-            value = X[:, column].astype(np.float64)
+        for column, term in zip(columns.astype(np.float64), self.terms, strict=True):
             knots = np.array(term.knots if len(term.knots) >= 3 else ())
-            for z in basis(np.where(np.isnan(value), 0.0, value), knots).T:
-                away = z - self.moments.mean[place]
-                contributions[self.owners[column]] += away * weights[:, place, 0]
-                forms += away * weights[:, place, 1:].T
+            for z in basis(np.where(np.isnan(column), 0.0, column), knots).T:
+                away[place] = (z - self.moments.mean[place]) / self.moments.scale[place]
                 place += 1
-        for form, offset in zip(forms, self._offset, strict=True):
-            moved = offset + form
-            squares += moved * moved
+        for pattern, absent in enumerate(found.absent):
+            rows = np.flatnonzero(found.of_row == pattern)
+            own, unknown = self._expected_weights(np.flatnonzero(absent[self.of_input]))
+            variance[rows] = unknown
+            totals = np.zeros((own.shape[1], len(rows)))
+            for owner, z, of_column in zip(self.of_input, away[:, rows], own, strict=True):
+                contributions[owner, rows] += z * of_column[0]
+                totals += np.multiply.outer(of_column, z)
+            for total, start in zip(totals[1:], self._offset, strict=True):
+                form = start + total
+                squares[rows] += form * form
 
-    def _patterns(self, columns: Singles) -> tuple[Integers, Floats, Floats]:
-        """Return the number of each row's pattern, shape (n,), with the weights and lines by number."""
+    def _expected_weights(self, out: Integers) -> tuple[Floats, float]:
+        """Return the weights of columns where some are absent, (p, 1 + k), and the variance that stays unknown."""
+        weights, precision = self._weights, self.moments.precision
+        lower, right = precision[np.ix_(out, out)], weights[out]
+        places = range(len(out))
+        for k in places:
+            inverse = 1.0 / np.sqrt(lower[k, k])
+            lower[k, k] = inverse
+            lower[k + 1 :, k] *= inverse
+            lower[k + 1 :, k + 1 :] -= np.multiply.outer(lower[k + 1 :, k], lower[k + 1 :, k])
+        for k in places:
+            right[k] *= lower[k, k]
+            right[k + 1 :] -= np.multiply.outer(lower[k + 1 :, k], right[k])
+        for k in reversed(places):
+            right[k] *= lower[k, k]
+            right[:k] -= np.multiply.outer(lower[k, :k], right[k])
+        own, unknown = weights.copy(), 0.0
+        for k, i in enumerate(out):
+            own -= np.multiply.outer(precision[i], right[k])
+            unknown += weights[i, 0] * (right[k, 0] - RIDGE * weights[i, 0])
+        own[out] = 0.0
+        return own, max(unknown, 0.0)
+
+    def _patterns(self, columns: Singles) -> _Patterns:
         bits = np.packbits(np.isnan(columns[self.first]), axis=0)
-        keys = np.ascontiguousarray(bits.T).view(np.dtype((np.void, len(bits)))).ravel()
-        met, place = np.unique(keys, return_inverse=True)
-        with self._lock:
-            room = MOST_KEPT // self._weights.nbytes
-            if not self._kept or len(self._kept[0].number) + len(met) > max(room, len(met)):
-                self._kept[:] = [_Kept.empty(*self._weights.shape)]
-            kept = self._kept[0]
-            numbers = np.array([self._number(kept, key.tobytes()) for key in met], dtype=np.int64)
-            return numbers[place], kept.weights, kept.lines
-
-    def _number(self, kept: _Kept, bits: bytes) -> int:
-        """Return the number of a pattern; one that was never met is worked out."""
-        if bits not in kept.number:
-            number = len(kept.number)
-            if number == len(kept.lines):
-                kept.grow()
-            absent = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), count=len(self.first)).astype(np.bool_)
-            weights, variance = self.moments.forms(self._weights, absent[self.of_input])
-            slope, intercept = self.lines.at(variance[:1])
-            kept.weights[number] = weights
-            kept.lines[number] = slope[0], intercept[0], variance[0]
-            kept.number[bits] = number
-        return kept.number[bits]
+        if len(bits) <= 8:
+            # As one number, which sorts at once.
+            padded = np.zeros((bits.shape[1], 8), dtype=np.uint8)
+            padded[:, : len(bits)] = bits.T
+            keys: NDArray[Any] = padded.view(np.uint64).ravel()
+        else:
+            keys = np.ascontiguousarray(bits.T).view(np.dtype((np.void, len(bits)))).ravel()
+        met, row, place = np.unique(keys, return_index=True, return_inverse=True)
+        absent = np.isnan(columns[np.ix_(self.first, row)]).T
+        return _Patterns(place.astype(np.int64), met.tolist(), np.ascontiguousarray(absent))
 
     def next_inputs(self, X: Singles) -> Integers:
         """Return which absent input would leave least unknown were it known, -1 where none is absent, shape (n,)."""
-        pattern, _, _ = self._patterns(np.ascontiguousarray(X.T))
-        met, row, place = np.unique(pattern, return_index=True, return_inverse=True)
-        with self._lock:
-            known = self._kept[0].next
-            for number, first in zip(met.tolist(), row.tolist(), strict=True):
-                if number not in known:
-                    absent = np.isnan(X[first, self.first])
-                    known[number] = int(np.argmax(self.gains(absent))) if absent.any() else -1
-            return np.array([known[number] for number in met.tolist()], dtype=np.int64)[place]
+        found = self._patterns(np.ascontiguousarray(X.T))
+        if len(self._next) + len(found.keys) > MOST_ASKED:
+            self._next.clear()
+        known = []
+        for key, absent in zip(found.keys, found.absent, strict=True):
+            asked = self._next.get(key)
+            if asked is None:
+                gains = np.where(absent, self.gains(absent), -1.0)
+                asked = self._next[key] = int(np.argmax(gains)) if absent.any() else -1
+            known.append(asked)
+        return np.array(known, dtype=np.int64)[found.of_row]
 
     def gains(self, absent: Booleans) -> Floats:
         """Return by how much the variance that stays unknown would shrink were one absent input known.
@@ -313,6 +314,10 @@ class Additive:
         """
         groups: Sequence[Integers] = [np.flatnonzero(self.of_input == number) for number in range(len(self.first))]
         return self.moments.gains(self.coefficients, absent[self.of_input], groups)
+
+    def unknown(self, absent: Booleans) -> float:
+        """Return the variance of the log-odds over what absent inputs may be; `absent` as for `gains`."""
+        return float(self.moments.forms(self.coefficients[:, None], absent[self.of_input])[1][0])
 
     def after(self, *, stretch: float, added: float) -> Additive:
         """Return it with a variance added to that of log-odds which are to be stretched afterwards."""
@@ -353,25 +358,28 @@ class Additive:
             p = sum(term.width for term in terms)
             coefficients = np.array(content["coefficients"], dtype=np.float64)
             mean = np.array(content["mean"], dtype=np.float64)
+            triangle = np.array(content["covariance"], dtype=np.float64)
             covariance = np.zeros((p, p))
-            covariance[np.tril_indices(p)] = content["covariance"]
+            covariance[np.tril_indices(p)] = triangle
             covariance += np.tril(covariance, -1).T
             lines = Lines(*(np.array(content["lines"][name], dtype=np.float64) for name in ("s", "slope", "intercept")))
             sampling = None if content["sampling"] is None else Sampling.from_dict(content["sampling"], p=p)
             found = cls(
                 terms, owners, float(content["intercept"]), coefficients, Moments(mean, covariance), lines, sampling
             )
-        except (KeyError, TypeError, ValueError) as problem:
+        except (KeyError, OverflowError, TypeError, ValueError) as problem:
             raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-        if len(terms) != len(owners) or coefficients.shape != (p,) or mean.shape != (p,):
+        shapes = (coefficients.shape, mean.shape, triangle.shape)
+        if len(terms) != len(owners) or shapes != ((p,), (p,), (p * (p + 1) // 2,)):
             raise bad_model(FILE, "has coefficients for other columns than the bundle's features")
         if not lines.s.shape == lines.slope.shape == lines.intercept.shape or lines.s.ndim != 1 or not len(lines.s):
             raise bad_model(FILE, "has lines of different lengths")
         numbers: list[Any] = [
             coefficients,
             mean,
-            covariance.ravel(),
+            triangle,
             [found.intercept],
+            *(term.knots for term in terms),
             lines.s,
             lines.slope,
             lines.intercept,
@@ -380,9 +388,8 @@ class Additive:
             raise bad_model(FILE, "has a number that is not finite")
         if any((np.diff(term.knots) <= 0).any() for term in terms) or (np.diff(lines.s) <= 0).any():
             raise bad_model(FILE, "has knots or lines that do not increase")
-        scale = np.sqrt(np.maximum(np.diag(covariance), 0.0))
-        scale[scale == 0] = 1.0
-        if np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < -1e-6:
+        scale = found.moments.scale if (covariance.diagonal() >= 0).all() else None
+        if scale is None or np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < -1e-6:
             raise bad_model(FILE, "has a covariance that no columns can have")
         return found
 
@@ -394,62 +401,3 @@ def _shares(knots: Floats) -> Floats:
         last, before, inner = knots[-1], knots[-2], knots[:-2]
         shares[:-2] = np.column_stack([last - inner, before - inner])
     return shares
-
-
-@compiled
-def _many(
-    columns: Singles,
-    order: Integers,
-    pattern: Integers,
-    first_column: Integers,
-    first_knot: Integers,
-    knot: Floats,
-    share: Floats,
-    mean: Floats,
-    of_input: Integers,
-    weights: Floats,
-    offset: Floats,
-    contributions: Floats,
-    squares: Floats,
-) -> None:
-    """Go through the rows in the order of their patterns, so that the weights of a pattern are read once for all."""
-    p, m = weights.shape[1], weights.shape[2]
-    away, value = np.empty((CHUNK, p)), np.empty(CHUNK)
-    last_cube, before_cube = np.empty(CHUNK), np.empty(CHUNK)
-    total = np.empty(m - 1)
-    for first in range(0, len(order), CHUNK):
-        size = min(CHUNK, len(order) - first)
-        for c in range(len(columns)):
-            place, begin, end = first_column[c], first_knot[c], first_knot[c + 1]
-            for r in range(size):
-                x = columns[c, order[first + r]]
-                value[r] = 0.0 if np.isnan(x) else np.float64(x)
-                away[r, place] = value[r] - mean[place]
-            if end == begin:
-                continue
-            last, before = knot[end - 1], knot[end - 2]
-            width = (last - knot[begin]) ** 2
-            for r in range(size):
-                above = max(value[r] - before, 0.0)
-                before_cube[r] = above * above * above
-                above = max(value[r] - last, 0.0)
-                last_cube[r] = above * above * above
-            for k in range(begin, end - 2):
-                place += 1
-                for r in range(size):
-                    above = max(value[r] - knot[k], 0.0)
-                    cube = above * above * above
-                    cube -= before_cube[r] * share[k, 0] / (last - before)
-                    cube += last_cube[r] * share[k, 1] / (last - before)
-                    away[r, place] = cube / width - mean[place]
-        for r in range(size):
-            row = order[first + r]
-            own = weights[pattern[row]]
-            total[:] = 0.0
-            for i in range(p):
-                contributions[of_input[i], row] += away[r, i] * own[i, 0]
-                for j in range(m - 1):
-                    total[j] += away[r, i] * own[i, j + 1]
-            for j in range(m - 1):
-                moved = offset[j] + total[j]
-                squares[row] += moved * moved

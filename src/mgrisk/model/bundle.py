@@ -6,6 +6,7 @@ calibrator.json  linear predictor to log-odds; an additive model has it taken in
 uncertainty.npz  what sampling error does to a person's log-odds, where the pipeline was fitted again to tell
 fitted_features.json  models of features such as usual intake, where the model has such features
 reference.json   how the features were spread in the development population
+patterns.json    AUROC and calibration over cycles left out, with some inputs absent, where the run measured them
 attributions.npz what the Shapley values of other than additive models need (written by `explain.attributions`)
 card.md          model card
 SHA256SUMS       of all of these; loading verifies them
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
@@ -42,7 +43,7 @@ from mgrisk.features.mixed_model import gauss_hermite
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model import reference
 from mgrisk.model.additive import Additive
-from mgrisk.model.bundle_files import CALIBRATOR, CARD, DESCRIPTION, REFERENCE, SUMS
+from mgrisk.model.bundle_files import CALIBRATOR, CARD, DESCRIPTION, PATTERNS, REFERENCE, SUMS
 from mgrisk.model.calibration import Calibrator, fit_calibrator
 from mgrisk.model.learners import Encoder, Fitted
 from mgrisk.model.stacking import read_fitted
@@ -95,6 +96,24 @@ class Prediction:
     unknown: Floats
     base: Floats | None = None
     contributions: Floats | None = None
+
+
+@dataclass(frozen=True)
+class PatternOfInputs:
+    """How well a model did over cycles left out with some inputs absent.
+
+    Attributes
+    ----------
+    absent
+        Names of the features.
+    auroc, calibration_slope, observed_expected
+        Weighted estimates.
+    """
+
+    absent: frozenset[str]
+    auroc: float
+    calibration_slope: float
+    observed_expected: float
 
 
 @dataclass(frozen=True)
@@ -195,6 +214,39 @@ class Bundle:
         """Do the work of `in_domain` on plain arrays."""
         return reference.in_domain(columns, self.features, self.reference, n=n)
 
+    @cached_property
+    def patterns(self) -> tuple[PatternOfInputs, ...]:
+        """How well the model did with some inputs absent, all of them first; empty where the run did not measure it."""
+        if PATTERNS not in self.parts:
+            return ()
+        return tuple(PatternOfInputs(frozenset(row.pop("absent")), **row) for row in json.loads(self.parts[PATTERNS]))
+
+    def auroc_without(self, absent: Collection[str]) -> tuple[float, float] | None:
+        """Return the AUROC over cycles left out with all inputs, and without some.
+
+        Where the run did not measure this very set, that of an additive model is read off the sets that it measured,
+        by how much they leave unknown; of any other model nothing is known.
+
+        Parameters
+        ----------
+        absent
+            Names of features of the model.
+        """
+        known = {each.absent: each.auroc for each in self.patterns}
+        if not absent or not known:
+            return None
+        whole, asked = known[frozenset()], frozenset(absent)
+        if asked in known:
+            return whole, known[asked]
+        if not isinstance(self.fitted, Additive):
+            return None
+        names = [feature.name for feature in self.features]
+        left = {each: self.fitted.unknown(np.isin(names, list(each))) for each in (asked, *known)}
+        order = sorted(known, key=lambda each: left[each])
+        # More unknown is never better; what single sets say above or below that is chance.
+        falling = np.minimum.accumulate([known[each] for each in order])
+        return whole, float(np.interp(left[asked], [left[each] for each in order], falling))
+
     @property
     def refits(self) -> int:
         """How many refits the interval was made of."""
@@ -264,7 +316,9 @@ def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         fitted=read_fitted(contents, owners=owners, threads=threads),
         calibrator=calibrator,
         reference=MappingProxyType(spread_of_features),
-        parts=MappingProxyType({name: contents[name] for name in ("attributions.npz", CARD) if name in contents}),
+        parts=MappingProxyType(
+            {name: contents[name] for name in ("attributions.npz", PATTERNS, CARD) if name in contents}
+        ),
         models=models,
         uncertainty=None if uncertain is None else Uncertainty.from_bytes(uncertain, n_columns=len(owners)),
     )
@@ -351,6 +405,13 @@ def _unreadable(problem: Exception, folder: Path) -> MgRiskError:
 
 
 DEFAULT: Final = "undiagnosed"
+RETIRED: Final = {
+    "undiagnosed-brief": "undiagnosed",
+    "undiagnosed-2021-2023": "undiagnosed",
+    "diabetes-2021-2023": "diabetes",
+    "insulin-resistance-2021-2023": "insulin-resistance",
+}
+"""Released bundles of earlier versions, and which one is to be used."""
 
 
 def released_bundles() -> dict[str, Path]:
@@ -376,9 +437,16 @@ def released(name: str) -> Path:
     Raises
     ------
     MgRiskError
-        `bundle.unknown` with the names that there are; exit status 5.
+        `bundle.unknown` with the names that there are, `bundle.retired` with what to use; exit status 5.
     """
     found = released_bundles()
+    if name not in found and name in RETIRED:
+        raise bad_bundle(
+            "bundle.retired",
+            f"{name} is no longer released: {RETIRED[name]} is right for whatever inputs are given",
+            where=name,
+            hint=f"use --model {RETIRED[name]}",
+        )
     if name not in found:
         raise bad_bundle(
             "bundle.unknown",

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from mgrisk.errors import MgRiskError, bad_bundle
 from mgrisk.features.compute import Columns, to_columns
 from mgrisk.features.registry import Feature
+from mgrisk.model.calibration import Calibrator
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
@@ -259,3 +260,25 @@ class Candidate:
             "loss": self.loss,
             "fold_loss": list(self.fold_loss),
         }
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A trained model with the settings that were chosen.
+
+    Attributes
+    ----------
+    model
+        Name of the model: a learner's section, or a sum.
+    parts
+        Its parts as in tuning.json: {part, scale, params}.
+    intercept
+        Of a sum; None where the model is one learner on the outcome.
+    calibration
+        The map from its margin to log-odds.
+    """
+
+    model: str
+    parts: Sequence[Mapping[str, Any]]
+    intercept: float | None
+    calibration: Calibrator

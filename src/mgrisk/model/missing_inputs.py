@@ -31,8 +31,11 @@ RIDGE: Final = 0.01
 STEPS: Final = 50
 CLOSE: Final = 1e-4
 """EM ends where no mean and no covariance moves by more, in units of standard deviations."""
+CONSTANT: Final = 1e-9
+"""A column with a smaller standard deviation, in units of its mean, is constant."""
 NODES: Final = 21
-POINTS: Final = 41
+FLAT: Final = 1e-3
+"""Log-odds that spread by less are of one risk: its line is 1 to six digits, and cannot be fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +54,14 @@ class Moments:
     @cached_property
     def scale(self) -> Floats:
         """Standard deviation of each column, shape (p,); 1 where a column does not vary."""
-        found: Floats = np.sqrt(np.asarray(np.diag(self.covariance), dtype=np.float64))
-        found[found == 0] = 1.0
-        return found
+        found: Floats = np.sqrt(self.covariance.diagonal())
+        return np.where(found == 0, 1.0, found)
 
     @cached_property
-    def _precision(self) -> Floats:
+    def precision(self) -> Floats:
+        """Inverse of the ridged correlation matrix, shape (p, p)."""
         correlation = self.covariance / np.outer(self.scale, self.scale)
-        found: Floats = np.linalg.inv(correlation + RIDGE * np.eye(len(self.mean)))
-        return found
+        return np.asarray(np.linalg.inv(correlation + RIDGE * np.eye(len(self.mean))), dtype=np.float64)
 
     def forms(self, weights: Floats, absent: Booleans) -> tuple[Floats, Floats]:
         """Return linear forms of the columns as forms of those that are observed.
@@ -83,14 +85,14 @@ class Moments:
         scaled = weights * self.scale[:, None]
         moved = self._solved(out, scaled[out])
         found = np.zeros_like(weights)
-        found[there] = (scaled[there] - self._precision[there][:, out] @ moved) / self.scale[there, None]
+        found[there] = (scaled[there] - self.precision[there][:, out] @ moved) / self.scale[there, None]
         variance = (scaled[out] * (moved - RIDGE * scaled[out])).sum(axis=0)
         return found, np.maximum(variance, 0.0)
 
     def _solved(self, out: Integers, right: Floats) -> Floats:
         """Solve with the block K_MM of the absent columns."""
         # LAPACK's own routine: called for each pattern, where the checks around it would cost more than it does.
-        _, found, failed = dposv(self._precision[out][:, out], right)
+        _, found, failed = dposv(self.precision[out][:, out], right)
         if failed:
             raise ArithmeticError("the covariance of the design columns is not positive definite")
         solved: Floats = found
@@ -115,14 +117,16 @@ class Moments:
         lacking = np.flatnonzero(absent)
         if not len(lacking):
             return found
-        # What stays unknown of the absent columns: their covariance given the observed ones.
-        left = np.linalg.inv(self._precision[np.ix_(lacking, lacking)])
-        moved = (left - RIDGE * np.eye(len(lacking))) @ (weights * self.scale)[lacking]
+        # What stays unknown of the absent columns: their covariance given the observed ones, and λ.
+        left = np.linalg.inv(self.precision[np.ix_(lacking, lacking)])
+        scaled = (weights * self.scale)[lacking]
+        moved = left @ scaled
         for number, group in enumerate(groups):
             here = np.flatnonzero(np.isin(lacking, group))
             if len(here):
-                found[number] = moved[here] @ np.linalg.solve(left[np.ix_(here, here)], moved[here])
-        return found
+                told = moved[here] @ np.linalg.solve(left[np.ix_(here, here)], moved[here])
+                found[number] = told - RIDGE * scaled[here] @ scaled[here]
+        return np.maximum(found, 0.0)
 
     def expected_forms(self, Z: Floats, gone: Booleans, weights: Floats) -> tuple[Floats, Floats]:
         """Return linear forms as expected given what is there of each row once some columns are taken away.
@@ -160,7 +164,7 @@ class Moments:
     def _expected(self, observed: Floats, absent: Booleans) -> Floats:
         known = (observed - self.mean[~absent]) / self.scale[~absent]
         out = np.flatnonzero(absent)
-        moved = self._solved(out, self._precision[np.ix_(absent, ~absent)] @ known.T)
+        moved = self._solved(out, self.precision[np.ix_(absent, ~absent)] @ known.T)
         found: Floats = self.mean[absent] - moved.T * self.scale[absent]
         return found
 
@@ -189,14 +193,19 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
     known = ~np.isnan(Z)
     held = np.maximum(share @ known, np.finfo(np.float64).tiny)
     centre = (share @ np.where(known, Z, 0.0)) / held
-    scale = np.sqrt(share @ np.where(known, Z - centre, 0.0) ** 2 / held)
-    scale[scale == 0] = 1.0
-    standard = (Z - centre) / scale
+    away = Z - centre
+    scale = np.sqrt(share @ np.where(known, away, 0.0) ** 2 / held)
+    # The mean of a constant differs from it by its rounding, and what does not vary tells nothing of the rest.
+    constant = scale <= CONSTANT * np.abs(centre)
+    away[:, constant] *= 0.0
+    scale[constant] = 1.0
+    standard = away / scale
     patterns = list(_patterns(standard))
     mean = np.zeros(Z.shape[1])
     covariance = _moments(np.nan_to_num(standard), share, mean)
     if start is not None:
         mean, covariance = (start.mean - centre) / scale, start.covariance / np.outer(scale, scale)
+        mean[constant], covariance[constant], covariance[:, constant] = 0.0, 0.0, 0.0
     for _ in range(STEPS):
         filled, added = standard.copy(), np.zeros_like(covariance)
         for rows, absent in patterns:
@@ -215,6 +224,8 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
         mean, covariance = moved_mean, moved
         if change < CLOSE:
             break
+    # Symmetric to the last digit, as a bundle that holds one triangle gives it back.
+    covariance = (covariance + covariance.T) / 2.0
     return Moments(centre + mean * scale, covariance * np.outer(scale, scale))
 
 
@@ -254,9 +265,8 @@ class Lines:
     slope: Floats
     intercept: Floats
 
-    def at(self, variance: Floats) -> tuple[Floats, Floats]:
+    def at(self, s: Floats) -> tuple[Floats, Floats]:
         """Return slope and intercept of the lines where so much is unknown, by interpolation on the grid."""
-        s = np.sqrt(variance)
         return np.interp(s, self.s, self.slope), np.interp(s, self.s, self.intercept)
 
     @classmethod
@@ -277,6 +287,8 @@ class Lines:
             Points of the grid.
         """
         centre, spread = quantiles.mean(), quantiles.std()
+        if spread < FLAT:
+            return cls.none()
         s = np.linspace(0.0, spread, size)
         slope, intercept = np.ones(size), np.zeros(size)
         nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)

@@ -21,7 +21,7 @@ from mgrisk.model.calibration import Calibrator, fit_logistic_map
 from mgrisk.model.candidates import Part, make_models
 from mgrisk.model.fewer_inputs import FewerInputs
 from mgrisk.model.fits import Fits
-from mgrisk.model.learners import Encoder, Fitted
+from mgrisk.model.learners import Chosen, Encoder, Fitted
 from mgrisk.model.splines import SplineLearner, SplineSpace, design_columns
 from mgrisk.model.stacking import FittedSum, Scales
 from mgrisk.model.train import TrainedModel, train
@@ -157,28 +157,6 @@ class Again:
         return replace(self, parts=tuple(parts), weight=np.where(who, self.weight, 0.0))
 
 
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """A trained model with the settings that were chosen.
-
-    Attributes
-    ----------
-    model
-        Name of the model: a learner's section, or a sum.
-    parts
-        Its parts as in tuning.json: {part, scale, params}.
-    intercept
-        Of a sum; None where the model is one learner on the outcome.
-    calibration
-        The map from its margin to log-odds.
-    """
-
-    model: str
-    parts: Sequence[Mapping[str, Any]]
-    intercept: float | None
-    calibration: Calibrator
-
-
 def again(
     data: TrainingData,
     *,
@@ -301,7 +279,7 @@ def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, abse
             )
             weights = np.column_stack([fitted.coefficients, again.slope * coefficients / fitted.moments.scale])
             expected, unknown = fitted.moments.expected_forms(design_columns(fitted.terms, X[rows]), gone, weights)
-            slope, constant = fitted.lines.at(unknown)
+            slope, constant = fitted.lines.at(np.sqrt(unknown))
             found.said[name][rows] = slope * (fitted.intercept + expected[:, 0]) + constant
             of_refit = found.refitted.setdefault(name, np.full(len(X), np.nan))
             of_refit[rows] = again.intercept + again.slope * intercept + expected[:, 1]

@@ -136,7 +136,7 @@ class SplineSpace:
 
     terms: tuple[Term, ...]
     moments: Moments
-    _last: list[tuple[Singles, Floats]] = field(default_factory=list, repr=False)
+    _last: list[tuple[Singles, Floats]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def fit(cls, columns: Sequence[Column], X: Singles, weight: Floats, *, knots: int) -> SplineSpace:

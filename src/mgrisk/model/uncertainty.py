@@ -116,7 +116,7 @@ WIDENED: Final = (
 )
 """What is added to that where the widening was found."""
 KNOTS: Final = 4
-DROPPED: Final = 0.01
+DROPPED: Final = 0.1
 """Share of the mean variance that the columns left out of L may hold."""
 
 

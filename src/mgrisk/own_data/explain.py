@@ -26,9 +26,9 @@ from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.drift_monitor import LARGE, Shift
 from mgrisk.score.input_schema import RESULTS, SEPARATOR
 from mgrisk.score.scorer import Scorer
+from mgrisk.score.summary import ID
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 
-ID: Final = "person_id"
 ROW: Final = "row"
 
 
@@ -83,8 +83,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         problems=_problems(answers["problems"]),
         id_label=id_label,
         explained=people,
-        # Large beyond what sampling alone would make of so few people.
-        drift=[{**each.to_dict(), "large": each.psi - each.psi_by_chance >= LARGE} for each in shifts],
+        drift=[{**each.to_dict(), "large": each.exceeds(LARGE)} for each in shifts],
         importance=[Importance(**record) for record in summarise(explanation, people.design)] if len(kept) else [],
         about=dict(scorer.bundle.about),
         reference=dict(scorer.bundle.reference),

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
+from scipy.special import expit, logit
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.intervals import paired_differences, with_intervals
+from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.calibration import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
@@ -37,9 +39,9 @@ def impute(workspace: Workspace) -> str:
     refit = refitter(workspace, bundle, development)
     given = {DEVELOPMENT: refit.X, HELD_OUT: held_out.encoded(bundle)}
     fold = workspace.fold(development)
-    risks = {NATIVE: [_risks(refit, given, development, held_out, fold, lambda X, *_: X)]}
+    risks = {NATIVE: [_risks(bundle, refit, given, development, held_out, fold, lambda X, *_: X)]}
     risks[IMPUTED] = [
-        _risks(refit, given, development, held_out, fold, _drawn(bundle, given, development, held_out, seed))
+        _risks(bundle, refit, given, development, held_out, fold, _drawn(bundle, given, development, held_out, seed))
         for seed in range(settings.seed, settings.seed + settings.imputations)
     ]
     records = [
@@ -90,6 +92,7 @@ def _drawn(
 
 
 def _risks(
+    bundle: Bundle,
     refit: Again,
     given: dict[str, Singles],
     development: SetOfPeople,
@@ -105,14 +108,23 @@ def _risks(
         completed = complete(X, training, DEVELOPMENT)
         margin[unseen] = refit(np.where(training, 1.0, 0.0), completed).margin(completed, unseen)
     everybody = np.ones(len(X), dtype=np.bool_)
-    model = refit(None, complete(X, everybody, DEVELOPMENT))
+    completed = complete(X, everybody, DEVELOPMENT)
+    model = refit(None, completed)
     people = complete(given[HELD_OUT], everybody, HELD_OUT)
+    later = fit_calibrator(margin, y, development.design).risk(model.margin(people, held_out.inside))
+    own = cross_fitted_risk(margin, y, development.design, fold)[inside]
     return {
-        DEVELOPMENT: cross_fitted_risk(margin, y, development.design, fold),
-        HELD_OUT: held_out.spread(
-            fit_calibrator(margin, y, development.design).risk(model.margin(people, held_out.inside))
-        ),
+        DEVELOPMENT: development.spread(_expected_risk(bundle, own, completed[inside])),
+        HELD_OUT: held_out.spread(_expected_risk(bundle, later, people[held_out.inside])),
     }
+
+
+def _expected_risk(bundle: Bundle, risk: Floats, X: Singles) -> Floats:
+    """Return the risk that the bundle reports of people whose expected log-odds have this risk, shape (n,)."""
+    if not isinstance(bundle.fitted, Additive):
+        return risk
+    found: Floats = expit(bundle.fitted.of_expected_risk(logit(risk), X))
+    return found
 
 
 def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list[JsonRecord]:

@@ -63,8 +63,8 @@ def refit_and_explain(workspace: Workspace) -> str:
                 "label": WAYS[way],
                 **record,
                 "ranks": dict(zip(features, record["ranks"], strict=True)),
-                # Splines draw nothing: another seed is the same fit.
-                "moved": max(float(np.abs(each - reported).max()) for each in values),
+                # Splines draw nothing: another seed is the same fit, but for rounding.
+                "moved": round(max(float(np.abs(each - reported).max()) for each in values), 12),
             }
         )
     # How firm a person's reasons are is a matter of who was drawn: the seed has its own line above.

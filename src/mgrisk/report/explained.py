@@ -40,7 +40,7 @@ class ExplainedPeople:
     in_domain
         Who is like the people of development, shape (n,).
     base_values
-        Weighted mean of the calibrated log-odds in the development population.
+        Where the contributions of each person add up from, in calibrated log-odds, shape (n,).
     ids, case
         What each person is found by, and whether the person has the outcome, shape (n,); None where it is not known.
     firmness

@@ -15,7 +15,7 @@ from mgrisk.report.content import FORMAT, mark_synthetic
 from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.formats import count, level_label, number, percent, span, unit_label
 from mgrisk.report.people_table import PeopleShown, explorer
-from mgrisk.report.sections.drivers import NO_EFFECT
+from mgrisk.report.sections.drivers import NO_EFFECT, OF_ABSENT
 from mgrisk.report.sections.importance import importance_figure, swarm_figure
 from mgrisk.report.sections.summary import CAUTIONS, not_for
 from mgrisk.run_folder.records import Importance
@@ -162,7 +162,8 @@ def _domain(own: OwnPeople) -> Section:
     for feature in people.features:
         known = own.reference[feature.name]
         here = people.data[feature.name]
-        missing = float(here.isna().mean()) if len(here) else 0.0
+        absent = int(here.isna().sum())
+        missing = absent / max(len(here), 1)
         outside, shown, theirs = _compared(feature, here, known)
         rows.append(
             row(
@@ -172,7 +173,7 @@ def _domain(own: OwnPeople) -> Section:
                     shown,
                     theirs,
                     percent(outside),
-                    percent(missing),
+                    f"{count(absent)} ({percent(missing)})",
                     percent(known["missing"]),
                     _shift(drift.get(feature.name)),
                 ],
@@ -200,7 +201,7 @@ def _domain(own: OwnPeople) -> Section:
     if own.problems:
         codes = [row([code, count(times)], {"code": code, "times": times}) for code, times in own.problems.items()]
         named = [column("Code and column", numeric=False), column("Rows")]
-        blocks.append(table("problems", "What was wrong or missing in the file", named, codes))
+        blocks.append(table("problems", "What was wrong in the file", named, codes))
     return section("domain", "Are they like the people the model was made on?", blocks)
 
 
@@ -246,7 +247,8 @@ def _drivers(own: OwnPeople) -> Section:
         [
             text(
                 "Shapley values on the scale of the reported risk's log-odds, against the whole weighted development "
-                "population. With the base value they add up to the logit of each reported risk."
+                "population. With the base value they add up to the logit of each reported risk.",
+                OF_ABSENT,
             ),
             callout(NO_EFFECT),
             importance_figure(own.importance, whom=WHOM, interval_of=AS_SAMPLE),

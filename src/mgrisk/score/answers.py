@@ -173,6 +173,8 @@ class Answers:
     def frame(self, index: pd.Index) -> pd.DataFrame:
         """Return the answer's columns as a frame: texts as objects, NaN for a number that is not known."""
         columns = {name: column.to_numpy(zero_copy_only=False) for name, column in self.columns.items()}
+        # A float whether or not another row is rejected.
+        columns["inputs_used"] = columns["inputs_used"].astype(np.float64)
         return pd.DataFrame(columns, index=index)
 
     def csv_rows(self, data: NDArray[np.uint8], start: Integers, end: Integers) -> memoryview:

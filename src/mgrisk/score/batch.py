@@ -1,7 +1,7 @@
 """Batch scoring: a table through a scorer, block by block on several threads, one output row for each input row.
 
 Results come out in the order in which the blocks went in (`in_order`). Counts of rows, problems and risks are added up
-block by block and make the batch's summary (`Tally`, `Summary`).
+block by block and make the batch's summary (`summary.Tally`, `summary.Summary`).
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,95 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input, usage
-from mgrisk.score.answers import Answers, about_options
+from mgrisk.score.answers import about_options
 from mgrisk.score.csv.source import BLOCK_BYTES
-from mgrisk.score.drift_monitor import Shift, Spread, Yardstick
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns, first_rejected
 from mgrisk.score.journal import Entry, Journal
 from mgrisk.score.outputs import CsvOutput, Output, open_output
 from mgrisk.score.scorer import Scorer
 from mgrisk.score.sources import STREAM, Rows, Source, open_source
+from mgrisk.score.summary import Summary, Tally
 from mgrisk.storage.files import write_json
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Counts of some rows; those of two blocks add up to those of both.
-
-    Attributes
-    ----------
-    rows, rejected, outside_domain
-        Counts of rows; those outside the domain are among the scored.
-    risk_sum
-        Sum of the risks of scored rows.
-    problems
-        How often each code stood.
-    spread
-        Scored rows by their values, for the comparison with the reference.
-    """
-
-    rows: int = 0
-    rejected: int = 0
-    outside_domain: int = 0
-    risk_sum: float = 0.0
-    problems: Counter[str] = field(default_factory=Counter)
-    spread: Spread | None = None
-
-    @classmethod
-    def of(cls, answers: Answers, yardstick: Yardstick) -> Tally:
-        """Count answers."""
-        scored = ~answers.rejected
-        return cls(
-            rows=len(answers),
-            rejected=int(answers.rejected.sum()),
-            outside_domain=int((scored & ~answers.inside).sum()),
-            risk_sum=float(answers.risk[0][scored].sum()),
-            problems=answers.problems.counts,
-            spread=yardstick.measure(answers),
-        )
-
-    @property
-    def scored(self) -> int:
-        """Rows that have a risk."""
-        return self.rows - self.rejected
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            rows=self.rows + other.rows,
-            rejected=self.rejected + other.rejected,
-            outside_domain=self.outside_domain + other.outside_domain,
-            risk_sum=self.risk_sum + other.risk_sum,
-            problems=self.problems + other.problems,
-            spread=self.spread + other.spread if self.spread and other.spread else self.spread or other.spread,
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the counts for a journal."""
-        # A plain dict: `dataclasses.asdict` takes a Counter inside a record for things to be counted.
-        return {
-            **vars(self),
-            "problems": dict(self.problems),
-            "spread": self.spread.to_dict() if self.spread else None,
-        }
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Tally:
-        """Take back what `to_dict` gave."""
-        spread = Spread.from_dict(content["spread"]) if content["spread"] else None
-        return cls(**{**content, "problems": Counter(content["problems"]), "spread": spread})
-
-    def summary(self) -> dict[str, Any]:
-        """Return what the summary file says."""
-        return {
-            "rows": self.rows,
-            "scored": self.scored,
-            "rejected": self.rejected,
-            "outside_domain": self.outside_domain,
-            "mean_risk": self.risk_sum / self.scored if self.scored else None,
-            "problems": dict(self.problems.most_common()),
-        }
-
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -144,35 +65,6 @@ def in_order(items: Iterable[Item], work: Callable[[Item], Result], *, workers: 
 
 
 REJECT_COLUMNS = ("row", "problems", "original")
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a batch came to; written beside the output as <output>.summary.json.
-
-    Attributes
-    ----------
-    about
-        Model, base value and data label.
-    tally
-        Counts.
-    shifts
-        How the batch lies against the bundle's reference, the largest shift first; empty where that is not known.
-    """
-
-    about: Mapping[str, Any]
-    tally: Tally
-    shifts: Sequence[Shift]
-
-    @classmethod
-    def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any]) -> Summary:
-        """Sum up what was counted."""
-        shifts = scorer.yardstick.shifts(tally.spread) if tally.spread else []
-        return cls({"model": scorer.label, "data": scorer.bundle.about["data"], **about}, tally, shifts)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of the summary file."""
-        return {**self.about, **self.tally.summary(), "drift": [shift.to_dict() for shift in self.shifts]}
 
 
 @dataclass(frozen=True)
@@ -263,7 +155,7 @@ def score_table(
         if journal:
             # Opened last and so gone first: a journal always has the files that it tells of.
             stack.enter_context(journal.opened())
-        tally = sum((Tally.from_dict(entry.tally) for entry in done), Tally())
+        tally = sum((Tally.from_dict(entry.tally) for entry in done), Tally(columns=tuple(table.columns)))
 
         def work(block: Any) -> _Scored:
             return _score(scorer, table, block, output, reasons=reasons, keep_rejected=rejects is not None)
@@ -306,7 +198,7 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
             answers = scorer.answer(table.read(block, scorer.inputs).checked, reasons=0)
             return Tally.of(answers, scorer.yardstick)
 
-        tally = sum(in_order(table.blocks(), work, workers=workers), Tally())
+        tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
     return Summary.of(scorer, tally, {"input": source})
 
 

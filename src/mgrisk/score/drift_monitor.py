@@ -2,19 +2,21 @@
 
 Both are compared on bins between quantiles of the reference, so that a batch of any length is a few counts, which add
 up from block to block. What is compared is shares of people in the batch, who have no weights, with shares of the
-population that the reference stands for: a batch from a clinic differs from it without anything being wrong.
+population that the reference stands for: a batch from a clinic differs from it without anything being wrong. A shift is
+only called one where there are enough rows for it to exceed what sampling alone makes of the index (`Shift.enough`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from scipy.special import chdtri
 
-from mgrisk.compiled import compiled
+from mgrisk.compiled import compiled_later
 from mgrisk.features.registry import Feature
 from mgrisk.model.reference import RISK
 from mgrisk.score.answers import Answers
@@ -22,6 +24,10 @@ from mgrisk.types import Booleans, Floats, Integers
 
 SMALL, LARGE = 0.1, 0.25
 """Population stability index from which a shift counts as small and as large (Siddiqi 2006, Credit Risk Scorecards)."""
+CHANCE: Final = 0.001
+"""How often sampling alone exceeds `Shift.psi_limit`: with thirty independent features, in one batch of thirty."""
+MISSING_MORE: Final = 0.1
+"""How much larger than in development a share of missing values is that counts as more."""
 BINS_BETWEEN: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 """The reference's quantiles between the bins: all but the outermost, beyond which a share is a handful of people."""
 
@@ -36,11 +42,13 @@ class Shift:
         The feature, or `risk`.
     people
         Of the batch, who has a value.
-    psi, psi_by_chance
-        Population stability index over the bins, and what it would be on average by sampling alone.
-    distance, se
-        Largest difference of the distribution functions at a border of bins, or of the shares of levels, and its
-        sampling error: that of the batch and of the reference's effective number of people.
+    psi, psi_by_chance, psi_limit
+        Population stability index over the bins; what it would be on average by sampling alone, and what it would
+        exceed in one of a thousand batches.
+    ks, ks_se
+        Kolmogorov-Smirnov statistic: the largest difference of the distribution functions at a border of bins (for a
+        category, of the shares of a level), and its sampling error: that of the batch and of the reference's effective
+        number of people.
     missing, missing_in_reference
         Shares.
     """
@@ -49,10 +57,25 @@ class Shift:
     people: int
     psi: float
     psi_by_chance: float
-    distance: float
-    se: float
+    psi_limit: float
+    ks: float
+    ks_se: float
     missing: float
     missing_in_reference: float
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough people for a large shift to exceed chance: about 100 in the batch for eight bins."""
+        return self.psi_limit <= LARGE
+
+    def exceeds(self, size: float) -> bool:
+        """Whether the index is at least `size`, and beyond what sampling alone would make of it."""
+        return self.enough and self.psi >= max(size, self.psi_limit)
+
+    @property
+    def misses_more(self) -> bool:
+        """Whether values are missing more often than in development."""
+        return self.missing >= self.missing_in_reference + MISSING_MORE
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the summary file says."""
@@ -107,18 +130,17 @@ class Yardstick:
     features
         The model's features.
     reference
-        The bundle's. Of one that was written before there were shares in it, nothing can be compared.
+        The bundle's; without a distribution of risks in it, the risks of a batch are not compared.
     """
 
     def __init__(self, features: tuple[Feature, ...], reference: Mapping[str, Any]) -> None:
-        named = [(feature.name, feature.levels) for feature in features] + [(RISK, ())]
-        known = [(name, levels, reference[name]) for name, levels in named if "people" in reference.get(name, {})]
-        self.complete = len(known) == len(named)
-        self._scales = [_scale(name, levels, row) for name, levels, row in known] if self.complete else []
+        self._scales = [_scale(feature.name, feature.levels, reference[feature.name]) for feature in features]
+        if RISK in reference:
+            self._scales.append(_scale(RISK, (), reference[RISK]))
 
     @cached_property
     def _borders(self) -> Floats:
-        most = max((len(scale.borders) for scale in self._scales), default=0)
+        most = max(len(scale.borders) for scale in self._scales)
         borders = np.full((len(self._scales), most), np.inf)
         for row, scale in zip(borders, self._scales, strict=True):
             row[: len(scale.borders)] = scale.borders
@@ -128,36 +150,16 @@ class Yardstick:
         """Count the scored rows."""
         borders = self._borders
         counts = np.zeros((len(borders), borders.shape[1] + 1), dtype=np.int64)
-        if len(borders):
-            _count(np.vstack([answers.values, answers.risk[:1]]), ~answers.rejected, borders, counts)
-        return Spread(int((~answers.rejected).sum()), counts)
+        scored, k = ~answers.rejected, len(answers.features)
+        # The values apart from the risks: to put them into one array would take longer than to count them.
+        _count(answers.values, scored, borders[:k], counts[:k])
+        _count(answers.risk[: len(borders) - k], scored, borders[k:], counts[k:])
+        return Spread(int(scored.sum()), counts)
 
     def shifts(self, spread: Spread) -> list[Shift]:
         """Compare counts with the reference, the largest index first."""
         found = [_shift(scale, row, spread.rows) for scale, row in zip(self._scales, spread.counts, strict=True)]
         return sorted(found, key=lambda shift: -np.nan_to_num(shift.psi, nan=-1.0))
-
-
-def lines(shifts: Sequence[Shift], *, rows: int, outside: int) -> list[str]:
-    """Return five lines for a person: how many shifts, the risks, the largest, what is missing, who is outside."""
-    if not shifts:
-        return ["the bundle was written before references had shares: what has shifted cannot be told"]
-    features = [shift for shift in shifts if shift.name != RISK]
-    (risk,) = (shift for shift in shifts if shift.name == RISK)
-    large = sum(shift.psi >= LARGE for shift in features)
-    small = sum(SMALL <= shift.psi < LARGE for shift in features)
-    moved = [shift for shift in features if shift.psi == shift.psi][:3]  # nobody's is no number
-    scarce = sorted(features, key=lambda shift: shift.missing_in_reference - shift.missing)[:3]
-    return [
-        f"against the people of the model: {large} of {len(features)} features shifted much (index {LARGE} or more), "
-        f"{small} a little ({SMALL})",
-        f"  risks: index {risk.psi:.2f} ({risk.psi_by_chance:.2f} by chance), "
-        f"distance {risk.distance:.2f} ± {risk.se:.2f}",
-        "  most shifted: " + ", ".join(f"{shift.name} {shift.psi:.2f}" for shift in moved),
-        "  most missing: "
-        + ", ".join(f"{shift.name} {shift.missing:.0%} ({shift.missing_in_reference:.0%})" for shift in scarce),
-        f"  outside the domain: {outside / rows:.1%}" if rows else "  nobody was scored",
-    ]
 
 
 def _scale(name: str, levels: tuple[str, ...], row: Mapping[str, Any]) -> _Scale:
@@ -170,7 +172,7 @@ def _scale(name: str, levels: tuple[str, ...], row: Mapping[str, Any]) -> _Scale
         chosen = {row["quantiles"][str(p)]: None for p in BINS_BETWEEN} if below else {}
         borders = tuple(border for border in chosen if below[border] < 1.0)
         shares = tuple(np.diff([0.0, *(below[border] for border in borders), 1.0]).tolist())
-    return _Scale(name, not levels, borders, shares, float(row["people"]), float(row["missing"]))
+    return _Scale(name, not levels, borders, shares, float(row.get("people", 0.0)), float(row["missing"]))
 
 
 def _shift(scale: _Scale, counts: Integers, rows: int) -> Shift:
@@ -178,7 +180,8 @@ def _shift(scale: _Scale, counts: Integers, rows: int) -> Shift:
     n, m = int(counts.sum()), scale.people
     missing = 1.0 - n / rows if rows else float("nan")
     if not n or not m:
-        return Shift(scale.name, n, float("nan"), float("nan"), float("nan"), float("nan"), missing, scale.missing)
+        unknown = dict.fromkeys(("psi", "psi_by_chance", "psi_limit", "ks", "ks_se"), float("nan"))
+        return Shift(scale.name, n, **unknown, missing=missing, missing_in_reference=scale.missing)
     shares = np.array(scale.shares)
     # Half a person where there is none, as the index has no value for an empty bin.
     of_batch, of_reference = np.maximum(counts, 0.5) / n, np.maximum(shares, 0.5 / m)
@@ -190,20 +193,22 @@ def _shift(scale: _Scale, counts: Integers, rows: int) -> Shift:
         differences = np.abs(np.cumsum(counts) / n - expected)
     worst = int(differences.argmax())
     p = expected[worst]
+    sampling = 1 / n + 1 / m
     return Shift(
         name=scale.name,
         people=n,
         psi=psi,
         # Yurdakul and Naranjo 2020, J. Risk Model Validation 14(4): the index times nm/(n + m) is about chi-squared.
-        psi_by_chance=(len(shares) - 1) * (1 / n + 1 / m),
-        distance=float(differences[worst]),
-        se=float(np.sqrt(max(p * (1 - p), 0.0) * (1 / n + 1 / m))),
+        psi_by_chance=(len(shares) - 1) * sampling,
+        psi_limit=float(chdtri(max(len(shares) - 1, 1), CHANCE)) * sampling,
+        ks=float(differences[worst]),
+        ks_se=float(np.sqrt(max(p * (1 - p), 0.0) * sampling)),
         missing=missing,
         missing_in_reference=scale.missing,
     )
 
 
-@compiled
+@compiled_later
 def _count(
     values: Floats,
     scored: Booleans,

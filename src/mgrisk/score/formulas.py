@@ -19,7 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.compiled import compiled, inner
+from mgrisk.compiled import compiled_later, inner
 from mgrisk.score.csv.decimals import COMMA, CR, LF, MINUS, NINE, PLUS, POINT, QUOTE, ZERO
 from mgrisk.types import Integers
 
@@ -122,7 +122,7 @@ def _ends_number(data: NDArray[np.uint8], at: int) -> bool:
     return ends and digits > 0 and points < 2 and (powers > 0 or not exponent)
 
 
-@compiled
+@compiled_later
 def suspect_rows(data: NDArray[np.uint8], start: Integers, rows: Integers) -> int:
     """Write which rows may have a cell that is to be made inert, or was; return how many. None is missed.
 

@@ -8,6 +8,7 @@ anything is written.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -186,6 +187,42 @@ def given_columns(columns: Iterable[str], inputs: Sequence[Feature]) -> dict[str
     return found
 
 
+def unused_columns(columns: Sequence[str], inputs: Sequence[Feature]) -> dict[str, str]:
+    """Return the columns that give none of the inputs, each with the one that it may have been meant for, or "".
+
+    Only inputs that no column gives are proposed: by name, synonym, label or NHANES variable but for case, signs and
+    unit; else where one name begins with the other; else by the closest name (difflib).
+
+    Examples
+    --------
+    >>> from mgrisk.features.registry import features
+    >>> unused_columns(["Waist", "visit", "bmi"], features(["bmi_kg_m2", "waist_cm"]))
+    {'Waist': 'waist_cm', 'visit': ''}
+    """
+    given = given_columns(columns, inputs)
+    used = {way.column for way in given.values()}
+    names: dict[str, str] = {}
+    for feature in inputs:
+        if feature.name not in given:
+            variable = feature.sources if len(feature.sources) == 1 else ()
+            for name in (*_ways(feature), _without_unit(feature.name)[0], feature.label, *variable):
+                names.setdefault(_plain(name), feature.name)
+    return {column: _meant(_plain(column), names) for column in columns if column not in used}
+
+
+def _meant(column: str, names: Mapping[str, str]) -> str:
+    if column in names or not column:
+        return names.get(column, "")
+    begins = [name for name in names if name.startswith(f"{column}_") or column.startswith(f"{name}_")]
+    near = begins or difflib.get_close_matches(column, names, n=1, cutoff=0.75)
+    return names[near[0]] if near else ""
+
+
+def _plain(name: str) -> str:
+    """Return a name in lower case with underscores for all that is neither letter nor digit."""
+    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
+
+
 def check_units(columns: Sequence[str], inputs: Sequence[Feature], *, where: str) -> None:
     """Refuse two columns for one feature, and a feature's name with a unit that nobody declared.
 
@@ -342,12 +379,14 @@ def check_columns(
     given = given_columns(columns, inputs)
     for feature in inputs:
         if feature.required and feature.name not in given:
+            near = [name for name, meant in unused_columns(columns, [feature]).items() if meant]
             raise bad_input(
                 "input.missing_column",
                 f"the required column {feature.name} is missing",
                 where=where,
                 got=few(columns),
-                hint=f"add {feature.name} ({feature.unit or ' or '.join(feature.levels)}); see `mgrisk schema`",
+                hint=(f"rename {near[0]} if it is that, or " if near else "")
+                + f"add {feature.name} ({feature.unit or ' or '.join(feature.levels)}); see `mgrisk schema`",
             )
     taken = [name for name in added if name in columns]
     if taken:

@@ -29,9 +29,10 @@ from typing import Any, Final
 import xxhash
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
-from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, Summary, Tally, about_answers, score_table
+from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, score_table
 from mgrisk.score.journal import lock_of
 from mgrisk.score.scorer import Scorer, load_scorer
+from mgrisk.score.summary import Summary, Tally
 from mgrisk.storage.files import atomic, read_json, write_json
 from mgrisk.storage.lock import exclusive_lock
 
@@ -49,7 +50,7 @@ class Job:
         Folders of the input and of what is complete; every machine must see both under these names.
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
-    reasons, rejects, strict, what_if
+    reasons, rejects, strict, what_if, next_question
         As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept.
     """
 
@@ -61,6 +62,7 @@ class Job:
     rejects: bool
     strict: bool
     what_if: bool
+    next_question: bool
 
     @property
     def key(self) -> str:
@@ -135,6 +137,7 @@ def score_folder(
     *,
     engine: Engine,
     what_if: bool = False,
+    next_question: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a folder of files into a folder of files of the same names.
@@ -150,7 +153,7 @@ def score_folder(
         to take the parts that the same job had completed.
     engine
         `on_threads` or `on_cluster`; no byte of the output depends on it.
-    what_if, progress
+    what_if, next_question, progress
         As for `scorer.load_scorer` and `batch.score_table`.
 
     Raises
@@ -162,7 +165,7 @@ def score_folder(
         raise bad_input("output.exists", "the output is there already", where=str(target), hint="name another folder")
     names = part_names(source)
     size = {name: (source / name).stat().st_size for name in names}
-    scorer = load_scorer(bundle, what_if=what_if)
+    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
     with _staging(target, resume=options.resume) as staging:
         shutil.copytree(bundle, staging / BUNDLE, dirs_exist_ok=True)
         job = Job(
@@ -174,6 +177,7 @@ def score_folder(
             rejects=options.rejects is not None,
             strict=options.strict,
             what_if=what_if,
+            next_question=next_question,
         )
         receipts: dict[str, Receipt] = {}
         rows = done = 0
@@ -261,8 +265,8 @@ def score_part(job: Job, name: str, *, workers: int = 1) -> Receipt:
 
 
 @lru_cache(maxsize=2)
-def _load(bundle: str, fingerprint: str, what_if: bool) -> Scorer:
-    scorer = load_scorer(bundle, what_if=what_if)
+def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool) -> Scorer:
+    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
     if scorer.fingerprint != fingerprint:
         raise bad_bundle(
             "cluster.other_bundle",
@@ -284,7 +288,7 @@ def _scorer(job: Job) -> Scorer:
             got=here,
             hint="install the same version on all of them",
         )
-    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if)
+    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question)
 
 
 @contextmanager

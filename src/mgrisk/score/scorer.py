@@ -103,8 +103,9 @@ class Scorer:
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in [models, *parts.values()])).hexdigest()
 
     def schema(self) -> list[dict[str, Any]]:
-        """Return the input contract."""
-        return schema(self.inputs)
+        """Return the input contract, a row for each column, with `auroc_without` it where that was measured."""
+        alone = {next(iter(each.absent)): each.auroc for each in self.bundle.patterns if len(each.absent) == 1}
+        return [{**row, "auroc_without": alone.get(row["name"])} for row in schema(self.inputs)]
 
     def score(self, people: pd.DataFrame, *, reasons: int = DEFAULT_REASONS) -> pd.DataFrame:
         """Score people.
@@ -206,6 +207,7 @@ class Scorer:
         checked = check(people, self.inputs)
         explanation = self.explainer.explain(checked.values.set_axis(people.index))
         explanation.values[checked.rejected] = np.nan
+        explanation.base_values[checked.rejected] = np.nan
         return explanation
 
     @cached_property

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from mgrisk.score.answers import RISKS
 from mgrisk.score.input_schema import check_columns
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer, load_scorer
 
@@ -46,7 +47,7 @@ def signature(scorer: Scorer) -> ModelSignature:
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
-    numbers = {"risk", "risk_low", "risk_high"}
+    numbers = {*RISKS, "inputs_used"}
     outputs = [
         ColSpec(DataType.double if name in numbers or name.endswith("_effect") else DataType.string, name=name)
         for name in scorer.columns(reasons=DEFAULT_REASONS)

@@ -16,7 +16,7 @@ from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.csv.source import LONGEST_RECORD, CsvSource
 from mgrisk.score.scorer import Scorer
 
-MODEL = Path(__file__).parents[3] / "models" / "undiagnosed-brief"
+MODEL = Path(__file__).parents[3] / "models" / "undiagnosed"
 HEAD = b"person_id,age_years,sex,height_cm,weight_kg,magnesium_food_mg\n"
 GOOD = b"p1,50,male,175,80,300\n"
 FILE = HEAD + GOOD

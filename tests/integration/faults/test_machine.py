@@ -23,7 +23,7 @@ from mgrisk.storage.files import sha256
 
 ROOT = Path(__file__).parents[3]
 DEMO = ROOT / "pipelines" / "demo.toml"
-MODEL = ROOT / "models" / "undiagnosed-brief"
+MODEL = ROOT / "models" / "undiagnosed"
 
 
 @contextmanager

@@ -22,9 +22,9 @@ def _no_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_released_bundles_are_listed_with_what_they_predict() -> None:
     rows = {row["name"]: row for row in found_models()}
-    assert {"undiagnosed", "undiagnosed-brief", "dysglycaemia", "diabetes", "insulin-resistance"} <= set(rows)
-    assert rows["undiagnosed-brief"]["outcome"] == "undiagnosed"
-    assert rows["undiagnosed-brief"]["features"] == 13
+    assert {"undiagnosed", "dysglycaemia", "diabetes", "insulin-resistance"} <= set(rows)
+    assert rows["undiagnosed"]["outcome"] == "undiagnosed"
+    assert rows["undiagnosed"]["features"] == 32
     assert rows["undiagnosed"]["data"] == "NHANES"
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 
-from mgrisk.cli.terminal import ProgressLine
+import pytest
+
+from mgrisk.cli.terminal import ProgressLine, say
 from mgrisk.score.batch import Progress
 
 
@@ -41,3 +43,19 @@ def test_without_a_size_there_is_no_time_left() -> None:
     clock = iter([0.0, 20.0])
     ProgressLine(stream, clock=lambda: next(clock))(Progress(100, None))
     assert stream.getvalue() == "100 rows, 5 rows/s\n"
+
+
+@pytest.mark.parametrize(
+    ("stream", "expected"),
+    [
+        (Terminal(), "  inputs given: height_cm,\n    weight_kg\n"),
+        (io.StringIO(), "  inputs given: height_cm, weight_kg\n"),
+    ],
+)
+def test_a_line_is_broken_between_words_on_a_narrow_terminal_alone(
+    stream: io.StringIO, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr("sys.stderr", stream)
+    say("  inputs given: height_cm, weight_kg")
+    assert stream.getvalue() == expected

@@ -14,6 +14,7 @@ from mgrisk.evaluate.checks import RunEvidence
 from mgrisk.evaluate.records import (
     AddedValue,
     CalibratorMetric,
+    CalibratorRecord,
     Calibrators,
     CohortRecord,
     DifferenceRecord,
@@ -32,6 +33,7 @@ from mgrisk.evaluate.records import (
 from mgrisk.model.learners import Candidate
 
 HELD_OUT = "2017-2018"
+IDENTITY = CalibratorRecord(0.0, 1.0, ((0.0, 0.0), (0.0, 0.0)), 30)
 ESTIMATES = {
     "prevalence": (0.05, 0.04, 0.06, 0.002),
     "auroc": (0.80, 0.75, 0.84, 0.02),
@@ -86,7 +88,7 @@ def sound_run() -> RunEvidence:
         about=CohortRecord("NHANES", "fasting", "LBXGLU", "WTSAF2YR", (), (), outcome("undiagnosed")),
         tuning=Tuning(
             "m",
-            {"m": ModelRecord(0.16, (0.15, 0.17), (PartRecord("m", 1.0, {"c": 0.1}),))},
+            {"m": ModelRecord(0.16, (0.15, 0.17), None, IDENTITY, (PartRecord("m", 1.0, {"c": 0.1}),))},
             tuple(Candidate("m", {"c": c}, "log_loss", 0.16, (0.16,)) for c in (0.01, 0.1, 1.0)),
         ),
         leaks=Leaks(

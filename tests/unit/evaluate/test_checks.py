@@ -15,7 +15,7 @@ import pytest
 from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.checks import CHECKS, RunEvidence, check_run, cox_snell, people_needed, stop_at_errors
-from mgrisk.evaluate.records import AddedValue, BreakRecord, ModelRecord, PartRecord, Records
+from mgrisk.evaluate.records import AddedValue, BreakRecord, CalibratorRecord, ModelRecord, PartRecord, Records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 Change = Callable[[RunEvidence], RunEvidence]
 HELD_OUT = "2017-2018"
 SLEEP = BreakRecord("sleep-2015", ("sleep_hours",), "2013-2014", "2015-2016", "half hours", "none", "CDC/NCHS")
-AT_THE_EDGE = ModelRecord(0.16, (0.16,), (PartRecord("m", 1.0, {"c": 1.0}),))
+IDENTITY = CalibratorRecord(0.0, 1.0, ((0.0, 0.0), (0.0, 0.0)), 30)
+AT_THE_EDGE = ModelRecord(0.16, (0.16,), None, IDENTITY, (PartRecord("m", 1.0, {"c": 1.0}),))
 
 
 def failures(run: RunEvidence) -> list[str]:

@@ -1,4 +1,7 @@
-"""Attributions add up to the reported risk, and are Shapley values of it by their definition."""
+"""Attributions add up to the reported risk, and are Shapley values of it by their definition.
+
+Those of an additive model are its terms as they are given what is observed: an input that is absent has none.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import logit
+from scipy.special import expit, logit
 
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.explain.attributions import PART, Explainer, build
 from mgrisk.model.bundle import read_bundle
+from mgrisk.model.curves import FittedSplines
+from mgrisk.model.splines import Term
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import ToyPeople
@@ -32,7 +38,7 @@ LEARNERS = pytest.mark.parametrize(
 
 def risk(bundle: Bundle, given: pd.DataFrame) -> np.ndarray:
     _, X = bundle.encode(given)
-    return bundle.calibrator.risk(bundle.fitted.margin(X))
+    return bundle.risk(X)
 
 
 @LEARNERS
@@ -55,30 +61,44 @@ def test_it_still_adds_up_for_people_who_gave_nothing_but_age_and_sex(
 
 @LEARNERS
 def test_the_base_is_the_weighted_mean_of_the_calibrated_log_odds_and_contributions_average_to_zero(
-    toy_bundles: dict[str, Bundle], toy_people: ToyPeople, learner: str, exact: float
+    toy_bundles: dict[str, Bundle],
+    toy_people: ToyPeople,
+    complete: np.ndarray,
+    among: Callable[..., Bundle],
+    learner: str,
+    exact: float,
 ) -> None:
-    people = toy_people.frame.iloc[toy_people.inside]
-    explanation = Explainer(toy_bundles[learner]).explain(people)
-    log_odds = logit(risk(toy_bundles[learner], people))
-    assert explanation.base_value == pytest.approx(np.average(log_odds, weights=toy_people.weight), abs=exact)
-    np.testing.assert_allclose(np.average(explanation.values, axis=0, weights=toy_people.weight), 0, atol=10 * exact)
+    assert len(complete) > 200
+    X, weight = toy_people.matrix[complete], toy_people.weight[complete]
+    people = toy_people.frame.iloc[toy_people.inside[complete]]
+    bundle = among(toy_bundles[learner], X, weight)
+    explainer = Explainer(bundle)
+    explanation = explainer.explain(people)
+    mean = np.average(logit(risk(bundle, people)), weights=weight)
+    np.testing.assert_allclose(explanation.base_values, mean, atol=exact)
+    assert explainer.base_value == pytest.approx(mean, abs=exact)
+    np.testing.assert_allclose(np.average(explanation.values, axis=0, weights=weight), 0, atol=10 * exact)
 
 
 @LEARNERS
 def test_values_are_interventional_shapley_values_by_their_definition(
-    toy_bundles: dict[str, Bundle], toy_people: ToyPeople, learner: str, exact: float
+    toy_bundles: dict[str, Bundle],
+    toy_people: ToyPeople,
+    complete: np.ndarray,
+    among: Callable[..., Bundle],
+    learner: str,
+    exact: float,
 ) -> None:
-    bundle, encoder = toy_bundles[learner], toy_people.encoder
-    background, weight = toy_people.matrix[:7], toy_people.weight[:7]
-    people = toy_people.matrix[40:44]
-    tiny = replace(bundle, parts={PART: build(bundle.fitted, encoder, background, weight)})
+    encoder, X = toy_people.encoder, toy_people.matrix[complete]
+    background, weight, people = X[:7], toy_people.weight[complete[:7]], X[40:44]
+    bundle = among(toy_bundles[learner], background, weight)
     n, owners = len(encoder.features), encoder.owners
 
     def expected_log_odds(person: np.ndarray, known: tuple[int, ...]) -> float:
         mixed = np.where(np.isin(owners, known), person, background).astype(np.float32)
-        return float(np.average(bundle.calibrator.log_odds(bundle.fitted.margin(mixed)), weights=weight))
+        return float(np.average(bundle.predict(mixed).log_odds, weights=weight))
 
-    for person, values in zip(people, Explainer(tiny).values(people), strict=True):
+    for person, values in zip(people, Explainer(bundle).values(people), strict=True):
         worth = {
             known: expected_log_odds(person, known)
             for size in range(n + 1)
@@ -138,7 +158,8 @@ def test_shap_takes_an_explanation_with_its_values_base_data_and_names(
     assert isinstance(theirs, shap.Explanation)
     assert theirs.shape == (20, len(toy_people.features))
     np.testing.assert_array_equal(theirs.values, explanation.values)
-    np.testing.assert_array_equal(theirs.base_values, np.full(20, explanation.base_value))
+    np.testing.assert_array_equal(theirs.base_values, explanation.base_values)
+    assert theirs.base_values.shape == (20,)
     assert theirs.feature_names[0] == "Age, years"
     assert theirs[3].data[1] == toy_people.frame["sex"].iloc[3]
 
@@ -159,6 +180,14 @@ COLUMNS = 13
 GOOD = npz(**{"0.column_means": np.zeros(COLUMNS)})
 
 
+@pytest.fixture(scope="module")
+def old_bundle(toy_bundles: dict[str, Bundle]) -> Bundle:
+    """A bundle whose splines are those of format 1, straight lines here; what is missing counts as 0."""
+    terms = tuple(Term(0.0, ()) for _ in range(COLUMNS))
+    straight = FittedSplines(terms, -1.0, np.linspace(-0.1, 0.1, COLUMNS), np.zeros(COLUMNS))
+    return replace(toy_bundles["xgboost"], fitted=straight, parts={PART: GOOD}, uncertainty=None)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -175,19 +204,65 @@ GOOD = npz(**{"0.column_means": np.zeros(COLUMNS)})
     ],
     ids=range(10),
 )
-def test_damaged_attributions_are_refused(toy_bundles: dict[str, Bundle], content: bytes) -> None:
+def test_damaged_attributions_are_refused(old_bundle: Bundle, content: bytes) -> None:
     with pytest.raises(MgRiskError) as caught:
-        Explainer(replace(toy_bundles["spline_logistic"], parts={PART: content}))
+        Explainer(replace(old_bundle, parts={PART: content}))
     assert caught.value.code == "bundle.bad_attributions"
     assert caught.value.status == ExitStatus.BUNDLE
 
 
-def test_attributions_of_the_right_shape_are_taken(toy_bundles: dict[str, Bundle], toy_people: ToyPeople) -> None:
-    explainer = Explainer(replace(toy_bundles["spline_logistic"], parts={PART: GOOD}))
-    assert explainer.values(toy_people.matrix).shape == (len(toy_people.matrix), len(toy_people.features))
+def test_attributions_of_the_right_shape_are_taken(old_bundle: Bundle, toy_people: ToyPeople) -> None:
+    values = Explainer(old_bundle).values(toy_people.matrix)
+    assert values.shape == (len(toy_people.matrix), len(toy_people.features))
+
+
+def test_splines_of_format_1_add_up_with_their_means_for_a_base(old_bundle: Bundle, toy_people: ToyPeople) -> None:
+    X, weight, encoder = toy_people.matrix, toy_people.weight, toy_people.encoder
+    explainer = Explainer(replace(old_bundle, parts=build(old_bundle.fitted, encoder, X, weight)))
+    log_odds, values = old_bundle.predict(X).log_odds, explainer.values(X)
+    assert explainer.base_value == pytest.approx(np.average(log_odds, weights=weight), abs=1e-9)
+    np.testing.assert_allclose(explainer.base_value + values.sum(axis=1), log_odds, atol=1e-9)
+
+
+def test_an_additive_model_needs_no_attributions(toy_bundles: dict[str, Bundle], toy_people: ToyPeople) -> None:
+    bundle = toy_bundles["spline_logistic"]
+    assert PART not in bundle.parts
+    assert build(bundle.fitted, toy_people.encoder, toy_people.matrix, toy_people.weight) == {}
+    assert np.abs(Explainer(replace(bundle, parts={})).values(toy_people.matrix)).max() > 0.1
 
 
 def test_a_bundle_without_attributions_says_so(toy_bundles: dict[str, Bundle]) -> None:
     with pytest.raises(MgRiskError) as caught:
         Explainer(replace(toy_bundles["xgboost"], parts={}))
     assert caught.value.code == "bundle.no_attributions"
+
+
+def test_in_an_additive_model_what_is_absent_moves_nothing_and_others_take_over_what_it_would_have_told(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople
+) -> None:
+    explainer = Explainer(toy_bundles["spline_logistic"])
+    explanation = explainer.explain(toy_people.frame)
+    absent = toy_people.frame[[feature.name for feature in explanation.features]].isna().to_numpy()
+    assert absent.sum() > 100
+    assert (explanation.values[absent] == 0.0).all()
+    assert (explanation.values[~absent] != 0.0).all()
+    # Age is not worth the same once body mass index, which goes with it here by chance, is not known.
+    people = toy_people.frame[toy_people.frame.notna().all(axis=1)]
+    known, unknown = (explainer.explain(each).values[:, 0] for each in (people, people.assign(bmi_kg_m2=np.nan)))
+    assert np.abs(known - unknown).max() > 1e-3
+
+
+def test_in_an_additive_model_people_who_lack_the_same_have_the_same_base(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople
+) -> None:
+    bundle = toy_bundles["spline_logistic"]
+    explainer = Explainer(bundle)
+    explanation = explainer.explain(toy_people.frame)
+    lacking = toy_people.frame[[feature.name for feature in explanation.features]].isna()
+    pattern = lacking.astype(str).agg(" ".join, axis=1)
+    bases = pd.Series(explanation.base_values, index=lacking.index)
+    assert (bases.groupby(pattern).nunique() == 1).all()
+    assert bases.nunique() > 3
+    np.testing.assert_array_equal(bases[~lacking.any(axis=1)], explainer.base_value)
+    # The base of any pattern is the log-odds of somebody whose known inputs are average: near the population's mean.
+    assert np.abs(expit(bases) - expit(explainer.base_value)).max() < 0.05

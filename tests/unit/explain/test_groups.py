@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +14,13 @@ import pytest
 import xgboost as xgb
 
 from mgrisk.errors import MgRiskError
-from mgrisk.explain.attributions import PART, Explainer, build
+from mgrisk.explain.attributions import Explainer
 from mgrisk.explain.groups import grouped_values, interaction_values, mean_size, strongest_pairs, summarise_groups
 from mgrisk.survey import estimates
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.conftest import ToyPeople
 
     from mgrisk.model.bundle import Bundle
@@ -34,7 +35,7 @@ def test_groups_add_up_to_the_calibrated_log_odds_either_way(
     bundle, X = toy_bundles[learner], toy_people.matrix
     found = grouped_values(bundle, X, toy_people.weight, X)
     log_odds = bundle.calibrator.log_odds(bundle.fitted.margin(X))
-    base = Explainer(bundle).base_value
+    base = Explainer(bundle).explain_encoded(*bundle.encode(toy_people.frame.iloc[toy_people.inside])).base_values
     np.testing.assert_allclose(base + found.values.sum(axis=1), log_odds, atol=exact)
     np.testing.assert_allclose(base + found.summed.sum(axis=1), log_odds, atol=exact)
     assert found.groups == ("background", "body", "magnesium")
@@ -42,18 +43,23 @@ def test_groups_add_up_to_the_calibrated_log_odds_either_way(
 
 @LEARNERS
 def test_a_group_s_value_is_shapley_s_for_groups_that_join_whole(
-    toy_bundles: dict[str, Bundle], toy_people: ToyPeople, learner: str, exact: float
+    toy_bundles: dict[str, Bundle],
+    toy_people: ToyPeople,
+    complete: np.ndarray,
+    among: Callable[..., Bundle],
+    learner: str,
+    exact: float,
 ) -> None:
-    background, weight, people = toy_people.matrix[:7], toy_people.weight[:7], toy_people.matrix[40:43]
-    whole, encoder = toy_bundles[learner], toy_people.encoder
-    bundle = replace(whole, parts={PART: build(whole.fitted, encoder, background, weight)})
+    X, encoder = toy_people.matrix[complete], toy_people.encoder
+    background, weight, people = X[:7], toy_people.weight[complete[:7]], X[40:43]
+    bundle = among(toy_bundles[learner], background, weight)
     found = grouped_values(bundle, background, weight, people)
     n = len(found.groups)
     owner = np.array([found.groups.index(bundle.features[place].group) for place in encoder.owners])
 
     def worth(person: np.ndarray, known: tuple[int, ...]) -> float:
         mixed = np.where(np.isin(owner, known), person, background).astype(np.float32)
-        return float(np.average(bundle.calibrator.log_odds(bundle.fitted.margin(mixed)), weights=weight))
+        return float(np.average(bundle.predict(mixed).log_odds, weights=weight))
 
     for person, values in zip(people, found.values, strict=True):
         for group in range(n):

@@ -32,7 +32,7 @@ def explanation(toy_people: ToyPeople) -> Explanation:
     values[:, names.index("age_years")] = 3 * (data["age_years"] - 50) / 10
     values[:, names.index("magnesium_total_mg")] = -np.exp(data["magnesium_total_mg"].fillna(320) / 900)
     values[:, names.index("sex")] = 0.0
-    return Explanation(values, -2.0, toy_people.features, data)
+    return Explanation(values, np.full(len(values), -2.0), toy_people.features, data)
 
 
 def test_importance_is_the_weighted_mean_size_of_the_contributions_with_the_interval_of_the_design(
@@ -68,7 +68,7 @@ def test_direction_is_that_of_the_people_who_stand_for_more(toy_people: ToyPeopl
     weight = np.where(design.weight > 0, np.where(heavy, 1000.0, 1.0), 0.0)
     values = np.zeros_like(explanation.values)
     values[:, 0] = np.where(heavy[toy_people.inside], age, -age)
-    rising = Explanation(values, 0.0, explanation.features, explanation.data)
+    rising = Explanation(values, np.zeros(len(values)), explanation.features, explanation.data)
     first = summarise(rising, SurveyDesign(weight, design.stratum, design.psu, design.level, design.domain))[0]
     assert first["feature"] == "age_years"
     assert first["direction"] > 0.5
@@ -85,7 +85,7 @@ def test_a_summary_does_not_depend_on_the_scale_of_weights(toy_people: ToyPeople
 
 def test_a_feature_that_nobody_has_has_no_direction(toy_people: ToyPeople, explanation: Explanation) -> None:
     data = explanation.data.assign(bmi_kg_m2=np.nan)
-    unknown = Explanation(explanation.values, explanation.base_value, explanation.features, data)
+    unknown = Explanation(explanation.values, explanation.base_values, explanation.features, data)
     direction = {record["feature"]: record["direction"] for record in summarise(unknown, toy_people.design)}
     assert direction["bmi_kg_m2"] is None
 
@@ -97,7 +97,7 @@ def explanation_ranks(toy_people: ToyPeople) -> Explanation:
     values = np.random.default_rng(4).normal(size=(len(data), len(toy_people.features)))
     values[:, 2] *= 5
     values[:, 4] = 0.0
-    return Explanation(values, -2.0, toy_people.features, data)
+    return Explanation(values, np.full(len(values), -2.0), toy_people.features, data)
 
 
 def test_what_is_far_ahead_keeps_its_place_and_neighbours_change_theirs(
@@ -129,7 +129,7 @@ def test_ranges_are_those_of_the_ranks_computed_one_replicate_after_the_other(
 def explanation_subgroups(toy_people: ToyPeople) -> Explanation:
     data = toy_people.frame.iloc[toy_people.inside]
     values = np.random.default_rng(6).normal(size=(len(data), len(toy_people.features)))
-    return Explanation(values, -2.0, toy_people.features, data)
+    return Explanation(values, np.full(len(values), -2.0), toy_people.features, data)
 
 
 def test_a_subgroup_is_a_domain_of_the_full_design(toy_people: ToyPeople, explanation_subgroups: Explanation) -> None:

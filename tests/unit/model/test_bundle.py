@@ -29,6 +29,7 @@ from mgrisk.features import usual_magnesium
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features, with_ancestors
 from mgrisk.model import bundle as module
+from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import (
     DEFAULT,
     Bundle,
@@ -41,7 +42,8 @@ from mgrisk.model.bundle import (
 )
 from mgrisk.model.bundle_files import SUMS
 from mgrisk.model.calibration import Calibrator
-from mgrisk.model.splines import FittedSplines, Term
+from mgrisk.model.curves import FittedSplines
+from mgrisk.model.splines import Term
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.regression import fit_logistic
 
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 Damage = Callable[[Path], None]
 LEARNERS = pytest.mark.parametrize("learner", ["spline_logistic", "xgboost"])
+ADDITIVE, TREES = "spline_logistic", "xgboost"
 
 
 @pytest.fixture
@@ -84,12 +87,16 @@ def test_a_loaded_bundle_scores_as_the_written_one_did_bit_for_bit(
     loaded = read_bundle(tmp_path / learner)
     before, after = written.encode(toy_people.frame), loaded.encode(toy_people.frame)
     np.testing.assert_array_equal(after[1], before[1])
-    margin = written.fitted.margin(before[1])
-    np.testing.assert_array_equal(loaded.fitted.margin(after[1]), margin)
-    np.testing.assert_array_equal(loaded.calibrator.risk(margin), written.calibrator.risk(margin))
-    se = written.standard_error(before[1], margin)
-    np.testing.assert_array_equal(loaded.standard_error(after[1], margin), se)
-    np.testing.assert_array_equal(loaded.interval(margin, se), written.interval(margin, se))
+    one, other = written.predict(before[1]), loaded.predict(after[1])
+    for name, values in vars(one).items():
+        if values is None:
+            assert getattr(other, name) is None
+        else:
+            np.testing.assert_array_equal(getattr(other, name), values, err_msg=name)
+    np.testing.assert_array_equal(loaded.risk(after[1]), expit(one.log_odds))
+    np.testing.assert_array_equal(loaded.interval(other), written.interval(one))
+    np.testing.assert_array_equal(loaded.interval_of_inputs(other), written.interval_of_inputs(one))
+    assert loaded.refits == written.refits == 20
     assert loaded.features == written.features
     assert loaded.reference == written.reference
     assert loaded.parts == written.parts
@@ -122,19 +129,69 @@ def test_the_interval_holds_the_risk_and_a_higher_level_holds_the_lower_one(
 ) -> None:
     for bundle in toy_bundles.values():
         _, X = bundle.encode(toy_people.frame)
-        margin = bundle.fitted.margin(X)
-        risk, se = bundle.calibrator.risk(margin), bundle.standard_error(X, margin)
-        (low, high), (lower, higher) = bundle.interval(margin, se), bundle.interval(margin, se, level=0.99)
+        found, risk = bundle.predict(X), bundle.risk(X)
+        (low, high), (lower, higher) = bundle.interval(found), bundle.interval(found, level=0.99)
         assert ((lower > 0) & (lower < low) & (low < risk) & (risk < high) & (high < higher) & (higher < 1)).all()
 
 
 def test_the_error_of_the_learner_is_in_the_interval_where_refits_told_it(toy_bundles: dict[str, Bundle]) -> None:
-    X = toy_bundles["spline_logistic"].encode(pd.DataFrame({"age_years": [50.0], "bmi_kg_m2": [28.0]}))[1]
-    refitted, plain = toy_bundles["spline_logistic"], replace(toy_bundles["spline_logistic"], uncertainty=None)
-    margin = refitted.fitted.margin(X)
-    assert refitted.uncertainty is not None
-    np.testing.assert_array_equal(refitted.standard_error(X, margin), refitted.uncertainty.se(X))
-    np.testing.assert_array_equal(plain.standard_error(X, margin), plain.calibrator.se(margin))
+    for name, bundle in toy_bundles.items():
+        X = bundle.encode(pd.DataFrame({"age_years": [50.0], "bmi_kg_m2": [28.0]}))[1]
+        plain = without_refits(bundle)
+        of_calibration = bundle.calibrator.se(bundle.fitted.margin(X))
+        np.testing.assert_array_equal(plain.predict(X).se, of_calibration)
+        assert plain.refits == 0
+        if isinstance(bundle.fitted, Additive):
+            np.testing.assert_array_equal(bundle.predict(X).se, np.sqrt(bundle.fitted.answer(X).variance))
+        if bundle.uncertainty is not None:
+            np.testing.assert_array_equal(bundle.predict(X).se, bundle.uncertainty.se(X))
+        assert (bundle.predict(X).se != of_calibration) == (name in (ADDITIVE, TREES))
+
+
+def without_refits(bundle: Bundle) -> Bundle:
+    fitted = replace(bundle.fitted, sampling=None) if isinstance(bundle.fitted, Additive) else bundle.fitted
+    return replace(bundle, fitted=fitted, uncertainty=None)
+
+
+def test_the_interval_of_inputs_is_the_risk_where_nothing_is_absent_and_holds_it_otherwise(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople
+) -> None:
+    bundle = toy_bundles[ADDITIVE]
+    _, X = bundle.encode(toy_people.frame)
+    found, risk = bundle.predict(X), bundle.risk(X)
+    low, high = bundle.interval_of_inputs(found)
+    lacks = np.isnan(X).any(axis=1)
+    assert 100 < lacks.sum() < len(X) - 100
+    np.testing.assert_array_equal(low[~lacks], risk[~lacks])
+    np.testing.assert_array_equal(high[~lacks], risk[~lacks])
+    assert ((low < risk) & (risk < high))[lacks].all()
+    lower, higher = bundle.interval_of_inputs(found, level=0.99)
+    assert ((lower < low) & (high < higher))[lacks].all()
+    reach = 1.6448536269514722 * found.unknown[lacks]
+    np.testing.assert_allclose(low[lacks], expit(found.expected[lacks] - reach), rtol=1e-12)
+
+
+def test_what_the_absent_inputs_may_be_is_not_told_of_trees(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople
+) -> None:
+    for name in (TREES, "shapes", "blend"):
+        bundle = toy_bundles[name]
+        found = bundle.predict(bundle.encode(toy_people.frame)[1])
+        assert np.isnan([found.unknown, found.expected, *bundle.interval_of_inputs(found)]).all()
+        assert found.base is None
+        assert found.contributions is None
+
+
+def test_a_prediction_is_base_and_contributions_to_the_ninth_digit(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople
+) -> None:
+    bundle = replace(toy_bundles[ADDITIVE], calibrator=Calibrator(0.3, 0.8, np.eye(2), 20))
+    _, X = bundle.encode(toy_people.frame)
+    found = bundle.predict(X)
+    assert found.base is not None
+    assert found.contributions is not None
+    np.testing.assert_allclose(found.base + found.contributions.sum(axis=0), found.log_odds, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(expit(found.log_odds), bundle.risk(X))
 
 
 @LEARNERS
@@ -193,7 +250,49 @@ def test_another_format_version_is_named_with_the_one_that_this_mgrisk_reads(fol
     about = json.loads((folder / "bundle.json").read_bytes())
     rewrite(folder, "bundle.json", json.dumps({**about, "format": 99}).encode())
     error = refused(folder)
-    assert (error.code, error.expected, error.got) == ("bundle.bad_format", "1", "99")
+    assert (error.code, error.expected, error.got) == ("bundle.bad_format", "1 or 2", "99")
+
+
+def of_format_1(bundle: Bundle) -> Bundle:
+    """Return a bundle whose spline model fills gaps by a constant, as those of format 1 did."""
+    encoder = bundle.encoder
+    terms = tuple(Term(50.0 if place == 0 else 0.0, ()) for place in range(len(encoder.columns)))
+    fitted = FittedSplines(terms, -1.0, np.linspace(-0.01, 0.02, len(terms)), np.zeros(len(terms)))
+    return replace(bundle, fitted=fitted, uncertainty=None, calibrator=Calibrator(0.1, 0.9, np.eye(2) / 100, 20))
+
+
+def test_a_bundle_of_format_1_is_read_and_scores_as_it_did(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople, tmp_path: Path
+) -> None:
+    written = of_format_1(toy_bundles[ADDITIVE])
+    written.write(tmp_path / "old")
+    about = json.loads((tmp_path / "old" / "bundle.json").read_bytes())
+    assert about["format"] == 2
+    rewrite(tmp_path / "old", "bundle.json", json.dumps({**about, "format": 1}).encode())
+    loaded = read_bundle(tmp_path / "old")
+    assert loaded.about["format"] == 1
+    assert isinstance(loaded.fitted, FittedSplines)
+    _, X = loaded.encode(toy_people.frame)
+    np.testing.assert_array_equal(loaded.risk(X), written.risk(X))
+    np.testing.assert_array_equal(loaded.predict(X).se, written.predict(X).se)
+    filled = np.where(np.isnan(X), 0.0, X)
+    np.testing.assert_allclose(loaded.risk(filled), loaded.risk(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("learner", [ADDITIVE, TREES])
+def test_refits_that_are_told_but_not_there_are_refused(
+    toy_bundles: dict[str, Bundle], tmp_path: Path, learner: str
+) -> None:
+    folder = tmp_path / "bundle"
+    toy_bundles[learner].write(folder)
+    about = json.loads((folder / "bundle.json").read_bytes())
+    assert about["refits"] == 20
+    rewrite(folder, "bundle.json", json.dumps({**about, "refits": 0}).encode())
+    assert refused(folder).code == "bundle.bad_format"
+    without_refits(toy_bundles[learner]).write(folder)
+    assert json.loads((folder / "bundle.json").read_bytes())["refits"] == 0
+    rewrite(folder, "bundle.json", json.dumps(about).encode())
+    assert refused(folder).code == "bundle.bad_format"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +329,7 @@ def test_a_feature_that_this_version_cannot_derive_is_refused_when_the_bundle_is
         ("calibrator.json", b'{"intercept": NaN, "slope": 1, "covariance": [[0, 0], [0, 0]], "df": 5}'),
         ("reference.json", b"\xff"),
         ("reference.json", b"[]"),
-        ("coefficients.json", b"{}"),
+        ("additive.json", b"{}"),
         ("uncertainty.npz", b"PK"),
     ],
     ids=str,
@@ -243,9 +342,20 @@ def test_a_part_that_cannot_be_read_is_refused_although_its_sum_is_right(
 
 
 @pytest.mark.parametrize(
-    "name", ["bundle.json", "calibrator.json", "reference.json", "coefficients.json", "uncertainty.npz"]
+    ("learner", "name"),
+    [
+        (ADDITIVE, "bundle.json"),
+        (ADDITIVE, "calibrator.json"),
+        (ADDITIVE, "reference.json"),
+        (ADDITIVE, "additive.json"),
+        (TREES, "uncertainty.npz"),
+    ],
 )
-def test_a_part_that_no_sum_speaks_for_is_not_read(folder: Path, name: str) -> None:
+def test_a_part_that_no_sum_speaks_for_is_not_read(
+    toy_bundles: dict[str, Bundle], folder: Path, learner: str, name: str
+) -> None:
+    toy_bundles[learner].write(folder)
+    assert (folder / name).is_file()
     lines = [line for line in (folder / SUMS).read_text().splitlines() if not line.endswith(name)]
     (folder / SUMS).write_text("\n".join(lines) + "\n")
     assert refused(folder).code in {"bundle.bad_format", "bundle.bad_model"}
@@ -269,7 +379,7 @@ def test_a_bundle_that_is_written_again_replaces_the_old_one_whole(
     toy_bundles: dict[str, Bundle], folder: Path
 ) -> None:
     toy_bundles["xgboost"].write(folder)
-    assert not (folder / "coefficients.json").exists()
+    assert not (folder / "additive.json").exists()
     assert read_bundle(folder).about["learner"] == "xgboost"
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
 
@@ -300,7 +410,7 @@ TOLD = {"parent": {"name": "toy", "sha256": "0" * 64}, "holds_for": "a clinic, 2
 
 @pytest.fixture
 def parent(toy_bundles: dict[str, Bundle]) -> Bundle:
-    bundle = toy_bundles["spline_logistic"]
+    bundle = toy_bundles[ADDITIVE]
     return replace(bundle, about={**bundle.about, "interval": "an interval"})
 
 
@@ -342,21 +452,62 @@ def test_it_names_its_parent_and_for_whom_it_holds(parent: Bundle) -> None:
     assert made.about["parent"] == TOLD["parent"]
     assert made.about["holds_for"] == "a clinic, 2022"
     assert made.about["name"] == "toy-recalibrated"
-    assert made.fitted is parent.fitted
+    assert isinstance(made.fitted, Additive)
+    assert isinstance(parent.fitted, Additive)
+    assert replace(made.fitted, sampling=None).to_files() == replace(parent.fitted, sampling=None).to_files()
 
 
 @pytest.mark.parametrize("method", ["intercept", "logistic"])
-def test_the_error_of_the_recalibration_is_added_to_that_of_the_parent(parent: Bundle, method: Method) -> None:
-    margin, y, design = new_people(parent, level=0.5, slope=0.7)
-    made = recalibrate(parent, margin, y, design, method=method, told=TOLD)
-    X = np.full((1, len(parent.encoder.columns)), np.nan, dtype=np.float32)
-    stretch = made.about["recalibration"]["slope_of_parent"]
-    added = np.average(made.calibrator.se(margin) ** 2, weights=design.analysis_weight)
-    at = np.zeros(1)
-    expected = np.sqrt((stretch * parent.standard_error(X, at)) ** 2 + added)
-    np.testing.assert_allclose(made.standard_error(X, at), expected)
-    plain = recalibrate(replace(parent, uncertainty=None), margin, y, design, method=method, told=TOLD)
-    np.testing.assert_array_equal(plain.standard_error(X, at), plain.calibrator.se(at))
+@LEARNERS
+def test_the_error_of_the_recalibration_is_added_to_that_of_the_parent(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople, learner: str, method: Method
+) -> None:
+    parent = replace(toy_bundles[learner], about={**toy_bundles[learner].about, "interval": "an interval"})
+    made, X = parent, toy_people.matrix
+    # Twice, the second time for others: the variance is added to that of the first.
+    for level, slope in ((0.5, 0.7), (-0.2, 1.3)):
+        margin, y, design = new_people(parent, level=level, slope=slope)
+        again, made = made, recalibrate(made, margin, y, design, method=method, told=TOLD)
+        stretch = made.about["recalibration"]["slope_of_parent"]
+        added = np.average(made.calibrator.se(margin) ** 2, weights=design.analysis_weight)
+        expected = np.sqrt((stretch * again.predict(X).se) ** 2 + added)
+        np.testing.assert_allclose(made.predict(X).se, expected, rtol=1e-9)
+    plain = recalibrate(without_refits(parent), margin, y, design, method=method, told=TOLD)
+    np.testing.assert_array_equal(plain.predict(X).se, plain.calibrator.se(plain.fitted.margin(X)))
+
+
+def test_a_line_after_a_line_moves_all_that_an_additive_model_says(parent: Bundle, toy_people: ToyPeople) -> None:
+    made, X = parent, toy_people.matrix
+    intercept, slope = 0.0, 1.0
+    for level, steep in ((0.5, 0.7), (-0.3, 1.4)):
+        made = recalibrate(made, *new_people(made, level=level, slope=steep), method="logistic", told=TOLD)
+        change = made.about["recalibration"]
+        intercept = change["intercept_of_parent"] + change["slope_of_parent"] * intercept
+        slope *= change["slope_of_parent"]
+    assert abs(slope - 1.0) > 0.02
+    old, new = parent.predict(X), made.predict(X)
+    for name in ("log_odds", "expected", "base"):
+        np.testing.assert_allclose(getattr(new, name), intercept + slope * getattr(old, name), atol=1e-9, err_msg=name)
+    for name in ("contributions", "unknown"):
+        np.testing.assert_allclose(getattr(new, name), slope * getattr(old, name), atol=1e-9, err_msg=name)
+    low, high = made.interval_of_inputs(new)
+    lacks = np.isnan(X).any(axis=1)
+    np.testing.assert_array_equal(low[~lacks], expit(new.log_odds[~lacks]))
+    reach = 1.6448536269514722 * slope * old.unknown
+    np.testing.assert_allclose(high[lacks], expit(intercept + slope * old.expected + reach)[lacks], rtol=1e-9)
+    assert made.about["recalibration"]["slope_of_parent"] != pytest.approx(1.0, abs=0.1)
+
+
+def test_a_recalibrated_bundle_is_written_and_read_with_its_refits(
+    parent: Bundle, toy_people: ToyPeople, tmp_path: Path
+) -> None:
+    made = recalibrate(parent, *new_people(parent, level=0.4, slope=0.8), method="logistic", told=TOLD)
+    made.write(tmp_path / "made")
+    loaded = read_bundle(tmp_path / "made")
+    assert loaded.refits == parent.refits == 20
+    one, other = made.predict(toy_people.matrix), loaded.predict(toy_people.matrix)
+    np.testing.assert_array_equal(other.log_odds, one.log_odds)
+    np.testing.assert_array_equal(other.se, one.se)
 
 
 def test_too_few_cases_are_refused_with_the_method_that_they_do_for(parent: Bundle) -> None:

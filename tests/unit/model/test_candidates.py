@@ -20,7 +20,7 @@ from mgrisk.config import pipeline_file
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.model.candidates import Part, Searchable, TunedPart, make_learners, make_models, search, tune
 from mgrisk.model.learners import OUTCOME, Kind, Learner, Params, Target
-from mgrisk.model.splines import SplineLearner
+from mgrisk.model.splines import SplineLearner, SplineSpace
 from mgrisk.model.trees.learners import BoostedTreesLearner
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
@@ -38,6 +38,9 @@ class Constant:
 
     def candidates(self) -> list[Params]:
         return [{"margin": margin} for margin in self.margins]
+
+    def design(self, X: np.ndarray) -> np.ndarray:
+        return X
 
     def fit(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, params: Params) -> Constant:
         return Constant((params["margin"] + float(np.average(y, weights=weight)),))
@@ -114,7 +117,11 @@ def learners(toy_people: ToyPeople) -> list[Learner]:
         seed=1,
         threads=1,
     )
-    return [SplineLearner(columns=columns, knots=4, c=(0.1,)), trees]
+    return [SplineLearner(space_of(toy_people), c=(0.1,)), trees]
+
+
+def space_of(people: ToyPeople) -> SplineSpace:
+    return SplineSpace.fit(people.encoder.columns, people.matrix, people.weight, knots=4)
 
 
 BOTH = pytest.mark.parametrize("which", [0, 1], ids=["spline_logistic", "xgboost"])
@@ -177,12 +184,14 @@ def test_a_factor_of_zero_leaves_people_out_and_one_of_two_counts_them_twice(toy
     params = learner.candidates()[0]
     factor = np.where(np.arange(len(toy_people.case)) % 3, 1.0, 0.0)
     kept = np.flatnonzero(factor)
-    replicate = part.fit(toy_people.matrix, params, factor=factor)
-    alone = learner.fit(toy_people.matrix[kept], toy_people.case[kept], toy_people.weight[kept], params)
-    np.testing.assert_array_equal(replicate.margin(toy_people.matrix), alone.margin(toy_people.matrix))
-    double = part.fit(toy_people.matrix, params, factor=np.full(len(factor), 2.0))
+    X, design, everybody = toy_people.matrix, learner.design(toy_people.matrix), np.arange(len(factor))
+    replicate = part.fit(X, params, factor=factor)
+    alone = learner.fit(design[kept], toy_people.case[kept], toy_people.weight[kept], params)
+    np.testing.assert_array_equal(part.margin(replicate, X, everybody), alone.margin(design))
+    np.testing.assert_array_equal(part.margin(replicate, X, kept), alone.margin(design[kept]))
+    double = part.fit(X, params, factor=np.full(len(factor), 2.0))
     np.testing.assert_allclose(
-        double.margin(toy_people.matrix), part.fit(toy_people.matrix, params).margin(toy_people.matrix), atol=1e-5
+        part.margin(double, X, everybody), part.margin(part.fit(X, params), X, everybody), atol=1e-5
     )
 
 
@@ -235,7 +244,7 @@ def test_the_same_seed_searches_the_same_and_another_elsewhere(tuned: TunedPart,
 
 
 def test_a_learner_with_a_path_of_penalties_is_tried_whole(toy_people: ToyPeople) -> None:
-    spline = SplineLearner(columns=toy_people.encoder.columns, knots=4, c=(0.01, 0.1, 1.0))
+    spline = SplineLearner(space_of(toy_people), c=(0.01, 0.1, 1.0))
     assert not isinstance(spline, Searchable)
     part = Part(spline, Target(OUTCOME, "binary", toy_people.y, toy_people.design))
     X = toy_people.encoder.matrix(toy_people.frame)
@@ -263,26 +272,34 @@ def targets(people: ToyPeople) -> tuple[Target, Target]:
 
 def test_each_kind_of_target_has_the_learners_that_can_learn_it(toy_people: ToyPeople) -> None:
     for kind, names in (("binary", ["spline_logistic", *TREES]), ("continuous", ["spline_linear", *TREES])):
-        learners = make_learners(EVERY, toy_people.encoder, threads=1, kind=kind)
+        learners = make_learners(EVERY, toy_people.encoder, space_of(toy_people), threads=1, kind=kind)
         assert [learner.name for learner in learners] == names
         assert {learner.kind for learner in learners} == {kind}
 
 
 def test_only_the_learners_that_were_asked_for_compete(toy_people: ToyPeople) -> None:
     alone = EVERY.model_copy(update=dict.fromkeys(["spline_logistic", *TREES[1:]]))
-    assert [learner.name for learner in make_learners(alone, toy_people.encoder, threads=1)] == ["xgboost"]
+    assert [learner.name for learner in make_learners(alone, toy_people.encoder, None, threads=1)] == ["xgboost"]
 
 
 def test_every_learner_on_the_outcome_is_a_model_and_so_is_every_sum(toy_people: ToyPeople) -> None:
-    models = make_models(EVERY, toy_people.encoder, targets(toy_people), threads=1)
+    models = make_models(EVERY, toy_people.encoder, space_of(toy_people), targets(toy_people), threads=1)
     assert list(models) == ["spline_logistic", *TREES, "blend"]
     assert [part.name for part in models["blend"]] == list(EVERY.sums["blend"])
     assert [part.target.name for part in models["blend"]] == [OUTCOME, "hba1c_percent", "hba1c_percent"]
 
 
+def test_spline_parts_share_their_design_columns(toy_people: ToyPeople) -> None:
+    space = space_of(toy_people)
+    models = make_models(EVERY, toy_people.encoder, space, targets(toy_people), threads=1)
+    parts = [part for parts in models.values() for part in parts if isinstance(part.learner, SplineLearner)]
+    assert [part.name for part in parts] == ["spline_logistic", "spline_linear:hba1c_percent"]
+    assert all(part.learner.space is space for part in parts if isinstance(part.learner, SplineLearner))
+
+
 def test_a_sum_of_what_is_not_there_is_refused_by_name(toy_people: ToyPeople) -> None:
     with pytest.raises(MgRiskError) as caught:
-        make_models(EVERY, toy_people.encoder, targets(toy_people)[:1], threads=1)
+        make_models(EVERY, toy_people.encoder, space_of(toy_people), targets(toy_people)[:1], threads=1)
     assert caught.value.code == "line_up.unknown_part"
     assert caught.value.status == ExitStatus.USAGE
     assert "spline_linear:hba1c_percent" in caught.value.message

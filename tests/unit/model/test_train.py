@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from sklearn.metrics import log_loss
 
 from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
+from mgrisk.model.additive import Additive
 from mgrisk.model.calibration import fit_calibrator
 from mgrisk.model.candidates import make_learners
 from mgrisk.model.learners import OUTCOME, Target
 from mgrisk.model.stacking import FittedSum, fit_scales
-from mgrisk.model.train import Trained, train
+from mgrisk.model.train import Trained, TrainedModel, choose, fit_space, train
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 if TYPE_CHECKING:
@@ -27,8 +29,16 @@ SETTINGS = pipeline_file.Model(
     spline_logistic=pipeline_file.Splines(c=(0.03, 0.3)),
     spline_linear=pipeline_file.Splines(c=(0.1,)),
     xgboost=pipeline_file.XGBoost(depth=(2,), trees=(10, 20), min_child_weight=(2.0,)),
-    sums={"margin": ("spline_logistic", "spline_linear:hba1c_percent"), "one": ("xgboost:hba1c_percent",)},
+    sums={
+        "margin": ("spline_logistic", "spline_linear:hba1c_percent"),
+        "mixed": ("spline_logistic", "xgboost:hba1c_percent"),
+        "one": ("xgboost:hba1c_percent",),
+    },
 )
+
+
+def everybody(people: ToyPeople) -> np.ndarray:
+    return replace(people.data, targets=(hba1c(people),)).matrix(people.encoder)
 
 
 def hba1c(people: ToyPeople) -> Target:
@@ -63,27 +73,51 @@ def test_every_candidate_of_every_part_is_tried_once_and_the_best_of_each_is_kep
     ]
     for part in trained.tuned:
         assert part.best.loss == min(each.loss for each in part.candidates)
-    assert list(trained.models) == ["spline_logistic", "xgboost", "margin", "one"]
+    assert list(trained.models) == ["spline_logistic", "xgboost", "margin", "mixed", "one"]
 
 
 def test_the_bundled_model_is_the_best_candidate_refitted_on_the_whole_analysis(
     trained: Trained, toy_people: ToyPeople
 ) -> None:
-    for learner in make_learners(SETTINGS, toy_people.encoder, threads=1):
+    X = everybody(toy_people)
+    space = fit_space(SETTINGS, toy_people.encoder, X, toy_people.data)
+    for learner in make_learners(SETTINGS, toy_people.encoder, space, threads=1):
         model = trained.models[learner.name]
-        alone = learner.fit(toy_people.matrix, toy_people.case, toy_people.weight, model.params[0])
-        np.testing.assert_array_equal(model.fitted.margin(toy_people.matrix), alone.margin(toy_people.matrix))
+        design = learner.design(X)[toy_people.inside]
+        alone = learner.fit(design, toy_people.case, toy_people.weight, model.params[0]).margin(design)
         assert model.scales is None
+        np.testing.assert_array_equal(model.refit(X).margin(X, toy_people.inside), alone)
+        if isinstance(model.fitted, Additive):
+            # The calibration is taken in, and what follows is for who lacks an input.
+            found = model.fitted.answer(toy_people.matrix).expected
+            np.testing.assert_allclose(found, model.calibration.log_odds(alone), atol=1e-9)
+            assert (model.calibrator.intercept, model.calibrator.slope) == (0.0, 1.0)
+        else:
+            np.testing.assert_array_equal(model.fitted.margin(toy_people.matrix), alone)
+            assert model.calibrator is model.calibration
 
 
 def test_a_sum_has_the_parts_and_scales_that_its_record_names(trained: Trained, toy_people: ToyPeople) -> None:
-    model = trained.models["margin"]
-    assert isinstance(model.fitted, FittedSum)
-    record = model.to_dict()["parts"]
-    assert [part["part"] for part in record] == ["spline_logistic", "spline_linear:hba1c_percent"]
-    assert tuple(part["scale"] for part in record if part["scale"] > 0) == model.fitted.scales.scales
-    alone = trained.models["spline_logistic"].fitted.margin(toy_people.matrix)
-    np.testing.assert_array_equal(model.fitted.parts[0].margin(toy_people.matrix), alone)
+    X, inside = everybody(toy_people), toy_people.inside
+    of_part = {each.part.name: each for each in trained.tuned}
+    for name in ("margin", "mixed"):
+        model = trained.models[name]
+        record = model.to_dict()
+        assert [part["part"] for part in record["parts"]] == list(SETTINGS.sums[name])
+        expected = np.full(len(inside), record["intercept"])
+        for part in record["parts"]:
+            known = of_part[part["part"]].part
+            assert part["params"] == of_part[part["part"]].best.params
+            expected += part["scale"] * known.margin(known.fit(X, part["params"]), X, inside)
+        np.testing.assert_allclose(model.refit(X).margin(X, inside), expected, atol=1e-9)
+
+
+def test_a_sum_of_splines_is_one_additive_model_and_a_sum_with_trees_holds_one(trained: Trained) -> None:
+    assert isinstance(trained.models["margin"].fitted, Additive)
+    mixed = trained.models["mixed"].fitted
+    assert isinstance(mixed, FittedSum)
+    assert isinstance(mixed.parts[0], Additive)
+    assert len(mixed.parts) == 2
 
 
 def test_a_sum_of_one_marker_ranks_by_what_the_marker_is_expected_to_be(
@@ -98,7 +132,7 @@ def test_a_sum_of_one_marker_ranks_by_what_the_marker_is_expected_to_be(
     )
 
 
-def test_the_winner_has_the_lowest_log_loss_of_calibrated_out_of_fold_risks(
+def test_the_winner_is_the_additive_model_with_the_lowest_log_loss_where_no_other_is_surely_better(
     trained: Trained, toy_people: ToyPeople
 ) -> None:
     losses = {
@@ -107,20 +141,88 @@ def test_the_winner_has_the_lowest_log_loss_of_calibrated_out_of_fold_risks(
     }
     for name, model in trained.models.items():
         assert model.log_loss == pytest.approx(losses[name])
-    assert trained.winner == min(losses, key=lambda name: losses[name])
+    assert trained.winner == min(("spline_logistic", "margin"), key=lambda name: losses[name])
+
+
+def with_log_odds(model: TrainedModel, people: ToyPeople, log_odds: np.ndarray) -> TrainedModel:
+    """Return a model as if these had been its out-of-fold predictions, in the analysis."""
+    oof = np.full(len(people.y), np.nan)
+    oof[people.inside] = expit(log_odds)
+    loss = log_loss(people.case, expit(log_odds), sample_weight=people.weight)
+    return replace(model, oof_risk=oof, log_loss=loss)
+
+
+def test_trees_are_chosen_only_where_they_are_better_by_more_than_chance(
+    trained: Trained, toy_people: ToyPeople
+) -> None:
+    known, trees = trained.models["spline_logistic"], trained.models["xgboost"]
+    sign, truth = 2 * toy_people.case - 1, trained.models["margin"].oof_margin[toy_people.inside]
+    few = np.arange(len(truth)) == int(np.argmax(toy_people.weight))
+    outcome = toy_people.data.outcome
+
+    def chosen(moved: np.ndarray) -> str:
+        models = {"s": with_log_odds(known, toy_people, truth), "x": with_log_odds(trees, toy_people, truth + moved)}
+        return choose(models, outcome)
+
+    assert chosen(0.2 * sign) == "x"
+    assert chosen(-0.2 * sign) == "s"
+    # Better on average, but of one person alone.
+    assert chosen(0.2 * sign * few) == "s"
+    assert chosen(np.zeros(len(truth))) == "s"
+
+
+def test_without_an_additive_model_the_lowest_log_loss_wins(trained: Trained, toy_people: ToyPeople) -> None:
+    trees, shift = trained.models["xgboost"], trained.models["xgboost"].oof_margin[toy_people.inside]
+    models = {
+        "a": with_log_odds(trees, toy_people, shift),
+        "b": with_log_odds(trees, toy_people, shift + 1e-3 * (2 * toy_people.case - 1)),
+    }
+    assert choose(models, toy_people.data.outcome) == "b"
+    # Of additive models alone, too.
+    known = trained.models["spline_logistic"]
+    two = {"a": with_log_odds(known, toy_people, shift), "b": replace(models["b"], fitted=known.fitted)}
+    assert choose(two, toy_people.data.outcome) == "b"
+
+
+def test_the_model_that_the_pipeline_file_names_wins_whatever_its_loss(trained: Trained, toy_people: ToyPeople) -> None:
+    worst = max(trained.models, key=lambda name: trained.models[name].log_loss)
+    assert trained.winner != worst
+    assert trained_on(toy_people, SETTINGS.model_copy(update={"choose": worst})).winner == worst
+
+
+def test_refits_tell_the_sampling_error_of_the_winner_alone(toy_people: ToyPeople) -> None:
+    settings = SETTINGS.model_copy(update={"sums": {}, "uncertainty": pipeline_file.Uncertainty(replicates=4)})
+    by_choice = {
+        name: train(
+            toy_people.data,
+            features=toy_people.features,
+            settings=settings.model_copy(update={"choose": name}),
+            threads=1,
+        )
+        for name in ("spline_logistic", "xgboost")
+    }
+    for name, found in by_choice.items():
+        assert [each for each, model in found.models.items() if model.refitted] == [name]
+    additive = by_choice["spline_logistic"].models["spline_logistic"].fitted
+    assert isinstance(additive, Additive)
+    assert additive.sampling is not None
+    assert additive.sampling.replicates == 4
+    assert (additive.answer(toy_people.matrix).variance > 0).all()
 
 
 def test_a_replicate_is_refitted_with_the_same_settings_and_scales(trained: Trained, toy_people: ToyPeople) -> None:
     model = trained.models["margin"]
-    X = toy_people.encoder.matrix(toy_people.frame)
-    again = model.refit(X)
-    np.testing.assert_array_equal(again.margin(X), model.fitted.margin(X))
+    X = everybody(toy_people)
+    rows = toy_people.inside
+    again = model.refit(X).margin(X, rows)
+    assert isinstance(model.fitted, Additive)
+    found = model.fitted.answer(X[rows]).expected
+    np.testing.assert_allclose(model.calibration.log_odds(again), found, atol=1e-9)
     factor = np.where(toy_people.design.psu == 1, 2.0, 0.0)
     replicate = model.refit(X, factor=factor)
-    assert isinstance(replicate, FittedSum)
-    assert isinstance(model.fitted, FittedSum)
-    assert replicate.scales == model.fitted.scales
-    assert not np.array_equal(replicate.margin(X), again.margin(X))
+    assert replicate.scales == model.scales
+    assert replicate.parts == model.parts
+    assert not np.array_equal(replicate.margin(X, rows), again)
 
 
 def test_people_outside_the_analysis_have_no_out_of_fold_risk_and_everybody_inside_has_one(
@@ -138,7 +240,7 @@ def test_the_calibrated_mean_of_out_of_fold_margins_is_the_weighted_prevalence(
 ) -> None:
     prevalence = np.average(toy_people.case, weights=toy_people.weight)
     for learner in trained.models.values():
-        risk = learner.calibrator.risk(learner.oof_margin[toy_people.inside])
+        risk = learner.calibration.risk(learner.oof_margin[toy_people.inside])
         assert np.average(risk, weights=toy_people.weight) == pytest.approx(prevalence, abs=1e-9)
 
 
@@ -184,14 +286,17 @@ def test_the_margin_of_a_sum_has_scales_that_the_outcomes_of_the_fold_had_no_par
 
 
 def test_the_out_of_fold_risk_of_a_fold_is_calibrated_without_its_outcomes(toy_people: ToyPeople) -> None:
-    trained = trained_on(toy_people, ONE_CANDIDATE)
+    trained, X = trained_on(toy_people, ONE_CANDIDATE), everybody(toy_people)
     for name, model in trained.models.items():
         for k in range(FOLDS):
             own = toy_people.inside[toy_people.fold[toy_people.inside] == k]
             flipped = np.where(toy_people.fold == k, 1 - toy_people.y, toy_people.y)
             margin = np.nan_to_num(model.oof_margin)
             calibrator = fit_calibrator(margin, flipped, toy_people.design.where(toy_people.fold != k))
-            np.testing.assert_allclose(model.oof_risk[own], calibrator.risk(margin[own]), rtol=1e-9, err_msg=name)
+            log_odds = calibrator.log_odds(margin[own])
+            if isinstance(model.fitted, Additive):
+                log_odds = model.fitted.of_expected_risk(log_odds, X[own])
+            np.testing.assert_allclose(model.oof_risk[own], expit(log_odds), rtol=1e-9, err_msg=name)
 
 
 def assert_same(one: Trained, other: Trained) -> None:

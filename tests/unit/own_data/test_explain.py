@@ -13,6 +13,7 @@ import pytest
 
 from mgrisk.errors import MgRiskError
 from mgrisk.own_data.explain import explain_people
+from mgrisk.report.formats import percent
 from mgrisk.score.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -63,14 +64,33 @@ def test_the_page_holds_the_risks_of_the_scored_file_for_everybody_who_could_be_
     assert found.size == (tmp_path / "report.html").stat().st_size
 
 
-def test_rejected_rows_and_what_was_missing_are_counted_on_the_page(
-    scorer: Scorer, source: Path, tmp_path: Path
+def test_rejected_rows_and_for_how_many_each_input_is_absent_are_counted_on_the_page(
+    scorer: Scorer, source: Path, toy_people: ToyPeople, tmp_path: Path
 ) -> None:
     explain_people(scorer, str(source), str(tmp_path / "report.html"))
     text = (tmp_path / "report.html").read_text("utf-8")
+    scored = toy_people.frame.iloc[:40].drop(toy_people.frame.index[3])
+    absent = int(scored["magnesium_total_mg"].isna().sum())
+    assert absent > 0
     assert "39 scored, 1 rejected" in text
     assert "not_a_number:age_years" in text
-    assert "missing:magnesium_total_mg" in text
+    assert "missing:magnesium_total_mg" not in text
+    assert f"{absent} ({percent(absent / 39)})" in text
+
+
+def test_each_person_s_base_and_contributions_give_the_reported_risk_back_whatever_is_absent(
+    toy_bundles: dict[str, Bundle], source: Path, tmp_path: Path
+) -> None:
+    scorer = Scorer(replace(toy_bundles["spline_logistic"], about=ABOUT))
+    explain_people(scorer, str(source), str(tmp_path / "report.html"))
+    data = held(tmp_path / "report.html")
+    assert len(set(data["base"])) > 2
+    contributions = np.array(data["contributions"])
+    log_odds = data["base"] + contributions.sum(axis=0) / data["scale"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), data["risk"], atol=1e-4)
+    absent = np.array([[value is None for value in values] for values in data["values"]])
+    assert absent.any()
+    assert (contributions[absent] == 0).all()
 
 
 def test_without_a_person_id_people_are_found_by_their_row(

@@ -36,25 +36,27 @@ def own() -> OwnPeople:
         FEATURES,
     )
     contributions = random.normal(size=(n, 3))
-    risk = 1 / (1 + np.exp(2 - contributions.sum(axis=1)))
+    base = np.where(np.arange(n) < 10, -1.5, -2.0)  # by what is absent of each
+    risk = 1 / (1 + np.exp(-base - contributions.sum(axis=1)))
     design = SurveyDesign(
         np.ones(n), np.zeros(n, dtype=np.int64), np.arange(n), WeightLevel.INTERVIEW, single_psu=SinglePsu.CERTAINTY
     )
     people = ExplainedPeople(
-        features=FEATURES, contributions=contributions, data=data, weight=np.ones(n), risk=risk, base_value=-2.0,
+        features=FEATURES, contributions=contributions, data=data, weight=np.ones(n), risk=risk,
+        base_values=base,
         low=risk / 2, high=risk * 1.5, in_domain=np.arange(n) >= 2,
         ids=[f"P{place}" for place in range(n)], case=None, firmness=None,
         recall_share=np.full(n, np.nan), design=design, inside=np.arange(n),
     )  # fmt: skip
     return OwnPeople(
-        source="people.csv", rows=41, problems={"missing:magnesium_total_mg": 10}, id_label="person_id",
+        source="people.csv", rows=41, problems={"out_of_range:age_years": 1}, id_label="person_id",
         explained=people,
         drift=[
             {"name": "age_years", "psi": 0.6, "psi_by_chance": 0.05, "large": True},
             {"name": "risk", "psi": 0.02, "psi_by_chance": 0.05, "large": False},
         ],
         importance=[
-            Importance(**each) for each in summarise(Explanation(contributions, -2.0, FEATURES, data), design)
+            Importance(**each) for each in summarise(Explanation(contributions, base, FEATURES, data), design)
         ],
         about={
             "name": "toy", "synthetic": False, "mgrisk": "0.1.0", "cycles": ["2015-2016"], "people": 400,
@@ -87,6 +89,8 @@ def test_each_feature_stands_beside_the_development_people_with_what_is_outside_
     assert rows["sex"]["raw"]["outside"] == pytest.approx(10 / 40)  # a level that the development people did not have
     assert rows["sex"]["cells"][2] == "female 75\u00a0%"
     assert rows["magnesium_total_mg"]["raw"]["missing"] == pytest.approx(10 / 40)
+    assert rows["magnesium_total_mg"]["cells"][5:7] == ["10 (25.0\u00a0%)", "10.0\u00a0%"]
+    assert rows["age_years"]["cells"][5] == "0 (0.0\u00a0%)"
     assert rows["magnesium_total_mg"]["cells"][2:4] == ["300 (300 to 300)", "300 (22 to 78)"]
     (warning,) = [b["text"] for b in find_section(own_content(own), "domain")["blocks"] if b["kind"] == "callout"]
     assert "Age: 5.0\u00a0% outside" in warning
@@ -101,6 +105,21 @@ def test_one_s_own_people_are_shown_as_given(own: OwnPeople) -> None:
     assert block["data"]["values"][0][:3] == [15, 15, 50]
     assert block["data"]["weight"] is None
     assert block["data"]["ids"] == [f"P{place}" for place in range(40)]
+
+
+def test_the_base_of_each_person_and_his_contributions_give_the_reported_risk_back(own: OwnPeople) -> None:
+    (block,) = blocks_of(own_content(own), "explorer")
+    data = block["data"]
+    assert set(data["base"]) == {-1.5, -2.0}
+    log_odds = data["base"] + np.array(data["contributions"]).sum(axis=0) / data["scale"]
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), own.explained.risk, atol=1e-4)
+
+
+def test_what_was_wrong_in_the_file_is_counted_by_code(own: OwnPeople) -> None:
+    found = find_table(find_section(own_content(own), "domain"), "problems")
+    assert found is not None
+    assert [line["cells"] for line in found["rows"]] == [["out_of_range:age_years", "1"]]
+    assert find_table(find_section(own_content(replace(own, problems={})), "domain"), "problems") is None
 
 
 def test_nobody_outside_is_said_without_alarm(own: OwnPeople) -> None:

@@ -54,10 +54,11 @@ def people() -> PeopleShown:
         pd.DataFrame({"age_years": [19.0, 39.9, np.nan, 60.0], "sex": ["male", "female", None, "male"]}), FEATURES
     )
     contributions = np.array([[0.12345, -1.0], [0.0, 0.5], [2.0, -0.00004], [0.3, 0.3]])
-    risk = 1 / (1 + np.exp(-(-2.0 + contributions.sum(axis=1))))
+    base = np.array([-2.0, -2.0, -1.5, -1.2345678])  # by what is absent of each
+    risk = 1 / (1 + np.exp(-(base + contributions.sum(axis=1))))
     return PeopleShown(
         id_label="SEQN", ids=["1", "2", "3", "4"], features=FEATURES, data=data, contributions=contributions,
-        base_value=-2.0, risk=risk, low=risk / 2, high=risk * 1.5, in_domain=np.array([True, True, False, True]),
+        base_values=base, risk=risk, low=risk / 2, high=risk * 1.5, in_domain=np.array([True, True, False, True]),
         reference={"age_years": {"quantiles": {"0.5": 46.0}}, "sex": {"shares": {"female": 0.5, "male": 0.5}}},
         weight=np.array([10.4, 20.0, 30.0, 40.0]), case=np.array([False, True, False, False]),
     )  # fmt: skip
@@ -66,6 +67,7 @@ def people() -> PeopleShown:
 def test_the_columns_are_plain_numbers_that_give_the_reported_risk_back(people: PeopleShown) -> None:
     data = explorer(people, "All.")["data"]
     assert json.loads(json.dumps(data, allow_nan=False)) == data
+    assert data["base"] == [-2.0, -2.0, -1.5, -1.23457]
     log_odds = data["base"] + np.array(data["contributions"]).sum(axis=0) / data["scale"]
     np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), people.risk, atol=1e-4)
     np.testing.assert_allclose(data["risk"], people.risk, rtol=1e-3)
@@ -114,4 +116,5 @@ def test_of_too_many_people_those_of_highest_risk_are_kept_in_order_and_that_is_
     monkeypatch.setattr(module, "MOST_PEOPLE", 2)
     block = explorer(people, "All.")
     assert block["data"]["ids"] == ["3", "4"]
+    assert block["data"]["base"] == [-1.5, -1.23457]
     assert block["caption"] == "All. Shown are the 2 of highest risk of 4."

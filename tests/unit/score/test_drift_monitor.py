@@ -12,7 +12,7 @@ from tests.conftest import ToyPeople
 
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.reference import PROBABILITIES, RISK, describe_numbers
-from mgrisk.score.drift_monitor import BINS_BETWEEN, LARGE, Shift, Spread, Yardstick, lines
+from mgrisk.score.drift_monitor import BINS_BETWEEN, CHANCE, LARGE, SMALL, Shift, Spread
 from mgrisk.score.input_schema import check
 from mgrisk.score.scorer import Scorer
 
@@ -46,7 +46,7 @@ def test_a_sample_of_the_reference_has_not_shifted(scorer: Scorer, sample: pd.Da
     assert set(shifts) == {*sample.columns, RISK}
     for shift in shifts.values():
         assert shift.psi < 3 * shift.psi_by_chance
-        assert shift.distance < 4 * shift.se
+        assert shift.ks < 4 * shift.ks_se
         assert shift.missing == pytest.approx(shift.missing_in_reference, abs=0.03)
 
 
@@ -60,7 +60,7 @@ def test_what_has_shifted_is_found_and_comes_first(scorer: Scorer, sample: pd.Da
     assert shifts["age_years"].psi < 3 * shifts["age_years"].psi_by_chance
 
 
-def test_index_and_distance_are_those_of_the_shares(scorer: Scorer, sample: pd.DataFrame) -> None:
+def test_psi_and_ks_are_those_of_the_shares(scorer: Scorer, sample: pd.DataFrame) -> None:
     """Recomputed with pandas from the values themselves."""
     row: dict[str, Any] = scorer.bundle.reference["age_years"]
     borders = [row["quantiles"][str(p)] for p in BINS_BETWEEN]
@@ -70,9 +70,9 @@ def test_index_and_distance_are_those_of_the_shares(scorer: Scorer, sample: pd.D
     batch, reference = counts / counts.sum(), np.diff([0.0, *below, 1.0])
     shift = shifts_of(scorer, sample.assign(age_years=older))["age_years"]
     assert shift.psi == pytest.approx(((batch - reference) * np.log(batch / reference)).sum())
-    assert shift.distance == pytest.approx(np.abs(np.cumsum(batch)[:-1] - below).max())
+    assert shift.ks == pytest.approx(np.abs(np.cumsum(batch)[:-1] - below).max())
     level = shifts_of(scorer, sample[sample["sex"] == "male"])["sex"]
-    assert level.distance == pytest.approx(scorer.bundle.reference["sex"]["shares"]["female"])
+    assert level.ks == pytest.approx(scorer.bundle.reference["sex"]["shares"]["female"])
 
 
 def test_counts_add_up_block_by_block_and_through_a_journal(scorer: Scorer, sample: pd.DataFrame) -> None:
@@ -88,18 +88,42 @@ def test_rejected_rows_do_not_count(scorer: Scorer, sample: pd.DataFrame) -> Non
     np.testing.assert_array_equal(spread_of(scorer, spoiled).counts, kept.counts)
 
 
-def test_a_reference_without_shares_says_so(scorer: Scorer, sample: pd.DataFrame) -> None:
-    old = {name: {"missing": row["missing"]} for name, row in scorer.bundle.reference.items()}
-    yardstick = Yardstick(scorer.bundle.features, old)
-    spread = yardstick.measure(scorer.answer(check(sample, scorer.bundle.inputs), reasons=0))
-    assert yardstick.shifts(spread) == []
-    assert "cannot be told" in lines([], rows=3, outside=0)[0]
+def test_without_a_distribution_of_risks_the_features_are_compared(scorer: Scorer, sample: pd.DataFrame) -> None:
+    reference = {name: row for name, row in scorer.bundle.reference.items() if name != RISK}
+    without = Scorer(replace(scorer.bundle, reference=reference))
+    shifts = shifts_of(without, sample)
+    whole = shifts_of(scorer, sample)
+    assert RISK not in shifts
+    assert shifts == {name: shift for name, shift in whole.items() if name != RISK}
 
 
-def test_five_lines_tell_a_person(scorer: Scorer, sample: pd.DataFrame) -> None:
-    shifts = list(shifts_of(scorer, sample.assign(bmi_kg_m2=sample["bmi_kg_m2"] + 6)).values())
-    told = lines(shifts, rows=len(sample), outside=30)
-    assert len(told) == 5
-    assert "1 of 6 features shifted much" in told[0]
-    assert "bmi_kg_m2" in told[2]
-    assert "1.0%" in told[4]
+def test_a_shift_is_none_before_it_can_exceed_chance(scorer: Scorer, sample: pd.DataFrame) -> None:
+    """Eight bins: the 99.9 % point of chi-squared with 7 degrees of freedom, 24.3, over 100 people is 0.24."""
+    heavier = sample.assign(bmi_kg_m2=sample["bmi_kg_m2"] + 12)
+    few, many = (shifts_of(scorer, heavier.head(n))["bmi_kg_m2"] for n in (40, 400))
+    assert few.psi > LARGE
+    assert not few.enough
+    assert not few.exceeds(LARGE)
+    assert many.exceeds(LARGE)
+    reference = scorer.bundle.reference["bmi_kg_m2"]["people"]
+    assert many.psi_limit == pytest.approx(24.3219 * (1 / many.people + 1 / reference), rel=1e-4)
+
+
+def test_sampling_alone_rarely_makes_a_shift(scorer: Scorer, toy_people: ToyPeople) -> None:
+    """Batches of 150, where chance alone gives an index of about 0.05 and now and then one beyond 0.1."""
+    random, probability = np.random.default_rng(11), toy_people.weight / toy_people.weight.sum()
+    found: list[Shift] = []
+    for _ in range(60):
+        places = random.choice(toy_people.inside, 150, p=probability)
+        found += shifts_of(scorer, toy_people.frame.iloc[places].reset_index(drop=True)).values()
+    judged = [shift for shift in found if shift.enough]
+    assert len(judged) > 0.8 * len(found)
+    assert not any(shift.exceeds(LARGE) for shift in judged)
+    assert sum(shift.exceeds(SMALL) for shift in judged) <= 10 * CHANCE * len(judged)
+    assert sum(shift.psi >= SMALL for shift in judged) > sum(shift.exceeds(SMALL) for shift in judged)
+
+
+def test_missing_more_often_than_in_development_is_told(scorer: Scorer, sample: pd.DataFrame) -> None:
+    gone = sample.assign(bmi_kg_m2=sample["bmi_kg_m2"].where(np.arange(len(sample)) % 2 == 0))
+    shifts = shifts_of(scorer, gone)
+    assert {name for name, shift in shifts.items() if shift.misses_more} == {"bmi_kg_m2"}

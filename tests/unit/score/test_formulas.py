@@ -18,6 +18,7 @@ from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.formulas import escape_formula, suspect_rows, unescape_formula
 from mgrisk.score.scorer import Scorer
 
+pytestmark = pytest.mark.usefixtures("both_ways")
 FORMULAS = [
     "=1+1",
     "=HYPERLINK(1)",

@@ -28,25 +28,24 @@ from mgrisk.score.input_schema import (
     given_columns,
     reason_columns,
     schema,
+    unused_columns,
 )
 
 INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
-CODES = Codes(INPUTS, features(["age_years", "bmi_kg_m2"]))
+CODES = Codes(INPUTS)
 
 
-def test_codes_stand_in_the_order_of_the_contract_and_what_is_missing_after_them() -> None:
+def test_codes_stand_in_the_order_of_the_contract_and_an_optional_input_that_is_absent_is_no_problem() -> None:
     state = np.array([[GOOD, OUTSIDE, EMPTY, GOOD], [GOOD, BAD, GOOD, GOOD], [EMPTY, BAD, EMPTY, GOOD]], dtype=np.uint8)
     rejected = np.array([False, True, True, True])
-    absent = np.array([[False, True, True, False], [True, True, True, False]])
-    problems = CODES.join(state, rejected, {3: 7}, absent)
+    problems = CODES.join(state, {3: 7})
     assert problems.texts().tolist() == [
-        "missing:bmi_kg_m2",
+        "",
         "out_of_range:age_years;unknown_level:sex;not_a_number:bmi_kg_m2",
         "missing:age_years",
         "wrong_field_count:7",
     ]
     assert problems.counts == {
-        "missing:bmi_kg_m2": 1,
         "out_of_range:age_years": 1,
         "unknown_level:sex": 1,
         "not_a_number:bmi_kg_m2": 1,
@@ -57,7 +56,7 @@ def test_codes_stand_in_the_order_of_the_contract_and_what_is_missing_after_them
 
 
 def test_no_rows_have_no_problems() -> None:
-    problems = CODES.join(np.empty((3, 0), dtype=np.uint8), np.empty(0, dtype=np.bool_), {})
+    problems = CODES.join(np.empty((3, 0), dtype=np.uint8), {})
     assert problems.texts().tolist() == []
     assert first_rejected(np.empty(0, dtype=np.bool_), problems) is None
 
@@ -215,6 +214,42 @@ def test_missing_required_column_duplicates_and_taken_names_refuse_the_file() ->
         where="people.csv",
         added=[*RESULTS, *reason_columns(1)],
     )
+
+
+@pytest.mark.parametrize(
+    ("column", "meant"),
+    [
+        ("WAIST", "waist_cm"),
+        ("Waist circumference", "waist_cm"),
+        ("waist_baseline", "waist_cm"),
+        ("BMXWAIST", "waist_cm"),
+        ("SBP", "systolic_mmhg"),
+        ("systolic", "systolic_mmhg"),
+        ("Body mass index", "bmi_kg_m2"),
+        ("race", "race_ethnicity"),
+        ("race_etnicity", "race_ethnicity"),
+        ("visit", ""),
+        ("hba1c", ""),
+        ("--", ""),
+    ],
+)
+def test_a_column_that_gives_nothing_is_told_with_what_it_may_have_meant(column: str, meant: str) -> None:
+    inputs = features(["age_years", "bmi_kg_m2", "waist_cm", "systolic_mmhg", "race_ethnicity"])
+    assert unused_columns(["age_years", column], inputs) == {column: meant}
+
+
+def test_what_a_column_gives_no_other_was_meant_for() -> None:
+    inputs = features(["age_years", "bmi_kg_m2", "waist_cm"])
+    assert unused_columns(["age_years", "bmi", "waist_in", "BMI", "Waist"], inputs) == {"BMI": "", "Waist": ""}
+
+
+def test_a_refused_file_is_told_which_column_may_be_the_missing_one() -> None:
+    with pytest.raises(MgRiskError) as caught:
+        check_columns(["Age", "sex"], INPUTS_CONTRACT, where="people.csv")
+    assert caught.value.hint.startswith("rename Age if it is that, or add age_years (years)")
+    with pytest.raises(MgRiskError) as caught:
+        check_columns(["sex"], INPUTS_CONTRACT, where="people.csv")
+    assert caught.value.hint.startswith("add age_years (years)")
 
 
 def test_schema_says_unit_range_and_levels_as_the_registry_does() -> None:

@@ -50,7 +50,7 @@ def test_what_was_mapped_is_scored_evaluated_and_recalibrated_without_a_survey_d
     many = pd.concat([extract.assign(MRN=[f"{name}-{k}" for name in extract["MRN"]]) for k in range(120)])
     many.loc[many["MRN"].str.contains("A-1"), "DM_2Y"] = "1"
     many.to_csv(tmp_path / "extract.csv", index=False)
-    people, model = tmp_path / "people.csv", ["--model", "undiagnosed-brief"]
+    people, model = tmp_path / "people.csv", ["--model", "undiagnosed"]
     assert main(["map", str(tmp_path / "extract.csv"), "--mapping", str(MAPPING), "-o", str(people)]) == 0
     assert "smoking: 120 cells not understood" in capsys.readouterr().out
     assert main(["score", str(people), "-o", str(tmp_path / "scored.csv"), *model]) == 0

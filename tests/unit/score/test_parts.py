@@ -119,6 +119,21 @@ def stopping_after(count: int, asked: list[str]) -> parts.Engine:
     return engine
 
 
+def test_a_folder_is_summed_up_as_the_file_of_all_its_rows(bundle: Path, tmp_path: Path) -> None:
+    rows = pd.concat([TABLE] * 6, ignore_index=True).assign(age_years=range(20, 44), waist=90)
+    (tmp_path / "people").mkdir()
+    for part in range(4):
+        rows.iloc[6 * part : 6 * (part + 1)].to_csv(tmp_path / "people" / f"{part}.csv", index=False)
+    rows.to_csv(tmp_path / "all.csv", index=False)
+    folder = scored(bundle, tmp_path / "people", tmp_path / "out", engine=on_threads(2))
+    whole = score_table(
+        load_scorer(bundle), str(tmp_path / "all.csv"), str(tmp_path / "o.csv"), BatchOptions(reasons=2)
+    )
+    assert folder.lines() == whole.lines()
+    assert folder.expected == whole.expected
+    assert folder.unused == {"waist": ""}
+
+
 def counting(made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def counted(*arguments: object, **options: object) -> object:
         made.append(Path(str(arguments[1])).name)
@@ -150,7 +165,7 @@ def test_an_interrupted_folder_is_gone_on_with(
     assert rejects.read_bytes() == (tmp_path / "again.csv").read_bytes()
     # Counts of a part that was done before come from its receipt.
     assert said == json.loads((tmp_path / "again.summary.json").read_text("utf-8"))
-    assert said["problems"]["out_of_range:age_years"] == 2
+    assert said["rejected_by"]["out_of_range:age_years"] == 2
     assert left_behind(tmp_path) == []
 
 

@@ -413,6 +413,10 @@ NO_EFFECT: Final = (
     "A contribution says how this model uses a value for its prediction. It is no effect: changing the value would not "
     "change a person's risk by that amount."
 )
+OF_ABSENT: Final = (
+    "In an additive model an input that is absent contributes nothing. What it would have told is credited to the inputs "
+    "that tell of it, and the base value is that of people who lack the same."
+)
 DRAWN: Final = 4
 WHOM: Final = "held-out people"
 OF_THIS_MODEL: Final = (
@@ -432,6 +436,7 @@ def drivers(run: RunFolder) -> Section:
         f"(largest error over everybody: {run.explanation.largest_additivity_error:.1e}). Importance is "
         "the "
         "weighted mean of the absolute contribution.",
+        OF_ABSENT,
     )
     return SECTION.of(
         [

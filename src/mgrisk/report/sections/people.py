@@ -83,7 +83,7 @@ def _person(run: RunFolder, everybody: ExplainedPeople, place: int, *, name: str
         unit = unit_label(feature.unit) if feature.kind == "number" and shown != "missing" else ""
         steps.append({"label": f"{feature.label}: {shown} {unit}".strip(), "contribution": contribution})
     adds_up = (
-        f"Base value {number(base)} (the population's weighted mean log-odds, {percent(_expit(base))} as a risk) plus "
+        f"Base value {number(base)} ({_base_in_words(everybody, place)}, {percent(_expit(base))} as a risk) plus "
         f"all contributions {number(float(values.sum()), signed=True)} is {number(total)}; the logit of the reported "
         "risk "
         f"{percent(risk, digits=2)} is {number(log_odds)}. Residual: {abs(total - log_odds):.1e}."
@@ -123,6 +123,13 @@ def _person(run: RunFolder, everybody: ExplainedPeople, place: int, *, name: str
         text(adds_up),
     ]
     return section(name, heading, blocks)
+
+
+def _base_in_words(everybody: ExplainedPeople, place: int) -> str:
+    """Say whose log-odds the base value of a person is: in an additive model it depends on what is absent."""
+    if np.ptp(everybody.base_values) > 0 and everybody.data.iloc[place].isna().any():
+        return "the log-odds of somebody who lacks the same inputs and is average in the others"
+    return "the population's weighted mean log-odds"
 
 
 def _expit(value: float) -> float:

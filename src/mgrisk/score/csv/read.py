@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mgrisk.compiled import compiled, inner
+from mgrisk.compiled import compiled_later, inner
 from mgrisk.score.csv.decimals import (
     BAD,
     COMMA,
@@ -32,9 +32,8 @@ from mgrisk.score.csv.decimals import (
     plain_number,
     read_number,
     short_number,
-    trailing_zeros,
-    word,
 )
+from mgrisk.score.csv.instructions import trailing_zeros, word
 from mgrisk.types import Booleans, Floats, Integers
 
 
@@ -215,16 +214,7 @@ def _turn(few: NDArray[Any], out: NDArray[Any]) -> None:
             out[i, r] = few[r, i]
 
 
-@compiled
-def line_ends(data: NDArray[np.uint8]) -> int:
-    """Return how many LF and CR there are: at least as many as records."""
-    count = 0
-    for sign in data:
-        count += 1 if sign in (LF, CR) else 0
-    return count
-
-
-@compiled
+@compiled_later
 def border(data: NDArray[np.uint8], most: int) -> tuple[int, bool]:
     """Return where the last whole record ends, its line end included, and whether a quote is open after it.
 
@@ -243,7 +233,7 @@ def border(data: NDArray[np.uint8], most: int) -> tuple[int, bool]:
     return last, False
 
 
-@compiled
+@compiled_later
 def read_rows(
     data: NDArray[np.uint8],
     wanted: Wanted,
@@ -304,11 +294,11 @@ def read_rows(
                 if i >= 0:
                     which[odd], first[odd], last[odd] = i, begin, at
                     if data[begin] == QUOTE:
-                        inner = begin + 1
-                        while inner < at and data[inner] != QUOTE:
-                            inner += 1
+                        closing = begin + 1
+                        while closing < at and data[closing] != QUOTE:
+                            closing += 1
                         # Doubled quotes, and signs after the closing one, are for Python.
-                        first[odd], last[odd] = begin + 1, (inner if inner == at - 1 else -1)
+                        first[odd], last[odd] = begin + 1, (closing if closing == at - 1 else -1)
                     odd += 1
             column += 1
             if at == n or data[at] != COMMA:
@@ -333,7 +323,7 @@ def read_rows(
     return count
 
 
-@compiled
+@compiled_later
 def read_cells(
     data: NDArray[np.uint8],
     start: Integers,

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.compiled import compiled, inner
+from mgrisk.compiled import compiled_later, inner
 from mgrisk.score.csv.decimals import COMMA, LF, write_float
 from mgrisk.score.csv.read import StringTable
 from mgrisk.types import Booleans, Floats, Integers
@@ -50,7 +50,7 @@ def _copy(out: NDArray[np.uint8], at: int, content: NDArray[np.uint8], first: in
     return at + last - first
 
 
-@compiled
+@compiled_later
 def join_codes(
     code: Integers,
     state: NDArray[np.uint8],
@@ -86,7 +86,7 @@ def join_codes(
         end[r] = at
 
 
-@compiled
+@compiled_later
 def largest(values: Floats, feature: Integers, effect: Floats) -> None:
     """Write the largest contributions of each row, by size; of equal ones the first feature comes first.
 
@@ -137,7 +137,7 @@ def _value(
     return _copy(out, at, content, start[level], start[level + 1])
 
 
-@compiled
+@compiled_later
 def write_reason_values(reasons: Reasons, k: int, out: NDArray[np.uint8], end: Integers) -> None:
     """Write the feature's value of the k-th reason of each row, one after the other."""
     feature, shown, number, first_level = reasons.feature, reasons.shown, reasons.number, reasons.first_level
@@ -150,7 +150,7 @@ def write_reason_values(reasons: Reasons, k: int, out: NDArray[np.uint8], end: I
         end[r] = at
 
 
-@compiled
+@compiled_later
 def write_rows(
     data: NDArray[np.uint8],
     start: Integers,

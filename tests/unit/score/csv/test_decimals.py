@@ -10,19 +10,36 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mgrisk.score.csv.decimals import (
-    BAD,
-    GOOD,
-    LONGEST_FLOAT,
-    UNCLEAR,
-    plain_number,
-    read_number,
-    short_number,
-    write_float,
-)
+from mgrisk.compiled import compiled_later
+from mgrisk.score.csv import decimals
+from mgrisk.score.csv.decimals import BAD, GOOD, LONGEST_FLOAT, UNCLEAR
 
+pytestmark = pytest.mark.usefixtures("both_ways")
 SIGNIFICANT = 19
 """Digits of the longest number that is read here and not left to Python."""
+
+
+# What only other loops call, as loops that Python calls.
+
+
+@compiled_later
+def read_number(data: NDArray[np.uint8], first: int, last: int) -> tuple[int, float]:
+    return decimals.read_number(data, first, last)
+
+
+@compiled_later
+def plain_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
+    return decimals.plain_number(data, first)
+
+
+@compiled_later
+def short_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
+    return decimals.short_number(data, first)
+
+
+@compiled_later
+def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
+    return decimals.write_float(out, at, x, short)
 
 
 def cell(text: str) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, border, read_cells, read_rows
 from mgrisk.score.input_schema import Given, read_text, wants
 
+pytestmark = pytest.mark.usefixtures("both_ways")
 AGE, SMOKING = features(["age_years", "smoking"])
 ANY_NUMBER = AGE.model_copy(update={"minimum": None, "maximum": None})
 NUMBERS = st.one_of(

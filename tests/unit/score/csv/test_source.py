@@ -17,6 +17,7 @@ from mgrisk.score.csv.source import CsvRows, CsvSource
 from mgrisk.score.formulas import unescape_formula
 from mgrisk.score.input_schema import read_text
 
+pytestmark = pytest.mark.usefixtures("both_ways")
 INPUTS = features(["age_years", "sex"])
 CELL = st.text(st.characters(blacklist_categories=["Cs"]), max_size=6)
 

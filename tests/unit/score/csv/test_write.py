@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from mgrisk.score.csv.decimals import LONGEST_FLOAT, write_float
+from mgrisk.compiled import compiled_later
+from mgrisk.score.csv import decimals
+from mgrisk.score.csv.decimals import LONGEST_FLOAT
 from mgrisk.score.csv.write import largest
+
+pytestmark = pytest.mark.usefixtures("both_ways")
+
+
+@compiled_later
+def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
+    return decimals.write_float(out, at, x, short)
 
 
 def written(value: float, *, short: bool = False) -> str:
@@ -46,9 +56,12 @@ def test_what_people_read_has_the_form_of_general_format(value: float, text: str
     assert written(value, short=True) == f"{value:.10g}" == text
 
 
-def test_the_largest_come_first_and_of_equal_ones_the_first() -> None:
+def test_the_largest_come_first_of_equal_ones_the_first_and_what_contributes_nothing_not_at_all() -> None:
     values = np.array([[0.1, -0.3, 0.3, 0.0], [0.0, 0.0, 0.0, 0.0]])
     feature, effect = np.empty((2, 5), dtype=np.int64), np.empty((2, 5))
     largest(np.ascontiguousarray(values.T), feature, effect)
-    assert feature.tolist() == [[1, 2, 0, 3, -1], [0, 1, 2, 3, -1]]
-    np.testing.assert_array_equal(effect[0], [-0.3, 0.3, 0.1, 0.0, np.nan])
+    assert feature.tolist() == [[1, 2, 0, -1, -1], [-1] * 5]
+    np.testing.assert_array_equal(effect, [[-0.3, 0.3, 0.1, np.nan, np.nan], [np.nan] * 5])
+    two, of_two = np.empty((2, 2), dtype=np.int64), np.empty((2, 2))
+    largest(np.ascontiguousarray(values.T), two, of_two)
+    assert two.tolist() == [[1, 2], [-1, -1]]

@@ -1,0 +1,256 @@
+"""What a batch came to: counts that add up block by block and part by part, and the few lines that say what matters.
+
+First rows, rejected ones by code, and which inputs the file gave; then distribution shift where it exceeds chance, and
+the performance that the risks imply if they are calibrated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from mgrisk.errors import few
+from mgrisk.model.reference import RISK
+from mgrisk.score.absent import AbsentSets, Gain, gains
+from mgrisk.score.answers import Answers
+from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
+from mgrisk.score.expected_performance import RiskCounts
+from mgrisk.score.input_schema import unused_columns
+from mgrisk.score.scorer import Scorer
+
+LITTLE: Final = 0.05
+"""Share of what is unknown below which measuring an input is not worth a line."""
+ID: Final = "person_id"
+"""The column that names people; it is no input, and nobody meant it to be one."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of some rows; those of two blocks add up to those of both.
+
+    Attributes
+    ----------
+    rows, rejected, outside_domain
+        Counts of rows; those outside the domain are among the scored.
+    problems
+        How often each code stood.
+    spread, risks, lacking
+        Scored rows by their values, for the comparison with the reference, by their risks, and by what they lack.
+    columns
+        Of the file, or of any part of a folder; none in the tally of a block.
+    """
+
+    rows: int = 0
+    rejected: int = 0
+    outside_domain: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
+    spread: Spread | None = None
+    risks: RiskCounts | None = None
+    lacking: AbsentSets | None = None
+    columns: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, answers: Answers, yardstick: Yardstick) -> Tally:
+        """Count answers."""
+        scored = ~answers.rejected
+        return cls(
+            rows=len(answers),
+            rejected=int(answers.rejected.sum()),
+            outside_domain=int((scored & ~answers.inside).sum()),
+            problems=answers.problems.counts,
+            spread=yardstick.measure(answers),
+            risks=RiskCounts.of(answers.risk[0][scored]),
+            lacking=AbsentSets.of(answers.values, scored),
+        )
+
+    @property
+    def scored(self) -> int:
+        """Rows that have a risk."""
+        return self.rows - self.rejected
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            rows=self.rows + other.rows,
+            rejected=self.rejected + other.rejected,
+            outside_domain=self.outside_domain + other.outside_domain,
+            problems=self.problems + other.problems,
+            spread=self.spread + other.spread if self.spread and other.spread else self.spread or other.spread,
+            risks=self.risks + other.risks if self.risks and other.risks else self.risks or other.risks,
+            lacking=self.lacking + other.lacking if self.lacking and other.lacking else self.lacking or other.lacking,
+            columns=tuple(dict.fromkeys((*self.columns, *other.columns))) if other.columns else self.columns,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the counts for a journal."""
+        # A plain dict: `dataclasses.asdict` takes a Counter inside a record for things to be counted.
+        return {
+            **vars(self),
+            "problems": dict(self.problems),
+            "spread": self.spread.to_dict() if self.spread else None,
+            "risks": self.risks.to_dict() if self.risks else None,
+            "lacking": dict(self.lacking.rows) if self.lacking else None,
+            "columns": list(self.columns),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Tally:
+        """Take back what `to_dict` gave."""
+        read = {
+            "problems": Counter(content["problems"]),
+            "spread": Spread.from_dict(content["spread"]) if content["spread"] else None,
+            "risks": RiskCounts.from_dict(content["risks"]) if content["risks"] else None,
+            "lacking": AbsentSets(content["lacking"]) if content["lacking"] is not None else None,
+            "columns": tuple(content["columns"]),
+        }
+        return cls(**{**content, **read})
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a batch came to; written beside the output as <output>.summary.json.
+
+    Attributes
+    ----------
+    about
+        Model, base value and data label.
+    tally
+        Counts.
+    rejected_by
+        How often each code stood that rejects a row, the most frequent first; a row may have several.
+    given, absent
+        Inputs of the model that some scored row has, itself or what it derives from, and those that none has.
+    auroc
+        AUROC over cycles left out with all inputs, and without those that none has; None where it is not known.
+    gains
+        What measuring absent inputs would tell, most first.
+    unused
+        Columns that gave no input, each with the one that it may have been meant for, or "".
+    shifts
+        How the batch lies against the bundle's reference, the largest shift first.
+    expected
+        What `RiskCounts.expected` says.
+    """
+
+    about: Mapping[str, Any]
+    tally: Tally
+    rejected_by: Mapping[str, int]
+    given: Sequence[str]
+    absent: Sequence[str]
+    auroc: tuple[float, float] | None
+    gains: Sequence[Gain]
+    unused: Mapping[str, str]
+    shifts: Sequence[Shift]
+    expected: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any]) -> Summary:
+        """Sum up what was counted."""
+        shifts = scorer.yardstick.shifts(tally.spread) if tally.spread else []
+        people = {shift.name: shift.people for shift in shifts if shift.name != RISK and tally.scored}
+        given = [feature.name for feature in scorer.bundle.features if people.get(feature.name)]
+        absent = [feature.name for feature in scorer.bundle.features if people.get(feature.name) == 0]
+        unused = unused_columns([name for name in tally.columns if name != ID], scorer.inputs)
+        return cls(
+            about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
+            tally=tally,
+            rejected_by=_ranked(tally.problems),
+            given=given,
+            absent=absent,
+            auroc=scorer.bundle.auroc_without(absent),
+            gains=gains(scorer.bundle, tally.lacking) if tally.lacking else [],
+            unused=dict(sorted(unused.items(), key=lambda column: not column[1])),
+            shifts=shifts,
+            expected=(tally.risks or RiskCounts.nobody()).expected(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of the summary file."""
+        tally, people = self.tally, self.expected["people"]
+        auroc = dict(zip(("auroc_with_all", "auroc_without_absent"), self.auroc, strict=True)) if self.auroc else {}
+        return {
+            **self.about,
+            "rows": tally.rows,
+            "scored": tally.scored,
+            "rejected": tally.rejected,
+            "rejected_by": dict(self.rejected_by),
+            "outside_domain": tally.outside_domain,
+            "mean_risk": self.expected["cases"] / people if people else None,
+            "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
+            "worth_measuring": [each.to_dict() for each in self.gains],
+            "unused_columns": dict(self.unused),
+            "expected_performance": dict(self.expected),
+            "drift": [shift.to_dict() for shift in self.shifts],
+        }
+
+    def lines(self) -> list[str]:
+        """Return some ten lines for a person, what matters most first."""
+        tally = self.tally
+        codes = [f"{count:,} × {code}" for code, count in self.rejected_by.items()]
+        rejected = f"{tally.rejected:,} rejected" + (f" ({few(codes, most=4)})" if codes else "")
+        lines = [f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}"]
+        lines += self._about_inputs()
+        if tally.scored:
+            lines += [*self._about_drift(), *self._about_expected()]
+        return lines
+
+    def _about_inputs(self) -> Iterator[str]:
+        given, absent = self.given, self.absent
+        if given:
+            shorter = f": {few(given, most=6)}" if len(given) < len(absent) else f"; absent: {few(absent, most=4)}"
+            yield f"inputs: {len(given)} of {len(given) + len(absent)} given{shorter if absent else ''}"
+        if self.auroc:
+            yield "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out".format(*self.auroc)
+        for each in self.gains[:1]:
+            if each.removes >= LITTLE:
+                yield (
+                    f"  worth measuring: {each.name}, absent for {_percent(each.absent)} of rows; it would remove "
+                    f"{_percent(each.removes)} of what is unknown"
+                )
+        more = {each.name: each.missing for each in self.shifts if each.people and each.misses_more}
+        if more:
+            often = [f"{name} {_percent(more[name])}" for name in sorted(more, key=lambda name: -more[name])]
+            yield f"  missing more often than in development: {few(often, most=2)}"
+        if self.unused:
+            names = [f"{name} ({meant}?)" if meant else name for name, meant in self.unused.items()]
+            yield f"columns not used ({len(names)}): {few(names, most=5)}"
+
+    def _about_drift(self) -> Iterator[str]:
+        outside = f"out of distribution: {_percent(self.tally.outside_domain / self.tally.scored)} of rows"
+        told = [shift for shift in self.shifts if shift.enough and shift.name != RISK]
+        if not told:
+            yield f"distribution shift: too few rows to tell it from chance; {outside}"
+            return
+        large = [f"{shift.name} {shift.psi:.2f}" for shift in told if shift.exceeds(LARGE)]
+        small = sum(shift.exceeds(SMALL) for shift in told) - len(large)
+        names = f" ({few(large, most=3)})" if large else ""
+        yield (
+            f"distribution shift: PSI (population stability index) ≥ {LARGE} for {len(large)} of {len(told)} inputs"
+            f"{names}, {SMALL} to {LARGE} for {small}; {outside}"
+        )
+        for shift in self.shifts:
+            if shift.enough and shift.name == RISK:
+                gap = f"KS statistic (largest gap of cumulative shares) {shift.ks:.2f}, SE {shift.ks_se:.2f}"
+                yield f"  risks: PSI {shift.psi:.2f}, {gap}"
+
+    def _about_expected(self) -> Iterator[str]:
+        expected = self.expected
+        auroc = "" if expected["auroc"] is None else f", AUROC {expected['auroc']:.2f}"
+        yield f"expected if calibrated, which only outcomes can show: {expected['cases']:,.1f} cases{auroc}"
+        for at in expected["thresholds"]:
+            if 0 < at["flagged"] < 1:
+                yield (
+                    f"  risk ≥ {100 * at['threshold']:g}%: {_percent(at['flagged'])} screen-positive, "
+                    f"sensitivity {_percent(at['sensitivity'])}, specificity {_percent(at['specificity'])}, "
+                    f"PPV {_percent(at['ppv'])}"
+                )
+
+
+def _ranked(problems: Counter[str]) -> dict[str, int]:
+    """Return the codes by how often they stood, then by name: in one order however the rows were cut into blocks."""
+    return dict(sorted(problems.items(), key=lambda code: (-code[1], code[0])))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.{0 if share >= 0.0995 else 1}f}%"

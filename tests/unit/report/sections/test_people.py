@@ -1,0 +1,44 @@
+"""Two people worked out to the last step: from a base that is their own to the reported risk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mgrisk.report.blocks import Section
+from mgrisk.report.explained import explained_people
+from mgrisk.report.sections.people import _base_in_words, people
+from mgrisk.run_folder.folder import RunFolder
+
+
+def adds_up(found: Section, name: str) -> str:
+    (said,) = (
+        block["text"]
+        for part in found["sections"]
+        if part["id"] == name
+        for block in part["blocks"]
+        if block["kind"] == "text" and "Base value" in block["text"]
+    )
+    return str(said)
+
+
+def test_the_base_and_the_contributions_of_each_person_add_up_to_the_reported_risk(run_folder: Path) -> None:
+    found = people(RunFolder(run_folder))
+    for name in ("person-median", "person-high"):
+        residual = float(adds_up(found, name).rpartition("Residual: ")[2].rstrip("."))
+        assert residual < 1e-5
+
+
+def test_the_base_of_somebody_who_lacks_an_input_is_not_called_that_of_the_population(run_folder: Path) -> None:
+    everybody = explained_people(RunFolder(run_folder))
+    lacking = everybody.data.isna().any(axis=1).to_numpy()
+    assert lacking.any()
+    assert not lacking.all()
+    same = replace(everybody, base_values=np.full(len(lacking), -2.0))
+    own = replace(everybody, base_values=np.where(lacking, -1.9, -2.0))
+    one_who_lacks, one_who_does_not = int(lacking.argmax()), int((~lacking).argmax())
+    assert "lacks the same" in _base_in_words(own, one_who_lacks)
+    for shown, place in ((own, one_who_does_not), (same, one_who_lacks), (same, one_who_does_not)):
+        assert _base_in_words(shown, place) == "the population's weighted mean log-odds"
