@@ -319,7 +319,12 @@ def test_a_constant_of_a_compiled_loop_comes_from_a_module_that_the_folder_is_na
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.decorator_list:
                 used = {each.id for part in node.body for each in ast.walk(part) if isinstance(each, ast.Name)}
-                if {ast.unparse(each) for each in node.decorator_list} & {"compiled", "compiled_later", "inner", "copied"}:
+                if {ast.unparse(each) for each in node.decorator_list} & {
+                    "compiled",
+                    "compiled_later",
+                    "inner",
+                    "copied",
+                }:
                     strange += [(path.stem, name) for name in used & set(imported) if imported[name] not in ours]
     assert strange == []
 

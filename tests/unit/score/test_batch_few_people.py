@@ -54,10 +54,12 @@ say("a frame")
 """
 HEADER = "age_years,sex,smoking,note,weight_lb,height_cm,magnesium_total_mg"
 CELL = st.one_of(
-    st.sampled_from(["", "NA", "50", " 61 ", "male", "FEMALE", "never", "unknown", "=1+1", "-1+2", "'=1", "x y", "ä", "٣"]),
+    st.sampled_from(
+        ["", "NA", "50", " 61 ", "male", "FEMALE", "never", "unknown", "=1+1", "-1+2", "'=1", "x y", "ä", "٣"]
+    ),
     st.floats().map(repr),
     st.floats(0, 1000).map(lambda x: f"{x:.2f}"),
-    st.text(st.sampled_from('0123456789.,eE+-="\'\n\r\t@ '), max_size=12),
+    st.text(st.sampled_from("0123456789.,eE+-=\"'\n\r\t@ "), max_size=12),
 )
 ROW = st.lists(CELL, min_size=1, max_size=9).map(",".join)
 GOOD_ROW = st.tuples(st.integers(15, 90), st.sampled_from(["male", "female"]), CELL, CELL).map(

@@ -200,9 +200,7 @@ def test_a_threshold_that_separates_nobody_is_not_shown(scorer: Scorer, tmp_path
     assert "AUROC" not in "\n".join(lines)
 
 
-def test_what_absent_inputs_cost_is_told_where_the_bundle_knows(
-    scorer: Scorer, tmp_path: Path
-) -> None:
+def test_what_absent_inputs_cost_is_told_where_the_bundle_knows(scorer: Scorer, tmp_path: Path) -> None:
     absent = ["race_ethnicity", "smoking", "magnesium_total_mg"]
     rows = [
         {"absent": names, "auroc": auroc, "calibration_slope": 1.0, "observed_expected": 1.0}
