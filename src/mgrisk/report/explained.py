@@ -59,6 +59,8 @@ class ExplainedPeople:
     risk: Floats
     low: Floats
     high: Floats
+    low_inputs: Floats
+    high_inputs: Floats
     in_domain: Booleans
     base_values: Floats
     ids: Sequence[str]
@@ -126,6 +128,8 @@ def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> Explain
         risk=risks[run.winner].to_numpy(dtype=np.float64),
         low=explanations["risk_low"].to_numpy(dtype=np.float64),
         high=explanations["risk_high"].to_numpy(dtype=np.float64),
+        low_inputs=explanations["risk_low_inputs"].to_numpy(dtype=np.float64),
+        high_inputs=explanations["risk_high_inputs"].to_numpy(dtype=np.float64),
         in_domain=explanations["in_domain"].to_numpy(dtype=np.bool_),
         base_values=explanations["base_value"].to_numpy(dtype=np.float64),
         ids=[str(key) for key in keys[KEY]],
