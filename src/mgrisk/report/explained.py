@@ -37,6 +37,8 @@ class ExplainedPeople:
         Completed feature values, one column for each feature.
     weight, risk, low, high
         Survey weight, reported risk and the bounds of its 90 % interval, shape (n,).
+    low_inputs, high_inputs
+        Between which bounds the risk would lie were the absent inputs known, shape (n,); NaN where that is not known.
     in_domain
         Who is like the people of development, shape (n,).
     base_values
