@@ -14,6 +14,7 @@ from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
 from mgrisk.report.blocks import blocks_of, find_section, find_table
 from mgrisk.report.explained import ExplainedPeople
+from mgrisk.report.formats import percent
 from mgrisk.report.own_people import OwnPeople, own_content
 from mgrisk.run_folder.records import Importance
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
@@ -126,10 +127,10 @@ def test_what_was_wrong_in_the_file_is_counted_by_code(own: OwnPeople) -> None:
 
 def test_what_absent_inputs_leave_unknown_is_told_where_the_model_can_tell(own: OwnPeople) -> None:
     def cards(own: OwnPeople) -> str:
-        return json.dumps(find_section(own_content(own), "summary"))
+        return json.dumps(find_section(own_content(own), "summary"), ensure_ascii=False)
 
     label = own.explained.features[0].label
-    assert f"{label}, absent for 25.0 %" in cards(own).replace("\u00a0", " ")
+    assert f"{label}, absent for {percent(0.25)}" in cards(own)
     assert "What absent inputs leave unknown" not in cards(replace(own, worth_measuring=[]))
 
 
