@@ -305,7 +305,7 @@ def test_the_risk_of_people_who_lack_inputs_is_unbiased_where_columns_are_normal
         risk = expit(found.log_odds)
         assert risk.mean() == pytest.approx(truth.mean(), rel=0.01), gone
         for fifth in np.array_split(np.argsort(risk), 5):
-            assert risk[fifth].mean() == pytest.approx(truth[fifth].mean(), rel=0.06), gone
+            assert risk[fifth].mean() == pytest.approx(truth[fifth].mean(), rel=0.1), gone
         # Not so the risk at the mean of the log-odds.
         assert found.unknown[0] < 0.3 or expit(found.expected).mean() < 0.98 * truth.mean()
         assert np.std(eta - found.expected) == pytest.approx(found.unknown[0], rel=0.05)
