@@ -292,7 +292,7 @@ def test_the_risk_of_people_who_lack_inputs_is_unbiased_where_columns_are_normal
     random, n = np.random.default_rng(8), 200_000
     unit = np.array([1.0, 10.0, 0.1, 1.0, 3.0, 1.0])
     Z = random.multivariate_normal(np.zeros(6), (0.4 + 0.6 * np.eye(6)) * np.outer(unit, unit), size=n)
-    coefficients = np.array([0.8, 0.5, -0.4, 0.6, 0.3, 0.7]) / unit
+    coefficients = np.array([0.5, 0.3, -0.25, 0.35, 0.2, 0.4]) / unit
     terms, moments = (Term(0.0, ()),) * 6, fit_moments(Z, np.ones(n))
     eta = -2.0 + (Z - moments.mean) @ coefficients
     lines = Lines.fit(np.quantile(eta, (np.arange(41) + 0.5) / 41))
@@ -305,9 +305,9 @@ def test_the_risk_of_people_who_lack_inputs_is_unbiased_where_columns_are_normal
         risk = expit(found.log_odds)
         assert risk.mean() == pytest.approx(truth.mean(), rel=0.01), gone
         for fifth in np.array_split(np.argsort(risk), 5):
-            assert risk[fifth].mean() == pytest.approx(truth[fifth].mean(), rel=0.1), gone
+            assert risk[fifth].mean() == pytest.approx(truth[fifth].mean(), rel=0.06), gone
         # Not so the risk at the mean of the log-odds.
-        assert found.unknown[0] < 0.3 or expit(found.expected).mean() < 0.98 * truth.mean()
+        assert found.unknown[0] < 0.4 or expit(found.expected).mean() < 0.98 * truth.mean()
         assert np.std(eta - found.expected) == pytest.approx(found.unknown[0], rel=0.05)
 
 
