@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,7 +17,11 @@ from mgrisk.errors import ExitStatus, MgRiskError, bad_bundle, bad_input, bad_so
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.synthetic import write_cohort
 
+if TYPE_CHECKING:
+    from mgrisk.model.bundle import Bundle
+
 PEOPLE = Path(__file__).parents[3] / "data" / "examples" / "people.csv"
+FORMAT_1 = Path(__file__).parents[2] / "golden" / "format_1"
 
 
 def test_help_needs_no_heavy_library() -> None:
@@ -56,8 +61,12 @@ def made_up(tmp_path: Path) -> Path:
     return tmp_path / "synthetic"
 
 
-def test_a_model_without_trees_is_used_without_the_libraries_that_fit_and_draw(tmp_path: Path) -> None:
-    model = ["--model", "diabetes"]
+@pytest.mark.parametrize("format_", [1, 2])
+def test_a_model_without_trees_is_used_without_the_libraries_that_fit_and_draw(
+    format_: int, toy_bundles: dict[str, Bundle], tmp_path: Path
+) -> None:
+    toy_bundles["spline_logistic"].write(tmp_path / "bundle")
+    model = ["--model", str(tmp_path / "bundle" if format_ == 2 else FORMAT_1 / "diabetes")]
     assert loaded("score", str(PEOPLE), "-o", str(tmp_path / "scored.csv"), *model) == set()
     assert len((tmp_path / "scored.csv").read_text("utf-8").splitlines()) == 9
     assert loaded("validate", str(PEOPLE), *model) == set()
@@ -65,7 +74,7 @@ def test_a_model_without_trees_is_used_without_the_libraries_that_fit_and_draw(t
 
 
 def test_a_model_with_trees_loads_xgboost_and_what_that_loads(tmp_path: Path) -> None:
-    found = loaded("score", str(PEOPLE), "-o", str(tmp_path / "scored.csv"), "--model", "undiagnosed")
+    found = loaded("score", str(PEOPLE), "-o", str(tmp_path / "scored.csv"), "--model", str(FORMAT_1 / "undiagnosed"))
     assert "xgboost" in found
     assert found <= {"xgboost", "sklearn", "scipy.stats", "scipy.optimize"}
 

@@ -10,8 +10,9 @@ import pytest
 
 from mgrisk.cli.main import main
 from mgrisk.cli.models import found_models
-from mgrisk.model.bundle import released
 from mgrisk.run_folder.folder import RunFolder
+
+FORMAT_1 = Path(__file__).parents[2] / "golden" / "format_1"
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def test_released_bundles_are_listed_with_what_they_predict() -> None:
 
 def test_bundles_of_runs_are_listed_with_their_held_out_auroc_and_a_damaged_one_says_so(tmp_path: Path) -> None:
     for name in ("good", "damaged"):
-        shutil.copytree(released("undiagnosed"), tmp_path / "runs" / name / "bundle")
+        shutil.copytree(FORMAT_1 / "undiagnosed", tmp_path / "runs" / name / "bundle")
     (tmp_path / "runs/damaged/bundle/calibrator.json").write_text("{}", encoding="utf-8")
     of_all = {
         "outcome": "undiagnosed", "group": "all", "level": "all", "model": "blend", "metric": "auroc", "low": 0.7,
