@@ -16,7 +16,7 @@ import numpy as np
 
 _F = TypeVar("_F", bound=Callable[..., object])
 FEW_BYTES: Final = 4 * 2**20
-"""Bytes of arrays, of all loops in a process, until compiling pays: some 1,500 people with 30 inputs, or 1.5 seconds."""
+"""Bytes of arrays, of all loops in a process, until compiling pays: 1,500 people with 30 inputs, or 1.5 seconds."""
 _given = 0
 _ahead: Final[list[Callable[[], object]]] = []
 _lock: Final = threading.Lock()
