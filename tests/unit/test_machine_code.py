@@ -43,6 +43,7 @@ SOURCES = {
     for path in PACKAGE.rglob("*.py")
     if "from mgrisk.compiled import" in path.read_text("utf-8")
 }
+DECORATORS = {"compiled", "compiled_later", "inner", "copied"}
 # A package of two modules, in which a loop calls a function of the other module; it says what it gives and whence.
 CALLEE = """
 from mgrisk.compiled import inner

@@ -44,7 +44,7 @@ frame.to_parquet(folder / "people.parquet")
 for source in (people, folder / "people.parquet"):
     for target in ("out.csv", "out.csv.gz", "out.parquet"):
         command("score", source, "-o", folder / target)
-        command("score", source, "-o", folder / target, "--reasons", 0, "--what-if", "--rejects", folder / "rejects.csv")
+        command("score", source, "-o", folder / target, "--reasons", 0, "--what-if", "--rejects", folder / "no.csv")
 command("validate", people)
 command("explain", people, "-o", folder / "page.html")
 scorer = load_scorer(bundle, what_if=True, next_question=True)
@@ -105,11 +105,11 @@ def test_few_people_are_scored_and_explained_without_compiling_anything(
 def test_many_people_are_scored_by_machine_code(
     toy_bundles: dict[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Compiled(Exception):
+    class CompiledError(Exception):
         """A loop was to be compiled."""
 
     def compiled_now(loop: object) -> None:
-        raise Compiled
+        raise CompiledError
 
     # As in a process that has compiled nothing.
     monkeypatch.setattr(compiled, "_given", 0)
@@ -117,7 +117,7 @@ def test_many_people_are_scored_by_machine_code(
     monkeypatch.setattr("mgrisk.compiled._Loop._compile", compiled_now)
     people = tmp_path / "people.csv"
     people.write_text("age_years,sex\n" + "50,male\n" * 100_000, "utf-8")
-    with pytest.raises(Compiled):
+    with pytest.raises(CompiledError):
         score_table(Scorer(toy_bundles["spline_logistic"]), str(people), str(tmp_path / "out.csv"), BatchOptions(0))
 
 
