@@ -66,6 +66,12 @@ def test_with_nothing_absent_the_interval_of_inputs_is_the_risk_itself(scorer: S
     lacking = found.loc[["b", "c"]]
     assert (lacking["risk_low_inputs"] < lacking["risk"]).all()
     assert (lacking["risk"] < lacking["risk_high_inputs"]).all()
+    # About the expected log-odds, which the log-odds of the expected risk are not.
+    frame = pd.read_csv(people).set_index("person_id").loc[["b", "c"], COLUMNS]
+    said = scorer.bundle.predict(scorer.bundle.encode(frame.astype({"race_ethnicity": object}))[1])
+    low, high = (np.log(lacking[name] / (1 - lacking[name])) for name in ("risk_low_inputs", "risk_high_inputs"))
+    np.testing.assert_allclose((low + high) / 2, said.expected, atol=1e-9)
+    assert np.abs(said.expected - said.log_odds).min() > 1e-4
 
 
 def test_the_interval_of_inputs_holds_nine_in_ten_of_the_risks_that_are_found_once_they_are_known(
