@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 COMPILED = [
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
     for path in (ROOT / "src").rglob("*.py")
-    if "mgrisk.compiled import" in path.read_text("utf-8") or path.name == "compiled.py"
+    if "mgrisk.compiled import" in path.read_text("utf-8") or path.name in ("compiled.py", "machine_code.py")
 ]
 
 sys.path.insert(0, str(ROOT / "tests" / "fuzz"))

@@ -20,6 +20,7 @@ SMALL = (
     "model.spline_logistic.c=[0.1]",
     "model.xgboost.trees=[30, 60]",
     "model.uncertainty.replicates=4",
+    "model.uncertainty.draws=2",
     "sensitivity.imputations=2",
     # So few people calibrate to no better than this; what the gate refuses is tested in test_promotion.
     "tracking.gate.calibration_slope=[0.1, 10.0]",

@@ -23,7 +23,11 @@ def real_run(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The committed pipeline, whole."""
     folder = tmp_path_factory.mktemp("real") / "nhanes"
     # Fewer refits than the pipeline asks for: what they say of a person is the business of other tests.
-    return mgrisk.run(NHANES, overrides=[f"source={mirror}", "model.uncertainty.replicates=4"], out=folder)
+    return mgrisk.run(
+        NHANES,
+        overrides=[f"source={mirror}", "model.uncertainty.replicates=4", "model.uncertainty.draws=2"],
+        out=folder,
+    )
 
 
 def test_the_analysis_has_the_people_that_the_tables_hold(real_run: Run) -> None:

@@ -16,7 +16,12 @@ from mgrisk.report.content import failed_sections, report_content
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "pipelines" / "own-cohort.toml"
-SMALL = ("model.spline_logistic.c=[0.1]", "model.xgboost.trees=[30, 60]", "model.uncertainty.replicates=4")
+SMALL = (
+    "model.spline_logistic.c=[0.1]",
+    "model.xgboost.trees=[30, 60]",
+    "model.uncertainty.replicates=4",
+    "model.uncertainty.draws=2",
+)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ SMALL: Final = (
     "model.xgboost.min_child_weight=[1.0]",
     "model.xgboost.trees=[20, 40]",
     "model.uncertainty.replicates=2",
+    "model.uncertainty.draws=2",
     'evidence.outcomes=["undiagnosed", "homa_ir", "glucose_2h"]',
     f"evidence.across_breaks={json.dumps(BREAKS)}",
 )

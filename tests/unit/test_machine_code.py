@@ -43,6 +43,7 @@ SOURCES = {
     for path in PACKAGE.rglob("*.py")
     if "from mgrisk.compiled import" in path.read_text("utf-8")
 }
+DECORATORS = {"compiled", "compiled_later", "inner", "copied"}
 # A package of two modules, in which a loop calls a function of the other module; it says what it gives and whence.
 CALLEE = """
 from mgrisk.compiled import inner
@@ -319,7 +320,12 @@ def test_a_constant_of_a_compiled_loop_comes_from_a_module_that_the_folder_is_na
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and node.decorator_list:
                 used = {each.id for part in node.body for each in ast.walk(part) if isinstance(each, ast.Name)}
-                if {ast.unparse(each) for each in node.decorator_list} & {"compiled", "compiled_later", "inner", "copied"}:
+                if {ast.unparse(each) for each in node.decorator_list} & {
+                    "compiled",
+                    "compiled_later",
+                    "inner",
+                    "copied",
+                }:
                     strange += [(path.stem, name) for name in used & set(imported) if imported[name] not in ours]
     assert strange == []
 

@@ -99,6 +99,13 @@ class Uncertainty(Closed):
     replicates: int = Field(
         default=50, ge=2, le=1000, description="Each fits the winner once for each fold and once whole"
     )
+    draws: int = Field(
+        default=12,
+        ge=0,
+        le=200,
+        description="Outcomes drawn from known risks, which tell what the interval covers and by what to widen it; "
+        "each fits the winner once for each fold and once whole. 0: the interval of the bootstrap alone",
+    )
     seed: int = Field(default=1, ge=0)
 
 

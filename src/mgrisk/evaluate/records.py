@@ -267,11 +267,22 @@ class PartRecord:
 
 
 @dataclass(frozen=True)
+class WideningRecord:
+    """By what a person's interval was widened, and what it covered in each fifth of known risk: `coverage.Widening`."""
+
+    draws: int
+    stretch: float
+    factor: float
+    before: tuple[float, ...]
+    covered: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ModelRecord:
     """A trained model.
 
     Log loss of its calibrated out-of-fold risks, in nats, in all and by fold; the intercept of a sum, the calibration
-    of its margin, and its parts.
+    of its margin, its parts, and by what a person's interval was widened.
     """
 
     log_loss: float
@@ -279,6 +290,7 @@ class ModelRecord:
     intercept: float | None
     calibration: CalibratorRecord
     parts: tuple[PartRecord, ...]
+    widening: WideningRecord | None = None
 
 
 @dataclass(frozen=True)

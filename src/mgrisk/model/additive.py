@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.compiled import compiling_pays
+from mgrisk import compiled
 from mgrisk.model.additive_loop import many
 from mgrisk.model.learners import bad_model
 from mgrisk.model.missing_inputs import RIDGE, Lines, Moments
@@ -193,7 +193,7 @@ class Additive:
         columns = np.ascontiguousarray(X.T)
         found, n = self._patterns(columns), len(X)
         contributions, squares, variance = np.zeros((len(self.first), n)), np.zeros(n), np.zeros(n)
-        if compiling_pays(columns.nbytes + contributions.nbytes):
+        if compiled.compiling_pays(columns.nbytes + contributions.nbytes):
             order = np.argsort(found.of_row, kind="stable")
             many(
                 order, *self._curves, self.moments.mean, self.moments.scale, self.of_input, RIDGE,

@@ -2,7 +2,8 @@
 
 The design columns, penalties and scales of the parts are held. A linear part needs the cross-products of its columns
 once, and a small system of equations for each set. A logistic part goes on from the coefficients of the whole model
-with that model's second derivatives, which hardly change, until its gradient vanishes.
+with that model's second derivatives, which hardly change, until its gradient vanishes; where they do change, it is
+fitted anew.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from scipy.special import expit
 from mgrisk.model.candidates import Part
 from mgrisk.model.fits import Fits
 from mgrisk.model.learners import mean_one
-from mgrisk.model.splines import LinearFit
+from mgrisk.model.splines import LinearFit, SplineLearner
 from mgrisk.types import Booleans, Floats, Singles
 
-STEPS: Final = 200
+STEPS: Final = 100
 CLOSE: Final = 1e-5
 """A logistic fit ends where no coefficient of a standardised column moves by more."""
 
@@ -75,7 +76,7 @@ def _make(part: Part, fit: LinearFit, c: float, design: Floats, who: Booleans) -
         mean, level = np.average(Z, axis=0, weights=weight), float(np.average(y, weights=weight))
         away = (Z - mean) * weight[:, None]
         return _Linear((Z - mean).T @ away, away.T @ (y - level), mean, level, 1.0 / c)
-    return _Logistic(Z, y, weight, 1.0 / c, fit)
+    return _Logistic(Z, y, weight, c, fit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,12 +96,13 @@ class _Linear:
 
 
 class _Logistic:
-    def __init__(self, Z: Floats, y: Floats, weight: Floats, penalty: float, fit: LinearFit) -> None:
+    def __init__(self, Z: Floats, y: Floats, weight: Floats, c: float, fit: LinearFit) -> None:
+        self._learner, self._c = SplineLearner(fit.space, (c,)), c
         self._basis = np.column_stack([np.ones(len(Z)), Z])
         self._y, self._weight = y, weight
         self._start = np.concatenate([[fit.intercept], fit.coefficients])
         risk = expit(self._basis @ self._start)
-        self._penalty = np.concatenate([[0.0], np.full(Z.shape[1], penalty)])
+        self._penalty = np.concatenate([[0.0], np.full(Z.shape[1], 1.0 / c)])
         self._second = self._basis.T @ (self._basis * (weight * risk * (1.0 - risk))[:, None]) + np.diag(self._penalty)
 
     def on(self, kept: Booleans) -> tuple[float, Floats]:
@@ -114,4 +116,7 @@ class _Logistic:
             beta[places] += step
             if np.abs(step).max() < CLOSE:
                 return float(beta[0]), beta[1:]
-        raise ArithmeticError("a logistic model of fewer inputs did not converge")
+        # Where what is gone told the outcome almost surely the second derivatives are others, and steps lead away.
+        again = self._learner.fit(self._basis[:, places[1:]], self._y, self._weight, {"c": self._c})
+        beta[places[1:]] = again.coefficients
+        return again.intercept, beta[1:]

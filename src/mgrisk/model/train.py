@@ -17,16 +17,25 @@ from scipy.special import expit, logit
 from mgrisk.config import pipeline_file
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import Feature
-from mgrisk.model.additive import Additive
+from mgrisk.model.additive import Additive, Sampling
 from mgrisk.model.calibration import Calibrator, cross_fitted_risk, fit_calibrator
 from mgrisk.model.candidates import Part, TunedPart, make_models, search, tune
+from mgrisk.model.coverage import LEVEL, Widening, draw_known, from_cases
 from mgrisk.model.fits import Fits
 from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Params, Target
 from mgrisk.model.splines import SplineSpace
 from mgrisk.model.stacking import Scales, fit_scales
 from mgrisk.model.training_data import TrainingData
-from mgrisk.model.uncertainty import Uncertainty, bootstrap_refits, fit_sampling, fit_uncertainty
+from mgrisk.model.uncertainty import (
+    Uncertainty,
+    bootstrap_refits,
+    fit_sampling,
+    fit_uncertainty,
+    standard_error,
+    with_stretch,
+)
 from mgrisk.survey.estimates import mean
+from mgrisk.survey.variance import t_quantile
 from mgrisk.types import Floats, Integers, Singles
 
 
@@ -52,6 +61,8 @@ class TrainedModel:
     uncertainty
         Sampling error of a person's log-odds, from refits; of the winner alone, where the pipeline file asks for it.
         An additive model has it in itself.
+    widening
+        By what that was widened to cover known risks; None where no outcomes were drawn.
     """
 
     parts: tuple[Part, ...]
@@ -65,6 +76,7 @@ class TrainedModel:
     log_loss: float
     fold_log_loss: tuple[float, ...]
     uncertainty: Uncertainty | None = None
+    widening: Widening | None = None
 
     @property
     def refitted(self) -> bool:
@@ -92,6 +104,7 @@ class TrainedModel:
             "fold_log_loss": list(self.fold_log_loss),
             "intercept": None if self.scales is None else self.scales.intercept,
             "calibration": self.calibration.to_dict(),
+            "widening": None if self.widening is None else self.widening.to_dict(),
             "parts": [
                 {"part": part.name, "scale": scale, "params": dict(params)}
                 for part, params, scale in zip(self.parts, self.params, scales, strict=True)
@@ -195,21 +208,40 @@ def _with_uncertainty(
     model: TrainedModel, X: Singles, data: TrainingData, encoder: Encoder, settings: pipeline_file.Uncertainty
 ) -> TrainedModel:
     inside = data.inside
+    weight = data.design.analysis_weight[inside]
     fits = model.refit(X)
+    log_odds = model.calibration.log_odds(fits.margin(X, inside))
     moved = bootstrap_refits(
         lambda factor: model.refit(X, factor=factor),
         X,
         data,
-        model.calibration.log_odds(fits.margin(X, inside)),
+        log_odds,
         replicates=settings.replicates,
         seed=settings.seed,
     )
-    weight = data.design.analysis_weight[inside]
-    if isinstance(model.fitted, Additive):
-        space = fits.space
-        sampling = fit_sampling(moved, space.expected(X)[inside] * space.moments.scale, weight)
-        return replace(model, fitted=replace(model.fitted, sampling=sampling))
-    return replace(model, uncertainty=fit_uncertainty(moved, X[inside], weight, encoder.columns))
+    fitted, widening = model.fitted, None
+    design = fits.space.expected(X)[inside] * fits.space.moments.scale if isinstance(fitted, Additive) else None
+
+    def form(deviations: Floats) -> tuple[Sampling | Uncertainty, Floats]:
+        """Return the form of deviations, and the standard error of everybody."""
+        if design is not None:
+            sampling = fit_sampling(deviations, design, weight)
+            return sampling, standard_error(sampling, design)
+        found = fit_uncertainty(deviations, X[inside], weight, encoder.columns)
+        return found, found.se(X[inside])
+
+    found, se = form(moved)
+    if settings.draws:
+        known = draw_known(model, X, data, draws=settings.draws, seed=settings.seed)
+        before = se
+        found, se = form(with_stretch(moved, from_cases(log_odds, weight), known.stretch))
+        widening = known.widening(se, t_quantile(LEVEL, data.design.df), before=before)
+        by = widening.factor**2
+        found = replace(found, base=by * found.base, factor=by * found.factor, replicates=settings.replicates)
+    if isinstance(found, Sampling) and isinstance(fitted, Additive):
+        return replace(model, fitted=replace(fitted, sampling=found), widening=widening)
+    assert isinstance(found, Uncertainty)
+    return replace(model, uncertainty=found, widening=widening)
 
 
 def _tune(

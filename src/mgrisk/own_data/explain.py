@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,10 +22,10 @@ from mgrisk.report.own_people import OwnPeople, own_content
 from mgrisk.report.render import write_page
 from mgrisk.run_folder.records import Importance
 from mgrisk.score.batch import BatchOptions, score_table
-from mgrisk.score.drift_monitor import LARGE, Shift
+from mgrisk.score.drift_monitor import LARGE
 from mgrisk.score.input_schema import RESULTS, SEPARATOR
 from mgrisk.score.scorer import Scorer
-from mgrisk.score.summary import ID
+from mgrisk.score.summary import ID, Summary
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 
 ROW: Final = "row"
@@ -69,7 +68,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     MgRiskError
         As `score_table`.
     """
-    answers, shifts = _scored(scorer, source)
+    answers, summary = _scored(scorer, source)
     usable = (answers["status"] == "scored").to_numpy()
     id_label = ID if ID in answers else ROW
     ids = answers[ID] if ID in answers else pd.Series(np.arange(1, len(answers) + 1))
@@ -83,7 +82,8 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         problems=_problems(answers["problems"]),
         id_label=id_label,
         explained=people,
-        drift=[{**each.to_dict(), "large": each.exceeds(LARGE)} for each in shifts],
+        drift=[{**each.to_dict(), "large": each.exceeds(LARGE)} for each in summary.shifts],
+        worth_measuring=[each.to_dict() for each in summary.gains],
         importance=[Importance(**record) for record in summarise(explanation, people.design)] if len(kept) else [],
         about=dict(scorer.bundle.about),
         reference=dict(scorer.bundle.reference),
@@ -93,12 +93,12 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size)
 
 
-def _scored(scorer: Scorer, source: str) -> tuple[pd.DataFrame, Sequence[Shift]]:
-    """Return the scored file, whose cells are those of the input with the columns of the answer, and its drift."""
+def _scored(scorer: Scorer, source: str) -> tuple[pd.DataFrame, Summary]:
+    """Return the scored file, whose cells are those of the input with the columns of the answer, and its summary."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "scored.parquet")
         summary = score_table(scorer, source, path, BatchOptions(reasons=0))
-        return pd.read_parquet(path), summary.shifts
+        return pd.read_parquet(path), summary
 
 
 def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], recall_share: pd.Series) -> ExplainedPeople:
@@ -115,6 +115,8 @@ def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], reca
         risk=scored["risk"].to_numpy(dtype=np.float64),
         low=scored["risk_low"].to_numpy(dtype=np.float64),
         high=scored["risk_high"].to_numpy(dtype=np.float64),
+        low_inputs=scored["risk_low_inputs"].to_numpy(dtype=np.float64),
+        high_inputs=scored["risk_high_inputs"].to_numpy(dtype=np.float64),
         in_domain=(scored["in_domain"] == "yes").to_numpy(),
         base_values=explanation.base_values,
         ids=ids,

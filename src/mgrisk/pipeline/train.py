@@ -13,7 +13,7 @@ from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.explain import attributions
 from mgrisk.model import calibration, reference, uncertainty
 from mgrisk.model.bundle import Bundle
-from mgrisk.model.train import Trained, train
+from mgrisk.model.train import Trained, TrainedModel, train
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
@@ -87,7 +87,7 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
         name: Bundle(
             about={
                 **about,
-                "interval": uncertainty.MEANING if model.refitted else calibration.MEANING,
+                "interval": _meaning(model),
                 "learner": name,
                 "parts": model.to_dict()["parts"],
             },
@@ -101,6 +101,12 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
         )
         for name, model in trained.models.items()
     }
+
+
+def _meaning(model: TrainedModel) -> str:
+    if not model.refitted:
+        return calibration.MEANING
+    return uncertainty.MEANING + (uncertainty.WIDENED if model.widening else "")
 
 
 STEP = Step(

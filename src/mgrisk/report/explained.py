@@ -37,6 +37,8 @@ class ExplainedPeople:
         Completed feature values, one column for each feature.
     weight, risk, low, high
         Survey weight, reported risk and the bounds of its 90 % interval, shape (n,).
+    low_inputs, high_inputs
+        Between which bounds the risk would lie were the absent inputs known, shape (n,); NaN where that is not known.
     in_domain
         Who is like the people of development, shape (n,).
     base_values
@@ -59,6 +61,8 @@ class ExplainedPeople:
     risk: Floats
     low: Floats
     high: Floats
+    low_inputs: Floats
+    high_inputs: Floats
     in_domain: Booleans
     base_values: Floats
     ids: Sequence[str]
@@ -126,6 +130,8 @@ def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> Explain
         risk=risks[run.winner].to_numpy(dtype=np.float64),
         low=explanations["risk_low"].to_numpy(dtype=np.float64),
         high=explanations["risk_high"].to_numpy(dtype=np.float64),
+        low_inputs=explanations["risk_low_inputs"].to_numpy(dtype=np.float64),
+        high_inputs=explanations["risk_high_inputs"].to_numpy(dtype=np.float64),
         in_domain=explanations["in_domain"].to_numpy(dtype=np.bool_),
         base_values=explanations["base_value"].to_numpy(dtype=np.float64),
         ids=[str(key) for key in keys[KEY]],

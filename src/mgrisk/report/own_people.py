@@ -49,6 +49,8 @@ class OwnPeople:
     drift
         Of each feature, and of the risk: {name, psi, psi_by_chance, large}, as the scored file's summary has them;
         empty where the bundle's reference cannot tell.
+    worth_measuring
+        Absent inputs, {name, absent, removes}, that which would tell most first: `score.absent.Gain`.
     importance
         Of each feature, the largest first.
     about, reference
@@ -61,6 +63,7 @@ class OwnPeople:
     id_label: str
     explained: ExplainedPeople
     drift: list[JsonRecord]
+    worth_measuring: list[JsonRecord]
     importance: list[Importance]
     about: JsonRecord
     reference: JsonRecord
@@ -106,7 +109,12 @@ def _summary(own: OwnPeople) -> Section:
         },
         style="lead",
     )
-    cards = [_domain_card(own), *([_risk_card(risk), _driver_card(own)] if len(risk) else []), not_for()]
+    cards = [
+        _domain_card(own),
+        *_absent_card(own),
+        *([_risk_card(risk), _driver_card(own)] if len(risk) else []),
+        not_for(),
+    ]
     return section("summary", "In short", [lead, facts(*cards)])
 
 
@@ -121,6 +129,31 @@ def _domain_card(own: OwnPeople) -> dict[str, Any]:
         "such a risk with distrust.",
         "tone": "warning" if share >= OUTSIDE_SHARE else "",
     }
+
+
+def _absent_card(own: OwnPeople) -> list[dict[str, Any]]:
+    """Say which absent inputs would tell most; nothing where none is absent or the model cannot tell."""
+    if not own.worth_measuring:
+        return []
+    labels = {feature.name: feature.label for feature in own.explained.features}
+    most = float(own.worth_measuring[0]["removes"]) or 1.0
+    return [
+        {
+            "label": "What absent inputs leave unknown",
+            "value": labels[own.worth_measuring[0]["name"]],
+            "range": "is most worth measuring",
+            "lines": [
+                {
+                    "term": f"{labels[each['name']]}, absent for {percent(each['absent'])}",
+                    "value": percent(each["removes"]),
+                    "bar": round(100.0 * each["removes"] / most),
+                }
+                for each in own.worth_measuring[:4]
+            ],
+            "detail": "Share of what is unknown of the log-odds that measuring the input would remove. A risk is the mean over "
+            "what absent inputs may be, given those that are there.",
+        }
+    ]
 
 
 def _risk_card(risk: Floats) -> dict[str, Any]:
@@ -269,6 +302,8 @@ def _people(own: OwnPeople) -> Section:
         risk=people.risk,
         low=people.low,
         high=people.high,
+        low_inputs=people.low_inputs,
+        high_inputs=people.high_inputs,
         in_domain=people.in_domain,
         reference=own.reference,
         recall_share=people.recall_share,

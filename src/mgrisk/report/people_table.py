@@ -143,6 +143,8 @@ class PeopleShown:
         Where the contributions of each person add up from, in calibrated log-odds, shape (n,).
     risk, low, high
         Reported risk and its interval, shape (n,).
+    low_inputs, high_inputs
+        Between which bounds the risk would lie were the absent inputs known, shape (n,); NaN where that is not known.
     in_domain
         Whether like the development people, shape (n,).
     reference
@@ -168,6 +170,8 @@ class PeopleShown:
     risk: Floats
     low: Floats
     high: Floats
+    low_inputs: Floats
+    high_inputs: Floats
     in_domain: Booleans
     reference: JsonRecord
     weight: Floats | None = None
@@ -215,6 +219,8 @@ def explorer(people: PeopleShown, caption: str) -> Block:
             "risk": _short_risks(people.risk[kept]),
             "low": _short_risks(people.low[kept]),
             "high": _short_risks(people.high[kept]),
+            "lowInputs": _short_risks(people.low_inputs[kept]),
+            "highInputs": _short_risks(people.high_inputs[kept]),
             "weight": None if people.weight is None else np.round(people.weight[kept]).astype(int).tolist(),
             "values": [
                 compact_values(data[feature.name], feature, coarse=people.coarse) for feature in people.features
@@ -267,5 +273,5 @@ def _groups(people: PeopleShown, data: pd.DataFrame, kept: Integers) -> list[dic
     return groups
 
 
-def _short_risks(risk: Floats) -> list[float]:
-    return [float(f"{value:.4g}") for value in risk]
+def _short_risks(risk: Floats) -> list[float | None]:
+    return [None if np.isnan(value) else float(f"{value:.4g}") for value in risk]

@@ -43,6 +43,7 @@ SMALL = [
     "model.spline_logistic.c=[0.1]",
     "model.xgboost.trees=[30]",
     "model.uncertainty.replicates=2",
+    "model.uncertainty.draws=2",
     "tracking.gate.calibration_slope=[0.1, 10.0]",
     "tracking.gate.observed_expected=[0.1, 10.0]",
 ]

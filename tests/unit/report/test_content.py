@@ -27,6 +27,26 @@ def test_content_is_json_and_the_same_each_time(run_folder: Path) -> None:
     assert json.loads(json.dumps(first, allow_nan=False)) == first == report_content(run_folder)
 
 
+def test_methods_say_by_what_the_interval_was_widened_and_what_it_covered(run_folder: Path, edit: Edit) -> None:
+    record = {
+        "draws": 12, "stretch": 0.25, "factor": 1.5,
+        "before": [0.61, 0.62, 0.63, 0.64, 0.65], "covered": [0.96, 0.95, 0.94, 0.93, 0.9],
+    }  # fmt: skip
+
+    def widened(by: dict[str, Any] | None) -> str:
+        def change(tuning: Any) -> None:
+            tuning["models"][tuning["winner"]]["widening"] = by
+
+        edit("tuning.json", change)
+        return json.dumps(find_section(report_content(run_folder), "methods"), ensure_ascii=False)
+
+    found = widened(record)
+    assert "multiplied by 1.5" in found
+    assert "In 12 draws" in found
+    assert "96.0\u00a0%, 95.0\u00a0%" in found
+    assert "widened" not in widened(None)
+
+
 @pytest.mark.parametrize(
     ("name", "section"),
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
 from mgrisk.report.blocks import blocks_of, find_section, find_table
 from mgrisk.report.explained import ExplainedPeople
+from mgrisk.report.formats import percent
 from mgrisk.report.own_people import OwnPeople, own_content
 from mgrisk.run_folder.records import Importance
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
@@ -44,7 +46,7 @@ def own() -> OwnPeople:
     people = ExplainedPeople(
         features=FEATURES, contributions=contributions, data=data, weight=np.ones(n), risk=risk,
         base_values=base,
-        low=risk / 2, high=risk * 1.5, in_domain=np.arange(n) >= 2,
+        low=risk / 2, high=risk * 1.5, low_inputs=risk / 3, high_inputs=risk * 1.2, in_domain=np.arange(n) >= 2,
         ids=[f"P{place}" for place in range(n)], case=None, firmness=None,
         recall_share=np.full(n, np.nan), design=design, inside=np.arange(n),
     )  # fmt: skip
@@ -55,6 +57,7 @@ def own() -> OwnPeople:
             {"name": "age_years", "psi": 0.6, "psi_by_chance": 0.05, "large": True},
             {"name": "risk", "psi": 0.02, "psi_by_chance": 0.05, "large": False},
         ],
+        worth_measuring=[{"name": "age_years", "absent": 0.25, "removes": 0.61}],
         importance=[
             Importance(**each) for each in summarise(Explanation(contributions, base, FEATURES, data), design)
         ],
@@ -120,6 +123,15 @@ def test_what_was_wrong_in_the_file_is_counted_by_code(own: OwnPeople) -> None:
     assert found is not None
     assert [line["cells"] for line in found["rows"]] == [["out_of_range:age_years", "1"]]
     assert find_table(find_section(own_content(replace(own, problems={})), "domain"), "problems") is None
+
+
+def test_what_absent_inputs_leave_unknown_is_told_where_the_model_can_tell(own: OwnPeople) -> None:
+    def cards(own: OwnPeople) -> str:
+        return json.dumps(find_section(own_content(own), "summary"), ensure_ascii=False)
+
+    label = own.explained.features[0].label
+    assert f"{label}, absent for {percent(0.25)}" in cards(own)
+    assert "What absent inputs leave unknown" not in cards(replace(own, worth_measuring=[]))
 
 
 def test_nobody_outside_is_said_without_alarm(own: OwnPeople) -> None:

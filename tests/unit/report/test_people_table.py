@@ -59,6 +59,7 @@ def people() -> PeopleShown:
     return PeopleShown(
         id_label="SEQN", ids=["1", "2", "3", "4"], features=FEATURES, data=data, contributions=contributions,
         base_values=base, risk=risk, low=risk / 2, high=risk * 1.5, in_domain=np.array([True, True, False, True]),
+        low_inputs=np.array([*risk[:3] / 3, np.nan]), high_inputs=np.array([*risk[:3] * 2, np.nan]),
         reference={"age_years": {"quantiles": {"0.5": 46.0}}, "sex": {"shares": {"female": 0.5, "male": 0.5}}},
         weight=np.array([10.4, 20.0, 30.0, 40.0]), case=np.array([False, True, False, False]),
     )  # fmt: skip
@@ -71,6 +72,9 @@ def test_the_columns_are_plain_numbers_that_give_the_reported_risk_back(people: 
     log_odds = data["base"] + np.array(data["contributions"]).sum(axis=0) / data["scale"]
     np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), people.risk, atol=1e-4)
     np.testing.assert_allclose(data["risk"], people.risk, rtol=1e-3)
+    # Of a model that cannot tell, nothing is said.
+    assert data["lowInputs"][-1] is data["highInputs"][-1] is None
+    np.testing.assert_allclose(data["highInputs"][:3], people.risk[:3] * 2, rtol=1e-3)
     assert data["weight"] == [10, 20, 30, 40]
     assert data["values"] == [[20, 40, None, 60], [1, 0, None, 1]]
 

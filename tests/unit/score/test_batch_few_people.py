@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -45,7 +44,7 @@ frame.to_parquet(folder / "people.parquet")
 for source in (people, folder / "people.parquet"):
     for target in ("out.csv", "out.csv.gz", "out.parquet"):
         command("score", source, "-o", folder / target)
-        command("score", source, "-o", folder / target, "--reasons", 0, "--what-if", "--rejects", folder / "rejects.csv")
+        command("score", source, "-o", folder / target, "--reasons", 0, "--what-if", "--rejects", folder / "no.csv")
 command("validate", people)
 command("explain", people, "-o", folder / "page.html")
 scorer = load_scorer(bundle, what_if=True, next_question=True)
@@ -54,10 +53,12 @@ say("a frame")
 """
 HEADER = "age_years,sex,smoking,note,weight_lb,height_cm,magnesium_total_mg"
 CELL = st.one_of(
-    st.sampled_from(["", "NA", "50", " 61 ", "male", "FEMALE", "never", "unknown", "=1+1", "-1+2", "'=1", "x y", "ä", "٣"]),
+    st.sampled_from(
+        ["", "NA", "50", " 61 ", "male", "FEMALE", "never", "unknown", "=1+1", "-1+2", "'=1", "x y", "ä", "٣"]
+    ),
     st.floats().map(repr),
     st.floats(0, 1000).map(lambda x: f"{x:.2f}"),
-    st.text(st.sampled_from('0123456789.,eE+-="\'\n\r\t@ '), max_size=12),
+    st.text(st.sampled_from("0123456789.,eE+-=\"'\n\r\t@ "), max_size=12),
 )
 ROW = st.lists(CELL, min_size=1, max_size=9).map(",".join)
 GOOD_ROW = st.tuples(st.integers(15, 90), st.sampled_from(["male", "female"]), CELL, CELL).map(
@@ -104,11 +105,11 @@ def test_few_people_are_scored_and_explained_without_compiling_anything(
 def test_many_people_are_scored_by_machine_code(
     toy_bundles: dict[str, Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Compiled(Exception):
+    class CompiledError(Exception):
         """A loop was to be compiled."""
 
     def compiled_now(loop: object) -> None:
-        raise Compiled
+        raise CompiledError
 
     # As in a process that has compiled nothing.
     monkeypatch.setattr(compiled, "_given", 0)
@@ -116,7 +117,7 @@ def test_many_people_are_scored_by_machine_code(
     monkeypatch.setattr("mgrisk.compiled._Loop._compile", compiled_now)
     people = tmp_path / "people.csv"
     people.write_text("age_years,sex\n" + "50,male\n" * 100_000, "utf-8")
-    with pytest.raises(Compiled):
+    with pytest.raises(CompiledError):
         score_table(Scorer(toy_bundles["spline_logistic"]), str(people), str(tmp_path / "out.csv"), BatchOptions(0))
 
 

@@ -80,6 +80,7 @@ def methods(run: RunFolder) -> Section:
             f"Models: {', '.join(sorted(model_label(name) for name in run.tuning.models))}; "
             f"{len(run.tuning.candidates)} settings in all. The chosen model has the lowest weighted log loss of "
             "calibrated out-of-fold risks.",
+            *_interval_sentences(run),
         ),
         _calibration(run),
         _calibrators(run),
@@ -115,6 +116,20 @@ def _folds_sentence(run: RunFolder) -> str:
         f"{folds['stratum'].nunique()} strata, those of a stratum in different folds, so that neighbours do not "
         "flatter the score."
     )
+
+
+def _interval_sentences(run: RunFolder) -> list[str]:
+    """Say by what a person's interval was widened and what it covered then, where outcomes were drawn to find it."""
+    found = run.tuning.models[run.winner].widening
+    if found is None:
+        return []
+    shares = [f"{', '.join(percent(share) for share in each)}" for each in (found.before, found.covered)]
+    return [
+        "A person's 90 % interval is that of bootstrap refits, widened by what penalisation costs: the standard error is "
+        f"multiplied by {number(found.factor)} after adding {percent(found.stretch)} of a person's distance in log-odds "
+        f"from the cases. In {found.draws} draws of outcomes from known risks the interval then covered {shares[1]} of "
+        f"them by fifth of risk from low to high; the bootstrap alone, {shares[0]}."
+    ]
 
 
 def _calibration(run: RunFolder) -> Block:

@@ -55,6 +55,8 @@ def _shown(run: RunFolder, everybody: ExplainedPeople) -> PeopleShown:
         risk=everybody.risk,
         low=everybody.low,
         high=everybody.high,
+        low_inputs=everybody.low_inputs,
+        high_inputs=everybody.high_inputs,
         in_domain=everybody.in_domain,
         reference=run.reference,
         weight=everybody.weight,

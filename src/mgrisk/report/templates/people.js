@@ -150,7 +150,9 @@
     draw();
     const person = opened, order = inOrder(person);
     $("heading").textContent = marked(`${data.id} ${plain(data.ids[person], 60)}: risk ${percent(data.risk[person])}`);
-    $("interval").textContent = `90\u00a0% interval ${range(data.low[person], data.high[person])}. ` +
+    const unknown = data.highInputs[person] > data.lowInputs[person]
+      ? `Were the absent inputs known, it would lie at ${range(data.lowInputs[person], data.highInputs[person])} for 90\u00a0% of such people. ` : "";
+    $("interval").textContent = `90\u00a0% interval ${range(data.low[person], data.high[person])}. ${unknown}` +
       data.status.map((k) => `${data.groups[k].label}: ${data.groups[k].levels[data.groups[k].of[person]]}.`).join(" ");
     const steps = order.map((k) => ({ label: `${data.features[k].label}: ${valueText(k, person)}`, size: effect(k, person) }));
     $("waterfall").replaceChildren(waterfall(steps, data.base[person], data.low[person], data.high[person]));
