@@ -6,7 +6,7 @@ inputs, is told by people whose outcome was open all along.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -16,18 +16,20 @@ from scipy.special import expit
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import with_intervals
-from mgrisk.evaluate.metrics import auroc, calibration_slope
+from mgrisk.evaluate.metrics import auroc
 from mgrisk.evaluate.missing_inputs import NOTHING, Pattern, patterns
+from mgrisk.model.calibration import fit_calibrator
 from mgrisk.model.refit import LeftOut, left_out_log_odds
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.trained import read_trained, refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
+from mgrisk.survey.variance import t_quantile
 from mgrisk.types import Booleans, Floats, JsonRecord
 
 METRICS: Final = ("prevalence", "auroc", "calibration_slope", "observed_expected", "ici", "log_loss")
 OF_PATTERNS: Final = ("auroc", "calibration_slope", "observed_expected", "log_loss")
-# The interval of a slope is a fit for each replicate, and single inputs and random sets are dozens.
+# The jackknife of a slope is a fit for each replicate, and single inputs and random sets are dozens.
 WITHOUT_SLOPE: Final = ("auroc", "observed_expected", "log_loss")
 
 
@@ -77,28 +79,33 @@ def _of_pattern(people: SetOfPeople, found: LeftOut, pattern: Pattern, features:
         "label": pattern.label,
         "kind": pattern.kind,
         "absent": [features[place] for place in pattern.absent],
-        "refitted_auroc": None if refitted is None else _measured(auroc, people, refitted),
+        "refitted_auroc": None if refitted is None else _auroc(people, refitted),
     }
     log_odds = found.said[pattern.name]
-    with_interval = OF_PATTERNS if pattern.kind in ("all", "set") else WITHOUT_SLOPE
-    for record in _metrics(people, log_odds, everybody, with_interval):
+    replicated = OF_PATTERNS if pattern.kind in ("all", "set") else WITHOUT_SLOPE
+    for record in _metrics(people, log_odds, everybody, replicated):
         yield {**about, **record}
-        if with_interval is WITHOUT_SLOPE and record["metric"] == "auroc":
-            slope = _measured(calibration_slope, people, log_odds)
-            yield {
-                **about,
-                **record,
-                "metric": "calibration_slope",
-                "estimate": slope,
-                "low": None,
-                "high": None,
-                "se": None,
-            }
+        if replicated is WITHOUT_SLOPE and record["metric"] == "auroc":
+            yield {**about, **record, **_slope(people, log_odds)}
 
 
-def _measured(metric: Callable[[Floats, Floats, Floats], float], people: SetOfPeople, log_odds: Floats) -> float:
+def _slope(people: SetOfPeople, log_odds: Floats) -> JsonRecord:
+    """Return the calibration slope with its interval by linearisation, which is one fit."""
+    fit = fit_calibrator(np.nan_to_num(log_odds), people.y, people.design)
+    se = float(np.sqrt(fit.covariance[1, 1]))
+    reach = t_quantile(0.95, fit.df) * se
+    return {
+        "metric": "calibration_slope",
+        "estimate": fit.slope,
+        "se": se,
+        "low": fit.slope - reach,
+        "high": fit.slope + reach,
+    }
+
+
+def _auroc(people: SetOfPeople, log_odds: Floats) -> float:
     inside = people.inside
-    return metric(people.y[inside], expit(log_odds[inside]), people.design.analysis_weight[inside])
+    return auroc(people.y[inside], expit(log_odds[inside]), people.design.analysis_weight[inside])
 
 
 def _metrics(people: SetOfPeople, log_odds: Floats, who: Booleans, metrics: tuple[str, ...]) -> list[JsonRecord]:
