@@ -52,6 +52,7 @@ class Feature(BaseModel):
     cap: float | None = None
     levels: tuple[PlainName, ...] = ()
     derived_from: tuple[str, ...] = ()
+    derived_in_part: bool = False
     required: bool = False
     summary: str = ""
     fitted: str = ""

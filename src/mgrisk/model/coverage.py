@@ -142,7 +142,9 @@ class Known:
 
     @property
     def _fifths(self) -> Sequence[Integers]:
-        return [np.flatnonzero(self.fifth == number) for number in range(len(FIFTHS) + 1)]
+        # Where many have the same risk a fifth may be empty.
+        found = (np.flatnonzero(self.fifth == number) for number in range(len(FIFTHS) + 1))
+        return [of for of in found if len(of)]
 
     def _weights(self, of: Integers) -> Floats:
         return np.repeat(self.weight[of], self.errors.shape[1])

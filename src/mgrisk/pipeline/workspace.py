@@ -179,7 +179,7 @@ class Workspace:
         if self.given is None or feature.name in self.given:
             return True
         parents = features(feature.derived_from)
-        return bool(parents) and all(self.can_have(parent) for parent in parents)
+        return bool(parents) and not feature.derived_in_part and all(self.can_have(parent) for parent in parents)
 
     @property
     def all_features(self) -> tuple[Feature, ...]:

@@ -231,7 +231,7 @@ def expected_risk(eta: float, s: float) -> float:
 def test_a_line_costs_next_to_no_log_loss_and_no_level(lines: Lines, log_odds: np.ndarray, share: float) -> None:
     spread, centre = log_odds.std(), log_odds.mean()
     s = share * spread
-    slope, intercept = (float(each[0]) for each in lines.at(np.array([s**2])))
+    slope, intercept = (float(each[0]) for each in lines.at(np.array([s])))
     eta = centre + np.sqrt(1 - share**2) * (log_odds - centre)
     truth = np.array([expected_risk(each, s) for each in eta])
     said = expit(slope * eta + intercept)
@@ -251,7 +251,7 @@ def test_lines_lead_from_the_risk_itself_on_without_a_step(lines: Lines) -> None
     assert (np.diff(lines.intercept) > -1).all()
     # Between two points of the grid, and beyond the last.
     middle = (lines.s[3] + lines.s[4]) / 2
-    assert lines.at(np.array([middle**2]))[0][0] == pytest.approx((lines.slope[3] + lines.slope[4]) / 2)
+    assert lines.at(np.array([middle]))[0][0] == pytest.approx((lines.slope[3] + lines.slope[4]) / 2)
     assert lines.at(np.array([1e6]))[0][0] == lines.slope[-1]
 
 
@@ -264,7 +264,7 @@ def test_a_fitted_line_has_the_mean_risk_that_it_was_fitted_to(lines: Lines, log
 def test_a_population_of_one_risk_has_lines_too(spread: float) -> None:
     quantiles = logit(0.1) + spread * np.linspace(-1, 1, 41)
     lines = Lines.fit(quantiles)
-    slope, intercept = lines.at(np.array([0.0, quantiles.std() ** 2]))
+    slope, intercept = lines.at(np.array([0.0, quantiles.std()]))
     np.testing.assert_allclose(slope, 1.0, atol=0.01)
     np.testing.assert_allclose(slope * logit(0.1) + intercept, logit(0.1), atol=0.01)
 
