@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 OLDEST = 80.0  # top code of NHANES from 2007 on; 85 before
@@ -101,7 +102,9 @@ def derive_large_baby(given: pd.DataFrame) -> pd.Series:
 
 
 def _no_for_men(given: pd.DataFrame) -> pd.Series:
-    return given["sex"].astype(object).map({"male": "no"})
+    # By places of levels: this is done for each block of a file that is scored.
+    no = np.where(given["sex"].cat.codes == given["sex"].cat.categories.get_loc("male"), 0, -1)
+    return pd.Series(pd.Categorical.from_codes(no, dtype=pd.CategoricalDtype(["no", "yes"])), index=given.index)
 
 
 def _never(raw: pd.DataFrame, asked: str) -> pd.Series:

@@ -186,7 +186,7 @@ class Bundle:
             to_log_odds(found.expected),
             slope * found.unknown,
             to_log_odds(found.base),
-            slope * found.contributions,
+            found.contributions if slope == 1.0 else slope * found.contributions,
         )
 
     def risk(self, X: Singles) -> Floats:
