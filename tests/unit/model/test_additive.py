@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk import compiled as loops
+from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.model import additive as module
 from mgrisk.model.additive import FILE, Additive, Answer, Sampling
 from mgrisk.model.missing_inputs import RIDGE, Lines, fit_moments
