@@ -30,6 +30,7 @@ PSI: Final = (
     "(Siddiqi 2006)."
 )
 OUTSIDE_SHARE, MISSING_MORE = 0.01, 0.10  # from where a feature is called out
+MOST_NAMED = 4  # features that are named for what is missing; the table has all
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +192,8 @@ def _domain(own: OwnPeople) -> Section:
     people = own.explained
     drift = {str(record["name"]): record for record in own.drift}
     labels = {feature.name: feature.label for feature in people.features}
-    rows, called = [], []
+    rows, called = [], list[str]()
+    more: list[tuple[float, str]] = []
     for feature in people.features:
         known = own.reference[feature.name]
         here = people.data[feature.name]
@@ -216,7 +218,11 @@ def _domain(own: OwnPeople) -> Section:
         if outside >= OUTSIDE_SHARE:
             called.append(f"{feature.label}: {percent(outside)} outside the development people's range.")
         if missing >= known["missing"] + MISSING_MORE:
-            called.append(f"{feature.label}: missing for {percent(missing)} here, {percent(known['missing'])} there.")
+            more.append((missing, f"{feature.label} ({percent(missing)} here, {percent(known['missing'])} there)"))
+    if more:
+        most = [told for _, told in sorted(more, key=lambda each: -each[0])[:MOST_NAMED]]
+        left = f", and {count(len(more) - len(most))} others" if len(more) > len(most) else ""
+        called.append(f"Missing more often than there: {', '.join(most)}{left}.")
     called += [
         f"{labels.get(name, 'Risk')}: spread otherwise than there, PSI {number(record['psi'], digits=2)}."
         for name, record in drift.items()

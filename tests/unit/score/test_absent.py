@@ -50,7 +50,7 @@ def test_a_gain_is_the_share_of_the_unknown_variance_that_knowing_the_input_remo
     smoking_known = 3 * model.unknown(one) + model.unknown(one)
     assert found["smoking"].removes == pytest.approx((unknown - smoking_known) / unknown, rel=1e-9)
     assert (found["smoking"].absent, found["bmi_kg_m2"].absent) == (0.75, 1.0)
-    assert [gain.name for gain in gains(bundle, sets)][0] == max(found, key=lambda name: found[name].removes)
+    assert gains(bundle, sets)[0].name == max(found, key=lambda name: found[name].removes)
 
 
 def test_nothing_is_said_where_nothing_is_absent_or_the_model_cannot_tell(toy_bundles: dict[str, Bundle]) -> None:
