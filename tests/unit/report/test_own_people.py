@@ -100,7 +100,7 @@ def test_each_feature_stands_beside_the_development_people_with_what_is_outside_
     assert "Age: spread otherwise than there, PSI 0.60." in warning
     assert "Risk: spread" not in warning
     assert (rows["age_years"]["cells"][7], rows["sex"]["cells"][7]) == ("0.60 (0.05)", "–")
-    assert "Magnesium, total: missing for 25.0\u00a0% here, 10.0\u00a0% there" in warning
+    assert "Magnesium, total (25.0\u00a0% here, 10.0\u00a0% there)" in warning
 
 
 def test_one_s_own_people_are_shown_as_given(own: OwnPeople) -> None:
