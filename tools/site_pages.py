@@ -134,8 +134,11 @@ SCORING = """# The scoring file
 One row for each person, CSV in UTF-8 with commas and decimal points, or Parquet. Only age and sex are required. Other columns pass
 through. Below, the input schema of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
 
-The answer is the file's columns, then `status` (scored or rejected), `problems`, `risk`, `risk_low` and `risk_high` (its 90 % interval),
-`in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest SHAP values, in calibrated log-odds). A text that a
+The answer is the file's columns, then `status` (scored or rejected), `problems`, `risk`, `risk_low` and `risk_high` (90 % interval: sampling error of the
+model), `risk_low_inputs` and `risk_high_inputs` (between these the risk of 90 % of such people would lie were their absent inputs known), `inputs_used` (how
+many of the model's inputs are known), `in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest SHAP values, in calibrated log-odds; an
+absent input is none). `--next-question` adds `next_question`, the absent input that would tell most. The contributions of an additive model add up from a base
+that depends on which inputs are absent: the logit of the risk less all effects. A text that a
 spreadsheet would run as a formula has an apostrophe before it; mgrisk reads it back without.
 
 | column | unit | required | range or levels | |

@@ -77,7 +77,7 @@ def _all(features: Sequence[Feature]) -> Iterator[Pattern]:
         if absent and only <= {feature.name for feature in features}:
             yield Pattern(row["name"], row["label"], "set", np.array(absent))
     for place in optional:
-        yield Pattern(features[place].name, f"Without {features[place].label.lower()}", "input", np.array([place]))
+        yield Pattern(features[place].name, f"Absent: {features[place].label}", "input", np.array([place]))
     random = np.random.default_rng(SEED)
     for number in range(RANDOM if len(optional) > 3 else 0):
         count = int(random.integers(2, len(optional)))

@@ -17,7 +17,7 @@ from mgrisk.score.absent import AbsentSets, Gain, gains
 from mgrisk.score.answers import Answers
 from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
 from mgrisk.score.expected_performance import RiskCounts
-from mgrisk.score.input_schema import unused_columns
+from mgrisk.score.input_schema import given_columns, unused_columns
 from mgrisk.score.scorer import Scorer
 
 LITTLE: Final = 0.05
@@ -120,7 +120,8 @@ class Summary:
     rejected_by
         How often each code stood that rejects a row, the most frequent first; a row may have several.
     given, absent
-        Inputs of the model that some scored row has, itself or what it derives from, and those that none has.
+        Inputs of the model that some scored row has, itself or what it derives from, and those that none has. What is
+        known of some without being given, such as diabetes in pregnancy of men, counts as absent.
     auroc
         AUROC over cycles left out with all inputs, and without those that none has; None where it is not known.
     gains
@@ -148,9 +149,13 @@ class Summary:
     def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any]) -> Summary:
         """Sum up what was counted."""
         shifts = scorer.yardstick.shifts(tally.spread) if tally.spread else []
-        people = {shift.name: shift.people for shift in shifts if shift.name != RISK and tally.scored}
-        given = [feature.name for feature in scorer.bundle.features if people.get(feature.name)]
-        absent = [feature.name for feature in scorer.bundle.features if people.get(feature.name) == 0]
+        counted = {shift.name: shift.people for shift in shifts if tally.scored}
+        people = {each.name: counted[each.name] for each in scorer.bundle.features if each.name in counted}
+        columns = given_columns(tally.columns, scorer.inputs)
+        # What is known of men alone, since nobody asks them, no file has given.
+        in_part = {each.name for each in scorer.bundle.features if each.derived_in_part and each.name not in columns}
+        absent = [name for name, count in people.items() if count == 0 or name in in_part]
+        given = [name for name in people if name not in absent]
         unused = unused_columns([name for name in tally.columns if name != ID], scorer.inputs)
         return cls(
             about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
@@ -208,7 +213,7 @@ class Summary:
                     f"  worth measuring: {each.name}, absent for {_percent(each.absent)} of rows; it would remove "
                     f"{_percent(each.removes)} of what is unknown"
                 )
-        more = {each.name: each.missing for each in self.shifts if each.people and each.misses_more}
+        more = {each.name: each.missing for each in self.shifts if each.name in given and each.misses_more}
         if more:
             often = [f"{name} {_percent(more[name])}" for name in sorted(more, key=lambda name: -more[name])]
             yield f"  missing more often than in development: {few(often, most=2)}"
@@ -218,7 +223,7 @@ class Summary:
 
     def _about_drift(self) -> Iterator[str]:
         outside = f"out of distribution: {_percent(self.tally.outside_domain / self.tally.scored)} of rows"
-        told = [shift for shift in self.shifts if shift.enough and shift.name != RISK]
+        told = [shift for shift in self.shifts if shift.enough and shift.name in self.given]
         if not told:
             yield f"distribution shift: too few rows to tell it from chance; {outside}"
             return

@@ -79,7 +79,7 @@ def test_every_input_is_taken_alone_unless_a_named_pattern_takes_just_that() -> 
     alone = {tuple(each.absent) for each in patterns(MODEL) if len(each.absent) == 1}
     assert alone == {(place,) for place in range(2, len(MODEL))}
     assert {each.kind for each in patterns(MODEL)} == {"all", "set", "input", "random"}
-    assert named("fiber_g").label == f"Without {FEATURES['fiber_g'].label.lower()}"
+    assert named("fiber_g").label == f"Absent: {FEATURES['fiber_g'].label}"
 
 
 def test_what_is_required_of_everybody_is_never_absent() -> None:

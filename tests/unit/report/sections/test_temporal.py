@@ -33,7 +33,7 @@ def test_each_cycle_and_each_pattern_stands_with_its_calibration(run_folder: Pat
     ]
     assert [line["cells"][0] for line in missing["rows"]] == [
         "All inputs", "Without diet and magnesium", "Without magnesium from supplements",
-        "Without magnesium from food and drink", "Without energy intake",
+        "Absent: Magnesium from food and drink", "Absent: Energy intake",
     ]  # fmt: skip
     assert missing["rows"][1]["cells"][2] == "0.713"
     assert missing["rows"][1]["cells"][4].startswith("0.800")
