@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src/mgrisk"
 PEOPLE = ROOT / "data/examples/people.csv"
 NOWHERE = "/dev/null/nowhere"
+TREES = Path(__file__).parents[1] / "golden" / "format_1" / "undiagnosed"
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -32,11 +33,13 @@ compiled.FEW_BYTES = -1
 people, folder = sys.argv[1], Path(sys.argv[2])
 frame = pd.read_csv(people)
 frame.to_parquet(folder / "people.parquet")
-scorer = load_scorer(released("undiagnosed"))
-scorer.score(frame), scorer.explain(frame)
-for source in (people, folder / "people.parquet"):
-    for target in ("out.csv", "out.parquet"):
-        score_table(scorer, str(source), str(folder / target), BatchOptions(reasons=2), workers=2)
+# An additive model, and one of splines and trees.
+for model in (released("undiagnosed"), sys.argv[3]):
+    scorer = load_scorer(model)
+    scorer.score(frame), scorer.explain(frame)
+    for source in (people, folder / "people.parquet"):
+        for target in ("out.csv", "out.parquet"):
+            score_table(scorer, str(source), str(folder / target), BatchOptions(reasons=2), workers=2)
 """
 SOURCES = {
     path: path.read_text("utf-8")
@@ -335,12 +338,12 @@ def test_each_loop_is_compiled_for_one_kind_of_arguments_only(tmp_path: Path) ->
     # Of two processes that compile a loop for two kinds at once, one would run the other's code.
     cache = tmp_path / "cache"
     subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(PEOPLE), str(tmp_path)],
+        [sys.executable, "-c", SCRIPT, str(PEOPLE), str(tmp_path), str(TREES)],
         check=True,
         env=environment(NUMBA_CACHE_DIR=str(cache)),
     )
     kept = [each.name for each in cache.rglob("*.nbc")]
-    assert {"read.read_rows", "tree_kernels.explain"} <= {name.partition("-")[0] for name in kept}
+    assert {"read.read_rows", "tree_kernels.explain", "additive_loop.many"} <= {name.partition("-")[0] for name in kept}
     assert [name for name in kept if not re.search(r"\.1\.nbc$", name)] == []
 
 
