@@ -339,13 +339,20 @@ class Explainer:
         Those of a feature lie in one piece in memory.
         """
         if isinstance(self.bundle.fitted, Additive):
-            return self.bundle.calibrator.slope * self.bundle.fitted.answer(X).contributions.T
+            return self._of_additive(X)[1]
         (scale, part), *others = self._parts
         total = part.values(X)
         total *= scale
         for scale, part in others:
             total += scale * part.values(X)
         return total
+
+    def _of_additive(self, X: Singles) -> tuple[Floats, Floats]:
+        """Return base (n,) and contributions (n, n_features) as the bundle predicts them."""
+        found = self.bundle.predict(X)
+        assert found.contributions is not None
+        assert found.base is not None
+        return found.base, found.contributions.T
 
     def explain(self, given: pd.DataFrame) -> Explanation:
         """Explain people given by their typed features."""
@@ -354,10 +361,8 @@ class Explainer:
     def explain_encoded(self, frame: pd.DataFrame, X: Singles) -> Explanation:
         """Explain people given as `Bundle.encode` returns them."""
         if isinstance(self.bundle.fitted, Additive):
-            found = self.bundle.predict(X)
-            assert found.contributions is not None
-            assert found.base is not None
-            return Explanation(found.contributions.T, found.base, self.bundle.features, frame)
+            base, values = self._of_additive(X)
+            return Explanation(values, base, self.bundle.features, frame)
         return Explanation(self.values(X), np.full(len(X), self.base_value), self.bundle.features, frame)
 
 

@@ -17,12 +17,11 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgrisk import compiled
 from mgrisk.model.additive_loop import many
 from mgrisk.model.learners import bad_model
-from mgrisk.model.missing_inputs import RIDGE, Lines, Moments
+from mgrisk.model.missing_inputs import RIDGE, Lines, Moments, as_words
 from mgrisk.model.splines import Term, basis
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
@@ -177,8 +176,12 @@ class Additive:
         return np.unique(self.owners, return_index=True)[1]
 
     @cached_property
+    def _columns_of_input(self) -> Sequence[Integers]:
+        return [np.flatnonzero(self.of_input == number) for number in range(len(self.first))]
+
+    @cached_property
     def _curves(self) -> tuple[Integers, Integers, Floats, Floats]:
-        """First design column of each encoded column; first knot of each; the knots; weights of `_basis`."""
+        """First design column of each encoded column; first knot of each; the knots; `_shares`."""
         knots = [np.array(term.knots if len(term.knots) >= 3 else ()) for term in self.terms]
         shares = [_shares(each) for each in knots]
         return (
@@ -273,14 +276,9 @@ class Additive:
         return own, max(unknown, 0.0)
 
     def _patterns(self, columns: Singles) -> _Patterns:
-        bits = np.packbits(np.isnan(columns[self.first]), axis=0)
-        if len(bits) <= 8:
-            # As one number, which sorts at once.
-            padded = np.zeros((bits.shape[1], 8), dtype=np.uint8)
-            padded[:, : len(bits)] = bits.T
-            keys: NDArray[Any] = padded.view(np.uint64).ravel()
-        else:
-            keys = np.ascontiguousarray(bits.T).view(np.dtype((np.void, len(bits)))).ravel()
+        words = as_words(np.isnan(columns[self.first]))
+        # One word for each sorts at once; of more the rows are sorted as bytes.
+        keys = words.view(np.uint64 if words.shape[1] == 1 else np.dtype((np.void, words.shape[1] * 8))).ravel()
         met, row, place = np.unique(keys, return_index=True, return_inverse=True)
         absent = np.isnan(columns[np.ix_(self.first, row)]).T
         return _Patterns(place.astype(np.int64), met.tolist(), np.ascontiguousarray(absent))
@@ -312,8 +310,7 @@ class Additive:
         NDArray
             Squared log-odds, shape (n_inputs,); 0 for inputs that are there.
         """
-        groups: Sequence[Integers] = [np.flatnonzero(self.of_input == number) for number in range(len(self.first))]
-        return self.moments.gains(self.coefficients, absent[self.of_input], groups)
+        return self.moments.gains(self.coefficients, absent[self.of_input], self._columns_of_input)
 
     def unknown(self, absent: Booleans) -> float:
         """Return the variance of the log-odds over what absent inputs may be; `absent` as for `gains`."""

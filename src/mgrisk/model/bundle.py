@@ -202,9 +202,7 @@ class Bundle:
     def interval_of_inputs(self, found: Prediction, *, level: float = 0.90) -> tuple[Floats, Floats]:
         """Return between which bounds the risk would lie were the absent inputs known, shape (n,) each."""
         reach = NormalDist().inv_cdf((1.0 + level) / 2.0) * found.unknown
-        # With nothing absent both are the reported risk, to the last digit.
-        centre = np.where(found.unknown == 0.0, found.log_odds, found.expected)
-        return expit(centre - reach), expit(centre + reach)
+        return expit(found.expected - reach), expit(found.expected + reach)
 
     def in_domain(self, frame: pd.DataFrame) -> Booleans:
         """Tell who is like the people of development, shape (n,), from completed model features."""

@@ -81,8 +81,13 @@ class Target:
 
 def weighted_log_loss(y: Floats, margin: Floats, weight: Floats) -> float:
     """Return the weighted mean of −log likelihood of a log-odds margin, in nats; exact for any margin."""
-    loss = np.logaddexp(0.0, margin) - y * margin
-    return float(np.average(loss, weights=weight))
+    return float(np.average(log_loss(y, margin), weights=weight))
+
+
+def log_loss(y: Floats, margin: Floats) -> Floats:
+    """Return −log likelihood of each log-odds margin, in nats, shape (n,); exact for any margin."""
+    found: Floats = np.logaddexp(0.0, margin) - y * margin
+    return found
 
 
 @dataclass(frozen=True)

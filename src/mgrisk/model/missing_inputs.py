@@ -21,6 +21,7 @@ from functools import cached_property
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg.lapack import dposv
 from scipy.special import expit
 
@@ -233,6 +234,14 @@ def _moments(filled: Floats, share: Floats, mean: Floats) -> Floats:
     away = filled - mean
     found: Floats = away.T @ (away * share[:, None])
     return found
+
+
+def as_words(absent: Booleans) -> NDArray[np.uint64]:
+    """Return what each row lacks, shape (k, n), as the bits of whole words, shape (n, n_words), which sort quickly."""
+    bits = np.packbits(absent, axis=0)
+    words = np.zeros((bits.shape[1], -(-len(bits) // 8) * 8), dtype=np.uint8)
+    words[:, : len(bits)] = bits.T
+    return words.view(np.uint64)
 
 
 def _patterns(Z: Floats) -> Iterator[tuple[Integers, Booleans]]:

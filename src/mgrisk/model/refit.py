@@ -26,6 +26,7 @@ from mgrisk.model.splines import SplineLearner, SplineSpace, design_columns
 from mgrisk.model.stacking import FittedSum, Scales
 from mgrisk.model.train import TrainedModel, train
 from mgrisk.model.training_data import TrainingData
+from mgrisk.model.uncertainty import out_of_fold
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 LEARNERS: Final = (
@@ -144,15 +145,14 @@ class Again:
     def among(self, who: Booleans) -> Again:
         """Return the same for some of the people, the design columns of spline parts described among them alone."""
         rows = np.flatnonzero(who & (self.weight > 0))
-        spaces: dict[int, SplineSpace] = {}
+        space: SplineSpace | None = None
         parts = []
         for part in self.parts:
             learner = part.learner
             if isinstance(learner, SplineLearner):
-                key = id(learner.space)
-                if key not in spaces:
-                    spaces[key] = learner.space.among(self.X[rows], self.weight[rows])
-                learner = replace(learner, space=spaces[key])
+                # All spline parts share one.
+                space = space or learner.space.among(self.X[rows], self.weight[rows])
+                learner = replace(learner, space=space)
             parts.append(replace(part, learner=learner))
         return replace(self, parts=tuple(parts), weight=np.where(who, self.weight, 0.0))
 
@@ -248,20 +248,17 @@ def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, abse
     MgRiskError
         ``logistic.not_converged`` where the other cycles cannot be calibrated.
     """
-    design, fold, X = data.design, data.fold, refit.X
+    design, X = data.design, refit.X
     inside = design.analysis_weight > 0
     found = LeftOut({name: np.full(len(X), np.nan) for name in absent}, {})
     for left_out in np.unique(cycle[inside]):
         others, rows = cycle != left_out, inside & (cycle == left_out)
+        seen, factor = inside & others, np.where(others, 1.0, 0.0)
         local = refit.among(others)
-        margin = np.zeros(len(X))
-        for k in np.unique(fold[inside & others]):
-            unseen = inside & others & (fold == k)
-            margin[unseen] = local(np.where(others & (fold != k), 1.0, 0.0)).margin(X, unseen)
-        to_risk = fit_logistic_map(margin, data.y, local.weight)
+        to_risk = fit_logistic_map(out_of_fold(local, X, data, factor), data.y, local.weight)
         calibration = Calibrator(to_risk.intercept, to_risk.slope, np.zeros((2, 2)), design.df)
         local = replace(local, calibration=calibration)
-        fits = local(np.where(others, 1.0, 0.0))
+        fits = local(factor)
         fitted, calibrator = local.model(fits)
         if not isinstance(fitted, Additive):
             for name, features in absent.items():
@@ -270,15 +267,13 @@ def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, abse
                 found.said[name][rows] = calibrator.log_odds(fitted.margin(encoded))
             continue
         fewer = FewerInputs(fits, local.params, X, others)
-        columns = fits.space.expected(X)[inside & others]
+        columns, there = fits.space.expected(X)[seen], design_columns(fitted.terms, X[rows])
         for name, features in absent.items():
             gone = np.isin(fitted.of_input, features)
             intercept, coefficients = fewer.fit(~gone)
-            again = fit_logistic_map(
-                intercept + columns @ coefficients, data.y[inside & others], local.weight[inside & others]
-            )
+            again = fit_logistic_map(intercept + columns @ coefficients, data.y[seen], local.weight[seen])
             weights = np.column_stack([fitted.coefficients, again.slope * coefficients / fitted.moments.scale])
-            expected, unknown = fitted.moments.expected_forms(design_columns(fitted.terms, X[rows]), gone, weights)
+            expected, unknown = fitted.moments.expected_forms(there, gone, weights)
             slope, constant = fitted.lines.at(np.sqrt(unknown))
             found.said[name][rows] = slope * (fitted.intercept + expected[:, 0]) + constant
             of_refit = found.refitted.setdefault(name, np.full(len(X), np.nan))

@@ -22,7 +22,7 @@ from mgrisk.model.calibration import Calibrator, cross_fitted_risk, fit_calibrat
 from mgrisk.model.candidates import Part, TunedPart, make_models, search, tune
 from mgrisk.model.coverage import LEVEL, Widening, draw_known, from_cases
 from mgrisk.model.fits import Fits
-from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Params, Target
+from mgrisk.model.learners import OUTCOME, Encoder, Fitted, Params, Target, log_loss
 from mgrisk.model.splines import SplineSpace
 from mgrisk.model.stacking import Scales, fit_scales
 from mgrisk.model.training_data import TrainingData
@@ -184,14 +184,16 @@ def choose(models: Mapping[str, TrainedModel], outcome: Target) -> str:
         return lowest
     known = best(additive)
     rows, gain = outcome.rows, np.zeros(len(outcome.value))
-    of_known, of_lowest = (_log_loss(outcome.value[rows], models[name].oof_risk[rows]) for name in (known, lowest))
+    of_known, of_lowest = (
+        log_loss(outcome.value[rows], _log_odds(models[name].oof_risk[rows])) for name in (known, lowest)
+    )
     gain[rows] = of_known - of_lowest
     return lowest if mean(gain, outcome.design).low > 0 else known
 
 
-def _log_loss(y: Floats, risk: Floats) -> Floats:
-    risk = np.clip(risk, np.finfo(np.float64).eps, 1.0 - np.finfo(np.float64).eps)
-    found: Floats = -np.where(y == 1, np.log(risk), np.log1p(-risk))
+def _log_odds(risk: Floats) -> Floats:
+    # A risk that is rounded to 0 or 1 has no log-odds; the metrics hold it within the same bounds.
+    found: Floats = logit(np.clip(risk, np.finfo(np.float64).eps, 1.0 - np.finfo(np.float64).eps))
     return found
 
 
@@ -269,8 +271,7 @@ def _train_model(
     filled = np.nan_to_num(oof_margin)
     oof_risk = np.full(len(X), np.nan)
     oof_risk[rows] = cross_fitted_risk(filled, outcome.value, design, fold)[rows]
-    # A risk that is rounded to 0 or 1 has no log-odds; the metrics hold it within the same bounds.
-    log_odds = logit(np.clip(oof_risk, np.finfo(np.float64).eps, 1.0 - np.finfo(np.float64).eps))
+    log_odds = _log_odds(oof_risk)
     parts, params = tuple(part.part for part in tuned), tuple(part.best.params for part in tuned)
     calibration = fit_calibrator(filled, outcome.value, design)
     fits = _fit(parts, params, scales, X)

@@ -88,7 +88,7 @@ def bootstrap_refits(
 
 
 def out_of_fold(refit: Refit, X: Singles, data: TrainingData, factor: Floats) -> Floats:
-    """Return margins of fits to the other folds, shape (n,); 0 outside the analysis.
+    """Return margins of fits to the other folds, shape (n,); 0 outside the analysis and where the factor is 0.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def out_of_fold(refit: Refit, X: Singles, data: TrainingData, factor: Floats) ->
     factor
         What everybody's weight is multiplied by, shape (n,).
     """
-    fold, inside = data.fold, data.inside
+    fold, inside = data.fold, data.inside[factor[data.inside] > 0]
     margin = np.zeros(len(fold))
     for k in np.unique(fold[inside]):
         unseen = inside[fold[inside] == k]

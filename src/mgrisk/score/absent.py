@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle
+from mgrisk.model.missing_inputs import as_words
 from mgrisk.types import Booleans, Floats
 
 KEPT: Final = 128
@@ -37,14 +38,9 @@ class AbsentSets:
     @classmethod
     def of(cls, values: Floats, scored: Booleans) -> AbsentSets:
         """Count the scored rows of completed features, shape (n_features, n), NaN where missing."""
-        bits = np.packbits(np.isnan(values), axis=0).T[scored]
-        n, width = bits.shape
-        if not n:
+        if not scored.any():
             return cls({})
-        # As whole words, which sort at once.
-        padded = np.zeros((n, -(-width // 8) * 8), dtype=np.uint8)
-        padded[:, :width] = bits
-        words = padded.view(np.uint64)
+        words, width = as_words(np.isnan(values))[scored], -(-len(values) // 8)
         met, counts = np.unique(words[:, 0] if words.shape[1] == 1 else words, axis=0, return_counts=True)
         met = met.reshape(len(met), -1)
         kept = np.argsort(_mixed(met), kind="stable")[:KEPT]

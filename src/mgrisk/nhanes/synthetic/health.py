@@ -414,12 +414,17 @@ def add_upper_leg(rng: np.random.Generator, people: Columns) -> Columns:
         Needs the columns of `select_people` and `add_body`.
     """
     given, size = parameter_groups("health")["upper_leg"], len(people["age"])
-    adult = people["age_years"] >= ADULT
-    child = linear(given["young"], {**people, "height": (people["height_cm"] - 168) / 10})
-    mean, spread = by_sex(given, people)
-    mean, spread = np.where(adult, mean, child), np.where(adult, spread, given["young"]["sd"])
+    mean, spread = _adult_or_child(given, people, height=(people["height_cm"] - 168) / 10)
     length = np.round(np.clip(mean + spread * rng.standard_normal(size), *given["range"]), 1)
     return {"upper_leg_cm": np.where(rng.random(size) < given["measured"], length, np.nan)}
+
+
+def _adult_or_child(given: Mapping[str, Any], people: Columns, **of_child: Floats) -> tuple[Floats, Floats]:
+    """Return mean and spread of each person: of adults by sex, of children with `of_child` beside their columns."""
+    adult = people["age_years"] >= ADULT
+    mean, spread = by_sex(given, people)
+    child = linear(given["young"], {**people, **of_child})
+    return np.where(adult, mean, child), np.where(adult, spread, given["young"]["sd"])
 
 
 def add_pulse(rng: np.random.Generator, people: Columns) -> Columns:
@@ -439,10 +444,7 @@ def add_pulse(rng: np.random.Generator, people: Columns) -> Columns:
         pressures ``machine1_pulse`` to ``machine3_pulse``, whole.
     """
     given, size = parameter_groups("health")["pulse"], len(people["age"])
-    adult = people["age_years"] >= ADULT
-    mean, spread = by_sex(given, people)
-    child = linear(given["young"], {**people, "year": people["age_years"] - 14})
-    mean, spread = np.where(adult, mean, child), np.where(adult, spread, given["young"]["sd"])
+    mean, spread = _adult_or_child(given, people, year=people["age_years"] - 14)
     usual = np.exp(mean + spread * rng.standard_normal(size))
     count = usual + given["count_sd"] * rng.standard_normal(size)
     counted = np.clip(given["step"] * np.round(count / given["step"]), *given["range"])
