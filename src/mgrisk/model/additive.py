@@ -109,6 +109,8 @@ class _Patterns:
     ----------
     of_row
         Pattern of each row, shape (n,).
+    order
+        The rows, those of a pattern one after the other, shape (n,).
     keys
         Bits of each pattern.
     absent
@@ -116,6 +118,7 @@ class _Patterns:
     """
 
     of_row: Integers
+    order: Integers
     keys: list[int | bytes]
     absent: Booleans
 
@@ -197,9 +200,8 @@ class Additive:
         found, n = self._patterns(columns), len(X)
         contributions, squares, variance = np.zeros((len(self.first), n)), np.zeros(n), np.zeros(n)
         if compiled.compiling_pays(columns.nbytes + contributions.nbytes):
-            order = np.argsort(found.of_row, kind="stable")
             many(
-                order, *self._curves, self.moments.mean, self.moments.scale, self.of_input, RIDGE,
+                found.order, *self._curves, self.moments.mean, self.moments.scale, self.of_input, RIDGE,
                 columns, found.of_row, found.absent, self._weights, self.moments.precision, self._offset,
                 contributions, squares, variance,
             )  # fmt: skip
@@ -279,9 +281,13 @@ class Additive:
         words = as_words(np.isnan(columns[self.first]))
         # One word for each sorts at once; of more the rows are sorted as bytes.
         keys = words.view(np.uint64 if words.shape[1] == 1 else np.dtype((np.void, words.shape[1] * 8))).ravel()
-        met, row, place = np.unique(keys, return_index=True, return_inverse=True)
-        absent = np.isnan(columns[np.ix_(self.first, row)]).T
-        return _Patterns(place.astype(np.int64), met.tolist(), np.ascontiguousarray(absent))
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        begins = np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]
+        of_row = np.empty(len(keys), dtype=np.int64)
+        of_row[order] = np.cumsum(begins) - 1
+        absent = np.isnan(columns[np.ix_(self.first, order[begins])]).T
+        return _Patterns(of_row, order, ordered[begins].tolist(), np.ascontiguousarray(absent))
 
     def next_inputs(self, X: Singles) -> Integers:
         """Return which absent input would leave least unknown were it known, -1 where none is absent, shape (n,)."""
