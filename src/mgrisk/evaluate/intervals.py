@@ -269,12 +269,12 @@ def with_intervals(
     -------
     list of dict
         Flat records {model, metric, estimate, low, high, se, n, events, problem, presentation}. `se` is on the scale of
-        the metric. Intervals use t with the degrees of freedom of the design, for the calibration slope with one less, on
-        the logit for shares, AUROC, AUPRC and
-        Brier score, on the log for observed over expected and the number to test (delta method). Numbers that are
-        undefined are NaN and `problem` says why: ``metric.undefined``, ``logistic.not_converged``, ``logistic.rank``,
-        or one of these after ``replicate:`` where the estimate exists but not its uncertainty.
-        ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees of freedom.
+        the metric. Intervals use t with the degrees of freedom of the design (one less for the calibration slope), on
+        the logit for shares, AUROC, AUPRC and Brier score, on the log for observed over expected and the number to test
+        (delta method). Numbers that are undefined are NaN and `problem` says why: ``metric.undefined``,
+        ``logistic.not_converged``, ``logistic.rank``, or one of these after ``replicate:`` where the estimate exists
+        but not its uncertainty. ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees of
+        freedom.
         `presentation` is a code of `survey.presentation`: of the share itself, of the AUROC by its interval, of
         whatever is no share that of the share of cases. `ici`, `e50` and `e90` of a well calibrated model lie above 0
         all the same, by what its curve errs: their intervals are those of a model that is off (decision on intervals).

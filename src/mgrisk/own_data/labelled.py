@@ -41,17 +41,21 @@ class LabelColumns:
         1, yes or true for a case; 0, no or false for others.
     weight, strata, psu
         Sampling weight, variance stratum and primary sampling unit; None where there are none.
+    prediabetes
+        1, yes or true for people with prediabetes, 0, no or false for others; None where that is not told.
     """
 
     outcome: str
     weight: str | None = None
     strata: str | None = None
     psu: str | None = None
+    prediabetes: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that are there, outcome first."""
-        return tuple(name for name in (self.outcome, self.weight, self.strata, self.psu) if name)
+        named = (self.outcome, self.weight, self.strata, self.psu, self.prediabetes)
+        return tuple(name for name in named if name)
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class LabelledPeople:
         What took rows out, in order.
     carried
         The other columns asked for, as they stand in the file.
+    prediabetes
+        Who is not known to be without prediabetes, shape (n,); None where the file does not tell.
     """
 
     values: pd.DataFrame
@@ -106,6 +112,7 @@ class LabelledPeople:
     told: Floats
     rules: tuple[Rule, ...]
     carried: pd.DataFrame
+    prediabetes: Booleans | None = None
 
     @property
     def inside(self) -> Integers:
@@ -193,6 +200,9 @@ def read_labelled(
         told=y,
         rules=rules,
         carried=people[list(carry)],
+        prediabetes=None
+        if columns.prediabetes is None
+        else np.asarray(_outcome(people[columns.prediabetes], columns.prediabetes) != 0.0, dtype=np.bool_),
     )
     if not 0 < found.cases < len(found.inside):
         raise bad_input(
