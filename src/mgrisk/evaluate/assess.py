@@ -239,8 +239,8 @@ class Assessment:
     thresholds
         Records of `thresholds.threshold_table`: the same with `rule` and `threshold`.
     curves
-        By model with probabilities: `calibration`, `calibration_groups`, `roc` and `decision`, each a table of columns,
-        or {problem} where it could not be made.
+        By model: `calibration`, `calibration_groups`, `roc` and `decision`, of points `roc` alone; each a table of
+        columns, or {problem} where it could not be made.
     """
 
     records: list[dict[str, Any]]
@@ -334,6 +334,7 @@ def _curves(predictions: Predictions) -> dict[str, dict[str, Any]]:
             "roc": _curve(roc_curve, y, risk, design),
             "decision": _curve(decision_curve, y, risk, design),
         }
+    curves |= {name: {"roc": _curve(roc_curve, y, score, design)} for name, score in predictions.points.items()}
     return curves
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.evaluate.assess import CONTROLS, CROSS_VALIDATED, EVERYBODY, MISSING
+from mgrisk.evaluate.metrics import RANK_METRICS
 from mgrisk.evaluate.records import DifferenceRecord, Interval, MetricRecord, ThresholdRecord
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, table, text
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent, span
@@ -26,8 +27,8 @@ from mgrisk.types import Floats, Integers, JsonRecord
 
 ROC_POINTS: Final = 240
 FAIR: Final = (
-    "At a risk threshold the published score counts by the risk that its points stand for in the development set "
-    "(recalibrated): its fixed cut is a choice of another threshold, and would lose for that alone."
+    "The published score ranks by its points. Whatever needs a risk is of the risk that its points stand for in the "
+    "development set (recalibrated): acting at its published cut is acting at another threshold, and loses for that alone."
 )
 READ_AT: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 HISTOGRAM_EDGES: Final = np.geomspace(0.001, 0.5, 26)  # even on the logarithmic axis of the figure
@@ -463,7 +464,7 @@ def cross_validated(run: RunFolder) -> Section:
 
 def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[Block]:
     curves = run.curves.sets[set_name]
-    # Points, which have no curves, and scores other than the reference stand in tables of their own.
+    # Published scores other than the reference, which has curves too, stand in tables of their own.
     records = [
         record
         for record in run.evaluation
@@ -479,6 +480,7 @@ def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[B
     models = _models(run, records)
     fewer = run.evaluation.where(set=set_name, group=CONTROLS, model=run.winner).rows
     notes = [
+        *([FAIR] if RECALIBRATED in models else []),
         *(
             f"Without people with prediabetes among the controls {count(each.n)} people are left. That raises the AUROC of "
             "any model, because the controls nearest to cases are gone: a figure to compare with publications that leave "
@@ -500,7 +502,7 @@ def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[B
             notes=notes,
         ),
         *_difference_blocks(run, name, set_name),
-        roc_figure(run, name, set_name, models),
+        roc_figure(run, name, set_name, [_ranked_by(model) for model in models]),
         _unless_failed(
             "calibration curve",
             curves[run.winner],
@@ -559,7 +561,6 @@ def _difference_blocks(run: RunFolder, name: str, set_name: str) -> list[Block]:
     if not any(record.model in run.tuning.models for record in of_models):
         return [callout(f"{names.DIFFERENCES} has no difference for this set.", tone="warning")]
     mine = of_models.where(model=run.winner)
-    shown = {*run.curves.sets[set_name], EVERYBODY}
     rows = [
         row(
             [
@@ -571,12 +572,12 @@ def _difference_blocks(run: RunFolder, name: str, set_name: str) -> list[Block]:
         )
         for metric, (label, digits, factor) in DIFFERENCES.items()
         for record in mine
-        if record.metric == metric and record.reference in shown
+        if record.metric == metric and not (metric in RANK_METRICS and record.reference == RECALIBRATED)
     ]
     columns = [column("Difference", numeric=False), column("Metric", numeric=False), column("Estimate (95 % interval)")]
     found = [record for record in mine if (record.metric, record.reference) == ("auroc", SCORE)]
     caption = f"Paired differences on the same people and replicates, {_set_title(set_name)}"
-    notes = [FAIR] if RECALIBRATED in shown else []
+    notes = [FAIR] if mine.where(reference=RECALIBRATED) else []
     return [
         table(f"{name}-differences", caption, columns, rows, notes=notes),
         *(text(compare(record), compare_net_benefit(net_benefits(run, set_name))) for record in found),
@@ -587,8 +588,13 @@ def _reference(name: str) -> str:
     return "treat all" if name == EVERYBODY else model_label(name)
 
 
+def _ranked_by(model: str) -> str:
+    """Return whose ranking is a model's: the recalibrated score has that of its points, which no fold is left out of."""
+    return SCORE if model == RECALIBRATED else model
+
+
 def _models(run: RunFolder, records: Sequence[MetricRecord]) -> list[str]:
-    found = dict.fromkeys(record.model for record in records)
+    found = dict.fromkeys(record.model for record in records if record.metric == "brier")
     return sorted(found, key=lambda model: model != run.winner)
 
 
@@ -608,7 +614,8 @@ def _rows(records: Sequence[MetricRecord], models: list[str]) -> list[dict[str, 
     for metric, label, digits, share in METRICS:
         by_model = {record.model: record for record in records if record.metric == metric}
         if by_model:
-            cells = [interval(by_model[model], digits=digits, share=share) for model in models]
+            of = [_ranked_by(model) if metric in RANK_METRICS else model for model in models]
+            cells = [interval(by_model[model], digits=digits, share=share) for model in of]
             found.append(row([label, *cells], {"metric": metric, "models": _raw(by_model)}))
     return found
 
@@ -618,7 +625,7 @@ def _without_prediabetes(run: RunFolder, set_name: str, models: list[str]) -> li
     found = {record.model: record for record in run.evaluation.where(set=set_name, group=CONTROLS)}
     if not found:
         return []
-    cells = [interval(found[model]) for model in models]
+    cells = [interval(found[_ranked_by(model)]) for model in models]
     return [
         row(["AUROC without people with prediabetes among the controls", *cells], {"models": _raw(found)}, pale=True)
     ]
