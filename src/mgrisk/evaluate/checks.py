@@ -437,7 +437,7 @@ def groups_calibrated(run: RunEvidence) -> Verdict:
     if untold:
         widest = max(untold, key=lambda r: (r.high or 0.0) - (r.low or 0.0))
         said.append(
-            f"not to be told in {len(untold)} of {len(judged)} groups, least in {widest.group} {widest.level} "
+            f"cannot be told in {len(untold)} of {len(judged)} groups; widest: {widest.group} {widest.level} "
             f"{shown(widest, digits=2)}"
         )
     return False if wrong else OPEN if untold else True, "; ".join(said) or f"near 1 in {len(judged)} groups"

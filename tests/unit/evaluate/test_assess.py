@@ -287,9 +287,9 @@ def test_the_chosen_model_and_the_scores_are_evaluated_in_groups(found_assess: A
     assert {r["metric"] for r in groups if (r["group"], r["model"]) == ("sex", "good")} == set(METRICS)
 
 
-def test_a_probability_has_all_curves_and_a_point_score_none(found_assess: Assessment) -> None:
+def test_a_probability_has_all_curves_and_a_point_score_that_of_its_ranking(found_assess: Assessment) -> None:
     assert set(found_assess.curves["good"]) == {"calibration", "calibration_groups", "roc", "decision"}
-    assert "ada" not in found_assess.curves
+    assert set(found_assess.curves["ada"]) == {"roc"}
     to_json(found_assess.curves)
 
 

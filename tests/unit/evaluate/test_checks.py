@@ -148,7 +148,7 @@ def test_a_group_shown_wrong_is_named_beside_how_many_cannot_be_told(sound_run: 
     found = {finding.id: finding for finding in check_run(wide(wrong(sound_run)))}["MGR601"]
     assert found.status == "finding"
     assert "bmi 30 to below 35 0.69 (0.52 to 0.91)" in found.finding
-    assert "1 of 2 groups, least in sex female 0.34 (0.07 to 1.64)" in found.finding
+    assert "cannot be told in 1 of 2 groups; widest: sex female 0.34 (0.07 to 1.64)" in found.finding
 
 
 def test_a_group_off_by_little_is_no_finding_however_sure(sound_run: RunEvidence) -> None:

@@ -548,12 +548,10 @@ def compare_net_benefit(records: Sequence[DifferenceRecord]) -> str:
     """Say in words what the net benefits beside the recalibrated score show, and no more; nothing without any."""
     places: dict[str, list[str]] = {}
     for record in records:
-        found = "not shown to differ from" if not record.excludes(0.0) else "above" if record.value > 0 else "below"
+        found = "not shown to differ" if not record.excludes(0.0) else "above" if record.value > 0 else "below"
         places.setdefault(found, []).append(percent(float(record.metric.partition("@")[2]), digits=0))
-    return " ".join(
-        f"Net benefit at a risk threshold of {' or '.join(at)} is {found} that of the {model_label(RECALIBRATED)}."
-        for found, at in places.items()
-    )
+    said = ", ".join(f"{found} at {' and '.join(at)}" for found, at in places.items())
+    return f"Net benefit against the recalibrated {model_label(SCORE)}: {said}." if said else ""
 
 
 def _difference_blocks(run: RunFolder, name: str, set_name: str) -> list[Block]:

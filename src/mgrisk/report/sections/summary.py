@@ -88,7 +88,7 @@ def _ranking(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
         _, digits, factor = DIFFERENCES[record.metric]
         at = percent(float(record.metric.partition("@")[2]), digits=0)
         value = interval(record.times(factor), digits=digits, signed=True)
-        lines.append({"term": f"Net benefit at {at} per 1,000 people, minus the recalibrated score's", "value": value})
+        lines.append({"term": f"Net benefit at {at}, difference per 1,000 people", "value": value})
     return {
         "label": f"How well it ranks: AUROC, {span(run.about['held_out'])}",
         "value": number(mine.estimate),
