@@ -151,6 +151,12 @@ net_benefit <- function(w, data) {
   treated <- data$risk >= 0.3
   (sum(w[treated & data$y == 1]) - sum(w[treated & data$y == 0]) * 0.3 / 0.7) / sum(w)
 }
+above_rival <- function(w, data) {
+  # Of the risk minus that of points made a risk, at the same threshold.
+  rival <- plogis(-1.5 + 0.8 * data$x1)
+  benefit <- function(treated) (sum(w[treated & data$y == 1]) - sum(w[treated & data$y == 0]) * 0.3 / 0.7) / sum(w)
+  benefit(data$risk >= 0.3) - benefit(rival >= 0.3)
+}
 replicated <- function(f) {
   m <- withReplicates(jackknife_part, f)
   estimate(m)
@@ -188,6 +194,8 @@ toy_values <- list(
   calibration_slope_full = of_coefficient(y ~ lp, 2),
   calibration_intercept_full = of_coefficient(y ~ 1 + offset(lp), 1),
   net_benefit_30 = replicated(net_benefit),
+  net_benefit_30_above_rival = replicated(above_rival),
+  auroc_without_near_controls = estimate(withReplicates(subset(jackknife, domain == 1 & (y == 1 | x2 == 0)), auroc)),
   flexible = replicated(flexible),
   linear_full = linear_model(amount ~ x1 + x2 + y, full),
   linear_domain = linear_model(amount ~ x1 + x2 + y, part),

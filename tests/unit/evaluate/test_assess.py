@@ -312,3 +312,19 @@ def test_leaving_prediabetes_out_keeps_every_case_and_drops_those_controls_alone
         assert found["events"] == int(toy_people.case.sum())
     # Everybody's records are what they are without.
     assert to_json([r for r in records if r["group"] != CONTROLS]) == to_json(found_assess.records)
+
+
+def test_auroc_without_prediabetes_is_that_of_r(toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]) -> None:
+    predictions = Predictions(toy["y"].to_numpy(dtype=float), {"m": toy["risk"].to_numpy()}, {}, part)
+    records = assess(
+        predictions,
+        pd.DataFrame({"sex": pd.Categorical(["female"] * len(toy))}),
+        chosen="m",
+        thresholds=choose_thresholds(predictions, cuts={}),
+        outcome="y",
+        set_name="toy",
+        prediabetes=(toy["x2"] == 1).to_numpy(),
+    ).records
+    (found,) = (record for record in records if record["group"] == CONTROLS)
+    theirs = golden["auroc_without_near_controls"]
+    assert (found["estimate"], found["se"]) == pytest.approx((theirs["estimate"], theirs["se"]), rel=1e-6)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import (
@@ -52,6 +53,15 @@ def test_a_coefficient_has_the_interval_of_svyglm(
     record = only(with_intervals(toy["y"], {"m": toy["risk"]}, full, metrics=[metric]), metric)
     for name in ("estimate", "se", "low", "high"):
         assert record[name] == pytest.approx(theirs[name], rel=1e-6)
+
+
+def test_a_difference_in_net_benefit_between_two_risks_is_that_of_r(
+    toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]
+) -> None:
+    models = {"m": toy["risk"], "rival": expit(-1.5 + 0.8 * toy["x1"])}
+    (found,) = paired_differences(toy["y"], models, part, reference="rival", metrics=["net_benefit@0.3"])
+    theirs = golden["net_benefit_30_above_rival"]
+    assert (found["estimate"], found["se"]) == pytest.approx((theirs["estimate"], theirs["se"]), rel=1e-6)
 
 
 def test_flexible_calibration_is_that_of_r(toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]) -> None:
