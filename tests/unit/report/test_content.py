@@ -129,10 +129,8 @@ def test_figures_of_the_first_screen_stand_with_their_intervals(run_folder: Path
     assert [line["term"] for line in ranking["lines"]] == [
         "ADA risk test, same people",
         "Difference, paired",
-        "Net benefit at 5\u00a0%, difference per 1,000 people",
-        "Net benefit at 10\u00a0%, difference per 1,000 people",
     ]
-    assert "Net benefit against the recalibrated ADA risk test: " in ranking["detail"]
+    assert "than the ADA risk test. Net benefit per 1,000 people minus the recalibrated test's: " in ranking["detail"]
     gauge = ranking["gauge"]
     assert [gauge[key] / 200 + 0.5 for key in ("low", "estimate", "high")] == pytest.approx(
         [auroc["low"], auroc["estimate"], auroc["high"]], abs=1e-4

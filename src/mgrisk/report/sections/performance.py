@@ -532,9 +532,9 @@ def compare(record: DifferenceRecord) -> str:
     if low is None or high is None:
         return f"Whether {mine} ranks people better than the {theirs} cannot be told from these data."
     if low > 0:
-        return f"{mine} ranks these people better than the {theirs}: the interval of the difference lies above 0."
+        return f"{mine} ranks these people better than the {theirs}."
     if high < 0:
-        return f"{mine} ranks these people worse than the {theirs}: the interval of the difference lies below 0."
+        return f"{mine} ranks these people worse than the {theirs}."
     return f"The data do not show that {mine} ranks people better, or worse, than the {theirs}."
 
 
@@ -545,13 +545,14 @@ def net_benefits(run: RunFolder, set_name: str) -> list[DifferenceRecord]:
 
 
 def compare_net_benefit(records: Sequence[DifferenceRecord]) -> str:
-    """Say in words what the net benefits beside the recalibrated score show, and no more; nothing without any."""
-    places: dict[str, list[str]] = {}
+    """Say what the net benefit is beside that of the recalibrated score, and where no difference is shown."""
+    said = []
     for record in records:
-        found = "not shown to differ" if not record.excludes(0.0) else "above" if record.value > 0 else "below"
-        places.setdefault(found, []).append(percent(float(record.metric.partition("@")[2]), digits=0))
-    said = ", ".join(f"{found} at {' and '.join(at)}" for found, at in places.items())
-    return f"Net benefit against the recalibrated {model_label(SCORE)}: {said}." if said else ""
+        _, digits, factor = DIFFERENCES[record.metric]
+        at = percent(float(record.metric.partition("@")[2]), digits=0)
+        unclear = "" if record.excludes(0.0) else ", not shown to differ"
+        said.append(f"{interval(record.times(factor), digits=digits, signed=True)} at {at}{unclear}")
+    return f"Net benefit per 1,000 people minus the recalibrated test's: {'; '.join(said)}." if said else ""
 
 
 def _difference_blocks(run: RunFolder, name: str, set_name: str) -> list[Block]:

@@ -15,7 +15,7 @@ from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.association import PER_100
 from mgrisk.report.sections.drivers import group_records, importance_records
 from mgrisk.report.sections.importance import CLEAR
-from mgrisk.report.sections.performance import DIFFERENCES, SCORE, compare, compare_net_benefit, net_benefits
+from mgrisk.report.sections.performance import SCORE, compare, compare_net_benefit, net_benefits
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import Importance
@@ -75,27 +75,21 @@ def limits(run: RunFolder) -> Section:
 
 def _ranking(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
     lines = []
-    detail = "Of a case and another person, how often the case has the higher risk."
+    detail = f"{model_label(run.winner)}. Of a case and another person, how often the case has the higher risk."
     theirs = run.evaluation.where(set=mine.set, model=SCORE, metric="auroc", group="all").rows
     gap = run.differences.where(set=mine.set, model=run.winner, metric="auroc", reference=SCORE).rows
     if theirs:
         lines.append({"term": f"{model_label(SCORE)}, same people", "value": interval(theirs[0])})
     if gap:
         lines.append({"term": "Difference, paired", "value": interval(gap[0], signed=True)})
-        detail = compare(gap[0])
-    benefits = net_benefits(run, mine.set)
-    for record in benefits:
-        _, digits, factor = DIFFERENCES[record.metric]
-        at = percent(float(record.metric.partition("@")[2]), digits=0)
-        value = interval(record.times(factor), digits=digits, signed=True)
-        lines.append({"term": f"Net benefit at {at}, difference per 1,000 people", "value": value})
+        detail = f"{compare(gap[0])} {compare_net_benefit(net_benefits(run, mine.set))}".strip()
     return {
         "label": f"How well it ranks: AUROC, {span(run.about['held_out'])}",
         "value": number(mine.estimate),
         "range": _range(mine, digits=3),
         "gauge": _gauge(mine, start=0.5, end=1.0, marks=[record.estimate for record in theirs]),
         "lines": lines,
-        "detail": f"{model_label(run.winner)}. {detail} {compare_net_benefit(benefits)}".strip(),
+        "detail": detail,
     }
 
 

@@ -127,14 +127,13 @@ def test_net_benefit_is_that_against_the_recalibrated_score_in_words_that_claim_
         (RECALIBRATED, "net_benefit@0.05"), (RECALIBRATED, "net_benefit@0.1"),
     ]  # fmt: skip
     above = replace(found[0], estimate=0.01, low=0.001, high=0.02)
-    unknown = replace(found[1], estimate=0.01, low=-0.01, high=0.02)
-    score = "Net benefit against the recalibrated ADA risk test: "
-    assert compare_net_benefit([above, unknown]) == f"{score}above at 5\u00a0%, not shown to differ at 10\u00a0%."
-    below = replace(above, estimate=-0.01, low=-0.02, high=-0.001)
-    assert compare_net_benefit([below, replace(below, metric="net_benefit@0.1")]) == (
-        f"{score}below at 5\u00a0% and 10\u00a0%."
+    unknown = replace(found[1], estimate=-0.01, low=-0.02, high=0.001)
+    score = "Net benefit per 1,000 people minus the recalibrated test's: "
+    assert compare_net_benefit([above, unknown]) == (
+        f"{score}+10.0 (1.0 to 20.0) at 5\u00a0%; \u221210.0 (\u221220.0 to 1.0) at 10\u00a0%, not shown to differ."
     )
-    assert compare_net_benefit([replace(above, low=None, high=None)]) == f"{score}not shown to differ at 5\u00a0%."
+    without = compare_net_benefit([replace(above, low=None, high=None)])
+    assert without.endswith("at 5\u00a0%, not shown to differ.")
     assert compare_net_benefit([]) == ""
 
 
