@@ -28,8 +28,9 @@ from mgrisk.score.input_schema import check_columns, first_rejected
 from mgrisk.score.journal import Entry, Journal
 from mgrisk.score.outputs import CsvOutput, Output, open_output
 from mgrisk.score.scorer import Scorer
-from mgrisk.score.sources import STREAM, Rows, Source, open_source
+from mgrisk.score.sources import Rows, Source, open_source
 from mgrisk.score.summary import Summary, Tally
+from mgrisk.storage.destinations import output_file
 from mgrisk.storage.files import write_json
 
 Item = TypeVar("Item")
@@ -175,7 +176,7 @@ def score_table(
         if not tally.rows and not isinstance(output, CsvOutput):
             output.write(work(table.nothing).rendered)
     summary = Summary.of(scorer, tally, {"input": source, **about_answers(scorer, reasons=reasons)})
-    if target != STREAM:
+    if output_file(target) is not None:
         write_json(Path(f"{target}.summary.json"), summary.to_dict())
     return summary
 
@@ -246,8 +247,9 @@ def _key(scorer: Scorer, columns: Sequence[str], **options: Any) -> str:
 
 def _journal(target: str, *, key: str, resume: bool) -> Journal | None:
     # A Parquet file ends with its index, so that there is no going on after a part of it.
-    if target != STREAM and Path(target).suffix != ".parquet":
-        return Journal(Path(target), key=key, resume=resume)
+    file = output_file(target)
+    if file is not None and Path(target).suffix != ".parquet":
+        return Journal(file, key=key, resume=resume)
     if resume:
         raise usage(
             "resume.not_possible",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -17,7 +16,8 @@ import pyarrow.parquet as pq
 from mgrisk.score.answers import Answers
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.journal import open_part
-from mgrisk.score.sources import STREAM, Rows
+from mgrisk.score.sources import Rows
+from mgrisk.storage.destinations import open_stream, output_file
 
 Pack = Callable[[bytes | memoryview], bytes | memoryview]
 
@@ -124,21 +124,15 @@ def open_output(name: str, columns: Sequence[str], *, keep: int = 0) -> Iterator
     Raises
     ------
     MgRiskError
-        As `journal.open_part`.
+        As `journal.open_part` and `destinations.output_file`.
     """
-    if name == STREAM:
-        output = CsvOutput(sys.stdout.buffer)
-        output.header(columns)
-        yield output
-        return
-    path = Path(name)
-    with open_part(path, keep=keep) as stream:
-        if path.suffix == ".parquet":
+    with _opened(name, keep=keep) as stream:
+        if Path(name).suffix == ".parquet":
             table = ParquetOutput(stream)
             yield table
             table.close()
         else:
-            output = CsvOutput(stream, PACKS.get(path.suffix, _plain))
+            output = CsvOutput(stream, PACKS.get(Path(name).suffix, _plain))
             if not keep:
                 output.header(columns)
             yield output
@@ -147,12 +141,17 @@ def open_output(name: str, columns: Sequence[str], *, keep: int = 0) -> Iterator
 def write_frame(frame: pd.DataFrame, name: str) -> None:
     """Write people as CSV or Parquet, by name as in `open_output`; numbers in full."""
     if Path(name).suffix == ".parquet":
-        with open_part(Path(name)) as stream:
+        with _opened(name) as stream:
             frame.to_parquet(stream, compression="zstd", index=False)
         return
     with open_output(name, list(frame.columns)) as output:
         columns = [_cells(frame[column]) for column in frame.columns]
         output.write(b"".join(csv_line(list(row)) for row in zip(*columns, strict=True)))
+
+
+def _opened(name: str, *, keep: int = 0) -> AbstractContextManager[BinaryIO]:
+    file = output_file(name)
+    return open_stream(name) if file is None else open_part(file, keep=keep)
 
 
 def _cells(column: pd.Series) -> list[Any]:
