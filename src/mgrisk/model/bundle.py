@@ -252,7 +252,7 @@ class Bundle:
         return 0 if found is None else found.replicates
 
     def write(self, folder: Path) -> None:
-        """Write the bundle; the folder appears whole or not at all."""
+        """Write the bundle; the folder appears whole or not at all, and replaces nothing but an unchanged bundle."""
         about = {
             "format": FORMAT,
             **self.about,
@@ -268,9 +268,8 @@ class Bundle:
             **self.fitted.to_files(),
             **self.parts,
         }
-        sums = "".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in sorted(contents))
-        with atomic_folder(folder) as part:
-            for name, content in {**contents, SUMS: sums.encode()}.items():
+        with atomic_folder(folder, marker=DESCRIPTION) as part:
+            for name, content in contents.items():
                 (part / name).write_bytes(content)
 
 

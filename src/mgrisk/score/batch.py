@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +28,9 @@ from mgrisk.score.input_schema import check_columns, first_rejected
 from mgrisk.score.journal import Entry, Journal, not_possible
 from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
 from mgrisk.score.scorer import Scorer
-from mgrisk.score.sources import STREAM, Rows, Source, open_source
+from mgrisk.score.sources import Rows, Source, open_source
 from mgrisk.score.summary import Summary, Tally
+from mgrisk.storage.destinations import open_stream, output_file
 from mgrisk.storage.files import to_json
 
 Item = TypeVar("Item")
@@ -153,19 +153,24 @@ def score_table(
         about = {"input": source, **about_answers(scorer, reasons=options.reasons)}
         files = _files(target, options.rejects)
         stack.enter_context(locked([*files.values()]))
-        names = [path.name for path in files.values()]
-        key = _key(scorer, table.columns, added=added, files=names, part=options.part, strict=options.strict)
-        journal = _journal(target, key=key, resume=options.resume)
+        asked = [Path(target).name, options.rejects, options.part]
+        key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict)
+        journal = _journal(files, key=key, where=target, options=options)
         if journal and journal.sizes:
             finish([*files.values()], journal)
             return Summary.of(scorer, _counted(journal, table), about)
         streams = dict(zip(files, stack.enter_context(open_files([*files.values()], journal=journal)), strict=True))
-        stdout = sys.stdout.buffer
-        output = stack.enter_context(rows_into(streams.get(SCORED, stdout), target, [*table.columns, *added]))
+
+        def stream_of(kind: str, name: str) -> BinaryIO:
+            return streams[kind] if kind in streams else stack.enter_context(open_stream(name))
+
+        begun = bool(journal and journal.done)
+        columns = [*table.columns, *added]
+        output = stack.enter_context(rows_into(stream_of(SCORED, target), target, columns, begun=begun))
         refused = None
         if options.rejects:
             columns = [*(["part"] if options.part else []), *REJECT_COLUMNS]
-            refused = lines_into(streams.get(REJECTS, stdout), options.rejects, columns)
+            refused = lines_into(stream_of(REJECTS, options.rejects), options.rejects, columns, begun=begun)
         tally = _counted(journal, table)
 
         def work(block: Any) -> _Scored:
@@ -193,9 +198,10 @@ def score_table(
 
 
 def _files(target: str, rejects: str | None) -> dict[str, Path]:
-    """Return the files of a batch in the order in which they appear: where the scored one is new, the others are."""
-    files = {REJECTS: Path(rejects)} if rejects and rejects != STREAM else {}
-    return files if target == STREAM else {**files, SUMMARY: Path(f"{target}.summary.json"), SCORED: Path(target)}
+    """Return the files of a batch, but for streams, in the order in which they appear: the scored one is the last."""
+    names = {REJECTS: rejects, SUMMARY: output_file(target) and f"{target}.summary.json", SCORED: target}
+    found = {kind: output_file(name) for kind, name in names.items() if name}
+    return {kind: path for kind, path in found.items() if path}
 
 
 def _counted(journal: Journal | None, table: Source) -> Tally:
@@ -269,14 +275,15 @@ def _key(scorer: Scorer, columns: Sequence[str], **options: Any) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _journal(target: str, *, key: str, resume: bool) -> Journal | None:
-    path = Path(target)
-    if target != STREAM:
-        # A Parquet file ends with its index, so that there is no going on after a part of it.
-        return Journal(path, key=key, resume=resume, block_by_block=path.suffix != ".parquet")
-    if resume:
-        raise not_possible(path)
-    return None
+def _journal(files: Mapping[str, Path], *, key: str, where: str, options: BatchOptions) -> Journal | None:
+    whole = all(kind in files for kind in ([REJECTS, SCORED] if options.rejects else [SCORED]))
+    if options.resume and not whole:
+        raise not_possible(where)
+    if SCORED not in files:
+        return None
+    # A Parquet file ends with its index, so that there is no going on after a part of it.
+    block_by_block = whole and files[SCORED].suffix != ".parquet"
+    return Journal(files[SCORED], key=key, resume=options.resume, block_by_block=block_by_block)
 
 
 def _after(done: Sequence[Entry], table: Source, *, where: str) -> Iterator[Any]:

@@ -5,14 +5,15 @@ and on disk, the journal says so, and then they are renamed. A kill before that 
 after it what `--resume` needs to finish, and nothing is half of one and half of the other. The scored file or folder
 comes last: where it is new, all are.
 
-An error removes what was written, and so does SIGTERM, unless `--resume` was given; Ctrl-C leaves what can be continued.
-As long as an output is written, ``.out.csv.lock`` stands beside it and keeps other commands from it.
+Unless `--resume` was given from the start, an error removes what was written, and so does SIGTERM. Ctrl-C leaves what
+can be continued. As long as an output is written, ``.out.csv.lock`` stands beside it and keeps other commands from it.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,8 +22,9 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.errors import Terminated
 from mgrisk.score.journal import Journal, open_private
+from mgrisk.storage.destinations import writes_to
 from mgrisk.storage.lock import exclusive_lock
 
 Moves = Sequence[tuple[Path, Path]]
@@ -48,7 +50,7 @@ class Staged:
 
 def continued(stopped: BaseException, *, resume: bool) -> bool:
     """Return whether what was written may be continued: by whom pressed Ctrl-C, or asked for it from the start."""
-    return resume or isinstance(stopped, KeyboardInterrupt)
+    return resume or (isinstance(stopped, KeyboardInterrupt) and not isinstance(stopped, Terminated))
 
 
 def part_of(target: Path) -> Path:
@@ -67,7 +69,7 @@ def locked(targets: Sequence[Path]) -> Iterator[None]:
     """
     with ExitStack() as held:
         for target in targets:
-            with writable(target):
+            with writes_to(target):
                 held.enter_context(exclusive_lock(target.with_name(f".{target.name}.lock"), output=target))
         yield
 
@@ -90,17 +92,14 @@ def open_files(
     Raises
     ------
     MgRiskError
-        `output.is_folder` or `output.cannot_write`.
+        `output.cannot_write`.
     """
-    for target in targets:
-        if target.is_dir():
-            raise bad_input("output.is_folder", "the output is a folder", where=str(target), hint="name a file in it")
     moves = [(part_of(target), target) for target in targets]
     try:
         with ExitStack() as opened:
             keep = [0] * len(targets)
             if journal:
-                with writable(journal.path):
+                with writes_to(journal.path):
                     keep = journal.open([part for part, _ in moves])
             streams = [
                 opened.enter_context(_Part(target, keep=size)) for target, size in zip(targets, keep, strict=True)
@@ -110,7 +109,7 @@ def open_files(
                 stream.complete()
         moves += [(folder.made, folder.target)] if folder else []
         if journal:
-            with writable(journal.path):
+            with writes_to(journal.path):
                 journal.complete([_size(made) for made, _ in moves])
     except BaseException as stopped:  # Ctrl-C and SIGTERM too: what nobody will continue is removed
         if journal:
@@ -141,32 +140,12 @@ def finish(targets: Sequence[Path], journal: Journal, *, folder: Staged | None =
     _appear(moves, journal, folder)
 
 
-@contextmanager
-def writable(target: Path) -> Iterator[None]:
-    """Turn what the system says against writing `target` into words.
-
-    Raises
-    ------
-    MgRiskError
-        `output.cannot_write`.
-    """
-    try:
-        yield
-    except OSError as problem:
-        raise MgRiskError(
-            "output.cannot_write",
-            f"the output cannot be written: {problem.strerror}",
-            where=str(target),
-            hint="check the folder, its permissions and the space left",
-        ) from None
-
-
 class _Part(FileIO):
     """The file that becomes `target`; an error of writing names the target."""
 
     def __init__(self, target: Path, *, keep: int) -> None:
         self._target, self._path = target, part_of(target)
-        with writable(target):
+        with writes_to(target):
             super().__init__(open_private(self._path), "r+")
             self.truncate(keep)
             self.seek(keep)
@@ -175,22 +154,25 @@ class _Part(FileIO):
         """Write all of some bytes."""
         left = memoryview(content).cast("B")
         size = len(left)
-        with writable(self._target):
+        with writes_to(self._target):
             while left:
                 left = left[super().write(left) :]
         return size
 
     def complete(self) -> None:
-        """Have all of it on disk, to be read by whom new files of this user are."""
-        with writable(self._target):
-            self._path.chmod(0o666 & ~_umask())
+        """Have all of it on disk, with the permissions of what it replaces."""
+        with writes_to(self._target):
+            self._path.chmod(_mode(self._target))
             os.fsync(self.fileno())
 
 
-def _umask() -> int:
+def _mode(target: Path) -> int:
+    """Return the permissions of a file, or those of a new one."""
+    if target.exists():
+        return stat.S_IMODE(target.stat().st_mode)
     umask = os.umask(0o077)
     os.umask(umask)
-    return umask
+    return 0o666 & ~umask
 
 
 def _size(made: Path) -> int:
@@ -203,7 +185,7 @@ def _size(made: Path) -> int:
 def _appear(moves: Moves, journal: Journal | None, folder: Staged | None) -> None:
     try:
         _rename(moves, journal, folder)
-    except (KeyboardInterrupt, SystemExit):
+    except KeyboardInterrupt:
         # All is complete, and what is left to do takes no time.
         _rename(moves, journal, folder)
         raise
@@ -211,8 +193,10 @@ def _appear(moves: Moves, journal: Journal | None, folder: Staged | None) -> Non
 
 def _rename(moves: Moves, journal: Journal | None, folder: Staged | None) -> None:
     for made, target in moves:
-        with writable(target):
+        with writes_to(target):
             if made.exists():
+                if target.is_dir():
+                    target.rmdir()  # empty; Windows does not replace even that
                 made.replace(target)
             _sync(target.parent)
     # The journal goes last: whatever else is left, it tells of.

@@ -223,7 +223,7 @@ def unsealed(line: str, *, after: str = "") -> str:
     return text
 
 
-def not_possible(target: Path) -> MgRiskError:
+def not_possible(target: str | Path) -> MgRiskError:
     """Return the refusal to continue an output that only appears as a whole."""
     return usage(
         "resume.not_possible",

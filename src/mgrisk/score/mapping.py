@@ -23,7 +23,8 @@ from mgrisk.features.registry import FEATURES, Feature
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.input_schema import FACTORS
 from mgrisk.score.outputs import open_lines
-from mgrisk.score.sources import STREAM, open_source
+from mgrisk.score.sources import open_source
+from mgrisk.storage.destinations import STREAM
 
 Text = Annotated[str, Field(min_length=1)]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,8 @@ import pyarrow.parquet as pq
 from mgrisk.score.answers import Answers
 from mgrisk.score.commit import locked, open_files
 from mgrisk.score.formulas import csv_line, escape_formula
-from mgrisk.score.sources import STREAM, Rows
+from mgrisk.score.sources import Rows
+from mgrisk.storage.destinations import open_stream, output_file
 
 Pack = Callable[[bytes | memoryview], bytes | memoryview]
 
@@ -107,49 +107,48 @@ class ParquetOutput:
 
 
 @contextmanager
-def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
-    """Open a CSV file by name, packed by .gz or .zst, or ``-`` for standard output.
+def open_one(name: str) -> Iterator[BinaryIO]:
+    """Open an output that stands alone: a file appears whole when the block ends well, or not at all.
 
     Parameters
     ----------
     name
-        A file appears whole when the block ends well, or not at all.
-    columns
-        The header.
+        A file or stream, as `destinations.output_file` tells them apart.
 
     Raises
     ------
     MgRiskError
-        As `commit.locked` and `commit.open_files`.
+        Those of `destinations.output_file`, `commit.locked` and `commit.open_files`.
     """
-    if name == STREAM:
-        yield lines_into(sys.stdout.buffer, name, columns)
+    file = output_file(name)
+    if file is None:
+        with open_stream(name) as stream:
+            yield stream
         return
-    with locked([Path(name)]), open_files([Path(name)]) as (stream,):
+    with locked([file]), open_files([file]) as (part,):
+        yield part
+
+
+@contextmanager
+def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
+    """Open a CSV output as `open_one` does, packed by gzip or zstd as its name says, and write its header."""
+    with open_one(name) as stream:
         yield lines_into(stream, name, columns)
 
 
-def lines_into(stream: Any, name: str, columns: Sequence[str]) -> CsvOutput:
-    """Return a stream as CSV, packed as its name says; a header is written where nothing has been.
-
-    Parameters
-    ----------
-    stream
-        Open for writing.
-    name, columns
-        As of `open_lines`.
-    """
+def lines_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> CsvOutput:
+    """Return a stream as CSV, packed as its name says, with its header unless it was begun before."""
     output = CsvOutput(stream, PACKS.get(Path(name).suffix, _plain))
-    if name == STREAM or not stream.tell():
+    if not begun:
         output.lines(csv_line([escape_formula(name) for name in columns]))
     return output
 
 
 @contextmanager
-def rows_into(stream: Any, name: str, columns: Sequence[str]) -> Iterator[Output]:
+def rows_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> Iterator[Output]:
     """Yield a stream for scored rows, as Parquet or CSV by its name; the rest as `lines_into`."""
     if Path(name).suffix != ".parquet":
-        yield lines_into(stream, name, columns)
+        yield lines_into(stream, name, columns, begun=begun)
         return
     table = ParquetOutput(stream)
     yield table
@@ -157,9 +156,9 @@ def rows_into(stream: Any, name: str, columns: Sequence[str]) -> Iterator[Output
 
 
 def write_frame(frame: pd.DataFrame, name: str) -> None:
-    """Write people as CSV or Parquet, by name as in `open_lines`; numbers in full."""
+    """Write people as CSV or Parquet, by name as in `open_one`; numbers in full."""
     if Path(name).suffix == ".parquet":
-        with locked([Path(name)]), open_files([Path(name)]) as (stream,):
+        with open_one(name) as stream:
             frame.to_parquet(stream, compression="zstd", index=False)
         return
     with open_lines(name, list(frame.columns)) as output:

@@ -1,8 +1,8 @@
 """Scoring a folder of files: each part by itself, on this machine or a Dask cluster, and the folder appears whole.
 
-Beside ``scored`` stands ``.scored.parts`` while the work lasts, which only its owner may read. There lie the bundle, the
-parts that are complete, and a receipt of each: what it was made of and its counts. A part is written under a name of
-its own attempt and then renamed, so that it does not matter how often it was begun, where, or who died over it: what
+Beside ``scored`` stands ``.scored.parts`` while the work lasts, which only its owner may read. There lie the bundle,
+the parts that are complete, and a receipt of each: what it was made of and its counts. A part is written under a name
+of its own attempt and then renamed, so that it does not matter how often it was begun, where, or who died over it: what
 stands is complete, and two attempts write the same bytes. `--resume` takes the parts whose receipts still hold. The
 folder, the rejected rows and the summary appear together (`mgrisk.score.commit`).
 
@@ -19,24 +19,24 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
-from io import FileIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import xxhash
 from pydantic import BaseModel, ConfigDict
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
 from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, score_table
-from mgrisk.score.commit import Staged, continued, finish, locked, open_files, writable
+from mgrisk.score.commit import Staged, continued, finish, locked, open_files
 from mgrisk.score.journal import Entry, Journal, sealed, unsealed
 from mgrisk.score.outputs import lines_into
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
+from mgrisk.storage.destinations import writes_to
 from mgrisk.storage.files import to_json, write_text
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
@@ -184,7 +184,7 @@ def score_folder(
     bundle
         Folder of the model.
     source, target
-        Folders; the target must not be there yet, and appears when all of it is complete.
+        Folders; the target must be missing or empty, and appears when all of it is complete.
     options
         The file of rejected rows has part, row, problems, and the row as it was, in the order of the parts; to go on is
         to take the parts that the same job had completed.
@@ -196,13 +196,17 @@ def score_folder(
     Raises
     ------
     MgRiskError
-        Those of `part_names` and of `batch.score_table`, `output.exists`, `output.in_use` and those of the engine.
+        Those of `part_names`, `batch.score_table`, `destinations.prepare_folder` and the engine, `output.exists`,
+        `output.in_use`, and `output.nested` where an output lies in the input or rejected rows among the scored.
     """
-    _refuse_nested(source, target, options.rejects)
+    target = prepare_folder(target, is_ours=lambda _: True, inputs=[source])
+    rejects = output_file(options.rejects) if options.rejects else None
+    summary_file = target.with_name(f"{target.name}.summary.json")
+    _refuse_nested(source, target, rejects)
     scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
     staging = target.with_name(f".{target.name}.parts")
     folder = Staged(staging, staging / PARTS, target)
-    files = [*([Path(options.rejects)] if options.rejects else []), target.with_name(f"{target.name}.summary.json")]
+    files = [*([rejects] if rejects else []), summary_file]
     job = Job(
         source=str(source.resolve()),
         staging=str(staging.resolve()),
@@ -227,7 +231,7 @@ def score_folder(
         if journal.sizes:
             finish(files, journal, folder=folder)
             return summed_up(journal.done, part_names(source)[1])
-        if target.exists():
+        if target.exists() and any(target.iterdir()):
             raise bad_input(
                 "output.exists", "the output is there already", where=str(target), hint="name another folder"
             )
@@ -239,7 +243,8 @@ def score_folder(
             summary = summed_up(entries, skipped)
             with open_files(files, journal=journal, folder=folder) as streams:
                 if options.rejects:
-                    _join_rejects(streams[0], staging, names, options.rejects)
+                    with nullcontext(streams[0]) if rejects else open_stream(options.rejects) as stream:
+                        _join_rejects(stream, staging, names, options.rejects)
                 streams[-1].write(to_json(summary.to_dict()).encode())
                 for entry in entries:
                     journal.add(entry)
@@ -366,7 +371,7 @@ def _staged(staging: Path, *, resume: bool) -> Iterator[None]:
         `output.not_ours` where something else stands under its name.
     """
     ours = {BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS}
-    with writable(staging):
+    with writes_to(staging):
         staging.mkdir(mode=0o700, exist_ok=not staging.is_symlink())
         if not {path.name for path in staging.iterdir()} <= ours:
             raise usage(
@@ -386,7 +391,7 @@ def _staged(staging: Path, *, resume: bool) -> Iterator[None]:
         raise
 
 
-def _join_rejects(stream: FileIO, staging: Path, names: Sequence[str], target: str) -> None:
+def _join_rejects(stream: BinaryIO, staging: Path, names: Sequence[str], target: str) -> None:
     joined = lines_into(stream, target, ["part", *REJECT_COLUMNS])
     for name in names:
         with (staging / REJECTED / f"{name}.csv").open("rb") as rows:
@@ -395,14 +400,14 @@ def _join_rejects(stream: FileIO, staging: Path, names: Sequence[str], target: s
                 joined.lines(lines)
 
 
-def _refuse_nested(source: Path, target: Path, rejects: str | None) -> None:
-    """Refuse outputs that lie in the input, or rejected rows among the scored ones."""
+def _refuse_nested(source: Path, target: Path, rejects: Path | None) -> None:
+    """Refuse outputs that lie in the input, and rejected rows among the scored ones."""
     for output, folder, what in (
         (target, source, "the output lies in the input"),
-        (Path(rejects or target), source, "the file of rejected rows lies in the input"),
-        (Path(rejects or ""), target, "the file of rejected rows lies in the output"),
+        (rejects, source, "the file of rejected rows lies in the input"),
+        (rejects, target, "the file of rejected rows lies in the output"),
     ):
-        if output.resolve().is_relative_to(folder.resolve()):
+        if output and output.resolve().is_relative_to(folder.resolve()):
             raise usage("output.nested", what, where=str(output), got=str(folder), hint="name a place outside of it")
 
 
