@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mgrisk.errors import Terminated
-from mgrisk.score.journal import Journal, open_private
+from mgrisk.score.journal import Journal, open_private, part_of
 from mgrisk.storage.destinations import writes_to
 from mgrisk.storage.lock import exclusive_lock
 
@@ -51,11 +51,6 @@ class Staged:
 def continued(stopped: BaseException, *, resume: bool) -> bool:
     """Return whether what was written may be continued: by whom pressed Ctrl-C, or asked for it from the start."""
     return resume or (isinstance(stopped, KeyboardInterrupt) and not isinstance(stopped, Terminated))
-
-
-def part_of(target: Path) -> Path:
-    """Return the file that becomes `target` when it is complete."""
-    return target.with_name(f".{target.name}.part")
 
 
 @contextmanager

@@ -54,6 +54,16 @@ class _Complete(_Line):
 _RECORD: TypeAdapter[_Head | Entry | _Complete] = TypeAdapter(_Head | Entry | _Complete)
 
 
+def part_of(target: Path) -> Path:
+    """Return the file that becomes `target` when it is complete."""
+    return target.with_name(f".{target.name}.part")
+
+
+def journal_of(target: Path) -> Path:
+    """Return the journal of `target`."""
+    return target.with_name(f".{target.name}.journal")
+
+
 class Journal:
     """The journal of the batch that writes `target`.
 
@@ -85,7 +95,7 @@ class Journal:
     """
 
     def __init__(self, target: Path, *, key: str, resume: bool, block_by_block: bool = True) -> None:
-        self.path, self.resume = target.with_name(f".{target.name}.journal"), resume
+        self.path, self.resume = journal_of(target), resume
         self.block_by_block = block_by_block
         self._head = sealed(_Head(key=key).model_dump_json())
         # Where each line that stays ends, and its checksum: nothing that a kill may interrupt is written again.

@@ -36,7 +36,7 @@ from mgrisk.score.journal import Entry, Journal, sealed, unsealed
 from mgrisk.score.outputs import lines_into
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
-from mgrisk.storage.destinations import writes_to
+from mgrisk.storage.destinations import open_stream, output_file, prepare_folder, writes_to
 from mgrisk.storage.files import to_json, write_text
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
