@@ -49,7 +49,7 @@ from mgrisk.model.learners import Encoder, Fitted
 from mgrisk.model.stacking import read_fitted
 from mgrisk.model.uncertainty import FILE as UNCERTAINTY
 from mgrisk.model.uncertainty import Uncertainty
-from mgrisk.storage.files import atomic_folder, to_json
+from mgrisk.storage.files import atomic_folder, is_intact, to_json
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.regression import fit_logistic
 from mgrisk.survey.variance import t_quantile
@@ -268,9 +268,20 @@ class Bundle:
             **self.fitted.to_files(),
             **self.parts,
         }
-        with atomic_folder(folder, marker=DESCRIPTION) as part:
+        with atomic_folder(folder, is_ours=is_bundle) as part:
             for name, content in contents.items():
                 (part / name).write_bytes(content)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Return whether a folder is a bundle that holds what was written, and nothing else.
+
+    Examples
+    --------
+    >>> is_bundle(released("undiagnosed")), is_bundle(released("undiagnosed").parent)
+    (True, False)
+    """
+    return is_intact(folder, marker=DESCRIPTION)
 
 
 def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:

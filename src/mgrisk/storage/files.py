@@ -15,7 +15,7 @@ import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -77,22 +77,22 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: Path, *, marker: str = SUMS) -> Iterator[Path]:
+def atomic_folder(path: Path, *, is_ours: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Yield a temporary folder that takes the place of `path`, with SHA256SUMS, if the block ends well.
 
     Parameters
     ----------
     path
-        Missing, empty, or a folder that this function wrote and that is still as it was.
-    marker
-        A file by which such a folder is known from any other with SHA256SUMS.
+        Missing, empty, or a folder of ours.
+    is_ours
+        Tells a folder of ours; `is_intact` where it is left out.
 
     Raises
     ------
     MgRiskError
         Those of `destinations.prepare_folder` and `output.cannot_write`.
     """
-    path = prepare_folder(path, is_ours=lambda folder: is_intact(folder, marker=marker))
+    path = prepare_folder(path, is_ours=is_ours or is_intact)
     part = temporary(path)
     with writes_to(path), folders_above(path):
         try:
@@ -114,7 +114,15 @@ def sums(folder: Path) -> str:
 
 
 def is_intact(folder: Path, *, marker: str = SUMS) -> bool:
-    """Return whether SHA256SUMS lists exactly the files below a folder, as they are, and a marker is among them."""
+    """Return whether a folder is as `atomic_folder` wrote it: SHA256SUMS lists exactly the files in it, as they are.
+
+    Parameters
+    ----------
+    folder
+        Any folder.
+    marker
+        A file that must be there, too, by which ours are told from others' with a SHA256SUMS.
+    """
     try:
         if not (folder / marker).is_file() or any(each.is_symlink() for each in folder.rglob("*")):
             return False
