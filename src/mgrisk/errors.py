@@ -117,6 +117,10 @@ def bad_bundle(code: str, message: str, *, where: str, hint: str, **found: Unpac
     return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.BUNDLE, **found)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which nobody watches: unlike after Ctrl-C, no temporary file stays to be continued."""
+
+
 # What a machine says when it is full, shut or worn out; any other error of the system is a bug of ours.
 MACHINE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}

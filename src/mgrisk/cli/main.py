@@ -36,7 +36,7 @@ from mgrisk.cli import (
     validate,
 )
 from mgrisk.cli.terminal import DISCLAIMER
-from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, of_system
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system
 
 COMMANDS: Final = (
     run,
@@ -57,10 +57,6 @@ COMMANDS: Final = (
     schema,
     codebook,
 )
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP: what Ctrl-C removes is removed, temporary files with people's cells among it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
