@@ -234,6 +234,10 @@ def writes_to(path: Path, *, hint: str = "check the folder, its permissions and 
         yield
     except BrokenPipeError:
         raise
+    except MgRiskError as refused:
+        if refused.code == "output.cannot_write" and _concerns(Path(refused.where), path):
+            refused.where = str(path)  # a file of a folder that is being made under another name
+        raise
     except OSError as problem:
         named = problem.filename
         if named is not None and not _concerns(Path(os.fsdecode(named)), path):
@@ -264,7 +268,8 @@ def folders_above(path: Path) -> Iterator[None]:
 
 def _concerns(named: Path, path: Path) -> bool:
     """Return whether a file is an output, its temporary file, or a folder above it."""
-    return named in (path, *path.parents) or path in named.parents or named.name.startswith(f".{path.name}.")
+    beside = (each for each in (named, *named.parents) if each.parent == path.parent)
+    return named in path.parents or any(each == path or each.name.startswith(f".{path.name}.") for each in beside)
 
 
 def _own_descriptor(path: Path) -> int | None:

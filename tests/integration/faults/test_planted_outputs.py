@@ -1,15 +1,22 @@
-"""Files planted wherever an output may be named, for every command that writes: nothing planted changes in a byte."""
+"""Every command that writes: nothing planted where its output is named changes in a byte, and no failure leaves any.
+
+The tables `FILES` and `FOLDERS` hold all of them; an option of the parser that is in neither fails.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
+import signal
 import socket
 import stat
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +36,23 @@ PEOPLE = "person_id,age_years,sex,ill\n" + "".join(
     for row in range(300)
 )
 MAPPING = '[keep]\nperson_id = "person_id"\n[features]\nage_years = { from = "age_years" }\nsex = { from = "sex" }\n'
+OWN = """
+name = "own"
+title = "Own"
+[own]
+file = "PEOPLE"
+data = "SYNTHETIC"
+outcome = "ill"
+period = "sex"
+[cohort]
+outcome = "diabetes"
+development = ["female"]
+held_out = ["male"]
+[model]
+features = ["age_years"]
+[model.spline_logistic]
+c = [0.1]
+"""
 THESIS = "three years of work"
 
 
@@ -112,12 +136,7 @@ def world(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     (tmp_path / "in" / "people.csv").write_text(PEOPLE)
     (tmp_path / "parts" / "a.csv").write_text(PEOPLE)
     (tmp_path / "in" / "mapping.toml").write_text(MAPPING)
-    (tmp_path / "in" / "own.toml").write_text(
-        'name = "own"\ntitle = "Own"\n[own]\nfile = "PEOPLE"\ndata = "SYNTHETIC"\noutcome = "ill"\nperiod = "sex"\n'
-        '[cohort]\ndevelopment = ["male"]\nheld_out = ["female"]\n[model]\nfeatures = ["age_years"]\n'.replace(
-            "PEOPLE", str(tmp_path / "in" / "people.csv")
-        )
-    )
+    (tmp_path / "in" / "own.toml").write_text(OWN.replace("PEOPLE", str(tmp_path / "in" / "people.csv")))
     model = tmp_path / "model"
     model.mkdir()
     for file in MODEL.iterdir():
@@ -354,3 +373,75 @@ def test_standard_output_has_the_output_and_nothing_else(
     assert run(command, world, "/dev/stdout") == 0
     said = capfdbinary.readouterr().out
     assert said == file.read_bytes()
+
+
+ALL = (*(each for each in FILES if each.replaces), *FOLDERS)
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda each: each.words)
+def test_a_full_disk_has_one_status_names_the_output_and_gets_nothing(
+    command: Command, world: dict[str, Path], small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if command.name == "report":
+        pytest.skip("no run fits a full disk; test_machine has a run that fills one")
+    with (small_disk / "full").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
+        while filler.write(bytes(4096)):
+            pass
+    before = seen(world["root"])
+    out = str(small_disk / "deep" / "er" / "out.csv")
+    assert run(command, world, out) == 3
+    error, where, _ = capsys.readouterr().err.strip().splitlines()[-3:]
+    assert "No space left on device" in error
+    assert out in where
+    after = seen(world["root"])
+    if command.option == "--rejects":
+        after = {name: told for name, told in after.items() if not name.startswith(str(world["new"]))}
+    assert after == before
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+from mgrisk.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("command", ALL, ids=lambda each: each.words)
+def test_a_file_that_may_not_grow_is_as_a_full_disk(command: Command, world: dict[str, Path]) -> None:
+    if command.name in ("report", "explain"):
+        pytest.skip("no run can be written; `explain` writes its first file into the folder for temporary files")
+    before = seen(world["root"])
+    out = str(world["root"] / "place" / "deep" / "out.csv")
+    words = [out if word == "{out}" else word for word in command.words.format(**world, out="{out}").split()]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *words], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "File too large" in done.stderr
+    assert seen(world["root"]) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("command", ["explain - -o {out} --model {model}", "map - --mapping {mapping} -o {out}"])
+def test_a_signal_leaves_no_file_with_cells_of_people(command: str, number: int, world: dict[str, Path]) -> None:
+    scratch = world["root"] / "scratch"
+    scratch.mkdir()
+    before = seen(world["root"])
+    words = command.format(**world, out=world["root"] / "place" / "deep" / "out.csv").split()
+    with subprocess.Popen(
+        [sys.executable, "-m", "mgrisk", *words], stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        # More than a block, so that some rows are written, and no end.
+        process.stdin.write((PEOPLE + PEOPLE.partition("\n")[2] * 1000).encode())
+        process.stdin.flush()
+        until = time.monotonic() + 60
+        while seen(world["root"]).keys() == before.keys():
+            assert time.monotonic() < until, "nothing was written"
+            time.sleep(0.05)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == (130 if number == signal.SIGINT else 143)
+    assert seen(world["root"]) == before

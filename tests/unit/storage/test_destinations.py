@@ -215,10 +215,18 @@ def test_an_error_of_another_file_keeps_its_name_and_a_reader_that_has_gone_is_n
         raise OSError(errno.EACCES, "denied", str(tmp_path / "elsewhere.csv"))
     with pytest.raises(BrokenPipeError), writes_to(out):
         raise BrokenPipeError
-    for named in (None, str(out), str(tmp_path), str(tmp_path / ".out.csv.0a1b2c3d.1.part")):
+    part = tmp_path / ".out.csv.0a1b2c3d.1.part"
+    for named in (None, str(out), str(out / "a.csv"), str(tmp_path), str(part), str(part / "deep" / "a.csv")):
         with pytest.raises(MgRiskError) as refused, writes_to(out):
             raise OSError(errno.ENOSPC, "No space left on device", named)
         assert (refused.value.code, refused.value.where) == ("output.cannot_write", str(out))
+
+
+def test_an_output_within_a_folder_that_is_being_made_is_told_as_the_folder(tmp_path: Path) -> None:
+    part = tmp_path / ".out.0a1b2c3d.1.part"
+    with pytest.raises(MgRiskError) as refused, writes_to(tmp_path / "out"), writes_to(part / "a.json"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert refused.value.where == str(tmp_path / "out")
 
 
 def test_folders_that_were_there_stay_when_a_write_fails(tmp_path: Path) -> None:
