@@ -187,8 +187,9 @@ def _appear(moves: Moves, journal: Journal | None, folder: Staged | None) -> Non
 
 
 def _rename(moves: Moves, journal: Journal | None, folder: Staged | None) -> None:
+    hint = "check the folder and its permissions" + ("; then --resume finishes what is complete" if journal else "")
     for made, target in moves:
-        with writes_to(target):
+        with writes_to(target, hint=hint):
             if made.exists():
                 if target.is_dir():
                     target.rmdir()  # empty; Windows does not replace even that
@@ -198,7 +199,6 @@ def _rename(moves: Moves, journal: Journal | None, folder: Staged | None) -> Non
     if folder and folder.staging.exists():
         shutil.rmtree(folder.staging)
     if journal:
-        journal.close()
         journal.path.unlink(missing_ok=True)
 
 

@@ -143,10 +143,11 @@ class Journal:
         self._write(sealed(entry.model_dump_json(), after=self._lines[-1][1]))
 
     def complete(self, sizes: Sequence[int]) -> None:
-        """Note that all outputs are complete, and on disk; from here on they can only appear."""
+        """Note, as the last line, that all outputs are complete, and on disk; from here on they can only appear."""
         self._write(sealed(_Complete(sizes=tuple(sizes)).model_dump_json(), after=self._lines[-1][1]))
         assert self._file is not None
         os.fsync(self._file.fileno())
+        self._file.close()
         self.sizes = tuple(sizes)
 
     def close(self) -> None:
