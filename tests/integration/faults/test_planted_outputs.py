@@ -252,6 +252,7 @@ REFUSED_FOLDERS: dict[str, Callable[[Path, Path], Path | str]] = {
     "pipe": lambda place, _: pipe(place / "out"),
     "socket": lambda place, _: a_socket(place / "out"),
     "link to a file": lambda place, _: link_to(place / "out", plain(place.parent / "elsewhere" / "file")),
+    "link into nowhere": lambda place, _: link_to(place / "out", place / "no-such-folder"),
     "link to itself": lambda place, _: link_to(place / "out", place / "out"),
     "below a file": lambda place, _: plain(place / "file") / "out",
     "full folder": lambda place, _: full(place / "out"),

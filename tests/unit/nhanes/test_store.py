@@ -432,6 +432,18 @@ def test_temporary_files_of_dead_processes_are_swept_before_a_fetch(store: Store
     assert files(store.cache) == ["DEMO_J.xpt", "lock.json"]
 
 
+def test_a_cache_in_a_folder_with_other_files_leaves_them_as_they_are(store: Store, site: Site) -> None:
+    others = [store.cache / name for name in ("thesis.txt", "parsed/mine.parquet", ".thesis.txt.old", ".1.part")]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    fetch(store, [DEMO])
+    assert [path.read_text() for path in others] == ["mine"] * len(others)
+    (store.cache / "lock.json").write_text('{"name": "another product"}')
+    assert refusal(store, BMX).code == "store.bad_lock"
+    assert (store.cache / "lock.json").read_text() == '{"name": "another product"}'
+
+
 def test_offline_names_every_table_that_is_missing(store: Store, site: Site) -> None:
     store.path(BMX)
     offline = Store(source=site.base, cache=store.cache, offline=True)
