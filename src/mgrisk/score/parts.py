@@ -18,20 +18,21 @@ import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from threading import Event
 from typing import Any, BinaryIO, Final
 
 import xxhash
 from pydantic import BaseModel, ConfigDict
 
-from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
+from mgrisk.errors import MgRiskError, Terminated, bad_bundle, bad_input, usage
 from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, score_table
-from mgrisk.score.commit import Staged, continued, finish, locked, open_files
+from mgrisk.score.commit import Staged, finish, locked, open_files
 from mgrisk.score.journal import Entry, Journal, sealed, unsealed
 from mgrisk.score.outputs import lines_into
 from mgrisk.score.scorer import Scorer, load_scorer
@@ -274,14 +275,21 @@ def on_threads(workers: int) -> Engine:
             return
         # Loaded here and not first on several threads at once.
         _scorer(job)
+        stopped = Event()
+
+        def go_on(_: Progress) -> None:
+            if stopped.is_set():
+                raise CancelledError
+
         with ThreadPoolExecutor(max_workers=workers) as pool:
-            futures = {pool.submit(score_part, job, name): name for name in names}
+            futures = {pool.submit(score_part, job, name, progress=go_on): name for name in names}
             try:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
             finally:
-                for future in futures:
-                    future.cancel()
+                # Parts that are not begun are not begun, and those that are stop after a block.
+                stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
 
     return engine
 
@@ -386,8 +394,11 @@ def _staged(staging: Path, *, resume: bool) -> Iterator[None]:
         yield
     except BaseException as stopped:  # Ctrl-C and SIGTERM too: what nobody will continue is removed
         complete = any(path.is_file() for path in (staging / RECEIPTS).rglob("*"))
-        if not (complete and continued(stopped, resume=resume)):
+        # One part that is refused, or a cluster that is gone, takes nothing from the others.
+        if not complete or (isinstance(stopped, Terminated) and not resume):
             shutil.rmtree(staging, ignore_errors=True)
+        elif isinstance(stopped, MgRiskError):
+            stopped.hint += f"; complete parts stay in {staging} for --resume"
         raise
 
 
@@ -435,7 +446,8 @@ def on_cluster(address: str) -> Engine:
     Raises
     ------
     MgRiskError
-        `cluster.not_installed`, `cluster.unreachable`, `cluster.worker_died` where a part killed several machines one
+        `cluster.not_installed`, `cluster.unreachable`, `cluster.no_certificate`, `cluster.scheduler_died`,
+        `cluster.worker_died` where a part killed several machines one
         after the other, and what a part itself is refused for.
     """
     try:
@@ -448,18 +460,13 @@ def on_cluster(address: str) -> Engine:
             hint="pip install 'mgrisk[cluster]', here and on the machines of the cluster",
         ) from None
     distributed: Any = dask  # Dask has no type hints for half of it
+    _check_address(distributed, address)
 
     def engine(job: Job, names: Sequence[str]) -> Iterator[tuple[str, Receipt]]:
         try:
             client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError) as problem:
-            raise usage(
-                "cluster.unreachable",
-                "there is no scheduler",
-                where=f"--cluster {address}",
-                got=str(problem)[:200] or type(problem).__name__,
-                hint="start one with `dask scheduler`, and name it as it tells, tcp://…",
-            ) from None
+            raise _unreachable(address, str(problem)[:200] or type(problem).__name__) from None
         with client:
             # Impure: the same part may be asked for again after the output was thrown away.
             futures = {client.submit(_attempt, job, name, retries=RETRIES, pure=False): name for name in names}
@@ -470,6 +477,32 @@ def on_cluster(address: str) -> Engine:
                 future.release()
 
     return engine
+
+
+def _check_address(distributed: Any, address: str) -> None:
+    """Refuse what is no address, which Dask would take a minute over."""
+    try:
+        distributed.comm.get_address_host_port(address)
+    except ValueError as problem:
+        raise _unreachable(address, str(problem)) from None
+    secret = address.startswith(("tls://", "wss://"))
+    if secret and distributed.Security().get_connection_args("client")["ssl_context"] is None:
+        raise usage(
+            "cluster.no_certificate",
+            "Dask has no certificate for an encrypted connection",
+            where=f"--cluster {address}",
+            hint="name the files under distributed.comm.tls in Dask's configuration, or give a tcp:// address",
+        )
+
+
+def _unreachable(address: str, got: str) -> MgRiskError:
+    return usage(
+        "cluster.unreachable",
+        "there is no scheduler",
+        where=f"--cluster {address!r}",
+        got=got,
+        hint="start one with `dask scheduler`, and name it as it tells, tcp://…",
+    )
 
 
 def _attempt(job: Job, name: str) -> Receipt | MgRiskError:
@@ -489,6 +522,13 @@ def _received(distributed: Any, future: Any, name: str) -> Receipt:
             "every machine that was given this part died over it",
             where=name,
             hint="look at the workers' logs; a part needs some 600 MB whatever its size",
+        ) from None
+    except CancelledError:
+        raise usage(
+            "cluster.scheduler_died",
+            "the connection to the scheduler was lost",
+            where=name,
+            hint="look at the scheduler's log, and start it again",
         ) from None
     if isinstance(answer, MgRiskError):
         raise answer
