@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mgrisk.cli.options import add_model
+from mgrisk.cli.options import add_model, load_model
 from mgrisk.cli.terminal import DISCLAIMER, tell
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
@@ -22,12 +22,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.own_data.explain import explain_people
-    from mgrisk.score.scorer import load_scorer
     from mgrisk.storage.destinations import prepare_files
 
-    model = bundle_folder(options.model)
-    prepare_files(options.output, inputs=[options.input, model])
-    found = explain_people(load_scorer(model), options.input, options.output)
+    prepare_files(options.output, inputs=[options.input, bundle_folder(options.model)])
+    found = explain_people(load_model(options), options.input, options.output)
     counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
     lines = [f"{found.rows:,} rows: {counts}", f"report: {options.output} ({found.size / 2**20:.1f} MB)", DISCLAIMER]
     tell("\n".join(lines), output=options.output)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from mgrisk.cli.options import add_model
+from mgrisk.cli.options import add_model, load_model
 from mgrisk.cli.terminal import tell
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
@@ -29,13 +29,11 @@ def run(options: argparse.Namespace) -> int:
 
         print(json.dumps(Pipeline.model_json_schema(), indent=1))
         return ExitStatus.DONE
-    from mgrisk.score.scorer import load_scorer
     from mgrisk.storage.destinations import prepare_files
 
-    model = bundle_folder(options.model)
     if options.template:
-        prepare_files(options.template, inputs=[model], overwrite=options.overwrite)
-    scorer = load_scorer(model)
+        prepare_files(options.template, inputs=[bundle_folder(options.model)], overwrite=options.overwrite)
+    scorer = load_model(options)
     if options.template:
         from mgrisk.score.outputs import write_frame
         from mgrisk.track import example_people

@@ -33,7 +33,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mgrisk.errors import MgRiskError, bad_source
+from mgrisk.errors import ExitStatus, MgRiskError, bad_source
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.download import PAUSES, addresses, download, forget
 from mgrisk.nhanes.lock_file import LockedTable, LockFile, digest, refuse_cut_file
@@ -301,11 +301,13 @@ def fetch(
 def _together(failures: list[MgRiskError], wanted: int) -> MgRiskError:
     if len(failures) == 1:
         return failures[0]
-    return bad_source(
+    full = all(error.status is ExitStatus.INPUT for error in failures)  # a cache that cannot be written, for all
+    return MgRiskError(
         "store.fetch_failed",
         f"{len(failures)} of {wanted} tables cannot be had",
         where="; ".join(f"{error.where}: {error.what()} [{error.code}]" for error in failures),
         hint="; ".join(dict.fromkeys(error.hint for error in failures)),
+        status=ExitStatus.INPUT if full else ExitStatus.SOURCE,
     )
 
 

@@ -176,7 +176,8 @@ def prepare_folder(folder: Path, *, is_ours: Callable[[Path], bool], inputs: Ite
     Raises
     ------
     MgRiskError
-        `output.not_a_folder`, `output.current_folder`, `output.is_input` or `output.foreign_folder`.
+        `output.not_a_folder`, `output.broken_link`, `output.current_folder`, `output.is_input` or
+        `output.foreign_folder`.
     """
     target = Path(os.path.realpath(folder)) if folder.is_symlink() else folder
     with writes_to(folder):
@@ -185,6 +186,10 @@ def prepare_folder(folder: Path, *, is_ours: Callable[[Path], bool], inputs: Ite
         try:
             mode = target.stat().st_mode
         except FileNotFoundError:
+            if target is not folder:
+                raise _refused(
+                    "broken_link", "the output is a link to a folder that is not there", folder, hint="mend the link"
+                ) from None
             return target
         if not stat.S_ISDIR(mode):
             raise _refused("not_a_folder", "the output is to be a folder, and this is none", folder)
@@ -234,6 +239,10 @@ def writes_to(path: Path, *, hint: str = "check the folder, its permissions and 
         yield
     except BrokenPipeError:
         raise
+    except MgRiskError as refused:
+        if refused.code == "output.cannot_write" and _concerns(Path(refused.where), path):
+            refused.where = str(path)  # a file of a folder that is being made under another name
+        raise
     except OSError as problem:
         named = problem.filename
         if named is not None and not _concerns(Path(os.fsdecode(named)), path):
@@ -247,11 +256,26 @@ def writes_to(path: Path, *, hint: str = "check the folder, its permissions and 
 
 
 @contextmanager
-def folders_above(path: Path) -> Iterator[None]:
-    """Make the folders above `path` that are missing; where the block fails, those go again that are empty."""
-    made = [each for each in path.parents if not each.exists()]
+def folders_above(path: Path, *, output: Path | None = None) -> Iterator[None]:
+    """Make the folders above a file that are missing; where the block fails, those go again that are empty.
+
+    Parameters
+    ----------
+    path
+        The file.
+    output
+        What an error names, where that is another one.
+
+    Raises
+    ------
+    MgRiskError
+        `output.cannot_write`.
+    """
+    with writes_to(path if output is None else output):
+        made = [each for each in path.parents if not each.exists()]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with writes_to(path if output is None else output):
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:  # Ctrl-C too: no empty folder stays
         for each in made:
@@ -264,7 +288,8 @@ def folders_above(path: Path) -> Iterator[None]:
 
 def _concerns(named: Path, path: Path) -> bool:
     """Return whether a file is an output, its temporary file, or a folder above it."""
-    return named in (path, *path.parents) or path in named.parents or named.name.startswith(f".{path.name}.")
+    beside = (each for each in (named, *named.parents) if each.parent == path.parent)
+    return named in path.parents or any(each == path or each.name.startswith(f".{path.name}.") for each in beside)
 
 
 def _own_descriptor(path: Path) -> int | None:
@@ -274,7 +299,7 @@ def _own_descriptor(path: Path) -> int | None:
         if matched and matched[1] in (None, str(os.getpid())):
             return int(matched[2])
         # /dev/fd is a link itself on Linux, and the name of a link in /proc leads nowhere.
-        if not path.is_symlink():
+        if not os.path.islink(path):  # noqa: PTH114  # False for a name that the system refuses
             return None
         path = path.parent / path.readlink()
     return None

@@ -63,9 +63,9 @@ def atomic(path: Path) -> Iterator[Path]:
         return
     part = temporary(file)
     with writes_to(file), folders_above(file):
+        # Nobody else's file or link is opened by this name.
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL, 0o666))
         try:
-            # Nobody else's file or link is opened by this name.
-            os.close(os.open(part, os.O_CREAT | os.O_EXCL, 0o666))
             yield part
             with part.open("r+b") as written:
                 os.fsync(written.fileno())
@@ -95,8 +95,8 @@ def atomic_folder(path: Path, *, is_ours: Callable[[Path], bool] | None = None) 
     path = prepare_folder(path, is_ours=is_ours or is_intact)
     part = temporary(path)
     with writes_to(path), folders_above(path):
+        part.mkdir()
         try:
-            part.mkdir()
             yield part
             (part / SUMS).write_bytes(sums(part).encode())
             if path.exists():
@@ -126,7 +126,8 @@ def is_intact(folder: Path, *, marker: str = SUMS) -> bool:
     try:
         if not (folder / marker).is_file() or any(each.is_symlink() for each in folder.rglob("*")):
             return False
-        return (folder / SUMS).read_bytes() == sums(folder).encode()
+        # In any order: what a folder holds does not depend on it.
+        return sorted((folder / SUMS).read_bytes().split(b"\n")) == sorted(sums(folder).encode().split(b"\n"))
     except OSError:
         return False
 
@@ -155,7 +156,7 @@ def _renamed_at_once(one: Path, other: Path) -> bool:
     if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
         return True
     number = ctypes.get_errno()
-    if number in (errno.ENOSYS, errno.EINVAL):
+    if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
         return False
     raise OSError(number, os.strerror(number), str(other))
 

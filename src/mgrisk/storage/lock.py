@@ -42,7 +42,7 @@ def exclusive_lock(path: Path, *, output: Path | None = None) -> Iterator[None]:
     ...     pass  # nobody else is here
     """
     protected = path if output is None else output
-    with folders_above(path):
+    with folders_above(path, output=protected):
         with writes_to(protected):
             if path.is_symlink() or (path.exists() and not (path.is_file() and path.stat().st_size == 0)):
                 # Locking empties the file, and removing it would lose what somebody else wrote.
