@@ -75,8 +75,8 @@ def places(tmp_path: Path) -> dict[str, Path]:
     found["PEOPLE"].write_text(HEAD + rows(2_000), "utf-8")
     for name in ("a.csv", "deep/b.csv"):
         (found["FOLDER"] / name).write_text(HEAD + rows(200), "utf-8")
-    mapping = '[keep]\nperson_id = "person_id"\n[features.age_years]\ncolumn = "age_years"\n'
-    found["MAPPING"].write_text(f'{mapping}[features.sex]\ncolumn = "sex"\n', "utf-8")
+    mapping = '[keep]\nperson_id = "person_id"\n[features]\nage_years = { from = "age_years" }\n'
+    found["MAPPING"].write_text(f'{mapping}sex = {{ from = "sex" }}\n', "utf-8")
     return found
 
 
