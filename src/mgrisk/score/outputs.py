@@ -103,7 +103,10 @@ class ParquetOutput:
     def close(self) -> None:
         """Finish the file."""
         if self._writer is not None:
-            self._writer.close()
+            try:
+                self._writer.close()
+            finally:
+                self._writer.is_open = False  # or it tries again when it is collected, and the stream is closed
 
 
 @contextmanager
@@ -151,8 +154,10 @@ def rows_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: boo
         yield lines_into(stream, name, columns, begun=begun)
         return
     table = ParquetOutput(stream)
-    yield table
-    table.close()
+    try:
+        yield table
+    finally:
+        table.close()
 
 
 def write_frame(frame: pd.DataFrame, name: str) -> None:
