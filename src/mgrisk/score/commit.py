@@ -90,11 +90,12 @@ def open_files(
         `output.cannot_write`.
     """
     moves = [(part_of(target), target) for target in targets]
+    main = folder.target if folder else next(iter(targets), Path())  # what an error of the journal names
     try:
         with ExitStack() as opened:
             keep = [0] * len(targets)
             if journal:
-                with writes_to(journal.path):
+                with writes_to(main):
                     keep = journal.open([part for part, _ in moves])
             streams = [
                 opened.enter_context(_Part(target, keep=size)) for target, size in zip(targets, keep, strict=True)
@@ -104,11 +105,13 @@ def open_files(
                 stream.complete()
         moves += [(folder.made, folder.target)] if folder else []
         if journal:
-            with writes_to(journal.path):
+            with writes_to(main):
                 journal.complete([_size(made) for made, _ in moves])
     except BaseException as stopped:  # Ctrl-C and SIGTERM too: what nobody will continue is removed
         if journal:
-            journal.close()
+            # What is left to be written would meet the same full disk.
+            with suppress(OSError):
+                journal.close()
         if not (journal and journal.block_by_block and continued(stopped, resume=journal.resume)):
             for left in (*([journal.path] if journal else []), *map(part_of, targets)):
                 # Whatever the disk says to that, the error is the first one.

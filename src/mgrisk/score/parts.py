@@ -237,8 +237,10 @@ def score_folder(
                 "output.exists", "the output is there already", where=str(target), hint="name another folder"
             )
         names, skipped = part_names(source)
-        with _staged(staging, resume=options.resume):
-            shutil.copytree(bundle, staging / BUNDLE, dirs_exist_ok=True)
+        with writes_to(target), _staged(staging, resume=options.resume):
+            (staging / BUNDLE).mkdir(exist_ok=True)
+            for file in bundle.iterdir():
+                shutil.copyfile(file, staging / BUNDLE / file.name)
             receipts = _receipts(job, names, engine, progress)
             entries = [Entry(block=name, ends=(), tally=receipts[name].tally) for name in names]
             summary = summed_up(entries, skipped)

@@ -244,8 +244,9 @@ def writes_to(path: Path, *, hint: str = "check the folder, its permissions and 
             refused.where = str(path)  # a file of a folder that is being made under another name
         raise
     except OSError as problem:
-        named = problem.filename
-        if named is not None and not _concerns(Path(os.fsdecode(named)), path):
+        # A copy that fails names the source and the copy.
+        named = [Path(os.fsdecode(each)) for each in (problem.filename, problem.filename2) if each is not None]
+        if named and not any(_concerns(each, path) for each in named):
             raise
         raise _refused(
             "cannot_write",

@@ -435,8 +435,9 @@ def test_a_signal_leaves_no_file_with_cells_of_people(command: str, number: int,
         env={**os.environ, "TMPDIR": str(scratch)},
     ) as process:  # fmt: skip
         assert process.stdin is not None
-        # More than a block, so that some rows are written, and no end.
-        process.stdin.write((PEOPLE + PEOPLE.partition("\n")[2] * 1000).encode())
+        # More than a block of bytes, so that some rows are written, and no end.
+        header, *rows = PEOPLE.splitlines()
+        process.stdin.write("\n".join([f"{header},note", *(f"{row},{'x' * 30_000}" for row in rows)]).encode())
         process.stdin.flush()
         until = time.monotonic() + 60
         while seen(world["root"]).keys() == before.keys():
