@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from mgrisk.cli.options import add_model, load_model
-from mgrisk.cli.terminal import DISCLAIMER
+from mgrisk.cli.terminal import DISCLAIMER, tell
+from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
 
 HELP = "a page that explains the risks of the people in a file"
@@ -15,14 +16,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     parser.add_argument("input", metavar="INPUT", help="file, or - for standard input")
-    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example page.html")
+    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="page.html, or - for standard output")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.own_data.explain import explain_people
+    from mgrisk.storage.destinations import prepare_files
 
+    prepare_files(options.output, inputs=[options.input, bundle_folder(options.model)])
     found = explain_people(load_model(options), options.input, options.output)
     counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
-    print(f"{found.rows:,} rows: {counts}\nreport: {options.output} ({found.size / 2**20:.1f} MB)\n{DISCLAIMER}")
+    lines = [f"{found.rows:,} rows: {counts}", f"report: {options.output} ({found.size / 2**20:.1f} MB)", DISCLAIMER]
+    tell("\n".join(lines), output=options.output)
     return ExitStatus.DONE

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import Final
@@ -34,7 +36,7 @@ from mgrisk.cli import (
     validate,
 )
 from mgrisk.cli.terminal import DISCLAIMER
-from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, of_system
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system
 
 COMMANDS: Final = (
     run,
@@ -60,13 +62,14 @@ COMMANDS: Final = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     options = command_line().parse_args(arguments)
+    _stop_by_exception()
     try:
         return int(options.command.run(options))
     except MgRiskError as error:
         return _told(error, options)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("interrupted: what was not finished was not written", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stopped, Terminated) else 130
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody to tell. Keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,6 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("where: " + _last_place(problem), file=sys.stderr)
         print("to do: run again with --debug and report what it prints", file=sys.stderr)
         return int(ExitStatus.BUG)
+
+
+def _stop_by_exception() -> None:
+    """Let the signals that end a process raise, so that every `finally` has its turn."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            # Who was told to ignore one, as by nohup, goes on ignoring it.
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, stop)
 
 
 def _told(error: MgRiskError, options: argparse.Namespace) -> int:

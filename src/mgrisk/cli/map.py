@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus, few
 
 HELP = "an extract of your cohort into a scoring file, by a mapping file"
@@ -15,12 +16,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="EXTRACT", help="CSV or Parquet, - for standard input")
     parser.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="CSV")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file where it is there already")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.score.mapping import map_file, read_mapping
+    from mgrisk.storage.destinations import prepare_files
 
+    prepare_files(options.output, inputs=[options.input, options.mapping], overwrite=options.overwrite)
     done = map_file(options.input, read_mapping(Path(options.mapping)), options.output)
     lines = [f"{done.rows:,} rows in {options.output}"]
     lines += [
@@ -30,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
     ]
     if done.not_carried:
         lines.append(f"  not carried over: {few(done.not_carried)}")
-    print("\n".join([*lines, f"next: mgrisk validate {options.output}"]))
+    tell("\n".join([*lines, f"next: mgrisk validate {options.output}"]), output=options.output)
     return ExitStatus.DONE

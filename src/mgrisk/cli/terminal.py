@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
+from mgrisk.storage.destinations import is_standard_output
+
 if TYPE_CHECKING:
     from mgrisk.score.batch import Progress
 
@@ -25,6 +27,14 @@ def say(line: str) -> None:
         width = shutil.get_terminal_size().columns
         lines = textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def tell(text: str, *, output: str) -> None:
+    """Print what came of a command, or say it on standard error where standard output has the output itself."""
+    if is_standard_output(output):
+        say(text)
+    else:
+        print(text)
 
 
 class ProgressLine:

@@ -49,7 +49,7 @@ from mgrisk.model.learners import Encoder, Fitted
 from mgrisk.model.stacking import read_fitted
 from mgrisk.model.uncertainty import FILE as UNCERTAINTY
 from mgrisk.model.uncertainty import Uncertainty
-from mgrisk.storage.files import atomic_folder, to_json
+from mgrisk.storage.files import atomic_folder, is_intact, to_json
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.regression import fit_logistic
 from mgrisk.survey.variance import t_quantile
@@ -252,7 +252,7 @@ class Bundle:
         return 0 if found is None else found.replicates
 
     def write(self, folder: Path) -> None:
-        """Write the bundle; the folder appears whole or not at all."""
+        """Write the bundle; the folder appears whole or not at all, and replaces nothing but an unchanged bundle."""
         about = {
             "format": FORMAT,
             **self.about,
@@ -268,10 +268,20 @@ class Bundle:
             **self.fitted.to_files(),
             **self.parts,
         }
-        sums = "".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in sorted(contents))
-        with atomic_folder(folder) as part:
-            for name, content in {**contents, SUMS: sums.encode()}.items():
+        with atomic_folder(folder, is_ours=is_bundle) as part:
+            for name, content in contents.items():
                 (part / name).write_bytes(content)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Return whether a folder is a bundle that holds what was written, and nothing else.
+
+    Examples
+    --------
+    >>> is_bundle(released("undiagnosed")), is_bundle(released("undiagnosed").parent)
+    (True, False)
+    """
+    return is_intact(folder, marker=DESCRIPTION)
 
 
 def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:

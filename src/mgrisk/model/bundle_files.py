@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-SUMS: Final = "SHA256SUMS"
+from mgrisk.storage.files import SUMS as SUMS
+
 DESCRIPTION: Final = "bundle.json"
 CALIBRATOR: Final = "calibrator.json"
 REFERENCE: Final = "reference.json"

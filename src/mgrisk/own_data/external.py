@@ -12,12 +12,13 @@ from mgrisk.evaluate.assess import assess
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
-from mgrisk.model.bundle import Bundle, Method, recalibrate
+from mgrisk.model.bundle import Bundle, Method, is_bundle, recalibrate
 from mgrisk.model.bundle_files import SUMS
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.run_folder import names
 from mgrisk.score.scorer import load_scorer
-from mgrisk.storage.files import sha256, write_json, write_text
+from mgrisk.storage.destinations import prepare_folder
+from mgrisk.storage.files import atomic_folder, is_intact, sha256, write_json, write_text
 from mgrisk.types import Floats
 
 EXTERNAL: Final = "external"
@@ -58,15 +59,16 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
     source, columns
         The file, and where outcome and design stand in it.
     folder
-        Made if need be; files of the same names are replaced.
+        Missing, empty, or what an earlier evaluation wrote; it appears whole or not at all.
     threads
         Threads of the margin.
 
     Raises
     ------
     MgRiskError
-        Those of `load_scorer` and `read_labelled`.
+        Those of `prepare_folder`, `load_scorer` and `read_labelled`.
     """
+    prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
     people = read_labelled(source, scorer.bundle.inputs, columns)
     margin, alike = _margins(scorer.bundle, people)
@@ -93,11 +95,12 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
         "in_domain": alike,
     }
     lines = _evaluation_lines(found.records, people)
-    write_json(folder / names.EVALUATION, found.records)
-    write_json(folder / names.THRESHOLDS, found.thresholds)
-    write_json(folder / names.CURVES, {EXTERNAL: found.curves})
-    write_json(folder / names.PEOPLE_OF_FILE, context)
-    write_text(folder / names.SUMMARY, _summary(context, lines))
+    with atomic_folder(folder, is_ours=_is_evaluation) as part:
+        write_json(part / names.EVALUATION, found.records)
+        write_json(part / names.THRESHOLDS, found.thresholds)
+        write_json(part / names.CURVES, {EXTERNAL: found.curves})
+        write_json(part / names.PEOPLE_OF_FILE, context)
+        write_text(part / names.SUMMARY, _summary(context, lines))
     return External(folder, tuple(lines))
 
 
@@ -122,13 +125,14 @@ def recalibrate_file(
     population
         Who and when they are, in words; empty where it is not told.
     folder
-        The new bundle; an older one there is replaced.
+        The new bundle: missing, empty, or a bundle, which is replaced.
 
     Raises
     ------
     MgRiskError
-        Those of `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
+        Those of `prepare_folder`, `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
     """
+    prepare_folder(folder, is_ours=is_bundle, inputs=[source, model])
     bundle = load_scorer(model, threads=threads).bundle
     people = read_labelled(source, bundle.inputs, columns)
     margin, _ = _margins(bundle, people)
@@ -152,6 +156,10 @@ def recalibrate_file(
     parts = {**made.parts, names.CARD: (card + (below if parent_card else "\n")).encode()}
     replace(made, parts=parts).write(folder)
     return External(folder, lines)
+
+
+def _is_evaluation(folder: Path) -> bool:
+    return is_intact(folder, marker=names.PEOPLE_OF_FILE)
 
 
 def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, float]:

@@ -7,10 +7,10 @@ where NHANES has SEQN, so that no name of a person gets into the run folder.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +32,7 @@ from mgrisk.score.input_schema import given_columns
 from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
 from mgrisk.score.sources import open_source
 from mgrisk.storage.files import sha256
+from mgrisk.storage.temporary import temporary
 from mgrisk.survey.design import WeightLevel
 from mgrisk.types import Booleans
 
@@ -153,10 +154,14 @@ def _in_shape(own: Own, folder: Path) -> Iterator[tuple[str, Mapped | None]]:
         yield own.file, None
         return
     # The name is one that the next run clears away, should this one be killed.
-    with TemporaryDirectory(dir=folder, prefix=".mapped", suffix=".part") as there:
-        target = Path(there) / "people.csv"
+    there = temporary(folder / "mapped")
+    there.mkdir(mode=0o700)
+    try:
+        target = there / "people.csv"
         mapped = map_file(own.file, read_mapping(Path(own.mapping)), str(target))
         yield str(target), mapped
+    finally:
+        shutil.rmtree(there, ignore_errors=True)
 
 
 def _read(workspace: Workspace, own: Own, source: str) -> LabelledPeople:

@@ -22,8 +22,9 @@ from mgrisk.errors import MgRiskError, bad_input, usage
 from mgrisk.features.registry import FEATURES, Feature
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.input_schema import FACTORS
-from mgrisk.score.outputs import open_output
-from mgrisk.score.sources import STREAM, open_source
+from mgrisk.score.outputs import open_lines
+from mgrisk.score.sources import open_source
+from mgrisk.storage.destinations import STREAM
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -123,7 +124,7 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
         named = {each.column for each in mapping.features.values()} | set(mapping.keep.values())
         _refuse_absent(named, table.columns, source)
         done.not_carried = tuple(name for name in table.columns if name not in named)
-        with open_output(target, [*mapping.keep, *mapping.features]) as output:
+        with open_lines(target, [*mapping.keep, *mapping.features]) as output:
             for block in table.blocks():
                 rows = table.read(block, ())
                 if wrong := rows.checked.wrong_fields:
@@ -136,7 +137,7 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
                 extract = rows.table().to_pandas(ignore_metadata=True)
                 made = _mapped(extract, mapping, done)
                 lines = zip(*(column.tolist() for column in made), strict=True)
-                output.write(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in lines))
+                output.lines(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in lines))
                 done.rows += len(extract)
     return done
 

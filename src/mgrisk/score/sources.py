@@ -24,8 +24,8 @@ from mgrisk.score.csv.read import read_rows
 from mgrisk.score.csv.source import CsvSource, parsed
 from mgrisk.score.formulas import inert_rows
 from mgrisk.score.input_schema import Checked, check, wants
+from mgrisk.storage.destinations import STREAM
 
-STREAM: Final = "-"
 BATCH_ROWS: Final = 16_384
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"

@@ -195,6 +195,9 @@ class Summary:
         codes = [f"{count:,} × {code}" for code, count in self.rejected_by.items()]
         rejected = f"{tally.rejected:,} rejected" + (f" ({few(codes, most=4)})" if codes else "")
         lines = [f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}"]
+        skipped = list(self.about.get("skipped", ()))
+        if skipped:
+            lines.append(f"files passed over, whose names begin with . or _ ({len(skipped)}): {few(skipped, most=5)}")
         lines += self._about_inputs()
         if tally.scored:
             lines += [*self._about_drift(), *self._about_expected()]

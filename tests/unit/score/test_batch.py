@@ -246,6 +246,32 @@ def test_an_input_that_has_changed_is_not_gone_on_with(scorer: Scorer, people: P
     assert caught.value.code == "resume.other_input"
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_an_input_that_was_cut_since_is_not_gone_on_with(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    blocks = itertools.count()
+
+    def killed(progress: Progress) -> None:
+        if next(blocks) == 2:
+            raise KeyboardInterrupt
+
+    target = tmp_path / "out.csv"
+    with pytest.raises(KeyboardInterrupt):
+        score_table(scorer, str(people), str(target), BatchOptions(reasons=0), progress=killed)
+    people.write_bytes(LINES[0])
+    with pytest.raises(MgRiskError) as caught:
+        score_table(scorer, str(people), str(target), BatchOptions(reasons=0, resume=True))
+    assert caught.value.code == "resume.other_input"
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.zst"])
+def test_rejected_rows_are_packed_whole(suffix: str, scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    for name in ("rejects.csv", f"rejects{suffix}"):
+        score_table(scorer, str(people), str(tmp_path / "o.csv"), BatchOptions(reasons=0, rejects=str(tmp_path / name)))
+    with pa.input_stream(str(tmp_path / f"rejects{suffix}"), compression="detect") as unpacked:
+        assert unpacked.read() == (tmp_path / "rejects.csv").read_bytes()
+
+
 @pytest.mark.parametrize("target", ["-", "out.parquet"])
 def test_what_cannot_be_gone_on_with_says_so(target: str, scorer: Scorer, people: Path) -> None:
     with pytest.raises(MgRiskError) as caught:
