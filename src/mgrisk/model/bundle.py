@@ -550,7 +550,7 @@ def recalibrate(
     Raises
     ------
     MgRiskError
-        ``recalibrate.too_few_events``; ``recalibrate.reversed`` where risks fall as the margin rises; those of
+        ``recalibrate.too_few_events``; ``recalibrate.reversed`` where cases have no higher risk; those of
         `survey.regression.fit_logistic`.
 
     Notes
@@ -574,6 +574,19 @@ def recalibrate(
             else "use the bundle as it is, or collect more",
         )
     old = bundle.calibrator
+    weight = design.analysis_weight[inside]
+    of_cases, of_others = (
+        float(np.average(old.log_odds(margin[inside]), weights=weight * each)) for each in (y[inside], 1.0 - y[inside])
+    )
+    # The slope of a logistic regression has the sign of this difference.
+    if of_cases <= of_others:
+        raise bad_input(
+            "recalibrate.reversed",
+            "among these people the risk of the parent is no higher in cases than in others",
+            where="recalibration",
+            got=f"mean log-odds of {of_cases:.3f} in cases and {of_others:.3f} in others",
+            hint="check the coding of the outcome; a model that ranks people wrongly cannot be recalibrated",
+        )
     if method == "intercept":
         fit = fit_logistic(np.ones((len(y), 1)), y, design, offset=old.log_odds(margin))
         variance = np.array([[float(fit.covariance[0, 0]), 0.0], [0.0, 0.0]])
@@ -581,15 +594,7 @@ def recalibrate(
     else:
         new = fit_calibrator(margin, y, design)
     stretch = new.slope / old.slope
-    if stretch <= 0:
-        raise bad_input(
-            "recalibrate.reversed",
-            "among these people the risk falls as the margin rises",
-            where="recalibration",
-            got=f"slope {stretch:.2f} times that of the parent",
-            hint="check the coding of the outcome; a model that ranks people wrongly cannot be recalibrated",
-        )
-    added = float(np.average(new.se(margin[inside]) ** 2, weights=design.analysis_weight[inside]))
+    added = float(np.average(new.se(margin[inside]) ** 2, weights=weight))
     uncertainty, fitted = bundle.uncertainty, bundle.fitted
     if uncertainty is not None:
         uncertainty = uncertainty.after(stretch=stretch, added=added)
@@ -604,7 +609,7 @@ def recalibrate(
             "method": method,
             "people": int(inside.sum()),
             "cases": cases,
-            "prevalence": float(np.average(y[inside], weights=design.analysis_weight[inside])),
+            "prevalence": float(np.average(y[inside], weights=weight)),
             "slope_of_parent": stretch,
             "intercept_of_parent": new.intercept - stretch * old.intercept,
             "df": new.df,
