@@ -13,14 +13,16 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.explain.attributions import build
@@ -41,10 +43,12 @@ from mgrisk.score.scorer import load_scorer
 ROOT = Path(__file__).parents[2]
 PEOPLE = ROOT / "data" / "examples" / "people.csv"
 Files = dict[str, bytes]
+Make = Callable[[], Files]
+DEEP = "[" * 5_000 + "]" * 5_000
 DELETED: Any = object()
 WRONG: tuple[Any, ...] = (
     DELETED, None, "x", "", "NaN", True, 0, -1, 1e308, -1e308, 1e-308, 10**400, float("nan"), float("inf"),
-    [], {}, [[[[1.0]]]], "\x1b[31m\n", "a" * 100_000,
+    [], {}, [[[[1.0]]]], "\x1b[31m\n", "a" * 100_000, "DEEP",
 )  # fmt: skip
 """What stands in place of a leaf."""
 
@@ -134,13 +138,7 @@ def _with(content: Any, path: tuple[Any, ...], value: Any) -> Any:
     return changed
 
 
-def _packed(arrays: Mapping[str, Any]) -> bytes:
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
-    return content.getvalue()
-
-
-def _of_array(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _of_array(array: NDArray[Any]) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "of objects", np.array(["x"] * max(array.size, 1))
     yield "complex", array.astype(complex)
     yield "of whole numbers", array.astype(np.int16)
@@ -155,33 +153,45 @@ def _of_array(array: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{value} at {place}", changed
 
 
-def mutations(files: Files) -> Iterator[tuple[str, Files]]:
-    """Yield what is wrong, and the files."""
+def mutations(files: Files) -> Iterator[tuple[str, Make]]:
+    """Yield what is wrong, and what makes the files."""
     for name, content in files.items():
-        yield f"{name} gone", {each: held for each, held in files.items() if each != name}
-        yield f"{name} empty", files | {name: b""}
-        yield f"{name} of nothing but brackets", files | {name: b"[" * 100_000}
-        yield f"{name} is a list", files | {name: b"[]"}
+        for what, held in (("empty", b""), ("of nothing but brackets", b"[" * 100_000), ("a list", b"[]")):
+            yield f"{name} {what}", partial(_replaced, files, name, held)
+        yield f"{name} gone", partial(_replaced, files, name, None)
         if name.endswith(".json"):
             whole = json.loads(content)
             for path in _leaves(whole):
-                for value in WRONG if path else (None, [], {}, "x", 1):
+                where = f"{name} {'.'.join(map(str, path))}"
+                for value in WRONG if path else (None, {}, "x", 1):
                     shown = "deleted" if value is DELETED else repr(value)[:20]
-                    changed = json.dumps(_with(whole, path, value)).encode()
-                    yield f"{name} {'.'.join(map(str, path))} {shown}", files | {name: changed}
-                deep = json.dumps(_with(whole, path, "DEEP")).replace('"DEEP"', "[" * 5_000 + "]" * 5_000).encode()
-                yield f"{name} {'.'.join(map(str, path))} deep", files | {name: deep}
+                    yield f"{where} {shown}", partial(_edited, files, name, whole, path, value)
         if name.endswith(".npz"):
-            with np.load(io.BytesIO(content)) as held:
-                arrays = dict(held)
+            with np.load(io.BytesIO(content)) as stored:
+                arrays = dict(stored)
             for each, array in arrays.items():
-                yield f"{name} without {each}", files | {name: _packed({k: v for k, v in arrays.items() if k != each})}
-                for what, changed_array in _of_array(array):
-                    yield f"{name} {each} {what}", files | {name: _packed({**arrays, each: changed_array})}
-    yield "another file", files | {"more.json": b"{}"}
+                for what, other in (("gone", None), *_of_array(array)):
+                    yield f"{name} {each} {what}", partial(_repacked, files, name, arrays, each, other)
+    yield "another file", partial(_replaced, files, "more.json", b"{}")
     for name in ("sum.json", "additive.json", "shapes.json", "coefficients.json", "fitted_features.json"):
         if name not in files:
-            yield f"a {name} beside", files | {name: b"{}"}
+            yield f"a {name} beside", partial(_replaced, files, name, b"{}")
+
+
+def _replaced(files: Files, name: str, content: bytes | None) -> Files:
+    return {each: held for each, held in (files | {name: content}).items() if held is not None}
+
+
+def _edited(files: Files, name: str, whole: Any, path: tuple[Any, ...], value: Any) -> Files:
+    return files | {name: json.dumps(_with(whole, path, value)).replace('"DEEP"', DEEP).encode()}
+
+
+def _repacked(
+    files: Files, name: str, arrays: Mapping[str, NDArray[Any]], each: str, other: NDArray[Any] | None
+) -> Files:
+    content = io.BytesIO()
+    np.savez(content, **{key: held for key, held in {**arrays, each: other}.items() if held is not None})
+    return files | {name: content.getvalue()}
 
 
 @dataclass(frozen=True)
