@@ -53,7 +53,7 @@ def test_thousands_of_bundles_with_one_thing_wrong_are_refused_or_score(
         ("additive", "bundle.json format DEEP"),
         ("additive", "patterns.json 0.auroc deleted"),
         ("additive", "patterns.json 0.absent None"),
-        ("additive", "reference.json age_years.people 'x'"),
+        ("additive", "reference.json sex.people 'x'"),
         ("splines", "calibrator.json df 0"),
         ("splines", "uncertainty.npz loadings nan at 0"),
         ("sum", "attributions.npz 0.column_means inf at 0"),

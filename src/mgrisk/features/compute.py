@@ -253,7 +253,8 @@ def underivable(chosen: Iterable[Feature]) -> tuple[str, ...]:
     >>> underivable([bmi, bmi.model_copy(update={"name": "bmi_squared"})])
     ('bmi_squared',)
     """
-    return tuple(feature.name for feature in chosen if feature.derived_from and not _derivable(feature))
+    made = (feature for feature in chosen if feature.derived_from or feature.fitted)
+    return tuple(feature.name for feature in made if not _derivable(feature))
 
 
 def _derivable(feature: Feature) -> bool:

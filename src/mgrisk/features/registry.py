@@ -52,11 +52,11 @@ class Feature(BaseModel):
     maximum: Finite | None = None
     cap: Finite | None = None
     levels: tuple[PlainName, ...] = Field(default=(), max_length=100)
-    derived_from: tuple[str, ...] = ()
+    derived_from: tuple[PlainName, ...] = Field(default=(), max_length=100)
     derived_in_part: bool = False
     required: bool = False
-    summary: str = ""
-    fitted: str = ""
+    summary: PlainName | Literal[""] = ""
+    fitted: PlainName | Literal[""] = ""
     given: bool = True
 
     @model_validator(mode="after")
