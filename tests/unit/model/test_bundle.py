@@ -227,7 +227,9 @@ def test_a_folder_that_is_no_bundle_or_is_not_there_is_refused(tmp_path: Path) -
     assert refused(tmp_path / "gone").code == "bundle.missing"
 
 
-@pytest.mark.parametrize("name", ["../secret", "deep/secret", "ABSOLUTE", "..", ".", "", "deep/../../secret"])
+@pytest.mark.parametrize(
+    "name", ["../secret", "deep/secret", "ABSOLUTE", "..", ".", "", "deep/../../secret", "a" * 5000, "a\0b"]
+)
 def test_a_sum_for_a_file_outside_the_folder_is_refused_unread(folder: Path, name: str) -> None:
     secret = folder.parent / "secret"
     secret.write_bytes(b"secret")
