@@ -32,7 +32,7 @@ def test_any_bytes_are_read_or_refused(name: str, content: bytes) -> None:
     TARGETS[name](content)
 
 
-@given(bundle=st.integers(0, 1), file=st.integers(0, 30), edits=EDITS)
+@given(bundle=st.integers(0, 2), file=st.integers(0, 30), edits=EDITS)
 @SETTINGS
 def test_a_bundle_with_a_damaged_file_is_read_or_refused(bundle: int, file: int, edits: bytes) -> None:
     TARGETS["bundle"](bytes([bundle, file]) + edits)

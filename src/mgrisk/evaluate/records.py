@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from mgrisk.cohort.leaks import Timing
@@ -310,7 +311,9 @@ class Tuning:
     def chosen(self) -> Chosen:
         """The chosen model, as what fits it again takes it."""
         record = self.models[self.winner]
-        return Chosen(self.winner, self.parts, record.intercept, Calibrator.from_dict(vars(record.calibration)))
+        line = record.calibration
+        calibration = Calibrator(line.intercept, line.slope, np.array(line.covariance), line.df)
+        return Chosen(self.winner, self.parts, record.intercept, calibration)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ from mgrisk.types import Booleans, Floats, Integers
 GROUPS: Final = 100
 MOST_UNITS: Final = 1000
 SEED: Final = 1
+LARGEST_WEIGHT: Final = 1e12
+SMALLEST_WEIGHT: Final = 1e-12
 YES: Final = frozenset({"1", "1.0", "yes", "true"})
 NO: Final = frozenset({"0", "0.0", "no", "false"})
 
@@ -154,7 +156,7 @@ def read_labelled(
     shifted = np.zeros(len(people), dtype=np.bool_)
     shifted[ragged] = True
     y = _outcome(people[columns.outcome], columns.outcome)
-    weight = _weight(people, columns.weight, shifted)
+    weight, no_number = _weight(people, columns.weight, shifted)
     problems = Counter(code for codes in checked.problems for code in str(codes).split(SEPARATOR) if code)
     if ragged:
         problems[WRONG_FIELDS] = len(ragged)
@@ -175,6 +177,8 @@ def read_labelled(
         left = left & ~rule.out
         attrition.append(_step(rule.excludes, excluded, left, y))
     stratum, psu, sampling = _places(people, columns, shifted)
+    if no_number:
+        sampling = f"{columns.weight} is no number in {no_number:,} rows, which are left out; {sampling}"
     design = SurveyDesign(
         weight=np.where(left, np.nan_to_num(weight), 0.0),
         stratum=stratum,
@@ -219,7 +223,7 @@ def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
 
 
 def _outcome(column: pd.Series, name: str) -> Floats:
-    cells = column.astype(object).where(column.notna(), "").astype(str).str.strip().str.lower()
+    cells = _texts(column).str.lower()
     y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
     readable = cells.isin(YES | NO | {word.lower() for word in EMPTY_CELLS})
     if not readable.any() and len(cells):
@@ -234,19 +238,32 @@ def _outcome(column: pd.Series, name: str) -> Floats:
     return y
 
 
-def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> Floats:
+def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> tuple[Floats, int]:
+    """Return the weight of each row, shape (n,), NaN where it has none, and how many have a text that is no number."""
     if name is None:
-        return np.ones(len(people))
-    weight = np.asarray(pd.to_numeric(people[name], errors="coerce"), dtype=np.float64)
-    wrong = ~shifted & ((weight < 0) | np.isinf(weight))
+        return np.ones(len(people)), 0
+    weight = pd.to_numeric(people[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    # Neither sums nor products of two sums may overflow or vanish.
+    wrong = ~shifted & ((weight < 0) | (weight > LARGEST_WEIGHT) | ((weight > 0) & (weight < SMALLEST_WEIGHT)))
     if wrong.any():
         raise bad_input(
             "input.bad_weight",
-            f"a weight is negative or infinite, in {int(wrong.sum())} rows",
+            f"a weight is negative, infinite or of an impossible size, in {int(wrong.sum())} rows",
             where=f"column {name}, row {int(np.argmax(wrong)) + 1}",
-            hint="give people outside the sample a weight of 0 or none",
+            expected=f"0, or {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}",
+            hint="give weights on a usual scale, such as with a mean of 1, and people outside the sample 0 or none",
         )
-    return weight
+    return weight, int((np.isnan(weight) & ~shifted & ~_empty(people[name])).sum())
+
+
+def _empty(column: pd.Series) -> Booleans:
+    """Tell which cells say that nothing is known, shape (n,)."""
+    found: Booleans = _texts(column).isin(EMPTY_CELLS).to_numpy()
+    return found
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), "").astype(str).str.strip()
 
 
 def _places(people: pd.DataFrame, columns: LabelColumns, shifted: Booleans) -> tuple[Integers, Integers, str]:
@@ -280,8 +297,7 @@ def _dealt(stratum: Integers, groups: int) -> Integers:
 
 
 def _numbers(column: pd.Series, shifted: Booleans) -> Integers:
-    text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    unknown = text.isin(EMPTY_CELLS).to_numpy() & ~shifted
+    text, unknown = _texts(column), _empty(column) & ~shifted
     if unknown.any():
         raise bad_input(
             "input.bad_design",

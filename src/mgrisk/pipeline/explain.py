@@ -69,7 +69,8 @@ def explain(workspace: Workspace) -> str:
             ],
         },
     )
-    return f"largest additivity error {worst:.1e}; most important: {features[0]['label']}"
+    most = features[0]["label"] if features[0]["importance"] else "nothing, since everybody has the same risk"
+    return f"largest additivity error {worst:.1e}; most important: {most}"
 
 
 def _explained(workspace: Workspace, explainer: Explainer, name: str) -> _Explained:

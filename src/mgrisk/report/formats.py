@@ -169,7 +169,7 @@ def span(cycles: Sequence[str]) -> str:
     """
     shown = ", ".join(cycle.replace("-", "–") for cycle in cycles)
     years = [cycle.split("-") for cycle in cycles]
-    if not years or not all(len(pair) == 2 and all(year.isdigit() for year in pair) for pair in years):
+    if not years or not all(len(pair) == 2 and all(year.isdecimal() for year in pair) for pair in years):
         return shown
     follow = all(int(later[0]) == int(earlier[1]) + 1 for earlier, later in pairwise(years))
     return f"{years[0][0]}–{years[-1][1]}" if follow else shown

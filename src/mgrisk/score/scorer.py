@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.special import expit
 
 from mgrisk.errors import bad_bundle
-from mgrisk.explain.attributions import Explainer, Explanation
+from mgrisk.explain.attributions import PART, Explainer, Explanation
 from mgrisk.features import compute
 from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
@@ -57,6 +57,9 @@ class Scorer:
         self.bundle = bundle
         self.what_if = what_if
         self.next_question = next_question
+        if PART in bundle.parts:
+            # Read now: a damaged one is refused before a row is scored.
+            self.explainer = Explainer(bundle)
 
     @cached_property
     def explainer(self) -> Explainer:

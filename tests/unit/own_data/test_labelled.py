@@ -82,6 +82,18 @@ def test_a_small_cohort_has_a_unit_for_each_person(tmp_path: Path) -> None:
     assert found.design.n_clusters == 60
 
 
+def test_weights_that_are_texts_are_told_beside_those_that_are_not_given(tmp_path: Path) -> None:
+    frame = people()
+    frame["w"] = frame["w"].astype(object)
+    frame.loc[:119, "w"] = "about 3"
+    frame.loc[120:124, "w"] = ""
+    frame.loc[125:126, "w"] = 0
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"))
+    assert found.sampling.startswith("w is no number in 120 rows, which are left out; weights of w")
+    assert found.attrition[-1]["excluded"] == 127
+    assert "no number" not in read_labelled(written(people(), tmp_path), INPUTS, LabelColumns("case")).sampling
+
+
 def test_strata_and_units_are_taken_by_their_names(tmp_path: Path) -> None:
     frame = people()
     found = read_labelled(
@@ -101,6 +113,9 @@ def test_strata_and_units_are_taken_by_their_names(tmp_path: Path) -> None:
         ({"case": "no"}, LabelColumns("case"), "input.one_class"),
         ({"case": ""}, LabelColumns("case"), "input.one_class"),
         ({"w": -1.0}, LabelColumns("case", weight="w"), "input.bad_weight"),
+        ({"w": 1e200}, LabelColumns("case", weight="w"), "input.bad_weight"),
+        ({"w": 1e308}, LabelColumns("case", weight="w"), "input.bad_weight"),
+        ({"w": 1e-200}, LabelColumns("case", weight="w"), "input.bad_weight"),
         ({"clinic": ""}, LabelColumns("case", psu="clinic"), "input.bad_design"),
     ],
 )

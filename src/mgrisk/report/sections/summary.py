@@ -137,14 +137,15 @@ def _calibration_words(slope: Estimated, ratio: Estimated) -> str:
 
 def _drivers(run: RunFolder) -> dict[str, Any]:
     records = importance_records(run)
+    most = records[0].importance
     return {
         "label": f"What drives it: the largest of {len(records)} features",
-        "value": ", ".join(record.label for record in records[:2]),
+        "value": ", ".join(record.label for record in records[:2]) if most else "Nothing: everybody has the same risk",
         "lines": [
             {
                 "term": f"{record.label} {_arrow(record)}".strip(),
                 "value": number(record.importance, digits=2),
-                "bar": round(100.0 * record.importance / records[0].importance),
+                "bar": round(100.0 * record.importance / (most or 1.0)),
             }
             for record in records[:5]
         ],
