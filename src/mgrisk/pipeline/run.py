@@ -152,6 +152,7 @@ def run(
         own_cohort.refuse_misuse(workspace, settings.own)
     else:
         raw_tables.refuse_misuse(workspace)
+    track.refuse_misuse(workspace)
     with _alone(folder):
         return _run(workspace, until=until, progress=progress)
 
