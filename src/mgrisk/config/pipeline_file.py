@@ -283,7 +283,7 @@ class Tracking(Closed):
     alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$")
     people: bool = Field(
         default=False,
-        description="Whether MLflow gets what has a row for each person: explanations.parquet, and the report's table "
+        description="Whether MLflow gets what has a row for each person: their explanations, and the report's table "
         "of people",
     )
     gate: Gate = Gate()
