@@ -187,3 +187,8 @@ def test_what_a_bug_says_is_told_with_debug_alone(
     assert "Jane" not in told
     with pytest.raises(ValueError, match="Jane Doe"):
         main(["codebook", "--debug"])
+
+
+def test_a_line_end_in_a_name_begins_no_line_of_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "none\nerror: all is lost\n.csv"]) == 3
+    assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error", "where", "to do"]
