@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,21 @@ def test_processes_that_open_a_fresh_registry_at_once_all_get_an_answer(tmp_path
     command = [sys.executable, "-c", OPENS, f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}"]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     assert [(process.communicate(), process.returncode) for process in both] == [(("None\n", ""), 0)] * 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_registry_that_was_killed_while_it_was_made_is_made_anew(tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    command = [sys.executable, "-c", OPENS, f"sqlite:///{store.as_posix()}"]
+    first = subprocess.Popen(command)
+    while not any(part.stat().st_size > 50_000 for part in tmp_path.glob(".mlflow.db.*.part")):
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    assert not store.exists()
+    assert track.find_version("m", "champion", uri=f"sqlite:///{store.as_posix()}") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
 
 
 def refused(folder: Path, *overrides: str) -> MgRiskError:

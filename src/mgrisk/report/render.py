@@ -66,12 +66,13 @@ def write_report(folder: Path) -> ReportSummary:
 
 
 def report_without_people(folder: Path) -> str:
-    """Return the report of a run folder without its table of people: the page for readers who may see nobody."""
+    """Return the report of a run folder, with the figures drawn for it, without its table of people."""
     content = report_content(folder)
     instead = text("The table of people is in the run folder's own report alone.")
     for part in walk(content["sections"]):
         part["blocks"] = [instead if block["kind"] == "explorer" else block for block in part["blocks"]]
-    return render(content, {block["id"]: draw(block) for block in blocks_of(content, "figure")})
+    drawn = {path.stem: path.read_text("utf-8") for path in (folder / FIGURES).glob("*.svg")}
+    return render(content, drawn)
 
 
 def write_page(content: Mapping[str, Any], target: Path) -> ReportSummary:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from mgrisk.config.pipeline_file import Tracking
 from mgrisk.errors import MgRiskError, bad_bundle
+from mgrisk.storage.files import atomic
 from mgrisk.storage.lock import exclusive_lock
 
 if TYPE_CHECKING:
@@ -170,7 +172,7 @@ def _known_experiment(client: MlflowClient, tracking: Tracking, *, uri: str) -> 
 
 def _sqlite_file(uri: str) -> Path | None:
     """Return the file of a SQLite store; None for any other."""
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
 
 
 def _beside(path: Path) -> str:
@@ -186,13 +188,15 @@ def _client(uri: str) -> MlflowClient:
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
+    file = _sqlite_file(uri)
     try:
-        with _alone(_sqlite_file(uri)):
-            client = mlflow.MlflowClient(tracking_uri=uri)
-            if urlsplit(uri).scheme not in SERVERS:
-                # The first question of all opens the registry, too.
-                client.search_registered_models(max_results=1)
-            return client
+        if file is None or not os.access(file.parent, os.W_OK):
+            return _asked(uri)
+        # Whoever is first makes the tables of the store, one by one: nobody else may see it meanwhile.
+        with exclusive_lock(file.with_name(f".{file.name}.lock")):
+            if sys.platform != "win32" and not (file.exists() and file.stat().st_size):
+                _make(file)  # elsewhere a file that is open can have no new name
+            return _asked(uri)
     except (ImportError, SQLAlchemyError, CommandError, mlflow.MlflowException) as problem:
         lacking = isinstance(problem, ImportError)
         raise bad_bundle(
@@ -206,11 +210,19 @@ def _client(uri: str) -> MlflowClient:
         ) from None
 
 
-@contextmanager
-def _alone(file: Path | None) -> Iterator[None]:
-    """Keep other processes out while a SQLite store is opened, for whoever is first makes its tables, one by one."""
-    held: AbstractContextManager[None] = nullcontext()
-    if file is not None and os.access(file.parent, os.W_OK):
-        held = exclusive_lock(file.with_name(f".{file.name}.lock"))
-    with held:
-        yield
+def _asked(uri: str) -> MlflowClient:
+    """Return the client of a store that has answered: the first question to a database opens its registry, too."""
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    if urlsplit(uri).scheme not in SERVERS:
+        client.search_registered_models(max_results=1)
+    return client
+
+
+def _make(file: Path) -> None:
+    """Make an empty SQLite store that appears whole: one that was left half made is never opened again."""
+    for left in file.parent.glob(f".{file.name}.*.part*"):
+        left.unlink()
+    with atomic(file) as part:
+        _asked(f"{SQLITE}{part.resolve().as_posix()}")
