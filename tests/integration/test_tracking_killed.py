@@ -146,3 +146,11 @@ def test_a_run_that_is_logged_already_is_not_logged_again(workspace: Workspace) 
     workspace.run.path("tracking.json").unlink()
     log(workspace)
     assert in_the_store(workspace) == first
+
+
+def test_a_bundle_whose_version_somebody_deleted_is_registered_again(workspace: Workspace) -> None:
+    log(workspace)
+    first = read_json(workspace.run.path("tracking.json"))
+    mlflow.MlflowClient(tracking_uri=first["uri"]).delete_model_version(first["model"], str(first["version"]))
+    log(workspace)
+    assert [row.aliases for row in track.registered(uri=first["uri"])] == [("champion",)]

@@ -139,7 +139,7 @@ def _logged_before(
     whole = None
     for run in client.search_runs([experiment], f"tags.`{FOLDER}` = '{tags[FOLDER]}'"):
         name, status = run.info.run_id, run.info.status
-        same = run.data.tags.get(CONTENT) == tags[CONTENT]
+        same = version is not None and run.data.tags.get(CONTENT) == tags[CONTENT]
         if same and (name == registered_by or status == "FINISHED"):
             whole = whole or name
             if status != "FINISHED":
