@@ -67,7 +67,8 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ("track/registry.py", "track/run.py", "track/store.py", "pipeline/track.py"),
         (
             "tests/integration/test_promotion.py", "tests/integration/test_pipeline.py",
-            "tests/integration/test_served.py",
+            "tests/integration/test_served.py", "tests/integration/test_tracking.py",
+            "tests/integration/test_tracking_killed.py",
         ),
     ),
     (

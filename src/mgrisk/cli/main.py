@@ -13,7 +13,8 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import Final
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Final, TextIO, cast
 
 from mgrisk import __version__
 from mgrisk.cli import (
@@ -35,7 +36,7 @@ from mgrisk.cli import (
     score,
     validate,
 )
-from mgrisk.cli.terminal import DISCLAIMER
+from mgrisk.cli.terminal import DISCLAIMER, Shown, shown
 from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system
 
 COMMANDS: Final = (
@@ -61,6 +62,13 @@ COMMANDS: Final = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    # Here once, and not at each print: usage errors, warnings and tracebacks name what was given, too.
+    streams = [cast(TextIO, Shown(stream)) for stream in (sys.stdout, sys.stderr)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = command_line().parse_args(arguments)
     _stop_by_exception()
     try:
@@ -77,12 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as problem:
         if isinstance(problem, OSError) and problem.errno in MACHINE:
             return _told(of_system(problem), options)
-        # The last resort: say that it is ours, and how to report it.
+        # The last resort: say that it is ours, and how to report it. Its message may quote a person's cell.
         if options.debug:
             raise
-        print(f"error: this is a bug in mgrisk: {type(problem).__name__}: {problem}", file=sys.stderr)
+        print(f"error: this is a bug in mgrisk: {type(problem).__name__}", file=sys.stderr)
         print("where: " + _last_place(problem), file=sys.stderr)
-        print("to do: run again with --debug and report what it prints", file=sys.stderr)
+        print("to do: run again with --debug and report what it prints, without values of people", file=sys.stderr)
         return int(ExitStatus.BUG)
 
 
@@ -103,7 +111,7 @@ def _stop_by_exception() -> None:
 def _told(error: MgRiskError, options: argparse.Namespace) -> int:
     if options.debug:
         traceback.print_exc()
-    print("\n".join(error.lines()), file=sys.stderr)
+    print("\n".join(shown(line) for line in error.lines()), file=sys.stderr)
     return int(error.status)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.which import CHAMPION, bundle_folder
+from mgrisk.cli.which import bundle_folder
 
 if TYPE_CHECKING:
     from mgrisk.nhanes.store import Store
@@ -18,7 +18,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="DIR|NAME|NAME@ALIAS",
-        help=f"bundle folder, released bundle or registered model ({CHAMPION} with a registry, else undiagnosed)",
+        help="bundle folder, released bundle (undiagnosed), or version in the registry",
     )
 
 

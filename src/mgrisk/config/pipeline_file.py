@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -275,10 +276,26 @@ class Tracking(Closed):
     artifacts: str = Field(
         default="", description="Where a database without a server keeps files; empty: mlartifacts beside the run"
     )
-    experiment: str = "mgrisk"
-    register_as: str = Field(default="mgrisk-undiagnosed", description="Name in the model registry")
+    experiment: str = Field(default="mgrisk", pattern=r"\S")
+    register_as: str = Field(
+        default="", max_length=200, description="Name in the model registry; empty: the name of the pipeline"
+    )
     alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$")
+    people: bool = Field(
+        default=False,
+        description="Whether MLflow gets what has a row for each person: their explanations, and the report's table "
+        "of people",
+    )
     gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _names_of_the_registry(self) -> Tracking:
+        if not re.fullmatch(r"(\w[\w. -]*)?", self.register_as):
+            raise ValueError("register_as: a name has letters, digits, blanks and _ . - only; no slash, colon or @")
+        # MLflow keeps two of these for itself; `challenger` is the alias of a version that was refused its own.
+        if self.alias in {"latest", "challenger"} or re.fullmatch(r"v\d+", self.alias):
+            raise ValueError(f"alias: {self.alias} has a meaning of its own in the registry; take another word")
+        return self
 
     @model_validator(mode="after")
     def _no_password(self) -> Tracking:
@@ -305,6 +322,15 @@ class Pipeline(Closed):
     evidence: Evidence | None = None
     sensitivity: Sensitivity | None = None
     tracking: Tracking = Tracking()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _registered_under_its_name(cls, content: Any) -> Any:
+        """Register a run under its own name where no other is given: no name of another model is a default."""
+        if not isinstance(content, Mapping) or not isinstance(tracking := content.get("tracking", {}), Mapping):
+            return content
+        name = tracking.get("register_as") or content.get("name", "")
+        return {**content, "tracking": {**tracking, "register_as": name}}
 
     @model_validator(mode="after")
     def _own_alone(self) -> Pipeline:

@@ -19,7 +19,7 @@ import pandas as pd
 from mgrisk.cohort import leaks, select, targets
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, AttritionStep
 from mgrisk.config.pipeline_file import Cohort, Own
-from mgrisk.errors import bad_input, few, usage
+from mgrisk.errors import bad_input, usage
 from mgrisk.features.compute import complete
 from mgrisk.features.registry import FEATURES
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
@@ -75,7 +75,7 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
                 "own.missing_column",
                 f"the column {name} is missing",
                 where=own.file,
-                got=few(there, most=12),
+                got=f"{len(there)} other columns",
                 hint=hint,
             )
     lacking = [feature.name for feature in workspace.model_features if not workspace.can_have(feature)]
@@ -184,7 +184,7 @@ def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
                 "own.no_such_period",
                 f"no row has {own.period} {name}",
                 where=own.file,
-                got=few(sorted(found), most=12),
+                got=f"{len(found)} other values",
                 hint="cohort.development and cohort.held_out name values of the column",
             )
     return when

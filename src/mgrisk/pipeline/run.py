@@ -157,6 +157,7 @@ def run(
     for name in (names.TRAINED, names.BUNDLE, names.FIGURES):
         # They are replaced whole, so that they are refused whole.
         prepare_folder(folder / name, is_ours=is_intact)
+    track.refuse_misuse(workspace)
     with _alone(folder):
         return _run(workspace, until=until, progress=progress)
 

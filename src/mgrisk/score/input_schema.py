@@ -365,8 +365,17 @@ def check_columns(
     Raises
     ------
     MgRiskError
-        `input.duplicate_column`, `input.unknown_unit`, `input.missing_column` or `input.column_taken`; exit status 3.
+        `input.no_header`, `input.duplicate_column`, `input.unknown_unit`, `input.missing_column` or
+        `input.column_taken`; exit status 3.
     """
+    # Told apart before a column is named: where a header is lacking, its names are the cells of a person.
+    if any(name[:1].isdigit() for name in columns) and {feature.name for feature in inputs}.isdisjoint(columns):
+        raise bad_input(
+            "input.no_header",
+            "the first line holds values, and no name of an input",
+            where=where,
+            hint="put the names of the columns there; `mgrisk schema --template FILE` writes an example",
+        )
     twice = sorted(name for name, count in Counter(columns).items() if count > 1)
     if twice:
         raise bad_input(

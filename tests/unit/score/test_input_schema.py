@@ -271,3 +271,13 @@ def test_every_feature_of_the_registry_can_stand_in_a_contract() -> None:
     checked = check(pd.DataFrame({"age_years": ["50"], "sex": ["male"]}), everything)
     assert not checked.rejected.any()
     assert list(checked.values.columns) == [feature.name for feature in everything]
+
+
+def test_a_first_line_of_values_is_not_taken_for_names() -> None:
+    for line in (["Jane Doe", "50", "female"], ["1950-02-03", "male"], ["7", "7"]):
+        with pytest.raises(MgRiskError) as caught:
+            check_columns(line, INPUTS, where="people.csv")
+        assert caught.value.code == "input.no_header"
+        assert not any(cell in str(caught.value) for cell in line)
+    # A heading that begins with a digit is one beside the names of inputs.
+    check_columns(["2h_glucose", "age_years", "sex"], INPUTS, where="people.csv")
