@@ -21,8 +21,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.own_data.explain import explain_people
+    from mgrisk.score.summary import not_used
 
     found = explain_people(load_model(options), options.input, options.output)
     counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
-    print(f"{found.rows:,} rows: {counts}\nreport: {options.output} ({found.size / 2**20:.1f} MB)\n{DISCLAIMER}")
+    page = f"report: {options.output} ({found.size / 2**20:.1f} MB)"
+    print("\n".join([f"{found.rows:,} rows: {counts}", *not_used(found.unused), page, DISCLAIMER]))
     return ExitStatus.DONE

@@ -20,10 +20,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.score.batch import validate_table
+    from mgrisk.score.summary import not_used
 
     scorer = load_model(options)
-    tally = validate_table(scorer, options.input, workers=os.cpu_count() or 1).tally
+    found = validate_table(scorer, options.input, workers=os.cpu_count() or 1)
+    tally = found.tally
     print(f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected")
     for code, count in tally.problems.most_common():
         print(f"  {count:,} × {code}")
+    for line in not_used(found.unused):
+        print(line)
     return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -41,6 +42,8 @@ class ExplainedFile:
         Rows of the file, those with and without a risk, and those unlike the development people.
     size
         Of the page, in bytes.
+    unused
+        Columns that gave no input, each with the one that it may have been meant for, or "".
     """
 
     rows: int
@@ -48,6 +51,7 @@ class ExplainedFile:
     rejected: int
     outside: int
     size: int
+    unused: Mapping[str, str]
 
 
 def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
@@ -90,7 +94,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     )
     written = write_page(own_content(own), Path(target))
     outside = int((~people.in_domain).sum())
-    return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size)
+    return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size, summary.unused)
 
 
 def _scored(scorer: Scorer, source: str) -> tuple[pd.DataFrame, Summary]:

@@ -28,7 +28,7 @@ from mgrisk.pipeline.cohort import fit_features, write_cohort
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import AGE, Workspace
 from mgrisk.run_folder import names
-from mgrisk.score.input_schema import given_columns
+from mgrisk.score.column_names import given_columns
 from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
 from mgrisk.score.sources import open_source
 from mgrisk.storage.files import sha256

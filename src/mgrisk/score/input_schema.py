@@ -1,30 +1,27 @@
 """The input schema, compiled from the feature rows of a bundle: what a file may hold and what each row breaks.
 
-A column of a file gives a feature by the schema's name, by a synonym, or in a declared other unit (`given_columns`). A
-bad value never stops a batch: its row is rejected with the code of the problem, such as ``out_of_range:age_years``. A
-file that cannot be understood as a whole (a required column that is not there, a column twice) is refused before
-anything is written.
+Which column gives which feature is told by `column_names`. A bad value never stops a batch: its row is rejected with
+the code of the problem, such as ``out_of_range:age_years``. A file that cannot be understood as a whole (a required
+column that is not there, a column twice) is refused before anything is written.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mgrisk.config.toml import rows
 from mgrisk.errors import bad_input, few
 from mgrisk.features.compute import Columns, to_frame
-from mgrisk.features.registry import FEATURES, Feature
+from mgrisk.features.registry import Feature
+from mgrisk.score.column_names import Given, check_names, given_columns, unit_or_levels, unused_columns
 from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, Wanted, read_cells
 from mgrisk.score.csv.write import join_codes
@@ -138,143 +135,6 @@ def first_rejected(rejected: Booleans, problems: Problems) -> tuple[int, str] | 
     return (found[0], str(problems.texts()[found[0]])) if found else None
 
 
-FACTORS: Final[Mapping[tuple[str, str], float]] = MappingProxyType(
-    {
-        (given, row["meant"]): row["factor"]
-        for row in rows("mgrisk.score", "units.toml", "unit")
-        for given in row["given"]
-    }
-)
-SYNONYMS: Final[Mapping[str, str]] = MappingProxyType(
-    {row["name"]: row["meant"] for row in rows("mgrisk.score", "units.toml", "synonym")}
-)
-UNITS: Final = frozenset(unit for pair in FACTORS for unit in pair) | frozenset(
-    name for row in rows("mgrisk.score", "units.toml", "other") for name in row["name"]
-)
-
-
-@dataclass(frozen=True)
-class Given:
-    """Where a feature stands in a file.
-
-    Attributes
-    ----------
-    column
-        Name of the column.
-    factor
-        What its numbers are multiplied with to be in the feature's unit.
-    """
-
-    column: str
-    factor: float = 1.0
-
-
-def given_columns(columns: Iterable[str], inputs: Sequence[Feature]) -> dict[str, Given]:
-    """Return where each feature stands that the columns give; of several columns for one, the first named.
-
-    Examples
-    --------
-    >>> from mgrisk.features.registry import features
-    >>> given_columns(["height_in", "bmi"], features(["height_cm", "bmi_kg_m2", "waist_cm"]))
-    {'height_cm': Given(column='height_in', factor=2.54), 'bmi_kg_m2': Given(column='bmi', factor=1.0)}
-    """
-    there = list(columns)
-    found: dict[str, Given] = {}
-    for feature in inputs:
-        ways = [Given(name, factor) for name, factor in _ways(feature).items() if name in there]
-        if ways:
-            found[feature.name] = ways[0]
-    return found
-
-
-def unused_columns(columns: Sequence[str], inputs: Sequence[Feature]) -> dict[str, str]:
-    """Return the columns that give none of the inputs, each with the one that it may have been meant for, or "".
-
-    Only inputs that no column gives are proposed: by name, synonym, label or NHANES variable but for case, signs and
-    unit; else where one name begins with the other; else by the closest name (difflib).
-
-    Examples
-    --------
-    >>> from mgrisk.features.registry import features
-    >>> unused_columns(["Waist", "visit", "bmi"], features(["bmi_kg_m2", "waist_cm"]))
-    {'Waist': 'waist_cm', 'visit': ''}
-    """
-    given = given_columns(columns, inputs)
-    used = {way.column for way in given.values()}
-    names: dict[str, str] = {}
-    for feature in inputs:
-        if feature.name not in given:
-            variable = feature.sources if len(feature.sources) == 1 else ()
-            for name in (*_ways(feature), _without_unit(feature.name)[0], feature.label, *variable):
-                names.setdefault(_plain(name), feature.name)
-    return {column: _meant(_plain(column), names) for column in columns if column not in used}
-
-
-def _meant(column: str, names: Mapping[str, str]) -> str:
-    if column in names or not column:
-        return names.get(column, "")
-    begins = [name for name in names if name.startswith(f"{column}_") or column.startswith(f"{name}_")]
-    near = begins or difflib.get_close_matches(column, names, n=1, cutoff=0.75)
-    return names[near[0]] if near else ""
-
-
-def _plain(name: str) -> str:
-    """Return a name in lower case with underscores for all that is neither letter nor digit."""
-    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
-
-
-def check_units(columns: Sequence[str], inputs: Sequence[Feature], *, where: str) -> None:
-    """Refuse two columns for one feature, and a feature's name with a unit that nobody declared.
-
-    Raises
-    ------
-    MgRiskError
-        `input.duplicate_column` or `input.unknown_unit`; exit status 3.
-    """
-    stems = {name: _without_unit(name)[0] for name in columns if name not in FEATURES}
-    for feature in inputs:
-        ways = _ways(feature)
-        stem, own = _without_unit(feature.name)
-        there = [name for name in columns if name in ways]
-        if len(there) > 1:
-            raise bad_input(
-                "input.duplicate_column",
-                f"the columns {there[0]} and {there[1]} both give {feature.name}",
-                where=where,
-                hint="remove one",
-            )
-        guessed = [name for name, its in stems.items() if own and its == stem != name and name not in ways]
-        if guessed and not there:
-            raise bad_input(
-                "input.unknown_unit",
-                f"the column {guessed[0]} looks like {feature.name} in a unit that is not converted",
-                where=where,
-                expected=", ".join(ways),
-                hint=f"convert it to {feature.name}, or rename it if it is something else",
-            )
-
-
-def _ways(feature: Feature) -> dict[str, float]:
-    """Return the names by which a column gives the feature, its own first, with their factors."""
-    ways = {feature.name: 1.0} | {name: 1.0 for name, meant in SYNONYMS.items() if meant == feature.name}
-    if feature.kind == "number":
-        for (given, meant), factor in FACTORS.items():
-            stem = feature.name.removesuffix(f"_{meant}")
-            name = f"{stem}_{given}"
-            # A name of the registry means what the registry says.
-            if stem != feature.name and name not in FEATURES:
-                ways[name] = factor
-    return ways
-
-
-def _without_unit(name: str) -> tuple[str, str]:
-    """Part a name from its unit, which may have underscores of its own: the longest there is."""
-    for place, sign in enumerate(name):
-        if sign == "_" and name[place + 1 :] in UNITS:
-            return name[:place], name[place + 1 :]
-    return name, ""
-
-
 EMPTY_CELLS: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 RESULTS: Final = (
     "status",
@@ -365,7 +225,8 @@ def check_columns(
     Raises
     ------
     MgRiskError
-        `input.duplicate_column`, `input.unknown_unit`, `input.missing_column` or `input.column_taken`; exit status 3.
+        `input.duplicate_column`, `input.unknown_unit`, `input.unclear_name`, `input.missing_column` or
+        `input.column_taken`; exit status 3.
     """
     twice = sorted(name for name, count in Counter(columns).items() if count > 1)
     if twice:
@@ -375,7 +236,7 @@ def check_columns(
             where=where,
             hint="rename or remove one",
         )
-    check_units(columns, inputs, where=where)
+    check_names(columns, inputs, where=where)
     given = given_columns(columns, inputs)
     for feature in inputs:
         if feature.required and feature.name not in given:
@@ -386,7 +247,7 @@ def check_columns(
                 where=where,
                 got=few(columns),
                 hint=(f"rename {near[0]} if it is that, or " if near else "")
-                + f"add {feature.name} ({feature.unit or ' or '.join(feature.levels)}); see `mgrisk schema`",
+                + f"add {feature.name} ({unit_or_levels(feature)}); see `mgrisk schema`",
             )
     taken = [name for name in added if name in columns]
     if taken:

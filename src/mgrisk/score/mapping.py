@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mgrisk.config.toml import read_toml
 from mgrisk.errors import MgRiskError, bad_input, usage
 from mgrisk.features.registry import FEATURES, Feature
+from mgrisk.score.column_names import FACTORS
 from mgrisk.score.formulas import csv_line, escape_formula
-from mgrisk.score.input_schema import FACTORS
 from mgrisk.score.outputs import open_output
 from mgrisk.score.sources import STREAM, open_source
 

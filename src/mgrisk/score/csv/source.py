@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers
+from mgrisk.score.column_names import Given, given_columns
 from mgrisk.score.csv.decimals import GOOD, UNCLEAR
 from mgrisk.score.csv.read import Wanted, border, read_rows
 from mgrisk.score.formulas import inert_rows, unescape_formula
-from mgrisk.score.input_schema import Checked, Given, given_columns, read_text, wants
+from mgrisk.score.input_schema import Checked, read_text, wants
 from mgrisk.types import Integers
 
 BLOCK_BYTES: Final = 4 * 2**20
