@@ -3,14 +3,16 @@
 A cohort without a design is as welcome as a survey. Each person is then drawn on their own from one stratum; up to 100
 random groups of them stand for the sampling units, because a jackknife that leaves out thousands of people one by one
 says the same and takes thousands of times as long (Kott 2001, J. Off. Stat. 17:521, delete-a-group jackknife). So do
-groups of whole sampling units where there are more than a thousand of them: persons with several rows, for example.
+groups of whole sampling units where there are more than a thousand of them. Where `person_id` says that people have
+several rows, and no sampling unit is named, a person is one: visits of one person are not independent.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,8 +21,11 @@ import pandas as pd
 
 from mgrisk.errors import bad_input, few
 from mgrisk.features.registry import Feature
+from mgrisk.score.column_names import unused_columns
 from mgrisk.score.input_schema import EMPTY_CELLS, SEPARATOR, WRONG_FIELDS, check, check_columns
+from mgrisk.score.mapping import texts
 from mgrisk.score.sources import open_source
+from mgrisk.score.summary import ID
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -29,6 +34,8 @@ MOST_UNITS: Final = 1000
 SEED: Final = 1
 YES: Final = frozenset({"1", "1.0", "yes", "true"})
 NO: Final = frozenset({"0", "0.0", "no", "false"})
+CODE: Final = re.compile(r"(-?[0-9]{1,2})(\.0+)?")
+"""What may be quoted of an outcome that is neither: the code of a questionnaire, and nothing that somebody wrote."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,10 @@ class LabelledPeople:
         What took rows out, in order.
     carried
         The other columns asked for, as they stand in the file.
+    unused
+        Columns that gave nothing, each with the input that it may have been meant for, or "".
+    persons
+        How many people the rows analysed are of, by `person_id`; None where nobody has several rows.
     """
 
     values: pd.DataFrame
@@ -106,6 +117,8 @@ class LabelledPeople:
     told: Floats
     rules: tuple[Rule, ...]
     carried: pd.DataFrame
+    unused: Mapping[str, str]
+    persons: int | None
 
     @property
     def inside(self) -> Integers:
@@ -116,6 +129,17 @@ class LabelledPeople:
     def cases(self) -> int:
         """Number of cases analysed."""
         return int(self.y[self.inside].sum())
+
+    @property
+    def lines(self) -> list[str]:
+        """Who is analysed, and who is not, in words."""
+        rows, n = len(self.y), len(self.inside)
+        who = f"{n:,} people" if self.persons is None else f"{n:,} rows of {self.persons:,} people"
+        lines = [f"{who}, {self.cases:,} cases; {self.sampling}"]
+        if n < rows:
+            why = [f"{step['excluded']:,}: {step['step']}" for step in self.attrition if step["excluded"]]
+            lines.append(f"left out: {rows - n:,} of {rows:,} rows ({'; '.join(why)})")
+        return lines
 
 
 def read_labelled(
@@ -153,14 +177,14 @@ def read_labelled(
     checked = check(people, inputs)
     shifted = np.zeros(len(people), dtype=np.bool_)
     shifted[ragged] = True
-    y = _outcome(people[columns.outcome], columns.outcome)
+    y = _outcome(people[columns.outcome], shifted)
     weight = _weight(people, columns.weight, shifted)
     problems = Counter(code for codes in checked.problems for code in str(codes).split(SEPARATOR) if code)
     if ragged:
         problems[WRONG_FIELDS] = len(ragged)
     rules = (
         Rule("with a cell for each column", "too many or too few fields", shifted),
-        Rule(f"{columns.outcome} known", f"{columns.outcome} is not given or not 0 or 1", np.isnan(y)),
+        Rule(f"{columns.outcome} known", f"{columns.outcome} is not given", np.isnan(y)),
         Rule("accepted by the contract", "rejected by the contract", checked.rejected),
         *(
             [Rule(f"{columns.weight} above 0", f"{columns.weight} is not given or 0", ~(weight > 0))]
@@ -174,7 +198,8 @@ def read_labelled(
         excluded = int((left & rule.out).sum())
         left = left & ~rule.out
         attrition.append(_step(rule.excludes, excluded, left, y))
-    stratum, psu, sampling = _places(people, columns, shifted)
+    person = _persons(people)
+    stratum, psu, sampling = _places(people, columns, shifted, person)
     design = SurveyDesign(
         weight=np.where(left, np.nan_to_num(weight), 0.0),
         stratum=stratum,
@@ -193,6 +218,8 @@ def read_labelled(
         told=y,
         rules=rules,
         carried=people[list(carry)],
+        unused=unused_columns([name for name in table.columns if name not in {ID, *columns.names, *carry}], inputs),
+        persons=None if person is None else len(np.unique(person[left])),
     )
     if not 0 < found.cases < len(found.inside):
         raise bad_input(
@@ -218,20 +245,32 @@ def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
             )
 
 
-def _outcome(column: pd.Series, name: str) -> Floats:
+def _outcome(column: pd.Series, shifted: Booleans) -> Floats:
     cells = column.astype(object).where(column.notna(), "").astype(str).str.strip().str.lower()
     y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
-    readable = cells.isin(YES | NO | {word.lower() for word in EMPTY_CELLS})
-    if not readable.any() and len(cells):
+    neither = ~shifted & ~cells.isin(YES | NO | {word.lower() for word in EMPTY_CELLS}).to_numpy()
+    if neither.any():
+        codes = sorted({int(code[1]) for cell in cells[neither] if (code := CODE.fullmatch(cell))})
+        what = f"{few([*map(str, codes)])}, which is neither" if codes else "what is neither"
         raise bad_input(
             "input.bad_outcome",
-            "no cell of the outcome is 0 or 1",
-            where=name,
-            expected="1, yes or true; 0, no or false; or empty",
-            got=", ".join(sorted(set(cells))[:4]),
-            hint="code cases as 1 and others as 0",
+            f"{column.name} holds {what}, in {neither.sum():,} rows",
+            where=f"column {column.name}, row {int(np.argmax(neither)) + 1}",
+            expected="1, yes or true for a case; 0, no or false for others; or empty",
+            hint="say which codes are cases: write them as 1, those of others as 0, and none where it is not known",
         )
     return y
+
+
+def _persons(people: pd.DataFrame) -> Integers | None:
+    """Return which person each row is of, shape (n,), a row without an id of its own; None where nobody has several."""
+    if ID not in people:
+        return None
+    names = texts(people[ID]).str.strip()
+    # Whoever has no id gets the number of the row, which no text is.
+    known = ~names.isin(EMPTY_CELLS)
+    person, found = pd.factorize(names.where(known, pd.Series(people.index, index=people.index, dtype=object)))
+    return None if len(found) == len(people) else person.astype(np.int64)
 
 
 def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> Floats:
@@ -249,17 +288,21 @@ def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> Floats
     return weight
 
 
-def _places(people: pd.DataFrame, columns: LabelColumns, shifted: Booleans) -> tuple[Integers, Integers, str]:
+def _places(
+    people: pd.DataFrame, columns: LabelColumns, shifted: Booleans, person: Integers | None
+) -> tuple[Integers, Integers, str]:
     """Return stratum and PSU of each row, shape (n,) each, and the sentence that says what they are."""
     stratum = np.zeros(len(people), dtype=np.int64)
     if columns.strata:
         stratum = _numbers(people[columns.strata], shifted)
     weighted = f"weights of {columns.weight}" if columns.weight else "no weights"
     groups = max(GROUPS // len(np.unique(stratum)), 2) if len(people) else GROUPS
-    if columns.psu:
+    if columns.psu or person is not None:
         within = f" within the strata of {columns.strata}" if columns.strata else ""
-        said = f"{weighted}; sampling units are the values of {columns.psu}{within}"
-        units = pd.DataFrame({"stratum": stratum, "psu": _numbers(people[columns.psu], shifted)})
+        said = f"{weighted}; sampling units are the values of {columns.psu or ID}{within}"
+        units = pd.DataFrame(
+            {"stratum": stratum, "psu": _numbers(people[columns.psu], shifted) if columns.psu else person}
+        )
         unit = units.groupby(["stratum", "psu"]).ngroup().to_numpy()
         found = units.drop_duplicates().sort_values(["stratum", "psu"])
         if len(found) <= MOST_UNITS:
