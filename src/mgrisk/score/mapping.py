@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -35,8 +36,10 @@ class MappedColumn(BaseModel):
 
     column: Text = Field(alias="from", description="Column of the extract")
     unit: str = Field(default="", description="Its unit where that is not the feature's, one of score/units.toml")
-    factor: float = Field(default=1.0, description="What its numbers are multiplied with, after the unit")
-    offset: float = Field(default=0.0, description="What is then added")
+    factor: float = Field(
+        default=1.0, allow_inf_nan=False, description="What its numbers are multiplied with, after the unit"
+    )
+    offset: float = Field(default=0.0, allow_inf_nan=False, description="What is then added")
     levels: dict[str, str] = Field(default={}, description="Code of the extract to level of the feature")
     missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing, beside those for all columns")
 
@@ -114,7 +117,8 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
     ------
     MgRiskError
         As `score_table`; `mapping.csv_only`; `mapping.missing_column` where the extract has not a column that the
-        mapping names, `input.wrong_field_count` where a row has too many or too few cells.
+        mapping names, `input.wrong_field_count` where a row has too many or too few cells, `mapping.infinite` where a
+        number is infinite, or becomes so in another unit.
     """
     if target == STREAM or Path(target).suffix == ".parquet":
         raise usage("mapping.csv_only", "a mapped extract is written as CSV", where=target, hint="name a .csv file")
@@ -134,30 +138,54 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
                         hint="mend the row: which cell is which cannot be told",
                     )
                 extract = rows.table().to_pandas(ignore_metadata=True)
-                made = _mapped(extract, mapping, done)
+                made = _mapped(extract, mapping, done, where=source)
                 lines = zip(*(column.tolist() for column in made), strict=True)
                 output.write(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in lines))
                 done.rows += len(extract)
     return done
 
 
-def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Series]:
+def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped, *, where: str) -> list[pd.Series]:
     columns = [texts(extract[name]) for name in mapping.keep.values()]
     for name, how in mapping.features.items():
-        cells = texts(extract[how.column]).str.strip()
+        cells = _codes(extract[how.column], how)
         gone = cells.isin({"", *mapping.missing, *how.missing})
+        known = cells
         if how.levels:
             known = cells.map(how.levels)
-        elif (how.unit, how.factor, how.offset) == ("", 1.0, 0.0):
-            known = cells
-        else:
-            factor = how.factor * _factor(FEATURES[name], how.unit)
-            known = (pd.to_numeric(cells, errors="coerce") * factor + how.offset).map(repr, na_action="ignore")
+        elif FEATURES[name].kind == "number":
+            numbers = _numbers(cells.mask(gone), FEATURES[name], how, rows_before=done.rows, where=where)
+            if (how.unit, how.factor, how.offset) != ("", 1.0, 0.0):
+                known = numbers.map(repr, na_action="ignore")
         strange = known.isna() & ~gone
         done.missing[name] = done.missing.get(name, 0) + int(gone.sum())
         done.as_they_are[name] = done.as_they_are.get(name, 0) + int(strange.sum())
         columns.append(known.where(~strange, cells).where(~gone, ""))
     return columns
+
+
+def _codes(column: pd.Series, how: MappedColumn) -> pd.Series:
+    """Return cells as the codes of the mapping: a Boolean of Parquet as the mapping spells it, `true` or `True`."""
+    cells = texts(column).str.strip()
+    if pd.api.types.infer_dtype(column, skipna=True) != "boolean":
+        return cells
+    spelled = {code.lower(): code for code in how.levels}
+    return cells.str.lower().map(lambda cell: spelled.get(cell, cell))
+
+
+def _numbers(cells: pd.Series, feature: Feature, how: MappedColumn, *, rows_before: int, where: str) -> pd.Series:
+    """Return cells in the unit of the feature, NaN where they are no numbers; refuse what is infinite."""
+    numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
+    numbers = numbers * (how.factor * _factor(feature, how.unit)) + how.offset
+    infinite = np.isinf(numbers.to_numpy())
+    if infinite.any():
+        raise bad_input(
+            "mapping.infinite",
+            f"the {feature.name} of row {rows_before + int(np.argmax(infinite)) + 1} is infinite",
+            where=f"{where}: column {how.column}",
+            hint="mend the cell, or name its code under `missing` in the mapping",
+        )
+    return numbers
 
 
 def texts(column: pd.Series) -> pd.Series:
