@@ -18,7 +18,7 @@ import pandas as pd
 
 from mgrisk.cohort import leaks, select, targets
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, AttritionStep
-from mgrisk.config.pipeline_file import Cohort, Own
+from mgrisk.config.pipeline_file import RANDOM, Cohort, Own
 from mgrisk.errors import bad_input, few, usage
 from mgrisk.features.compute import complete
 from mgrisk.features.registry import FEATURES
@@ -67,7 +67,7 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
     """
     leaks.refuse_leaks(workspace.outcome, workspace.model_features)
     there = columns(own)
-    for name in filter(None, (own.outcome, own.period, own.weight, own.strata, own.psu)):
+    for name in filter(None, (own.outcome, own.period, own.held_out_by, own.weight, own.strata, own.psu)):
         if name not in there:
             hint = "name it under [keep] of the mapping file" if own.mapping else "give the name as in the header"
             raise bad_input(
@@ -93,7 +93,7 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
     with _in_shape(own, workspace.folder) as (source, mapped):
         people = _read(workspace, own, source)
     settings = workspace.pipeline.cohort
-    when = _periods(people.carried[own.period], settings, own)
+    when = _periods(people.carried[own.period], settings, own) if own.period else _drawn(people, settings, own)
     of_set = when.map(_sets(settings))
     inside = of_set.notna().to_numpy()
     _refuse_person_twice(people.carried, of_set, own)
@@ -133,6 +133,7 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
             "other_periods": int((~inside).sum()),
             "problems": people.problems,
             "mapping": _mapping_record(own, mapped),
+            "split": _split(own, people),
         },
     }
     return write_cohort(
@@ -163,7 +164,8 @@ def _read(workspace: Workspace, own: Own, source: str) -> LabelledPeople:
     person = [PERSON] if PERSON in columns(own) else []
     inputs = tuple(feature for feature in workspace.all_features if feature.given)
     labels = LabelColumns(own.outcome, own.weight, own.strata, own.psu)
-    return read_labelled(source, inputs, labels, carry=[own.period, *person])
+    carry = dict.fromkeys(name for name in (own.period, own.held_out_by, *person) if name)
+    return read_labelled(source, inputs, labels, carry=[*carry])
 
 
 def _sets(settings: Cohort) -> Mapping[str, str]:
@@ -183,6 +185,33 @@ def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
                 hint="cohort.development and cohort.held_out name values of the column",
             )
     return when
+
+
+def _unit_of_split(own: Own, people: LabelledPeople) -> tuple[str, pd.Series]:
+    """Return what is held out whole, in words, and which one each row is of."""
+    if own.held_out_by:
+        return f"values of {own.held_out_by}", texts(people.carried[own.held_out_by]).str.strip()
+    if own.psu:
+        return "sampling units", pd.Series(list(zip(people.design.stratum, people.design.psu, strict=True)))
+    if PERSON in people.carried:
+        names = texts(people.carried[PERSON]).str.strip()
+        return "people", names.where(names != "", names.index.to_series())
+    return "rows", people.carried.index.to_series()
+
+
+def _drawn(people: LabelledPeople, settings: Cohort, own: Own) -> pd.Series:
+    """Hold out a share of the units at random; a unit is in one set with all of its rows."""
+    _, of_row = _unit_of_split(own, people)
+    unit, found = pd.factorize(of_row)
+    count = min(max(round(len(found) * (own.held_out_share or 0.0)), 1), len(found) - 1)
+    held = np.random.default_rng(settings.seed).permutation(len(found))[:count]
+    return pd.Series(np.where(np.isin(unit, held), RANDOM[1], RANDOM[0]))
+
+
+def _split(own: Own, people: LabelledPeople) -> str:
+    if own.held_out_share is None:
+        return ""
+    return f"{100 * own.held_out_share:g} % of the {_unit_of_split(own, people)[0]}, drawn at random"
 
 
 def _refuse_person_twice(carried: pd.DataFrame, of_set: pd.Series, own: Own) -> None:
