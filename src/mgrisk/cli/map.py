@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mgrisk.errors import ExitStatus, few
+from mgrisk.errors import ExitStatus
 
 HELP = "an extract of your cohort into a scoring file, by a mapping file"
 
@@ -29,6 +29,6 @@ def run(options: argparse.Namespace) -> int:
         if done.as_they_are[name]
     ]
     if done.not_carried:
-        lines.append(f"  not carried over: {few(done.not_carried)}")
+        lines.append(f"  not carried over: {', '.join(done.not_carried)}")
     print("\n".join([*lines, f"next: mgrisk validate {options.output}"]))
     return ExitStatus.DONE

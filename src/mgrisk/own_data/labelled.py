@@ -228,7 +228,7 @@ def read_labelled(
             where=f"{source}: {columns.outcome}",
             expected="both cases and others",
             hint="; ".join(f"{step['excluded']} rows: {step['step']}" for step in attrition[1:] if step["excluded"])
-            or "name the column of the outcome",
+            or ("name the column of the outcome" if len(people) else "the file has no rows"),
         )
     return found
 
