@@ -16,6 +16,7 @@ from mgrisk.model.bundle import Bundle, Method, recalibrate
 from mgrisk.model.bundle_files import SUMS
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.run_folder import names
+from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
 from mgrisk.storage.files import sha256, write_json, write_text
 from mgrisk.types import Floats
@@ -48,7 +49,9 @@ class External:
     lines: tuple[str, ...]
 
 
-def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Path, threads: int = 1) -> External:
+def evaluate_file(
+    model: Path, source: str, columns: LabelColumns, *, folder: Path, threads: int = 1, missing: Missing = MISSING
+) -> External:
     """Validate a bundle on anybody's data; write evaluation, thresholds, curves and people as JSON, and summary.md.
 
     Parameters
@@ -61,6 +64,8 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
         Made if need be; files of the same names are replaced.
     threads
         Threads of the margin.
+    missing
+        What means missing in the file.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
         Those of `load_scorer` and `read_labelled`.
     """
     scorer = load_scorer(model, threads=threads)
-    people = read_labelled(source, scorer.bundle.inputs, columns)
+    people = read_labelled(source, scorer.bundle.inputs, columns, missing=missing)
     margin, alike = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
@@ -110,12 +115,13 @@ def recalibrate_file(
     population: str,
     folder: Path,
     threads: int = 1,
+    missing: Missing = MISSING,
 ) -> External:
     """Write a bundle whose risks hold among the people of a file, and which names its parent.
 
     Parameters
     ----------
-    model, source, columns, threads
+    model, source, columns, threads, missing
         As for `evaluate_file`.
     method
         ``intercept`` or ``logistic``.
@@ -130,7 +136,7 @@ def recalibrate_file(
         Those of `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
     """
     bundle = load_scorer(model, threads=threads).bundle
-    people = read_labelled(source, bundle.inputs, columns)
+    people = read_labelled(source, bundle.inputs, columns, missing=missing)
     margin, _ = _margins(bundle, people)
     parent = {"name": str(bundle.about["name"]), "sha256": sha256(model / SUMS)}
     holds_for = population or f"the people of {Path(source).name}; who and when they were is not told"

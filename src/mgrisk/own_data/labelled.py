@@ -8,6 +8,7 @@ groups of whole sampling units where there are more than a thousand of them: per
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,8 @@ import pandas as pd
 
 from mgrisk.errors import bad_input, few
 from mgrisk.features.registry import Feature
-from mgrisk.score.input_schema import EMPTY_CELLS, SEPARATOR, WRONG_FIELDS, check, check_columns
+from mgrisk.score.cells import MISSING, Missing
+from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
 from mgrisk.score.sources import open_source
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.types import Booleans, Floats, Integers
@@ -119,7 +121,12 @@ class LabelledPeople:
 
 
 def read_labelled(
-    source: str, inputs: tuple[Feature, ...], columns: LabelColumns, *, carry: Sequence[str] = ()
+    source: str,
+    inputs: tuple[Feature, ...],
+    columns: LabelColumns,
+    *,
+    carry: Sequence[str] = (),
+    missing: Missing = MISSING,
 ) -> LabelledPeople:
     """Read and check a file.
 
@@ -132,7 +139,9 @@ def read_labelled(
     columns
         Where outcome and design stand.
     carry
-        Other columns that are returned.
+        Other columns that are returned, as texts.
+    missing
+        What means missing, in the columns of outcome and design too.
 
     Raises
     ------
@@ -140,24 +149,25 @@ def read_labelled(
         ``input.*`` for a file or column that cannot be understood, ``input.bad_weight``, ``input.bad_design``, and
         ``input.one_class`` where cases or others are missing.
     """
-    with open_source(source) as table:
+    with open_source(source, missing=missing) as table:
         check_columns(table.columns, inputs, where=source)
-        _refuse_absent((*columns.names, *carry), table.columns, source)
-        parts, ragged, rows = [], [], 0
-        for block in table.blocks():
-            read = table.read(block, inputs)
-            parts.append(read.table().to_pandas(ignore_metadata=True))
-            ragged += [rows + position for position in read.checked.wrong_fields]
-            rows += len(parts[-1])
-    people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=table.columns, dtype=object)
-    checked = check(people, inputs)
-    shifted = np.zeros(len(people), dtype=np.bool_)
-    shifted[ragged] = True
+        names = list(dict.fromkeys((*columns.names, *carry)))
+        _refuse_absent(names, table.columns, source)
+        read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
+        parts = [(rows.texts(names), rows.checked) for rows in read]
+    cells = pd.concat([part for part, _ in parts], ignore_index=True)
+    checked = Checked.joined([part for _, part in parts])
+    shifted = np.zeros(len(cells), dtype=np.bool_)
+    shifted[list(checked.wrong_fields)] = True
+    # Of the words for missing nothing is left in the columns that say who is a case, and how people were sampled.
+    people = cells[list(columns.names)].map(lambda cell: "" if missing.holds(cell) else cell)
     y = _outcome(people[columns.outcome], columns.outcome)
     weight = _weight(people, columns.weight, shifted)
-    problems = Counter(code for codes in checked.problems for code in str(codes).split(SEPARATOR) if code)
-    if ragged:
-        problems[WRONG_FIELDS] = len(ragged)
+    # Nothing in a row of another length is to be believed, so that its cells are no problems of their own.
+    codes = Codes(inputs).join(checked.state, {}).texts()
+    problems = Counter(code for each in codes for code in str(each).split(SEPARATOR) if code)
+    if checked.wrong_fields:
+        problems[WRONG_FIELDS] = len(checked.wrong_fields)
     rules = (
         Rule("with a cell for each column", "too many or too few fields", shifted),
         Rule(f"{columns.outcome} known", f"{columns.outcome} is not given or not 0 or 1", np.isnan(y)),
@@ -192,7 +202,7 @@ def read_labelled(
         sampling=sampling,
         told=y,
         rules=rules,
-        carried=people[list(carry)],
+        carried=cells[list(carry)],
     )
     if not 0 < found.cases < len(found.inside):
         raise bad_input(
@@ -219,9 +229,9 @@ def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
 
 
 def _outcome(column: pd.Series, name: str) -> Floats:
-    cells = column.astype(object).where(column.notna(), "").astype(str).str.strip().str.lower()
+    cells = column.str.strip().str.lower()
     y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
-    readable = cells.isin(YES | NO | {word.lower() for word in EMPTY_CELLS})
+    readable = cells.isin(YES | NO | {""})
     if not readable.any() and len(cells):
         raise bad_input(
             "input.bad_outcome",
@@ -280,8 +290,8 @@ def _dealt(stratum: Integers, groups: int) -> Integers:
 
 
 def _numbers(column: pd.Series, shifted: Booleans) -> Integers:
-    text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    unknown = text.isin(EMPTY_CELLS).to_numpy() & ~shifted
+    text = column.str.strip()
+    unknown = (text == "").to_numpy() & ~shifted
     if unknown.any():
         raise bad_input(
             "input.bad_design",

@@ -29,7 +29,7 @@ from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import AGE, Workspace
 from mgrisk.run_folder import names
 from mgrisk.score.input_schema import given_columns
-from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
+from mgrisk.score.mapping import Mapped, map_file, read_mapping
 from mgrisk.score.sources import open_source
 from mgrisk.storage.files import sha256
 from mgrisk.survey.design import WeightLevel
@@ -171,7 +171,7 @@ def _sets(settings: Cohort) -> Mapping[str, str]:
 
 
 def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
-    when = texts(column).str.strip()
+    when = column.str.strip()
     found = set(when)
     for name in _sets(settings):
         if name not in found:
@@ -189,7 +189,7 @@ def _refuse_person_twice(carried: pd.DataFrame, of_set: pd.Series, own: Own) -> 
     """Refuse people who would be learned from and tested on: in two folds, or in both sets."""
     if PERSON not in carried:
         return
-    person = texts(carried[PERSON]).str.strip()
+    person = carried[PERSON].str.strip()
     known = (person != "") & of_set.notna()
     sets = of_set[known].groupby(person[known]).agg(["size", "nunique"])
     if both := int((sets["nunique"] > 1).sum()):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -20,9 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mgrisk.config.toml import read_toml
 from mgrisk.errors import MgRiskError, bad_input, usage
 from mgrisk.features.registry import FEATURES, Feature
+from mgrisk.score.cells import BOOLEANS, Missing, as_code
 from mgrisk.score.formulas import csv_line, escape_formula
-from mgrisk.score.input_schema import FACTORS
+from mgrisk.score.input_schema import FACTORS, level_words
 from mgrisk.score.outputs import open_output
+from mgrisk.score.parquet import is_parquet
 from mgrisk.score.sources import STREAM, open_source
 
 Text = Annotated[str, Field(min_length=1)]
@@ -98,7 +100,7 @@ def read_mapping(path: Path) -> Mapping:
     return mapping
 
 
-def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
+def map_file(source: str, mapping: Mapping, target: str, *, missing: Sequence[str] = ()) -> Mapped:
     """Write an extract in the shape of the scoring file, block by block.
 
     Parameters
@@ -109,6 +111,8 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
         As read by `read_mapping`.
     target
         A CSV file, perhaps packed.
+    missing
+        Words that mean missing in every column, beside those of the list and of the mapping.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
         As `score_table`; `mapping.csv_only`; `mapping.missing_column` where the extract has not a column that the
         mapping names, `input.wrong_field_count` where a row has too many or too few cells.
     """
-    if target == STREAM or Path(target).suffix == ".parquet":
+    if target == STREAM or is_parquet(target):
         raise usage("mapping.csv_only", "a mapped extract is written as CSV", where=target, hint="name a .csv file")
     done = Mapped()
     with open_source(source) as table:
@@ -133,21 +137,23 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
                         where=source,
                         hint="mend the row: which cell is which cannot be told",
                     )
-                extract = rows.table().to_pandas(ignore_metadata=True)
-                made = _mapped(extract, mapping, done)
+                extract = rows.texts(sorted(named))
+                made = _mapped(extract, mapping, done, missing)
                 lines = zip(*(column.tolist() for column in made), strict=True)
                 output.write(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in lines))
                 done.rows += len(extract)
     return done
 
 
-def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Series]:
-    columns = [texts(extract[name]) for name in mapping.keep.values()]
+def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped, missing: Sequence[str]) -> list[pd.Series]:
+    columns = [extract[name] for name in mapping.keep.values()]
     for name, how in mapping.features.items():
-        cells = texts(extract[how.column]).str.strip()
-        gone = cells.isin({"", *mapping.missing, *how.missing})
+        cells = extract[how.column].str.strip()
+        named = (*missing, *mapping.missing, *how.missing)
+        # A level may be called NA where nobody says that NA is missing.
+        gone = cells.map(Missing.also(named).holds) & ~cells.isin(how.levels.keys() - named)
         if how.levels:
-            known = cells.map(how.levels)
+            known = cells.map(_levels(FEATURES[name], how, cells.unique()))
         elif (how.unit, how.factor, how.offset) == ("", 1.0, 0.0):
             known = cells
         else:
@@ -160,11 +166,12 @@ def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Se
     return columns
 
 
-def texts(column: pd.Series) -> pd.Series:
-    """Return cells as text; a whole number that became a float beside missing ones is written as a whole number."""
-    if pd.api.types.is_float_dtype(column):
-        column = column.map(lambda x: repr(int(x) if x.is_integer() else float(x)), na_action="ignore").astype(object)
-    return column.astype(object).where(column.notna(), "").astype(str).astype(object)
+def _levels(feature: Feature, how: MappedColumn, cells: Iterable[str]) -> dict[str, str]:
+    """Return the level of each cell that has one: as it is written in the mapping, or the same as number or boolean."""
+    booleans = {word: feature.levels[place] for word, place in level_words(feature).items() if word in BOOLEANS}
+    codes = {**booleans, **{as_code(code): level for code, level in reversed(how.levels.items())}}
+    found = {cell: how.levels.get(cell) or codes.get(as_code(cell)) for cell in cells}
+    return {cell: level for cell, level in found.items() if level}
 
 
 def _check(name: str, column: MappedColumn, path: Path) -> None:
