@@ -174,7 +174,7 @@ def _reading(where: str) -> Iterator[None]:
         encrypted = "crypt" in said.lower()
         raise bad_input(
             "input.not_parquet",
-            "this is an encrypted Parquet file" if encrypted else f"this cannot be read as Parquet: {said}",
+            "this is an encrypted Parquet file" if encrypted else f"not a Parquet file that can be read: {said}",
             where=where,
             hint="decrypt it, and write it again without encryption" if encrypted else "write the file again",
         ) from None

@@ -69,7 +69,7 @@ class Source(Protocol):
 def open_source(name: str, *, missing: Missing = MISSING) -> Iterator[Source]:
     """Open an input by name: CSV, perhaps packed, or Parquet; ``-`` for CSV on standard input.
 
-    Whether it is Parquet, or packed by gzip or zstd, is told by its first bytes; a name that ends in .parquet must hold.
+    Whether it is Parquet, or packed by gzip or zstd, is told by its first bytes; what is called Parquet must be it.
 
     Parameters
     ----------

@@ -151,11 +151,10 @@ class CsvSource:
                 raise _other_separator(named[1], where)
             names = self._header()
         if not names:
+            what = "the first line is blank, where the header must be" if self._rest else "the file has no header line"
             raise bad_input(
                 "input.empty",
-                "the file has no header line"
-                if not self._rest
-                else "the first line is blank, where the header must be",
+                what,
                 where=where,
                 hint="see `mgrisk schema --template FILE`",
             )
