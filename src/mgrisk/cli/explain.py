@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mgrisk.cli.options import add_model, load_model
+from mgrisk.cli.options import add_missing, add_model, load_model
 from mgrisk.cli.terminal import DISCLAIMER
 from mgrisk.errors import ExitStatus
 
@@ -14,6 +14,7 @@ HELP = "a page that explains the risks of the people in a file"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
+    add_missing(parser)
     parser.add_argument("input", metavar="INPUT", help="file, or - for standard input")
     parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example page.html")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mgrisk.cli.options import add_missing
 from mgrisk.errors import ExitStatus
 
 HELP = "an extract of your cohort into a scoring file, by a mapping file"
@@ -15,13 +16,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", metavar="EXTRACT", help="CSV or Parquet, - for standard input")
     parser.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="CSV")
+    add_missing(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.score.mapping import map_file, read_mapping
 
-    done = map_file(options.input, read_mapping(Path(options.mapping)), options.output)
+    mapping = read_mapping(Path(options.mapping))
+    done = map_file(options.input, mapping, options.output, missing=options.missing)
     lines = [f"{done.rows:,} rows in {options.output}"]
     lines += [
         f"  {name}: {done.as_they_are[name]:,} cells not understood and left as they are, {missing:,} missing"

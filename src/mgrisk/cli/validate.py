@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from mgrisk.cli.options import add_model, load_model
+from mgrisk.cli.options import add_missing, add_model, load_model
 from mgrisk.errors import ExitStatus
 
 HELP = "check a file against the input schema"
@@ -14,6 +14,7 @@ HELP = "check a file against the input schema"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
+    add_missing(parser)
     parser.add_argument("input", metavar="INPUT")
 
 

@@ -17,6 +17,7 @@ from mgrisk.model.bundle import Bundle, Method, recalibrate
 from mgrisk.model.bundle_files import SUMS
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.run_folder import names
+from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
 from mgrisk.score.summary import not_used
 from mgrisk.storage.files import sha256, write_json, write_text
@@ -52,7 +53,9 @@ class External:
     lines: tuple[str, ...]
 
 
-def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Path, threads: int = 1) -> External:
+def evaluate_file(
+    model: Path, source: str, columns: LabelColumns, *, folder: Path, threads: int = 1, missing: Missing = MISSING
+) -> External:
     """Validate a bundle on anybody's data; write evaluation, thresholds, curves and people as JSON, and summary.md.
 
     Parameters
@@ -65,6 +68,8 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
         Made if need be; files of the same names are replaced.
     threads
         Threads of the margin.
+    missing
+        What means missing in the file.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
         Those of `load_scorer` and `read_labelled`.
     """
     scorer = load_scorer(model, threads=threads)
-    people = read_labelled(source, scorer.bundle.inputs, columns)
+    people = read_labelled(source, scorer.bundle.inputs, columns, missing=missing)
     margin, inputs = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
@@ -117,12 +122,13 @@ def recalibrate_file(
     population: str,
     folder: Path,
     threads: int = 1,
+    missing: Missing = MISSING,
 ) -> External:
     """Write a bundle whose risks hold among the people of a file, and which names its parent.
 
     Parameters
     ----------
-    model, source, columns, threads
+    model, source, columns, threads, missing
         As for `evaluate_file`.
     method
         ``intercept`` or ``logistic``.
@@ -137,7 +143,7 @@ def recalibrate_file(
         Those of `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
     """
     bundle = load_scorer(model, threads=threads).bundle
-    people = read_labelled(source, bundle.inputs, columns)
+    people = read_labelled(source, bundle.inputs, columns, missing=missing)
     margin, inputs = _margins(bundle, people)
     parent = {"name": str(bundle.about["name"]), "sha256": sha256(model / SUMS)}
     holds_for = population or f"the people of {Path(source).name}; who and when they were is not told"

@@ -9,6 +9,7 @@ several rows, and no sampling unit is named, a person is one: visits of one pers
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter
@@ -21,9 +22,9 @@ import pandas as pd
 
 from mgrisk.errors import bad_input, few
 from mgrisk.features.registry import Feature
+from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import unused_columns
-from mgrisk.score.input_schema import EMPTY_CELLS, SEPARATOR, WRONG_FIELDS, check, check_columns
-from mgrisk.score.mapping import texts
+from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
 from mgrisk.score.sources import open_source
 from mgrisk.score.summary import ID
 from mgrisk.survey.design import SurveyDesign, WeightLevel
@@ -143,7 +144,12 @@ class LabelledPeople:
 
 
 def read_labelled(
-    source: str, inputs: tuple[Feature, ...], columns: LabelColumns, *, carry: Sequence[str] = ()
+    source: str,
+    inputs: tuple[Feature, ...],
+    columns: LabelColumns,
+    *,
+    carry: Sequence[str] = (),
+    missing: Missing = MISSING,
 ) -> LabelledPeople:
     """Read and check a file.
 
@@ -156,7 +162,9 @@ def read_labelled(
     columns
         Where outcome and design stand.
     carry
-        Other columns that are returned.
+        Other columns that are returned, as texts.
+    missing
+        What means missing, in the columns of outcome and design too.
 
     Raises
     ------
@@ -164,24 +172,26 @@ def read_labelled(
         ``input.*`` for a file or column that cannot be understood, ``input.bad_weight``, ``input.bad_design``, and
         ``input.one_class`` where cases or others are missing.
     """
-    with open_source(source) as table:
+    with open_source(source, missing=missing) as table:
         check_columns(table.columns, inputs, where=source)
-        _refuse_absent((*columns.names, *carry), table.columns, source)
-        parts, ragged, rows = [], [], 0
-        for block in table.blocks():
-            read = table.read(block, inputs)
-            parts.append(read.table().to_pandas(ignore_metadata=True))
-            ragged += [rows + position for position in read.checked.wrong_fields]
-            rows += len(parts[-1])
-    people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=table.columns, dtype=object)
-    checked = check(people, inputs)
-    shifted = np.zeros(len(people), dtype=np.bool_)
-    shifted[ragged] = True
+        labels = list(dict.fromkeys((*columns.names, *([ID] if ID in table.columns else []))))
+        names = list(dict.fromkeys((*labels, *carry)))
+        _refuse_absent(names, table.columns, source)
+        read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
+        parts = [(rows.texts(names), rows.checked) for rows in read]
+    cells = pd.concat([part for part, _ in parts], ignore_index=True)
+    checked = Checked.joined([part for _, part in parts])
+    shifted = np.zeros(len(cells), dtype=np.bool_)
+    shifted[list(checked.wrong_fields)] = True
+    # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.
+    people = cells[labels].map(lambda cell: "" if missing.holds(cell) else cell)
     y = _outcome(people[columns.outcome], shifted)
     weight = _weight(people, columns.weight, shifted)
-    problems = Counter(code for codes in checked.problems for code in str(codes).split(SEPARATOR) if code)
-    if ragged:
-        problems[WRONG_FIELDS] = len(ragged)
+    # Nothing in a row of another length is to be believed, so that its cells are no problems of their own.
+    codes = Codes(inputs).join(checked.state, {}).texts()
+    problems = Counter(code for each in codes for code in str(each).split(SEPARATOR) if code)
+    if checked.wrong_fields:
+        problems[WRONG_FIELDS] = len(checked.wrong_fields)
     rules = (
         Rule("with a cell for each column", "too many or too few fields", shifted),
         Rule(f"{columns.outcome} known", f"{columns.outcome} is not given", np.isnan(y)),
@@ -217,7 +227,7 @@ def read_labelled(
         sampling=sampling,
         told=y,
         rules=rules,
-        carried=people[list(carry)],
+        carried=cells[list(carry)],
         unused=unused_columns([name for name in table.columns if name not in {ID, *columns.names, *carry}], inputs),
         persons=None if person is None else len(np.unique(person[left])),
     )
@@ -246,9 +256,9 @@ def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
 
 
 def _outcome(column: pd.Series, shifted: Booleans) -> Floats:
-    cells = column.astype(object).where(column.notna(), "").astype(str).str.strip().str.lower()
+    cells = column.str.strip().str.lower()
     y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
-    neither = ~shifted & ~cells.isin(YES | NO | {word.lower() for word in EMPTY_CELLS}).to_numpy()
+    neither = ~shifted & ~cells.isin(YES | NO | {""}).to_numpy()
     if neither.any():
         codes = sorted({int(code[1]) for cell in cells[neither] if (code := CODE.fullmatch(cell))})
         what = f"{few([*map(str, codes)])}, which is neither" if codes else "what is neither"
@@ -266,10 +276,9 @@ def _persons(people: pd.DataFrame) -> Integers | None:
     """Return which person each row is of, shape (n,), a row without an id of its own; None where nobody has several."""
     if ID not in people:
         return None
-    names = texts(people[ID]).str.strip()
+    names = people[ID].str.strip()
     # Whoever has no id gets the number of the row, which no text is.
-    known = ~names.isin(EMPTY_CELLS)
-    person, found = pd.factorize(names.where(known, pd.Series(people.index, index=people.index, dtype=object)))
+    person, found = pd.factorize(names.where(names != "", pd.Series(people.index, index=people.index, dtype=object)))
     return None if len(found) == len(people) else person.astype(np.int64)
 
 
@@ -323,8 +332,8 @@ def _dealt(stratum: Integers, groups: int) -> Integers:
 
 
 def _numbers(column: pd.Series, shifted: Booleans) -> Integers:
-    text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    unknown = text.isin(EMPTY_CELLS).to_numpy() & ~shifted
+    text = column.str.strip()
+    unknown = (text == "").to_numpy() & ~shifted
     if unknown.any():
         raise bad_input(
             "input.bad_design",

@@ -29,7 +29,7 @@ from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import AGE, Workspace
 from mgrisk.run_folder import names
 from mgrisk.score.column_names import given_columns
-from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
+from mgrisk.score.mapping import Mapped, map_file, read_mapping
 from mgrisk.score.sources import open_source
 from mgrisk.storage.files import sha256
 from mgrisk.survey.design import WeightLevel
@@ -173,7 +173,7 @@ def _sets(settings: Cohort) -> Mapping[str, str]:
 
 
 def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
-    when = texts(column).str.strip()
+    when = column.str.strip()
     found = set(when)
     for name in _sets(settings):
         if name not in found:
@@ -190,11 +190,11 @@ def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
 def _unit_of_split(own: Own, people: LabelledPeople) -> tuple[str, pd.Series]:
     """Return what is held out whole, in words, and which one each row is of."""
     if own.held_out_by:
-        return f"values of {own.held_out_by}", texts(people.carried[own.held_out_by]).str.strip()
+        return f"values of {own.held_out_by}", people.carried[own.held_out_by].str.strip()
     if own.psu:
         return "sampling units", pd.Series(list(zip(people.design.stratum, people.design.psu, strict=True)))
     if PERSON in people.carried:
-        names = texts(people.carried[PERSON]).str.strip()
+        names = people.carried[PERSON].str.strip()
         return "people", names.where(names != "", names.index.to_series())
     return "rows", people.carried.index.to_series()
 
@@ -218,7 +218,7 @@ def _refuse_person_twice(carried: pd.DataFrame, of_set: pd.Series, own: Own) -> 
     """Refuse people who would be learned from and tested on: in two folds, or in both sets."""
     if PERSON not in carried:
         return
-    person = texts(carried[PERSON]).str.strip()
+    person = carried[PERSON].str.strip()
     known = (person != "") & of_set.notna()
     sets = of_set[known].groupby(person[known]).agg(["size", "nunique"])
     if both := int((sets["nunique"] > 1).sum()):

@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input, usage
 from mgrisk.score.answers import about_options
+from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns, first_rejected
 from mgrisk.score.journal import Entry, Journal
 from mgrisk.score.outputs import CsvOutput, Output, open_output
-from mgrisk.score.scorer import Scorer
+from mgrisk.score.parquet import is_parquet
+from mgrisk.score.scorer import DEFAULT_REASONS, Scorer
 from mgrisk.score.sources import STREAM, Rows, Source, open_source
 from mgrisk.score.summary import Summary, Tally
 from mgrisk.storage.files import write_json
@@ -143,7 +145,7 @@ def score_table(
     if reasons:
         _ = scorer.explainer  # made here and not first on several threads at once
     with ExitStack() as stack:
-        table = stack.enter_context(open_source(source))
+        table = stack.enter_context(open_source(source, missing=scorer.missing))
         added = scorer.columns(reasons=reasons)
         check_columns(table.columns, scorer.inputs, where=source, added=added)
         key = _key(scorer, table.columns, added=added, rejects=rejects, strict=strict)
@@ -191,8 +193,8 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     """Apply the contract alone to a file: what `score_table` would reject or flag, counted."""
-    with open_source(source) as table:
-        check_columns(table.columns, scorer.inputs, where=source)
+    with open_source(source, missing=scorer.missing) as table:
+        check_columns(table.columns, scorer.inputs, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
 
         def work(block: Any) -> Tally:
             answers = scorer.answer(table.read(block, scorer.inputs).checked, reasons=0)
@@ -240,13 +242,14 @@ def _stop_at_rejected(scored: _Scored, *, rows_before: int, where: str) -> None:
 
 def _key(scorer: Scorer, columns: Sequence[str], **options: Any) -> str:
     """Return what a batch is, but for the content of its input: that is checked block by block."""
-    content = json.dumps([scorer.fingerprint, list(columns), options, BLOCK_BYTES])
+    named = sorted(scorer.missing.words - EMPTY_CELLS)
+    content = json.dumps([scorer.fingerprint, list(columns), options, BLOCK_BYTES, *named])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def _journal(target: str, *, key: str, resume: bool) -> Journal | None:
     # A Parquet file ends with its index, so that there is no going on after a part of it.
-    if target != STREAM and Path(target).suffix != ".parquet":
+    if target != STREAM and not is_parquet(target):
         return Journal(Path(target), key=key, resume=resume)
     if resume:
         raise usage(

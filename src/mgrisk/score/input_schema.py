@@ -7,7 +7,6 @@ column that is not there, a column twice) is refused before anything is written.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from mgrisk.errors import bad_input, few
 from mgrisk.features.compute import Columns, to_frame
 from mgrisk.features.registry import Feature
+from mgrisk.score.cells import BOOLEANS, MISSING, NUMBER, Missing
 from mgrisk.score.column_names import Given, check_names, given_columns, unit_or_levels, unused_columns
 from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, Wanted, read_cells
@@ -135,7 +135,6 @@ def first_rejected(rejected: Booleans, problems: Problems) -> tuple[int, str] | 
     return (found[0], str(problems.texts()[found[0]])) if found else None
 
 
-EMPTY_CELLS: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 RESULTS: Final = (
     "status",
     "problems",
@@ -148,7 +147,6 @@ RESULTS: Final = (
     "in_domain",
     "model",
 )
-NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -174,6 +172,19 @@ class Checked:
 
     def __len__(self) -> int:
         return len(self.state.T)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Checked]) -> Checked:
+        """Return several blocks, at least one, as one."""
+        before = np.cumsum([0, *map(len, parts)]).tolist()
+        wrong = {
+            at + place: count
+            for at, part in zip(before, parts, strict=False)
+            for place, count in part.wrong_fields.items()
+        }
+        numbers = np.concatenate([part.numbers for part in parts], axis=1)
+        state = np.concatenate([part.state for part in parts], axis=1)
+        return cls(parts[0].inputs, numbers, state, wrong)
 
     @cached_property
     def values(self) -> pd.DataFrame:
@@ -228,14 +239,7 @@ def check_columns(
         `input.duplicate_column`, `input.unknown_unit`, `input.unclear_name`, `input.missing_column` or
         `input.column_taken`; exit status 3.
     """
-    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
-    if twice:
-        raise bad_input(
-            "input.duplicate_column",
-            f"the column {twice[0]} stands twice",
-            where=where,
-            hint="rename or remove one",
-        )
+    refuse_twice(columns, where=where)
     check_names(columns, inputs, where=where)
     given = given_columns(columns, inputs)
     for feature in inputs:
@@ -259,12 +263,30 @@ def check_columns(
         )
 
 
+def refuse_twice(columns: Sequence[str], *, where: str) -> None:
+    """Refuse a heading that stands twice.
+
+    Raises
+    ------
+    MgRiskError
+        `input.duplicate_column`; exit status 3.
+    """
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
+    if twice:
+        raise bad_input(
+            "input.duplicate_column",
+            f"the column {twice[0]} stands twice" if twice[0] else "several columns have no name",
+            where=where,
+            hint="rename or remove one",
+        )
+
+
 def reason_columns(reasons: int) -> list[str]:
     """Return the names of the reason columns for K reasons."""
     return [f"reason_{k}{part}" for k in range(1, reasons + 1) for part in ("", "_value", "_effect")]
 
 
-def check(people: pd.DataFrame, inputs: Sequence[Feature]) -> Checked:
+def check(people: pd.DataFrame, inputs: Sequence[Feature], missing: Missing = MISSING) -> Checked:
     """Check every value, vectorised.
 
     Parameters
@@ -274,10 +296,12 @@ def check(people: pd.DataFrame, inputs: Sequence[Feature]) -> Checked:
         are ignored here.
     inputs
         The contract's features.
+    missing
+        What means missing.
     """
     n = len(people)
     given = given_columns(people.columns, inputs)
-    wanted = wants((), inputs, given)
+    wanted = wants((), inputs, given, missing)
     numbers = np.full((len(inputs), n), np.nan)
     state = np.full((len(inputs), n), EMPTY, dtype=np.uint8)
     for i, feature in enumerate(inputs):
@@ -285,13 +309,15 @@ def check(people: pd.DataFrame, inputs: Sequence[Feature]) -> Checked:
             continue
         column, factor = people[given[feature.name].column], given[feature.name].factor
         if feature.kind == "number" and _is_number(column):
-            _check_numbers(column, feature, factor, numbers[i], state[i])
+            _check_numbers(column, feature, factor, missing, numbers[i], state[i])
         else:
-            _check_texts(column, feature, factor, wanted, i, numbers[i], state[i])
+            _check_texts(column, feature, factor, missing, wanted, i, numbers[i], state[i])
     return Checked(tuple(inputs), numbers, state)
 
 
-def wants(columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str, Given]) -> Wanted:
+def wants(
+    columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str, Given], missing: Missing = MISSING
+) -> Wanted:
     """Return the contract in the form that compiled code reads by.
 
     Parameters
@@ -302,29 +328,50 @@ def wants(columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str,
         The contract's features.
     given
         Where each feature stands.
+    missing
+        What means missing.
     """
     places = {given[feature.name].column: i for i, feature in enumerate(inputs) if feature.name in given}
-    levels = [level for feature in inputs for level in feature.levels]
+    words = [level_words(feature) for feature in inputs]
+    empty = sorted(word.encode() for word in missing.words if word)
     return Wanted(
         slot=np.array([places.get(name, -1) for name in columns], dtype=np.int64),
         number=np.array([feature.kind == "number" for feature in inputs], dtype=np.bool_),
         factor=np.array([given[feature.name].factor if feature.name in given else 1.0 for feature in inputs]),
         low=np.array([-np.inf if feature.minimum is None else feature.minimum for feature in inputs]),
         high=np.array([np.inf if feature.maximum is None else feature.maximum for feature in inputs]),
-        levels=StringTable.of(levels),
-        first_level=np.cumsum([0, *(len(feature.levels) for feature in inputs)], dtype=np.int64),
-        empty=StringTable.of(sorted(EMPTY_CELLS)),
+        levels=StringTable.of(word for each in words for word in each),
+        first_level=np.cumsum([0, *map(len, words)], dtype=np.int64),
+        level=np.array([level for each in words for level in each.values()], dtype=np.int64),
+        empty=StringTable.of(word.decode() for word in empty),
+        first_empty=np.searchsorted([word[0] for word in empty], range(257)).astype(np.int64),
+        gone=np.array(missing.numbers),
     )
 
 
-def read_text(text: str, feature: Feature, *, factor: float = 1.0) -> tuple[int, float]:
+def level_words(feature: Feature) -> dict[str, int]:
+    """Return the words for the levels of a feature, in lower case, each with the place of its level.
+
+    Examples
+    --------
+    >>> from mgrisk.features.registry import features
+    >>> [level_words(feature) for feature in features(["sex", "hypertension_told"])]
+    [{'female': 0, 'male': 1}, {'no': 0, 'yes': 1, 'true': 1, 'false': 0}]
+    """
+    words = {level: place for place, level in enumerate(feature.levels)}
+    if set(words) == set(BOOLEANS.values()):
+        words |= {word: words[level] for word, level in BOOLEANS.items()}
+    return words
+
+
+def read_text(text: str, feature: Feature, *, factor: float = 1.0, missing: Missing = MISSING) -> tuple[int, float]:
     """Return the state and the value of one cell: what the compiled code does, said in Python for all of Unicode."""
     text = text.strip()
-    if text in EMPTY_CELLS:
+    if missing.holds(text):
         return EMPTY, np.nan
     if feature.kind != "number":
-        level = text.lower()
-        return (GOOD, float(feature.levels.index(level))) if level in feature.levels else (BAD, np.nan)
+        level = level_words(feature).get(text.lower())
+        return (BAD, np.nan) if level is None else (GOOD, float(level))
     if not NUMBER.fullmatch(text) or not np.isfinite(value := float(text)):
         return BAD, np.nan
     low = -np.inf if feature.minimum is None else feature.minimum
@@ -334,9 +381,10 @@ def read_text(text: str, feature: Feature, *, factor: float = 1.0) -> tuple[int,
 
 
 def _check_numbers(
-    column: pd.Series, feature: Feature, factor: float, numbers: Floats, state: NDArray[np.uint8]
+    column: pd.Series, feature: Feature, factor: float, missing: Missing, numbers: Floats, state: NDArray[np.uint8]
 ) -> None:
-    given = column.to_numpy(dtype=np.float64, na_value=np.nan) * factor
+    cells = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    given = np.where(np.isin(cells, missing.numbers), np.nan, cells) * factor if missing.numbers else cells * factor
     low = -np.inf if feature.minimum is None else feature.minimum
     high = np.inf if feature.maximum is None else feature.maximum
     inside = (given >= low) & (given <= high) & np.isfinite(given)
@@ -348,6 +396,7 @@ def _check_texts(
     column: pd.Series,
     feature: Feature,
     factor: float,
+    missing: Missing,
     wanted: Wanted,
     i: int,
     numbers: Floats,
@@ -359,7 +408,7 @@ def _check_texts(
     values, states = np.full(len(distinct), np.nan), np.full(len(distinct), EMPTY, dtype=np.uint8)
     read_cells(cells.content, cells.start, wanted, i, values, states)
     for place in np.flatnonzero(states == UNCLEAR):
-        states[place], values[place] = read_text(distinct[place], feature, factor=factor)
+        states[place], values[place] = read_text(distinct[place], feature, factor=factor, missing=missing)
     state[:], numbers[:] = states[row], values[row]
 
 

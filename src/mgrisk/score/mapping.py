@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -21,9 +21,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mgrisk.config.toml import read_toml
 from mgrisk.errors import MgRiskError, bad_input, usage
 from mgrisk.features.registry import FEATURES, Feature
+from mgrisk.score.cells import BOOLEANS, Missing, as_code
 from mgrisk.score.column_names import FACTORS
 from mgrisk.score.formulas import csv_line, escape_formula
+from mgrisk.score.input_schema import level_words
 from mgrisk.score.outputs import open_output
+from mgrisk.score.parquet import is_parquet
 from mgrisk.score.sources import STREAM, open_source
 
 Text = Annotated[str, Field(min_length=1)]
@@ -101,7 +104,7 @@ def read_mapping(path: Path) -> Mapping:
     return mapping
 
 
-def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
+def map_file(source: str, mapping: Mapping, target: str, *, missing: Sequence[str] = ()) -> Mapped:
     """Write an extract in the shape of the scoring file, block by block.
 
     Parameters
@@ -112,6 +115,8 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
         As read by `read_mapping`.
     target
         A CSV file, perhaps packed.
+    missing
+        Words that mean missing in every column, beside those of the list and of the mapping.
 
     Raises
     ------
@@ -120,7 +125,7 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
         mapping names, `input.wrong_field_count` where a row has too many or too few cells, `mapping.infinite` where a
         number is infinite, or becomes so in another unit.
     """
-    if target == STREAM or Path(target).suffix == ".parquet":
+    if target == STREAM or is_parquet(target):
         raise usage("mapping.csv_only", "a mapped extract is written as CSV", where=target, hint="name a .csv file")
     done = Mapped()
     with open_source(source) as table:
@@ -137,22 +142,26 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
                         where=source,
                         hint="mend the row: which cell is which cannot be told",
                     )
-                extract = rows.table().to_pandas(ignore_metadata=True)
-                made = _mapped(extract, mapping, done, where=source)
+                extract = rows.texts(sorted(named))
+                made = _mapped(extract, mapping, done, missing, where=source)
                 lines = zip(*(column.tolist() for column in made), strict=True)
                 output.write(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in lines))
                 done.rows += len(extract)
     return done
 
 
-def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped, *, where: str) -> list[pd.Series]:
-    columns = [texts(extract[name]) for name in mapping.keep.values()]
+def _mapped(
+    extract: pd.DataFrame, mapping: Mapping, done: Mapped, missing: Sequence[str], *, where: str
+) -> list[pd.Series]:
+    columns = [extract[name] for name in mapping.keep.values()]
     for name, how in mapping.features.items():
-        cells = _codes(extract[how.column], how)
-        gone = cells.isin({"", *mapping.missing, *how.missing})
+        cells = extract[how.column].str.strip()
+        named = (*missing, *mapping.missing, *how.missing)
+        # A level may be called NA where nobody says that NA is missing.
+        gone = cells.map(Missing.also(named).holds) & ~cells.isin(how.levels.keys() - named)
         known = cells
         if how.levels:
-            known = cells.map(how.levels)
+            known = cells.map(_levels(FEATURES[name], how, cells.unique()))
         elif FEATURES[name].kind == "number":
             numbers = _numbers(cells.mask(gone), FEATURES[name], how, rows_before=done.rows, where=where)
             if (how.unit, how.factor, how.offset) != ("", 1.0, 0.0):
@@ -162,15 +171,6 @@ def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped, *, where: str
         done.as_they_are[name] = done.as_they_are.get(name, 0) + int(strange.sum())
         columns.append(known.where(~strange, cells).where(~gone, ""))
     return columns
-
-
-def _codes(column: pd.Series, how: MappedColumn) -> pd.Series:
-    """Return cells as the codes of the mapping: a Boolean of Parquet as the mapping spells it, `true` or `True`."""
-    cells = texts(column).str.strip()
-    if pd.api.types.infer_dtype(column, skipna=True) != "boolean":
-        return cells
-    spelled = {code.lower(): code for code in how.levels}
-    return cells.str.lower().map(lambda cell: spelled.get(cell, cell))
 
 
 def _numbers(cells: pd.Series, feature: Feature, how: MappedColumn, *, rows_before: int, where: str) -> pd.Series:
@@ -188,11 +188,14 @@ def _numbers(cells: pd.Series, feature: Feature, how: MappedColumn, *, rows_befo
     return numbers
 
 
-def texts(column: pd.Series) -> pd.Series:
-    """Return cells as text; a whole number that became a float beside missing ones is written as a whole number."""
-    if pd.api.types.is_float_dtype(column):
-        column = column.map(lambda x: repr(int(x) if x.is_integer() else float(x)), na_action="ignore").astype(object)
-    return column.astype(object).where(column.notna(), "").astype(str).astype(object)
+def _levels(feature: Feature, how: MappedColumn, cells: Iterable[str]) -> dict[str, str]:
+    """Return the level of each cell that has one: as it is written in the mapping, or the same as number or boolean."""
+    booleans: dict[float | str, str] = {
+        word: feature.levels[place] for word, place in level_words(feature).items() if word in BOOLEANS
+    }
+    codes = booleans | {as_code(code): level for code, level in reversed(how.levels.items())}
+    found = {cell: how.levels.get(cell) or codes.get(as_code(cell)) for cell in cells}
+    return {cell: level for cell, level in found.items() if level}
 
 
 def _check(name: str, column: MappedColumn, path: Path) -> None:

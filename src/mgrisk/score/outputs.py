@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from mgrisk.score.answers import Answers
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.journal import open_part
+from mgrisk.score.parquet import is_parquet
 from mgrisk.score.sources import STREAM, Rows
 
 Pack = Callable[[bytes | memoryview], bytes | memoryview]
@@ -110,7 +111,7 @@ class ParquetOutput:
 
 @contextmanager
 def open_output(name: str, columns: Sequence[str], *, keep: int = 0) -> Iterator[Output]:
-    """Open an output by name: ``-`` for standard output, .parquet, else CSV, packed by .gz or .zst.
+    """Open an output by name: ``-`` for standard output, Parquet, else CSV, packed by .gz or .zst.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def open_output(name: str, columns: Sequence[str], *, keep: int = 0) -> Iterator
         return
     path = Path(name)
     with open_part(path, keep=keep) as stream:
-        if path.suffix == ".parquet":
+        if is_parquet(name):
             table = ParquetOutput(stream)
             yield table
             table.close()
@@ -146,7 +147,7 @@ def open_output(name: str, columns: Sequence[str], *, keep: int = 0) -> Iterator
 
 def write_frame(frame: pd.DataFrame, name: str) -> None:
     """Write people as CSV or Parquet, by name as in `open_output`; numbers in full."""
-    if Path(name).suffix == ".parquet":
+    if is_parquet(name):
         with open_part(Path(name)) as stream:
             frame.to_parquet(stream, compression="zstd", index=False)
         return

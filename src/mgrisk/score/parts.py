@@ -30,6 +30,7 @@ import xxhash
 
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
 from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, score_table
+from mgrisk.score.cells import Missing
 from mgrisk.score.journal import lock_of
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
@@ -50,8 +51,9 @@ class Job:
         Folders of the input and of what is complete; every machine must see both under these names.
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
-    reasons, rejects, strict, what_if, next_question
-        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept.
+    reasons, rejects, strict, what_if, next_question, missing
+        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept, `missing`
+        has the words beside those of the list.
     """
 
     source: str
@@ -63,6 +65,7 @@ class Job:
     strict: bool
     what_if: bool
     next_question: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -138,6 +141,7 @@ def score_folder(
     engine: Engine,
     what_if: bool = False,
     next_question: bool = False,
+    missing: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a folder of files into a folder of files of the same names.
@@ -155,6 +159,8 @@ def score_folder(
         `on_threads` or `on_cluster`; no byte of the output depends on it.
     what_if, next_question, progress
         As for `scorer.load_scorer` and `batch.score_table`.
+    missing
+        Words that mean missing, beside those of the list.
 
     Raises
     ------
@@ -165,7 +171,7 @@ def score_folder(
         raise bad_input("output.exists", "the output is there already", where=str(target), hint="name another folder")
     names = part_names(source)
     size = {name: (source / name).stat().st_size for name in names}
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
+    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
     with _staging(target, resume=options.resume) as staging:
         shutil.copytree(bundle, staging / BUNDLE, dirs_exist_ok=True)
         job = Job(
@@ -178,6 +184,7 @@ def score_folder(
             strict=options.strict,
             what_if=what_if,
             next_question=next_question,
+            missing=tuple(missing),
         )
         receipts: dict[str, Receipt] = {}
         rows = done = 0
@@ -265,8 +272,8 @@ def score_part(job: Job, name: str, *, workers: int = 1) -> Receipt:
 
 
 @lru_cache(maxsize=2)
-def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool) -> Scorer:
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
+def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool, missing: tuple[str, ...]) -> Scorer:
+    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
     if scorer.fingerprint != fingerprint:
         raise bad_bundle(
             "cluster.other_bundle",
@@ -288,7 +295,7 @@ def _scorer(job: Job) -> Scorer:
             got=here,
             hint="install the same version on all of them",
         )
-    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question)
+    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question, job.missing)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
 from mgrisk.score.answers import NEXT_QUESTION, Answers, WhatIf, option_columns, option_features
+from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.csv.write import largest
 from mgrisk.score.drift_monitor import Yardstick
 from mgrisk.score.input_schema import RESULTS, Checked, Codes, check, check_columns, reason_columns, schema
@@ -39,6 +40,8 @@ class Scorer:
         Whether to say what options would make of each risk; what they read is then part of the contract.
     next_question
         Whether to say which absent input would leave least open were it known.
+    missing
+        What means missing in a cell.
 
     Raises
     ------
@@ -46,7 +49,9 @@ class Scorer:
         `bundle.no_next_question` where the model is not additive, so that it cannot tell.
     """
 
-    def __init__(self, bundle: Bundle, *, what_if: bool = False, next_question: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, *, what_if: bool = False, next_question: bool = False, missing: Missing = MISSING
+    ) -> None:
         if next_question and not isinstance(bundle.fitted, Additive):
             raise bad_bundle(
                 "bundle.no_next_question",
@@ -57,6 +62,7 @@ class Scorer:
         self.bundle = bundle
         self.what_if = what_if
         self.next_question = next_question
+        self.missing = missing
 
     @cached_property
     def explainer(self) -> Explainer:
@@ -133,7 +139,7 @@ class Scorer:
 
     def results(self, people: pd.DataFrame, *, reasons: int) -> pd.DataFrame:
         """Return the answer's columns alone; column names must have been checked."""
-        return self.answer(check(people, self.inputs), reasons=reasons).frame(people.index)
+        return self.answer(check(people, self.inputs, self.missing), reasons=reasons).frame(people.index)
 
     def answer(self, checked: Checked, *, reasons: int) -> Answers:
         """Return what the bundle says of checked people."""
@@ -182,7 +188,7 @@ class Scorer:
             leave unknown (`model.bundle.recall_se`); `recall_share`, its share in the variance of both. Same index.
         """
         check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
-        checked = check(people, self.inputs)
+        checked = check(people, self.inputs, self.missing)
         _, X = self.bundle.encode(checked.values)
         sampling = self.bundle.predict(X).se
         recall = recall_se(self.bundle, checked.values)
@@ -204,7 +210,7 @@ class Scorer:
             Base value plus contributions equal the logit of the reported risk.
         """
         check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
-        checked = check(people, self.inputs)
+        checked = check(people, self.inputs, self.missing)
         explanation = self.explainer.explain(checked.values.set_axis(people.index))
         explanation.values[checked.rejected] = np.nan
         explanation.base_values[checked.rejected] = np.nan
@@ -215,7 +221,14 @@ class Scorer:
         return Codes(self.inputs)
 
 
-def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False, next_question: bool = False) -> Scorer:
+def load_scorer(
+    folder: Path | str,
+    *,
+    threads: int = 1,
+    what_if: bool = False,
+    next_question: bool = False,
+    missing: Missing = MISSING,
+) -> Scorer:
     """Load a bundle for scoring.
 
     Parameters
@@ -224,7 +237,7 @@ def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False, 
         The bundle's folder.
     threads
         Threads for the margin.
-    what_if, next_question
+    what_if, next_question, missing
         As for `Scorer`.
 
     Raises
@@ -232,4 +245,5 @@ def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False, 
     MgRiskError
         As `model.bundle.read_bundle`; exit status 5.
     """
-    return Scorer(read_bundle(Path(folder), threads=threads), what_if=what_if, next_question=next_question)
+    bundle = read_bundle(Path(folder), threads=threads)
+    return Scorer(bundle, what_if=what_if, next_question=next_question, missing=missing)

@@ -37,7 +37,8 @@ def run(
     """Run a command on people whose columns have other names."""
     bundle = toy_bundles["spline_logistic"]
     about = {
-        "interval": "an interval", "synthetic": False, "title": "Toy people", "mgrisk": "0.1.0", "cycles": ["2015-2016"],
+        "interval": "an interval", "synthetic": False, "title": "Toy people", "mgrisk": "0.1.0",
+        "cycles": ["2015-2016"],
         "outcome": {"label": "Undiagnosed diabetes", "definition": "HbA1c ≥ 6.5 %", "warning": "One visit."},
         "people": 486, "prevalence": 0.2,
     }  # fmt: skip

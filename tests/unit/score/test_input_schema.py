@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE
 from mgrisk.score.input_schema import (
-    EMPTY_CELLS,
     RESULTS,
     Codes,
     check,
