@@ -28,8 +28,8 @@ from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.drift_monitor import LARGE
 from mgrisk.score.input_schema import SEPARATOR
 from mgrisk.score.parquet import inputs_frame, texts
-from mgrisk.score.scorer import Scorer
-from mgrisk.score.summary import ID, Summary
+from mgrisk.score.scorer import PERSON, Scorer
+from mgrisk.score.summary import Summary
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 
 ROW: Final = "row"
@@ -78,7 +78,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     scored, summary = _scored(scorer, source)
     answers = scored.select(scorer.columns(reasons=0)).to_pandas()
     usable = (answers["status"] == "scored").to_numpy()
-    id_label = ID if ID in scored.column_names else ROW
+    id_label = PERSON if PERSON in scored.column_names else ROW
     kept = answers[usable].reset_index(drop=True)
     given = inputs_frame(scored, scorer.inputs)[usable].reset_index(drop=True)
     explanation = scorer.explain(given)
@@ -103,9 +103,11 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
 
 def _ids(scored: pa.Table) -> pd.Series:
     """Return what each row is called: by `person_id` with all its digits, else by its number."""
-    if ID not in scored.column_names:
+    if PERSON not in scored.column_names:
         return pd.Series(map(str, range(1, scored.num_rows + 1)), dtype=object)
-    return pd.Series([name or f"row {place + 1}" for place, name in enumerate(texts(scored.column(ID)))], dtype=object)
+    return pd.Series(
+        [name or f"row {place + 1}" for place, name in enumerate(texts(scored.column(PERSON)))], dtype=object
+    )
 
 
 def _scored(scorer: Scorer, source: str) -> tuple[pa.Table, Summary]:

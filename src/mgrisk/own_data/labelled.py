@@ -25,8 +25,8 @@ from mgrisk.features.registry import Feature
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import unused_columns
 from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
+from mgrisk.score.scorer import PERSON
 from mgrisk.score.sources import open_source
-from mgrisk.score.summary import ID
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -174,7 +174,7 @@ def read_labelled(
     """
     with open_source(source, missing=missing) as table:
         check_columns(table.columns, inputs, where=source)
-        labels = list(dict.fromkeys((*columns.names, *([ID] if ID in table.columns else []))))
+        labels = list(dict.fromkeys((*columns.names, *([PERSON] if PERSON in table.columns else []))))
         names = list(dict.fromkeys((*labels, *carry)))
         _refuse_absent(names, table.columns, source)
         read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
@@ -228,7 +228,7 @@ def read_labelled(
         told=y,
         rules=rules,
         carried=cells[list(carry)],
-        unused=unused_columns([name for name in table.columns if name not in {ID, *columns.names, *carry}], inputs),
+        unused=unused_columns([name for name in table.columns if name not in {PERSON, *columns.names, *carry}], inputs),
         persons=None if person is None else len(np.unique(person[left])),
     )
     if not 0 < found.cases < len(found.inside):
@@ -274,9 +274,9 @@ def _outcome(column: pd.Series, shifted: Booleans) -> Floats:
 
 def _persons(people: pd.DataFrame) -> Integers | None:
     """Return which person each row is of, shape (n,), a row without an id of its own; None where nobody has several."""
-    if ID not in people:
+    if PERSON not in people:
         return None
-    names = people[ID].str.strip()
+    names = people[PERSON].str.strip()
     # Whoever has no id gets the number of the row, which no text is.
     person, found = pd.factorize(names.where(names != "", pd.Series(people.index, index=people.index, dtype=object)))
     return None if len(found) == len(people) else person.astype(np.int64)
@@ -308,7 +308,7 @@ def _places(
     groups = max(GROUPS // len(np.unique(stratum)), 2) if len(people) else GROUPS
     if columns.psu or person is not None:
         within = f" within the strata of {columns.strata}" if columns.strata else ""
-        said = f"{weighted}; sampling units are the values of {columns.psu or ID}{within}"
+        said = f"{weighted}; sampling units are the values of {columns.psu or PERSON}{within}"
         units = pd.DataFrame(
             {"stratum": stratum, "psu": _numbers(people[columns.psu], shifted) if columns.psu else person}
         )

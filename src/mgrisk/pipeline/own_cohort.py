@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,12 +30,11 @@ from mgrisk.pipeline.workspace import AGE, Workspace
 from mgrisk.run_folder import names
 from mgrisk.score.column_names import given_columns
 from mgrisk.score.mapping import Mapped, map_file, read_mapping
+from mgrisk.score.scorer import PERSON
 from mgrisk.score.sources import open_source
 from mgrisk.storage.files import sha256
 from mgrisk.survey.design import WeightLevel
 from mgrisk.types import Booleans
-
-PERSON: Final = "person_id"
 
 
 def files(own: Own) -> tuple[Path, ...]:

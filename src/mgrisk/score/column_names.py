@@ -76,7 +76,7 @@ def given_columns(columns: Iterable[str], inputs: Sequence[Feature]) -> dict[str
     """
     there: dict[str, str] = {}
     for column in columns:
-        there.setdefault(_folded(column), column)
+        there.setdefault(_folded(str(column)), column)
     found: dict[str, Given] = {}
     for feature in inputs:
         for name, factor in _ways(feature.name, feature.kind).items():
@@ -152,7 +152,13 @@ def unused_columns(columns: Sequence[str], inputs: Sequence[Feature]) -> dict[st
         if feature.name not in given:
             for name in (*_spellings(feature), *_stems(feature), *feature.sources):
                 names.setdefault(_plain(name), feature.name)
-    found = {column: _meant(_plain(column), names) for column in columns if _folded(column) not in used}
+    # A name of the registry means what the registry says.
+    folded = {column: _folded(column) for column in columns}
+    found = {
+        column: "" if name in FEATURES else _meant(_plain(column), names)
+        for column, name in folded.items()
+        if name not in used
+    }
     return dict(sorted(found.items(), key=lambda column: not column[1]))
 
 

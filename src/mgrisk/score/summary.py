@@ -18,12 +18,10 @@ from mgrisk.score.answers import Answers
 from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
 from mgrisk.score.expected_performance import RiskCounts
-from mgrisk.score.scorer import Scorer
+from mgrisk.score.scorer import PERSON, Scorer
 
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
-ID: Final = "person_id"
-"""The column that names people; it is no input, and nobody meant it to be one."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +162,7 @@ class Summary:
             absent=absent,
             auroc=scorer.bundle.auroc_without(absent),
             gains=gains(scorer.bundle, tally.lacking) if tally.lacking else [],
-            unused=unused_columns([name for name in tally.columns if name != ID], scorer.inputs),
+            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.inputs),
             shifts=shifts,
             expected=(tally.risks or RiskCounts.nobody()).expected(),
         )
