@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -118,13 +119,13 @@ def read_both_ways(content: bytes) -> None:
     missing = Missing.also(["-9", "unknown"])
     found: list[list[CsvRows] | str] = []
     for few in (-1, 2**62):
-        compiled.FEW_BYTES = few
-        try:
-            source = CsvSource(io.BytesIO(content), where="fuzz", missing=missing, block_bytes=64)
-            inputs = tuple(FEATURES[name] for name in dict.fromkeys(source.columns) if name in FEATURES)
-            found.append([source.read(block, inputs) for block in source.blocks()])
-        except MgRiskError as refused:
-            found.append(refused.what())
+        with mock.patch.object(compiled, "FEW_BYTES", few):
+            try:
+                source = CsvSource(io.BytesIO(content), where="fuzz", missing=missing, block_bytes=64)
+                inputs = tuple(FEATURES[name] for name in dict.fromkeys(source.columns) if name in FEATURES)
+                found.append([source.read(block, inputs) for block in source.blocks()])
+            except MgRiskError as refused:
+                found.append(refused.what())
     one_way, other_way = found
     if isinstance(one_way, str) or isinstance(other_way, str):
         assert one_way == other_way
@@ -275,9 +276,7 @@ def seeds(name: str) -> list[bytes]:
             found.append(path.read_bytes())
         return found
     if name == "parquet":
-        return [
-            parquet_of(compression=packed, use_dictionary=packed == "zstd") for packed in ("none", "snappy", "zstd")
-        ]
+        return [parquet_of(compression=packed, use_dictionary=packed == "zstd") for packed in ("none", "gzip", "zstd")]
     if name in ("csv", "csv-ways"):
         return [
             (EXAMPLES / "people.csv").read_bytes(),
