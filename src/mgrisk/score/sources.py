@@ -86,13 +86,6 @@ def open_source(name: str, *, missing: Missing = MISSING) -> Iterator[Source]:
     path = Path(name)
     if name == STREAM:
         first = sys.stdin.buffer.read(len(MAGIC))
-        if first == MAGIC:
-            raise bad_input(
-                "input.not_csv",
-                "this is Parquet, which is read from a file alone: its end is needed first",
-                where="standard input",
-                hint="give the name of the file",
-            )
         whole = cast(BinaryIO, _Rejoined(first, sys.stdin.buffer))
         with _unpacked(whole, first) as stream:
             yield CsvSource(stream, where="standard input", missing=missing)

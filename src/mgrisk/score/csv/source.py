@@ -115,7 +115,8 @@ class CsvSource:
     Raises
     ------
     MgRiskError
-        `input.cannot_read`, `input.empty`, `input.duplicate_column`, `input.not_csv`, `input.other_format`, `input.other_separator`, `input.title_row` or
+        `input.cannot_read`, `input.empty`, `input.duplicate_column`, `input.not_csv`, `input.other_format`,
+        `input.other_separator`, `input.title_row` or
         `input.row_names`.
     """
 
@@ -167,7 +168,10 @@ class CsvSource:
 
     def _header(self) -> list[str]:
         """Return the cells of the next line, none of a blank one."""
-        line = self._take(1).rstrip(b"\r\n")
+        line = self._take(1)
+        if line.endswith(b"\r"):
+            self._rest = self._rest.removeprefix(b"\n")
+        line = line.rstrip(b"\r\n")
         _check_utf8(line, where=self._where)
         return parsed(line, where=self._where) if line else []
 
