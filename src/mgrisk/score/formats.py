@@ -40,7 +40,7 @@ def refuse_other_formats(head: bytes, *, where: str) -> None:
         if any(_begins(text if "text" in row else head if binary else b"", first) for first in row["first"]):
             raise bad_input(
                 "input.other_format",
-                f"this is {row['name']}, neither CSV nor Parquet",
+                f"this is {row['name']}, which is not read",
                 where=where,
                 hint=row["hint"],
             )

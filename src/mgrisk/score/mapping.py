@@ -190,10 +190,9 @@ def _numbers(cells: pd.Series, feature: Feature, how: MappedColumn, *, rows_befo
 
 def _levels(feature: Feature, how: MappedColumn, cells: Iterable[str]) -> dict[str, str]:
     """Return the level of each cell that has one: as it is written in the mapping, or the same as number or boolean."""
-    booleans: dict[float | str, str] = {
-        word: feature.levels[place] for word, place in level_words(feature).items() if word in BOOLEANS
-    }
-    codes = booleans | {as_code(code): level for code, level in reversed(how.levels.items())}
+    words = level_words(feature)
+    codes: dict[float | str, str] = {word: feature.levels[words[word]] for word in BOOLEANS if word in words}
+    codes |= {as_code(code): level for code, level in reversed(how.levels.items())}
     found = {cell: how.levels.get(cell) or codes.get(as_code(cell)) for cell in cells}
     return {cell: level for cell, level in found.items() if level}
 

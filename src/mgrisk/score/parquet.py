@@ -27,7 +27,7 @@ from mgrisk.score.column_names import given_columns
 from mgrisk.score.csv.read import read_rows
 from mgrisk.score.csv.source import parsed
 from mgrisk.score.formulas import inert_rows
-from mgrisk.score.input_schema import Checked, check, wants
+from mgrisk.score.input_schema import Checked, check, refuse_twice, wants
 
 BATCH_ROWS: Final = 16_384
 MAGIC: Final = b"PAR1"
@@ -86,7 +86,7 @@ class ParquetSource:
     Raises
     ------
     MgRiskError
-        `input.not_parquet` for what Arrow cannot read, when it is opened or later.
+        `input.duplicate_column`, and `input.not_parquet` for what Arrow cannot read, when it is opened or later.
     """
 
     def __init__(self, path: Path, *, missing: Missing = MISSING, rows: int = BATCH_ROWS) -> None:
@@ -99,6 +99,7 @@ class ParquetSource:
             self._file = pq.ParquetFile(path, page_checksum_verification=True)
             self.nothing = self._with_keys(self._file.schema_arrow.empty_table())
         self.columns = list(self.nothing.column_names)
+        refuse_twice(self.columns, where=self._where)
 
     def blocks(self) -> Iterator[pa.Table]:
         """Yield blocks with the file's own types."""

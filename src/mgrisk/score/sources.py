@@ -18,7 +18,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.csv.source import CsvSource
-from mgrisk.score.input_schema import Checked, refuse_twice
+from mgrisk.score.input_schema import Checked
 from mgrisk.score.parquet import MAGIC, ParquetSource, is_parquet
 
 STREAM: Final = "-"
@@ -81,22 +81,14 @@ def open_source(name: str, *, missing: Missing = MISSING) -> Iterator[Source]:
     Raises
     ------
     MgRiskError
-        `input.missing_file`, `input.folder`, `input.duplicate_column`, `input.cannot_read`, `input.not_parquet`,
-        and those of `CsvSource`.
+        `input.missing_file`, `input.folder`, and those of `CsvSource` and `ParquetSource`.
     """
     path = Path(name)
     if name == STREAM:
         first = sys.stdin.buffer.read(len(MAGIC))
-        if first == MAGIC:
-            raise bad_input(
-                "input.not_csv",
-                "this is Parquet, which is read from a file alone: its end is needed first",
-                where="standard input",
-                hint="give the name of the file",
-            )
         whole = cast(BinaryIO, _Rejoined(first, sys.stdin.buffer))
         with _unpacked(whole, first) as stream:
-            yield _single_names(CsvSource(stream, where="standard input", missing=missing), "standard input")
+            yield CsvSource(stream, where="standard input", missing=missing)
         return
     if path.is_dir():
         hint = "give one file; `mgrisk score` takes a folder of files"
@@ -107,16 +99,11 @@ def open_source(name: str, *, missing: Missing = MISSING) -> Iterator[Source]:
         first = file.read(len(MAGIC))
         file.seek(0)
         if first == MAGIC or is_parquet(name):
-            yield _single_names(ParquetSource(path, missing=missing), name)
+            yield ParquetSource(path, missing=missing)
             return
         with _unpacked(file, first) as stream:
             size = path.stat().st_size if stream is file else None
-            yield _single_names(CsvSource(stream, where=name, size=size, missing=missing), name)
-
-
-def _single_names(source: Source, where: str) -> Source:
-    refuse_twice(source.columns, where=where)
-    return source
+            yield CsvSource(stream, where=name, size=size, missing=missing)
 
 
 @contextmanager

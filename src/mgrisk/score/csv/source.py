@@ -26,7 +26,7 @@ from mgrisk.score.csv.decimals import GOOD, UNCLEAR
 from mgrisk.score.csv.read import Wanted, border, read_rows
 from mgrisk.score.formats import BYTE_ORDER_MARK, LONGEST, refuse_other_formats
 from mgrisk.score.formulas import inert_rows, unescape_formula
-from mgrisk.score.input_schema import Checked, read_text, wants
+from mgrisk.score.input_schema import Checked, read_text, refuse_twice, wants
 from mgrisk.types import Integers
 
 BLOCK_BYTES: Final = 4 * 2**20
@@ -116,7 +116,8 @@ class CsvSource:
     Raises
     ------
     MgRiskError
-        `input.empty`, `input.not_csv`, `input.other_format`, `input.other_separator`, `input.title_row` or
+        `input.cannot_read`, `input.empty`, `input.duplicate_column`, `input.not_csv`, `input.other_format`,
+        `input.other_separator`, `input.title_row` or
         `input.row_names`.
     """
 
@@ -163,10 +164,15 @@ class CsvSource:
             raise _other_separator(other[0], where)
         self._refuse_other_first_lines(names)
         self.columns = [unescape_formula(name.strip()) for name in names]
+        # The compiled loops have room for one cell of each input.
+        refuse_twice(self.columns, where=where)
 
     def _header(self) -> list[str]:
         """Return the cells of the next line, none of a blank one."""
-        line = self._take(1).rstrip(b"\r\n")
+        line = self._take(1)
+        if line.endswith(b"\r"):
+            self._rest = self._rest.removeprefix(b"\n")
+        line = line.rstrip(b"\r\n")
         _check_utf8(line, where=self._where)
         return parsed(line, where=self._where) if line else []
 
