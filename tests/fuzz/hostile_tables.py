@@ -183,8 +183,8 @@ def refused_text() -> Iterator[tuple[str, Kind]]:
         },
         "input.missing_column": {
             "no header": text(PLAIN, head="61,female,no,31"),
-            "NUL in the header": file.replace(b"sex", b"se\0x"),
         },
+        "input.unclear_name": {"NUL in the header": file.replace(b"sex", b"se\0x")},
         "input.unknown_unit": {"a unit that nobody declared": text(f"{PLAIN},1", head=f"{HEAD},weight_oz")},
         "input.column_taken": {
             "a file that was scored": text(f"{PLAIN},0.1", head=f"{HEAD},risk"),
