@@ -15,21 +15,31 @@ import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xgboost
 
+from mgrisk import compiled
 from mgrisk.config import pipeline_file
 from mgrisk.errors import ExitStatus, MgRiskError
+from mgrisk.features.registry import FEATURES
 from mgrisk.model.bundle import read_bundle
 from mgrisk.model.bundle_files import SUMS
 from mgrisk.model.trees.learners import FILE as TREES
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.nhanes import xpt
-from mgrisk.score.batch import BatchOptions, score_table
+from mgrisk.score.batch import BatchOptions, score_table, validate_table
+from mgrisk.score.cells import Missing
+from mgrisk.score.csv.source import CsvRows, CsvSource
+from mgrisk.score.input_schema import read_text
 from mgrisk.score.mapping import map_file, read_mapping
 from mgrisk.score.scorer import Scorer
+from mgrisk.score.summary import Tally
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
@@ -103,6 +113,58 @@ def score_csv(content: bytes) -> None:
         else:
             assert answer["status"] == "rejected"
             assert answer["risk"] == "" != answer["problems"]
+
+
+def read_both_ways(content: bytes) -> None:
+    """Any bytes as CSV: the loops say the same compiled and as Python, and what the contract says of each cell."""
+    missing = Missing.also(["-9", "unknown"])
+    found: list[list[CsvRows] | str] = []
+    for few in (-1, 2**62):
+        with mock.patch.object(compiled, "FEW_BYTES", few):
+            try:
+                source = CsvSource(io.BytesIO(content), where="fuzz", missing=missing, block_bytes=64)
+                inputs = tuple(FEATURES[name] for name in dict.fromkeys(source.columns) if name in FEATURES)
+                found.append([source.read(block, inputs) for block in source.blocks()])
+            except MgRiskError as refused:
+                found.append(refused.what())
+    one_way, other_way = found
+    if isinstance(one_way, str) or isinstance(other_way, str):
+        assert one_way == other_way
+        return
+    for one, other in zip(one_way, other_way, strict=True):
+        np.testing.assert_array_equal(one.checked.numbers, other.checked.numbers)
+        np.testing.assert_array_equal(one.checked.state, other.checked.state)
+        np.testing.assert_array_equal([one.start, one.end], [other.start, other.end])
+        assert one.checked.wrong_fields == other.checked.wrong_fields
+        for place in sorted(set(range(len(one.start))) - one.checked.wrong_fields.keys()):
+            row = one.original(place)
+            for i, feature in enumerate(one.checked.inputs if len(row) == len(one.columns) else ()):
+                state, value = read_text(row[feature.name], feature, missing=missing)
+                assert state == one.checked.state[i, place]
+                np.testing.assert_equal(value, one.checked.numbers[i, place])
+
+
+def score_parquet(content: bytes) -> None:
+    """Any bytes as Parquet: as many rows out as in, and `validate` counts the same, or both refuse it."""
+    source, target = folder() / "people.parquet", folder() / "scored-parquet.csv"
+    source.write_bytes(content)
+    told: list[Tally | str] = []
+    for work in (
+        lambda: score_table(scorer("undiagnosed"), str(source), str(target), BatchOptions(reasons=0)),
+        lambda: validate_table(scorer("undiagnosed"), str(source)),
+    ):
+        try:
+            told.append(work().tally)
+        except MgRiskError as refused:
+            told.append(refused.code)
+    scored, validated = told
+    if isinstance(scored, str) or isinstance(validated, str):
+        assert scored == validated
+        return
+    assert (scored.rows, scored.problems) == (validated.rows, validated.problems)
+    found = list(csv.reader(io.StringIO(target.read_bytes().decode("utf-8"), newline="")))
+    assert len(found) == scored.rows + 1
+    assert len({len(row) for row in found}) == 1
 
 
 def read_toml(content: bytes) -> None:
@@ -187,6 +249,22 @@ def people() -> pd.DataFrame:
     return pd.read_csv(ROOT / "data" / "examples" / "people.csv", dtype=str, keep_default_na=False)
 
 
+def parquet_of(**options: Any) -> bytes:
+    """A small Parquet file with a column of each of some types."""
+    columns = {
+        "person_id": pa.array([2**53 + 1, None, 7]),
+        "age_years": pa.array([50, 61, None], pa.int32()),
+        "sex": pa.array(["male", "female", "male"]).dictionary_encode(),
+        "hypertension_told": pa.array([True, None, False]),
+        "bmi_kg_m2": pa.array([25.5, None, 31.0]),
+        "visit": pa.array([0, 1, None], pa.timestamp("us")),
+        "codes": pa.array([[1, 2], None, []], pa.list_(pa.int64())),
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, **options)
+    return sink.getvalue()
+
+
 @functools.cache
 def seeds(name: str) -> list[bytes]:
     """Return valid inputs of a target, to be damaged."""
@@ -202,9 +280,12 @@ def seeds(name: str) -> list[bytes]:
             xpt.write(frame, path, table="SEED")
             found.append(path.read_bytes())
         return found
-    if name == "csv":
+    if name == "parquet":
+        return [parquet_of(compression=packed, use_dictionary=packed == "zstd") for packed in ("none", "gzip", "zstd")]
+    if name in ("csv", "csv-ways"):
         return [
             (EXAMPLES / "people.csv").read_bytes(),
+            b"age_years,sex,hypertension_told,bmi_kg_m2\n50,male,TRUE,.A\n-9,female,unknown,-9.0\n\\N,male,yes,2.5e1\n",
             b'age_years,sex,height_in,note\r\n50,male,70,"two\nlines"\r\n4e1,FEMALE,,"a ""b"""\n\n,x,1\n61,male,1,2,3',
         ]
     if name == "toml":
@@ -224,6 +305,8 @@ def seeds(name: str) -> list[bytes]:
 TARGETS: dict[str, Target] = {
     "xpt": read_xpt,
     "csv": score_csv,
+    "csv-ways": read_both_ways,
+    "parquet": score_parquet,
     "toml": read_toml,
     "mapping": map_extract,
     "bundle": load_damaged_bundle,

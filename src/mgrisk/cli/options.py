@@ -10,6 +10,7 @@ from mgrisk.cli.which import bundle_folder
 if TYPE_CHECKING:
     from mgrisk.nhanes.store import Store
     from mgrisk.own_data.labelled import LabelColumns
+    from mgrisk.score.cells import Missing
     from mgrisk.score.scorer import Scorer
 
 
@@ -23,10 +24,28 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(options: argparse.Namespace) -> Scorer:
-    """Load the model that `--model` names."""
+    """Load the model that `--model` names, for people whose missing values `--missing` names."""
     from mgrisk.score.scorer import load_scorer
 
-    return load_scorer(bundle_folder(options.model))
+    return load_scorer(bundle_folder(options.model), missing=missing_of(options))
+
+
+def add_missing(parser: argparse.ArgumentParser) -> None:
+    """Add `--missing`."""
+    parser.add_argument(
+        "--missing",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="cell that means missing, such as -9 or unknown, beside NA, NULL, . and the like; may be given again",
+    )
+
+
+def missing_of(options: argparse.Namespace) -> Missing:
+    """Return what means missing."""
+    from mgrisk.score.cells import Missing
+
+    return Missing.also(getattr(options, "missing", ()))
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +68,7 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
     parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
+    add_missing(parser)
 
 
 def label_columns(options: argparse.Namespace) -> LabelColumns:

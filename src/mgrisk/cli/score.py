@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.options import add_model, one_or_more, whole_number
+from mgrisk.cli.options import add_missing, add_model, missing_of, one_or_more, whole_number
 from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, say
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus, usage
@@ -35,6 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="keep what is interrupted, and go on with it")
     parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
     parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
+    add_missing(parser)
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
 
 
@@ -75,7 +76,9 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
             where=options.input,
             hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
         )
-    scorer = load_scorer(model, what_if=options.what_if, next_question=options.next_question)
+    scorer = load_scorer(
+        model, what_if=options.what_if, next_question=options.next_question, missing=missing_of(options)
+    )
     asked = batch.BatchOptions(options.reasons, options.rejects, options.strict, options.resume)
     return batch.score_table(scorer, options.input, options.output, asked, workers=options.workers, progress=progress)
 
@@ -94,5 +97,6 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
         engine=engine,
         what_if=options.what_if,
         next_question=options.next_question,
+        missing=options.missing,
         progress=progress,
     )

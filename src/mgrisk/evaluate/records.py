@@ -223,7 +223,10 @@ class MappingRecord:
 
 @dataclass(frozen=True)
 class OwnRecord:
-    """What became of a file of people on its way into the run; `problems` counts rows by code."""
+    """What became of a file of people on its way into the run.
+
+    `problems` counts rows by code; `split` says who was held out at random, and is empty where a period was held out.
+    """
 
     data: str
     file: str
@@ -232,6 +235,7 @@ class OwnRecord:
     other_periods: int
     problems: dict[str, int]
     mapping: MappingRecord | None
+    split: str = ""
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,12 @@ class Bundle:
     models: Models = field(default_factory=dict)
     uncertainty: Uncertainty | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds, for another process; on disk a bundle is what `write` writes."""
+        return {
+            name: dict(value) if isinstance(value, MappingProxyType) else value for name, value in vars(self).items()
+        }
+
     @cached_property
     def family(self) -> tuple[Feature, ...]:
         """The features of the model and those that they derive from, ancestors first."""

@@ -7,7 +7,6 @@ from typing import Any, Final, TypeVar
 
 from mgrisk.config.checked import parse, shown
 from mgrisk.errors import MgRiskError, bad_bundle
-
 from mgrisk.storage.files import SUMS as SUMS
 
 DESCRIPTION: Final = "bundle.json"

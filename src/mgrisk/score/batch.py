@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
 from mgrisk.score.answers import about_options
+from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.commit import finish, locked, open_files
 from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns, first_rejected
 from mgrisk.score.journal import Entry, Journal, not_possible
 from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
-from mgrisk.score.scorer import Scorer
+from mgrisk.score.parquet import is_parquet
+from mgrisk.score.scorer import DEFAULT_REASONS, Scorer
 from mgrisk.score.sources import Rows, Source, open_source
 from mgrisk.score.summary import Summary, Tally
 from mgrisk.storage.destinations import open_stream, output_file
@@ -147,7 +149,7 @@ def score_table(
     if options.reasons:
         _ = scorer.explainer  # made here and not first on several threads at once
     with ExitStack() as stack:
-        table = stack.enter_context(open_source(source))
+        table = stack.enter_context(open_source(source, missing=scorer.missing))
         added = scorer.columns(reasons=options.reasons)
         check_columns(table.columns, scorer.inputs, where=source, added=added)
         about = {"input": source, **about_answers(scorer, reasons=options.reasons)}
@@ -220,8 +222,8 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     """Apply the contract alone to a file: what `score_table` would reject or flag, counted."""
-    with open_source(source) as table:
-        check_columns(table.columns, scorer.inputs, where=source)
+    with open_source(source, missing=scorer.missing) as table:
+        check_columns(table.columns, scorer.inputs, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
 
         def work(block: Any) -> Tally:
             answers = scorer.answer(table.read(block, scorer.inputs).checked, reasons=0)
@@ -271,7 +273,8 @@ def _stop_at_rejected(scored: _Scored, *, rows_before: int, where: str) -> None:
 
 def _key(scorer: Scorer, columns: Sequence[str], **options: Any) -> str:
     """Return what a batch is, but for the content of its input: that is checked block by block."""
-    content = json.dumps([scorer.fingerprint, list(columns), options, BLOCK_BYTES])
+    named = sorted(scorer.missing.words - EMPTY_CELLS)
+    content = json.dumps([scorer.fingerprint, list(columns), options, BLOCK_BYTES, *named])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -282,7 +285,7 @@ def _journal(files: Mapping[str, Path], *, key: str, where: str, options: BatchO
     if SCORED not in files:
         return None
     # A Parquet file ends with its index, so that there is no going on after a part of it.
-    block_by_block = whole and files[SCORED].suffix != ".parquet"
+    block_by_block = whole and not is_parquet(where)
     return Journal(files[SCORED], key=key, resume=options.resume, block_by_block=block_by_block)
 
 

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from mgrisk.score.answers import Answers
 from mgrisk.score.commit import locked, open_files
 from mgrisk.score.formulas import csv_line, escape_formula
+from mgrisk.score.parquet import is_parquet
 from mgrisk.score.sources import Rows
 from mgrisk.storage.destinations import open_stream, output_file
 
@@ -150,7 +151,7 @@ def lines_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bo
 @contextmanager
 def rows_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> Iterator[Output]:
     """Yield a stream for scored rows, as Parquet or CSV by its name; the rest as `lines_into`."""
-    if Path(name).suffix != ".parquet":
+    if not is_parquet(name):
         yield lines_into(stream, name, columns, begun=begun)
         return
     table = ParquetOutput(stream)
@@ -162,7 +163,7 @@ def rows_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: boo
 
 def write_frame(frame: pd.DataFrame, name: str) -> None:
     """Write people as CSV or Parquet, by name as in `open_one`; numbers in full."""
-    if Path(name).suffix == ".parquet":
+    if is_parquet(name):
         with open_one(name) as stream:
             frame.to_parquet(stream, compression="zstd", index=False)
         return

@@ -32,6 +32,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mgrisk.errors import MgRiskError, Terminated, bad_bundle, bad_input, usage
 from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, score_table
+from mgrisk.score.cells import Missing
 from mgrisk.score.commit import Staged, finish, locked, open_files
 from mgrisk.score.journal import Entry, Journal, sealed, unsealed
 from mgrisk.score.outputs import lines_into
@@ -54,8 +55,9 @@ class Job:
         Folders of the input and of what is complete; every machine must see both under these names.
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
-    reasons, rejects, strict, what_if, next_question
-        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept.
+    reasons, rejects, strict, what_if, next_question, missing
+        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept, `missing`
+        has the words beside those of the list.
     """
 
     source: str
@@ -67,6 +69,7 @@ class Job:
     strict: bool
     what_if: bool
     next_question: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -176,6 +179,7 @@ def score_folder(
     engine: Engine,
     what_if: bool = False,
     next_question: bool = False,
+    missing: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a folder of files into a folder of files of the same names.
@@ -193,6 +197,8 @@ def score_folder(
         `on_threads` or `on_cluster`; no byte of the output depends on it.
     what_if, next_question, progress
         As for `scorer.load_scorer` and `batch.score_table`.
+    missing
+        Words that mean missing, beside those of the list.
 
     Raises
     ------
@@ -204,7 +210,7 @@ def score_folder(
     rejects = output_file(options.rejects) if options.rejects else None
     summary_file = target.with_name(f"{target.name}.summary.json")
     _refuse_nested(source, target, rejects)
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
+    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
     staging = target.with_name(f".{target.name}.parts")
     folder = Staged(staging, staging / PARTS, target)
     files = [*([rejects] if rejects else []), summary_file]
@@ -218,6 +224,7 @@ def score_folder(
         strict=options.strict,
         what_if=what_if,
         next_question=next_question,
+        missing=tuple(missing),
     )
 
     def summed_up(entries: Sequence[Entry], skipped: Mapping[str, str]) -> Summary:
@@ -345,8 +352,8 @@ def _read_receipt(path: Path) -> Receipt | None:
 
 
 @lru_cache(maxsize=2)
-def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool) -> Scorer:
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
+def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool, missing: tuple[str, ...]) -> Scorer:
+    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
     if scorer.fingerprint != fingerprint:
         raise bad_bundle(
             "cluster.other_bundle",
@@ -368,7 +375,7 @@ def _scorer(job: Job) -> Scorer:
             got=here,
             hint="install the same version on all of them",
         )
-    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question)
+    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question, job.missing)
 
 
 @contextmanager

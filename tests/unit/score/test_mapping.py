@@ -104,6 +104,8 @@ def test_a_text_in_a_number_and_a_formula_stay_for_the_contract_to_judge(tmp_pat
         ("[features.height_cm]\nfrom = 'HT'\nunit = 'furlong'", "mapping.bad_unit"),
         ("[features.sex]\nfrom = 'S'\nlevels = { 1 = 'man' }", "mapping.bad_level"),
         ("[features.age_years]\nfrom = 'S'\nlevels = { 1 = 'man' }", "mapping.bad_level"),
+        ("[features.height_cm]\nfrom = 'HT'\noffset = inf", "mapping.bad_value"),
+        ("[features.height_cm]\nfrom = 'HT'\nfactor = nan", "mapping.bad_value"),
         ("[features", "mapping.not_toml"),
     ],
 )
@@ -123,3 +125,50 @@ def test_an_extract_that_the_mapping_does_not_fit_is_refused(tmp_path: Path) -> 
         assert not (tmp_path / "people.csv").exists()
     with pytest.raises(MgRiskError, match="is written as CSV"):
         map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "how"),
+    [
+        ("inf", ""),
+        ("-Infinity", ""),
+        ("1e999", ""),
+        ("inf", 'unit = "in"'),
+        ("1e308", "factor = 1000"),
+    ],
+)
+def test_a_number_that_is_infinite_is_refused_by_row_and_column_and_nothing_is_left(
+    tmp_path: Path, cell: str, how: str
+) -> None:
+    (tmp_path / "extract.csv").write_text(f"HT\n170\n{cell}\n", "utf-8")
+    mapping = read_mapping(written(tmp_path, f'[features.height_cm]\nfrom = "HT"\n{how}\n'))
+    with pytest.raises(MgRiskError) as refused:
+        map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.csv"))
+    assert (refused.value.code, refused.value.status) == ("mapping.infinite", 3)
+    assert "row 2" in refused.value.message
+    assert refused.value.where.endswith("extract.csv: column HT")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["extract.csv", "mapping.toml"]
+
+
+def test_an_infinity_of_parquet_is_refused_and_a_code_for_missing_is_none(tmp_path: Path) -> None:
+    pd.DataFrame({"HT": [170.0, float("inf")]}).to_parquet(tmp_path / "extract.parquet", index=False)
+    source, target = str(tmp_path / "extract.parquet"), str(tmp_path / "people.csv")
+    plain = '[features.height_cm]\nfrom = "HT"\n'
+    with pytest.raises(MgRiskError) as refused:
+        map_file(source, read_mapping(written(tmp_path, plain)), target)
+    assert refused.value.code == "mapping.infinite"
+    map_file(source, read_mapping(written(tmp_path, f'{plain}missing = ["inf"]\n')), target)
+    assert rows(Path(target)) == [{"height_cm": "170"}, {"height_cm": ""}]
+
+
+@pytest.mark.parametrize("spelled", ["true = 'yes', false = 'no'", "True = 'yes', False = 'no'"])
+@pytest.mark.parametrize("column", [[True, False], [True, False, None]])
+def test_booleans_of_parquet_are_the_codes_true_and_false(
+    tmp_path: Path, spelled: str, column: list[bool | None]
+) -> None:
+    pd.DataFrame({"TOLD": column}).to_parquet(tmp_path / "extract.parquet", index=False)
+    mapping = f'[features.hypertension_told]\nfrom = "TOLD"\nlevels = {{ {spelled} }}\n'
+    source, target = str(tmp_path / "extract.parquet"), str(tmp_path / "people.csv")
+    done = map_file(source, read_mapping(written(tmp_path, mapping)), target)
+    assert [row["hypertension_told"] for row in rows(Path(target))] == ["yes", "no", ""][: len(column)]
+    assert done.as_they_are == {"hypertension_told": 0}
