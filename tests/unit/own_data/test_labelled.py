@@ -11,6 +11,7 @@ import pytest
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import features
 from mgrisk.own_data.labelled import LabelColumns, read_labelled
+from mgrisk.score.cells import Missing
 
 INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
 
@@ -136,3 +137,28 @@ def test_other_columns_come_as_they_stand_in_the_file(tmp_path: Path) -> None:
     found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), carry=["clinic"])
     assert found.carried["clinic"].tolist() == frame["clinic"].tolist()
     assert np.nanmean(found.told) == pytest.approx((frame["case"] == "yes").mean())
+
+
+def test_words_for_missing_hold_for_outcome_weight_and_inputs(tmp_path: Path) -> None:
+    frame = people().astype(object)
+    frame.loc[:3, "case"] = [".A", "n/a", "-9.0", "unknown"]
+    frame.loc[10:11, "w"] = [-9, "NA"]
+    frame.loc[20, "bmi_kg_m2"] = -9
+    missing = Missing.also(["-9", "unknown"])
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"), missing=missing)
+    assert [step["excluded"] for step in found.attrition] == [0, 0, 4, 0, 2]
+    assert np.isnan(found.values["bmi_kg_m2"][20])
+
+
+def test_persons_with_long_numbers_stay_two_beside_one_without(tmp_path: Path) -> None:
+    frame = people()
+    frame["who"] = pd.array([2**53 + 1, 2**53, None, *range(len(frame) - 3)], dtype="Int64")
+    frame.to_parquet(tmp_path / "people.parquet")
+    found = read_labelled(str(tmp_path / "people.parquet"), INPUTS, LabelColumns("case"), carry=["who"])
+    assert found.carried["who"].tolist()[:4] == ["9007199254740993", "9007199254740992", "", "0"]
+
+
+def test_what_stands_in_the_outcome_is_not_told(tmp_path: Path) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        read_labelled(written(people().assign(case="JOHN DOE"), tmp_path), INPUTS, LabelColumns("case"))
+    assert "john" not in " ".join(caught.value.lines()).lower()

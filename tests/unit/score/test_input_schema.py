@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE
 from mgrisk.score.input_schema import (
-    EMPTY_CELLS,
     RESULTS,
     Codes,
     Given,
@@ -167,6 +167,14 @@ def test_an_empty_cell_is_missing_and_no_problem_of_the_contract(cell: str) -> N
 def test_a_level_is_read_whatever_its_case_and_spaces() -> None:
     people = pd.DataFrame({"age_years": ["50"] * 2, "sex": [" Male ", "FEMALE"], "smoking": ["Former", "never "]})
     assert check(people, INPUTS_CONTRACT).values["smoking"].tolist() == ["former", "never"]
+
+
+@pytest.mark.parametrize("kind", ["bool", "boolean", object, "string", "category"])
+def test_booleans_of_a_frame_are_yes_and_no(kind: str) -> None:
+    told = pd.Series([True, False], dtype="bool").astype(kind)
+    people = pd.DataFrame({"age_years": [50, 50], "hypertension_told": told})
+    checked = check(people, features(["age_years", "hypertension_told"]))
+    assert checked.values["hypertension_told"].tolist() == ["yes", "no"]
 
 
 def test_several_problems_of_a_row_are_all_named() -> None:
