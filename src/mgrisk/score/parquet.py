@@ -137,7 +137,8 @@ def inputs_frame(table: pa.Table, inputs: Sequence[Feature]) -> pd.DataFrame:
     used = [way.column for way in given_columns(table.column_names, inputs).values()]
     if not used:
         return pd.DataFrame(index=pd.RangeIndex(table.num_rows))
-    return pa.table({name: _typed(table.column(name)) for name in used}).to_pandas()
+    frame: pd.DataFrame = pa.table({name: _typed(table.column(name)) for name in used}).to_pandas()
+    return frame
 
 
 def texts(column: pa.ChunkedArray) -> list[str]:
