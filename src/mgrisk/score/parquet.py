@@ -136,8 +136,10 @@ class ParquetSource:
 def inputs_frame(table: pa.Table, inputs: Sequence[Feature]) -> pd.DataFrame:
     """Return the columns that give inputs, as numbers, booleans or texts, shape (n, n_given)."""
     used = [way.column for way in given_columns(table.column_names, inputs).values()]
-    columns = {name: _typed(table.column(name)).to_pandas() for name in used}
-    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
+    if not used:
+        return pd.DataFrame(index=pd.RangeIndex(table.num_rows))
+    frame: pd.DataFrame = pa.table({name: _typed(table.column(name)) for name in used}).to_pandas()
+    return frame
 
 
 def texts(column: pa.ChunkedArray) -> list[str]:

@@ -128,7 +128,7 @@ class _Rejoined(io.RawIOBase):
         return True
 
     def readinto(self, into: Any) -> int:
-        part = self._first or self._rest.read(len(into))
+        part = self._first[: len(into)] or self._rest.read(len(into))
+        self._first = self._first[len(into) :]
         into[: len(part)] = part
-        self._first = b""
         return len(part)

@@ -11,6 +11,7 @@ import pytest
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import features
 from mgrisk.own_data.labelled import LabelColumns, read_labelled
+from mgrisk.score.cells import Missing
 
 INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
 
@@ -206,3 +207,22 @@ def test_what_was_left_out_and_not_used_is_said(tmp_path: Path) -> None:
     found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"))
     assert found.lines[1] == "left out: 4 of 240 rows (4: rejected by the contract)"
     assert found.unused == {"body mass": "bmi_kg_m2", "place": "", "clinic": ""}
+
+
+def test_words_for_missing_hold_for_outcome_weight_and_inputs(tmp_path: Path) -> None:
+    frame = people().astype(object)
+    frame.loc[:3, "case"] = [".A", "n/a", "-9.0", "unknown"]
+    frame.loc[10:11, "w"] = [-9, "NA"]
+    frame.loc[20, "bmi_kg_m2"] = -9
+    missing = Missing.also(["-9", "unknown"])
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"), missing=missing)
+    assert [step["excluded"] for step in found.attrition] == [0, 0, 4, 0, 2]
+    assert np.isnan(found.values["bmi_kg_m2"][20])
+
+
+def test_persons_with_long_numbers_stay_two_beside_one_without(tmp_path: Path) -> None:
+    frame = people()
+    frame["who"] = pd.array([2**53 + 1, 2**53, None, *range(len(frame) - 3)], dtype="Int64")
+    frame.to_parquet(tmp_path / "people.parquet")
+    found = read_labelled(str(tmp_path / "people.parquet"), INPUTS, LabelColumns("case"), carry=["who"])
+    assert found.carried["who"].tolist()[:4] == ["9007199254740993", "9007199254740992", "", "0"]

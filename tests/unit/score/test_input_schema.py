@@ -97,6 +97,14 @@ def test_a_level_is_read_whatever_its_case_and_spaces() -> None:
     assert check(people, INPUTS_CONTRACT).values["smoking"].tolist() == ["former", "never"]
 
 
+@pytest.mark.parametrize("kind", ["bool", "boolean", object, "string", "category"])
+def test_booleans_of_a_frame_are_yes_and_no(kind: str) -> None:
+    told = pd.Series([True, False], dtype="bool").astype(kind)
+    people = pd.DataFrame({"age_years": [50, 50], "hypertension_told": told})
+    checked = check(people, features(["age_years", "hypertension_told"]))
+    assert checked.values["hypertension_told"].tolist() == ["yes", "no"]
+
+
 def test_several_problems_of_a_row_are_all_named() -> None:
     people = pd.DataFrame({"age_years": ["430"], "sex": ["x"], "bmi_kg_m2": ["y"]})
     assert check(people, INPUTS_CONTRACT).problems.tolist() == [
