@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,14 +34,7 @@ def run(
     toy_bundles: dict[str, Bundle], toy_people: ToyPeople, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
     """Run a command on people whose columns have other names."""
-    bundle = toy_bundles["spline_logistic"]
-    about = {
-        "interval": "an interval", "synthetic": False, "title": "Toy people", "mgrisk": "0.1.0",
-        "cycles": ["2015-2016"],
-        "outcome": {"label": "Undiagnosed diabetes", "definition": "HbA1c ≥ 6.5 %", "warning": "One visit."},
-        "people": 486, "prevalence": 0.2,
-    }  # fmt: skip
-    replace(bundle, about={**bundle.about, **about}).write(tmp_path / "model")
+    toy_bundles["spline_logistic"].write(tmp_path / "model")
     monkeypatch.chdir(tmp_path)
 
     def command(name: str, rename: dict[str, str], rows: int | None = None, suffix: str = ".csv") -> int:
