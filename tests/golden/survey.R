@@ -72,17 +72,18 @@ middle <- function(design, p) {
   list(estimate = row[1], low = row[2], high = row[3], se = row[4], df = degf(design))
 }
 fitted_model <- function(formula, design, ...) {
-  m <- svyglm(formula, design, family = quasibinomial(), control = strict, ...)
-  list(coefficients = unname(coef(m)), covariance = unname(vcov(m)))
+  of_fit(svyglm(formula, design, family = quasibinomial(), control = strict, ...))
 }
-wald <- function(model, terms, design, df = degf(design)) {
-  # The denominator of mgrisk is the df of the design; R's default is the residual df of svyglm.
-  test <- regTermTest(model, terms, df = df)
+of_fit <- function(m) {
+  list(coefficients = unname(coef(m)), covariance = unname(vcov(m)), df = m$df.residual,
+       low = unname(confint(m)[, 1]), high = unname(confint(m)[, 2]), p = unname(summary(m)$coefficients[, 4]))
+}
+wald <- function(model, terms) {
+  test <- regTermTest(model, terms)
   list(statistic = as.vector(test$Ftest), numerator = test$df, denominator = test$ddf, p = as.vector(test$p))
 }
 linear_model <- function(formula, design) {
-  m <- svyglm(formula, design, family = gaussian())
-  list(coefficients = unname(coef(m)), covariance = unname(vcov(m)))
+  of_fit(svyglm(formula, design, family = gaussian()))
 }
 standardised <- function(formula, by, design, standard) {
   # Of the group means with their covariance: the standard population is fixed, as SUDAAN has it.
@@ -150,9 +151,21 @@ net_benefit <- function(w, data) {
   treated <- data$risk >= 0.3
   (sum(w[treated & data$y == 1]) - sum(w[treated & data$y == 0]) * 0.3 / 0.7) / sum(w)
 }
+above_rival <- function(w, data) {
+  # Of the risk minus that of points made a risk, at the same threshold.
+  rival <- plogis(-1.5 + 0.8 * data$x1)
+  benefit <- function(treated) (sum(w[treated & data$y == 1]) - sum(w[treated & data$y == 0]) * 0.3 / 0.7) / sum(w)
+  benefit(data$risk >= 0.3) - benefit(rival >= 0.3)
+}
 replicated <- function(f) {
   m <- withReplicates(jackknife_part, f)
   estimate(m)
+}
+of_coefficient <- function(formula, place) {
+  # On the full design: of a domain of a replicate design degf() counts emptied PSUs too.
+  m <- svyglm(formula, jackknife, family = quasibinomial(), control = strict)
+  list(estimate = unname(coef(m)[place]), se = unname(SE(m)[place]), low = unname(confint(m)[place, 1]),
+       high = unname(confint(m)[place, 2]), df = m$df.residual)
 }
 by_group <- svyby(~amount, ~group, part, svymean)
 
@@ -178,14 +191,16 @@ toy_values <- list(
   auroc = replicated(auroc),
   calibration_slope = replicated(line),
   calibration_intercept = replicated(at_large),
+  calibration_slope_full = of_coefficient(y ~ lp, 2),
+  calibration_intercept_full = of_coefficient(y ~ 1 + offset(lp), 1),
   net_benefit_30 = replicated(net_benefit),
+  net_benefit_30_above_rival = replicated(above_rival),
+  auroc_without_near_controls = estimate(withReplicates(subset(jackknife, domain == 1 & (y == 1 | x2 == 0)), auroc)),
   flexible = replicated(flexible),
   linear_full = linear_model(amount ~ x1 + x2 + y, full),
   linear_domain = linear_model(amount ~ x1 + x2 + y, part),
-  wald_linear = wald(svyglm(amount ~ x1 + x2 + y, part, family = gaussian()), ~ x2 + y, part),
-  wald_logistic = wald(svyglm(y ~ x1 + x2 + group, part, family = quasibinomial(), control = strict), ~group, part),
-  wald_logistic_r_default = wald(svyglm(y ~ x1 + x2 + group, part, family = quasibinomial(), control = strict),
-                                 ~group, part, df = NULL),
+  wald_linear = wald(svyglm(amount ~ x1 + x2 + y, part, family = gaussian()), ~ x2 + y),
+  wald_logistic = wald(svyglm(y ~ x1 + x2 + group, part, family = quasibinomial(), control = strict), ~group),
   standardised_mean = standardised(~amount, ~group, part, c(1, 2, 3)),
   standardised_share = standardised(~y, ~group, part, c(1, 2, 3)),
   lonely_certainty = lonely("certainty"),

@@ -13,7 +13,7 @@ import pytest
 
 from mgrisk.evidence.adjustment_set import OUTCOMES, RUNGS
 from mgrisk.evidence.people import Panel, build_panel, panels, read_people
-from mgrisk.evidence.regression import Adjusted, fit_corrected, fit_naive, linear_coding, panel_scales
+from mgrisk.evidence.regression import Adjusted, Fitted, fit_corrected, fit_naive, linear_coding, on_scale, panel_scales
 from mgrisk.nhanes.store import Store
 
 CYCLES = ("2007-2008", "2009-2010", "2011-2012", "2013-2014", "2015-2016", "2017-2018")
@@ -29,11 +29,14 @@ for (path in list.files(folder, "[.]csv$", full.names = TRUE)) {
     family <- if (grepl("^y[.]is[.]", outcome)) quasibinomial() else gaussian()
     model <- svyglm(reformulate(columns, outcome), design, family = family, epsilon = 1e-12, maxit = 100)
     key <- paste(sub("[.]csv$", "", basename(path)), outcome, sep = "/")
-    found[[key]] <- list(estimate = coef(model)[["x0"]], se = SE(model)[["x0"]])
+    bounds <- confint(model)["x0", ]
+    found[[key]] <- list(estimate = coef(model)[["x0"]], se = SE(model)[["x0"]], low = bounds[[1]], high = bounds[[2]],
+                         p = coef(summary(model))["x0", 4], df = model$df.residual)
   }
 }
 cat(toJSON(found, auto_unbox = TRUE, digits = 17))
 """
+NUMBERS = ("estimate", "se", "low", "high", "p", "df")
 pytestmark = pytest.mark.nhanes
 
 
@@ -61,15 +64,21 @@ def ladder(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFra
                     folder / f"{name}.{rung.name}.{correction}.csv", panel, adjusted.matrix(linear_coding(), intake)
                 )
             for fit in fit_naive(panel, rung, [linear_coding()]):
-                rows.append((f"{name}.{rung.name}.naive/{_label(fit.outcome)}", fit.coefficients[0], fit.se[0]))
+                rows.append((f"{name}.{rung.name}.naive/{_label(fit.outcome)}", *_first(fit)))
             for fit in fit_corrected(panel, rung, [linear_coding()], scales=scales):
-                rows.append((f"{name}.{rung.name}.corrected/{_label(fit.outcome)}", fit.coefficients[0], fit.se[0]))
+                rows.append((f"{name}.{rung.name}.corrected/{_label(fit.outcome)}", *_first(fit)))
     script = folder / "svyglm.R"
     script.write_text(SVYGLM, encoding="utf-8")
     said = subprocess.run([rscript, str(script), str(folder)], capture_output=True, text=True, check=True)
-    theirs = pd.DataFrame(json.loads(said.stdout)).T.rename(columns={"estimate": "r_estimate", "se": "r_se"})
-    ours = pd.DataFrame(rows, columns=["key", "estimate", "se"]).set_index("key")
-    return ours.join(theirs.astype(float), how="outer")
+    theirs = pd.DataFrame(json.loads(said.stdout)).T.astype(float).add_prefix("r_")
+    ours = pd.DataFrame(rows, columns=["key", *NUMBERS]).set_index("key")
+    return ours.join(theirs, how="outer")
+
+
+def _first(fit: Fitted) -> tuple[float, ...]:
+    """Return `NUMBERS` of magnesium, on the scale of the coefficient."""
+    values = on_scale(float(fit.coefficients[0]), float(fit.se[0]), fit.df, "difference")
+    return tuple(float(fit.df if name == "df" else values[name] or np.nan) for name in NUMBERS)
 
 
 def _label(outcome: str) -> str:
@@ -90,12 +99,14 @@ def _export(path: Path, panel: Panel, X: np.ndarray) -> None:
     pd.DataFrame({**where, **outcomes, **columns}).to_csv(path, index=False)
 
 
-def test_every_estimate_and_every_naive_error_is_that_of_svyglm(ladder: pd.DataFrame) -> None:
+def test_every_estimate_and_every_naive_interval_is_that_of_svyglm(ladder: pd.DataFrame) -> None:
     assert len(ladder) == 2 * len(RUNGS) * len(OUTCOMES)
     assert ladder.notna().all(axis=None)
     assert ladder["estimate"].to_numpy() == pytest.approx(ladder["r_estimate"].to_numpy(), rel=1e-6)
     naive = ladder[ladder.index.str.contains("naive")]
-    assert naive["se"].to_numpy() == pytest.approx(naive["r_se"].to_numpy(), rel=1e-6)
+    for name in NUMBERS:
+        assert naive[name].to_numpy() == pytest.approx(naive[f"r_{name}"].to_numpy(), rel=1e-5, abs=1e-9), name
+    assert (ladder["df"] == ladder["r_df"]).all()
 
 
 def test_the_error_of_the_correction_is_in_the_corrected_interval(ladder: pd.DataFrame) -> None:

@@ -18,6 +18,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     add_labels(parser)
+    parser.add_argument(
+        "--prediabetes",
+        metavar="COLUMN",
+        help="1 or yes for people with prediabetes: AUROC is also given without them among the controls",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

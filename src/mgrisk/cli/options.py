@@ -69,13 +69,14 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
     add_missing(parser)
+    parser.set_defaults(prediabetes=None)
 
 
 def label_columns(options: argparse.Namespace) -> LabelColumns:
     """Return the columns that `add_labels` asked for."""
     from mgrisk.own_data.labelled import LabelColumns
 
-    return LabelColumns(options.outcome, options.weight, options.strata, options.psu)
+    return LabelColumns(options.outcome, options.weight, options.strata, options.psu, options.prediabetes)
 
 
 def whole_number(text: str) -> int:

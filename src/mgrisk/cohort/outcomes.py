@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mgrisk.config.toml import rows
 from mgrisk.errors import usage
@@ -69,6 +69,8 @@ class Outcome(_Row):
     case: tuple[Condition, ...]
     eligible: tuple[Condition, ...] = ()
     exclude: tuple[Condition, ...] = ()
+    # Says how the model is evaluated, not what it is: no part of a bundle.
+    prediabetes: tuple[Condition, ...] = Field(default=(), exclude=True)
     targets: tuple[str, ...] = ()
     leaks: tuple[Leak, ...]
     alone_limit: float
@@ -119,6 +121,11 @@ class Outcome(_Row):
         case = np.logical_or.reduce([each.holds(columns) for each in self.case])
         known = np.logical_or.reduce([measured, *told])
         return pd.Series(np.where(known, case.astype(float), np.nan), index=raw.index)
+
+    def near_cases(self, raw: pd.DataFrame) -> pd.Series:
+        """Return who meets a condition of `prediabetes`; cases do too."""
+        columns = _columns(raw, (each.variable for each in self.prediabetes))
+        return pd.Series(np.logical_or.reduce([each.holds(columns) for each in self.prediabetes]), index=raw.index)
 
 
 def _columns(raw: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:

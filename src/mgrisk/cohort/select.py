@@ -19,6 +19,7 @@ from mgrisk.nhanes.codebook import KEY, variable
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
 
 DEVELOPMENT, HELD_OUT = "development", "held-out"
+PREDIABETES = "prediabetes"
 ADMINISTRATIVE = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU")
 EXAMINED, PREGNANT = 2, 1
 
@@ -56,7 +57,8 @@ class Cohort:
     ----------
     frame
         One row for each participant of all cycles: SEQN, cycle, set, stratum, psu, weight, outcome, eligible (who can
-        have the outcome, measured or not), analysis.
+        have the outcome, measured or not), analysis; and prediabetes (who has it or worse) where the outcome says what
+        that is.
     attrition
         A row for each rule and set.
     level, forced_by
@@ -145,6 +147,8 @@ def select(
             "outcome": outcome.label_people(raw),
         }
     )
+    if outcome.prediabetes:
+        frame[PREDIABETES] = outcome.near_cases(raw)
     eligibility: list[tuple[str, pd.Series]] = [
         (f"{minimum_age} years and older", raw["RIDAGEYR"] >= minimum_age),
         ("examined", raw["RIDSTATR"] == EXAMINED),

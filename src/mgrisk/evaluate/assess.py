@@ -22,7 +22,7 @@ from mgrisk.evaluate.curves import Curve, calibration_curve, decision_curve, gro
 from mgrisk.evaluate.intervals import MetricReplicates, replicate_metrics
 from mgrisk.evaluate.metrics import metric_names
 from mgrisk.evaluate.predictions import Predictions
-from mgrisk.evaluate.thresholds import PUBLISHED_CUT, RISKS, Thresholds, act, threshold_table
+from mgrisk.evaluate.thresholds import RISKS, Thresholds, act, threshold_table
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Booleans, Floats
 
@@ -123,6 +123,20 @@ def subgroups(predictions: Predictions, frame: pd.DataFrame, *, outcome: str, se
     return records
 
 
+CONTROLS: Final = "controls"
+NO_PREDIABETES: Final = "without prediabetes"
+
+
+def _without_prediabetes(
+    predictions: Predictions, prediabetes: Booleans, context: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Return the AUROC of everything with cases as they are and no controls with prediabetes."""
+    domain = predictions.design.where((predictions.y == 1.0) | ~prediabetes)
+    points = frozenset(predictions.points)
+    found = replicate_metrics(predictions.y, predictions.scores, domain, metrics=["auroc"], ranking_only=points)
+    return [{**context, "group": CONTROLS, "level": NO_PREDIABETES, **record} for record in found.records()]
+
+
 def _nobody(model: str, problem: str) -> dict[str, Any]:
     numbers = dict.fromkeys(("estimate", "low", "high", "se"), NAN)
     about = {"n": 0, "events": 0, "problem": problem, "presentation": "suppress:effective_size"}
@@ -216,16 +230,17 @@ class Assessment:
     ----------
     records
         Flat records: {model, outcome, set, group, level, metric, estimate, low, high, se, n, events,
-        problem, presentation}; those of all people first, then those of the groups of subgroups.toml.
+        problem, presentation}; those of all people first, then those of the groups of subgroups.toml. The AUROC
+        without prediabetes has the group `CONTROLS` and the level `NO_PREDIABETES`.
     differences
-        The same with `reference`: model less reference, on the same people and replicates. Each model against every
-        other one and every published score; in net benefit also against the published cuts and against calling in
-        `EVERYBODY`.
+        The same with `reference`: model minus reference, on the same people and replicates. Each model against every
+        other one and every published score; in net benefit, which needs a risk, against those with probabilities and
+        against treating `EVERYBODY`.
     thresholds
         Records of `thresholds.threshold_table`: the same with `rule` and `threshold`.
     curves
-        By model: `calibration`, `calibration_groups`, `roc` and `decision`, each a table of columns, or
-        {problem} where it could not be made.
+        By model: `calibration`, `calibration_groups`, `roc` and `decision`, of points `roc` alone; each a table of
+        columns, or {problem} where it could not be made.
     """
 
     records: list[dict[str, Any]]
@@ -242,13 +257,14 @@ def assess(
     thresholds: Thresholds,
     outcome: str,
     set_name: str,
+    prediabetes: Booleans | None = None,
 ) -> Assessment:
     """Evaluate models and published scores on the domain of a design.
 
     Parameters
     ----------
     predictions
-        Calibrated probabilities of models, and points of published scores.
+        Calibrated probabilities of models and of recalibrated scores, and points of published scores.
     frame
         Features of everybody in the set, row for row with the design: who belongs to which group.
     chosen
@@ -257,12 +273,20 @@ def assess(
         From `thresholds.choose_thresholds` on the development people.
     outcome, set_name
         Written into each record.
+    prediabetes
+        Who has it, shape (n,), whatever it is for cases; None where that is not known.
+
+    Notes
+    -----
+    People with prediabetes are the controls that are hardest to tell from cases. Leaving them out, as some publications
+    do, raises any AUROC (spectrum effect: Ransohoff and Feinstein 1978, N. Engl. J. Med. 299:926), which is why the
+    AUROC without them stands beside that of everybody and in the place of none.
     """
     y, risks, points, design = predictions.y, predictions.risks, predictions.points, predictions.design
     of_set = {"outcome": outcome, "set": set_name}
     context = {**of_set, "group": "all", "level": "all"}
     found = replicate_metrics(y, predictions.scores, design, ranking_only=frozenset(points))
-    acted = _net_benefits(predictions, thresholds)
+    acted = _net_benefits(predictions)
     differences = [
         record
         for replicates in (found, acted)
@@ -275,21 +299,20 @@ def assess(
     return Assessment(
         records=[
             *({**context, **record} for record in found.records()),
+            *([] if prediabetes is None else _without_prediabetes(predictions, prediabetes, of_set)),
             *subgroups(of_chosen, frame, outcome=outcome, set_name=set_name),
         ],
         differences=[{**context, **record} for record in differences],
         thresholds=[{**context, **record} for record in table],
-        curves=_curves(predictions, thresholds),
+        curves=_curves(predictions),
     )
 
 
-def _net_benefits(predictions: Predictions, thresholds: Thresholds) -> MetricReplicates:
-    """Return net benefits at the fixed risks of models, of published scores at their cuts, and of everybody."""
-    y, points, design = predictions.y, predictions.points, predictions.design
+def _net_benefits(predictions: Predictions) -> MetricReplicates:
+    """Return net benefits at the fixed risks: of whatever gives a risk, and of everybody."""
+    y, design = predictions.y, predictions.design
     at = np.array(RISKS)
     rules = {name: risk[:, None] >= at for name, risk in predictions.risks.items()}
-    cuts = {name: thresholds[name][PUBLISHED_CUT] for name in points if PUBLISHED_CUT in thresholds[name]}
-    rules |= {name: np.repeat(points[name][:, None] >= cut, at.size, axis=1) for name, cut in cuts.items()}
     rules[EVERYBODY] = np.ones((len(design), at.size), dtype=np.bool_)
     columns: dict[tuple[str, str], Floats] = {}
     scale = np.empty(0)
@@ -301,7 +324,7 @@ def _net_benefits(predictions: Predictions, thresholds: Thresholds) -> MetricRep
     return MetricReplicates.of(y, columns, design, scale=scale)
 
 
-def _curves(predictions: Predictions, thresholds: Thresholds) -> dict[str, dict[str, Any]]:
+def _curves(predictions: Predictions) -> dict[str, dict[str, Any]]:
     y, design = predictions.y, predictions.design
     curves: dict[str, dict[str, Any]] = {}
     for name, risk in predictions.risks.items():
@@ -311,19 +334,13 @@ def _curves(predictions: Predictions, thresholds: Thresholds) -> dict[str, dict[
             "roc": _curve(roc_curve, y, risk, design),
             "decision": _curve(decision_curve, y, risk, design),
         }
-    for name, score in predictions.points.items():
-        curves[name] = {"roc": _curve(roc_curve, y, score, design)}
-        cut = thresholds[name].get(PUBLISHED_CUT)
-        if cut is not None:
-            curves[name]["decision"] = _curve(decision_curve, y, score, design, cut=cut)
+    curves |= {name: {"roc": _curve(roc_curve, y, score, design)} for name, score in predictions.points.items()}
     return curves
 
 
-def _curve(
-    make: Callable[..., Curve], y: Floats, risk: Floats, design: SurveyDesign, **options: float
-) -> dict[str, Any]:
+def _curve(make: Callable[..., Curve], y: Floats, risk: Floats, design: SurveyDesign) -> dict[str, Any]:
     """Return a curve's columns, or why there is none: few cases can leave a fit without an answer."""
     try:
-        return make(y, risk, design, **options).to_dict()
+        return make(y, risk, design).to_dict()
     except MgRiskError as problem:
         return {"problem": problem.what()}

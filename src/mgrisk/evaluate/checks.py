@@ -19,9 +19,10 @@ from mgrisk.config.pipeline_file import dated
 from mgrisk.config.toml import rows
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.added_value import COMPARISONS
-from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY
+from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY, groupings
 from mgrisk.evaluate.calibrators import better_than_shipped
 from mgrisk.evaluate.records import (
+    OPEN,
     AddedValue,
     Calibrators,
     CohortRecord,
@@ -37,8 +38,10 @@ from mgrisk.evaluate.records import (
 )
 from mgrisk.nhanes.codebook import KEY
 
-Verdict = tuple[bool | None, str]
-"""Whether it holds, None where it does not apply; and the number, or the reason, that says so."""
+Holds = bool | str | None
+"""Whether it holds; `OPEN` where the data are too few to say, None where it does not apply."""
+Verdict = tuple[Holds, str]
+"""Whether it holds, and the number, or the reason, that says so."""
 
 
 MOSTLY_MISSING: Final = 0.5
@@ -52,7 +55,7 @@ LARGEST_ICI: Final = 0.02
 ADDITIVE: Final = 1e-5
 """Largest error of a sum of Shapley values, log-odds."""
 RATIO: Final = (0.8, 1.25)
-"""Of observed to expected, in a group."""
+"""What is near 1, of observed to expected and of a slope."""
 SHRINKAGE: Final = 0.9
 OPTIMISM: Final = 0.05
 MARGIN: Final = 0.05
@@ -126,6 +129,22 @@ def shown(record: Estimated, *, digits: int = 3) -> str:
     if record.low is None or record.high is None:
         return f"{centre} (no interval: {problem})"
     return f"{centre} ({record.low:.{digits}f} to {record.high:.{digits}f})"
+
+
+def near_one(found: Estimated) -> Holds:
+    """Judge by its interval what ought to be 1: wrong without 1 in it, right inside of `RATIO`, else not to be told.
+
+    An interval that holds 1 does not show that 1 is right: a wide one holds 0.5 as well.
+
+    Examples
+    --------
+    >>> near_one(Interval(1.0, 0.9, 1.1)), near_one(Interval(0.7, 0.6, 0.9)), near_one(Interval(0.3, 0.1, 1.6))
+    (True, False, 'not shown wrong, and cannot be told')
+    """
+    if found.excludes(1.0):
+        return False
+    inside = found.low is not None and found.high is not None and RATIO[0] <= found.low and found.high <= RATIO[1]
+    return True if inside else OPEN
 
 
 def twice(run: RunEvidence) -> Verdict:
@@ -325,9 +344,9 @@ def magnesium(run: RunEvidence) -> Verdict:
 
 
 def slope(run: RunEvidence) -> Verdict:
-    """Ask whether the interval of the held-out calibration slope contains 1."""
+    """Ask whether the calibration slope of held-out people is near 1."""
     found = _held_out(run, "calibration_slope")
-    return found.holds(1.0), f"slope {shown(found)}"
+    return near_one(found), f"slope {shown(found)}"
 
 
 def calibrator(run: RunEvidence) -> Verdict:
@@ -342,16 +361,17 @@ def calibrator(run: RunEvidence) -> Verdict:
 
 
 def ratio(run: RunEvidence) -> Verdict:
-    """Ask whether the interval of the held-out observed/expected ratio contains 1."""
+    """Ask whether observed/expected of held-out people is near 1."""
     found = _held_out(run, "observed_expected")
-    return found.holds(1.0), f"observed/expected {shown(found)}"
+    return near_one(found), f"observed/expected {shown(found)}"
 
 
 def distance(run: RunEvidence) -> Verdict:
     """Ask whether the integrated calibration index (ICI) of held-out people is at most 0.02."""
     found = _held_out(run, "ici")
     small = found.estimate is not None and found.estimate <= LARGEST_ICI
-    return small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
+    told = found.high is not None and found.high <= LARGEST_ICI
+    return OPEN if small and not told else small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
 
 
 def additivity(run: RunEvidence) -> Verdict:
@@ -413,14 +433,20 @@ def useful(run: RunEvidence) -> Verdict:
 
 
 def groups_calibrated(run: RunEvidence) -> Verdict:
-    """Ask whether observed/expected is within 0.8 to 1.25, or has an interval with 1, by sex and race/ethnicity."""
-    found = [r for r in _groups(run, "observed_expected") if r.group in {"sex", "race_ethnicity"}]
-    judged = [r for r in found if r.estimate is not None]
+    """Ask whether observed/expected is near 1 in each group; shown wrong are those outside of `RATIO` alone."""
+    judged = [r for r in _groups(run, "observed_expected") if r.estimate is not None]
     if not judged:
-        return None, "the run has neither sex nor race/ethnicity"
-    wrong = [r for r in judged if not (RATIO[0] <= r.value <= RATIO[1] or r.holds(1.0))]
-    worst = max(judged, key=lambda r: abs(r.value - 1.0))
-    return not wrong, ", ".join(f"{r.level} {shown(r, digits=2)}" for r in wrong or [worst])
+        return None, "the run has no groups"
+    wrong = [r for r in judged if near_one(r) is False and not RATIO[0] <= r.value <= RATIO[1]]
+    untold = [r for r in judged if near_one(r) == OPEN]
+    said = [f"{r.group} {r.level} {shown(r, digits=2)}" for r in wrong]
+    if untold:
+        widest = max(untold, key=lambda r: (r.high or 0.0) - (r.low or 0.0))
+        said.append(
+            f"cannot be told in {len(untold)} of {len(judged)} groups; widest: {widest.group} {widest.level} "
+            f"{shown(widest, digits=2)}"
+        )
+    return False if wrong else OPEN if untold else True, "; ".join(said) or f"near 1 in {len(judged)} groups"
 
 
 def groups_ranked(run: RunEvidence) -> Verdict:
@@ -451,12 +477,10 @@ def _held_out(run: RunEvidence, metric: str) -> MetricRecord:
 
 
 def _groups(run: RunEvidence, metric: str) -> list[MetricRecord]:
-    """Return the held-out records of a metric in the groups of the chosen model."""
-    return [
-        r
-        for r in run.evaluation.where(model=run.winner, metric=metric)
-        if r.group != "all" and r.set != CROSS_VALIDATED
-    ]
+    """Return the held-out records of a metric of the chosen model in the groups of subgroups.toml."""
+    asked = {grouping.name for grouping in groupings()}
+    found = run.evaluation.where(model=run.winner, metric=metric, set=run.held_out)
+    return [record for record in found if record.group in asked]
 
 
 CHECKS: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
@@ -493,6 +517,9 @@ CHECKS: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
 """Every check by its code, in the order of checks.toml."""
 
 
+STATUS: Final = {True: "passed", False: "finding", None: "not applicable"}
+
+
 def check_run(run: RunEvidence) -> list[Finding]:
     """Check data, splits, leaks, calibration, explanation, fit and fairness of a run.
 
@@ -508,8 +535,9 @@ def check_run(run: RunEvidence) -> list[Finding]:
     """
     findings = []
     for row in rows("mgrisk.evaluate", "checks.toml", "check"):
-        passed, finding = CHECKS[row["id"]](run)
-        findings.append(Finding(**row, passed=passed, finding=finding))
+        holds, finding = CHECKS[row["id"]](run)
+        status = holds if isinstance(holds, str) else STATUS[holds]
+        findings.append(Finding(**row, status=status, finding=finding))
     return findings
 
 

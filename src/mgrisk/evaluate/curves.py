@@ -238,18 +238,16 @@ def decision_curve(
     risk: ArrayLike,
     design: SurveyDesign,
     *,
-    cut: float | None = None,
     thresholds: ArrayLike = THRESHOLDS,
     level: float = 0.95,
 ) -> Curve:
-    """Net benefit of acting on a model or a published score, on everybody and on nobody.
+    """Net benefit of acting on a risk, on everybody and on nobody.
 
     Parameters
     ----------
     y, risk, design, level
-        As for `calibration_curve`; any score where there is a `cut`.
-    cut
-        Points from which on a published score says yes, whatever the threshold; the threshold itself where left out.
+        As for `calibration_curve`. Points of a score must be made risks first: a rule that says yes to the same people
+        at every threshold is a straight line, which any risk beats far from the rule's own threshold.
     thresholds
         Risks from which one would act, shape (k,), strictly between 0 and 1.
 
@@ -277,9 +275,9 @@ def decision_curve(
     >>> curve["model"].tolist(), curve["all"].tolist(), curve["none"].tolist()
     ([0.5], [0.0], [0.0])
     """
-    rank_domain(y, risk, design, probability=cut is None)  # for its errors
+    rank_domain(y, risk, design)  # for its errors
     at = np.asarray(thresholds, dtype=np.float64)
-    said = np.asarray(risk, dtype=np.float64)[:, None] >= (at if cut is None else np.full(at.size, cut))
+    said = np.asarray(risk, dtype=np.float64)[:, None] >= at
     model, everybody = (act(y, flagged, design) for flagged in (said, np.ones_like(said)))
     benefit, of_all = model.net_benefit(at), everybody.net_benefit(at)
     columns = {"threshold": at, "none": np.zeros_like(at)}

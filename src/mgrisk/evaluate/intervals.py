@@ -29,6 +29,8 @@ ON_LOGIT = frozenset({"auroc", "auprc", "brier"}) | SHARES
 ON_LOG = frozenset({"observed_expected", "number_to_test"})
 # Distances are never below 0; near it the plain scale covers better than the logit (decision on intervals).
 DISTANCES = frozenset({"ici", "e50", "e90"})
+# A coefficient beside an intercept: that costs a degree of freedom (`SurveyDesign.residual_df`).
+SLOPES = frozenset({"calibration_slope"})
 # The jackknife is inconsistent for sample quantiles (Efron 1982).
 BOOTSTRAPPED = frozenset({"e50", "e90"})
 BOOTSTRAP_REPLICATES = 200
@@ -53,7 +55,7 @@ class MetricReplicates:
     bootstrap_scale
         The same of each bootstrap replicate, for the metrics of `BOOTSTRAPPED`.
     n, events, df
-        People and cases in the domain with a positive weight; degrees of freedom.
+        People and cases in the domain with a positive weight; degrees of freedom of the design.
     presentation
         Whether the share of cases in the domain may be shown: code of `survey.presentation`.
     """
@@ -114,7 +116,6 @@ class MetricReplicates:
                 where=reference,
                 hint=f"choose from {', '.join(sorted({model for model, _ in self.full}))}",
             )
-        critical = t_quantile(level, self.df)
         records: list[dict[str, Any]] = []
         for model, metric in self.full:
             if model == reference or (reference, metric) not in self.full:
@@ -123,7 +124,7 @@ class MetricReplicates:
             estimate = self.full[mine] - self.full[theirs]
             se = self._se(metric, estimate, self.replicates[mine] - self.replicates[theirs])
             # The interval of a difference between two such quantiles covered too seldom (decision on intervals): none.
-            half = NAN if metric in BOOTSTRAPPED else critical * se
+            half = NAN if metric in BOOTSTRAPPED else t_quantile(level, self._df(metric)) * se
             records.append(
                 {
                     "model": model,
@@ -144,7 +145,7 @@ class MetricReplicates:
     def _record(self, model: str, metric: str, level: float) -> dict[str, Any]:
         estimate = self.full[model, metric]
         se = self._se(metric, estimate, self.replicates[model, metric])
-        low, high = _interval(metric, estimate, se, level=level, df=self.df)
+        low, high = _interval(metric, estimate, se, level=level, df=self._df(metric))
         return {
             "model": model,
             "metric": metric,
@@ -157,6 +158,9 @@ class MetricReplicates:
             "problem": self.problems[model, metric] or ("" if np.isfinite(low) else "interval.undefined"),
             "presentation": self._presentation(metric, Estimate(estimate, se, low, high, self.n, self.df)),
         }
+
+    def _df(self, metric: str) -> int:
+        return self.df - (metric in SLOPES)
 
     def _se(self, metric: str, estimate: float, replicates: Floats) -> float:
         if not (np.isfinite(estimate) and np.isfinite(replicates).all()):
@@ -265,11 +269,12 @@ def with_intervals(
     -------
     list of dict
         Flat records {model, metric, estimate, low, high, se, n, events, problem, presentation}. `se` is on the scale of
-        the metric. Intervals use t with the degrees of freedom of the design, on the logit for shares, AUROC, AUPRC and
-        Brier score, on the log for observed over expected and the number to test (delta method). Numbers that are
-        undefined are NaN and `problem` says why: ``metric.undefined``, ``logistic.not_converged``, ``logistic.rank``,
-        or one of these after ``replicate:`` where the estimate exists but not its uncertainty.
-        ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees of freedom.
+        the metric. Intervals use t with the degrees of freedom of the design (one less for the calibration slope), on
+        the logit for shares, AUROC, AUPRC and Brier score, on the log for observed over expected and the number to test
+        (delta method). Numbers that are undefined are NaN and `problem` says why: ``metric.undefined``,
+        ``logistic.not_converged``, ``logistic.rank``, or one of these after ``replicate:`` where the estimate exists
+        but not its uncertainty. ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees of
+        freedom.
         `presentation` is a code of `survey.presentation`: of the share itself, of the AUROC by its interval, of
         whatever is no share that of the share of cases. `ici`, `e50` and `e90` of a well calibrated model lie above 0
         all the same, by what its curve errs: their intervals are those of a model that is off (decision on intervals).

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -397,6 +397,9 @@ class AddedValue:
     records: tuple[Gain, ...]
 
 
+OPEN: Final = "not shown wrong, and cannot be told"
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one check found.
@@ -406,8 +409,9 @@ class Finding:
     id, subject, title, severity, source
         Row of checks.toml: stable code, what it is about, what ought to be true, whether the run stops where it is
         not, and why it ought to.
-    passed, finding
-        Whether it is true, None where it does not apply; and the number, or the reason, that says so.
+    status, finding
+        ``passed``; ``finding``, what ought to be true is not; `OPEN`, the data are too few to say either; or ``not
+        applicable``. And the number, or the reason, that says so.
     """
 
     id: str
@@ -415,14 +419,14 @@ class Finding:
     title: str
     severity: Literal["error", "warning"]
     source: str
-    passed: bool | None
+    status: str
     finding: str
 
     @property
-    def status(self) -> str:
-        """``passed``, ``finding`` or ``not applicable``."""
-        return "not applicable" if self.passed is None else "passed" if self.passed else "finding"
+    def passed(self) -> bool | None:
+        """Whether it is true; None where it does not apply or cannot be told."""
+        return {"passed": True, "finding": False}.get(self.status)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as written to checks.json."""
-        return {**asdict(self), "status": self.status}
+        return {**asdict(self), "passed": self.passed}

@@ -131,7 +131,8 @@ def _records(panel: Panel, outcome: str, rungs: Sequence[AdjustmentSet], steps: 
         parts = found[:-1] - found[1:]
         return np.concatenate([found[:1], parts, found[-1:], parts / found[0]])
 
-    result = replicated(slopes, jackknife(panel.design))
+    # The largest of the regressions leaves the fewest degrees of freedom to a difference between two.
+    result = replace(replicated(slopes, jackknife(panel.design)), df=adjusted[-1].df(coding))
     paths = [f"through {step.path}" for step in steps]
     contrasts = ["whole", *paths, "not through any of them"]
     for at, contrast in enumerate(contrasts):

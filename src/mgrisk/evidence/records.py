@@ -27,7 +27,8 @@ class Record:
     se
         Standard error, of the logarithm where the scale is a ratio.
     p, p_adjusted
-        Two-sided, on t with the degrees of freedom of the design; and corrected for the number of tests made together.
+        Two-sided, on t with the residual degrees of freedom of the regression; and corrected for the number of tests
+        made together.
     n, events
         People, and cases among them; None for an outcome that is a number.
     correction

@@ -64,7 +64,7 @@ class Fitted:
         Of the coding's columns, and last of 100 mg of supplements where anybody takes them, shapes (k + 1,) and
         (k + 1, k + 1).
     df, n, events
-        Degrees of freedom of the design; people; cases, None for an outcome that is a number.
+        Residual degrees of freedom; people; cases, None for an outcome that is a number.
     """
 
     outcome: str
@@ -147,6 +147,11 @@ class Adjusted:
     def shown(self, coding: Coding) -> int:
         """Return how many coefficients are reported: those of the coding, and of supplements where there are any."""
         return len(coding.contrasts) + self.supplements
+
+    def df(self, coding: Coding) -> int:
+        """Return the degrees of freedom that all columns of a regression leave (`SurveyDesign.residual_df`)."""
+        columns = len(coding.contrasts) + self.known.shape[1] + len(self.rung.all_nutrients) - 1
+        return self.panel.design.residual_df(columns)
 
     @property
     def naive(self) -> Floats:
@@ -287,8 +292,8 @@ def _fitted(
 ) -> Fitted:
     panel = adjusted.panel
     events = int(panel.outcomes[outcome][panel.inside].sum()) if panel.binary(outcome) else None
-    design = panel.design
-    return Fitted(outcome, adjusted.rung.name, coding, correction, beta, covariance, design.df, design.n, events)
+    rung, df, n = adjusted.rung.name, adjusted.df(coding), panel.design.n
+    return Fitted(outcome, rung, coding, correction, beta, covariance, df, n, events)
 
 
 FOOD: Final = "magnesium from food"

@@ -607,7 +607,7 @@ def recalibrate(
     if method == "intercept":
         fit = fit_logistic(np.ones((len(y), 1)), y, design, offset=old.log_odds(margin))
         variance = np.array([[float(fit.covariance[0, 0]), 0.0], [0.0, 0.0]])
-        new = Calibrator(old.intercept + float(fit.coefficients[0]), old.slope, variance, fit.df)
+        new = Calibrator(old.intercept + float(fit.coefficients[0]), old.slope, variance, design.df)
     else:
         new = fit_calibrator(margin, y, design)
     stretch = new.slope / old.slope

@@ -51,7 +51,8 @@ class Calibrator:
     covariance
         Their design-based covariance, shape (2, 2).
     df
-        Degrees of freedom of the design.
+        Degrees of freedom of the design, not of the regression: a person's interval is widened until it covers with the
+        t of these (`coverage`), so that another t would change the factor and not the interval.
     """
 
     intercept: float
@@ -131,7 +132,7 @@ def fit_calibrator(margin: Floats, y: Floats, design: SurveyDesign) -> Calibrato
         intercept=float(fit.coefficients[0]),
         slope=float(fit.coefficients[1]),
         covariance=fit.covariance,
-        df=fit.df,
+        df=design.df,
     )
 
 

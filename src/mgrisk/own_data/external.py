@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mgrisk.evaluate.assess import assess
+from mgrisk.evaluate.assess import CONTROLS, assess
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
@@ -27,6 +27,7 @@ from mgrisk.types import Floats
 EXTERNAL: Final = "external"
 OFTEN: Final = 0.1
 """Share of the people who lack an input from which on it is told."""
+SPECTRUM: Final = "to compare with publications that leave them out, and no measure of use among people as they come"
 TOLD: Final = {
     "auroc": "AUROC",
     "brier_scaled": "Scaled Brier score",
@@ -90,6 +91,7 @@ def evaluate_file(
         thresholds={scorer.label: {f"risk {at:g}": at for at in RISKS}},
         outcome=columns.outcome,
         set_name=EXTERNAL,
+        prediabetes=people.prediabetes,
     )
     context = {
         "model": scorer.label,
@@ -253,6 +255,10 @@ def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
     for record in records:
         if record["group"] == "all" and record["metric"] in TOLD:
             lines.append(f"{TOLD[record['metric']]}: {_with_interval(record)}")
+        if record["group"] == CONTROLS:
+            lines.append(
+                f"AUROC without people with prediabetes among the controls: {_with_interval(record)}; {SPECTRUM}"
+            )
     expected = next(record for record in records if record["metric"] == "observed_expected")
     if np.isfinite(expected["low"]) and not expected["low"] <= 1 <= expected["high"]:
         way = "low" if expected["estimate"] > 1 else "high"

@@ -51,17 +51,21 @@ class LabelColumns:
         1, yes or true for a case; 0, no or false for others.
     weight, strata, psu
         Sampling weight, variance stratum and primary sampling unit; None where there are none.
+    prediabetes
+        1, yes or true for people with prediabetes, 0, no or false for others; None where that is not told.
     """
 
     outcome: str
     weight: str | None = None
     strata: str | None = None
     psu: str | None = None
+    prediabetes: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that are there, outcome first."""
-        return tuple(name for name in (self.outcome, self.weight, self.strata, self.psu) if name)
+        named = (self.outcome, self.weight, self.strata, self.psu, self.prediabetes)
+        return tuple(name for name in named if name)
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,8 @@ class LabelledPeople:
         Columns that gave nothing, each with the input that it may have been meant for, or "".
     persons
         How many people the rows analysed are of, by `person_id`; None where nobody has several rows.
+    prediabetes
+        Who is not known to be without prediabetes, shape (n,); None where the file does not tell.
     """
 
     values: pd.DataFrame
@@ -122,6 +128,7 @@ class LabelledPeople:
     carried: pd.DataFrame
     unused: Mapping[str, str]
     persons: int | None
+    prediabetes: Booleans | None = None
 
     @property
     def inside(self) -> Integers:
@@ -234,6 +241,9 @@ def read_labelled(
         carried=cells[list(carry)],
         unused=unused_columns([name for name in table.columns if name not in {PERSON, *columns.names, *carry}], inputs),
         persons=None if person is None else len(np.unique(person[left])),
+        prediabetes=None
+        if columns.prediabetes is None
+        else np.asarray(_outcome(people[columns.prediabetes], shifted) != 0.0, dtype=np.bool_),
     )
     if not 0 < found.cases < len(found.inside):
         raise bad_input(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mgrisk.evaluate.checks import RunEvidence, check_run, stop_at_errors
+from mgrisk.evaluate.records import OPEN
 from mgrisk.model.learners import Encoder
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import Workspace
@@ -15,7 +16,9 @@ def check(workspace: Workspace) -> str:
     workspace.run.write_records(names.CHECKS, [finding.to_dict() for finding in findings])
     stop_at_errors(findings)
     failed = [finding.id for finding in findings if finding.passed is False]
-    return f"{len(findings)} checks, {len(failed)} with findings{': ' + ', '.join(failed) if failed else ''}"
+    untold = sum(finding.status == OPEN for finding in findings)
+    named = f": {', '.join(failed)}" if failed else ""
+    return f"{len(findings)} checks, {len(failed)} with findings{named}; {untold} cannot be told"
 
 
 def run_evidence(workspace: Workspace) -> RunEvidence:

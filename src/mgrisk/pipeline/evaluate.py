@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, PREDIABETES
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.assess import CROSS_VALIDATED, assess, assess_scores
 from mgrisk.evaluate.predictions import Predictions
@@ -144,8 +145,11 @@ def evaluate(workspace: Workspace) -> str:
         risks = _out_of_fold_risks(workspace, people) if set_name == DEVELOPMENT else _risks(workspace, people)
         reference = {name: of_set.points[name] for name in workspace.reference}
         cuts = {name: of_set.cuts[name][0] for name in workspace.reference}
+        # At a risk threshold points say nothing: the score is compared there by the risk that its points stand for.
+        rivals = {f"{name}:{Method.LOGISTIC}" for name in reference}
+        beside = {name: risk for name, risk in of_set.risks.items() if name in rivals}
+        evaluated = Predictions(people.y, {**risks, **beside}, reference, people.design)
         # Chosen on the first set, the development people, and only looked at on the second.
-        evaluated = Predictions(people.y, risks, reference, people.design)
         thresholds = thresholds or choose_thresholds(evaluated, cuts=cuts)
         found = assess(
             evaluated,
@@ -154,9 +158,11 @@ def evaluate(workspace: Workspace) -> str:
             thresholds=thresholds,
             outcome=workspace.outcome.name,
             set_name=label,
+            prediabetes=people.rows[PREDIABETES].to_numpy(dtype=np.bool_) if PREDIABETES in people.rows else None,
         )
+        other_risks = {name: risk for name, risk in of_set.risks.items() if name not in beside}
         of_scores, score_differences = assess_scores(
-            Predictions(people.y, of_set.risks, of_set.points, people.design),
+            Predictions(people.y, other_risks, of_set.points, people.design),
             cuts=of_set.cuts,
             reference=workspace.reference,
             model={winner: risks[winner]},

@@ -93,7 +93,7 @@ def _slope(people: SetOfPeople, log_odds: Floats) -> JsonRecord:
     """Return the calibration slope with its interval by linearisation, which is one fit."""
     fit = fit_calibrator(np.nan_to_num(log_odds), people.y, people.design)
     se = float(np.sqrt(fit.covariance[1, 1]))
-    reach = t_quantile(0.95, fit.df) * se
+    reach = t_quantile(0.95, people.design.residual_df(2)) * se
     return {
         "metric": "calibration_slope",
         "estimate": fit.slope,

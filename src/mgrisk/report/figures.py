@@ -450,12 +450,12 @@ def _groups(axes: Any, groups: Mapping[str, Any]) -> None:
 
 
 def decision(data: Mapping[str, Any]) -> Figure:
-    """Draw decision curves of models beside calling in everybody and nobody."""
+    """Draw decision curves of models beside treat all and treat none."""
     picture, axes = canvas(6.2, 4.4)
     threshold = 100 * _gapped(data["threshold"])
     everybody = 1000 * _gapped(data["all"])
-    axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="Nobody")
-    axes.plot(threshold, everybody, color=GREY, linewidth=1.6, linestyle="-.", label="Everybody")
+    axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="Treat none")
+    axes.plot(threshold, everybody, color=GREY, linewidth=1.6, linestyle="-.", label="Treat all")
     top = float(np.nanmax(everybody))
     bottom = 0.0
     for place, model in enumerate(data["models"]):

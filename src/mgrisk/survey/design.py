@@ -211,6 +211,30 @@ class SurveyDesign:
         present = np.unique(self.cluster[self.analysis_weight > 0])
         return int(present.size - np.unique(self.cluster_stratum[present]).size)
 
+    def residual_df(self, coefficients: int) -> int:
+        """Return the degrees of freedom of a regression: each coefficient but the first costs one.
+
+        Parameters
+        ----------
+        coefficients
+            Of the whole regression, its constant and what it is adjusted for among them.
+
+        Returns
+        -------
+        int
+            0 or less where the design cannot tell so many apart: there is then no interval and no p value.
+
+        Notes
+        -----
+        ``df.residual`` of ``svyglm`` in the R package survey, which ``confint`` and ``regTermTest`` use by default.
+
+        Examples
+        --------
+        >>> SurveyDesign([1.0] * 4, [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM).residual_df(2)
+        1
+        """
+        return self.df + 1 - coefficients
+
     @cached_property
     def _clusters(self) -> tuple[Integers, Integers]:
         pairs, cluster = np.unique(np.column_stack((self.stratum, self.psu)), axis=0, return_inverse=True)

@@ -32,7 +32,7 @@ class RegressionFit:
     covariance
         Their design-based (sandwich) covariance, shape (p, p).
     df
-        Degrees of freedom of the design; an interval uses t with these.
+        Residual degrees of freedom, `SurveyDesign.residual_df`; an interval uses t with these.
     n
         Number of people that the fit saw.
     """
@@ -48,7 +48,7 @@ class RegressionFit:
         return np.sqrt(np.diag(self.covariance))
 
     def interval(self, *, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Return the bounds of intervals on t with the degrees of freedom of the design, each of shape (p,)."""
+        """Return the bounds of intervals on t with the residual degrees of freedom, each of shape (p,)."""
         half = t_quantile(level, self.df) * self.se
         return self.coefficients - half, self.coefficients + half
 
@@ -96,7 +96,7 @@ class WaldTest:
         return asdict(self)
 
 
-def wald_test(fit: RegressionFit, columns: Sequence[int], *, df: int | None = None) -> WaldTest:
+def wald_test(fit: RegressionFit, columns: Sequence[int]) -> WaldTest:
     """Test that the coefficients of some columns are all zero.
 
     Parameters
@@ -105,8 +105,6 @@ def wald_test(fit: RegressionFit, columns: Sequence[int], *, df: int | None = No
         From `fit_linear` or `fit_logistic`.
     columns
         Places of the columns in the design matrix, each once.
-    df
-        Denominator degrees of freedom; those of the design where it is left out.
 
     Returns
     -------
@@ -120,8 +118,7 @@ def wald_test(fit: RegressionFit, columns: Sequence[int], *, df: int | None = No
 
     Notes
     -----
-    ``regTermTest(model, terms, df = degf(design))`` of the R package survey. Its default subtracts the number of
-    coefficients from the degrees of freedom; give that as `df` to have the same.
+    ``regTermTest(model, terms)`` of the R package survey; the denominator are the residual degrees of freedom.
 
     Examples
     --------
@@ -150,9 +147,8 @@ def wald_test(fit: RegressionFit, columns: Sequence[int], *, df: int | None = No
             hint="test fewer coefficients",
         )
     statistic = float(beta @ np.linalg.solve(covariance, beta)) / places.size
-    denominator = fit.df if df is None else df
-    p = float(fdtrc(places.size, denominator, max(statistic, 0.0))) if denominator > 0 else float("nan")
-    return WaldTest(statistic, int(places.size), denominator, p)
+    p = float(fdtrc(places.size, fit.df, max(statistic, 0.0))) if fit.df > 0 else float("nan")
+    return WaldTest(statistic, int(places.size), fit.df, p)
 
 
 def rows_in_domain(
@@ -273,7 +269,8 @@ def fit_linear(X: ArrayLike, y: ArrayLike, design: SurveyDesign) -> RegressionFi
     information = (Z * share[:, None]).T @ Z * weight.sum()
     influence = np.zeros((len(design), rows.shape[1]))
     influence[inside] = np.linalg.solve(information, (Z * residual[:, None]).T).T / size
-    return RegressionFit(scaled / size, taylor_covariance(influence, design), design.df, design.n)
+    df = design.residual_df(rows.shape[1])
+    return RegressionFit(scaled / size, taylor_covariance(influence, design), df, design.n)
 
 
 MAX_ITERATIONS = 50
@@ -332,7 +329,7 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
     influence = np.zeros((len(design), rows_in.shape[1]))
     influence[inside] = np.linalg.solve(information, (rows_in * (outcome_in - fitted)[:, None]).T).T
     covariance = taylor_covariance(influence, design)
-    return RegressionFit(coefficients=coefficients, covariance=covariance, df=design.df, n=design.n)
+    return RegressionFit(coefficients, covariance, design.residual_df(rows_in.shape[1]), design.n)
 
 
 def maximise_likelihood(

@@ -84,6 +84,21 @@ def test_dysglycaemia_begins_at_either_bound_of_prediabetes() -> None:
     assert labels("dysglycaemia", [5.7, 5.6, 5.6, 9.0], [99.9, 100.0, 99.9, 99.0]) == [1.0, 1.0, 0.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("undiagnosed", [True, True, False, True, False]), ("undiagnosed-hba1c", [True, False, False, True, False])],
+)
+def test_prediabetes_begins_at_either_bound_that_the_outcome_measures(name: str, expected: list[bool]) -> None:
+    raw = pd.DataFrame({"LBXGH": [5.7, 5.6, 5.6, 9.0, NAN], "LBXGLU": [99.9, 100.0, 99.9, 99.0, NAN]})
+    assert outcome(name).near_cases(raw).tolist() == expected
+
+
+def test_what_prediabetes_is_reads_nothing_that_nobody_must_have_and_stands_in_no_bundle() -> None:
+    for row in OUTCOMES.values():
+        assert {each.variable for each in row.prediabetes} <= set(row.required)
+        assert "prediabetes" not in row.model_dump(mode="json")
+
+
 def test_insulin_resistance_is_told_by_a_marker_computed_from_the_tables() -> None:
     """90 mg/dL is 4.9959 mmol/L: HOMA-IR reaches 2.73 at 12.2951 uU/mL."""
     raw = pd.DataFrame({"cycle": "2013-2014", "LBXGLU": [90.0, 90.0, NAN, 90.0], "LBXIN": [12.296, 12.294, 50.0, NAN]})

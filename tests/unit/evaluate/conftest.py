@@ -39,7 +39,7 @@ ESTIMATES = {
     "auroc": (0.80, 0.75, 0.84, 0.02),
     "log_loss": (0.16, 0.15, 0.17, 0.005),
     "brier_scaled": (0.06, 0.03, 0.09, 0.015),
-    "calibration_slope": (0.95, 0.7, 1.2, 0.1),
+    "calibration_slope": (0.98, 0.82, 1.15, 0.08),
     "observed_expected": (0.97, 0.8, 1.2, 0.1),
     "ici": (0.008, 0.0, 0.015, 0.004),
     "net_benefit@0.05": (0.02, 0.01, 0.03, 0.004),
@@ -60,7 +60,8 @@ def sound_run() -> RunEvidence:
     people = pd.DataFrame({"SEQN": [1, 2, 3, 4], "stratum": [1, 1, 1, 1], "psu": [1, 1, 2, 2]})
     sets = ["development"] * 3 + ["held-out"]
     evaluation = [metric_record(metric, name) for name in ("cross-validated", HELD_OUT) for metric in ESTIMATES]
-    evaluation += [metric_record(m, HELD_OUT, "sex", "female") for m in ("prevalence", "auroc", "observed_expected")]
+    for group in (("sex", "female"), ("bmi", "30 to below 35")):
+        evaluation += [metric_record(m, HELD_OUT, *group) for m in ("prevalence", "auroc", "observed_expected")]
     gain = metric_record("net_benefit@0.05", HELD_OUT, reference="everybody")
     nothing_wrong = {"events": 500, "problem": ""}
     about_table = {"label": "Waist", "unit": "cm", "level": None, "statistic": "mean", "n": 100, "estimate": 90.0}

@@ -15,7 +15,17 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from mgrisk.evaluate.assess import METRICS, Assessment, assess, assess_scores, at_cut, groupings, subgroups
+from mgrisk.evaluate.assess import (
+    CONTROLS,
+    METRICS,
+    NO_PREDIABETES,
+    Assessment,
+    assess,
+    assess_scores,
+    at_cut,
+    groupings,
+    subgroups,
+)
 from mgrisk.evaluate.intervals import paired_differences, with_intervals
 from mgrisk.evaluate.metrics import RANK_METRICS, metric_names
 from mgrisk.evaluate.predictions import Predictions
@@ -176,7 +186,7 @@ def risks(toy_people: ToyPeople) -> dict[str, np.ndarray]:
     }
 
 
-def assessed(toy_people: ToyPeople, *, beyond: float = np.nan) -> Assessment:
+def assessed(toy_people: ToyPeople, *, beyond: float = np.nan, prediabetes: np.ndarray | None = None) -> Assessment:
     outside = toy_people.design.analysis_weight == 0
     points = np.round(toy_people.frame["age_years"].to_numpy() / 10)
     y = np.where(outside, beyond, toy_people.y)
@@ -190,6 +200,7 @@ def assessed(toy_people: ToyPeople, *, beyond: float = np.nan) -> Assessment:
         thresholds=choose_thresholds(predictions, cuts={"ada": 5.0}),
         outcome="undiagnosed",
         set_name="2017-2018",
+        prediabetes=prediabetes,
     )
 
 
@@ -254,20 +265,19 @@ def test_each_model_differs_from_every_other_and_from_every_score(found_assess: 
             assert record["estimate"] == pytest.approx(expected)
 
 
-def test_net_benefits_differ_from_the_published_cut_and_from_calling_in_everybody(
+def test_net_benefits_differ_from_what_gives_a_risk_and_from_treat_all_and_never_from_points(
     found_assess: Assessment, toy_people: ToyPeople
 ) -> None:
     benefits = [r for r in found_assess.differences if r["model"] == "good" and r["metric"].startswith("net_benefit")]
     assert {(r["reference"], r["metric"]) for r in benefits} == {
-        (reference, f"net_benefit@{risk:g}") for reference in ("poor", "ada", "everybody") for risk in RISKS
+        (reference, f"net_benefit@{risk:g}") for reference in ("poor", "everybody") for risk in RISKS
     }
     outside = toy_people.design.analysis_weight == 0
-    flagged = np.round(toy_people.frame["age_years"].to_numpy() / 10) >= 5
-    models = {"good": np.where(outside, 0.5, risks(toy_people)["good"]), "ada": np.where(flagged, 0.999, 0.0)}
+    models = {name: np.where(outside, 0.5, risk) for name, risk in risks(toy_people).items()}
     (expected,) = paired_differences(
-        toy_people.y, models, toy_people.design, reference="ada", metrics=["net_benefit@0.1"]
+        toy_people.y, models, toy_people.design, reference="poor", metrics=["net_benefit@0.1"]
     )
-    record = next(r for r in benefits if (r["reference"], r["metric"]) == ("ada", "net_benefit@0.1"))
+    record = next(r for r in benefits if (r["reference"], r["metric"]) == ("poor", "net_benefit@0.1"))
     assert {key: record[key] for key in expected} == pytest.approx(expected)
 
 
@@ -277,9 +287,44 @@ def test_the_chosen_model_and_the_scores_are_evaluated_in_groups(found_assess: A
     assert {r["metric"] for r in groups if (r["group"], r["model"]) == ("sex", "good")} == set(METRICS)
 
 
-def test_a_probability_has_all_curves_and_a_point_score_those_of_its_points_and_its_cut(
-    found_assess: Assessment,
-) -> None:
+def test_a_probability_has_all_curves_and_a_point_score_that_of_its_ranking(found_assess: Assessment) -> None:
     assert set(found_assess.curves["good"]) == {"calibration", "calibration_groups", "roc", "decision"}
-    assert set(found_assess.curves["ada"]) == {"roc", "decision"}
+    assert set(found_assess.curves["ada"]) == {"roc"}
     to_json(found_assess.curves)
+
+
+def test_leaving_prediabetes_out_keeps_every_case_and_drops_those_controls_alone(
+    found_assess: Assessment, toy_people: ToyPeople
+) -> None:
+    prediabetes = np.random.default_rng(8).random(len(toy_people.y)) < 0.4
+    records = assessed(toy_people, prediabetes=prediabetes).records
+    fewer = {r["model"]: r for r in records if r["group"] == CONTROLS}
+    assert fewer.keys() == {"good", "poor", "ada"}
+    kept = (toy_people.y == 1.0) | ~prediabetes
+    inside = kept & (toy_people.design.analysis_weight > 0)
+    weight = toy_people.design.analysis_weight[inside]
+    for name, risk in risks(toy_people).items():
+        found = fewer[name]
+        expected = roc_auc_score(toy_people.y[inside], risk[inside], sample_weight=weight)
+        assert found["estimate"] == pytest.approx(expected)
+        assert found["low"] < found["estimate"] < found["high"]
+        assert (found["metric"], found["level"], found["n"]) == ("auroc", NO_PREDIABETES, int(inside.sum()))
+        assert found["events"] == int(toy_people.case.sum())
+    # Everybody's records are what they are without.
+    assert to_json([r for r in records if r["group"] != CONTROLS]) == to_json(found_assess.records)
+
+
+def test_auroc_without_prediabetes_is_that_of_r(toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]) -> None:
+    predictions = Predictions(toy["y"].to_numpy(dtype=float), {"m": toy["risk"].to_numpy()}, {}, part)
+    records = assess(
+        predictions,
+        pd.DataFrame({"sex": pd.Categorical(["female"] * len(toy))}),
+        chosen="m",
+        thresholds=choose_thresholds(predictions, cuts={}),
+        outcome="y",
+        set_name="toy",
+        prediabetes=(toy["x2"] == 1).to_numpy(),
+    ).records
+    (found,) = (record for record in records if record["group"] == CONTROLS)
+    theirs = golden["auroc_without_near_controls"]
+    assert (found["estimate"], found["se"]) == pytest.approx((theirs["estimate"], theirs["se"]), rel=1e-6)

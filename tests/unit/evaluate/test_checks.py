@@ -16,6 +16,7 @@ from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.checks import CHECKS, RunEvidence, check_run, cox_snell, people_needed, stop_at_errors
 from mgrisk.evaluate.records import (
+    OPEN,
     AddedValue,
     BreakRecord,
     CalibratorRecord,
@@ -110,7 +111,7 @@ BROKEN: list[tuple[str, Change]] = [
     ("MGR204", part("leaks", "permuted", finding=True, low=0.53)),
     ("MGR205", part("leaks", "timing", finding=True)),
     ("MGR206", part("added_value", "records", estimate=0.011)),
-    ("MGR301", record("calibration_slope", high=0.99)),
+    ("MGR301", record("calibration_slope", low=0.9, high=0.99)),
     ("MGR302", part("calibrators", "differences", high=-0.0001)),
     ("MGR303", record("observed_expected", low=1.01)),
     ("MGR304", record("ici", estimate=0.021)),
@@ -121,6 +122,7 @@ BROKEN: list[tuple[str, Change]] = [
     ("MGR504", record("auroc", estimate=0.7, low=0.65, high=0.75)),
     ("MGR505", first("differences", low=-0.001)),
     ("MGR601", record("observed_expected", level="female", estimate=1.4, low=1.1)),
+    ("MGR601", record("observed_expected", level="30 to below 35", estimate=0.69, low=0.52, high=0.91)),
     ("MGR602", record("auroc", level="female", high=0.7)),
     ("MGR603", record("prevalence", level="female", presentation="suppress:width")),
 ]
@@ -131,9 +133,43 @@ def test_what_was_broken_is_found(expected: str, change: Change, sound_run: RunE
     assert expected in failures(change(sound_run))
 
 
-def test_a_small_group_far_off_is_no_finding_where_its_interval_holds_1(sound_run: RunEvidence) -> None:
-    change = record("observed_expected", level="female", estimate=2.0, low=0.6, high=6.0)
+WIDE: list[tuple[str, Change]] = [
+    ("MGR301", record("calibration_slope", low=0.7)),
+    ("MGR303", record("observed_expected", high=1.3)),
+    ("MGR303", record("observed_expected", estimate=None, low=None, high=None)),
+    ("MGR304", record("ici", high=0.03)),
+    ("MGR601", record("observed_expected", level="female", estimate=0.34, low=0.07, high=1.64)),
+    ("MGR601", record("observed_expected", level="30 to below 35", high=2.0)),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), WIDE)
+def test_an_interval_that_is_too_wide_to_say_is_no_finding_and_has_not_passed(
+    name: str, change: Change, sound_run: RunEvidence
+) -> None:
+    found = {finding.id: finding for finding in check_run(change(sound_run))}[name]
+    assert (found.passed, found.status) == (None, OPEN)
+
+
+def test_a_group_shown_wrong_is_named_beside_how_many_cannot_be_told(sound_run: RunEvidence) -> None:
+    wrong = record("observed_expected", level="30 to below 35", estimate=0.69, low=0.52, high=0.91)
+    wide = record("observed_expected", level="female", estimate=0.34, low=0.07, high=1.64)
+    found = {finding.id: finding for finding in check_run(wide(wrong(sound_run)))}["MGR601"]
+    assert found.status == "finding"
+    assert "bmi 30 to below 35 0.69 (0.52 to 0.91)" in found.finding
+    assert "cannot be told in 1 of 2 groups; widest: sex female 0.34 (0.07 to 1.64)" in found.finding
+
+
+def test_a_group_off_by_little_is_no_finding_however_sure(sound_run: RunEvidence) -> None:
+    change = record("observed_expected", level="female", estimate=0.9, low=0.85, high=0.95)
     assert "MGR601" not in failures(change(sound_run))
+
+
+def test_the_auroc_without_prediabetes_is_no_group_of_people(sound_run: RunEvidence) -> None:
+    one = sound_run.evaluation.where(metric="auroc", level="female").rows[0]
+    extra = replace(one, group="controls", level="without prediabetes", high=0.5, presentation="suppress:width")
+    run = replace(sound_run, evaluation=Records((*sound_run.evaluation, extra), "evaluation.json"))
+    assert failures(run) == []
 
 
 def test_what_cannot_be_asked_does_not_apply_and_says_why(sound_run: RunEvidence) -> None:
@@ -166,7 +202,7 @@ def test_whether_the_held_out_people_are_later_is_not_asked_where_nothing_is_dat
 
 
 def test_only_an_error_that_did_not_pass_stops_the_run(sound_run: RunEvidence) -> None:
-    warned = record("calibration_slope", high=0.9)(sound_run)
+    warned = record("calibration_slope", low=0.8, high=0.9)(sound_run)
     assert failures(warned) == ["MGR301"]
     stop_at_errors(check_run(warned))
     with pytest.raises(MgRiskError, match="MGR202") as caught:

@@ -148,12 +148,3 @@ def test_the_gain_over_acting_on_everybody_is_paired(toy: pd.DataFrame, part: Su
     half = t_quantile(0.95, part.df) * np.sqrt(replicate_variance(gain, each, jackknife(part).scale))
     assert (curve["gain_low"][0], curve["gain_high"][0]) == pytest.approx((gain - half, gain + half))
     assert curve["gain_high"][0] - curve["gain_low"][0] < curve["all_high"][0] - curve["all_low"][0]
-
-
-def test_a_published_score_acts_at_its_cut_whatever_the_threshold(toy: pd.DataFrame, part: SurveyDesign) -> None:
-    y, risk, _ = inside(toy, part)
-    points = np.floor(10 * risk)
-    curve = decision_curve(y, points, part, cut=3.0, thresholds=[0.1, 0.2])
-    same = decision_curve(y, np.where(points >= 3.0, 0.9, 0.0), part, thresholds=[0.1, 0.2])
-    assert curve.to_dict() == same.to_dict()
-    assert curve["model"][0] > curve["model"][1]

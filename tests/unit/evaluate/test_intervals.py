@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.intervals import (
@@ -44,6 +45,25 @@ def test_metric_and_jackknife_error_are_those_of_r(
     assert record["se"] == pytest.approx(golden[name]["se"], rel=1e-6)
 
 
+@pytest.mark.parametrize("metric", ["calibration_intercept", "calibration_slope"])
+def test_a_coefficient_has_the_interval_of_svyglm(
+    metric: str, toy: pd.DataFrame, full: SurveyDesign, golden: dict[str, Any]
+) -> None:
+    theirs = golden[f"{metric}_full"]
+    record = only(with_intervals(toy["y"], {"m": toy["risk"]}, full, metrics=[metric]), metric)
+    for name in ("estimate", "se", "low", "high"):
+        assert record[name] == pytest.approx(theirs[name], rel=1e-6)
+
+
+def test_a_difference_in_net_benefit_between_two_risks_is_that_of_r(
+    toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]
+) -> None:
+    models = {"m": toy["risk"], "rival": expit(-1.5 + 0.8 * toy["x1"])}
+    (found,) = paired_differences(toy["y"], models, part, reference="rival", metrics=["net_benefit@0.3"])
+    theirs = golden["net_benefit_30_above_rival"]
+    assert (found["estimate"], found["se"]) == pytest.approx((theirs["estimate"], theirs["se"]), rel=1e-6)
+
+
 def test_flexible_calibration_is_that_of_r(toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]) -> None:
     records = with_intervals(toy["y"], {"m": toy["risk"]}, part, metrics=["ici", "e50", "e90"])
     np.testing.assert_allclose([r["estimate"] for r in records], golden["flexible"]["estimate"], rtol=1e-6)
@@ -66,10 +86,10 @@ def test_every_record_is_flat_and_complete(toy: pd.DataFrame, part: SurveyDesign
 
 def test_intervals_stay_where_the_metric_lives(toy: pd.DataFrame, part: SurveyDesign) -> None:
     records = with_intervals(toy["y"], {"m": toy["risk"]}, part, metrics=metric_names(thresholds=(0.3,)))
-    t = t_quantile(0.95, part.df)
+    t, of_slope = t_quantile(0.95, part.df), t_quantile(0.95, part.df - 1)
     auroc, slope, ratio = (only(records, name) for name in ("auroc", "calibration_slope", "observed_expected"))
     assert auroc["estimate"] - auroc["low"] > auroc["high"] - auroc["estimate"]
-    assert slope["high"] - slope["low"] == pytest.approx(2 * t * slope["se"])
+    assert slope["high"] - slope["low"] == pytest.approx(2 * of_slope * slope["se"])
     assert np.sqrt(ratio["low"] * ratio["high"]) == pytest.approx(ratio["estimate"])
     for name in ("prevalence", "auroc", "auprc", "brier", "sensitivity@0.3", "ppv@0.3", "npv@0.3", "flagged@0.3"):
         record = only(records, name)

@@ -48,12 +48,13 @@ def test_probast_has_16_questions_of_development_and_18_of_evaluation(
 
 
 def test_an_answer_follows_its_checks(facts: dict[str, str], checks: list[Finding]) -> None:
-    def answered(passed: bool | None) -> str:
-        changed = [replace(each, passed=passed) if each.id == "MGR501" else each for each in checks]
+    def answered(status: str) -> str:
+        changed = [replace(each, status=status) if each.id == "MGR501" else each for each in checks]
         questions = {each["id"]: each["answer"] for each in probast(facts, changed, lambda _: True)}
         return str(questions["development 4.1"])
 
-    assert [answered(passed) for passed in (True, False, None)] == ["yes", "probably no", "not applicable"]
+    found = [answered(status) for status in ("passed", "finding", "not applicable")]
+    assert found == ["yes", "probably no", "not applicable"]
 
 
 def test_without_its_evidence_an_item_is_not_done(facts: dict[str, str], checks: list[Finding]) -> None:

@@ -43,6 +43,7 @@ def test_naive_is_a_survey_regression_on_the_mean_of_the_days(eaters: Any) -> No
     assert fits["undiagnosed"].coefficients == pytest.approx(logistic.coefficients[:2], rel=1e-9)
     assert fits["undiagnosed"].se == pytest.approx(logistic.se[:2], rel=1e-9)
     assert fits["homa_ir"].coefficients == pytest.approx(linear.coefficients[:2], rel=1e-9)
+    assert fits["undiagnosed"].df == logistic.df == panel.design.df - 4
     assert fits["undiagnosed"].events == panel.outcomes["undiagnosed"].sum()
     assert fits["homa_ir"].events is None
 
@@ -59,6 +60,7 @@ def test_corrected_is_the_regression_on_predicted_intake(eaters: Any) -> None:
     assert fits["undiagnosed"].coefficients == pytest.approx(
         fit_logistic(X, panel.outcomes["undiagnosed"], panel.design).coefficients[:2], rel=1e-8
     )
+    assert fits["homa_ir"].df == known.df
     # The error of the correction is in the interval, and no interval is without it.
     assert fits["homa_ir"].se[0] > 1.02 * known.se[0]
 

@@ -85,6 +85,34 @@ def test_a_design_that_is_given_is_used(model: Path, people: Path, tmp_path: Pat
     assert (context["design"]["psus"], context["design"]["df"]) == (40, 39)
 
 
+def test_auroc_without_prediabetes_among_the_controls_stands_beside_that_of_everybody(
+    model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(people)
+    # The controls of highest risk have prediabetes, cases are told either way, and of some nothing is known.
+    risk = load_bundle(model).score(frame.drop(columns=["ill", "clinic", "weight"]), reasons=0)["risk"]
+    frame["near"] = np.where(risk > risk.median(), "yes", "no")
+    frame.loc[frame.index % 11 == 0, "near"] = ""
+    frame.to_csv(people, index=False)
+    out = tmp_path / "out"
+    asked = ("evaluate", people, "--outcome", "ill", "--model", model, "-o", out)
+    assert run(*asked, "--prediabetes", "near") == 0
+    said = capsys.readouterr().out
+    records = json.loads((out / "evaluation.json").read_text("utf-8"))
+    (everybody,) = (r for r in records if (r["metric"], r["group"]) == ("auroc", "all"))
+    (fewer,) = (r for r in records if r["group"] == "controls")
+    known = frame.iloc[5:]
+    assert fewer["n"] == int(((known["ill"] == 1) | (known["near"] == "no")).sum())
+    assert fewer["events"] == everybody["events"]
+    assert fewer["estimate"] > everybody["estimate"]
+    line = f"AUROC without people with prediabetes among the controls: {fewer['estimate']:.3f}"
+    assert line in said
+    assert line in (out / "summary.md").read_text("utf-8")
+    assert run(*asked) == 0
+    assert "among the controls" not in capsys.readouterr().out
+    assert run(*asked, "--prediabetes", "nowhere") == 3
+
+
 @pytest.mark.parametrize("method", ["intercept", "logistic"])
 def test_a_recalibrated_bundle_is_right_in_the_large_and_scores_and_names_its_parent(
     model: Path, people: Path, tmp_path: Path, method: str

@@ -3,7 +3,7 @@
 Published scores against golden vectors, by hand, on their bounds and against the charts they are printed with.
 
 Golden values: tests/golden/riskscores.json, with the source of each. The ADA test: CDC/ADA, "how your test is scored"
-(cdc.gov/diabetes/widgets/risktest) and the height and weight chart of the test as printed (5y1.org, column 5'10":
+(cdc.gov/diabetes/widgets/risktest) and the height and weight chart of the test as printed (column 5'10":
 174-208 lb 1 point, 209-277 lb 2 points, from 278 lb on 3 points).
 
 Recalibration of published scores: the numbers of R survey, its defining equations, and folds that stay unseen.

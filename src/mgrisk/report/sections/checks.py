@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from mgrisk.evaluate.records import Records
+from mgrisk.evaluate.records import OPEN, Records
 from mgrisk.report.blocks import Section, callout, column, row, table, text
 from mgrisk.report.formats import interval, number
 from mgrisk.report.sections import ReportSection
@@ -68,10 +68,11 @@ def checks(run: RunFolder) -> Section:
             ],
             vars(record),
         )
-        for record in sorted(records, key=lambda record: record.passed is not False)
+        for record in sorted(records, key=lambda record: (record.passed is not False, record.status != OPEN))
     ]
     columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
-    said = f"{len(records)} checks, {len(found)} with a finding."
+    untold = sum(record.status == OPEN for record in records)
+    said = f"{len(records)} checks, {len(found)} with a finding; {untold} that these data neither show wrong nor right."
     notes = [callout(f"{record.title}: does not hold. {record.finding}", tone="warning") for record in found]
     return CHECKS.of([text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])
 

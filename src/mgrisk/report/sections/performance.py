@@ -13,7 +13,8 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
-from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY, MISSING
+from mgrisk.evaluate.assess import CONTROLS, CROSS_VALIDATED, EVERYBODY, MISSING
+from mgrisk.evaluate.metrics import RANK_METRICS
 from mgrisk.evaluate.records import DifferenceRecord, Interval, MetricRecord, ThresholdRecord
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, table, text
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent, span
@@ -25,6 +26,10 @@ from mgrisk.run_folder.records import PublishedFigures, ScoreRecord
 from mgrisk.types import Floats, Integers, JsonRecord
 
 ROC_POINTS: Final = 240
+FAIR: Final = (
+    "The published score ranks by its points. Whatever needs a risk is of the risk that its points stand for in the "
+    "development set (recalibrated): acting at its published cut is acting at another threshold, and loses for that alone."
+)
 READ_AT: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 HISTOGRAM_EDGES: Final = np.geomspace(0.001, 0.5, 26)  # even on the logarithmic axis of the figure
 
@@ -113,7 +118,7 @@ def calibration_figure(run: RunFolder, name: str, set_name: str) -> Block:
 
 
 def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> Block:
-    """Return the decision curves of all models that give probabilities."""
+    """Return the decision curves of the models and of the recalibrated score."""
     found = {model: run.curves.sets[set_name][model]["decision"] for model in models}
     chosen = found[run.winner]
     rows = []
@@ -125,15 +130,14 @@ def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str])
         cells.append(number(1000 * chosen["all"][place], digits=1))
         raw = {model: {key: found[model][key][place] for key in ("model", "low", "high")} for model in models}
         rows.append(row(cells, {"threshold": threshold, "all": chosen["all"][place], **raw}))
-    columns = [column("Threshold"), *(column(model_label(model)) for model in models), column("Everybody")]
+    columns = [column("Threshold"), *(column(model_label(model)) for model in models), column("Treat all")]
     return figure(
         f"{name}-decision",
         "decision",
         f"Decision curve, {_set_label(set_name)}",
-        caption="Net benefit of calling in everybody above a threshold of predicted risk, as true positives per 1,000 "
-        "people after paying for false positives at the threshold's odds; beside calling in everybody and nobody. "
-        "Band: "
-        "pointwise 95 % interval of the chosen model. A curve is of use where it lies above both lines.",
+        caption="Net benefit of classification at a risk threshold, as true positives per 1,000 people after paying for "
+        "false positives at the threshold's odds; beside treat all and treat none. Band: pointwise 95 % interval of the "
+        f"chosen model. A model is of use where its curve lies above both lines. {FAIR}",
         alt=f"Decision curves of {', '.join(model_label(model) for model in models)} for thresholds of 1 to 20 %",
         data={
             "threshold": chosen["threshold"],
@@ -210,18 +214,18 @@ SUPPRESSED: Final = "suppress"
 
 
 def thresholds_table(run: RunFolder, name: str, set_name: str, label: str) -> Block:
-    """Return what calling people in comes to: the chosen model, and each published score."""
+    """Return what classification at risk thresholds comes to: the chosen model, the score recalibrated and at its cut."""
     records = run.thresholds.where(set=set_name)
-    models = dict.fromkeys(record.model for record in records)
-    scores = [model for model in models if not any(_is_risk(record, model) for record in records)]
+    scores = dict.fromkeys(record.model for record in records if record.model not in run.tuning.models)
     rows = []
     for model in (run.winner, *scores):
+        points = not any(record.metric == "net_benefit" for record in records.where(model=model))
         rows.append(row([model_label(model), *("" for _ in ACTED)], {"model": model}))
         mine = [record for record in records if record.model == model]
         for rule in dict.fromkeys(record.rule for record in mine):
             by_metric = {record.metric: record for record in mine if record.rule == rule}
             cells = [interval(by_metric[key], digits=digits, share=share) for key, _, digits, share in ACTED]
-            first = _rule_label(next(iter(by_metric.values())), points=model in scores)
+            first = _rule_label(next(iter(by_metric.values())), points=points)
             rows.append(row([first, *cells], {"rule": rule, "metrics": _raw(by_metric)}, level=1))
     return table(
         f"{name}-thresholds",
@@ -239,7 +243,7 @@ def thresholds_table(run: RunFolder, name: str, set_name: str, label: str) -> Bl
 def groups_table(run: RunFolder, name: str, set_name: str, label: str) -> Block:
     """Return the chosen model in each group; a group that NCHS would not print is greyed and says so."""
     of_model = run.evaluation.where(set=set_name, model=run.winner)
-    records = [record for record in of_model if record.group != "all"]
+    records = [record for record in of_model if record.group in GROUPS]
     if not records:
         return callout(f"{names.EVALUATION} has no groups for this set.", tone="warning")
     rows = []
@@ -289,10 +293,6 @@ def _raw(records: Mapping[str, MetricRecord | None]) -> JsonRecord:
 
 def _suppressed(record: MetricRecord) -> bool:
     return record.presentation.startswith(SUPPRESSED)
-
-
-def _is_risk(record: MetricRecord, model: str) -> bool:
-    return record.model == model and record.metric == "net_benefit"
 
 
 def _rule_label(record: ThresholdRecord, *, points: bool) -> str:
@@ -417,6 +417,7 @@ def _at_cuts(scores: list[ScoreRecord], records: ByMetric) -> Iterator[dict[str,
 
 
 SCORE: Final = "ada"
+RECALIBRATED: Final = f"{SCORE}:logistic"
 # Metric, label, digits, shown as a percentage. What is better stands in the label where it is not obvious.
 METRICS: Final[tuple[tuple[str, str, int, bool], ...]] = (
     ("auroc", "AUROC", 3, False),
@@ -477,11 +478,14 @@ def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[B
         "of a bootstrap of PSUs. Never a bootstrap of rows."
     )
     models = _models(run, records)
+    fewer = run.evaluation.where(set=set_name, group=CONTROLS, model=run.winner).rows
     notes = [
+        *([FAIR] if RECALIBRATED in models else []),
         *(
-            ["The published score gives points, not probabilities: it ranks, and has no calibration."]
-            if SCORE in models
-            else []
+            f"Without people with prediabetes among the controls {count(each.n)} people are left. That raises the AUROC of "
+            "any model, because the controls nearest to cases are gone: a figure to compare with publications that leave "
+            "them out, and no measure of use among people as they come."
+            for each in fewer
         ),
         "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
         "points.",
@@ -494,11 +498,11 @@ def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[B
             f"{name}-metrics",
             f"Metrics, {_set_title(set_name)}",
             _columns(run, models),
-            _rows(records, models),
+            [*_rows(records, models), *_without_prediabetes(run, set_name, models)],
             notes=notes,
         ),
         *_difference_blocks(run, name, set_name),
-        roc_figure(run, name, set_name, models),
+        roc_figure(run, name, set_name, [_ranked_by(model) for model in models]),
         _unless_failed(
             "calibration curve",
             curves[run.winner],
@@ -506,7 +510,7 @@ def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[B
             lambda: calibration_figure(run, name, set_name),
         ),
         thresholds_table(run, name, set_name, _set_title(set_name)),
-        decision_figure(run, name, set_name, [model for model in models if "decision" in curves[model]]),
+        decision_figure(run, name, set_name, models),
         groups_table(run, name, set_name, _set_title(set_name)),
         *score_blocks(run, name, set_name),
     ]
@@ -534,6 +538,22 @@ def compare(record: DifferenceRecord) -> str:
     return f"The data do not show that {mine} ranks people better, or worse, than the {theirs}."
 
 
+def net_benefits(run: RunFolder, set_name: str) -> list[DifferenceRecord]:
+    """Return the net benefit of the chosen model minus that of the recalibrated score, by risk threshold."""
+    found = run.differences.where(set=set_name, group="all", model=run.winner, reference=RECALIBRATED)
+    return [record for record in found if record.metric in DIFFERENCES and record.metric.startswith("net_benefit")]
+
+
+def compare_net_benefit(records: Sequence[DifferenceRecord]) -> str:
+    """Say in words what the net benefits beside the recalibrated score show, and no more; nothing without any."""
+    places: dict[str, list[str]] = {}
+    for record in records:
+        found = "not shown to differ" if not record.excludes(0.0) else "above" if record.value > 0 else "below"
+        places.setdefault(found, []).append(percent(float(record.metric.partition("@")[2]), digits=0))
+    said = ", ".join(f"{found} at {' and '.join(at)}" for found, at in places.items())
+    return f"Net benefit against the recalibrated {model_label(SCORE)}: {said}." if said else ""
+
+
 def _difference_blocks(run: RunFolder, name: str, set_name: str) -> list[Block]:
     of_models = run.differences.where(set=set_name, group="all")
     if not any(record.model in run.tuning.models for record in of_models):
@@ -550,29 +570,30 @@ def _difference_blocks(run: RunFolder, name: str, set_name: str) -> list[Block]:
         )
         for metric, (label, digits, factor) in DIFFERENCES.items()
         for record in mine
-        if record.metric == metric
+        if record.metric == metric and not (metric in RANK_METRICS and record.reference == RECALIBRATED)
     ]
     columns = [column("Difference", numeric=False), column("Metric", numeric=False), column("Estimate (95 % interval)")]
     found = [record for record in mine if (record.metric, record.reference) == ("auroc", SCORE)]
     caption = f"Paired differences on the same people and replicates, {_set_title(set_name)}"
-    notes = ["In net benefit a published score acts at its own cut, whatever the threshold."] if found else []
+    notes = [FAIR] if mine.where(reference=RECALIBRATED) else []
     return [
         table(f"{name}-differences", caption, columns, rows, notes=notes),
-        *(text(compare(record)) for record in found),
+        *(text(compare(record), compare_net_benefit(net_benefits(run, set_name))) for record in found),
     ]
 
 
 def _reference(name: str) -> str:
-    return "calling in everybody" if name == EVERYBODY else model_label(name)
+    return "treat all" if name == EVERYBODY else model_label(name)
+
+
+def _ranked_by(model: str) -> str:
+    """Return whose ranking is a model's: the recalibrated score has that of its points, which no fold is left out of."""
+    return SCORE if model == RECALIBRATED else model
 
 
 def _models(run: RunFolder, records: Sequence[MetricRecord]) -> list[str]:
-    found = dict.fromkeys(record.model for record in records)
-    return sorted(found, key=lambda model: (model != run.winner, _is_score(records, model)))
-
-
-def _is_score(records: Sequence[MetricRecord], model: str) -> bool:
-    return not any(record.model == model and record.metric == "brier" for record in records)
+    found = dict.fromkeys(record.model for record in records if record.metric == "brier")
+    return sorted(found, key=lambda model: model != run.winner)
 
 
 def _columns(run: RunFolder, models: list[str]) -> list[dict[str, Any]]:
@@ -591,15 +612,21 @@ def _rows(records: Sequence[MetricRecord], models: list[str]) -> list[dict[str, 
     for metric, label, digits, share in METRICS:
         by_model = {record.model: record for record in records if record.metric == metric}
         if by_model:
-            cells = [_cell(by_model.get(model), digits=digits, share=share) for model in models]
+            of = [_ranked_by(model) if metric in RANK_METRICS else model for model in models]
+            cells = [interval(by_model[model], digits=digits, share=share) for model in of]
             found.append(row([label, *cells], {"metric": metric, "models": _raw(by_model)}))
     return found
 
 
-def _cell(record: MetricRecord | None, *, digits: int, share: bool) -> str:
-    if record is None:
-        return "not defined"
-    return interval(record, digits=digits, share=share)
+def _without_prediabetes(run: RunFolder, set_name: str, models: list[str]) -> list[dict[str, Any]]:
+    """Return the row of AUROC without prediabetes among the controls, where the outcome says what that is."""
+    found = {record.model: record for record in run.evaluation.where(set=set_name, group=CONTROLS)}
+    if not found:
+        return []
+    cells = [interval(found[_ranked_by(model)]) for model in models]
+    return [
+        row(["AUROC without people with prediabetes among the controls", *cells], {"models": _raw(found)}, pale=True)
+    ]
 
 
 def _set_title(set_name: str) -> str:

@@ -15,7 +15,7 @@ from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.association import PER_100
 from mgrisk.report.sections.drivers import group_records, importance_records
 from mgrisk.report.sections.importance import CLEAR
-from mgrisk.report.sections.performance import SCORE, compare
+from mgrisk.report.sections.performance import DIFFERENCES, SCORE, compare, compare_net_benefit, net_benefits
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import Importance
@@ -83,13 +83,19 @@ def _ranking(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
     if gap:
         lines.append({"term": "Difference, paired", "value": interval(gap[0], signed=True)})
         detail = compare(gap[0])
+    benefits = net_benefits(run, mine.set)
+    for record in benefits:
+        _, digits, factor = DIFFERENCES[record.metric]
+        at = percent(float(record.metric.partition("@")[2]), digits=0)
+        value = interval(record.times(factor), digits=digits, signed=True)
+        lines.append({"term": f"Net benefit at {at}, difference per 1,000 people", "value": value})
     return {
         "label": f"How well it ranks: AUROC, {span(run.about['held_out'])}",
         "value": number(mine.estimate),
         "range": _range(mine, digits=3),
         "gauge": _gauge(mine, start=0.5, end=1.0, marks=[record.estimate for record in theirs]),
         "lines": lines,
-        "detail": f"{model_label(run.winner)}. {detail}",
+        "detail": f"{model_label(run.winner)}. {detail} {compare_net_benefit(benefits)}".strip(),
     }
 
 

@@ -6,6 +6,7 @@ The tables of published scores: each that was evaluated, with what was published
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,14 @@ import pytest
 
 from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.report.formats import percent
-from mgrisk.report.sections.performance import groups_table, score_blocks, thresholds_table
+from mgrisk.report.sections.performance import (
+    RECALIBRATED,
+    compare_net_benefit,
+    groups_table,
+    net_benefits,
+    score_blocks,
+    thresholds_table,
+)
 from mgrisk.riskscores.scores import load_score
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.storage.files import read_json
@@ -111,3 +119,34 @@ def test_at_a_published_cut_the_figure_here_stands_beside_each_that_was_publishe
 
 def test_a_score_that_was_not_evaluated_says_why(blocks: list[dict[str, Any]]) -> None:
     assert "Framingham Offspring, simple clinical: not evaluated, because its input" in str(blocks[-1])
+
+
+def test_net_benefit_is_that_against_the_recalibrated_score_in_words_that_claim_no_more(run_folder: Path) -> None:
+    found = net_benefits(RunFolder(run_folder), HELD_OUT)
+    assert [(each.reference, each.metric) for each in found] == [
+        (RECALIBRATED, "net_benefit@0.05"), (RECALIBRATED, "net_benefit@0.1"),
+    ]  # fmt: skip
+    above = replace(found[0], estimate=0.01, low=0.001, high=0.02)
+    unknown = replace(found[1], estimate=0.01, low=-0.01, high=0.02)
+    score = "Net benefit against the recalibrated ADA risk test: "
+    assert compare_net_benefit([above, unknown]) == f"{score}above at 5\u00a0%, not shown to differ at 10\u00a0%."
+    below = replace(above, estimate=-0.01, low=-0.02, high=-0.001)
+    assert compare_net_benefit([below, replace(below, metric="net_benefit@0.1")]) == (
+        f"{score}below at 5\u00a0% and 10\u00a0%."
+    )
+    assert compare_net_benefit([replace(above, low=None, high=None)]) == f"{score}not shown to differ at 5\u00a0%."
+    assert compare_net_benefit([]) == ""
+
+
+def test_at_risk_thresholds_stands_the_recalibrated_score_and_points_at_their_own_cut(run_folder: Path) -> None:
+    rows = thresholds_table(RunFolder(run_folder), "held-out", HELD_OUT, "held-out")["rows"]
+    rules: dict[str, list[str]] = {}
+    for line in rows:
+        if "model" in line["raw"]:
+            model = line["raw"]["model"]
+        else:
+            rules.setdefault(model, []).append(line["raw"]["rule"])
+    assert set(rules) == {"spline_logistic", "ada", RECALIBRATED}
+    assert "risk 0.1" in rules[RECALIBRATED]
+    assert "published cut" in rules["ada"]
+    assert not any(rule.startswith("risk") for rule in rules["ada"])
