@@ -81,13 +81,13 @@ ADVICE: Final = ("", UNLESS, ASK)
 ASSUMPTIONS: Final = (
     "The relative risks are effects of the change and not of what goes with it: for cohorts this cannot be known.",
     "Transport: what was found in the people studied, for new diabetes over years, holds for these people.",
-    "Independence: together, options multiply only where neither contains the other: weight was lost by diet and activity, "
-    "and a DASH score counts magnesium, so that of an option and what it contains the stronger counts. The interval runs "
-    "from all of them multiplied to the strongest alone.",
+    "Independence: together, options multiply only where neither contains the other: weight was lost by diet and "
+    "activity, and a DASH score counts magnesium, so that of an option and what it contains the stronger counts. The "
+    "interval runs from all of them multiplied to the strongest alone.",
     f"No option, and no combination of them, is given more than the trial of a whole programme: {PROGRAMME.label}, "
     f"{PROGRAMME.scale} {PROGRAMME.estimate} ({PROGRAMME.low} to {PROGRAMME.high}).",
-    "The interval of one option is that of the published estimate; the error of the baseline, and of the assumptions, is "
-    "not in it.",
+    "The interval of one option is that of the published estimate; the error of the baseline, and of the "
+    "assumptions, is not in it.",
 )
 TARGET_MET_HOURS: Final = 11.25
 WEIGHT_SHARE, OVERWEIGHT, ACCORDANT, KIDNEY = 0.05, 25.0, 4.5, 30.0
@@ -134,9 +134,9 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
 
     Notes
     -----
-    A relative risk of a study is raised to the dose over the study's contrast. Together, logarithms add, but of an option
-    and what it contains (`Option.contains`) the stronger counts; the interval runs from all of them multiplied, with
-    their variances, to the strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
+    A relative risk of a study is raised to the dose over the study's contrast. Together, logarithms add, but of an
+    option and what it contains (`Option.contains`) the stronger counts; the interval runs from all of them
+    multiplied, with their variances, to the strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
 
     Examples
     --------
