@@ -241,7 +241,7 @@ def build_panel(
         "examined": raw["RIDSTATR"] == EXAMINED,
         "not pregnant": raw["RIDEXPRG"] != PREGNANT,
         "never told of diabetes": with_told | (raw["DIQ010"] == NEVER_TOLD),
-        "in the subsample of the weights": weight > 0,
+        f"in the subsample of the weights ({level})": weight > 0,
         MEASURED: np.isfinite(np.column_stack([*measured.values()])).all(axis=1),
         "a reliable first recall": reliable[:, 0] & placed,
         "all that is adjusted for known": np.isfinite(np.column_stack([*columns.values(), supplement])).all(axis=1),

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mgrisk.evaluate import incremental
-from mgrisk.evaluate.incremental import incremental_values, label_variables
 from mgrisk.evidence.chapter import chapter
 from mgrisk.evidence.people import read_people
-from mgrisk.evidence.records import INCREMENTAL, Record
-from mgrisk.evidence.regression import NONE
+from mgrisk.evidence.records import Record
 from mgrisk.features.compute import complete, from_nhanes
 from mgrisk.features.registry import with_ancestors
 from mgrisk.features.summary import gather
 from mgrisk.nhanes.harmonise import apply_crosswalks
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.incremental import incremental_values, label_variables
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.run_folder import names
 
@@ -39,16 +37,7 @@ def _added(workspace: Workspace, store: Store) -> Iterator[Record]:
     raw = gather(store, cycles=workspace.cycles, chosen=family, names=wanted).frame
     raw = apply_crosswalks(raw, settings.crosswalks)
     frame = complete(from_nhanes(raw, family), family, models=workspace.models)
-    for found in incremental_values(raw, frame, chosen, workspace.pipeline):
-        yield Record(
-            analysis=INCREMENTAL,
-            exposure="magnesium",
-            model=incremental.MODEL,
-            scale="difference in AUROC",
-            p=None,
-            correction=NONE,
-            **found,
-        )
+    return incremental_values(raw, frame, chosen, workspace.pipeline)
 
 
 STEP = Step(

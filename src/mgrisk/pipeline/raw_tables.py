@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mgrisk.evaluate.incremental import label_variables
 from mgrisk.evidence import what_if
 from mgrisk.evidence.people import evidence_features, evidence_variables, panels
 from mgrisk.features.registry import features
@@ -13,6 +12,7 @@ from mgrisk.nhanes.eras import check_comparable
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline import cohort
 from mgrisk.pipeline.cohort import selection_variables
+from mgrisk.pipeline.incremental import label_variables
 from mgrisk.pipeline.known import known_variables
 from mgrisk.pipeline.workspace import Workspace
 

@@ -190,7 +190,7 @@ def specifications(data: Mapping[str, Any]) -> Figure:
     for row, (place, level) in enumerate(levels):
         chosen = [at for at, point in enumerate(points) if point["choices"][place] == level]
         below.plot(chosen, np.full(len(chosen), row), "s", color=(BLUE, VERMILION, GREEN)[place % 3], markersize=3.6)
-    below.set_yticks(range(len(levels)), [legible(level) for _, level in levels], fontsize=8.5)
+    below.set_yticks(range(len(levels)), [legible(level, longest=FOREST_LABEL) for _, level in levels], fontsize=8.5)
     below.set_ylim(len(levels) - 0.4, -0.6)
     below.set_xticks([])
     below.tick_params(axis="y", length=0)

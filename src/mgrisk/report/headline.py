@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from mgrisk.cohort.outcomes import OUTCOMES as LABELLED
-from mgrisk.evaluate.incremental import LABELS
 from mgrisk.evaluate.records import Records
 from mgrisk.evidence.adjustment_set import BODY, CONTROLS, MAIN, OUTCOMES, AdjustmentSet
 from mgrisk.evidence.records import INCREMENTAL
@@ -79,8 +78,8 @@ class Headline:
         fail = "fail" if len(self.failed) > 1 else "fails"
         which = "Both" if len(self.failed) == len(self.controls) == 2 else f"{len(self.failed)} of {len(self.controls)}"
         return (
-            f"{which} negative controls {fail}: magnesium goes along with what it cannot cause, {_named(self.failed)}. "
-            "Residual confounding is there."
+            f"{which} negative controls {fail}, because magnesium goes along with what it cannot cause: "
+            f"{_named(self.failed)}. Residual confounding is there."
         )
 
     @property
@@ -120,7 +119,7 @@ def outcomes_side_by_side(run: RunFolder) -> list[Block]:
     studied = evidence.where(analysis="association", correction=CALIBRATED, contrast=PER_100, exposure=FOOD)
     sets = list(dict.fromkeys(record.contrast for record in added))
     rows, apart, better = [], [], []
-    for name in LABELS:
+    for name in dict.fromkeys(record.outcome for record in added):
         body = _one(studied, name, BODY)
         gains = [added.one(outcome=name, contrast=each) for each in sets]
         cells = [
@@ -185,8 +184,8 @@ def _named(records: tuple[EvidenceRecord, ...]) -> str:
         control = CONTROLS[record.outcome]
         unit = "" if record.scale != "difference" else f" {FEATURES[control.of].unit}"
         label = control.label[:1].lower() + control.label[1:]
-        said.append(f"{label} ({record.scale} {_shown(record)}{unit})")
-    return " and ".join(said)
+        said.append(f"{label}, {record.scale} {_shown(record)}{unit}")
+    return "; ".join(said)
 
 
 def _percent_less(main: EvidenceRecord | None, body: EvidenceRecord | None) -> list[str]:

@@ -13,12 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.evaluate.records import Records
-from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, OUTCOMES, RUNGS
+from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, OUTCOMES, RUNGS, TERMS
 from mgrisk.evidence.association import MODIFIERS
 from mgrisk.evidence.mediation import ALL_PATHS, ASSUMPTIONS, NO_PATH
 from mgrisk.evidence.people import MEASURED
 from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT
 from mgrisk.evidence.robustness import EXCLUDED, FLOW, NO_LOSS, NO_SUPPLEMENT, PLAUSIBLE
+from mgrisk.features.registry import FEATURES
 from mgrisk.report.blocks import (
     Block,
     Section,
@@ -270,7 +271,7 @@ def _specification_curve(tried: Sequence[EvidenceRecord], name: str) -> Block:
 
 
 CHOICES: Final = ("Adjusted for", "Recall error", "People")
-EVERYBODY: Final = "all"
+EVERYBODY: Final = "all people"
 
 
 def _levels() -> tuple[list[str], ...]:
@@ -359,6 +360,10 @@ def flow_of_participants(records: Evidence) -> list[Block]:
             ),
         )
     ]
+
+
+def _term(name: str) -> str:
+    return FEATURES[TERMS[name].feature].label if name in TERMS else name
 
 
 def _cycles(records: Evidence) -> list[Block]:

@@ -23,8 +23,8 @@ from mgrisk.run_folder.records import EvidenceRecord, OptionRecord
 PER_100: Final = "per 100 mg/d"
 OURS: Final = "undiagnosed"
 CORRECTIONS: Final = {
-    NONE: "odds ratio of undiagnosed diabetes, this run, uncorrected",
-    CALIBRATED: "odds ratio of undiagnosed diabetes, this run, corrected for recall error",
+    NONE: "odds ratio of undiagnosed diabetes, uncorrected",
+    CALIBRATED: "odds ratio of undiagnosed diabetes, corrected for recall error",
 }
 
 
@@ -62,7 +62,11 @@ def _forest(ours: Records[EvidenceRecord], differences: str) -> Block:
     ]
     # From the adjustment for confounders on, each with what the cohorts adjusted for.
     shown += [
-        (f"This run, {rung.label}", kind, ours.one(model=rung.name, correction=correction))
+        (
+            f"This run, {'adjusted for confounders' if rung.main else rung.label}",
+            kind,
+            ours.one(model=rung.name, correction=correction),
+        )
         for rung in RUNGS[RUNGS.index(MAIN) :]
         for correction, kind in CORRECTIONS.items()
         if len(ours)

@@ -6,7 +6,7 @@ are compared and not models. Labels, eligibility and weights are those of each o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -17,13 +17,17 @@ from mgrisk.cohort.folds import assign_folds
 from mgrisk.cohort.outcomes import OUTCOMES, Outcome
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.config import pipeline_file
+from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.added_value import is_magnesium
 from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.evaluate.intervals import replicate_metrics
+from mgrisk.evidence.records import INCREMENTAL, Record
+from mgrisk.evidence.regression import NONE
 from mgrisk.features.registry import Feature
 from mgrisk.model.refit import refit
 from mgrisk.model.training_data import TrainingData
 from mgrisk.nhanes.codebook import KEY
+from mgrisk.pipeline.workspace import SetOfPeople
 from mgrisk.types import Floats
 
 LABELS: Final = ("undiagnosed", "diabetes", "dysglycaemia", "insulin-resistance")
@@ -42,7 +46,7 @@ def label_variables(chosen: Sequence[Feature], cohort: pipeline_file.Cohort) -> 
 
 def incremental_values(
     raw: pd.DataFrame, frame: pd.DataFrame, chosen: Sequence[Feature], pipeline: pipeline_file.Pipeline
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     """Yield how much higher the AUROC is with magnesium than without, cross-validated and held-out, for each outcome.
 
     Parameters
@@ -58,14 +62,13 @@ def incremental_values(
 
     Yields
     ------
-    dict
-        Fields of an evidence record: outcome, contrast (``cross-validated`` or the held-out cycles), estimate, low,
-        high, se, n, events, problem, weight_level, cycles. Intervals are of who was sampled to be evaluated.
+    Record
+        Contrast ``cross-validated`` or the held-out cycles; intervals are of who was sampled to be evaluated.
 
     Raises
     ------
     MgRiskError
-        As `select.select` and `train.train`.
+        As `select.select`. What cannot be trained is there with the code of its problem.
     """
     without = [feature for feature in chosen if not is_magnesium(feature)]
     if 0 < len(without) < len(chosen):
@@ -79,7 +82,7 @@ def _of(
     frame: pd.DataFrame,
     variants: dict[str, Sequence[Feature]],
     pipeline: pipeline_file.Pipeline,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     settings = pipeline.cohort
     cohort = select.select(
         raw,
@@ -89,37 +92,62 @@ def _of(
         held_out=settings.held_out,
         minimum_age=settings.minimum_age,
     )
-    folds = assign_folds(cohort.frame, folds=settings.folds, seed=settings.seed)
     sets = {}
     for name in (DEVELOPMENT, HELD_OUT):
         rows, design = select.design(cohort.frame, level=cohort.level, set_name=name)
         y = rows["outcome"].where(rows["analysis"], 0.0).to_numpy(dtype=np.float64)
-        sets[name] = (rows, design, y, frame[(cohort.frame["set"] == name).to_numpy()].reset_index(drop=True))
-    rows, design, y, features = sets[DEVELOPMENT]
-    fold = rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"].to_numpy(dtype=np.int64)
-    data = TrainingData(features, y, design, fold)
-    _, later, _, held_out = sets[HELD_OUT]
-    inside = np.flatnonzero(later.analysis_weight > 0)
-    grids = pipeline.model.model_copy(
-        update={MODEL: pipeline.model.spline_logistic or pipeline_file.Splines(), "sums": {}}
-    )
-    risks: dict[str, dict[str, Floats]] = {DEVELOPMENT: {}, HELD_OUT: {}}
-    for name, of_variant in variants.items():
+        of_set = frame[(cohort.frame["set"] == name).to_numpy()].reset_index(drop=True)
+        sets[name] = SetOfPeople(rows, design, y, of_set, np.flatnonzero(design.analysis_weight > 0))
+    try:
+        risks, problem = _risks(cohort.frame, sets, variants, pipeline), ""
+    except MgRiskError as found:
+        risks, problem = {}, found.code
+    for name, each in sets.items():
+        values: dict[str, Any] = dict.fromkeys(("estimate", "low", "high", "se"))
+        values |= {"n": each.design.n, "events": int(each.y[each.inside].sum()), "problem": problem}
+        if not problem:
+            (found_one,) = replicate_metrics(each.y, risks[name], each.design, metrics=["auroc"]).differences(WITHOUT)
+            values = {key: found_one[key] for key in values}
+        later = ", ".join(settings.held_out)
+        yield Record(
+            analysis=INCREMENTAL,
+            exposure="magnesium",
+            outcome=outcome.name,
+            model=MODEL,
+            contrast=CROSS_VALIDATED if name == DEVELOPMENT else later,
+            scale="difference in AUROC",
+            **values,
+            p=None,
+            correction=NONE,
+            weight_level=str(cohort.level),
+            cycles=", ".join(settings.development) if name == DEVELOPMENT else later,
+        )
+
+
+def _risks(
+    cohort: pd.DataFrame,
+    sets: Mapping[str, SetOfPeople],
+    variants: Mapping[str, Sequence[Feature]],
+    pipeline: pipeline_file.Pipeline,
+) -> dict[str, dict[str, Floats]]:
+    """Return calibrated risks by set and variant: out of fold, and of the model of all development people."""
+    development, held_out = sets[DEVELOPMENT], sets[HELD_OUT]
+    folds = assign_folds(cohort, folds=pipeline.cohort.folds, seed=pipeline.cohort.seed)
+    fold = development.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"]
+    data = TrainingData(development.frame, development.y, development.design, fold.to_numpy(dtype=np.int64))
+    grid = pipeline.model.spline_logistic or pipeline_file.Splines()
+    settings = pipeline.model.model_copy(update={MODEL: grid, "sums": {}})
+    found: dict[str, dict[str, Floats]] = {DEVELOPMENT: {}, HELD_OUT: {}}
+    for name, features in variants.items():
         encoder, model = refit(
-            data, features=of_variant, settings=grids, model=MODEL, parts=[{"part": MODEL, "params": {}}],
+            data,
+            features=features,
+            settings=settings,
+            model=MODEL,
+            parts=[{"part": MODEL, "params": {}}],
             threads=pipeline.threads,
-        )  # fmt: skip
-        risks[DEVELOPMENT][name] = model.oof_risk
-        risk = np.full(len(later), np.nan)
-        risk[inside] = model.calibrator.risk(model.fitted.margin(encoder.matrix(held_out.iloc[inside])))
-        risks[HELD_OUT][name] = risk
-    cycles = {DEVELOPMENT: settings.development, HELD_OUT: settings.held_out}
-    for name, (_, of_set, y, _) in sets.items():
-        (found,) = replicate_metrics(y, risks[name], of_set, metrics=["auroc"]).differences(WITHOUT)
-        yield {
-            "outcome": outcome.name,
-            "contrast": CROSS_VALIDATED if name == DEVELOPMENT else ", ".join(settings.held_out),
-            **{key: found[key] for key in ("estimate", "low", "high", "se", "n", "events", "problem")},
-            "weight_level": str(cohort.level),
-            "cycles": ", ".join(cycles[name]),
-        }
+        )
+        margin = model.fitted.margin(encoder.matrix(held_out.frame.iloc[held_out.inside]))
+        found[DEVELOPMENT][name] = model.oof_risk
+        found[HELD_OUT][name] = held_out.spread(model.calibrator.risk(margin))
+    return found
