@@ -129,7 +129,7 @@ def outcomes_side_by_side(run: RunFolder) -> list[Block]:
         ]
         raw = {each: gain.estimate for each, gain in zip(sets, gains, strict=True)}
         rows.append(row([LABELLED[name].label, *cells], raw))
-        if body is not None and not body.holds(1.0):
+        if body is not None and body.excludes(1.0):
             apart.append(LABELLED[name].label)
         if all(gain.low is not None and gain.low > 0.0 for gain in gains):
             better.append(LABELLED[name].label)
@@ -139,9 +139,9 @@ def outcomes_side_by_side(run: RunFolder) -> list[Block]:
         rows.append(row([f"{OUTCOMES[MARKER].label}, ratio of geometric means", *cells, *("" for _ in sets)], {}))
     return [
         text(
-            "The four outcomes side by side. Adjusted for body size too, the interval leaves out 1 for: "
-            f"{_list(apart)}. Magnesium improves the ranking of people beyond chance, cross-validated and held-out, "
-            f"for: {_list(better)}.",
+            "The four outcomes side by side. Adjusted for body size too, the interval of the association excludes 1 "
+            f"for: {_list(apart)}. Magnesium improves the ranking of people beyond chance, cross-validated and "
+            f"held-out, for: {_list(better)}.",
             *_percent_less(*marker),
         ),
         table(

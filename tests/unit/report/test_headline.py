@@ -116,7 +116,7 @@ def test_four_outcomes_stand_side_by_side_and_those_that_show_something_are_name
     tell(found={**TOLD, BODY: (0.72, 0.63, 0.82)})
     edit("evidence.json", gains)
     said, table = outcomes_side_by_side(RunFolder(run_folder))
-    assert "leaves out 1 for: Undiagnosed diabetes." in said["text"]
+    assert "excludes 1 for: Undiagnosed diabetes." in said["text"]
     assert "cross-validated and held-out, for: Diabetes, diagnosed or not." in said["text"]
     cells = {line["cells"][0]: line["cells"][1:] for line in table["rows"]}
     assert list(cells)[:4] == [

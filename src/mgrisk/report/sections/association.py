@@ -295,7 +295,7 @@ def _complete_data(records: Evidence) -> list[Block]:
             analysis="association", outcome=record.outcome, model=record.model, exposure=FOOD, contrast=PER_100,
             correction=CALIBRATED, weight_level=record.weight_level,
         )  # fmt: skip
-        label = next(rung.label for rung in RUNGS if rung.name == record.model)
+        label = next("confounders" if rung.main else rung.label for rung in RUNGS if rung.name == record.model)
         rows.append(row([OUTCOMES[record.outcome].label, label, _shown(same), _shown(record)], vars(record)))
     kept = _complete_share(records)
     return [
