@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.evaluate.records import Records
-from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, OUTCOMES, RUNGS, TERMS
+from mgrisk.evidence.adjustment_set import BODY, CONTROLS, MAIN, OUTCOMES, RUNGS, TERMS
 from mgrisk.evidence.association import MODIFIERS
 from mgrisk.evidence.mediation import ALL_PATHS, ASSUMPTIONS, NO_PATH
 from mgrisk.evidence.people import MEASURED
@@ -577,7 +577,7 @@ def _figure(records: Evidence, name: str) -> Block:
                     **record.bounds,
                 }
             )
-    corrected = _estimate(records, name, MAIN.name, FOOD, CALIBRATED)
+    main, body = (_shown(_estimate(records, name, rung.name, FOOD, CALIBRATED)) for rung in (MAIN, BODY))
     behind = [
         row([rung.label, *(_shown(_estimate(records, name, rung.name, FOOD, each)) for each in CORRECTIONS)], {})
         for rung in RUNGS
@@ -587,9 +587,9 @@ def _figure(records: Evidence, name: str) -> Block:
         "forest",
         f"{outcome.label}: {outcome.scale} per 100 mg a day of magnesium from food",
         caption=f"An association, not an effect. {outcome.scale.capitalize()} with 95 % interval in each model of "
-        "adjustment, for the mean of the recalled days (uncorrected) and for expected usual intake (corrected). Adjusted for "
-        f"confounders, not for body size and other nutrients, the corrected estimate is {_shown(corrected)}.",
-        alt=f"Estimates of {len(RUNGS)} models; adjusted for confounders, corrected, {_shown(corrected)}",
+        "adjustment, for the mean of the recalled days (uncorrected) and for expected usual intake (corrected). The "
+        f"corrected estimate is {main} adjusted for confounders, {body} adjusted for body size too.",
+        alt=f"Estimates of {len(RUNGS)} models; corrected, {main} adjusted for confounders and {body} for body size too",
         data={"x_label": f"{outcome.scale} (95 % interval), {PER_100}", "null": 1.0, "points": points},
         behind=table(
             f"ladder-{name}-table",
