@@ -59,6 +59,19 @@ def number(value: float | None, *, digits: int = 3, signed: bool = False) -> str
     return f"+{text}" if signed else text
 
 
+def p_value(value: float | None, *, named: bool = False) -> str:
+    """Return a p value to three decimals, and nothing below 0.001; `named` puts ``p =`` or ``p`` before it.
+
+    Examples
+    --------
+    >>> p_value(0.0321), p_value(2e-9), p_value(0.5, named=True), p_value(0.0, named=True)
+    ('0.032', '< 0.001', 'p = 0.500', 'p < 0.001')
+    """
+    small = value is not None and value < 0.001
+    shown = "< 0.001" if small else number(value, digits=3)
+    return f"p {'' if small else '= '}{shown}" if named else shown
+
+
 def percent(value: float | None, *, digits: int = 1, signed: bool = False) -> str:
     r"""Return a share as a percentage.
 
