@@ -60,7 +60,7 @@ def test_a_full_disk_keeps_the_old_scores(small_disk: Path, people: Path, capsys
 def test_a_read_only_folder_is_named(read_only: Path, people: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["score", str(people), "-o", str(read_only / "out.csv"), "--model", str(MODEL)]
     assert str(read_only) in refused(command, capsys, "output.cannot_write")
-    assert str(read_only) in refused(["run", str(DEMO), "--out", str(read_only / "run")], capsys, "system.erofs")
+    assert str(read_only) in refused(["run", str(DEMO), "--out", str(read_only / "run")], capsys, "output.cannot_write")
 
 
 @pytest.mark.slow
