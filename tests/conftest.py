@@ -43,7 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 STRATA, PSUS, PEOPLE, FOLDS = 6, 2, 50, 4
-SYNTHETIC = {"data": "SYNTHETIC", "synthetic": True, "outcome": {"name": "toy", "label": "Toy disease"}}
+SYNTHETIC = {
+    "data": "SYNTHETIC",
+    "synthetic": True,
+    "mgrisk": "0.1.0",
+    "outcome": {"name": "toy", "label": "Toy disease", "definition": "made up", "warning": "Made up."},
+    "cycles": ["2007-2008"],
+    "people": 540,
+    "prevalence": 0.2,
+    "interval": "90 % interval",
+}
 NAMES = ("age_years", "sex", "race_ethnicity", "smoking", "bmi_kg_m2", "magnesium_total_mg")
 
 

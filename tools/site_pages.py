@@ -132,7 +132,7 @@ def scoring_file() -> str:
 SCORING = """# The scoring file
 
 One row for each person, CSV in UTF-8 with commas and decimal points, or Parquet. Only age and sex are required. Other columns pass
-through. Below, the input schema of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
+through. What means missing, and what else is read: [batch scoring](../batch-scoring.md#what-is-read). Below, the input schema of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
 
 The answer is the file's columns, then `status` (scored or rejected), `problems`, `risk`, `risk_low` and `risk_high` (90 % interval: sampling error of the
 model), `risk_low_inputs` and `risk_high_inputs` (between these the risk of 90 % of such people would lie were their absent inputs known), `inputs_used` (how

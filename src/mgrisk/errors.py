@@ -117,14 +117,21 @@ def bad_bundle(code: str, message: str, *, where: str, hint: str, **found: Unpac
     return MgRiskError(code, message, where=where, hint=hint, status=ExitStatus.BUNDLE, **found)
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which nobody watches: unlike after Ctrl-C, no temporary file stays to be continued."""
+
+
 # What a machine says when it is full, shut or worn out; any other error of the system is a bug of ours.
 MACHINE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
+    | {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
 )
 
 
 def of_system(problem: OSError) -> MgRiskError:
     """Return the error of a machine that would not read or write: a full disk, a folder without permission.
+
+    The status is that of input data, as for each output that cannot be written.
 
     Examples
     --------
@@ -133,7 +140,7 @@ def of_system(problem: OSError) -> MgRiskError:
     'where: /full/report.html'
     """
     said = problem.strerror or str(problem) or type(problem).__name__
-    return usage(
+    return bad_input(
         f"system.{errno.errorcode.get(problem.errno or 0, 'error').lower()}",
         f"the machine would not read or write: {said}",
         where=str(problem.filename or "a file"),

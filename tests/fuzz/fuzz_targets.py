@@ -15,27 +15,38 @@ import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import xgboost
 
+from mgrisk import compiled
 from mgrisk.config import pipeline_file
-from mgrisk.errors import MgRiskError
+from mgrisk.errors import ExitStatus, MgRiskError
+from mgrisk.features.registry import FEATURES
 from mgrisk.model.bundle import read_bundle
 from mgrisk.model.bundle_files import SUMS
 from mgrisk.model.trees.learners import FILE as TREES
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.nhanes import xpt
-from mgrisk.score.batch import BatchOptions, score_table
+from mgrisk.score.batch import BatchOptions, score_table, validate_table
+from mgrisk.score.cells import Missing
+from mgrisk.score.csv.source import CsvRows, CsvSource
+from mgrisk.score.input_schema import read_text
 from mgrisk.score.mapping import map_file, read_mapping
 from mgrisk.score.scorer import Scorer
+from mgrisk.score.summary import Tally
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
 EXAMPLES = ROOT / "data" / "examples"
-# One with splines alone, one that is a sum of splines and trees: every kind of part but shapes.
-BUNDLES = ("undiagnosed", "diabetes")
+OLD = ROOT / "tests" / "golden" / "format_1"
+# An additive one, one of splines, one that is a sum of splines and trees: every kind of part but shapes.
+BUNDLES = (MODELS / "undiagnosed", OLD / "diabetes", OLD / "undiagnosed")
 
 Target = Callable[[bytes], None]
 
@@ -104,6 +115,58 @@ def score_csv(content: bytes) -> None:
             assert answer["risk"] == "" != answer["problems"]
 
 
+def read_both_ways(content: bytes) -> None:
+    """Any bytes as CSV: the loops say the same compiled and as Python, and what the contract says of each cell."""
+    missing = Missing.also(["-9", "unknown"])
+    found: list[list[CsvRows] | str] = []
+    for few in (-1, 2**62):
+        with mock.patch.object(compiled, "FEW_BYTES", few):
+            try:
+                source = CsvSource(io.BytesIO(content), where="fuzz", missing=missing, block_bytes=64)
+                inputs = tuple(FEATURES[name] for name in dict.fromkeys(source.columns) if name in FEATURES)
+                found.append([source.read(block, inputs) for block in source.blocks()])
+            except MgRiskError as refused:
+                found.append(refused.what())
+    one_way, other_way = found
+    if isinstance(one_way, str) or isinstance(other_way, str):
+        assert one_way == other_way
+        return
+    for one, other in zip(one_way, other_way, strict=True):
+        np.testing.assert_array_equal(one.checked.numbers, other.checked.numbers)
+        np.testing.assert_array_equal(one.checked.state, other.checked.state)
+        np.testing.assert_array_equal([one.start, one.end], [other.start, other.end])
+        assert one.checked.wrong_fields == other.checked.wrong_fields
+        for place in sorted(set(range(len(one.start))) - one.checked.wrong_fields.keys()):
+            row = one.original(place)
+            for i, feature in enumerate(one.checked.inputs if len(row) == len(one.columns) else ()):
+                state, value = read_text(row[feature.name], feature, missing=missing)
+                assert state == one.checked.state[i, place]
+                np.testing.assert_equal(value, one.checked.numbers[i, place])
+
+
+def score_parquet(content: bytes) -> None:
+    """Any bytes as Parquet: as many rows out as in, and `validate` counts the same, or both refuse it."""
+    source, target = folder() / "people.parquet", folder() / "scored-parquet.csv"
+    source.write_bytes(content)
+    told: list[Tally | str] = []
+    for work in (
+        lambda: score_table(scorer("undiagnosed"), str(source), str(target), BatchOptions(reasons=0)),
+        lambda: validate_table(scorer("undiagnosed"), str(source)),
+    ):
+        try:
+            told.append(work().tally)
+        except MgRiskError as refused:
+            told.append(refused.code)
+    scored, validated = told
+    if isinstance(scored, str) or isinstance(validated, str):
+        assert scored == validated
+        return
+    assert (scored.rows, scored.problems) == (validated.rows, validated.problems)
+    found = list(csv.reader(io.StringIO(target.read_bytes().decode("utf-8"), newline="")))
+    assert len(found) == scored.rows + 1
+    assert len({len(row) for row in found}) == 1
+
+
 def read_toml(content: bytes) -> None:
     """Any bytes as a pipeline file: a pipeline that says the same of itself when read again, or it is refused."""
     path = folder() / "pipeline.toml"
@@ -117,8 +180,8 @@ def read_toml(content: bytes) -> None:
 
 
 @functools.cache
-def _files(name: str) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((MODELS / name).iterdir()) if path.name != SUMS}
+def _files(model: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(model.iterdir()) if path.name != SUMS}
 
 
 def damaged(content: bytes, edits: bytes) -> bytes:
@@ -146,8 +209,7 @@ def load_damaged_bundle(content: bytes) -> None:
     """A bundle one of whose files is damaged and whose sums are right again: finite risks, or it is refused."""
     if len(content) < 2:
         return
-    name = BUNDLES[content[0] % len(BUNDLES)]
-    files = dict(_files(name))
+    files = dict(_files(BUNDLES[content[0] % len(BUNDLES)]))
     names = [each for each in files if each != "card.md"]
     chosen = names[content[1] % len(names)]
     files[chosen] = damaged(files[chosen], content[2:])
@@ -159,11 +221,16 @@ def load_damaged_bundle(content: bytes) -> None:
     for each, data in files.items():
         (place / each).write_bytes(data)
     try:
-        scored = Scorer(read_bundle(place)).score(people(), reasons=2)
-    except MgRiskError:
+        loaded = Scorer(read_bundle(place))
+    except MgRiskError as problem:
+        if problem.status != ExitStatus.BUNDLE:
+            raise
         return
-    risk = scored.loc[scored["status"] == "scored", "risk"].to_numpy(float)
-    assert ((risk >= 0) & (risk <= 1)).all()
+    # Once it is loaded nothing of it is refused.
+    scored = loaded.score(people(), reasons=2)
+    inside = scored["status"] == "scored"
+    low, risk, high = (scored.loc[inside, name].to_numpy(float) for name in ("risk_low", "risk", "risk_high"))
+    assert ((low >= 0) & (low <= risk) & (risk <= high) & (high <= 1)).all()
 
 
 def read_trees(content: bytes) -> None:
@@ -182,6 +249,22 @@ def people() -> pd.DataFrame:
     return pd.read_csv(ROOT / "data" / "examples" / "people.csv", dtype=str, keep_default_na=False)
 
 
+def parquet_of(**options: Any) -> bytes:
+    """A small Parquet file with a column of each of some types."""
+    columns = {
+        "person_id": pa.array([2**53 + 1, None, 7]),
+        "age_years": pa.array([50, 61, None], pa.int32()),
+        "sex": pa.array(["male", "female", "male"]).dictionary_encode(),
+        "hypertension_told": pa.array([True, None, False]),
+        "bmi_kg_m2": pa.array([25.5, None, 31.0]),
+        "visit": pa.array([0, 1, None], pa.timestamp("us")),
+        "codes": pa.array([[1, 2], None, []], pa.list_(pa.int64())),
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, **options)
+    return sink.getvalue()
+
+
 @functools.cache
 def seeds(name: str) -> list[bytes]:
     """Return valid inputs of a target, to be damaged."""
@@ -197,9 +280,12 @@ def seeds(name: str) -> list[bytes]:
             xpt.write(frame, path, table="SEED")
             found.append(path.read_bytes())
         return found
-    if name == "csv":
+    if name == "parquet":
+        return [parquet_of(compression=packed, use_dictionary=packed == "zstd") for packed in ("none", "gzip", "zstd")]
+    if name in ("csv", "csv-ways"):
         return [
             (EXAMPLES / "people.csv").read_bytes(),
+            b"age_years,sex,hypertension_told,bmi_kg_m2\n50,male,TRUE,.A\n-9,female,unknown,-9.0\n\\N,male,yes,2.5e1\n",
             b'age_years,sex,height_in,note\r\n50,male,70,"two\nlines"\r\n4e1,FEMALE,,"a ""b"""\n\n,x,1\n61,male,1,2,3',
         ]
     if name == "toml":
@@ -212,13 +298,15 @@ def seeds(name: str) -> list[bytes]:
         data = xgboost.DMatrix(X, label=(X.sum(axis=1) > 0).astype(np.float32))
         settings = {"objective": "binary:logistic", "max_depth": 2}
         return [bytes(xgboost.train(settings, data, rounds).save_raw("ubj")) for rounds in (1, 3)]
-    places = itertools.product(range(len(BUNDLES)), range(len(_files(BUNDLES[1]))), range(6))
+    places = itertools.product(range(len(BUNDLES)), range(len(_files(BUNDLES[-1]))), range(6))
     return [bytes([bundle, file, 7, 0, 0, how, 50, 49]) for bundle, file, how in places]
 
 
 TARGETS: dict[str, Target] = {
     "xpt": read_xpt,
     "csv": score_csv,
+    "csv-ways": read_both_ways,
+    "parquet": score_parquet,
     "toml": read_toml,
     "mapping": map_extract,
     "bundle": load_damaged_bundle,

@@ -17,7 +17,7 @@ def test_what_is_valid_is_taken(name: str) -> None:
         TARGETS[name](content)
 
 
-@pytest.mark.parametrize("name", ["xpt", "csv", "toml", "mapping", "trees"])
+@pytest.mark.parametrize("name", ["xpt", "csv", "csv-ways", "parquet", "toml", "mapping", "trees"])
 @given(data=st.data())
 @SETTINGS
 def test_a_damaged_file_is_read_or_refused(name: str, data: st.DataObject) -> None:
@@ -25,14 +25,14 @@ def test_a_damaged_file_is_read_or_refused(name: str, data: st.DataObject) -> No
     TARGETS[name](damaged(seed, data.draw(EDITS)))
 
 
-@pytest.mark.parametrize("name", ["xpt", "csv", "toml", "mapping", "trees"])
+@pytest.mark.parametrize("name", ["xpt", "csv", "csv-ways", "parquet", "toml", "mapping", "trees"])
 @given(content=st.binary(max_size=400))
 @SETTINGS
 def test_any_bytes_are_read_or_refused(name: str, content: bytes) -> None:
     TARGETS[name](content)
 
 
-@given(bundle=st.integers(0, 1), file=st.integers(0, 30), edits=EDITS)
+@given(bundle=st.integers(0, 2), file=st.integers(0, 30), edits=EDITS)
 @SETTINGS
 def test_a_bundle_with_a_damaged_file_is_read_or_refused(bundle: int, file: int, edits: bytes) -> None:
     TARGETS["bundle"](bytes([bundle, file]) + edits)

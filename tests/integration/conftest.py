@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -64,6 +68,31 @@ def run_copy(small_run: Run, empty_registry: Path, tmp_path: Path) -> Path:
     shutil.copy(empty_registry, tmp_path)
     shutil.copytree(small_run.folder, copy)
     return copy
+
+
+@pytest.fixture
+def mounted() -> Callable[[Path, str], AbstractContextManager[Path]]:
+    """Return what mounts a disk of its own; it skips where this process may not mount one."""
+
+    @contextmanager
+    def disk(folder: Path, options: str) -> Iterator[Path]:
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+        if sys.platform != "linux" or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("this process may not mount a disk (it needs to be root on Linux)")
+        try:
+            yield folder
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+    return disk
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, mounted: Callable[[Path, str], AbstractContextManager[Path]]) -> Iterator[Path]:
+    """A disk of 1 MB."""
+    with mounted(tmp_path / "small", "size=1m") as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

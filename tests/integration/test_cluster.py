@@ -146,6 +146,29 @@ def test_the_whole_command_can_be_killed_and_gone_on_with(
     assert tree(tmp_path / "out") == tree(tmp_path / "alone")
 
 
+def test_a_scheduler_that_dies_is_told_and_complete_parts_stay(
+    cluster: Cluster, people: Path, small_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cluster.add_worker()
+    command = ["score", str(people), "--model", str(small_run.bundle), "-o", str(tmp_path / "out")]
+    receipts = tmp_path / ".out.parts" / RECEIPTS
+
+    def kill() -> None:
+        while len(list(receipts.rglob("*.json"))) < 2:
+            time.sleep(0.01)
+        cluster.scheduler.kill()
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    assert main([*command, "--cluster", cluster.address]) == 2
+    killer.join(10)
+    told = capsys.readouterr().err
+    assert "cluster.scheduler_died" in told
+    assert "--resume" in told
+    assert main([*command, "--resume"]) == 0
+    assert len(tree(tmp_path / "out")) == PARTS
+
+
 def test_a_bad_part_is_told_as_on_one_machine(
     cluster: Cluster, small_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,3 +197,6 @@ def test_a_cluster_that_is_not_there_and_a_file_for_a_cluster(
     assert "cluster.needs_folder" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
     assert callable(on_cluster("tcp://127.0.0.1:9"))
+    command[1] = str(people)
+    assert main([*command, "--cluster", ""]) == 2
+    assert "cluster.unreachable" in capsys.readouterr().err

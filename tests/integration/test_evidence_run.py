@@ -30,7 +30,8 @@ def records(run: Run) -> pd.DataFrame:
 def test_every_analysis_is_there_and_what_failed_says_why(records: pd.DataFrame) -> None:
     assert set(records["analysis"]) == {
         "association", "e-value", "intake", "dose-response", "interaction", "cycle left out", "specification",
-        "negative control", "mediation", "reverse causation",
+        "negative control", "mediation", "reverse causation", "participants", "inverse probability",
+        "incremental value",
     }  # fmt: skip
     assert (records["data"] == "SYNTHETIC").all()
     undefined = records[records["estimate"].isna()]
@@ -41,6 +42,13 @@ def test_the_ladder_has_every_rung_for_every_outcome_asked_for(records: pd.DataF
     ladder = records[(records["analysis"] == "association") & (records["contrast"] == "per 100 mg/d")]
     assert set(ladder["outcome"]) == {"undiagnosed", "homa_ir", "glucose_2h"}
     assert len(ladder) == 3 * len(RUNGS) * 2 * 2
+
+
+def test_what_magnesium_adds_is_there_for_four_outcomes_in_both_sets(records: pd.DataFrame) -> None:
+    added = records[records["analysis"] == "incremental value"]
+    assert added.groupby("outcome")["contrast"].nunique().to_dict() == {
+        "undiagnosed": 2, "diabetes": 2, "dysglycaemia": 2, "insulin-resistance": 2,
+    }  # fmt: skip
 
 
 def test_options_name_their_people_and_never_a_supplement_risk(run: Run) -> None:

@@ -46,7 +46,7 @@ def test_every_output_says_synthetic(small_run: Run) -> None:
         assert said == (set() if path.name == "targets.parquet" else {"SYNTHETIC"}), path.name
     for name in ("report.html", "card.md", "bundle/card.md", "bundle/bundle.json", "resolved.toml"):
         assert "SYNTHETIC" in (folder / name).read_text("utf-8"), name
-    for path in (folder / "figures").iterdir():
+    for path in (folder / "figures").glob("*.svg"):
         assert "SYNTHETIC" in path.read_text("utf-8"), path.name
     assert (folder / "synthetic" / "SYNTHETIC.txt").exists()
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -12,8 +16,10 @@ from mlflow.entities import Run as LoggedRun
 import mgrisk
 from mgrisk import track
 from mgrisk.config.pipeline_file import load
+from mgrisk.errors import MgRiskError
+from mgrisk.model.bundle import released_bundles
 from mgrisk.pipeline.run import Run
-from mgrisk.pipeline.track import judge
+from mgrisk.pipeline.track import judge, log, refuse_misuse
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.storage.files import read_json, sha256
 
@@ -95,3 +101,108 @@ def test_the_version_with_the_alias_and_the_new_one_are_compared_on_the_held_out
         held_out_rows = small_run.evaluation.where(set="2017-2018", group="all", metric=row["metric"])
         of_model = {each.model: each.value for each in held_out_rows}
         assert row["estimate"] == pytest.approx(of_model["spline_logistic"] - of_model["xgboost"])
+
+
+ROOT = Path(__file__).parents[2]
+OPENS = "import sys; from mgrisk import track; print(track.find_version('m', 'champion', uri=sys.argv[1]))"
+
+
+def test_processes_that_open_a_fresh_registry_at_once_all_get_an_answer(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPENS, f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [(process.communicate(), process.returncode) for process in both] == [(("None\n", ""), 0)] * 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_registry_that_was_killed_while_it_was_made_is_made_anew(tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    command = [sys.executable, "-c", OPENS, f"sqlite:///{store.as_posix()}"]
+    first = subprocess.Popen(command)
+    while not any(part.stat().st_size > 50_000 for part in tmp_path.glob(".mlflow.db.*.part")):
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    assert not store.exists()
+    assert track.find_version("m", "champion", uri=f"sqlite:///{store.as_posix()}") is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.lock", "mlflow.db"]
+
+
+def refused(folder: Path, *overrides: str) -> MgRiskError:
+    """Return why a run in a folder is refused, once it is seen that nothing was written for it."""
+    before = sorted(folder.parent.rglob("*"))
+    with pytest.raises(MgRiskError) as caught:
+        mgrisk.run(folder / "resolved.toml", overrides=overrides, out=folder)
+    assert [path for path in sorted(folder.parent.rglob("*")) if path not in before and path.suffix != ".lock"] == []
+    return caught.value
+
+
+def test_a_deleted_experiment_is_refused_before_the_run(run_copy: Path) -> None:
+    workspace = Workspace(load(run_copy / "resolved.toml"), run_copy)
+    client = mlflow.MlflowClient(tracking_uri=track.tracking_uri(workspace.pipeline.tracking, run_copy))
+    client.delete_experiment(client.create_experiment(workspace.pipeline.tracking.experiment))
+    error = refused(run_copy)
+    assert (error.code, error.status) == ("tracking.deleted_experiment", 5)
+    assert "restore" in error.hint
+
+
+def test_a_store_that_was_moved_or_copied_is_refused_before_the_run(run_copy: Path, tmp_path: Path) -> None:
+    workspace = Workspace(load(run_copy / "resolved.toml"), run_copy)
+    client = mlflow.MlflowClient(tracking_uri=track.tracking_uri(workspace.pipeline.tracking, run_copy))
+    name = workspace.pipeline.tracking.experiment
+    client.create_experiment(name, artifact_location=(tmp_path / "elsewhere" / "mlartifacts").as_uri())
+    error = refused(run_copy)
+    assert (error.code, error.status) == ("tracking.moved_store", 5)
+    assert "elsewhere/mlartifacts" in error.message
+    # In an experiment of another name the files lie beside the store.
+    refuse_misuse(Workspace(load(run_copy / "resolved.toml", overrides=["tracking.experiment=new"]), run_copy))
+
+
+def test_a_place_that_somebody_chose_for_the_files_is_theirs(run_copy: Path, tmp_path: Path) -> None:
+    workspace = Workspace(load(run_copy / "resolved.toml"), run_copy)
+    client = mlflow.MlflowClient(tracking_uri=track.tracking_uri(workspace.pipeline.tracking, run_copy))
+    client.create_experiment(workspace.pipeline.tracking.experiment, artifact_location=(tmp_path / "chosen").as_uri())
+    refuse_misuse(workspace)
+
+
+@pytest.mark.parametrize("name", ["undiagnosed", "mgrisk-undiagnosed", "MGRISK-Diabetes", "mgrisk-undiagnosed-brief"])
+def test_the_name_of_a_released_model_is_refused_to_other_runs(run_copy: Path, name: str) -> None:
+    error = refused(run_copy, f"tracking.register_as={name}")
+    assert (error.code, error.status) == ("tracking.reserved_name", 2)
+    assert refused(run_copy, f"tracking.register_as={name}", "name=undiagnosed").code == "tracking.reserved_name"
+
+
+@pytest.mark.parametrize("name", released_bundles())
+def test_a_released_pipeline_keeps_the_name_of_its_model(name: str, tmp_path: Path) -> None:
+    pipeline = load(ROOT / "pipelines" / f"{name}.toml")
+    assert pipeline.tracking.register_as == f"mgrisk-{name}"
+    refuse_misuse(Workspace(pipeline, tmp_path / name))
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_pipeline_that_comes_along_may_register_its_model(path: Path, tmp_path: Path) -> None:
+    pipeline = load(path)
+    given = None if pipeline.own is None else frozenset[str]()
+    refuse_misuse(Workspace(pipeline, tmp_path / path.stem, given=given))
+
+
+def artifacts(folder: Path) -> dict[str, bytes]:
+    found = read_json(folder / "tracking.json")
+    mlflow.set_tracking_uri(found["uri"])
+    there = Path(mlflow.artifacts.download_artifacts(run_id=found["run_id"]))
+    return {path.relative_to(there).as_posix(): path.read_bytes() for path in there.rglob("*") if path.is_file()}
+
+
+def test_nobody_of_the_run_is_in_what_mlflow_gets_unless_asked_for(run_copy: Path) -> None:
+    log(Workspace(load(run_copy / "resolved.toml"), run_copy))
+    without = artifacts(run_copy)
+    assert "explanations.parquet" not in without
+    assert b'id="people' in without["report.html"], "the section itself stays"
+    assert b"<script" not in without["report.html"]
+    assert b"SEQN" not in without["report.html"]
+    log(Workspace(load(run_copy / "resolved.toml", overrides=["tracking.people=true"]), run_copy))
+    with_people = artifacts(run_copy)
+    assert with_people["explanations.parquet"] == (run_copy / "explanations.parquet").read_bytes()
+    assert with_people["report.html"] == (run_copy / "report.html").read_bytes()
+    assert b"SEQN" in with_people["report.html"]
+    assert set(with_people) == {*without, "explanations.parquet"}

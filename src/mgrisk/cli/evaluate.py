@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mgrisk.cli.options import add_labels, add_model, label_columns
+from mgrisk.cli.options import add_labels, add_model, label_columns, missing_of
 from mgrisk.cli.terminal import DISCLAIMER, say
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
@@ -31,7 +31,8 @@ def run(options: argparse.Namespace) -> int:
     from mgrisk.run_folder import names
 
     model, folder, threads = bundle_folder(options.model), Path(options.output), os.cpu_count() or 1
-    found = evaluate_file(model, options.input, label_columns(options), folder=folder, threads=threads)
+    columns, missing = label_columns(options), missing_of(options)
+    found = evaluate_file(model, options.input, columns, folder=folder, threads=threads, missing=missing)
     print("\n".join(found.lines))
     written = (names.SUMMARY, names.EVALUATION, names.THRESHOLDS, names.CURVES, names.PEOPLE_OF_FILE)
     print(f"in {found.folder}: {', '.join(written)}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from mgrisk.cli.options import add_model, load_model
-from mgrisk.cli.terminal import DISCLAIMER
+from mgrisk.cli.options import add_missing, add_model, load_model
+from mgrisk.cli.terminal import DISCLAIMER, tell
+from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
 
 HELP = "a page that explains the risks of the people in a file"
@@ -14,15 +15,21 @@ HELP = "a page that explains the risks of the people in a file"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
+    add_missing(parser)
     parser.add_argument("input", metavar="INPUT", help="file, or - for standard input")
-    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="for example page.html")
+    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="page.html, or - for standard output")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.own_data.explain import explain_people
+    from mgrisk.score.summary import not_used
+    from mgrisk.storage.destinations import prepare_files
 
+    prepare_files(options.output, inputs=[options.input, bundle_folder(options.model)])
     found = explain_people(load_model(options), options.input, options.output)
     counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
-    print(f"{found.rows:,} rows: {counts}\nreport: {options.output} ({found.size / 2**20:.1f} MB)\n{DISCLAIMER}")
+    page = f"report: {options.output} ({found.size / 2**20:.1f} MB)"
+    lines = [f"{found.rows:,} rows: {counts}", *not_used(found.unused), page, DISCLAIMER]
+    tell("\n".join(lines), output=options.output)
     return ExitStatus.DONE

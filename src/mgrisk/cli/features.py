@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mgrisk.cli.options import add_source, store_of
+from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 
 HELP = "NHANES participants as a scoring file"
@@ -14,13 +15,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS")
     add_source(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help=".csv or .parquet")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help=".csv or .parquet, or - for standard output"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.describe.participants import write_people
+    from mgrisk.storage.destinations import prepare_files
 
-    count = write_people(store_of(options), cycles=options.cycle, target=options.output)
-    print(f"{count:,} people in {options.output}")
+    store = store_of(options)
+    prepare_files(options.output, inputs=[store.folder() or store.cache])
+    count = write_people(store, cycles=options.cycle, target=options.output)
+    tell(f"{count:,} people in {options.output}", output=options.output)
     return ExitStatus.DONE

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
-from typing import Final
+from contextlib import redirect_stderr, redirect_stdout
+from typing import Final, TextIO, cast
 
 from mgrisk import __version__
 from mgrisk.cli import (
@@ -33,8 +36,8 @@ from mgrisk.cli import (
     score,
     validate,
 )
-from mgrisk.cli.terminal import DISCLAIMER
-from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, of_system
+from mgrisk.cli.terminal import DISCLAIMER, Shown, shown
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system
 
 COMMANDS: Final = (
     run,
@@ -59,14 +62,22 @@ COMMANDS: Final = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    # Here once, and not at each print: usage errors, warnings and tracebacks name what was given, too.
+    streams = [cast(TextIO, Shown(stream)) for stream in (sys.stdout, sys.stderr)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = command_line().parse_args(arguments)
+    _stop_by_exception()
     try:
         return int(options.command.run(options))
     except MgRiskError as error:
         return _told(error, options)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("interrupted: what was not finished was not written", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stopped, Terminated) else 130
     except BrokenPipeError:
         # The reader of our output has gone; there is nobody to tell. Keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -74,19 +85,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as problem:
         if isinstance(problem, OSError) and problem.errno in MACHINE:
             return _told(of_system(problem), options)
-        # The last resort: say that it is ours, and how to report it.
+        # The last resort: say that it is ours, and how to report it. Its message may quote a person's cell.
         if options.debug:
             raise
-        print(f"error: this is a bug in mgrisk: {type(problem).__name__}: {problem}", file=sys.stderr)
+        print(f"error: this is a bug in mgrisk: {type(problem).__name__}", file=sys.stderr)
         print("where: " + _last_place(problem), file=sys.stderr)
-        print("to do: run again with --debug and report what it prints", file=sys.stderr)
+        print("to do: run again with --debug and report what it prints, without values of people", file=sys.stderr)
         return int(ExitStatus.BUG)
+
+
+def _stop_by_exception() -> None:
+    """Let the signals that end a process raise, so that every `finally` has its turn."""
+
+    def stop(*_: object) -> None:
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)  # Windows has no SIGHUP
+            # Who was told to ignore one, as by nohup, goes on ignoring it.
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, stop)
 
 
 def _told(error: MgRiskError, options: argparse.Namespace) -> int:
     if options.debug:
         traceback.print_exc()
-    print("\n".join(error.lines()), file=sys.stderr)
+    print("\n".join(shown(line) for line in error.lines()), file=sys.stderr)
     return int(error.status)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.which import CHAMPION, bundle_folder
+from mgrisk.cli.which import bundle_folder
 
 if TYPE_CHECKING:
     from mgrisk.nhanes.store import Store
     from mgrisk.own_data.labelled import LabelColumns
+    from mgrisk.score.cells import Missing
     from mgrisk.score.scorer import Scorer
 
 
@@ -18,15 +19,33 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="DIR|NAME|NAME@ALIAS",
-        help=f"bundle folder, released bundle or registered model ({CHAMPION} with a registry, else undiagnosed)",
+        help="bundle folder, released bundle (undiagnosed), or version in the registry",
     )
 
 
 def load_model(options: argparse.Namespace) -> Scorer:
-    """Load the model that `--model` names."""
+    """Load the model that `--model` names, for people whose missing values `--missing` names."""
     from mgrisk.score.scorer import load_scorer
 
-    return load_scorer(bundle_folder(options.model))
+    return load_scorer(bundle_folder(options.model), missing=missing_of(options))
+
+
+def add_missing(parser: argparse.ArgumentParser) -> None:
+    """Add `--missing`."""
+    parser.add_argument(
+        "--missing",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="cell that means missing, such as -9 or unknown, beside NA, NULL, . and the like; may be given again",
+    )
+
+
+def missing_of(options: argparse.Namespace) -> Missing:
+    """Return what means missing."""
+    from mgrisk.score.cells import Missing
+
+    return Missing.also(getattr(options, "missing", ()))
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -45,10 +64,11 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     """Add the options of people whose outcome is known."""
     parser.add_argument("input", metavar="INPUT", help="people with their outcome")
     parser.add_argument("--outcome", required=True, metavar="COLUMN", help="1 or yes for a case, 0 or no for others")
-    parser.add_argument("--weight", metavar="COLUMN", help="sampling weight (all 1)")
+    parser.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
     parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
     parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
+    add_missing(parser)
     parser.set_defaults(prediabetes=None)
 
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mgrisk.cli.options import add_labels, add_model, label_columns
+from mgrisk.cli.options import add_labels, add_model, label_columns, missing_of
 from mgrisk.cli.terminal import DISCLAIMER, say
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
         population=options.population,
         folder=Path(options.output),
         threads=os.cpu_count() or 1,
+        missing=missing_of(options),
     )
     print("\n".join(made.lines))
     print(f"bundle: {made.folder}")

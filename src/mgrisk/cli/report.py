@@ -18,11 +18,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.report.render import write_report
-    from mgrisk.run_folder import names
-    from mgrisk.run_folder.folder import RunFolder
+    from mgrisk.run_folder.folder import is_run
 
     folder = Path(options.run)
-    if not RunFolder(folder).has(names.MANIFEST):
+    if not is_run(folder):
         raise bad_input(
             "report.no_run",
             "this is not the folder of a run",

@@ -6,6 +6,8 @@ import argparse
 import json
 
 from mgrisk.cli.options import add_model, load_model
+from mgrisk.cli.terminal import tell
+from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
 
 HELP = "the input schema of a model"
@@ -17,6 +19,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--pipeline", action="store_true", help="the JSON schema of pipeline files instead")
     parser.add_argument("--template", metavar="FILE", help="write an example CSV that scores without a change")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it is there already")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -26,6 +29,10 @@ def run(options: argparse.Namespace) -> int:
 
         print(json.dumps(Pipeline.model_json_schema(), indent=1))
         return ExitStatus.DONE
+    from mgrisk.storage.destinations import prepare_files
+
+    if options.template:
+        prepare_files(options.template, inputs=[bundle_folder(options.model)], overwrite=options.overwrite)
     scorer = load_model(options)
     if options.template:
         from mgrisk.score.outputs import write_frame
@@ -34,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         example = example_people(scorer)
         example.insert(0, "person_id", ["example-1", "example-2"])
         write_frame(example, options.template)
-        print(f"2 made-up people in {options.template}")
+        tell(f"2 made-up people in {options.template}", output=options.template)
         return ExitStatus.DONE
     rows = scorer.schema()
     if options.json:

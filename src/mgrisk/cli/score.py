@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.options import add_model, one_or_more, whole_number
+from mgrisk.cli.options import add_missing, add_model, missing_of, one_or_more, whole_number
 from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, say
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus, usage
@@ -32,18 +32,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
     parser.add_argument("--strict", action="store_true", help="stop at the first rejected row")
     parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
-    parser.add_argument("--resume", action="store_true", help="go on with the same batch where it was killed")
+    parser.add_argument("--resume", action="store_true", help="keep what is interrupted, and go on with it")
     parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
     parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
+    add_missing(parser)
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
+    from mgrisk.storage.destinations import output_file, prepare_files
+
     model = bundle_folder(options.model)
+    folder = Path(options.input).is_dir()
+    outputs = [*([] if folder else [options.output]), *([options.rejects] if options.rejects else [])]
+    has_summary = folder or output_file(options.output) is not None
+    summary_file = Path(f"{os.path.normpath(options.output)}.summary.json")
+    prepare_files(*outputs, inputs=[options.input, model], also=[summary_file] if has_summary else [])
     # On standard error: standard output may be the table.
     with ProgressLine(sys.stderr) as progress:
-        summary = (_folder if Path(options.input).is_dir() else _file)(options, model, progress)
+        summary = (_folder if folder else _file)(options, model, progress)
     for line in (*_lines(options, summary), DISCLAIMER):
         say(line)
     return ExitStatus.DONE
@@ -61,14 +69,16 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
     from mgrisk.score import batch
     from mgrisk.score.scorer import load_scorer
 
-    if options.cluster:
+    if options.cluster is not None:
         raise usage(
             "cluster.needs_folder",
             "a cluster scores the files of a folder",
             where=options.input,
             hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
         )
-    scorer = load_scorer(model, what_if=options.what_if, next_question=options.next_question)
+    scorer = load_scorer(
+        model, what_if=options.what_if, next_question=options.next_question, missing=missing_of(options)
+    )
     asked = batch.BatchOptions(options.reasons, options.rejects, options.strict, options.resume)
     return batch.score_table(scorer, options.input, options.output, asked, workers=options.workers, progress=progress)
 
@@ -77,12 +87,8 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
     from mgrisk.score import parts
     from mgrisk.score.batch import BatchOptions
 
-    if options.cluster:
-        from mgrisk.score.parts import on_cluster
-
-        engine = on_cluster(options.cluster)
-    else:
-        engine = parts.on_threads(options.workers)
+    local = options.cluster is None
+    engine = parts.on_threads(options.workers) if local else parts.on_cluster(options.cluster)
     return parts.score_folder(
         model,
         Path(options.input),
@@ -91,5 +97,6 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
         engine=engine,
         what_if=options.what_if,
         next_question=options.next_question,
+        missing=options.missing,
         progress=progress,
     )

@@ -1,13 +1,16 @@
-"""What commands say aside, on standard error: lines, and how far a batch is."""
+"""What a terminal gets: text in which nothing commands it, lines aside on standard error, and how far a batch is."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Self, TextIO
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO
+
+from mgrisk.storage.destinations import is_standard_output
 
 if TYPE_CHECKING:
     from mgrisk.score.batch import Progress
@@ -18,13 +21,69 @@ PAUSE_ELSEWHERE: Final = 10.0
 WIDTH: Final = 60
 
 
+def shown(line: str) -> str:
+    r"""Return a line with everything that is not to be seen written as JSON escapes it.
+
+    A heading, a key, or the name of a file or bundle may hold escape sequences, which move the cursor, hide text or
+    name another window; signs that turn the direction of reading; line ends that begin a message of their own.
+
+    Parameters
+    ----------
+    line
+        One line; a line end in it is part of a name, and is escaped.
+
+    Examples
+    --------
+    >>> print(shown("unknown column \x1b[2Jage\nerror: none"))
+    unknown column \u001b[2Jage\nerror: none
+    """
+    if line.isprintable():
+        return line
+    return "".join(sign if sign.isprintable() or sign == "\t" else json.dumps(sign)[1:-1] for sign in line)
+
+
+class Shown:
+    """A stream of text, line by line as `shown` writes it: put in place of standard output and standard error.
+
+    Bytes, such as the table of `score -o -`, go to the stream's own `buffer` as they are.
+
+    Parameters
+    ----------
+    raw
+        The stream that is written to; everything but texts is asked of it.
+    """
+
+    def __init__(self, raw: TextIO) -> None:
+        self.raw = raw
+
+    def write(self, text: str) -> int:
+        """Write a text; its line ends stay."""
+        return self.raw.write("\n".join(map(shown, text.split("\n"))))
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
 def say(line: str) -> None:
     """Say a line on standard error; a terminal that is narrower gets it in several, broken between words."""
-    lines = [line]
+    lines = [line := shown(line)]
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
         lines = textwrap.wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def tell(text: str, *, output: str) -> None:
+    """Print what came of a command, or say it on standard error where standard output has the output itself."""
+    if is_standard_output(output):
+        say(text)
+    else:
+        print(text)
 
 
 class ProgressLine:
@@ -38,8 +97,9 @@ class ProgressLine:
         Seconds.
     """
 
-    def __init__(self, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | Shown, *, clock: Callable[[], float] = time.monotonic) -> None:
+        # Only numbers are written, and the return to the start of the line is meant.
+        self._stream = stream.raw if isinstance(stream, Shown) else stream
         self._clock = clock
         self._terminal = stream.isatty()
         self._pause = PAUSE_ON_TERMINAL if self._terminal else PAUSE_ELSEWHERE

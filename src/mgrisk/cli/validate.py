@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from mgrisk.cli.options import add_model, load_model
+from mgrisk.cli.options import add_missing, add_model, load_model
 from mgrisk.errors import ExitStatus
 
 HELP = "check a file against the input schema"
@@ -14,16 +14,21 @@ HELP = "check a file against the input schema"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
+    add_missing(parser)
     parser.add_argument("input", metavar="INPUT")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.score.batch import validate_table
+    from mgrisk.score.summary import not_used
 
     scorer = load_model(options)
-    tally = validate_table(scorer, options.input, workers=os.cpu_count() or 1).tally
+    found = validate_table(scorer, options.input, workers=os.cpu_count() or 1)
+    tally = found.tally
     print(f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected")
     for code, count in tally.problems.most_common():
         print(f"  {count:,} × {code}")
+    for line in not_used(found.unused):
+        print(line)
     return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE

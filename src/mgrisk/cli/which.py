@@ -1,4 +1,4 @@
-"""Which bundle a command takes: `--model`, the champion of a registry, or the released default."""
+"""Which bundle a command takes: what `--model` names, or the released default; a registry only where one is named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final
 
 from mgrisk.errors import bad_bundle
 
-CHAMPION: Final = "mgrisk-undiagnosed@champion"
 STORE: Final = Path("runs/mlflow.db")
 
 
@@ -19,7 +18,7 @@ def bundle_folder(model: str | None) -> Path:
     ----------
     model
         DIR, NAME or NAME@ALIAS, a released NAME before a folder of that name (./NAME is the folder); None for the
-        champion of the registry, or the released default where there is none.
+        released default, whatever runs have been registered here.
 
     Raises
     ------
@@ -28,8 +27,7 @@ def bundle_folder(model: str | None) -> Path:
     """
     from mgrisk.model.bundle import DEFAULT, released, released_bundles
 
-    uri = registry_uri()
-    name = model or (CHAMPION if uri else DEFAULT)
+    name = model or DEFAULT
     # A folder that happens to be called like a released bundle, such as that of its run, does not hide it.
     if Path(name).is_dir() and name not in released_bundles():
         return Path(name)

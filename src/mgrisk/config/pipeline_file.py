@@ -11,10 +11,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import tomli_w
@@ -192,7 +193,15 @@ class Own(Closed):
     label: str = Field(default="", description="The outcome in words, where it is not that of cohort.outcome itself")
     definition: str = Field(default="", description="How a case is told; given with label")
     warning: str = Field(default="", description="What must be said wherever the outcome is reported")
-    period: str = Field(min_length=1, description="Column that says when: its values are development and held_out")
+    period: str | None = Field(
+        default=None, min_length=1, description="Column that says when: its values are development and held_out"
+    )
+    held_out_share: float | None = Field(
+        default=None, gt=0, lt=1, description="Where there is no period: share of the people held out at random"
+    )
+    held_out_by: str | None = Field(
+        default=None, description="Column whose values are held out whole, with held_out_share (the sampling unit)"
+    )
     weight: str | None = Field(default=None, description="Column of the sampling weight")
     strata: str | None = Field(default=None, description="Column of the variance stratum")
     psu: str | None = Field(
@@ -205,9 +214,28 @@ class Own(Closed):
             raise ValueError("file: a run reads it more than once; standard input cannot be")
         if self.data == "NHANES":
             raise ValueError("data: a file of one's own is not NHANES as mgrisk reads it; name it otherwise")
+        if (self.period is None) == (self.held_out_share is None):
+            raise ValueError("give period, whose later values are held out, or held_out_share, held out at random")
+        if self.held_out_by and self.period:
+            raise ValueError("held_out_by goes with held_out_share, not with period")
         if bool(self.label) != bool(self.definition):
             raise ValueError("label and definition of the outcome are given together")
         return self
+
+
+def dated(periods: Iterable[str]) -> bool:
+    """Tell whether periods all begin with a year, so that their order as texts is that of time.
+
+    Examples
+    --------
+    >>> dated(["2014", "2015-07"]), dated(["baseline", "follow-up"])
+    (True, False)
+    """
+    return all(re.match(r"[0-9]{4}(?![0-9])", period) for period in periods)
+
+
+RANDOM: Final = ("development", "held-out")
+"""What stands for the periods of a file whose held-out people are drawn at random."""
 
 
 class Cohort(Closed):
@@ -234,7 +262,7 @@ class Cohort(Closed):
         overlap = set(self.development) & set(self.held_out)
         if overlap:
             raise ValueError(f"cycles both in development and held out: {sorted(overlap)}")
-        if min(self.held_out) < max(self.development):
+        if dated((*self.development, *self.held_out)) and min(self.held_out) < max(self.development):
             raise ValueError(f"the held-out cycles must be later than {max(self.development)}")
         return self
 
@@ -275,10 +303,26 @@ class Tracking(Closed):
     artifacts: str = Field(
         default="", description="Where a database without a server keeps files; empty: mlartifacts beside the run"
     )
-    experiment: str = "mgrisk"
-    register_as: str = Field(default="mgrisk-undiagnosed", description="Name in the model registry")
+    experiment: str = Field(default="mgrisk", pattern=r"\S")
+    register_as: str = Field(
+        default="", max_length=200, description="Name in the model registry; empty: the name of the pipeline"
+    )
     alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$")
+    people: bool = Field(
+        default=False,
+        description="Whether MLflow gets what has a row for each person: their explanations, and the report's table "
+        "of people",
+    )
     gate: Gate = Gate()
+
+    @model_validator(mode="after")
+    def _names_of_the_registry(self) -> Tracking:
+        if not re.fullmatch(r"(\w[\w. -]*)?", self.register_as):
+            raise ValueError("register_as: a name has letters, digits, blanks and _ . - only; no slash, colon or @")
+        # MLflow keeps two of these for itself; `challenger` is the alias of a version that was refused its own.
+        if self.alias in {"latest", "challenger"} or re.fullmatch(r"v\d+", self.alias):
+            raise ValueError(f"alias: {self.alias} has a meaning of its own in the registry; take another word")
+        return self
 
     @model_validator(mode="after")
     def _no_password(self) -> Tracking:
@@ -306,10 +350,31 @@ class Pipeline(Closed):
     sensitivity: Sensitivity | None = None
     tracking: Tracking = Tracking()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _registered_under_its_name(cls, content: Any) -> Any:
+        """Register a run under its own name where no other is given: no name of another model is a default."""
+        if not isinstance(content, Mapping) or not isinstance(tracking := content.get("tracking", {}), Mapping):
+            return content
+        name = tracking.get("register_as") or content.get("name", "")
+        return {**content, "tracking": {**tracking, "register_as": name}}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drawn_at_random(cls, content: Any) -> Any:
+        """Name the two sets of a file without a period, which no user needs to."""
+        match content:
+            case {"own": {"held_out_share": _}, "cohort": dict() as cohort}:
+                sets = {"development": (RANDOM[0],), "held_out": (RANDOM[1],)}
+                return {**content, "cohort": sets | cohort}
+        return content
+
     @model_validator(mode="after")
     def _own_alone(self) -> Pipeline:
         if self.own is None:
             return self
+        if self.own.period is None and (*self.cohort.development, *self.cohort.held_out) != RANDOM:
+            raise ValueError("cohort.development and cohort.held_out name values of own.period, which is not given")
         beside = {
             "[synthetic]": self.synthetic,
             "source": self.source,

@@ -205,7 +205,10 @@ def _literal(node: ast.expr, text: str) -> Literal:
             return node.value
         # True and False are whole numbers to Python.
         if isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
-            return sign * float(node.value)
+            try:
+                return sign * float(node.value)
+            except OverflowError:
+                raise _refused(text, f"{_said(node)!r} is a number beyond 1.8e308") from None
     raise _refused(text, f"{_said(node)!r} is neither a number nor a text in quotes")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
+import numpy as np
 import pandas as pd
 
 from mgrisk.cohort.leaks import Timing
@@ -222,7 +223,10 @@ class MappingRecord:
 
 @dataclass(frozen=True)
 class OwnRecord:
-    """What became of a file of people on its way into the run; `problems` counts rows by code."""
+    """What became of a file of people on its way into the run.
+
+    `problems` counts rows by code; `split` says who was held out at random, and is empty where a period was held out.
+    """
 
     data: str
     file: str
@@ -231,6 +235,7 @@ class OwnRecord:
     other_periods: int
     problems: dict[str, int]
     mapping: MappingRecord | None
+    split: str = ""
 
 
 @dataclass(frozen=True)
@@ -310,7 +315,9 @@ class Tuning:
     def chosen(self) -> Chosen:
         """The chosen model, as what fits it again takes it."""
         record = self.models[self.winner]
-        return Chosen(self.winner, self.parts, record.intercept, Calibrator.from_dict(vars(record.calibration)))
+        line = record.calibration
+        calibration = Calibrator(line.intercept, line.slope, np.array(line.covariance), line.df)
+        return Chosen(self.winner, self.parts, record.intercept, calibration)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def run_facts(run: RunEvidence, checks: Sequence[Finding], *, title: str, mgrisk
         "warning": outcome.warning,
         "source": {"SYNTHETIC": "SYNTHETIC people", "NHANES": "NHANES, public files of CDC/NCHS"}.get(data, data),
         "elsewhere": own.file if own else "",
+        "evaluated_on": (own and own.split) or "a later cycle",
         "visit": "follow-up as the outcome says" if own else "one visit, no follow-up",
         "weight": run.about.weight,
         "breaks": ", ".join(each.name for each in run.about.breaks) or "none",

@@ -99,6 +99,9 @@ TERMS: Final[Mapping[str, Term]] = MappingProxyType(
 )
 RUNGS: Final[tuple[AdjustmentSet, ...]] = _rungs()
 MAIN: Final[AdjustmentSet] = next(rung for rung in RUNGS if rung.main)
+"""Adjusted for confounders; whose fifths, curve and interactions are shown."""
+BODY: Final[AdjustmentSet] = next(rung for rung in RUNGS if rung.name == "body")
+"""Adjusted for body size too, as cohorts adjust their estimates."""
 OUTCOMES: Final[Mapping[str, Outcome]] = MappingProxyType(
     {row["name"]: Outcome.model_validate(row) for row in rows("mgrisk.evidence", "outcomes.toml", "outcome")}
 )

@@ -240,6 +240,8 @@ class Modifier(BaseModel):
     name: str
     label: str
     source: str
+    yes: str = ""
+    no: str = ""
     feature: str = ""
     at_least: float | None = None
     equals: str = ""
@@ -247,6 +249,11 @@ class Modifier(BaseModel):
     centre: float = 0.0
     per: float = 1.0
     adjusted: bool = False
+
+    @property
+    def test(self) -> str:
+        """The contrast that says whether the association differs."""
+        return self.label if self.nutrient else f"{self.yes} / {self.no}"
 
     def holds(self, panel: Panel) -> Floats:
         """Return 1 for yes, 0 for no, NaN for unknown, shape (n,)."""
@@ -275,11 +282,13 @@ def interactions(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSet =
     Returns
     -------
     list of Record
-        Contrasts ``<label>: no``, ``yes`` and ``yes against no``; for a nutrient ``<label>`` alone. `p_adjusted` of the
-        last is Holm's, over all modifiers and outcomes together.
+        Contrasts are the group that does not meet the modifier, the one that does, and the ratio of the two
+        (`Modifier.test`); for a nutrient at its centre, and for each unit more. `p_adjusted` of the last is Holm's,
+        over all modifiers and outcomes together.
     """
     found = [record for modifier in MODIFIERS.values() for record in by_modifier(panel, modifier, outcomes, rung=rung)]
-    tests = [place for place, record in enumerate(found) if record.p is not None and _is_test(record)]
+    asked = {modifier.test for modifier in MODIFIERS.values()}
+    tests = [place for place, record in enumerate(found) if record.p is not None and record.contrast in asked]
     adjusted = holm([float(found[place].p or 0.0) for place in tests])
     for place, p in zip(tests, adjusted, strict=True):
         found[place] = replace(found[place], p_adjusted=p)
@@ -305,10 +314,6 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(each) for each in corrected]
 
 
-def _is_test(record: Record) -> bool:
-    return record.contrast.endswith("yes against no") or ":" not in record.contrast
-
-
 def by_modifier(
     panel: Panel, modifier: Modifier, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN
 ) -> Iterator[Record]:
@@ -320,7 +325,7 @@ def by_modifier(
             yield from _by_group(panel, modifier, outcomes, rung)
     except MgRiskError as problem:
         yield from (
-            failed(INTERACTION, panel, rung.name, each, modifier.label, CALIBRATED, problem) for each in outcomes
+            failed(INTERACTION, panel, rung.name, each, modifier.test, CALIBRATED, problem) for each in outcomes
         )
 
 
@@ -330,14 +335,14 @@ def _by_group(panel: Panel, modifier: Modifier, outcomes: Sequence[str], rung: A
     if not modifier.adjusted:
         rung = rung.model_copy(update={"all_terms": (*rung.all_terms, COLUMN)})
     here = holds[some.inside]
-    names = (f"{modifier.label}: no", f"{modifier.label}: yes")
+    names = (modifier.no, modifier.yes)
     coding = Coding(modifier.name, names, lambda intake: np.column_stack([1.0 - here, here]) * intake[:, :1] / PER)
     for fit in fit_corrected(some, rung, [coding], outcomes=outcomes):
         for at, name in enumerate(names):
             yield _record(some, fit, name, float(fit.coefficients[at]), float(fit.se[at]))
         apart = np.array([-1.0, 1.0])
         se = float(np.sqrt(apart @ fit.covariance[:2, :2] @ apart))
-        yield _record(some, fit, f"{modifier.label}: yes against no", float(apart @ fit.coefficients[:2]), se)
+        yield _record(some, fit, modifier.test, float(apart @ fit.coefficients[:2]), se)
 
 
 def _by_nutrient(panel: Panel, modifier: Modifier, outcomes: Sequence[str], rung: AdjustmentSet) -> Iterator[Record]:

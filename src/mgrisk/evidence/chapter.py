@@ -10,7 +10,15 @@ from mgrisk.evidence.association import associate, dose_response, intake_distrib
 from mgrisk.evidence.mediation import mediation
 from mgrisk.evidence.people import Panel, People, build_panel, panels
 from mgrisk.evidence.records import Record
-from mgrisk.evidence.robustness import cycles_left_out, e_values, exclusions, intake_after_diagnosis, negative_controls
+from mgrisk.evidence.robustness import (
+    cycles_left_out,
+    e_values,
+    exclusions,
+    flow,
+    intake_after_diagnosis,
+    inverse_probability,
+    negative_controls,
+)
 
 FOCUS: Final = ("undiagnosed", "homa_ir")
 """Outcomes whose curve, interactions and cycles are looked at, where the chapter has them."""
@@ -37,6 +45,7 @@ def chapter(people: People, *, outcomes: Sequence[str] = (), youngest: int = 20)
     """
     for name in panels(outcomes):
         panel = build_panel(people, name, outcomes=outcomes, youngest=youngest)
+        yield from flow(panel)
         found = list(associate(panel))
         yield from found
         yield from e_values(found)
@@ -56,6 +65,7 @@ def _fasting(panel: Panel) -> Iterator[Record]:
         yield from dose_response(panel, focus)
         yield from interactions(panel, focus)
         yield from cycles_left_out(panel, focus)
+    yield from inverse_probability(panel, [*panel.outcomes], rungs=(adjustment_set.MAIN, adjustment_set.BODY))
     if yes_no:
         yield from exclusions(panel, yes_no)
     yield from negative_controls(panel)

@@ -32,6 +32,8 @@ from mgrisk.survey.variance import Replicated, jackknife, replicated
 from mgrisk.types import Floats
 
 MEDIATION: Final = "mediation"
+ALL_PATHS: Final = "through all of them"
+NO_PATH: Final = "not through any of them"
 ASSUMPTIONS: Final = (
     "Nothing unmeasured moves magnesium and glucose, magnesium and a mediator, or a mediator and glucose together.",
     "No mediator of a later step comes before one of an earlier step, and nothing that magnesium moves confounds a "
@@ -81,7 +83,8 @@ def mediation(
     ------
     Record
         Per 100 mg a day on the scale of the outcome: ``whole``, ``through <path>``, ``not through any of them``;
-        shares of the whole by path, scale ``share``; for steps of one marker ``sensitivity of the part``, the
+        shares of the whole by path and of all paths together, scale ``share``, above 1 where what is not through any
+        has the opposite sign; for steps of one marker ``sensitivity of the part``, the
         correlation of unmeasured causes of marker and outcome at which the part would be nothing.
 
     Notes
@@ -129,15 +132,15 @@ def _records(panel: Panel, outcome: str, rungs: Sequence[AdjustmentSet], steps: 
             ]
         )
         parts = found[:-1] - found[1:]
-        return np.concatenate([found[:1], parts, found[-1:], parts / found[0]])
+        return np.concatenate([found[:1], parts, found[-1:], parts / found[0], [parts.sum() / found[0]]])
 
     # The largest of the regressions leaves the fewest degrees of freedom to a difference between two.
     result = replace(replicated(slopes, jackknife(panel.design)), df=adjusted[-1].df(coding))
     paths = [f"through {step.path}" for step in steps]
-    contrasts = ["whole", *paths, "not through any of them"]
+    contrasts = ["whole", *paths, NO_PATH]
     for at, contrast in enumerate(contrasts):
         yield _record(panel, outcome, result, at, contrast, panel.scale(outcome))
-    for at, path in enumerate(paths, len(contrasts)):
+    for at, path in enumerate([*paths, ALL_PATHS], len(contrasts)):
         yield _record(panel, outcome, result, at, f"share {path}", "share")
     weight = panel.design.analysis_weight[inside]
     for step, each, model in zip(steps, adjusted[:-1], models[:-1], strict=True):

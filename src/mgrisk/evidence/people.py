@@ -6,7 +6,7 @@ Nobody is dropped: a panel keeps every row of its cycles, and who is studied is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
 
@@ -27,13 +27,15 @@ from mgrisk.nhanes.codebook import variable
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
-from mgrisk.types import Floats, Integers
+from mgrisk.types import Booleans, Floats, Integers
 
 SUPPLEMENT: Final = "magnesium_supplement_mg"
 RECALLED: Final = ("magnesium_food_day_1_mg", "magnesium_food_day_2_mg")
 WEEKEND: Final = ("recall_day_1_weekend", "recall_day_2_weekend")
 FOR_ROBUSTNESS: Final = ("energy_report", "height_cm", "magnesium_depletion_score", "weight_change_1y_kg")
 TOLD, NEVER_TOLD = 1.0, 2.0
+MEASURED: Final = "all outcomes measured"
+"""The last rule that is no matter of missing answers; whom the later ones exclude lacked a recall or an answer."""
 ADMINISTRATIVE: Final = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", "DIQ010", "DID040")
 
 
@@ -81,6 +83,8 @@ class Panel:
     frame
         Features, a row for each row of the design, with ``cycle`` and ``told_years``, years since being told of
         diabetes, NaN for who was never told or does not know when.
+    rules
+        Who is kept by each rule of eligibility, in their order, shape (n,) each; those studied are kept by all.
     """
 
     name: str
@@ -92,6 +96,7 @@ class Panel:
     columns: Mapping[str, Floats]
     outcomes: Mapping[str, Floats]
     frame: pd.DataFrame
+    rules: Mapping[str, Booleans] = field(default_factory=dict)
 
     @cached_property
     def inside(self) -> Integers:
@@ -210,8 +215,8 @@ def build_panel(
 
     Notes
     -----
-    All rungs and all outcomes of a panel are estimated on the same people, those for whom every term and every outcome
-    is known: a difference between rungs is then a difference in adjustment and not in who is there.
+    All models and all outcomes of a panel are estimated on the same people, those for whom every term and every outcome
+    is known: a difference between models is then a difference in adjustment and not in who is there.
     """
     cycles = panel_cycles(name, people.cycles)
     here = people.raw["cycle"].isin(cycles).to_numpy()
@@ -228,23 +233,25 @@ def build_panel(
     columns["cycle"] = (raw["cycle"].to_numpy()[:, None] == np.array(cycles[1:], dtype=object)).astype(np.float64)
     measured = {each.name: _measured(each, raw, frame) for each in _outcomes(name)}
     supplement = frame[SUPPLEMENT].to_numpy(dtype=np.float64)
-    known = np.column_stack([*columns.values(), *measured.values(), supplement])
+    weight = combined_weight(raw, level, cycles).to_numpy()
     # A day of unknown weekday cannot be placed in the week.
     placed = (reliable <= np.isfinite(weekend)).all(axis=1)
-    eligible = (raw["RIDAGEYR"] >= youngest) & (raw["RIDSTATR"] == EXAMINED) & (raw["RIDEXPRG"] != PREGNANT)
-    if not with_told:
-        eligible &= raw["DIQ010"] == NEVER_TOLD
-    studied = eligible.to_numpy(dtype=np.bool_) & reliable[:, 0] & placed & np.isfinite(known).all(axis=1)
-    design = SurveyDesign(
-        combined_weight(raw, level, cycles).to_numpy(),
-        raw["SDMVSTRA"].to_numpy(),
-        raw["SDMVPSU"].to_numpy(),
-        level,
-        studied,
-    )
+    held: dict[str, ArrayLike] = {
+        f"{youngest} years and older": raw["RIDAGEYR"] >= youngest,
+        "examined": raw["RIDSTATR"] == EXAMINED,
+        "not pregnant": raw["RIDEXPRG"] != PREGNANT,
+        "never told of diabetes": with_told | (raw["DIQ010"] == NEVER_TOLD),
+        f"in the subsample of the weights ({level})": weight > 0,
+        MEASURED: np.isfinite(np.column_stack([*measured.values()])).all(axis=1),
+        "a reliable first recall": reliable[:, 0] & placed,
+        "all that is adjusted for known": np.isfinite(np.column_stack([*columns.values(), supplement])).all(axis=1),
+    }
+    rules = {name: np.asarray(kept, dtype=np.bool_) for name, kept in held.items()}
+    studied = np.logical_and.reduce([*rules.values()])
+    design = SurveyDesign(weight, raw["SDMVSTRA"].to_numpy(), raw["SDMVPSU"].to_numpy(), level, studied)
     kept = {key: values for key, values in measured.items() if key in outcomes or not outcomes}
     frame = frame.assign(cycle=raw["cycle"], told_years=_years_since_told(raw))
-    return Panel(name, cycles, design, amounts, weekend, supplement, columns, kept, frame)
+    return Panel(name, cycles, design, amounts, weekend, supplement, columns, kept, frame, rules)
 
 
 def encode(term: Term, values: pd.Series) -> Floats:

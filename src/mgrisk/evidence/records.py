@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
+
+INCREMENTAL: Final = "incremental value"
+"""Analysis of the records that say what magnesium adds to a prediction."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How robust the association is: exclusions, cycles left out, negative controls, E-values and reverse causation.
+"""How robust the association is: who is studied, exclusions, complete data, negative controls, reverse causation.
 
 The E-value says how strongly an unmeasured confounder would have to be associated with both exposure and outcome to
 explain an estimate (VanderWeele and Ding 2017). Reverse causation is looked for in intake by years since a diagnosis:
@@ -13,10 +13,11 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from scipy.special import expit
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, RUNGS, AdjustmentSet
-from mgrisk.evidence.people import Panel
+from mgrisk.evidence.people import MEASURED, Panel
 from mgrisk.evidence.records import Record
 from mgrisk.evidence.regression import (
     CALIBRATED,
@@ -30,7 +31,7 @@ from mgrisk.evidence.regression import (
     on_scale,
     record_of,
 )
-from mgrisk.survey.regression import fit_linear
+from mgrisk.survey.regression import fit_linear, fit_logistic
 from mgrisk.types import Booleans
 
 
@@ -194,6 +195,90 @@ def cycles_left_out(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSe
     for left in panel.cycles:
         some = panel.where(np.asarray(years != left, dtype=np.bool_))
         yield from _fits(some, rung, outcomes, "cycle left out", f"{rung.name}, without {left}")
+
+
+FLOW: Final = "participants"
+EXCLUDED: Final = "unknown: "
+INVERSE_PROBABILITY: Final = "inverse probability"
+
+
+def flow(panel: Panel) -> Iterator[Record]:
+    """Yield how many people remain after each rule of eligibility, and whom each unknown adjustment costs.
+
+    Yields
+    ------
+    Record
+        Of ``participants``: `n` people, and `estimate`, the share of the weights of the people before the rule that
+        they carry. ``unknown: <term>`` counts people who were kept by all earlier rules and lack that term, alone or
+        with others.
+    """
+
+    def people(contrast: str, here: Booleans, before: Booleans) -> Record:
+        weight = panel.design.weight
+        whole = float(weight[before].sum())
+        return record_of(
+            panel, analysis=FLOW, exposure="", outcome="", model=panel.name, contrast=contrast, scale="share",
+            correction=NONE, n=int(here.sum()),
+            values={"estimate": float(weight[here].sum()) / whole if whole > 0 else None},
+        )  # fmt: skip
+
+    before = left = np.ones(len(panel.design), dtype=np.bool_)
+    yield people("all participants", left, left)
+    for rule, kept in panel.rules.items():
+        before, left = left, left & kept
+        yield people(rule, left, before)
+    lacking = {name: ~np.isfinite(values).all(axis=1) for name, values in panel.columns.items()}
+    lacking["supplements"] = ~np.isfinite(panel.supplement)
+    for name, absent in lacking.items():
+        if (before & absent).any():
+            yield people(f"{EXCLUDED}{name}", before & absent, before)
+
+
+def weighted_for_completeness(panel: Panel) -> Panel:
+    """Return the panel with each weight divided by the probability that a person like this one has complete data.
+
+    Notes
+    -----
+    Seaman and White (2013), Stat. Methods Med. Res. 22:278. The probability is that of a survey-weighted logistic
+    regression among all who have the outcomes measured, on age, sex, race/ethnicity, all other adjustments (an unknown
+    one at its mean), the cycle and the panel's yes-or-no outcomes. It is taken as known, which makes intervals
+    rather too wide.
+
+    Raises
+    ------
+    MgRiskError
+        What `fit_logistic` raises.
+    """
+    rules = dict(panel.rules)
+    names = list(rules)
+    measured = np.logical_and.reduce([rules[name] for name in names[: names.index(MEASURED) + 1]])
+    complete = np.asarray(panel.design.domain & measured, dtype=np.bool_)
+    design = replace(panel.design, domain=measured)
+    weight = design.analysis_weight
+    cases = [values for name, values in panel.outcomes.items() if panel.binary(name)]
+    columns = np.column_stack([*panel.columns.values(), *cases, np.ones(len(design))])
+    known = np.isfinite(columns) & (weight > 0)[:, None]
+    filled = np.where(known, columns, 0.0)
+    means = (filled * weight[:, None]).sum(axis=0) / (known * weight[:, None]).sum(axis=0)
+    X = np.where(known, columns, means)
+    X = X[:, [*np.flatnonzero(np.ptp(X[measured], axis=0) > 0), X.shape[1] - 1]]
+    fit = fit_logistic(X, complete.astype(np.float64), design)
+    probability = expit(X @ fit.coefficients)
+    return replace(panel, design=replace(panel.design, weight=np.where(complete, weight / probability, 0.0)))
+
+
+def inverse_probability(panel: Panel, outcomes: Sequence[str], *, rungs: Sequence[AdjustmentSet]) -> Iterator[Record]:
+    """Yield the corrected association weighted by the inverse of the probability of complete data."""
+    try:
+        some = weighted_for_completeness(panel)
+    except MgRiskError as problem:
+        for rung in rungs:
+            yield from (
+                failed(INVERSE_PROBABILITY, panel, rung.name, each, PER_100, CALIBRATED, problem) for each in outcomes
+            )
+        return
+    for rung in rungs:
+        yield from _fits(some, rung, outcomes, INVERSE_PROBABILITY, rung.name)
 
 
 def negative_controls(panel: Panel, *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:

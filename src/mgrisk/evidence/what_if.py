@@ -3,8 +3,8 @@
 These are not the model's own answer to changed inputs: a prediction knows no causes. The baseline is the probability
 that a person like this has undiagnosed diabetes today; nothing that is eaten tomorrow changes today's. The numbers say
 what it would be among people like this who had lived with the option, if the published relative risk of new diabetes
-were an effect, held for them (transport), and options multiplied (independence). The estimates are rows of
-`literature.toml`, the options those of `options.toml`.
+were an effect and held for them (transport). No option, alone or with others, is given more than the trial of the whole
+programme found. The estimates are rows of `literature.toml`, the options those of `options.toml`.
 
 `changed` computes the inputs of the same people after an option. What a model answers to them is its response and no
 effect: a model that saw people once has learned how often people with those inputs had diabetes. It is reported apart,
@@ -67,6 +67,8 @@ class Study(BaseModel):
 STUDIES: Final[Mapping[str, Study]] = MappingProxyType(
     {row["name"]: Study.model_validate(row) for row in rows("mgrisk.evidence", "literature.toml", "study")}
 )
+PROGRAMME: Final[Study] = STUDIES["dpp-2002"]
+"""The trial of weight, diet and activity together: nothing here may promise more."""
 FEATURES: Final = (
     "age_years", "sex", "magnesium_food_mg", "usual_magnesium_mg", "magnesium_supplement_mg", "activity_met_min_week",
     "leisure_met_min_week", "weight_kg", "bmi_kg_m2", "dash_score", "egfr", "diuretic_use", "ppi_use",
@@ -79,8 +81,13 @@ ADVICE: Final = ("", UNLESS, ASK)
 ASSUMPTIONS: Final = (
     "The relative risks are effects of the change and not of what goes with it: for cohorts this cannot be known.",
     "Transport: what was found in the people studied, for new diabetes over years, holds for these people.",
-    "Independence: options together multiply, though diet, weight and activity overlap; together promises too much.",
-    "The interval is that of the published estimate; the error of the baseline, and of the assumptions, is not in it.",
+    "Independence: together, options multiply only where neither contains the other: weight was lost by diet and "
+    "activity, and a DASH score counts magnesium, so that of an option and what it contains the stronger counts. The "
+    "interval runs from all of them multiplied to the strongest alone.",
+    f"No option, and no combination of them, is given more than the trial of a whole programme: {PROGRAMME.label}, "
+    f"{PROGRAMME.scale} {PROGRAMME.estimate} ({PROGRAMME.low} to {PROGRAMME.high}).",
+    "The interval of one option is that of the published estimate; the error of the baseline, and of the "
+    "assumptions, is not in it.",
 )
 TARGET_MET_HOURS: Final = 11.25
 WEIGHT_SHARE, OVERWEIGHT, ACCORDANT, KIDNEY = 0.05, 25.0, 4.5, 30.0
@@ -97,6 +104,7 @@ class Option(BaseModel):
     unit: str
     assumes: str
     study: str = ""
+    contains: tuple[str, ...] = ()
 
 
 OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
@@ -126,8 +134,9 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
 
     Notes
     -----
-    A relative risk of a study is raised to the dose over the study's contrast. Together the logarithms add, and their
-    variances.
+    A relative risk of a study is raised to the dose over the study's contrast. Together, logarithms add, but of an
+    option and what it contains (`Option.contains`) the stronger counts; the interval runs from all of them
+    multiplied, with their variances, to the strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
 
     Examples
     --------
@@ -139,27 +148,48 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
     baseline = np.asarray(risk, dtype=np.float64)
     known = _Known(frame)
     columns: dict[str, object] = {}
-    log_sum, variance = np.zeros(len(frame)), np.zeros(len(frame))
+    log_ratios: dict[str, Floats] = {}
+    log_highs: dict[str, Floats] = {}
+    variance = np.zeros(len(frame))
     some = np.zeros(len(frame), dtype=np.bool_)
     for name, dose_of in _DOSES.items():
         dose = dose_of(known)
         study = STUDIES[OPTIONS[name].study]
         times = dose / _CONTRAST[name]
-        for bound, ratio in (("risk", study.estimate), ("low", study.low), ("high", study.high)):
-            columns[f"what_if_{name}_{bound}"] = baseline * ratio**times
+        columns |= _priced(name, baseline, study.estimate**times, study.low**times, study.high**times)
         columns[f"what_if_{name}_dose"] = dose
-        se = (np.log(study.high) - np.log(study.low)) / (2.0 * Z95)
         used = np.nan_to_num(times)
-        log_sum += used * np.log(study.estimate)
-        variance += (used * se) ** 2
+        log_ratios[name] = used * np.log(study.estimate)
+        log_highs[name] = used * np.log(study.high)
+        variance += (used * (np.log(study.high) - np.log(study.low)) / (2.0 * Z95)) ** 2
         some |= np.isfinite(times)
-    half = Z95 * np.sqrt(variance)
-    for bound, log_ratio in (("risk", log_sum), ("low", log_sum - half), ("high", log_sum + half)):
-        columns[f"what_if_{TOGETHER}_{bound}"] = np.where(some, baseline * np.exp(log_ratio), np.nan)
+    all_multiplied = sum(log_ratios.values()) - Z95 * np.sqrt(variance)
+    together = (_combined(log_ratios), all_multiplied, np.minimum.reduce([*log_highs.values()]))
+    columns |= _priced(TOGETHER, np.where(some, baseline, np.nan), *(np.exp(each) for each in together))
     amount, advice = _supplement(known)
     columns["what_if_magnesium_supplement_dose"] = amount
     columns["what_if_magnesium_supplement_advice"] = advice
     return pd.DataFrame(columns, index=frame.index)
+
+
+def _priced(name: str, baseline: Floats, estimate: Floats, low: Floats, high: Floats) -> dict[str, Floats]:
+    """Return the risk after an option and its limits, from ratios that are held to those of the programme's trial."""
+    ratios = {
+        "risk": np.maximum(estimate, PROGRAMME.estimate),
+        "low": np.maximum(low, PROGRAMME.low),
+        "high": np.maximum(high, PROGRAMME.high),
+    }
+    return {f"what_if_{name}_{bound}": baseline * ratio for bound, ratio in ratios.items()}
+
+
+def _combined(log_ratios: Mapping[str, Floats]) -> Floats:
+    """Return the log ratio of options together, where of an option and what it contains the stronger counts."""
+
+    def of(name: str) -> Floats:
+        return np.minimum(log_ratios[name], sum((of(part) for part in OPTIONS[name].contains), np.zeros(1)))
+
+    contained = {part for option in OPTIONS.values() for part in option.contains}
+    return sum((of(name) for name in log_ratios if name not in contained), np.zeros(1))
 
 
 class _Known:

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mgrisk.config.checked import LARGEST
 from mgrisk.errors import bad_bundle
 from mgrisk.features.registry import Feature
 from mgrisk.model.additive import Additive
@@ -213,7 +214,7 @@ def _share_out(shape: Shape, background: Singles, weight: Floats) -> tuple[float
 
 def _floats(arrays: Arrays, name: str, shape: tuple[int, ...]) -> Floats:
     found = arrays.get(name)
-    if found is None or found.dtype != np.float64 or found.shape != shape or not np.isfinite(found).all():
+    if found is None or found.dtype != np.float64 or found.shape != shape or not (np.abs(found) <= LARGEST).all():
         raise bad_attributions(f"{name} is missing or of another shape")
     return found.astype(np.float64)
 

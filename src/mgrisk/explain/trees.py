@@ -31,6 +31,7 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from mgrisk.config.checked import LARGEST
 from mgrisk.errors import bad_input
 from mgrisk.explain.tree_kernels import BLOCK_ROWS, Wide, explain, fill, fill_by_cover, room_for_sums, widen
 from mgrisk.model.trees.leaves import (
@@ -286,5 +287,5 @@ def _check(tables: TreeTables) -> None:
     tables.groups.check(n_columns=tables.n_columns, n_players=tables.n_players)
     if tables.table.size != tables.groups.n_entries:
         raise bad_tables("table", f"{tables.groups.n_entries} entries", tables.table.size)
-    if not (math.isfinite(tables.base) and np.isfinite(tables.table).all()):
+    if not (abs(tables.base) <= LARGEST and (np.abs(tables.table) <= LARGEST).all()):
         raise bad_tables("base, table", "finite numbers", "others")

@@ -91,7 +91,7 @@ def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
         ``fitted.missing``, and what a model raises that cannot be read.
     """
     names = dict.fromkeys(feature.fitted for feature in chosen if feature.fitted)
-    lacking = [name for name in names if name not in content]
+    lacking = [name for name in names if not isinstance(content, Mapping) or name not in content]
     if lacking:
         raise bad_bundle(
             "fitted.missing",
@@ -253,16 +253,13 @@ def underivable(chosen: Iterable[Feature]) -> tuple[str, ...]:
     >>> underivable([bmi, bmi.model_copy(update={"name": "bmi_squared"})])
     ('bmi_squared',)
     """
-    return tuple(feature.name for feature in chosen if feature.derived_from and not _derivable(feature))
+    made = (feature for feature in chosen if feature.derived_from or feature.fitted)
+    return tuple(feature.name for feature in made if not _derivable(feature))
 
 
 def _derivable(feature: Feature) -> bool:
-    # Parents are always taken from the registry, where the tests hold that each can be derived.
-    if not FEATURES.keys() >= set(feature.derived_from):
+    # The tests hold that each feature of the registry can be derived, from its parents there.
+    known = FEATURES.get(feature.name)
+    if known is None or known.fitted != feature.fitted:
         return False
-    try:
-        if feature.fitted:
-            return hasattr(_module(feature.fitted), "from_dict")
-        return callable(_function(feature, f"derive_{feature.name}"))
-    except (ImportError, AttributeError):
-        return False
+    return set(known.derived_from) <= set(feature.derived_from) <= FEATURES.keys()

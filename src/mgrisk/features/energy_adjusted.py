@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
+from mgrisk.config.checked import Checked, Count
 from mgrisk.errors import bad_bundle, bad_input
 from mgrisk.survey.design import SurveyDesign
 
@@ -105,15 +107,23 @@ def from_dict(content: Mapping[str, Any]) -> EnergyAdjusted:
         ``energy_adjusted.bad_file``.
     """
     try:
-        return EnergyAdjusted(float(content["slope"]), float(content["mean_log_energy"]), int(content["n"]))
-    except (KeyError, TypeError, ValueError) as error:
+        found = _File.of(content)
+    except ValueError as problem:
         raise bad_bundle(
             "energy_adjusted.bad_file",
             "the energy adjustment cannot be read",
             where=WHERE,
             hint="write it again with this version of mgrisk",
-            got=f"{type(error).__name__}: {error}",
-        ) from error
+            got=str(problem),
+        ) from None
+    return EnergyAdjusted(found.slope, found.mean_log_energy, found.n)
+
+
+class _File(Checked):
+    # Of logarithms: beyond these bounds no intake is adjusted, and the exponential overflows.
+    slope: float = Field(ge=-3, le=3)
+    mean_log_energy: float = Field(ge=0, le=15)
+    n: Count
 
 
 def _logs(people: pd.DataFrame) -> tuple[pd.Series, pd.Series]:

@@ -10,10 +10,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mgrisk.config.checked import Finite
 from mgrisk.config.toml import rows
 from mgrisk.errors import usage
 from mgrisk.nhanes.codebook import variable
@@ -32,10 +33,10 @@ class Feature(BaseModel):
     from which on it was asked or measured otherwise) are filled in from the codebook and the eras.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: PlainName
-    module: str
+    module: PlainName
     group: Literal["magnesium", "diet", "activity", "body", "background", "depletion", "marker"]
     kind: Literal["number", "category"]
     label: str
@@ -47,16 +48,24 @@ class Feature(BaseModel):
     breaks: tuple[str, ...] = ()
     formula: str
     citation: str
-    minimum: float | None = None
-    maximum: float | None = None
-    cap: float | None = None
-    levels: tuple[PlainName, ...] = ()
-    derived_from: tuple[str, ...] = ()
+    minimum: Finite | None = None
+    maximum: Finite | None = None
+    cap: Finite | None = None
+    levels: tuple[PlainName, ...] = Field(default=(), max_length=100)
+    derived_from: tuple[PlainName, ...] = Field(default=(), max_length=100)
     derived_in_part: bool = False
     required: bool = False
-    summary: str = ""
-    fitted: str = ""
+    summary: PlainName | Literal[""] = ""
+    fitted: PlainName | Literal[""] = ""
     given: bool = True
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        if self.kind == "number" and (self.minimum is None or self.maximum is None or self.minimum > self.maximum):
+            raise ValueError("a number has a minimum and a maximum, which is not below it")
+        if len(set(self.levels)) < len(self.levels) or (len(self.levels) < 2) != (self.kind == "number"):
+            raise ValueError("a category has at least two levels, each once, and a number has none")
+        return self
 
     @property
     def label_with_unit(self) -> str:

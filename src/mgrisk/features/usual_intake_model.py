@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pydantic import Field, model_validator
 from scipy.special import ndtr
 
+from mgrisk.config.checked import Checked, Count, Finite, NotNegative, Numbers, Positive
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input
 from mgrisk.features.mixed_model import BoxCox, Covariates, gauss_hermite
 from mgrisk.survey.design import SurveyDesign
@@ -416,21 +418,58 @@ class UsualIntakeModel:
             ``usual_intake.bad_file`` where it is of another format or damaged.
         """
         try:
-            if content["format"] != FORMAT:
-                raise ValueError(f"format {content['format']}")
-            rest = {key: value for key, value in content.items() if key != "format"}
-            rest["transform"] = BoxCox(**content["transform"])
-            rest["covariates"] = Covariates.from_dict(content["covariates"])
-            rest["coefficients"] = np.asarray(content["coefficients"], dtype=np.float64)
-            return cls(**rest)
-        except (KeyError, TypeError, ValueError) as error:
+            found = _File.of(content)
+        except ValueError as problem:
             raise bad_bundle(
                 "usual_intake.bad_file",
                 "the usual-intake model cannot be read",
                 where=WHERE,
                 hint="write it again with this version of mgrisk",
-                got=f"{type(error).__name__}: {error}",
-            ) from error
+                got=str(problem),
+            ) from None
+        numbers = found.model_dump(exclude={"format", "transform", "covariates", "coefficients"})
+        return cls(
+            transform=BoxCox(found.transform.power, found.transform.floor),
+            covariates=Covariates.from_dict(found.covariates.model_dump()),
+            coefficients=np.array(found.coefficients),
+            **numbers,
+        )
+
+
+class _BoxCox(Checked):
+    power: float = Field(ge=0, le=1)
+    floor: Positive
+
+
+class _Term(Checked):
+    name: str
+    levels: list[str]
+
+
+class _Covariates(Checked):
+    terms: list[_Term]
+    means: Numbers
+
+
+class _File(Checked, extra="forbid"):
+    format: Literal[1]
+    transform: _BoxCox
+    covariates: _Covariates
+    coefficients: Numbers
+    weekend: Finite
+    sequence: Finite
+    between: NotNegative
+    within: Positive
+    n: Count
+    n_repeated: Count
+    deviance: Finite
+
+    @model_validator(mode="after")
+    def _of_the_same_columns(self) -> Self:
+        columns = sum(max(len(term.levels) - 1, 0) if term.levels else 1 for term in self.covariates.terms)
+        if len(self.covariates.means) != columns or len(self.coefficients) != 1 + columns:
+            raise ValueError(f"covariates.means or coefficients is not that of {columns} columns")
+        return self
 
 
 def amounts(values: ArrayLike) -> Floats:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from mgrisk.errors import bad_bundle, bad_input
+from mgrisk.config.checked import LARGEST
+from mgrisk.errors import MgRiskError, bad_bundle, bad_input
 from mgrisk.features.usual_intake import fit_usual_intake
 from mgrisk.features.usual_intake_model import UsualIntakeModel
 from mgrisk.survey.design import SurveyDesign
@@ -110,15 +111,31 @@ def from_dict(content: Mapping[str, Any]) -> UsualMagnesium:
     MgRiskError
         ``usual_magnesium.bad_file``, and what `UsualIntakeModel.from_dict` raises.
     """
-    if not content or not set(content) <= {"female", "male"}:
-        raise bad_bundle(
-            "usual_magnesium.bad_file",
-            "the models of usual magnesium are not those of the sexes",
-            where=WHERE,
-            hint="write it again with this version of mgrisk",
-            got=", ".join(content),
-        )
-    return UsualMagnesium({sex: UsualIntakeModel.from_dict(model) for sex, model in content.items()})
+    if not isinstance(content, Mapping) or not content or not set(content) <= {"female", "male"}:
+        raise _bad_file("the models of usual magnesium are not those of the sexes")
+    models = {sex: UsualIntakeModel.from_dict(model) for sex, model in content.items()}
+    for sex, model in models.items():
+        terms = model.covariates.terms
+        if any(term.name != "age" or not term.levels for term in terms) or not _finite(model):
+            raise _bad_file(f"that of the {sex} sex predicts no intake from age group and days")
+    return UsualMagnesium(models)
+
+
+MOST: Final = 1e4
+"""Milligrams a day that nobody eats."""
+
+
+def _finite(model: UsualIntakeModel) -> bool:
+    """Whether days of nothing and of more than anybody eats have a predicted intake, in each age group."""
+    groups = pd.DataFrame({"age": [*GROUPS.values(), None]})
+    with np.errstate(all="ignore"):
+        found = [model.predict(np.full((len(groups), 2), amount), groups) for amount in (0.0, MOST)]
+    return all(bool((np.abs(part) < LARGEST).all()) for each in found for part in (each.usual, each.se))
+
+
+def _bad_file(message: str) -> MgRiskError:
+    hint = "write it again with this version of mgrisk"
+    return bad_bundle("usual_magnesium.bad_file", message, where=WHERE, hint=hint)
 
 
 def age_groups(people: pd.DataFrame) -> pd.DataFrame:

@@ -14,13 +14,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from mgrisk import compiled
+from mgrisk.config.checked import SMALLEST, Checked, Finite, Increasing, Knots, NotNegative, Numbers, Table, same_length
 from mgrisk.model.additive_loop import many
-from mgrisk.model.learners import bad_model
+from mgrisk.model.learners import bad_model, read_model
 from mgrisk.model.missing_inputs import RIDGE, Lines, Moments, as_words
 from mgrisk.model.splines import Term, basis
 from mgrisk.types import Booleans, Floats, Integers, Singles
@@ -59,19 +61,6 @@ class Sampling:
             "factor": self.factor,
             "replicates": self.replicates,
         }
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any], *, p: int) -> Sampling:
-        """Read it back; ValueError where a number is not finite or a variance is below 0."""
-        offset = np.array(row["offset"], dtype=np.float64)
-        loadings = np.array(row["loadings"], dtype=np.float64).reshape(p, len(offset))
-        found = cls(loadings, offset, float(row["base"]), float(row["factor"]), int(row["replicates"]))
-        scalars = np.array([found.base, found.factor])
-        if not (np.isfinite(loadings).all() and np.isfinite(offset).all() and np.isfinite(scalars).all()):
-            raise ValueError("a number of the sampling error is not finite")
-        if (scalars < 0).any() or found.replicates <= 0:
-            raise ValueError("a variance is below 0, or there are no replicates")
-        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,53 +337,85 @@ class Additive:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, owners: Integers) -> Additive:
-        """Read additive.json back; shapes and finiteness are checked.
+        """Read additive.json back.
 
         Raises
         ------
         MgRiskError
             `bundle.bad_model`.
         """
-        try:
-            content = json.loads(files[FILE])
-            terms = tuple(Term(0.0, tuple(map(float, knots))) for knots in content["knots"])
-            p = sum(term.width for term in terms)
-            coefficients = np.array(content["coefficients"], dtype=np.float64)
-            mean = np.array(content["mean"], dtype=np.float64)
-            triangle = np.array(content["covariance"], dtype=np.float64)
-            covariance = np.zeros((p, p))
-            covariance[np.tril_indices(p)] = triangle
-            covariance += np.tril(covariance, -1).T
-            lines = Lines(*(np.array(content["lines"][name], dtype=np.float64) for name in ("s", "slope", "intercept")))
-            sampling = None if content["sampling"] is None else Sampling.from_dict(content["sampling"], p=p)
-            found = cls(
-                terms, owners, float(content["intercept"]), coefficients, Moments(mean, covariance), lines, sampling
-            )
-        except (KeyError, OverflowError, TypeError, ValueError) as problem:
-            raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-        shapes = (coefficients.shape, mean.shape, triangle.shape)
-        if len(terms) != len(owners) or shapes != ((p,), (p,), (p * (p + 1) // 2,)):
+        found = read_model(_File.of, files, FILE)
+        if len(found.knots) != len(owners):
             raise bad_model(FILE, "has coefficients for other columns than the bundle's features")
-        if not lines.s.shape == lines.slope.shape == lines.intercept.shape or lines.s.ndim != 1 or not len(lines.s):
-            raise bad_model(FILE, "has lines of different lengths")
-        numbers: list[Any] = [
-            coefficients,
-            mean,
-            triangle,
-            [found.intercept],
-            *(term.knots for term in terms),
-            lines.s,
-            lines.slope,
-            lines.intercept,
-        ]
-        if not np.isfinite(np.concatenate(numbers)).all():
-            raise bad_model(FILE, "has a number that is not finite")
-        if any((np.diff(term.knots) <= 0).any() for term in terms) or (np.diff(lines.s) <= 0).any():
-            raise bad_model(FILE, "has knots or lines that do not increase")
-        scale = found.moments.scale if (covariance.diagonal() >= 0).all() else None
-        if scale is None or np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < -1e-6:
+        p = len(found.coefficients)
+        covariance = np.zeros((p, p))
+        covariance[np.tril_indices(p)] = found.covariance
+        covariance += np.tril(covariance, -1).T
+        moments, lines = Moments(np.array(found.mean), covariance), found.lines
+        if p and np.linalg.eigvalsh(covariance / np.outer(moments.scale, moments.scale))[0] < -1e-6:
             raise bad_model(FILE, "has a covariance that no columns can have")
-        return found
+        return cls(
+            tuple(Term(0.0, tuple(knots)) for knots in found.knots),
+            owners,
+            found.intercept,
+            np.array(found.coefficients),
+            moments,
+            Lines(np.array(lines.s), np.array(lines.slope), np.array(lines.intercept)),
+            None if found.sampling is None else found.sampling.sampling(),
+        )
+
+
+class _Lines(Checked):
+    s: Increasing = Field(min_length=1)
+    slope: Numbers
+    intercept: Numbers
+
+    @model_validator(mode="after")
+    def _of_one_grid(self) -> Self:
+        same_length(s=self.s, slope=self.slope, intercept=self.intercept)
+        return self
+
+
+class _Sampling(Checked):
+    loadings: Table
+    offset: Numbers
+    base: NotNegative
+    factor: NotNegative
+    replicates: int = Field(ge=1, le=10**6)
+
+    @model_validator(mode="after")
+    def _of_the_same_forms(self) -> Self:
+        for row in self.loadings:
+            same_length(loadings=row, offset=self.offset)
+        return self
+
+    def sampling(self) -> Sampling:
+        shape = (len(self.loadings), len(self.offset))
+        loadings = np.array(self.loadings, dtype=np.float64).reshape(shape)
+        return Sampling(loadings, np.array(self.offset), self.base, self.factor, self.replicates)
+
+
+class _File(Checked):
+    knots: list[Knots]
+    intercept: Finite
+    coefficients: Numbers
+    mean: Numbers
+    covariance: Numbers
+    lines: _Lines
+    sampling: _Sampling | None
+
+    @model_validator(mode="after")
+    def _of_the_same_columns(self) -> Self:
+        p = sum(max(len(knots) - 1, 1) for knots in self.knots)
+        if not len(self.coefficients) == len(self.mean) == p or len(self.covariance) != p * (p + 1) // 2:
+            raise ValueError(f"coefficients, mean or covariance is not that of {p} design columns")
+        if self.sampling is not None and len(self.sampling.loadings) != p:
+            raise ValueError(f"sampling.loadings has not a row for each of {p} design columns")
+        # The diagonal of a lower triangle that lies row by row.
+        variances = [self.covariance[k * (k + 3) // 2] for k in range(p)]
+        if any(variance != 0 and variance < SMALLEST**2 for variance in variances):
+            raise ValueError("covariance has a variance below 0 or next to 0")
+        return self
 
 
 def _shares(knots: Floats) -> Floats:

@@ -22,7 +22,6 @@ days leave unknown about the risk, from the posterior of usual magnesium in plac
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -30,26 +29,38 @@ from importlib.resources import files
 from pathlib import Path
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self, Unpack
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 from scipy.special import expit
 
-from mgrisk.errors import MgRiskError, bad_bundle, bad_input
+from mgrisk.config.checked import Checked, Count, Finite, Share, Text, shown
+from mgrisk.errors import Found, MgRiskError, bad_bundle, bad_input
 from mgrisk.features import compute
 from mgrisk.features.compute import FITTED_FEATURES, Columns, Models, complete, complete_columns, to_columns, to_frame
 from mgrisk.features.mixed_model import gauss_hermite
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model import reference
 from mgrisk.model.additive import Additive
-from mgrisk.model.bundle_files import CALIBRATOR, CARD, DESCRIPTION, PATTERNS, REFERENCE, SUMS
+from mgrisk.model.bundle_files import (
+    BAD_FORMAT,
+    CALIBRATOR,
+    CARD,
+    DESCRIPTION,
+    PATTERNS,
+    REFERENCE,
+    SUMS,
+    bad_file,
+    read_file,
+)
 from mgrisk.model.calibration import Calibrator, fit_calibrator
 from mgrisk.model.learners import Encoder, Fitted
 from mgrisk.model.stacking import read_fitted
 from mgrisk.model.uncertainty import FILE as UNCERTAINTY
 from mgrisk.model.uncertainty import Uncertainty
-from mgrisk.storage.files import atomic_folder, to_json
+from mgrisk.storage.files import atomic_folder, is_intact, to_json
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.regression import fit_logistic
 from mgrisk.survey.variance import t_quantile
@@ -58,17 +69,51 @@ from mgrisk.types import Booleans, Floats, Singles
 FORMAT: Final = 2
 READ: Final = (1, 2)
 """Formats that are read."""
-# What is read of `about` without asking whether it is there.
-ABOUT: Final = {
-    "name": str,
-    "learner": str,
-    "features": list,
-    "synthetic": bool,
-    "data": str,
-    "outcome": dict,
-    "refits": int,
-}
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
+
+
+class _Outcome(Checked):
+    name: Text
+    label: Text
+    definition: Text
+    warning: Text
+
+
+class _About(Checked):
+    """What is read of bundle.json."""
+
+    format: Literal[1, 2]
+    name: str = Field(min_length=1, max_length=200)
+    learner: Text
+    synthetic: bool
+    data: Text
+    # It is put into the requirements of a logged model.
+    mgrisk: str = Field(pattern=r"^[0-9A-Za-z.+!-]{1,40}$")
+    outcome: _Outcome
+    cycles: list[Text]
+    people: Count
+    prevalence: Share
+    interval: Text
+    refits: Count
+    features: list[Feature] = Field(min_length=1, max_length=1000)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        if len({feature.name for feature in self.features}) < len(self.features):
+            raise ValueError("features: two have one name")
+        return self
+
+
+class _Pattern(Checked):
+    absent: list[str]
+    auroc: Share
+    # Null where it could not be estimated.
+    calibration_slope: Finite | None
+    observed_expected: Finite | None
+
+
+class _Patterns(Checked):
+    patterns: list[_Pattern]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +152,13 @@ class PatternOfInputs:
     absent
         Names of the features.
     auroc, calibration_slope, observed_expected
-        Weighted estimates.
+        Weighted estimates; of the last two None where there is none.
     """
 
     absent: frozenset[str]
     auroc: float
-    calibration_slope: float
-    observed_expected: float
+    calibration_slope: float | None
+    observed_expected: float | None
 
 
 @dataclass(frozen=True)
@@ -146,6 +191,12 @@ class Bundle:
     parts: Mapping[str, bytes]
     models: Models = field(default_factory=dict)
     uncertainty: Uncertainty | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickle holds, for another process; on disk a bundle is what `write` writes."""
+        return {
+            name: dict(value) if isinstance(value, MappingProxyType) else value for name, value in vars(self).items()
+        }
 
     @cached_property
     def family(self) -> tuple[Feature, ...]:
@@ -217,7 +268,14 @@ class Bundle:
         """How well the model did with some inputs absent, all of them first; empty where the run did not measure it."""
         if PATTERNS not in self.parts:
             return ()
-        return tuple(PatternOfInputs(frozenset(row.pop("absent")), **row) for row in json.loads(self.parts[PATTERNS]))
+        found = read_file(lambda rows: _Patterns.of({"patterns": rows}), self.parts, PATTERNS).patterns
+        known = {feature.name for feature in self.features}
+        if not any(not row.absent for row in found) or any(not known.issuperset(row.absent) for row in found):
+            raise bad_file(PATTERNS, "has other inputs than the bundle's features, or not the pattern with all of them")
+        return tuple(
+            PatternOfInputs(frozenset(row.absent), row.auroc, row.calibration_slope, row.observed_expected)
+            for row in found
+        )
 
     def auroc_without(self, absent: Collection[str]) -> tuple[float, float] | None:
         """Return the AUROC over cycles left out with all inputs, and without some.
@@ -252,7 +310,7 @@ class Bundle:
         return 0 if found is None else found.replicates
 
     def write(self, folder: Path) -> None:
-        """Write the bundle; the folder appears whole or not at all."""
+        """Write the bundle; the folder appears whole or not at all, and replaces nothing but an unchanged bundle."""
         about = {
             "format": FORMAT,
             **self.about,
@@ -268,10 +326,20 @@ class Bundle:
             **self.fitted.to_files(),
             **self.parts,
         }
-        sums = "".join(f"{hashlib.sha256(contents[name]).hexdigest()}  {name}\n" for name in sorted(contents))
-        with atomic_folder(folder) as part:
-            for name, content in {**contents, SUMS: sums.encode()}.items():
+        with atomic_folder(folder, is_ours=is_bundle) as part:
+            for name, content in contents.items():
                 (part / name).write_bytes(content)
+
+
+def is_bundle(folder: Path) -> bool:
+    """Return whether a folder is a bundle that holds what was written, and nothing else.
+
+    Examples
+    --------
+    >>> is_bundle(released("undiagnosed")), is_bundle(released("undiagnosed").parent)
+    (True, False)
+    """
+    return is_intact(folder, marker=DESCRIPTION)
 
 
 def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
@@ -290,29 +358,28 @@ def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         `bundle.missing`, `bundle.bad_sum`, `bundle.bad_format` or `bundle.bad_model`; exit status 5.
     """
     contents = _verified(folder)
-    about = _about(contents, folder)
-    try:
-        features = tuple(Feature.model_validate(row) for row in about["features"])
-        if unknown := compute.underivable(features):
-            raise _broken(
-                "bundle.bad_format",
-                f"this version of mgrisk does not know how to derive {unknown[0]}",
-                folder,
-                hint="score with the mgrisk version that wrote it",
-            )
-        calibrator = Calibrator.from_dict(json.loads(contents[CALIBRATOR]))
-        spread_of_features = {**json.loads(contents[REFERENCE])}
-        reference.check(spread_of_features, features)
-        models = compute.from_dict(json.loads(contents.get(FITTED_FEATURES, b"{}")), with_ancestors(features))
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        raise _unreadable(problem, folder) from None
+    about, features = _about(contents, folder)
+    if unknown := compute.underivable(features):
+        raise _broken(
+            f"this version of mgrisk does not know how to derive {unknown[0]}",
+            folder,
+            hint="score with the mgrisk version that wrote it",
+        )
+    family, own = with_ancestors(features), {feature.name: feature for feature in features}
+    for parent in family:
+        feature = own.get(parent.name, parent)
+        if (feature.kind, feature.levels) != (parent.kind, parent.levels):
+            raise _broken(f"others are derived from {feature.name}, which has other levels in this version", folder)
+    spread_of_features = read_file(lambda row: reference.check(row, features), contents, REFERENCE)
+    fitted_features = {FITTED_FEATURES: b"{}", **contents}
+    models = read_file(lambda row: compute.from_dict(row, family), fitted_features, FITTED_FEATURES)
     owners = Encoder(features).owners
     uncertain = contents.get(UNCERTAINTY)
     found = Bundle(
         about=MappingProxyType(about),
         features=features,
         fitted=read_fitted(contents, owners=owners, threads=threads),
-        calibrator=calibrator,
+        calibrator=read_file(Calibrator.from_dict, contents, CALIBRATOR),
         reference=MappingProxyType(spread_of_features),
         parts=MappingProxyType(
             {name: contents[name] for name in ("attributions.npz", PATTERNS, CARD) if name in contents}
@@ -320,8 +387,9 @@ def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         models=models,
         uncertainty=None if uncertain is None else Uncertainty.from_bytes(uncertain, n_columns=len(owners)),
     )
+    _check_parts(found)
     if about["refits"] != found.refits:
-        raise _broken("bundle.bad_format", "the refits of its interval are not there, or not meant to be", folder)
+        raise _broken("the refits of its interval are not there, or not meant to be", folder)
     return found
 
 
@@ -348,58 +416,74 @@ def read_about(folder: Path) -> dict[str, Any]:
     >>> read_about(released("undiagnosed"))["data"]
     'NHANES'
     """
-    return _about(_verified(folder), folder)
+    return _about(_verified(folder), folder)[0]
 
 
-def _about(contents: Mapping[str, bytes], folder: Path) -> dict[str, Any]:
-    try:
-        about: dict[str, Any] = json.loads(contents[DESCRIPTION])
-        if about.get("format") not in READ:
+def _about(contents: Mapping[str, bytes], folder: Path) -> tuple[dict[str, Any], tuple[Feature, ...]]:
+    def check(about: Any) -> tuple[dict[str, Any], tuple[Feature, ...]]:
+        version = about.get("format") if isinstance(about, dict) else None
+        if isinstance(version, int) and version not in READ:
             raise _broken(
-                "bundle.bad_format",
                 "the bundle has another format version",
                 folder,
                 expected=" or ".join(map(str, READ)),
-                got=str(about.get("format")),
+                got=shown(version),
                 hint="score with the mgrisk version that wrote it",
             )
-        for name, kind in ABOUT.items():
-            if type(about[name]) is not kind:
-                raise ValueError(f"{name} is no {kind.__name__}")
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        raise _unreadable(problem, folder) from None
-    return about
+        return about, tuple(_About.of(about).features)
+
+    return read_file(check, contents, DESCRIPTION)
 
 
 def _verified(folder: Path) -> dict[str, bytes]:
     if not (folder / SUMS).is_file():
-        raise _broken(
+        raise bad_bundle(
             "bundle.missing",
             "there is no bundle here: SHA256SUMS is missing",
-            folder,
+            where=str(folder),
             hint="give the folder named bundle/ of a run, or one under models/",
         )
     contents = {}
     # Bytes, and split at "\n" alone: no other sign may pass for the end of a line.
-    sums = (folder / SUMS).read_bytes().decode("utf-8", errors="replace")
+    sums = _read(folder, SUMS).decode("utf-8", errors="replace")
     for line in sums.removesuffix("\n").split("\n"):
         digest, _, name = line.partition("  ")
-        path = folder / name
-        if path.parent != folder or not path.is_file() or path.stat().st_size > LARGEST_FILE:
-            raise _broken("bundle.bad_sum", f"{name} is missing, too large or not in the folder", folder)
-        content = path.read_bytes()
+        content = _read(folder, name)
         if hashlib.sha256(content).hexdigest() != digest:
-            raise _broken("bundle.bad_sum", f"{name} is not what was written: its sha256 differs", folder)
+            raise _bad_sum(f"{shown(name)} is not what was written: its sha256 differs", folder)
         contents[name] = content
     return contents
 
 
-def _broken(code: str, message: str, folder: Path, *, hint: str = "", **found: str) -> MgRiskError:
-    return bad_bundle(code, message, where=str(folder), hint=hint or "take a fresh copy of the bundle", **found)
+def _read(folder: Path, name: str) -> bytes:
+    """Return a file of the folder itself: neither the name nor a link may lead out of it."""
+    path = folder / name
+    # A longer name is none that a system could look for.
+    if len(name) > 60 or path.parent != folder or not path.is_file() or path.stat().st_size > LARGEST_FILE:
+        raise _bad_sum(f"{shown(name)} is missing, too large or not in the folder", folder)
+    if path.resolve().parent != folder.resolve():
+        raise _bad_sum(f"{shown(name)} is a link that leads out of the folder", folder)
+    return path.read_bytes()
 
 
-def _unreadable(problem: Exception, folder: Path) -> MgRiskError:
-    return _broken("bundle.bad_format", f"a part cannot be read: {problem!r}", folder)
+def _check_parts(bundle: Bundle) -> None:
+    """Read what is otherwise read when it is asked for, so that no row is scored before it is refused."""
+    _ = bundle.patterns
+    try:
+        bundle.parts.get(CARD, b"").decode("utf-8")
+    except UnicodeDecodeError:
+        raise bad_file(CARD, "is no UTF-8 text") from None
+
+
+FRESH: Final = "take a fresh copy of the bundle"
+
+
+def _broken(message: str, folder: Path, *, hint: str = FRESH, **found: Unpack[Found]) -> MgRiskError:
+    return bad_bundle(BAD_FORMAT, message, where=str(folder), hint=hint, **found)
+
+
+def _bad_sum(message: str, folder: Path) -> MgRiskError:
+    return bad_bundle("bundle.bad_sum", message, where=str(folder), hint=FRESH)
 
 
 DEFAULT: Final = "undiagnosed"
@@ -483,7 +567,7 @@ def recalibrate(
     Raises
     ------
     MgRiskError
-        ``recalibrate.too_few_events``; ``recalibrate.reversed`` where risks fall as the margin rises; those of
+        ``recalibrate.too_few_events``; ``recalibrate.reversed`` where cases have no higher risk; those of
         `survey.regression.fit_logistic`.
 
     Notes
@@ -507,6 +591,19 @@ def recalibrate(
             else "use the bundle as it is, or collect more",
         )
     old = bundle.calibrator
+    weight = design.analysis_weight[inside]
+    of_cases, of_others = (
+        float(np.average(old.log_odds(margin[inside]), weights=weight * each)) for each in (y[inside], 1.0 - y[inside])
+    )
+    # The slope of a logistic regression has the sign of this difference.
+    if of_cases <= of_others:
+        raise bad_input(
+            "recalibrate.reversed",
+            "among these people the risk of the parent is no higher in cases than in others",
+            where="recalibration",
+            got=f"mean log-odds of {of_cases:.3f} in cases and {of_others:.3f} in others",
+            hint="check the coding of the outcome; a model that ranks people wrongly cannot be recalibrated",
+        )
     if method == "intercept":
         fit = fit_logistic(np.ones((len(y), 1)), y, design, offset=old.log_odds(margin))
         variance = np.array([[float(fit.covariance[0, 0]), 0.0], [0.0, 0.0]])
@@ -514,15 +611,7 @@ def recalibrate(
     else:
         new = fit_calibrator(margin, y, design)
     stretch = new.slope / old.slope
-    if stretch <= 0:
-        raise bad_input(
-            "recalibrate.reversed",
-            "among these people the risk falls as the margin rises",
-            where="recalibration",
-            got=f"slope {stretch:.2f} times that of the parent",
-            hint="check the coding of the outcome; a model that ranks people wrongly cannot be recalibrated",
-        )
-    added = float(np.average(new.se(margin[inside]) ** 2, weights=design.analysis_weight[inside]))
+    added = float(np.average(new.se(margin[inside]) ** 2, weights=weight))
     uncertainty, fitted = bundle.uncertainty, bundle.fitted
     if uncertainty is not None:
         uncertainty = uncertainty.after(stretch=stretch, added=added)
@@ -537,7 +626,7 @@ def recalibrate(
             "method": method,
             "people": int(inside.sum()),
             "cases": cases,
-            "prevalence": float(np.average(y[inside], weights=design.analysis_weight[inside])),
+            "prevalence": float(np.average(y[inside], weights=weight)),
             "slope_of_parent": stretch,
             "intercept_of_parent": new.intercept - stretch * old.intercept,
             "df": new.df,

@@ -1,12 +1,52 @@
-"""The files of a bundle, each name once."""
+"""The files of a bundle, each name once, and how one of JSON is read by its schema."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
-SUMS: Final = "SHA256SUMS"
+from mgrisk.config.checked import parse, shown
+from mgrisk.errors import MgRiskError, bad_bundle
+from mgrisk.storage.files import SUMS as SUMS
+
 DESCRIPTION: Final = "bundle.json"
 CALIBRATOR: Final = "calibrator.json"
 REFERENCE: Final = "reference.json"
 PATTERNS: Final = "patterns.json"
 CARD: Final = "card.md"
+
+BAD_FORMAT: Final = "bundle.bad_format"
+BAD_MODEL: Final = "bundle.bad_model"
+
+Read = TypeVar("Read")
+
+
+def bad_file(file: str, what: str, *, code: str = BAD_FORMAT) -> MgRiskError:
+    """Return the error of a file of a bundle that cannot be used."""
+    hint = "the bundle is damaged or edited; take a fresh copy"
+    return bad_bundle(code, f"{shown(file)} {what}", where=shown(file), hint=hint)
+
+
+def read_file(check: Callable[[Any], Read], files: Mapping[str, bytes], name: str, *, code: str = BAD_FORMAT) -> Read:
+    """Read a JSON file of a bundle.
+
+    Parameters
+    ----------
+    check
+        Makes of its content what is read, for example `Checked.of`; ValueError with the first field that is wrong.
+    files
+        Files of a bundle by name.
+    name, code
+        The file, and the error's code.
+
+    Raises
+    ------
+    MgRiskError
+        `code`, with the file and its first field that is wrong; exit status 5.
+    """
+    if name not in files:
+        raise bad_file(name, "is missing", code=code)
+    try:
+        return check(parse(files[name]))
+    except ValueError as problem:
+        raise bad_file(name, f"cannot be read: {problem}", code=code) from None

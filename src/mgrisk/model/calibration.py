@@ -17,11 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 from scipy.special import expit
 
+from mgrisk.config.checked import Checked, Finite, Numbers
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.regression import fit_logistic, maximise_likelihood
 from mgrisk.types import Floats, Integers
@@ -34,6 +36,8 @@ MEANING: Final = (
     "the survey design; the learner's own error is not in it"
 )
 """What the interval of a bundle means that has no `uncertainty.Uncertainty`."""
+
+Pair = Annotated[Numbers, Field(min_length=2, max_length=2)]
 
 
 @dataclass(frozen=True)
@@ -91,17 +95,24 @@ class Calibrator:
         }
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> Calibrator:
-        """Read it back; ValueError where a number is not finite."""
-        found = cls(
-            intercept=float(row["intercept"]),
-            slope=float(row["slope"]),
-            covariance=np.array(row["covariance"], dtype=np.float64).reshape(2, 2),
-            df=int(row["df"]),
-        )
-        if not np.isfinite([found.intercept, found.slope, *found.covariance.ravel()]).all():
-            raise ValueError("a number of the calibrator is not finite")
-        return found
+    def from_dict(cls, row: object) -> Calibrator:
+        """Read it back; ValueError where a number is none that `to_dict` writes."""
+        found = _File.of(row)
+        return cls(found.intercept, found.slope, np.array(found.covariance, dtype=np.float64), found.df)
+
+
+class _File(Checked):
+    kind: Literal["logistic"] = "logistic"
+    intercept: Finite
+    slope: Finite
+    covariance: list[Pair] = Field(min_length=2, max_length=2)
+    df: int = Field(ge=1, le=10**9)
+
+    @model_validator(mode="after")
+    def _variances(self) -> Self:
+        if self.covariance[0][0] < 0 or self.covariance[1][1] < 0:
+            raise ValueError("covariance: a variance is below 0")
+        return self
 
 
 def fit_calibrator(margin: Floats, y: Floats, design: SurveyDesign) -> Calibrator:

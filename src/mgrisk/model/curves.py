@@ -12,12 +12,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
+from pydantic import model_validator
 
 from mgrisk.compiled import compiled
-from mgrisk.model.learners import bad_model
+from mgrisk.config.checked import Checked, Finite, Knots, Numbers
+from mgrisk.model.learners import bad_model, read_model
 from mgrisk.model.splines import Term
 from mgrisk.types import Floats, Integers, Singles
 
@@ -215,37 +217,34 @@ class FittedSplines:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, n_columns: int) -> FittedSplines:
-        """Read coefficients.json back; shapes and finiteness are checked.
+        """Read coefficients.json back.
 
         Raises
         ------
         MgRiskError
             `bundle.bad_model`.
         """
-        try:
-            content = json.loads(files[FILE])
-            terms = tuple(Term(float(row["fill"]), tuple(map(float, row["knots"]))) for row in content["terms"])
-            fitted = cls(
-                terms=terms,
-                intercept=float(content["intercept"]),
-                coefficients=np.array(content["coefficients"], dtype=np.float64),
-                centre=np.array(content["centre"], dtype=np.float64),
-            )
-        except (KeyError, TypeError, ValueError) as problem:
-            raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-        width = sum(term.width for term in terms)
-        numbers = np.concatenate(
-            [
-                fitted.coefficients.ravel(),
-                fitted.centre.ravel(),
-                [fitted.intercept],
-                *((term.fill, *term.knots) for term in terms),
-            ]
-        )
-        if len(terms) != n_columns or fitted.coefficients.shape != (width,) or fitted.centre.shape != (width,):
+        found = read_model(_File.of, files, FILE)
+        if len(found.terms) != n_columns:
             raise bad_model(FILE, "has coefficients for other columns than the bundle's features")
-        if not np.isfinite(numbers).all():
-            raise bad_model(FILE, "has a number that is not finite")
-        if any((np.diff(term.knots) <= 0).any() for term in terms):
-            raise bad_model(FILE, "has knots that do not increase")
-        return fitted
+        terms = tuple(Term(row.fill, tuple(row.knots)) for row in found.terms)
+        return cls(terms, found.intercept, np.array(found.coefficients), np.array(found.centre))
+
+
+class _Term(Checked):
+    fill: Finite
+    knots: Knots
+
+
+class _File(Checked):
+    terms: list[_Term]
+    intercept: Finite
+    coefficients: Numbers
+    centre: Numbers
+
+    @model_validator(mode="after")
+    def _of_the_same_columns(self) -> Self:
+        width = sum(max(len(term.knots) - 1, 1) for term in self.terms)
+        if not len(self.coefficients) == len(self.centre) == width:
+            raise ValueError(f"coefficients or centre has not a number for each of {width} design columns")
+        return self

@@ -14,16 +14,17 @@ import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
+from mgrisk.config.checked import Checked, Finite, Increasing, same_length
 from mgrisk.errors import MgRiskError
-from mgrisk.model.learners import Column, Kind, Params, Pick, bad_model, mean_one
+from mgrisk.model.learners import Column, Kind, Params, Pick, bad_model, mean_one, read_model
 from mgrisk.types import Floats, Integers, Singles
 
 FILE: Final = "shapes.json"
-LARGEST_TABLE: Final = 1 << 20  # entries; what is larger is not one of ours
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,42 +81,40 @@ class FittedShapes:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes], *, n_columns: int) -> FittedShapes:
-        """Read shapes.json back; shapes and finiteness are checked.
+        """Read shapes.json back.
 
         Raises
         ------
         MgRiskError
             `bundle.bad_model`.
         """
-        try:
-            content = json.loads(files[FILE])
-            intercept = float(content["intercept"])
-            shapes = tuple(_shape(row) for row in content["shapes"])
-        except (KeyError, TypeError, ValueError) as problem:
-            raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-        for shape in shapes:
-            expected = tuple(len(cuts) + 2 for cuts in shape.cuts)
-            if len(shape.columns) not in (1, 2) or shape.scores.shape != expected or shape.scores.size > LARGEST_TABLE:
-                raise bad_model(FILE, "has a table that does not fit its cut points")
-            if min(shape.columns) < 0 or max(shape.columns) >= n_columns:
-                raise bad_model(FILE, "has tables of other columns than the bundle's features")
-            if any((np.diff(cuts) <= 0).any() for cuts in shape.cuts):
-                raise bad_model(FILE, "has cut points that do not increase")
-        numbers = [np.array([intercept]), *(part.ravel() for each in shapes for part in (each.scores, *each.cuts))]
-        if not np.isfinite(np.concatenate(numbers)).all():
-            raise bad_model(FILE, "has a number that is not finite")
-        return cls(intercept, shapes)
+        found = read_model(_File.of, files, FILE)
+        if any(column >= n_columns for shape in found.shapes for column in shape.columns):
+            raise bad_model(FILE, "has tables of other columns than the bundle's features")
+        return cls(found.intercept, tuple(shape.shape() for shape in found.shapes))
 
 
-def _shape(row: Mapping[str, object]) -> Shape:
-    columns, cuts = row["columns"], row["cuts"]
-    if not isinstance(columns, list) or not isinstance(cuts, list) or len(columns) != len(cuts):
-        raise ValueError("columns and cuts do not belong together")
-    return Shape(
-        tuple(int(column) for column in columns),
-        tuple(np.array(each, dtype=np.float64).reshape(-1) for each in cuts),
-        np.array(row["scores"], dtype=np.float64),
-    )
+class _Shape(Checked):
+    columns: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, max_length=2)
+    cuts: list[Increasing] = Field(min_length=1, max_length=2)
+    scores: list[Finite | list[Finite]]
+
+    @model_validator(mode="after")
+    def _of_the_same_bins(self) -> Self:
+        same_length(columns=self.columns, cuts=self.cuts)
+        bins = [len(cuts) + 2 for cuts in self.cuts]
+        sizes = [len(each) if isinstance(each, list) else None for each in self.scores]
+        if len(sizes) != bins[0] or set(sizes) != {bins[1] if len(bins) == 2 else None}:
+            raise ValueError("scores has not an entry for each bin")
+        return self
+
+    def shape(self) -> Shape:
+        return Shape(tuple(self.columns), tuple(np.array(cuts) for cuts in self.cuts), np.array(self.scores))
+
+
+class _File(Checked):
+    intercept: Finite
+    shapes: list[_Shape]
 
 
 @dataclass(frozen=True)

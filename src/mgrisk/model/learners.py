@@ -21,9 +21,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mgrisk.errors import MgRiskError, bad_bundle
+from mgrisk.errors import MgRiskError
 from mgrisk.features.compute import Columns, to_columns
 from mgrisk.features.registry import Feature
+from mgrisk.model.bundle_files import BAD_MODEL, Read, bad_file, read_file
 from mgrisk.model.calibration import Calibrator
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Booleans, Floats, Integers, Singles
@@ -219,8 +220,12 @@ class Learner(Protocol):
 
 def bad_model(file: str, what: str) -> MgRiskError:
     """Return the error of a model file that cannot be used."""
-    hint = "the bundle is damaged or edited; take a fresh copy"
-    return bad_bundle("bundle.bad_model", f"{file} {what}", where=file, hint=hint)
+    return bad_file(file, what, code=BAD_MODEL)
+
+
+def read_model(check: Callable[[Any], Read], files: Mapping[str, bytes], name: str) -> Read:
+    """Read a model file of JSON, as `bundle_files.read_file`; raises `bundle.bad_model`."""
+    return read_file(check, files, name, code=BAD_MODEL)
 
 
 def mean_one(weight: Floats) -> Floats:

@@ -7,11 +7,14 @@ index of 55 is somebody's, but not both the same person's.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import field_validator, model_validator
 
+from mgrisk.config.checked import Checked, Finite, NotNegative, Share, same_length, shown
 from mgrisk.features.compute import Columns
 from mgrisk.features.registry import Feature
 from mgrisk.survey.estimates import weighted_quantile
@@ -103,48 +106,72 @@ def _people(known: Booleans, weight: Floats) -> dict[str, Any]:
     }
 
 
-def check(reference: Mapping[str, Any], chosen: Sequence[Feature]) -> None:
-    """Make sure that a reference read from a file is one that `describe` could have made of these features.
+class _Known(Checked):
+    missing: Share
+    people: NotNegative = 0.0
+
+    @field_validator("people")
+    @classmethod
+    def _of_somebody(cls, people: float) -> float:
+        # An effective number of people is at least 1, but for its rounding.
+        if 0 < people < 0.5:
+            raise ValueError("it is neither 0 nor at least 1")
+        return people
+
+
+class _Shares(_Known):
+    shares: dict[str, Share]
+
+
+class _Beside(Checked):
+    name: str
+    slope: Finite
+    low: Finite
+    high: Finite
+
+
+class _Numbers(_Known):
+    quantiles: dict[str, Finite]
+    below: list[Share]
+    beside: _Beside | None = None
+
+    @model_validator(mode="after")
+    def _of_the_probabilities(self) -> Self:
+        if [*self.quantiles] not in ([], [str(p) for p in PROBABILITIES]):
+            raise ValueError("quantiles are not those that a reference has")
+        same_length(quantiles=self.quantiles, below=self.below)
+        if any(low > high for low, high in pairwise(self.quantiles.values())):
+            raise ValueError("quantiles do not increase")
+        return self
+
+
+def check(reference: object, chosen: Sequence[Feature]) -> Mapping[str, Any]:
+    """Return a reference read from a file, as one that `describe` could have made of these features.
 
     Raises
     ------
-    ValueError, KeyError, TypeError
-        With what is wrong.
+    ValueError
+        With the first feature and field that is wrong.
     """
+    if not isinstance(reference, dict):
+        raise ValueError("it is no object")
+    numbers = {feature.name for feature in chosen if feature.kind == "number"}
     for feature in chosen:
-        row = reference[feature.name]
-        _check_shares([row["missing"]])
-        if feature.kind != "number":
-            if set(row["shares"]) != set(feature.levels):
-                raise ValueError(f"{feature.name}: the shares are not those of its levels")
-            _check_shares([*row["shares"].values()])
-            continue
-        _check_numbers(feature.name, row)
-        if (beside := row.get("beside")) is not None:
-            if beside["name"] not in {other.name for other in chosen if other.kind == "number"}:
-                raise ValueError(f"{feature.name}: its companion {beside['name']!r} is none of the numbers")
-            if not np.isfinite([beside["slope"], beside["low"], beside["high"]]).all():
-                raise ValueError(f"{feature.name}: a number about its companion is not finite")
+        row = _check(feature.name, _Numbers if feature.name in numbers else _Shares, reference.get(feature.name))
+        if isinstance(row, _Shares) and row.shares.keys() != set(feature.levels):
+            raise ValueError(f"{feature.name}: the shares are not those of its levels")
+        if isinstance(row, _Numbers) and row.beside is not None and row.beside.name not in numbers:
+            raise ValueError(f"{feature.name}: its companion {shown(row.beside.name)} is none of the numbers")
     if RISK in reference:
-        _check_numbers(RISK, reference[RISK])
+        _check(RISK, _Numbers, reference[RISK])
+    return reference
 
 
-def _check_numbers(name: str, row: Mapping[str, Any]) -> None:
-    quantiles, below = row["quantiles"], row["below"]
-    if [*quantiles] not in ([], [str(p) for p in PROBABILITIES]) or len(below) != len(quantiles):
-        raise ValueError(f"{name}: these are not the quantiles that a reference has")
-    values = np.array([*quantiles.values()], dtype=np.float64)
-    if not np.isfinite(values).all() or (np.diff(values) < 0).any():
-        raise ValueError(f"{name}: its quantiles do not increase")
-    _check_shares([row["missing"], *below])
-    if not (np.isfinite(row["people"]) and row["people"] >= 0):
-        raise ValueError(f"{name}: its number of people is below 0 or not finite")
-
-
-def _check_shares(shares: Sequence[float]) -> None:
-    # Sums of weights that are divided by one another miss 1 by a rounding.
-    if not all(-1e-9 <= share <= 1 + 1e-9 for share in shares):
-        raise ValueError("a share is not between 0 and 1")
+def _check(name: str, schema: type[_Known], row: object) -> _Known:
+    try:
+        return schema.of(row)
+    except ValueError as problem:
+        raise ValueError(f"{name}.{problem}") from None
 
 
 def in_domain(columns: Columns, chosen: Sequence[Feature], reference: Mapping[str, Any], *, n: int) -> Booleans:

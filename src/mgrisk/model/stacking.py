@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from pydantic import Field
 from scipy.special import expit
 
+from mgrisk.config.checked import Checked, Finite, NotNegative
 from mgrisk.model import additive, curves, explainable_boosting
 from mgrisk.model.additive import Additive
 from mgrisk.model.curves import FittedSplines
 from mgrisk.model.explainable_boosting import FittedShapes
-from mgrisk.model.learners import Fitted, bad_model
+from mgrisk.model.learners import Fitted, bad_model, read_model
 from mgrisk.model.trees import learners
 from mgrisk.model.trees.learners import FittedTrees
 from mgrisk.survey.design import SurveyDesign
@@ -78,18 +80,18 @@ def part_files(files: Mapping[str, bytes]) -> tuple[Scales, list[dict[str, bytes
     MgRiskError
         `bundle.bad_model`.
     """
-    try:
-        content = json.loads(files[FILE])
-        scales = Scales(float(content["intercept"]), tuple(float(scale) for scale in content["scales"]))
-    except (KeyError, TypeError, ValueError) as problem:
-        raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-    if not scales.scales or not np.isfinite([scales.intercept, *scales.scales]).all():
-        raise bad_model(FILE, "has no parts or a number that is not finite")
+    found = read_model(_File.of, files, FILE)
+    scales = Scales(found.intercept, tuple(found.scales))
     prefixes = [f"part-{number}-" for number in range(len(scales.scales))]
     return scales, [
         {name.removeprefix(prefix): held for name, held in files.items() if name.startswith(prefix)}
         for prefix in prefixes
     ]
+
+
+class _File(Checked):
+    intercept: Finite
+    scales: list[NotNegative] = Field(min_length=1, max_length=100)
 
 
 def fit_scales(margins: Sequence[Floats], y: Floats, design: SurveyDesign) -> Scales:

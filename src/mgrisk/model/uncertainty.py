@@ -10,13 +10,16 @@ What no refit sees, that penalisation draws all risks together, is found by `cov
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
+from mgrisk.config.checked import Checked, Knots, NotNegative, Numbers, Table, same_length
 from mgrisk.model.additive import Sampling
 from mgrisk.model.calibration import fit_logistic_map
 from mgrisk.model.curves import Curves
@@ -106,6 +109,7 @@ def out_of_fold(refit: Refit, X: Singles, data: TrainingData, factor: Floats) ->
 
 
 FILE: Final = "uncertainty.npz"
+MOST_NUMBERS: Final = 1 << 20
 MEANING: Final = (
     "90 % interval for the risk of people with these values: sampling error of learner and calibration under the "
     "survey design, from refits of the pipeline under Rao-Wu bootstrap weights of the PSUs with settings as chosen; "
@@ -183,7 +187,7 @@ class Uncertainty:
 
     @classmethod
     def from_bytes(cls, content: bytes, *, n_columns: int) -> Uncertainty:
-        """Read uncertainty.npz back; shapes and finiteness are checked.
+        """Read uncertainty.npz back.
 
         Raises
         ------
@@ -192,30 +196,54 @@ class Uncertainty:
         """
         try:
             arrays = read_arrays(content)
-            ends = np.cumsum(arrays["widths"])[:-1]
-            knots = np.split(arrays["knots"], ends)
-            terms = tuple(
-                Term(float(fill), tuple(each.tolist())) for fill, each in zip(arrays["fills"], knots, strict=True)
-            )
-            found = cls(
-                terms=terms,
-                loadings=arrays["loadings"].astype(np.float64),
-                centre=arrays["centre"].astype(np.float64),
-                **{name: float(arrays[name]) for name in ("base", "factor")},
-                replicates=int(arrays["replicates"]),
-            )
-        except (KeyError, TypeError, ValueError) as problem:
-            raise bad_model(FILE, f"cannot be read: {problem!r}") from None
-        width = sum(term.width for term in terms)
-        if len(terms) != n_columns or found.centre.shape != (width,) or found.loadings.shape[:1] != (1 + width,):
+            if sum(array.size for array in arrays.values()) > MOST_NUMBERS:
+                raise ValueError("it has more numbers than any of ours")
+            found = _File.of({name: array.tolist() for name, array in arrays.items()})
+        except ValueError as problem:
+            raise bad_model(FILE, f"cannot be read: {problem}") from None
+        if len(found.widths) != n_columns:
             raise bad_model(FILE, "is for other columns than the bundle's features")
-        numbers = [found.loadings.ravel(), found.centre, arrays["fills"], arrays["knots"]]
-        scalars = np.array([found.base, found.factor])
-        if not np.isfinite(np.concatenate([*numbers, scalars])).all() or (scalars < 0).any():
-            raise bad_model(FILE, "has a number that is not finite or a variance below 0")
-        if any((np.diff(term.knots) <= 0).any() for term in terms):
-            raise bad_model(FILE, "has knots that do not increase")
-        return found
+        return cls(
+            terms=tuple(map(Term, found.fills, map(tuple, found.of_columns()))),
+            loadings=np.array(found.loadings),
+            centre=np.array(found.centre),
+            base=found.base,
+            factor=found.factor,
+            replicates=found.replicates,
+        )
+
+
+class _Curve(Checked):
+    knots: Knots
+
+
+class _File(Checked):
+    fills: Numbers
+    widths: list[Annotated[int, Field(ge=0)]]
+    knots: Numbers
+    loadings: Table
+    centre: Numbers
+    base: NotNegative
+    factor: NotNegative
+    replicates: int = Field(ge=1, le=10**6)
+
+    @model_validator(mode="after")
+    def _of_the_same_columns(self) -> Self:
+        same_length(fills=self.fills, widths=self.widths)
+        if sum(self.widths) != len(self.knots):
+            raise ValueError("widths are not those of the knots")
+        p = sum(max(len(_Curve(knots=each).knots) - 1, 1) for each in self.of_columns())
+        if len(self.centre) != p or len(self.loadings) != 1 + p:
+            raise ValueError(f"centre or loadings is not that of {p} design columns")
+        for row in self.loadings:
+            if len(row) != len(self.loadings[0]):
+                raise ValueError("loadings has rows of different lengths")
+        return self
+
+    def of_columns(self) -> list[list[float]]:
+        """Return the knots of each encoded column."""
+        ends = list(itertools.accumulate(self.widths))
+        return [self.knots[end - width : end] for width, end in zip(self.widths, ends, strict=True)]
 
 
 def with_stretch(moved: Floats, away: Floats, stretch: float) -> Floats:

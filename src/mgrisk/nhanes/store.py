@@ -33,12 +33,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mgrisk.errors import MgRiskError, bad_source
+from mgrisk.errors import ExitStatus, MgRiskError, bad_source
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.download import PAUSES, addresses, download, forget
 from mgrisk.nhanes.lock_file import LockedTable, LockFile, digest, refuse_cut_file
+from mgrisk.storage.destinations import folders_above, writes_to
 from mgrisk.storage.files import atomic
-from mgrisk.storage.lock import exclusive_lock, sweep
+from mgrisk.storage.lock import exclusive_lock
+from mgrisk.storage.temporary import sweep
 
 CDC: Final = "https://wwwn.cdc.gov/Nchs/Data/Nhanes/"
 """Base address of the tables since CDC moved them in November 2024."""
@@ -195,29 +197,23 @@ class Store:
             )
         # Known by its name, so that the next process finds and continues it; the lock keeps others out.
         part = local.with_name(f".{local.name}.part")
-        try:
-            local.parent.mkdir(parents=True, exist_ok=True)
-            with exclusive_lock(self._lock_of(str(local.relative_to(self.cache)))):
-                if local.is_file():
-                    self._check_lock(relative, local, where=str(local))
-                    return True
-                found = download(addresses(self._base(), relative), part, pauses=self.pauses, sleep=self.sleep)
-                try:
-                    with part.open("rb") as written:
-                        os.fsync(written.fileno())
-                    self._check_lock(relative, part, where=found, url=found)
-                    part.replace(local)
-                except BaseException:  # Ctrl-C too: a body that was not accepted must not be continued later
-                    forget(part)
-                    raise
-        except OSError as error:
-            raise bad_source(
-                "store.cannot_write",
-                "the table cannot be written into the cache",
-                where=str(local),
-                hint="make room or set MGRISK_CACHE to another folder",
-                got=str(error),
-            ) from error
+        with (
+            writes_to(local, hint="make room or set MGRISK_CACHE to another folder"),
+            folders_above(local),
+            exclusive_lock(self._lock_of(str(local.relative_to(self.cache)))),
+        ):
+            if local.is_file():
+                self._check_lock(relative, local, where=str(local))
+                return True
+            found = download(addresses(self._base(), relative), part, pauses=self.pauses, sleep=self.sleep)
+            try:
+                with part.open("rb") as written:
+                    os.fsync(written.fileno())
+                self._check_lock(relative, part, where=found, url=found)
+                part.replace(local)
+            except BaseException:  # Ctrl-C too: a body that was not accepted must not be continued later
+                forget(part)
+                raise
         return False
 
     def _lock_of(self, name: str) -> Path:
@@ -305,11 +301,13 @@ def fetch(
 def _together(failures: list[MgRiskError], wanted: int) -> MgRiskError:
     if len(failures) == 1:
         return failures[0]
-    return bad_source(
+    full = all(error.status is ExitStatus.INPUT for error in failures)  # a cache that cannot be written, for all
+    return MgRiskError(
         "store.fetch_failed",
         f"{len(failures)} of {wanted} tables cannot be had",
         where="; ".join(f"{error.where}: {error.what()} [{error.code}]" for error in failures),
         hint="; ".join(dict.fromkeys(error.hint for error in failures)),
+        status=ExitStatus.INPUT if full else ExitStatus.SOURCE,
     )
 
 
@@ -377,7 +375,7 @@ def read_table(
     try:
         with exclusive_lock(parquet.with_name(_LOCK)):
             _write(whole, parquet, sha256)
-    except OSError:
+    except MgRiskError:
         # A full disk, a cache that is read-only: the next run will have to read the transport file again.
         pass
     return frame

@@ -187,7 +187,7 @@ def parse(content: Bytes, *, path: Path) -> Layout:
     data = content[end + CARD :]
     stated = stated_rows(observations, path) if version is V8 else None
     if stated is None:
-        n_rows = _count_rows(data, record_length, path)
+        n_rows = _count_rows(data, record_length, path, numbers=bool((parts["type"] == 1).any()))
     else:
         n_rows = stated
         _check_stated(data, n_rows, record_length, path)
@@ -249,7 +249,7 @@ def _version(start: bytes, path: Path) -> Version:
     raise not_xport(path, f"a file that starts with {start[:28].decode('latin-1')!r}")
 
 
-def _count_rows(data: Bytes, record_length: int, path: Path) -> int:
+def _count_rows(data: Bytes, record_length: int, path: Path, *, numbers: bool) -> int:
     if data.size % CARD:
         raise truncated(path, "a whole number of 80-byte cards", f"{data.size % CARD} bytes in the last one")
     # Padding is shorter than a card: of the blanks at the end at most 79 are padding, and all that can be
@@ -262,6 +262,10 @@ def _count_rows(data: Bytes, record_length: int, path: Path) -> int:
         refuse_second_table(data, path)
         got = f"{data.size - (n_rows - 1) * record_length} bytes of record {n_rows}"
         raise truncated(path, f"records of {record_length} bytes", got)
+    # A record of nothing but blanks has no number: the file is filled up with more than a card.
+    last = data[max(n_rows - 1, 0) * record_length : n_rows * record_length]
+    if numbers and n_rows and (last == ord(" ")).all():
+        raise not_xport(path, "more than a card of blanks behind the last record")
     return n_rows
 
 

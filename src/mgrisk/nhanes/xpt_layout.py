@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mgrisk.errors import MgRiskError, bad_source
+from mgrisk.types import Integers
 
 CARD: Final = 80
 """Bytes of a card, the unit that every part of the file is filled up to."""
@@ -208,6 +209,10 @@ def read_namestrs(raw: bytes, size: int, version: Version, path: Path) -> tuple[
     if not sound.all():
         bad = int(np.argmin(sound))
         raise not_xport(path, f"variable {names[bad]!r} of type {kind[bad]} with {length[bad]} bytes")
+    if len(set(names)) < len(names):
+        raise not_xport(path, "two variables of the same name")
+    if version is V8:
+        return _in_order(parts, length, path), names, int(length.sum())
     order = np.argsort(parts["position"], kind="stable")
     ends = np.cumsum(length[order])
     gap = parts["position"][order] != ends - length[order]
@@ -215,9 +220,20 @@ def read_namestrs(raw: bytes, size: int, version: Version, path: Path) -> tuple[
         bad = int(order[np.argmax(gap)])
         reached = int((ends - length[order])[np.argmax(gap)])
         raise not_xport(path, f"variable {names[bad]!r} at byte {parts['position'][bad]}, not {reached}")
-    if len(set(names)) < len(names):
-        raise not_xport(path, "two variables of the same name")
     return parts, names, int(ends[-1])
+
+
+def _in_order(parts: npt.NDArray[Any], length: Integers, path: Path) -> npt.NDArray[Any]:
+    """Return NAMESTRs of version 8 with the places of their fields.
+
+    The fields lie in the order of the NAMESTRs: xpt2loc reads them so, and so does ReadStat. The position in a NAMESTR
+    is another one: loc2xpt writes that of SAS's own data set there, numbers before texts.
+    """
+    if int(length.sum()) > np.iinfo(np.int32).max:
+        raise not_xport(path, f"records of {length.sum()} bytes")
+    placed = parts.copy()
+    placed["position"] = np.cumsum(length) - length
+    return placed
 
 
 def decode_text(raw: bytes) -> str:

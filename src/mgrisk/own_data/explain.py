@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mgrisk.explain.attributions import Explanation
 from mgrisk.explain.summary import summarise
@@ -23,9 +26,10 @@ from mgrisk.report.render import write_page
 from mgrisk.run_folder.records import Importance
 from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.drift_monitor import LARGE
-from mgrisk.score.input_schema import RESULTS, SEPARATOR
-from mgrisk.score.scorer import Scorer
-from mgrisk.score.summary import ID, Summary
+from mgrisk.score.input_schema import SEPARATOR
+from mgrisk.score.parquet import inputs_frame, texts
+from mgrisk.score.scorer import PERSON, Scorer
+from mgrisk.score.summary import Summary
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 
 ROW: Final = "row"
@@ -41,6 +45,8 @@ class ExplainedFile:
         Rows of the file, those with and without a risk, and those unlike the development people.
     size
         Of the page, in bytes.
+    unused
+        Columns that gave no input, each with the one that it may have been meant for, or "".
     """
 
     rows: int
@@ -48,6 +54,7 @@ class ExplainedFile:
     rejected: int
     outside: int
     size: int
+    unused: Mapping[str, str]
 
 
 def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
@@ -68,14 +75,15 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     MgRiskError
         As `score_table`.
     """
-    answers, summary = _scored(scorer, source)
+    scored, summary = _scored(scorer, source)
+    answers = scored.select(scorer.columns(reasons=0)).to_pandas()
     usable = (answers["status"] == "scored").to_numpy()
-    id_label = ID if ID in answers else ROW
-    ids = answers[ID] if ID in answers else pd.Series(np.arange(1, len(answers) + 1))
+    id_label = PERSON if PERSON in scored.column_names else ROW
     kept = answers[usable].reset_index(drop=True)
-    explanation = scorer.explain(kept.drop(columns=[name for name in RESULTS if name in kept]))
-    recall = scorer.uncertainty(kept.drop(columns=[name for name in RESULTS if name in kept]))["recall_share"]
-    people = _people(explanation, kept, ids[usable].astype(str).tolist(), recall)
+    given = inputs_frame(scored, scorer.inputs)[usable].reset_index(drop=True)
+    explanation = scorer.explain(given)
+    recall = scorer.uncertainty(given)["recall_share"]
+    people = _people(explanation, kept, _ids(scored)[usable].tolist(), recall)
     own = OwnPeople(
         source="standard input" if source == "-" else Path(source).name,
         rows=len(answers),
@@ -90,15 +98,24 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     )
     written = write_page(own_content(own), Path(target))
     outside = int((~people.in_domain).sum())
-    return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size)
+    return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size, summary.unused)
 
 
-def _scored(scorer: Scorer, source: str) -> tuple[pd.DataFrame, Summary]:
+def _ids(scored: pa.Table) -> pd.Series:
+    """Return what each row is called: by `person_id` with all its digits, else by its number."""
+    if PERSON not in scored.column_names:
+        return pd.Series(map(str, range(1, scored.num_rows + 1)), dtype=object)
+    return pd.Series(
+        [name or f"row {place + 1}" for place, name in enumerate(texts(scored.column(PERSON)))], dtype=object
+    )
+
+
+def _scored(scorer: Scorer, source: str) -> tuple[pa.Table, Summary]:
     """Return the scored file, whose cells are those of the input with the columns of the answer, and its summary."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "scored.parquet")
         summary = score_table(scorer, source, path, BatchOptions(reasons=0))
-        return pd.read_parquet(path), summary
+        return pq.read_table(path), summary
 
 
 def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], recall_share: pd.Series) -> ExplainedPeople:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,15 +13,20 @@ from mgrisk.evaluate.assess import CONTROLS, assess
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
-from mgrisk.model.bundle import Bundle, Method, recalibrate
+from mgrisk.model.bundle import Bundle, Method, is_bundle, recalibrate
 from mgrisk.model.bundle_files import SUMS
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.run_folder import names
+from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
-from mgrisk.storage.files import sha256, write_json, write_text
+from mgrisk.score.summary import not_used
+from mgrisk.storage.destinations import prepare_folder
+from mgrisk.storage.files import atomic_folder, is_intact, sha256, write_json, write_text
 from mgrisk.types import Floats
 
 EXTERNAL: Final = "external"
+OFTEN: Final = 0.1
+"""Share of the people who lack an input from which on it is told."""
 SPECTRUM: Final = "to compare with publications that leave them out, and no measure of use among people as they come"
 TOLD: Final = {
     "auroc": "AUROC",
@@ -49,7 +55,9 @@ class External:
     lines: tuple[str, ...]
 
 
-def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Path, threads: int = 1) -> External:
+def evaluate_file(
+    model: Path, source: str, columns: LabelColumns, *, folder: Path, threads: int = 1, missing: Missing = MISSING
+) -> External:
     """Validate a bundle on anybody's data; write evaluation, thresholds, curves and people as JSON, and summary.md.
 
     Parameters
@@ -59,18 +67,21 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
     source, columns
         The file, and where outcome and design stand in it.
     folder
-        Made if need be; files of the same names are replaced.
+        Missing, empty, or what an earlier evaluation wrote; it appears whole or not at all.
     threads
         Threads of the margin.
+    missing
+        What means missing in the file.
 
     Raises
     ------
     MgRiskError
-        Those of `load_scorer` and `read_labelled`.
+        Those of `prepare_folder`, `load_scorer` and `read_labelled`.
     """
+    prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
-    people = read_labelled(source, scorer.bundle.inputs, columns)
-    margin, alike = _margins(scorer.bundle, people)
+    people = read_labelled(source, scorer.bundle.inputs, columns, missing=missing)
+    margin, inputs = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
         Predictions(people.y, {scorer.label: risk}, {}, people.design),
@@ -92,14 +103,18 @@ def evaluate_file(model: Path, source: str, columns: LabelColumns, *, folder: Pa
         "design": people.design.to_dict(),
         "attrition": people.attrition,
         "problems": people.problems,
-        "in_domain": alike,
+        "persons": people.persons,
+        "in_domain": inputs.in_domain,
+        "inputs": inputs.to_dict(),
+        "unused_columns": dict(people.unused),
     }
-    lines = _evaluation_lines(found.records, people)
-    write_json(folder / names.EVALUATION, found.records)
-    write_json(folder / names.THRESHOLDS, found.thresholds)
-    write_json(folder / names.CURVES, {EXTERNAL: found.curves})
-    write_json(folder / names.PEOPLE_OF_FILE, context)
-    write_text(folder / names.SUMMARY, _summary(context, lines))
+    lines = [*people.lines, *inputs.lines, *not_used(people.unused), *_evaluation_lines(found.records)]
+    with atomic_folder(folder, is_ours=_is_evaluation) as part:
+        write_json(part / names.EVALUATION, found.records)
+        write_json(part / names.THRESHOLDS, found.thresholds)
+        write_json(part / names.CURVES, {EXTERNAL: found.curves})
+        write_json(part / names.PEOPLE_OF_FILE, context)
+        write_text(part / names.SUMMARY, _summary(context, lines))
     return External(folder, tuple(lines))
 
 
@@ -112,28 +127,30 @@ def recalibrate_file(
     population: str,
     folder: Path,
     threads: int = 1,
+    missing: Missing = MISSING,
 ) -> External:
     """Write a bundle whose risks hold among the people of a file, and which names its parent.
 
     Parameters
     ----------
-    model, source, columns, threads
+    model, source, columns, threads, missing
         As for `evaluate_file`.
     method
         ``intercept`` or ``logistic``.
     population
         Who and when they are, in words; empty where it is not told.
     folder
-        The new bundle; an older one there is replaced.
+        The new bundle: missing, empty, or a bundle, which is replaced.
 
     Raises
     ------
     MgRiskError
-        Those of `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
+        Those of `prepare_folder`, `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
     """
+    prepare_folder(folder, is_ours=is_bundle, inputs=[source, model])
     bundle = load_scorer(model, threads=threads).bundle
-    people = read_labelled(source, bundle.inputs, columns)
-    margin, _ = _margins(bundle, people)
+    people = read_labelled(source, bundle.inputs, columns, missing=missing)
+    margin, inputs = _margins(bundle, people)
     parent = {"name": str(bundle.about["name"]), "sha256": sha256(model / SUMS)}
     holds_for = population or f"the people of {Path(source).name}; who and when they were is not told"
     told = {"parent": parent, "holds_for": holds_for}
@@ -143,12 +160,14 @@ def recalibrate_file(
     inside, weight = people.inside, people.design.analysis_weight[people.inside]
     before, after = (float(np.average(each.risk(margin[inside]), weights=weight)) for each in (old, new))
     lines = (
-        f"{change['people']:,} people, {change['cases']:,} cases; {people.sampling}",
+        *people.lines,
+        *inputs.lines,
+        *not_used(people.unused),
         f"{method}: log-odds × {change['slope_of_parent']:.3f} {change['intercept_of_parent']:+.3f}; "
         f"mean risk {before:.4f} before, {after:.4f} after, {change['prevalence']:.4f} observed",
         f"holds for: {holds_for}; parent {parent['name']} {parent['sha256'][:12]}",
     )
-    card = "# " + made.about["name"] + "\n\n" + "\n".join(f"- {line}" for line in lines)
+    card = "# " + made.about["name"] + "\n\n" + "\n".join(f"- {line.strip()}" for line in lines)
     parent_card = bundle.parts.get(names.CARD, b"").decode()
     below = f"\n\nThe card of the parent, whose performance is not that of this bundle:\n\n{parent_card}"
     parts = {**made.parts, names.CARD: (card + (below if parent_card else "\n")).encode()}
@@ -156,17 +175,83 @@ def recalibrate_file(
     return External(folder, lines)
 
 
-def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, float]:
-    """Return margins, shape (n,), 0 for rows not analysed, and the share of people like those of development."""
-    frame, X = bundle.encode(people.values.iloc[people.inside])
+def _is_evaluation(folder: Path) -> bool:
+    return is_intact(folder, marker=names.PEOPLE_OF_FILE)
+
+
+@dataclass(frozen=True)
+class InputsOfPeople:
+    """Which inputs of the model the people analysed have.
+
+    Attributes
+    ----------
+    missing
+        Share of the people who lack each feature of the model, itself and what it derives from.
+    auroc
+        AUROC over cycles left out with all inputs, and without those that nobody has; None where it is not known.
+    in_domain
+        Weighted share of the people who are in the training distribution by the inputs that they have.
+    """
+
+    missing: Mapping[str, float]
+    auroc: tuple[float, float] | None
+    in_domain: float
+
+    @property
+    def absent(self) -> list[str]:
+        """The features that nobody has."""
+        return [name for name, share in self.missing.items() if share == 1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of people.json."""
+        return {"missing": dict(self.missing), "absent": self.absent}
+
+    @property
+    def lines(self) -> list[str]:
+        """What is missing, and what that means for the evaluation."""
+        of, absent = len(self.missing), self.absent
+        given = [name for name in self.missing if name not in absent]
+        each = of - sum(self.missing.values())
+        shorter = f": {', '.join(given)}" if len(given) < len(absent) else f"; absent for all: {', '.join(absent)}"
+        lines = [f"inputs: {len(given)} of {of} given{shorter if absent else ''}"]
+        part = {name: share for name, share in self.missing.items() if OFTEN <= share < 1}
+        if part:
+            often = [f"{name} {100 * part[name]:.0f}%" for name in sorted(part, key=lambda name: -part[name])]
+            lines.append(f"  missing: {', '.join(often)}")
+        if self.auroc:
+            lines.append(
+                "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out".format(*self.auroc)
+            )
+        lines.append(
+            f"in the model's training distribution: {100 * self.in_domain:.1f}% of them by the inputs they have, "
+            f"{each:.1f} of {of} on average"
+            + ("; by so few inputs hardly anybody can be found outside" if each < of / 2 else "")
+        )
+        return lines
+
+
+def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, InputsOfPeople]:
+    """Return margins, shape (n,), 0 for rows not analysed, and which inputs the people analysed have."""
+    given = people.values.iloc[people.inside]
+    frame, X = bundle.encode(given)
     margin = np.zeros(len(people.y))
     margin[people.inside] = bundle.fitted.margin(X)
     weight = people.design.analysis_weight[people.inside]
-    return margin, float(np.average(bundle.in_domain(frame), weights=weight))
+    # What is known of men without asking them is not given by anybody.
+    unasked = {row.name for row in bundle.features if row.derived_in_part and given[row.name].isna().all()}
+    missing = {
+        row.name: 1.0 if row.name in unasked else float(frame[row.name].isna().mean()) for row in bundle.features
+    }
+    inputs = InputsOfPeople(
+        missing,
+        bundle.auroc_without([name for name, share in missing.items() if share == 1]),
+        float(np.average(bundle.in_domain(frame), weights=weight)),
+    )
+    return margin, inputs
 
 
-def _evaluation_lines(records: list[dict[str, Any]], people: LabelledPeople) -> list[str]:
-    lines = [f"{len(people.inside):,} people, {people.cases:,} cases; {people.sampling}"]
+def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
+    lines = []
     for record in records:
         if record["group"] == "all" and record["metric"] in TOLD:
             lines.append(f"{TOLD[record['metric']]}: {_with_interval(record)}")
@@ -194,8 +279,7 @@ def _summary(context: dict[str, Any], lines: list[str]) -> str:
         [
             f"# {context['model']} on {Path(context['input']).name}",
             "",
-            *(f"- {line}" for line in lines),
-            f"- {100 * context['in_domain']:.1f} % of them are like the people that the model was made on.",
+            *(f"- {line.strip()}" for line in lines),
             f"- The model was made for: {context['model_outcome']['label']}. Whether the column "
             f"{context['outcome']} is that outcome, no program can tell.",
             "",

@@ -3,14 +3,17 @@
 A cohort without a design is as welcome as a survey. Each person is then drawn on their own from one stratum; up to 100
 random groups of them stand for the sampling units, because a jackknife that leaves out thousands of people one by one
 says the same and takes thousands of times as long (Kott 2001, J. Off. Stat. 17:521, delete-a-group jackknife). So do
-groups of whole sampling units where there are more than a thousand of them: persons with several rows, for example.
+groups of whole sampling units where there are more than a thousand of them. Where `person_id` says that people have
+several rows, and no sampling unit is named, a person is one: visits of one person are not independent.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,7 +22,10 @@ import pandas as pd
 
 from mgrisk.errors import bad_input, few
 from mgrisk.features.registry import Feature
-from mgrisk.score.input_schema import EMPTY_CELLS, SEPARATOR, WRONG_FIELDS, check, check_columns
+from mgrisk.score.cells import MISSING, Missing
+from mgrisk.score.column_names import unused_columns
+from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
+from mgrisk.score.scorer import PERSON
 from mgrisk.score.sources import open_source
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.types import Booleans, Floats, Integers
@@ -27,8 +33,12 @@ from mgrisk.types import Booleans, Floats, Integers
 GROUPS: Final = 100
 MOST_UNITS: Final = 1000
 SEED: Final = 1
+LARGEST_WEIGHT: Final = 1e12
+SMALLEST_WEIGHT: Final = 1e-12
 YES: Final = frozenset({"1", "1.0", "yes", "true"})
 NO: Final = frozenset({"0", "0.0", "no", "false"})
+CODE: Final = re.compile(r"(-?[0-9]{1,2})(\.0+)?")
+"""What may be quoted of an outcome that is neither: the code of a questionnaire, and nothing that somebody wrote."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,10 @@ class LabelledPeople:
         What took rows out, in order.
     carried
         The other columns asked for, as they stand in the file.
+    unused
+        Columns that gave nothing, each with the input that it may have been meant for, or "".
+    persons
+        How many people the rows analysed are of, by `person_id`; None where nobody has several rows.
     prediabetes
         Who is not known to be without prediabetes, shape (n,); None where the file does not tell.
     """
@@ -112,6 +126,8 @@ class LabelledPeople:
     told: Floats
     rules: tuple[Rule, ...]
     carried: pd.DataFrame
+    unused: Mapping[str, str]
+    persons: int | None
     prediabetes: Booleans | None = None
 
     @property
@@ -124,9 +140,25 @@ class LabelledPeople:
         """Number of cases analysed."""
         return int(self.y[self.inside].sum())
 
+    @property
+    def lines(self) -> list[str]:
+        """Who is analysed, and who is not, in words."""
+        rows, n = len(self.y), len(self.inside)
+        who = f"{n:,} people" if self.persons is None else f"{n:,} rows of {self.persons:,} people"
+        lines = [f"{who}, {self.cases:,} cases; {self.sampling}"]
+        if n < rows:
+            why = [f"{step['excluded']:,}: {step['step']}" for step in self.attrition if step["excluded"]]
+            lines.append(f"left out: {rows - n:,} of {rows:,} rows ({'; '.join(why)})")
+        return lines
+
 
 def read_labelled(
-    source: str, inputs: tuple[Feature, ...], columns: LabelColumns, *, carry: Sequence[str] = ()
+    source: str,
+    inputs: tuple[Feature, ...],
+    columns: LabelColumns,
+    *,
+    carry: Sequence[str] = (),
+    missing: Missing = MISSING,
 ) -> LabelledPeople:
     """Read and check a file.
 
@@ -139,7 +171,9 @@ def read_labelled(
     columns
         Where outcome and design stand.
     carry
-        Other columns that are returned.
+        Other columns that are returned, as texts.
+    missing
+        What means missing, in the columns of outcome and design too.
 
     Raises
     ------
@@ -147,27 +181,29 @@ def read_labelled(
         ``input.*`` for a file or column that cannot be understood, ``input.bad_weight``, ``input.bad_design``, and
         ``input.one_class`` where cases or others are missing.
     """
-    with open_source(source) as table:
+    with open_source(source, missing=missing) as table:
         check_columns(table.columns, inputs, where=source)
-        _refuse_absent((*columns.names, *carry), table.columns, source)
-        parts, ragged, rows = [], [], 0
-        for block in table.blocks():
-            read = table.read(block, inputs)
-            parts.append(read.table().to_pandas(ignore_metadata=True))
-            ragged += [rows + position for position in read.checked.wrong_fields]
-            rows += len(parts[-1])
-    people = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=table.columns, dtype=object)
-    checked = check(people, inputs)
-    shifted = np.zeros(len(people), dtype=np.bool_)
-    shifted[ragged] = True
-    y = _outcome(people[columns.outcome], columns.outcome)
-    weight = _weight(people, columns.weight, shifted)
-    problems = Counter(code for codes in checked.problems for code in str(codes).split(SEPARATOR) if code)
-    if ragged:
-        problems[WRONG_FIELDS] = len(ragged)
+        labels = list(dict.fromkeys((*columns.names, *([PERSON] if PERSON in table.columns else []))))
+        names = list(dict.fromkeys((*labels, *carry)))
+        _refuse_absent(names, table.columns, source)
+        read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
+        parts = [(rows.texts(names), rows.checked) for rows in read]
+    cells = pd.concat([part for part, _ in parts], ignore_index=True)
+    checked = Checked.joined([part for _, part in parts])
+    shifted = np.zeros(len(cells), dtype=np.bool_)
+    shifted[list(checked.wrong_fields)] = True
+    # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.
+    people = cells[labels].map(lambda cell: "" if missing.holds(cell) else cell)
+    y = _outcome(people[columns.outcome], shifted)
+    weight, no_number = _weight(people, columns.weight, shifted)
+    # Nothing in a row of another length is to be believed, so that its cells are no problems of their own.
+    codes = Codes(inputs).join(checked.state, {}).texts()
+    problems = Counter(code for each in codes for code in str(each).split(SEPARATOR) if code)
+    if checked.wrong_fields:
+        problems[WRONG_FIELDS] = len(checked.wrong_fields)
     rules = (
         Rule("with a cell for each column", "too many or too few fields", shifted),
-        Rule(f"{columns.outcome} known", f"{columns.outcome} is not given or not 0 or 1", np.isnan(y)),
+        Rule(f"{columns.outcome} known", f"{columns.outcome} is not given", np.isnan(y)),
         Rule("accepted by the contract", "rejected by the contract", checked.rejected),
         *(
             [Rule(f"{columns.weight} above 0", f"{columns.weight} is not given or 0", ~(weight > 0))]
@@ -181,7 +217,10 @@ def read_labelled(
         excluded = int((left & rule.out).sum())
         left = left & ~rule.out
         attrition.append(_step(rule.excludes, excluded, left, y))
-    stratum, psu, sampling = _places(people, columns, shifted)
+    person = _persons(people)
+    stratum, psu, sampling = _places(people, columns, shifted, person)
+    if no_number:
+        sampling = f"{columns.weight} is no number in {no_number:,} rows, which are left out; {sampling}"
     design = SurveyDesign(
         weight=np.where(left, np.nan_to_num(weight), 0.0),
         stratum=stratum,
@@ -199,10 +238,12 @@ def read_labelled(
         sampling=sampling,
         told=y,
         rules=rules,
-        carried=people[list(carry)],
+        carried=cells[list(carry)],
+        unused=unused_columns([name for name in table.columns if name not in {PERSON, *columns.names, *carry}], inputs),
+        persons=None if person is None else len(np.unique(person[left])),
         prediabetes=None
         if columns.prediabetes is None
-        else np.asarray(_outcome(people[columns.prediabetes], columns.prediabetes) != 0.0, dtype=np.bool_),
+        else np.asarray(_outcome(people[columns.prediabetes], shifted) != 0.0, dtype=np.bool_),
     )
     if not 0 < found.cases < len(found.inside):
         raise bad_input(
@@ -211,7 +252,7 @@ def read_labelled(
             where=f"{source}: {columns.outcome}",
             expected="both cases and others",
             hint="; ".join(f"{step['excluded']} rows: {step['step']}" for step in attrition[1:] if step["excluded"])
-            or "name the column of the outcome",
+            or ("name the column of the outcome" if len(people) else "the file has no rows"),
         )
     return found
 
@@ -228,48 +269,66 @@ def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
             )
 
 
-def _outcome(column: pd.Series, name: str) -> Floats:
-    cells = column.astype(object).where(column.notna(), "").astype(str).str.strip().str.lower()
+def _outcome(column: pd.Series, shifted: Booleans) -> Floats:
+    cells = column.str.strip().str.lower()
     y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
-    readable = cells.isin(YES | NO | {word.lower() for word in EMPTY_CELLS})
-    if not readable.any() and len(cells):
+    neither = ~shifted & ~cells.isin(YES | NO | {""}).to_numpy()
+    if neither.any():
+        codes = sorted({int(code[1]) for cell in cells[neither] if (code := CODE.fullmatch(cell))})
+        what = f"{few([*map(str, codes)])}, which is neither" if codes else "what is neither"
         raise bad_input(
             "input.bad_outcome",
-            "no cell of the outcome is 0 or 1",
-            where=name,
-            expected="1, yes or true; 0, no or false; or empty",
-            got=", ".join(sorted(set(cells))[:4]),
-            hint="code cases as 1 and others as 0",
+            f"{column.name} holds {what}, in {neither.sum():,} rows",
+            where=f"column {column.name}, row {int(np.argmax(neither)) + 1}",
+            expected="1, yes or true for a case; 0, no or false for others; or empty",
+            hint="say which codes are cases: write them as 1, those of others as 0, and none where it is not known",
         )
     return y
 
 
-def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> Floats:
+def _persons(people: pd.DataFrame) -> Integers | None:
+    """Return which person each row is of, shape (n,), a row without an id of its own; None where nobody has several."""
+    if PERSON not in people:
+        return None
+    names = people[PERSON].str.strip()
+    # Whoever has no id gets the number of the row, which no text is.
+    person, found = pd.factorize(names.where(names != "", pd.Series(people.index, index=people.index, dtype=object)))
+    return None if len(found) == len(people) else person.astype(np.int64)
+
+
+def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> tuple[Floats, int]:
+    """Return the weight of each row, shape (n,), NaN where it has none, and how many have a text that is no number."""
     if name is None:
-        return np.ones(len(people))
-    weight = np.asarray(pd.to_numeric(people[name], errors="coerce"), dtype=np.float64)
-    wrong = ~shifted & ((weight < 0) | np.isinf(weight))
+        return np.ones(len(people)), 0
+    weight = pd.to_numeric(people[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    # Neither sums nor products of two sums may overflow or vanish.
+    wrong = ~shifted & ((weight < 0) | (weight > LARGEST_WEIGHT) | ((weight > 0) & (weight < SMALLEST_WEIGHT)))
     if wrong.any():
         raise bad_input(
             "input.bad_weight",
-            f"a weight is negative or infinite, in {int(wrong.sum())} rows",
+            f"a weight is negative, infinite or of an impossible size, in {int(wrong.sum())} rows",
             where=f"column {name}, row {int(np.argmax(wrong)) + 1}",
-            hint="give people outside the sample a weight of 0 or none",
+            expected=f"0, or {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}",
+            hint="give weights on a usual scale, such as with a mean of 1, and people outside the sample 0 or none",
         )
-    return weight
+    return weight, int((np.isnan(weight) & ~shifted & (people[name].str.strip() != "").to_numpy()).sum())
 
 
-def _places(people: pd.DataFrame, columns: LabelColumns, shifted: Booleans) -> tuple[Integers, Integers, str]:
+def _places(
+    people: pd.DataFrame, columns: LabelColumns, shifted: Booleans, person: Integers | None
+) -> tuple[Integers, Integers, str]:
     """Return stratum and PSU of each row, shape (n,) each, and the sentence that says what they are."""
     stratum = np.zeros(len(people), dtype=np.int64)
     if columns.strata:
         stratum = _numbers(people[columns.strata], shifted)
     weighted = f"weights of {columns.weight}" if columns.weight else "no weights"
     groups = max(GROUPS // len(np.unique(stratum)), 2) if len(people) else GROUPS
-    if columns.psu:
+    if columns.psu or person is not None:
         within = f" within the strata of {columns.strata}" if columns.strata else ""
-        said = f"{weighted}; sampling units are the values of {columns.psu}{within}"
-        units = pd.DataFrame({"stratum": stratum, "psu": _numbers(people[columns.psu], shifted)})
+        said = f"{weighted}; sampling units are the values of {columns.psu or PERSON}{within}"
+        units = pd.DataFrame(
+            {"stratum": stratum, "psu": _numbers(people[columns.psu], shifted) if columns.psu else person}
+        )
         unit = units.groupby(["stratum", "psu"]).ngroup().to_numpy()
         found = units.drop_duplicates().sort_values(["stratum", "psu"])
         if len(found) <= MOST_UNITS:
@@ -290,8 +349,8 @@ def _dealt(stratum: Integers, groups: int) -> Integers:
 
 
 def _numbers(column: pd.Series, shifted: Booleans) -> Integers:
-    text = column.astype(object).where(column.notna(), "").astype(str).str.strip()
-    unknown = text.isin(EMPTY_CELLS).to_numpy() & ~shifted
+    text = column.str.strip()
+    unknown = (text == "").to_numpy() & ~shifted
     if unknown.any():
         raise bad_input(
             "input.bad_design",

@@ -16,9 +16,9 @@ from mgrisk.evaluate.assess import CROSS_VALIDATED, assess, assess_scores
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.table_one import table_one
 from mgrisk.evaluate.thresholds import Thresholds, choose_thresholds
-from mgrisk.model.bundle import read_bundle
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.trained import read_all_trained
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.riskscores.scores import KNOWN, Method, RiskScore, Scored, cross_fitted, load_score, recalibrate
 from mgrisk.run_folder import names
@@ -199,8 +199,7 @@ def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, F
 
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
     """Return the reported risks by learner, as the bundles give them, shape of the design."""
-    paths = sorted(workspace.run.path(names.TRAINED).iterdir())
-    return {path.name: people.risk(read_bundle(path, threads=workspace.pipeline.threads)) for path in paths}
+    return {name: people.risk(bundle) for name, bundle in read_all_trained(workspace).items()}
 
 
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:

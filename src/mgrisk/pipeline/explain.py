@@ -17,9 +17,10 @@ from mgrisk.explain.attributions import Explainer, Explanation
 from mgrisk.explain.groups import grouped_values, interaction_values, strongest_pairs, summarise_groups, tree_parts
 from mgrisk.explain.stability import across, compare
 from mgrisk.explain.summary import by_subgroup, rank_ranges, summarise
-from mgrisk.model.bundle import USUAL, Bundle, read_bundle, recall_se, recall_share
+from mgrisk.model.bundle import USUAL, Bundle, recall_se, recall_share
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
+from mgrisk.pipeline.trained import read_all_trained
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 from mgrisk.types import Floats, JsonRecord, Singles
@@ -43,10 +44,7 @@ class _Explained:
 def explain(workspace: Workspace) -> str:
     """Explain the winner's risk for everybody in the analysis of both sets, and compare it with the other learners."""
     winner = workspace.run.winner
-    bundles = {
-        path.name: read_bundle(path, threads=workspace.pipeline.threads)
-        for path in sorted(workspace.run.path(names.TRAINED).iterdir())
-    }
+    bundles = read_all_trained(workspace)
     explainer = Explainer(bundles[winner])
     sets = {name: _explained(workspace, explainer, name) for name in (DEVELOPMENT, HELD_OUT)}
     development, held_out = sets[DEVELOPMENT], sets[HELD_OUT]
@@ -71,7 +69,8 @@ def explain(workspace: Workspace) -> str:
             ],
         },
     )
-    return f"largest additivity error {worst:.1e}; most important: {features[0]['label']}"
+    most = features[0]["label"] if features[0]["importance"] else "nothing, since everybody has the same risk"
+    return f"largest additivity error {worst:.1e}; most important: {most}"
 
 
 def _explained(workspace: Workspace, explainer: Explainer, name: str) -> _Explained:

@@ -7,19 +7,19 @@ where NHANES has SEQN, so that no name of a person gets into the run folder.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mgrisk.cohort import leaks, select, targets
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, AttritionStep
-from mgrisk.config.pipeline_file import Cohort, Own
-from mgrisk.errors import bad_input, few, usage
+from mgrisk.config.pipeline_file import RANDOM, Cohort, Own
+from mgrisk.errors import bad_input, usage
 from mgrisk.features.compute import complete
 from mgrisk.features.registry import FEATURES
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC
@@ -28,14 +28,14 @@ from mgrisk.pipeline.cohort import fit_features, write_cohort
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import AGE, Workspace
 from mgrisk.run_folder import names
-from mgrisk.score.input_schema import given_columns
-from mgrisk.score.mapping import Mapped, map_file, read_mapping, texts
+from mgrisk.score.column_names import given_columns
+from mgrisk.score.mapping import Mapped, map_file, read_mapping
+from mgrisk.score.scorer import PERSON
 from mgrisk.score.sources import open_source
 from mgrisk.storage.files import sha256
+from mgrisk.storage.temporary import temporary
 from mgrisk.survey.design import WeightLevel
 from mgrisk.types import Booleans
-
-PERSON: Final = "person_id"
 
 
 def files(own: Own) -> tuple[Path, ...]:
@@ -67,14 +67,14 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
     """
     leaks.refuse_leaks(workspace.outcome, workspace.model_features)
     there = columns(own)
-    for name in filter(None, (own.outcome, own.period, own.weight, own.strata, own.psu)):
+    for name in filter(None, (own.outcome, own.period, own.held_out_by, own.weight, own.strata, own.psu)):
         if name not in there:
             hint = "name it under [keep] of the mapping file" if own.mapping else "give the name as in the header"
             raise bad_input(
                 "own.missing_column",
                 f"the column {name} is missing",
                 where=own.file,
-                got=few(there, most=12),
+                got=f"{len(there)} other columns",
                 hint=hint,
             )
     lacking = [feature.name for feature in workspace.model_features if not workspace.can_have(feature)]
@@ -93,7 +93,7 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
     with _in_shape(own, workspace.folder) as (source, mapped):
         people = _read(workspace, own, source)
     settings = workspace.pipeline.cohort
-    when = _periods(people.carried[own.period], settings, own)
+    when = _periods(people.carried[own.period], settings, own) if own.period else _drawn(people, settings, own)
     of_set = when.map(_sets(settings))
     inside = of_set.notna().to_numpy()
     _refuse_person_twice(people.carried, of_set, own)
@@ -133,6 +133,7 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
             "other_periods": int((~inside).sum()),
             "problems": people.problems,
             "mapping": _mapping_record(own, mapped),
+            "split": _split(own, people),
         },
     }
     return write_cohort(
@@ -153,17 +154,22 @@ def _in_shape(own: Own, folder: Path) -> Iterator[tuple[str, Mapped | None]]:
         yield own.file, None
         return
     # The name is one that the next run clears away, should this one be killed.
-    with TemporaryDirectory(dir=folder, prefix=".mapped", suffix=".part") as there:
-        target = Path(there) / "people.csv"
+    there = temporary(folder / "mapped")
+    there.mkdir(mode=0o700)
+    try:
+        target = there / "people.csv"
         mapped = map_file(own.file, read_mapping(Path(own.mapping)), str(target))
         yield str(target), mapped
+    finally:
+        shutil.rmtree(there, ignore_errors=True)
 
 
 def _read(workspace: Workspace, own: Own, source: str) -> LabelledPeople:
     person = [PERSON] if PERSON in columns(own) else []
     inputs = tuple(feature for feature in workspace.all_features if feature.given)
     labels = LabelColumns(own.outcome, own.weight, own.strata, own.psu)
-    return read_labelled(source, inputs, labels, carry=[own.period, *person])
+    carry = dict.fromkeys(name for name in (own.period, own.held_out_by, *person) if name)
+    return read_labelled(source, inputs, labels, carry=[*carry])
 
 
 def _sets(settings: Cohort) -> Mapping[str, str]:
@@ -171,7 +177,7 @@ def _sets(settings: Cohort) -> Mapping[str, str]:
 
 
 def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
-    when = texts(column).str.strip()
+    when = column.str.strip()
     found = set(when)
     for name in _sets(settings):
         if name not in found:
@@ -179,17 +185,44 @@ def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
                 "own.no_such_period",
                 f"no row has {own.period} {name}",
                 where=own.file,
-                got=few(sorted(found), most=12),
+                got=f"{len(found)} other values",
                 hint="cohort.development and cohort.held_out name values of the column",
             )
     return when
+
+
+def _unit_of_split(own: Own, people: LabelledPeople) -> tuple[str, pd.Series]:
+    """Return what is held out whole, in words, and which one each row is of."""
+    if own.held_out_by:
+        return f"values of {own.held_out_by}", people.carried[own.held_out_by].str.strip()
+    if own.psu:
+        return "sampling units", pd.Series(list(zip(people.design.stratum, people.design.psu, strict=True)))
+    if PERSON in people.carried:
+        names = people.carried[PERSON].str.strip()
+        return "people", names.where(names != "", names.index.to_series())
+    return "rows", people.carried.index.to_series()
+
+
+def _drawn(people: LabelledPeople, settings: Cohort, own: Own) -> pd.Series:
+    """Hold out a share of the units at random; a unit is in one set with all of its rows."""
+    _, of_row = _unit_of_split(own, people)
+    unit, found = pd.factorize(of_row)
+    count = min(max(round(len(found) * (own.held_out_share or 0.0)), 1), len(found) - 1)
+    held = np.random.default_rng(settings.seed).permutation(len(found))[:count]
+    return pd.Series(np.where(np.isin(unit, held), RANDOM[1], RANDOM[0]))
+
+
+def _split(own: Own, people: LabelledPeople) -> str:
+    if own.held_out_share is None:
+        return ""
+    return f"{100 * own.held_out_share:g} % of the {_unit_of_split(own, people)[0]}, drawn at random"
 
 
 def _refuse_person_twice(carried: pd.DataFrame, of_set: pd.Series, own: Own) -> None:
     """Refuse people who would be learned from and tested on: in two folds, or in both sets."""
     if PERSON not in carried:
         return
-    person = texts(carried[PERSON]).str.strip()
+    person = carried[PERSON].str.strip()
     known = (person != "") & of_set.notna()
     sets = of_set[known].groupby(person[known]).agg(["size", "nunique"])
     if both := int((sets["nunique"] > 1).sum()):

@@ -12,6 +12,7 @@ from mgrisk.nhanes.eras import check_comparable
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline import cohort
 from mgrisk.pipeline.cohort import selection_variables
+from mgrisk.pipeline.incremental import label_variables
 from mgrisk.pipeline.known import known_variables
 from mgrisk.pipeline.workspace import Workspace
 
@@ -23,6 +24,7 @@ def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
     if workspace.pipeline.evidence:
         chosen = (*chosen, *evidence_features(), *features(what_if.FEATURES))
         names += evidence_variables([each.years for each in workspace.cycles])
+        names += label_variables(workspace.model_features, workspace.pipeline.cohort)
     return paths(workspace.cycles, chosen, names, store=store)
 
 
@@ -44,5 +46,6 @@ def refuse_misuse(workspace: Workspace) -> None:
         years = [each.years for each in workspace.cycles]
         panels(chosen.outcomes)
         names = [*(feature.name for feature in evidence_features()), *evidence_variables(years)]
+        names += label_variables(workspace.model_features, workspace.pipeline.cohort)
         check_comparable(names, years, across_breaks=frozenset(chosen.across_breaks))
     cohort.refuse_misuse(workspace)

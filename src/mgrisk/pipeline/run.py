@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,9 +43,11 @@ from mgrisk.pipeline import (
 from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.run_folder import names
-from mgrisk.run_folder.folder import RunFolder
-from mgrisk.storage.files import write_text
+from mgrisk.run_folder.folder import RunFolder, is_run
+from mgrisk.storage.destinations import prepare_folder
+from mgrisk.storage.files import is_intact, write_text
 from mgrisk.storage.lock import exclusive_lock
+from mgrisk.storage.temporary import sweep
 
 __all__ = ["Run", "run"]
 
@@ -152,16 +153,28 @@ def run(
         own_cohort.refuse_misuse(workspace, settings.own)
     else:
         raw_tables.refuse_misuse(workspace)
+    prepare_folder(folder, is_ours=is_run, inputs=_inputs(workspace))
+    for name in (names.TRAINED, names.BUNDLE, names.FIGURES):
+        # They are replaced whole, so that they are refused whole.
+        prepare_folder(folder / name, is_ours=is_intact)
+    track.refuse_misuse(workspace)
     with _alone(folder):
         return _run(workspace, until=until, progress=progress)
+
+
+def _inputs(workspace: Workspace) -> Sequence[Path]:
+    """Return the files and folders of people that a run reads."""
+    if workspace.pipeline.own is not None:
+        return own_cohort.files(workspace.pipeline.own)
+    source = None if workspace.pipeline.synthetic is not None else workspace.store.folder()
+    return () if source is None else (source,)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other runs out of a run folder, and clear away what a run that was killed in it has left half written."""
     with exclusive_lock(folder / LOCK, output=folder):
-        for left in (*folder.rglob(".*.part"), *folder.rglob(".*.old")):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
+        sweep(folder)
         yield
 
 
@@ -169,15 +182,6 @@ def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
     settings, folder, store = workspace.pipeline, workspace.folder, workspace.store
     if workspace.synthetic:
         progress("SYNTHETIC: these people are made up; no number below is about anybody")
-    if settings.synthetic is not None:
-        _make_people(workspace, settings.synthetic, progress)
-    if settings.own is not None:
-        tables = {path.name: digest(path) for path in own_cohort.files(settings.own)}
-    else:
-        fetched = fetch(store, raw_tables.tables(workspace, store))
-        tables = {item.relative: store.digest(item.relative) for item in fetched}
-        tables |= {path.name: digest(path) for path in raw_tables.given_files(workspace, store)}
-    write_text(folder / names.RESOLVED, settings.to_toml())
     head = {
         "data": workspace.data_label,
         "mgrisk": __version__,
@@ -187,6 +191,18 @@ def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
         "absent": {} if settings.evidence else NO_EVIDENCE,
     }
     manifest = Manifest.open(folder, head)
+    if settings.synthetic is not None:
+        # The manifest before anything else: by it the folder is known as that of a run, should this one be killed.
+        manifest.write()
+        _make_people(workspace, settings.synthetic, progress)
+    if settings.own is not None:
+        tables = {path.name: digest(path) for path in own_cohort.files(settings.own)}
+    else:
+        fetched = fetch(store, raw_tables.tables(workspace, store))
+        tables = {item.relative: store.digest(item.relative) for item in fetched}
+        tables |= {path.name: digest(path) for path in raw_tables.given_files(workspace, store)}
+    manifest.write()
+    write_text(folder / names.RESOLVED, settings.to_toml())
     raw = hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
     steps = _until([step for step in STEPS if step.wanted(settings)], until)
     done = run_steps(steps, workspace, manifest, raw=raw, progress=progress)

@@ -12,17 +12,39 @@ from typing import Any
 from mgrisk import track
 from mgrisk.cohort.select import HELD_OUT
 from mgrisk.config.pipeline_file import Gate
-from mgrisk.errors import MgRiskError
+from mgrisk.errors import MgRiskError, usage
 from mgrisk.evaluate.intervals import paired_differences
-from mgrisk.model.bundle import Bundle, read_bundle
+from mgrisk.model.bundle import RETIRED, Bundle, read_bundle, released_bundles
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.pipeline.engine import DESCRIBED, Step
-from mgrisk.pipeline.workspace import SetOfPeople, Workspace
+from mgrisk.pipeline.workspace import NHANES, SetOfPeople, Workspace
 from mgrisk.run_folder import names
 from mgrisk.track import Standing
 
 NEW, OLD = "new", "champion"
 COMPARED = ("auroc", "log_loss")
+
+
+def refuse_misuse(workspace: Workspace) -> None:
+    """Refuse a name that is another model's, and a store that cannot take the run, before anything is computed.
+
+    Raises
+    ------
+    MgRiskError
+        `tracking.reserved_name` for the name of a released model, which is that of its own pipeline's runs on NHANES
+        alone; those of `track.refuse_store`.
+    """
+    pipeline = workspace.pipeline
+    name = pipeline.tracking.register_as
+    released = name.casefold().removeprefix("mgrisk-")
+    if released in {*released_bundles(), *RETIRED} and (pipeline.name != released or workspace.data_label != NHANES):
+        raise usage(
+            "tracking.reserved_name",
+            f"{name} is the name of a released model, and this run makes another",
+            where="tracking.register_as",
+            hint="name yours: --set tracking.register_as=NAME",
+        )
+    track.refuse_store(pipeline.tracking, workspace.folder)
 
 
 def judge(workspace: Workspace, champion: tuple[int, Bundle | MgRiskError] | None) -> Standing:

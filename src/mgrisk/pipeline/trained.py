@@ -13,6 +13,11 @@ def read_trained(workspace: Workspace, model: str) -> Bundle:
     return read_bundle(workspace.run.path(names.TRAINED) / model, threads=workspace.pipeline.threads)
 
 
+def read_all_trained(workspace: Workspace) -> dict[str, Bundle]:
+    """Return the bundles of all trained models, in the order of their names."""
+    return {name: read_trained(workspace, name) for name in sorted(workspace.run.tuning.models)}
+
+
 def refitter(
     workspace: Workspace,
     bundle: Bundle,

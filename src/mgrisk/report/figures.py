@@ -1,8 +1,8 @@
 """Drawing: a figure block in, one SVG string out.
 
 Performance (ROC curve, calibration curve with the people below it, decision curve), explanations (importance, beeswarm,
-dependence, waterfall) and evidence (forest plot, curve with its band) share one style: colours that colour-blind people
-can tell apart, type, axes, and labels as plain text.
+dependence, waterfall) and evidence (forest plot, specification curve, flow of participants, curve with its band)
+share one style: colours that colour-blind people can tell apart, type, axes, and labels as plain text.
 
 matplotlib draws with its object-oriented interface: no pyplot, no global state. Text stays text, so that it can be
 searched and read aloud. Colours are CSS variables with a fixed fallback: the same SVG follows the page into dark mode
@@ -116,7 +116,7 @@ def risk_ticks(axes: Axes, *, low: float, high: float, both: bool = False) -> No
         axes.set_yticks([], minor=True)
 
 
-POINT_ROW, THIN = 0.3, 0.055  # inches for an estimate, and for one of many
+POINT_ROW: Final = 0.3  # inches for an estimate
 FOREST_LABEL: Final = 64
 LINE: Final = 75  # signs of a legend in one line
 LOOKS: Final = ((GREY, "s"), (BLUE, "o"), (VERMILION, "D"), (GREEN, "^"), (ORANGE, "v"))
@@ -127,8 +127,7 @@ def forest(data: Mapping[str, Any]) -> Figure:
     points = data["points"]
     kinds = list(dict.fromkeys(point["kind"] for point in points))
     looks = dict(zip(kinds, (LOOKS[place % len(LOOKS)] for place in range(len(kinds))), strict=True))
-    dense = bool(data.get("dense"))
-    picture, axes = canvas(7.4, 1.2 + (THIN if dense else POINT_ROW) * len(points))
+    picture, axes = canvas(7.4, 1.2 + POINT_ROW * len(points))
     axes.axvline(data["null"], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     places = np.arange(len(points))[::-1]
     for place, point in zip(places, points, strict=True):
@@ -136,8 +135,8 @@ def forest(data: Mapping[str, Any]) -> Figure:
             continue
         colour, marker = looks[point["kind"]]
         if point["low"] is not None and point["high"] is not None:
-            axes.plot([point["low"], point["high"]], [place, place], color=colour, linewidth=0.9 if dense else 1.8)
-        axes.plot([point["estimate"]], [place], marker, color=colour, markersize=2.5 if dense else 6)
+            axes.plot([point["low"], point["high"]], [place, place], color=colour, linewidth=1.8)
+        axes.plot([point["estimate"]], [place], marker, color=colour, markersize=6)
     axes.set_xscale("log")
     axes.minorticks_off()
     reach = [value for point in points for value in (point["low"], point["high"]) if value is not None]
@@ -167,6 +166,57 @@ def _ticks(low: float, high: float) -> list[float]:
         if 2 <= len(ticks) <= 8:
             return [tick for tick in ticks if tick > 0]
     return [tick for tick in (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0) if low * 0.9 <= tick <= high * 1.1]
+
+
+def specifications(data: Mapping[str, Any]) -> Figure:
+    """Draw a specification curve: ratios with intervals in their order, and below each the choices behind it."""
+    points, panels = data["points"], data["panels"]
+    levels = [(place, level) for place, panel in enumerate(panels) for level in panel["levels"]]
+    below_height = 0.2 * len(levels) + 0.15
+    picture, (axes, below) = canvas(7.4, 3.2 + below_height, nrows=2, sharex=True, height_ratios=(2.5, below_height))
+    x = np.arange(len(points))
+    estimate, low, high = (_gapped([point[key] for point in points]) for key in ("estimate", "low", "high"))
+    axes.axhline(1.0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+    axes.vlines(x, low, high, color=BLUE, linewidth=1.3)
+    axes.plot(x, estimate, "o", color=BLUE, markersize=3.6)
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    reach = np.concatenate([low, high, estimate, [1.0]])
+    ticks = _ticks(float(np.nanmin(reach)), float(np.nanmax(reach)))
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.set_ylabel(legible(data["y_label"]))
+    axes.grid(True, axis="y")
+    axes.tick_params(axis="x", length=0)
+    for row, (place, level) in enumerate(levels):
+        chosen = [at for at, point in enumerate(points) if point["choices"][place] == level]
+        below.plot(chosen, np.full(len(chosen), row), "s", color=(BLUE, VERMILION, GREEN)[place % 3], markersize=3.6)
+    below.set_yticks(range(len(levels)), [legible(level, longest=FOREST_LABEL) for _, level in levels], fontsize=8.5)
+    below.set_ylim(len(levels) - 0.4, -0.6)
+    below.set_xticks([])
+    below.tick_params(axis="y", length=0)
+    edges = np.flatnonzero(np.diff([place for place, _ in levels])) + 0.5
+    for edge in edges:
+        below.axhline(edge, color=GRID, linewidth=0.8)
+    return picture
+
+
+def flow(data: Mapping[str, Any]) -> Figure:
+    """Draw who remains after each rule, one below the other, and beside each arrow who was excluded."""
+    steps = data["steps"]
+    picture, axes = canvas(7.0, 0.25 + 0.52 * len(steps))
+    axes.set(xlim=(0, 1), ylim=(-len(steps) + 0.45, 0.55))
+    axes.set_axis_off()
+    frame = {"boxstyle": "square,pad=0.35", "facecolor": "none", "edgecolor": SOFT, "linewidth": 0.9}
+    for place, step in enumerate(steps):
+        axes.text(0.3, -place, f"{legible(step['label'])}: {step['n']:,}", ha="center", va="center", bbox=frame)
+        if place:
+            axes.annotate(
+                "", (0.3, -place + 0.27), (0.3, -place + 0.73), arrowprops={"arrowstyle": "->", "color": SOFT}
+            )
+            excluded = f"{step['excluded']:,} excluded" if step["excluded"] else "nobody excluded"
+            axes.plot([0.3, 0.66], [-place + 0.5, -place + 0.5], color=SOFT, linewidth=0.8)
+            axes.text(0.68, -place + 0.5, excluded, va="center", color=SOFT)
+    return picture
 
 
 def curve(data: Mapping[str, Any]) -> Figure:
@@ -494,6 +544,8 @@ DRAWINGS: Final[Mapping[str, Draw]] = {
     "dependence": dependence,
     "waterfall": waterfall,
     "forest": forest,
+    "specifications": specifications,
+    "flow": flow,
     "curve": curve,
 }
 

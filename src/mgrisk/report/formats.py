@@ -59,6 +59,19 @@ def number(value: float | None, *, digits: int = 3, signed: bool = False) -> str
     return f"+{text}" if signed else text
 
 
+def p_value(value: float | None, *, named: bool = False) -> str:
+    """Return a p value to three decimals, and nothing below 0.001; `named` puts ``p =`` or ``p`` before it.
+
+    Examples
+    --------
+    >>> p_value(0.0321), p_value(2e-9), p_value(0.5, named=True), p_value(0.0, named=True)
+    ('0.032', '< 0.001', 'p = 0.500', 'p < 0.001')
+    """
+    small = value is not None and value < 0.001
+    shown = "< 0.001" if small else number(value, digits=3)
+    return f"p {'' if small else '= '}{shown}" if named else shown
+
+
 def percent(value: float | None, *, digits: int = 1, signed: bool = False) -> str:
     r"""Return a share as a percentage.
 
@@ -169,7 +182,7 @@ def span(cycles: Sequence[str]) -> str:
     """
     shown = ", ".join(cycle.replace("-", "–") for cycle in cycles)
     years = [cycle.split("-") for cycle in cycles]
-    if not years or not all(len(pair) == 2 and all(year.isdigit() for year in pair) for pair in years):
+    if not years or not all(len(pair) == 2 and all(year.isdecimal() for year in pair) for pair in years):
         return shown
     follow = all(int(later[0]) == int(earlier[1]) + 1 for earlier, later in pairwise(years))
     return f"{years[0][0]}–{years[-1][1]}" if follow else shown

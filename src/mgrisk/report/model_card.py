@@ -57,6 +57,8 @@ def model_card(content: Mapping[str, Any]) -> str:
         *_part(content, "features", kinds=("table",)),
         _heading("What drives the risk", synthetic),
         *_drivers(content),
+        _heading("What magnesium is here", synthetic),
+        *_part(content, "magnesium", kinds=("text", "table")),
         _heading("Calibration and methods", synthetic),
         *_part(content, "methods", kinds=("callout", "list", "text")),
         _heading("How to score", synthetic),

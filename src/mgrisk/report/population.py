@@ -28,6 +28,7 @@ class NhanesPeople:
         "The risk is that of having the outcome now, for a person like those of the development set; it is no forecast."
     )
     made_on = "adults of the United States, not pregnant"
+    evaluated_on = "a later cycle"
     weighting = "Weighted to the population."
     case_counts = (
         f"{COUNTED}; before the rule that takes out known diabetes, they include people who have been told of it."
@@ -99,6 +100,11 @@ class FilePeople:
         return self.own.data
 
     @property
+    def evaluated_on(self) -> str:
+        """Who was held out."""
+        return self.own.split or "a later cycle"
+
+    @property
     def weighting(self) -> str:
         """What means and shares stand for."""
         return f"In the file: {self.own.sampling}."
@@ -109,13 +115,18 @@ class FilePeople:
         return f"Sampling, as the file tells it: {self.own.sampling}."
 
     @property
+    def _cycles(self) -> str:
+        if self.own.split:
+            return f"and the held-out cycle is {self.own.split}: they are of the same time and place as development"
+        return f"and a cycle is a period of it; rows of other periods, left out: {count(self.own.other_periods)}"
+
+    @property
     def file_sentences(self) -> tuple[str, ...]:
         """What became of the file on its way into the run."""
         own, mapping = self.own, self.own.mapping
         found = [
-            f"The people are the rows of {own.file}, and a cycle is a period of it; rows of other periods, left out: "
-            f"{count(own.other_periods)}. Who they are, and that the column {own.outcome_column} is the outcome, is "
-            "the word of whoever made the file.",
+            f"The people are the rows of {own.file}, {self._cycles}. Who they are, and that the column "
+            f"{own.outcome_column} is the outcome, is the word of whoever made the file.",
             "Definitions of features are those of the registry, written for NHANES; whether the file's columns mean "
             "the same, no program can tell.",
         ]

@@ -14,7 +14,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-from mgrisk.report.blocks import blocks_of
+from mgrisk.report.blocks import blocks_of, text, walk
 from mgrisk.report.content import failed_sections, report_content
 from mgrisk.report.figures import draw
 from mgrisk.run_folder import names
@@ -63,6 +63,16 @@ def write_report(folder: Path) -> ReportSummary:
     page = render(content, drawn)
     write_text(folder / REPORT, page)
     return ReportSummary(folder / REPORT, len(page.encode()), failed_sections(content))
+
+
+def report_without_people(folder: Path) -> str:
+    """Return the report of a run folder, with the figures drawn for it, without its table of people."""
+    content = report_content(folder)
+    instead = text("The table of people is in the run folder's own report alone.")
+    for part in walk(content["sections"]):
+        part["blocks"] = [instead if block["kind"] == "explorer" else block for block in part["blocks"]]
+    drawn = {path.stem: path.read_text("utf-8") for path in (folder / FIGURES).glob("*.svg")}
+    return render(content, drawn)
 
 
 def write_page(content: Mapping[str, Any], target: Path) -> ReportSummary:

@@ -76,6 +76,22 @@ def _object(name: str, kind: type[T]) -> cached_property[T]:
     return cached_property(lambda run: run.read(name, kind))
 
 
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is that of a run, finished or not: it has the manifest of a run and not just any other.
+
+    Examples
+    --------
+    >>> is_run(Path("no-such-folder"))
+    False
+    """
+    try:
+        content = read_json(folder / names.MANIFEST)
+    except (OSError, ValueError, RecursionError):
+        return False
+    kinds = {"format": int, "mgrisk": str, "pipeline": str, "steps": dict}
+    return isinstance(content, dict) and all(isinstance(content.get(name), kind) for name, kind in kinds.items())
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The files of a run, each read when first asked for; open it anew to see what was written since.

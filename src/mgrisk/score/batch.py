@@ -7,30 +7,33 @@ block by block and make the batch's summary (`summary.Tally`, `summary.Summary`)
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mgrisk.errors import bad_input, usage
+from mgrisk.errors import bad_input
 from mgrisk.score.answers import about_options
+from mgrisk.score.cells import EMPTY_CELLS
+from mgrisk.score.commit import finish, locked, open_files
 from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns, first_rejected
-from mgrisk.score.journal import Entry, Journal
-from mgrisk.score.outputs import CsvOutput, Output, open_output
-from mgrisk.score.scorer import Scorer
-from mgrisk.score.sources import STREAM, Rows, Source, open_source
+from mgrisk.score.journal import Entry, Journal, not_possible
+from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
+from mgrisk.score.parquet import is_parquet
+from mgrisk.score.scorer import DEFAULT_REASONS, Scorer
+from mgrisk.score.sources import Rows, Source, open_source
 from mgrisk.score.summary import Summary, Tally
-from mgrisk.storage.files import write_json
+from mgrisk.storage.destinations import open_stream, output_file
+from mgrisk.storage.files import to_json
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -64,7 +67,8 @@ def in_order(items: Iterable[Item], work: Callable[[Item], Result], *, workers: 
                 each.cancel()
 
 
-REJECT_COLUMNS = ("row", "problems", "original")
+REJECT_COLUMNS: Final = ("row", "problems", "original")
+REJECTS, SUMMARY, SCORED = "rejects", "summary", "scored"
 
 
 @dataclass(frozen=True)
@@ -100,12 +104,15 @@ class BatchOptions:
         Stop at the first rejected row, leaving no output.
     resume
         Go on after what the same batch had completed when it was killed.
+    part
+        What the file is called in the first column of rejected rows, where it is a part of a folder.
     """
 
     reasons: int
     rejects: str | None = None
     strict: bool = False
     resume: bool = False
+    part: str | None = None
 
 
 def score_table(
@@ -139,45 +146,69 @@ def score_table(
         For files that cannot be read, understood or written, `input.rejected_row` with `strict`, and
         `resume.not_possible`, `resume.other_batch` or `resume.other_input` with `resume`.
     """
-    reasons, rejects, strict = options.reasons, options.rejects, options.strict
-    if reasons:
+    if options.reasons:
         _ = scorer.explainer  # made here and not first on several threads at once
     with ExitStack() as stack:
-        table = stack.enter_context(open_source(source))
-        added = scorer.columns(reasons=reasons)
+        table = stack.enter_context(open_source(source, missing=scorer.missing))
+        added = scorer.columns(reasons=options.reasons)
         check_columns(table.columns, scorer.inputs, where=source, added=added)
-        key = _key(scorer, table.columns, added=added, rejects=rejects, strict=strict)
-        journal = _journal(target, key=key, resume=options.resume)
-        done = journal.done if journal else []
-        keep = (done[-1].written, done[-1].rejects) if done else (0, 0)
-        output = stack.enter_context(open_output(target, [*table.columns, *added], keep=keep[0]))
-        refused = stack.enter_context(open_output(rejects, REJECT_COLUMNS, keep=keep[1])) if rejects else None
-        if journal:
-            # Opened last and so gone first: a journal always has the files that it tells of.
-            stack.enter_context(journal.opened())
-        tally = sum((Tally.from_dict(entry.tally) for entry in done), Tally(columns=tuple(table.columns)))
+        about = {"input": source, **about_answers(scorer, reasons=options.reasons)}
+        files = _files(target, options.rejects)
+        stack.enter_context(locked([*files.values()]))
+        asked = [Path(target).name, options.rejects, options.part]
+        key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict)
+        journal = _journal(files, key=key, where=target, options=options)
+        if journal and journal.sizes:
+            finish([*files.values()], journal)
+            return Summary.of(scorer, _counted(journal, table), about)
+        streams = dict(zip(files, stack.enter_context(open_files([*files.values()], journal=journal)), strict=True))
+
+        def stream_of(kind: str, name: str) -> BinaryIO:
+            return streams[kind] if kind in streams else stack.enter_context(open_stream(name))
+
+        begun = bool(journal and journal.done)
+        columns = [*table.columns, *added]
+        output = stack.enter_context(rows_into(stream_of(SCORED, target), target, columns, begun=begun))
+        refused = None
+        if options.rejects:
+            columns = [*(["part"] if options.part else []), *REJECT_COLUMNS]
+            refused = lines_into(stream_of(REJECTS, options.rejects), options.rejects, columns, begun=begun)
+        tally = _counted(journal, table)
 
         def work(block: Any) -> _Scored:
-            return _score(scorer, table, block, output, reasons=reasons, keep_rejected=rejects is not None)
+            return _score(scorer, table, block, output, reasons=options.reasons, keep_rejected=refused is not None)
 
-        blocks = _after(done, table, where=source)
+        blocks = _after(journal.done if journal else (), table, where=source)
         for scored in in_order(blocks, work, workers=workers):
-            if strict:
+            if options.strict:
                 _stop_at_rejected(scored, rows_before=tally.rows, where=source)
-            written, refused_bytes = output.write(scored.rendered), 0
-            if refused is not None:
-                refused_bytes = refused.write(_rejected_lines(scored, rows_before=tally.rows))
+            output.write(scored.rendered)
+            if refused:
+                refused.lines(_rejected_lines(scored, rows_before=tally.rows, part=options.part))
             if journal:
-                journal.add(Entry(scored.digest, written, refused_bytes, scored.tally.to_dict()))
+                ends = tuple(stream.tell() for stream in streams.values())
+                journal.add(Entry(block=scored.digest, ends=ends, tally=scored.tally.to_dict()))
             tally += scored.tally
             if progress:
                 progress(Progress(tally.rows, table.share_read()))
         if not tally.rows and not isinstance(output, CsvOutput):
             output.write(work(table.nothing).rendered)
-    summary = Summary.of(scorer, tally, {"input": source, **about_answers(scorer, reasons=reasons)})
-    if target != STREAM:
-        write_json(Path(f"{target}.summary.json"), summary.to_dict())
+        summary = Summary.of(scorer, tally, about)
+        if SUMMARY in streams:
+            streams[SUMMARY].write(to_json(summary.to_dict()).encode())
     return summary
+
+
+def _files(target: str, rejects: str | None) -> dict[str, Path]:
+    """Return the files of a batch, but for streams, in the order in which they appear: the scored one is the last."""
+    names = {REJECTS: rejects, SUMMARY: output_file(target) and f"{target}.summary.json", SCORED: target}
+    found = {kind: output_file(name) for kind, name in names.items() if name}
+    return {kind: path for kind, path in found.items() if path}
+
+
+def _counted(journal: Journal | None, table: Source) -> Tally:
+    done = journal.done if journal else ()
+    return sum((Tally.from_dict(entry.tally) for entry in done), Tally(columns=tuple(table.columns)))
 
 
 def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
@@ -191,8 +222,8 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     """Apply the contract alone to a file: what `score_table` would reject or flag, counted."""
-    with open_source(source) as table:
-        check_columns(table.columns, scorer.inputs, where=source)
+    with open_source(source, missing=scorer.missing) as table:
+        check_columns(table.columns, scorer.inputs, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
 
         def work(block: Any) -> Tally:
             answers = scorer.answer(table.read(block, scorer.inputs).checked, reasons=0)
@@ -221,9 +252,11 @@ def _rejected(rows: Rows, problems: NDArray[np.object_]) -> list[tuple[int, str,
     ]
 
 
-def _rejected_lines(scored: _Scored, *, rows_before: int) -> bytes:
+def _rejected_lines(scored: _Scored, *, rows_before: int, part: str | None) -> bytes:
+    lead = [part] if part else []
     return b"".join(
-        csv_line([str(rows_before + place + 1), problems, original]) for place, problems, original in scored.rejected
+        csv_line([*lead, str(rows_before + place + 1), problems, original])
+        for place, problems, original in scored.rejected
     )
 
 
@@ -240,29 +273,28 @@ def _stop_at_rejected(scored: _Scored, *, rows_before: int, where: str) -> None:
 
 def _key(scorer: Scorer, columns: Sequence[str], **options: Any) -> str:
     """Return what a batch is, but for the content of its input: that is checked block by block."""
-    content = json.dumps([scorer.fingerprint, list(columns), options, BLOCK_BYTES])
+    named = sorted(scorer.missing.words - EMPTY_CELLS)
+    content = json.dumps([scorer.fingerprint, list(columns), options, BLOCK_BYTES, *named])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _journal(target: str, *, key: str, resume: bool) -> Journal | None:
+def _journal(files: Mapping[str, Path], *, key: str, where: str, options: BatchOptions) -> Journal | None:
+    whole = all(kind in files for kind in ([REJECTS, SCORED] if options.rejects else [SCORED]))
+    if options.resume and not whole:
+        raise not_possible(where)
+    if SCORED not in files:
+        return None
     # A Parquet file ends with its index, so that there is no going on after a part of it.
-    if target != STREAM and Path(target).suffix != ".parquet":
-        return Journal(Path(target), key=key, resume=resume)
-    if resume:
-        raise usage(
-            "resume.not_possible",
-            "only an output in CSV can be gone on with",
-            where=target,
-            hint="leave out --resume, or name a .csv file",
-        )
-    return None
+    block_by_block = whole and not is_parquet(where)
+    return Journal(files[SCORED], key=key, resume=options.resume, block_by_block=block_by_block)
 
 
 def _after(done: Sequence[Entry], table: Source, *, where: str) -> Iterator[Any]:
     """Yield the blocks after those that are done, which must be what they were."""
     blocks = table.blocks()
-    for entry, block in zip(done, itertools.islice(blocks, len(done)), strict=False):
-        if table.digest(block) != entry.digest:
+    for entry in done:
+        block = next(blocks, None)
+        if block is None or table.digest(block) != entry.block:
             raise bad_input(
                 "resume.other_input",
                 "the input is not what it was when the batch was interrupted",

@@ -1,30 +1,27 @@
 """The input schema, compiled from the feature rows of a bundle: what a file may hold and what each row breaks.
 
-A column of a file gives a feature by the schema's name, by a synonym, or in a declared other unit (`given_columns`). A
-bad value never stops a batch: its row is rejected with the code of the problem, such as ``out_of_range:age_years``. A
-file that cannot be understood as a whole (a required column that is not there, a column twice) is refused before
-anything is written.
+Which column gives which feature is told by `column_names`. A bad value never stops a batch: its row is rejected with
+the code of the problem, such as ``out_of_range:age_years``. A file that cannot be understood as a whole (a required
+column that is not there, a column twice) is refused before anything is written.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mgrisk.config.toml import rows
 from mgrisk.errors import bad_input, few
 from mgrisk.features.compute import Columns, to_frame
-from mgrisk.features.registry import FEATURES, Feature
+from mgrisk.features.registry import Feature
+from mgrisk.score.cells import BOOLEANS, MISSING, NUMBER, Missing
+from mgrisk.score.column_names import Given, check_names, given_columns, unit_or_levels, unused_columns
 from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, Wanted, read_cells
 from mgrisk.score.csv.write import join_codes
@@ -138,144 +135,6 @@ def first_rejected(rejected: Booleans, problems: Problems) -> tuple[int, str] | 
     return (found[0], str(problems.texts()[found[0]])) if found else None
 
 
-FACTORS: Final[Mapping[tuple[str, str], float]] = MappingProxyType(
-    {
-        (given, row["meant"]): row["factor"]
-        for row in rows("mgrisk.score", "units.toml", "unit")
-        for given in row["given"]
-    }
-)
-SYNONYMS: Final[Mapping[str, str]] = MappingProxyType(
-    {row["name"]: row["meant"] for row in rows("mgrisk.score", "units.toml", "synonym")}
-)
-UNITS: Final = frozenset(unit for pair in FACTORS for unit in pair) | frozenset(
-    name for row in rows("mgrisk.score", "units.toml", "other") for name in row["name"]
-)
-
-
-@dataclass(frozen=True)
-class Given:
-    """Where a feature stands in a file.
-
-    Attributes
-    ----------
-    column
-        Name of the column.
-    factor
-        What its numbers are multiplied with to be in the feature's unit.
-    """
-
-    column: str
-    factor: float = 1.0
-
-
-def given_columns(columns: Iterable[str], inputs: Sequence[Feature]) -> dict[str, Given]:
-    """Return where each feature stands that the columns give; of several columns for one, the first named.
-
-    Examples
-    --------
-    >>> from mgrisk.features.registry import features
-    >>> given_columns(["height_in", "bmi"], features(["height_cm", "bmi_kg_m2", "waist_cm"]))
-    {'height_cm': Given(column='height_in', factor=2.54), 'bmi_kg_m2': Given(column='bmi', factor=1.0)}
-    """
-    there = list(columns)
-    found: dict[str, Given] = {}
-    for feature in inputs:
-        ways = [Given(name, factor) for name, factor in _ways(feature).items() if name in there]
-        if ways:
-            found[feature.name] = ways[0]
-    return found
-
-
-def unused_columns(columns: Sequence[str], inputs: Sequence[Feature]) -> dict[str, str]:
-    """Return the columns that give none of the inputs, each with the one that it may have been meant for, or "".
-
-    Only inputs that no column gives are proposed: by name, synonym, label or NHANES variable but for case, signs and
-    unit; else where one name begins with the other; else by the closest name (difflib).
-
-    Examples
-    --------
-    >>> from mgrisk.features.registry import features
-    >>> unused_columns(["Waist", "visit", "bmi"], features(["bmi_kg_m2", "waist_cm"]))
-    {'Waist': 'waist_cm', 'visit': ''}
-    """
-    given = given_columns(columns, inputs)
-    used = {way.column for way in given.values()}
-    names: dict[str, str] = {}
-    for feature in inputs:
-        if feature.name not in given:
-            variable = feature.sources if len(feature.sources) == 1 else ()
-            for name in (*_ways(feature), _without_unit(feature.name)[0], feature.label, *variable):
-                names.setdefault(_plain(name), feature.name)
-    return {column: _meant(_plain(column), names) for column in columns if column not in used}
-
-
-def _meant(column: str, names: Mapping[str, str]) -> str:
-    if column in names or not column:
-        return names.get(column, "")
-    begins = [name for name in names if name.startswith(f"{column}_") or column.startswith(f"{name}_")]
-    near = begins or difflib.get_close_matches(column, names, n=1, cutoff=0.75)
-    return names[near[0]] if near else ""
-
-
-def _plain(name: str) -> str:
-    """Return a name in lower case with underscores for all that is neither letter nor digit."""
-    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
-
-
-def check_units(columns: Sequence[str], inputs: Sequence[Feature], *, where: str) -> None:
-    """Refuse two columns for one feature, and a feature's name with a unit that nobody declared.
-
-    Raises
-    ------
-    MgRiskError
-        `input.duplicate_column` or `input.unknown_unit`; exit status 3.
-    """
-    stems = {name: _without_unit(name)[0] for name in columns if name not in FEATURES}
-    for feature in inputs:
-        ways = _ways(feature)
-        stem, own = _without_unit(feature.name)
-        there = [name for name in columns if name in ways]
-        if len(there) > 1:
-            raise bad_input(
-                "input.duplicate_column",
-                f"the columns {there[0]} and {there[1]} both give {feature.name}",
-                where=where,
-                hint="remove one",
-            )
-        guessed = [name for name, its in stems.items() if own and its == stem != name and name not in ways]
-        if guessed and not there:
-            raise bad_input(
-                "input.unknown_unit",
-                f"the column {guessed[0]} looks like {feature.name} in a unit that is not converted",
-                where=where,
-                expected=", ".join(ways),
-                hint=f"convert it to {feature.name}, or rename it if it is something else",
-            )
-
-
-def _ways(feature: Feature) -> dict[str, float]:
-    """Return the names by which a column gives the feature, its own first, with their factors."""
-    ways = {feature.name: 1.0} | {name: 1.0 for name, meant in SYNONYMS.items() if meant == feature.name}
-    if feature.kind == "number":
-        for (given, meant), factor in FACTORS.items():
-            stem = feature.name.removesuffix(f"_{meant}")
-            name = f"{stem}_{given}"
-            # A name of the registry means what the registry says.
-            if stem != feature.name and name not in FEATURES:
-                ways[name] = factor
-    return ways
-
-
-def _without_unit(name: str) -> tuple[str, str]:
-    """Part a name from its unit, which may have underscores of its own: the longest there is."""
-    for place, sign in enumerate(name):
-        if sign == "_" and name[place + 1 :] in UNITS:
-            return name[:place], name[place + 1 :]
-    return name, ""
-
-
-EMPTY_CELLS: Final = frozenset({"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"})
 RESULTS: Final = (
     "status",
     "problems",
@@ -288,7 +147,6 @@ RESULTS: Final = (
     "in_domain",
     "model",
 )
-NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -314,6 +172,19 @@ class Checked:
 
     def __len__(self) -> int:
         return len(self.state.T)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Checked]) -> Checked:
+        """Return several blocks, at least one, as one."""
+        before = np.cumsum([0, *map(len, parts)]).tolist()
+        wrong = {
+            at + place: count
+            for at, part in zip(before, parts, strict=False)
+            for place, count in part.wrong_fields.items()
+        }
+        numbers = np.concatenate([part.numbers for part in parts], axis=1)
+        state = np.concatenate([part.state for part in parts], axis=1)
+        return cls(parts[0].inputs, numbers, state, wrong)
 
     @cached_property
     def values(self) -> pd.DataFrame:
@@ -365,17 +236,19 @@ def check_columns(
     Raises
     ------
     MgRiskError
-        `input.duplicate_column`, `input.unknown_unit`, `input.missing_column` or `input.column_taken`; exit status 3.
+        `input.no_header`, `input.duplicate_column`, `input.unknown_unit`, `input.unclear_name`, `input.missing_column`
+        or `input.column_taken`; exit status 3.
     """
-    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
-    if twice:
+    # Told apart before a column is named: where a header is lacking, its names are the cells of a person.
+    if any(name[:1].isdigit() for name in columns) and {feature.name for feature in inputs}.isdisjoint(columns):
         raise bad_input(
-            "input.duplicate_column",
-            f"the column {twice[0]} stands twice",
+            "input.no_header",
+            "the first line holds values, and no name of an input",
             where=where,
-            hint="rename or remove one",
+            hint="put the names of the columns there; `mgrisk schema --template FILE` writes an example",
         )
-    check_units(columns, inputs, where=where)
+    refuse_twice(columns, where=where)
+    check_names(columns, inputs, where=where)
     given = given_columns(columns, inputs)
     for feature in inputs:
         if feature.required and feature.name not in given:
@@ -386,7 +259,7 @@ def check_columns(
                 where=where,
                 got=few(columns),
                 hint=(f"rename {near[0]} if it is that, or " if near else "")
-                + f"add {feature.name} ({feature.unit or ' or '.join(feature.levels)}); see `mgrisk schema`",
+                + f"add {feature.name} ({unit_or_levels(feature)}); see `mgrisk schema`",
             )
     taken = [name for name in added if name in columns]
     if taken:
@@ -398,12 +271,30 @@ def check_columns(
         )
 
 
+def refuse_twice(columns: Sequence[str], *, where: str) -> None:
+    """Refuse a heading that stands twice.
+
+    Raises
+    ------
+    MgRiskError
+        `input.duplicate_column`; exit status 3.
+    """
+    twice = sorted(name for name, count in Counter(columns).items() if count > 1)
+    if twice:
+        raise bad_input(
+            "input.duplicate_column",
+            f"the column {twice[0]} stands twice" if twice[0] else "several columns have no name",
+            where=where,
+            hint="rename or remove one",
+        )
+
+
 def reason_columns(reasons: int) -> list[str]:
     """Return the names of the reason columns for K reasons."""
     return [f"reason_{k}{part}" for k in range(1, reasons + 1) for part in ("", "_value", "_effect")]
 
 
-def check(people: pd.DataFrame, inputs: Sequence[Feature]) -> Checked:
+def check(people: pd.DataFrame, inputs: Sequence[Feature], missing: Missing = MISSING) -> Checked:
     """Check every value, vectorised.
 
     Parameters
@@ -413,10 +304,12 @@ def check(people: pd.DataFrame, inputs: Sequence[Feature]) -> Checked:
         are ignored here.
     inputs
         The contract's features.
+    missing
+        What means missing.
     """
     n = len(people)
     given = given_columns(people.columns, inputs)
-    wanted = wants((), inputs, given)
+    wanted = wants((), inputs, given, missing)
     numbers = np.full((len(inputs), n), np.nan)
     state = np.full((len(inputs), n), EMPTY, dtype=np.uint8)
     for i, feature in enumerate(inputs):
@@ -424,13 +317,15 @@ def check(people: pd.DataFrame, inputs: Sequence[Feature]) -> Checked:
             continue
         column, factor = people[given[feature.name].column], given[feature.name].factor
         if feature.kind == "number" and _is_number(column):
-            _check_numbers(column, feature, factor, numbers[i], state[i])
+            _check_numbers(column, feature, factor, missing, numbers[i], state[i])
         else:
-            _check_texts(column, feature, factor, wanted, i, numbers[i], state[i])
+            _check_texts(column, feature, factor, missing, wanted, i, numbers[i], state[i])
     return Checked(tuple(inputs), numbers, state)
 
 
-def wants(columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str, Given]) -> Wanted:
+def wants(
+    columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str, Given], missing: Missing = MISSING
+) -> Wanted:
     """Return the contract in the form that compiled code reads by.
 
     Parameters
@@ -441,29 +336,50 @@ def wants(columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str,
         The contract's features.
     given
         Where each feature stands.
+    missing
+        What means missing.
     """
     places = {given[feature.name].column: i for i, feature in enumerate(inputs) if feature.name in given}
-    levels = [level for feature in inputs for level in feature.levels]
+    words = [level_words(feature) for feature in inputs]
+    empty = sorted(word.encode() for word in missing.words if word)
     return Wanted(
         slot=np.array([places.get(name, -1) for name in columns], dtype=np.int64),
         number=np.array([feature.kind == "number" for feature in inputs], dtype=np.bool_),
         factor=np.array([given[feature.name].factor if feature.name in given else 1.0 for feature in inputs]),
         low=np.array([-np.inf if feature.minimum is None else feature.minimum for feature in inputs]),
         high=np.array([np.inf if feature.maximum is None else feature.maximum for feature in inputs]),
-        levels=StringTable.of(levels),
-        first_level=np.cumsum([0, *(len(feature.levels) for feature in inputs)], dtype=np.int64),
-        empty=StringTable.of(sorted(EMPTY_CELLS)),
+        levels=StringTable.of(word for each in words for word in each),
+        first_level=np.cumsum([0, *map(len, words)], dtype=np.int64),
+        level=np.array([level for each in words for level in each.values()], dtype=np.int64),
+        empty=StringTable.of(word.decode() for word in empty),
+        first_empty=np.searchsorted([word[0] for word in empty], range(257)).astype(np.int64),
+        gone=np.array(missing.numbers),
     )
 
 
-def read_text(text: str, feature: Feature, *, factor: float = 1.0) -> tuple[int, float]:
+def level_words(feature: Feature) -> dict[str, int]:
+    """Return the words for the levels of a feature, in lower case, each with the place of its level.
+
+    Examples
+    --------
+    >>> from mgrisk.features.registry import features
+    >>> [level_words(feature) for feature in features(["sex", "hypertension_told"])]
+    [{'female': 0, 'male': 1}, {'no': 0, 'yes': 1, 'true': 1, 'false': 0}]
+    """
+    words = {level: place for place, level in enumerate(feature.levels)}
+    if set(words) == set(BOOLEANS.values()):
+        words |= {word: words[level] for word, level in BOOLEANS.items()}
+    return words
+
+
+def read_text(text: str, feature: Feature, *, factor: float = 1.0, missing: Missing = MISSING) -> tuple[int, float]:
     """Return the state and the value of one cell: what the compiled code does, said in Python for all of Unicode."""
     text = text.strip()
-    if text in EMPTY_CELLS:
+    if missing.holds(text):
         return EMPTY, np.nan
     if feature.kind != "number":
-        level = text.lower()
-        return (GOOD, float(feature.levels.index(level))) if level in feature.levels else (BAD, np.nan)
+        level = level_words(feature).get(text.lower())
+        return (BAD, np.nan) if level is None else (GOOD, float(level))
     if not NUMBER.fullmatch(text) or not np.isfinite(value := float(text)):
         return BAD, np.nan
     low = -np.inf if feature.minimum is None else feature.minimum
@@ -473,9 +389,10 @@ def read_text(text: str, feature: Feature, *, factor: float = 1.0) -> tuple[int,
 
 
 def _check_numbers(
-    column: pd.Series, feature: Feature, factor: float, numbers: Floats, state: NDArray[np.uint8]
+    column: pd.Series, feature: Feature, factor: float, missing: Missing, numbers: Floats, state: NDArray[np.uint8]
 ) -> None:
-    given = column.to_numpy(dtype=np.float64, na_value=np.nan) * factor
+    cells = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    given = np.where(np.isin(cells, missing.numbers), np.nan, cells) * factor if missing.numbers else cells * factor
     low = -np.inf if feature.minimum is None else feature.minimum
     high = np.inf if feature.maximum is None else feature.maximum
     inside = (given >= low) & (given <= high) & np.isfinite(given)
@@ -487,6 +404,7 @@ def _check_texts(
     column: pd.Series,
     feature: Feature,
     factor: float,
+    missing: Missing,
     wanted: Wanted,
     i: int,
     numbers: Floats,
@@ -498,7 +416,7 @@ def _check_texts(
     values, states = np.full(len(distinct), np.nan), np.full(len(distinct), EMPTY, dtype=np.uint8)
     read_cells(cells.content, cells.start, wanted, i, values, states)
     for place in np.flatnonzero(states == UNCLEAR):
-        states[place], values[place] = read_text(distinct[place], feature, factor=factor)
+        states[place], values[place] = read_text(distinct[place], feature, factor=factor, missing=missing)
     state[:], numbers[:] = states[row], values[row]
 
 

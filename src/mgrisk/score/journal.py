@@ -1,123 +1,57 @@
-"""A file that is written in parts and survives a kill: what is complete is known, and the rest is written again.
+"""The journal of a batch: which blocks are complete, and that its outputs are.
 
-Beside ``out.csv`` stand ``.out.csv.part``, the bytes so far, and ``.out.csv.journal``, a line for each block that is
-complete: the digest of its input and where the output stood after it. The end of the work renames the part and removes
-the journal; an error removes both; a kill or Ctrl-C leaves both, for `--resume`. As long as it is written stands
-``.out.csv.lock`` there, too, and keeps other commands from the same output.
+Beside ``out.csv`` stands ``.out.csv.journal`` while it is written: a line that says which batch it is, a line for each
+block that is complete, and at the end one that says that all outputs are complete and only have to be renamed
+(`mgrisk.score.commit`). Each line begins with a checksum of itself and of the line before it, so that a journal of
+something else, or one that was changed, is told from one that a kill cut short.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
-from mgrisk.errors import MgRiskError, bad_input, usage
-from mgrisk.storage.lock import exclusive_lock, in_use
+import xxhash
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
+
+from mgrisk.errors import MgRiskError, usage
+
+SEAL: Final = xxhash.xxh3_128().digest_size * 2
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A block that is complete.
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Head(_Line):
+    key: str
+
+
+class Entry(_Line):
+    """A block, or a part of a folder, that is complete.
 
     Attributes
     ----------
-    digest
-        What the input's block was.
-    written, rejects
-        Bytes of the output and of the file of rejects after it.
+    block
+        The digest of the input's block, or the name of the part.
+    ends
+        Bytes of each output after it; none where an output is not written block by block.
     tally
-        What is counted of the block.
+        What is counted of it.
     """
 
-    digest: str
-    written: int
-    rejects: int
-    tally: Mapping[str, Any]
+    block: str
+    ends: tuple[NonNegativeInt, ...]
+    tally: dict[str, Any]
 
 
-class Journal:
-    """The blocks of a batch that are complete.
+class _Complete(_Line):
+    sizes: tuple[NonNegativeInt, ...]
 
-    Parameters
-    ----------
-    target
-        The output.
-    key
-        What the batch is: bundle, options, columns. Another batch's journal is not continued.
-    resume
-        Whether to go on where a killed batch stopped; without, what it left is overwritten.
 
-    Raises
-    ------
-    MgRiskError
-        `resume.other_batch` where the journal is of another batch.
-    """
-
-    def __init__(self, target: Path, *, key: str, resume: bool) -> None:
-        self._target, self._path = target, journal_of(target)
-        self._key = key
-        self.done: list[Entry] = []
-        # Bytes of the journal that stay: nothing that a kill may interrupt is written again.
-        self._kept = 0
-        if resume:
-            self._go_on(part_of(target))
-
-    @contextmanager
-    def opened(self) -> Iterator[Journal]:
-        """Write the journal as long as the block lasts; it goes where the block ends well or with an error.
-
-        To be opened within `open_part` of the same target, which keeps others out.
-
-        Raises
-        ------
-        MgRiskError
-            `output.cannot_write`.
-        """
-        with _writable(self._target), self._path.open("a", encoding="utf-8") as self._file:
-            self._file.truncate(self._kept)
-            if not self._kept:
-                self._note({"key": self._key})
-            try:
-                yield self
-            except Exception:
-                self._path.unlink(missing_ok=True)
-                raise
-            self._path.unlink()
-
-    def add(self, entry: Entry) -> None:
-        """Note that a block is complete; its bytes must have been handed to the system before."""
-        self._note(vars(entry))
-
-    def _note(self, content: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(content) + "\n")
-        self._file.flush()
-
-    def _go_on(self, part: Path) -> None:
-        if not self._path.is_file() or not part.is_file():
-            return
-        # The kill may have cut the last line, be it the first.
-        lines = [line for line in self._path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
-        if not lines:
-            return
-        if json.loads(lines[0])["key"] != self._key:
-            raise usage(
-                "resume.other_batch",
-                "what was interrupted here was another model, other options or another file",
-                where=str(part),
-                hint="give the same command again, or leave out --resume to begin anew",
-            )
-        self._kept, size = len(lines[0]), part.stat().st_size
-        for line in lines[1:]:
-            entry = Entry(**json.loads(line))
-            if entry.written > size:
-                break
-            self.done.append(entry)
-            self._kept += len(line)
+_RECORD: TypeAdapter[_Head | Entry | _Complete] = TypeAdapter(_Head | Entry | _Complete)
 
 
 def part_of(target: Path) -> Path:
@@ -130,51 +64,186 @@ def journal_of(target: Path) -> Path:
     return target.with_name(f".{target.name}.journal")
 
 
-def lock_of(target: Path) -> Path:
-    """Return the lock file that stands beside `target`, a file or folder, while it is written."""
-    return target.with_name(f".{target.name}.lock")
+class Journal:
+    """The journal of the batch that writes `target`.
 
+    To be made while the lock of `target` is held (`commit.locked`).
 
-@contextmanager
-def open_part(target: Path, *, keep: int = 0) -> Iterator[BinaryIO]:
-    """Yield the file that becomes `target` if the block ends well; after its first `keep` bytes it is written anew.
+    Parameters
+    ----------
+    target
+        The output, a file or folder.
+    key
+        What the batch is: bundle, options, columns. Another batch's journal is not continued.
+    resume
+        Whether to continue what an interrupted batch left; without, it is overwritten.
+    block_by_block
+        Whether the output can be continued after any of its blocks, or only appear once it is complete.
 
-    An error removes it. Ctrl-C leaves it, as a kill does.
+    Attributes
+    ----------
+    done
+        Blocks that are complete.
+    sizes
+        Bytes of each output where all are complete, else None.
 
     Raises
     ------
     MgRiskError
-        `output.is_folder`, `output.in_use` or `output.cannot_write`.
+        `resume.other_batch` where the journal is of another batch, `resume.bad_journal` where it is not one, and
+        `resume.not_possible` where there is nothing that could be continued.
     """
-    if target.is_dir():
-        raise bad_input("output.is_folder", "the output is a folder", where=str(target), hint="name a file in it")
-    part = part_of(target)
-    with _writable(target), exclusive_lock(lock_of(target), output=target):
-        try:
-            # Not a byte of it is touched before nobody else has it.
-            with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as stream:
-                if stream.seek(0, os.SEEK_END) < keep:
-                    # Between the look into the journal and the lock another command has finished the file.
-                    raise in_use(target)
-                stream.truncate(keep)
-                stream.seek(keep)
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(target)
-        except Exception:
-            part.unlink(missing_ok=True)
-            raise
+
+    def __init__(self, target: Path, *, key: str, resume: bool, block_by_block: bool = True) -> None:
+        self.path, self.resume = journal_of(target), resume
+        self.block_by_block = block_by_block
+        self._head = sealed(_Head(key=key).model_dump_json())
+        # Where each line that stays ends, and its checksum: nothing that a kill may interrupt is written again.
+        self._lines: list[tuple[int, str]] = [(0, "")]
+        self._file: BinaryIO | None = None
+        self.done: list[Entry] = []
+        self.sizes: tuple[int, ...] | None = None
+        if resume and self.path.exists():
+            if not self.path.is_file():
+                raise self.refusal()
+            self._read(self.path.read_bytes())
+        if resume and not (block_by_block or self.sizes):
+            raise not_possible(target)
+
+    def open(self, parts: Sequence[Path]) -> list[int]:
+        """Begin to write, after the last block whose outputs are all there.
+
+        Parameters
+        ----------
+        parts
+            The outputs so far, as `Entry.ends` has them.
+
+        Returns
+        -------
+        list of int
+            Bytes of each that are kept.
+        """
+        sizes = [part.stat().st_size if part.is_file() else 0 for part in parts]
+        ends = [0] * len(parts)
+        for place, entry in enumerate(self.done):
+            if len(entry.ends) != len(parts) or any(end > size for end, size in zip(entry.ends, sizes, strict=True)):
+                del self.done[place:], self._lines[place + 2 :]
+                break
+            ends = list(entry.ends)
+        kept, _ = self._lines[-1]
+        self._file = os.fdopen(open_private(self.path), "r+b")
+        self._file.truncate(kept)
+        self._file.seek(kept)
+        if not kept:
+            self._write(self._head)
+        return ends
+
+    def add(self, entry: Entry) -> None:
+        """Note that a block is complete; its bytes must have been handed to the system before."""
+        self._write(sealed(entry.model_dump_json(), after=self._lines[-1][1]))
+
+    def complete(self, sizes: Sequence[int]) -> None:
+        """Note, as the last line, that all outputs are complete, and on disk; from here on they can only appear."""
+        self._write(sealed(_Complete(sizes=tuple(sizes)).model_dump_json(), after=self._lines[-1][1]))
+        assert self._file is not None
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self.sizes = tuple(sizes)
+
+    def close(self) -> None:
+        """Close the file; it stays where it is."""
+        if self._file is not None:
+            self._file.close()
+
+    def refusal(self) -> MgRiskError:
+        """Return the refusal to continue with this journal."""
+        return usage(
+            "resume.bad_journal",
+            "what was interrupted here cannot be continued: its journal, or a file that it tells of, was changed",
+            where=str(self.path),
+            hint="leave out --resume to begin anew",
+        )
+
+    def _write(self, line: str) -> None:
+        assert self._file is not None
+        self._file.write(line.encode())
+        self._file.flush()
+        self._lines = [(0, line[:SEAL])]
+
+    def _read(self, content: bytes) -> None:
+        if self._head.encode().startswith(content):
+            return  # killed before its first line was whole
+        for line in content.splitlines(keepends=True):
+            (end, before), first = self._lines[-1], len(self._lines) == 1
+            if not line.endswith(b"\n") and not first:
+                break  # the kill cut it
+            try:
+                record = _RECORD.validate_json(unsealed(line.decode(), after=before))
+            except ValueError:
+                raise self.refusal() from None
+            if isinstance(record, _Head) != first or self.sizes is not None:
+                raise self.refusal()
+            if first and line != self._head.encode():
+                raise usage(
+                    "resume.other_batch",
+                    "what was interrupted here was another model, other options or another file",
+                    where=str(self.path),
+                    hint="give the same command again, or leave out --resume to begin anew",
+                )
+            if isinstance(record, Entry):
+                self.done.append(record)
+            elif isinstance(record, _Complete):
+                self.sizes = record.sizes
+            self._lines.append((end + len(line), line[:SEAL].decode()))
 
 
-@contextmanager
-def _writable(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as problem:
-        raise MgRiskError(
-            "output.cannot_write",
-            f"the output cannot be written: {problem.strerror}",
-            where=str(target),
-            hint="check the folder, its permissions and the space left",
-        ) from None
+def sealed(text: str, *, after: str = "") -> str:
+    r"""Return a line of `text` that begins with its checksum.
+
+    Parameters
+    ----------
+    text
+        One line.
+    after
+        The checksum of the line before.
+
+    Examples
+    --------
+    >>> line = sealed("two", after="one")
+    >>> unsealed(line, after="one")
+    'two'
+    >>> unsealed(line.replace("two", "three"), after="one")
+    Traceback (most recent call last):
+    ...
+    ValueError: not a line that was sealed
+    """
+    return f"{xxhash.xxh3_128_hexdigest((after + text).encode())} {text}\n"
+
+
+def unsealed(line: str, *, after: str = "") -> str:
+    """Return the text of a line that `sealed` made.
+
+    Raises
+    ------
+    ValueError
+        Where it did not.
+    """
+    text = line[SEAL + 1 :].removesuffix("\n")
+    if line != sealed(text, after=after):
+        raise ValueError("not a line that was sealed")
+    return text
+
+
+def not_possible(target: str | Path) -> MgRiskError:
+    """Return the refusal to continue an output that only appears as a whole."""
+    return usage(
+        "resume.not_possible",
+        "only an output in CSV can be gone on with",
+        where=str(target),
+        hint="leave out --resume, or name a .csv file",
+    )
+
+
+def open_private(path: Path) -> int:
+    """Return the descriptor of a file for reading and writing that only its owner may read; a link is an error."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o600)

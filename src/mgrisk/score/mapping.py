@@ -9,21 +9,26 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mgrisk.config.toml import read_toml
 from mgrisk.errors import MgRiskError, bad_input, usage
 from mgrisk.features.registry import FEATURES, Feature
+from mgrisk.score.cells import BOOLEANS, Missing, as_code
+from mgrisk.score.column_names import FACTORS
 from mgrisk.score.formulas import csv_line, escape_formula
-from mgrisk.score.input_schema import FACTORS
-from mgrisk.score.outputs import open_output
-from mgrisk.score.sources import STREAM, open_source
+from mgrisk.score.input_schema import level_words
+from mgrisk.score.outputs import open_lines
+from mgrisk.score.parquet import is_parquet
+from mgrisk.score.sources import open_source
+from mgrisk.storage.destinations import STREAM
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -35,8 +40,10 @@ class MappedColumn(BaseModel):
 
     column: Text = Field(alias="from", description="Column of the extract")
     unit: str = Field(default="", description="Its unit where that is not the feature's, one of score/units.toml")
-    factor: float = Field(default=1.0, description="What its numbers are multiplied with, after the unit")
-    offset: float = Field(default=0.0, description="What is then added")
+    factor: float = Field(
+        default=1.0, allow_inf_nan=False, description="What its numbers are multiplied with, after the unit"
+    )
+    offset: float = Field(default=0.0, allow_inf_nan=False, description="What is then added")
     levels: dict[str, str] = Field(default={}, description="Code of the extract to level of the feature")
     missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing, beside those for all columns")
 
@@ -98,7 +105,7 @@ def read_mapping(path: Path) -> Mapping:
     return mapping
 
 
-def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
+def map_file(source: str, mapping: Mapping, target: str, *, missing: Sequence[str] = ()) -> Mapped:
     """Write an extract in the shape of the scoring file, block by block.
 
     Parameters
@@ -109,21 +116,24 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
         As read by `read_mapping`.
     target
         A CSV file, perhaps packed.
+    missing
+        Words that mean missing in every column, beside those of the list and of the mapping.
 
     Raises
     ------
     MgRiskError
         As `score_table`; `mapping.csv_only`; `mapping.missing_column` where the extract has not a column that the
-        mapping names, `input.wrong_field_count` where a row has too many or too few cells.
+        mapping names, `input.wrong_field_count` where a row has too many or too few cells, `mapping.infinite` where a
+        number is infinite, or becomes so in another unit.
     """
-    if target == STREAM or Path(target).suffix == ".parquet":
+    if target == STREAM or is_parquet(target):
         raise usage("mapping.csv_only", "a mapped extract is written as CSV", where=target, hint="name a .csv file")
     done = Mapped()
     with open_source(source) as table:
         named = {each.column for each in mapping.features.values()} | set(mapping.keep.values())
         _refuse_absent(named, table.columns, source)
         done.not_carried = tuple(name for name in table.columns if name not in named)
-        with open_output(target, [*mapping.keep, *mapping.features]) as output:
+        with open_lines(target, [*mapping.keep, *mapping.features]) as output:
             for block in table.blocks():
                 rows = table.read(block, ())
                 if wrong := rows.checked.wrong_fields:
@@ -133,26 +143,30 @@ def map_file(source: str, mapping: Mapping, target: str) -> Mapped:
                         where=source,
                         hint="mend the row: which cell is which cannot be told",
                     )
-                extract = rows.table().to_pandas(ignore_metadata=True)
-                made = _mapped(extract, mapping, done)
+                extract = rows.texts(sorted(named))
+                made = _mapped(extract, mapping, done, missing, where=source)
                 lines = zip(*(column.tolist() for column in made), strict=True)
-                output.write(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in lines))
+                output.lines(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in lines))
                 done.rows += len(extract)
     return done
 
 
-def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Series]:
-    columns = [texts(extract[name]) for name in mapping.keep.values()]
+def _mapped(
+    extract: pd.DataFrame, mapping: Mapping, done: Mapped, missing: Sequence[str], *, where: str
+) -> list[pd.Series]:
+    columns = [extract[name] for name in mapping.keep.values()]
     for name, how in mapping.features.items():
-        cells = texts(extract[how.column]).str.strip()
-        gone = cells.isin({"", *mapping.missing, *how.missing})
+        cells = extract[how.column].str.strip()
+        named = (*missing, *mapping.missing, *how.missing)
+        # A level may be called NA where nobody says that NA is missing.
+        gone = cells.map(Missing.also(named).holds) & ~cells.isin(how.levels.keys() - named)
+        known = cells
         if how.levels:
-            known = cells.map(how.levels)
-        elif (how.unit, how.factor, how.offset) == ("", 1.0, 0.0):
-            known = cells
-        else:
-            factor = how.factor * _factor(FEATURES[name], how.unit)
-            known = (pd.to_numeric(cells, errors="coerce") * factor + how.offset).map(repr, na_action="ignore")
+            known = cells.map(_levels(FEATURES[name], how, cells.unique()))
+        elif FEATURES[name].kind == "number":
+            numbers = _numbers(cells.mask(gone), FEATURES[name], how, rows_before=done.rows, where=where)
+            if (how.unit, how.factor, how.offset) != ("", 1.0, 0.0):
+                known = numbers.map(repr, na_action="ignore")
         strange = known.isna() & ~gone
         done.missing[name] = done.missing.get(name, 0) + int(gone.sum())
         done.as_they_are[name] = done.as_they_are.get(name, 0) + int(strange.sum())
@@ -160,11 +174,28 @@ def _mapped(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> list[pd.Se
     return columns
 
 
-def texts(column: pd.Series) -> pd.Series:
-    """Return cells as text; a whole number that became a float beside missing ones is written as a whole number."""
-    if pd.api.types.is_float_dtype(column):
-        column = column.map(lambda x: repr(int(x) if x.is_integer() else float(x)), na_action="ignore").astype(object)
-    return column.astype(object).where(column.notna(), "").astype(str).astype(object)
+def _numbers(cells: pd.Series, feature: Feature, how: MappedColumn, *, rows_before: int, where: str) -> pd.Series:
+    """Return cells in the unit of the feature, NaN where they are no numbers; refuse what is infinite."""
+    numbers = pd.to_numeric(cells, errors="coerce").astype(np.float64)
+    numbers = numbers * (how.factor * _factor(feature, how.unit)) + how.offset
+    infinite = np.isinf(numbers.to_numpy())
+    if infinite.any():
+        raise bad_input(
+            "mapping.infinite",
+            f"the {feature.name} of row {rows_before + int(np.argmax(infinite)) + 1} is infinite",
+            where=f"{where}: column {how.column}",
+            hint="mend the cell, or name its code under `missing` in the mapping",
+        )
+    return numbers
+
+
+def _levels(feature: Feature, how: MappedColumn, cells: Iterable[str]) -> dict[str, str]:
+    """Return the level of each cell that has one: as it is written in the mapping, or the same as number or boolean."""
+    words = level_words(feature)
+    codes: dict[float | str, str] = {word: feature.levels[words[word]] for word in BOOLEANS if word in words}
+    codes |= {as_code(code): level for code, level in reversed(how.levels.items())}
+    found = {cell: how.levels.get(cell) or codes.get(as_code(cell)) for cell in cells}
+    return {cell: level for cell, level in found.items() if level}
 
 
 def _check(name: str, column: MappedColumn, path: Path) -> None:

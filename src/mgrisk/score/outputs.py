@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mgrisk.score.answers import Answers
+from mgrisk.score.commit import locked, open_files
 from mgrisk.score.formulas import csv_line, escape_formula
-from mgrisk.score.journal import open_part
-from mgrisk.score.sources import STREAM, Rows
+from mgrisk.score.parquet import is_parquet
+from mgrisk.score.sources import Rows
+from mgrisk.storage.destinations import open_stream, output_file
 
 Pack = Callable[[bytes | memoryview], bytes | memoryview]
 
@@ -45,8 +46,8 @@ class Output(Protocol):
     def render(self, rows: Rows, answers: Answers) -> Any:
         """Return rows and answers in the form that `write` takes; may be called on several threads."""
 
-    def write(self, rendered: Any) -> int:
-        """Append what was rendered, in order; return how many bytes there are."""
+    def write(self, rendered: Any) -> None:
+        """Append what was rendered, in order."""
 
 
 class CsvOutput:
@@ -64,19 +65,18 @@ class CsvOutput:
         self._stream = stream
         self._pack = pack
 
-    def header(self, columns: Sequence[str]) -> None:
-        """Write the header line."""
-        self.write(self._pack(csv_line([escape_formula(name) for name in columns])))
+    def lines(self, content: bytes) -> None:
+        """Append lines that were made elsewhere."""
+        self.write(self._pack(content))
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
         return self._pack(rows.csv_rows(answers))
 
-    def write(self, rendered: bytes | memoryview) -> int:
-        """Append lines and hand them to the system; return how many bytes there are."""
+    def write(self, rendered: bytes | memoryview) -> None:
+        """Append lines and hand them to the system."""
         self._stream.write(rendered)
         self._stream.flush()
-        return self._stream.tell() if self._stream.seekable() else 0
 
 
 class ParquetOutput:
@@ -93,66 +93,83 @@ class ParquetOutput:
             table = table.append_column(name, column)
         return table
 
-    def write(self, rendered: pa.Table) -> int:
+    def write(self, rendered: pa.Table) -> None:
         """Append a row group."""
         if self._writer is None:
             # A dictionary of doubles, most of which stand once, costs time and is thrown away.
             texts = [field.name for field in rendered.schema if not pa.types.is_primitive(field.type)]
             self._writer = pq.ParquetWriter(self._stream, rendered.schema, compression="zstd", use_dictionary=texts)
         self._writer.write_table(rendered)
-        return 0
 
     def close(self) -> None:
         """Finish the file."""
         if self._writer is not None:
-            self._writer.close()
+            try:
+                self._writer.close()
+            finally:
+                self._writer.is_open = False  # or it tries again when it is collected, and the stream is closed
 
 
 @contextmanager
-def open_output(name: str, columns: Sequence[str], *, keep: int = 0) -> Iterator[Output]:
-    """Open an output by name: ``-`` for standard output, .parquet, else CSV, packed by .gz or .zst.
+def open_one(name: str) -> Iterator[BinaryIO]:
+    """Open an output that stands alone: a file appears whole when the block ends well, or not at all.
 
     Parameters
     ----------
     name
-        A file appears whole when the block ends well, or not at all.
-    columns
-        The header of CSV.
-    keep
-        Bytes of an interrupted CSV to go on after.
+        A file or stream, as `destinations.output_file` tells them apart.
 
     Raises
     ------
     MgRiskError
-        As `journal.open_part`.
+        Those of `destinations.output_file`, `commit.locked` and `commit.open_files`.
     """
-    if name == STREAM:
-        output = CsvOutput(sys.stdout.buffer)
-        output.header(columns)
-        yield output
+    file = output_file(name)
+    if file is None:
+        with open_stream(name) as stream:
+            yield stream
         return
-    path = Path(name)
-    with open_part(path, keep=keep) as stream:
-        if path.suffix == ".parquet":
-            table = ParquetOutput(stream)
-            yield table
-            table.close()
-        else:
-            output = CsvOutput(stream, PACKS.get(path.suffix, _plain))
-            if not keep:
-                output.header(columns)
-            yield output
+    with locked([file]), open_files([file]) as (part,):
+        yield part
+
+
+@contextmanager
+def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
+    """Open a CSV output as `open_one` does, packed by gzip or zstd as its name says, and write its header."""
+    with open_one(name) as stream:
+        yield lines_into(stream, name, columns)
+
+
+def lines_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> CsvOutput:
+    """Return a stream as CSV, packed as its name says, with its header unless it was begun before."""
+    output = CsvOutput(stream, PACKS.get(Path(name).suffix, _plain))
+    if not begun:
+        output.lines(csv_line([escape_formula(name) for name in columns]))
+    return output
+
+
+@contextmanager
+def rows_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> Iterator[Output]:
+    """Yield a stream for scored rows, as Parquet or CSV by its name; the rest as `lines_into`."""
+    if not is_parquet(name):
+        yield lines_into(stream, name, columns, begun=begun)
+        return
+    table = ParquetOutput(stream)
+    try:
+        yield table
+    finally:
+        table.close()
 
 
 def write_frame(frame: pd.DataFrame, name: str) -> None:
-    """Write people as CSV or Parquet, by name as in `open_output`; numbers in full."""
-    if Path(name).suffix == ".parquet":
-        with open_part(Path(name)) as stream:
+    """Write people as CSV or Parquet, by name as in `open_one`; numbers in full."""
+    if is_parquet(name):
+        with open_one(name) as stream:
             frame.to_parquet(stream, compression="zstd", index=False)
         return
-    with open_output(name, list(frame.columns)) as output:
+    with open_lines(name, list(frame.columns)) as output:
         columns = [_cells(frame[column]) for column in frame.columns]
-        output.write(b"".join(csv_line(list(row)) for row in zip(*columns, strict=True)))
+        output.lines(b"".join(csv_line(list(row)) for row in zip(*columns, strict=True)))
 
 
 def _cells(column: pd.Series) -> list[Any]:

@@ -1,9 +1,10 @@
 """Scoring a folder of files: each part by itself, on this machine or a Dask cluster, and the folder appears whole.
 
-Beside ``scored`` stands ``.scored.parts`` while the work lasts. There lie the bundle, the parts that are complete, and
-a receipt of each: what it was made of and its counts. A part is written under a name of its own attempt and then
-renamed, so that it does not matter how often it was begun, where, or who died over it: what stands is complete, and two
-attempts write the same bytes. `--resume` takes the parts whose receipts still hold.
+Beside ``scored`` stands ``.scored.parts`` while the work lasts, which only its owner may read. There lie the bundle,
+the parts that are complete, and a receipt of each: what it was made of and its counts. A part is written under a name
+of its own attempt and then renamed, so that it does not matter how often it was begun, where, or who died over it: what
+stands is complete, and two attempts write the same bytes. `--resume` takes the parts whose receipts still hold. The
+folder, the rejected rows and the summary appear together (`mgrisk.score.commit`).
 
 On a cluster (docs/decisions/0023-engine-of-the-cluster.md) the scheduler gives the parts of a machine that dies to
 another one. All machines see the same folders under the same names, and have the same mgrisk; both are checked where
@@ -12,32 +13,36 @@ the work is done.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from threading import Event
+from typing import Any, BinaryIO, Final
 
 import xxhash
+from pydantic import BaseModel, ConfigDict
 
-from mgrisk.errors import MgRiskError, bad_bundle, bad_input, usage
+from mgrisk.errors import MgRiskError, Terminated, bad_bundle, bad_input, usage
 from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, score_table
-from mgrisk.score.journal import lock_of
+from mgrisk.score.cells import Missing
+from mgrisk.score.commit import Staged, finish, locked, open_files
+from mgrisk.score.journal import Entry, Journal, sealed, unsealed
+from mgrisk.score.outputs import lines_into
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
-from mgrisk.storage.files import atomic, read_json, write_json
-from mgrisk.storage.lock import exclusive_lock
+from mgrisk.storage.destinations import open_stream, output_file, prepare_folder, writes_to
+from mgrisk.storage.files import to_json, write_text
 
 ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
-BUNDLE, RECEIPTS, REJECTS, ATTEMPTS = ".bundle", ".receipts", ".rejects", ".attempts"
+BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS = "bundle", "parts", "receipts", "rejected", "attempts"
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,9 @@ class Job:
         Folders of the input and of what is complete; every machine must see both under these names.
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
-    reasons, rejects, strict, what_if, next_question
-        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept.
+    reasons, rejects, strict, what_if, next_question, missing
+        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept, `missing`
+        has the words beside those of the list.
     """
 
     source: str
@@ -63,6 +69,7 @@ class Job:
     strict: bool
     what_if: bool
     next_question: bool
+    missing: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -71,8 +78,7 @@ class Job:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class Receipt:
+class Receipt(BaseModel):
     """A part that is complete.
 
     Attributes
@@ -85,6 +91,8 @@ class Receipt:
         What it came to.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
     key: str
     digest: str
     size: int
@@ -95,30 +103,57 @@ Engine = Callable[[Job, Sequence[str]], Iterator[tuple[str, Receipt]]]
 """Scores the parts of a job in any order; yields each with its receipt as it is complete."""
 
 
-def part_names(source: Path) -> list[str]:
-    """Return the parts of a folder and of the folders below it, in order; names that begin with . or _ are none.
+def part_names(source: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the parts of a folder and of the folders below it, in order, and what is passed over, with the reason.
+
+    Links are followed. Names that begin with . or _ are passed over.
 
     Raises
     ------
     MgRiskError
-        `input.not_a_part` for a file that cannot be scored, since to leave it out would lose its rows, and
+        `input.not_a_part` for a file that cannot be scored, since to leave it out would lose its rows;
+        `input.part_twice` for a file or folder that stands under two names, whose rows would come out twice, and
         `input.no_parts`.
+    OSError
+        Where a file or folder cannot be read.
     """
-    names = []
-    for path in sorted(source.rglob("*")):
-        relative = path.relative_to(source)
-        if path.is_dir() or any(step.startswith((".", "_")) for step in relative.parts):
-            continue
-        if not path.name.endswith(ENDINGS):
-            raise bad_input(
-                "input.not_a_part",
-                "the folder holds a file that is no part of the table",
-                where=str(path),
-                expected=" or ".join(ENDINGS),
-                hint="move it elsewhere, or let its name begin with _",
-            )
-        names.append(relative.as_posix())
-    if not names:
+    parts: list[Path] = []
+    skipped: dict[str, str] = {}
+    met: dict[tuple[int, int], Path] = {}
+    folders = [source]
+    for folder in folders:
+        for path in folder.iterdir():
+            if path.name.startswith((".", "_")):
+                skipped[path.relative_to(source).as_posix()] = f"its name begins with {path.name[0]}"
+                continue
+            if not path.exists():
+                raise _not_a_part("a link that leads nowhere", path, hint="mend the link, or remove it")
+            found = path.stat()
+            other = met.setdefault((found.st_dev, found.st_ino or len(met)), path)
+            if other != path or (path.is_dir() and path.samefile(source)):
+                raise bad_input(
+                    "input.part_twice",
+                    "the folder holds this twice, by a link, and its rows would come out twice",
+                    where=str(path),
+                    got=f"the same as {source if path.samefile(source) else other}",
+                    hint="remove the link",
+                )
+            if path.is_dir():
+                folders.append(path)
+            elif not path.name.endswith(ENDINGS):
+                raise _not_a_part(
+                    "a file that is no part of the table", path, hint="move it elsewhere, or let its name begin with _"
+                )
+            elif not path.is_file():
+                raise _not_a_part(
+                    "a pipe or device under the name of a part",
+                    path,
+                    hint="name the folder of the files that are read from it",
+                )
+            else:
+                path.open("rb").close()  # whoever may not read it hears of it now
+                parts.append(path)
+    if not parts:
         raise bad_input(
             "input.no_parts",
             "the folder holds nothing to score",
@@ -126,7 +161,13 @@ def part_names(source: Path) -> list[str]:
             expected=" or ".join(ENDINGS),
             hint="check the path",
         )
-    return names
+    return [path.relative_to(source).as_posix() for path in sorted(parts)], dict(sorted(skipped.items()))
+
+
+def _not_a_part(what: str, path: Path, *, hint: str) -> MgRiskError:
+    return bad_input(
+        "input.not_a_part", f"the folder holds {what}", where=str(path), expected=" or ".join(ENDINGS), hint=hint
+    )
 
 
 def score_folder(
@@ -138,6 +179,7 @@ def score_folder(
     engine: Engine,
     what_if: bool = False,
     next_question: bool = False,
+    missing: Sequence[str] = (),
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a folder of files into a folder of files of the same names.
@@ -147,7 +189,7 @@ def score_folder(
     bundle
         Folder of the model.
     source, target
-        Folders; the target must not be there yet, and appears when all of it is complete.
+        Folders; the target must be missing or empty, and appears when all of it is complete.
     options
         The file of rejected rows has part, row, problems, and the row as it was, in the order of the parts; to go on is
         to take the parts that the same job had completed.
@@ -155,53 +197,82 @@ def score_folder(
         `on_threads` or `on_cluster`; no byte of the output depends on it.
     what_if, next_question, progress
         As for `scorer.load_scorer` and `batch.score_table`.
+    missing
+        Words that mean missing, beside those of the list.
 
     Raises
     ------
     MgRiskError
-        Those of `part_names` and of `batch.score_table`, `output.exists`, `output.in_use` and those of the engine.
+        Those of `part_names`, `batch.score_table`, `destinations.prepare_folder` and the engine, `output.exists`,
+        `output.in_use`, and `output.nested` where an output lies in the input or rejected rows among the scored.
     """
-    if target.exists():
-        raise bad_input("output.exists", "the output is there already", where=str(target), hint="name another folder")
-    names = part_names(source)
-    size = {name: (source / name).stat().st_size for name in names}
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
-    with _staging(target, resume=options.resume) as staging:
-        shutil.copytree(bundle, staging / BUNDLE, dirs_exist_ok=True)
-        job = Job(
-            source=str(source.resolve()),
-            staging=str(staging.resolve()),
-            fingerprint=scorer.fingerprint,
-            version=version("mgrisk"),
-            reasons=options.reasons,
-            rejects=options.rejects is not None,
-            strict=options.strict,
-            what_if=what_if,
-            next_question=next_question,
-        )
-        receipts: dict[str, Receipt] = {}
-        rows = done = 0
-        for name, receipt in engine(job, names):
-            receipts[name] = receipt
-            rows, done = rows + receipt.tally["rows"], done + size[name]
-            if progress:
-                progress(Progress(rows, done / max(sum(size.values()), 1)))
+    target = prepare_folder(target, is_ours=lambda _: True, inputs=[source])
+    rejects = output_file(options.rejects) if options.rejects else None
+    summary_file = target.with_name(f"{target.name}.summary.json")
+    _refuse_nested(source, target, rejects)
+    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
+    staging = target.with_name(f".{target.name}.parts")
+    folder = Staged(staging, staging / PARTS, target)
+    files = [*([rejects] if rejects else []), summary_file]
+    job = Job(
+        source=str(source.resolve()),
+        staging=str(staging.resolve()),
+        fingerprint=scorer.fingerprint,
+        version=version("mgrisk"),
+        reasons=options.reasons,
+        rejects=options.rejects is not None,
+        strict=options.strict,
+        what_if=what_if,
+        next_question=next_question,
+        missing=tuple(missing),
+    )
+
+    def summed_up(entries: Sequence[Entry], skipped: Mapping[str, str]) -> Summary:
+        counts = {entry.block: {name: entry.tally[name] for name in ("rows", "rejected")} for entry in entries}
+        about = {"input": str(source), "parts": counts, "skipped": skipped}
         # In the order of the parts, whatever order they came in: sums of floats depend on it.
-        tally = sum((Tally.from_dict(receipts[name].tally) for name in names), Tally())
-        if options.rejects:
-            _join_rejects(staging, names, Path(options.rejects))
-        for left in (BUNDLE, RECEIPTS, REJECTS, ATTEMPTS):
-            shutil.rmtree(staging / left, ignore_errors=True)
-        staging.rename(target)
-    tallies = {name: receipts[name].tally for name in names}
-    about = {
-        "input": str(source),
-        "parts": {name: {"rows": each["rows"], "rejected": each["rejected"]} for name, each in tallies.items()},
-        **about_answers(scorer, reasons=options.reasons),
-    }
-    summary = Summary.of(scorer, tally, about)
-    write_json(target.with_name(f"{target.name}.summary.json"), summary.to_dict())
+        tally = sum((Tally.from_dict(entry.tally) for entry in entries), Tally())
+        return Summary.of(scorer, tally, {**about, **about_answers(scorer, reasons=options.reasons)})
+
+    with locked([*files, target]):
+        journal = Journal(target, key=f"{job.key} {options.rejects}", resume=options.resume)
+        if journal.sizes:
+            finish(files, journal, folder=folder)
+            return summed_up(journal.done, part_names(source)[1])
+        if target.exists() and any(target.iterdir()):
+            raise bad_input(
+                "output.exists", "the output is there already", where=str(target), hint="name another folder"
+            )
+        names, skipped = part_names(source)
+        with writes_to(target), _staged(staging, resume=options.resume):
+            (staging / BUNDLE).mkdir(exist_ok=True)
+            for file in bundle.iterdir():
+                shutil.copyfile(file, staging / BUNDLE / file.name)
+            receipts = _receipts(job, names, engine, progress)
+            entries = [Entry(block=name, ends=(), tally=receipts[name].tally) for name in names]
+            summary = summed_up(entries, skipped)
+            with open_files(files, journal=journal, folder=folder) as streams:
+                if options.rejects:
+                    with nullcontext(streams[0]) if rejects else open_stream(options.rejects) as stream:
+                        _join_rejects(stream, staging, names, options.rejects)
+                streams[-1].write(to_json(summary.to_dict()).encode())
+                for entry in entries:
+                    journal.add(entry)
     return summary
+
+
+def _receipts(
+    job: Job, names: Sequence[str], engine: Engine, progress: Callable[[Progress], None] | None
+) -> dict[str, Receipt]:
+    size = {name: (Path(job.source) / name).stat().st_size for name in names}
+    receipts: dict[str, Receipt] = {}
+    rows = done = 0
+    for name, receipt in engine(job, names):
+        receipts[name] = receipt
+        rows, done = rows + receipt.tally["rows"], done + size[name]
+        if progress:
+            progress(Progress(rows, done / max(sum(size.values()), 1)))
+    return receipts
 
 
 def on_threads(workers: int) -> Engine:
@@ -213,19 +284,26 @@ def on_threads(workers: int) -> Engine:
             return
         # Loaded here and not first on several threads at once.
         _scorer(job)
+        stopped = Event()
+
+        def go_on(_: Progress) -> None:
+            if stopped.is_set():
+                raise CancelledError
+
         with ThreadPoolExecutor(max_workers=workers) as pool:
-            futures = {pool.submit(score_part, job, name): name for name in names}
+            futures = {pool.submit(score_part, job, name, progress=go_on): name for name in names}
             try:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
             finally:
-                for future in futures:
-                    future.cancel()
+                # Parts that are not begun are not begun, and those that are stop after a block.
+                stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
 
     return engine
 
 
-def score_part(job: Job, name: str, *, workers: int = 1) -> Receipt:
+def score_part(job: Job, name: str, *, workers: int = 1, progress: Callable[[Progress], None] | None = None) -> Receipt:
     """Score a part of a job, unless that has been done; what a machine of a cluster is asked to do.
 
     Raises
@@ -234,11 +312,11 @@ def score_part(job: Job, name: str, *, workers: int = 1) -> Receipt:
         `cluster.other_version`, `cluster.other_bundle`, and those of `batch.score_table`.
     """
     staging, source = Path(job.staging), Path(job.source) / name
-    output, receipt = staging / name, staging / RECEIPTS / f"{name}.json"
+    output, receipt = staging / PARTS / name, staging / RECEIPTS / f"{name}.json"
     digest = _digest(source)
     if output.is_file() and receipt.is_file():
-        found = Receipt(**read_json(receipt))
-        if (found.key, found.digest, found.size) == (job.key, digest, output.stat().st_size):
+        found = _read_receipt(receipt)
+        if found and (found.key, found.digest, found.size) == (job.key, digest, output.stat().st_size):
             return found
     scorer = _scorer(job)
     attempt = staging / ATTEMPTS / uuid.uuid4().hex
@@ -251,22 +329,31 @@ def score_part(job: Job, name: str, *, workers: int = 1) -> Receipt:
             scorer,
             str(source),
             str(written),
-            BatchOptions(job.reasons, rejects=str(rejects) if job.rejects else None, strict=job.strict),
+            BatchOptions(job.reasons, rejects=str(rejects) if job.rejects else None, strict=job.strict, part=name),
             workers=workers,
+            progress=progress,
         )
         if job.rejects:
-            _move(rejects, staging / REJECTS / f"{name}.csv")
-        made = Receipt(job.key, digest, written.stat().st_size, summary.tally.to_dict())
+            _move(rejects, staging / REJECTED / f"{name}.csv")
+        made = Receipt(key=job.key, digest=digest, size=written.stat().st_size, tally=summary.tally.to_dict())
         _move(written, output)
-        write_json(receipt, asdict(made))
+        write_text(receipt, sealed(made.model_dump_json()))
     finally:
         shutil.rmtree(attempt, ignore_errors=True)
     return made
 
 
+def _read_receipt(path: Path) -> Receipt | None:
+    """Return a receipt; None where it is not whole, so that its part is made again."""
+    try:
+        return Receipt.model_validate_json(unsealed(path.read_text("utf-8")))
+    except ValueError:
+        return None
+
+
 @lru_cache(maxsize=2)
-def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool) -> Scorer:
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question)
+def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool, missing: tuple[str, ...]) -> Scorer:
+    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
     if scorer.fingerprint != fingerprint:
         raise bad_bundle(
             "cluster.other_bundle",
@@ -288,38 +375,60 @@ def _scorer(job: Job) -> Scorer:
             got=here,
             hint="install the same version on all of them",
         )
-    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question)
+    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question, job.missing)
 
 
 @contextmanager
-def _staging(target: Path, *, resume: bool) -> Iterator[Path]:
-    """Yield the folder that becomes `target`, held by this process.
+def _staged(staging: Path, *, resume: bool) -> Iterator[None]:
+    """Keep the folder in which a folder is made; what it holds when the block ends badly, `--resume` may take.
 
-    An error or a kill leaves the parts that are complete, for `--resume`; an error before the first leaves nothing.
+    Raises
+    ------
+    MgRiskError
+        `output.not_ours` where something else stands under its name.
     """
-    staging = target.with_name(f".{target.name}.parts")
-    with exclusive_lock(lock_of(target), output=target):
-        staging.mkdir(exist_ok=True)
-        for path in staging.iterdir():
-            if not resume or path.name == ATTEMPTS:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        try:
-            yield staging
-        except Exception:
-            if not any(path.is_file() for path in (staging / RECEIPTS).rglob("*")):
-                shutil.rmtree(staging)
-            raise
+    ours = {BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS}
+    with writes_to(staging):
+        staging.mkdir(mode=0o700, exist_ok=not staging.is_symlink())
+        if not {path.name for path in staging.iterdir()} <= ours:
+            raise usage(
+                "output.not_ours",
+                "the folder that parts are made in holds something else",
+                where=str(staging),
+                hint="move it elsewhere, or name another output",
+            )
+        for name in [ATTEMPTS] if resume else ours:
+            shutil.rmtree(staging / name, ignore_errors=True)
+    try:
+        yield
+    except BaseException as stopped:  # Ctrl-C and SIGTERM too: what nobody will continue is removed
+        complete = any(path.is_file() for path in (staging / RECEIPTS).rglob("*"))
+        # One part that is refused, or a cluster that is gone, takes nothing from the others.
+        if not complete or (isinstance(stopped, Terminated) and not resume):
+            shutil.rmtree(staging, ignore_errors=True)
+        elif isinstance(stopped, MgRiskError):
+            stopped.hint += f"; complete parts stay in {staging} for --resume"
+        raise
 
 
-def _join_rejects(staging: Path, names: Sequence[str], target: Path) -> None:
-    with atomic(target) as part, part.open("w", encoding="utf-8", newline="") as stream:
-        joined = csv.writer(stream, lineterminator="\n")
-        joined.writerow(["part", *REJECT_COLUMNS])
-        for name in names:
-            with (staging / REJECTS / f"{name}.csv").open(encoding="utf-8", newline="") as rows:
-                lines = csv.reader(rows)
-                next(lines)
-                joined.writerows([name, *line] for line in lines)
+def _join_rejects(stream: BinaryIO, staging: Path, names: Sequence[str], target: str) -> None:
+    joined = lines_into(stream, target, ["part", *REJECT_COLUMNS])
+    for name in names:
+        with (staging / REJECTED / f"{name}.csv").open("rb") as rows:
+            rows.readline()  # its header
+            while lines := rows.read(1 << 22):
+                joined.lines(lines)
+
+
+def _refuse_nested(source: Path, target: Path, rejects: Path | None) -> None:
+    """Refuse outputs that lie in the input, and rejected rows among the scored ones."""
+    for output, folder, what in (
+        (target, source, "the output lies in the input"),
+        (rejects, source, "the file of rejected rows lies in the input"),
+        (rejects, target, "the file of rejected rows lies in the output"),
+    ):
+        if output and output.resolve().is_relative_to(folder.resolve()):
+            raise usage("output.nested", what, where=str(output), got=str(folder), hint="name a place outside of it")
 
 
 def _move(made: Path, place: Path) -> None:
@@ -346,7 +455,8 @@ def on_cluster(address: str) -> Engine:
     Raises
     ------
     MgRiskError
-        `cluster.not_installed`, `cluster.unreachable`, `cluster.worker_died` where a part killed several machines one
+        `cluster.not_installed`, `cluster.unreachable`, `cluster.no_certificate`, `cluster.scheduler_died`,
+        `cluster.worker_died` where a part killed several machines one
         after the other, and what a part itself is refused for.
     """
     try:
@@ -359,18 +469,13 @@ def on_cluster(address: str) -> Engine:
             hint="pip install 'mgrisk[cluster]', here and on the machines of the cluster",
         ) from None
     distributed: Any = dask  # Dask has no type hints for half of it
+    _check_address(distributed, address)
 
     def engine(job: Job, names: Sequence[str]) -> Iterator[tuple[str, Receipt]]:
         try:
             client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError) as problem:
-            raise usage(
-                "cluster.unreachable",
-                "there is no scheduler",
-                where=f"--cluster {address}",
-                got=str(problem)[:200] or type(problem).__name__,
-                hint="start one with `dask scheduler`, and name it as it tells, tcp://…",
-            ) from None
+            raise _unreachable(address, str(problem)[:200] or type(problem).__name__) from None
         with client:
             # Impure: the same part may be asked for again after the output was thrown away.
             futures = {client.submit(_attempt, job, name, retries=RETRIES, pure=False): name for name in names}
@@ -381,6 +486,32 @@ def on_cluster(address: str) -> Engine:
                 future.release()
 
     return engine
+
+
+def _check_address(distributed: Any, address: str) -> None:
+    """Refuse what is no address, which Dask would take a minute over."""
+    try:
+        distributed.comm.get_address_host_port(address)
+    except ValueError as problem:
+        raise _unreachable(address, str(problem)) from None
+    secret = address.startswith(("tls://", "wss://"))
+    if secret and distributed.Security().get_connection_args("client")["ssl_context"] is None:
+        raise usage(
+            "cluster.no_certificate",
+            "Dask has no certificate for an encrypted connection",
+            where=f"--cluster {address}",
+            hint="name the files under distributed.comm.tls in Dask's configuration, or give a tcp:// address",
+        )
+
+
+def _unreachable(address: str, got: str) -> MgRiskError:
+    return usage(
+        "cluster.unreachable",
+        "there is no scheduler",
+        where=f"--cluster {address!r}",
+        got=got,
+        hint="start one with `dask scheduler`, and name it as it tells, tcp://…",
+    )
 
 
 def _attempt(job: Job, name: str) -> Receipt | MgRiskError:
@@ -400,6 +531,13 @@ def _received(distributed: Any, future: Any, name: str) -> Receipt:
             "every machine that was given this part died over it",
             where=name,
             hint="look at the workers' logs; a part needs some 600 MB whatever its size",
+        ) from None
+    except CancelledError:
+        raise usage(
+            "cluster.scheduler_died",
+            "the connection to the scheduler was lost",
+            where=name,
+            hint="look at the scheduler's log, and start it again",
         ) from None
     if isinstance(answer, MgRiskError):
         raise answer

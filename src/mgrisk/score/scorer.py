@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -11,21 +13,27 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from mgrisk.errors import bad_bundle
-from mgrisk.explain.attributions import Explainer, Explanation
+from mgrisk.errors import bad_bundle, usage
+from mgrisk.explain.attributions import PART, Explainer, Explanation
 from mgrisk.features import compute
 from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
 from mgrisk.score.answers import NEXT_QUESTION, Answers, WhatIf, option_columns, option_features
+from mgrisk.score.cells import MISSING, Missing
+from mgrisk.score.column_names import unused_columns
 from mgrisk.score.csv.write import largest
 from mgrisk.score.drift_monitor import Yardstick
+from mgrisk.score.frames import as_frame
 from mgrisk.score.input_schema import RESULTS, Checked, Codes, check, check_columns, reason_columns, schema
 from mgrisk.storage.files import to_json
 from mgrisk.types import Floats, Integers, Singles
 
 DEFAULT_REASONS: Final = 3
+MOST_REASONS: Final = 100
+PERSON: Final = "person_id"
+"""The column that names people; it is no input, and nobody meant it to be one."""
 
 
 class Scorer:
@@ -39,6 +47,8 @@ class Scorer:
         Whether to say what options would make of each risk; what they read is then part of the contract.
     next_question
         Whether to say which absent input would leave least open were it known.
+    missing
+        What means missing in a cell.
 
     Raises
     ------
@@ -46,7 +56,9 @@ class Scorer:
         `bundle.no_next_question` where the model is not additive, so that it cannot tell.
     """
 
-    def __init__(self, bundle: Bundle, *, what_if: bool = False, next_question: bool = False) -> None:
+    def __init__(
+        self, bundle: Bundle, *, what_if: bool = False, next_question: bool = False, missing: Missing = MISSING
+    ) -> None:
         if next_question and not isinstance(bundle.fitted, Additive):
             raise bad_bundle(
                 "bundle.no_next_question",
@@ -57,6 +69,11 @@ class Scorer:
         self.bundle = bundle
         self.what_if = what_if
         self.next_question = next_question
+        self.missing = missing
+        self._last_columns: list[str] = []
+        if PART in bundle.parts:
+            # Read now: a damaged one is refused before a row is scored.
+            self.explainer = Explainer(bundle)
 
     @cached_property
     def explainer(self) -> Explainer:
@@ -84,7 +101,22 @@ class Scorer:
         return tuple({**known, **{feature.name: feature for feature in self.bundle.family}}.values())
 
     def columns(self, *, reasons: int) -> list[str]:
-        """Return the names of the answer's columns."""
+        """Return the names of the answer's columns.
+
+        Raises
+        ------
+        MgRiskError
+            `score.reasons` where the number is negative or above `MOST_REASONS`; exit status 2.
+        """
+        if not 0 <= reasons <= MOST_REASONS:
+            raise usage(
+                "score.reasons",
+                "the number of reasons is out of bounds",
+                where="reasons",
+                expected=f"0 to {MOST_REASONS}",
+                got=str(reasons),
+                hint="ask for fewer",
+            )
         asked = [NEXT_QUESTION] if self.next_question else []
         return [*RESULTS, *reason_columns(reasons), *asked, *(option_columns() if self.what_if else ())]
 
@@ -107,13 +139,13 @@ class Scorer:
         alone = {next(iter(each.absent)): each.auroc for each in self.bundle.patterns if len(each.absent) == 1}
         return [{**row, "auroc_without": alone.get(row["name"])} for row in schema(self.inputs)]
 
-    def score(self, people: pd.DataFrame, *, reasons: int = DEFAULT_REASONS) -> pd.DataFrame:
+    def score(self, people: object, *, reasons: int = DEFAULT_REASONS) -> pd.DataFrame:
         """Score people.
 
         Parameters
         ----------
         people
-            Columns as in `schema`; others pass through.
+            A pandas or polars frame or an Arrow table; columns as in `schema`, others pass through.
         reasons
             How many of the largest contributions to give.
 
@@ -125,15 +157,27 @@ class Scorer:
         Raises
         ------
         MgRiskError
-            `input.missing_column`, `input.duplicate_column` or `input.column_taken`.
+            `input.not_a_frame`; those of `check_columns`; `score.reasons` for a number of reasons out of bounds.
         """
-        added = self.columns(reasons=reasons)
-        check_columns(list(people.columns), self.inputs, where="the frame's columns", added=added)
-        return pd.concat([people, self.results(people, reasons=reasons)], axis=1)
+        frame = as_frame(people)
+        return pd.concat([frame, self.results(frame, reasons=reasons, beside=True)], axis=1)
 
-    def results(self, people: pd.DataFrame, *, reasons: int) -> pd.DataFrame:
-        """Return the answer's columns alone; column names must have been checked."""
-        return self.answer(check(people, self.inputs), reasons=reasons).frame(people.index)
+    def results(self, people: object, *, reasons: int, beside: bool = False) -> pd.DataFrame:
+        """Return the answer's columns alone; those of the people may not have the same names if they go `beside`."""
+        frame, added = as_frame(people), self.columns(reasons=reasons)
+        checked = self._checked(frame, added=added if beside else ())
+        return self.answer(checked, reasons=reasons).frame(frame.index)
+
+    def _checked(self, people: pd.DataFrame, *, added: Sequence[str] = RESULTS) -> Checked:
+        """Check columns and values, and warn of columns that look like inputs and are none, once for a set of names."""
+        columns = [*map(str, people.columns)]
+        check_columns(columns, self.inputs, where="the frame's columns", added=added)
+        if columns != self._last_columns:
+            self._last_columns = columns
+            unused = unused_columns([name for name in columns if name != PERSON], self.inputs)
+            if near := [f"{name} ({meant}?)" for name, meant in unused.items() if meant]:
+                warnings.warn(f"columns not used: {', '.join(near)}", UserWarning, stacklevel=4)
+        return check(people, self.inputs, self.missing)
 
     def answer(self, checked: Checked, *, reasons: int) -> Answers:
         """Return what the bundle says of checked people."""
@@ -172,7 +216,7 @@ class Scorer:
         people = to_frame(columns, option_features(), index=pd.RangeIndex(len(risk)))
         return WhatIf.of(people, risk)
 
-    def uncertainty(self, people: pd.DataFrame) -> pd.DataFrame:
+    def uncertainty(self, people: object) -> pd.DataFrame:
         """Say where the uncertainty of each person's risk comes from; rows of rejected people are NaN.
 
         Returns
@@ -181,8 +225,8 @@ class Scorer:
             `se_log_odds`, that of the scored interval; `recall_se_log_odds`, what the few recalled days of magnesium
             leave unknown (`model.bundle.recall_se`); `recall_share`, its share in the variance of both. Same index.
         """
-        check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
-        checked = check(people, self.inputs)
+        frame = as_frame(people)
+        checked = self._checked(frame)
         _, X = self.bundle.encode(checked.values)
         sampling = self.bundle.predict(X).se
         recall = recall_se(self.bundle, checked.values)
@@ -191,21 +235,26 @@ class Scorer:
             "recall_se_log_odds": recall,
             "recall_share": recall_share(recall, sampling),
         }
-        table = pd.DataFrame(columns, index=people.index)
+        table = pd.DataFrame(columns, index=frame.index)
         table.loc[checked.rejected] = np.nan
         return table
 
-    def explain(self, people: pd.DataFrame) -> Explanation:
+    def explain(self, people: object) -> Explanation:
         """Explain people; the rows of rejected people are NaN.
+
+        Parameters
+        ----------
+        people
+            As for `score`.
 
         Returns
         -------
         Explanation
             Base value plus contributions equal the logit of the reported risk.
         """
-        check_columns(list(people.columns), self.bundle.inputs, where="the frame's columns")
-        checked = check(people, self.inputs)
-        explanation = self.explainer.explain(checked.values.set_axis(people.index))
+        frame = as_frame(people)
+        checked = self._checked(frame)
+        explanation = self.explainer.explain(checked.values.set_axis(frame.index))
         explanation.values[checked.rejected] = np.nan
         explanation.base_values[checked.rejected] = np.nan
         return explanation
@@ -215,7 +264,14 @@ class Scorer:
         return Codes(self.inputs)
 
 
-def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False, next_question: bool = False) -> Scorer:
+def load_scorer(
+    folder: Path | str,
+    *,
+    threads: int = 1,
+    what_if: bool = False,
+    next_question: bool = False,
+    missing: Missing = MISSING,
+) -> Scorer:
     """Load a bundle for scoring.
 
     Parameters
@@ -224,7 +280,7 @@ def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False, 
         The bundle's folder.
     threads
         Threads for the margin.
-    what_if, next_question
+    what_if, next_question, missing
         As for `Scorer`.
 
     Raises
@@ -232,4 +288,5 @@ def load_scorer(folder: Path | str, *, threads: int = 1, what_if: bool = False, 
     MgRiskError
         As `model.bundle.read_bundle`; exit status 5.
     """
-    return Scorer(read_bundle(Path(folder), threads=threads), what_if=what_if, next_question=next_question)
+    bundle = read_bundle(Path(folder), threads=threads)
+    return Scorer(bundle, what_if=what_if, next_question=next_question, missing=missing)

@@ -15,15 +15,13 @@ from mgrisk.errors import few
 from mgrisk.model.reference import RISK
 from mgrisk.score.absent import AbsentSets, Gain, gains
 from mgrisk.score.answers import Answers
+from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
 from mgrisk.score.expected_performance import RiskCounts
-from mgrisk.score.input_schema import given_columns, unused_columns
-from mgrisk.score.scorer import Scorer
+from mgrisk.score.scorer import PERSON, Scorer
 
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
-ID: Final = "person_id"
-"""The column that names people; it is no input, and nobody meant it to be one."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,6 @@ class Summary:
         in_part = {each.name for each in scorer.bundle.features if each.derived_in_part and each.name not in columns}
         absent = [name for name, count in people.items() if count == 0 or name in in_part]
         given = [name for name in people if name not in absent]
-        unused = unused_columns([name for name in tally.columns if name != ID], scorer.inputs)
         return cls(
             about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
             tally=tally,
@@ -165,7 +162,7 @@ class Summary:
             absent=absent,
             auroc=scorer.bundle.auroc_without(absent),
             gains=gains(scorer.bundle, tally.lacking) if tally.lacking else [],
-            unused=dict(sorted(unused.items(), key=lambda column: not column[1])),
+            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.inputs),
             shifts=shifts,
             expected=(tally.risks or RiskCounts.nobody()).expected(),
         )
@@ -195,6 +192,9 @@ class Summary:
         codes = [f"{count:,} × {code}" for code, count in self.rejected_by.items()]
         rejected = f"{tally.rejected:,} rejected" + (f" ({few(codes, most=4)})" if codes else "")
         lines = [f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}"]
+        skipped = list(self.about.get("skipped", ()))
+        if skipped:
+            lines.append(f"files passed over, whose names begin with . or _ ({len(skipped)}): {few(skipped, most=5)}")
         lines += self._about_inputs()
         if tally.scored:
             lines += [*self._about_drift(), *self._about_expected()]
@@ -217,9 +217,7 @@ class Summary:
         if more:
             often = [f"{name} {_percent(more[name])}" for name in sorted(more, key=lambda name: -more[name])]
             yield f"  missing more often than in development: {few(often, most=2)}"
-        if self.unused:
-            names = [f"{name} ({meant}?)" if meant else name for name, meant in self.unused.items()]
-            yield f"columns not used ({len(names)}): {few(names, most=5)}"
+        yield from not_used(self.unused)
 
     def _about_drift(self) -> Iterator[str]:
         outside = f"out of distribution: {_percent(self.tally.outside_domain / self.tally.scored)} of rows"
@@ -250,6 +248,19 @@ class Summary:
                     f"sensitivity {_percent(at['sensitivity'])}, specificity {_percent(at['specificity'])}, "
                     f"PPV {_percent(at['ppv'])}"
                 )
+
+
+def not_used(unused: Mapping[str, str]) -> Iterator[str]:
+    """Yield the line that names every column that gave no input, with what it may have been meant for.
+
+    Examples
+    --------
+    >>> list(not_used({"Waist": "waist_cm", "visit": ""}))
+    ['columns not used (2): Waist (waist_cm?), visit']
+    """
+    if unused:
+        names = [f"{name} ({meant}?)" if meant else name for name, meant in unused.items()]
+        yield f"columns not used ({len(names)}): {', '.join(names)}"
 
 
 def _ranked(problems: Counter[str]) -> dict[str, int]:

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import hashlib
 import io
 import json
 import math
 import os
 import shutil
+import stat
+import sys
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mgrisk.storage.destinations import folders_above, open_stream, output_file, prepare_folder, writes_to
+from mgrisk.storage.temporary import aside, temporary
+
+SUMS: Final = "SHA256SUMS"
+_HERE: Final = -100  # AT_FDCWD: names are relative to the current folder
+_EXCHANGE: Final = 2  # RENAME_EXCHANGE
 LARGEST_UNPACKED = 256 * 2**20  # bytes; tables of attributions are a few megabytes
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it there if the block ends well, remove it if not.
+    """Yield a temporary file that becomes `path` if the block ends well, and is removed if not.
+
+    What `path` may be is the rule of `mgrisk.storage.destinations`: of a link the target is replaced, a stream gets the
+    content at the end of the block. A file that is replaced keeps its permissions.
+
+    Raises
+    ------
+    MgRiskError
+        Those of `destinations.output_file` and `output.cannot_write`.
 
     Examples
     --------
@@ -35,39 +53,112 @@ def atomic(path: Path) -> Iterator[Path]:
     >>> target.read_text()
     '1 2 3'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with part.open("rb") as written:
-            os.fsync(written.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    file = output_file(path)
+    if file is None:
+        with tempfile.TemporaryDirectory() as folder:
+            part = Path(folder) / path.name
+            yield part
+            with part.open("rb") as content, open_stream(path) as stream:
+                shutil.copyfileobj(content, stream)
+        return
+    part = temporary(file)
+    with writes_to(file), folders_above(file):
+        # Nobody else's file or link is opened by this name.
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL, 0o666))
+        try:
+            yield part
+            with part.open("r+b") as written:
+                os.fsync(written.fileno())
+            if file.exists():
+                part.chmod(stat.S_IMODE(file.stat().st_mode))
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path` that takes its place if the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    part.chmod(0o755)
-    try:
-        yield part
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
-            path.replace(old / path.name)
-            try:
+def atomic_folder(path: Path, *, is_ours: Callable[[Path], bool] | None = None) -> Iterator[Path]:
+    """Yield a temporary folder that takes the place of `path`, with SHA256SUMS, if the block ends well.
+
+    Parameters
+    ----------
+    path
+        Missing, empty, or a folder of ours.
+    is_ours
+        Tells a folder of ours; `is_intact` where it is left out.
+
+    Raises
+    ------
+    MgRiskError
+        Those of `destinations.prepare_folder` and `output.cannot_write`.
+    """
+    path = prepare_folder(path, is_ours=is_ours or is_intact)
+    part = temporary(path)
+    with writes_to(path), folders_above(path):
+        part.mkdir()
+        try:
+            yield part
+            (part / SUMS).write_bytes(sums(part).encode())
+            if path.exists():
+                _exchange(part, path)
+            else:
                 part.replace(path)
-            except BaseException:  # Ctrl-C too: whatever stops the rename, the old folder is put back
-                (old / path.name).replace(path)
-                old.rmdir()
-                raise
-            shutil.rmtree(old)
-        else:
-            part.replace(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def sums(folder: Path) -> str:
+    """Return the content of SHA256SUMS: a line for each file below a folder, as `sha256sum` writes and checks it."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return "".join(f"{sha256(folder / name)}  {name}\n" for name in names if name != SUMS)
+
+
+def is_intact(folder: Path, *, marker: str = SUMS) -> bool:
+    """Return whether a folder is as `atomic_folder` wrote it: SHA256SUMS lists exactly the files in it, as they are.
+
+    Parameters
+    ----------
+    folder
+        Any folder.
+    marker
+        A file that must be there, too, by which ours are told from others' with a SHA256SUMS.
+    """
+    try:
+        if not (folder / marker).is_file() or any(each.is_symlink() for each in folder.rglob("*")):
+            return False
+        # In any order: what a folder holds does not depend on it.
+        return sorted((folder / SUMS).read_bytes().split(b"\n")) == sorted(sums(folder).encode().split(b"\n"))
+    except OSError:
+        return False
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Put a folder in the place of another one, in one step where the system can."""
+    if _renamed_at_once(new, old):
+        return
+    # A kill between the two renames leaves nothing in its place; whoever writes there next puts the old one back.
+    left = aside(old)
+    old.replace(left)
+    try:
+        new.replace(old)
+    except BaseException:  # Ctrl-C too: whatever stops the rename, the old folder is put back
+        left.replace(old)
+        raise
+    shutil.rmtree(left)
+
+
+def _renamed_at_once(one: Path, other: Path) -> bool:
+    """Exchange two names by Linux's renameat2; False where the system or the file system has no such call."""
+    library = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+    rename = getattr(library, "renameat2", None)
+    if rename is None:
+        return False
+    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
 
 
 def sha256(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Locks between processes, and what a process that was killed has left behind.
+"""Locks between processes.
 
 A lock is the operating system's own on an empty file (by `filelock`: flock, or LockFileEx on Windows): it goes when
 its process goes, however that ends. The file is never the one that the lock protects.
@@ -6,19 +6,15 @@ its process goes, however that ends. The file is never the one that the lock pro
 
 from __future__ import annotations
 
-import os
-import re
-import sys
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
 
 from filelock import FileLock, Timeout
 
 from mgrisk.errors import MgRiskError, bad_input
-
-_OF_A_PROCESS: Final = re.compile(r"\..*\.(\d+)\.part")
+from mgrisk.storage.destinations import folders_above, writes_to
 
 
 @contextmanager
@@ -36,9 +32,8 @@ def exclusive_lock(path: Path, *, output: Path | None = None) -> Iterator[None]:
     Raises
     ------
     MgRiskError
-        `output.in_use` where `output` is given and another command holds the lock.
-    OSError
-        Where the file cannot be made or the file system has no locks.
+        `output.in_use` where `output` is given and another command holds the lock; `output.cannot_write` where the
+        lock file cannot be made, the file system has no locks, or a file with content has the name of the lock.
 
     Examples
     --------
@@ -46,22 +41,28 @@ def exclusive_lock(path: Path, *, output: Path | None = None) -> Iterator[None]:
     >>> with tempfile.TemporaryDirectory() as folder, exclusive_lock(Path(folder) / "one.lock"):
     ...     pass  # nobody else is here
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A file in place of a lock, the fallback of filelock, would outlive its process.
-    lock = FileLock(path, timeout=-1 if output is None else 0, fallback_to_soft=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise in_use(path if output is None else output) from None
-    try:
-        yield
-    finally:
-        if output is not None:
-            # Removed while it is held: whoever has opened it meanwhile finds, once the lock is theirs, a file without
-            # a name, and filelock begins anew. Windows refuses to remove an open file; filelock does it there.
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        lock.release()
+    protected = path if output is None else output
+    with folders_above(path, output=protected):
+        with writes_to(protected):
+            if path.is_symlink() or (path.exists() and not (path.is_file() and path.stat().st_size == 0)):
+                # Locking empties the file, and removing it would lose what somebody else wrote.
+                raise FileExistsError(errno.EEXIST, "a file that is no lock has the name of the lock", str(path))
+            # A file in place of a lock, the fallback of filelock, would outlive its process.
+            lock = FileLock(path, timeout=-1 if output is None else 0, fallback_to_soft=False)
+            try:
+                lock.acquire()
+            except Timeout:
+                raise in_use(protected) from None
+        try:
+            yield
+        finally:
+            if output is not None:
+                # Removed while it is held: whoever has opened it meanwhile finds, once the lock is theirs, a file
+                # without a name, and filelock begins anew. Windows refuses to remove an open file; filelock does it
+                # there.
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
+            lock.release()
 
 
 def in_use(output: Path) -> MgRiskError:
@@ -72,32 +73,3 @@ def in_use(output: Path) -> MgRiskError:
         where=str(output),
         hint="wait for it, or name another output",
     )
-
-
-def _is_dead(process: int) -> bool:
-    if sys.platform == "win32":
-        return False  # there is no way to ask that does no harm
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def sweep(folder: Path) -> list[Path]:
-    """Remove what `mgrisk.storage.files.atomic` left when its process was killed, and return the names.
-
-    Parameters
-    ----------
-    folder
-        Looked through with all below it. Temporary files of processes that live are left alone.
-    """
-    stale = []
-    for path in folder.rglob(".*.part"):
-        matched = _OF_A_PROCESS.fullmatch(path.name)
-        if matched and path.is_file() and _is_dead(int(matched[1])):
-            path.unlink(missing_ok=True)
-            stale.append(path)
-    return stale

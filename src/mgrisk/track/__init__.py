@@ -7,7 +7,7 @@ What is logged is read from the run folder, so that a run without tracking is th
 from mgrisk.track.registry import Registered, Standing, find_bundle, find_version, promote, registered
 from mgrisk.track.run import Tracked, log_run
 from mgrisk.track.served import _load_pyfunc, example_people
-from mgrisk.track.store import tracking_uri
+from mgrisk.track.store import refuse_store, tracking_uri
 
 __all__ = [
     "Registered",
@@ -19,6 +19,7 @@ __all__ = [
     "find_version",
     "log_run",
     "promote",
+    "refuse_store",
     "registered",
     "tracking_uri",
 ]

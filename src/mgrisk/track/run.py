@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MODEL_NAME: Final = "bundle"
+FOLDER: Final = "mgrisk.folder"
+"""Tag of a run: sha256 of the path of its run folder, in which one process runs at a time."""
+CONTENT: Final = "mgrisk.content"
+"""Tag of a run: sha256 of all that is logged of it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ class Tracked:
 def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
     """Log a finished run folder: parameters, metrics by set, data digests, files, candidates, the bundle.
 
-    A bundle that is registered already, byte for byte, is not registered again.
+    A bundle that is registered already, byte for byte, is not registered again, and a run that is logged already, with
+    the same content, is not logged again. What a process that was killed began for this folder is marked as killed.
 
     Parameters
     ----------
@@ -76,42 +83,110 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
         import mlflow
 
         experiment = experiment_id(client, tracking, uri=uri, folder=folder)
+        bundle = sha256(folder / names.BUNDLE)
+        version = version_of(client, tracking.register_as, bundle)
+        tags = {FOLDER: _digest(str(folder.resolve())), CONTENT: _content(folder, tracking)}
+        run_id = _logged_before(client, experiment, tags, version=version, model=tracking.register_as)
         made = RunFolder(folder)
-        manifest, tuning = made.manifest, made.tuning
-        with mlflow.start_run(experiment_id=experiment, run_name=manifest.pipeline) as run:
-            mlflow.set_tags(
-                {
-                    "data": manifest.data,
-                    "mgrisk": manifest.mgrisk,
-                    "winner": tuning.winner,
-                    "mlflow.note.content": manifest.title,
-                }
-            )
-            resolved = tomllib.loads((folder / names.RESOLVED).read_text("utf-8"))
-            mlflow.log_params(dict(_flat(resolved)))
-            mlflow.log_metrics(dict(_metrics(made.evaluation)))
-            _log_data(manifest)
-            for name in names.LOGGED:
-                if (folder / name).exists():
-                    mlflow.log_artifact(str(folder / name))
-            if (folder / names.FIGURES).is_dir():
-                mlflow.log_artifacts(str(folder / names.FIGURES), "figures")
-            _log_candidates(client, experiment, run.info.run_id, tuning.candidates)
-            digest = sha256(folder / names.BUNDLE)
-            version = version_of(client, tracking.register_as, digest)
-            if version is None:
-                version = _log_bundle(client, folder / names.BUNDLE, tracking.register_as, digest)
-            alias, standing = settle(client, tracking.register_as, version, alias=tracking.alias, standing=standing)
+        candidates = made.tuning.candidates
+        if run_id is None:
+            # The tags come with the run, so that one that is killed can be told from its first moment.
+            with mlflow.start_run(experiment_id=experiment, run_name=made.manifest.pipeline, tags=tags) as run:
+                run_id = run.info.run_id
+                _log_results(made, tracking)
+                _log_candidates(client, experiment, run_id, candidates)
+                # Last, so that a run that has a version is logged in full.
+                if version is None:
+                    version = _log_bundle(client, folder / names.BUNDLE, tracking.register_as, bundle)
+        assert version is not None
+        alias, standing = settle(client, tracking.register_as, version, alias=tracking.alias, standing=standing)
     return Tracked(
         without_password(uri),
         tracking.experiment,
-        run.info.run_id,
-        len(tuning.candidates),
+        run_id,
+        len(candidates),
         tracking.register_as,
         version,
         alias,
         standing,
     )
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _files(tracking: Tracking) -> tuple[str, ...]:
+    return (*names.LOGGED, names.EXPLANATIONS) if tracking.people else names.LOGGED
+
+
+def _content(folder: Path, tracking: Tracking) -> str:
+    """Return the sha256 of all that is logged of a run folder."""
+    files = (*_files(tracking), names.BUNDLE, names.TUNING, names.FIGURES)
+    found = {name: sha256(folder / name) for name in files if (folder / name).exists()}
+    return _digest({**found, "people": tracking.people, "register_as": tracking.register_as})
+
+
+def _logged_before(
+    client: MlflowClient, experiment: str, tags: Mapping[str, str], *, version: int | None, model: str
+) -> str | None:
+    """Return the run that has logged this content of this folder in full; mark others that never came to their end.
+
+    The run folder is locked while this runs: whoever began a run of it that is still RUNNING, and did not get as far as
+    the bundle's version, is dead.
+    """
+    registered_by = client.get_model_version(model, str(version)).run_id if version is not None else None
+    whole = None
+    for run in client.search_runs([experiment], f"tags.`{FOLDER}` = '{tags[FOLDER]}'"):
+        name, status = run.info.run_id, run.info.status
+        same = version is not None and run.data.tags.get(CONTENT) == tags[CONTENT]
+        if same and (name == registered_by or status == "FINISHED"):
+            whole = whole or name
+            if status != "FINISHED":
+                client.set_terminated(name)
+        elif status == "RUNNING":
+            _mark_killed(client, experiment, name)
+    return whole
+
+
+def _mark_killed(client: MlflowClient, experiment: str, run_id: str) -> None:
+    from mlflow.entities import LoggedModelStatus
+
+    for nested in client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{run_id}'"):
+        if nested.info.status == "RUNNING":
+            client.set_terminated(nested.info.run_id, "KILLED")
+    for model in client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+        if model.status == LoggedModelStatus.PENDING:
+            client.finalize_logged_model(model.model_id, LoggedModelStatus.FAILED)
+    client.set_terminated(run_id, "KILLED")
+
+
+def _log_results(run: RunFolder, tracking: Tracking) -> None:
+    """Log parameters, metrics, digests and files of a run folder in MLflow's active run."""
+    import mlflow
+
+    # Here and not above: what is served loads this package, and draws nothing.
+    from mgrisk.report.render import report_without_people
+
+    folder, manifest = run.folder, run.manifest
+    mlflow.set_tags(
+        {
+            "data": manifest.data,
+            "mgrisk": manifest.mgrisk,
+            "winner": run.tuning.winner,
+            "mlflow.note.content": manifest.title,
+        }
+    )
+    mlflow.log_params(dict(_flat(tomllib.loads((folder / names.RESOLVED).read_text("utf-8")))))
+    mlflow.log_metrics(dict(_metrics(run.evaluation)))
+    _log_data(manifest)
+    for name in _files(tracking):
+        if name == names.REPORT and not tracking.people:
+            mlflow.log_text(report_without_people(folder), name)
+        elif (folder / name).exists():
+            mlflow.log_artifact(str(folder / name))
+    if (folder / names.FIGURES).is_dir():
+        mlflow.log_artifacts(str(folder / names.FIGURES), names.FIGURES)
 
 
 def _log_data(manifest: ManifestRecord) -> None:

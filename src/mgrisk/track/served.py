@@ -7,13 +7,17 @@ whole numbers of a CSV where a float is meant. The columns stand in the model's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.features.registry import Feature
 from mgrisk.score.answers import RISKS
-from mgrisk.score.input_schema import check_columns
+from mgrisk.score.column_names import given_columns
+from mgrisk.score.frames import as_frame
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer, load_scorer
 
 if TYPE_CHECKING:
@@ -26,15 +30,63 @@ class _Pyfunc:
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
 
-    def predict(self, people: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """Score people; the answer's columns alone. `params` may give `reasons`, how many reasons."""
-        reasons = int((params or {}).get("reasons", DEFAULT_REASONS))
-        check_columns(list(people.columns), self.scorer.inputs, where="the columns given", added=())
-        answer = self.scorer.results(people, reasons=reasons)
+    def predict(self, people: object, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """Score people; the answer's columns alone. `params` may give `reasons`, how many reasons.
+
+        Raises
+        ------
+        RefusedRequest
+            For whatever `Scorer.score` refuses.
+        """
+        try:
+            frame = _frame(people)
+            _refuse_repeated([*map(str, frame.columns)], self.scorer.inputs)
+            asked = (params or {}).get("reasons")
+            answer = self.scorer.results(frame, reasons=DEFAULT_REASONS if asked is None else int(asked))
+        except MgRiskError as problem:
+            # Here, since MLflow takes a second to import, and runs whatever asks.
+            from mgrisk.track.refused_request import RefusedRequest
+
+            raise RefusedRequest(problem) from None
         # MLflow writes a NaN as it stands, which no JSON parser but Python's reads; None becomes null.
         for name in answer.columns[answer.isna().any()]:
             answer[name] = answer[name].astype(object).where(answer[name].notna(), None)
         return answer
+
+
+def _frame(people: object) -> pd.DataFrame:
+    """Return what MLflow makes of a request as a frame: of `instances` and `inputs` it makes arrays by column."""
+    if isinstance(people, list) and all(isinstance(person, dict) for person in people):
+        people = pd.DataFrame([{name: _cell(value) for name, value in person.items()} for person in people])
+    elif isinstance(people, dict):
+        columns = {name: np.atleast_1d(np.asarray(value)) for name, value in people.items()}
+        if len({values.shape for values in columns.values()}) > 1 or any(each.ndim > 1 for each in columns.values()):
+            raise bad_input(
+                "input.uneven_columns",
+                "the people of the request do not all have the same columns",
+                where="instances or inputs",
+                hint="give null where a person lacks a value, or send dataframe_records",
+            )
+        people = pd.DataFrame({name: [*map(_cell, values.tolist())] for name, values in columns.items()})
+    return as_frame(people)
+
+
+def _cell(value: Any) -> Any:
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def _refuse_repeated(columns: list[str], inputs: Sequence[Feature]) -> None:
+    """Refuse a heading that stands twice in a CSV: MLflow has pandas read it, which calls the second one ``sex.1``."""
+    used = {way.column for way in given_columns(columns, inputs).values()}
+    for name in columns:
+        heading, dot, number = name.rpartition(".")
+        if dot and number.isdigit() and heading in used:
+            raise bad_input(
+                "input.duplicate_column",
+                f"the column {heading} stands twice",
+                where="the columns given",
+                hint="rename or remove one",
+            )
 
 
 def _load_pyfunc(path: str) -> _Pyfunc:

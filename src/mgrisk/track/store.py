@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +12,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from mgrisk.config.pipeline_file import Tracking
-from mgrisk.errors import bad_bundle
+from mgrisk.errors import MgRiskError, bad_bundle
+from mgrisk.storage.files import atomic
+from mgrisk.storage.lock import exclusive_lock
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ADDRESS = "MLFLOW_TRACKING_URI"
+SQLITE = "sqlite:///"
+ARTIFACTS = "mlartifacts"
 SERVERS = frozenset({"http", "https", "databricks", "databricks-uc"})
 """Schemes of servers, which decide for themselves where artifacts lie."""
 
@@ -100,15 +105,78 @@ def experiment_id(client: MlflowClient, tracking: Tracking, *, uri: str, folder:
     Without a server the artifacts would go to whatever folder the command was started in; they go to
     `tracking.artifacts`, or to ``mlartifacts`` beside the run folder or beside the SQLite file.
     """
-    found = client.get_experiment_by_name(tracking.experiment)
+    found = _known_experiment(client, tracking, uri=uri)
     if found is not None:
-        return str(found.experiment_id)
+        return found
     place: str | None = tracking.artifacts
     if not place and urlsplit(uri).scheme not in SERVERS:
-        is_file = uri.startswith("sqlite:///")
-        beside = Path(uri.removeprefix("sqlite:///")) if is_file else folder
-        place = (beside.resolve().parent / "mlartifacts").as_uri()
+        place = _beside(_sqlite_file(uri) or folder)
     return str(client.create_experiment(tracking.experiment, artifact_location=place or None))
+
+
+def refuse_store(tracking: Tracking, folder: Path) -> None:
+    """Refuse a store that a run could not be logged in, as far as that can be told before the run.
+
+    Parameters
+    ----------
+    tracking
+        The `[tracking]` section of the pipeline file.
+    folder
+        Run folder.
+
+    Raises
+    ------
+    MgRiskError
+        `tracking.deleted_experiment`; `tracking.moved_store` where a SQLite store was moved or copied without what its
+        experiment keeps beside it. Exit status 5.
+    """
+    uri = tracking_uri(tracking, folder)
+    file = _sqlite_file(uri)
+    if file is not None and not file.exists():
+        return
+    try:
+        with opened(uri) as client:
+            _known_experiment(client, tracking, uri=uri)
+    except MgRiskError as problem:
+        # A store that is locked or gone now may be there when the last step asks for it.
+        if problem.code not in {"tracking.unreachable", "tracking.failed"}:
+            raise
+
+
+def _known_experiment(client: MlflowClient, tracking: Tracking, *, uri: str) -> str | None:
+    """Return the experiment where there is one and it takes a run."""
+    name = tracking.experiment
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        return None
+    if found.lifecycle_stage != "active":
+        raise bad_bundle(
+            "tracking.deleted_experiment",
+            f"the experiment {name} was deleted",
+            where=without_password(uri),
+            hint=f"bring it back (`mlflow experiments restore -x {found.experiment_id}`), or name another: "
+            "--set tracking.experiment=NAME",
+        )
+    # A place that mgrisk chose is beside the store. Anybody else's is theirs to look after.
+    file, place = _sqlite_file(uri), str(found.artifact_location)
+    if file is not None and not tracking.artifacts and place.endswith(f"/{ARTIFACTS}") and place != _beside(file):
+        raise bad_bundle(
+            "tracking.moved_store",
+            f"the experiment {name} keeps its files in {place}: the store was moved or copied",
+            where=without_password(uri),
+            hint="move it back; or name another experiment, whose files will be beside it: "
+            "--set tracking.experiment=NAME",
+        )
+    return str(found.experiment_id)
+
+
+def _sqlite_file(uri: str) -> Path | None:
+    """Return the file of a SQLite store; None for any other."""
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]) if uri.startswith(SQLITE) else None
+
+
+def _beside(path: Path) -> str:
+    return (path.resolve().parent / ARTIFACTS).as_uri()
 
 
 def _first_line(problem: Exception) -> str:
@@ -117,11 +185,19 @@ def _first_line(problem: Exception) -> str:
 
 def _client(uri: str) -> MlflowClient:
     import mlflow
+    from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
+    file = _sqlite_file(uri)
     try:
-        return mlflow.MlflowClient(tracking_uri=uri)
-    except (ImportError, SQLAlchemyError, mlflow.MlflowException) as problem:
+        if file is None or not os.access(file.parent, os.W_OK):
+            return _asked(uri)
+        # Whoever is first makes the tables of the store, one by one: nobody else may see it meanwhile.
+        with exclusive_lock(file.with_name(f".{file.name}.lock")):
+            if sys.platform != "win32" and not (file.exists() and file.stat().st_size):
+                _make(file)  # elsewhere a file that is open can have no new name
+            return _asked(uri)
+    except (ImportError, SQLAlchemyError, CommandError, mlflow.MlflowException) as problem:
         lacking = isinstance(problem, ImportError)
         raise bad_bundle(
             "tracking.unreachable",
@@ -132,3 +208,21 @@ def _client(uri: str) -> MlflowClient:
             if lacking
             else "check the address, that the server is running, and that no other program holds the file",
         ) from None
+
+
+def _asked(uri: str) -> MlflowClient:
+    """Return the client of a store that has answered: the first question to a database opens its registry, too."""
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    if urlsplit(uri).scheme not in SERVERS:
+        client.search_registered_models(max_results=1)
+    return client
+
+
+def _make(file: Path) -> None:
+    """Make an empty SQLite store that appears whole: one that was left half made is never opened again."""
+    for left in file.parent.glob(f".{file.name}.*.part*"):
+        left.unlink()
+    with atomic(file) as part:
+        _asked(f"{SQLITE}{part.resolve().as_posix()}")

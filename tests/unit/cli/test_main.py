@@ -172,3 +172,23 @@ def test_a_shell_completes_every_command(shell: str, capsys: pytest.CaptureFixtu
     assert all(command in script for command in ("score", "explain", "recalibrate"))
     # tcsh is told of commands alone.
     assert ("--resume" in script) == (shell != "tcsh")
+
+
+def test_what_a_bug_says_is_told_with_debug_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def breaks(*_: object) -> int:
+        raise ValueError("could not convert string to float: 'Jane Doe'")
+
+    monkeypatch.setattr(codebook, "run", breaks)
+    assert main(["codebook"]) == 1
+    told = capsys.readouterr().err
+    assert "this is a bug in mgrisk: ValueError\n" in told
+    assert "Jane" not in told
+    with pytest.raises(ValueError, match="Jane Doe"):
+        main(["codebook", "--debug"])
+
+
+def test_a_line_end_in_a_name_begins_no_line_of_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "none\nerror: all is lost\n.csv"]) == 3
+    assert [line.partition(":")[0] for line in capsys.readouterr().err.splitlines()] == ["error", "where", "to do"]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mgrisk.cli.terminal import ProgressLine, say
+from mgrisk.cli.main import main
+from mgrisk.cli.terminal import ProgressLine, Shown, say, shown
 from mgrisk.score.batch import Progress
 
 
@@ -59,3 +65,60 @@ def test_a_line_is_broken_between_words_on_a_narrow_terminal_alone(
     monkeypatch.setattr("sys.stderr", stream)
     say("  inputs given: height_cm, weight_kg")
     assert stream.getvalue() == expected
+
+
+@given(st.text(st.characters(exclude_characters='"\\\\')))
+def test_whatever_a_line_holds_is_seen_and_can_be_read_back(line: str) -> None:
+    assert shown(line).replace("\t", "").isprintable()
+    assert json.loads(f'"{shown(line)}"', strict=False) == line
+
+
+def test_a_stream_keeps_its_lines_and_shows_what_is_in_them() -> None:
+    stream = io.StringIO()
+    Shown(stream).writelines(["one\n", "two \x1b[2J\r\x9b\u202e\udcff\n"])
+    assert stream.getvalue() == "one\ntwo \\u001b[2J\\r\\u009b\\u202e\\udcff\n"
+
+
+def test_progress_returns_to_the_start_of_its_line_through_a_stream_that_is_shown() -> None:
+    terminal = Terminal()
+    clock = iter([0.0, 1.0])
+    ProgressLine(Shown(terminal), clock=lambda: next(clock))(Progress(1000, 0.25))
+    assert terminal.getvalue().startswith("\r1,000 rows")
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate", "people.csv"],
+        ["validate", f"{HOSTILE}\n.csv"],
+        ["score", "people.csv", "-o", "out.csv", "--model", HOSTILE],
+        ["score", "scored.csv", "-o", f"{HOSTILE}.csv"],
+        ["run", "pipeline.toml"],
+        ["run", "demo.toml", "--until", HOSTILE],
+        ["map", "people.csv", "--mapping", "mapping.toml", "-o", "out.csv"],
+        ["codebook", HOSTILE],
+        ["report", HOSTILE],
+        ["models"],
+        [HOSTILE],
+        ["describe", "--of", HOSTILE, "--debug"],
+    ],
+    ids=lambda arguments: " ".join(arguments).replace("\x1b", "").replace("\x07", ""),
+)
+def test_no_command_lets_a_name_command_the_terminal(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    (tmp_path / "people.csv").write_text(f"sex,{HOSTILE}\nmale,1\n", "utf-8")
+    (tmp_path / "scored.csv").write_text(f"age_years,sex,{HOSTILE}\n50,male,1\n", "utf-8")
+    (tmp_path / "pipeline.toml").write_text('"\\u001b[2J" = 1\n', "utf-8")
+    (tmp_path / "mapping.toml").write_text('["\\u001b[2J"]\n', "utf-8")
+    (tmp_path / "runs" / HOSTILE / "bundle").mkdir(parents=True)
+    with suppress(SystemExit):
+        main(arguments)
+    told = "".join(capfd.readouterr())
+    assert len(told) > 20
+    assert [sign for sign in told if not sign.isprintable() and sign not in "\n\t"] == []

@@ -32,7 +32,13 @@ def test_a_folder_of_the_same_name_does_not_hide_a_released_bundle(
     assert bundle_folder("./undiagnosed") == Path("undiagnosed")
 
 
-def test_without_a_registry_the_released_default_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("address", ["", "sqlite:///nobody/has/this.db"])
+def test_the_released_bundle_is_the_default_whatever_registry_there_is(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "mlflow.db").write_text("no store, and not opened", encoding="utf-8")
     assert bundle_folder(None) == released_bundles()["undiagnosed"]
+    assert bundle_folder("undiagnosed") == released_bundles()["undiagnosed"]

@@ -65,7 +65,7 @@ def test_a_misspelt_key_is_named_with_the_nearest_known_one(
 
 def test_a_key_like_no_other_gets_the_list_of_known_ones(tmp_path: Path) -> None:
     error = refused(write(tmp_path, SMALL), "tracking.zzzz=1")
-    assert error.hint == "known keys: uri, artifacts, experiment, register_as, alias, gate"
+    assert error.hint == "known keys: uri, artifacts, experiment, register_as, alias, people, gate"
 
 
 def test_a_misspelt_key_is_told_before_the_value_that_is_therefore_missing(tmp_path: Path) -> None:
@@ -82,8 +82,27 @@ def test_a_file_that_extends_another_changes_only_what_it_names(tmp_path: Path) 
     )
     loaded = load(child)
     assert (loaded.name, loaded.cohort.folds) == ("child", 3)
-    assert loaded.model_copy(update={"name": base.name, "cohort": base.cohort}) == base
+    own = {"name": base.name, "cohort": base.cohort, "tracking": base.tracking}
+    assert loaded.model_copy(update=own) == base
     assert loaded.cohort.model_copy(update={"folds": base.cohort.folds}) == base.cohort
+
+
+def test_a_run_is_registered_under_its_own_name_where_no_other_is_given(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL)
+    assert load(path).tracking.register_as == load(path).name == "small"
+    assert load(path, overrides=["tracking.register_as="]).tracking.register_as == "small"
+    assert load(path, overrides=["tracking.register_as=Our model_2.1"]).tracking.register_as == "Our model_2.1"
+
+
+@pytest.mark.parametrize("name", ["a/b", "a:b", "a@b", "a'b", "a?b", " a", "a\n", "\x1b[2J"])
+def test_a_name_that_the_registry_does_not_take_is_refused_when_the_file_is_read(tmp_path: Path, name: str) -> None:
+    error = refused(write(tmp_path, SMALL), f"tracking.register_as={name}")
+    assert "register_as: a name has letters" in error.message
+
+
+@pytest.mark.parametrize("alias", ["latest", "v1", "challenger"])
+def test_an_alias_that_means_something_else_is_refused_when_the_file_is_read(tmp_path: Path, alias: str) -> None:
+    assert "meaning of its own" in refused(write(tmp_path, SMALL), f"tracking.alias={alias}").message
 
 
 def test_set_comes_last_and_its_value_is_toml_or_else_a_bare_string(tmp_path: Path) -> None:

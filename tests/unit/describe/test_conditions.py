@@ -92,6 +92,8 @@ def test_and_binds_before_or_and_parentheses_before_both() -> None:
         "age >= 20; age",
         "age >= 20\nimport os",
         "age > 0\0",
+        "age > 1" + "0" * 400,
+        "age in (1, -1" + "0" * 400 + ")",
         "(" * 300 + "age > 1" + ")" * 300,
         "not " * 240 + "age > 1" + " " * LONGEST,
     ],

@@ -15,7 +15,16 @@ import pytest
 from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.checks import CHECKS, RunEvidence, check_run, cox_snell, people_needed, stop_at_errors
-from mgrisk.evaluate.records import OPEN, AddedValue, BreakRecord, CalibratorRecord, ModelRecord, PartRecord, Records
+from mgrisk.evaluate.records import (
+    OPEN,
+    AddedValue,
+    BreakRecord,
+    CalibratorRecord,
+    ModelRecord,
+    OwnRecord,
+    PartRecord,
+    Records,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,6 +182,23 @@ def test_what_cannot_be_asked_does_not_apply_and_says_why(sound_run: RunEvidence
     for name in ("MGR003", "MGR206", "MGR601", "MGR602"):
         assert (asked[name].passed, asked[name].status) == (None, "not applicable")
         assert asked[name].finding
+
+
+@pytest.mark.parametrize(
+    ("split", "periods", "finding"),
+    [
+        ("25 % of the people, drawn at random", ("development", "held-out"), "25 % of the people, drawn at random"),
+        ("", ("second", "after"), "the periods are no dates: their order is the file's word"),
+    ],
+)
+def test_whether_the_held_out_people_are_later_is_not_asked_where_nothing_is_dated(
+    split: str, periods: tuple[str, str], finding: str, sound_run: RunEvidence
+) -> None:
+    own = OwnRecord("Elsewhere", "people.csv", "no weights", "case", 0, {}, None, split)
+    cycle = sound_run.cohort["set"].astype(str).map(dict(zip(("development", "held-out"), periods, strict=True)))
+    run = replace(sound_run, cohort=sound_run.cohort.assign(cycle=cycle), about=replace(sound_run.about, own=own))
+    (asked,) = [each for each in check_run(run) if each.id == "MGR103"]
+    assert (asked.passed, asked.finding) == (None, finding)
 
 
 def test_only_an_error_that_did_not_pass_stops_the_run(sound_run: RunEvidence) -> None:

@@ -49,6 +49,15 @@ def test_the_parts_add_up_to_the_whole(table: pd.DataFrame) -> None:
     )
 
 
+def test_the_shares_have_a_sum_that_leaves_what_goes_through_none(table: pd.DataFrame) -> None:
+    shares = table.loc[["share through size", "share through action"], "estimate"].sum()
+    together = table.loc["share through all of them"]
+    assert together["estimate"] == pytest.approx(shares)
+    left = np.log(table.loc["not through any of them", "estimate"]) / np.log(table.loc["whole", "estimate"])
+    assert together["estimate"] == pytest.approx(1.0 - left)
+    assert together["low"] < together["estimate"] < together["high"]
+
+
 def test_sensitivity_is_that_of_steps_of_one_marker(table: pd.DataFrame) -> None:
     sensitivity = table[table["scale"] == "correlation"]
     assert sensitivity.index.tolist() == ["sensitivity of the part through action"]

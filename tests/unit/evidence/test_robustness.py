@@ -10,17 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgrisk.evidence.association import associate
-from mgrisk.evidence.regression import CALIBRATED, NONE, Evidence
+from mgrisk.evidence.people import MEASURED, Panel
+from mgrisk.evidence.regression import CALIBRATED, NONE, Evidence, fit_naive, linear_coding
 from mgrisk.evidence.robustness import (
     GROUPS,
     cycles_left_out,
     e_value,
     e_values,
     exclusions,
+    flow,
     intake_after_diagnosis,
+    inverse_probability,
     negative_controls,
     of_the_limit,
     risk_ratio,
+    weighted_for_completeness,
 )
 
 
@@ -120,3 +124,69 @@ def test_e_values_are_of_odds_ratios_of_food(eaters: Any) -> None:
     first = next(each for each in ladder if each.outcome == "undiagnosed" and each.contrast == "per 100 mg/d")
     assert first.estimate is not None
     assert found[0].estimate == pytest.approx(e_value(np.sqrt(first.estimate)))
+
+
+@pytest.fixture(scope="module")
+def incomplete(draw_eaters: Callable[..., Any]) -> tuple[Panel, Any]:
+    """People of whom some lack an answer: more often the older they are and the cases."""
+    eaters = draw_eaters(np.random.default_rng(71), n=3000)
+    panel = eaters.panel
+    age, case = panel.columns["age"][:, 0], panel.outcomes["undiagnosed"]
+    lacks = np.random.default_rng(72).random(3000) < 1.0 / (1.0 + np.exp(1.5 - 0.5 * age - 0.7 * case))
+    sleep = np.where(lacks, np.nan, np.random.default_rng(73).normal(size=3000))[:, None]
+    rules = {"adults": age > -2.9, MEASURED: np.ones(3000, dtype=bool), "all known": ~lacks}
+    some = replace(panel, columns={**panel.columns, "sleep": sleep}, rules=rules)
+    return some.where(rules["adults"] & ~lacks), eaters.rung
+
+
+def test_the_flow_counts_who_remains_after_each_rule_and_what_is_unknown(incomplete: tuple[Panel, Any]) -> None:
+    panel, _ = incomplete
+    table = Evidence(tuple(flow(panel))).frame().set_index("contrast")
+    assert table.index.tolist() == ["all participants", "adults", MEASURED, "all known", "unknown: sleep"]
+    adults, lacks = panel.rules["adults"], np.isnan(panel.columns["sleep"][:, 0])
+    assert table["n"].tolist() == [3000, adults.sum(), adults.sum(), panel.design.n, (adults & lacks).sum()]
+    weight = panel.design.weight
+    kept = weight[adults & ~lacks].sum() / weight[adults].sum()
+    assert table.loc["all known", "estimate"] == pytest.approx(kept)
+    assert table.loc["unknown: sleep", "estimate"] == pytest.approx(1.0 - kept)
+
+
+def test_weights_for_completeness_let_those_who_remain_stand_for_all(incomplete: tuple[Panel, Any]) -> None:
+    panel, _ = incomplete
+    adults, design = panel.rules["adults"], panel.design
+    weighted = weighted_for_completeness(panel).design.analysis_weight
+    assert (weighted > 0).tolist() == (design.analysis_weight > 0).tolist()
+    assert weighted.sum() == pytest.approx(design.weight[adults].sum(), rel=0.02)
+    for values in (panel.columns["age"][:, 0], panel.outcomes["undiagnosed"]):
+        everybody = np.average(values[adults], weights=design.weight[adults])
+        complete = np.average(values, weights=design.analysis_weight)
+        assert abs(complete - everybody) > 0.03
+        assert np.average(values, weights=weighted) == pytest.approx(everybody, abs=0.01)
+
+
+def test_the_weighted_regression_is_that_of_r(incomplete: tuple[Panel, Any]) -> None:
+    panel, rung = incomplete
+    (fit,) = fit_naive(weighted_for_completeness(panel), rung, [linear_coding()], outcomes=["homa_ir"])
+    # R 4.2.2, survey 4.1.1, 2026-11-30, unknown sleep at its weighted mean, w = weight / fitted(svyglm(complete ~ age +
+    # sleep + case, adults, family = quasibinomial)): svyglm(homa ~ magnesium + supplement + age + energy, complete, w)
+    assert float(fit.coefficients[0]) == pytest.approx(-0.129315153110, abs=1e-7)
+    assert float(fit.se[0]) == pytest.approx(0.022355769128, rel=1e-6)
+
+
+def test_every_model_of_adjustment_is_there_weighted_for_complete_data(incomplete: tuple[Panel, Any]) -> None:
+    panel, rung = incomplete
+    twice = (rung, rung.model_copy(update={"name": "again"}))
+    table = Evidence(tuple(inverse_probability(panel, [*panel.outcomes], rungs=twice))).frame()
+    assert table[["model", "outcome"]].to_numpy().tolist() == [
+        [name, outcome] for name in ("toy", "again") for outcome in panel.outcomes
+    ]
+    assert (table["correction"] == CALIBRATED).all()
+    assert (table["problem"] == "").all()
+
+
+def test_where_completeness_cannot_be_modelled_the_record_says_so(incomplete: tuple[Panel, Any]) -> None:
+    panel, rung = incomplete
+    twice = replace(panel, columns={**panel.columns, "again": panel.columns["age"]})
+    (record,) = inverse_probability(twice, ["homa_ir"], rungs=[rung])
+    assert record.estimate is None
+    assert record.problem == "logistic.rank"

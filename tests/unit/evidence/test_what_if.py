@@ -91,13 +91,41 @@ def test_activity_is_priced_by_what_is_lacking_to_150_minutes() -> None:
     assert one(leisure_met_min_week=None, activity_met_min_week=2000.0)["what_if_activity_dose"] == 0.0
 
 
-def test_together_multiplies_and_its_interval_is_wider_than_any_on_the_log() -> None:
-    found = one()
-    ratios = [found[f"what_if_{name}_risk"] / 0.1 for name in ("magnesium_food", "activity", "weight", "diet")]
-    assert found["what_if_together_risk"] == pytest.approx(0.1 * np.prod(ratios))
-    width = np.log(found["what_if_together_high"] / found["what_if_together_low"])
-    study = STUDIES["hamman-2006"]
-    assert width > np.log(study.high / study.low)
+def test_together_an_option_is_not_multiplied_by_what_it_contains() -> None:
+    # Weight alone, because the trial's weight was lost by diet and activity.
+    assert one(weight_kg=80.0)["what_if_together_risk"] == pytest.approx(0.1 * 0.42**0.8)
+    # Without weight to lose: activity times the stronger of the diet and the magnesium in it.
+    thin = one(bmi_kg_m2=22.0)
+    assert thin["what_if_together_risk"] == pytest.approx(0.1 * 0.74 * 0.82)
+    assert one(bmi_kg_m2=22.0, usual_magnesium_mg=70.0)["what_if_together_risk"] == pytest.approx(0.1 * 0.74 * 0.86**3)
+
+
+def test_together_spans_from_all_multiplied_to_the_strongest_alone() -> None:
+    found = one(bmi_kg_m2=22.0)
+    studies = [STUDIES[OPTIONS[name].study] for name in ("magnesium_food", "activity", "diet")]
+    se = [(np.log(each.high) - np.log(each.low)) / (2 * 1.959964) for each in studies]
+    product = sum(np.log(each.estimate) for each in studies) - 1.959964 * np.hypot.reduce(se)
+    assert found["what_if_together_low"] == pytest.approx(0.1 * np.exp(product))
+    assert found["what_if_together_high"] == pytest.approx(0.1 * STUDIES["smith-2016"].high)
+
+
+@given(
+    weight=st.floats(40.0, 250.0), bmi=st.floats(16.0, 70.0), magnesium=st.floats(0.0, 500.0),
+    met=st.floats(0.0, 5000.0), dash=st.floats(0.0, 9.0),
+)  # fmt: skip
+def test_nothing_is_given_more_than_the_trial_of_the_whole_programme(
+    weight: float, bmi: float, magnesium: float, met: float, dash: float
+) -> None:
+    found = one(
+        1.0, weight_kg=weight, bmi_kg_m2=bmi, usual_magnesium_mg=magnesium, leisure_met_min_week=met, dash_score=dash
+    )
+    singles = ("magnesium_food", "activity", "weight", "diet")
+    for name in (*singles, TOGETHER):
+        risk, low, high = (found[f"what_if_{name}_{bound}"] for bound in ("risk", "low", "high"))
+        assert low <= risk <= high
+        assert (risk >= 0.42, low >= 0.34, high >= 0.52) == (True, True, True)
+    # Nor does an option more alone than with others.
+    assert found["what_if_together_risk"] <= min(found[f"what_if_{name}_risk"] for name in singles) + 1e-12
 
 
 @pytest.mark.parametrize("changes", [{"egfr": 29.0}, {"diuretic_use": "yes"}, {"ppi_use": "yes"}])

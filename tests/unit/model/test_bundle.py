@@ -27,7 +27,7 @@ from scipy.special import expit
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features import usual_magnesium
 from mgrisk.features.compute import typed
-from mgrisk.features.registry import features, with_ancestors
+from mgrisk.features.registry import FEATURES, features, with_ancestors
 from mgrisk.model import bundle as module
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import (
@@ -227,7 +227,11 @@ def test_a_folder_that_is_no_bundle_or_is_not_there_is_refused(tmp_path: Path) -
     assert refused(tmp_path / "gone").code == "bundle.missing"
 
 
-@pytest.mark.parametrize("name", ["../secret", "deep/secret", "ABSOLUTE", "..", ".", "", "deep/../../secret"])
+@pytest.mark.parametrize(
+    "name",
+    ["../secret", "deep/secret", "ABSOLUTE", "..", ".", "", "deep/../../secret", "a" * 5000, "a\0b"],
+    ids=lambda name: repr(name[:20]),
+)
 def test_a_sum_for_a_file_outside_the_folder_is_refused_unread(folder: Path, name: str) -> None:
     secret = folder.parent / "secret"
     secret.write_bytes(b"secret")
@@ -237,6 +241,66 @@ def test_a_sum_for_a_file_outside_the_folder_is_refused_unread(folder: Path, nam
     with (folder / SUMS).open("a") as sums:
         sums.write(f"{hashlib.sha256(b'secret').hexdigest()}  {name}\n")
     assert refused(folder).code == "bundle.bad_sum"
+
+
+@pytest.mark.parametrize("name", ["calibrator.json", SUMS])
+def test_a_file_that_is_a_link_out_of_the_folder_is_refused_and_a_link_to_the_folder_is_followed(
+    folder: Path, name: str
+) -> None:
+    away = folder.parent / "away"
+    (folder / name).rename(away)
+    (folder / name).symlink_to(away)
+    error = refused(folder)
+    assert (error.code, error.message) == ("bundle.bad_sum", f"{name} is a link that leads out of the folder")
+    (folder / name).unlink()
+    away.rename(folder / name)
+    (folder.parent / "linked").symlink_to(folder)
+    assert read_bundle(folder.parent / "linked").features == read_bundle(folder).features
+
+
+def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
+    rewrite(folder, "card.md", b"# \xff")
+    assert refused(folder).message == "card.md is no UTF-8 text"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "not the pattern with all of them"),
+        ([{"absent": [], "auroc": 1.5, "calibration_slope": 1.0, "observed_expected": 1.0}], "patterns.0.auroc"),
+        ([{"absent": [], "auroc": 0.8, "observed_expected": 1.0}], "patterns.0.calibration_slope"),
+        (
+            [
+                {"absent": each, "auroc": 0.8, "calibration_slope": None, "observed_expected": None}
+                for each in ([], ["shoe_size"])
+            ],
+            "other inputs",
+        ),
+        ({}, "patterns: Input should be a valid list"),
+    ],
+)
+def test_patterns_are_read_and_checked_when_the_bundle_is_loaded(folder: Path, rows: object, said: str) -> None:
+    rewrite(folder, "patterns.json", json.dumps(rows).encode())
+    error = refused(folder)
+    assert (error.code, error.where) == ("bundle.bad_format", "patterns.json")
+    assert said in error.message
+
+
+def test_patterns_whose_calibration_could_not_be_estimated_are_read(folder: Path) -> None:
+    row = {"absent": [], "auroc": 0.5, "calibration_slope": None, "observed_expected": 1.0}
+    rewrite(folder, "patterns.json", json.dumps([row]).encode())
+    assert read_bundle(folder).patterns[0].calibration_slope is None
+
+
+def test_a_feature_with_other_levels_than_those_that_others_derive_from_is_refused(folder: Path) -> None:
+    about = json.loads((folder / "bundle.json").read_bytes())
+    (sex,) = (row for row in about["features"] if row["name"] == "sex")
+    derived = json.loads(FEATURES["magnesium_below_ear"].model_dump_json())
+    assert "sex" in derived["derived_from"]
+    # Ahead of the feature itself, so that its parent is that of the registry.
+    about["features"] = [derived, *(row for row in about["features"] if row is not sex), {**sex, "levels": ["m", "f"]}]
+    rewrite(folder, "bundle.json", json.dumps(about).encode())
+    assert "sex, which has other levels" in refused(folder).message
 
 
 def test_a_file_too_large_to_be_ours_is_refused_before_it_is_read(
@@ -524,10 +588,21 @@ def test_too_few_cases_are_refused_with_the_method_that_they_do_for(parent: Bund
     assert "as it is" in caught.value.hint
 
 
-def test_an_outcome_coded_the_wrong_way_round_is_refused(parent: Bundle) -> None:
+@pytest.mark.parametrize("method", ["intercept", "logistic"])
+def test_a_model_that_ranks_in_reverse_is_not_recalibrated(parent: Bundle, method: Method) -> None:
     margin, y, design = new_people(parent, level=0.0, slope=1.0)
+    turned = replace(parent, calibrator=replace(parent.calibrator, slope=-parent.calibrator.slope))
+    for bundle, outcome in ((parent, 1 - y), (turned, y)):
+        with pytest.raises(MgRiskError) as caught:
+            recalibrate(bundle, margin, outcome, design, method=method, told=TOLD)
+        assert caught.value.code == "recalibrate.reversed"
+
+
+@pytest.mark.parametrize("method", ["intercept", "logistic"])
+def test_a_model_that_gives_everybody_the_same_risk_is_not_recalibrated(parent: Bundle, method: Method) -> None:
+    _, y, design = new_people(parent, level=0.0, slope=1.0)
     with pytest.raises(MgRiskError) as caught:
-        recalibrate(parent, margin, 1 - y, design, method="logistic", told=TOLD)
+        recalibrate(parent, np.zeros(N), y, design, method=method, told=TOLD)
     assert caught.value.code == "recalibrate.reversed"
 
 

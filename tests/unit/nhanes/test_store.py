@@ -33,10 +33,10 @@ def store(site: Site, tmp_path: Path) -> Store:
     return Store(source=site.base, cache=tmp_path / "cache", pauses=(0.0, 0.0))
 
 
-def refusal(store: Store, relative: str = DEMO) -> MgRiskError:
+def refusal(store: Store, relative: str = DEMO, *, status: ExitStatus = ExitStatus.SOURCE) -> MgRiskError:
     with pytest.raises(MgRiskError) as refused:
         store.path(relative)
-    assert refused.value.status is ExitStatus.SOURCE
+    assert refused.value.status is status
     return refused.value
 
 
@@ -176,7 +176,7 @@ def test_a_site_that_nobody_serves_is_refused(store: Store, site: Site) -> None:
 
 def test_a_cache_that_cannot_be_written_is_refused(store: Store, site: Site) -> None:
     store.cache.write_text("a file where the folder should be")
-    assert refusal(store).code == "store.cannot_write"
+    assert refusal(store, status=ExitStatus.INPUT).code == "output.cannot_write"
 
 
 # --- the lock ---------------------------------------------------------------------------------------------
@@ -369,9 +369,9 @@ def test_a_full_disk_is_refused_leaves_nothing_and_keeps_what_was_there(
     there = store.path(BMX)
     before = files(small_disk)
     site.content = make_table(rows=12_000)
-    refused = refusal(store)
-    assert refused.code == "store.cannot_write"
-    assert "No space left" in str(refused.got)
+    refused = refusal(store, status=ExitStatus.INPUT)
+    assert refused.code == "output.cannot_write"
+    assert "No space left" in refused.message
     assert "make room" in refused.hint
     assert files(small_disk) == before
     assert store.path(BMX) == there
@@ -427,9 +427,21 @@ def test_temporary_files_of_dead_processes_are_swept_before_a_fetch(store: Store
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     store.cache.mkdir()
-    (store.cache / f".lock.json.{gone.pid}.part").write_text("{")
+    (store.cache / f".lock.json.0a1b2c3d.{gone.pid}.part").write_text("{")
     fetch(store, [DEMO])
     assert files(store.cache) == ["DEMO_J.xpt", "lock.json"]
+
+
+def test_a_cache_in_a_folder_with_other_files_leaves_them_as_they_are(store: Store, site: Site) -> None:
+    others = [store.cache / name for name in ("thesis.txt", "parsed/mine.parquet", ".thesis.txt.old", ".1.part")]
+    for path in others:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    fetch(store, [DEMO])
+    assert [path.read_text() for path in others] == ["mine"] * len(others)
+    (store.cache / "lock.json").write_text('{"name": "another product"}')
+    assert refusal(store, BMX).code == "store.bad_lock"
+    assert (store.cache / "lock.json").read_text() == '{"name": "another product"}'
 
 
 def test_offline_names_every_table_that_is_missing(store: Store, site: Site) -> None:

@@ -113,6 +113,22 @@ def test_labels_and_formats_of_section_labelv9_are_read(tmp_path: Path) -> None:
     assert xpt.read(path).equals(FRAME)
 
 
+def test_fields_lie_in_the_order_of_the_namestrs_whatever_position_a_namestr_tells(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"SEQN": [1.0, 2.0], "FOOD": pd.Series(["north", "east"], dtype="str"), "LBXGH": [5.4, 6.6]})
+    path = version_8(tmp_path / "T.xpt", frame)
+    content = bytearray(path.read_bytes())
+    # As SAS's own data set has them: the numbers first.
+    for number, position in enumerate([0, 16, 8]):
+        at = 8 * 80 + 140 * number + 84
+        content[at : at + 4] = position.to_bytes(4, "big")
+    assert bytes(content) != path.read_bytes()
+    path.write_bytes(content)
+    assert xpt.read(path).equals(frame)
+    assert xpt.read(path, columns=["LBXGH", "FOOD"]).equals(frame[["LBXGH", "FOOD"]])
+    assert [each.position for each in xpt.header(path).variables] == [0, 8, 13]
+    assert pyreadstat.read_xport(path)[0].equals(frame)
+
+
 def test_without_a_count_the_rows_follow_from_the_length_of_the_file(tmp_path: Path) -> None:
     path = version_8(tmp_path / "T.xpt")
     changed(path, card(V8.observations)[:48] + b"              4", card(V8.observations)[:48] + b"0" * 15)
@@ -132,6 +148,29 @@ def test_a_count_of_none_before_records_is_refused(tmp_path: Path) -> None:
     observations = card(V8.observations)[:48]
     changed(version_8(tmp_path / "T.xpt"), observations + b"              4", observations + b"              0")
     assert "behind record 0" in str(refusal(tmp_path / "T.xpt").got)
+
+
+@pytest.mark.parametrize("record_length", [8, 16, 81])
+def test_padding_of_more_than_a_card_is_refused(tmp_path: Path, record_length: int) -> None:
+    frame = pd.DataFrame({f"X{at}": [1.5, 2.5] for at in range(min(record_length // 8, 9))})
+    if record_length > 72:
+        frame["TEXT"] = pd.Series(["x" * (record_length - 72), ""], dtype="str")
+    path = written(frame, tmp_path)
+    whole = path.read_bytes()
+    for cards in (1, 2, 7):
+        path.write_bytes(whole + b" " * 80 * cards)
+        with pytest.raises(MgRiskError) as refused:
+            xpt.read(path)
+        assert refused.value.code in {"xpt.not_xport", "xpt.truncated"}
+
+
+def test_padding_that_is_not_blank_is_refused(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"X": [1.5, 2.5], "TEXT": pd.Series(["x" * 20, "y"], dtype="str")})
+    for path in (written(frame, tmp_path), version_8(tmp_path / "T.xpt", frame)):
+        content = path.read_bytes()
+        assert content.endswith(b" " * 20)
+        path.write_bytes(content[:-1] + b"\0")
+        assert refusal(path).code in {"xpt.not_xport", "xpt.truncated"}
 
 
 # --- refusals ---------------------------------------------------------------------------------------------

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mgrisk.errors import MgRiskError
 from mgrisk.own_data.explain import explain_people
 from mgrisk.report.formats import percent
+from mgrisk.score.cells import Missing
 from mgrisk.score.scorer import Scorer
 
 if TYPE_CHECKING:
@@ -126,3 +128,27 @@ def test_a_file_that_lacks_what_is_required_is_refused_and_no_page_is_written(sc
         explain_people(scorer, str(path), str(tmp_path / "report.html"))
     assert caught.value.code == "input.missing_column"
     assert not (tmp_path / "report.html").exists()
+
+
+def test_people_without_an_id_are_called_by_their_row_and_long_ids_keep_their_digits(
+    scorer: Scorer, toy_people: ToyPeople, tmp_path: Path
+) -> None:
+    people = toy_people.frame.iloc[:3].copy()
+    for ids, expected in (
+        (pd.array([2**53 + 1, None, 2**53], dtype="Int64"), ["9007199254740993", "row 2", "9007199254740992"]),
+        (np.array(["007", None, ""], dtype=object), ["007", "row 2", "row 3"]),
+    ):
+        people["person_id"] = ids
+        people.to_parquet(tmp_path / "people.parquet")
+        explain_people(scorer, str(tmp_path / "people.parquet"), str(tmp_path / "report.html"))
+        assert held(tmp_path / "report.html")["ids"] == expected
+
+
+def test_words_for_missing_hold_in_the_explanation_too(toy_bundles: dict[str, Bundle], tmp_path: Path) -> None:
+    told = Scorer(replace(toy_bundles["xgboost"], about=ABOUT), missing=Missing.also(["-9"]))
+    name = next(feature.name for feature in told.inputs if feature.kind == "number" and not feature.required)
+    for file, cell in (("a", "-9.0"), ("b", "")):
+        (tmp_path / f"{file}.csv").write_text(f"age_years,sex,{name}\n50,male,{cell}\n", "utf-8")
+        explain_people(told, str(tmp_path / f"{file}.csv"), str(tmp_path / f"{file}.html"))
+    one, other = (held(tmp_path / f"{file}.html") for file in "ab")
+    assert one["contributions"] == other["contributions"] if "contributions" in one else one["risk"] == other["risk"]

@@ -143,3 +143,60 @@ def test_too_few_cases_leave_no_bundle(model: Path, people: Path, tmp_path: Path
     arguments = ("recalibrate", tmp_path / "few.csv", "--outcome", "ill", "--method", "intercept", "--model", model)
     assert run(*arguments, "-o", child) == 3
     assert not child.exists()
+
+
+def test_what_most_people_lack_is_said_on_the_terminal_and_in_the_summary(
+    model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(people)[["age_years", "sex", "ill"]].assign(Smoker="x")
+    frame.to_csv(tmp_path / "least.csv", index=False)
+    out = tmp_path / "out"
+    assert run("evaluate", tmp_path / "least.csv", "--outcome", "ill", "--model", model, "-o", out) == 0
+    printed, summary = capsys.readouterr().out, (out / "summary.md").read_text("utf-8")
+    for text in (printed, summary):
+        assert f"left out: 5 of {len(frame):,} rows (5: rejected by the contract)" in text
+        assert "inputs: 2 of 6 given: age_years, sex" in text
+        assert "by the inputs they have, 2.0 of 6 on average; by so few inputs hardly anybody can be found" in text
+        assert "columns not used (1): Smoker" in text
+    context = json.loads((out / "people.json").read_text("utf-8"))
+    assert context["inputs"]["absent"] == ["race_ethnicity", "smoking", "bmi_kg_m2", "magnesium_total_mg"]
+
+
+def test_an_input_that_some_people_lack_is_said_with_their_share(
+    model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(people)
+    frame.loc[frame.index % 2 == 0, "smoking"] = ""
+    frame.to_csv(tmp_path / "half.csv", index=False)
+    child = tmp_path / "child"
+    arguments = ("--outcome", "ill", "--method", "intercept", "--model", model, "-o", child)
+    assert run("recalibrate", tmp_path / "half.csv", *arguments) == 0
+    assert "  missing: smoking 5" in capsys.readouterr().out
+    assert "- missing: smoking 5" in (child / "card.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("command", ["evaluate", "recalibrate"])
+def test_an_outcome_with_a_third_code_is_refused_and_nothing_is_written(
+    model: Path, people: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(people)
+    frame.loc[::3, "ill"] = 2
+    frame.to_csv(tmp_path / "three.csv", index=False)
+    method = ("--method", "logistic") if command == "recalibrate" else ()
+    out = tmp_path / "out"
+    assert run(command, tmp_path / "three.csv", "--outcome", "ill", *method, "--model", model, "-o", out) == 3
+    assert "ill holds 2, which is neither" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_visits_of_people_are_not_taken_for_people(model: Path, people: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(people).assign(person_id=lambda f: np.arange(len(f)))
+    widths = []
+    for name, table in (("once", frame), ("five", pd.concat([frame] * 5))):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+        arguments = ("--outcome", "ill", "--model", model, "-o", tmp_path / name)
+        assert run("evaluate", tmp_path / f"{name}.csv", *arguments) == 0
+        found = estimate(tmp_path / name, "auroc")
+        widths.append(found["high"] - found["low"])
+    # Five copies of everybody tell nothing new; taken for people, they would halve the interval.
+    assert widths[1] > 0.8 * widths[0]

@@ -11,6 +11,7 @@ import pytest
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import features
 from mgrisk.own_data.labelled import LabelColumns, read_labelled
+from mgrisk.score.cells import Missing
 
 INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
 
@@ -39,7 +40,7 @@ def test_every_row_is_analysed_or_counted_out_with_its_reason(tmp_path: Path) ->
     frame = people()
     frame["case"] = frame["case"].astype(object)
     frame.loc[:9, "case"] = ""
-    frame.loc[10:12, "case"] = "perhaps"
+    frame.loc[10:12, "case"] = "NA"
     frame.loc[20:24, "age_years"] = 400
     frame.loc[30:33, "w"] = 0
     source = written(frame, tmp_path)
@@ -49,7 +50,7 @@ def test_every_row_is_analysed_or_counted_out_with_its_reason(tmp_path: Path) ->
     assert [(step["step"], step["excluded"], step["n"]) for step in found.attrition] == [
         ("rows of the file", 0, 241),
         ("too many or too few fields", 1, 240),
-        ("case is not given or not 0 or 1", 13, 227),
+        ("case is not given", 13, 227),
         ("rejected by the contract", 5, 222),
         ("w is not given or 0", 4, 218),
     ]
@@ -82,6 +83,18 @@ def test_a_small_cohort_has_a_unit_for_each_person(tmp_path: Path) -> None:
     assert found.design.n_clusters == 60
 
 
+def test_weights_that_are_texts_are_told_beside_those_that_are_not_given(tmp_path: Path) -> None:
+    frame = people()
+    frame["w"] = frame["w"].astype(object)
+    frame.loc[:119, "w"] = "about 3"
+    frame.loc[120:124, "w"] = ""
+    frame.loc[125:126, "w"] = 0
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"))
+    assert found.sampling.startswith("w is no number in 120 rows, which are left out; weights of w")
+    assert found.attrition[-1]["excluded"] == 127
+    assert "no number" not in read_labelled(written(people(), tmp_path), INPUTS, LabelColumns("case")).sampling
+
+
 def test_strata_and_units_are_taken_by_their_names(tmp_path: Path) -> None:
     frame = people()
     found = read_labelled(
@@ -101,6 +114,9 @@ def test_strata_and_units_are_taken_by_their_names(tmp_path: Path) -> None:
         ({"case": "no"}, LabelColumns("case"), "input.one_class"),
         ({"case": ""}, LabelColumns("case"), "input.one_class"),
         ({"w": -1.0}, LabelColumns("case", weight="w"), "input.bad_weight"),
+        ({"w": 1e200}, LabelColumns("case", weight="w"), "input.bad_weight"),
+        ({"w": 1e308}, LabelColumns("case", weight="w"), "input.bad_weight"),
+        ({"w": 1e-200}, LabelColumns("case", weight="w"), "input.bad_weight"),
         ({"clinic": ""}, LabelColumns("case", psu="clinic"), "input.bad_design"),
     ],
 )
@@ -136,3 +152,77 @@ def test_other_columns_come_as_they_stand_in_the_file(tmp_path: Path) -> None:
     found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), carry=["clinic"])
     assert found.carried["clinic"].tolist() == frame["clinic"].tolist()
     assert np.nanmean(found.told) == pytest.approx((frame["case"] == "yes").mean())
+
+
+@pytest.mark.parametrize("third", ["2", "2.0", "-9"])
+def test_an_outcome_with_a_third_code_is_refused_by_the_code(tmp_path: Path, third: str) -> None:
+    frame = people().assign(case=lambda f: np.where(f["case"] == "yes", "1", "0"))
+    frame.loc[[4, 7], "case"] = third
+    with pytest.raises(MgRiskError) as caught:
+        read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"))
+    assert caught.value.code == "input.bad_outcome"
+    assert caught.value.message == f"case holds {int(float(third))}, which is neither, in 2 rows"
+    assert caught.value.where == "column case, row 5"
+
+
+@pytest.mark.parametrize("cell", ["Jane Doe, born 1950", "5551234", "2.5", "maybe"])
+def test_an_outcome_that_is_no_code_is_refused_without_a_word_of_it(tmp_path: Path, cell: str) -> None:
+    frame = people()
+    frame["case"] = frame["case"].astype(object)
+    frame.loc[3, "case"] = cell
+    with pytest.raises(MgRiskError) as caught:
+        read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"))
+    assert caught.value.code == "input.bad_outcome"
+    assert cell not in " ".join(caught.value.lines())
+
+
+def test_an_outcome_of_a_row_with_too_many_cells_is_not_judged(tmp_path: Path) -> None:
+    source = written(people(), tmp_path)
+    with Path(source).open("a") as stream:
+        stream.write("50,male,30,7,1,north,a,b\n")
+    assert read_labelled(source, INPUTS, LabelColumns("case")).problems["wrong_field_count"] == 1
+
+
+def test_persons_with_several_rows_are_the_sampling_units(tmp_path: Path) -> None:
+    once = people().assign(person_id=lambda f: [f"{row:05d}" for row in range(len(f))])
+    alone = read_labelled(written(once, tmp_path), INPUTS, LabelColumns("case"))
+    assert alone.persons is None
+    assert "each person drawn alone" in alone.sampling
+    visits = read_labelled(written(pd.concat([once] * 3), tmp_path), INPUTS, LabelColumns("case"))
+    assert visits.persons == visits.design.n_clusters == 240
+    assert visits.lines[0].startswith("720 rows of 240 people, ")
+    assert visits.sampling == "no weights; sampling units are the values of person_id"
+    by_clinic = read_labelled(written(pd.concat([once] * 3), tmp_path), INPUTS, LabelColumns("case", psu="clinic"))
+    assert (by_clinic.persons, by_clinic.design.n_clusters) == (240, 3)
+
+
+def test_rows_without_an_id_are_people_of_their_own(tmp_path: Path) -> None:
+    frame = people().assign(person_id=["", "NA", "7", "7", *map(str, range(100, 336))])
+    assert read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case")).persons == 239
+
+
+def test_what_was_left_out_and_not_used_is_said(tmp_path: Path) -> None:
+    frame = people().rename(columns={"bmi_kg_m2": "body mass"})
+    frame.loc[:3, "age_years"] = 400
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"))
+    assert found.lines[1] == "left out: 4 of 240 rows (4: rejected by the contract)"
+    assert found.unused == {"body mass": "bmi_kg_m2", "place": "", "clinic": ""}
+
+
+def test_words_for_missing_hold_for_outcome_weight_and_inputs(tmp_path: Path) -> None:
+    frame = people().astype(object)
+    frame.loc[:3, "case"] = [".A", "n/a", "-9.0", "unknown"]
+    frame.loc[10:11, "w"] = [-9, "NA"]
+    frame.loc[20, "bmi_kg_m2"] = -9
+    missing = Missing.also(["-9", "unknown"])
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"), missing=missing)
+    assert [step["excluded"] for step in found.attrition] == [0, 0, 4, 0, 2]
+    assert np.isnan(found.values["bmi_kg_m2"][20])
+
+
+def test_persons_with_long_numbers_stay_two_beside_one_without(tmp_path: Path) -> None:
+    frame = people()
+    frame["who"] = pd.array([2**53 + 1, 2**53, None, *range(len(frame) - 3)], dtype="Int64")
+    frame.to_parquet(tmp_path / "people.parquet")
+    found = read_labelled(str(tmp_path / "people.parquet"), INPUTS, LabelColumns("case"), carry=["who"])
+    assert found.carried["who"].tolist()[:4] == ["9007199254740993", "9007199254740992", "", "0"]

@@ -43,7 +43,14 @@ Make = Callable[..., Workspace]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def workspace(frame: pd.DataFrame | None = None, *overrides: str, own: str = "", suffix: str = ".csv") -> Workspace:
+    def workspace(
+        frame: pd.DataFrame | None = None,
+        *overrides: str,
+        own: str = "",
+        suffix: str = ".csv",
+        held_out: str = 'period = "year"',
+        sets: str = 'development = ["2015", "2016"]\nheld_out = ["2017"]',
+    ) -> Workspace:
         source = tmp_path / f"cohort{suffix}"
         frame = people() if frame is None else frame
         frame.to_parquet(source) if suffix == ".parquet" else frame.to_csv(source, index=False)
@@ -56,12 +63,11 @@ def make(tmp_path: Path) -> Make:
             file = "{source}"
             data = "Elsewhere 2015-2017"
             outcome = "case"
-            period = "year"
+            {held_out}
             {own}
             [cohort]
             outcome = "diabetes"
-            development = ["2015", "2016"]
-            held_out = ["2017"]
+            {sets}
             [model]
             features = {json.dumps(FEATURES)}
             [model.spline_logistic]
@@ -267,3 +273,70 @@ def test_a_run_depends_on_the_section_own_where_there_is_one(make: Make) -> None
     first: Pipeline = make().pipeline
     assert first.digest(*first.decisive) != make(None, "own.warning=Other").pipeline.digest(*first.decisive)
     assert "own" in first.decisive
+
+
+def random_split(make: Make, frame: pd.DataFrame, *overrides: str) -> Workspace:
+    return make(frame, *overrides, held_out="held_out_share = 0.25", sets="")
+
+
+def test_a_file_without_a_period_is_split_at_random(make: Make) -> None:
+    workspace = random_split(make, people().drop(columns="year"))
+    cohort = made(workspace)
+    assert cohort["set"].value_counts().to_dict() == {"development": 300, "held-out": 100}
+    assert (cohort["cycle"].astype(str) == cohort["set"].astype(str)).all()
+    told = read_json(workspace.run.path("cohort.json"))["own"]
+    assert (told["split"], told["other_periods"]) == ("25 % of the people, drawn at random", 0)
+    assert made(workspace)["set"].tolist() == cohort["set"].tolist()
+    other = made(random_split(make, people(), "cohort.seed=2"))
+    assert other["set"].tolist() != cohort["set"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("held_out", "own", "whole"),
+    [
+        ("held_out_by = 'clinic'", "", "clinic"),
+        ("", "psu = 'clinic'", "clinic"),
+        ("", "psu = 'person_id'", "person_id"),
+    ],
+)
+def test_what_is_held_out_is_held_out_whole(make: Make, held_out: str, own: str, whole: str) -> None:
+    frame = people()
+    if whole == "person_id":
+        frame["person_id"] = [f"P{number // 2:04d}" for number in range(N)]
+    cohort = made(make(frame, "cohort.folds=3", own=own, held_out=f"held_out_share = 0.25\n{held_out}", sets=""))
+    assert cohort["set"].groupby(frame[whole]).nunique().max() == 1
+    assert cohort["set"].nunique() == 2
+
+
+def test_periods_that_are_words_are_development_and_held_out_as_the_file_says(make: Make) -> None:
+    frame = people().assign(year=lambda d: d["year"].map({2015: "baseline", 2016: "second", 2017: "after", 2018: "x"}))
+    cohort = made(make(frame, sets='development = ["baseline", "second"]\nheld_out = ["after"]'))
+    assert cohort.groupby("cycle", observed=True)["set"].first().to_dict() == {
+        "baseline": "development", "second": "development", "after": "held-out",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("held_out", "sets"),
+    [
+        ("", 'development = ["2015"]\nheld_out = ["2017"]'),
+        ('period = "year"\nheld_out_share = 0.2', 'development = ["2015"]\nheld_out = ["2017"]'),
+        ('period = "year"\nheld_out_by = "clinic"', 'development = ["2015"]\nheld_out = ["2017"]'),
+        ("held_out_share = 0.2", 'development = ["2015"]\nheld_out = ["2017"]'),
+        ("held_out_share = 0.0", ""),
+        ("held_out_share = 1.0", ""),
+        ('period = "year"', 'development = ["2016"]\nheld_out = ["2015"]'),
+    ],
+)
+def test_who_is_held_out_is_said_in_one_way(make: Make, held_out: str, sets: str) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        make(held_out=held_out, sets=sets)
+    assert caught.value.code == "config.bad_value"
+
+
+def test_a_file_of_no_rows_is_refused_in_words(make: Make) -> None:
+    assert refused(random_split(make, people()[:0])) == "input.one_class"
+
+
+def test_an_outcome_with_a_third_code_is_refused(make: Make) -> None:
+    assert refused(make(people().assign(case=np.arange(N) % 3))) == "input.bad_outcome"

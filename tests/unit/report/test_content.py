@@ -158,7 +158,8 @@ def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(ru
     shown = "{importance:.2f} ({low:.2f} to {high:.2f})".format(**mine)
     assert both["lines"][0] == {"term": "Prediction: all its features", "value": shown}
     kinds = [line["term"].split(":")[0] for line in both["lines"]]
-    assert kinds == ["Prediction", "Prediction", "Prediction", "Association"]
+    assert kinds[:4] == ["Prediction", "Prediction", "Prediction", "Association"]
+    assert len(kinds) == 7  # with body size, supplements and the negative controls
     assert "no effect was estimated" in both["detail"]
     (run_folder / "evidence.json").unlink()
     alone = card()

@@ -30,6 +30,7 @@ from mgrisk.model.bundle import Bundle
 from mgrisk.score import batch, sources
 from mgrisk.score.answers import RISKS
 from mgrisk.score.batch import AHEAD, BatchOptions, Progress, in_order, score_table, validate_table
+from mgrisk.score.cells import Missing
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.input_schema import RESULTS
 from mgrisk.score.journal import journal_of, part_of
@@ -246,6 +247,32 @@ def test_an_input_that_has_changed_is_not_gone_on_with(scorer: Scorer, people: P
     assert caught.value.code == "resume.other_input"
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_an_input_that_was_cut_since_is_not_gone_on_with(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    blocks = itertools.count()
+
+    def killed(progress: Progress) -> None:
+        if next(blocks) == 2:
+            raise KeyboardInterrupt
+
+    target = tmp_path / "out.csv"
+    with pytest.raises(KeyboardInterrupt):
+        score_table(scorer, str(people), str(target), BatchOptions(reasons=0), progress=killed)
+    people.write_bytes(LINES[0])
+    with pytest.raises(MgRiskError) as caught:
+        score_table(scorer, str(people), str(target), BatchOptions(reasons=0, resume=True))
+    assert caught.value.code == "resume.other_input"
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("suffix", [".csv.gz", ".csv.zst"])
+def test_rejected_rows_are_packed_whole(suffix: str, scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    for name in ("rejects.csv", f"rejects{suffix}"):
+        score_table(scorer, str(people), str(tmp_path / "o.csv"), BatchOptions(reasons=0, rejects=str(tmp_path / name)))
+    with pa.input_stream(str(tmp_path / f"rejects{suffix}"), compression="detect") as unpacked:
+        assert unpacked.read() == (tmp_path / "rejects.csv").read_bytes()
+
+
 @pytest.mark.parametrize("target", ["-", "out.parquet"])
 def test_what_cannot_be_gone_on_with_says_so(target: str, scorer: Scorer, people: Path) -> None:
     with pytest.raises(MgRiskError) as caught:
@@ -289,3 +316,24 @@ def test_strict_names_the_row_by_its_place_in_the_file_and_not_in_its_block(
     assert pd.read_csv(rejects)["row"].tolist() == [3, 4, 6]
     with pytest.raises(MgRiskError, match=r"row 3 is rejected"):
         score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "strict.csv"), BatchOptions(0, strict=True))
+
+
+def test_a_batch_with_other_words_for_missing_is_another_batch(scorer: Scorer, people: Path, tmp_path: Path) -> None:
+    def killed(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    target = str(tmp_path / "out.csv")
+    with pytest.raises(KeyboardInterrupt):
+        score_table(scorer, str(people), target, BatchOptions(reasons=0), progress=killed)
+    other = Scorer(scorer.bundle, missing=Missing.also(["-9"]))
+    with pytest.raises(MgRiskError) as caught:
+        score_table(other, str(people), target, BatchOptions(reasons=0, resume=True))
+    assert caught.value.code == "resume.other_batch"
+
+
+@pytest.mark.parametrize("column", ["risk", "reason_1", "reason_3_effect"])
+def test_validate_refuses_what_score_would(scorer: Scorer, tmp_path: Path, column: str) -> None:
+    (tmp_path / "people.csv").write_text(f"age_years,sex,{column}\n50,male,1\n", "utf-8")
+    with pytest.raises(MgRiskError) as caught:
+        validate_table(scorer, str(tmp_path / "people.csv"))
+    assert caught.value.code == "input.column_taken"

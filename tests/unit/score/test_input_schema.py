@@ -1,7 +1,5 @@
 """Codes of rows: which, in which order, how often.
 
-Names and units that a header announces: converted where declared, refused where somebody would have to guess.
-
 The scoring contract: what each cell may hold, what breaks it, and that a row's verdict is its own.
 """
 
@@ -15,20 +13,16 @@ from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import FEATURES, Feature, features, with_ancestors
+from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE
 from mgrisk.score.input_schema import (
-    EMPTY_CELLS,
     RESULTS,
     Codes,
-    Given,
     check,
     check_columns,
-    check_units,
     first_rejected,
-    given_columns,
     reason_columns,
     schema,
-    unused_columns,
 )
 
 INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
@@ -59,72 +53,6 @@ def test_no_rows_have_no_problems() -> None:
     problems = CODES.join(np.empty((3, 0), dtype=np.uint8), {})
     assert problems.texts().tolist() == []
     assert first_rejected(np.empty(0, dtype=np.bool_), problems) is None
-
-
-INPUTS_UNITS = features(
-    [
-        "age_years", "height_cm", "weight_kg", "bmi_kg_m2", "magnesium_food_mg", "energy_kcal", "sleep_hours",
-        "pulse_bpm", "upper_leg_length_cm",
-    ]
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("column", "feature", "value", "expected"),
-    [
-        ("height_in", "height_cm", "70", 177.8),
-        ("height_m", "height_cm", "1.78", 178.0),
-        ("weight_lb", "weight_kg", "100", 45.359237),
-        ("magnesium_food_g", "magnesium_food_mg", "0.3", 300.0),
-        ("energy_kj", "energy_kcal", "8368", 2000.0),
-        ("sleep_min", "sleep_hours", "450", 7.5),
-        ("bmi", "bmi_kg_m2", "25", 25.0),
-        ("heart_rate_bpm", "pulse_bpm", "64", 64.0),
-        ("upper_leg_length_in", "upper_leg_length_cm", "16", 40.64),
-    ],
-)
-def test_declared_units_and_synonyms_are_converted(column: str, feature: str, value: str, expected: float) -> None:
-    for cell in (value, float(value)):
-        checked = check(pd.DataFrame({"age_years": ["50"], column: [cell]}), INPUTS_UNITS)
-        assert checked.values[feature].tolist() == pytest.approx([expected])
-        assert checked.problems.tolist() == [""]
-
-
-def test_the_range_is_that_of_the_feature_and_not_of_the_column() -> None:
-    checked = check(pd.DataFrame({"age_years": ["50"], "height_in": ["178"]}), INPUTS_UNITS)
-    assert checked.problems.tolist() == ["out_of_range:height_cm"]
-
-
-@pytest.mark.parametrize(("name", "value"), [("pulse_bpm", "0"), ("pulse_bpm", "999"), ("upper_leg_length_cm", "16")])
-def test_no_pulse_and_a_leg_in_inches_are_out_of_range(name: str, value: str) -> None:
-    checked = check(pd.DataFrame({"age_years": ["50"], name: [value]}), INPUTS_UNITS)
-    assert checked.problems.tolist() == [f"out_of_range:{name}"]
-
-
-@pytest.mark.parametrize(
-    "column", ["height_yd", "weight_oz", "age_months", "magnesium_food_mmol", "energy_mj", "pulse_min"]
-)
-def test_a_unit_that_nobody_declared_is_refused(column: str) -> None:
-    with pytest.raises(MgRiskError) as caught:
-        check_units([column], INPUTS_UNITS, where="people.csv")
-    assert caught.value.code == "input.unknown_unit"
-    assert column in caught.value.what()
-
-
-def test_two_columns_for_one_feature_are_refused() -> None:
-    with pytest.raises(MgRiskError) as caught:
-        check_units(["height_cm", "height_in"], INPUTS_UNITS, where="people.csv")
-    assert caught.value.code == "input.duplicate_column"
-
-
-def test_other_columns_pass() -> None:
-    check_units(["note", "sleep_quality", "heights", "visit_date", "weight_kg"], INPUTS_UNITS, where="people.csv")
-
-
-def test_every_name_of_the_registry_means_itself_alone() -> None:
-    everything = tuple(FEATURES.values())
-    assert given_columns(list(FEATURES), everything) == {name: Given(name) for name in FEATURES}
-    check_units(list(FEATURES), everything, where="the registry")
 
 
 INPUTS_CONTRACT = with_ancestors(features(["age_years", "sex", "smoking", "bmi_kg_m2", "magnesium_total_mg"]))
@@ -167,6 +95,14 @@ def test_an_empty_cell_is_missing_and_no_problem_of_the_contract(cell: str) -> N
 def test_a_level_is_read_whatever_its_case_and_spaces() -> None:
     people = pd.DataFrame({"age_years": ["50"] * 2, "sex": [" Male ", "FEMALE"], "smoking": ["Former", "never "]})
     assert check(people, INPUTS_CONTRACT).values["smoking"].tolist() == ["former", "never"]
+
+
+@pytest.mark.parametrize("kind", ["bool", "boolean", object, "string", "category"])
+def test_booleans_of_a_frame_are_yes_and_no(kind: str) -> None:
+    told = pd.Series([True, False], dtype="bool").astype(kind)
+    people = pd.DataFrame({"age_years": [50, 50], "hypertension_told": told})
+    checked = check(people, features(["age_years", "hypertension_told"]))
+    assert checked.values["hypertension_told"].tolist() == ["yes", "no"]
 
 
 def test_several_problems_of_a_row_are_all_named() -> None:
@@ -216,33 +152,6 @@ def test_missing_required_column_duplicates_and_taken_names_refuse_the_file() ->
     )
 
 
-@pytest.mark.parametrize(
-    ("column", "meant"),
-    [
-        ("WAIST", "waist_cm"),
-        ("Waist circumference", "waist_cm"),
-        ("waist_baseline", "waist_cm"),
-        ("BMXWAIST", "waist_cm"),
-        ("SBP", "systolic_mmhg"),
-        ("systolic", "systolic_mmhg"),
-        ("Body mass index", "bmi_kg_m2"),
-        ("race", "race_ethnicity"),
-        ("race_etnicity", "race_ethnicity"),
-        ("visit", ""),
-        ("hba1c", ""),
-        ("--", ""),
-    ],
-)
-def test_a_column_that_gives_nothing_is_told_with_what_it_may_have_meant(column: str, meant: str) -> None:
-    inputs = features(["age_years", "bmi_kg_m2", "waist_cm", "systolic_mmhg", "race_ethnicity"])
-    assert unused_columns(["age_years", column], inputs) == {column: meant}
-
-
-def test_what_a_column_gives_no_other_was_meant_for() -> None:
-    inputs = features(["age_years", "bmi_kg_m2", "waist_cm"])
-    assert unused_columns(["age_years", "bmi", "waist_in", "BMI", "Waist"], inputs) == {"BMI": "", "Waist": ""}
-
-
 def test_a_refused_file_is_told_which_column_may_be_the_missing_one() -> None:
     with pytest.raises(MgRiskError) as caught:
         check_columns(["Age", "sex"], INPUTS_CONTRACT, where="people.csv")
@@ -271,3 +180,13 @@ def test_every_feature_of_the_registry_can_stand_in_a_contract() -> None:
     checked = check(pd.DataFrame({"age_years": ["50"], "sex": ["male"]}), everything)
     assert not checked.rejected.any()
     assert list(checked.values.columns) == [feature.name for feature in everything]
+
+
+def test_a_first_line_of_values_is_not_taken_for_names() -> None:
+    for line in (["Jane Doe", "50", "female"], ["1950-02-03", "male"], ["7", "7"]):
+        with pytest.raises(MgRiskError) as caught:
+            check_columns(line, INPUTS, where="people.csv")
+        assert caught.value.code == "input.no_header"
+        assert not any(cell in str(caught.value) for cell in line)
+    # A heading that begins with a digit is one beside the names of inputs.
+    check_columns(["2h_glucose", "age_years", "sex"], INPUTS, where="people.csv")

@@ -94,6 +94,54 @@ def test_a_text_in_a_number_and_a_formula_stay_for_the_contract_to_judge(tmp_pat
     assert done.as_they_are == {"age_years": 0, "height_cm": 1}
 
 
+def mapped(tmp_path: Path, content: str, mapping: str, **options: list[str]) -> list[dict[str, str]]:
+    (tmp_path / "extract.csv").write_text(content, "utf-8")
+    made = map_file(
+        str(tmp_path / "extract.csv"), read_mapping(written(tmp_path, mapping)), str(tmp_path / "people.csv"), **options
+    )
+    assert not any(made.as_they_are.values())
+    return rows(tmp_path / "people.csv")
+
+
+def test_codes_compare_as_numbers_where_they_are_numbers(tmp_path: Path) -> None:
+    mapping = (
+        'missing = ["-9"]\n[features.sex]\nfrom = "S"\nlevels = { 1 = "male", "2.0" = "female" }\n'
+        '[features.weight_change_10y_kg]\nfrom = "W"\nmissing = ["777.0"]\n'
+    )
+    found = mapped(tmp_path, "S,W\n1.0,-9.0\n2,777\n01,-9.5\n-9.00,4.0\n", mapping)
+    assert [tuple(row.values()) for row in found] == [("male", ""), ("female", ""), ("male", "-9.5"), ("", "4.0")]
+
+
+def test_a_code_that_is_written_in_the_mapping_comes_before_the_number_that_it_is(tmp_path: Path) -> None:
+    mapping = '[features.sex]\nfrom = "S"\nlevels = { 1 = "male", 01 = "female", NA = "female" }\n'
+    found = mapped(tmp_path, "S,X\n1,\n01,\nNA,\n1.0,\n", mapping)
+    assert [row["sex"] for row in found] == ["male", "female", "female", "male"]
+
+
+def test_booleans_are_yes_and_no_unless_the_mapping_says_otherwise(tmp_path: Path) -> None:
+    levels = '[features.hypertension_told]\nfrom = "B"\nlevels = '
+    content = "B,X\nTrue,\nFALSE,\nyes,\n"
+    plain = mapped(tmp_path, content, levels + '{ yes = "yes" }\n')
+    other = mapped(tmp_path, content, levels + '{ true = "no", false = "yes", yes = "yes" }\n')
+    assert [row["hypertension_told"] for row in plain] == ["yes", "no", "yes"]
+    assert [row["hypertension_told"] for row in other] == ["no", "yes", "yes"]
+
+
+def test_words_for_missing_are_those_of_the_list_and_those_that_are_named(tmp_path: Path) -> None:
+    mapping = '[keep]\nnote = "N"\n[features.bmi_kg_m2]\nfrom = "B"\n'
+    found = mapped(tmp_path, "B,N\n.A,.A\nn/a,x\n99,x\nunknown,x\n", mapping, missing=["99.0", "unknown"])
+    assert [row["bmi_kg_m2"] for row in found] == [""] * 4
+    assert found[0]["note"] == ".A"
+
+
+def test_ids_of_parquet_keep_every_digit_beside_a_missing_one(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"ID": pd.array([2**53 + 1, 2**53, None], dtype="Int64"), "AGE": [50, 61, 40]})
+    frame.to_parquet(tmp_path / "extract.parquet", index=False)
+    mapping = read_mapping(written(tmp_path, '[keep]\nperson_id = "ID"\n[features.age_years]\nfrom = "AGE"\n'))
+    map_file(str(tmp_path / "extract.parquet"), mapping, str(tmp_path / "people.csv"))
+    assert [row["person_id"] for row in rows(tmp_path / "people.csv")] == ["9007199254740993", "9007199254740992", ""]
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -104,6 +152,8 @@ def test_a_text_in_a_number_and_a_formula_stay_for_the_contract_to_judge(tmp_pat
         ("[features.height_cm]\nfrom = 'HT'\nunit = 'furlong'", "mapping.bad_unit"),
         ("[features.sex]\nfrom = 'S'\nlevels = { 1 = 'man' }", "mapping.bad_level"),
         ("[features.age_years]\nfrom = 'S'\nlevels = { 1 = 'man' }", "mapping.bad_level"),
+        ("[features.height_cm]\nfrom = 'HT'\noffset = inf", "mapping.bad_value"),
+        ("[features.height_cm]\nfrom = 'HT'\nfactor = nan", "mapping.bad_value"),
         ("[features", "mapping.not_toml"),
     ],
 )
@@ -123,3 +173,50 @@ def test_an_extract_that_the_mapping_does_not_fit_is_refused(tmp_path: Path) -> 
         assert not (tmp_path / "people.csv").exists()
     with pytest.raises(MgRiskError, match="is written as CSV"):
         map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("cell", "how"),
+    [
+        ("inf", ""),
+        ("-Infinity", ""),
+        ("1e999", ""),
+        ("inf", 'unit = "in"'),
+        ("1e308", "factor = 1000"),
+    ],
+)
+def test_a_number_that_is_infinite_is_refused_by_row_and_column_and_nothing_is_left(
+    tmp_path: Path, cell: str, how: str
+) -> None:
+    (tmp_path / "extract.csv").write_text(f"HT\n170\n{cell}\n", "utf-8")
+    mapping = read_mapping(written(tmp_path, f'[features.height_cm]\nfrom = "HT"\n{how}\n'))
+    with pytest.raises(MgRiskError) as refused:
+        map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.csv"))
+    assert (refused.value.code, refused.value.status) == ("mapping.infinite", 3)
+    assert "row 2" in refused.value.message
+    assert refused.value.where.endswith("extract.csv: column HT")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["extract.csv", "mapping.toml"]
+
+
+def test_an_infinity_of_parquet_is_refused_and_a_code_for_missing_is_none(tmp_path: Path) -> None:
+    pd.DataFrame({"HT": [170.0, float("inf")]}).to_parquet(tmp_path / "extract.parquet", index=False)
+    source, target = str(tmp_path / "extract.parquet"), str(tmp_path / "people.csv")
+    plain = '[features.height_cm]\nfrom = "HT"\n'
+    with pytest.raises(MgRiskError) as refused:
+        map_file(source, read_mapping(written(tmp_path, plain)), target)
+    assert refused.value.code == "mapping.infinite"
+    map_file(source, read_mapping(written(tmp_path, f'{plain}missing = ["inf"]\n')), target)
+    assert rows(Path(target)) == [{"height_cm": "170"}, {"height_cm": ""}]
+
+
+@pytest.mark.parametrize("spelled", ["true = 'yes', false = 'no'", "True = 'yes', False = 'no'"])
+@pytest.mark.parametrize("column", [[True, False], [True, False, None]])
+def test_booleans_of_parquet_are_the_codes_true_and_false(
+    tmp_path: Path, spelled: str, column: list[bool | None]
+) -> None:
+    pd.DataFrame({"TOLD": column}).to_parquet(tmp_path / "extract.parquet", index=False)
+    mapping = f'[features.hypertension_told]\nfrom = "TOLD"\nlevels = {{ {spelled} }}\n'
+    source, target = str(tmp_path / "extract.parquet"), str(tmp_path / "people.csv")
+    done = map_file(source, read_mapping(written(tmp_path, mapping)), target)
+    assert [row["hypertension_told"] for row in rows(Path(target))] == ["yes", "no", ""][: len(column)]
+    assert done.as_they_are == {"hypertension_told": 0}

@@ -153,7 +153,7 @@ def test_an_interrupted_folder_is_gone_on_with(
     assert not rejects.exists()
     # One of the three changed since, one was cut: both are made again.
     (source / "c.csv").write_text("age_years,sex\n44,female\n", "utf-8")
-    (tmp_path / ".out.parts" / "a.parquet").write_bytes(b"PAR1")
+    (tmp_path / ".out.parts" / parts.PARTS / "a.parquet").write_bytes(b"PAR1")
     made: list[str] = []
     counting(made, monkeypatch)
     scored(bundle, source, tmp_path / "out", rejects=str(rejects), resume=True)

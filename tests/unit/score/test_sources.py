@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +19,19 @@ from mgrisk.score.sources import ParquetSource, open_source
 
 INPUTS = features(["age_years", "sex"])
 TEXT = b"age_years,sex\n50,male\n430,female\n"
+
+
+class Dripping(io.RawIOBase):
+    """A pipe that gives a byte at a time."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rest = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        return self._rest.readinto(memoryview(into)[:1])
 
 
 @pytest.mark.parametrize(
@@ -59,3 +76,35 @@ def test_inputs_that_cannot_be_read_are_refused(tmp_path: Path, name: str, code:
     with pytest.raises(MgRiskError) as caught, open_source(str(tmp_path / name)):
         pass
     assert caught.value.code == code
+
+
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.Codec("zstd").compress(content, asbytes=True))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_a_packed_stream_is_told_by_its_bytes_however_they_drip(
+    pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BufferedReader(Dripping(pack(TEXT)))))
+    with open_source("-") as source:
+        (rows,) = [source.read(block, INPUTS) for block in source.blocks()]
+    assert rows.checked.problems.tolist() == ["", "out_of_range:age_years"]
+
+
+def test_parquet_is_told_by_its_bytes_and_not_taken_from_a_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pd.DataFrame({"age_years": [50], "sex": ["male"]}).to_parquet(tmp_path / "people.csv")
+    with open_source(str(tmp_path / "people.csv")) as source:
+        assert isinstance(source, ParquetSource)
+    whole = (tmp_path / "people.csv").read_bytes()
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(whole)))
+    with pytest.raises(MgRiskError, match="Parquet on standard input"), open_source("-"):
+        pass
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(MgRiskError) as caught, open_source(str(tmp_path)):
+        pass
+    assert caught.value.code == "input.folder"

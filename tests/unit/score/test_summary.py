@@ -85,7 +85,7 @@ FIVE_PEOPLE = pd.DataFrame(
         "sex": ["male", "female", "neither", "male", "female"],
         "height_cm": [180, 165, 170, 171, 160],
         "weight_kg": [90, 60, 70, 80, 55],
-        "Smoking": ["never"] * 5,
+        "Smoking status": ["never"] * 5,
         "ward": range(5),
     }
 )
@@ -140,10 +140,16 @@ def test_inputs_are_given_where_some_scored_row_has_them_or_what_they_derive_fro
 
 def test_columns_that_were_not_used_are_named_with_what_they_may_have_meant(scorer: Scorer, tmp_path: Path) -> None:
     summary = summed_up(scorer, FIVE_PEOPLE, tmp_path)
-    assert summary.to_dict()["unused_columns"] == {"Smoking": "smoking", "ward": ""}
-    assert "columns not used (2): Smoking (smoking?), ward" in summary.lines()
-    used = summed_up(scorer, FIVE_PEOPLE.drop(columns=["Smoking", "ward"]), tmp_path)
+    assert summary.to_dict()["unused_columns"] == {"Smoking status": "smoking", "ward": ""}
+    assert "columns not used (2): Smoking status (smoking?), ward" in summary.lines()
+    used = summed_up(scorer, FIVE_PEOPLE.drop(columns=["Smoking status", "ward"]), tmp_path)
     assert not any("not used" in line for line in used.lines())
+
+
+def test_every_column_that_was_not_used_is_named_however_many(scorer: Scorer, tmp_path: Path) -> None:
+    names = [f"ward_{number}" for number in range(40)]
+    lines = summed_up(scorer, FIVE_PEOPLE[["age_years", "sex"]].assign(**dict.fromkeys(names, 1)), tmp_path).lines()
+    assert f"columns not used (40): {', '.join(names)}" in lines
 
 
 def test_an_input_that_many_rows_lack_is_told(scorer: Scorer, toy_people: ToyPeople, tmp_path: Path) -> None:
@@ -214,13 +220,13 @@ def test_what_absent_inputs_cost_is_told_where_the_bundle_knows(scorer: Scorer, 
 
 
 def test_a_file_of_rejected_rows_says_just_that(scorer: Scorer, tmp_path: Path) -> None:
-    summary = summed_up(scorer, FIVE_PEOPLE.iloc[[1, 3]].drop(columns=["Smoking", "ward"]), tmp_path)
+    summary = summed_up(scorer, FIVE_PEOPLE.iloc[[1, 3]].drop(columns=["Smoking status", "ward"]), tmp_path)
     assert len(summary.lines()) == 1
     assert summary.to_dict()["inputs"] == {"given": [], "absent": []}
 
 
 def test_parts_with_other_columns_are_summed_up_as_one_file(scorer: Scorer, tmp_path: Path) -> None:
     first = Tally.from_dict(summed_up(scorer, FIVE_PEOPLE, tmp_path).tally.to_dict())
-    other = summed_up(scorer, FIVE_PEOPLE.drop(columns="Smoking").assign(waist_cm=90), tmp_path).tally
+    other = summed_up(scorer, FIVE_PEOPLE.drop(columns="Smoking status").assign(waist_cm=90), tmp_path).tally
     assert (first + other).columns == (*FIVE_PEOPLE.columns, "waist_cm")
     assert (first + other).rows == 10

@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +16,13 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
+from mgrisk.errors import MgRiskError
 from mgrisk.storage import files
+from mgrisk.storage.destinations import prepare_folder
 from mgrisk.storage.files import (
     atomic,
     atomic_folder,
+    is_intact,
     read_arrays,
     read_json,
     sha256,
@@ -25,10 +31,17 @@ from mgrisk.storage.files import (
     write_parquet,
     write_text,
 )
+from mgrisk.storage.temporary import temporary
 
 
 class Stop(BaseException):
     """As KeyboardInterrupt: no `except Exception` sees it."""
+
+
+def write_folder(path: Path, name: str) -> None:
+    """Write a folder with a file whose content is its name."""
+    with atomic_folder(path) as part:
+        (part / name).write_text(name)
 
 
 def names(folder: Path) -> list[str]:
@@ -73,8 +86,7 @@ def test_a_folder_whose_making_fails_is_what_it_was_and_leaves_nothing_beside_it
 ) -> None:
     path = tmp_path / "bundle"
     if there_before:
-        path.mkdir()
-        (path / "old.txt").write_text("old")
+        write_folder(path, "old.txt")
 
     def make_half() -> None:
         with atomic_folder(path) as part:
@@ -84,24 +96,32 @@ def test_a_folder_whose_making_fails_is_what_it_was_and_leaves_nothing_beside_it
     with pytest.raises(error):
         make_half()
     assert names(tmp_path) == (["bundle"] if there_before else [])
-    assert not there_before or names(path) == ["old.txt"]
+    assert not there_before or names(path) == ["SHA256SUMS", "old.txt"]
 
 
-def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_new_folder_takes_the_place_of_the_old_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool
+) -> None:
+    if not at_once:
+        monkeypatch.setattr(files, "_renamed_at_once", lambda *_: False)
     path = tmp_path / "bundle"
     for name in ("old.txt", "new.txt"):
-        with atomic_folder(path) as part:
-            (part / name).write_text(name)
-    assert names(path) == ["new.txt"]
+        write_folder(path, name)
+    assert names(path) == ["SHA256SUMS", "new.txt"]
     assert names(tmp_path) == ["bundle"]
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    write_folder(link, "newest.txt")
+    assert link.is_symlink()
+    assert names(path) == ["SHA256SUMS", "newest.txt"]
 
 
 def test_the_old_folder_comes_back_where_the_new_one_cannot_take_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "bundle"
-    path.mkdir()
-    (path / "old.txt").write_text("old")
+    write_folder(path, "old.txt")
     replace = Path.replace
 
     def fails_for_the_new(self: Path, target: Path) -> Path:
@@ -109,11 +129,120 @@ def test_the_old_folder_comes_back_where_the_new_one_cannot_take_its_place(
             raise Stop
         return replace(self, target)
 
+    monkeypatch.setattr(files, "_renamed_at_once", lambda *_: False)
     monkeypatch.setattr(Path, "replace", fails_for_the_new)
-    with pytest.raises(Stop), atomic_folder(path) as part:
-        (part / "new.txt").write_text("new")
-    assert names(path) == ["old.txt"]
+    with pytest.raises(Stop):
+        write_folder(path, "new.txt")
+    assert names(path) == ["SHA256SUMS", "old.txt"]
     assert names(tmp_path) == ["bundle"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mgrisk.errors import MgRiskError
+from mgrisk.storage import files
+from mgrisk.storage.destinations import prepare_folder
+if sys.argv[2] == "two renames":
+    files._renamed_at_once = lambda *_: False
+renames = []
+def kill_at(function):
+    def wrapped(*arguments):
+        renames.append(arguments)
+        if len(renames) > int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+    return wrapped
+Path.replace = kill_at(Path.replace)
+files._renamed_at_once = kill_at(files._renamed_at_once)
+files.shutil.rmtree = kill_at(files.shutil.rmtree)
+with files.atomic_folder(Path(sys.argv[1])) as part:
+    (part / "new.txt").write_text("new")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+@pytest.mark.parametrize("how", ["one rename", "two renames"])
+@pytest.mark.parametrize("calls", range(5))
+def test_a_kill_at_any_rename_leaves_a_folder_that_the_next_writer_finds(tmp_path: Path, how: str, calls: int) -> None:
+    path = tmp_path / "bundle"
+    write_folder(path, "old.txt")
+    subprocess.run([sys.executable, "-c", KILLED, str(path), how, str(calls)], check=False)
+    if how == "one rename" and sys.platform == "linux":
+        assert is_intact(path)
+    prepare_folder(path, is_ours=is_intact)
+    assert is_intact(path)
+    assert names(path) in (["SHA256SUMS", "old.txt"], ["SHA256SUMS", "new.txt"])
+    assert names(tmp_path) == ["bundle"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda path: (path / "mine.txt").write_text("mine"),
+        lambda path: (path / "deep").mkdir() or (path / "deep" / "mine.txt").write_text("mine"),
+        lambda path: (path / "old.txt").write_text("mine"),
+        lambda path: (path / "old.txt").unlink(),
+        lambda path: (path / "SHA256SUMS").unlink(),
+        lambda path: (path / "mine").symlink_to(path / "old.txt"),
+        lambda path: (path / "SHA256SUMS").write_bytes(b"\xff\x00"),
+    ],
+)
+def test_a_folder_that_somebody_changed_is_not_replaced(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    path = tmp_path / "bundle"
+    write_folder(path, "old.txt")
+    change(path)
+    before = {each: each.read_bytes() for each in path.rglob("*") if each.is_file()}
+    with pytest.raises(MgRiskError) as refused:
+        write_folder(path, "new.txt")
+    assert refused.value.code == "output.foreign_folder"
+    assert {each: each.read_bytes() for each in path.rglob("*") if each.is_file()} == before
+
+
+def test_the_sums_of_a_folder_are_what_sha256sum_checks(tmp_path: Path) -> None:
+    write_folder(tmp_path / "bundle", "a.txt")
+    digest = hashlib.sha256(b"a.txt").hexdigest()
+    assert (tmp_path / "bundle" / "SHA256SUMS").read_text() == f"{digest}  a.txt\n"
+    assert not is_intact(tmp_path / "bundle", marker="bundle.json")
+
+
+def test_the_target_of_a_link_is_replaced_and_keeps_its_permissions(tmp_path: Path) -> None:
+    target, link = tmp_path / "deep" / "numbers.txt", tmp_path / "link"
+    link.symlink_to(target)
+    target.parent.mkdir()
+    write_text(link, "made")
+    target.chmod(0o600)
+    write_text(link, "replaced")
+    assert link.is_symlink()
+    assert target.read_text() == "replaced"
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert names(tmp_path) == ["deep", "link"]
+
+
+def test_a_link_that_lies_in_wait_under_a_temporary_name_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "mine.txt"
+    own.write_text("mine")
+    waiting = temporary(tmp_path / "numbers.txt")
+    waiting.symlink_to(own)
+    monkeypatch.setattr(files, "temporary", lambda _: waiting)
+    with pytest.raises(MgRiskError, match="cannot be written"):
+        write_text(tmp_path / "numbers.txt", "1 2 3")
+    assert own.read_text() == "mine"
+    assert waiting.is_symlink()
+
+
+def test_a_write_that_fails_leaves_no_empty_folder(tmp_path: Path) -> None:
+    def fails(path: Path) -> None:
+        with atomic(path):
+            raise Stop
+
+    with pytest.raises(Stop):
+        fails(tmp_path / "a" / "b" / "numbers.txt")
+    with pytest.raises(Stop), atomic_folder(tmp_path / "a" / "b" / "bundle"):
+        raise Stop
+    assert names(tmp_path) == []
 
 
 def test_the_sum_of_a_folder_changes_with_content_name_and_place_of_a_file_and_not_with_order(tmp_path: Path) -> None:

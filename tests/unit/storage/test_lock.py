@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mgrisk.errors import MgRiskError
-from mgrisk.storage.lock import exclusive_lock, sweep
+from mgrisk.storage.lock import exclusive_lock
 
 COUNT = """
 import sys
@@ -56,14 +55,6 @@ while turns < 200:
     except MgRiskError:
         time.sleep(0.0001)
 """
-
-
-@pytest.fixture(scope="module")
-def dead() -> int:
-    """The number of a process that has ended."""
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 def test_processes_that_count_together_lose_no_count(tmp_path: Path) -> None:
@@ -146,17 +137,19 @@ def test_removing_the_lock_file_of_an_output_never_lets_two_in(tmp_path: Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="whether a process lives cannot be asked there without harm")
-def test_only_what_dead_processes_left_is_swept(tmp_path: Path, dead: int) -> None:
-    (tmp_path / "a").mkdir()
-    stale = [tmp_path / f".lock.json.{dead}.part", tmp_path / "a" / f".x.parquet.{dead}.part"]
-    kept = [
-        tmp_path / f".lock.json.{os.getpid()}.part",
-        tmp_path / ".lock.json.1.part",
-        tmp_path / "a" / ".DEMO_J.xpt.part",
-        tmp_path / f"mine.{dead}.part",
-    ]
-    for path in stale + kept:
-        path.touch()
-    assert sorted(sweep(tmp_path)) == sorted(stale)
-    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+@pytest.mark.parametrize("kind", ["file", "link", "folder"])
+def test_a_file_that_is_no_lock_is_neither_emptied_nor_removed(tmp_path: Path, kind: str) -> None:
+    lock, own = tmp_path / ".out.lock", tmp_path / "mine.txt"
+    own.write_text("mine")
+    {"file": lambda: lock.write_text("mine"), "link": lambda: lock.symlink_to(own), "folder": lock.mkdir}[kind]()
+    with pytest.raises(MgRiskError) as refused, exclusive_lock(lock, output=tmp_path / "out"):
+        pass
+    assert refused.value.code == "output.cannot_write"
+    assert own.read_text() == "mine"
+    assert lock.is_dir() or lock.read_text() == "mine"
+
+
+def test_an_error_leaves_no_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), exclusive_lock(tmp_path / "a" / "b" / ".lock", output=tmp_path / "a" / "b"):
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []

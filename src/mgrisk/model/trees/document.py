@@ -8,13 +8,13 @@ tests/fuzz holds the two to each other.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mgrisk.config.checked import LARGEST
 from mgrisk.types import Integers
 
 DEEPEST: Final = 12  # containers within containers; xgboost's own go seven deep
@@ -224,8 +224,9 @@ def _check_tree(tree: Mapping[str, Any], place: int, n_columns: int) -> None:
         column = tree[name]
         if not isinstance(column, np.ndarray) or column.dtype.kind not in kinds or column.shape != (n,) or n == 0:
             raise ValueError(f"{name} has not a number for each of {n} nodes")
-        if not np.isfinite(column).all():
-            raise ValueError(f"{name} is not finite")
+        # Compared so that NaN is refused, too: what xgboost adds up is to stay finite.
+        if not (np.abs(column) <= LARGEST).all():
+            raise ValueError(f"{name} is not finite or larger than any of ours")
         if kinds == "iu":
             found[name] = column.astype(np.int64)
     _check_shape(found["left_children"], found["right_children"], found["parents"])
@@ -269,6 +270,6 @@ def _whole(text: str) -> int:
 
 
 def _number(text: str) -> float:
-    if len(text) > 40 or not all(sign in "+-.0123456789eE" for sign in text) or not math.isfinite(float(text)):
-        raise ValueError(f"{text!r} is no finite number")
+    if len(text) > 40 or not all(sign in "+-.0123456789eE" for sign in text) or not abs(float(text)) <= LARGEST:
+        raise ValueError(f"{text!r} is no finite number of the size of a score")
     return float(text)

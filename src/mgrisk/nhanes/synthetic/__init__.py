@@ -244,7 +244,6 @@ def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFra
 
 
 def _write(frame: pd.DataFrame, path: Path, *, labels: Mapping[str, str] | None = None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     name = path.stem
     xpt.write(frame, path, table=name, labels=labels or {}, dataset_label=f"{SYNTHETIC}: {name}")
 

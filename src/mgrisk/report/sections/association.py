@@ -1,8 +1,8 @@
 """Section on associations: magnesium, glucose and insulin in these people, under sequential adjustment.
 
-Estimates stand uncorrected beside corrected for the error of recalls; then the shape of the association, differences
-between groups, mediation, and robustness: specification curve, cycles left out, negative controls, E-values, reverse
-causation.
+Who is studied; estimates uncorrected beside corrected for the error of recalls; then the shape of the association,
+differences between groups, mediation, and robustness: specification curve, complete data, cycles left out, negative
+controls, E-values, reverse causation.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+
 from mgrisk.evaluate.records import Records
-from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, OUTCOMES, RUNGS
+from mgrisk.evidence.adjustment_set import BODY, CONTROLS, MAIN, OUTCOMES, RUNGS, TERMS
 from mgrisk.evidence.association import MODIFIERS
-from mgrisk.evidence.mediation import ASSUMPTIONS
+from mgrisk.evidence.mediation import ALL_PATHS, ASSUMPTIONS, NO_PATH
+from mgrisk.evidence.people import MEASURED
 from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT
+from mgrisk.evidence.robustness import EXCLUDED, FLOW, NO_LOSS, NO_SUPPLEMENT, PLAUSIBLE
+from mgrisk.features.registry import FEATURES
 from mgrisk.report.blocks import (
     Block,
     Section,
@@ -26,7 +31,7 @@ from mgrisk.report.blocks import (
     table,
     text,
 )
-from mgrisk.report.formats import count, interval, number, percent, span
+from mgrisk.report.formats import count, interval, number, p_value, percent, span
 from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
@@ -60,8 +65,8 @@ def _curve(records: Evidence, name: str, eaten: Evidence) -> Block:
         "curve",
         f"{label}: {scale} along usual magnesium from food, against {reference}",
         caption="An association, not an effect. Restricted cubic spline with four knots on expected usual intake, with its "
-        "95 % band (design, recall error and correction together), adjusted for all but body size and other minerals. Test "
-        f"of non-linearity: F = {number(bend.estimate, digits=2)}, p = {number(bend.p, digits=2)}. Where Americans "
+        "95 % band (design, recall error and correction together), adjusted for confounders, not for body size and other nutrients. Test "
+        f"of non-linearity: F = {number(bend.estimate, digits=2)}, {p_value(bend.p, named=True)}. Where Americans "
         f"are: {said}. Bends are drawn somewhat too shallow, because expected intake spreads less than intake.",
         alt=f"{scale.capitalize()} {number(points[0].estimate, digits=2)} at {amount[0]:.0f} mg and "
         f"{number(points[-1].estimate, digits=2)} at {amount[-1]:.0f} mg",
@@ -88,8 +93,8 @@ def interaction_table(records: Evidence) -> list[Block]:
                 OUTCOMES[record.outcome].label,
                 record.contrast,
                 interval(record, digits=2),
-                number(record.p, digits=3) if record.p_adjusted is not None else "",
-                number(record.p_adjusted, digits=2) if record.p_adjusted is not None else "",
+                p_value(record.p) if record.p_adjusted is not None else "",
+                p_value(record.p_adjusted) if record.p_adjusted is not None else "",
             ],
             vars(record),
         )
@@ -113,7 +118,6 @@ def interaction_table(records: Evidence) -> list[Block]:
             ],
             rows,
             notes=[
-                said,
                 "A group of few people may differ without being seen to. Asked because reported: " + " ".join(sources),
             ],
             folded=True,
@@ -133,24 +137,18 @@ def mediation_blocks(records: Evidence) -> list[Block]:
         return []
     outcome = OUTCOMES[found.rows[0].outcome]
     rows = [row([record.contrast, record.scale, _part(record)], vars(record)) for record in found]
-    shares = [record for record in found if record.scale == "share"]
-    said = "; ".join(
-        f"{record.contrast.removeprefix('share through ')} {percent(record.estimate, digits=0)} "
-        f"({percent(record.low, digits=0)} to {percent(record.high, digits=0)})"
-        for record in shares
-    )
+    shares = {record.contrast.removeprefix("share "): record for record in found if record.scale == "share"}
+    together, left = shares.pop(ALL_PATHS), found.one(contrast=NO_PATH)
+    said = "; ".join(f"{path.removeprefix('through ')} {_share(record)}" for path, record in shares.items())
     return [
         text(
             f"Through what: of the association of magnesium with {outcome.label.lower()}, one path after the other takes: "
-            f"{said}. These are parts of an association. They are shares of an effect only if all of this holds:"
+            f"{said}. Together: {_share(together)}. {_sum_words(together, left)} These are parts of an association. They are "
+            "shares of an effect only if all of this holds:"
         ),
         bullets(*ASSUMPTIONS),
-        text(
-            "Whether magnesium acts on insulin secretion cannot be told from this: HOMA-B of one fasting sample rises with "
-            "insulin resistance as long as beta cells compensate, and falls when they fail, so that one number stands for two "
-            "opposite things; a clamp or a glucose tolerance test with insulin would tell. Nor can it be told whether body "
-            "size lies on the way or comes before the diet."
-        ),
+        text("What cannot be told from these data:"),
+        bullets(*CANNOT_BE_TOLD),
         table(
             "mediation",
             f"{outcome.label}: the association per 100 mg a day, corrected, and its parts",
@@ -163,6 +161,40 @@ def mediation_blocks(records: Evidence) -> list[Block]:
             folded=True,
         ),
     ]
+
+
+def _share(record: EvidenceRecord) -> str:
+    low, high = (percent(each, digits=0) for each in (record.low, record.high))
+    return f"{percent(record.estimate, digits=0)} ({low} to {high})"
+
+
+def _sum_words(together: EvidenceRecord, left: EvidenceRecord) -> str:
+    """Say what the sum of the shares means, and the sign of what is left."""
+    beyond = f"what does not go through any of them ({left.scale} {_part(left)})"
+    if together.estimate is None:
+        return ""
+    if together.estimate > 1.0:
+        return (
+            f"The sum is above 100 % because {beyond} has the opposite sign: the paths say more than the whole, and no "
+            "share is a portion of it."
+        )
+    if together.estimate < 0.0:
+        return (
+            f"The sum is below 0 because the paths together have the opposite sign of the whole; {beyond} exceeds it."
+        )
+    return f"The rest is {beyond}, of the same sign."
+
+
+CANNOT_BE_TOLD: Final = (
+    "Whether magnesium acts on insulin secretion: HOMA-B of one fasting sample rises with insulin resistance as long as "
+    "beta cells compensate, and falls when they fail, so that one number stands for two opposite things; a clamp or a "
+    "glucose tolerance test with insulin would tell.",
+    "Whether body size lies on the way from diet to glucose or comes before the diet.",
+    "Which comes first, magnesium or insulin resistance: both are of one visit, and kidneys "
+    "lose magnesium where glucose is high.",
+    "What cells hold and do: NHANES measured no magnesium in blood, urine or tissue, no signalling of the insulin "
+    "receptor and no absorption.",
+)
 
 
 def _part(record: EvidenceRecord) -> str:
@@ -180,7 +212,8 @@ ROBUSTNESS_OF: Final = "undiagnosed"
 def robustness_blocks(records: Evidence) -> list[Block]:
     """Return what was tried to make the association go away, as far as the run has it."""
     return [
-        *_specification_curve(records),
+        *_specification_curves(records),
+        *_complete_data(records),
         *_cycles(records),
         *_e_values(records),
         *_controls(records),
@@ -188,51 +221,149 @@ def robustness_blocks(records: Evidence) -> list[Block]:
     ]
 
 
-def _specification_curve(records: Evidence) -> list[Block]:
+def _specification_curves(records: Evidence) -> list[Block]:
+    """Return a figure for each outcome: every specification sorted, and below it the choices behind each."""
     tried = [
         record
         for record in records.where(contrast=PER_100, exposure=FOOD, scale="odds ratio")
         if record.analysis in {"association", "specification"}
     ]
-    if not any(record.analysis == "specification" for record in tried):
-        return []
+    outcomes = dict.fromkeys(record.outcome for record in tried if record.analysis == "specification")
+    return [_specification_curve([record for record in tried if record.outcome == name], name) for name in outcomes]
+
+
+def _specification_curve(tried: Sequence[EvidenceRecord], name: str) -> Block:
     known = sorted((r for r in tried if r.estimate is not None), key=lambda record: record.value)
     below = sum(record.value < 1.0 for record in known)
     clear = sum(record.high is not None and record.high < 1.0 for record in known)
-    points = [
-        {
-            "label": "",
-            "kind": OUTCOMES[record.outcome].label,
-            **record.bounds,
-        }
-        for record in known
-    ]
+    label = OUTCOMES[name].label
+    choices = [_choices(record) for record in known]
     rows = [
-        row([OUTCOMES[r.outcome].label, r.model, r.correction, count(r.n), interval(r, digits=2)], vars(r))
-        for r in known
+        row([*chosen, count(r.n), interval(r, digits=2)], vars(r)) for chosen, r in zip(choices, known, strict=True)
     ]
     columns = [
-        column("Outcome", numeric=False), column("Rung and people", numeric=False), column("Correction", numeric=False),
-        column("People"), column("Odds ratio (95 % interval)"),
-    ]  # fmt: skip
+        *(column(each, numeric=False) for each in CHOICES),
+        column("People"),
+        column("Odds ratio (95 % interval)"),
+    ]
+    panels = [
+        {"title": each, "levels": [*dict.fromkeys(levels)]} for each, levels in zip(CHOICES, _levels(), strict=True)
+    ]
+    reach = f" from {number(known[0].estimate, digits=2)} to {number(known[-1].estimate, digits=2)}" if known else ""
     said = (
-        f"{len(known)} specifications (three outcomes, five rungs, naive and corrected, all people and three exclusions), "
-        f"sorted: {below} lie below 1, and {clear} with their whole interval; they range from "
-        f"{number(known[0].estimate, digits=2)} to {number(known[-1].estimate, digits=2)}"
+        f"{len(known)} specifications (adjustment, recall error, people), sorted{reach}: {below} lie below 1, and {clear} "
+        "with their whole interval"
     )
-    lacking = len(tried) - len(known)
+    return figure(
+        f"specification-curve-{name}",
+        "specifications",
+        f"{label}: odds ratio per 100 mg a day of magnesium from food, every choice made",
+        caption=f"An association, not an effect. {said}. {len(tried) - len(known)} could not be estimated. Below, the choices "
+        "behind each estimate. They are of the same people and not independent: their number is no evidence.",
+        alt=said,
+        data={
+            "y_label": "Odds ratio (95 % interval)",
+            "points": [record.bounds | {"choices": chosen} for record, chosen in zip(known, choices, strict=True)],
+            "panels": panels,
+        },
+        behind=table(f"specification-curve-{name}-table", f"{label}: all specifications", columns, rows, folded=True),
+    )
+
+
+CHOICES: Final = ("Adjusted for", "Recall error", "People")
+EVERYBODY: Final = "all people"
+
+
+def _levels() -> tuple[list[str], ...]:
+    return [rung.label for rung in RUNGS], [*CORRECTIONS.values()], [EVERYBODY, PLAUSIBLE, NO_SUPPLEMENT, NO_LOSS]
+
+
+def _choices(record: EvidenceRecord) -> list[str]:
+    rung, _, people = record.model.partition(", ")
+    label = next(each.label for each in RUNGS if each.name == rung)
+    return [label, CORRECTIONS[record.correction], people or EVERYBODY]
+
+
+def _complete_data(records: Evidence) -> list[Block]:
+    """Return what leaving out people without complete data may have done: the same, weighted for it."""
+    weighted = records.where(analysis="inverse probability")
+    if not len(weighted):
+        return []
+    rows = []
+    for record in weighted:
+        same = records.one(
+            analysis="association", outcome=record.outcome, model=record.model, exposure=FOOD, contrast=PER_100,
+            correction=CALIBRATED, weight_level=record.weight_level,
+        )  # fmt: skip
+        label = next("confounders" if rung.main else rung.label for rung in RUNGS if rung.name == record.model)
+        rows.append(row([OUTCOMES[record.outcome].label, label, _shown(same), _shown(record)], vars(record)))
+    kept = _complete_share(records)
+    return [
+        text(
+            f"Complete data: {kept} Weighting those who remain by the inverse of their probability of complete data lets "
+            "them stand for people of the same age, sex, race/ethnicity, habits, body size and outcomes who were left out. "
+            "It cannot mend what depends on the missing answer itself."
+        ),
+        table(
+            "complete-data",
+            "Per 100 mg a day of magnesium from food, corrected: as above, and weighted for complete data",
+            [
+                column("Outcome", numeric=False),
+                column("Adjusted for", numeric=False),
+                column("As above (95 % interval)"),
+                column("Weighted for complete data"),
+            ],
+            rows,
+            notes=["The probability of complete data is taken as known, which makes these intervals rather too wide."],
+        ),
+    ]
+
+
+def _complete_share(records: Evidence) -> str:
+    steps = records.where(analysis=FLOW, model="fasting").rows
+    names = [step.contrast for step in steps]
+    if MEASURED not in names:
+        return ""
+    measured = steps[names.index(MEASURED)]
+    later = [step for step in steps[names.index(MEASURED) + 1 :] if not step.contrast.startswith(EXCLUDED)]
+    share = float(np.prod([step.value for step in later]))
+    return (
+        f"of {count(measured.n)} people with the outcomes measured, {count(later[-1].n)} are studied; the others, "
+        f"{percent(1.0 - share)} by weight, lacked a reliable recall or an answer that is adjusted for."
+    )
+
+
+def flow_of_participants(records: Evidence) -> list[Block]:
+    """Return the flow of participants into the fasting panel, as STROBE asks for it."""
+    found = records.where(analysis=FLOW, model="fasting").rows
+    kept = [record for record in found if not record.contrast.startswith(EXCLUDED)]
+    if not kept:
+        return []
+    unknown = [f"{record.contrast.removeprefix(EXCLUDED)} {count(record.n)}" for record in found if record not in kept]
+    before = [kept[0].n, *(record.n for record in kept)]
+    steps = [{"label": r.contrast, "n": r.n, "excluded": n - r.n} for n, r in zip(before, kept, strict=False)]
+    rows = [row([r.contrast, count(r.n), count(n - r.n)], vars(r)) for n, r in zip(before, kept, strict=False)]
     return [
         figure(
-            "specification-curve",
-            "forest",
-            "Specification curve: odds ratio per 100 mg a day of magnesium from food, every choice made",
-            caption=f"An association, not an effect. {said}. {lacking} could not be estimated. The specifications are of "
-            "the same people and are not independent: their number is no evidence.",
-            alt=said,
-            data={"x_label": "Odds ratio (95 % interval), per 100 mg/d", "null": 1.0, "points": points, "dense": True},
-            behind=table("specification-curve-table", "All specifications, sorted", columns, rows, folded=True),
+            "participants",
+            "flow",
+            "Flow of participants: who is studied",
+            caption=f"People, not weighted. Of the last exclusion, unknown: {', '.join(unknown) or 'nothing'}; a person "
+            "may lack several.",
+            alt=f"{count(kept[0].n)} participants, {count(kept[-1].n)} studied",
+            data={"steps": steps},
+            behind=table(
+                "participants-table",
+                "Flow of participants",
+                [column("Rule", numeric=False), column("Remaining"), column("Excluded")],
+                rows,
+            ),
         )
     ]
+
+
+def _term(name: str) -> str:
+    return FEATURES[TERMS[name].feature].label if name in TERMS else name
 
 
 def _cycles(records: Evidence) -> list[Block]:
@@ -247,10 +378,12 @@ def _cycles(records: Evidence) -> list[Block]:
             said.append(f"{label} from {number(min(values), digits=2)} to {number(max(values), digits=2)}")
     rows = [row([OUTCOMES[r.outcome].label, r.model.split(", ")[-1], interval(r, digits=3)], vars(r)) for r in found]
     return [
-        text(f"With each cycle left out in turn, the corrected estimate of the main rung ranges: {'; '.join(said)}."),
+        text(
+            f"With each cycle left out in turn, the corrected estimate adjusted for confounders ranges: {'; '.join(said)}."
+        ),
         table(
             "cycles-left-out",
-            "Per 100 mg a day, corrected, main rung, each cycle left out",
+            "Per 100 mg a day, corrected, adjusted for confounders, each cycle left out",
             [column("Outcome", numeric=False), column("Cycle", numeric=False), column("Estimate (95 % interval)")],
             rows,
             folded=True,
@@ -271,7 +404,7 @@ def _e_values(records: Evidence) -> list[Block]:
         return []
     return [
         text(
-            "E-values, main rung, corrected: to explain the estimate away, something not adjusted for would have to go along "
+            "E-values, adjusted for confounders, corrected: to explain the estimate away, something not adjusted for would have to go along "
             "with 100 mg of magnesium and with the outcome by a risk ratio of at least this much each: "
             f"{'; '.join(said)}. A healthier diet as a whole may well do that."
         )
@@ -289,7 +422,7 @@ def _controls(records: Evidence) -> list[Block]:
         said.append(f"{control.label}, {control.scale} {interval(record, digits=2)}{found_one}")
     return [
         text(
-            "Negative controls, outcomes that magnesium eaten now cannot move, main rung, corrected, per 100 mg a day: "
+            "Negative controls, outcomes that magnesium eaten now cannot move, adjusted for confounders, corrected, per 100 mg a day: "
             f"{'; '.join(said)}. An association here is confounding that the adjustment has left; none does not prove that "
             "there is none elsewhere."
         )
@@ -310,7 +443,7 @@ def _reverse(records: Evidence) -> list[Block]:
     return [
         text(
             "Reverse causation: people told of diabetes are left out of all of the above, because they may eat otherwise since. "
-            f"Against people without diabetes, the same energy and the main rung's terms, magnesium from food is: {said}. "
+            f"Against people without diabetes, with the same energy and confounders, magnesium from food is: {said}. "
             f"The undiagnosed{share} did not know, but glucose that has been high for years changes thirst, weight and the "
             "kidneys' loss of magnesium all the same; one visit cannot rule that out."
         )
@@ -318,7 +451,7 @@ def _reverse(records: Evidence) -> list[Block]:
 
 
 SHOWN: Final = ("undiagnosed", "homa_ir")
-CORRECTIONS: Final = {NONE: "naive", CALIBRATED: "corrected"}
+CORRECTIONS: Final = {NONE: "uncorrected", CALIBRATED: "corrected"}
 SUBSAMPLES: Final = {
     "fasting": "of the fasting subsample",
     "ogtt": "of the glucose tolerance test",
@@ -338,6 +471,7 @@ def association(run: RunFolder) -> Section:
     outcomes = list(dict.fromkeys(record.outcome for record in records))
     blocks: list[Block] = [
         _people(records),
+        *flow_of_participants(everything),
         callout(
             "An association is no effect. Diet, glucose and insulin were measured at one visit, people who eat more "
             "magnesium differ from others in more than a questionnaire holds, and one day's recall says little about a "
@@ -349,7 +483,7 @@ def association(run: RunFolder) -> Section:
         _ladder(records, outcomes, FOOD, NONE, folded=True),
         _fifths(records, outcomes),
         _ladder(records, outcomes, SUPPLEMENT, CALIBRATED, folded=True),
-        text("What each rung adjusts for, and why:"),
+        text("What each model adjusts for, and why; each adds to the one before it:"),
         bullets(*(f"{rung.label[0].upper()}{rung.label[1:]}. {rung.reason}" for rung in RUNGS)),
         *curves(everything),
         *interaction_table(everything),
@@ -370,9 +504,9 @@ def _people(records: Evidence) -> Block:
         )
     return text(
         "Adults never told of diabetes, not pregnant, with a reliable first recall and every adjustment known; all "
-        "rungs are of the same people.",
+        "models are of the same people.",
         *said,
-        "Naive is the mean of the recalled days; corrected is the usual intake expected from recalls and all "
+        "Uncorrected is the mean of the recalled days; corrected is the usual intake expected from recalls and all "
         "adjustments (regression calibration), and its intervals hold the error of that correction.",
     )
 
@@ -397,7 +531,7 @@ def _ladder(records: Evidence, outcomes: Sequence[str], exposure: str, correctio
     name = f"ladder-{what}-{CORRECTIONS[correction]}"
     return table(
         name,
-        f"Per 100 mg a day of magnesium from {what}, {CORRECTIONS[correction]}: estimate (95 % interval) on each rung",
+        f"Per 100 mg a day of magnesium from {what}, {CORRECTIONS[correction]}: estimate (95 % interval) by model of adjustment",
         [column("Outcome, scale", numeric=False), *(column(rung.label) for rung in RUNGS)],
         rows,
         notes=[
@@ -420,7 +554,7 @@ def _fifths(records: Evidence, outcomes: Sequence[str]) -> Block:
         rows.append(row([OUTCOMES[name].label, *(_shown(record) for record in found)], raw))
     return table(
         "ladder-fifths",
-        "By fifths of usual magnesium from food, corrected, adjusted for all but body size and other minerals",
+        "By fifths of usual magnesium from food, corrected, adjusted for confounders, not for body size and other nutrients",
         [column("Outcome", numeric=False), *(column(each) for each in contrasts)],
         rows,
         notes=[
@@ -443,7 +577,7 @@ def _figure(records: Evidence, name: str) -> Block:
                     **record.bounds,
                 }
             )
-    corrected = _estimate(records, name, MAIN.name, FOOD, CALIBRATED)
+    main, body = (_shown(_estimate(records, name, rung.name, FOOD, CALIBRATED)) for rung in (MAIN, BODY))
     behind = [
         row([rung.label, *(_shown(_estimate(records, name, rung.name, FOOD, each)) for each in CORRECTIONS)], {})
         for rung in RUNGS
@@ -452,15 +586,15 @@ def _figure(records: Evidence, name: str) -> Block:
         f"ladder-{name}",
         "forest",
         f"{outcome.label}: {outcome.scale} per 100 mg a day of magnesium from food",
-        caption=f"An association, not an effect. {outcome.scale.capitalize()} with 95 % interval on each rung of "
-        "adjustment, for the mean of the recalled days (naive) and for expected usual intake (corrected). Adjusted for "
-        f"all but body size and other minerals, the corrected estimate is {_shown(corrected)}.",
-        alt=f"Estimates on five rungs; on the third, corrected, {_shown(corrected)}",
+        caption=f"An association, not an effect. {outcome.scale.capitalize()} with 95 % interval in each model of "
+        "adjustment, for the mean of the recalled days (uncorrected) and for expected usual intake (corrected). The "
+        f"corrected estimate is {main} adjusted for confounders, {body} adjusted for body size too.",
+        alt=f"Estimates of {len(RUNGS)} models; corrected, {main} adjusted for confounders and {body} for body size too",
         data={"x_label": f"{outcome.scale} (95 % interval), {PER_100}", "null": 1.0, "points": points},
         behind=table(
             f"ladder-{name}-table",
             f"{outcome.label}: {outcome.scale} per 100 mg a day of magnesium from food",
-            [column("Rung", numeric=False), *(column(word.capitalize()) for word in CORRECTIONS.values())],
+            [column("Adjusted for", numeric=False), *(column(word.capitalize()) for word in CORRECTIONS.values())],
             behind,
         ),
     )

@@ -11,6 +11,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.report.blocks import Block, Section, callout, column, row, table, text
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
 from mgrisk.report.formats import count, interval, model_label, number
+from mgrisk.report.headline import headline, outcomes_side_by_side
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.association import SECTION as ASSOCIATION
 from mgrisk.report.sections.drivers import NO_EFFECT
@@ -40,7 +41,9 @@ def magnesium(run: RunFolder) -> Section:
         "diabetes go together in these people (association), and what changing magnesium did in studies made to find "
         "out (published evidence). An answer to one is no answer to another."
     )
-    return SECTION.of([intro], sections=parts)
+    told = headline(run)
+    first = [text(*told.sentences)] if told else []
+    return SECTION.of([*first, *outcomes_side_by_side(run), intro], sections=parts)
 
 
 def _prediction(run: RunFolder) -> Section:

@@ -72,7 +72,7 @@ def methods(run: RunFolder) -> Section:
             _folds_sentence(run),
             *people.file_sentences,
             *_break_sentences(run),
-            f"Held out: {span(about['held_out'])}, a later cycle. Development: {span(about['cycles'])}.",
+            f"Held out: {span(about['held_out'])}, {people.evaluated_on}. Development: {span(about['cycles'])}.",
             "Leaks: "
             f"{len(cohort.outcome.leaks)} patterns of variables that define, treat or follow the outcome are "
             "refused by "

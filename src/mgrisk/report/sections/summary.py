@@ -6,17 +6,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mgrisk.evaluate.records import Estimated, MetricRecord
-from mgrisk.evidence.adjustment_set import MAIN
-from mgrisk.evidence.regression import CALIBRATED, FOOD
 from mgrisk.report.blocks import Block, Section, bullets, callout, facts, text
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
+from mgrisk.report.headline import headline
 from mgrisk.report.population import population
 from mgrisk.report.sections import ReportSection
-from mgrisk.report.sections.association import PER_100
 from mgrisk.report.sections.drivers import group_records, importance_records
 from mgrisk.report.sections.importance import CLEAR
 from mgrisk.report.sections.performance import SCORE, compare, compare_net_benefit, net_benefits
-from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import Importance
 
@@ -137,14 +134,15 @@ def _calibration_words(slope: Estimated, ratio: Estimated) -> str:
 
 def _drivers(run: RunFolder) -> dict[str, Any]:
     records = importance_records(run)
+    most = records[0].importance
     return {
         "label": f"What drives it: the largest of {len(records)} features",
-        "value": ", ".join(record.label for record in records[:2]),
+        "value": ", ".join(record.label for record in records[:2]) if most else "Nothing: everybody has the same risk",
         "lines": [
             {
                 "term": f"{record.label} {_arrow(record)}".strip(),
                 "value": number(record.importance, digits=2),
-                "bar": round(100.0 * record.importance / records[0].importance),
+                "bar": round(100.0 * record.importance / (most or 1.0)),
             }
             for record in records[:5]
         ],
@@ -170,30 +168,17 @@ def _magnesium(run: RunFolder) -> dict[str, Any]:
         for record in importance_records(run)
         if record.group == MAGNESIUM
     ]
-    lines += _association(run)
-    studied = "an association" if run.has(names.EVIDENCE) else "no association"
+    told = headline(run)
+    lines += told.lines if told else []
+    controls = f"{told.of_controls} " if told and told.of_controls else ""
+    studied = "an association" if told else "no association"
     return {
         "label": "What magnesium does here",
         "value": f"Group {mine[0]} of {len(places)} in prediction" if mine else "Not in this model",
         "lines": lines,
-        "detail": f"Prediction: mean |contribution| to the log-odds; {studied} was estimated. Neither says what "
+        "detail": f"{controls}Prediction: mean |contribution| to the log-odds; {studied} was estimated. Neither says what "
         "more magnesium would do: no effect was estimated in this run.",
     }
-
-
-def _association(run: RunFolder) -> list[dict[str, Any]]:
-    """Return the adjusted association of magnesium from food with this outcome, corrected for recall error."""
-    found = run.evidence.where(
-        analysis="association", outcome=run.about["outcome"]["name"], model=MAIN.name, exposure=FOOD,
-        correction=CALIBRATED, contrast=PER_100,
-    )  # fmt: skip
-    return [
-        {
-            "term": f"Association: {record.scale} per 100 mg/d from food, adjusted",
-            "value": interval(record, digits=2),
-        }
-        for record in found
-    ]
 
 
 def not_for() -> dict[str, Any]:

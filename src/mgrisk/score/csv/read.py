@@ -74,10 +74,12 @@ class Wanted(NamedTuple):
         Input that a column of the file is, or -1.
     number, factor, low, high
         Whether the input is a number; what the file's number is multiplied with; the closed range of the product.
-    levels, first_level
-        Names of all levels; those of input ``i`` are ``first_level[i]:first_level[i + 1]``.
-    empty
-        What stands for an empty cell.
+    levels, first_level, level
+        Words for all levels; those of input ``i`` are ``first_level[i]:first_level[i + 1]``. Which level a word is.
+    empty, first_empty
+        Words for an empty cell in order; those that begin with byte ``b`` are ``first_empty[b]:first_empty[b + 1]``.
+    gone
+        Numbers of the file that stand for an empty cell.
     """
 
     slot: Integers
@@ -87,7 +89,10 @@ class Wanted(NamedTuple):
     high: Floats
     levels: StringTable
     first_level: Integers
+    level: Integers
     empty: StringTable
+    first_empty: Integers
+    gone: Floats
 
 
 @inner
@@ -118,6 +123,15 @@ def _among(
 
 
 @inner
+def _one_of(x: float, numbers: Floats) -> bool:
+    """Whether a number is one of some."""
+    found = False
+    for k in range(len(numbers)):
+        found |= x == numbers[k]
+    return found
+
+
+@inner
 def _blank(sign: int) -> bool:
     """Whether Python's `str.strip` takes an ASCII sign away."""
     return sign == 32 or 9 <= sign <= 13 or 28 <= sign <= 31
@@ -136,8 +150,9 @@ def _read_cells(
     """Read cells: cell ``k`` is ``data[first[k]:last[k]]`` and input ``which[k]``; a negative end is for Python."""
     # Each of these once, not once for each cell: taking an array out of a tuple is counted by numba.
     number, factor, low, high = wanted.number, wanted.factor, wanted.low, wanted.high
-    level, level_start, first_level = wanted.levels.content, wanted.levels.start, wanted.first_level
-    empty, empty_start = wanted.empty.content, wanted.empty.start
+    names, name_start, first_level = wanted.levels.content, wanted.levels.start, wanted.first_level
+    empty, empty_start, first_empty = wanted.empty.content, wanted.empty.start, wanted.first_empty
+    level, gone = wanted.level, wanted.gone
     for k in range(len(first)):
         a, b, i = first[k], last[k], which[k]
         values[k] = np.nan
@@ -151,9 +166,12 @@ def _read_cells(
         if a == b:
             state[k] = EMPTY
             continue
-        if number[i]:
+        if number[i] or len(gone):
             found, x = read_number(data, a, b)
-            if found == GOOD:
+            if found == GOOD and _one_of(x, gone):
+                state[k] = EMPTY
+                continue
+            if found == GOOD and number[i]:
                 x *= factor[i]
                 inside = low[i] <= x <= high[i]
                 state[k] = GOOD if inside else OUTSIDE
@@ -166,12 +184,15 @@ def _read_cells(
         for at in range(a, b):
             if data[at] >= 128:
                 state[k] = UNCLEAR
-        if state[k] == BAD and _among(data, a, b, empty, empty_start, (0, len(empty_start) - 1), False) >= 0:
+        if state[k] == UNCLEAR:
+            continue
+        begins = (first_empty[data[a]], first_empty[data[a] + 1])
+        if _among(data, a, b, empty, empty_start, begins, False) >= 0:
             state[k] = EMPTY
-        elif state[k] == BAD and not number[i]:
-            place = _among(data, a, b, level, level_start, (first_level[i], first_level[i + 1]), True)
+        elif not number[i]:
+            place = _among(data, a, b, names, name_start, (first_level[i], first_level[i + 1]), True)
             if place >= 0:
-                state[k], values[k] = GOOD, place
+                state[k], values[k] = GOOD, level[first_level[i] + place]
 
 
 @inner
@@ -258,7 +279,7 @@ def read_rows(
     """
     at, n, count = 0, len(data), 0
     slot, number, factor, low, high = wanted.slot, wanted.number, wanted.factor, wanted.low, wanted.high
-    width, size = len(slot), len(state)
+    gone, width, size = wanted.gone, len(slot), len(state)
     # What is not a plain number is read at the end of its row, all of it together.
     first, last, which = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     odd_values, odd_state = np.empty(size), np.empty(size, dtype=np.uint8)
@@ -284,7 +305,10 @@ def read_rows(
                 at, x = short_number(data, begin) if begin + 8 <= n else (-1, 0.0)
                 if at < 0:
                     at, x = plain_number(data, begin)
-                if at >= 0:
+                if at >= 0 and _one_of(x, gone):
+                    few_values[place, i] = np.nan
+                    few_state[place, i] = EMPTY
+                elif at >= 0:
                     x *= factor[i]
                     inside = low[i] <= x <= high[i]
                     few_values[place, i] = x if inside else np.nan

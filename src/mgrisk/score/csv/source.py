@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
+import itertools
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
@@ -16,19 +20,29 @@ from numpy.typing import NDArray
 from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers
+from mgrisk.score.cells import MISSING, Missing
+from mgrisk.score.column_names import Given, given_columns
 from mgrisk.score.csv.decimals import GOOD, UNCLEAR
 from mgrisk.score.csv.read import Wanted, border, read_rows
+from mgrisk.score.formats import BYTE_ORDER_MARK, LONGEST, refuse_other_formats
 from mgrisk.score.formulas import inert_rows, unescape_formula
-from mgrisk.score.input_schema import Checked, Given, given_columns, read_text, wants
+from mgrisk.score.input_schema import Checked, read_text, refuse_twice, wants
 from mgrisk.types import Integers
 
 BLOCK_BYTES: Final = 4 * 2**20
 LONGEST_RECORD: Final = 64 * 2**20
 """A record that does not end within so many bytes has a quote that nobody closed."""
-BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 OTHERS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATOR_LINE: Final = re.compile("sep=(.),*", re.IGNORECASE)
+"""What Excel takes the separator from, where a file begins with it."""
+LOOK_AHEAD: Final = 64 * 2**10
+FIRST_ROWS: Final = 20
 ALL: Final = 2**62
+
+# A cell may be as long as a record, and each of its signs six among the rejected rows ("\u0000"); Python's own limit of
+# 131,072 is for its whole process, and we only ever raise it.
+csv.field_size_limit(2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,11 @@ class CsvRows:
         columns = [pa.array(column, pa.string()) for column in cells] or [pa.array([], pa.string())] * len(self.columns)
         return pa.table(columns, names=list(self.columns))
 
+    def texts(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return columns as texts."""
+        table = self.table()
+        return pd.DataFrame({name: table.column(name).to_pylist() for name in names}, dtype=object)
+
     def original(self, place: int) -> Any:
         """Return a row as it was: cells by column, or a list where there are too many or too few."""
         cells = self._cells(place)
@@ -89,13 +108,29 @@ class CsvSource:
         The stream's name.
     size
         Its bytes, where they are known.
+    missing
+        What means missing.
     block_bytes
         How much is read at a time. The blocks of a stream depend on this alone, never on who reads it.
+
+    Raises
+    ------
+    MgRiskError
+        `input.cannot_read`, `input.empty`, `input.duplicate_column`, `input.not_csv`, `input.other_format`,
+        `input.other_separator`, `input.title_row` or
+        `input.row_names`.
     """
 
     def __init__(
-        self, stream: BinaryIO, *, where: str, size: int | None = None, block_bytes: int = BLOCK_BYTES
+        self,
+        stream: BinaryIO,
+        *,
+        where: str,
+        size: int | None = None,
+        missing: Missing = MISSING,
+        block_bytes: int = BLOCK_BYTES,
     ) -> None:
+        self._missing = missing
         self._stream = stream
         self._size = size
         self._read = 0
@@ -107,27 +142,59 @@ class CsvSource:
         # The contract of the last block: that of the next one, too.
         self._contract: tuple[tuple[Feature, ...], dict[str, Given], Wanted] | None = None
         self._fill(block_bytes)
-        self._rest = self._rest.removeprefix(BYTE_ORDER_MARK)
-        if self._rest.startswith(UTF_16) or self._rest[1:16:2].count(0) > 4:
+        refuse_other_formats(self._rest[:LONGEST], where=where)
+        while self._rest.startswith(BYTE_ORDER_MARK):
+            self._rest = self._rest.removeprefix(BYTE_ORDER_MARK)
+        if self._rest.startswith(UTF_16) or max(self._rest[k:16:2].count(0) for k in (0, 1)) > 4:
             raise _not_csv("it is in UTF-16", where)
-        header = self._take(1).rstrip(b"\r\n")
-        _check_utf8(header, where=where)
-        names = parsed(header, where=where) if header else []
+        names = self._header()
+        if named := SEPARATOR_LINE.fullmatch(",".join(names)):
+            if named[1] != ",":
+                raise _other_separator(named[1], where)
+            names = self._header()
         if not names:
+            what = "the first line is blank, where the header must be" if self._rest else "the file has no header line"
             raise bad_input(
                 "input.empty",
-                "the file has no header line",
+                what,
                 where=where,
                 hint="see `mgrisk schema --template FILE`",
             )
-        if len(names) == 1 and (other := [name for sign, name in OTHERS.items() if sign in names[0]]):
-            raise bad_input(
-                "input.other_separator",
-                f"the cells are parted by {other[0]}",
-                where=where,
-                hint="save the file as CSV with commas, and numbers with a decimal point",
-            )
+        if len(names) == 1 and (other := [sign for sign in OTHERS if sign in names[0]]):
+            raise _other_separator(other[0], where)
+        self._refuse_other_first_lines(names)
         self.columns = [unescape_formula(name.strip()) for name in names]
+        # The compiled loops have room for one cell of each input.
+        refuse_twice(self.columns, where=where)
+
+    def _header(self) -> list[str]:
+        """Return the cells of the next line, none of a blank one."""
+        line = self._take(1)
+        if line.endswith(b"\r"):
+            self._rest = self._rest.removeprefix(b"\n")
+        line = line.rstrip(b"\r\n")
+        _check_utf8(line, where=self._where)
+        return parsed(line, where=self._where) if line else []
+
+    def _refuse_other_first_lines(self, names: Sequence[str]) -> None:
+        """Refuse a title in place of the header, and a header without a name for R's row names."""
+        ahead = io.StringIO(self._rest[:LOOK_AHEAD].decode(errors="replace"), newline="")
+        first = [row for row in itertools.islice(csv.reader(ahead), FIRST_ROWS) if row]
+        if _filled(names) <= 1 < max(map(_filled, first), default=0):
+            raise bad_input(
+                "input.title_row",
+                "the first line is a title and no header",
+                where=self._where,
+                hint="remove the lines above the header",
+            )
+        numbers = [row[0] for row in first if len(row) == len(names) + 1]
+        if len(numbers) == len(first) > 1 and numbers == [str(k + 1) for k in range(len(first))]:
+            raise bad_input(
+                "input.row_names",
+                "the header has no name for the row names that R's write.table writes",
+                where=self._where,
+                hint="write.csv(people, file, row.names = FALSE)",
+            )
 
     def blocks(self) -> Iterator[bytes]:
         """Yield blocks of whole records in order."""
@@ -151,7 +218,7 @@ class CsvSource:
         inputs = tuple(inputs)
         if self._contract is None or self._contract[0] is not inputs:
             given = given_columns(self.columns, inputs)
-            self._contract = inputs, given, wants(self.columns, inputs, given)
+            self._contract = inputs, given, wants(self.columns, inputs, given, self._missing)
         _, given, wanted = self._contract
         data = np.frombuffer(block, dtype=np.uint8)
         most = block.count(b"\n") + block.count(b"\r")  # at least as many as records
@@ -167,7 +234,7 @@ class CsvSource:
         for i, place in unclear:
             way = given[inputs[i].name]
             text = str(rows.original(place)[way.column])
-            state[i, place], numbers[i, place] = read_text(text, inputs[i], factor=way.factor)
+            state[i, place], numbers[i, place] = read_text(text, inputs[i], factor=way.factor, missing=self._missing)
         return rows
 
     def share_read(self) -> float | None:
@@ -201,7 +268,7 @@ class CsvSource:
                 there += len(part)
                 self._read += len(part)
                 self._ended = not part
-        except (EOFError, OSError, zlib.error) as problem:
+        except (EOFError, OSError, zlib.error, pa.ArrowException) as problem:
             raise bad_input(
                 "input.cannot_read",
                 f"the input cannot be read to its end: {problem}",
@@ -223,6 +290,19 @@ def parsed(record: bytes, *, where: str) -> list[str]:
         return next(csv.reader([record.decode()]), [])
     except csv.Error as problem:
         raise _not_csv(str(problem), where) from None
+
+
+def _filled(cells: Sequence[str]) -> int:
+    return sum(bool(cell.strip()) for cell in cells)
+
+
+def _other_separator(sign: str, where: str) -> MgRiskError:
+    return bad_input(
+        "input.other_separator",
+        f"the cells are parted by {OTHERS.get(sign, 'another sign than commas')}",
+        where=where,
+        hint="save the file as CSV with commas, and numbers with a decimal point",
+    )
 
 
 def _border(data: bytes, most: int) -> tuple[int, bool]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from mgrisk.errors import MgRiskError
 from mgrisk.evaluate.records import Records
 from mgrisk.evidence.regression import CALIBRATED
 from mgrisk.report.blocks import find_table
-from mgrisk.report.formats import interval, number
+from mgrisk.report.formats import interval, number, p_value
 from mgrisk.report.sections.association import (
     association,
     curves,
+    flow_of_participants,
     interaction_table,
     mediation_blocks,
     robustness_blocks,
@@ -44,7 +46,7 @@ def test_a_curve_has_its_test_and_says_where_people_are(evidence: Records[Eviden
     bend = evidence.one(analysis="dose-response", outcome="undiagnosed", contrast="non-linearity")
     assert figure["data"]["x"] == [float(record.contrast.split(" ")[0]) for record in points]
     assert figure["data"]["estimate"] == [record.estimate for record in points]
-    assert f"F = {number(bend.estimate, digits=2)}, p = {number(bend.p, digits=2)}" in figure["caption"]
+    assert f"F = {number(bend.estimate, digits=2)}, {p_value(bend.p, named=True)}" in figure["caption"]
     assert (
         f"5 % eat less than {number(evidence.one(contrast='5 % eat less').estimate, digits=0)} mg" in figure["caption"]
     )
@@ -58,8 +60,14 @@ def test_what_stays_after_correction_is_said_by_name(evidence: Records[EvidenceR
     table, said = interaction_table(changed(none, first, p=0.01, p_adjusted=0.03))
     assert said["text"].startswith("Of 1 tests, 1 stay below 0.05 after Holm's correction for their number: ")
     assert said["text"].endswith(f", {tested[0].contrast}.")
-    assert [line["cells"][4] for line in table["rows"]].count("0.03") == 1
-    assert {line["cells"][4] for line in table["rows"]} == {"", "0.03"}
+    assert [line["cells"][4] for line in table["rows"]].count("0.030") == 1
+    assert {line["cells"][4] for line in table["rows"]} == {"", "0.030"}
+    assert said["text"] not in table["notes"]
+
+
+def test_a_p_value_is_never_0(evidence: Records[EvidenceRecord]) -> None:
+    table, _ = interaction_table(changed(evidence, {"analysis": "interaction"}, p=2e-9, p_adjusted=3e-8))
+    assert {tuple(line["cells"][3:]) for line in table["rows"]} == {("< 0.001", "< 0.001")}
 
 
 def test_parts_come_with_assumptions_and_with_what_cannot_be_told(evidence: Records[EvidenceRecord]) -> None:
@@ -68,26 +76,87 @@ def test_parts_come_with_assumptions_and_with_what_cannot_be_told(evidence: Reco
     blocks = mediation_blocks(changed(evidence, {"analysis": "mediation", "contrast": share}, **shares))
     assert f"{share.removeprefix('share through ')} 60\u00a0% (50\u00a0% to 70\u00a0%)" in blocks[0]["text"]
     assert any("one visit" in item for item in blocks[1]["items"])
-    assert "cannot be told from this" in blocks[2]["text"]
+    assert "cannot be told from these data" in blocks[2]["text"]
+    assert any("secretion" in item for item in blocks[3]["items"])
+    assert any("no magnesium in blood" in item for item in blocks[3]["items"])
+
+
+@pytest.mark.parametrize(
+    ("together", "said"),
+    [
+        (1.34, "The sum is above 100 % because what does not go through any of them"),
+        (0.6, "The rest is what does not go through any of them"),
+        (-0.2, "The sum is below 0"),
+    ],
+)
+def test_the_sum_of_the_shares_is_said_with_what_it_means(
+    evidence: Records[EvidenceRecord], together: float, said: str
+) -> None:
+    of_all = {"analysis": "mediation", "contrast": "share through all of them"}
+    text = mediation_blocks(changed(evidence, of_all, estimate=together, low=-1.0, high=2.0))[0]["text"]
+    assert f"Together: {number(100 * together, digits=0)}\u00a0% (" in text
+    assert said in text
 
 
 def test_without_records_there_is_nothing_to_say() -> None:
     assert (
-        curves(NOTHING) == interaction_table(NOTHING) == mediation_blocks(NOTHING) == robustness_blocks(NOTHING) == []
+        curves(NOTHING)
+        == flow_of_participants(NOTHING)
+        == interaction_table(NOTHING)
+        == mediation_blocks(NOTHING)
+        == robustness_blocks(NOTHING)
+        == []
     )
 
 
-def test_the_specification_curve_shows_all_of_them_sorted(evidence: Records[EvidenceRecord]) -> None:
-    (curve,) = (block for block in robustness_blocks(evidence) if block["kind"] == "figure")
-    estimates = [point["estimate"] for point in curve["data"]["points"]]
-    tried = [
-        record.estimate
-        for record in evidence.where(contrast="per 100 mg/d", exposure="magnesium from food", scale="odds ratio")
-        if record.analysis in {"association", "specification"} and record.estimate is not None
-    ]
-    assert estimates == sorted(tried)
-    assert f"{sum(estimate < 1 for estimate in tried)} lie below 1" in curve["caption"]
-    assert "their number is no evidence" in curve["caption"]
+def test_each_outcome_has_its_specification_curve_sorted_with_the_choices_behind_it(
+    evidence: Records[EvidenceRecord],
+) -> None:
+    curves_of = {b["id"]: b for b in robustness_blocks(evidence) if b.get("drawing") == "specifications"}
+    outcomes = dict.fromkeys(record.outcome for record in evidence.where(analysis="specification"))
+    assert list(curves_of) == [f"specification-curve-{name}" for name in outcomes]
+    for name in outcomes:
+        figure = curves_of[f"specification-curve-{name}"]
+        estimates = [point["estimate"] for point in figure["data"]["points"]]
+        tried = [
+            record.estimate
+            for record in evidence.where(
+                contrast="per 100 mg/d", exposure="magnesium from food", scale="odds ratio", outcome=name
+            )
+            if record.analysis in {"association", "specification"} and record.estimate is not None
+        ]
+        assert estimates == sorted(tried)
+        assert f"{sum(estimate < 1 for estimate in tried)} lie below 1" in figure["caption"]
+        assert "their number is no evidence" in figure["caption"]
+        levels = [set(panel["levels"]) for panel in figure["data"]["panels"]]
+        assert all(
+            choice in level
+            for point in figure["data"]["points"]
+            for choice, level in zip(point["choices"], levels, strict=True)
+        )
+        assert {tuple(point["choices"]) for point in figure["data"]["points"]} == {
+            tuple(line["cells"][:3]) for line in figure["table"]["rows"]
+        }
+
+
+def test_the_flow_counts_who_remains_and_who_was_excluded(evidence: Records[EvidenceRecord]) -> None:
+    (figure,) = flow_of_participants(evidence)
+    steps = figure["data"]["steps"]
+    studied = next(iter(evidence.where(analysis="association", weight_level="fasting")))
+    assert steps[0] == {"label": "all participants", "n": 4500, "excluded": 0}
+    assert steps[-1]["n"] == studied.n
+    assert all(later["n"] == before["n"] - later["excluded"] for before, later in pairwise(steps))
+    assert "unknown: " in figure["caption"]
+
+
+def test_what_incomplete_data_cost_stands_beside_the_same_weighted_for_it(evidence: Records[EvidenceRecord]) -> None:
+    blocks = robustness_blocks(changed(evidence, {"analysis": "inverse probability"}, estimate=0.6, low=0.5, high=0.7))
+    (table,) = (block for block in blocks if block.get("id") == "complete-data")
+    said = next(block["text"] for block in blocks if str(block.get("text", "")).startswith("Complete data"))
+    studied = next(iter(evidence.where(analysis="association", weight_level="fasting")))
+    assert f"{number(studied.n, digits=0)} are studied" in said
+    assert {line["cells"][3].split(" ")[0] for line in table["rows"]} <= {"0.60", "0.600"}
+    assert {line["cells"][0] for line in table["rows"]} == {"Undiagnosed diabetes", "HOMA-IR"}
 
 
 def test_each_check_has_its_sentence_with_numbers(evidence: Records[EvidenceRecord]) -> None:
@@ -127,13 +196,14 @@ def test_the_ladder_shows_the_numbers_of_the_file(run_folder: Path) -> None:
     assert shown == theirs
 
 
-def test_naive_stands_beside_corrected(run_folder: Path) -> None:
+def test_uncorrected_stands_beside_corrected(run_folder: Path) -> None:
     part = association(RunFolder(run_folder))
-    figures = [block for block in part["blocks"] if block["kind"] == "figure"]
+    participants, *figures = [block for block in part["blocks"] if block["kind"] == "figure"]
+    assert participants["id"] == "participants"
     assert [block["id"] for block in figures[:2]] == ["ladder-undiagnosed", "ladder-homa_ir"]
     assert all("not an effect" in block["caption"] for block in figures)
     for block in figures[:2]:
-        assert {point["kind"] for point in block["data"]["points"]} == {"naive", "corrected"}
+        assert {point["kind"] for point in block["data"]["points"]} == {"uncorrected", "corrected"}
 
 
 def test_people_cycles_and_limits_are_said(run_folder: Path) -> None:

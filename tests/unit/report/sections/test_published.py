@@ -26,7 +26,14 @@ def test_our_estimate_stands_beside_the_cohorts(run_folder: Path) -> None:
     (forest,) = (block for block in part["blocks"] if block["kind"] == "figure")
     kinds = [point["kind"] for point in forest["data"]["points"]]
     assert kinds.count("relative risk of new diabetes") == 3
-    assert kinds.count("odds ratio of undiagnosed diabetes, this run") == 2
+    for correction in ("uncorrected", "corrected for recall error"):
+        assert kinds.count(f"odds ratio of undiagnosed diabetes, {correction}") == 3
+    # With what the cohorts adjust for: body size, and fibre.
+    labels = dict.fromkeys(point["label"] for point in forest["data"]["points"][3:])
+    assert list(labels) == [
+        "This run, adjusted for confounders", "This run, and BMI and waist", "This run, and fibre, calcium, potassium",
+    ]  # fmt: skip
+    assert "At the same adjustment" in forest["caption"]
     assert "Differences in design" in forest["caption"]
 
 

@@ -11,12 +11,13 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mgrisk.features.registry import Feature, features
+from mgrisk.score.cells import EMPTY_CELLS, MISSING, Missing
 from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, border, read_cells, read_rows
 from mgrisk.score.input_schema import Given, read_text, wants
 
 pytestmark = pytest.mark.usefixtures("both_ways")
-AGE, SMOKING = features(["age_years", "smoking"])
+AGE, SMOKING, TOLD = features(["age_years", "smoking", "hypertension_told"])
 ANY_NUMBER = AGE.model_copy(update={"minimum": None, "maximum": None})
 NUMBERS = st.one_of(
     st.floats().map(repr),
@@ -28,11 +29,11 @@ NUMBERS = st.one_of(
 SIGNS = st.text(st.sampled_from('ab,"\n\r ä'), max_size=40)
 
 
-def read_cell(text: str, feature: Feature, *, factor: float = 1.0) -> tuple[int, float]:
+def read_cell(text: str, feature: Feature, *, factor: float = 1.0, missing: Missing = MISSING) -> tuple[int, float]:
     """Return what the compiled code says of one cell."""
     values, state = np.empty(1), np.empty(1, dtype=np.uint8)
     cells = StringTable.of([text])
-    wanted = wants((), [feature], {feature.name: Given(feature.name, factor)})
+    wanted = wants((), [feature], {feature.name: Given(feature.name, factor)}, missing)
     read_cells(cells.content, cells.start, wanted, 0, values, state)
     return int(state[0]), float(values[0])
 
@@ -75,6 +76,18 @@ def test_a_level_is_what_python_reads_or_left_to_it(text: str) -> None:
     assert state != UNCLEAR or not text.isascii()
 
 
+WORDS = st.sampled_from([*sorted(EMPTY_CELLS), "-9", "unknown", "TRUE", "false", "yes", "No", "-9.0", "9e0", "."])
+
+
+@given(WORDS | st.text(st.sampled_from(".ABZabzNAtrue-9 "), max_size=5), st.sampled_from([AGE, SMOKING, TOLD]))
+def test_words_for_missing_and_booleans_are_what_python_reads_or_left_to_it(text: str, feature: Feature) -> None:
+    for missing in (MISSING, Missing.also(["-9", "unknown", "true"])):
+        state, value = read_cell(text, feature, missing=missing)
+        expected = read_text(text, feature, missing=missing)
+        assert state == expected[0]
+        np.testing.assert_equal(value, expected[1])
+
+
 SHORT = st.one_of(
     NUMBERS.filter(lambda text: '"' not in text),
     st.text(st.sampled_from("0123456789.-+/:;e "), max_size=9),
@@ -84,8 +97,9 @@ SHORT = st.one_of(
 
 @given(st.lists(st.tuples(SHORT, SHORT), min_size=1, max_size=80), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_numbers_in_rows_are_what_python_reads_of_each_cell(rows: list[tuple[str, str]], line_end: str) -> None:
+    missing = Missing.also(["9", "0.0"])
     text = "".join(f"{first},{second}{line_end}" for first, second in rows)
-    wanted = wants(["a", "b"], [ANY_NUMBER], {ANY_NUMBER.name: Given("b", 1.0)})
+    wanted = wants(["a", "b"], [ANY_NUMBER], {ANY_NUMBER.name: Given("b", 1.0)}, missing)
     data = np.frombuffer(text.encode(), dtype=np.uint8)
     start, end, fields = (np.empty(len(data), dtype=np.int64) for _ in range(3))
     values, state = np.empty((1, len(data))), np.empty((1, len(data)), dtype=np.uint8)
@@ -93,7 +107,7 @@ def test_numbers_in_rows_are_what_python_reads_of_each_cell(rows: list[tuple[str
     assume(not any(sign in cell for row in rows for cell in row for sign in "\n\r"))
     assert read_rows(data, wanted, start, end, fields, values, state) == len(rows)
     for (_, cell), found, value in zip(rows, state[0].tolist(), values[0].tolist(), strict=False):
-        expected = read_text(cell, ANY_NUMBER)
+        expected = read_text(cell, ANY_NUMBER, missing=missing)
         if found != UNCLEAR:
             assert found == expected[0]
             np.testing.assert_equal(value, expected[1])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import features
+from mgrisk.score.cells import Missing
 from mgrisk.score.csv.source import CsvRows, CsvSource
 from mgrisk.score.formulas import unescape_formula
 from mgrisk.score.input_schema import read_text
@@ -115,3 +116,48 @@ def test_a_file_without_a_header_is_refused(content: bytes) -> None:
     with pytest.raises(MgRiskError) as caught:
         CsvSource(io.BytesIO(content), where="a test")
     assert caught.value.code == "input.empty"
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"Patients 2024,,\n\nage_years,sex,x\n50,male,1\n", "input.title_row"),
+        (b"sep=;\r\nage_years;sex\r\n50;male\r\n", "input.other_separator"),
+        (b'"age_years","sex"\n"1",50,"male"\n"2",61,"female"\n', "input.row_names"),
+        (b"age_years,sex,sex\n50,male,male\n", "input.duplicate_column"),
+        (b"PK\x03\x04" + bytes(20), "input.other_format"),
+    ],
+)
+def test_what_is_no_header_is_refused_by_name_and_without_a_cell(content: bytes, code: str) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        CsvSource(io.BytesIO(content), where="a test")
+    assert caught.value.code == code
+    assert "2024" not in " ".join(caught.value.lines())
+
+
+@pytest.mark.parametrize("line", [b"sep=,\n", b"sep=,\r\n", b"sep=,\r", b'"SEP=,",,\n'])
+def test_the_line_that_tells_excel_the_separator_is_no_header(line: bytes) -> None:
+    assert cells_of(line + b"a,b\n1,2\n") == [["1", "2"]]
+
+
+def test_numbers_in_the_first_column_are_row_names_only_where_all_rows_are_one_cell_longer() -> None:
+    assert cells_of(b"a,b\n1,x\n2,y\n") == [["1", "x"], ["2", "y"]]
+    (rows,) = rows_of(b"a,b\n1,x,9\n2,y\n")
+    assert rows.checked.wrong_fields == {0: 3}
+
+
+def test_a_cell_longer_than_the_limit_of_pythons_csv_is_one_cell() -> None:
+    long = "q" * 300_000
+    (rows,) = rows_of(f"a,b\nx,{long}\n".encode())
+    assert rows.original(0) == {"a": "x", "b": long}
+    assert rows.texts(["b"])["b"].tolist() == [long]
+
+
+def test_what_means_missing_is_told_to_the_reader() -> None:
+    content = "age_years,sex\n-9.0,unknown\n50,weiß nicht\n-99999999999999999999,male\n".encode()
+    missing = Missing.also(["-9", "unknown", "weiß nicht"])
+    source = CsvSource(io.BytesIO(content), where="a test", missing=missing)
+    (rows,) = [source.read(block, INPUTS) for block in source.blocks()]
+    assert rows.checked.problems.tolist() == [
+        "missing:age_years;missing:sex", "missing:sex", "out_of_range:age_years"
+    ]  # fmt: skip

@@ -1,0 +1,114 @@
+"""Content of files that come from outside, checked by a schema: every field that is read has a type and bounds.
+
+A bundle may be anybody's. `Checked` is the base of its schemas; `parse` reads the JSON. Numbers are finite and of a
+size that sums, squares and cubes of them stay finite, so that what is checked when it is read need not be checked where
+it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from itertools import pairwise
+from typing import Annotated, Any, Final, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationError
+from pydantic_core import from_json
+
+LARGEST: Final = 1e15
+"""Largest size of a number; none of a model comes near it."""
+SMALLEST: Final = 1e-15
+"""Smallest size of what something is divided by."""
+APART: Final = 1e-9
+"""Smallest distance of neighbouring knots, in units of the distance of the outer ones."""
+
+Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
+Positive = Annotated[float, Field(ge=SMALLEST, le=LARGEST)]
+# Sums of weights that are divided by one another miss 1 by a rounding.
+Share = Annotated[float, Field(ge=-1e-9, le=1 + 1e-9)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Text = Annotated[str, Field(max_length=10_000)]
+# A list of millions of wrong values is refused at the first of them.
+Numbers = Annotated[list[Finite], FailFast()]
+Table = Annotated[list[Numbers], FailFast()]
+
+
+def _increasing(values: list[float]) -> list[float]:
+    if not all(low < high for low, high in pairwise(values)):
+        raise ValueError("its numbers do not increase")
+    return values
+
+
+def _knots(values: list[float]) -> list[float]:
+    if len(values) > 1 and any(high - low < APART * (values[-1] - values[0]) for low, high in pairwise(values)):
+        raise ValueError("its knots lie too close together")
+    return values
+
+
+Increasing = Annotated[Numbers, AfterValidator(_increasing)]
+Knots = Annotated[Increasing, Field(max_length=50), AfterValidator(_knots)]
+
+
+class Checked(BaseModel):
+    """A part of a file: a number is a number and no text, a whole number has no fraction, nothing is NaN or infinite.
+
+    Examples
+    --------
+    >>> class Line(Checked):
+    ...     slope: Finite
+    >>> Line.of(parse(b'{"slope": 2}')).slope
+    2.0
+    >>> Line.of({"slope": "2"})
+    Traceback (most recent call last):
+    ...
+    ValueError: slope: Input should be a valid number
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+
+    @classmethod
+    def of(cls, content: object) -> Self:
+        """Check content as `parse` returns it; ValueError with the first field that is wrong."""
+        try:
+            return cls.model_validate(content)
+        except ValidationError as problem:
+            raise ValueError(first_problem(problem)) from None
+
+
+def parse(content: bytes) -> Any:
+    """Read JSON; ValueError where it is none, is nested deeper than 200 levels or has a NaN."""
+    return from_json(content, allow_inf_nan=False)
+
+
+def first_problem(problem: ValidationError) -> str:
+    """Return the first field that is wrong and why, in one line and without the value."""
+    first = problem.errors(include_url=False, include_input=False)[0]
+    said = first["msg"].removeprefix("Value error, ")
+    where = ".".join(shown(part) for part in first["loc"])
+    return f"{where}: {said}" if where else said
+
+
+def shown(part: object) -> str:
+    r"""Return a name that a file brought as a message may show it: short, and with nothing that a terminal obeys.
+
+    Examples
+    --------
+    >>> shown("age_years"), shown(chr(27) + "[31m"), len(shown("a" * 1000))
+    ('age_years', "'\\x1b[31m'", 60)
+    """
+    text = str(part)[:60]
+    return text if text.isprintable() else repr(text)
+
+
+def same_length(**lists: Sized) -> None:
+    """Raise ValueError unless the lists are of one length.
+
+    Examples
+    --------
+    >>> same_length(mean=[1.0, 2.0], centre=[1.0])
+    Traceback (most recent call last):
+    ...
+    ValueError: mean and centre are of different lengths
+    """
+    if len({len(each) for each in lists.values()}) > 1:
+        raise ValueError(f"{' and '.join(lists)} are of different lengths")

@@ -1,0 +1,69 @@
+"""Tables in memory as people to score: pandas, polars, and whatever else speaks Arrow, without a library of theirs."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.interchange
+
+from mgrisk.errors import MgRiskError, bad_input
+
+NULLABLE: Final[dict[Any, Any]] = {
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}
+"""Whole numbers keep their digits beside missing ones, which a float would not."""
+
+
+def as_frame(people: object) -> pd.DataFrame:
+    """Return people as a pandas frame.
+
+    Parameters
+    ----------
+    people
+        A pandas frame, which is returned as it is; a table that has the Arrow PyCapsule interface (polars, pyarrow,
+        DuckDB) or the dataframe interchange protocol.
+
+    Raises
+    ------
+    MgRiskError
+        `input.not_a_frame`; exit status 3.
+
+    Examples
+    --------
+    >>> as_frame(pa.table({"person_id": [9007199254740993, None]}))["person_id"].tolist()
+    [9007199254740993, <NA>]
+    """
+    if isinstance(people, pd.DataFrame):
+        return people
+    try:
+        if hasattr(people, "__arrow_c_stream__") or hasattr(people, "__arrow_c_array__"):
+            table = pa.table(people)
+        elif hasattr(people, "__dataframe__"):
+            table = pyarrow.interchange.from_dataframe(people)
+        else:
+            raise _no_frame(people)
+    except (TypeError, ValueError, pa.ArrowException):
+        raise _no_frame(people) from None
+    frame: pd.DataFrame = table.to_pandas(types_mapper=NULLABLE.get)
+    return frame
+
+
+def _no_frame(people: object) -> MgRiskError:
+    kind = type(people)
+    return bad_input(
+        "input.not_a_frame",
+        f"this is no table with named columns, but {kind.__module__}.{kind.__qualname__}",
+        where="people",
+        expected="a pandas or polars DataFrame, or an Arrow table",
+        hint="make a frame of it, one row for each person; collect a lazy frame first",
+    )

@@ -1,0 +1,248 @@
+"""Parquet as a source: blocks of rows with the file's own types, checked, and as CSV."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import xxhash
+
+from mgrisk.errors import MACHINE, bad_input
+from mgrisk.features.registry import Feature
+from mgrisk.score.answers import Answers
+from mgrisk.score.cells import MISSING, Missing
+from mgrisk.score.column_names import given_columns
+from mgrisk.score.csv.read import read_rows
+from mgrisk.score.csv.source import parsed
+from mgrisk.score.formulas import inert_rows
+from mgrisk.score.input_schema import Checked, check, refuse_twice, wants
+
+BATCH_ROWS: Final = 16_384
+MAGIC: Final = b"PAR1"
+ENDINGS: Final = (".parquet", ".pq", ".parq")
+HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
+
+
+def is_parquet(name: str) -> bool:
+    """Return whether a file is Parquet by its name, whatever its case.
+
+    Examples
+    --------
+    >>> is_parquet("people.PARQUET"), is_parquet("people.pq"), is_parquet("people.csv")
+    (True, True, False)
+    """
+    return name.lower().endswith(ENDINGS)
+
+
+@dataclass(frozen=True)
+class ParquetRows:
+    """Some consecutive rows of a Parquet file, checked."""
+
+    own: pa.Table
+    checked: Checked
+
+    def csv_rows(self, answers: Answers) -> memoryview:
+        """Return the rows with their answers as CSV."""
+        data = np.frombuffer(_csv(self.own), dtype=np.uint8)
+        n = self.own.num_rows
+        start, end, fields = (np.empty(n, dtype=np.int64) for _ in range(3))
+        nothing = wants([""] * self.own.num_columns, (), {})
+        read_rows(data, nothing, start, end, fields, np.empty((0, n)), np.empty((0, n), dtype=np.uint8))
+
+        def cells(place: int) -> list[str]:
+            return parsed(data[start[place] : end[place]].tobytes(), where="the output")
+
+        return answers.csv_rows(*inert_rows(data, start, end, cells))
+
+    def table(self) -> pa.Table:
+        """Return the file's own columns and types."""
+        return self.own
+
+    def texts(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return columns as texts, empty where there is nothing; whole numbers with all digits and without a point."""
+        return pd.DataFrame({name: texts(self.own.column(name)) for name in names}, dtype=object)
+
+    def original(self, place: int) -> Any:
+        """Return a row by column."""
+        row = self.own.slice(place, 1)
+        return {name: _values(column)[0] for name, column in zip(row.column_names, row.columns, strict=True)}
+
+
+class ParquetSource:
+    """A Parquet file; the keys of the folders right above it, such as ``sex=male``, are columns behind its own.
+
+    Raises
+    ------
+    MgRiskError
+        `input.duplicate_column`, and `input.not_parquet` for what Arrow cannot read, when it is opened or later.
+    """
+
+    def __init__(self, path: Path, *, missing: Missing = MISSING, rows: int = BATCH_ROWS) -> None:
+        self._where = str(path)
+        self._missing = missing
+        self._rows = rows
+        self._read = 0
+        self._keys = folder_keys(path)
+        with _reading(self._where):
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+            self.nothing = self._with_keys(self._file.schema_arrow.empty_table())
+        self.columns = list(self.nothing.column_names)
+        refuse_twice(self.columns, where=self._where)
+
+    def blocks(self) -> Iterator[pa.Table]:
+        """Yield blocks with the file's own types."""
+        with _reading(self._where):
+            for batch in self._file.iter_batches(batch_size=self._rows):
+                block = pa.Table.from_batches([batch])
+                # Else a text that is not UTF-8 would be found by whoever reads what was written.
+                block.validate(full=True)
+                self._read += block.num_rows
+                yield self._with_keys(block)
+
+    def digest(self, block: pa.Table) -> str:
+        """Return what tells a block from another: a hash of its Arrow form."""
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, block.schema) as stream:
+            stream.write_table(block)
+        return xxhash.xxh3_128_hexdigest(sink.getbuffer())
+
+    def read(self, block: pa.Table, inputs: Sequence[Feature]) -> ParquetRows:
+        """Check the rows of a block."""
+        return ParquetRows(block, check(inputs_frame(block, inputs), inputs, self._missing))
+
+    def share_read(self) -> float:
+        """Return how much of the file has been read."""
+        return self._read / max(int(self._file.metadata.num_rows), 1)
+
+    def _with_keys(self, table: pa.Table) -> pa.Table:
+        for name, value in self._keys.items():
+            key = pa.array([value], pa.string()).dictionary_encode()
+            table = table.append_column(name, key.take(pa.array(np.zeros(table.num_rows, dtype=np.int64))))
+        return table
+
+
+def inputs_frame(table: pa.Table, inputs: Sequence[Feature]) -> pd.DataFrame:
+    """Return the columns that give inputs, as numbers, booleans or texts, shape (n, n_given)."""
+    used = [way.column for way in given_columns(table.column_names, inputs).values()]
+    if not used:
+        return pd.DataFrame(index=pd.RangeIndex(table.num_rows))
+    frame: pd.DataFrame = pa.table({name: _typed(table.column(name)) for name in used}).to_pandas()
+    return frame
+
+
+def texts(column: pa.ChunkedArray) -> list[str]:
+    """Return the cells of a column as texts, empty where there is nothing; whole numbers with all digits, no point.
+
+    Examples
+    --------
+    >>> texts(pa.chunked_array([[9007199254740993, None]])), texts(pa.chunked_array([[1.0, 0.5]]))
+    (['9007199254740993', ''], ['1', '0.5'])
+    """
+    return list(map(_text, _values(column)))
+
+
+def folder_keys(path: Path) -> dict[str, str | None]:
+    """Return the keys of the folders right above a file, as Spark and Hive name them, the outermost first.
+
+    Examples
+    --------
+    >>> folder_keys(Path("people/sex=male/site=St.%20Mary/part-0.parquet"))
+    {'sex': 'male', 'site': 'St. Mary'}
+    """
+    steps = list(itertools.takewhile(lambda name: "=" in name, (folder.name for folder in path.parents)))
+    keys = (map(unquote, step.split("=", 1)) for step in reversed(steps))
+    return {name: None if value == HIVE_NULL else value for name, value in keys}
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """Refuse what Arrow cannot read."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
+        if isinstance(problem, OSError) and problem.errno in MACHINE:
+            raise
+        said = " ".join(str(problem).split())[:200]
+        encrypted = "crypt" in said.lower()
+        raise bad_input(
+            "input.not_parquet",
+            "this is an encrypted Parquet file" if encrypted else f"not a Parquet file that can be read: {said}",
+            where=where,
+            hint="decrypt it, and write it again without encryption" if encrypted else "write the file again",
+        ) from None
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    """Whether a type is one that pandas has as numbers, booleans or texts."""
+    texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return texts or any(of(kind) for of in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean))
+
+
+def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as numbers, booleans or texts."""
+    column = _decoded(column)
+    return column if _is_plain(column.type) else _as_texts(column)
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    texts = [None if value is None else _text(value) for value in _values(column)]
+    return pa.chunked_array([texts], pa.large_string())
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return what Python makes of a column; of a date or time that it does not know, how Arrow writes it."""
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError, pa.ArrowException):
+        return list(column.cast(pa.string()).to_pylist())
+
+
+def _text(value: Any) -> str:
+    """Return a value as text; lists and records as JSON, bytes that are no text in hexadecimal."""
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        return repr(int(value))
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return f"0x{value.hex()}"
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, (list, dict)) else str(value)
+
+
+def _csv(table: pa.Table) -> bytes:
+    """Return a table as CSV without a header."""
+    for place, field in enumerate(table.schema):
+        column = _decoded(table.column(place))
+        of = pa.types
+        if not (_is_plain(column.type) or any(one(column.type) for one in (of.is_temporal, of.is_decimal, of.is_null))):
+            column = _as_texts(column)
+        table = table.set_column(place, field.name, column)
+    out = io.BytesIO()
+    try:
+        pyarrow.csv.write_csv(table, out, pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed"))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
+        raise bad_input(
+            "output.not_for_csv",
+            f"a column cannot be written as CSV: {problem}",
+            where="the output",
+            hint="name an output that ends in .parquet",
+        ) from None
+    return out.getvalue()

@@ -1,0 +1,107 @@
+"""Stop one command at each call that renames, removes, cuts or syncs a file below a folder, and go on with it.
+
+    LD_PRELOAD=calls.so python kill_at_calls.py    with the plan as JSON on standard input, see `main`
+
+A process that has imported everything forks; the child runs the command, and calls.c kills it, stops it or lets the
+call fail. Another child goes on with it. Prints a line of JSON for each call.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import sys
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+
+def tree(folder: Path, apart: list[str]) -> dict[str, str]:
+    """Return all that stands in a folder, by name; of what tells times, only that it is there."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file():
+            found[name] = "" if name in apart else sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def run(arguments: list[str], log: Path, *, below: str = "", nth: int = 0, sent: int = 0) -> int:
+    """Run the command in a child; return its exit status, or the signal as a negative number."""
+    from mgrisk.cli.main import main as command
+
+    child = os.fork()
+    if child == 0:
+        out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        calls = os.open(log.with_suffix(".calls"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        if nth:
+            ctypes.CDLL(None).watch(below.encode(), nth, sent, calls)
+        status = 1
+        try:
+            status = command(arguments)
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def main() -> None:
+    """Read {first, again, folder, log, sent, keep, apart, step} and do it.
+
+    `folder` holds all that the command writes, and nothing else; `keep` has the content to begin with. `sent` is a
+    signal, or an error as a negative number; `apart` names files that tell times. Every `step`th call is taken.
+    """
+    import mlflow  # noqa: F401
+    import xgboost  # noqa: F401
+
+    import mgrisk.own_data.external
+    import mgrisk.pipeline.run
+    import mgrisk.score.parts
+    import mgrisk.track.run  # noqa: F401
+
+    plan: dict[str, Any] = json.load(sys.stdin)
+    folder, log = Path(plan["folder"]), Path(plan["log"])
+
+    def reset() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(plan["keep"], folder, symlinks=True)
+
+    reset()
+    before = tree(folder, plan["apart"])
+    whole = run(plan["first"], log)
+    assert whole == 0, log.read_text()
+    expected = tree(folder, plan["apart"])
+    nth = plan.get("from", 1)
+    while True:
+        reset()
+        status = run(plan["first"], log, below=f"{folder}/", nth=nth, sent=plan["sent"])
+        calls = log.with_suffix(".calls").read_text().splitlines()
+        if len(calls) < nth:
+            break
+        found = tree(folder, plan["apart"])
+        said = log.read_text()
+        after = run(plan["again"], log) if plan["again"] else None
+        at_last = tree(folder, plan["apart"])
+        told = {
+            "call": calls[nth - 1],
+            "status": status,
+            "said": said[-600:],
+            "left": sorted(found.keys() - expected.keys() - before.keys()),
+            "old_or_new": found in (before, expected),
+            "again": after,
+            "again_said": log.read_text()[-600:],
+            "whole": at_last == expected,
+            "differ": sorted(
+                name for name in at_last.keys() | expected.keys() if at_last.get(name) != expected.get(name)
+            ),
+        }
+        print(json.dumps(told), flush=True)
+        nth += plan["step"]
+
+
+if __name__ == "__main__":
+    main()
