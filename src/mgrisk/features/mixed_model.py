@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -171,6 +172,7 @@ POINTS = 9
 """Points of the quadrature. On magnesium nine agree with forty to 1e-6."""
 
 
+@cache
 def gauss_hermite(points: int = POINTS) -> tuple[Floats, Floats]:
     """Return nodes and weights, shape (points,), of the mean over a standard normal variable.
 
@@ -181,7 +183,10 @@ def gauss_hermite(points: int = POINTS) -> tuple[Floats, Floats]:
     3.0
     """
     nodes, weights = np.polynomial.hermite_e.hermegauss(points)
-    return nodes, weights / weights.sum()
+    weights /= weights.sum()
+    for shared in (nodes, weights):
+        shared.flags.writeable = False
+    return nodes, weights
 
 
 @dataclass(frozen=True)
