@@ -24,7 +24,7 @@ features = ["age_years", "sex"]
 
 [model.spline_logistic]
 """
-PIPELINES = Path(__file__).parents[2] / "pipelines"
+PIPELINES = Path(__file__).parents[3] / "pipelines"
 
 
 def write(folder: Path, text: str, name: str = "small.toml") -> Path:
