@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mgrisk.evidence import adjustment_set
-from mgrisk.evidence.association import associate, dose_response, intake_distribution, interactions
+from mgrisk.evidence.association import associate, dose_response, food_sources, intake_distribution, interactions
 from mgrisk.evidence.mediation import mediation
 from mgrisk.evidence.people import Panel, People, build_panel, panels
 from mgrisk.evidence.records import Record
@@ -51,6 +51,7 @@ def chapter(people: People, *, outcomes: Sequence[str] = (), youngest: int = 20)
         yield from e_values(found)
         if name == "fasting":
             yield from intake_distribution(panel)
+            yield from food_sources(panel)
             yield from _fasting(panel)
         if MEDIATED in panel.outcomes:
             yield from mediation(panel, MEDIATED)

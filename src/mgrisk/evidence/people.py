@@ -20,6 +20,8 @@ from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.evidence import adjustment_set
 from mgrisk.evidence.adjustment_set import CONTROLS, NUTRIENTS, OUTCOMES, TERMS, Outcome, Scale, Term
 from mgrisk.features.compute import from_nhanes
+from mgrisk.features.foods import FEATURE as FOOD_GROUP
+from mgrisk.features.foods import food_groups
 from mgrisk.features.marker import LESS_THAN_ONE
 from mgrisk.features.registry import FEATURES, Feature, features
 from mgrisk.features.summary import gather
@@ -138,7 +140,8 @@ def evidence_features() -> tuple[Feature, ...]:
     """Return the features that the ladder, the outcomes and the checks of robustness read."""
     markers = [each.of for each in OUTCOMES.values() if not each.binary]
     terms = [each.feature for each in TERMS.values()]
-    return features(dict.fromkeys((*terms, *RECALLED, *WEEKEND, SUPPLEMENT, *markers, *FOR_ROBUSTNESS)))
+    eaten = [FOOD_GROUP.format(name) for name in food_groups().labels]
+    return features(dict.fromkeys((*terms, *RECALLED, *WEEKEND, SUPPLEMENT, *markers, *FOR_ROBUSTNESS, *eaten)))
 
 
 def panel_cycles(panel: str, cycles: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from mgrisk.report.sections.association import (
     association,
     curves,
     flow_of_participants,
+    food_sources,
     interaction_table,
     mediation_blocks,
     robustness_blocks,
@@ -230,3 +231,17 @@ def test_a_rung_that_is_not_there_is_an_error_with_its_name(edit: Edit, run_fold
     edit("evidence.json", lambda records: [r for r in records if r["model"] != "body"])
     with pytest.raises(MgRiskError, match="model body"):
         association(RunFolder(run_folder))
+
+
+def test_food_sources_are_drawn_largest_first_with_good_sources_marked_and_in_the_sentence(
+    evidence: Records[EvidenceRecord],
+) -> None:
+    (figure,) = food_sources(evidence)
+    together, *groups = figure["data"]["bars"]
+    assert [bar["marked"] for bar in figure["data"]["bars"]].count(True) == 6
+    assert together["estimate"] == pytest.approx(sum(bar["estimate"] for bar in groups if bar["marked"]))
+    assert all(above["estimate"] >= below["estimate"] for above, below in pairwise(groups))
+    record = evidence.one(analysis="food source", exposure="rich", scale="mg/d")
+    assert f"together bring {interval(record, digits=0)} mg a day" in figure["caption"]
+    assert len(figure["table"]["rows"]) == 15
+    assert food_sources(NOTHING) == []
