@@ -221,20 +221,21 @@ def group_table(store: Store, *, cycles: Sequence[str], youngest: int = 20) -> p
         day = _first_day(store, years, youngest)
         by_group = foods.day_by_group(day.eaten, day.groups, people=day.people)
         total = by_group.sum(axis=1, skipna=False)
-        found = {}
-        for name, amount in foods.with_rich(by_group).items():
+        found: dict[str, dict[str, Any]] = {}
+        for column, amount in foods.with_rich(by_group).items():
+            name = str(column)
             # Human milk has no amount and is of days outside the domain.
             milligrams, share = (
                 mean(amount.fillna(0.0), day.design),
                 ratio(amount.fillna(0.0), total.fillna(0.0), day.design),
             )
             found[name] = {
-                "cycle": years, "group": name, "label": labels[str(name)], "rich": name in {foods.RICH, *kinds.rich},
+                "cycle": years, "group": name, "label": labels[name], "rich": name in {foods.RICH, *kinds.rich},
                 "mg_per_person": milligrams.estimate, "se": milligrams.se, "low": milligrams.low,
                 "high": milligrams.high, "share": share.estimate, "share_low": share.low, "share_high": share.high,
                 "n": milligrams.n, "df": milligrams.df,
             }  # fmt: skip
-        rows += [found.pop(foods.RICH), *sorted(found.values(), key=lambda row: -float(row["mg_per_person"]))]
+        rows += [found.pop(foods.RICH), *sorted(found.values(), key=lambda row: -row["mg_per_person"])]
     return pd.DataFrame(rows)
 
 

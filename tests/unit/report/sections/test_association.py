@@ -173,6 +173,17 @@ def test_each_check_has_its_sentence_with_numbers(evidence: Records[EvidenceReco
     assert f"{told.contrast.removesuffix(' against none')} {interval(told, digits=0, signed=True)} mg/d" in text
 
 
+def test_controls_adjusted_for_diet_quality_stand_beside_those_without_it(evidence: Records[EvidenceRecord]) -> None:
+    plain = changed(evidence, {"analysis": "negative control"}, p=0.001)
+    both = [
+        replace(each, model="diet_quality", estimate=0.93, low=0.83, high=1.05, p=0.2)
+        for each in plain.where(analysis="negative control", outcome="relatives")
+    ]
+    text = str(robustness_blocks(Records((*plain, *both), plain.file)))
+    assert "Index-2020 too: Close relative with diabetes, odds ratio 0.93 (0.83 to 1.05), none" in text
+    assert "Healthy Eating Index-2020 too" not in str(robustness_blocks(plain))
+
+
 Edit = Callable[[str, Callable[[Any], Any]], None]
 
 
