@@ -210,8 +210,8 @@ def test_the_ladder_shows_the_numbers_of_the_file(run_folder: Path) -> None:
 
 def test_uncorrected_stands_beside_corrected(run_folder: Path) -> None:
     part = association(RunFolder(run_folder))
-    participants, *figures = [block for block in part["blocks"] if block["kind"] == "figure"]
-    assert participants["id"] == "participants"
+    participants, sources, *figures = [block for block in part["blocks"] if block["kind"] == "figure"]
+    assert [participants["id"], sources["id"]] == ["participants", "food-sources"]
     assert [block["id"] for block in figures[:2]] == ["ladder-undiagnosed", "ladder-homa_ir"]
     assert all("not an effect" in block["caption"] for block in figures)
     for block in figures[:2]:
