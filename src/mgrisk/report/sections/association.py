@@ -418,7 +418,12 @@ def _controls(records: Evidence) -> list[Block]:
         return []
     said = _of_controls(found.where(model=MAIN.name))
     quality = found.where(model=DIET_QUALITY.name)
-    with_quality = f" Adjusted for the Healthy Eating Index-2020 too: {_of_controls(quality)}." if len(quality) else ""
+    with_quality = (
+        f" Adjusted for the Healthy Eating Index-2020 too: {_of_controls(quality)}. Magnesium and the index go together, "
+        "which widens these intervals: an estimate no nearer to none, in a wider interval, is no less confounding."
+        if len(quality)
+        else ""
+    )
     return [
         text(
             "Negative controls, outcomes that magnesium eaten now cannot move, adjusted for confounders, corrected, per 100 mg a day: "
