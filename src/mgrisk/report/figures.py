@@ -275,7 +275,7 @@ def amounts(data: Mapping[str, Any]) -> Figure:
     """Draw amounts with intervals, a bar each; those that are `marked` stand out by colour."""
     bars = data["bars"]
     picture, axes = _bars(bars, "estimate", [legible(bar["label"]) for bar in bars], [bar["marked"] for bar in bars])
-    axes.set_xlabel(legible(data["x_label"]))
+    axes.set_xlabel(legible(data["x_label"], longest=FOREST_LABEL))
     keys = [
         Line2D([], [], color=colour, linewidth=7, label=legible(data[key]))
         for colour, key in ((ORANGE, "marked"), (BLUE, "others"))
