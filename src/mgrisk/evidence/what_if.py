@@ -408,7 +408,7 @@ def swaps_for(gap_mg: float) -> tuple[Swap, ...]:
     >>> [swap.name for swap in swaps_for(30.0)]
     ['whole-wheat for white bread']
     >>> [swap.name for swap in swaps_for(120.0)]
-    ['pumpkin seeds for milk chocolate', 'almonds for potato chips']
+    ['pumpkin seeds for milk chocolate', 'whole-grain pasta for pasta']
     >>> swaps_for(0.0)
     ()
     """

@@ -184,7 +184,7 @@ def variables(cycles: Iterable[str]) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> "BMXBMI" in variables(["2015-2016"]), variables(["2005-2006"])
+    >>> "BMXBMI" in variables(["2015-2016"]), variables(["2003-2004"])
     (True, ())
     """
     needed = (name for each in applicable(cycles) for name in each.question.sources(each.cycles))
