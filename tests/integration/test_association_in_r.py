@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.adjustment_set import OUTCOMES, RUNGS
+from mgrisk.evidence.adjustment_set import DIET_QUALITY, OUTCOMES, RUNGS
 from mgrisk.evidence.people import Panel, build_panel, panels, read_people
 from mgrisk.evidence.regression import Adjusted, Fitted, fit_corrected, fit_naive, linear_coding, on_scale, panel_scales
 from mgrisk.nhanes.store import Store
@@ -114,3 +114,23 @@ def test_the_error_of_the_correction_is_in_the_corrected_interval(ladder: pd.Dat
     # svyglm takes predicted intake for known.
     assert (corrected["se"] > 0.97 * corrected["r_se"]).all()
     assert (corrected["se"] / corrected["r_se"]).mean() > 1.02
+
+
+# Coefficient of 100 mg/d and its standard error: R 4.2.2, survey 4.1.1, November 2026, svyglm(y ~ 0 + columns,
+# subset(svydesign(~psu, strata = ~stratum, weights = ~weight, nest = TRUE), studied)), quasibinomial() or gaussian().
+WITH_DIET_QUALITY = {
+    "undiagnosed": (-0.178331088050322, 0.0931092163466581),
+    "homa_ir": (-0.0744735167625029, 0.011371937551684),
+}
+
+
+def test_the_model_with_diet_quality_is_as_in_r(mirror: Path, tmp_path: Path) -> None:
+    store = Store(source=str(mirror), cache=tmp_path, offline=True)
+    if store.food_patterns is None:
+        pytest.skip("MGRISK_FOOD_PATTERNS does not name the folder of USDA's food patterns")
+    panel = build_panel(read_people(store, CYCLES), "fasting")
+    assert DIET_QUALITY in panel.models
+    for fit in fit_naive(panel, DIET_QUALITY, [linear_coding()], outcomes=[*WITH_DIET_QUALITY]):
+        found = float(fit.coefficients[0]), float(fit.se[0])
+        assert found == pytest.approx(WITH_DIET_QUALITY[fit.outcome], rel=1e-6)
+        assert (fit.n, fit.df) == (9034, 66)

@@ -30,7 +30,7 @@ def records(run: Run) -> pd.DataFrame:
 def test_every_analysis_is_there_and_what_failed_says_why(records: pd.DataFrame) -> None:
     assert set(records["analysis"]) == {
         "association", "e-value", "intake", "dose-response", "interaction", "cycle left out", "specification",
-        "negative control", "mediation", "reverse causation", "participants", "inverse probability",
+        "negative control", "food source", "mediation", "reverse causation", "participants", "inverse probability",
         "incremental value",
     }  # fmt: skip
     assert (records["data"] == "SYNTHETIC").all()

@@ -1,4 +1,4 @@
-"""`mgrisk magnesium`: magnesium intake of the population, or the foods that it comes from."""
+"""`mgrisk magnesium`: magnesium intake of the population, or the foods and food groups that it comes from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import argparse
 from mgrisk.cli.options import add_source, store_of, whole_number
 from mgrisk.errors import ExitStatus
 
-HELP = "magnesium intake of the population by sex and age, or its top foods"
+HELP = "magnesium intake of the population by sex and age, or its foods and food groups"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -15,6 +15,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", choices=["intake", "foods"], help="intake and requirements, or the foods behind it")
     parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS", help="each for itself")
     parser.add_argument("--top", type=whole_number, default=10, metavar="N", help="foods of each cycle (10)")
+    parser.add_argument(
+        "--by", choices=["food", "group"], default="food", help="single foods, or all food groups with intervals"
+    )
     parser.add_argument(
         "--quick", action="store_true", help="no standard errors of usual intake, which take some 15 s a cycle"
     )
@@ -24,10 +27,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    from mgrisk.describe.magnesium import food_table, magnesium_table
+    from mgrisk.describe.magnesium import food_table, group_table, magnesium_table
 
     store = store_of(options)
-    if options.table == "foods":
+    if options.table == "foods" and options.by == "group":
+        frame = group_table(store, cycles=options.cycle)
+    elif options.table == "foods":
         frame = food_table(store, cycles=options.cycle, top=options.top)
     else:
         frame = magnesium_table(store, cycles=options.cycle, standard_errors=not options.quick).frame()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import harmonise, read_decoded, read_list, table_path
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.estimates import Estimate, mean, proportion
+from mgrisk.survey.estimates import Estimate, mean, proportion, ratio
 from mgrisk.survey.variance import jackknife, logit_interval, replicate_variance, t_quantile
 from mgrisk.types import Floats
 
@@ -164,17 +164,8 @@ def top_foods(store: Store, *, years: str, top: int = 10, youngest: int = 20) ->
     MgRiskError
         ``cycles.absent_table`` for a cycle without single foods; what reading tables raises.
     """
-    chosen = cycle(years)
-    place = table_path(store, chosen, "DR1IFF")
-    eaten, _ = read_decoded(store, place, cycle=chosen, held=record_variables("DR1IFF", chosen))
-    described, _ = read_list(
-        store, list_path(store, chosen, "DRXFCD"), columns=("DRXFDCD", "DRXFCLD"), cycle=chosen.years
-    )
-    names = ("RIDAGEYR", "DR1DRSTZ", *DESIGN, _weight_name(years))
-    raw = harmonise(store, cycles=[chosen], names=names).frame
-    wanted = (raw["RIDAGEYR"] >= youngest) & (raw["DR1DRSTZ"] == RELIABLE)
-    design = _design(raw, years).where(wanted.to_numpy())
-    return foods.top_foods(eaten, foods.food_groups().assign(described), design, people=raw["SEQN"], top=top)
+    day = _first_day(store, years, youngest)
+    return foods.top_foods(day.eaten, day.groups, day.design, people=day.people, top=top)
 
 
 def food_table(store: Store, *, cycles: Sequence[str], top: int = 10) -> pd.DataFrame:
@@ -200,6 +191,75 @@ def food_table(store: Store, *, cycles: Sequence[str], top: int = 10) -> pd.Data
     found.insert(0, "rank", found.groupby("cycle").cumcount() + 1)
     found.insert(0, "cycle", found.pop("cycle"))
     return found
+
+
+def group_table(store: Store, *, cycles: Sequence[str], youngest: int = 20) -> pd.DataFrame:
+    """Estimate magnesium from each food group on the first recalled day of some cycles, each cycle for itself.
+
+    Parameters
+    ----------
+    store, cycles, youngest
+        As for `top_foods`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        For each cycle all good sources of magnesium together (``rich``), then every group, the largest first: cycle,
+        group, label, rich (bool), mg_per_person (mean, mg a day) with se, low and high, share (of all magnesium from
+        food, a ratio of totals) with share_low and share_high, n and df. The groups without ``rich`` add up to
+        everything.
+
+    Raises
+    ------
+    MgRiskError
+        As `top_foods`.
+    """
+    kinds = foods.food_groups()
+    labels = {foods.RICH: foods.RICH_LABEL, **kinds.labels}
+    rows = []
+    for years in cycles:
+        day = _first_day(store, years, youngest)
+        by_group = foods.day_by_group(day.eaten, day.groups, people=day.people)
+        total = by_group.sum(axis=1, skipna=False)
+        found: dict[str, dict[str, Any]] = {}
+        for column, amount in foods.with_rich(by_group).items():
+            name = str(column)
+            # Human milk has no amount and is of days outside the domain.
+            milligrams, share = (
+                mean(amount.fillna(0.0), day.design),
+                ratio(amount.fillna(0.0), total.fillna(0.0), day.design),
+            )
+            found[name] = {
+                "cycle": years, "group": name, "label": labels[name], "rich": name in {foods.RICH, *kinds.rich},
+                "mg_per_person": milligrams.estimate, "se": milligrams.se, "low": milligrams.low,
+                "high": milligrams.high, "share": share.estimate, "share_low": share.low, "share_high": share.high,
+                "n": milligrams.n, "df": milligrams.df,
+            }  # fmt: skip
+        rows += [found.pop(foods.RICH), *sorted(found.values(), key=lambda row: -row["mg_per_person"])]
+    return pd.DataFrame(rows)
+
+
+class _FirstDay(NamedTuple):
+    """Single foods of the first recalled day, their groups, and who ate them."""
+
+    eaten: pd.DataFrame
+    groups: pd.DataFrame
+    people: pd.Series
+    design: SurveyDesign
+
+
+def _first_day(store: Store, years: str, youngest: int) -> _FirstDay:
+    chosen = cycle(years)
+    place = table_path(store, chosen, "DR1IFF")
+    eaten, _ = read_decoded(store, place, cycle=chosen, held=record_variables("DR1IFF", chosen))
+    described, _ = read_list(
+        store, list_path(store, chosen, "DRXFCD"), columns=("DRXFDCD", "DRXFCLD"), cycle=chosen.years
+    )
+    names = ("RIDAGEYR", "DR1DRSTZ", *DESIGN, _weight_name(years))
+    raw = harmonise(store, cycles=[chosen], names=names).frame
+    wanted = (raw["RIDAGEYR"] >= youngest) & (raw["DR1DRSTZ"] == RELIABLE)
+    design = _design(raw, years).where(wanted.to_numpy())
+    return _FirstDay(eaten, foods.food_groups().assign(described), raw["SEQN"], design)
 
 
 def _adults(store: Store, years: str) -> tuple[pd.DataFrame, SurveyDesign, str]:

@@ -48,6 +48,7 @@ class AdjustmentSet(_Row):
     label: str
     reason: str
     main: bool = False
+    after: str = ""
     nutrients: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     all_nutrients: tuple[str, ...] = ()
@@ -80,15 +81,16 @@ class Control(_Row):
     without: str
 
 
-def _rungs() -> tuple[AdjustmentSet, ...]:
-    nutrients: tuple[str, ...] = ()
-    terms: tuple[str, ...] = ()
-    found = []
+def _models() -> tuple[AdjustmentSet, ...]:
+    found: dict[str, AdjustmentSet] = {}
+    before = AdjustmentSet(name="", label="", reason="")
     for row in rows("mgrisk.evidence", "ladder.toml", "rung"):
-        nutrients += tuple(row.get("nutrients", ()))
-        terms += tuple(row.get("terms", ()))
-        found.append(AdjustmentSet.model_validate({**row, "all_nutrients": nutrients, "all_terms": terms}))
-    return tuple(found)
+        before = found[row["after"]] if "after" in row else before
+        nutrients = (*before.all_nutrients, *row.get("nutrients", ()))
+        terms = (*before.all_terms, *row.get("terms", ()))
+        before = AdjustmentSet.model_validate({**row, "all_nutrients": nutrients, "all_terms": terms})
+        found[before.name] = before
+    return tuple(found.values())
 
 
 NUTRIENTS: Final[Mapping[str, Nutrient]] = MappingProxyType(
@@ -97,7 +99,11 @@ NUTRIENTS: Final[Mapping[str, Nutrient]] = MappingProxyType(
 TERMS: Final[Mapping[str, Term]] = MappingProxyType(
     {row["name"]: Term.model_validate(row) for row in rows("mgrisk.evidence", "terms.toml", "term")}
 )
-RUNGS: Final[tuple[AdjustmentSet, ...]] = _rungs()
+MODELS: Final[tuple[AdjustmentSet, ...]] = _models()
+"""The ladder, and what branches off it."""
+RUNGS: Final[tuple[AdjustmentSet, ...]] = tuple(model for model in MODELS if not model.after)
+DIET_QUALITY: Final[AdjustmentSet] = next(model for model in MODELS if model.name == "diet_quality")
+"""Adjusted for confounders and for the quality of the whole diet, where USDA's food patterns are given."""
 MAIN: Final[AdjustmentSet] = next(rung for rung in RUNGS if rung.main)
 """Adjusted for confounders; whose fifths, curve and interactions are shown."""
 BODY: Final[AdjustmentSet] = next(rung for rung in RUNGS if rung.name == "body")

@@ -2,6 +2,7 @@
 
 `associate` estimates it under sequential adjustment, uncorrected and corrected for the error of recalls.
 `dose_response` gives its shape: a cubic spline with its band, a test of non-linearity, and the distribution of intake.
+`food_sources` tells what foods the magnesium comes from.
 `interactions` compares groups of people: the slope in each, their ratio, and p values corrected for their number
 (Holm).
 """
@@ -39,14 +40,17 @@ from mgrisk.evidence.regression import (
     panel_scales,
     record_of,
 )
+from mgrisk.features.foods import FEATURE as FOOD_GROUP
+from mgrisk.features.foods import food_groups, with_rich
 from mgrisk.features.mixed_model import BoxCox
 from mgrisk.features.usual_intake import fit_usual_intake
 from mgrisk.model.splines import HARRELL_QUANTILES, basis
-from mgrisk.survey.estimates import weighted_quantile
+from mgrisk.survey.estimates import mean, ratio, weighted_quantile
 from mgrisk.survey.regression import RegressionFit, wald_test
 from mgrisk.types import Floats, Integers
 
 ASSOCIATION: Final = "association"
+FOOD_SOURCE: Final = "food source"
 FIFTHS: Final = (0.2, 0.4, 0.6, 0.8)
 
 
@@ -193,6 +197,36 @@ def intake_distribution(panel: Panel) -> Iterator[Record]:
             correction="usual-intake model",
             values={"estimate": float(quantile)},
         )
+
+
+def food_sources(panel: Panel) -> Iterator[Record]:
+    """Yield mean magnesium a day from each food group, and its share of all from food; nothing without single foods.
+
+    Good sources of magnesium together come first (`features.foods.with_rich`).
+    """
+    groups = panel.frame[[FOOD_GROUP.format(name) for name in food_groups().labels]].set_axis(
+        list(food_groups().labels), axis=1
+    )
+    # A day without a reliable table of single foods has no groups; no cycle of 2007-2018 lacks it.
+    design = panel.design.where(groups.notna().all(axis=1).to_numpy())
+    if not design.n:
+        return
+    total = groups.sum(axis=1)
+    for name, amount in with_rich(groups).items():
+        found = {"mg/d": mean(amount, design), "share": ratio(amount, total, design)}
+        for scale, estimate in found.items():
+            yield record_of(
+                panel,
+                analysis=FOOD_SOURCE,
+                exposure=str(name),
+                outcome="magnesium from food",
+                model="",
+                contrast="mean of the recalled days",
+                scale=scale,
+                correction=NONE,
+                n=estimate.n,
+                values={key: getattr(estimate, key) for key in ("estimate", "low", "high", "se")},
+            )
 
 
 def _curve(panel: Panel, rung: AdjustmentSet, scales: Mapping[str, BoxCox]) -> tuple[Coding, Floats, float]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mgrisk.evidence import adjustment_set
-from mgrisk.evidence.association import associate, dose_response, intake_distribution, interactions
+from mgrisk.evidence.association import associate, dose_response, food_sources, intake_distribution, interactions
 from mgrisk.evidence.mediation import mediation
 from mgrisk.evidence.people import Panel, People, build_panel, panels
 from mgrisk.evidence.records import Record
@@ -46,11 +46,12 @@ def chapter(people: People, *, outcomes: Sequence[str] = (), youngest: int = 20)
     for name in panels(outcomes):
         panel = build_panel(people, name, outcomes=outcomes, youngest=youngest)
         yield from flow(panel)
-        found = list(associate(panel))
+        found = list(associate(panel, rungs=panel.models))
         yield from found
         yield from e_values(found)
         if name == "fasting":
             yield from intake_distribution(panel)
+            yield from food_sources(panel)
             yield from _fasting(panel)
         if MEDIATED in panel.outcomes:
             yield from mediation(panel, MEDIATED)
@@ -67,5 +68,7 @@ def _fasting(panel: Panel) -> Iterator[Record]:
         yield from cycles_left_out(panel, focus)
     yield from inverse_probability(panel, [*panel.outcomes], rungs=(adjustment_set.MAIN, adjustment_set.BODY))
     if yes_no:
-        yield from exclusions(panel, yes_no)
-    yield from negative_controls(panel)
+        yield from exclusions(panel, yes_no, rungs=panel.models)
+    for model in panel.models:
+        if model in (adjustment_set.MAIN, adjustment_set.DIET_QUALITY):
+            yield from negative_controls(panel, rung=model)

@@ -18,8 +18,21 @@ from mgrisk.cohort.outcomes import OUTCOMES as BINARY
 from mgrisk.cohort.select import EXAMINED, PREGNANT
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.evidence import adjustment_set
-from mgrisk.evidence.adjustment_set import CONTROLS, NUTRIENTS, OUTCOMES, TERMS, Outcome, Scale, Term
+from mgrisk.evidence.adjustment_set import (
+    CONTROLS,
+    DIET_QUALITY,
+    MODELS,
+    NUTRIENTS,
+    OUTCOMES,
+    TERMS,
+    AdjustmentSet,
+    Outcome,
+    Scale,
+    Term,
+)
 from mgrisk.features.compute import from_nhanes
+from mgrisk.features.foods import FEATURE as FOOD_GROUP
+from mgrisk.features.foods import food_groups
 from mgrisk.features.marker import LESS_THAN_ONE
 from mgrisk.features.registry import FEATURES, Feature, features
 from mgrisk.features.summary import gather
@@ -34,6 +47,8 @@ RECALLED: Final = ("magnesium_food_day_1_mg", "magnesium_food_day_2_mg")
 WEEKEND: Final = ("recall_day_1_weekend", "recall_day_2_weekend")
 FOR_ROBUSTNESS: Final = ("energy_report", "height_cm", "magnesium_depletion_score", "weight_change_1y_kg")
 TOLD, NEVER_TOLD = 1.0, 2.0
+OPTIONAL: Final = DIET_QUALITY.terms
+"""What a panel may lack: terms from files that CDC does not release."""
 MEASURED: Final = "all outcomes measured"
 """The last rule that is no matter of missing answers; whom the later ones exclude lacked a recall or an answer."""
 ADMINISTRATIVE: Final = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", "DIQ010", "DID040")
@@ -103,6 +118,11 @@ class Panel:
         """Places of the people studied."""
         return np.flatnonzero(self.design.analysis_weight > 0)
 
+    @property
+    def models(self) -> tuple[AdjustmentSet, ...]:
+        """Models of adjustment whose terms are all known."""
+        return tuple(model for model in MODELS if set(model.all_terms) <= set(self.columns))
+
     def scale(self, outcome: str) -> Scale:
         """Return the scale that an outcome or a negative control is reported on."""
         return (OUTCOMES[outcome] if outcome in OUTCOMES else CONTROLS[outcome]).scale
@@ -138,7 +158,8 @@ def evidence_features() -> tuple[Feature, ...]:
     """Return the features that the ladder, the outcomes and the checks of robustness read."""
     markers = [each.of for each in OUTCOMES.values() if not each.binary]
     terms = [each.feature for each in TERMS.values()]
-    return features(dict.fromkeys((*terms, *RECALLED, *WEEKEND, SUPPLEMENT, *markers, *FOR_ROBUSTNESS)))
+    eaten = [FOOD_GROUP.format(name) for name in food_groups().labels]
+    return features(dict.fromkeys((*terms, *RECALLED, *WEEKEND, SUPPLEMENT, *markers, *FOR_ROBUSTNESS, *eaten)))
 
 
 def panel_cycles(panel: str, cycles: Sequence[str]) -> tuple[str, ...]:
@@ -230,6 +251,8 @@ def build_panel(
     marks = [frame[day].astype(object).map({"no": 0.0, "yes": 1.0}) for day in WEEKEND]
     weekend = np.column_stack(marks).astype(np.float64)
     columns = {term.name: encode(term, frame[term.feature]) for term in TERMS.values()}
+    # Diet quality needs USDA's food patterns of every cycle: those of some would leave the people of the others out.
+    columns = {name: values for name, values in columns.items() if name not in OPTIONAL or _in_all_cycles(people, name)}
     columns["cycle"] = (raw["cycle"].to_numpy()[:, None] == np.array(cycles[1:], dtype=object)).astype(np.float64)
     measured = {each.name: _measured(each, raw, frame) for each in _outcomes(name)}
     supplement = frame[SUPPLEMENT].to_numpy(dtype=np.float64)
@@ -273,6 +296,11 @@ def encode(term: Term, values: pd.Series) -> Floats:
         return np.log1p(numbers)[:, None]
     scaled = (numbers - term.centre) / term.per
     return np.column_stack([scaled, scaled**2]) if term.form == "square" else scaled[:, None]
+
+
+def _in_all_cycles(people: People, term: str) -> bool:
+    known = people.frame[TERMS[term].feature].notna().to_numpy()
+    return all(known[(people.raw["cycle"] == years).to_numpy()].any() for years in people.cycles)
 
 
 def _outcomes(panel: str) -> list[Outcome]:

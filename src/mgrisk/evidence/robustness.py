@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, RUNGS, AdjustmentSet
-from mgrisk.evidence.people import MEASURED, Panel
+from mgrisk.evidence.people import MEASURED, OPTIONAL, Panel
 from mgrisk.evidence.records import Record
 from mgrisk.evidence.regression import (
     CALIBRATED,
@@ -256,7 +256,8 @@ def weighted_for_completeness(panel: Panel) -> Panel:
     design = replace(panel.design, domain=measured)
     weight = design.analysis_weight
     cases = [values for name, values in panel.outcomes.items() if panel.binary(name)]
-    columns = np.column_stack([*panel.columns.values(), *cases, np.ones(len(design))])
+    others = [values for name, values in panel.columns.items() if name not in OPTIONAL]
+    columns = np.column_stack([*others, *cases, np.ones(len(design))])
     known = np.isfinite(columns) & (weight > 0)[:, None]
     filled = np.where(known, columns, 0.0)
     means = (filled * weight[:, None]).sum(axis=0) / (known * weight[:, None]).sum(axis=0)

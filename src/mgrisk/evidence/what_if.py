@@ -17,7 +17,8 @@ whom the options are shown (`typical.toml`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -390,28 +391,36 @@ SWAPS: Final[tuple[Swap, ...]] = tuple(
 
 
 def swaps_for(gap_mg: float) -> tuple[Swap, ...]:
-    """Return the fewest swaps, each used once, whose gains add up to a gap; all of them where they do not.
+    """Return the fewest swaps, each used once, that close a gap, and of as few those that pass it least.
 
     Parameters
     ----------
     gap_mg
         Magnesium wanted in addition, mg a day.
 
+    Returns
+    -------
+    tuple of Swap
+        The largest gain first; all swaps where they do not close the gap together.
+
     Examples
     --------
+    >>> [swap.name for swap in swaps_for(30.0)]
+    ['whole-wheat for white bread']
     >>> [swap.name for swap in swaps_for(120.0)]
-    ['beans for beef', 'pumpkin seeds for milk chocolate']
+    ['pumpkin seeds for milk chocolate', 'whole-grain pasta for pasta']
     >>> swaps_for(0.0)
     ()
     """
-    chosen: list[Swap] = []
-    left = gap_mg
-    for swap in SWAPS:
-        if left <= 0.0:
-            break
-        chosen.append(swap)
-        left -= swap.gain_mg
-    return tuple(chosen)
+    for number in range(len(SWAPS) + 1):
+        closing = [some for some in combinations(SWAPS, number) if _gain(some) >= gap_mg]
+        if closing:
+            return min(closing, key=_gain)
+    return SWAPS
+
+
+def _gain(swaps: Iterable[Swap]) -> float:
+    return sum(swap.gain_mg for swap in swaps)
 
 
 class Person(BaseModel):

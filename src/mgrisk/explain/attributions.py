@@ -1,4 +1,4 @@
-"""Shapley values on the calibrated log-odds: one number for each feature that add up exactly to the reported risk.
+"""Shapley values on the calibrated log-odds: one number for each feature, which add up to it.
 
 Interventional Shapley values with the whole survey-weighted development population as background. The values of the
 linear predictor, times the calibrator's slope, are those of the calibrated log-odds; the base is the weighted mean of

@@ -127,8 +127,9 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models 
     Returns
     -------
     pandas.DataFrame
-        Same index; float64 for numbers, categorical with the registry's levels for categories. Missing in cycles
-        that did not ask or measure it (`nhanes/eras.toml`), where an empty answer would be taken for "no" or 0.
+        Same index; float64 for numbers, capped as the registry says (a later cycle may code higher values than an
+        earlier one), categorical with the registry's levels for categories. Missing in cycles that did not ask or
+        measure it (`nhanes/eras.toml`), where an empty answer would be taken for "no" or 0.
     """
     family = computed_from(chosen)
     columns: dict[str, pd.Series] = {}
@@ -143,7 +144,8 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models 
         else:
             values = _derived(feature, pd.DataFrame({name: columns[name] for name in feature.derived_from}), models)
         there = raw["cycle"].map(asked).astype(bool)
-        columns[feature.name] = _typed(values if there.all() else values.where(there), feature)
+        found = _typed(values if there.all() else values.where(there), feature)
+        columns[feature.name] = found if feature.cap is None else found.clip(upper=feature.cap)
     return pd.DataFrame({feature.name: columns[feature.name] for feature in chosen}, index=raw.index)
 
 

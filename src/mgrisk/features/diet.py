@@ -2,7 +2,8 @@
 
 Nutrients are means over the days whose recall is reliable.
 
-- The DASH score: how near a diet is to that of the Dietary Approaches to Stop Hypertension trial, from nutrients.
+- A DASH score: how near a diet is to that of the Dietary Approaches to Stop Hypertension trial, from nutrients. It
+  comes out lower than that of Mellen et al. (2008), whose goals it takes (`dash.toml`).
 - The Healthy Eating Index-2020: how well a diet follows the Dietary Guidelines for Americans, 0 to 100 points. It needs
   food-pattern equivalents, cups and ounces of food groups, which USDA releases beside NHANES (FPED) and CDC does not:
   the feature is missing where nobody has given their files (`nhanes/food_patterns.py`).
@@ -108,7 +109,7 @@ class Target(BaseModel):
     intermediate: float
     kcal_per_unit: float | None = None
     source: str
-    checked: str
+    halfway: str
 
     def points(self, amount: pd.Series, energy_kcal: pd.Series) -> pd.Series:
         """Return 1, 0.5 or 0 points for amounts a day at an energy intake; missing without either, or without energy.

@@ -27,6 +27,8 @@ from mgrisk.types import Booleans, Floats
 
 Places = NDArray[np.intp]
 WHERE = "features/foods"
+FEATURE: Final = "magnesium_from_{}_mg"
+"""Name of the feature of a food group."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,12 @@ class Rule:
 class FoodGroups:
     """The food groups and the ordered rules that fill them.
 
-    `labels` holds the label of each group by its name, in the order of reports. `rules` are tried in order; the
-    first that fits decides.
+    `labels` holds the label of each group by its name, in the order of reports; `rich` names the groups of good sources
+    of magnesium. `rules` are tried in order; the first that fits decides.
     """
 
     labels: dict[str, str]
+    rich: tuple[str, ...]
     rules: tuple[Rule, ...]
 
     def assign(self, descriptions: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +173,9 @@ def food_groups() -> FoodGroups:
     """
     content = tomllib.loads(files("mgrisk.features").joinpath("food_groups.toml").read_text("utf-8"))
     rules = [{**row, "prefix": tuple(row["prefix"]), "words": tuple(row.get("words", ()))} for row in content["rule"]]
-    return FoodGroups({row["name"]: row["label"] for row in content["group"]}, tuple(Rule(**rule) for rule in rules))
+    labels = {row["name"]: row["label"] for row in content["group"]}
+    rich = tuple(row["name"] for row in content["group"] if row.get("rich"))
+    return FoodGroups(labels, rich, tuple(Rule(**rule) for rule in rules))
 
 
 def day_by_group(foods: pd.DataFrame, groups: pd.DataFrame, *, people: ArrayLike, day: int = 1) -> pd.DataFrame:
@@ -256,9 +261,11 @@ def by_group(day_1: pd.DataFrame, day_2: pd.DataFrame, groups: pd.DataFrame, *, 
 def _summarise(tables: CycleTables) -> pd.DataFrame:
     groups = food_groups().assign(tables.lists["DRXFCD"])
     found = by_group(tables.records["DR1IFF"], tables.records["DR2IFF"], groups, totals=tables.people)
-    return found.rename(columns="magnesium_from_{}_mg".format)
+    return found.rename(columns=FEATURE.format)
 
 
+RICH: Final = "rich"
+RICH_LABEL: Final = "Good sources of magnesium together"
 SUMMARY: Final = Summary(records=("DR1IFF", "DR2IFF"), lists={"DRXFCD": ("DRXFDCD", "DRXFCLD")}, function=_summarise)
 """magnesium_from_<group>_mg for each group of `food_groups.toml`, as `by_group` makes it."""
 
@@ -289,6 +296,17 @@ def shares(intake: pd.DataFrame, design: SurveyDesign, *, level: float = 0.95) -
     """
     total = intake.sum(axis=1, skipna=False)
     return GroupedEstimates({name: ratio(intake[name], total, design, level=level) for name in intake})
+
+
+def with_rich(intake: pd.DataFrame) -> pd.DataFrame:
+    """Return amounts by food group, and before them those of all good sources of magnesium together (`RICH`).
+
+    Examples
+    --------
+    >>> with_rich(pd.DataFrame([dict.fromkeys(food_groups().labels, 2.0)]))[RICH].item()
+    10.0
+    """
+    return pd.DataFrame({RICH: intake[list(food_groups().rich)].sum(axis=1, skipna=False), **intake})
 
 
 def top_foods(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
-from pathlib import Path
 
 import pandas as pd
 
@@ -166,14 +165,6 @@ def _summarise(
         patterns, of_patterns = food_patterns.read(given, cycle, summary.patterns)
         tables.extend(of_patterns)
     return summary.function(CycleTables(cycle, people, records, lists, patterns))
-
-
-def pattern_files(store: Store, cycles: Iterable[Cycle], chosen: Iterable[Feature]) -> tuple[Path, ...]:
-    """Return the food-pattern files that `gather` reads, which are no tables of the store."""
-    summaries = {feature.summary for feature in computed_from(chosen) if feature.summary}
-    if not any(summary_of(name).patterns for name in summaries):
-        return ()
-    return tuple(path for each in cycles for path in food_patterns.files(store.food_patterns, each))
 
 
 def record_variables(table: str, cycle: Cycle) -> tuple[Variable, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
+import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from mgrisk.cohort.weights import combined_weight, shares
@@ -15,9 +17,11 @@ from mgrisk.config.toml import rows
 from mgrisk.describe.conditions import parse
 from mgrisk.describe.query import DESIGN, Question, answer
 from mgrisk.errors import bad_source
+from mgrisk.features.diet import NUTRIENTS, PATTERNS, TOTAL, hei_2020
 from mgrisk.features.magnesium import reference_intakes
 from mgrisk.features.usual_intake import RecalledDays, estimate_usual_intake
-from mgrisk.nhanes.codebook import SYNTHETIC
+from mgrisk.nhanes import food_patterns
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import Harmonised, harmonise
 from mgrisk.nhanes.store import Store
@@ -27,6 +31,10 @@ from mgrisk.run_folder import names
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 
 ESTIMATED: Final = ("estimate", "se", "low", "high", "n", "df")
+POPULATION_RATIO: Final = "population ratio"
+Patterns = Mapping[str, pd.DataFrame]
+"""Food patterns of the first recalled day by cycle, of those that USDA's files are given for."""
+NO_PATTERNS: Final[Patterns] = MappingProxyType({})
 USUAL: Final = re.compile(r"usual-intake (?:quantile=(0\.\d+)|(below-ear))")
 
 
@@ -80,6 +88,39 @@ class UsualIntakeQuestion:
         return {**unknown, "estimate": float(found.estimates[2]), "n": found.n, "df": found.df}
 
 
+@dataclass(frozen=True)
+class DietQualityQuestion:
+    """What is asked about the diet of a whole population: the Healthy Eating Index of its summed first days.
+
+    Attributes
+    ----------
+    where
+        Condition on the people described; they need a reliable first recall.
+    """
+
+    where: str
+
+    def names(self) -> tuple[str, ...]:
+        """Return every variable in it, without the food patterns of USDA's files."""
+        return ("DR1DRSTZ", *parse(self.where).names, *(f"DR1T{name}" for name in NUTRIENTS))
+
+    def sources(self, cycles: Sequence[str]) -> tuple[str, ...]:
+        """Return the NHANES variables to read."""
+        weights = (share.weight for share in shares(WeightLevel.RECALL1, cycles))
+        return tuple(dict.fromkeys((*self.names(), *DESIGN, *weights)))
+
+    def answer(self, harmonised: Harmonised, patterns: pd.DataFrame, *, cycles: Sequence[str]) -> dict[str, Any]:
+        """Return the fields `ESTIMATED`, without an error."""
+        raw = harmonised.frame[harmonised.frame["cycle"].isin(list(cycles))]
+        asked = parse(self.where)
+        holds = asked.holds({name: raw[name] for name in asked.names}).true & (raw["DR1DRSTZ"] == 1.0).to_numpy()
+        weight = combined_weight(raw, WeightLevel.RECALL1, cycles)[holds]
+        eaten = raw[holds].merge(patterns, on=KEY, how="left", validate="one_to_one")
+        intake = eaten[list(PATTERNS)].assign(**{name: eaten[f"DR1T{name}"] for name in NUTRIENTS})
+        summed = intake.mul(weight.to_numpy(), axis=0).sum(skipna=False).to_frame().T
+        return {**dict.fromkeys(ESTIMATED), "estimate": float(hei_2020(summed)[TOTAL].item()), "n": int(holds.sum())}
+
+
 class KnownAnswer(BaseModel):
     """One row of `known_answers.toml`; the comments at its top explain the fields."""
 
@@ -99,15 +140,19 @@ class KnownAnswer(BaseModel):
     people: int | None = None
 
     @property
-    def question(self) -> Question | UsualIntakeQuestion:
-        """What `mgrisk describe`, or the model of usual intake, is asked."""
+    def question(self) -> Question | UsualIntakeQuestion | DietQualityQuestion:
+        """What `mgrisk describe`, the model of usual intake, or the score of a population's diet is asked."""
+        if self.statistic == POPULATION_RATIO:
+            return DietQualityQuestion(self.where)
         if usual := USUAL.fullmatch(self.statistic):
             return UsualIntakeQuestion(self.of, self.where, float(usual[1]) if usual[1] else None)
         return Question((self.of,), (), self.where, self.statistic)
 
-    def estimated(self, harmonised: Harmonised) -> Mapping[str, Any]:
+    def estimated(self, harmonised: Harmonised, patterns: Patterns = NO_PATTERNS) -> Mapping[str, Any]:
         """Return the fields `ESTIMATED`, computed from tables that were read."""
         question = self.question
+        if isinstance(question, DietQualityQuestion):
+            return question.answer(harmonised, patterns[self.cycles[0]], cycles=self.cycles)
         if isinstance(question, UsualIntakeQuestion):
             return question.answer(harmonised, cycles=self.cycles)
         (record,) = answer(question, harmonised, cycles=self.cycles).records
@@ -139,7 +184,7 @@ def variables(cycles: Iterable[str]) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> "BMXBMI" in variables(["2015-2016"]), variables(["2005-2006"])
+    >>> "BMXBMI" in variables(["2015-2016"]), variables(["2003-2004"])
     (True, ())
     """
     needed = (name for each in applicable(cycles) for name in each.question.sources(each.cycles))
@@ -175,10 +220,18 @@ def known_answers(store: Store, *, cycles: Sequence[str], others: str = "") -> l
     if not asked:
         return check(None, cycles=cycles, others=others)
     needed = [years for years in cycles if any(years in each.cycles for each in asked)]
-    return check(harmonise(store, cycles=[cycle(each) for each in needed], names=variables(cycles)), cycles=cycles)
+    harmonised = harmonise(store, cycles=[cycle(each) for each in needed], names=variables(cycles))
+    return check(harmonised, cycles=cycles, patterns=_patterns(store, needed))
 
 
-def check(harmonised: Harmonised | None, *, cycles: Sequence[str], others: str = "") -> list[dict[str, Any]]:
+def _patterns(store: Store, cycles: Sequence[str]) -> Patterns:
+    given = {years: food_patterns.files(store.food_patterns, cycle(years)) for years in cycles}
+    return {years: food_patterns.read(files, cycle(years), PATTERNS)[0][0] for years, files in given.items() if files}
+
+
+def check(
+    harmonised: Harmonised | None, *, cycles: Sequence[str], others: str = "", patterns: Patterns = NO_PATTERNS
+) -> list[dict[str, Any]]:
     """Compute the known answers from tables that were read; see `known_answers`.
 
     Parameters
@@ -189,6 +242,8 @@ def check(harmonised: Harmonised | None, *, cycles: Sequence[str], others: str =
         Cycles of the run.
     others
         As for `known_answers`, where no table says it.
+    patterns
+        USDA's food patterns by cycle; an answer that needs those of another cycle does not apply.
     """
     if harmonised is not None and harmonised.synthetic:
         others = SYNTHETIC
@@ -199,18 +254,23 @@ def check(harmonised: Harmonised | None, *, cycles: Sequence[str], others: str =
             include={"name", "kind", "population", "published", "tolerance", "source", "definition"}
         )
         about["cycles"] = ", ".join(each.cycles)
-        if harmonised is None or each.name not in asked:
+        unknown = each.statistic == POPULATION_RATIO and each.cycles[0] not in patterns
+        if harmonised is None or each.name not in asked or unknown:
             absent = ", ".join(years for years in each.cycles if years not in cycles)
-            why = f"the people are {others}" if others else f"the run has no {absent}"
+            lacking = (
+                f"the run has no {absent}" if absent else "USDA's food patterns are not given (MGRISK_FOOD_PATTERNS)"
+            )
+            why = f"the people are {others}" if others else lacking
             found: Mapping[str, Any] = dict.fromkeys(ESTIMATED)
             records.append({**about, **found, "passed": None, "note": f"not applicable, because {why}"})
             continue
-        found = each.estimated(harmonised)
+        found = each.estimated(harmonised, patterns)
         off = found["estimate"] - each.published
         wrong = [] if abs(off) <= each.tolerance else [f"off by {off:+.3g}"]
         if each.people not in (None, found["n"]):
             wrong.append(f"{found['n']} people for {each.people}")
-        without = "" if found["se"] is not None else "no standard error: the model is fitted once"
+        once = "everybody has one score" if each.statistic == POPULATION_RATIO else "the model is fitted once"
+        without = "" if found["se"] is not None else f"no standard error: {once}"
         records.append({**about, **found, "passed": not wrong, "note": ", ".join(wrong) or without})
     return records
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from mgrisk.evidence import what_if
 from mgrisk.evidence.people import evidence_features, evidence_variables, panels
 from mgrisk.features.registry import features
-from mgrisk.features.summary import paths, pattern_files
+from mgrisk.features.summary import paths
+from mgrisk.nhanes import food_patterns
 from mgrisk.nhanes.eras import check_comparable
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline import cohort
@@ -30,7 +31,7 @@ def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
 
 def given_files(workspace: Workspace, store: Store) -> tuple[Path, ...]:
     """Return the files that the run reads and that no NHANES site has."""
-    return pattern_files(store, workspace.cycles, workspace.all_features)
+    return tuple(path for each in workspace.cycles for path in food_patterns.files(store.food_patterns, each))
 
 
 def refuse_misuse(workspace: Workspace) -> None:

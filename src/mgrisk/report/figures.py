@@ -14,7 +14,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -258,18 +258,9 @@ RISKS: Final = (
 def importance(data: Mapping[str, Any]) -> Figure:
     """Draw mean absolute contributions with intervals; magnesium stands out by colour and by a star."""
     bars = data["bars"]
-    picture, axes = canvas(7.2, 1.1 + ROW * len(bars))
-    places = np.arange(len(bars))[::-1]
-    sizes = _floats([bar["importance"] for bar in bars])
-    reach = np.abs(np.vstack([sizes - _floats([b["low"] for b in bars]), _floats([b["high"] for b in bars]) - sizes]))
-    colours = [ORANGE if bar["group"] == "magnesium" else BLUE for bar in bars]
-    axes.barh(places, sizes, height=0.66, color=colours)
-    axes.errorbar(sizes, places, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1.1, capsize=2)
-    axes.set_yticks(places, [_bar_label(bar) for bar in bars])
-    axes.set_ylim(-0.7, len(bars) - 0.3)
-    axes.tick_params(axis="y", length=0)
+    marked = [bar["group"] == "magnesium" for bar in bars]
+    picture, axes = _bars(bars, "importance", [_bar_label(bar) for bar in bars], marked)
     axes.set_xlabel("Mean |contribution|, log-odds (95 % interval)")
-    axes.grid(True, axis="x")
     keys = [
         Line2D([], [], color=ORANGE, linewidth=7, label="Magnesium ★"),
         Line2D([], [], color=BLUE, linewidth=7, label="Other features"),
@@ -278,6 +269,36 @@ def importance(data: Mapping[str, Any]) -> Figure:
         keys.append(Line2D([], [], color="none", label="↑ higher value, higher risk; ↓ lower risk"))
     axes.legend(handles=keys, loc="lower right")
     return picture
+
+
+def amounts(data: Mapping[str, Any]) -> Figure:
+    """Draw amounts with intervals, a bar each; those that are `marked` stand out by colour."""
+    bars = data["bars"]
+    picture, axes = _bars(bars, "estimate", [legible(bar["label"]) for bar in bars], [bar["marked"] for bar in bars])
+    axes.set_xlabel(legible(data["x_label"], longest=FOREST_LABEL))
+    keys = [
+        Line2D([], [], color=colour, linewidth=7, label=legible(data[key]))
+        for colour, key in ((ORANGE, "marked"), (BLUE, "others"))
+    ]
+    axes.legend(handles=keys, loc="lower right")
+    return picture
+
+
+def _bars(
+    bars: Sequence[Mapping[str, Any]], size: str, labels: Sequence[str], marked: Sequence[bool]
+) -> tuple[Figure, Any]:
+    """Draw a horizontal bar for each of some estimates, with its interval."""
+    picture, axes = canvas(7.2, 1.1 + ROW * len(bars))
+    places = np.arange(len(bars))[::-1]
+    sizes = _floats([bar[size] for bar in bars])
+    reach = np.abs(np.vstack([sizes - _floats([b["low"] for b in bars]), _floats([b["high"] for b in bars]) - sizes]))
+    axes.barh(places, sizes, height=0.66, color=[ORANGE if each else BLUE for each in marked])
+    axes.errorbar(sizes, places, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1.1, capsize=2)
+    axes.set_yticks(places, labels)
+    axes.set_ylim(-0.7, len(bars) - 0.3)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+    return picture, axes
 
 
 def _bar_label(bar: Mapping[str, Any]) -> str:
@@ -547,6 +568,7 @@ DRAWINGS: Final[Mapping[str, Draw]] = {
     "specifications": specifications,
     "flow": flow,
     "curve": curve,
+    "amounts": amounts,
 }
 
 

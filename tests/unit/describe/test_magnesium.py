@@ -12,7 +12,15 @@ import pandas as pd
 import pytest
 
 from mgrisk.cli.main import main
-from mgrisk.describe.magnesium import AGES, MagnesiumTable, describe, food_table, magnesium_table, top_foods
+from mgrisk.describe.magnesium import (
+    AGES,
+    MagnesiumTable,
+    describe,
+    food_table,
+    group_table,
+    magnesium_table,
+    top_foods,
+)
 from mgrisk.errors import MgRiskError
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel
@@ -179,6 +187,19 @@ def test_water_and_coffee_carry_the_most_and_a_cycle_without_single_foods_is_ref
     assert caught.value.code == "cycles.absent_table"
 
 
+# Mean and standard error, mg a day: own code (pyreadstat 1.3, pandas, Taylor linearisation by hand), foods whose code
+# begins with 42 and 43, adults of 20 years and over with a reliable first recall, WTDRD1, November 2026.
+OF_GROUPS = {"nuts": (17.92414778976761, 1.4320339397863369), "seeds": (1.701774702859139, 0.5092446034516029)}
+
+
+@pytest.mark.nhanes
+def test_food_groups_of_2017_to_2018_are_as_computed_independently(mirror: Store) -> None:
+    found = group_table(mirror, cycles=["2017-2018"]).set_index("group")
+    for name, expected in OF_GROUPS.items():
+        assert found.loc[name, ["mg_per_person", "se"]].tolist() == pytest.approx(list(expected), rel=1e-9)
+    assert found.drop("rich")["share"].sum() == pytest.approx(1.0)
+
+
 @pytest.fixture
 def eaten(put: Callable[..., Path]) -> None:
     """Four adults in two strata who eat bread and water; a child's bread does not count."""
@@ -189,6 +210,26 @@ def eaten(put: Callable[..., Path]) -> None:
     foods = {"SEQN": [1, 2, 3, 4, 5, 1], "DR1IFDCD": [51101000, 94000100, 94000100, 51101000, 51101000, 94000100]}
     put("2017-2018", "DR1IFF", **foods, DR1IMAGN=[30, 10, 20, 30, 500, 10])
     put("2017-2018", "DRXFCD", DRXFDCD=[94000100, 51101000], DRXFCLD=["Water, tap", "Bread, white"])
+
+
+@pytest.mark.usefixtures("eaten")
+def test_food_groups_have_the_survey_mean_and_share_and_add_up_to_all_magnesium_from_food(store: Store) -> None:
+    found = group_table(store, cycles=["2017-2018"]).set_index("group")
+    assert found.loc["refined_grains", ["mg_per_person", "share", "n"]].tolist() == [15.0, 0.6, 4]
+    assert found.loc["water", "mg_per_person"] == 10.0
+    assert found.index[0] == "rich"
+    assert found.drop("rich")["mg_per_person"].sum() == 25.0
+    assert found.loc[found["rich"], "mg_per_person"].eq(0.0).all()
+    assert found["rich"].sum() == 6
+
+
+@pytest.mark.usefixtures("eaten")
+def test_the_command_gives_food_groups_where_asked(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    source = ["--source", store.source, "--format", "csv"]
+    assert main(["magnesium", "foods", "--cycle", "2017-2018", "--by", "group", *source]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("cycle,group,label,rich,mg_per_person")
+    assert lines[1].startswith("2017-2018,rich,Good sources of magnesium together,True,0.0")
 
 
 @pytest.mark.usefixtures("eaten")

@@ -6,7 +6,7 @@ import pytest
 
 from mgrisk.cohort.outcomes import OUTCOMES as BINARY
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.adjustment_set import EXPOSURE, MAIN, NUTRIENTS, OUTCOMES, RUNGS, TERMS, outcomes
+from mgrisk.evidence.adjustment_set import DIET_QUALITY, EXPOSURE, MAIN, NUTRIENTS, OUTCOMES, RUNGS, TERMS, outcomes
 from mgrisk.features.registry import FEATURES
 
 
@@ -19,9 +19,15 @@ def test_each_rung_holds_the_rungs_below_it_and_has_a_reason() -> None:
 
 
 def test_every_name_of_a_rung_is_known_and_every_row_is_used_once() -> None:
-    assert RUNGS[-1].all_terms == tuple(TERMS)
+    assert (*RUNGS[-1].all_terms, *DIET_QUALITY.terms) == tuple(TERMS)
     assert RUNGS[-1].all_nutrients == tuple(NUTRIENTS)
     assert RUNGS[0].nutrients == (EXPOSURE,)
+
+
+def test_diet_quality_adds_to_the_confounders_alone() -> None:
+    assert DIET_QUALITY not in RUNGS
+    assert DIET_QUALITY.all_terms == (*MAIN.all_terms, "diet_quality")
+    assert DIET_QUALITY.all_nutrients == MAIN.all_nutrients
 
 
 def test_body_size_comes_after_the_main_rung() -> None:

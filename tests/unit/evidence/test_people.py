@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.adjustment_set import OUTCOMES, TERMS
+from mgrisk.evidence.adjustment_set import DIET_QUALITY, OUTCOMES, RUNGS, TERMS
 from mgrisk.evidence.people import (
     People,
     build_panel,
@@ -110,3 +110,14 @@ def test_before_2011_asian_and_other_are_missing_and_count_as_one_level() -> Non
 
 def test_a_missing_category_is_missing_where_nothing_is_merged() -> None:
     assert np.isnan(encode(TERMS["smoking"], pd.Series(["never", None]))[1]).all()
+
+
+@pytest.mark.parametrize(("years", "known"), [(YEARS, True), (YEARS[:1], False), ((), False)])
+def test_diet_quality_is_adjusted_for_where_every_cycle_has_it_and_changes_nobody_else(
+    people: People, years: tuple[str, ...], known: bool
+) -> None:
+    scores = pd.Series(np.where(people.raw["cycle"].isin(years), 50.0 + np.arange(len(people.raw)) % 30, np.nan))
+    panel = build_panel(replace(people, frame=people.frame.assign(healthy_eating_index=scores)), "fasting")
+    assert (DIET_QUALITY in panel.models) is known
+    assert set(RUNGS) <= set(panel.models)
+    assert panel.design.n == build_panel(people, "fasting").design.n

@@ -5,6 +5,9 @@ Changed inputs: moved by the dose where they are there, left where the dose is n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,6 +25,7 @@ from mgrisk.evidence.what_if import (
     TOGETHER,
     TYPICAL,
     Study,
+    Swap,
     changed,
     swaps_for,
     what_if,
@@ -220,12 +224,21 @@ def test_a_swap_keeps_the_energy_and_adds_magnesium() -> None:
 
 
 @given(st.floats(0.0, 1000.0))
-def test_the_fewest_swaps_reach_the_gap_where_all_of_them_can(gap: float) -> None:
+def test_the_fewest_swaps_close_the_gap_and_of_as_few_those_that_pass_it_least(gap: float) -> None:
+    def gain(swaps: Iterable[Swap]) -> float:
+        return sum(swap.gain_mg for swap in swaps)
+
     chosen = swaps_for(gap)
-    gained = sum(swap.gain_mg for swap in chosen)
-    assert gained >= gap or chosen == SWAPS
-    if chosen:
-        assert gained - chosen[-1].gain_mg < gap
+    assert gain(chosen) >= gap or chosen == SWAPS
+    if chosen and chosen != SWAPS:
+        assert gain(SWAPS[: len(chosen) - 1]) < gap
+        as_few = [gain(some) for some in combinations(SWAPS, len(chosen))]
+        assert not any(gap <= other < gain(chosen) for other in as_few)
+
+
+def test_what_thirty_milligrams_need_is_not_answered_by_a_hundred() -> None:
+    (swap,) = swaps_for(30.0)
+    assert swap.gain_mg < 35.0
 
 
 def test_a_sentence_has_grams_and_milligrams() -> None:

@@ -128,6 +128,12 @@ def test_numbers_are_float64_and_categories_have_the_levels_of_the_registry_whoe
     assert tuple(frame["race_ethnicity"].cat.categories) == FEATURES["race_ethnicity"].levels
 
 
+def test_a_value_of_nhanes_above_the_cap_of_its_feature_counts_as_the_cap() -> None:
+    # SLD012 of 2015 on goes up to 14 hours and more, SLD010H before it ended at 12.
+    raw = pd.DataFrame({"SLD012": [11.5, 12.0, 14.5, NAN]}).assign(cycle="2017-2018")
+    np.testing.assert_array_equal(from_nhanes(raw, features(["sleep_hours"]))["sleep_hours"], [11.5, 12.0, 12.0, NAN])
+
+
 def test_a_feature_that_is_a_variable_is_that_variable_as_it_stands() -> None:
     raw = pd.DataFrame({"PAD680": [0.0, NAN, 600.0], "BMXHT": [170.5, 181.0, NAN]}).assign(cycle="2017-2018")
     frame = from_nhanes(raw, features(["height_cm", "sedentary_min_day"]))

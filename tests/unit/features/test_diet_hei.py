@@ -33,7 +33,7 @@ from mgrisk.features.diet import (
     hei_2020,
 )
 from mgrisk.features.registry import FEATURES, features
-from mgrisk.features.summary import gather, pattern_files
+from mgrisk.features.summary import gather
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.store import Store
 
@@ -136,7 +136,6 @@ def test_a_person_is_scored_by_the_mean_of_the_reliable_days(days: pd.DataFrame,
     # XPT keeps 56 bits, CSV prints 17 digits.
     np.testing.assert_allclose(found.frame["healthy_eating_index"], [both, one, np.nan, np.nan], rtol=1e-9)
     assert {"FPED_DR1TOT_1718", "FPED_DR2TOT_1718"} <= {table.table for table in found.tables}
-    assert len(pattern_files(given, [new], chosen)) == 2
 
 
 @pytest.mark.usefixtures("days")
@@ -144,12 +143,6 @@ def test_without_food_pattern_files_there_is_no_score_and_nothing_stops(store: S
     chosen, new = features(["healthy_eating_index"]), cycle("2017-2018")
     without = replace(store, food_patterns=None)
     assert gather(without, cycles=[new], chosen=chosen).frame["healthy_eating_index"].isna().all()
-    assert pattern_files(without, [new], chosen) == ()
-
-
-def test_who_does_not_ask_for_the_score_reads_no_food_patterns(store: Store, tmp_path: Path) -> None:
-    given = replace(store, food_patterns=tmp_path / "nowhere")
-    assert pattern_files(given, [cycle("2017-2018")], features(["waist_cm"])) == ()
 
 
 NAN = float("nan")

@@ -111,6 +111,7 @@ def test_a_code_outside_the_scheme_is_refused_and_not_put_somewhere() -> None:
 def test_the_first_rule_that_fits_decides_and_words_must_fit_too() -> None:
     small = FoodGroups(
         {"a": "A", "b": "B"},
+        ("a",),
         (Rule("a", ("51",), "s", "w", words=("WHOLE",)), Rule("b", ("5",), "s", "w", dish=True)),
     )
     found = small.assign(described((51000000, "whole wheat"), (51000001, "white"), (52000000, "whole wheat")))

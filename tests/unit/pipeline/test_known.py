@@ -9,6 +9,7 @@ import pytest
 
 from mgrisk.describe.variables import problem_in
 from mgrisk.errors import ExitStatus, MgRiskError
+from mgrisk.features.diet import NUTRIENTS, PATTERNS, TOTAL, hei_2020
 from mgrisk.nhanes.cycles import CYCLES
 from mgrisk.nhanes.harmonise import Harmonised, TableRead
 from mgrisk.nhanes.store import Store
@@ -161,9 +162,9 @@ def test_synthetic_runs_read_no_table() -> None:
 
 def test_an_answer_of_other_cycles_says_which_are_absent() -> None:
     nowhere = Store(source="/nowhere", cache=Path("/nowhere"), offline=True)
-    records = known_module.known_answers(nowhere, cycles=["2007-2008", "2011-2012"])
+    records = known_module.known_answers(nowhere, cycles=["2003-2004"])
     notes = {record["name"]: record["note"] for record in records}
-    assert notes["obesity-2011-2014"] == "not applicable, because the run has no 2013-2014"
+    assert notes["obesity-2011-2014"] == "not applicable, because the run has no 2011-2012, 2013-2014"
 
 
 @pytest.fixture
@@ -246,3 +247,32 @@ def test_habits_pass_and_miss_like_other_answers(recalls: pd.DataFrame, monkeypa
 def test_another_statistic_of_habits_is_refused(statistic: str) -> None:
     with pytest.raises(MgRiskError):
         usual_answer(statistic, published=1.0, tolerance=1.0).question.names()
+
+
+def test_a_score_of_a_population_is_that_of_its_summed_days_and_needs_food_patterns(
+    people: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(5)
+    eaten = pd.DataFrame(random.uniform(0.2, 3.0, (80, len(PATTERNS))), columns=list(PATTERNS))
+    amounts = {"KCAL": 2000.0, "SFAT": 25.0, "MFAT": 30.0, "PFAT": 15.0, "SODI": 3000.0}
+    nutrients = pd.DataFrame(amounts, index=range(80))
+    raw = people.assign(
+        DR1DRSTZ=np.where(np.arange(80) < 70, 1.0, 5.0),
+        WTDRD1=random.uniform(1.0, 9.0, 80),
+        **{f"DR1T{name}": nutrients[name] for name in NUTRIENTS},
+    )
+    weighted = eaten.join(nutrients).iloc[:70].mul(raw["WTDRD1"].iloc[:70], axis=0)
+    truth = hei_2020(weighted.sum().to_frame().T)[TOTAL].item()
+    known = KnownAnswer(
+        name="diet", kind="published", of="healthy_eating_index", statistic="population ratio", where="RIDAGEYR >= 2",
+        population="everybody", cycles=("2017-2018",), published=truth, tolerance=1e-9, source="made up",
+    )  # fmt: skip
+    monkeypatch.setattr(known_module, "ANSWERS", (known,))
+    patterns = {"2017-2018": eaten.assign(SEQN=raw["SEQN"])}
+    (record,) = check(harmonised(raw), cycles=["2017-2018"], patterns=patterns)
+    assert (record["passed"], record["n"]) == (True, 70)
+    (record,) = check(harmonised(raw.assign(WTDRD1=1.0)), cycles=["2017-2018"], patterns=patterns)
+    assert record["passed"] is False
+    (record,) = check(harmonised(raw), cycles=["2017-2018"])
+    assert record["passed"] is None
+    assert record["note"].endswith("USDA's food patterns are not given (MGRISK_FOOD_PATTERNS)")

@@ -13,12 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.evaluate.records import Records
-from mgrisk.evidence.adjustment_set import BODY, CONTROLS, MAIN, OUTCOMES, RUNGS, TERMS
-from mgrisk.evidence.association import MODIFIERS
+from mgrisk.evidence.adjustment_set import BODY, CONTROLS, DIET_QUALITY, MAIN, MODELS, OUTCOMES, TERMS, AdjustmentSet
+from mgrisk.evidence.association import FOOD_SOURCE, MODIFIERS
 from mgrisk.evidence.mediation import ALL_PATHS, ASSUMPTIONS, NO_PATH
 from mgrisk.evidence.people import MEASURED
 from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT
 from mgrisk.evidence.robustness import EXCLUDED, FLOW, NO_LOSS, NO_SUPPLEMENT, PLAUSIBLE
+from mgrisk.features.foods import RICH, RICH_LABEL, food_groups
 from mgrisk.features.registry import FEATURES
 from mgrisk.report.blocks import (
     Block,
@@ -275,12 +276,12 @@ EVERYBODY: Final = "all people"
 
 
 def _levels() -> tuple[list[str], ...]:
-    return [rung.label for rung in RUNGS], [*CORRECTIONS.values()], [EVERYBODY, PLAUSIBLE, NO_SUPPLEMENT, NO_LOSS]
+    return [rung.label for rung in MODELS], [*CORRECTIONS.values()], [EVERYBODY, PLAUSIBLE, NO_SUPPLEMENT, NO_LOSS]
 
 
 def _choices(record: EvidenceRecord) -> list[str]:
     rung, _, people = record.model.partition(", ")
-    label = next(each.label for each in RUNGS if each.name == rung)
+    label = next(each.label for each in MODELS if each.name == rung)
     return [label, CORRECTIONS[record.correction], people or EVERYBODY]
 
 
@@ -295,7 +296,7 @@ def _complete_data(records: Evidence) -> list[Block]:
             analysis="association", outcome=record.outcome, model=record.model, exposure=FOOD, contrast=PER_100,
             correction=CALIBRATED, weight_level=record.weight_level,
         )  # fmt: skip
-        label = next("confounders" if rung.main else rung.label for rung in RUNGS if rung.name == record.model)
+        label = next("confounders" if rung.main else rung.label for rung in MODELS if rung.name == record.model)
         rows.append(row([OUTCOMES[record.outcome].label, label, _shown(same), _shown(record)], vars(record)))
     kept = _complete_share(records)
     return [
@@ -415,18 +416,30 @@ def _controls(records: Evidence) -> list[Block]:
     found = records.where(analysis="negative control")
     if not len(found):
         return []
-    said = []
-    for record in found:
-        control = CONTROLS[record.outcome]
-        found_one = "" if record.p is None else ", an association" if record.p < 0.05 else ", none to be seen"
-        said.append(f"{control.label}, {control.scale} {interval(record, digits=2)}{found_one}")
+    said = _of_controls(found.where(model=MAIN.name))
+    quality = found.where(model=DIET_QUALITY.name)
+    with_quality = (
+        f" Adjusted for the Healthy Eating Index-2020 too: {_of_controls(quality)}. Magnesium and the index go together, "
+        "which widens these intervals: an estimate no nearer to none, in a wider interval, is no less confounding."
+        if len(quality)
+        else ""
+    )
     return [
         text(
             "Negative controls, outcomes that magnesium eaten now cannot move, adjusted for confounders, corrected, per 100 mg a day: "
-            f"{'; '.join(said)}. An association here is confounding that the adjustment has left; none does not prove that "
+            f"{said}.{with_quality} An association here is confounding that the adjustment has left; none does not prove that "
             "there is none elsewhere."
         )
     ]
+
+
+def _of_controls(found: Evidence) -> str:
+    said = []
+    for record in found:
+        control = CONTROLS[record.outcome]
+        seen = "" if record.p is None else ", an association" if record.p < 0.05 else ", none to be seen"
+        said.append(f"{control.label}, {control.scale} {interval(record, digits=2)}{seen}")
+    return "; ".join(said)
 
 
 def _reverse(records: Evidence) -> list[Block]:
@@ -472,6 +485,7 @@ def association(run: RunFolder) -> Section:
     blocks: list[Block] = [
         _people(records),
         *flow_of_participants(everything),
+        *food_sources(everything),
         callout(
             "An association is no effect. Diet, glucose and insulin were measured at one visit, people who eat more "
             "magnesium differ from others in more than a questionnaire holds, and one day's recall says little about a "
@@ -483,14 +497,67 @@ def association(run: RunFolder) -> Section:
         _ladder(records, outcomes, FOOD, NONE, folded=True),
         _fifths(records, outcomes),
         _ladder(records, outcomes, SUPPLEMENT, CALIBRATED, folded=True),
-        text("What each model adjusts for, and why; each adds to the one before it:"),
-        bullets(*(f"{rung.label[0].upper()}{rung.label[1:]}. {rung.reason}" for rung in RUNGS)),
+        text("What each model adjusts for, and why; each adds to the one before it, unless it says otherwise:"),
+        bullets(*(f"{rung.label[0].upper()}{rung.label[1:]}. {rung.reason}" for rung in models_of(records))),
         *curves(everything),
         *interaction_table(everything),
         *mediation_blocks(everything),
         *robustness_blocks(everything),
     ]
     return SECTION.of(blocks)
+
+
+def food_sources(records: Evidence) -> list[Block]:
+    """Return magnesium a day by food group, good sources marked; nothing where single foods were not read."""
+    found = records.where(analysis=FOOD_SOURCE, scale="mg/d")
+    if not found.rows:
+        return []
+    kinds = food_groups()
+    together, *groups = found
+    share = {record.exposure: record for record in records.where(analysis=FOOD_SOURCE, scale="share")}
+    ordered = sorted(groups, key=lambda record: -(record.estimate or 0.0))
+    shown = [(RICH_LABEL, together), *((kinds.labels[record.exposure], record) for record in ordered)]
+    said = (
+        f"Leafy vegetables, nuts, seeds, legumes and whole grains together bring {interval(together, digits=0)} mg a day, "
+        f"{interval(share[RICH], digits=0, share=True)} of the magnesium in food."
+    )
+    bars = [
+        {"label": label, "marked": record.exposure in {RICH, *kinds.rich}, **record.bounds} for label, record in shown
+    ]
+    rows = [
+        row(
+            [label, interval(record, digits=1), interval(share[record.exposure], digits=1, share=True)],
+            {"group": record.exposure, **record.bounds},
+        )
+        for label, record in shown
+    ]
+    return [
+        figure(
+            "food-sources",
+            "amounts",
+            "Magnesium a day by food group",
+            caption=f"{said} Mean of the recalled days of {count(together.n)} people, with 95 % interval; mixed dishes stay "
+            "whole in the group of their main food.",
+            alt=f"Bar chart of magnesium by food group. {said}",
+            data={
+                "bars": bars,
+                "x_label": "Magnesium from food, mg a day (95 % interval)",
+                "marked": "Good sources of magnesium",
+                "others": "Other food groups",
+            },
+            behind=table(
+                "food-sources-table",
+                "Magnesium a day by food group",
+                [
+                    column("Food group", numeric=False),
+                    column("mg a day (95 % interval)"),
+                    column("Share of magnesium from food (95 % interval)"),
+                ],
+                rows,
+                notes=["The groups below the first row add up to all magnesium from food."],
+            ),
+        )
+    ]
 
 
 def _people(records: Evidence) -> Block:
@@ -511,6 +578,12 @@ def _people(records: Evidence) -> Block:
     )
 
 
+def models_of(records: Evidence) -> list[AdjustmentSet]:
+    """Return the models of adjustment that a run has: that of diet quality needs USDA's food patterns."""
+    there = {record.model for record in records}
+    return [model for model in MODELS if model.name in there]
+
+
 def _estimate(records: Evidence, outcome: str, model: str, exposure: str, correction: str) -> EvidenceRecord:
     return records.one(outcome=outcome, model=model, exposure=exposure, correction=correction, contrast=PER_100)
 
@@ -522,9 +595,10 @@ def _shown(record: EvidenceRecord) -> str:
 
 def _ladder(records: Evidence, outcomes: Sequence[str], exposure: str, correction: str, *, folded: bool) -> Block:
     rows = []
+    models = models_of(records)
     for name in outcomes:
-        found = [_estimate(records, name, rung.name, exposure, correction) for rung in RUNGS]
-        raw = {rung.name: record.estimate for rung, record in zip(RUNGS, found, strict=True)}
+        found = [_estimate(records, name, rung.name, exposure, correction) for rung in models]
+        raw = {rung.name: record.estimate for rung, record in zip(models, found, strict=True)}
         label = f"{OUTCOMES[name].label}, {OUTCOMES[name].scale}"
         rows.append(row([label, *(_shown(record) for record in found)], raw))
     what = "food" if exposure == FOOD else "supplements"
@@ -532,12 +606,13 @@ def _ladder(records: Evidence, outcomes: Sequence[str], exposure: str, correctio
     return table(
         name,
         f"Per 100 mg a day of magnesium from {what}, {CORRECTIONS[correction]}: estimate (95 % interval) by model of adjustment",
-        [column("Outcome, scale", numeric=False), *(column(rung.label) for rung in RUNGS)],
+        [column("Outcome, scale", numeric=False), *(column(rung.label) for rung in models)],
         rows,
         notes=[
             "Odds ratios and ratios of geometric means: 1 is no association. Differences: 0 is none. Higher QUICKI "
             "is more sensitive to insulin.",
-            "Each column adds to the one before it. The last two may adjust too much, the first two adjust too little.",
+            "Each column adds to the one before it, diet quality to the confounders alone. Those with body size, fibre or diet "
+            "quality may adjust too much, the first two adjust too little.",
         ],
         folded=folded,
     )
@@ -567,7 +642,8 @@ def _fifths(records: Evidence, outcomes: Sequence[str]) -> Block:
 def _figure(records: Evidence, name: str) -> Block:
     outcome = OUTCOMES[name]
     points: list[dict[str, Any]] = []
-    for rung in RUNGS:
+    models = models_of(records)
+    for rung in models:
         for correction, word in CORRECTIONS.items():
             record = _estimate(records, name, rung.name, FOOD, correction)
             points.append(
@@ -580,7 +656,7 @@ def _figure(records: Evidence, name: str) -> Block:
     main, body = (_shown(_estimate(records, name, rung.name, FOOD, CALIBRATED)) for rung in (MAIN, BODY))
     behind = [
         row([rung.label, *(_shown(_estimate(records, name, rung.name, FOOD, each)) for each in CORRECTIONS)], {})
-        for rung in RUNGS
+        for rung in models
     ]
     return figure(
         f"ladder-{name}",
@@ -589,7 +665,7 @@ def _figure(records: Evidence, name: str) -> Block:
         caption=f"An association, not an effect. {outcome.scale.capitalize()} with 95 % interval in each model of "
         "adjustment, for the mean of the recalled days (uncorrected) and for expected usual intake (corrected). The "
         f"corrected estimate is {main} adjusted for confounders, {body} adjusted for body size too.",
-        alt=f"Estimates of {len(RUNGS)} models; corrected, {main} adjusted for confounders and {body} for body size too",
+        alt=f"Estimates of {len(models)} models; corrected, {main} adjusted for confounders and {body} for body size too",
         data={"x_label": f"{outcome.scale} (95 % interval), {PER_100}", "null": 1.0, "points": points},
         behind=table(
             f"ladder-{name}-table",

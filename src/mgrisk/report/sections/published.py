@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from mgrisk.evaluate.records import Estimated, Interval, Records
-from mgrisk.evidence.adjustment_set import MAIN, RUNGS
+from mgrisk.evidence.adjustment_set import MAIN, MODELS
 from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE
 from mgrisk.evidence.what_if import ASSUMPTIONS, FORMS, MEANING, OPTIONS, STUDIES, TOGETHER, Study, swaps_for
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, table, text
@@ -67,9 +67,9 @@ def _forest(ours: Records[EvidenceRecord], differences: str) -> Block:
             kind,
             ours.one(model=rung.name, correction=correction),
         )
-        for rung in RUNGS[RUNGS.index(MAIN) :]
+        for rung in MODELS[MODELS.index(MAIN) :]
         for correction, kind in CORRECTIONS.items()
-        if len(ours)
+        if len(ours.where(model=rung.name))
     ]
     points = [{"label": label, "kind": kind, **found.bounds} for label, kind, found in shown]
     rows = [

@@ -17,6 +17,7 @@ from mgrisk.report.sections.association import (
     association,
     curves,
     flow_of_participants,
+    food_sources,
     interaction_table,
     mediation_blocks,
     robustness_blocks,
@@ -172,6 +173,17 @@ def test_each_check_has_its_sentence_with_numbers(evidence: Records[EvidenceReco
     assert f"{told.contrast.removesuffix(' against none')} {interval(told, digits=0, signed=True)} mg/d" in text
 
 
+def test_controls_adjusted_for_diet_quality_stand_beside_those_without_it(evidence: Records[EvidenceRecord]) -> None:
+    plain = changed(evidence, {"analysis": "negative control"}, p=0.001)
+    both = [
+        replace(each, model="diet_quality", estimate=0.93, low=0.83, high=1.05, p=0.2)
+        for each in plain.where(analysis="negative control", outcome="relatives")
+    ]
+    text = str(robustness_blocks(Records((*plain, *both), plain.file)))
+    assert "Index-2020 too: Close relative with diabetes, odds ratio 0.93 (0.83 to 1.05), none" in text
+    assert "Healthy Eating Index-2020 too" not in str(robustness_blocks(plain))
+
+
 Edit = Callable[[str, Callable[[Any], Any]], None]
 
 
@@ -198,8 +210,8 @@ def test_the_ladder_shows_the_numbers_of_the_file(run_folder: Path) -> None:
 
 def test_uncorrected_stands_beside_corrected(run_folder: Path) -> None:
     part = association(RunFolder(run_folder))
-    participants, *figures = [block for block in part["blocks"] if block["kind"] == "figure"]
-    assert participants["id"] == "participants"
+    participants, sources, *figures = [block for block in part["blocks"] if block["kind"] == "figure"]
+    assert [participants["id"], sources["id"]] == ["participants", "food-sources"]
     assert [block["id"] for block in figures[:2]] == ["ladder-undiagnosed", "ladder-homa_ir"]
     assert all("not an effect" in block["caption"] for block in figures)
     for block in figures[:2]:
@@ -230,3 +242,17 @@ def test_a_rung_that_is_not_there_is_an_error_with_its_name(edit: Edit, run_fold
     edit("evidence.json", lambda records: [r for r in records if r["model"] != "body"])
     with pytest.raises(MgRiskError, match="model body"):
         association(RunFolder(run_folder))
+
+
+def test_food_sources_are_drawn_largest_first_with_good_sources_marked_and_in_the_sentence(
+    evidence: Records[EvidenceRecord],
+) -> None:
+    (figure,) = food_sources(evidence)
+    together, *groups = figure["data"]["bars"]
+    assert [bar["marked"] for bar in figure["data"]["bars"]].count(True) == 6
+    assert together["estimate"] == pytest.approx(sum(bar["estimate"] for bar in groups if bar["marked"]))
+    assert all(above["estimate"] >= below["estimate"] for above, below in pairwise(groups))
+    record = evidence.one(analysis="food source", exposure="rich", scale="mg/d")
+    assert f"together bring {interval(record, digits=0)} mg a day" in figure["caption"]
+    assert len(figure["table"]["rows"]) == 15
+    assert food_sources(NOTHING) == []
