@@ -113,7 +113,7 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
 TOGETHER: Final = "together"
 
 
-def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
+def what_if(frame: pd.DataFrame, risk: ArrayLike, habit: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return what each option would make of people's risk.
 
     Parameters
@@ -122,6 +122,8 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
         Features, a row for each person; of `FEATURES`, those that are known.
     risk
         Calibrated risk, shape (n,), 0 to 1; NaN for who has none.
+    habit
+        Usual magnesium as of `features.usual_magnesium.habits`, which counts in place of that of the frame.
 
     Returns
     -------
@@ -146,7 +148,7 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
     [100.0, 0.086]
     """
     baseline = np.asarray(risk, dtype=np.float64)
-    known = _Known(frame)
+    known = _Known(frame if habit is None else frame.assign(usual_magnesium_mg=habit["usual_magnesium_mg"]))
     columns: dict[str, object] = {}
     log_ratios: dict[str, Floats] = {}
     log_highs: dict[str, Floats] = {}
@@ -217,7 +219,7 @@ class _Known:
 
     @property
     def gap(self) -> Floats:
-        """Magnesium lacking to the allowance, mg a day; by the recalled days where the habit is not known."""
+        """Magnesium lacking to the allowance, mg a day; by the recalled days where no habit is known."""
         wanted = reference_intakes(self.frame["age_years"], self.frame["sex"])["rda_mg"].to_numpy(dtype=np.float64)
         eaten = self.first("usual_magnesium_mg", "magnesium_food_mg")
         taken = np.nan_to_num(self.number("magnesium_supplement_mg"))

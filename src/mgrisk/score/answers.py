@@ -1,6 +1,7 @@
 """The answers of a bundle: numbers of some people, made into columns of a frame or rows of a CSV file.
 
-`WhatIf` holds the what-if columns, what `evidence.what_if` says of these people, as arrays that a writer takes.
+`WhatIf` holds the what-if columns, the usual magnesium that its dose goes by and what `evidence.what_if` says of these
+people, as arrays that a writer takes.
 """
 
 from __future__ import annotations
@@ -46,10 +47,19 @@ class WhatIf:
     advice: Integers
 
     @classmethod
-    def of(cls, people: pd.DataFrame, risk: Floats) -> WhatIf:
-        """Ask for people by their typed features and calibrated risks; NaN where there is no risk."""
-        found = what_if(people, risk)
+    def of(cls, people: pd.DataFrame, risk: Floats, habit: pd.DataFrame | None = None) -> WhatIf:
+        """Ask for people by their typed features and calibrated risks; NaN where there is no risk.
+
+        Parameters
+        ----------
+        people, risk
+            As for `what_if`.
+        habit
+            What `usual_magnesium.habits` says of them: the dose goes by it, and it stands before the options.
+        """
+        found = what_if(people, risk, habit)
         told = found.pop(ADVICE_COLUMN).to_numpy()
+        found = found if habit is None else pd.concat([habit, found], axis=1)
         numbers = found.to_numpy(dtype=np.float64).T.copy()
         # Of a row that was rejected nothing is said, of amounts no more than of risks.
         numbers[:, np.isnan(risk)] = np.nan

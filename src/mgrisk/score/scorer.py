@@ -15,7 +15,7 @@ from scipy.special import expit
 
 from mgrisk.errors import bad_bundle, usage
 from mgrisk.explain.attributions import PART, Explainer, Explanation
-from mgrisk.features import compute
+from mgrisk.features import compute, usual_magnesium
 from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.model.additive import Additive
@@ -118,7 +118,9 @@ class Scorer:
                 hint="ask for fewer",
             )
         asked = [NEXT_QUESTION] if self.next_question else []
-        return [*RESULTS, *reason_columns(reasons), *asked, *(option_columns() if self.what_if else ())]
+        habit = usual_magnesium.BAND if usual_magnesium.MODEL in self.bundle.models else ()
+        options = [*habit, *option_columns()] if self.what_if else []
+        return [*RESULTS, *reason_columns(reasons), *asked, *options]
 
     @cached_property
     def yardstick(self) -> Yardstick:
@@ -205,16 +207,17 @@ class Scorer:
             feature=chosen,
             effect=effect,
             asked=self._asked(X) if self.next_question else None,
-            options=self._options(columns, risk[0]) if self.what_if else None,
+            options=self._options(columns, risk[0], given=checked.columns) if self.what_if else None,
         )
 
     def _asked(self, X: Singles) -> Integers:
         assert isinstance(self.bundle.fitted, Additive)
         return self.bundle.fitted.next_inputs(X)
 
-    def _options(self, columns: Columns, risk: Floats) -> WhatIf:
-        people = to_frame(columns, option_features(), index=pd.RangeIndex(len(risk)))
-        return WhatIf.of(people, risk)
+    def _options(self, columns: Columns, risk: Floats, *, given: Columns) -> WhatIf:
+        people = to_frame(columns, with_ancestors(option_features()), index=pd.RangeIndex(len(risk)))
+        habit = usual_magnesium.habits(people, self.bundle.models, given=given.get(usual_magnesium.USUAL))
+        return WhatIf.of(people, risk, habit)
 
     def uncertainty(self, people: object) -> pd.DataFrame:
         """Say where the uncertainty of each person's risk comes from; rows of rejected people are NaN.
