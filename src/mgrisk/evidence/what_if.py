@@ -113,7 +113,7 @@ OPTIONS: Final[Mapping[str, Option]] = MappingProxyType(
 TOGETHER: Final = "together"
 
 
-def what_if(frame: pd.DataFrame, risk: ArrayLike, habit: pd.DataFrame | None = None) -> pd.DataFrame:
+def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
     """Return what each option would make of people's risk.
 
     Parameters
@@ -122,8 +122,6 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike, habit: pd.DataFrame | None = N
         Features, a row for each person; of `FEATURES`, those that are known.
     risk
         Calibrated risk, shape (n,), 0 to 1; NaN for who has none.
-    habit
-        Usual magnesium as of `features.usual_magnesium.habits`, which counts in place of that of the frame.
 
     Returns
     -------
@@ -136,8 +134,9 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike, habit: pd.DataFrame | None = N
 
     Notes
     -----
-    A relative risk of a study is raised to the dose over the study's contrast. Together, logarithms add, but of an
-    option and what it contains (`Option.contains`) the stronger counts; the interval runs from all of them
+    A relative risk of a study is raised to the dose over the study's contrast. That of magnesium goes by expected
+    usual intake where it is known: recalled days scatter more than habits do, so that those of many lie far below an
+    allowance that their habit nearly meets. Together, logarithms add, but of an option and what it contains (`Option.contains`) the stronger counts; the interval runs from all of them
     multiplied, with their variances, to the strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
 
     Examples
@@ -148,7 +147,7 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike, habit: pd.DataFrame | None = N
     [100.0, 0.086]
     """
     baseline = np.asarray(risk, dtype=np.float64)
-    known = _Known(frame if habit is None else frame.assign(usual_magnesium_mg=habit["usual_magnesium_mg"]))
+    known = _Known(frame)
     columns: dict[str, object] = {}
     log_ratios: dict[str, Floats] = {}
     log_highs: dict[str, Floats] = {}
@@ -219,7 +218,7 @@ class _Known:
 
     @property
     def gap(self) -> Floats:
-        """Magnesium lacking to the allowance, mg a day; by the recalled days where no habit is known."""
+        """Magnesium lacking to the allowance, mg a day; by recalled days where expected usual intake is not known."""
         wanted = reference_intakes(self.frame["age_years"], self.frame["sex"])["rda_mg"].to_numpy(dtype=np.float64)
         eaten = self.first("usual_magnesium_mg", "magnesium_food_mg")
         taken = np.nan_to_num(self.number("magnesium_supplement_mg"))

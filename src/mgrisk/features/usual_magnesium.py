@@ -18,7 +18,6 @@ import pandas as pd
 
 from mgrisk.config.checked import LARGEST
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input
-from mgrisk.features.compute import Models
 from mgrisk.features.usual_intake import fit_usual_intake
 from mgrisk.features.usual_intake_model import UsualIntakeModel
 from mgrisk.survey.design import SurveyDesign
@@ -68,8 +67,11 @@ class UsualMagnesium:
     def band(self, parents: pd.DataFrame) -> pd.DataFrame:
         """Return median and 80 % interval of each person's usual intake in mg a day (`BAND`); missing as in `predict`.
 
-        The interval holds what the recalls leave unknown about the person: four in five people with the same recalls,
-        sex and age group have a usual intake within it.
+        Notes
+        -----
+        Of people with the same recalls, sex and age group half eat more than the median, and four in five within the
+        interval. The expected intake that `predict` gives is the mean of the same distribution and lies a little above
+        its median, by some 1 %: it is what sums and differences are made of, such as the dose of the what-if.
         """
 
         def quantiles(model: UsualIntakeModel, days: Floats, groups: pd.DataFrame, weekend: Floats) -> Floats:
@@ -164,39 +166,6 @@ def _finite(model: UsualIntakeModel) -> bool:
 def _bad_file(message: str) -> MgRiskError:
     hint = "write it again with this version of mgrisk"
     return bad_bundle("usual_magnesium.bad_file", message, where=WHERE, hint=hint)
-
-
-def habits(people: pd.DataFrame, models: Models, *, given: Floats | None = None) -> pd.DataFrame | None:
-    """Return the usual magnesium of people with its 80 % interval, as told for the what-if.
-
-    Parameters
-    ----------
-    people
-        Typed features, a row for each person, with those that usual magnesium derives from.
-    models
-        The fitted models of features, of a run or of a bundle.
-    given
-        Usual intakes that need no recall, shape (n,), NaN for none: they stand as they are, without an interval.
-
-    Returns
-    -------
-    pandas.DataFrame or None
-        Same index, the columns of `BAND` in mg a day: median and interval, missing for children and without a recall.
-        None where there is no model of usual magnesium among the models.
-
-    Examples
-    --------
-    >>> habits(pd.DataFrame({"age_years": [50.0]}), {}) is None
-    True
-    """
-    model = models.get(MODEL)
-    if not isinstance(model, UsualMagnesium):
-        return None
-    found = model.band(people)
-    if given is not None and (known := np.isfinite(given)).any():
-        found.loc[known, :] = np.nan
-        found.loc[known, USUAL] = given[known]
-    return found
 
 
 def age_groups(people: pd.DataFrame) -> pd.DataFrame:

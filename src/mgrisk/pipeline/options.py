@@ -12,7 +12,6 @@ from mgrisk.evidence.what_if import FEATURES, OPTIONS, TOGETHER, TYPICAL, change
 from mgrisk.features.compute import complete, from_nhanes
 from mgrisk.features.registry import features, with_ancestors
 from mgrisk.features.summary import gather
-from mgrisk.features.usual_magnesium import habits
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.store import Store
@@ -79,7 +78,7 @@ def _population(workspace: Workspace, store: Store) -> list[dict[str, Any]]:
     rows = people.rows[[KEY]].merge(computed, on=KEY, how="left", validate="one_to_one")
     rows = rows.merge(predicted, on=KEY, how="left", validate="one_to_one")
     risk = rows[winner].to_numpy(dtype=np.float64)
-    answers = what_if(rows, risk, habits(rows, workspace.models))
+    answers = what_if(rows, risk)
     baseline = mean(risk, people.design)
     records = []
     for name in (*OPTIONS, TOGETHER):

@@ -1,7 +1,7 @@
 """The answers of a bundle: numbers of some people, made into columns of a frame or rows of a CSV file.
 
-`WhatIf` holds the what-if columns, the usual magnesium that its dose goes by and what `evidence.what_if` says of these
-people, as arrays that a writer takes.
+`WhatIf` holds the what-if columns, the usual magnesium of these people and what `evidence.what_if` says of them, as
+arrays that a writer takes.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ class WhatIf:
         people, risk
             As for `what_if`.
         habit
-            What `usual_magnesium.habits` says of them: the dose goes by it, and it stands before the options.
+            What `usual_magnesium.habits` says of them, which stands before the options; None for nothing.
         """
-        found = what_if(people, risk, habit)
+        found = what_if(people, risk)
         told = found.pop(ADVICE_COLUMN).to_numpy()
         found = found if habit is None else pd.concat([habit, found], axis=1)
         numbers = found.to_numpy(dtype=np.float64).T.copy()

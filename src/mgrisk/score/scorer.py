@@ -15,9 +15,10 @@ from scipy.special import expit
 
 from mgrisk.errors import bad_bundle, usage
 from mgrisk.explain.attributions import PART, Explainer, Explanation
-from mgrisk.features import compute, usual_magnesium
+from mgrisk.features import compute
 from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.features.usual_magnesium import BAND, MODEL, UsualMagnesium
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
 from mgrisk.score.answers import NEXT_QUESTION, Answers, WhatIf, option_columns, option_features
@@ -118,7 +119,7 @@ class Scorer:
                 hint="ask for fewer",
             )
         asked = [NEXT_QUESTION] if self.next_question else []
-        habit = usual_magnesium.BAND if usual_magnesium.MODEL in self.bundle.models else ()
+        habit = BAND if self._usual_magnesium else ()
         options = [*habit, *option_columns()] if self.what_if else []
         return [*RESULTS, *reason_columns(reasons), *asked, *options]
 
@@ -207,17 +208,22 @@ class Scorer:
             feature=chosen,
             effect=effect,
             asked=self._asked(X) if self.next_question else None,
-            options=self._options(columns, risk[0], given=checked.columns) if self.what_if else None,
+            options=self._options(columns, risk[0]) if self.what_if else None,
         )
 
     def _asked(self, X: Singles) -> Integers:
         assert isinstance(self.bundle.fitted, Additive)
         return self.bundle.fitted.next_inputs(X)
 
-    def _options(self, columns: Columns, risk: Floats, *, given: Columns) -> WhatIf:
+    def _options(self, columns: Columns, risk: Floats) -> WhatIf:
         people = to_frame(columns, with_ancestors(option_features()), index=pd.RangeIndex(len(risk)))
-        habit = usual_magnesium.habits(people, self.bundle.models, given=given.get(usual_magnesium.USUAL))
-        return WhatIf.of(people, risk, habit)
+        return WhatIf.of(people, risk, self._usual_magnesium.band(people) if self._usual_magnesium else None)
+
+    @cached_property
+    def _usual_magnesium(self) -> UsualMagnesium | None:
+        """The model of usual magnesium; None in a bundle that carries none, whose doses go by the recalled days."""
+        found = self.bundle.models.get(MODEL)
+        return found if isinstance(found, UsualMagnesium) else None
 
     def uncertainty(self, people: object) -> pd.DataFrame:
         """Say where the uncertainty of each person's risk comes from; rows of rejected people are NaN.
