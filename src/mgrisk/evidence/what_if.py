@@ -136,8 +136,9 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
     -----
     A relative risk of a study is raised to the dose over the study's contrast. That of magnesium goes by expected
     usual intake where it is known: recalled days scatter more than habits do, so that those of many lie far below an
-    allowance that their habit nearly meets. Together, logarithms add, but of an option and what it contains (`Option.contains`) the stronger counts; the interval runs from all of them
-    multiplied, with their variances, to the strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
+    allowance that their habit nearly meets. Together, logarithms add, but of an option and what it contains
+    (`Option.contains`) the stronger counts; the interval runs from all of them multiplied, with their variances, to the
+    strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
 
     Examples
     --------
