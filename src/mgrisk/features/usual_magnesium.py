@@ -194,5 +194,5 @@ def _recalled(people: pd.DataFrame) -> Floats:
 
 
 def _weekend(people: pd.DataFrame) -> Floats:
-    marks = [people[f"recall_day_{day}_weekend"].astype(object).map({"no": 0.0, "yes": 1.0}) for day in (1, 2)]
-    return np.column_stack(marks).astype(np.float64)
+    marks = [people[f"recall_day_{day}_weekend"] for day in (1, 2)]
+    return np.column_stack([np.where(each.isna(), np.nan, each == "yes") for each in marks])
