@@ -91,6 +91,9 @@ def about_options() -> dict[str, Any]:
     """Return what the summary of a batch says: what is assumed, and which study prices each option."""
     return {
         "what_it_is": "the calibrated risk times published relative risks; not the model's answer to changed inputs",
+        "usual_magnesium": "with a bundle that carries a model of usual intake: median and 80 % interval of a person's "
+        "magnesium from food and drink, mg a day; the dose goes by the mean of the same distribution, and without such "
+        "a model by the recalled days",
         "assumptions": list(ASSUMPTIONS),
         "options": [
             {
