@@ -135,9 +135,11 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
 
     Notes
     -----
-    A relative risk of a study is raised to the dose over the study's contrast. Together, logarithms add, but of an
-    option and what it contains (`Option.contains`) the stronger counts; the interval runs from all of them
-    multiplied, with their variances, to the strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
+    A relative risk of a study is raised to the dose over the study's contrast. That of magnesium goes by expected
+    usual intake where it is known: recalled days scatter more than habits do, so that those of many lie far below an
+    allowance that their habit nearly meets. Together, logarithms add, but of an option and what it contains
+    (`Option.contains`) the stronger counts; the interval runs from all of them multiplied, with their variances, to the
+    strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
 
     Examples
     --------
@@ -218,7 +220,7 @@ class _Known:
 
     @property
     def gap(self) -> Floats:
-        """Magnesium lacking to the allowance, mg a day; by the recalled days where the habit is not known."""
+        """Magnesium lacking to the allowance, mg a day; by recalled days where expected usual intake is not known."""
         wanted = reference_intakes(self.frame["age_years"], self.frame["sex"])["rda_mg"].to_numpy(dtype=np.float64)
         eaten = self.first("usual_magnesium_mg", "magnesium_food_mg")
         taken = np.nan_to_num(self.number("magnesium_supplement_mg"))

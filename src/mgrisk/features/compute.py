@@ -76,12 +76,12 @@ def to_dict(models: Models) -> dict[str, Any]:
 
 
 def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
-    """Return what `to_dict` wrote, for the features of a bundle.
+    """Return what `to_dict` wrote: the models that the features of a bundle need, and whatever else it carries.
 
     Parameters
     ----------
     content
-        As `to_dict` returns it; whatever the features do not need is not looked at.
+        As `to_dict` returns it; a model that this version does not know is not looked at unless a feature needs it.
     chosen
         Registry rows.
 
@@ -90,8 +90,9 @@ def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
     MgRiskError
         ``fitted.missing``, and what a model raises that cannot be read.
     """
-    names = dict.fromkeys(feature.fitted for feature in chosen if feature.fitted)
-    lacking = [name for name in names if not isinstance(content, Mapping) or name not in content]
+    there = content if isinstance(content, Mapping) else {}
+    needed = dict.fromkeys(feature.fitted for feature in chosen if feature.fitted)
+    lacking = [name for name in needed if name not in there]
     if lacking:
         raise bad_bundle(
             "fitted.missing",
@@ -99,7 +100,8 @@ def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
             where=FITTED_FEATURES,
             hint="take a fresh copy of the bundle",
         )
-    return {name: _module(name).from_dict(content[name]) for name in names}
+    known = dict.fromkeys(feature.fitted for feature in FEATURES.values() if feature.fitted and feature.fitted in there)
+    return {name: _module(name).from_dict(there[name]) for name in needed | known}
 
 
 def _module(name: str) -> Any:

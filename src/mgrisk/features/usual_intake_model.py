@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from pydantic import Field, model_validator
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from mgrisk.config.checked import Checked, Count, Finite, NotNegative, Numbers, Positive
 from mgrisk.errors import MgRiskError, bad_bundle, bad_input
@@ -271,6 +271,15 @@ class PersonalIntake:
         }
 
 
+class _Own(NamedTuple):
+    """A person's own mean on the transformed scale given the recalls: normal with this mean and SD, shape (n,) each."""
+
+    mean: Floats
+    sd: Floats
+    recalls: Integers
+    covariates_missing: Booleans
+
+
 @dataclass(frozen=True, eq=False)
 class UsualIntakeModel:
     """A fitted model; it needs no data to predict, and goes into a file as JSON.
@@ -345,6 +354,40 @@ class UsualIntakeModel:
         calibration needs, provided that the covariates of the outcome model are among those of this one. The random
         effect is exactly normal given the recalls: quadrature about its mean needs no search, as macro INDIVINT makes.
         """
+        own = self._given(amount, people, weekend)
+        nodes, weights = gauss_hermite()
+        usual = self.scale.usual(own.mean[:, None] + own.sd[:, None] * nodes)
+        mean = (usual * weights).sum(axis=1)
+        se = np.sqrt(((usual - mean[:, None]) ** 2 * weights).sum(axis=1))
+        return PersonalIntake(mean, se, own.recalls, own.covariates_missing)
+
+    def quantiles(
+        self,
+        amount: ArrayLike,
+        people: pd.DataFrame | None = None,
+        *,
+        weekend: ArrayLike | None = None,
+        probabilities: ArrayLike,
+    ) -> Floats:
+        """Return quantiles of what each person's usual intake may be, given the recalls, shape (n, p).
+
+        Parameters
+        ----------
+        amount, people, weekend
+            As for `predict`.
+        probabilities
+            Shape (p,), strictly between 0 and 1.
+
+        Notes
+        -----
+        Usual intake rises with a person's own mean on the transformed scale, which is normal given the recalls: its
+        quantiles are those of the normal distribution, carried over. Of people like this person, with the same recalls
+        and covariates, a share `p` eats less; the error of the model's own estimates is not in it.
+        """
+        own = self._given(amount, people, weekend)
+        return self.scale.usual(own.mean[:, None] + own.sd[:, None] * ndtri(np.asarray(probabilities)))
+
+    def _given(self, amount: ArrayLike, people: pd.DataFrame | None, weekend: ArrayLike | None) -> _Own:
         days = amounts(amount)
         design, missing = self.covariates.matrix(people, len(days))
         # Not by matrix products: their last digit depends on how many people are predicted at once.
@@ -355,11 +398,7 @@ class UsualIntakeModel:
         residual = np.where(here, self.transform.forward(days) - expected, 0.0).sum(axis=1)
         own = self.between * residual / (self.within + count * self.between)
         unknown = self.between * self.within / (self.within + count * self.between)
-        nodes, weights = gauss_hermite()
-        usual = self.scale.usual((centre + own)[:, None] + np.sqrt(unknown)[:, None] * nodes)
-        mean = (usual * weights).sum(axis=1)
-        se = np.sqrt(((usual - mean[:, None]) ** 2 * weights).sum(axis=1))
-        return PersonalIntake(mean, se, count.astype(np.int64), missing)
+        return _Own(centre + own, np.sqrt(unknown), count.astype(np.int64), missing)
 
     def distribution(
         self, people: pd.DataFrame | None, design: SurveyDesign, *, probabilities: ArrayLike = QUANTILES

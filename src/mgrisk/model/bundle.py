@@ -4,7 +4,8 @@ bundle.json      what it predicts, for whom, from which features; format version
 additive.json | model.ubj | shapes.json | sum.json with part-0-…, part-1-… of these
 calibrator.json  linear predictor to log-odds; an additive model has it taken in, and this is the identity
 uncertainty.npz  what sampling error does to a person's log-odds, where the pipeline was fitted again to tell
-fitted_features.json  models of features such as usual intake, where the model has such features
+fitted_features.json  models of features such as usual intake: those that the model's features need, and that of usual
+                 magnesium for the what-if, where the run could fit it
 reference.json   how the features were spread in the development population
 patterns.json    AUROC and calibration over cycles left out, with some inputs absent, where the run measured them
 attributions.npz what the Shapley values of other than additive models need (written by `explain.attributions`)
@@ -42,6 +43,7 @@ from mgrisk.features import compute
 from mgrisk.features.compute import FITTED_FEATURES, Columns, Models, complete, complete_columns, to_columns, to_frame
 from mgrisk.features.mixed_model import gauss_hermite
 from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.features.usual_magnesium import MODEL, SE, USUAL
 from mgrisk.model import reference
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle_files import (
@@ -635,9 +637,6 @@ def recalibrate(
     return replace(bundle, about=about, fitted=fitted, calibrator=new, uncertainty=uncertainty)
 
 
-MODEL: Final = "usual_magnesium"
-USUAL: Final = "usual_magnesium_mg"
-SE: Final = "usual_magnesium_se_mg"
 NODES: Final = 9
 
 
@@ -658,12 +657,12 @@ def recall_se(bundle: Bundle, given: pd.DataFrame) -> Floats:
     Returns
     -------
     ndarray
-        Log-odds; NaN where the bundle has no usual magnesium, where a person has no recall, and where the usual intake
+        Log-odds; NaN where the model reads no usual magnesium, where a person has no recall, and where the usual intake
         itself is given, whose error only the giver knows.
     """
-    if MODEL not in bundle.models:
+    usual = next((feature for feature in bundle.family if feature.fitted == MODEL), None)
+    if usual is None:
         return np.full(len(given), np.nan)
-    usual = next(feature for feature in bundle.family if feature.fitted == MODEL)
     known = complete(given, bundle.family, models=bundle.models)
     personal = bundle.models[MODEL].predict(known[list(usual.derived_from)])
     mean, se = (personal[name].to_numpy(dtype=np.float64) for name in (USUAL, SE))

@@ -10,7 +10,7 @@ import pandas as pd
 from mgrisk.cohort import leaks, select, targets
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.cohort.weights import shares
-from mgrisk.errors import bad_source
+from mgrisk.errors import MgRiskError, bad_source
 from mgrisk.features import compute
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.summary import gather
@@ -54,7 +54,7 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
     harmonised = gather(
         store,
         cycles=workspace.cycles,
-        chosen=workspace.all_features,
+        chosen=workspace.read_features,
         names=selection_variables(workspace),
     )
     if harmonised.synthetic and not workspace.synthetic:
@@ -75,7 +75,7 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
         held_out=settings.held_out,
         minimum_age=settings.minimum_age,
     )
-    computed = from_nhanes(raw, workspace.all_features)
+    computed = from_nhanes(raw, workspace.read_features)
     models = fit_features(workspace, cohort, computed)
     computed = from_nhanes(raw, workspace.all_features, models=models)
     computed.insert(0, KEY, raw[KEY])
@@ -150,7 +150,14 @@ def fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataF
     """Fit the models of features on the people of development in the analysis; no outcome is looked at."""
     of_set = (cohort.frame["set"] == DEVELOPMENT).to_numpy()
     _, design = select.design(cohort.frame, level=cohort.level, set_name=DEVELOPMENT)
-    return compute.fit(computed[of_set].reset_index(drop=True), design, workspace.all_features)
+    people = computed[of_set].reset_index(drop=True)
+    models = compute.fit(people, design, workspace.all_features)
+    try:
+        return {**compute.fit(people, design, workspace.usual_magnesium), **models}
+    except MgRiskError:
+        # The model needs no usual intake, so that people who were asked once are no reason to stop; the what-if then
+        # goes by the recalled days.
+        return models
 
 
 STEP = Step(

@@ -17,7 +17,8 @@ from mgrisk.explain.attributions import Explainer, Explanation
 from mgrisk.explain.groups import grouped_values, interaction_values, strongest_pairs, summarise_groups, tree_parts
 from mgrisk.explain.stability import across, compare
 from mgrisk.explain.summary import by_subgroup, rank_ranges, summarise
-from mgrisk.model.bundle import USUAL, Bundle, recall_se, recall_share
+from mgrisk.features.usual_magnesium import USUAL
+from mgrisk.model.bundle import Bundle, recall_se, recall_share
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.trained import read_all_trained

@@ -116,7 +116,7 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
     cohort = select.Cohort(frame[inside].reset_index(drop=True), attrition, WeightLevel.INTERVIEW, "nothing")
     _refuse_one_class(attrition, own)
     _refuse_few_units(cohort.frame, settings, own)
-    given = complete(people.values, workspace.all_features)[inside].reset_index(drop=True)
+    given = complete(people.values, workspace.read_features)[inside].reset_index(drop=True)
     models = fit_features(workspace, cohort, given)
     computed = complete(people.values, workspace.all_features, models=models)[inside].reset_index(drop=True)
     _refuse_empty(workspace, computed)
@@ -166,7 +166,7 @@ def _in_shape(own: Own, folder: Path) -> Iterator[tuple[str, Mapped | None]]:
 
 def _read(workspace: Workspace, own: Own, source: str) -> LabelledPeople:
     person = [PERSON] if PERSON in columns(own) else []
-    inputs = tuple(feature for feature in workspace.all_features if feature.given)
+    inputs = tuple(feature for feature in workspace.read_features if feature.given)
     labels = LabelColumns(own.outcome, own.weight, own.strata, own.psu)
     carry = dict.fromkeys(name for name in (own.period, own.held_out_by, *person) if name)
     return read_labelled(source, inputs, labels, carry=[*carry])

@@ -189,6 +189,20 @@ class Workspace:
         return with_ancestors((*self.model_features, *of_scores, *features(eligibility)))
 
     @property
+    def usual_magnesium(self) -> tuple[Feature, ...]:
+        """Usual magnesium and what its model is fitted on, where the run reads recalls of magnesium; else nothing.
+
+        No risk needs it: the bundle carries its model for the what-if, whose dose is one of a habit.
+        """
+        recalled, usual = features(["magnesium_food_mg", "usual_magnesium_mg"])
+        return with_ancestors((usual,)) if recalled in self.all_features and self.can_have(usual) else ()
+
+    @property
+    def read_features(self) -> tuple[Feature, ...]:
+        """All features, and those that the models of features are fitted on beside them."""
+        return tuple(dict.fromkeys((*self.all_features, *self.usual_magnesium)))
+
+    @property
     def cycles(self) -> tuple[Cycle, ...]:
         """The NHANES cycles of the run, development first."""
         cohort = self.pipeline.cohort

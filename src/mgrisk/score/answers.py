@@ -1,6 +1,7 @@
 """The answers of a bundle: numbers of some people, made into columns of a frame or rows of a CSV file.
 
-`WhatIf` holds the what-if columns, what `evidence.what_if` says of these people, as arrays that a writer takes.
+`WhatIf` holds the what-if columns, the usual magnesium of these people and what `evidence.what_if` says of them, as
+arrays that a writer takes.
 """
 
 from __future__ import annotations
@@ -46,10 +47,19 @@ class WhatIf:
     advice: Integers
 
     @classmethod
-    def of(cls, people: pd.DataFrame, risk: Floats) -> WhatIf:
-        """Ask for people by their typed features and calibrated risks; NaN where there is no risk."""
+    def of(cls, people: pd.DataFrame, risk: Floats, habit: pd.DataFrame | None = None) -> WhatIf:
+        """Ask for people by their typed features and calibrated risks; NaN where there is no risk.
+
+        Parameters
+        ----------
+        people, risk
+            As for `what_if`.
+        habit
+            What `usual_magnesium.habits` says of them, which stands before the options; None for nothing.
+        """
         found = what_if(people, risk)
         told = found.pop(ADVICE_COLUMN).to_numpy()
+        found = found if habit is None else pd.concat([habit, found], axis=1)
         numbers = found.to_numpy(dtype=np.float64).T.copy()
         # Of a row that was rejected nothing is said, of amounts no more than of risks.
         numbers[:, np.isnan(risk)] = np.nan
@@ -81,6 +91,9 @@ def about_options() -> dict[str, Any]:
     """Return what the summary of a batch says: what is assumed, and which study prices each option."""
     return {
         "what_it_is": "the calibrated risk times published relative risks; not the model's answer to changed inputs",
+        "usual_magnesium": "with a bundle that carries a model of usual intake: median and 80 % interval of a person's "
+        "magnesium from food and drink, mg a day; the dose goes by the mean of the same distribution, and without such "
+        "a model by the recalled days",
         "assumptions": list(ASSUMPTIONS),
         "options": [
             {

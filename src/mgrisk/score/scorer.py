@@ -18,6 +18,7 @@ from mgrisk.explain.attributions import PART, Explainer, Explanation
 from mgrisk.features import compute
 from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.features.usual_magnesium import BAND, MODEL, UsualMagnesium
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
 from mgrisk.score.answers import NEXT_QUESTION, Answers, WhatIf, option_columns, option_features
@@ -118,7 +119,9 @@ class Scorer:
                 hint="ask for fewer",
             )
         asked = [NEXT_QUESTION] if self.next_question else []
-        return [*RESULTS, *reason_columns(reasons), *asked, *(option_columns() if self.what_if else ())]
+        habit = BAND if self._usual_magnesium else ()
+        options = [*habit, *option_columns()] if self.what_if else []
+        return [*RESULTS, *reason_columns(reasons), *asked, *options]
 
     @cached_property
     def yardstick(self) -> Yardstick:
@@ -213,8 +216,14 @@ class Scorer:
         return self.bundle.fitted.next_inputs(X)
 
     def _options(self, columns: Columns, risk: Floats) -> WhatIf:
-        people = to_frame(columns, option_features(), index=pd.RangeIndex(len(risk)))
-        return WhatIf.of(people, risk)
+        people = to_frame(columns, with_ancestors(option_features()), index=pd.RangeIndex(len(risk)))
+        return WhatIf.of(people, risk, self._usual_magnesium.band(people) if self._usual_magnesium else None)
+
+    @cached_property
+    def _usual_magnesium(self) -> UsualMagnesium | None:
+        """The model of usual magnesium; None in a bundle that carries none, whose doses go by the recalled days."""
+        found = self.bundle.models.get(MODEL)
+        return found if isinstance(found, UsualMagnesium) else None
 
     def uncertainty(self, people: object) -> pd.DataFrame:
         """Say where the uncertainty of each person's risk comes from; rows of rejected people are NaN.

@@ -99,6 +99,15 @@ def test_features_without_a_model_need_none() -> None:
     assert compute.from_dict({}, [FEATURES["age_years"]]) == {}
 
 
+def test_a_model_that_is_carried_beside_is_read_and_an_unknown_one_is_not_looked_at() -> None:
+    content = {"energy_adjusted": {"slope": "none"}}
+    with pytest.raises(MgRiskError) as refused:
+        compute.from_dict(content, [FEATURES["age_years"]])
+    assert refused.value.status == ExitStatus.BUNDLE
+    unknown = {"os": {}, "": {}, "magnesium": {}}
+    assert compute.from_dict(unknown, [FEATURES["age_years"]]) == {}
+
+
 CHOSEN = with_ancestors(features(["age_years", "sex", "race_ethnicity", "bmi_kg_m2", "magnesium_total_mg"]))
 
 

@@ -665,6 +665,18 @@ def test_it_is_not_told_where_it_is_not_known(bundle: Bundle, people: pd.DataFra
     assert np.isnan(recall_se(bundle, few)).tolist() == [True, True, False, False]
 
 
+def test_a_model_of_usual_magnesium_that_no_feature_needs_is_carried_and_moves_no_risk(
+    bundle: Bundle, toy_bundles: dict[str, Bundle], people: pd.DataFrame, tmp_path: Path
+) -> None:
+    toy = toy_bundles["spline_logistic"]
+    replace(toy, models=bundle.models).write(tmp_path / "carries")
+    back = read_bundle(tmp_path / "carries")
+    carried, fitted = (each.models["usual_magnesium"].predict(people) for each in (back, bundle))
+    pd.testing.assert_frame_equal(carried, fitted)
+    np.testing.assert_array_equal(back.risk(back.encode(people)[1]), toy.risk(toy.encode(people)[1]))
+    assert np.isnan(recall_se(back, people)).all()
+
+
 def test_a_bundle_without_usual_magnesium_has_none(toy_bundles: dict[str, Bundle], people: pd.DataFrame) -> None:
     assert np.isnan(recall_se(toy_bundles["spline_logistic"], people)).all()
 

@@ -105,3 +105,27 @@ def test_models_of_features_are_fitted_on_the_weighted_development_people(monkey
     cohort.fit_features(workspace(), people, pd.DataFrame({"x": np.arange(12.0)}))
     assert seen["computed"]["x"].tolist() == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
     np.testing.assert_array_equal(seen["design"].analysis_weight, [1.0, 3.0, 5.0, 7.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(("second_days", "fitted"), [(400, ["usual_magnesium"]), (0, [])])
+def test_usual_magnesium_is_fitted_where_people_have_second_recalls_and_else_the_run_goes_on(
+    second_days: int, fitted: list[str]
+) -> None:
+    n, random = 800, np.random.default_rng(3)
+    frame = pd.DataFrame(
+        {
+            "SEQN": np.arange(n), "cycle": "2007-2008", "set": DEVELOPMENT, "stratum": np.arange(n) % 8,
+            "psu": np.arange(n) // 8 % 2 + 1, "weight": 1.0, "outcome": 0.0, "analysis": True,
+        }
+    )  # fmt: skip
+    days = np.exp(random.normal(5.6, 0.3, (n, 1)) + random.normal(0.0, 0.3, (n, 2)))
+    days[second_days:, 1] = np.nan
+    computed = pd.DataFrame({"sex": random.choice(["female", "male"], n), "age_years": random.uniform(20, 80, n)})
+    for day in (0, 1):
+        computed[f"magnesium_food_day_{day + 1}_mg"] = days[:, day]
+        weekend = random.choice(["no", "yes"], n).astype(object)
+        computed[f"recall_day_{day + 1}_weekend"] = np.where(np.isnan(days[:, day]), None, weekend)
+    people: Any = SimpleNamespace(frame=frame, level="exam")
+    reads = workspace("model.features=['age_years', 'magnesium_food_mg']")
+    assert list(cohort.fit_features(reads, people, computed)) == fitted
+    assert not workspace("model.features=['age_years', 'sex']").usual_magnesium

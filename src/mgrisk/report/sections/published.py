@@ -186,6 +186,7 @@ def _person(records: Records[OptionRecord]) -> Block:
 
 def _population(records: Records[OptionRecord]) -> Block:
     first = records.rows[0]
+    lacking = number(records.one(option="magnesium_food").dose or 0.0, digits=0)
     rows = []
     for record in records:
         share = "" if record.share is None else percent(record.share)
@@ -201,7 +202,9 @@ def _population(records: Records[OptionRecord]) -> Block:
         rows,
         notes=[
             f"Mean risk today: {percent(first.baseline, digits=2)}, {count(first.n)} people, weighted. Whose habit is not "
-            "known keeps the risk of today."
+            "known keeps the risk of today.",
+            f"To the allowance of magnesium {lacking} mg a day lack on average: by usual intake, or by the recalled days where "
+            "no second recalls allowed to tell it.",
         ],
     )
 

@@ -75,6 +75,20 @@ def test_a_person_gets_swaps_in_grams_and_no_supplement_number_where_a_clinician
     assert percent(baseline, digits=percent_digits(baseline)) in table["notes"][0]
 
 
+def test_the_population_s_mean_dose_of_magnesium_is_told(
+    run_folder: Path, edit: Callable[[str, Callable[[Any], Any]], None]
+) -> None:
+    def lack(records: list[dict[str, Any]]) -> None:
+        for record in records:
+            if (record["person"], record["option"]) == ("population", "magnesium_food"):
+                record.update(dose=59.9)
+
+    edit("what_if.json", lack)
+    table = find_table(published(RunFolder(run_folder)), "options-population")
+    assert table is not None
+    assert "60 mg a day" in table["notes"][1]
+
+
 def test_assumptions_are_named_and_nothing_is_promised(run_folder: Path) -> None:
     text = words(published(RunFolder(run_folder)))
     for word in ("Transport", "Independence", "not the model's own answer"):
