@@ -76,7 +76,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         As `score_table`.
     """
     scored, summary = _scored(scorer, source)
-    answers = scored.select(scorer.columns(reasons=0)).to_pandas()
+    answers = scored.select(scorer.columns(reasons=0)).to_pandas(ignore_metadata=True)
     usable = (answers["status"] == "scored").to_numpy()
     id_label = PERSON if PERSON in scored.column_names else ROW
     kept = answers[usable].reset_index(drop=True)
