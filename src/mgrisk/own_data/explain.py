@@ -76,7 +76,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         As `score_table`.
     """
     scored, summary = _scored(scorer, source)
-    answers = scored.select(scorer.columns(reasons=0)).to_pandas(ignore_metadata=True)
+    answers = scored.select(scorer.columns(reasons=0)).to_pandas()
     usable = (answers["status"] == "scored").to_numpy()
     id_label = PERSON if PERSON in scored.column_names else ROW
     kept = answers[usable].reset_index(drop=True)
@@ -115,7 +115,8 @@ def _scored(scorer: Scorer, source: str) -> tuple[pa.Table, Summary]:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "scored.parquet")
         summary = score_table(scorer, source, path, BatchOptions(reasons=0))
-        return pq.read_table(path), summary
+        # What pandas noted in the input may name an index that is not there.
+        return pq.read_table(path).replace_schema_metadata(None), summary
 
 
 def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], recall_share: pd.Series) -> ExplainedPeople:

@@ -61,7 +61,7 @@ REFUSED = {
     "semicolons": (FILE.replace(b",", b";"), "input.other_separator"),
     "tabs": (FILE.replace(b",", b"\t"), "input.other_separator"),
     "a heading twice": (b"age_years,sex,sex\n50,male,male\n", "input.duplicate_column"),
-    "NUL in the header": (b"age_years\x00,sex\n50,male\n", "input.missing_column"),
+    "NUL in the header": (b"age_years\x00,sex\n50,male\n", "input.unclear_name"),
     "a unit that nobody declared": (b"age_years,sex,magnesium_food_kg\n50,male,1\n", "input.unknown_unit"),
     "a gzip file cut short": (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "input.cannot_read"),
 }
