@@ -341,6 +341,9 @@ def parquet_files() -> Iterator[tuple[str, Kind]]:
     people().to_pandas().set_index("sex").to_parquet(sink)
     yield "Parquet: an index of pandas", Kind("people.parquet", sink.getvalue(), two)
     groups = parquet(pa.concat_tables([people()] * 3), row_group_size=1)
+    for name, noted in (("no JSON", b"{"), ("an index that is not there", b'{"index_columns": ["a"], "columns": []}')):
+        table = people().replace_schema_metadata({"pandas": noted})
+        yield f"Parquet: of pandas {name}", Kind("people.parquet", parquet(table), two)
     yield "Parquet: a row group for each row", Kind("people.parquet", groups, two * 3)
     twice = pa.Table.from_arrays([*people().columns, pa.array(["male"] * 2)], [*people().column_names, "sex"])
     yield "Parquet: a heading twice", Kind("people.parquet", parquet(twice), "input.duplicate_column")

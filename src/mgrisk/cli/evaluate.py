@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from mgrisk.cli.options import add_labels, add_model, label_columns, missing_of
-from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.cli.terminal import DISCLAIMER, say, tell
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
 
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     model, folder, threads = bundle_folder(options.model), Path(options.output), os.cpu_count() or 1
     columns, missing = label_columns(options), missing_of(options)
     found = evaluate_file(model, options.input, columns, folder=folder, threads=threads, missing=missing)
-    print("\n".join(found.lines))
+    tell(*found.lines)
     written = (names.SUMMARY, names.EVALUATION, names.THRESHOLDS, names.CURVES, names.PEOPLE_OF_FILE)
     print(f"in {found.folder}: {', '.join(written)}")
     say(DISCLAIMER)

@@ -31,5 +31,5 @@ def run(options: argparse.Namespace) -> int:
     counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
     page = f"report: {options.output} ({found.size / 2**20:.1f} MB)"
     lines = [f"{found.rows:,} rows: {counts}", *not_used(found.unused), page, DISCLAIMER]
-    tell("\n".join(lines), output=options.output)
+    tell(*lines, output=options.output)
     return ExitStatus.DONE

@@ -23,6 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
+    from mgrisk.config.checked import brief
     from mgrisk.score.mapping import map_file, read_mapping
     from mgrisk.storage.destinations import prepare_files
 
@@ -36,6 +37,6 @@ def run(options: argparse.Namespace) -> int:
         if done.as_they_are[name]
     ]
     if done.not_carried:
-        lines.append(f"  not carried over: {', '.join(done.not_carried)}")
-    tell("\n".join([*lines, f"next: mgrisk validate {options.output}"]), output=options.output)
+        lines.append(f"  not carried over: {', '.join(map(brief, done.not_carried))}")
+    tell(*lines, f"next: mgrisk validate {options.output}", output=options.output)
     return ExitStatus.DONE

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from mgrisk.cli.options import add_labels, add_model, label_columns, missing_of
-from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.cli.terminal import DISCLAIMER, say, tell
 from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
 
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         threads=os.cpu_count() or 1,
         missing=missing_of(options),
     )
-    print("\n".join(made.lines))
+    tell(*made.lines)
     print(f"bundle: {made.folder}")
     say(DISCLAIMER)
     return ExitStatus.DONE

@@ -78,12 +78,13 @@ def say(line: str) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
-def tell(text: str, *, output: str) -> None:
+def tell(*lines: str, output: str = "") -> None:
     """Print what came of a command, or say it on standard error where standard output has the output itself."""
-    if is_standard_output(output):
-        say(text)
-    else:
-        print(text)
+    for line in lines:
+        if is_standard_output(output):
+            say(line)
+        else:
+            print(shown(line))
 
 
 class ProgressLine:

@@ -6,6 +6,7 @@ import argparse
 import os
 
 from mgrisk.cli.options import add_missing, add_model, load_model
+from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 
 HELP = "check a file against the input schema"
@@ -26,9 +27,9 @@ def run(options: argparse.Namespace) -> int:
     scorer = load_model(options)
     found = validate_table(scorer, options.input, workers=os.cpu_count() or 1)
     tally = found.tally
-    print(f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected")
-    for code, count in tally.problems.most_common():
-        print(f"  {count:,} × {code}")
-    for line in not_used(found.unused):
-        print(line)
+    tell(
+        f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected",
+        *(f"  {count:,} × {code}" for code, count in tally.problems.most_common()),
+        *not_used(found.unused),
+    )
     return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE

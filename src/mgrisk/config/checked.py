@@ -84,20 +84,19 @@ def first_problem(problem: ValidationError) -> str:
     """Return the first field that is wrong and why, in one line and without the value."""
     first = problem.errors(include_url=False, include_input=False)[0]
     said = first["msg"].removeprefix("Value error, ")
-    where = ".".join(shown(part) for part in first["loc"])
+    where = ".".join(brief(part) for part in first["loc"])
     return f"{where}: {said}" if where else said
 
 
-def shown(part: object) -> str:
-    r"""Return a name that a file brought as a message may show it: short, and with nothing that a terminal obeys.
+def brief(part: object) -> str:
+    """Return the beginning of a name that a file brought; what a terminal must not obey in it, `cli.terminal` escapes.
 
     Examples
     --------
-    >>> shown("age_years"), shown(chr(27) + "[31m"), len(shown("a" * 1000))
-    ('age_years', "'\\x1b[31m'", 60)
+    >>> brief("age_years"), len(brief("a" * 1000))
+    ('age_years', 60)
     """
-    text = str(part)[:60]
-    return text if text.isprintable() else repr(text)
+    return str(part)[:60]
 
 
 def same_length(**lists: Sized) -> None:

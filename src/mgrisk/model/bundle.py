@@ -37,7 +37,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 from scipy.special import expit
 
-from mgrisk.config.checked import Checked, Count, Finite, Share, Text, shown
+from mgrisk.config.checked import Checked, Count, Finite, Share, Text, brief
 from mgrisk.errors import Found, MgRiskError, bad_bundle, bad_input
 from mgrisk.features import compute
 from mgrisk.features.compute import FITTED_FEATURES, Columns, Models, complete, complete_columns, to_columns, to_frame
@@ -429,7 +429,7 @@ def _about(contents: Mapping[str, bytes], folder: Path) -> tuple[dict[str, Any],
                 "the bundle has another format version",
                 folder,
                 expected=" or ".join(map(str, READ)),
-                got=shown(version),
+                got=brief(version),
                 hint="score with the mgrisk version that wrote it",
             )
         return about, tuple(_About.of(about).features)
@@ -452,7 +452,7 @@ def _verified(folder: Path) -> dict[str, bytes]:
         digest, _, name = line.partition("  ")
         content = _read(folder, name)
         if hashlib.sha256(content).hexdigest() != digest:
-            raise _bad_sum(f"{shown(name)} is not what was written: its sha256 differs", folder)
+            raise _bad_sum(f"{name} is not what was written: its sha256 differs", folder)
         contents[name] = content
     return contents
 
@@ -462,9 +462,9 @@ def _read(folder: Path, name: str) -> bytes:
     path = folder / name
     # A longer name is none that a system could look for.
     if len(name) > 60 or path.parent != folder or not path.is_file() or path.stat().st_size > LARGEST_FILE:
-        raise _bad_sum(f"{shown(name)} is missing, too large or not in the folder", folder)
+        raise _bad_sum(f"{brief(name)} is missing, too large or not in the folder", folder)
     if path.resolve().parent != folder.resolve():
-        raise _bad_sum(f"{shown(name)} is a link that leads out of the folder", folder)
+        raise _bad_sum(f"{name} is a link that leads out of the folder", folder)
     return path.read_bytes()
 
 

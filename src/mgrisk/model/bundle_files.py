@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from mgrisk.config.checked import parse, shown
+from mgrisk.config.checked import parse
 from mgrisk.errors import MgRiskError, bad_bundle
 from mgrisk.storage.files import SUMS as SUMS
 
@@ -24,7 +24,7 @@ Read = TypeVar("Read")
 def bad_file(file: str, what: str, *, code: str = BAD_FORMAT) -> MgRiskError:
     """Return the error of a file of a bundle that cannot be used."""
     hint = "the bundle is damaged or edited; take a fresh copy"
-    return bad_bundle(code, f"{shown(file)} {what}", where=shown(file), hint=hint)
+    return bad_bundle(code, f"{file} {what}", where=file, hint=hint)
 
 
 def read_file(check: Callable[[Any], Read], files: Mapping[str, bytes], name: str, *, code: str = BAD_FORMAT) -> Read:

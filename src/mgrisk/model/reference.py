@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import field_validator, model_validator
 
-from mgrisk.config.checked import Checked, Finite, NotNegative, Share, same_length, shown
+from mgrisk.config.checked import Checked, Finite, NotNegative, Share, brief, same_length
 from mgrisk.features.compute import Columns
 from mgrisk.features.registry import Feature
 from mgrisk.survey.estimates import weighted_quantile
@@ -161,7 +161,7 @@ def check(reference: object, chosen: Sequence[Feature]) -> Mapping[str, Any]:
         if isinstance(row, _Shares) and row.shares.keys() != set(feature.levels):
             raise ValueError(f"{feature.name}: the shares are not those of its levels")
         if isinstance(row, _Numbers) and row.beside is not None and row.beside.name not in numbers:
-            raise ValueError(f"{feature.name}: its companion {shown(row.beside.name)} is none of the numbers")
+            raise ValueError(f"{feature.name}: its companion {brief(row.beside.name)} is none of the numbers")
     if RISK in reference:
         _check(RISK, _Numbers, reference[RISK])
     return reference

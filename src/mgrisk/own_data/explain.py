@@ -115,7 +115,8 @@ def _scored(scorer: Scorer, source: str) -> tuple[pa.Table, Summary]:
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "scored.parquet")
         summary = score_table(scorer, source, path, BatchOptions(reasons=0))
-        return pq.read_table(path), summary
+        # What pandas noted in the input may name an index that is not there.
+        return pq.read_table(path).replace_schema_metadata(None), summary
 
 
 def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], recall_share: pd.Series) -> ExplainedPeople:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from mgrisk.config.checked import brief
 from mgrisk.errors import few
 from mgrisk.model.reference import RISK
 from mgrisk.score.absent import AbsentSets, Gain, gains
@@ -259,7 +260,7 @@ def not_used(unused: Mapping[str, str]) -> Iterator[str]:
     ['columns not used (2): Waist (waist_cm?), visit']
     """
     if unused:
-        names = [f"{name} ({meant}?)" if meant else name for name, meant in unused.items()]
+        names = [f"{brief(name)} ({meant}?)" if meant else brief(name) for name, meant in unused.items()]
         yield f"columns not used ({len(names)}): {', '.join(names)}"
 
 

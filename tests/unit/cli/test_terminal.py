@@ -87,6 +87,28 @@ def test_progress_returns_to_the_start_of_its_line_through_a_stream_that_is_show
 
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J"
+COMMANDS_OF_PEOPLE = {
+    "validate": ["validate", "people.csv"],
+    "score": ["score", "people.csv", "-o", "out.csv"],
+    "explain": ["explain", "people.csv", "-o", "page.html"],
+    "map": ["map", "people.csv", "--mapping", "mapping.toml", "-o", "mapped.csv"],
+    "evaluate": ["evaluate", "people.csv", "--outcome", "known", "-o", "evaluated"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS_OF_PEOPLE)
+def test_a_heading_begins_no_line_of_its_own_and_is_shown_short(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{30 + place % 40},{'fe' * (place % 2)}male,{place % 5 // 4},1,1\n" for place in range(100))
+    heading = f'age_years,sex,known,"visit\nerror: all is lost",{"h" * 100_000}\n'
+    (tmp_path / "people.csv").write_text(heading + rows, "utf-8")
+    (tmp_path / "mapping.toml").write_text('[features.age_years]\nfrom = "age_years"\n', "utf-8")
+    assert main(COMMANDS_OF_PEOPLE[command]) == 0
+    told = "".join(capfd.readouterr())
+    assert "visit\\nerror: all is lost" in told
+    assert max(map(len, told.splitlines())) < 500
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from mgrisk.config.checked import (
     Positive,
     Share,
     Text,
+    brief,
     parse,
     same_length,
-    shown,
 )
 
 
@@ -78,14 +78,14 @@ def test_what_a_file_of_ours_has_is_taken(content: dict[str, Any]) -> None:
         ({"inner": {"a": {"knots": [0, 1e-9, 100]}}}, "inner.a.knots"),
         ({"inner": {"a": {"knots": list(range(51))}}}, "inner.a.knots"),
         ({"inner": {"a": {"grid": []}}}, "inner.a.grid"),
-        ({"inner": {"a\x1b[31m": 1}}, r"inner\.'a\\x1b"),
+        ({"inner": {"a" * 1000: 1}}, r"inner\.a{60}: "),
         ([], "Input should be a valid dictionary"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_field_in_one_line(content: Any, where: str) -> None:
     with pytest.raises(ValueError, match=rf"^{where}") as caught:
         Everything.of(content)
-    assert str(caught.value).isprintable()
+    assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
 
 
@@ -108,6 +108,5 @@ def test_lists_of_one_length_pass_and_others_are_named() -> None:
         same_length(one=[1], other=[])
 
 
-def test_a_name_is_shown_short_and_without_what_a_terminal_obeys() -> None:
-    assert shown("\x1b]0;evil\x07") == repr("\x1b]0;evil\x07")
-    assert len(shown("x" * 10**6)) == 60
+def test_a_name_is_shown_short() -> None:
+    assert len(brief("x" * 10**6)) == 60

@@ -248,8 +248,10 @@ class CsvSource:
             self._fill(size)
             last, open_quote = _border(self._rest, most)
             if self._ended and (most == ALL or not last):
-                # As in Python's csv, the end of the stream closes a quote and a line.
-                block, self._rest = self._rest + (b'"' if open_quote else b""), b""
+                if open_quote:
+                    # Python's csv would close it, and make one rejected row of all that follow the quote.
+                    raise _not_csv("a quote is open where the file ends; is it cut short?", self._where)
+                block, self._rest = self._rest, b""
                 return block + (b"" if block.endswith((b"\n", b"\r")) or not block else b"\n")
             if last:
                 block, self._rest = self._rest[:last], self._rest[last:]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
@@ -65,7 +65,9 @@ def test_cells_come_back_as_they_were_meant_whatever_the_block_size(
 
 @given(st.lists(st.text(st.sampled_from('0123456789.,"\n\rxe äNA'), max_size=12), max_size=12), st.integers(1, 40))
 def test_what_is_read_is_what_csv_and_the_contract_say_in_python(lines: list[str], block_bytes: int) -> None:
-    content = "\n".join(["age_years,sex", *lines]).encode()
+    text = "\n".join(["age_years,sex", *lines])
+    assume([*csv.reader(io.StringIO(f"{text}\nend", newline=""))][-1] == ["end"])  # no quote is left open
+    content = text.encode()
     expected = [row for row in csv.reader(io.StringIO(content.decode(), newline="")) if row][1:]
     read = rows_of(content, block_bytes=block_bytes)
     states = np.concatenate([np.empty((2, 0)), *(rows.checked.state for rows in read)], axis=1).T
@@ -98,8 +100,13 @@ def test_a_byte_order_mark_and_the_end_of_a_file_without_a_line_end_are_read() -
     assert cells_of("\ufeffa,b\r\n1,ä".encode()) == [["1", "ä"]]
 
 
-def test_the_end_of_a_file_closes_a_quote() -> None:
-    assert cells_of(b'a,b\n1,"x\ny') == [["1", "x\ny"]]
+@pytest.mark.parametrize("content", [b'a,b\n1,"x\ny', b'a,b\n1,2\n"3,4\n5,6\n', b'a,"b\n1,2\n'])
+def test_a_quote_that_is_open_where_the_file_ends_is_refused(content: bytes) -> None:
+    """Python's csv closes it, and all rows after the quote come out as one."""
+    with pytest.raises(MgRiskError) as caught:
+        rows_of(content)
+    assert caught.value.code == "input.not_csv"
+    assert "a quote is open" in caught.value.what()
 
 
 @pytest.mark.parametrize("content", [b"a,b\n1,m\xe4le\n", b"\xff\xfea,b\n"])
