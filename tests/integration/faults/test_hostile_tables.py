@@ -105,7 +105,7 @@ def test_map_writes_each_row_or_refuses_the_file(kind: Kind, source: str, tmp_pa
     target = tmp_path / "mapped.csv"
     mapping = Mapping.model_validate({"features": COLUMNS})
     ragged = any(row.startswith("wrong_field_count") for row in codes(kind))
-    if kind.expected in ("input.missing_column", "input.unclear_name"):
+    if kind.expected in ("input.missing_column", "input.no_header", "input.unclear_name"):
         kind = kind._replace(expected="mapping.missing_column")
     elif ragged:
         kind = kind._replace(expected="input.wrong_field_count")
