@@ -181,7 +181,7 @@ def refused_text() -> Iterator[tuple[str, Kind]]:
             "a heading twice": text(f"{PLAIN},male", head=f"{HEAD},sex"),
             "two headings that are empty": text(f"{PLAIN},,", head=f"{HEAD},,"),
         },
-        "input.missing_column": {
+        "input.no_header": {
             "no header": text(PLAIN, head="61,female,no,31"),
         },
         "input.unclear_name": {"NUL in the header": file.replace(b"sex", b"se\0x")},
