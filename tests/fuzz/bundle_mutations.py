@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mgrisk.cli.terminal import shown
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.explain.attributions import build
 from mgrisk.features.compute import typed
@@ -222,7 +223,8 @@ def verdict(files: Files, folder: Path) -> Verdict:
     except MgRiskError as problem:
         if problem.status != ExitStatus.BUNDLE:
             return Verdict("wrong status", f"{problem.status} {problem.code}")
-        if "\x1b" in "".join(problem.lines()) or any("\n" in line or len(line) > 2_000 for line in problem.lines()):
+        # A name in it may hold anything: the command escapes each line (`cli.terminal.shown`).
+        if any(len(line) > 2_000 or shown(line).count("\n") for line in problem.lines()):
             return Verdict("no one sentence", repr(problem.lines())[:300])
         return Verdict("refused")
     except Exception as problem:  # noqa: BLE001  # whatever else comes out is the finding

@@ -91,6 +91,7 @@ def main() -> None:
             "status": status,
             "said": said[-600:],
             "left": sorted(found.keys() - expected.keys() - before.keys()),
+            "lacks": sorted(name for name in expected if found.get(name) != expected[name]),
             "old_or_new": found in (before, expected),
             "again": after,
             "again_said": log.read_text()[-600:],
