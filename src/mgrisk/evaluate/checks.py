@@ -138,6 +138,7 @@ def near_one(found: Estimated) -> Holds:
 
     Examples
     --------
+    >>> from mgrisk.evaluate.records import Interval
     >>> near_one(Interval(1.0, 0.9, 1.1)), near_one(Interval(0.7, 0.6, 0.9)), near_one(Interval(0.3, 0.1, 1.6))
     (True, False, 'not shown wrong, and cannot be told')
     """

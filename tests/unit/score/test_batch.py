@@ -295,12 +295,22 @@ def test_validate_counts_what_score_would_say(scorer: Scorer, people: Path, tmp_
 
 @given(lines=st.lists(st.text(st.sampled_from('50,"\n\r malefä'), max_size=20), max_size=8))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-def test_whatever_stands_in_a_file_its_rows_come_back(lines: list[str], scorer: Scorer, tmp_path: Path) -> None:
+def test_whatever_stands_in_a_file_its_rows_come_back_or_it_is_refused(
+    lines: list[str], scorer: Scorer, tmp_path: Path
+) -> None:
     text = "\n".join(["age_years,sex", *lines])
-    (tmp_path / "people.csv").write_text(text, "utf-8", newline="")
+    people, target = tmp_path / "people.csv", tmp_path / "out.csv"
+    people.write_text(text, "utf-8", newline="")
+    target.unlink(missing_ok=True)
+    # A row more is not the last one where a quote is open.
+    if [*csv.reader(io.StringIO(f"{text}\nx,y", newline=""))][-1] != ["x", "y"]:
+        with pytest.raises(MgRiskError, match="a quote is open"):
+            batch.score_table(scorer, str(people), str(target), BatchOptions(reasons=1))
+        assert not target.exists()
+        return
     expected = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
-    batch.score_table(scorer, str(tmp_path / "people.csv"), str(tmp_path / "out.csv"), BatchOptions(reasons=1))
-    found = list(csv.reader(io.StringIO((tmp_path / "out.csv").read_bytes().decode(), newline="")))
+    batch.score_table(scorer, str(people), str(target), BatchOptions(reasons=1))
+    found = list(csv.reader(io.StringIO(target.read_bytes().decode(), newline="")))
     assert [row[:2] for row in found[1:]] == [[*row, "", ""][:2] for row in expected]
     assert {len(row) for row in found} == {2 + len(RESULTS) + 3}
 
