@@ -23,9 +23,9 @@ TRUTH = {
     "through size": -0.10,
     "through action": -0.06,
     "not through any of them": -0.10,
-    "Men: no": -0.3,
-    "Men: yes": -0.6,
-    "Men: yes against no": -0.3,
+    "Women": -0.3,
+    "Men": -0.6,
+    "Men / Women": -0.3,
 }
 
 
