@@ -73,7 +73,7 @@ def sources_of(name: str) -> tuple[str, ...]:
 
 
 def problem_in(name: str, chosen: Cycle) -> MgRiskError | None:
-    """Return why a name cannot be had in a cycle, or None.
+    """Return why a name is not available in a cycle, or None.
 
     Examples
     --------

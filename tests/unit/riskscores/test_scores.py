@@ -365,7 +365,7 @@ def test_the_maximum_is_reached_by_somebody_and_passed_by_nobody() -> None:
         "bmi_kg_m2": [20.0, 50.0],
     }  # fmt: skip
     everybody = [dict(zip(answers, values, strict=True)) for values in itertools.product(*answers.values())]
-    # Men have not been pregnant: the eleventh point of the form cannot be had together with the man's.
+    # Men have not been pregnant: the eleventh point of the form cannot be scored together with the man's.
     possible = [person for person in everybody if (person["sex"], person["gestational_diabetes"]) != ("male", "yes")]
     assert score(*possible).value.max() == ADA.maximum
 

@@ -1,6 +1,6 @@
 """A cohort of people who do not exist, in the tables of NHANES, with a truth to find again.
 
-The cohort stands in for NHANES where the real tables cannot be had (the demo, tests, simulations): the same
+The cohort stands in for NHANES where the real tables are not available (the demo, tests, simulations): the same
 files, columns, codes, skip patterns and survey design, so that every step that reads NHANES reads it
 unchanged. Its distributions resemble those of NHANES 2007-2018; its numbers mean nothing about any real
 population.
