@@ -68,7 +68,7 @@ def test_a_run_that_filled_the_disk_goes_on_where_there_is_space(
     small_run: Run, small_disk: Path, small_settings: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = [word for setting in small_settings for word in ("--set", setting)]
-    refused(["run", str(DEMO), "--out", str(small_disk / "demo"), *settings], capsys, "system.enospc")
+    refused(["run", str(DEMO), "--out", str(small_disk / "demo"), *settings], capsys, "output.cannot_write")
     assert not list(small_disk.rglob("*.part"))
     subprocess.run(["mount", "-o", "remount,size=500m", str(small_disk)], check=True)
     finished = mgrisk.run(DEMO, overrides=small_settings, out=small_disk / "demo")
