@@ -109,7 +109,8 @@ def test_people_of_a_survey_from_a_file_give_what_the_survey_gives(small_run: Ru
     people["outcome"] = people["outcome"].where(people["analysis"])
     # Some numbers longer than others: units are dealt to folds in the order of numbers, not of texts.
     people["stratum"] -= people["stratum"].min() - 1
-    people[["cycle", "stratum", "psu", "weight", "outcome", *features.columns.drop("SEQN")]].to_parquet(
+    people["prediabetes"] = people["prediabetes"].astype("int")
+    people[["cycle", "stratum", "psu", "weight", "outcome", "prediabetes", *features.columns.drop("SEQN")]].to_parquet(
         tmp_path / "people.parquet"
     )
     resolved = (folder / "resolved.toml").read_text("utf-8")
@@ -126,6 +127,7 @@ def test_people_of_a_survey_from_a_file_give_what_the_survey_gives(small_run: Ru
         weight = "weight"
         strata = "stratum"
         psu = "psu"
+        prediabetes = "prediabetes"
         {rest[rest.index("[cohort]") :]}
         """
     )

@@ -193,6 +193,10 @@ class Own(Closed):
     label: str = Field(default="", description="The outcome in words, where it is not that of cohort.outcome itself")
     definition: str = Field(default="", description="How a case is told; given with label")
     warning: str = Field(default="", description="What must be said wherever the outcome is reported")
+    prediabetes: str | None = Field(
+        default=None,
+        description="Column of people with prediabetes: AUROC is also given without them among the controls",
+    )
     period: str | None = Field(
         default=None, min_length=1, description="Column that says when: its values are development and held_out"
     )

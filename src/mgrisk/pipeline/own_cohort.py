@@ -67,7 +67,7 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
     """
     leaks.refuse_leaks(workspace.outcome, workspace.model_features)
     there = columns(own)
-    for name in filter(None, (own.outcome, own.period, own.held_out_by, own.weight, own.strata, own.psu)):
+    for name in filter(None, (*_labels(own).names, own.period, own.held_out_by)):
         if name not in there:
             hint = "name it under [keep] of the mapping file" if own.mapping else "give the name as in the header"
             raise bad_input(
@@ -112,6 +112,8 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
             "analysis": left,
         }
     )
+    if people.prediabetes is not None:
+        frame[select.PREDIABETES] = people.prediabetes
     attrition = tuple(_attrition(frame, rules, settings))
     cohort = select.Cohort(frame[inside].reset_index(drop=True), attrition, WeightLevel.INTERVIEW, "nothing")
     _refuse_one_class(attrition, own)
@@ -167,9 +169,12 @@ def _in_shape(own: Own, folder: Path) -> Iterator[tuple[str, Mapped | None]]:
 def _read(workspace: Workspace, own: Own, source: str) -> LabelledPeople:
     person = [PERSON] if PERSON in columns(own) else []
     inputs = tuple(feature for feature in workspace.read_features if feature.given)
-    labels = LabelColumns(own.outcome, own.weight, own.strata, own.psu)
     carry = dict.fromkeys(name for name in (own.period, own.held_out_by, *person) if name)
-    return read_labelled(source, inputs, labels, carry=[*carry])
+    return read_labelled(source, inputs, _labels(own), carry=[*carry])
+
+
+def _labels(own: Own) -> LabelColumns:
+    return LabelColumns(own.outcome, own.weight, own.strata, own.psu, own.prediabetes)
 
 
 def _sets(settings: Cohort) -> Mapping[str, str]:

@@ -456,8 +456,8 @@ def on_cluster(address: str) -> Engine:
     ------
     MgRiskError
         `cluster.not_installed`, `cluster.unreachable`, `cluster.no_certificate`, `cluster.scheduler_died`,
-        `cluster.worker_died` where a part killed several machines one
-        after the other, and what a part itself is refused for.
+        `cluster.worker_died` where a part killed several machines one after the other, and what a part itself is
+        refused for.
     """
     try:
         import distributed as dask
@@ -477,13 +477,21 @@ def on_cluster(address: str) -> Engine:
         except (OSError, ValueError) as problem:
             raise _unreachable(address, str(problem)[:200] or type(problem).__name__) from None
         with client:
-            # Impure: the same part may be asked for again after the output was thrown away.
-            futures = {client.submit(_attempt, job, name, retries=RETRIES, pure=False): name for name in names}
-            for future in distributed.as_completed(futures, loop=client.loop):
-                name = futures[future]
-                yield name, _received(distributed, future, name)
-                # The scheduler need not keep what is on disk.
-                future.release()
+            try:
+                # Impure: the same part may be asked for again after the output was thrown away.
+                futures = {client.submit(_attempt, job, name, retries=RETRIES, pure=False): name for name in names}
+                for future in distributed.as_completed(futures, loop=client.loop):
+                    name = futures[future]
+                    yield name, _received(distributed, future, name)
+                    # The scheduler need not keep what is on disk.
+                    future.release()
+            except (CancelledError, distributed.comm.CommClosedError):
+                raise usage(
+                    "cluster.scheduler_died",
+                    "the connection to the scheduler was lost",
+                    where=f"--cluster {address}",
+                    hint="look at the scheduler's log, and start it again",
+                ) from None
 
     return engine
 
@@ -531,13 +539,6 @@ def _received(distributed: Any, future: Any, name: str) -> Receipt:
             "every machine that was given this part died over it",
             where=name,
             hint="look at the workers' logs; a part needs some 600 MB whatever its size",
-        ) from None
-    except CancelledError:
-        raise usage(
-            "cluster.scheduler_died",
-            "the connection to the scheduler was lost",
-            where=name,
-            hint="look at the scheduler's log, and start it again",
         ) from None
     if isinstance(answer, MgRiskError):
         raise answer
