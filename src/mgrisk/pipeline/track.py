@@ -139,7 +139,7 @@ def log(workspace: Workspace) -> str:
     tracked = track.log_run(workspace.folder, tracking=tracking, standing=standing)
     workspace.run.write_object(names.TRACKING, tracked.to_dict())
     what = f"is {tracked.alias}" if tracked.alias else "has no alias"
-    said = f"{tracked.model} version {tracked.version} {what}; {tracked.candidates} nested runs"
+    said = f"{tracked.model} version {tracked.version} {what}; {tracked.nested} nested runs"
     if tracked.alias == tracking.alias:
         return said
     return f"{said}; not {tracking.alias}: {'; '.join(tracked.standing.refusals)}"
@@ -161,15 +161,17 @@ def _champion(workspace: Workspace) -> tuple[int, Bundle | MgRiskError] | None:
 STEP = Step(
     "track",
     inputs=(
-        names.BUNDLE,
-        names.REPORT,
-        names.EVALUATION,
+        *names.TOLD,
+        *names.AUDITED,
         names.CHECKS,
-        names.TUNING,
         names.TRIPOD,
         names.PROBAST,
-        *names.PEOPLE,
+        names.REPORT,
+        names.FIGURES,
+        names.CARD,
+        names.BUNDLE,
     ),
+    optional=names.OPTIONAL,
     outputs=(names.TRACKING,),
     settings=DESCRIBED,
     action=log,
