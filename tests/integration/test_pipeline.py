@@ -110,9 +110,8 @@ def test_mlflow_holds_parameters_metrics_candidates_files_and_the_registered_bun
     run = client.get_run(tracked["run_id"])
     assert run.data.params["cohort.folds"] == "3"
     assert run.data.tags["data"] == "SYNTHETIC"
-    evaluation = small_run.evaluation.frame()
-    of_winner = evaluation[(evaluation["set"] == "2017-2018") & (evaluation["model"] == run.data.tags["winner"])]
-    assert run.data.metrics["test_auroc"] == of_winner.iloc[0]["estimate"]
+    of_winner = small_run.evaluation.one(set="2017-2018", model=run.data.tags["winner"], metric="auroc")
+    assert run.data.metrics["test_auroc"] == of_winner.estimate
     assert len(run.inputs.dataset_inputs) == 2
     files = {item.path for item in client.list_artifacts(tracked["run_id"])}
     assert {"report.html", "card.md", "figures", "evaluation.json"} <= files

@@ -115,7 +115,12 @@ def find_bundle(name: str, *, uri: str) -> Path:
 def find_version(model: str, alias: str, *, uri: str) -> int | None:
     """Return the version that has an alias now; None where none has."""
     with opened(uri) as client:
-        return _aliases(client, model).get(alias)
+        return holder_of(client, model, alias)
+
+
+def holder_of(client: MlflowClient, model: str, alias: str) -> int | None:
+    """Return the version that has an alias now; None where none has."""
+    return _aliases(client, model).get(alias)
 
 
 def version_of(client: MlflowClient, model: str, bundle: str) -> int | None:

@@ -22,16 +22,14 @@ from mgrisk.report.formats import interval, model_label
 from mgrisk.riskscores.scores import Method
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
-from mgrisk.score.scorer import load_scorer
 from mgrisk.storage.files import sha256
-from mgrisk.track.registry import BUNDLE, Standing, settle, version_of
-from mgrisk.track.served import example_people, signature
+from mgrisk.track.bundle import log_model, model_of, register
+from mgrisk.track.registry import Standing, settle, version_of
 from mgrisk.track.store import experiment_id, opened, tracking_uri, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MODEL_NAME: Final = "bundle"
 FOLDER: Final = "mgrisk.folder"
 """Tag of a run: sha256 of the path of its run folder, in which one process runs at a time."""
 CONTENT: Final = "mgrisk.content"
@@ -108,14 +106,18 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
             with mlflow.start_run(experiment_id=experiment, run_name=made.manifest.pipeline, tags=tags) as run:
                 run_id = run.info.run_id
                 _log_results(made, tracking)
-                model = _log_model(folder / names.BUNDLE) if version is None else _model_of(client, tracking, version)
+                model = (
+                    log_model(folder / names.BUNDLE)
+                    if version is None
+                    else model_of(client, tracking.register_as, version)
+                )
                 _log_headline(made, model)
                 for each in nested:
                     each.log(client, experiment, run_id)
                 # Last, so that a run that has a version is logged in full.
                 if version is None:
-                    version = _register(
-                        client, model, tracking.register_as, tags={BUNDLE: bundle}, description=_description(made)
+                    version = register(
+                        client, model, tracking.register_as, digest=bundle, description=_description(made)
                     )
         assert version is not None
         alias, standing = settle(client, tracking.register_as, version, alias=tracking.alias, standing=standing)
@@ -310,46 +312,6 @@ def _settings(run: RunFolder) -> Iterator[_Nested]:
         # Of uncalibrated margins: not to be taken for the `cv_log_loss` of a model.
         metrics = {f"tuning_{tried.measure}": [tried.loss], f"tuning_{tried.measure}_by_fold": tried.fold_loss}
         yield _Nested(f"{tried.part} {number}", "setting", params, metrics)
-
-
-def _log_model(bundle: Path) -> str:
-    """Log a bundle in MLflow's active run; returns the identifier of the logged model, which has no version yet."""
-    import mlflow
-
-    scorer = load_scorer(bundle)
-    logged = mlflow.pyfunc.log_model(
-        name=MODEL_NAME,
-        loader_module="mgrisk.track",
-        data_path=str(bundle),
-        signature=signature(scorer),
-        input_example=example_people(scorer),
-        # Given, not inferred: inference would load the model in a second process to watch its imports.
-        pip_requirements=[f"mgrisk=={scorer.bundle.about['mgrisk']}"],
-        metadata={"data": scorer.bundle.about["data"], "columns": scorer.schema()},
-    )
-    return str(logged.model_id)
-
-
-def _model_of(client: MlflowClient, tracking: Tracking, version: int) -> str:
-    """Return the identifier of the logged model that a version was made from: its source is ``models:/ID``."""
-    return str(client.get_model_version(tracking.register_as, str(version)).source.rpartition("/")[2])
-
-
-def _register(client: MlflowClient, model: str, name: str, *, tags: Mapping[str, str], description: str) -> int:
-    """Register a logged model; returns its version, which has no alias yet."""
-    # By the client, not by `registered_model_name`: that prints to standard error whatever the log level is.
-    if not client.search_registered_models(f"name = '{name}'"):
-        client.create_registered_model(name)
-    logged = client.get_logged_model(model)
-    created = client.create_model_version(
-        name,
-        source=logged.model_uri,
-        run_id=logged.source_run_id,
-        model_id=model,
-        tags=dict(tags),
-        description=description,
-    )
-    return int(created.version)
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
