@@ -227,7 +227,8 @@ def _description(run: RunFolder) -> str:
         "| --- | --: | --: |",
         *(f"| {metric} | {' | '.join(_with_interval(run, name, metric) for name in sets)} |" for metric in HEADLINE),
     ]
-    figures = "\n".join(["Performance\n", *table, "\n95 % intervals. The whole card is card.md among the artifacts."])
+    note = f"95 % intervals. The whole card is {names.CARD} among the artifacts."
+    figures = "\n".join(["Performance\n", *table, f"\n{note}"])
     return "\n## ".join([title, what_it_is, what_it_is_not.rstrip() + "\n", figures])
 
 
