@@ -24,7 +24,7 @@ from mgrisk.errors import bad_input
 from mgrisk.evaluate.calibration_curve import FlexibleCurve, fit_curve
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import weighted_quantile
-from mgrisk.survey.regression import maximise_likelihood
+from mgrisk.survey.linear_models import maximise_likelihood
 from mgrisk.types import Floats, Integers
 
 # A risk of exactly 0 or 1 has no log odds; this holds them at about -28 and 28.
