@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -320,9 +320,14 @@ def measure(name: str, sample: Weighted) -> float:
     >>> measure("auroc", Weighted(rank([0, 1], [0.1, 0.2]), np.ones(2)))
     1.0
     """
+    return find_measure(name)(sample)
+
+
+def find_measure(name: str) -> Callable[[Weighted], float]:
+    """Return the function of the measure of that name; raises ``metric.unknown``."""
     base, at, text = name.partition("@")
     if not at and base in _WHOLE:
-        return _WHOLE[base](sample)
+        return _WHOLE[base]
     try:
         threshold = float(text)
     except ValueError:
@@ -334,7 +339,12 @@ def measure(name: str, sample: Weighted) -> float:
             where=name,
             hint=f"choose from {', '.join((*_WHOLE, *(known + '@t' for known in _AT_THRESHOLD)))}, 0 < t < 1",
         )
-    return _AT_THRESHOLD[base](sample, threshold)
+    return partial(_AT_THRESHOLD[base], threshold=threshold)
+
+
+def measure_people(name: str, y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
+    """Compute the measure of that name of people, as each of the functions below; errors of `measure` and `rank`."""
+    return measure(name, _sample(y, risk, weight))
 
 
 def auroc(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:

@@ -259,7 +259,7 @@ def regression(
         )
     found = _pandas(X)
     terms = found if isinstance(found, pd.DataFrame) else found.to_frame()
-    outcome = _numbers(y)
+    outcome = numbers(y)
     names, domains = _domains(design, by, y, X)
     tables = []
     for group, domain in domains:
@@ -276,7 +276,7 @@ def _columns(terms: pd.DataFrame, domain: SurveyDesign) -> Iterable[tuple[str, F
     yield "intercept", np.ones(len(domain))
     for name, column in terms.items():
         if _is_numeric(column):
-            yield str(name), _numbers(column)
+            yield str(name), numbers(column)
             continue
         words = column.astype("category")
         seen = set(words[inside].dropna())
@@ -289,7 +289,7 @@ def _of_numbers(
 ) -> pd.DataFrame:
     """Apply a statistic of a domain and arrays to each group."""
     names, domains = _domains(design, by, *values)
-    arrays = [_numbers(each) for each in values]
+    arrays = [numbers(each) for each in values]
     rows = {group: statistic(domain, *arrays) if domain.n else UNDEFINED for group, domain in domains}
     name = _series(values[0]).name
     return _table(rows if names else {(0 if name is None else name,): rows[()]}, names or [None])
@@ -301,7 +301,7 @@ def _domains(
     """Return the names of the groupings, and each group with its people who have a value in every column."""
     listed = isinstance(by, list | tuple) and len(by) > 0 and not np.isscalar(by[0])
     grouped = [] if by is None else list(by) if listed else [by]  # type: ignore[call-overload]
-    _refuse_other_index(*columns, *grouped)
+    refuse_other_index(*columns, *grouped)
     groups = _side_by_side(grouped, design)
     known = design.where(_side_by_side(columns, design).notna().to_numpy().all(axis=1))
     if not grouped:
@@ -324,7 +324,8 @@ def _side_by_side(given: Iterable[object], design: SurveyDesign) -> pd.DataFrame
     return pd.concat(columns, axis=1) if columns else pd.DataFrame(index=range(len(design)))
 
 
-def _refuse_other_index(*given: object) -> None:
+def refuse_other_index(*given: object) -> None:
+    """Refuse series and frames whose indexes differ: their rows may be of different people."""
     indexes = [each.index for each in given if isinstance(each, pd.Series | pd.DataFrame)]
     if any(not indexes[0].equals(other) for other in indexes[1:]):
         raise bad_input(
@@ -354,7 +355,8 @@ def _is_numeric(column: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(column.dtype)  # truths are numbers, too
 
 
-def _numbers(given: object) -> Floats:
+def numbers(given: object) -> Floats:
+    """Return a series or array as floats, NaN where missing, shape (n,); refuse words."""
     column = _series(given)
     if not _is_numeric(column):
         raise bad_input(
