@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -339,7 +339,8 @@ def find_measure(name: str) -> Callable[[Weighted], float]:
             where=name,
             hint=f"choose from {', '.join((*_WHOLE, *(known + '@t' for known in _AT_THRESHOLD)))}, 0 < t < 1",
         )
-    return partial(_AT_THRESHOLD[base], threshold=threshold)
+    at_threshold = _AT_THRESHOLD[base]
+    return lambda sample: at_threshold(sample, threshold)
 
 
 def measure_people(name: str, y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
