@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mgrisk.cohort.variables import column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.describe.conditions import Truth, parse
-from mgrisk.describe.variables import column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.errors import usage
 from mgrisk.features import compute
 from mgrisk.features.compute import from_nhanes

@@ -60,8 +60,8 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
     The calibration of a run (`model.calibration`), for any classifier. With survey weights and the same folds it is
     that of ``CalibratedClassifierCV(method="sigmoid", ensemble=False)`` of scikit-learn, which moves the outcomes
     towards each other by one observation (Platt 1999); here that is done only where the scores separate the classes,
-    for which there is no logistic fit otherwise. What scikit-learn's has not: PSUs that stay whole in folds within folds
-    (``groups``), and weights for the last step of a pipeline.
+    for which there is no logistic fit otherwise. What scikit-learn's has not: PSUs that stay whole in folds within
+    folds (``groups``), and weights for the last step of a pipeline.
 
     Examples
     --------
