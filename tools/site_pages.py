@@ -56,17 +56,17 @@ is not here is an error that names the nearest one."""
 
 PYTHON = """# Python
 
-`mgrisk.run`, `mgrisk.load_bundle` and `mgrisk.Scorer` are these:
+`mgrisk.run` and `mgrisk.load_model` are these, and what they return:
 
 ::: mgrisk.pipeline.run.run
 
-::: mgrisk.score.scorer.load_scorer
+::: mgrisk.models.load_model
 
 ::: mgrisk.pipeline.run.Run
 
 ::: mgrisk.score.scorer.Scorer
 
-::: mgrisk.explain.attributions.Explanation
+::: mgrisk.explain.for_shap.ShapExplanation
 
 ::: mgrisk.survey.design.SurveyDesign
 

@@ -94,7 +94,7 @@ def test_the_registered_version_is_the_bundle_of_the_run(
 def test_the_version_with_the_alias_and_the_new_one_are_compared_on_the_held_out_people(small_run: Run) -> None:
     workspace = Workspace(load(small_run.folder / "resolved.toml"), small_run.folder)
     held_out = {row["set"]: row for row in read_json(small_run.folder / "attrition.json")}["held-out"]
-    standing = judge(workspace, (4, mgrisk.load_bundle(small_run.folder / "trained" / "xgboost").bundle))
+    standing = judge(workspace, (4, mgrisk.load_model(small_run.folder / "trained" / "xgboost").bundle))
     assert {row["metric"] for row in standing.compared} == {"auroc", "log_loss"}
     for row in standing.compared:
         assert (row["n"], row["events"]) == (held_out["n"], held_out["events"])

@@ -53,7 +53,7 @@ def at(folder: Path) -> Workspace:
 
 
 def bundle_at(folder: Path) -> Bundle:
-    return mgrisk.load_bundle(folder).bundle
+    return mgrisk.load_model(folder).bundle
 
 
 @pytest.fixture(scope="module")
