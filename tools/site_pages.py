@@ -62,7 +62,11 @@ PYTHON = """# Python
 
 ::: mgrisk.models.load_model
 
-::: mgrisk.pipeline.run.Run
+::: mgrisk.pipeline.finished.open_run
+
+::: mgrisk.pipeline.finished.Run
+
+::: mgrisk.report.plots.RunPlots
 
 ::: mgrisk.score.scorer.Scorer
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mgrisk.models import load_model as load_model
-    from mgrisk.pipeline.run import Run as Run
+    from mgrisk.pipeline.finished import Run as Run
+    from mgrisk.pipeline.finished import open_run as open_run
     from mgrisk.pipeline.run import run as run
 
 __version__ = "0.1.0"
 _PUBLIC = {
     "load_model": "mgrisk.models",
+    "open_run": "mgrisk.pipeline.finished",
     "run": "mgrisk.pipeline.run",
-    "Run": "mgrisk.pipeline.run",
+    "Run": "mgrisk.pipeline.finished",
 }
 """The public names, and the module of each: it is imported where the name is used, so that `mgrisk --help` is fast."""
 __all__ = ["__version__", *_PUBLIC]

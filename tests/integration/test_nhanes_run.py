@@ -11,7 +11,7 @@ import pytest
 
 import mgrisk
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.storage.files import read_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.nhanes]

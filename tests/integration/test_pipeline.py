@@ -14,7 +14,7 @@ import pytest
 
 import mgrisk
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.storage.files import sha256
 
 DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"

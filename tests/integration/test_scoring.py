@@ -13,7 +13,7 @@ import pytest
 
 from mgrisk import load_model
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.score import sources
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.scorer import Scorer

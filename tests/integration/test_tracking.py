@@ -18,7 +18,7 @@ from mgrisk import track
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import released_bundles
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.pipeline.track import judge, log, refuse_misuse
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.storage.files import read_json, sha256
