@@ -56,7 +56,7 @@ is not here is an error that names the nearest one."""
 
 PYTHON = """# Python
 
-`mgrisk.run` and `mgrisk.load_model` are these, and what they return:
+`mgrisk.run`, `mgrisk.open_run`, `mgrisk.compare_runs` and `mgrisk.load_model` are these, and what they return:
 
 ::: mgrisk.pipeline.run.run
 
@@ -67,6 +67,10 @@ PYTHON = """# Python
 ::: mgrisk.pipeline.finished.Run
 
 ::: mgrisk.report.plots.RunPlots
+
+::: mgrisk.run_folder.comparison.compare_runs
+
+::: mgrisk.run_folder.comparison.Comparison
 
 ::: mgrisk.score.scorer.Scorer
 

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from mgrisk.pipeline.finished import Run as Run
     from mgrisk.pipeline.finished import open_run as open_run
     from mgrisk.pipeline.run import run as run
+    from mgrisk.run_folder.comparison import compare_runs as compare_runs
 
 __version__ = "0.1.0"
 _PUBLIC = {
+    "compare_runs": "mgrisk.run_folder.comparison",
     "load_model": "mgrisk.models",
     "open_run": "mgrisk.pipeline.finished",
     "run": "mgrisk.pipeline.run",

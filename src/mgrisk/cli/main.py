@@ -19,6 +19,7 @@ from typing import Final, TextIO, cast
 from mgrisk import __version__
 from mgrisk.cli import (
     codebook,
+    compare,
     completion,
     describe,
     evaluate,
@@ -52,6 +53,7 @@ COMMANDS: Final = (
     models,
     promote,
     report,
+    compare,
     map,
     completion,
     validate,

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from mgrisk.errors import bad_input
 from mgrisk.evaluate.records import DifferenceRecord, MetricRecord, Records
 from mgrisk.run_folder import names
-from mgrisk.run_folder.folder import RunFolder, is_run
+from mgrisk.run_folder.folder import RunFolder, open_folder
 
 if TYPE_CHECKING:
     from mgrisk.report.plots import RunPlots
@@ -148,15 +147,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
     where: models
     to do: name a folder that `mgrisk run` wrote, such as runs/demo
     """
-    path = Path(folder)
-    if not is_run(path):
-        raise bad_input(
-            "report.no_run",
-            "this is not the folder of a run",
-            where=str(path),
-            hint="name a folder that `mgrisk run` wrote, such as runs/demo",
-        )
-    return Run(path)
+    return Run(open_folder(folder).folder)
 
 
 def _interval(row: dict[Any, Any]) -> str:
