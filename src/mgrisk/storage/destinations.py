@@ -234,7 +234,7 @@ def writes_to(path: Path, *, hint: str = "check the folder, its permissions and 
     ...     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     Traceback (most recent call last):
     ...
-    mgrisk.errors.MgRiskError: the output cannot be written: No x
+    mgrisk.errors.MgRiskError: the output cannot be written: No space left on device [output.cannot_write]
     ...
     """
     try:
