@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from mgrisk.nhanes import xpt
+from mgrisk.survey import frames
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.estimates import Estimate, by, mean, proportion
+from mgrisk.survey.estimates import Estimate, proportion
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "survey.json"
 DESIGN = ["SEQN", "SDMVSTRA", "SDMVPSU", "RIDAGEYR", "RIAGENDR", "RIDEXPRG"]
@@ -88,9 +89,9 @@ def test_undiagnosed_diabetes_2011_2018_is_that_of_r_and_of_the_notes(mirror: Pa
 def test_magnesium_by_sex_2017_2018_is_that_of_r(mirror: Path, golden: dict[str, Any]) -> None:
     rows = people(mirror, 2017, "J", {"DR1TOT": ["DR1TMAGN", "DR1DRSTZ", "WTDRD1"]}, "WTDRD1")
     design = design_of(rows, WeightLevel.RECALL1).where(rows["DR1DRSTZ"] == 1)
-    table = by(rows["RIAGENDR"], mean, rows["DR1TMAGN"], design).frame()
+    table = frames.mean(rows["DR1TMAGN"], design, by=rows["RIAGENDR"])
     theirs = golden["magnesium_2017"]
-    assert table["group"].tolist() == theirs["sex"]
+    assert table.index.tolist() == theirs["sex"]
     np.testing.assert_allclose(table["estimate"], theirs["estimate"], rtol=1e-10)
     np.testing.assert_allclose(table["se"], theirs["se"], rtol=1e-8)
     assert table["n"].sum() == theirs["n"]

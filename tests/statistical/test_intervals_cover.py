@@ -18,7 +18,7 @@ from mgrisk.evaluate.intervals import with_intervals
 from mgrisk.evaluate.metrics import auroc
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import mean, proportion, quantile, weighted_quantile
-from mgrisk.survey.regression import fit_linear, fit_logistic, maximise_likelihood
+from mgrisk.survey.linear_models import fit_linear, fit_logistic, maximise_likelihood
 from mgrisk.survey.variance import rao_wu, replicated
 
 pytestmark = pytest.mark.slow

@@ -26,7 +26,7 @@ from mgrisk.nhanes.synthetic.health import GLUCOSE_LIMIT, HBA1C_LIMIT
 from mgrisk.nhanes.synthetic.parameters import parameter_groups
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import Estimate, mean, proportion
-from mgrisk.survey.regression import fit_logistic, maximise_likelihood
+from mgrisk.survey.linear_models import fit_logistic, maximise_likelihood
 
 pytestmark = pytest.mark.slow
 

@@ -1,8 +1,4 @@
-"""Folds that respect the design: whole PSUs, the PSUs of a stratum in different folds.
-
-Wieczorek, Guerin and McMahon 2022 (Stat 11:e454): cross-validation of survey data samples folds as the survey
-sampled people. Neighbours of one PSU resemble each other; in two folds they would flatter the score.
-"""
+"""The folds of a run: the PSUs of the development set, and the check that no PSU or held-out person is misplaced."""
 
 from __future__ import annotations
 
@@ -12,10 +8,11 @@ import pandas as pd
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes.codebook import KEY
+from mgrisk.survey.folds import fold_of_psus
 
 
 def assign_folds(frame: pd.DataFrame, *, folds: int, seed: int) -> pd.DataFrame:
-    """Deal the PSUs of the development set to folds, stratum after stratum.
+    """Assign the PSUs of the development set to folds, as `survey.folds.fold_of_psus`.
 
     Parameters
     ----------
@@ -31,18 +28,9 @@ def assign_folds(frame: pd.DataFrame, *, folds: int, seed: int) -> pd.DataFrame:
     pandas.DataFrame
         SEQN, stratum, psu, fold of everybody in the development set.
     """
-    people = frame.loc[frame["set"] == DEVELOPMENT, [KEY, "stratum", "psu"]]
-    clusters = people[["stratum", "psu"]].drop_duplicates().sort_values(["stratum", "psu"])
-    random = np.random.default_rng(seed)
-    strata = random.permutation(clusters["stratum"].unique())
-    # Dealing round like cards gives neighbours in the deal, and so the PSUs of a stratum, different folds.
-    dealt = [
-        (stratum, psu)
-        for stratum in strata
-        for psu in random.permutation(clusters.loc[clusters["stratum"] == stratum, "psu"].to_numpy())
-    ]
-    table = pd.DataFrame(dealt, columns=["stratum", "psu"]).assign(fold=np.arange(len(dealt)) % folds)
-    return people.merge(table, on=["stratum", "psu"], how="left", validate="many_to_one").reset_index(drop=True)
+    people = frame.loc[frame["set"] == DEVELOPMENT, [KEY, "stratum", "psu"]].reset_index(drop=True)
+    psus, cluster = np.unique(people[["stratum", "psu"]].to_numpy(np.int64), axis=0, return_inverse=True)
+    return people.assign(fold=fold_of_psus(psus, folds=folds, seed=seed)[cluster.reshape(-1)])
 
 
 def check_folds(folds: pd.DataFrame, frame: pd.DataFrame) -> None:

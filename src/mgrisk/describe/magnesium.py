@@ -21,7 +21,7 @@ from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.harmonise import harmonise, read_decoded, read_list, table_path
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.estimates import Estimate, mean, proportion, ratio
+from mgrisk.survey.estimates import UNDEFINED, Estimate, mean, proportion, ratio
 from mgrisk.survey.variance import jackknife, logit_interval, replicate_variance, t_quantile
 from mgrisk.types import Floats
 
@@ -30,7 +30,6 @@ AGES: Final = {"20-30": (20, 30), "31 and over": (31, 200), "20 and over": (20, 
 
 RELIABLE: Final = 1.0
 PREGNANT: Final = 1.0
-NOTHING: Final = Estimate(float("nan"), float("nan"), float("nan"), float("nan"), 0, 0)
 DESIGN: Final = ("SDMVSTRA", "SDMVPSU")
 RECALLS: Final = ("DR1TMAGN", "DR1DRSTZ", "DR2TMAGN", "DR2DRSTZ")
 USUAL: Final = ("food_usual_median", "food_below_ear", "total_below_ear")
@@ -130,7 +129,7 @@ def describe(people: pd.DataFrame, design: SurveyDesign, *, standard_errors: boo
         usual = _usual(people, of_sex, asked=asked, standard_errors=standard_errors) if repeated else {}
         for ages, (first, last) in AGES.items():
             group = of_sex.where(people["age_years"].between(first, last).to_numpy())
-            found = dict(_of_days(people, group, asked=asked)) | dict.fromkeys(USUAL, NOTHING) | usual.get(ages, {})
+            found = dict(_of_days(people, group, asked=asked)) | dict.fromkeys(USUAL, UNDEFINED) | usual.get(ages, {})
             records += [
                 {
                     "sex": sex,
@@ -295,9 +294,9 @@ def _of_days(people: pd.DataFrame, group: SurveyDesign, *, asked: bool) -> Itera
     food, supplement = people["day_1_mg"], people["supplement_mg"]
     limit = reference_intakes(people["age_years"], people["sex"])["ul_mg"]
     yield "food_mean", mean(food, group)
-    yield "supplement_mean", mean(supplement, group) if asked else NOTHING
-    yield "total_mean", mean(food + supplement, group) if asked else NOTHING
-    yield "supplement_above_ul", proportion((supplement > limit).astype(float), group) if asked else NOTHING
+    yield "supplement_mean", mean(supplement, group) if asked else UNDEFINED
+    yield "total_mean", mean(food + supplement, group) if asked else UNDEFINED
+    yield "supplement_above_ul", proportion((supplement > limit).astype(float), group) if asked else UNDEFINED
 
 
 def _usual(
@@ -342,7 +341,7 @@ def _jackknifed(figures: Callable[[Floats], Floats], full: Floats, design: Surve
 
 def _estimate(name: str, estimate: float, se: float, design: SurveyDesign) -> Estimate:
     if np.isnan(estimate):
-        return NOTHING
+        return UNDEFINED
     half = t_quantile(0.95, design.df) * se
     low, high = estimate - half, estimate + half
     if name in UNITS:

@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from mgrisk.cohort.variables import column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.describe.conditions import Truth, parse
-from mgrisk.describe.variables import column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.errors import usage
 from mgrisk.features import compute
 from mgrisk.features.compute import from_nhanes
@@ -30,7 +30,15 @@ from mgrisk.nhanes.eras import Break, check_comparable
 from mgrisk.nhanes.harmonise import Harmonised
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
-from mgrisk.survey.estimates import Estimate, mean, proportion, quantile, standardised_mean, us_2000_age_group
+from mgrisk.survey.estimates import (
+    UNDEFINED,
+    Estimate,
+    mean,
+    proportion,
+    quantile,
+    standardised_mean,
+    us_2000_age_group,
+)
 from mgrisk.types import Booleans, Floats
 
 TEXTS: Final = ("variable", "level", "by", "statistic")
@@ -132,7 +140,6 @@ MOST_GROUPS: Final = 25
 DESIGN: Final = ("SDMVSTRA", "SDMVPSU")
 AGE: Final = "RIDAGEYR"
 AGE_ADJUSTED: Final = "age-adjusted"
-NOTHING: Final = Estimate(float("nan"), float("nan"), float("nan"), float("nan"), 0, 0)
 
 
 @dataclass(frozen=True)
@@ -331,7 +338,7 @@ def _records(
             "level": level,
             "by": "",
             "statistic": (statistic or "mean") if numeric or name == AGE_ADJUSTED else "proportion",
-            **(function(each, known) if known.n else NOTHING).to_dict(),
+            **(function(each, known) if known.n else UNDEFINED).to_dict(),
             "missing": missing,
         }
         for level, each in of_level.items()

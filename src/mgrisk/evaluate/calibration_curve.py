@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from mgrisk.model.splines import HARRELL_QUANTILES, basis
 from mgrisk.survey.estimates import weighted_quantile
-from mgrisk.survey.regression import maximise_likelihood
+from mgrisk.survey.linear_models import maximise_likelihood
 from mgrisk.types import Floats
 
 KNOT_PROBABILITIES = HARRELL_QUANTILES[4]

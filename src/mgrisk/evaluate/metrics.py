@@ -24,7 +24,7 @@ from mgrisk.errors import bad_input
 from mgrisk.evaluate.calibration_curve import FlexibleCurve, fit_curve
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import weighted_quantile
-from mgrisk.survey.regression import maximise_likelihood
+from mgrisk.survey.linear_models import maximise_likelihood
 from mgrisk.types import Floats, Integers
 
 # A risk of exactly 0 or 1 has no log odds; this holds them at about -28 and 28.
@@ -320,9 +320,14 @@ def measure(name: str, sample: Weighted) -> float:
     >>> measure("auroc", Weighted(rank([0, 1], [0.1, 0.2]), np.ones(2)))
     1.0
     """
+    return find_measure(name)(sample)
+
+
+def find_measure(name: str) -> Callable[[Weighted], float]:
+    """Return the function of the measure of that name; raises ``metric.unknown``."""
     base, at, text = name.partition("@")
     if not at and base in _WHOLE:
-        return _WHOLE[base](sample)
+        return _WHOLE[base]
     try:
         threshold = float(text)
     except ValueError:
@@ -334,7 +339,13 @@ def measure(name: str, sample: Weighted) -> float:
             where=name,
             hint=f"choose from {', '.join((*_WHOLE, *(known + '@t' for known in _AT_THRESHOLD)))}, 0 < t < 1",
         )
-    return _AT_THRESHOLD[base](sample, threshold)
+    at_threshold = _AT_THRESHOLD[base]
+    return lambda sample: at_threshold(sample, threshold)
+
+
+def measure_people(name: str, y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
+    """Compute the measure of that name of people, as each of the functions below; errors of `measure` and `rank`."""
+    return measure(name, _sample(y, risk, weight))
 
 
 def auroc(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:

@@ -46,7 +46,7 @@ from mgrisk.features.mixed_model import BoxCox
 from mgrisk.features.usual_intake import fit_usual_intake
 from mgrisk.model.splines import HARRELL_QUANTILES, basis
 from mgrisk.survey.estimates import mean, ratio, weighted_quantile
-from mgrisk.survey.regression import RegressionFit, wald_test
+from mgrisk.survey.linear_models import RegressionFit, wald_test
 from mgrisk.types import Floats, Integers
 
 ASSOCIATION: Final = "association"

@@ -21,7 +21,7 @@ from mgrisk.evidence.measurement_error import JointIntake, choose_scale
 from mgrisk.evidence.people import Panel
 from mgrisk.evidence.records import Record
 from mgrisk.features.mixed_model import BoxCox
-from mgrisk.survey.regression import column_sizes, fit_linear, fit_logistic, maximise_likelihood
+from mgrisk.survey.linear_models import column_sizes, fit_linear, fit_logistic, maximise_likelihood
 from mgrisk.survey.variance import jackknife, replicated, t_quantile
 from mgrisk.types import Floats
 

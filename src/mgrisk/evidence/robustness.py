@@ -31,7 +31,7 @@ from mgrisk.evidence.regression import (
     on_scale,
     record_of,
 )
-from mgrisk.survey.regression import fit_linear, fit_logistic
+from mgrisk.survey.linear_models import fit_linear, fit_logistic
 from mgrisk.types import Booleans
 
 

@@ -64,7 +64,7 @@ from mgrisk.model.uncertainty import FILE as UNCERTAINTY
 from mgrisk.model.uncertainty import Uncertainty
 from mgrisk.storage.files import atomic_folder, is_intact, to_json
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.regression import fit_logistic
+from mgrisk.survey.linear_models import fit_logistic
 from mgrisk.survey.variance import t_quantile
 from mgrisk.types import Booleans, Floats, Singles
 
@@ -570,7 +570,7 @@ def recalibrate(
     ------
     MgRiskError
         ``recalibrate.too_few_events``; ``recalibrate.reversed`` where cases have no higher risk; those of
-        `survey.regression.fit_logistic`.
+        `survey.linear_models.fit_logistic`.
 
     Notes
     -----

@@ -25,7 +25,7 @@ from scipy.special import expit
 
 from mgrisk.config.checked import Checked, Finite, Numbers
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.regression import fit_logistic, maximise_likelihood
+from mgrisk.survey.linear_models import fit_logistic, maximise_likelihood
 from mgrisk.types import Floats, Integers
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from mgrisk.model.learners import Params
 from mgrisk.model.training_data import TrainingData
 from mgrisk.model.uncertainty import out_of_fold
 from mgrisk.survey.estimates import weighted_quantile
-from mgrisk.survey.regression import maximise_likelihood
+from mgrisk.survey.linear_models import maximise_likelihood
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
+
 from mgrisk.config.toml import rows
 from mgrisk.errors import bad_source
 from mgrisk.nhanes.cycles import CYCLES, Cycle
@@ -74,6 +76,33 @@ class Variable:
         """
         return self.names.get(cycle.years)
 
+    def decode(self, values: pd.Series) -> pd.Series:
+        """Return answer codes as CDC's words, a category in the order of the codes; other values as they are.
+
+        Parameters
+        ----------
+        values
+            Column of the harmonised frame.
+
+        Examples
+        --------
+        >>> variable("RIAGENDR").decode(pd.Series([2.0, 1.0])).tolist()
+        ['Female', 'Male']
+        """
+        if self.unit != "code":
+            return values
+        words = {float(code): word for code, word in self.codes.items() if _is_number(code)}
+        present = sorted(set(values.dropna()) | set(words))
+        # Two codes may have the same words in different cycles, and a code may have none.
+        twice = len(set(words.values())) < len(words)
+        labels = {
+            code: f"{code:g} {words.get(code, '')}".strip() if twice else words.get(code, f"{code:g}")
+            for code in present
+        }
+        return pd.Series(
+            pd.Categorical(values.map(labels), categories=[labels[code] for code in present]), index=values.index
+        )
+
     def lines(self) -> list[str]:
         """Return all of it as lines for people.
 
@@ -96,6 +125,14 @@ class Variable:
             *answers,
             *unsaid,
         ]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _names(row: Mapping[str, Any]) -> Mapping[str, str]:
@@ -155,12 +192,16 @@ def variable(name: str) -> Variable:
     >>> variable("PAD680").missing == {7777.0, 9999.0}
     True
     """
-    if name not in VARIABLES:
-        near = difflib.get_close_matches(name, VARIABLES, n=1)
-        raise bad_source(
-            "codebook.unknown_variable",
-            f"{name} is not a variable that mgrisk reads",
-            where="nhanes/variables",
-            hint=f"did you mean {near[0]}?" if near else "add a row with its table, level and missing codes",
-        )
-    return VARIABLES[name]
+    if name in VARIABLES:
+        return VARIABLES[name]
+    from mgrisk.nhanes.documented import documented, names  # the whole codebook is read when it is asked
+
+    if (found := documented(name)) is not None:
+        return found
+    near = difflib.get_close_matches(name, [*VARIABLES, *names()], n=1)
+    raise bad_source(
+        "codebook.unknown_variable",
+        f"{name} is not a variable of the NHANES tables that mgrisk reads",
+        where="nhanes/codebook.parquet",
+        hint=f"did you mean {near[0]}?" if near else "see `mgrisk codebook`",
+    )

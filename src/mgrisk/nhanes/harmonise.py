@@ -212,9 +212,9 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
     if several := [item.name for item in wanted if item.records]:
         raise bad_source(
             "harmonise.several_rows",
-            f"{several[0]} stands in a table with several rows for each person",
-            where=f"nhanes/variables, {variable(several[0]).table}",
-            hint="use a feature that sums it up (features/summary.py)",
+            f"{several[0]} stands in the table {variable(several[0]).table}, which has not one row for each person",
+            where=variable(several[0]).table,
+            hint="take a feature that sums it up: `mgrisk codebook` lists them",
         )
     frames, tables = [], []
     for cycle in cycles:

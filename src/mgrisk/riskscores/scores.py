@@ -23,7 +23,7 @@ from mgrisk.cohort.outcomes import Outcome
 from mgrisk.errors import usage
 from mgrisk.features.registry import features, with_ancestors
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.regression import fit_logistic
+from mgrisk.survey.linear_models import fit_logistic
 from mgrisk.types import Booleans, Floats, Integers
 
 Bands = tuple[tuple[float, float], ...]
@@ -374,7 +374,7 @@ def recalibrate(method: Method, margin: Floats, y: Floats, design: SurveyDesign)
     Raises
     ------
     MgRiskError
-        As `survey.regression.fit_logistic`.
+        As `survey.linear_models.fit_logistic`.
 
     Examples
     --------

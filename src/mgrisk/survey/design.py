@@ -1,8 +1,8 @@
 """The survey design as one immutable object: weights, strata, PSUs and the domain under study.
 
-A subpopulation is a mask, never a shorter table. A PSU without members of the domain still says something
-about how much the domain varies from PSU to PSU, and dropping its rows would make standard errors too small
-(NCHS, NHANES tutorials, module 4; Lumley 2010, Complex Surveys, section 2.2.2).
+A subpopulation is a mask, or a shorter table whose design still lists all PSUs (`SurveyDesign.keep`). A PSU without
+members of the domain still says something about how much the domain varies from PSU to PSU, and forgetting it would
+make standard errors too small (NCHS, NHANES tutorials, module 4; Lumley 2010, Complex Surveys, section 2.2.2).
 """
 
 from __future__ import annotations
@@ -116,6 +116,9 @@ class SurveyDesign:
         Who is under study, shape (n,), bool; everybody where it is left out.
     single_psu
         Rule for strata of the full design that have one PSU only.
+    psus
+        Stratum and PSU of each PSU of the full design, shape (k, 2), where rows were left out (`keep`); those of the
+        rows where it is left out.
 
     Raises
     ------
@@ -142,6 +145,7 @@ class SurveyDesign:
     level: WeightLevel
     domain: Booleans = None  # type: ignore[assignment]  # its length is known in __post_init__ only
     single_psu: SinglePsu = SinglePsu.FAIL
+    psus: Integers | None = None
 
     def __post_init__(self) -> None:
         weight = np.array(self.weight, dtype=np.float64)
@@ -156,19 +160,25 @@ class SurveyDesign:
                 hint="give people outside the subsample a weight of 0",
             )
         domain = np.ones(weight.size, dtype=np.bool_) if self.domain is None else self.domain
-        self._keep("weight", weight)
-        self._keep("stratum", _integers("stratum", self.stratum, weight.size))
-        self._keep("psu", _integers("psu", self.psu, weight.size))
-        self._keep("domain", _mask(domain, weight.size))
+        self._set("weight", weight)
+        self._set("stratum", _integers("stratum", self.stratum, weight.size))
+        self._set("psu", _integers("psu", self.psu, weight.size))
+        self._set("domain", _mask(domain, weight.size))
+        if self.psus is not None:
+            self._set("psus", np.array(self.psus, dtype=np.int64).reshape(-1, 2))
         object.__setattr__(self, "level", WeightLevel(self.level))
         object.__setattr__(self, "single_psu", SinglePsu(self.single_psu))
 
-    def _keep(self, name: str, values: NDArray[Any]) -> None:
+    def _set(self, name: str, values: NDArray[Any]) -> None:
         values.setflags(write=False)
         object.__setattr__(self, name, values)
 
     def __len__(self) -> int:
         return int(self.weight.size)
+
+    def __repr__(self) -> str:
+        strata = np.unique(self.cluster_stratum).size
+        return f"SurveyDesign({self.n:,} people, {self.level} weights, {strata} strata, {self.n_clusters} PSUs)"
 
     def where(self, mask: ArrayLike) -> SurveyDesign:
         """Return the same design with a smaller domain; no row is dropped.
@@ -192,6 +202,38 @@ class SurveyDesign:
         # The clusters do not depend on the domain; handing them on spares a sort for each subgroup.
         smaller.__dict__["_clusters"] = self._clusters
         return smaller
+
+    def keep(self, mask: ArrayLike) -> SurveyDesign:
+        """Return the design with some rows alone, all PSUs of the full design still in it.
+
+        Estimates and their standard errors are those of ``where(mask)``. It is for libraries that know no domains,
+        such as scikit-learn: each row of the shorter design is one to be learned from.
+
+        Parameters
+        ----------
+        mask
+            True for the rows to keep, shape (n,), bool.
+
+        Raises
+        ------
+        MgRiskError
+            ``design.bad_length`` or ``design.bad_domain``.
+
+        Examples
+        --------
+        >>> design = SurveyDesign([1.0] * 4, [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
+        >>> shorter = design.keep([True, True, True, False])
+        >>> len(shorter), shorter.n_clusters
+        (3, 4)
+        """
+        rows = _mask(mask, len(self))
+        columns = {name: getattr(self, name)[rows] for name in ("weight", "stratum", "psu", "domain")}
+        return replace(self, **columns, psus=self.cluster_psu)
+
+    @property
+    def weights(self) -> Floats:
+        """`analysis_weight`, to be given to scikit-learn as ``sample_weight``, shape (n,)."""
+        return self.analysis_weight
 
     @cached_property
     def analysis_weight(self) -> Floats:
@@ -236,10 +278,18 @@ class SurveyDesign:
         return self.df + 1 - coefficients
 
     @cached_property
+    def _pairs(self) -> tuple[Integers, Integers]:
+        """Stratum and PSU of each cluster, in order, and the cluster of each row."""
+        of_rows = np.column_stack((self.stratum, self.psu))
+        known = of_rows if self.psus is None else np.vstack((of_rows, self.psus))
+        pairs, cluster = np.unique(known, axis=0, return_inverse=True)
+        return pairs, cluster.reshape(-1)[: len(self)].astype(np.int64)
+
+    @cached_property
     def _clusters(self) -> tuple[Integers, Integers]:
-        pairs, cluster = np.unique(np.column_stack((self.stratum, self.psu)), axis=0, return_inverse=True)
+        pairs, cluster = self._pairs
         _, stratum_of_cluster = np.unique(pairs[:, 0], return_inverse=True)
-        return cluster.reshape(-1).astype(np.int64), stratum_of_cluster.astype(np.int64)
+        return cluster, stratum_of_cluster.astype(np.int64)
 
     @property
     def cluster(self) -> Integers:
@@ -250,6 +300,11 @@ class SurveyDesign:
     def cluster_stratum(self) -> Integers:
         """Dense number of the stratum of each cluster, shape (n_clusters,)."""
         return self._clusters[1]
+
+    @property
+    def cluster_psu(self) -> Integers:
+        """Stratum and PSU of each cluster, as they are numbered in the data, shape (n_clusters, 2)."""
+        return self._pairs[0]
 
     @property
     def n_clusters(self) -> int:

@@ -7,7 +7,7 @@ standardised means and shares are what they would be in a population of a standa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -46,6 +46,10 @@ class Estimate:
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a plain dict."""
         return asdict(self)
+
+
+UNDEFINED: Final = Estimate(float("nan"), float("nan"), float("nan"), float("nan"), 0, 0)
+"""The estimate of a group in which nobody has a value."""
 
 
 @dataclass(frozen=True)
@@ -187,64 +191,11 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike, design: SurveyDesign, *,
     return _symmetric(estimate, _linear_se((top - estimate * bottom) / base, design), design, level)
 
 
-def by(
-    groups: ArrayLike,
-    statistic: Callable[..., Estimate],
-    values: ArrayLike,
-    design: SurveyDesign,
-    *,
-    level: float = 0.95,
-) -> GroupedEstimates:
-    """Apply a statistic to each group as a domain of the full design.
-
-    Parameters
-    ----------
-    groups
-        Group of each person, shape (n,): strings, integers or booleans; ignored outside the domain.
-    statistic
-        Called as ``statistic(values, design, level=level)``, for example `mean` or `proportion`.
-    values
-        As the statistic wants them, first axis n.
-    design
-        The full design with its domain.
-    level
-        Confidence level.
-
-    Returns
-    -------
-    GroupedEstimates
-
-    Raises
-    ------
-    MgRiskError
-        ``design.missing_values`` for a missing group inside the domain, and what the statistic raises.
-
-    Examples
-    --------
-    >>> from mgrisk.survey.design import WeightLevel
-    >>> design = SurveyDesign([1.0] * 8, [1, 1, 1, 1, 2, 2, 2, 2], [1, 1, 2, 2] * 2, WeightLevel.EXAM)
-    >>> by(["f", "m"] * 4, mean, np.arange(8.0), design).frame()["estimate"].tolist()
-    [3.0, 4.0]
-    """
-    labels = pd.Series(np.asarray(groups))
-    if len(labels) != len(design):
-        raise _wrong_length(labels.shape, design)
-    inside = design.analysis_weight > 0
-    missing = labels.isna().to_numpy() & inside
-    if missing.any():
-        raise missing_values(int(missing.sum()))
-    found: dict[Hashable, Estimate] = {}
-    for name in sorted(labels[inside].unique().tolist()):
-        members = (labels == name).fillna(False).to_numpy(dtype=np.bool_)
-        found[name] = statistic(values, design.where(members), level=level)
-    return GroupedEstimates(found)
-
-
 def complete_values(values: ArrayLike, design: SurveyDesign) -> Floats:
     """Return the values as floats, 0 outside the domain; refuse what is missing inside it, shape (n,)."""
     array = np.array(values, dtype=np.float64)
     if array.shape != (len(design),):
-        raise _wrong_length(array.shape, design)
+        raise wrong_length(array.shape, design)
     inside = design.analysis_weight > 0
     if not inside.any():
         raise bad_input(
@@ -261,7 +212,8 @@ def complete_values(values: ArrayLike, design: SurveyDesign) -> Floats:
     return array
 
 
-def _wrong_length(shape: tuple[int, ...], design: SurveyDesign) -> MgRiskError:
+def wrong_length(shape: tuple[int, ...], design: SurveyDesign) -> MgRiskError:
+    """Return the error about values that are not one for each row of the design."""
     return bad_input(
         "design.bad_length",
         "values have the wrong length",

@@ -280,7 +280,7 @@ def psus_per_stratum(design: SurveyDesign) -> Floats:
     counts = np.bincount(design.cluster_stratum)
     if design.single_psu is SinglePsu.FAIL and (counts < 2).any():
         lonely = int(np.argmax(counts < 2))
-        stratum = design.stratum[design.cluster_stratum[design.cluster] == lonely][0]
+        stratum = design.cluster_psu[design.cluster_stratum == lonely][0, 0]
         raise bad_input(
             "design.single_psu",
             "a stratum has one PSU only, so that its variance cannot be estimated",

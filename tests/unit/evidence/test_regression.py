@@ -18,7 +18,7 @@ from mgrisk.evidence.regression import (
     on_scale,
     panel_scales,
 )
-from mgrisk.survey.regression import fit_linear, fit_logistic, maximise_likelihood
+from mgrisk.survey.linear_models import fit_linear, fit_logistic, maximise_likelihood
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ from mgrisk.model.calibration import Calibrator
 from mgrisk.model.curves import FittedSplines
 from mgrisk.model.splines import Term
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.regression import fit_logistic
+from mgrisk.survey.linear_models import fit_logistic
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople

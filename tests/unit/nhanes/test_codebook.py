@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from mgrisk.errors import ExitStatus, MgRiskError
@@ -212,6 +213,8 @@ def test_what_is_not_compared_is_three_tables_of_one_cycle(cdc: pd.DataFrame) ->
 
 @pytest.mark.nhanes
 def test_ranges_and_answers_are_those_of_the_codebook(cdc: pd.DataFrame) -> None:
-    written = runpy.run_path(str(Path(__file__).parents[3] / "tools" / "codebook_answers.py"))
-    content = written["content"](Path(os.environ["MGRISK_CODEBOOK"]))
-    assert content == Path(codebook.__file__).with_name("answers.toml").read_text("utf-8")
+    tool = runpy.run_path(str(Path(__file__).parents[3] / "tools" / "codebook_answers.py"))
+    codes, variables, tables = tool["read"](Path(os.environ["MGRISK_CODEBOOK"]))
+    here = Path(codebook.__file__)
+    assert tool["content"](codes) == here.with_name("answers.toml").read_text("utf-8")
+    assert tool["whole"](variables, codes, tables).equals(pq.read_table(here.with_name("codebook.parquet")))

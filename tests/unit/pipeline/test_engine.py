@@ -13,7 +13,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.pipeline import closure
 from mgrisk.pipeline.engine import MANIFEST, Manifest, Step, run_steps
 from mgrisk.storage.files import read_json, write_json
-from mgrisk.survey.regression import maximise_likelihood
+from mgrisk.survey.linear_models import maximise_likelihood
 
 
 class Folder:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.describe.variables import problem_in
+from mgrisk.cohort.variables import problem_in
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features.diet import NUTRIENTS, PATTERNS, TOTAL, hei_2020
 from mgrisk.nhanes.cycles import CYCLES

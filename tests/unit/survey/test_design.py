@@ -8,6 +8,8 @@ import pytest
 
 from mgrisk.errors import MgRiskError
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
+from mgrisk.survey.estimates import mean, total
+from mgrisk.survey.variance import jackknife
 
 LEVELS = {
     "age": WeightLevel.INTERVIEW,
@@ -113,3 +115,39 @@ def test_the_description_counts_the_domain_and_the_full_design(part: SurveyDesig
     assert described["level"] == "exam"
     assert (described["rows"], described["n"], described["strata"], described["psus"]) == (413, part.n, 6, 14)
     assert described["population"] == pytest.approx(part.weight[part.domain].sum())
+
+
+def test_a_shorter_design_gives_the_numbers_of_the_domain(
+    toy: pd.DataFrame, full: SurveyDesign, part: SurveyDesign
+) -> None:
+    # The domain of the toy survey leaves out a whole stratum and a whole PSU.
+    rows = toy["domain"].to_numpy() == 1
+    shorter = full.keep(rows)
+    assert len(shorter) == rows.sum() < len(full)
+    assert (shorter.n, shorter.df, shorter.n_clusters) == (part.n, part.df, part.n_clusters)
+    for statistic in (mean, total):
+        assert statistic(toy["amount"][rows], shorter).to_dict() == pytest.approx(
+            statistic(toy["amount"], part).to_dict(), rel=1e-12
+        )
+    assert len(jackknife(shorter)) == len(jackknife(part)) == 14
+    forgetful = SurveyDesign(*(toy[name][rows] for name in ("weight", "stratum", "psu")), WeightLevel.EXAM)
+    assert total(toy["amount"][rows], forgetful).se != pytest.approx(total(toy["amount"], part).se, rel=1e-3)
+
+
+def test_a_shorter_design_stays_one_when_it_is_shortened_again(toy: pd.DataFrame, full: SurveyDesign) -> None:
+    once = full.keep((toy["domain"] == 1) & (toy["x2"] == 1))
+    first = full.keep(toy["domain"] == 1)
+    twice = first.keep((toy["x2"] == 1)[toy["domain"] == 1])
+    assert twice.cluster_psu.tolist() == once.cluster_psu.tolist() == full.cluster_psu.tolist()
+    assert (twice.weights == once.weights).all()
+
+
+def test_a_single_psu_is_named_though_none_of_its_rows_is_left() -> None:
+    design = SurveyDesign([1.0] * 3, [1, 1, 2], [1, 2, 1], WeightLevel.EXAM).keep([True, True, False])
+    with pytest.raises(MgRiskError, match="one PSU only") as caught:
+        mean([1.0, 2.0], design)
+    assert "stratum 2" in caught.value.where
+
+
+def test_a_design_says_in_a_line_what_it_is(part: SurveyDesign) -> None:
+    assert repr(part) == f"SurveyDesign({part.n} people, exam weights, 6 strata, 14 PSUs)"

@@ -14,7 +14,6 @@ from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import (
     US_2000,
     Estimate,
-    by,
     mean,
     proportion,
     quantile,
@@ -129,30 +128,6 @@ def test_estimate_standard_error_and_interval_are_those_of_r(
     agrees(compute(toy, request.getfixturevalue(fixture)), golden[name])
 
 
-def test_means_by_group_are_those_of_r(toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]) -> None:
-    grouped = by(toy["group"], mean, toy["amount"], part)
-    table = grouped.frame()
-    assert table["group"].tolist() == golden["by_group"]["group"] == list(grouped)
-    np.testing.assert_allclose(table["estimate"], golden["by_group"]["estimate"], rtol=1e-10)
-    np.testing.assert_allclose(table["se"], golden["by_group"]["se"], rtol=1e-8)
-    assert table["n"].sum() == part.n
-    assert grouped.to_dict()["a"] == grouped["a"].to_dict()
-    assert len(grouped) == 3
-
-
-def test_groups_pass_the_level_on(toy: pd.DataFrame, part: SurveyDesign) -> None:
-    wide, narrow = (by(toy["group"], mean, toy["amount"], part, level=p)["a"] for p in (0.95, 0.5))
-    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
-
-
-def test_a_missing_group_inside_the_domain_is_an_error(toy: pd.DataFrame, part: SurveyDesign) -> None:
-    group = toy["group"].where(toy["x2"] == 1)
-    with pytest.raises(MgRiskError) as caught:
-        by(group, mean, toy["amount"], part)
-    assert caught.value.code == "design.missing_values"
-    assert list(by(group, mean, toy["amount"], part.where(toy["x2"] == 1))) == ["a", "b", "c"]
-
-
 @pytest.mark.parametrize("function", [total, mean, proportion])
 def test_missing_values_are_an_error_until_the_domain_leaves_them_out(
     function: Callable[..., Estimate], toy: pd.DataFrame, full: SurveyDesign
@@ -192,7 +167,6 @@ def test_an_interval_of_a_share_stays_within_0_and_1(toy: pd.DataFrame, full: Su
         (lambda d: mean(np.ones(len(d)), d.where(np.zeros(len(d), dtype=bool))), "design.empty_domain"),
         (lambda d: ratio(np.ones(len(d)), np.zeros(len(d)), d), "design.zero_denominator"),
         (lambda d: mean(np.ones(len(d)), d, level=95), "design.bad_level"),
-        (lambda d: by(["a"], mean, np.ones(len(d)), d), "design.bad_length"),
     ],
 )
 def test_what_cannot_be_estimated_is_refused_with_its_reason(

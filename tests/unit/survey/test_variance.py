@@ -11,7 +11,7 @@ from scipy import stats
 from mgrisk.errors import MgRiskError
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import mean, proportion, total
-from mgrisk.survey.regression import fit_logistic
+from mgrisk.survey.linear_models import fit_logistic
 from mgrisk.survey.variance import (
     Replicates,
     jackknife,

@@ -10,7 +10,7 @@ from scipy.special import logit
 
 from mgrisk.errors import MgRiskError
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.regression import (
+from mgrisk.survey.linear_models import (
     RegressionFit,
     fit_linear,
     fit_logistic,

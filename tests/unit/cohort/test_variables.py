@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.describe.variables import CYCLE, column, decoded, level_of, problem_in, refuse_unknown, sources_of
+from mgrisk.cohort.variables import CYCLE, column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes.codebook import variable
 from mgrisk.nhanes.cycles import cycle

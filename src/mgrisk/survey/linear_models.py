@@ -52,9 +52,9 @@ class RegressionFit:
         half = t_quantile(level, self.df) * self.se
         return self.coefficients - half, self.coefficients + half
 
-    def frame(self, names: Sequence[str] = ()) -> pd.DataFrame:
+    def frame(self, names: Sequence[str] = (), *, level: float = 0.95) -> pd.DataFrame:
         """Return one row for each coefficient: term, estimate, se, low, high, p (two-sided, on t), n, df."""
-        low, high = self.interval()
+        low, high = self.interval(level=level)
         terms = list(names) or [str(place) for place in range(self.coefficients.size)]
         with np.errstate(divide="ignore", invalid="ignore"):
             p = 2.0 * stdtr(self.df, -np.abs(self.coefficients / self.se))

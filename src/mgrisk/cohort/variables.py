@@ -37,7 +37,7 @@ def refuse_unknown(names: Iterable[str]) -> None:
             raise usage(
                 "describe.unknown_name",
                 f"{name} is neither a feature nor an NHANES variable that mgrisk reads",
-                where="mgrisk describe",
+                where="names",
                 hint=f"did you mean {near[0]}?" if near else "see `mgrisk codebook`",
             )
 
@@ -88,7 +88,7 @@ def problem_in(name: str, chosen: Cycle) -> MgRiskError | None:
     return usage(
         "describe.not_measured",
         f"{name} was not asked or measured in {chosen.years}",
-        where=f"--cycle {chosen.years}",
+        where=f"cycle {chosen.years}",
         hint="name other cycles, or leave it out",
     )
 
@@ -116,22 +116,4 @@ def decoded(name: str, values: pd.Series) -> pd.Series:
     >>> decoded("RIAGENDR", pd.Series([2.0, 1.0])).tolist()
     ['Female', 'Male']
     """
-    if name == CYCLE or name in FEATURES or variable(name).unit != "code":
-        return values
-    words = {float(code): word for code, word in variable(name).codes.items() if _is_number(code)}
-    present = sorted(set(values.dropna()) | set(words))
-    # Two codes may have the same words in different cycles, and a code may have none.
-    twice = len(set(words.values())) < len(words)
-    labels = {
-        code: f"{code:g} {words.get(code, '')}".strip() if twice else words.get(code, f"{code:g}") for code in present
-    }
-    decoded_values = pd.Categorical(values.map(labels), categories=[labels[code] for code in present])
-    return pd.Series(decoded_values, index=values.index)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return values if name == CYCLE or name in FEATURES else variable(name).decode(values)
