@@ -56,17 +56,25 @@ is not here is an error that names the nearest one."""
 
 PYTHON = """# Python
 
-`mgrisk.run`, `mgrisk.load_bundle` and `mgrisk.Scorer` are these:
+`mgrisk.run`, `mgrisk.open_run`, `mgrisk.compare_runs` and `mgrisk.load_model` are these, and what they return:
 
 ::: mgrisk.pipeline.run.run
 
-::: mgrisk.score.scorer.load_scorer
+::: mgrisk.models.load_model
 
-::: mgrisk.pipeline.run.Run
+::: mgrisk.pipeline.finished.open_run
+
+::: mgrisk.pipeline.finished.Run
+
+::: mgrisk.report.plots.RunPlots
+
+::: mgrisk.run_folder.comparison.compare_runs
+
+::: mgrisk.run_folder.comparison.Comparison
 
 ::: mgrisk.score.scorer.Scorer
 
-::: mgrisk.explain.attributions.Explanation
+::: mgrisk.explain.for_shap.ShapExplanation
 
 ::: mgrisk.survey.design.SurveyDesign
 

@@ -72,6 +72,10 @@ class MgRiskError(Exception):
         self.status = status
         super().__init__(self.what())
 
+    def __str__(self) -> str:
+        # What a notebook or a traceback shows: where and what to do as well.
+        return "\n".join(self.lines()).removeprefix("error: ")
+
     def what(self) -> str:
         """Return the first line: what is wrong, with what was expected and what was found."""
         parts = [self.message]

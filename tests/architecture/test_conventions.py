@@ -88,6 +88,15 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ),
         ("tests/unit/report/test_content.py", "tests/unit/report/test_render.py"),
     ),
+    ("a run that is there for all tests of what it holds",
+     (
+         "pipeline/finished.py", "report/plots.py", "report/panels.py", "run_folder/comparison.py",
+         "report/compared.py", "cli/compare.py",
+     ),
+     (
+         "tests/integration/test_finished.py", "tests/integration/test_comparison.py",
+         "tests/unit/report/test_render.py",
+     )),
     ("one family of files, read and written in turn", ("nhanes/xpt_layout.py", "nhanes/xpt_write.py"),
      ("tests/unit/nhanes/test_xpt.py",)),
     ("compiled loops of the module that has the tests", ("explain/tree_kernels.py",),

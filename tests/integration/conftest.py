@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 import mgrisk
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "pipelines" / "demo.toml"

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.score.parts import RECEIPTS, on_cluster
 
 pytestmark = [

@@ -9,7 +9,7 @@ import pytest
 
 import mgrisk
 from mgrisk.evidence.adjustment_set import RUNGS
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.storage.files import read_json
 
 pytestmark = pytest.mark.slow

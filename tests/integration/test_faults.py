@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 
 DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
 NHANES = Path(__file__).parents[2] / "pipelines" / "nhanes.toml"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.score.journal import journal_of
 
 LINES = 150_000  # a few blocks

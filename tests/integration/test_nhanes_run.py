@@ -11,7 +11,7 @@ import pytest
 
 import mgrisk
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.storage.files import read_json
 
 pytestmark = [pytest.mark.slow, pytest.mark.nhanes]
@@ -56,7 +56,7 @@ def test_shap_of_every_scored_participant_adds_up(real_run: Run, mirror: Path, t
         table = pd.read_csv(answer)
         assert len(table) == 5265
         assert set(table["status"]) == {"scored"}
-        base = mgrisk.load_bundle(model).explain(pd.read_csv(people, dtype={"person_id": str})).base_values
+        base = mgrisk.load_model(model).explain(pd.read_csv(people, dtype={"person_id": str})).base_values
         total = base + table[[f"reason_{k}_effect" for k in range(1, 16)]].sum(axis=1)
         np.testing.assert_allclose(total, np.log(table["risk"] / (1 - table["risk"])), atol=1e-5, rtol=0)
 

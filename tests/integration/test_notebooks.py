@@ -9,14 +9,12 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-# shap 0.51 sets its colours by a function that matplotlib 3.11 will deprecate; delete when shap has moved.
-@pytest.mark.filterwarnings("ignore:The set_.* function will be deprecated:PendingDeprecationWarning")
 def test_a_notebook_runs_on_the_demo(path: Path, small_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MGRISK_RUN", str(small_run.folder))
     mpl.use("Agg")

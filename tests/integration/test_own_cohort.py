@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import mgrisk
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.report.content import failed_sections, report_content
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ import pytest
 
 import mgrisk
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.storage.files import sha256
 
 DEMO = Path(__file__).parents[2] / "pipelines" / "demo.toml"
@@ -128,7 +128,7 @@ def test_the_logged_model_answers_like_the_bundle(small_run: Run, monkeypatch: p
     mlflow.set_tracking_uri(tracked["uri"])
     model = mlflow.pyfunc.load_model(f"models:/{tracked['model']}@{tracked['alias']}")
     people = pd.DataFrame({"age_years": [35.0, 71.0], "sex": ["female", "male"], "bmi_kg_m2": [22.0, 35.0]})
-    expected = mgrisk.load_bundle(small_run.bundle).score(people)
+    expected = mgrisk.load_model(small_run.bundle).score(people)
     answer = model.predict(people)
     assert [column["name"] for column in model.metadata.metadata["columns"]][:2] == ["age_years", "sex"]
     np.testing.assert_array_equal(answer["risk"], expected["risk"])
@@ -159,7 +159,7 @@ def test_registered_versions_and_the_report_are_found_from_the_command_line(
 
 
 def test_one_bundle_is_calibrated_whatever_inputs_are_absent(small_run: Run) -> None:
-    scorer = mgrisk.load_bundle(small_run.folder / "trained" / "spline_logistic")
+    scorer = mgrisk.load_model(small_run.folder / "trained" / "spline_logistic")
     people = pd.read_parquet(small_run.folder / "cohort.parquet")
     developed = people[(people["set"] == "development") & people["analysis"]]
     everybody = pd.read_parquet(small_run.folder / "features.parquet").merge(developed[["SEQN", "weight", "outcome"]])

@@ -18,7 +18,7 @@ import pytest
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
 from mgrisk.own_data.explain import explain_people
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.report.blocks import section
 from mgrisk.report.people_table import PeopleShown, explorer
 from mgrisk.report.render import render

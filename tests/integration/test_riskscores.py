@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 
 RANKING = {"ada", "cdc", "findrisc", "leicester", "ausdrisk", "uspstf"}
 PUBLISHED = {f"{name}:published" for name in ("findrisc", "leicester", "ausdrisk")}

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk import load_bundle
+from mgrisk import load_model
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.score import sources
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.scorer import Scorer
@@ -68,7 +68,7 @@ def test_all_reasons_and_the_base_add_up_to_the_logit_of_the_risk(people: Path, 
     whole = table["inputs_used"] == table["inputs_used"].max()
     assert 0 < whole.sum() < len(table)
     np.testing.assert_allclose(base[whole], summary["base_value"], atol=1e-5, rtol=0)
-    explained = load_bundle(model).explain(pd.read_csv(people, dtype={"person_id": str}))
+    explained = load_model(model).explain(pd.read_csv(people, dtype={"person_id": str}))
     np.testing.assert_allclose(base, explained.base_values, atol=1e-5, rtol=0)
     assert (np.ptp(explained.base_values) == 0) == (model.name == "xgboost")
     assert summary["rows"] == len(table)
@@ -92,7 +92,7 @@ def test_moving_a_chunk_boundary_does_not_change_scores(
 
 
 def test_a_row_scores_the_same_alone_and_in_any_order(people: Path, model: Path) -> None:
-    scorer: Scorer = load_bundle(model)
+    scorer: Scorer = load_model(model)
     frame = pd.read_csv(people, dtype={"person_id": str}).head(40)
     together = scorer.score(frame)
     alone = pd.concat([scorer.score(frame.iloc[[row]]) for row in range(len(frame))])
@@ -207,7 +207,7 @@ def test_the_schema_is_the_contract_of_the_interface(model: Path, capsys: pytest
 
 def test_python_gives_the_same_numbers_and_keeps_the_index(model: Path, people: Path) -> None:
     frame = pd.read_csv(people, dtype={"person_id": str}).head(25).set_index("person_id")
-    bundle = load_bundle(model)
+    bundle = load_model(model)
     answer, explanation = bundle.score(frame), bundle.explain(frame)
     assert answer.index.tolist() == frame.index.tolist()
     risk = answer["risk"].to_numpy()

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from mgrisk.cli.main import main
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 
 # Whole numbers, a unit that the header announces, cells that the contract refuses, columns that it does not know.
 

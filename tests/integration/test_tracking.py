@@ -18,7 +18,7 @@ from mgrisk import track
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import released_bundles
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.pipeline.track import judge, log, refuse_misuse
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.storage.files import read_json, sha256
@@ -146,7 +146,7 @@ def test_the_registered_version_is_the_bundle_of_the_run(
 def test_the_version_with_the_alias_and_the_new_one_are_compared_on_the_held_out_people(small_run: Run) -> None:
     workspace = Workspace(load(small_run.folder / "resolved.toml"), small_run.folder)
     held_out = {row["set"]: row for row in read_json(small_run.folder / "attrition.json")}["held-out"]
-    standing = judge(workspace, (4, mgrisk.load_bundle(small_run.folder / "trained" / "xgboost").bundle))
+    standing = judge(workspace, (4, mgrisk.load_model(small_run.folder / "trained" / "xgboost").bundle))
     assert {row["metric"] for row in standing.compared} == {"auroc", "log_loss"}
     for row in standing.compared:
         assert (row["n"], row["events"]) == (held_out["n"], held_out["events"])

@@ -36,7 +36,7 @@ from mgrisk.model.refit import LeftOut, left_out_log_odds
 from mgrisk.model.train import fit_space
 from mgrisk.pipeline import added, audit, checks, imputation, items
 from mgrisk.pipeline.evaluate import evaluate
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.pipeline.trained import read_trained, refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.riskscores.scores import Method, cross_fitted, load_score, recalibrate
@@ -53,7 +53,7 @@ def at(folder: Path) -> Workspace:
 
 
 def bundle_at(folder: Path) -> Bundle:
-    return mgrisk.load_bundle(folder).bundle
+    return mgrisk.load_model(folder).bundle
 
 
 @pytest.fixture(scope="module")

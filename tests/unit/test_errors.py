@@ -18,7 +18,12 @@ def test_a_person_sees_what_where_and_what_to_do_each_on_one_line() -> None:
         "where: column weight_kg",
         "to do: divide by 2.2",
     )
-    assert str(error) == "weight is in pounds, expected kg, got lb"
+    assert error.what() == "weight is in pounds, expected kg, got lb"
+
+
+def test_in_python_an_error_keeps_where_and_what_to_do() -> None:
+    error = bad_input("score.bad_unit", "weight is in pounds", where="column weight_kg", hint="divide by 2.2")
+    assert str(error) == "weight is in pounds [score.bad_unit]\nwhere: column weight_kg\nto do: divide by 2.2"
 
 
 @pytest.mark.parametrize(

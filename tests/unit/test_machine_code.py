@@ -36,7 +36,7 @@ frame.to_parquet(folder / "people.parquet")
 # An additive model, and one of splines and trees.
 for model in (released("undiagnosed"), sys.argv[3]):
     scorer = load_scorer(model)
-    scorer.score(frame), scorer.explain(frame)
+    scorer.score(frame), scorer.attributions(frame)
     for source in (people, folder / "people.parquet"):
         for target in ("out.csv", "out.parquet"):
             score_table(scorer, str(source), str(folder / target), BatchOptions(reasons=2), workers=2)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mgrisk.cli.options import add_labels, add_model, label_columns, missing_of
 from mgrisk.cli.terminal import DISCLAIMER, say, tell
-from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
+from mgrisk.models import bundle_folder
 
 HELP = "validate a model on people with a known outcome"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from mgrisk.cli.options import add_missing, add_model, load_model
+from mgrisk.cli.options import add_missing, add_model
 from mgrisk.cli.terminal import DISCLAIMER, tell
-from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
+from mgrisk.models import bundle_folder, load_model
 
 HELP = "a page that explains the risks of the people in a file"
 
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from mgrisk.storage.destinations import prepare_files
 
     prepare_files(options.output, inputs=[options.input, bundle_folder(options.model)])
-    found = explain_people(load_model(options), options.input, options.output)
+    found = explain_people(load_model(options.model, missing=options.missing), options.input, options.output)
     counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
     page = f"report: {options.output} ({found.size / 2**20:.1f} MB)"
     lines = [f"{found.rows:,} rows: {counts}", *not_used(found.unused), page, DISCLAIMER]

@@ -19,6 +19,7 @@ from typing import Final, TextIO, cast
 from mgrisk import __version__
 from mgrisk.cli import (
     codebook,
+    compare,
     completion,
     describe,
     evaluate,
@@ -54,6 +55,7 @@ COMMANDS: Final = (
     promote,
     register,
     report,
+    compare,
     map,
     completion,
     validate,

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from mgrisk.cli.which import registry_uri
 from mgrisk.errors import ExitStatus
+from mgrisk.models import registry_uri
 
 HELP = "released models, those of runs, and registered versions"
 COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion")

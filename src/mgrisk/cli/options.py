@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.which import bundle_folder
-
 if TYPE_CHECKING:
     from mgrisk.nhanes.store import Store
     from mgrisk.own_data.labelled import LabelColumns
     from mgrisk.score.cells import Missing
-    from mgrisk.score.scorer import Scorer
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +18,6 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|NAME|NAME@ALIAS",
         help="bundle folder, released bundle (undiagnosed), or version in the registry",
     )
-
-
-def load_model(options: argparse.Namespace) -> Scorer:
-    """Load the model that `--model` names, for people whose missing values `--missing` names."""
-    from mgrisk.score.scorer import load_scorer
-
-    return load_scorer(bundle_folder(options.model), missing=missing_of(options))
 
 
 def add_missing(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +35,7 @@ def missing_of(options: argparse.Namespace) -> Missing:
     """Return what means missing."""
     from mgrisk.score.cells import Missing
 
-    return Missing.also(getattr(options, "missing", ()))
+    return Missing.also(options.missing)
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from mgrisk.cli.which import asked_registry
 from mgrisk.errors import ExitStatus
+from mgrisk.models import asked_registry
 
 HELP = "promote a registered version, overriding the checks"
 

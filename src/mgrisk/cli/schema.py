@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 
-from mgrisk.cli.options import add_model, load_model
+from mgrisk.cli.options import add_model
 from mgrisk.cli.terminal import tell
-from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus
+from mgrisk.models import bundle_folder, load_model
 
 HELP = "the input schema of a model"
 
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
 
     if options.template:
         prepare_files(options.template, inputs=[bundle_folder(options.model)], overwrite=options.overwrite)
-    scorer = load_model(options)
+    scorer = load_model(options.model)
     if options.template:
         from mgrisk.score.outputs import write_frame
         from mgrisk.track import example_people

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.options import add_missing, add_model, missing_of, one_or_more, whole_number
+from mgrisk.cli.options import add_missing, add_model, one_or_more, whole_number
 from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, say
-from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import ExitStatus, usage
+from mgrisk.models import bundle_folder, load_model
 
 if TYPE_CHECKING:
     from mgrisk.score.batch import Progress
@@ -67,7 +67,6 @@ def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:
 
 def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress], None]) -> Summary:
     from mgrisk.score import batch
-    from mgrisk.score.scorer import load_scorer
 
     if options.cluster is not None:
         raise usage(
@@ -76,9 +75,7 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
             where=options.input,
             hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
         )
-    scorer = load_scorer(
-        model, what_if=options.what_if, next_question=options.next_question, missing=missing_of(options)
-    )
+    scorer = load_model(model, what_if=options.what_if, next_question=options.next_question, missing=options.missing)
     asked = batch.BatchOptions(options.reasons, options.rejects, options.strict, options.resume)
     return batch.score_table(scorer, options.input, options.output, asked, workers=options.workers, progress=progress)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 
-from mgrisk.cli.options import add_missing, add_model, load_model
+from mgrisk.cli.options import add_missing, add_model
 from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
+from mgrisk.models import load_model
 
 HELP = "check a file against the input schema"
 
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     from mgrisk.score.batch import validate_table
     from mgrisk.score.summary import not_used
 
-    scorer = load_model(options)
+    scorer = load_model(options.model, missing=options.missing)
     found = validate_table(scorer, options.input, workers=os.cpu_count() or 1)
     tally = found.tally
     tell(

@@ -81,7 +81,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     id_label = PERSON if PERSON in scored.column_names else ROW
     kept = answers[usable].reset_index(drop=True)
     given = inputs_frame(scored, scorer.inputs)[usable].reset_index(drop=True)
-    explanation = scorer.explain(given)
+    explanation = scorer.attributions(given)
     recall = scorer.uncertainty(given)["recall_share"]
     people = _people(explanation, kept, _ids(scored)[usable].tolist(), recall)
     own = OwnPeople(

@@ -6,14 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mgrisk import __version__
 from mgrisk.config.pipeline_file import Synthetic, load
 from mgrisk.errors import usage
-from mgrisk.evaluate.records import MetricRecord, Records
 from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import fetch
 from mgrisk.nhanes.synthetic import write_cohort
@@ -41,15 +39,14 @@ from mgrisk.pipeline import (
     train,
 )
 from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
+from mgrisk.pipeline.finished import Run
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.run_folder import names
-from mgrisk.run_folder.folder import RunFolder, is_run
+from mgrisk.run_folder.folder import is_run
 from mgrisk.storage.destinations import prepare_folder
 from mgrisk.storage.files import is_intact, write_text
 from mgrisk.storage.lock import exclusive_lock
 from mgrisk.storage.temporary import sweep
-
-__all__ = ["Run", "run"]
 
 LOCK: Final = ".lock"
 # A file that other runs have: why this one has none is said where a reader of the run folder looks.
@@ -76,37 +73,6 @@ STEPS: Final = (
     bundle.STEP,
     track.STEP,
 )
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Attributes
-    ----------
-    folder
-        The run folder.
-    steps
-        Names of the steps that had to run.
-    """
-
-    folder: Path
-    steps: tuple[str, ...]
-
-    @property
-    def evaluation(self) -> Records[MetricRecord]:
-        """The evaluation's records."""
-        return RunFolder(self.folder).evaluation
-
-    @property
-    def report(self) -> Path:
-        """Path of the report."""
-        return self.folder / names.REPORT
-
-    @property
-    def bundle(self) -> Path:
-        """Path of the bundle."""
-        return self.folder / names.BUNDLE
 
 
 def run(

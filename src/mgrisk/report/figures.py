@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import io
 import re
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -27,57 +25,24 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter
 
+from mgrisk.report import panels
+from mgrisk.report.panels import (
+    BLUE,
+    GREEN,
+    GREY,
+    GRID,
+    INK,
+    MARK,
+    ORANGE,
+    PALETTE,
+    RC,
+    SOFT,
+    VERMILION,
+    dots,
+    floats,
+    legible,
+)
 from mgrisk.types import Floats
-
-# Okabe and Ito (2008); ink, soft and grid follow the page. `figures` turns each into a CSS variable of that name.
-INK: Final = "#1c2430"
-SOFT: Final = "#5b6675"
-GRID: Final = "#dde2e8"
-BLUE: Final = "#0072b2"
-ORANGE: Final = "#e69f00"
-GREEN: Final = "#009e73"
-VERMILION: Final = "#d55e00"
-PURPLE: Final = "#cc79a7"
-GREY: Final = "#9aa3ae"
-MARK: Final = "#c2185b"
-PALETTE: Final[Mapping[str, str]] = {
-    "ink": INK,
-    "soft": SOFT,
-    "grid": GRID,
-    "blue": BLUE,
-    "orange": ORANGE,
-    "green": GREEN,
-    "vermilion": VERMILION,
-    "purple": PURPLE,
-    "grey": GREY,
-    "mark": MARK,
-}
-LINES: Final = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"))
-RC: Final[Mapping[str, Any]] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5,
-    "text.parse_math": False,  # a $ in a name is a $
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": SOFT,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.unicode_minus": True,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "axes.axisbelow": True,
-    "path.simplify": True,
-}
-LONGEST: Final = 42
 
 
 def canvas(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
@@ -87,33 +52,6 @@ def canvas(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
     """
     picture = Figure(figsize=(width, height), layout="constrained")
     return picture, picture.subplots(**grid)
-
-
-def legible(text: str, *, longest: int = LONGEST) -> str:
-    r"""Return text that can be drawn: on one line, without control or direction characters, not endless.
-
-    Examples
-    --------
-    >>> legible("a" * 50, longest=5), legible("x\u202ey")
-    ('aaaa…', 'x�y')
-    """
-    plain = "".join("�" if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"} else char for char in text)
-    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
-
-
-def risk_ticks(axes: Axes, *, low: float, high: float, both: bool = False) -> None:
-    """Put a logarithmic axis of risk in percent on x, or on x and y, from `low` to `high`."""
-    ticks = [tick for tick in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if low <= tick <= high]
-    labels = [f"{100 * tick:g} %" for tick in ticks]
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.set_xticks(ticks, labels)
-    axes.set_xticks([], minor=True)
-    if both:
-        axes.set_yscale("log")
-        axes.set_ylim(low, high)
-        axes.set_yticks(ticks, labels)
-        axes.set_yticks([], minor=True)
 
 
 POINT_ROW: Final = 0.3  # inches for an estimate
@@ -175,7 +113,7 @@ def specifications(data: Mapping[str, Any]) -> Figure:
     below_height = 0.2 * len(levels) + 0.15
     picture, (axes, below) = canvas(7.4, 3.2 + below_height, nrows=2, sharex=True, height_ratios=(2.5, below_height))
     x = np.arange(len(points))
-    estimate, low, high = (_gapped([point[key] for point in points]) for key in ("estimate", "low", "high"))
+    estimate, low, high = (floats([point[key] for point in points]) for key in ("estimate", "low", "high"))
     axes.axhline(1.0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     axes.vlines(x, low, high, color=BLUE, linewidth=1.3)
     axes.plot(x, estimate, "o", color=BLUE, markersize=3.6)
@@ -255,26 +193,11 @@ RISKS: Final = (
 )  # fmt: skip
 
 
-def importance(data: Mapping[str, Any]) -> Figure:
-    """Draw mean absolute contributions with intervals; magnesium stands out by colour and by a star."""
-    bars = data["bars"]
-    marked = [bar["group"] == "magnesium" for bar in bars]
-    picture, axes = _bars(bars, "importance", [_bar_label(bar) for bar in bars], marked)
-    axes.set_xlabel("Mean |contribution|, log-odds (95 % interval)")
-    keys = [
-        Line2D([], [], color=ORANGE, linewidth=7, label="Magnesium ★"),
-        Line2D([], [], color=BLUE, linewidth=7, label="Other features"),
-    ]
-    if any(bar["direction"] is not None for bar in bars):
-        keys.append(Line2D([], [], color="none", label="↑ higher value, higher risk; ↓ lower risk"))
-    axes.legend(handles=keys, loc="lower right")
-    return picture
-
-
 def amounts(data: Mapping[str, Any]) -> Figure:
     """Draw amounts with intervals, a bar each; those that are `marked` stand out by colour."""
     bars = data["bars"]
-    picture, axes = _bars(bars, "estimate", [legible(bar["label"]) for bar in bars], [bar["marked"] for bar in bars])
+    picture, axes = canvas(7.2, 1.1 + ROW * len(bars))
+    panels.bars(axes, bars, "estimate", [legible(bar["label"]) for bar in bars], [bar["marked"] for bar in bars])
     axes.set_xlabel(legible(data["x_label"], longest=FOREST_LABEL))
     keys = [
         Line2D([], [], color=colour, linewidth=7, label=legible(data[key]))
@@ -284,42 +207,19 @@ def amounts(data: Mapping[str, Any]) -> Figure:
     return picture
 
 
-def _bars(
-    bars: Sequence[Mapping[str, Any]], size: str, labels: Sequence[str], marked: Sequence[bool]
-) -> tuple[Figure, Any]:
-    """Draw a horizontal bar for each of some estimates, with its interval."""
-    picture, axes = canvas(7.2, 1.1 + ROW * len(bars))
-    places = np.arange(len(bars))[::-1]
-    sizes = _floats([bar[size] for bar in bars])
-    reach = np.abs(np.vstack([sizes - _floats([b["low"] for b in bars]), _floats([b["high"] for b in bars]) - sizes]))
-    axes.barh(places, sizes, height=0.66, color=[ORANGE if each else BLUE for each in marked])
-    axes.errorbar(sizes, places, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1.1, capsize=2)
-    axes.set_yticks(places, labels)
-    axes.set_ylim(-0.7, len(bars) - 0.3)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(True, axis="x")
-    return picture, axes
-
-
-def _bar_label(bar: Mapping[str, Any]) -> str:
-    direction = bar["direction"]
-    arrow = "" if direction is None or abs(direction) <= 0.5 else (" ↑" if direction > 0 else " ↓")
-    return f"{'★ ' if bar['group'] == 'magnesium' else ''}{legible(bar['label'])}{arrow}"
-
-
 def swarm(data: Mapping[str, Any]) -> Figure:
     """Draw contributions person by person, a row for each feature, coloured by the feature's value."""
     strips = data["strips"]
     picture, axes = canvas(7.2, 1.1 + 0.46 * len(strips))
     axes.axvline(0, color=SOFT, linewidth=1)
     for place, strip in enumerate(strips):
-        x = _floats(strip["contribution"])
+        x = floats(strip["contribution"])
         y = len(strips) - 1 - place + _spread(x)
-        shade = _floats(strip["shade"])
+        shade = floats(strip["shade"])
         step = np.where(np.isnan(shade), -1, np.clip(shade * SHADES, 0, SHADES - 1)).astype(int)
         for level in np.unique(step):
             here = step == level
-            _dots(axes, x[here], y[here], GREY if level < 0 else SHADE_COLOURS[level], size=3.4)
+            dots(axes, x[here], y[here], GREY if level < 0 else SHADE_COLOURS[level], size=3.4)
     extent = [value for strip in strips for value in strip["contribution"]] or [0.0]
     margin = 0.04 * (max(extent) - min(extent) + 1e-9)
     axes.set_xlim(min(extent) - margin, max(extent) + margin)
@@ -336,47 +236,13 @@ def swarm(data: Mapping[str, Any]) -> Figure:
     return picture
 
 
-def dependence(data: Mapping[str, Any]) -> Figure:
-    """Draw contribution against a feature: dots, mean line, and where the people are."""
-    picture, (axes, below) = canvas(6.6, 5.0, nrows=2, sharex=True, height_ratios=(4, 1))
-    axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
-    edges, share = _floats(data["density"]["edges"]), _floats(data["density"]["share"])
-    x, y = _floats(data["x"]), _floats(data["y"])
-    shown = x <= edges[-1] if len(edges) else np.ones(len(x), dtype=bool)
-    _dots(axes, x[shown], y[shown], GREY, size=3.2)
-    before = data["before"]
-    axes.plot(_floats(before["x"]), _floats(before["y"]), color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)))
-    axes.plot(_floats(data["line"]["x"]), _floats(data["line"]["y"]), color=BLUE, linewidth=2.4)
-    if shown.any():
-        room = 0.06 * (float(np.ptp(y[shown])) + 1e-9)
-        axes.set_ylim(float(y[shown].min()) - room, float(y[shown].max()) + room)
-    axes.set_ylabel(legible(data["y_label"]))
-    axes.grid(True)
-    if len(edges):
-        below.stairs(share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
-        below.stairs(_floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
-        below.set_xlim(edges[0], edges[-1])
-    # The rug shows single people where the bars are too low to be seen.
-    _rug(below, x[shown])
-    below.set_yticks([])
-    below.spines["left"].set_visible(False)
-    below.set_ylabel("People")
-    below.set_xlabel(legible(data["x_label"]))
-    keys = [
-        Line2D([], [], color=BLUE, linewidth=2.4, label="held-out"),
-        Line2D([], [], color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)), label="development"),
-    ]
-    picture.legend(handles=keys, loc="outside upper center", ncols=2)
-    return picture
-
-
 def waterfall(data: Mapping[str, Any]) -> Figure:
     """Draw one person's way from the base value to the reported log-odds; the scale above is the risk."""
     steps = data["steps"]
     picture, axes = canvas(7.4, 1.7 + ROW * (len(steps) + 2))
     top = len(steps) + 1
     at = float(data["base"])
-    reached = at + np.concatenate(([0.0], np.cumsum(_floats([step["contribution"] for step in steps]))))
+    reached = at + np.concatenate(([0.0], np.cumsum(floats([step["contribution"] for step in steps]))))
     low, high = min(float(reached.min()), data["low"]), max(float(reached.max()), data["high"])
     axes.set_xlim(low - 0.06 * (high - low), high + 0.06 * (high - low))
     axes.plot([at, at], [top - 0.31, top + 0.31], color=SOFT, linewidth=2.4)
@@ -433,16 +299,6 @@ def _spread(x: Floats) -> Floats:
     return offset
 
 
-def _dots(axes: Any, x: Floats, y: Floats, colour: str, *, size: float) -> None:
-    """Draw many dots as one path of round caps: a tenth of the bytes of a marker for each."""
-    if len(x) == 0:
-        return
-    ends = np.repeat(np.column_stack([x, y]), 2, axis=0)
-    path = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(x)))
-    path.should_simplify = False  # simplifying takes a line of no length for nothing
-    axes.add_patch(PathPatch(path, edgecolor=colour, fill=False, linewidth=size, capstyle="round", alpha=0.75))
-
-
 def _rug(axes: Any, x: Floats) -> None:
     """Draw a short line below the axes for each value."""
     if len(x) == 0:
@@ -454,105 +310,63 @@ def _rug(axes: Any, x: Floats) -> None:
     axes.add_patch(PathPatch(path, edgecolor=INK, fill=False, linewidth=0.5, alpha=0.45, transform=across))
 
 
-def _floats(values: Any) -> Floats:
-    return np.array(values, dtype=np.float64)
-
-
-LOWEST, HIGHEST = 0.001, 0.5
-LEGEND_LABEL: Final = 70  # longest label of a legend
-
-
 def roc(data: Mapping[str, Any]) -> Figure:
     """Draw ROC curves; `curves` holds label, chosen, x and y of each."""
     picture, axes = canvas(6.2, 5.4)
-    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (2, 3)))
-    for place, curve in enumerate(data["curves"]):
-        colour, style = LINES[place % len(LINES)]
-        width = 2.4 if curve["chosen"] else 1.6
-        label = legible(curve["label"], longest=LEGEND_LABEL)
-        axes.plot(_gapped(curve["x"]), _gapped(curve["y"]), color=colour, linestyle=style, linewidth=width, label=label)
-    axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="False positive rate", ylabel="Sensitivity", aspect="equal")
-    axes.grid(True)
-    axes.legend(loc="lower right", title="AUROC (95 % interval)", title_fontsize=9.5, alignment="left")
+    panels.roc(axes, data)
     return picture
 
 
 def calibration(data: Mapping[str, Any]) -> Figure:
     """Draw a calibration curve with its band, groups as points, and where cases and others are."""
     picture, (axes, below) = canvas(6.2, 6.6, nrows=2, sharex=True, height_ratios=(4.2, 1))
-    smooth, groups = data["smooth"], data["groups"]
-    axes.plot([LOWEST, HIGHEST], [LOWEST, HIGHEST], color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="Perfect")
-    risk = _gapped(smooth["risk"])
-    low, high = (_gapped(smooth[key]).clip(LOWEST / 10, 1) for key in ("low", "high"))
-    axes.fill_between(risk, low, high, color=BLUE, alpha=0.16, linewidth=0, label="95 % band")
-    axes.plot(risk, _gapped(smooth["observed"]), color=BLUE, linewidth=2.2, label="Smooth curve")
-    _groups(axes, groups)
-    axes.set_ylabel("Observed risk")
-    axes.grid(True)
-    axes.legend(loc="lower right")
     histogram = data["histogram"]
-    edges = _gapped(histogram["edges"])
-    below.stairs(_gapped(histogram["others"]), edges, color=GREY, fill=True, alpha=0.45, linewidth=0, label="Others")
-    below.stairs(_gapped(histogram["cases"]), edges, color=VERMILION, linewidth=1.6, label="Cases")
+    edges = floats(histogram["edges"])
+    below.stairs(floats(histogram["others"]), edges, color=GREY, fill=True, alpha=0.45, linewidth=0, label="Others")
+    below.stairs(floats(histogram["cases"]), edges, color=VERMILION, linewidth=1.6, label="Cases")
     below.set_yticks([])
     below.spines["left"].set_visible(False)
     below.set_ylabel("Share")
     below.set_xlabel("Predicted risk")
     below.legend(loc="upper left", ncols=1, borderpad=0)
-    risk_ticks(axes, low=LOWEST, high=HIGHEST, both=True)
+    panels.calibration(axes, data)
+    axes.set_xlabel("")
     return picture
-
-
-def _groups(axes: Any, groups: Mapping[str, Any]) -> None:
-    predicted, observed = _gapped(groups["predicted"]), _gapped(groups["observed"])
-    low, high = _gapped(groups["low"]), _gapped(groups["high"])
-    none = ~(observed > LOWEST)
-    some = ~none
-    reach = np.abs(np.vstack([observed - low, high - observed]))[:, some]
-    axes.errorbar(
-        predicted[some], observed[some], yerr=np.nan_to_num(reach), fmt="o", color=INK, markersize=5, linewidth=1.1,
-        label="Tenths of the population",
-    )  # fmt: skip
-    if none.any():
-        axes.plot(
-            predicted[none], np.full(int(none.sum()), LOWEST * 1.12), "v", color=INK, markersize=6,
-            markerfacecolor="none", label="Tenth without cases",
-        )  # fmt: skip
 
 
 def decision(data: Mapping[str, Any]) -> Figure:
     """Draw decision curves of models beside treat all and treat none."""
     picture, axes = canvas(6.2, 4.4)
-    threshold = 100 * _gapped(data["threshold"])
-    everybody = 1000 * _gapped(data["all"])
-    axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="Treat none")
-    axes.plot(threshold, everybody, color=GREY, linewidth=1.6, linestyle="-.", label="Treat all")
-    top = float(np.nanmax(everybody))
-    bottom = 0.0
-    for place, model in enumerate(data["models"]):
-        colour, style = LINES[place % len(LINES)]
-        low, high = 1000 * _gapped(model["low"]), 1000 * _gapped(model["high"])
-        top = max(top, float(np.nanmax(high)))
-        if model["chosen"]:
-            axes.fill_between(threshold, low, high, color=colour, alpha=0.16, linewidth=0)
-            bottom = min(bottom, float(np.nanmin(low)))
-        label = legible(model["label"])
-        width = 2.2 if model["chosen"] else 1.6
-        axes.plot(
-            threshold, 1000 * _gapped(model["model"]), color=colour, linestyle=style, linewidth=width, label=label
-        )
-    axes.set_ylim(bottom - 0.05 * (top - bottom), top * 1.05)
-    axes.set_xlim(float(threshold.min()), float(threshold.max()))
-    axes.set_xlabel("Threshold of predicted risk, %")
-    axes.set_ylabel("Net benefit per 1,000 people")
-    axes.grid(True)
-    axes.legend(loc="upper right")
+    panels.decision(axes, data)
     return picture
 
 
-def _gapped(values: Any) -> Floats:
-    # None, JSON's undefined, becomes NaN, which leaves a gap in a line.
-    return np.array(values, dtype=np.float64)
+def importance(data: Mapping[str, Any]) -> Figure:
+    """Draw mean absolute contributions with intervals; magnesium stands out by colour and by a star."""
+    picture, axes = canvas(7.2, 1.1 + ROW * len(data["bars"]))
+    panels.importance(axes, data)
+    return picture
+
+
+def dependence(data: Mapping[str, Any]) -> Figure:
+    """Draw contribution against a feature: dots, mean line, and where the people are."""
+    picture, (axes, below) = canvas(6.6, 5.0, nrows=2, sharex=True, height_ratios=(4, 1))
+    panels.dependence(axes, data)
+    axes.set_xlabel("")
+    edges, share = floats(data["density"]["edges"]), floats(data["density"]["share"])
+    if len(edges):
+        below.stairs(share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
+        below.stairs(floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
+    # The rug shows single people where the bars are too low to be seen.
+    x = floats(data["x"])
+    _rug(below, x[x <= edges[-1]] if len(edges) else x)
+    below.set_yticks([])
+    below.spines["left"].set_visible(False)
+    below.set_ylabel("People")
+    below.set_xlabel(legible(data["x_label"]))
+    lines = axes.get_legend_handles_labels()[0][::-1]
+    picture.legend(handles=lines, loc="outside upper center", ncols=2)
+    return picture
 
 
 Draw = Callable[[Mapping[str, Any]], Figure]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -90,6 +91,25 @@ def is_run(folder: Path) -> bool:
         return False
     kinds = {"format": int, "mgrisk": str, "pipeline": str, "steps": dict}
     return isinstance(content, dict) and all(isinstance(content.get(name), kind) for name, kind in kinds.items())
+
+
+def open_folder(folder: str | os.PathLike[str]) -> RunFolder:
+    """Return the folder of a run.
+
+    Raises
+    ------
+    MgRiskError
+        `report.no_run` where it is none.
+    """
+    path = Path(folder)
+    if not is_run(path):
+        raise bad_input(
+            "report.no_run",
+            "this is not the folder of a run",
+            where=str(path),
+            hint="name a folder that `mgrisk run` wrote, such as runs/demo",
+        )
+    return RunFolder(path)
 
 
 @dataclass(frozen=True)

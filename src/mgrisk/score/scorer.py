@@ -6,14 +6,16 @@ import hashlib
 import warnings
 from collections.abc import Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.special import expit
 
-from mgrisk.errors import bad_bundle, usage
+from mgrisk.errors import bad_bundle, bad_input, few, usage
 from mgrisk.explain.attributions import PART, Explainer, Explanation
 from mgrisk.features import compute
 from mgrisk.features.compute import Columns, complete_columns, to_frame
@@ -31,6 +33,11 @@ from mgrisk.score.input_schema import RESULTS, Checked, Codes, check, check_colu
 from mgrisk.storage.files import to_json
 from mgrisk.types import Floats, Integers, Singles
 
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+    from mgrisk.explain.for_shap import ShapExplanation
+
 DEFAULT_REASONS: Final = 3
 MOST_REASONS: Final = 100
 PERSON: Final = "person_id"
@@ -38,7 +45,7 @@ PERSON: Final = "person_id"
 
 
 class Scorer:
-    """Scores and explains people with one bundle.
+    """Predicts, scores and explains with one bundle; a fitted binary classifier to whatever takes one.
 
     Parameters
     ----------
@@ -100,6 +107,96 @@ class Scorer:
         known = {feature.name: feature for feature in (*self.bundle.family, *with_ancestors(option_features()))}
         # The bundle's own rows where both have one: they are the contract that the model was made with.
         return tuple({**known, **{feature.name: feature for feature in self.bundle.family}}.values())
+
+    @property
+    def classes_(self) -> Integers:
+        """What the columns of `predict_proba` are of: 0, no case, and 1, a case."""
+        return np.array([0, 1])
+
+    @property
+    def feature_names_in_(self) -> NDArray[np.object_]:
+        """Names of the inputs; what a frame lacks of those that are not required counts as unknown."""
+        return np.array([feature.name for feature in self.inputs], dtype=object)
+
+    @property
+    def n_features_in_(self) -> int:
+        """How many inputs there are."""
+        return len(self.inputs)
+
+    def fit(self, people: object, y: object = None) -> NoReturn:
+        """Refuse: scikit-learn's tools ask whether there is a `fit`, but a bundle is fitted.
+
+        Raises
+        ------
+        MgRiskError
+            `bundle.is_fitted`; exit status 5.
+        """
+        raise bad_bundle(
+            "bundle.is_fitted",
+            "the model of a bundle is fitted, and not fitted again",
+            where=self.label,
+            hint="fit another with mgrisk.run, or recalibrate this one to your people with `mgrisk recalibrate`",
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Tags:
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags  # a second, which scoring does without
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(multi_class=False),
+            input_tags=InputTags(allow_nan=True, string=True),
+        )
+
+    def __repr__(self) -> str:
+        about = self.bundle.about
+        return f"<{self.label}: {about['outcome']['label']}, {about['learner']}, {self.n_features_in_} inputs>"
+
+    def _repr_html_(self) -> str:
+        about = self.bundle.about
+        rows = {
+            "predicts": f"{about['outcome']['definition']}, as a calibrated probability",
+            "developed on": f"{about['people']:,} people of {about['data']} {', '.join(about['cycles'])}",
+            "algorithm": about["learner"],
+            "inputs": ", ".join(f"{f.name} (required)" if f.required else f.name for f in self.inputs),
+        }
+        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(row))}</td></tr>" for name, row in rows.items())
+        return f"<table><caption>{escape(self.label)}</caption>{cells}</table>"
+
+    def predict_proba(self, people: object) -> Floats:
+        """Predict the risks, as a scikit-learn classifier does.
+
+        Parameters
+        ----------
+        people
+            As for `score`.
+
+        Returns
+        -------
+        ndarray
+            Shape (n, 2): one minus the calibrated risk, and the risk.
+
+        Raises
+        ------
+        MgRiskError
+            `input.rejected_rows` with rows and codes where the input schema rejects a row, since a probability has no
+            status: `score` gives those of the others. Those of `score`.
+        """
+        answers = self.results(people, reasons=0)
+        rejected = answers["status"] == "rejected"
+        if rejected.any():
+            told = [f"{row}: {why}" for row, why in enumerate(answers["problems"]) if rejected.iloc[row]]
+            raise bad_input(
+                "input.rejected_rows",
+                f"{int(rejected.sum()):,} of {len(answers):,} rows cannot be scored",
+                where=f"rows of the frame, counted from 0: {few(told)}",
+                hint="correct or drop these rows; or use `score`, whose column `status` says which rows were rejected",
+            )
+        risk = answers["risk"].to_numpy(dtype=np.float64)
+        return np.column_stack([1.0 - risk, risk])
 
     def columns(self, *, reasons: int) -> list[str]:
         """Return the names of the answer's columns.
@@ -248,8 +345,8 @@ class Scorer:
         table.loc[checked.rejected] = np.nan
         return table
 
-    def explain(self, people: object) -> Explanation:
-        """Explain people; the rows of rejected people are NaN.
+    def explain(self, people: object) -> ShapExplanation:
+        """Explain people by SHAP values of the calibrated log-odds; the rows of rejected people are NaN.
 
         Parameters
         ----------
@@ -258,9 +355,13 @@ class Scorer:
 
         Returns
         -------
-        Explanation
-            Base value plus contributions equal the logit of the reported risk.
+        ShapExplanation
+            A `shap.Explanation`: base value plus SHAP values equal the logit of the reported risk.
         """
+        return self.attributions(people).to_shap()
+
+    def attributions(self, people: object) -> Explanation:
+        """Return what `explain` makes a `shap.Explanation` of."""
         frame = as_frame(people)
         checked = self._checked(frame)
         explanation = self.explainer.explain(checked.values.set_axis(frame.index))

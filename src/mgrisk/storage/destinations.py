@@ -135,7 +135,8 @@ def prepare_files(
     >>> prepare_files("scored.csv", "./scored.csv")
     Traceback (most recent call last):
     ...
-    mgrisk.errors.MgRiskError: two outputs are the same file
+    mgrisk.errors.MgRiskError: two outputs are the same file [output.twice]
+    ...
     """
     read = {identity for each in inputs for identity in _identities(each)}
     written: set[Identity] = set()
@@ -233,7 +234,8 @@ def writes_to(path: Path, *, hint: str = "check the folder, its permissions and 
     ...     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     Traceback (most recent call last):
     ...
-    mgrisk.errors.MgRiskError: the output cannot be written: No space left on device
+    mgrisk.errors.MgRiskError: the output cannot be written: No space left on device [output.cannot_write]
+    ...
     """
     try:
         yield

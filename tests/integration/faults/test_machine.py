@@ -17,7 +17,7 @@ import mgrisk
 from mgrisk.cli.main import main
 from mgrisk.errors import MgRiskError
 from mgrisk.pipeline import cohort, known, run
-from mgrisk.pipeline.run import Run
+from mgrisk.pipeline.finished import Run
 from mgrisk.storage.files import sha256
 
 ROOT = Path(__file__).parents[3]

@@ -149,21 +149,6 @@ def test_the_table_has_the_people_given_and_a_column_for_each_feature(
     pd.testing.assert_frame_equal(explanation.data, people)
 
 
-def test_shap_takes_an_explanation_with_its_values_base_data_and_names(
-    toy_bundles: dict[str, Bundle], toy_people: ToyPeople
-) -> None:
-    shap = pytest.importorskip("shap")
-    explanation = Explainer(toy_bundles["xgboost"]).explain(toy_people.frame.iloc[:20])
-    theirs = explanation.to_shap()
-    assert isinstance(theirs, shap.Explanation)
-    assert theirs.shape == (20, len(toy_people.features))
-    np.testing.assert_array_equal(theirs.values, explanation.values)
-    np.testing.assert_array_equal(theirs.base_values, explanation.base_values)
-    assert theirs.base_values.shape == (20,)
-    assert theirs.feature_names[0] == "Age, years"
-    assert theirs[3].data[1] == toy_people.frame["sex"].iloc[3]
-
-
 def npz(**arrays: np.ndarray) -> bytes:
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from scipy.special import expit, logit
 
-from mgrisk import load_bundle
+from mgrisk import load_model
 from mgrisk.cli.main import main
 from mgrisk.storage.files import sha256
 
@@ -36,7 +36,7 @@ def model(toy_bundles: dict[str, Bundle], tmp_path: Path) -> Path:
 def people(toy_people: ToyPeople, model: Path, tmp_path: Path) -> Path:
     """People among whom the disease is more frequent than the model says, and some rows that cannot be used."""
     frame = pd.concat([toy_people.frame] * 4, ignore_index=True)
-    risk = load_bundle(model).score(frame, reasons=0)["risk"].to_numpy()
+    risk = load_model(model).score(frame, reasons=0)["risk"].to_numpy()
     random = np.random.default_rng(6)
     frame["ill"] = (random.random(len(frame)) < expit(logit(risk) + SHIFT)).astype(int)
     frame["clinic"] = np.arange(len(frame)) % 40
@@ -90,7 +90,7 @@ def test_auroc_without_prediabetes_among_the_controls_stands_beside_that_of_ever
 ) -> None:
     frame = pd.read_csv(people)
     # The controls of highest risk have prediabetes, cases are told either way, and of some nothing is known.
-    risk = load_bundle(model).score(frame.drop(columns=["ill", "clinic", "weight"]), reasons=0)["risk"]
+    risk = load_model(model).score(frame.drop(columns=["ill", "clinic", "weight"]), reasons=0)["risk"]
     frame["near"] = np.where(risk > risk.median(), "yes", "no")
     frame.loc[frame.index % 11 == 0, "near"] = ""
     frame.to_csv(people, index=False)
@@ -126,7 +126,7 @@ def test_a_recalibrated_bundle_is_right_in_the_large_and_scores_and_names_its_pa
     assert about["recalibration"]["intercept_of_parent"] == pytest.approx(SHIFT, abs=0.4)
     assert run("evaluate", people, "--outcome", "ill", "--model", child, "-o", out) == 0
     assert estimate(out, "observed_expected")["estimate"] == pytest.approx(1, abs=1e-6)
-    before, after = load_bundle(model), load_bundle(child)
+    before, after = load_model(model), load_model(child)
     given = pd.read_csv(people).drop(columns="weight").iloc[10:60]
     assert (after.score(given)["risk"] > before.score(given)["risk"]).mean() > 0.9
     explanation = after.explain(given)

@@ -48,7 +48,7 @@ for source in (people, folder / "people.parquet"):
 command("validate", people)
 command("explain", people, "-o", folder / "page.html")
 scorer = load_scorer(bundle, what_if=True, next_question=True)
-scorer.score(frame), scorer.explain(frame), scorer.uncertainty(frame)
+scorer.score(frame), scorer.attributions(frame), scorer.uncertainty(frame)
 say("a frame")
 """
 HEADER = "age_years,sex,smoking,note,weight_lb,height_cm,magnesium_total_mg"

@@ -74,9 +74,9 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
     )
 
 
-def calibration_figure(run: RunFolder, name: str, set_name: str) -> Block:
-    """Return the calibration of the chosen model: smooth curve with band, tenths, and who has which risk."""
-    curves = run.curves.sets[set_name][run.winner]
+def calibration_figure(run: RunFolder, name: str, set_name: str, model: str) -> Block:
+    """Return the calibration of a model: smooth curve with band, tenths, and who has which risk."""
+    curves = run.curves.sets[set_name][model]
     smooth, groups = curves["calibration"], curves["calibration_groups"]
     rows = []
     for place in range(len(groups["group"])):
@@ -95,23 +95,23 @@ def calibration_figure(run: RunFolder, name: str, set_name: str) -> Block:
         column("Observed (95 % interval)"),
     ]
     picked = ("calibration_intercept", "calibration_slope", "observed_expected")
-    shown = [run.evaluation.one(model=run.winner, set=set_name, metric=m) for m in picked]
+    shown = [run.evaluation.one(model=model, set=set_name, metric=m) for m in picked]
     words = ("intercept", "slope", "observed/expected")
     said = ", ".join(f"{word} {interval(record, digits=2)}" for word, record in zip(words, shown, strict=True))
     return figure(
         f"{name}-calibration",
         "calibration",
-        f"Calibration of {model_label(run.winner)}, {_set_label(set_name)}",
+        f"Calibration of {model_label(model)}, {_set_label(set_name)}",
         caption="Observed against predicted risk, both on logarithmic axes; the dashed line is perfect calibration. "
         "Line: weighted logistic regression on a spline of the predicted log-odds, from the 1st to the 99th percentile "
         "of risk, with a pointwise 95 % band from the jackknife over PSUs. Points: tenths of the population with 95 % "
         "intervals; a triangle at the lower edge is a tenth without any case. Below: share of the cases and of the "
         f"others in each range of risk. {said[0].upper()}{said[1:]}.",
-        alt=f"Calibration curve of {model_label(run.winner)}: {said}",
+        alt=f"Calibration curve of {model_label(model)}: {said}",
         data={
             "smooth": {key: smooth[key] for key in ("risk", "observed", "low", "high")},
             "groups": {key: groups[key] for key in ("predicted", "observed", "low", "high")},
-            "histogram": _histogram(run, set_name),
+            "histogram": _histogram(run, set_name, model),
         },
         behind=table(f"{name}-calibration-table", "Calibration in tenths of the population", columns, rows),
     )
@@ -157,12 +157,12 @@ def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str])
     )
 
 
-def _histogram(run: RunFolder, set_name: str) -> dict[str, Any]:
+def _histogram(run: RunFolder, set_name: str, model: str) -> dict[str, Any]:
     people = run.predictions
     people = people[people["set"] == (DEVELOPMENT if set_name == CROSS_VALIDATED else HELD_OUT)]
     edges = HISTOGRAM_EDGES
     # What lies beyond the axis is counted at its edge: nobody vanishes from the picture.
-    risk = people[run.winner].to_numpy(dtype=np.float64).clip(edges[0], edges[-1] * (1 - 1e-9))
+    risk = people[model].to_numpy(dtype=np.float64).clip(edges[0], edges[-1] * (1 - 1e-9))
     shares = {}
     for key, value in (("cases", 1.0), ("others", 0.0)):
         here = people["outcome"].to_numpy(dtype=np.float64) == value
@@ -464,12 +464,7 @@ def cross_validated(run: RunFolder) -> Section:
 
 def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[Block]:
     curves = run.curves.sets[set_name]
-    # Published scores other than the reference, which has curves too, stand in tables of their own.
-    records = [
-        record
-        for record in run.evaluation
-        if record.set == set_name and record.group == "all" and record.model in curves
-    ]
+    records = _with_curves(run, set_name)
     first = run.evaluation.one(model=run.winner, set=set_name, metric="auroc")
     df = int(curves[run.winner]["roc"]["df"])
     how = (
@@ -477,7 +472,7 @@ def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[B
         f"sampling unit (PSU) at a time, on t with {df} degrees of freedom; E50 and E90, which are quantiles, with those "
         "of a bootstrap of PSUs. Never a bootstrap of rows."
     )
-    models = _models(run, records)
+    models = models_of(run, set_name)
     fewer = run.evaluation.where(set=set_name, group=CONTROLS, model=run.winner).rows
     notes = [
         *([FAIR] if RECALIBRATED in models else []),
@@ -502,12 +497,12 @@ def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[B
             notes=notes,
         ),
         *_difference_blocks(run, name, set_name),
-        roc_figure(run, name, set_name, [_ranked_by(model) for model in models]),
+        roc_figure(run, name, set_name, [ranked_by(model) for model in models]),
         _unless_failed(
             "calibration curve",
             curves[run.winner],
             ("calibration", "calibration_groups"),
-            lambda: calibration_figure(run, name, set_name),
+            lambda: calibration_figure(run, name, set_name, run.winner),
         ),
         thresholds_table(run, name, set_name, _set_title(set_name)),
         decision_figure(run, name, set_name, models),
@@ -587,13 +582,20 @@ def _reference(name: str) -> str:
     return "treat all" if name == EVERYBODY else model_label(name)
 
 
-def _ranked_by(model: str) -> str:
+def ranked_by(model: str) -> str:
     """Return whose ranking is a model's: the recalibrated score has that of its points, which no fold is left out of."""
     return SCORE if model == RECALIBRATED else model
 
 
-def _models(run: RunFolder, records: Sequence[MetricRecord]) -> list[str]:
-    found = dict.fromkeys(record.model for record in records if record.metric == "brier")
+def _with_curves(run: RunFolder, set_name: str) -> list[MetricRecord]:
+    # Published scores other than the reference, which has curves too, stand in tables of their own.
+    curves = run.curves.sets[set_name]
+    return [record for record in run.evaluation.where(set=set_name, group="all") if record.model in curves]
+
+
+def models_of(run: RunFolder, set_name: str) -> list[str]:
+    """Return the models of a run that give risks, and the recalibrated score; the chosen one first."""
+    found = dict.fromkeys(record.model for record in _with_curves(run, set_name) if record.metric == "brier")
     return sorted(found, key=lambda model: model != run.winner)
 
 
@@ -613,7 +615,7 @@ def _rows(records: Sequence[MetricRecord], models: list[str]) -> list[dict[str, 
     for metric, label, digits, share in METRICS:
         by_model = {record.model: record for record in records if record.metric == metric}
         if by_model:
-            of = [_ranked_by(model) if metric in RANK_METRICS else model for model in models]
+            of = [ranked_by(model) if metric in RANK_METRICS else model for model in models]
             cells = [interval(by_model[model], digits=digits, share=share) for model in of]
             found.append(row([label, *cells], {"metric": metric, "models": _raw(by_model)}))
     return found
@@ -624,7 +626,7 @@ def _without_prediabetes(run: RunFolder, set_name: str, models: list[str]) -> li
     found = {record.model: record for record in run.evaluation.where(set=set_name, group=CONTROLS)}
     if not found:
         return []
-    cells = [interval(found[_ranked_by(model)]) for model in models]
+    cells = [interval(found[ranked_by(model)]) for model in models]
     return [
         row(["AUROC without people with prediabetes among the controls", *cells], {"models": _raw(found)}, pale=True)
     ]

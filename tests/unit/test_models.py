@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mgrisk.cli.which import bundle_folder
 from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import released_bundles
+from mgrisk.models import bundle_folder
 
 
 def test_a_folder_is_taken_as_it_is(tmp_path: Path) -> None:

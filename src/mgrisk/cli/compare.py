@@ -1,0 +1,40 @@
+"""`mgrisk compare`: finished runs beside each other, on the same people."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mgrisk.cli.terminal import DISCLAIMER
+from mgrisk.errors import ExitStatus
+
+HELP = "compare finished runs: settings, attrition, paired differences on the same people, calibration"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders; the first is the reference")
+    parser.add_argument("-o", "--output", metavar="PAGE.html", help="a page with all tables and calibration curves")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.report.compared import compared_content, sentences
+    from mgrisk.report.render import write_page
+    from mgrisk.run_folder.comparison import compare_runs
+    from mgrisk.storage.destinations import prepare_files
+
+    if options.output:
+        prepare_files(options.output, inputs=options.runs)
+    found = compare_runs(options.runs)
+    content = compared_content(found)
+    print(content["title"])
+    for setting, *values in found.settings.itertuples():
+        print(f"  {setting}: {' | '.join(value or '–' for value in values)}")
+    for sentence in sentences(found):
+        print(sentence)
+    if options.output:
+        written = write_page(content, Path(options.output))
+        print(f"page: {written.path} ({written.size / 2**20:.1f} MB)")
+    print(DISCLAIMER)
+    return ExitStatus.DONE

@@ -1,0 +1,254 @@
+"""Drawing onto one pair of axes, for the report's figures and for the plots of a run in a notebook.
+
+ROC curve, calibration, decision curve, importance and dependence, in one style: colours that colour-blind people can
+tell apart, and labels as plain text.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+
+from mgrisk.types import Floats
+
+# Okabe and Ito (2008); ink, soft and grid follow the page. `figures` turns each into a CSS variable of that name.
+INK: Final = "#1c2430"
+SOFT: Final = "#5b6675"
+GRID: Final = "#dde2e8"
+BLUE: Final = "#0072b2"
+ORANGE: Final = "#e69f00"
+GREEN: Final = "#009e73"
+VERMILION: Final = "#d55e00"
+PURPLE: Final = "#cc79a7"
+GREY: Final = "#9aa3ae"
+MARK: Final = "#c2185b"
+PALETTE: Final[Mapping[str, str]] = {
+    "ink": INK,
+    "soft": SOFT,
+    "grid": GRID,
+    "blue": BLUE,
+    "orange": ORANGE,
+    "green": GREEN,
+    "vermilion": VERMILION,
+    "purple": PURPLE,
+    "grey": GREY,
+    "mark": MARK,
+}
+LINES: Final = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE, "-"))
+RC: Final[Mapping[str, Any]] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10.5,
+    "text.parse_math": False,  # a $ in a name is a $
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "axes.axisbelow": True,
+    "path.simplify": True,
+}
+LONGEST: Final = 42
+
+
+def floats(values: Any) -> Floats:
+    """Return numbers of JSON as an array; None, JSON's undefined, is NaN, which leaves a gap in a line."""
+    return np.array(values, dtype=np.float64)
+
+
+def legible(text: str, *, longest: int = LONGEST) -> str:
+    r"""Return text that can be drawn: on one line, without control or direction characters, not endless.
+
+    Examples
+    --------
+    >>> legible("a" * 50, longest=5), legible("x\u202ey")
+    ('aaaa…', 'x�y')
+    """
+    plain = "".join("�" if unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn"} else char for char in text)
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def risk_ticks(axes: Axes, *, low: float, high: float, both: bool = False) -> None:
+    """Put a logarithmic axis of risk in percent on x, or on x and y, from `low` to `high`."""
+    ticks = [tick for tick in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if low <= tick <= high]
+    labels = [f"{100 * tick:g} %" for tick in ticks]
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.set_xticks(ticks, labels)
+    axes.set_xticks([], minor=True)
+    if both:
+        axes.set_yscale("log")
+        axes.set_ylim(low, high)
+        axes.set_yticks(ticks, labels)
+        axes.set_yticks([], minor=True)
+
+
+def dots(axes: Axes, x: Floats, y: Floats, colour: str, *, size: float) -> None:
+    """Draw many dots as one path of round caps: a tenth of the bytes of a marker for each."""
+    if len(x) == 0:
+        return
+    ends = np.repeat(np.column_stack([x, y]), 2, axis=0)
+    path = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(x)))
+    path.should_simplify = False  # simplifying takes a line of no length for nothing
+    axes.add_patch(PathPatch(path, edgecolor=colour, fill=False, linewidth=size, capstyle="round", alpha=0.75))
+
+
+def stamp(axes: Axes, mark: str) -> None:
+    """Write a word large and pale across the axes, where no crop can lose it."""
+    axes.text(
+        0.5, 0.5, legible(mark), transform=axes.transAxes, ha="center", va="center", color=MARK, fontsize=36,
+        alpha=0.13, rotation=18, zorder=10,
+    )  # fmt: skip
+
+
+LOWEST, HIGHEST = 0.001, 0.5
+LEGEND_LABEL: Final = 70  # longest label of a legend
+
+
+def roc(axes: Axes, data: Mapping[str, Any]) -> None:
+    """Draw ROC curves; `curves` holds label, chosen, x and y of each."""
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (2, 3)))
+    for place, curve in enumerate(data["curves"]):
+        colour, style = LINES[place % len(LINES)]
+        width = 2.4 if curve["chosen"] else 1.6
+        label = legible(curve["label"], longest=LEGEND_LABEL)
+        axes.plot(floats(curve["x"]), floats(curve["y"]), color=colour, linestyle=style, linewidth=width, label=label)
+    axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="False positive rate", ylabel="Sensitivity", aspect="equal")
+    axes.grid(True)
+    axes.legend(loc="lower right", title="AUROC (95 % interval)", title_fontsize=9.5, alignment="left")
+
+
+def calibration(axes: Axes, data: Mapping[str, Any]) -> None:
+    """Draw a calibration curve with its band, and groups of people as points, on logarithmic axes of risk."""
+    smooth, groups = data["smooth"], data["groups"]
+    axes.plot([LOWEST, HIGHEST], [LOWEST, HIGHEST], color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="Perfect")
+    risk = floats(smooth["risk"])
+    low, high = (floats(smooth[key]).clip(LOWEST / 10, 1) for key in ("low", "high"))
+    axes.fill_between(risk, low, high, color=BLUE, alpha=0.16, linewidth=0, label="95 % band")
+    axes.plot(risk, floats(smooth["observed"]), color=BLUE, linewidth=2.2, label="Smooth curve")
+    _groups(axes, groups)
+    axes.set_xlabel("Predicted risk")
+    axes.set_ylabel("Observed risk")
+    axes.grid(True)
+    axes.legend(loc="lower right")
+    risk_ticks(axes, low=LOWEST, high=HIGHEST, both=True)
+
+
+def _groups(axes: Axes, groups: Mapping[str, Any]) -> None:
+    predicted, observed = floats(groups["predicted"]), floats(groups["observed"])
+    low, high = floats(groups["low"]), floats(groups["high"])
+    none = ~(observed > LOWEST)
+    some = ~none
+    reach = np.abs(np.vstack([observed - low, high - observed]))[:, some]
+    axes.errorbar(
+        predicted[some], observed[some], yerr=np.nan_to_num(reach), fmt="o", color=INK, markersize=5, linewidth=1.1,
+        label="Tenths of the population",
+    )  # fmt: skip
+    if none.any():
+        axes.plot(
+            predicted[none], np.full(int(none.sum()), LOWEST * 1.12), "v", color=INK, markersize=6,
+            markerfacecolor="none", label="Tenth without cases",
+        )  # fmt: skip
+
+
+def decision(axes: Axes, data: Mapping[str, Any]) -> None:
+    """Draw decision curves of models beside treat all and treat none."""
+    threshold = 100 * floats(data["threshold"])
+    everybody = 1000 * floats(data["all"])
+    axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), label="Treat none")
+    axes.plot(threshold, everybody, color=GREY, linewidth=1.6, linestyle="-.", label="Treat all")
+    top = float(np.nanmax(everybody))
+    bottom = 0.0
+    for place, model in enumerate(data["models"]):
+        colour, style = LINES[place % len(LINES)]
+        low, high = 1000 * floats(model["low"]), 1000 * floats(model["high"])
+        top = max(top, float(np.nanmax(high)))
+        if model["chosen"]:
+            axes.fill_between(threshold, low, high, color=colour, alpha=0.16, linewidth=0)
+            bottom = min(bottom, float(np.nanmin(low)))
+        label = legible(model["label"])
+        width = 2.2 if model["chosen"] else 1.6
+        axes.plot(threshold, 1000 * floats(model["model"]), color=colour, linestyle=style, linewidth=width, label=label)
+    axes.set_ylim(bottom - 0.05 * (top - bottom), top * 1.05)
+    axes.set_xlim(float(threshold.min()), float(threshold.max()))
+    axes.set_xlabel("Threshold of predicted risk, %")
+    axes.set_ylabel("Net benefit per 1,000 people")
+    axes.grid(True)
+    axes.legend(loc="upper right")
+
+
+def importance(axes: Axes, data: Mapping[str, Any]) -> None:
+    """Draw mean absolute contributions with intervals; magnesium stands out by colour and by a star."""
+    rows = data["bars"]
+    marked = [bar["group"] == "magnesium" for bar in rows]
+    bars(axes, rows, "importance", [_bar_label(bar) for bar in rows], marked)
+    axes.set_xlabel("Mean |contribution|, log-odds (95 % interval)")
+    keys = [
+        Line2D([], [], color=ORANGE, linewidth=7, label="Magnesium ★"),
+        Line2D([], [], color=BLUE, linewidth=7, label="Other features"),
+    ]
+    if any(bar["direction"] is not None for bar in rows):
+        keys.append(Line2D([], [], color="none", label="↑ higher value, higher risk; ↓ lower risk"))
+    axes.legend(handles=keys, loc="lower right")
+
+
+def bars(
+    axes: Axes, rows: Sequence[Mapping[str, Any]], size: str, labels: Sequence[str], marked: Sequence[bool]
+) -> None:
+    """Draw a horizontal bar for each of some estimates, with its interval."""
+    places = np.arange(len(rows))[::-1]
+    sizes = floats([bar[size] for bar in rows])
+    reach = np.abs(np.vstack([sizes - floats([b["low"] for b in rows]), floats([b["high"] for b in rows]) - sizes]))
+    axes.barh(places, sizes, height=0.66, color=[ORANGE if each else BLUE for each in marked])
+    axes.errorbar(sizes, places, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1.1, capsize=2)
+    axes.set_yticks(places, labels)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+
+
+def _bar_label(bar: Mapping[str, Any]) -> str:
+    direction = bar["direction"]
+    arrow = "" if direction is None or abs(direction) <= 0.5 else (" ↑" if direction > 0 else " ↓")
+    return f"{'★ ' if bar['group'] == 'magnesium' else ''}{legible(bar['label'])}{arrow}"
+
+
+def dependence(axes: Axes, data: Mapping[str, Any]) -> None:
+    """Draw contribution against a feature: dots of held-out people, their mean line, and that of development."""
+    axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+    edges = floats(data["density"]["edges"])
+    x, y = floats(data["x"]), floats(data["y"])
+    shown = x <= edges[-1] if len(edges) else np.ones(len(x), dtype=bool)
+    dots(axes, x[shown], y[shown], GREY, size=3.2)
+    before = data["before"]
+    axes.plot(
+        floats(before["x"]), floats(before["y"]), color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)),
+        label="development",
+    )  # fmt: skip
+    axes.plot(floats(data["line"]["x"]), floats(data["line"]["y"]), color=BLUE, linewidth=2.4, label="held-out")
+    if shown.any():
+        room = 0.06 * (float(np.ptp(y[shown])) + 1e-9)
+        axes.set_ylim(float(y[shown].min()) - room, float(y[shown].max()) + room)
+    if len(edges):
+        axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel(legible(data["x_label"]))
+    axes.set_ylabel(legible(data["y_label"]))
+    axes.grid(True)
