@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from mgrisk.cli.which import STORE, bundle_folder, registry_uri
 from mgrisk.errors import ExitStatus, usage
+from mgrisk.models import STORE, bundle_folder, registry_uri
 
 HELP = "register a released or recalibrated model in MLflow"
 

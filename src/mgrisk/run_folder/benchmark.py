@@ -8,7 +8,7 @@ published scores, recalibrated, on the people that it has a risk for; who lacks 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -18,7 +18,7 @@ import pandas as pd
 
 from mgrisk.cohort import select
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, PREDIABETES
-from mgrisk.config.toml import read_facts
+from mgrisk.config.toml import rows as facts
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.evaluate.intervals import replicate_metrics
@@ -27,7 +27,7 @@ from mgrisk.riskscores.scores import Method
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.types import Floats
+from mgrisk.types import Booleans, Floats
 
 RISK: Final = "risk"
 METRICS: Final = (
@@ -72,7 +72,7 @@ class Task:
     @property
     def is_frozen(self) -> bool:
         """Whether it is the task that the published leaderboard is of."""
-        return self.digest in {task["sha256"] for task in read_facts(__package__, "benchmark_tasks.toml")["task"]}
+        return self.digest in {task["sha256"] for task in facts("mgrisk.run_folder", "benchmark_tasks.toml", "task")}
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,9 @@ def enter(task: Task, name: str, entry: pd.DataFrame) -> Entered:
     others = int((~risk.index.isin(task.people[KEY])).sum())
     if others:
         findings.append(Finding("others", "", f"{others:,} risks are of people who are not in the task: not used"))
-    evaluated = {set_name: of_set for set_name in (DEVELOPMENT, HELD_OUT) if (of_set := _OfSet.of(task, set_name, risk))}
+    evaluated = {
+        set_name: of_set for set_name in (DEVELOPMENT, HELD_OUT) if (of_set := _OfSet.of(task, set_name, risk))
+    }
     if not evaluated:
         raise bad_input(
             "benchmark.nobody",
@@ -163,12 +165,11 @@ def enter(task: Task, name: str, entry: pd.DataFrame) -> Entered:
         metrics += [{**shown, **record} for record in replicates.records()]
         differences += [{**shown, **_turned(record)} for record in replicates.differences(name)]
         findings += of_set.left_out()
-    table = pd.DataFrame(metrics)
-    findings += _of_figures(name, task.run.winner, table)
+    findings += _of_figures(name, task.run.winner, metrics)
     columns = ["set", "model", "metric", "estimate", "low", "high", "n", "events", "problem"]
     return Entered(
         name,
-        table[columns],
+        pd.DataFrame(metrics)[columns],
         pd.DataFrame(differences)[["set", "model", "reference", *columns[2:]]],
         tuple(findings),
     )
@@ -251,12 +252,12 @@ class _OfSet:
             return
         weight, case = self.whole.weight, self.y == 1.0
 
-        def share(of: Floats, among: Floats) -> str:
+        def share(of: Booleans, among: Booleans) -> str:
             return f"{100 * np.average(of[among], weights=weight[among]):.0f} %" if among.any() else "none"
 
         said = [
-            f"{int((inside & ~has).sum()):,} of {int(inside.sum()):,} people have no risk: {share(~has, inside & case)} of "
-            f"cases, {share(~has, inside & ~case)} of others"
+            f"{int((inside & ~has).sum()):,} of {int(inside.sum()):,} people have no risk: "
+            f"{share(~has, inside & case)} of cases, {share(~has, inside & ~case)} of others"
         ]
         if PREDIABETES in self.rows:
             prediabetes, control = self.rows[PREDIABETES].to_numpy(dtype=np.bool_), inside & ~case
@@ -282,42 +283,37 @@ def _turned(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, **minus, "model": record["reference"], "reference": record["model"]}
 
 
-def _of_figures(name: str, winner: str, metrics: pd.DataFrame) -> Iterator[Finding]:
+def _of_figures(name: str, winner: str, metrics: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
     """Yield what the figures themselves give away."""
-    by = metrics.set_index(["model", "metric", "set"])
-    for set_name in by.loc[name].index.unique("set"):
-        ratio = by.loc[(name, "observed_expected", set_name)]
+    by = {(each["model"], each["metric"], each["set"]): each for each in metrics}
+    sets = [set_name for model, metric, set_name in by if (model, metric) == (name, "auroc")]
+    for set_name in sets:
+        ratio = by[name, "observed_expected", set_name]
         if ratio["low"] > RIGHT[1] or ratio["high"] < RIGHT[0]:
             yield Finding(
                 "not_probabilities",
                 set_name,
-                f"observed over expected is {ratio['estimate']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}): the risks "
-                "are no probabilities of these people, as after class weights or over-sampling; thresholds and net "
-                "benefit mean nothing until they are recalibrated",
+                f"observed over expected is {ratio['estimate']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}): the "
+                "risks are no probabilities of these people, as after class weights or over-sampling; thresholds and "
+                "net benefit mean nothing until they are recalibrated",
             )
-        if by.loc[(name, "auroc", set_name)]["estimate"] > LABEL_KNOWN:
+        if by[name, "auroc", set_name]["estimate"] > LABEL_KNOWN:
             yield Finding(
                 "label_known",
                 set_name,
                 "an AUROC of which no questionnaire is capable: look for HbA1c, glucose or a medicine among the inputs",
             )
-    sets = [*by.loc[name].index.unique("set")]
-    if CROSS_VALIDATED not in sets or len(sets) < 2:
+    if len(sets) < 2:
         return
-    (later,) = (each for each in sets if each != CROSS_VALIDATED)
-    drop = {model: _drop(by.loc[(model, "auroc")], later) for model in (name, winner)}
-    apart = drop[name][0] - drop[winner][0]
-    if apart > 2 * np.hypot(drop[name][1], drop[winner][1]):
+    fall = {}
+    for model in (name, winner):
+        first, later = (by[model, "auroc", set_name] for set_name in sets)
+        fall[model] = first["estimate"] - later["estimate"], np.hypot(first["se"], later["se"])
+    if fall[name][0] - fall[winner][0] > 2 * np.hypot(fall[name][1], fall[winner][1]):
         yield Finding(
             "learned_from_evaluated",
             "",
-            f"from the cross-validated to the held-out people AUROC falls by {drop[name][0]:.3f}, that of mgrisk's model "
-            f"by {drop[winner][0]:.3f}: look for what was learned from the people of a fold before they were set apart, "
-            "such as over-sampling, selection of features or imputation",
+            f"from the cross-validated to the held-out people AUROC falls by {fall[name][0]:.3f}, that of mgrisk's "
+            f"model by {fall[winner][0]:.3f}: look for what was learned from people of a fold before they were set "
+            "apart, such as over-sampling, selection of features or imputation",
         )
-
-
-def _drop(auroc: pd.DataFrame, later: str) -> tuple[float, float]:
-    """Return by how much AUROC falls from the first set to the later one, and the standard error of that."""
-    first, second = auroc.loc[CROSS_VALIDATED], auroc.loc[later]
-    return first["estimate"] - second["estimate"], float(np.hypot(first["se"], second["se"]))
