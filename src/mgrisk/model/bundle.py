@@ -486,6 +486,17 @@ RETIRED: Final = {
 """Released bundles of earlier versions, and which one is to be used."""
 
 
+def is_reserved(name: str) -> bool:
+    """Return whether a registered name is that of a released bundle, with mgrisk- before it or without.
+
+    Examples
+    --------
+    >>> is_reserved("mgrisk-undiagnosed"), is_reserved("mgrisk-demo-SYNTHETIC")
+    (True, False)
+    """
+    return name.casefold().removeprefix("mgrisk-") in {*released_bundles(), *RETIRED}
+
+
 def released_bundles() -> dict[str, Path]:
     """Return the folder of each released bundle, by name.
 
