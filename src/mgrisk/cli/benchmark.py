@@ -46,9 +46,10 @@ def run(options: argparse.Namespace) -> int:
         print(is_of(task))
         for each in entered:
             for set_name in dict.fromkeys(each.metrics["set"]):
-                print(f"{each.name}, {set_name}: {', '.join(label for label, _ in SHOWN.values())}")
-                for cells in rows_of(each, set_name):
-                    print(f"  {'  '.join(cells)}")
+                lines = [[set_name, *(label for label, _ in SHOWN.values())], *rows_of(each, set_name)]
+                widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+                for cells in lines:
+                    print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
             for finding in each.findings:
                 print(f"! {finding.set + ': ' if finding.set else ''}{finding.sentence}")
     if options.output:

@@ -64,7 +64,8 @@ def rows_of(entered: Entered, set_name: str) -> list[list[str]]:
     lines = []
     for model, records in of_set.groupby("model", sort=False):
         by_metric = {each["metric"]: each for each in records.to_dict("records")}
-        lines.append([model_label(str(model)), *(_shown(by_metric[metric], metric) for metric in SHOWN)])
+        name = entered.name if model == entered.name else model_label(str(model))
+        lines.append([name, *(_shown(by_metric[metric], metric) for metric in SHOWN)])
     return lines
 
 
