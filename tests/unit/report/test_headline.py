@@ -95,7 +95,7 @@ def test_a_run_without_evidence_tells_of_none(run_folder: Path) -> None:
 
 
 def test_a_card_without_evidence_says_where_the_four_outcomes_stand(run_folder: Path) -> None:
-    said = "models/README.md, beside the released models, has what it found for the four outcomes side by side"
+    said = "models/README.md, beside the released models, has the four outcomes side by side"
     assert said not in model_card(report_content(run_folder))
     (run_folder / "evidence.json").unlink()
     assert said in model_card(report_content(run_folder))

@@ -30,8 +30,7 @@ NO_MAGNESIUM: Final = (
 )
 ELSEWHERE: Final = (
     "No association of magnesium was estimated in this run. pipelines/magnesium.toml estimates it in NHANES 2007-2018; "
-    "models/README.md, beside the released models, has what it found for the four outcomes side by side and for the "
-    "negative controls."
+    "models/README.md, beside the released models, has the four outcomes side by side and the negative controls."
 )
 TOGETHER: Final = "All magnesium features together"
 TOTAL: Final = "magnesium_total_mg"
