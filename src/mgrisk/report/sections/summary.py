@@ -171,13 +171,16 @@ def _magnesium(run: RunFolder) -> dict[str, Any]:
     told = headline(run)
     lines += told.lines if told else []
     controls = f"{told.of_controls} " if told and told.of_controls else ""
-    studied = "an association" if told else "no association"
+    no_effect = (
+        "Neither prediction nor association says what more magnesium would do: no effect was estimated."
+        if told
+        else "The prediction does not say what more magnesium would do: no association was estimated, and no effect."
+    )
     return {
         "label": "What magnesium does here",
         "value": f"Group {mine[0]} of {len(places)} in prediction" if mine else "Not in this model",
         "lines": lines,
-        "detail": f"{controls}Beside the prediction {studied} was estimated. Neither says what more magnesium would do: no "
-        "effect was estimated.",
+        "detail": f"{controls}{no_effect}",
     }
 
 
