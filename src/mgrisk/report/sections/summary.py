@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mgrisk.evaluate.records import Estimated, MetricRecord
 from mgrisk.report.blocks import Block, Section, bullets, callout, facts, text
-from mgrisk.report.formats import count, interval, model_label, number, percent, span
+from mgrisk.report.formats import NBSP, count, interval, model_label, number, percent, span
 from mgrisk.report.headline import headline
 from mgrisk.report.population import population
 from mgrisk.report.sections import ReportSection
@@ -141,7 +141,7 @@ def _drivers(run: RunFolder) -> dict[str, Any]:
         "value": ", ".join(record.label for record in records[:2]) if most else "Nothing: everybody has the same risk",
         "lines": [
             {
-                "term": f"{record.label} {_arrow(record)}".strip(),
+                "term": f"{record.label}{_arrow(record)}",
                 "value": number(record.importance, digits=2),
                 "bar": round(100.0 * record.importance / (most or 1.0)),
             }
@@ -153,7 +153,7 @@ def _drivers(run: RunFolder) -> dict[str, Any]:
 
 def _arrow(record: Importance) -> str:
     direction = record.direction
-    return "" if direction is None or abs(direction) <= CLEAR else "↑" if direction > 0 else "↓"
+    return "" if direction is None or abs(direction) <= CLEAR else f"{NBSP}{'↑' if direction > 0 else '↓'}"
 
 
 def _magnesium(run: RunFolder) -> dict[str, Any]:
