@@ -166,6 +166,6 @@ STEP = Step(
     outputs=names.OF_COHORT,
     settings=MODEL,
     raw=True,
-    wanted=lambda pipeline: pipeline.own is None,
+    wanted=lambda workspace: workspace.pipeline.own is None,
     action=lambda workspace: make_cohort(workspace, workspace.store),
 )

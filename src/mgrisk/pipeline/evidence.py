@@ -46,6 +46,6 @@ STEP = Step(
     outputs=(names.EVIDENCE,),
     settings=(*MODEL, "evidence"),
     raw=True,
-    wanted=lambda pipeline: pipeline.evidence is not None,
+    wanted=lambda workspace: workspace.pipeline.evidence is not None,
     action=lambda workspace: estimate(workspace, workspace.store),
 )

@@ -159,6 +159,6 @@ STEP = Step(
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.IMPUTATION,),
     settings=("cohort", "model", "sensitivity"),
-    wanted=lambda pipeline: pipeline.sensitivity is not None,
+    wanted=lambda workspace: workspace.pipeline.sensitivity is not None,
     action=impute,
 )

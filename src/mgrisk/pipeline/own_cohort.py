@@ -344,6 +344,6 @@ STEP = Step(
     outputs=names.OF_COHORT,
     settings=MODEL,
     raw=True,
-    wanted=lambda pipeline: pipeline.own is not None,
+    wanted=lambda workspace: workspace.pipeline.own is not None,
     action=_make,
 )

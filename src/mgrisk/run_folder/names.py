@@ -26,6 +26,8 @@ KNOWN_ANSWERS: Final = "known_answers.json"
 TRAINED: Final = "trained"
 OUT_OF_FOLD: Final = "oof.parquet"
 TUNING: Final = "tuning.json"
+CANDIDATES: Final = "candidates.json"
+RISKS_OF_CANDIDATES: Final = "candidates.parquet"
 BUNDLE: Final = "bundle"
 # What is known of the chosen one.
 LEAKS: Final = "leaks.json"
@@ -65,11 +67,11 @@ REFITTED: Final = (STABILITY, FIRMNESS)
 SEEN: Final = (ATTRITION, TABLES, KNOWN_ANSWERS, TUNING, TRAINED)
 AUDITED: Final = (LEAKS, CALIBRATION, ADDED_VALUE)
 TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *REFITTED, TEMPORAL, *SEEN)
-# Files of steps that a pipeline file asks for.
-OPTIONAL: Final = (EVIDENCE, WHAT_IF, IMPUTATION)
+# Files of steps that not every run has.
+OPTIONAL: Final = (EVIDENCE, WHAT_IF, IMPUTATION, CANDIDATES)
 # For MLflow, beside the figures and the bundle; those that a run has. What has a row for each person goes there only
 # where [tracking] asks for it: EXPLANATIONS, and the report's table of people.
 LOGGED: Final = (
     REPORT, CARD, EVALUATION, DIFFERENCES, THRESHOLDS, CURVES, ADDED_VALUE, TRIPOD, PROBAST, ATTRITION, TABLE_ONE,
-    TABLES, KNOWN_ANSWERS, CHECKS, EXPLANATION_SUMMARY, STABILITY, TEMPORAL, IMPUTATION, RESOLVED,
+    TABLES, KNOWN_ANSWERS, CHECKS, EXPLANATION_SUMMARY, STABILITY, TEMPORAL, IMPUTATION, CANDIDATES, RESOLVED,
 )  # fmt: skip
