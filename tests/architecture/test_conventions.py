@@ -81,7 +81,7 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         (
             *(
                 f"report/sections/{name}.py"
-                for name in ("cohort", "importance", "magnesium", "methods")
+                for name in ("candidates", "cohort", "importance", "magnesium", "methods")
             ),
             "report/sections/__init__.py", "report/blocks.py", "report/explained.py", "report/formats.py",
             "run_folder/records.py",

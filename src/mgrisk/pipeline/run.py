@@ -191,8 +191,9 @@ def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
 def _remove_unwanted(workspace: Workspace, wanted: Sequence[Step], manifest: Manifest) -> None:
     """Remove what an earlier run in the folder wrote in steps that this one has not: no report may tell of it."""
     made = {name for step in wanted for name in step.outputs}
+    known = manifest.steps.keys() - {step.name for step in wanted}
     for step in STEPS:
-        if step not in wanted and step.name in manifest.steps:
+        if step.name in known:
             del manifest.steps[step.name]
             for name in set(step.outputs) - made:
                 workspace.run.path(name).unlink(missing_ok=True)
