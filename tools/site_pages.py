@@ -48,34 +48,10 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/features.md", feature_table()
     released = (ROOT / "models" / "README.md").read_text("utf-8").replace("# Released bundles", "# Released models", 1)
     yield "reference/models.md", released
-    yield "reference/python.md", PYTHON
 
 
 INTRODUCTION = """One TOML file is one run. `extends = "other.toml"` takes another file as the base; `--set key=value` comes last. A key that
 is not here is an error that names the nearest one."""
-
-PYTHON = """# Python
-
-`mgrisk.run`, `mgrisk.load_bundle` and `mgrisk.Scorer` are these:
-
-::: mgrisk.pipeline.run.run
-
-::: mgrisk.score.scorer.load_scorer
-
-::: mgrisk.pipeline.run.Run
-
-::: mgrisk.score.scorer.Scorer
-
-::: mgrisk.explain.attributions.Explanation
-
-::: mgrisk.survey.design.SurveyDesign
-
-::: mgrisk.evaluate.intervals
-
-::: mgrisk.nhanes.xpt
-    options:
-      members: [header, read, read_tags, write]
-"""
 
 
 def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:

@@ -5,25 +5,46 @@ A research tool. It is no medical device and what it prints is no medical advice
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mgrisk.pipeline.run import Run, run
+    from mgrisk import metrics as metrics
+    from mgrisk import survey as survey
+    from mgrisk.cohort.load import People as People
+    from mgrisk.cohort.load import load_nhanes as load_nhanes
+    from mgrisk.model.calibrated_classifier import DesignCalibratedClassifier as DesignCalibratedClassifier
+    from mgrisk.pipeline.run import Run as Run
+    from mgrisk.pipeline.run import run as run
     from mgrisk.score.scorer import Scorer as Scorer
-    from mgrisk.score.scorer import load_scorer as load_bundle
+    from mgrisk.score.scorer import load_scorer as load_bundle  # noqa: F401  # by another name
+    from mgrisk.survey.folds import DesignKFold as DesignKFold
 
 __version__ = "0.1.0"
-__all__ = ["Run", "Scorer", "__version__", "load_bundle", "run"]
+_PUBLIC = {
+    "DesignCalibratedClassifier": "mgrisk.model.calibrated_classifier",
+    "DesignKFold": "mgrisk.survey.folds",
+    "People": "mgrisk.cohort.load",
+    "Run": "mgrisk.pipeline.run",
+    "Scorer": "mgrisk.score.scorer",
+    "load_bundle": "mgrisk.score.scorer",
+    "load_nhanes": "mgrisk.cohort.load",
+    "metrics": "mgrisk.metrics",
+    "run": "mgrisk.pipeline.run",
+    "survey": "mgrisk.survey",
+}
+"""The public names, and the module of each: it is imported where the name is used, so that `mgrisk --help` is fast."""
+__all__ = ["__version__", *_PUBLIC]
 
 
-def __getattr__(name: str) -> object:
-    # Heavy libraries are imported where they are used, so that `mgrisk --help` answers at once.
-    if name in {"Run", "run"}:
-        from mgrisk.pipeline import run
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'mgrisk' has no attribute {name!r}")
+    home = import_module(_PUBLIC[name])
+    if home.__name__ == f"mgrisk.{name}":
+        return home
+    return getattr(home, "load_scorer" if name == "load_bundle" else name)
 
-        return getattr(run, name)
-    if name in {"Scorer", "load_bundle"}:
-        from mgrisk.score import scorer
 
-        return scorer.Scorer if name == "Scorer" else scorer.load_scorer
-    raise AttributeError(f"module 'mgrisk' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)
