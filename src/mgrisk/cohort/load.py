@@ -17,12 +17,12 @@ from mgrisk.errors import bad_input, usage
 from mgrisk.features import compute
 from mgrisk.features.registry import computed_from
 from mgrisk.features.registry import features as features_named
-from mgrisk.features.summary import gather
+from mgrisk.features.summary import gather, paths
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, variable
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.eras import check_comparable
 from mgrisk.nhanes.harmonise import apply_crosswalks, refuse_several_rows
-from mgrisk.nhanes.store import Store, default_cache, default_source
+from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.survey.design import SurveyDesign
 
 
@@ -158,6 +158,7 @@ def load_nhanes(
 
     store = Store(source=str(source or default_source()), cache=default_cache(), offline=offline)
     needed = select.required_variables(row, chosen, [years], variables=variables)
+    fetch(store, paths(known, chosen, needed, store=store))
     harmonised = gather(store, cycles=known, chosen=chosen, names=needed)
     raw = apply_crosswalks(harmonised.frame, converted)
     cohort = select.select(

@@ -177,3 +177,8 @@ def test_a_cohort_of_its_own_is_read_offline(tmp_path: Path) -> None:
     assert found.synthetic
     with pytest.raises(MgRiskError, match="does not have this table"):
         load_nhanes("2011-2012", features=["age_years"], source=tmp_path / "made-up")
+    with pytest.raises(MgRiskError) as caught:
+        load_nhanes("2011-2012", variables=["SMQ020", "BMXBMI"], source=tmp_path / "made-up")
+    assert caught.value.code == "store.fetch_failed"
+    assert "SMQ_G" in caught.value.where
+    assert "BMX_G" in caught.value.where
