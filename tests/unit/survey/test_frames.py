@@ -185,6 +185,7 @@ def test_polars_and_arrays_are_taken_as_pandas_is(toy: pd.DataFrame, part: Surve
         (lambda t, d: survey.mean(t["amount"], d, by=t["group"].iloc[::-1]), "survey.index"),
         (lambda t, d: survey.mean(t["amount"].iloc[1:], d), "design.bad_length"),
         (lambda t, d: survey.mean(t["amount"], d, by=["a"]), "design.bad_length"),
+        (lambda t, d: survey.mean(t["amount"], d, by=[None] * len(t)), "survey.no_groups"),
         (lambda t, d: survey.proportion(t["amount"], d), "design.not_binary"),
         (lambda t, d: survey.proportion(t["y"], d, interval="wald"), "survey.interval"),
         (lambda t, d: survey.regression(t["y"], t["x1"], d, kind="probit"), "survey.kind"),
