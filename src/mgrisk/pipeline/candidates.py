@@ -148,5 +148,6 @@ STEP = Step(
     settings=DESCRIBED,
     wanted=lambda workspace: bool(workspace.candidates),
     estimators=True,
+    logged=(names.CANDIDATES,),
     action=compete,
 )

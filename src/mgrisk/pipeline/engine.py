@@ -61,6 +61,8 @@ class Step:
         Whether a run has the step.
     estimators
         Whether it depends on the estimators that the run was given in Python.
+    logged
+        Those of its outputs that MLflow gets: none that has a row for each person.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Step:
     optional: tuple[str, ...] = ()
     wanted: Callable[[Workspace], bool] = lambda _: True
     estimators: bool = False
+    logged: tuple[str, ...] = ()
 
 
 @dataclass
@@ -159,6 +162,7 @@ def run_steps(
         manifest.steps[step.name] = {
             "key": key,
             "outputs": {name: sha256(manifest.folder / name) for name in step.outputs},
+            "logged": list(step.logged),
             "seconds": round(seconds, 3),
             "peak_memory_mb": peak_memory_mb(),
             "summary": summary,

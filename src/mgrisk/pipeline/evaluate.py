@@ -222,6 +222,7 @@ STEP = Step(
     inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
     optional=(names.CANDIDATES, names.RISKS_OF_CANDIDATES),
     outputs=names.EVALUATED,
+    logged=tuple(name for name in names.EVALUATED if name != names.PREDICTIONS),
     settings=MODEL,
     action=evaluate,
 )

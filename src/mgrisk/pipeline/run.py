@@ -119,6 +119,10 @@ def run(
     MgRiskError
         `candidates.bad_name`, `candidates.no_classifier`, `candidates.missing_values`; `run.unknown_step`;
         `output.in_use` where another run has the folder.
+
+    Examples
+    --------
+    >>> run("pipelines/demo.toml", out="runs/demo").evaluation.frame()  # doctest: +SKIP
     """
     settings = load(pipeline, overrides=overrides)
     folder = Path(out) if out is not None else Path("runs") / settings.name
