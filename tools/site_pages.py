@@ -48,42 +48,10 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/features.md", feature_table()
     released = (ROOT / "models" / "README.md").read_text("utf-8").replace("# Released bundles", "# Released models", 1)
     yield "reference/models.md", released
-    yield "reference/python.md", PYTHON
 
 
 INTRODUCTION = """One TOML file is one run. `extends = "other.toml"` takes another file as the base; `--set key=value` comes last. A key that
 is not here is an error that names the nearest one."""
-
-PYTHON = """# Python
-
-`mgrisk.run`, `mgrisk.open_run`, `mgrisk.compare_runs` and `mgrisk.load_model` are these, and what they return:
-
-::: mgrisk.pipeline.run.run
-
-::: mgrisk.models.load_model
-
-::: mgrisk.pipeline.finished.open_run
-
-::: mgrisk.pipeline.finished.Run
-
-::: mgrisk.report.plots.RunPlots
-
-::: mgrisk.run_folder.comparison.compare_runs
-
-::: mgrisk.run_folder.comparison.Comparison
-
-::: mgrisk.score.scorer.Scorer
-
-::: mgrisk.explain.for_shap.ShapExplanation
-
-::: mgrisk.survey.design.SurveyDesign
-
-::: mgrisk.evaluate.intervals
-
-::: mgrisk.nhanes.xpt
-    options:
-      members: [header, read, read_tags, write]
-"""
 
 
 def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:

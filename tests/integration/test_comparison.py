@@ -139,7 +139,7 @@ def test_three_runs_are_each_compared_with_the_first_and_namesakes_are_told_apar
     assert found.reference == str(small_run.folder)
     assert found.differences["run"].unique().tolist() == [str(copied), str(namesake)]
     assert (found.differences["estimate"].dropna() == 0).all()
-    assert "0 settings differ" in repr(found)
+    assert "0 setting(s) differ" in repr(found)
     assert found._repr_html_().count("<table") == 1
 
 

@@ -88,6 +88,23 @@ def test_without_axes_a_plot_makes_its_own(opened: Run, axes: Any) -> None:
     assert any(f"{estimate:.3f}" in label for label in labels)
 
 
+def test_what_a_first_figure_switches_on_in_a_notebook_stays_on(
+    opened: Run, axes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import matplotlib.pyplot as plt
+
+    make = plt.figure
+
+    def first(*given: Any, **named: Any) -> Any:
+        mpl.rcParams["interactive"] = True
+        return make(*given, **named)
+
+    monkeypatch.setitem(mpl.rcParams, "interactive", False)
+    monkeypatch.setattr(plt, "figure", first)
+    opened.plot.roc()
+    assert mpl.is_interactive()
+
+
 @pytest.mark.parametrize(
     "ask",
     [

@@ -17,10 +17,11 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.features.registry import FEATURES, features, lineage
-    from mgrisk.nhanes.codebook import VARIABLES
+    from mgrisk.nhanes.codebook import VARIABLES, variable
+    from mgrisk.nhanes.documented import documented
 
-    if options.name in VARIABLES:
-        print("\n".join(VARIABLES[options.name].lines()))
+    if options.name and (options.name in VARIABLES or documented(options.name)):
+        print("\n".join(variable(options.name).lines()))
         return ExitStatus.DONE
     for feature in features([options.name]) if options.name else FEATURES.values():
         found = lineage(feature)

@@ -46,6 +46,28 @@ def refuse_leaks(outcome: Outcome, chosen: Sequence[Feature]) -> None:
             _refuse_sources(outcome, feature, part, made_of)
 
 
+def refuse_leaking_variables(outcome: Outcome, names: Sequence[str]) -> None:
+    """Stop where an NHANES variable is on the outcome's leak lists.
+
+    Raises
+    ------
+    MgRiskError
+        `leakage.by_name`, naming the variable and the pattern that forbids it.
+    """
+    for name in names:
+        for leak in outcome.leaks:
+            for pattern in leak.patterns:
+                if fnmatchcase(name, pattern):
+                    raise usage(
+                        "leakage.by_name",
+                        f"variable {name} gives away {outcome.name}: it is on the leak list {leak.name}, "
+                        f"which {leak.why}",
+                        got=pattern,
+                        where="variables",
+                        hint="load it without the outcome, for estimates; or leave it out",
+                    )
+
+
 def _refuse_sources(outcome: Outcome, feature: Feature, part: Feature, made_of: str) -> None:
     for leak in outcome.leaks:
         if part.name in leak.spares:

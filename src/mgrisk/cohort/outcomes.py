@@ -157,8 +157,8 @@ def _load() -> Mapping[str, Outcome]:
 OUTCOMES: Mapping[str, Outcome] = _load()
 
 
-def outcome(name: str) -> Outcome:
-    """Return the row of one outcome.
+def outcome(name: str, *, where: str = "cohort.outcome") -> Outcome:
+    """Return the row of one outcome; `where` it was named, for the error.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def outcome(name: str) -> Outcome:
         raise usage(
             "outcomes.unknown",
             f"there is no outcome {name}",
-            where="cohort.outcome",
+            where=where,
             hint=f"one of: {', '.join(OUTCOMES)}",
         )
     return OUTCOMES[name]

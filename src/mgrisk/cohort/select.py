@@ -71,21 +71,26 @@ class Cohort:
     forced_by: str
 
 
-def level_in_use(outcome: Outcome, chosen: Sequence[Feature], cycles: Sequence[str]) -> tuple[WeightLevel, str]:
-    """Return the smallest subsample that covers an outcome and some features in some cycles, and what forced it."""
-    levels = {name: level_over(variable(name).level, [name], cycles) for name in outcome.variables}
+def level_in_use(
+    outcome: Outcome | None, chosen: Sequence[Feature], cycles: Sequence[str], *, variables: Sequence[str] = ()
+) -> tuple[WeightLevel, str]:
+    """Return the smallest subsample that covers everything in use in some cycles, and what forced it."""
+    names = (*(() if outcome is None else outcome.variables), *variables)
+    levels = {name: level_over(variable(name).level, [name], cycles) for name in names}
     for item in chosen:
         sources = [source for each in computed_from([item]) for source in each.sources]
         levels[item.name] = level_over(item.level, sources, cycles)
     return weight_level(levels)
 
 
-def required_variables(outcome: Outcome, chosen: Sequence[Feature], sets: Iterable[Sequence[str]]) -> tuple[str, ...]:
+def required_variables(
+    outcome: Outcome | None, chosen: Sequence[Feature], sets: Iterable[Sequence[str]], *, variables: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return the NHANES variables that selecting people needs, each once: eligibility, outcome, design and weights.
 
     Parameters
     ----------
-    outcome, chosen
+    outcome, chosen, variables
         As for `select`.
     sets
         Names of the cycles of each set.
@@ -96,19 +101,22 @@ def required_variables(outcome: Outcome, chosen: Sequence[Feature], sets: Iterab
         As `weights.shares`.
     """
     combined = [tuple(cycles) for cycles in sets]
-    level, _ = level_in_use(outcome, chosen, [years for cycles in combined for years in cycles])
+    every = [years for cycles in combined for years in cycles]
+    level, _ = level_in_use(outcome, chosen, every, variables=variables)
     weights = (each.weight for cycles in combined for each in shares(level, cycles))
-    return tuple(dict.fromkeys((*ADMINISTRATIVE, *weights, *outcome.variables)))
+    of_outcome = () if outcome is None else outcome.variables
+    return tuple(dict.fromkeys((*ADMINISTRATIVE, *weights, *of_outcome, *variables)))
 
 
 def select(
     raw: pd.DataFrame,
     *,
-    outcome: Outcome,
+    outcome: Outcome | None,
     chosen: Sequence[Feature],
     development: Sequence[str],
     held_out: Sequence[str],
     minimum_age: int,
+    variables: Sequence[str] = (),
 ) -> Cohort:
     """Apply the eligibility rules and attach the survey design; weights are combined within each set.
 
@@ -117,25 +125,26 @@ def select(
     raw
         Harmonised frame of all participants.
     outcome
-        What is predicted.
+        What is predicted; None where nothing is, and only age and subsample decide.
     chosen
         Features in use; with the outcome they decide the weight.
     development, held_out
         Cycles of the two sets.
     minimum_age
         In years.
+    variables
+        NHANES variables in use beside the features; they decide the weight, too.
 
     Raises
     ------
     MgRiskError
         As `weights.shares`: cycles of a set that share people, or that have no weight of the level.
     """
-    level, forced_by = level_in_use(outcome, chosen, [*development, *held_out])
+    level, forced_by = level_in_use(outcome, chosen, [*development, *held_out], variables=variables)
     sets = {DEVELOPMENT: tuple(development), HELD_OUT: tuple(held_out)}
     set_of = {years: name for name, cycles in sets.items() for years in cycles}
     weight = sum((combined_weight(raw, level, cycles) for cycles in sets.values()), pd.Series(0.0, index=raw.index))
     names = dict.fromkeys(each.weight for cycles in sets.values() for each in shares(level, cycles))
-    columns = outcome.columns(raw)
     frame = pd.DataFrame(
         {
             KEY: raw[KEY],
@@ -144,23 +153,27 @@ def select(
             "stratum": raw["SDMVSTRA"].astype("int64"),
             "psu": raw["SDMVPSU"].astype("int64"),
             "weight": weight,
-            "outcome": outcome.label_people(raw),
+            "outcome": np.nan if outcome is None else outcome.label_people(raw),
         }
     )
-    if outcome.prediabetes:
-        frame[PREDIABETES] = outcome.near_cases(raw)
-    eligibility: list[tuple[str, pd.Series]] = [
-        (f"{minimum_age} years and older", raw["RIDAGEYR"] >= minimum_age),
-        ("examined", raw["RIDSTATR"] == EXAMINED),
-        ("not pregnant", raw["RIDEXPRG"] != PREGNANT),
-        *((rule.label, rule.holds(columns)) for rule in outcome.eligible),
-        *((rule.label, ~rule.holds(columns)) for rule in outcome.exclude),
-    ]
+    eligibility: list[tuple[str, pd.Series]] = [(f"{minimum_age} years and older", raw["RIDAGEYR"] >= minimum_age)]
+    measured: list[tuple[str, pd.Series]] = []
+    if outcome is not None:
+        columns = outcome.columns(raw)
+        eligibility += [
+            ("examined", raw["RIDSTATR"] == EXAMINED),
+            ("not pregnant", raw["RIDEXPRG"] != PREGNANT),
+            *((rule.label, rule.holds(columns)) for rule in outcome.eligible),
+            *((rule.label, ~rule.holds(columns)) for rule in outcome.exclude),
+        ]
+        measured += [(f"{name} measured", columns[name].notna()) for name in outcome.required]
+        if outcome.prediabetes:
+            frame[PREDIABETES] = outcome.near_cases(raw)
     frame["eligible"] = np.logical_and.reduce([keep for _, keep in eligibility])
     rules = [
         *eligibility,
         (f"in the subsample of {' or '.join(names)}", weight > 0),
-        *((f"{name} measured", columns[name].notna()) for name in outcome.required),
+        *measured,
     ]
     frame["analysis"] = False
     steps = []

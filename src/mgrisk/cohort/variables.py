@@ -13,33 +13,39 @@ from mgrisk.errors import MgRiskError, usage
 from mgrisk.features.registry import FEATURES, computed_from, features
 from mgrisk.nhanes.codebook import VARIABLES, variable
 from mgrisk.nhanes.cycles import Cycle
+from mgrisk.nhanes.documented import documented
+from mgrisk.nhanes.documented import names as documented_names
 from mgrisk.nhanes.eras import exists_in
+from mgrisk.nhanes.harmonise import refuse_several_rows
 from mgrisk.survey.design import WeightLevel
 
 CYCLE: Final = "cycle"
 
 
 def refuse_unknown(names: Iterable[str]) -> None:
-    """Refuse a name that stands for nothing.
+    """Refuse a name that stands for nothing, or for several values of a person.
 
     Raises
     ------
     MgRiskError
-        ``describe.unknown_name``, with the nearest one that is known.
+        ``describe.unknown_name``, with the nearest one that is known; ``harmonise.several_rows``, with the table.
 
     Examples
     --------
-    >>> refuse_unknown(["age_years", "LBXGH"])
+    >>> refuse_unknown(["age_years", "LBXGH", "SLQ050"])
     """
     for name in names:
-        if name != CYCLE and name not in FEATURES and name not in VARIABLES:
-            near = difflib.get_close_matches(name, [*FEATURES, *VARIABLES], n=1)
+        if name == CYCLE or name in FEATURES:
+            continue
+        if name not in VARIABLES and documented(name) is None:
+            near = difflib.get_close_matches(name, [*FEATURES, *VARIABLES, *documented_names()], n=1)
             raise usage(
                 "describe.unknown_name",
-                f"{name} is neither a feature nor an NHANES variable that mgrisk reads",
+                f"{name} is neither a feature nor a variable of the NHANES tables that mgrisk reads",
                 where="names",
                 hint=f"did you mean {near[0]}?" if near else "see `mgrisk codebook`",
             )
+        refuse_several_rows(variable(name))
 
 
 def level_of(name: str, cycles: Iterable[str]) -> WeightLevel:

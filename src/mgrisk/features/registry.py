@@ -128,8 +128,8 @@ def _load() -> Mapping[str, Feature]:
 FEATURES: Mapping[str, Feature] = _load()
 
 
-def features(names: Iterable[str]) -> tuple[Feature, ...]:
-    """Return registry rows by name, in the order asked for.
+def features(names: Iterable[str], *, where: str = "model.features") -> tuple[Feature, ...]:
+    """Return registry rows by name, in the order asked for; `where` they were named, for the error.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def features(names: Iterable[str]) -> tuple[Feature, ...]:
             raise usage(
                 "features.unknown",
                 f"there is no feature {name}",
-                where="model.features",
+                where=where,
                 hint=f"did you mean {near[0]}?" if near else "see `mgrisk codebook`",
             )
         chosen.append(FEATURES[name])

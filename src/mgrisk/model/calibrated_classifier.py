@@ -116,7 +116,7 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
         for train, test in self._folds(X, case, groups, routed.splitter.split):
             params = {name: np.asarray(values)[train] for name, values in routed.estimator.fit.items()}
             learned = clone(model).fit(_safe_indexing(X, train), y[train], **params)
-            margin[test] = _margin(learned, _safe_indexing(X, test))
+            margin[test] = margin_of(learned, _safe_indexing(X, test))
         if np.isnan(margin).any():
             raise ValueError("The folds of cv do not test each row once.")
         self.intercept_, self.slope_ = _calibration(margin, case.astype(np.float64), weight)
@@ -129,7 +129,7 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
     def decision_function(self, X: Any) -> Floats:
         """Return calibrated log-odds, shape (n,)."""
         check_is_fitted(self)
-        log_odds: Floats = self.intercept_ + self.slope_ * _margin(self.estimator_, X)
+        log_odds: Floats = self.intercept_ + self.slope_ * margin_of(self.estimator_, X)
         return log_odds
 
     def predict_proba(self, X: Any) -> Floats:
@@ -168,11 +168,10 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
             return process_routing(self, "fit", **given)
         fit = {}
         if sample_weight is not None:
-            last = model.steps[-1] if isinstance(model, Pipeline) else ("", model)
-            if has_fit_parameter(last[1], "sample_weight"):
-                fit[f"{last[0]}__sample_weight" if last[0] else "sample_weight"] = sample_weight
+            if name := weight_name(model):
+                fit[name] = sample_weight
             else:
-                warnings.warn(f"{last[1]!r} takes no sample_weight: only the calibration is weighted.", stacklevel=3)
+                warnings.warn(f"{model!r} takes no sample_weight: only the calibration is weighted.", stacklevel=3)
         return Bunch(estimator=Bunch(fit=fit), splitter=Bunch(split={} if groups is None else {"groups": groups}))
 
     def _folds(self, X: Any, case: Integers, groups: Any, given: dict[str, Any]) -> Iterator[tuple[Integers, Integers]]:
@@ -185,7 +184,16 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
         yield from PredefinedSplit(group % self.cv).split()
 
 
-def _margin(fitted: Any, X: Any) -> Floats:
+def weight_name(model: Any) -> str:
+    """Return by which name the fit of a classifier, or of the last step of a pipeline, takes weights; "" for none."""
+    last = model.steps[-1] if isinstance(model, Pipeline) else ("", model)
+    if not has_fit_parameter(last[1], "sample_weight"):
+        return ""
+    return f"{last[0]}__sample_weight" if last[0] else "sample_weight"
+
+
+def margin_of(fitted: Any, X: Any) -> Floats:
+    """Return the scores of a fitted binary classifier, shape (n,): its decision function, or log-odds of its risks."""
     if hasattr(fitted, "decision_function"):
         return np.asarray(fitted.decision_function(X), dtype=np.float64)
     risk = np.clip(fitted.predict_proba(X)[:, 1], SMALLEST_RISK, 1.0 - SMALLEST_RISK)

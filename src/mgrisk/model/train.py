@@ -185,13 +185,14 @@ def choose(models: Mapping[str, TrainedModel], outcome: Target) -> str:
     known = best(additive)
     rows, gain = outcome.rows, np.zeros(len(outcome.value))
     of_known, of_lowest = (
-        log_loss(outcome.value[rows], _log_odds(models[name].oof_risk[rows])) for name in (known, lowest)
+        log_loss(outcome.value[rows], log_odds_of(models[name].oof_risk[rows])) for name in (known, lowest)
     )
     gain[rows] = of_known - of_lowest
     return lowest if mean(gain, outcome.design).low > 0 else known
 
 
-def _log_odds(risk: Floats) -> Floats:
+def log_odds_of(risk: Floats) -> Floats:
+    """Return the log-odds of risks, held within those of the machine's precision."""
     # A risk that is rounded to 0 or 1 has no log-odds; the metrics hold it within the same bounds.
     found: Floats = logit(np.clip(risk, np.finfo(np.float64).eps, 1.0 - np.finfo(np.float64).eps))
     return found
@@ -271,7 +272,7 @@ def _train_model(
     filled = np.nan_to_num(oof_margin)
     oof_risk = np.full(len(X), np.nan)
     oof_risk[rows] = cross_fitted_risk(filled, outcome.value, design, fold)[rows]
-    log_odds = _log_odds(oof_risk)
+    log_odds = log_odds_of(oof_risk)
     parts, params = tuple(part.part for part in tuned), tuple(part.best.params for part in tuned)
     calibration = fit_calibrator(filled, outcome.value, design)
     fits = _fit(parts, params, scales, X)

@@ -209,13 +209,8 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
     """
     refuse_overlap(cycles)
     wanted = [variable(name) for name in dict.fromkeys(names)]
-    if several := [item.name for item in wanted if item.records]:
-        raise bad_source(
-            "harmonise.several_rows",
-            f"{several[0]} stands in the table {variable(several[0]).table}, which has not one row for each person",
-            where=variable(several[0]).table,
-            hint="take a feature that sums it up: `mgrisk codebook` lists them",
-        )
+    for item in wanted:
+        refuse_several_rows(item)
     frames, tables = [], []
     for cycle in cycles:
         frame, read = _one_cycle(store, cycle, wanted)
@@ -224,6 +219,23 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
     stacked = pd.concat(frames, ignore_index=True)
     _refuse_duplicates(stacked[KEY], where=f"DEMO of {', '.join(cycle.years for cycle in cycles)}")
     return Harmonised(stacked, tuple(tables), tuple(_absent(store, cycles, wanted)))
+
+
+def refuse_several_rows(item: Variable) -> None:
+    """Refuse a variable of a table that has not one row for each person.
+
+    Raises
+    ------
+    MgRiskError
+        ``harmonise.several_rows``, with the table.
+    """
+    if item.records:
+        raise bad_source(
+            "harmonise.several_rows",
+            f"{item.name} stands in the table {item.table}, which has not one row for each person",
+            where=item.table,
+            hint="take a feature that sums it up: `mgrisk codebook` lists them",
+        )
 
 
 def _absent(store: Store, cycles: Sequence[Cycle], wanted: Sequence[Variable]) -> Iterator[AbsentTable]:

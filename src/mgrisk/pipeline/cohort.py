@@ -167,6 +167,6 @@ STEP = Step(
     logged=(names.COHORT, names.ATTRITION, names.TABLES),
     settings=MODEL,
     raw=True,
-    wanted=lambda pipeline: pipeline.own is None,
+    wanted=lambda workspace: workspace.pipeline.own is None,
     action=lambda workspace: make_cohort(workspace, workspace.store),
 )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and only what is loaded can be held to a thread
 from threadpoolctl import threadpool_limits
 
-from mgrisk.config.pipeline_file import Pipeline, Section
+from mgrisk.config.pipeline_file import Section
 from mgrisk.errors import usage
 from mgrisk.pipeline import closure
 from mgrisk.run_folder import names
@@ -58,7 +58,9 @@ class Step:
     raw
         Whether it reads the raw tables, too.
     wanted
-        Whether a pipeline has the step.
+        Whether a run has the step.
+    estimators
+        Whether it depends on the estimators that the run was given in Python.
     logged
         Those of its outputs that MLflow gets: none that has a row for each person.
     """
@@ -70,7 +72,8 @@ class Step:
     action: Callable[[Workspace], str]
     raw: bool = False
     optional: tuple[str, ...] = ()
-    wanted: Callable[[Pipeline], bool] = lambda _: True
+    wanted: Callable[[Workspace], bool] = lambda _: True
+    estimators: bool = False
     logged: tuple[str, ...] = ()
 
 
@@ -145,9 +148,9 @@ def run_steps(
         inputs = {name: sha256(manifest.folder / name) for name in read}
         settings = workspace.pipeline.digest(*step.settings)
         code = closure.digest(step.action.__module__)
-        key = hashlib.sha256(
-            json.dumps([settings, raw if step.raw else "", inputs, code], sort_keys=True).encode()
-        ).hexdigest()
+        content = [settings, raw if step.raw else "", inputs, code]
+        content += [{name: each.identity for name, each in workspace.candidates.items()}] if step.estimators else []
+        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         if _is_current(step, key, manifest):
             progress(f"{step.name:<10} unchanged")
             continue

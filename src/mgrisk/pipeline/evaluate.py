@@ -143,6 +143,7 @@ def evaluate(workspace: Workspace) -> str:
     for set_name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, workspace.held_out_name)):
         people, of_set = sets[set_name], scores[set_name]
         risks = _out_of_fold_risks(workspace, people) if set_name == DEVELOPMENT else _risks(workspace, people)
+        risks |= _risks_of_candidates(workspace, people)
         reference = {name: of_set.points[name] for name in workspace.reference}
         cuts = {name: of_set.cuts[name][0] for name in workspace.reference}
         # At a risk threshold points say nothing: the score is compared there by the risk that its points stand for.
@@ -202,6 +203,15 @@ def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
     return {name: people.risk(bundle) for name, bundle in read_all_trained(workspace).items()}
 
 
+def _risks_of_candidates(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
+    """Return the risks of the candidates that were given in Python, as out of fold or of held-out people."""
+    if not workspace.candidates:
+        return {}
+    known = workspace.run.frame(names.RISKS_OF_CANDIDATES)
+    ordered = people.rows.iloc[people.inside][[KEY]].merge(known, on=KEY, validate="one_to_one")
+    return {name: people.spread(ordered[name].to_numpy()) for name in workspace.candidates}
+
+
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:
     row = next(r for r in records if r["model"] == model and r["set"] == set_name and r["metric"] == "auroc")
     return f"{row['estimate']:.3f} ({row['low']:.3f}-{row['high']:.3f})"
@@ -210,6 +220,7 @@ def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:
 STEP = Step(
     "evaluate",
     inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
+    optional=(names.CANDIDATES, names.RISKS_OF_CANDIDATES),
     outputs=names.EVALUATED,
     logged=tuple(name for name in names.EVALUATED if name != names.PREDICTIONS),
     settings=MODEL,

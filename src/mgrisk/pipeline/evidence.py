@@ -47,6 +47,6 @@ STEP = Step(
     logged=(names.EVIDENCE,),
     settings=(*MODEL, "evidence"),
     raw=True,
-    wanted=lambda pipeline: pipeline.evidence is not None,
+    wanted=lambda workspace: workspace.pipeline.evidence is not None,
     action=lambda workspace: estimate(workspace, workspace.store),
 )

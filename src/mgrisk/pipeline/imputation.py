@@ -160,6 +160,6 @@ STEP = Step(
     outputs=(names.IMPUTATION,),
     logged=(names.IMPUTATION,),
     settings=("cohort", "model", "sensitivity"),
-    wanted=lambda pipeline: pipeline.sensitivity is not None,
+    wanted=lambda workspace: workspace.pipeline.sensitivity is not None,
     action=impute,
 )

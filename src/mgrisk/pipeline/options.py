@@ -121,6 +121,6 @@ STEP = Step(
     logged=(names.WHAT_IF,),
     settings=("cohort", "evidence"),
     raw=True,
-    wanted=lambda pipeline: pipeline.evidence is not None,
+    wanted=lambda workspace: workspace.pipeline.evidence is not None,
     action=lambda workspace: options(workspace, workspace.store),
 )

@@ -345,6 +345,6 @@ STEP = Step(
     logged=(names.COHORT, names.ATTRITION, names.TABLES),
     settings=MODEL,
     raw=True,
-    wanted=lambda pipeline: pipeline.own is not None,
+    wanted=lambda workspace: workspace.pipeline.own is not None,
     action=_make,
 )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from mgrisk import __version__
 from mgrisk.config.pipeline_file import Synthetic, load
@@ -38,6 +39,7 @@ from mgrisk.pipeline import (
     track,
     train,
 )
+from mgrisk.pipeline import candidates as competing
 from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.pipeline.finished import Run
 from mgrisk.pipeline.workspace import Workspace
@@ -57,6 +59,7 @@ STEPS: Final = (
     known.STEP,
     folds.STEP,
     train.STEP,
+    competing.STEP,
     audit.STEP,
     calibration.STEP,
     evaluate.STEP,
@@ -82,6 +85,7 @@ def run(
     out: Path | str | None = None,
     offline: bool = False,
     until: str | None = None,
+    candidates: Mapping[str, Any] = MappingProxyType({}),
     progress: Progress = lambda _: None,
 ) -> Run:
     """Run a pipeline file.
@@ -98,6 +102,11 @@ def run(
         Never download; what is not in the cache is an error.
     until
         Last step to run; all where it is left out. Until ``audit`` no model has met an outcome of the held-out cycles.
+    candidates
+        Classifiers of scikit-learn that compete on the same folds, by name, such as ``{"mine": LogisticRegression()}``.
+        They read the features as columns of numbers (``age_years``, ``sex=male``), and get the survey weights where
+        their fit takes any; they are calibrated, evaluated and explained like the others. A bundle cannot hold one: it
+        holds the model chosen among those of the pipeline file.
     progress
         Called with a line for each step.
 
@@ -108,12 +117,18 @@ def run(
     Raises
     ------
     MgRiskError
-        `run.unknown_step`, `output.in_use` where another run has the folder.
+        `candidates.bad_name`, `candidates.no_classifier`, `candidates.missing_values`; `run.unknown_step`;
+        `output.in_use` where another run has the folder.
+
+    Examples
+    --------
+    >>> run("pipelines/demo.toml", out="runs/demo").evaluation.frame()  # doctest: +SKIP
     """
     settings = load(pipeline, overrides=overrides)
     folder = Path(out) if out is not None else Path("runs") / settings.name
     given = None if settings.own is None else own_cohort.given(settings.own)
-    workspace = Workspace(settings, folder, offline=offline, given=given)
+    own = competing.accepted(candidates, settings.model)
+    workspace = Workspace(settings, folder, offline=offline, given=given, candidates=own)
     # Everything that can be refused is refused before the first file is written.
     if settings.own is not None:
         own_cohort.refuse_misuse(workspace, settings.own)
@@ -170,9 +185,22 @@ def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
     manifest.write()
     write_text(folder / names.RESOLVED, settings.to_toml())
     raw = hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
-    steps = _until([step for step in STEPS if step.wanted(settings)], until)
+    wanted = [step for step in STEPS if step.wanted(workspace)]
+    _remove_unwanted(workspace, wanted, manifest)
+    steps = _until(wanted, until)
     done = run_steps(steps, workspace, manifest, raw=raw, progress=progress)
     return Run(folder, tuple(done))
+
+
+def _remove_unwanted(workspace: Workspace, wanted: Sequence[Step], manifest: Manifest) -> None:
+    """Remove what an earlier run in the folder wrote in steps that this one has not: no report may tell of it."""
+    made = {name for step in wanted for name in step.outputs}
+    known = manifest.steps.keys() - {step.name for step in wanted}
+    for step in STEPS:
+        if step.name in known:
+            del manifest.steps[step.name]
+            for name in set(step.outputs) - made:
+                workspace.run.path(name).unlink(missing_ok=True)
 
 
 def _until(steps: list[Step], last: str | None) -> list[Step]:

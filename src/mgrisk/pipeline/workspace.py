@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,14 @@ class SetOfPeople:
         return self.spread(bundle.risk(X))
 
 
+@dataclass(frozen=True, eq=False)
+class OwnCandidate:
+    """A classifier that the run was given in Python, and the sha256 of what it is: `model.estimators.identity`."""
+
+    estimator: Any
+    identity: str
+
+
 @dataclass(frozen=True)
 class Workspace:
     """A pipeline and its run folder.
@@ -99,12 +108,15 @@ class Workspace:
     given
         Features that the file of an own cohort gives; None where the people are those of NHANES, which has all. It is
         told, not read here, so that no step's code depends on how files of people are read.
+    candidates
+        Classifiers that compete beside the models of the pipeline file, by name.
     """
 
     pipeline: Pipeline
     folder: Path
     offline: bool = False
     given: frozenset[str] | None = None
+    candidates: Mapping[str, OwnCandidate] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if (self.given is None) != (self.pipeline.own is None):

@@ -125,16 +125,17 @@ class RunPlots:
     def _drawn(self, panel: str, data: Mapping[str, Any], ax: Axes | None, title: str) -> Axes:
         # matplotlib takes half a second, which whoever reads a table does without.
         import matplotlib as mpl
+        import matplotlib.pyplot as plt
 
         from mgrisk.report import panels
 
         draw: Callable[[Axes, Mapping[str, Any]], None] = getattr(panels, panel)
         settings: dict[Any, Any] = {**panels.RC}
+        # Outside the settings: a notebook's first figure switches on that figures are shown, which they would undo.
+        figure = plt.figure(figsize=(6.6, 5.0), layout="constrained") if ax is None else None
         with mpl.rc_context(settings):
-            if ax is None:
-                import matplotlib.pyplot as plt
-
-                _, ax = plt.subplots(figsize=(6.6, 5.0), layout="constrained")
+            ax = ax if figure is None else figure.subplots()
+            assert ax is not None
             draw(ax, data)
             if panel == "dependence":
                 ax.legend()

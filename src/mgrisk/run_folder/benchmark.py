@@ -294,8 +294,8 @@ def _of_figures(name: str, winner: str, metrics: Iterable[Mapping[str, Any]]) ->
                 "not_probabilities",
                 set_name,
                 f"observed over expected is {ratio['estimate']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}): the "
-                "risks are no probabilities of these people, as after class weights or over-sampling; thresholds and "
-                "net benefit mean nothing until they are recalibrated",
+                "risks are not calibrated for these people, as after over-sampling, class weights or over-fitting, or "
+                "of a model of other people; recalibrate them before thresholds or net benefit are read",
             )
         if by[name, "auroc", set_name]["estimate"] > LABEL_KNOWN:
             yield Finding(

@@ -88,7 +88,7 @@ class Comparison:
         return {"runs": folders, "models": dict(self.models), **rows}
 
     def __repr__(self) -> str:
-        return f"<Comparison of {', '.join(self.runs)}: {len(self.settings)} settings differ>"
+        return f"<Comparison of {', '.join(self.runs)}: {len(self.settings)} setting(s) differ>"
 
     def _repr_html_(self) -> str:
         shown = self.differences.assign(

@@ -33,6 +33,7 @@ from mgrisk.model.bundle_files import DESCRIPTION, REFERENCE
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.run_folder import names
 from mgrisk.run_folder.records import (
+    CandidateRecord,
     Curves,
     EvidenceRecord,
     ExplanationSummary,
@@ -192,8 +193,9 @@ class RunFolder:
     checks = _records(names.CHECKS, Finding)
     tripod = _records(names.TRIPOD, ItemRecord)
     probast = _records(names.PROBAST, QuestionRecord)
-    # Empty where the pipeline file did not ask for them.
+    # Empty where nobody asked for them.
     evidence = _records(names.EVIDENCE, EvidenceRecord, optional=True)
+    candidates = _records(names.CANDIDATES, CandidateRecord, optional=True)
     what_if = _records(names.WHAT_IF, OptionRecord, optional=True)
     cohort = _object(names.COHORT, CohortRecord)
     tuning = _object(names.TUNING, Tuning)

@@ -26,6 +26,8 @@ KNOWN_ANSWERS: Final = "known_answers.json"
 TRAINED: Final = "trained"
 OUT_OF_FOLD: Final = "oof.parquet"
 TUNING: Final = "tuning.json"
+CANDIDATES: Final = "candidates.json"
+RISKS_OF_CANDIDATES: Final = "candidates.parquet"
 BUNDLE: Final = "bundle"
 # What is known of the chosen one.
 LEAKS: Final = "leaks.json"
@@ -65,5 +67,5 @@ REFITTED: Final = (STABILITY, FIRMNESS)
 SEEN: Final = (ATTRITION, TABLES, KNOWN_ANSWERS, TUNING, TRAINED)
 AUDITED: Final = (LEAKS, CALIBRATION, ADDED_VALUE)
 TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *REFITTED, TEMPORAL, *SEEN)
-# Files of steps that a pipeline file asks for.
-OPTIONAL: Final = (EVIDENCE, WHAT_IF, IMPUTATION)
+# Files of steps that not every run has.
+OPTIONAL: Final = (EVIDENCE, WHAT_IF, IMPUTATION, CANDIDATES)

@@ -187,6 +187,42 @@ class AcrossLearners:
 
 
 @dataclass(frozen=True)
+class CandidateRecord:
+    """An estimator that was given to the run in Python, beside the models that a bundle can hold.
+
+    Attributes
+    ----------
+    estimator, identity
+        As it prints itself, and the sha256 of its settings and source.
+    weighted
+        Whether its fit took the survey weights.
+    log_loss, fold_log_loss
+        Of its calibrated out-of-fold risks, in nats, in all and by fold.
+    intercept, slope
+        Of its calibration.
+    explained, background
+        Held-out people who were explained, and development people from whom unknown features were taken.
+    features
+        Importance of each feature among those explained.
+    agreement
+        How far it gives them the reasons of the chosen model.
+    """
+
+    name: str
+    estimator: str
+    identity: str
+    weighted: bool
+    log_loss: float
+    fold_log_loss: tuple[float, ...]
+    intercept: float
+    slope: float
+    explained: int
+    background: int
+    features: tuple[Importance, ...]
+    agreement: Agreement
+
+
+@dataclass(frozen=True)
 class ExplanationSummary:
     """What can be said of the contributions of everybody; the error is one of log-odds."""
 

@@ -397,6 +397,11 @@ def load_scorer(
     ------
     MgRiskError
         As `model.bundle.read_bundle`; exit status 5.
+
+    Examples
+    --------
+    >>> load_scorer("models/undiagnosed").schema()[0]["name"]  # doctest: +SKIP
+    'person_id'
     """
     bundle = read_bundle(Path(folder), threads=threads)
     return Scorer(bundle, what_if=what_if, next_question=next_question, missing=missing)

@@ -47,7 +47,7 @@ def mean(values: object, design: SurveyDesign, *, by: object = None, level: floa
     ------
     MgRiskError
         ``survey.not_numbers`` for words; ``survey.index`` where two series have different indexes;
-        ``design.bad_length``; ``design.single_psu``.
+        ``survey.no_groups`` where nobody has a group; ``design.bad_length``; ``design.single_psu``.
 
     Notes
     -----
@@ -299,8 +299,8 @@ def _domains(
     design: SurveyDesign, by: object, *columns: object
 ) -> tuple[list[Hashable], list[tuple[tuple[Hashable, ...], SurveyDesign]]]:
     """Return the names of the groupings, and each group with its people who have a value in every column."""
-    listed = isinstance(by, list | tuple) and len(by) > 0 and not np.isscalar(by[0])
-    grouped = [] if by is None else list(by) if listed else [by]  # type: ignore[call-overload]
+    several = isinstance(by, list | tuple) and by and hasattr(by[0], "__len__") and not isinstance(by[0], str)
+    grouped = [] if by is None else list(by) if several else [by]  # type: ignore[call-overload]
     refuse_other_index(*columns, *grouped)
     groups = _side_by_side(grouped, design)
     known = design.where(_side_by_side(columns, design).notna().to_numpy().all(axis=1))
@@ -313,6 +313,13 @@ def _domains(
         member = np.zeros(len(design), dtype=np.bool_)
         member[rows.index] = True
         found.append((group, known.where(member)))
+    if not found:
+        raise bad_input(
+            "survey.no_groups",
+            "nobody in the domain has a group",
+            where=f"by: {', '.join(map(str, names))}",
+            hint="check the groups, and that they are of these people",
+        )
     return names, found
 
 

@@ -35,6 +35,13 @@ def test_an_unknown_name_is_a_usage_error_with_the_nearest() -> None:
     assert caught.value.hint == "did you mean smoking?"
 
 
+def test_a_variable_of_a_table_with_several_rows_for_each_person_is_refused_with_the_table() -> None:
+    for name in ("RXDUSE", "DR1IMAGN", "DSDUNIT"):
+        with pytest.raises(MgRiskError, match=variable(name).table) as caught:
+            refuse_unknown([name])
+        assert caught.value.code == "harmonise.several_rows"
+
+
 def test_a_variable_that_a_cycle_did_not_measure_is_named_with_the_cycle() -> None:
     problem = problem_in("RIDRETH3", cycle("2007-2008"))
     assert problem is not None

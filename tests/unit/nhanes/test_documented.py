@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -58,10 +60,11 @@ def test_a_variable_of_no_row_is_found_by_its_name() -> None:
     assert variable("SLQ330").is_text
 
 
-def test_a_name_of_two_tables_is_that_of_the_table_with_most_cycles() -> None:
-    assert {row["table"] for row in documentation("DBQ095")} == {"DBQ", "DR1TOT"}
-    assert variable("DBQ095").table == "DBQ"
-    assert variable("DR1DAY").table == "DR1TOT"
+def test_a_name_of_several_tables_is_that_of_the_table_with_one_row_for_each_person_and_most_cycles() -> None:
+    of = {name: Counter(row["table"] for row in documentation(name)) for name in ("DR2DBIH", "DR1DAY")}
+    assert of["DR2DBIH"].most_common(1) == [("DR2IFF", of["DR2DBIH"]["DR2TOT"])]
+    assert of["DR1DAY"]["DR1TOT"] > of["DR1DAY"]["DS1TOT"]
+    assert (variable("DR2DBIH").table, variable("DR1DAY").table) == ("DR2TOT", "DR1TOT")
 
 
 def test_an_unknown_name_is_refused_with_the_nearest() -> None:

@@ -129,6 +129,29 @@ def test_categories_have_a_share_each(toy: pd.DataFrame, part: SurveyDesign) -> 
     assert half["estimate"].sum() == pytest.approx(1.0)
 
 
+def test_groups_and_categories_of_nobody_in_the_domain_have_no_row(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    some = part.where(toy["group"] != "b")
+    group = toy["group"].astype("category")
+    assert survey.mean(toy["amount"], some, by=group).index.tolist() == ["a", "c"]
+    assert survey.proportion(group, some).index.tolist() == ["a", "c"]
+    assert survey.regression(toy["amount"], group, some).index.tolist() == ["intercept", "group=c"]
+
+
+def test_each_statistic_has_the_level_asked_for(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    asked = (
+        lambda level: survey.mean(toy["amount"], part, level=level),
+        lambda level: survey.total(toy["amount"], part, level=level),
+        lambda level: survey.quantile(toy["amount"], part, level=level),
+        lambda level: survey.ratio(toy["amount"], toy["risk"], part, level=level),
+        lambda level: survey.proportion(toy["y"], part, level=level),
+        lambda level: survey.proportion(toy["y"], part, level=level, interval="logit"),
+        lambda level: survey.regression(toy["amount"], toy["x1"], part, level=level),
+    )
+    for ask in asked:
+        wide, narrow = ask(0.95), ask(0.5)
+        assert (wide["high"] - wide["low"] > 1.5 * (narrow["high"] - narrow["low"])).all()
+
+
 def test_categories_are_columns_of_a_regression(toy: pd.DataFrame, part: SurveyDesign) -> None:
     found = survey.regression(toy["amount"], toy[["x1", "group"]], part)
     assert found.index.tolist() == ["intercept", "x1", "group=b", "group=c"]
@@ -162,6 +185,7 @@ def test_polars_and_arrays_are_taken_as_pandas_is(toy: pd.DataFrame, part: Surve
         (lambda t, d: survey.mean(t["amount"], d, by=t["group"].iloc[::-1]), "survey.index"),
         (lambda t, d: survey.mean(t["amount"].iloc[1:], d), "design.bad_length"),
         (lambda t, d: survey.mean(t["amount"], d, by=["a"]), "design.bad_length"),
+        (lambda t, d: survey.mean(t["amount"], d, by=[None] * len(t)), "survey.no_groups"),
         (lambda t, d: survey.proportion(t["amount"], d), "design.not_binary"),
         (lambda t, d: survey.proportion(t["y"], d, interval="wald"), "survey.interval"),
         (lambda t, d: survey.regression(t["y"], t["x1"], d, kind="probit"), "survey.kind"),

@@ -18,6 +18,7 @@ from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent
 from mgrisk.report.sections import ReportSection
+from mgrisk.report.sections.candidates import estimators
 from mgrisk.report.sections.importance import dependence, importance_figure, swarm_figure
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
@@ -448,7 +449,7 @@ def drivers(run: RunFolder) -> Section:
             *_along(run, people, records),
             _level_table(people),
         ],
-        sections=[groups(run, people), stability(run, records), story(run, records)],
+        sections=[groups(run, people), stability(run, records), story(run, records), *estimators(run)],
     )
 
 

@@ -20,6 +20,7 @@ from mgrisk.report.blocks import Block, Section, bullets, callout, column, figur
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent, span
 from mgrisk.report.population import population
 from mgrisk.report.sections import ReportSection
+from mgrisk.report.sections.candidates import not_bundled
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import PublishedFigures, ScoreRecord
@@ -489,6 +490,7 @@ def _performance(run: RunFolder, name: str, set_name: str, intro: str) -> list[B
     ]
     blocks: list[Block] = [
         text(intro, f"{count(first.n)} people, {count(first.events)} cases.", how),
+        *not_bundled(run),
         table(
             f"{name}-metrics",
             f"Metrics, {_set_title(set_name)}",

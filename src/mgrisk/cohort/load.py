@@ -1,0 +1,190 @@
+"""NHANES as a data scientist asks for it: people with features, variables, outcome and design, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mgrisk.cohort import leaks, select
+from mgrisk.cohort.outcomes import outcome as outcome_named
+from mgrisk.cohort.select import DEVELOPMENT
+from mgrisk.cohort.variables import decoded, problem_in
+from mgrisk.cohort.weights import shares
+from mgrisk.errors import bad_input, usage
+from mgrisk.features import compute
+from mgrisk.features.registry import computed_from
+from mgrisk.features.registry import features as features_named
+from mgrisk.features.summary import gather, paths
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC, variable
+from mgrisk.nhanes.cycles import cycle
+from mgrisk.nhanes.eras import check_comparable
+from mgrisk.nhanes.harmonise import apply_crosswalks, refuse_several_rows
+from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
+from mgrisk.survey.design import SurveyDesign
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """People of some cycles of NHANES who meet the rules, ready for estimates and for scikit-learn.
+
+    Attributes
+    ----------
+    frame
+        Features and variables, a row for each person, indexed by SEQN. Numbers are float64, answers categories; what
+        was not answered or measured is missing.
+    outcome
+        1 for a case and 0 for others, same index; None where no outcome was asked for.
+    design
+        The survey design, row for row with `frame`: the weight that what was measured asks for, the cycles combined.
+        Its PSUs are those of all participants.
+    attrition
+        A row for each rule: rule, n, excluded, and events where there is an outcome.
+    cycle
+        Cycle of each person, same index.
+    weight, forced_by
+        Names of the weights, and the variable or feature that asked for them.
+    synthetic
+        Whether the people are made up.
+    """
+
+    frame: pd.DataFrame
+    outcome: pd.Series | None
+    design: SurveyDesign
+    attrition: pd.DataFrame
+    cycle: pd.Series
+    weight: tuple[str, ...]
+    forced_by: str
+    synthetic: bool
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        made_up = f"{SYNTHETIC}: " if self.synthetic else ""
+        cases = "" if self.outcome is None else f"; {int(self.outcome.sum()):,} cases of {self.outcome.name}"
+        return (
+            f"People({made_up}{len(self):,} of {', '.join(self.cycle.unique())}{cases}; {self.frame.shape[1]} columns; "
+            f"{self.design.level} weight {', '.join(self.weight)}, because of {self.forced_by})"
+        )
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<p>{escape(repr(self))}</p>{self.attrition.to_html(index=False)}"
+
+
+def load_nhanes(
+    cycles: str | Sequence[str],
+    *,
+    features: Sequence[str] = (),
+    outcome: str | None = None,
+    variables: Sequence[str] = (),
+    minimum_age: int = 20,
+    across_breaks: Iterable[str] = (),
+    crosswalks: Iterable[str] = (),
+    source: str | Path | None = None,
+    offline: bool = False,
+) -> People:
+    """Read people of NHANES with features, variables, an outcome and the survey design, as a run reads its cohort.
+
+    Parameters
+    ----------
+    cycles
+        Names of cycles, such as ``2017-2018``; their weights are combined.
+    features
+        Features of the registry, such as ``magnesium_food_mg`` (`mgrisk codebook` lists them).
+    outcome
+        Outcome, such as ``undiagnosed``: who is eligible for it and was measured is kept. None keeps everybody of the
+        age who was in the subsample of what is asked for.
+    variables
+        NHANES variables, such as ``SLQ050``, of any table with one row for each person that CDC's codebook in mgrisk
+        has; answers are in CDC's words.
+    minimum_age
+        In years.
+    across_breaks, crosswalks
+        Names of breaks in question or method over which values are pooled as they are, or put on the later scale by
+        CDC's equation.
+    source
+        Folder laid out like the CDC site, or base address; ``$MGRISK_NHANES`` or the CDC site where left out.
+    offline
+        Never ask a web site: what is in the cache is all there is.
+
+    Returns
+    -------
+    People
+
+    Raises
+    ------
+    MgRiskError
+        ``features.unknown``, ``codebook.unknown_variable``, ``outcomes.unknown``, ``cycles.unknown_cycle``, each with
+        what is known; ``harmonise.several_rows`` with the table; ``describe.not_measured`` where a cycle lacks a
+        variable; ``leakage.by_name`` where a feature or variable gives the outcome away; ``eras.not_comparable`` with
+        the break to name; ``load.twice``; ``load.nobody``; what reading tables raises.
+
+    Examples
+    --------
+    >>> from tempfile import mkdtemp
+    >>> from mgrisk.nhanes.synthetic import write_cohort
+    >>> tables = Path(mkdtemp())
+    >>> _ = write_cohort(tables, people_per_cycle=300, cycles=[cycle("2017-2018")])
+    >>> people = load_nhanes("2017-2018", features=["age_years", "sex"], variables=["BMXBMI"], source=tables)
+    >>> people.frame.columns.tolist(), people.weight, people.forced_by
+    (['age_years', 'sex', 'BMXBMI'], ('WTMEC2YR',), 'BMXBMI')
+    >>> people.synthetic, len(people) == len(people.design)
+    (True, True)
+    """
+    years = [cycles] if isinstance(cycles, str) else list(cycles)
+    names = [*features, *variables]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise usage("load.twice", f"{twice[0]} is named twice", where="features, variables", hint="name each once")
+    chosen, known = features_named(features, where="features"), [cycle(each) for each in years]
+    row = None if outcome is None else outcome_named(outcome, where="outcome")
+    for name in variables:
+        refuse_several_rows(variable(name))
+    for name in names:
+        for each in known:
+            if problem := problem_in(name, each):
+                raise problem
+    if row is not None:
+        leaks.refuse_leaks(row, chosen)
+        leaks.refuse_leaking_variables(row, variables)
+    family = computed_from(chosen)
+    meant = [*(each.name for each in family), *variables, *(() if row is None else row.variables)]
+    converted = frozenset(crosswalks)
+    check_comparable(meant, years, across_breaks=frozenset(across_breaks), crosswalks=converted)
+
+    store = Store(source=str(source or default_source()), cache=default_cache(), offline=offline)
+    needed = select.required_variables(row, chosen, [years], variables=variables)
+    fetch(store, paths(known, chosen, needed, store=store))
+    harmonised = gather(store, cycles=known, chosen=chosen, names=needed)
+    raw = apply_crosswalks(harmonised.frame, converted)
+    cohort = select.select(
+        raw, outcome=row, chosen=chosen, development=years, held_out=(), minimum_age=minimum_age, variables=variables
+    )
+    people, full = select.design(cohort.frame, level=cohort.level, set_name=DEVELOPMENT)
+    if full.n == 0:
+        raise bad_input(
+            "load.nobody",
+            "nobody meets the rules",
+            where=", ".join(years),
+            hint="ask for a lower minimum_age, other cycles, or fewer variables at a time",
+        )
+    models = compute.fit(compute.from_nhanes(raw, family), full, family)
+    columns = compute.from_nhanes(raw, chosen, models=models)
+    frame = columns.join(pd.DataFrame({name: decoded(name, raw[name]) for name in variables}, index=raw.index))
+    kept = people["analysis"].to_numpy(dtype=bool)
+    index = pd.Index(people.loc[kept, KEY], name=KEY)
+    steps = pd.DataFrame([step.to_dict() for step in cohort.attrition if step.set == DEVELOPMENT]).drop(columns="set")
+    return People(
+        frame=frame[kept].set_axis(index),
+        outcome=None if row is None else people.loc[kept, "outcome"].set_axis(index).astype("int64").rename(row.name),
+        design=full.keep(kept),
+        attrition=steps if row is not None else steps.drop(columns="events"),
+        cycle=people.loc[kept, "cycle"].set_axis(index),
+        weight=tuple(dict.fromkeys(each.weight for each in shares(cohort.level, years))),
+        forced_by=cohort.forced_by,
+        synthetic=harmonised.synthetic,
+    )
