@@ -44,7 +44,9 @@ def test_an_entry_with_the_risks_of_the_run_has_the_figures_of_its_evaluation(ta
     for record in found.to_dict("records"):
         wanted = task.run.evaluation.one(model=task.run.winner, set=record["set"], metric=record["metric"])
         for name in ("estimate", "low", "high"):
-            assert record[name] == pytest.approx(np.nan if (value := getattr(wanted, name)) is None else value, nan_ok=True), (record["metric"], name)
+            assert record[name] == pytest.approx(
+                np.nan if (value := getattr(wanted, name)) is None else value, nan_ok=True
+            ), (record["metric"], name)
         assert (record["n"], record["events"]) == (wanted.n, wanted.events)
     from_winner = entered.differences[entered.differences["reference"] == task.run.winner]
     assert from_winner["estimate"].abs().max() < 1e-12
