@@ -8,6 +8,7 @@ a stable code for scripts. Its kind decides the exit status of the command. Anyt
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, TypedDict, Unpack
@@ -157,3 +158,24 @@ def few(names: Sequence[str], most: int = 8) -> str:
     ('a, b …', 'a')
     """
     return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+
+
+def shown(line: str) -> str:
+    r"""Return a line with everything that is not to be seen written as JSON escapes it.
+
+    A heading, a key, or the name of a file or bundle may hold escape sequences, which move the cursor, hide text or
+    name another window; signs that turn the direction of reading; line ends that begin a message of their own.
+
+    Parameters
+    ----------
+    line
+        One line; a line end in it is part of a name, and is escaped.
+
+    Examples
+    --------
+    >>> print(shown("unknown column \x1b[2Jage\nerror: none"))
+    unknown column \u001b[2Jage\nerror: none
+    """
+    if line.isprintable():
+        return line
+    return "".join(sign if sign.isprintable() or sign == "\t" else json.dumps(sign)[1:-1] for sign in line)

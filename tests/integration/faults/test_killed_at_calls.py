@@ -92,7 +92,8 @@ def stopped(command: Command, places: dict[str, Path], library: Path, sent: int)
         "log": str(places["WORK"]) + ".log",
         "sent": sent,
         "apart": [],
-        "step": 1,
+        "sample": 0,
+        "after": "",
     }
     done = subprocess.run(
         [sys.executable, str(HERE / "kill_at_calls.py")],
