@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, TypedDict, Unpack
 
+LONGEST: Final = 1000
+"""Signs of a line of an error."""
+
 
 class ExitStatus(IntEnum):
     """Exit status of the `mgrisk` command."""
@@ -83,8 +86,11 @@ class MgRiskError(Exception):
         return ", ".join(parts)
 
     def lines(self) -> tuple[str, str, str]:
-        """Return the three lines that a person sees: what, where, what to do."""
-        return (f"error: {self.what()} [{self.code}]", f"where: {self.where}", f"to do: {self.hint}")
+        """Return the three lines that a person sees: what, where, what to do; of a name without end, its beginning."""
+        what, where, hint = (
+            each if len(each) <= LONGEST else f"{each[:LONGEST]} …" for each in (self.what(), self.where, self.hint)
+        )
+        return (f"error: {what} [{self.code}]", f"where: {where}", f"to do: {hint}")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive pickling between worker processes, which calls `__init__` with positional arguments only."""

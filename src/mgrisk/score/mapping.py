@@ -210,7 +210,7 @@ def _check(name: str, column: MappedColumn, path: Path) -> None:
             "bad_unit",
             f"{name}: {column.unit!r} is not converted",
             path,
-            f"one of {', '.join(known)}, or give a factor",
+            f"one of {', '.join(known)}, or give a factor" if known else "give a factor",
         )
     wrong = sorted(set(column.levels.values()) - set(feature.levels))
     if wrong or (column.levels and feature.kind == "number"):

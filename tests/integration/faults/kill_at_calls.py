@@ -33,7 +33,7 @@ def tree(folder: Path, apart: list[str]) -> dict[str, str]:
 
 
 def registered(folder: Path) -> dict[str, Any]:
-    """Return what MLflow's store in a folder holds: how each run ended, and the versions; nothing where there is none."""
+    """Return what MLflow's store in a folder holds: how each run ended, and the versions; {} where there is none."""
     store = folder / "mlflow.db"
     if not store.exists():
         return {}
@@ -70,9 +70,9 @@ def main() -> None:
     """Read {first, again, folder, log, sent, keep, apart, sample, after} and do it.
 
     `folder` holds all that the command writes, and nothing else; `keep` has the content to begin with. `sent` is a
-    signal, or an error as a negative number; `apart` names files that tell times, and with a / at the end folders whose names differ
-    from run to run. Of the calls from the first one about `after` on, so many as `sample` are taken, evenly and with
-    the last one; all where it is 0.
+    signal, or an error as a negative number. `apart` names files that tell times, and with a / at the end folders whose
+    names differ from run to run. Of the calls from the first one about `after` on, so many as `sample` are taken,
+    evenly and with the last one; all where it is 0.
     """
     import mlflow  # noqa: F401
     import xgboost  # noqa: F401
