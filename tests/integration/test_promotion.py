@@ -136,7 +136,7 @@ def test_an_unchanged_bundle_is_not_registered_again_and_stays_what_it_is(worksp
     log(workspace)
     first = read_json(workspace.run.path("tracking.json"))
     workspace.run.path("report.html").write_text("<p>another report</p>", "utf-8")
-    assert log(workspace) == f"{MODEL} version 1 is champion; {first['candidates']} nested runs"
+    assert log(workspace) == f"{MODEL} version 1 is champion; {first['nested']} nested runs"
     assert aliases(workspace) == {1: ("champion",)}
     assert promotion(workspace, 1) == "promoted: the first"
     again = read_json(workspace.run.path("tracking.json"))

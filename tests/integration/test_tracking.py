@@ -40,15 +40,57 @@ def logged(client: mlflow.MlflowClient, tracked: dict[str, Any]) -> LoggedRun:
     return client.get_run(tracked["run_id"])
 
 
-def test_every_figure_of_all_people_is_logged_with_its_bounds_and_no_other(logged: LoggedRun, small_run: Run) -> None:
-    expected = {}
-    for row in small_run.evaluation.where(group="all"):
-        if ":" not in row.model:
-            name = f"{row.set}/{row.model}/{row.metric}".replace("@", "_at_")
-            of_row = {name: row.estimate, f"{name}_low": row.low, f"{name}_high": row.high}
-            expected |= {key: value for key, value in of_row.items() if value is not None}
-    assert len(expected) > 100
+HEADLINE = ["auroc", "auprc", "brier_scaled", "log_loss", "calibration_slope", "observed_expected", "ici"]
+
+
+def headline(run: Run, model: str) -> dict[str, float]:
+    """The metrics of a model under their names in MLflow, read from evaluation.json alone."""
+    rows = [row for row in read_json(run.folder / "evaluation.json") if row["model"] == model and row["group"] == "all"]
+    prefix = {"cross-validated": "cv", "2017-2018": "test"}
+    return {
+        f"{prefix[row['set']]}_{row['metric']}": row["estimate"]
+        for row in rows
+        if row["metric"] in HEADLINE and row["estimate"] is not None
+    }
+
+
+def test_a_run_has_the_headline_metrics_of_the_chosen_model_and_its_difference_from_ada(
+    logged: LoggedRun, small_run: Run, tracked: dict[str, Any]
+) -> None:
+    winner = logged.data.tags["winner"]
+    expected = headline(small_run, winner)
+    for prefix in ("cv", "test"):
+        of_ada = headline(small_run, "ada")[f"{prefix}_auroc"]
+        expected[f"{prefix}_auroc_minus_ada"] = expected[f"{prefix}_auroc"] - of_ada
+    assert len(expected) >= 15
     assert logged.data.metrics == pytest.approx(expected)
+
+
+def test_metrics_are_linked_to_the_people_and_to_the_model_that_is_registered(
+    client: mlflow.MlflowClient, logged: LoggedRun, tracked: dict[str, Any]
+) -> None:
+    version = client.get_model_version(tracked["model"], str(tracked["version"]))
+    linked = client.get_logged_model(version.source.removeprefix("models:/")).metrics
+    people = {metric.key: metric.dataset_name for metric in linked}
+    assert set(people) == set(logged.data.metrics)
+    names = {"cv": "SYNTHETIC development", "test": "SYNTHETIC held-out 2017-2018"}
+    assert all(name == names[key.partition("_")[0]] for key, name in people.items())
+    contexts = {each.dataset.name: each.tags[0].value for each in logged.inputs.dataset_inputs}
+    assert contexts == {names["cv"]: "training", names["test"]: "test"}
+    assert len({each.dataset.digest for each in logged.inputs.dataset_inputs}) == 2
+
+
+def test_run_and_version_are_described_by_the_card_and_the_figures(
+    client: mlflow.MlflowClient, logged: LoggedRun, tracked: dict[str, Any], small_run: Run
+) -> None:
+    described = logged.data.tags["mlflow.note.content"]
+    version = client.get_model_version(tracked["model"], str(tracked["version"]))
+    assert described == version.description
+    assert len(described) <= 5000, "what MLflow's database takes"
+    card = (small_run.folder / "card.md").read_text("utf-8")
+    assert described.startswith(card[: card.index("\n## Population")].rstrip())
+    assert "SYNTHETIC" in described
+    assert f"| auroc | {headline(small_run, logged.data.tags['winner'])['cv_auroc']:.3f} (" in described
 
 
 def test_a_run_names_its_winner_and_the_digest_of_each_file_that_it_read(logged: LoggedRun, small_run: Run) -> None:
@@ -56,20 +98,30 @@ def test_a_run_names_its_winner_and_the_digest_of_each_file_that_it_read(logged:
     assert logged.data.tags["winner"] == tuning["winner"]
     for name in ("tables.json", "features.parquet", "cohort.parquet"):
         assert logged.data.tags[f"sha256.{name}"] == sha256(small_run.folder / name)
-    inputs = {each.dataset.name.split()[-1]: each.dataset.digest for each in logged.inputs.dataset_inputs}
-    assert inputs == {
-        name: sha256(small_run.folder / name)[:36] for name in ("tables.json", "features.parquet", "cohort.parquet")
-    }
 
 
-def test_every_candidate_of_the_tuning_is_a_nested_run_with_its_losses(
-    client: mlflow.MlflowClient, logged: LoggedRun, tracked: dict[str, Any], small_run: Run
+def nested_runs(client: mlflow.MlflowClient, logged: LoggedRun, kind: str) -> list[LoggedRun]:
+    of_parent = f"tags.`mlflow.parentRunId` = '{logged.info.run_id}' and tags.kind = '{kind}'"
+    return list(client.search_runs([logged.info.experiment_id], of_parent))
+
+
+def test_every_model_that_was_compared_is_a_nested_run_with_the_same_metrics(
+    client: mlflow.MlflowClient, logged: LoggedRun, small_run: Run
 ) -> None:
-    nested = client.search_runs([logged.info.experiment_id], f"tags.`mlflow.parentRunId` = '{tracked['run_id']}'")
+    found = {run.info.run_name: run.data.metrics for run in nested_runs(client, logged, "model")}
+    assert {"spline_logistic", "xgboost", "ada:logistic", "findrisc:logistic"} <= set(found)
+    for name, metrics in found.items():
+        assert metrics == pytest.approx(headline(small_run, name)), name
+
+
+def test_every_setting_that_was_tried_is_a_nested_run_with_its_losses(
+    client: mlflow.MlflowClient, logged: LoggedRun, small_run: Run
+) -> None:
+    nested = nested_runs(client, logged, "setting")
     found = {
         json.dumps(dict(sorted(run.data.params.items()))): (
-            run.data.metrics["log_loss"],
-            [point.value for point in client.get_metric_history(run.info.run_id, "fold_log_loss")],
+            run.data.metrics["tuning_log_loss"],
+            [point.value for point in client.get_metric_history(run.info.run_id, "tuning_log_loss_by_fold")],
         )
         for run in nested
     }
@@ -193,6 +245,23 @@ def artifacts(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(there).as_posix(): path.read_bytes() for path in there.rglob("*") if path.is_file()}
 
 
+def test_every_record_that_a_step_makes_is_logged_and_evaluation_is_a_table_too(run_copy: Path) -> None:
+    log(Workspace(load(run_copy / "resolved.toml"), run_copy))
+    found = artifacts(run_copy)
+    of_run = {path.name for path in run_copy.glob("*.json")} - {
+        "manifest.json",
+        "tracking.json",
+        "fitted_features.json",
+    }
+    assert {"scores.json", "leaks.json", "calibration.json", "cohort.json"} <= of_run
+    assert of_run <= set(found)
+    assert {"report.html", "card.md", "resolved.toml"} <= set(found)
+    assert any(name.startswith("figures/") for name in found)
+    table = json.loads(found["evaluation_table.json"])
+    assert len(table["data"]) == len(read_json(run_copy / "evaluation.json"))
+    assert {"model", "set", "metric", "estimate", "low", "high"} <= set(table["columns"])
+
+
 def test_nobody_of_the_run_is_in_what_mlflow_gets_unless_asked_for(run_copy: Path) -> None:
     log(Workspace(load(run_copy / "resolved.toml"), run_copy))
     without = artifacts(run_copy)
@@ -200,6 +269,7 @@ def test_nobody_of_the_run_is_in_what_mlflow_gets_unless_asked_for(run_copy: Pat
     assert b'id="people' in without["report.html"], "the section itself stays"
     assert b"<script" not in without["report.html"]
     assert b"SEQN" not in without["report.html"]
+    assert [name for name, content in without.items() if b'"SEQN":' in content] == []
     log(Workspace(load(run_copy / "resolved.toml", overrides=["tracking.people=true"]), run_copy))
     with_people = artifacts(run_copy)
     assert with_people["explanations.parquet"] == (run_copy / "explanations.parquet").read_bytes()

@@ -102,7 +102,7 @@ def in_the_store(workspace: Workspace) -> dict[str, Any]:
         },
         "run_of_version": client.get_model_version(tracked["model"], "1").run_id,
         "run_id": tracked["run_id"],
-        "candidates": tracked["candidates"],
+        "nested_runs": tracked["nested"],
     }
 
 
@@ -110,7 +110,7 @@ def is_whole(found: dict[str, Any]) -> bool:
     return bool(
         "RUNNING" not in found["status"]
         and found["whole"] == [found["run_id"]] == [found["run_of_version"]]
-        and found["nested"] == ["FINISHED"] * found["candidates"]
+        and found["nested"] == ["FINISHED"] * found["nested_runs"]
         and {"report.html", "evaluation.json", "figures"} <= found["files"]
         and found["pending"] == []
         and found["versions"] == {1: ("champion",)}

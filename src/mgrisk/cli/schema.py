@@ -29,20 +29,18 @@ def run(options: argparse.Namespace) -> int:
 
         print(json.dumps(Pipeline.model_json_schema(), indent=1))
         return ExitStatus.DONE
-    from mgrisk.storage.destinations import prepare_files
-
-    if options.template:
-        prepare_files(options.template, inputs=[bundle_folder(options.model)], overwrite=options.overwrite)
-    scorer = load_model(options)
     if options.template:
         from mgrisk.score.outputs import write_frame
+        from mgrisk.storage.destinations import prepare_files
         from mgrisk.track import example_people
 
-        example = example_people(scorer)
+        prepare_files(options.template, inputs=[bundle_folder(options.model)], overwrite=options.overwrite)
+        example = example_people(load_model(options))
         example.insert(0, "person_id", ["example-1", "example-2"])
         write_frame(example, options.template)
         tell(f"2 made-up people in {options.template}", output=options.template)
         return ExitStatus.DONE
+    scorer = load_model(options)
     rows = scorer.schema()
     if options.json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))

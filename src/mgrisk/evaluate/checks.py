@@ -210,10 +210,7 @@ def separation(run: RunEvidence) -> Verdict:
 def later(run: RunEvidence) -> Verdict:
     """Ask whether the held-out cycles are later than all of development."""
     if run.about.own and (run.about.own.split or not dated(run.cohort["cycle"].unique())):
-        return (
-            None,
-            run.about.own.split or "the periods are no dates: their order is the file's word",
-        )
+        return None, run.about.own.split or "the periods are no dates: their order is the file's word"
     of_set = run.cohort.groupby("set", observed=True)["cycle"]
     last, first = str(of_set.max()[DEVELOPMENT]), str(of_set.min()[HELD_OUT])
     return last < first, f"development up to {last}, held out from {first}"

@@ -13,7 +13,6 @@ from mgrisk.config.toml import rows
 from mgrisk.errors import usage
 
 Scale = Literal["odds ratio", "ratio", "difference"]
-EXPOSURE: Final = "magnesium"
 
 
 class _Row(BaseModel):

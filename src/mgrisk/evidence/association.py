@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from types import MappingProxyType
 from typing import Final
 
@@ -28,6 +28,7 @@ from mgrisk.evidence.regression import (
     FOOD,
     NONE,
     PER,
+    PER_100,
     SUPPLEMENT,
     Adjusted,
     Coding,
@@ -75,10 +76,12 @@ def associate(panel: Panel, *, rungs: Sequence[AdjustmentSet] = RUNGS) -> Iterat
             try:
                 if correction == CALIBRATED:
                     scales = {**panel_scales(panel, [n for n in rung.all_nutrients if n not in scales]), **scales}
-                yield from _rung(panel, rung, correction, scales)
+                # All or none: an outcome that was estimated before another failed would be there twice.
+                yield from list(_rung(panel, rung, correction, scales))
             except MgRiskError as problem:
-                for outcome in panel.outcomes:
-                    yield failed(ASSOCIATION, panel, rung.name, outcome, "per 100 mg/d", correction, problem)
+                for outcome, exposure in product(panel.outcomes, (FOOD, SUPPLEMENT)):
+                    told = failed(ASSOCIATION, panel, rung.name, outcome, PER_100, correction, problem)
+                    yield replace(told, exposure=exposure)
 
 
 def _rung(panel: Panel, rung: AdjustmentSet, correction: str, scales: Mapping[str, BoxCox]) -> Iterator[Record]:
@@ -131,7 +134,7 @@ def records(panel: Panel, fit: Fitted) -> Iterator[Record]:
     """Yield a record for each coefficient of a fit; supplements once, with the linear coding."""
     parts = [(FOOD, contrast) for contrast in fit.coding.contrasts]
     if fit.coding.name == "linear" and fit.coefficients.size > len(parts):
-        parts.append((SUPPLEMENT, "per 100 mg/d"))
+        parts.append((SUPPLEMENT, PER_100))
     for at, (exposure, contrast) in enumerate(parts):
         values = on_scale(float(fit.coefficients[at]), float(fit.se[at]), fit.df, panel.scale(fit.outcome))
         yield record_of(panel, fit=fit, analysis=ASSOCIATION, exposure=exposure, contrast=contrast, values=values)

@@ -30,6 +30,7 @@ CALIBRATED: Final = "regression calibration"
 """What is done about the error of recalls."""
 PER: Final = 100.0
 """Milligrams that a coefficient of magnesium is for."""
+PER_100: Final = "per 100 mg/d"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Fitted:
 
 def linear_coding() -> Coding:
     """Return magnesium as it is, per 100 mg."""
-    return Coding("linear", ("per 100 mg/d",), lambda intake: intake[:, :1] / PER)
+    return Coding("linear", (PER_100,), lambda intake: intake[:, :1] / PER)
 
 
 def panel_scales(panel: Panel, nutrients: Sequence[str]) -> Mapping[str, BoxCox]:

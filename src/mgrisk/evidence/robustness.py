@@ -23,6 +23,7 @@ from mgrisk.evidence.regression import (
     CALIBRATED,
     FOOD,
     NONE,
+    PER_100,
     Adjusted,
     failed,
     fit_corrected,
@@ -148,7 +149,6 @@ def intake_after_diagnosis(panel: Panel, *, rung: AdjustmentSet = MAIN) -> Itera
         )
 
 
-PER_100: Final = "per 100 mg/d"
 SPECIFICATION: Final = "specification"
 PLAUSIBLE: Final = "energy told is plausible"
 NO_SUPPLEMENT: Final = "no magnesium from supplements"
@@ -249,9 +249,8 @@ def weighted_for_completeness(panel: Panel) -> Panel:
     MgRiskError
         What `fit_logistic` raises.
     """
-    rules = dict(panel.rules)
-    names = list(rules)
-    measured = np.logical_and.reduce([rules[name] for name in names[: names.index(MEASURED) + 1]])
+    names = list(panel.rules)
+    measured = np.logical_and.reduce([panel.rules[name] for name in names[: names.index(MEASURED) + 1]])
     complete = np.asarray(panel.design.domain & measured, dtype=np.bool_)
     design = replace(panel.design, domain=measured)
     weight = design.analysis_weight

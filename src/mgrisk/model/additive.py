@@ -406,7 +406,7 @@ class _File(Checked):
 
     @model_validator(mode="after")
     def _of_the_same_columns(self) -> Self:
-        p = sum(max(len(knots) - 1, 1) for knots in self.knots)
+        p = sum(Term(0.0, tuple(knots)).width for knots in self.knots)
         if not len(self.coefficients) == len(self.mean) == p or len(self.covariance) != p * (p + 1) // 2:
             raise ValueError(f"coefficients, mean or covariance is not that of {p} design columns")
         if self.sampling is not None and len(self.sampling.loadings) != p:

@@ -106,16 +106,25 @@ class _About(Checked):
         return self
 
 
-class _Pattern(Checked):
+class PatternOfInputs(Checked):
+    """How well the model did over cycles left out with some inputs absent.
+
+    Attributes
+    ----------
+    absent
+        Names of the features.
+    auroc, calibration_slope, observed_expected
+        Weighted estimates; of the last two None where there is none.
+    """
+
     absent: list[str]
     auroc: Share
-    # Null where it could not be estimated.
     calibration_slope: Finite | None
     observed_expected: Finite | None
 
 
 class _Patterns(Checked):
-    patterns: list[_Pattern]
+    patterns: list[PatternOfInputs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,24 +152,6 @@ class Prediction:
     unknown: Floats
     base: Floats | None = None
     contributions: Floats | None = None
-
-
-@dataclass(frozen=True)
-class PatternOfInputs:
-    """How well a model did over cycles left out with some inputs absent.
-
-    Attributes
-    ----------
-    absent
-        Names of the features.
-    auroc, calibration_slope, observed_expected
-        Weighted estimates; of the last two None where there is none.
-    """
-
-    absent: frozenset[str]
-    auroc: float
-    calibration_slope: float | None
-    observed_expected: float | None
 
 
 @dataclass(frozen=True)
@@ -274,10 +265,7 @@ class Bundle:
         known = {feature.name for feature in self.features}
         if not any(not row.absent for row in found) or any(not known.issuperset(row.absent) for row in found):
             raise bad_file(PATTERNS, "has other inputs than the bundle's features, or not the pattern with all of them")
-        return tuple(
-            PatternOfInputs(frozenset(row.absent), row.auroc, row.calibration_slope, row.observed_expected)
-            for row in found
-        )
+        return tuple(found)
 
     def auroc_without(self, absent: Collection[str]) -> tuple[float, float] | None:
         """Return the AUROC over cycles left out with all inputs, and without some.
@@ -290,7 +278,7 @@ class Bundle:
         absent
             Names of features of the model.
         """
-        known = {each.absent: each.auroc for each in self.patterns}
+        known = {frozenset(each.absent): each.auroc for each in self.patterns}
         if not absent or not known:
             return None
         whole, asked = known[frozenset()], frozenset(absent)
@@ -496,6 +484,17 @@ RETIRED: Final = {
     "insulin-resistance-2021-2023": "insulin-resistance",
 }
 """Released bundles of earlier versions, and which one is to be used."""
+
+
+def is_reserved(name: str) -> bool:
+    """Return whether a registered name is that of a released bundle, with mgrisk- before it or without.
+
+    Examples
+    --------
+    >>> is_reserved("mgrisk-undiagnosed"), is_reserved("mgrisk-demo-SYNTHETIC")
+    (True, False)
+    """
+    return name.casefold().removeprefix("mgrisk-") in {*released_bundles(), *RETIRED}
 
 
 def released_bundles() -> dict[str, Path]:

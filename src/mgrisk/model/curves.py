@@ -244,7 +244,7 @@ class _File(Checked):
 
     @model_validator(mode="after")
     def _of_the_same_columns(self) -> Self:
-        width = sum(max(len(term.knots) - 1, 1) for term in self.terms)
+        width = sum(Term(term.fill, tuple(term.knots)).width for term in self.terms)
         if not len(self.coefficients) == len(self.centre) == width:
             raise ValueError(f"coefficients or centre has not a number for each of {width} design columns")
         return self

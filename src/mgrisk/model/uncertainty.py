@@ -232,7 +232,7 @@ class _File(Checked):
         same_length(fills=self.fills, widths=self.widths)
         if sum(self.widths) != len(self.knots):
             raise ValueError("widths are not those of the knots")
-        p = sum(max(len(_Curve(knots=each).knots) - 1, 1) for each in self.of_columns())
+        p = sum(Term(0.0, tuple(_Curve(knots=each).knots)).width for each in self.of_columns())
         if len(self.centre) != p or len(self.loadings) != 1 + p:
             raise ValueError(f"centre or loadings is not that of {p} design columns")
         for row in self.loadings:

@@ -20,7 +20,7 @@ from mgrisk.report.model_card import escape
 from mgrisk.run_folder import names
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
-from mgrisk.score.summary import not_used
+from mgrisk.score.summary import AUROC_WITHOUT, not_used
 from mgrisk.storage.destinations import prepare_folder
 from mgrisk.storage.files import atomic_folder, is_intact, sha256, write_json, write_text
 from mgrisk.types import Floats
@@ -220,9 +220,7 @@ class InputsOfPeople:
             often = [f"{name} {100 * part[name]:.0f}%" for name in sorted(part, key=lambda name: -part[name])]
             lines.append(f"  missing: {', '.join(often)}")
         if self.auroc:
-            lines.append(
-                "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out".format(*self.auroc)
-            )
+            lines.append(AUROC_WITHOUT.format(*self.auroc))
         lines.append(
             f"in the model's training distribution: {100 * self.in_domain:.1f}% of them by the inputs they have, "
             f"{each:.1f} of {of} on average"

@@ -94,6 +94,7 @@ STEP = Step(
     "added",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING, names.PREDICTIONS),
     outputs=(names.ADDED_VALUE,),
+    logged=(names.ADDED_VALUE,),
     settings=MODEL,
     action=add_value,
 )

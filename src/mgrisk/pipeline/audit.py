@@ -72,6 +72,7 @@ STEP = Step(
     "audit",
     inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.LEAKS,),
+    logged=(names.LEAKS,),
     settings=MODEL,
     action=audit,
 )

@@ -32,6 +32,7 @@ STEP = Step(
     "calibration",
     inputs=(*names.PEOPLE, names.OUT_OF_FOLD, names.TUNING),
     outputs=(names.CALIBRATION,),
+    logged=(names.CALIBRATION,),
     settings=MODEL,
     action=calibrate,
 )

@@ -48,6 +48,7 @@ STEP = Step(
     "checks",
     inputs=(*names.TOLD, *names.AUDITED, names.FOLDS, names.OUT_OF_FOLD),
     outputs=(names.CHECKS,),
+    logged=(names.CHECKS,),
     settings=DESCRIBED,
     action=check,
 )

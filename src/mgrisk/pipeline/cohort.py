@@ -164,6 +164,7 @@ STEP = Step(
     "cohort",
     inputs=(),
     outputs=names.OF_COHORT,
+    logged=(names.COHORT, names.ATTRITION, names.TABLES),
     settings=MODEL,
     raw=True,
     wanted=lambda pipeline: pipeline.own is None,

@@ -59,6 +59,8 @@ class Step:
         Whether it reads the raw tables, too.
     wanted
         Whether a pipeline has the step.
+    logged
+        Those of its outputs that MLflow gets: none that has a row for each person.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Step:
     raw: bool = False
     optional: tuple[str, ...] = ()
     wanted: Callable[[Pipeline], bool] = lambda _: True
+    logged: tuple[str, ...] = ()
 
 
 @dataclass
@@ -156,6 +159,7 @@ def run_steps(
         manifest.steps[step.name] = {
             "key": key,
             "outputs": {name: sha256(manifest.folder / name) for name in step.outputs},
+            "logged": list(step.logged),
             "seconds": round(seconds, 3),
             "peak_memory_mb": peak_memory_mb(),
             "summary": summary,

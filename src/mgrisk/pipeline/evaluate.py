@@ -211,6 +211,7 @@ STEP = Step(
     "evaluate",
     inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
     outputs=names.EVALUATED,
+    logged=tuple(name for name in names.EVALUATED if name != names.PREDICTIONS),
     settings=MODEL,
     action=evaluate,
 )

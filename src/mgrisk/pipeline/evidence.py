@@ -44,6 +44,7 @@ STEP = Step(
     "evidence",
     inputs=(names.TABLES, names.FITTED_FEATURES),
     outputs=(names.EVIDENCE,),
+    logged=(names.EVIDENCE,),
     settings=(*MODEL, "evidence"),
     raw=True,
     wanted=lambda pipeline: pipeline.evidence is not None,

@@ -149,6 +149,7 @@ STEP = Step(
     "explain",
     inputs=(*names.PEOPLE, names.TRAINED, names.TUNING),
     outputs=names.EXPLAINED,
+    logged=(names.EXPLANATION_SUMMARY,),
     settings=MODEL,
     action=explain,
 )

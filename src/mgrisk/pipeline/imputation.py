@@ -158,6 +158,7 @@ STEP = Step(
     "imputation",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.IMPUTATION,),
+    logged=(names.IMPUTATION,),
     settings=("cohort", "model", "sensitivity"),
     wanted=lambda pipeline: pipeline.sensitivity is not None,
     action=impute,

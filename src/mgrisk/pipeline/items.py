@@ -48,6 +48,7 @@ STEP = Step(
     inputs=(*names.TOLD, *names.AUDITED, names.FOLDS, names.OUT_OF_FOLD, names.CHECKS),
     optional=names.OPTIONAL,
     outputs=(names.TRIPOD, names.PROBAST),
+    logged=(names.TRIPOD, names.PROBAST),
     settings=DESCRIBED,
     action=answer_items,
 )

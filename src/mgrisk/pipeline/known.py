@@ -321,6 +321,7 @@ STEP = Step(
     "known",
     inputs=(names.TABLES,),
     outputs=(names.KNOWN_ANSWERS,),
+    logged=(names.KNOWN_ANSWERS,),
     settings=("cohort",),
     raw=True,
     action=lambda workspace: know(workspace, workspace.store),

@@ -118,6 +118,7 @@ STEP = Step(
     "options",
     inputs=(*names.PEOPLE, names.TRAINED, names.TUNING, names.PREDICTIONS),
     outputs=(names.WHAT_IF,),
+    logged=(names.WHAT_IF,),
     settings=("cohort", "evidence"),
     raw=True,
     wanted=lambda pipeline: pipeline.evidence is not None,

@@ -24,6 +24,7 @@ STEP = Step(
     inputs=(*names.TOLD, *names.AUDITED, names.CHECKS, names.TRIPOD, names.PROBAST),
     optional=names.OPTIONAL,
     outputs=(names.REPORT, names.FIGURES, names.CARD),
+    logged=(names.REPORT, names.FIGURES, names.CARD),
     settings=DESCRIBED,
     action=report,
 )

@@ -95,6 +95,7 @@ STEP = Step(
     "stability",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=names.REFITTED,
+    logged=(names.STABILITY,),
     settings=MODEL,
     action=refit_and_explain,
 )

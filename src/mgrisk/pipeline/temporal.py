@@ -117,6 +117,7 @@ STEP = Step(
     "temporal",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.TEMPORAL,),
+    logged=(names.TEMPORAL,),
     settings=MODEL,
     action=leave_cycles_out,
 )

@@ -14,7 +14,7 @@ from mgrisk.cohort.select import HELD_OUT
 from mgrisk.config.pipeline_file import Gate
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.evaluate.intervals import paired_differences
-from mgrisk.model.bundle import RETIRED, Bundle, read_bundle, released_bundles
+from mgrisk.model.bundle import Bundle, is_reserved, read_bundle
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import NHANES, SetOfPeople, Workspace
@@ -36,8 +36,8 @@ def refuse_misuse(workspace: Workspace) -> None:
     """
     pipeline = workspace.pipeline
     name = pipeline.tracking.register_as
-    released = name.casefold().removeprefix("mgrisk-")
-    if released in {*released_bundles(), *RETIRED} and (pipeline.name != released or workspace.data_label != NHANES):
+    its_own = workspace.data_label == NHANES and pipeline.name == name.casefold().removeprefix("mgrisk-")
+    if is_reserved(name) and not its_own:
         raise usage(
             "tracking.reserved_name",
             f"{name} is the name of a released model, and this run makes another",
@@ -139,7 +139,7 @@ def log(workspace: Workspace) -> str:
     tracked = track.log_run(workspace.folder, tracking=tracking, standing=standing)
     workspace.run.write_object(names.TRACKING, tracked.to_dict())
     what = f"is {tracked.alias}" if tracked.alias else "has no alias"
-    said = f"{tracked.model} version {tracked.version} {what}; {tracked.candidates} nested runs"
+    said = f"{tracked.model} version {tracked.version} {what}; {tracked.nested} nested runs"
     if tracked.alias == tracking.alias:
         return said
     return f"{said}; not {tracking.alias}: {'; '.join(tracked.standing.refusals)}"
@@ -161,15 +161,17 @@ def _champion(workspace: Workspace) -> tuple[int, Bundle | MgRiskError] | None:
 STEP = Step(
     "track",
     inputs=(
-        names.BUNDLE,
-        names.REPORT,
-        names.EVALUATION,
+        *names.TOLD,
+        *names.AUDITED,
         names.CHECKS,
-        names.TUNING,
         names.TRIPOD,
         names.PROBAST,
-        *names.PEOPLE,
+        names.REPORT,
+        names.FIGURES,
+        names.CARD,
+        names.BUNDLE,
     ),
+    optional=names.OPTIONAL,
     outputs=(names.TRACKING,),
     settings=DESCRIBED,
     action=log,

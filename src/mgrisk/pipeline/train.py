@@ -113,6 +113,7 @@ STEP = Step(
     "train",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TABLES, names.KNOWN_ANSWERS),
     outputs=(names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
+    logged=(names.TUNING,),
     settings=DESCRIBED,
     action=make_model,
 )

@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from mgrisk.cohort.outcomes import OUTCOMES as LABELLED
+from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.evaluate.records import Records
 from mgrisk.evidence.adjustment_set import BODY, CONTROLS, MAIN, OUTCOMES, AdjustmentSet
 from mgrisk.evidence.records import INCREMENTAL
-from mgrisk.evidence.regression import CALIBRATED, FOOD, SUPPLEMENT
+from mgrisk.evidence.regression import CALIBRATED, FOOD, PER_100, SUPPLEMENT
 from mgrisk.features.registry import FEATURES
 from mgrisk.report.blocks import Block, column, row, table, text
 from mgrisk.report.formats import interval, number, span
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import EvidenceRecord
 
-PER_100: Final = "per 100 mg/d"
 NOT_ESTIMATED: Final = "not estimated"
 MARKER: Final = "homa_ir"
 
@@ -49,7 +49,7 @@ class Headline:
     @property
     def lines(self) -> list[dict[str, str]]:
         """Lines of the first screen: term and value."""
-        scale = f"{self.outcome}, {self.confounders.scale} per 100 mg/d"
+        scale = f"{self.outcome}, {self.confounders.scale} {PER_100}"
         lines = [
             {"term": f"Association: {scale} from food, adjusted for confounders", "value": _shown(self.confounders)},
             {"term": "… adjusted for body size too", "value": _shown(self.body_size)},
@@ -120,13 +120,9 @@ def outcomes_side_by_side(run: RunFolder) -> list[Block]:
     sets = list(dict.fromkeys(record.contrast for record in added))
     rows, apart, better = [], [], []
     for name in dict.fromkeys(record.outcome for record in added):
-        body = _one(studied, name, BODY)
+        main, body = _one(studied, name, MAIN), _one(studied, name, BODY)
         gains = [added.one(outcome=name, contrast=each) for each in sets]
-        cells = [
-            _cell(_one(studied, name, MAIN)),
-            _cell(body),
-            *(interval(gain, digits=4, signed=True) for gain in gains),
-        ]
+        cells = [_cell(main), _cell(body), *(interval(gain, digits=4, signed=True) for gain in gains)]
         raw = {each: gain.estimate for each, gain in zip(sets, gains, strict=True)}
         rows.append(row([LABELLED[name].label, *cells], raw))
         if body is not None and body.excludes(1.0):
@@ -207,4 +203,4 @@ def _list(names: list[str]) -> str:
 
 
 def _set(name: str) -> str:
-    return name if name == "cross-validated" else f"held-out {span(name.split(', '))}"
+    return name if name == CROSS_VALIDATED else f"held-out {span(name.split(', '))}"

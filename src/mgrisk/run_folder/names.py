@@ -67,9 +67,3 @@ AUDITED: Final = (LEAKS, CALIBRATION, ADDED_VALUE)
 TOLD: Final = (*PEOPLE, *EVALUATED, *EXPLAINED, *REFITTED, TEMPORAL, *SEEN)
 # Files of steps that a pipeline file asks for.
 OPTIONAL: Final = (EVIDENCE, WHAT_IF, IMPUTATION)
-# For MLflow, beside the figures and the bundle; those that a run has. What has a row for each person goes there only
-# where [tracking] asks for it: EXPLANATIONS, and the report's table of people.
-LOGGED: Final = (
-    REPORT, CARD, EVALUATION, DIFFERENCES, THRESHOLDS, CURVES, ADDED_VALUE, TRIPOD, PROBAST, ATTRITION, TABLE_ONE,
-    TABLES, KNOWN_ANSWERS, CHECKS, EXPLANATION_SUMMARY, STABILITY, TEMPORAL, IMPUTATION, RESOLVED,
-)  # fmt: skip

@@ -305,9 +305,10 @@ class OptionRecord(Estimated):
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What a step wrote: sha256 by file."""
+    """What a step wrote: sha256 by file, and which of the files MLflow gets."""
 
     outputs: dict[str, str]
+    logged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

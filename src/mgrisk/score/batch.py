@@ -17,15 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mgrisk.errors import bad_input
-from mgrisk.score.answers import about_options
+from mgrisk.score.answers import Answers, about_options
 from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.commit import finish, locked, open_files
 from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.formulas import csv_line
-from mgrisk.score.input_schema import check_columns, first_rejected
+from mgrisk.score.input_schema import check_columns
 from mgrisk.score.journal import Entry, Journal, not_possible
 from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
 from mgrisk.score.parquet import is_parquet
@@ -86,7 +85,6 @@ class _Scored:
     digest: str
     rendered: Any
     rejected: Sequence[tuple[int, str, str]]
-    stopped_by: tuple[int, str] | None
     tally: Tally
 
 
@@ -176,7 +174,7 @@ def score_table(
         tally = _counted(journal, table)
 
         def work(block: Any) -> _Scored:
-            return _score(scorer, table, block, output, reasons=options.reasons, keep_rejected=refused is not None)
+            return _score(scorer, table, block, output, options)
 
         blocks = _after(journal.done if journal else (), table, where=source)
         for scored in in_order(blocks, work, workers=workers):
@@ -233,23 +231,27 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     return Summary.of(scorer, tally, {"input": source})
 
 
-def _score(scorer: Scorer, table: Source, block: Any, output: Output, *, reasons: int, keep_rejected: bool) -> _Scored:
+def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: BatchOptions) -> _Scored:
     rows = table.read(block, scorer.inputs)
-    answers = scorer.answer(rows.checked, reasons=reasons)
+    answers = scorer.answer(rows.checked, reasons=options.reasons)
     return _Scored(
         digest=table.digest(block),
         rendered=output.render(rows, answers),
-        rejected=_rejected(rows, answers.problems.texts()) if keep_rejected else (),
-        stopped_by=first_rejected(answers.rejected, answers.problems),
+        rejected=_rejected(rows, answers, options),
         tally=Tally.of(answers, scorer.yardstick),
     )
 
 
-def _rejected(rows: Rows, problems: NDArray[np.object_]) -> list[tuple[int, str, str]]:
-    return [
-        (place, str(problems[place]), json.dumps(rows.original(place), ensure_ascii=False, default=str))
-        for place in np.flatnonzero(rows.checked.rejected).tolist()
-    ]
+def _rejected(rows: Rows, answers: Answers, options: BatchOptions) -> list[tuple[int, str, str]]:
+    """Return the rejected rows, as far as they are asked for: of `strict` alone no row as it was."""
+    if not (answers.rejected.any() and (options.rejects or options.strict)):
+        return []
+
+    def original(place: int) -> str:
+        return json.dumps(rows.original(place), ensure_ascii=False, default=str) if options.rejects else ""
+
+    problems = answers.problems.texts()
+    return [(place, str(problems[place]), original(place)) for place in np.flatnonzero(answers.rejected).tolist()]
 
 
 def _rejected_lines(scored: _Scored, *, rows_before: int, part: str | None) -> bytes:
@@ -261,8 +263,8 @@ def _rejected_lines(scored: _Scored, *, rows_before: int, part: str | None) -> b
 
 
 def _stop_at_rejected(scored: _Scored, *, rows_before: int, where: str) -> None:
-    if scored.stopped_by:
-        place, problems = scored.stopped_by
+    if scored.rejected:
+        place, problems, _ = scored.rejected[0]
         raise bad_input(
             "input.rejected_row",
             f"row {rows_before + place + 1} is rejected: {problems}",

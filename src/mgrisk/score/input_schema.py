@@ -129,12 +129,6 @@ def _with_wrong_fields(problems: Problems, wrong_fields: Mapping[int, int]) -> P
     return Problems(content, problems.end + np.cumsum(lengths), problems.counts + Counter(texts))
 
 
-def first_rejected(rejected: Booleans, problems: Problems) -> tuple[int, str] | None:
-    """Return position and codes of the first rejected row, or None."""
-    found: Sequence[int] = np.flatnonzero(rejected)[:1].tolist()
-    return (found[0], str(problems.texts()[found[0]])) if found else None
-
-
 RESULTS: Final = (
     "status",
     "problems",
@@ -346,14 +340,21 @@ def wants(
         slot=np.array([places.get(name, -1) for name in columns], dtype=np.int64),
         number=np.array([feature.kind == "number" for feature in inputs], dtype=np.bool_),
         factor=np.array([given[feature.name].factor if feature.name in given else 1.0 for feature in inputs]),
-        low=np.array([-np.inf if feature.minimum is None else feature.minimum for feature in inputs]),
-        high=np.array([np.inf if feature.maximum is None else feature.maximum for feature in inputs]),
+        low=np.array([_range(feature)[0] for feature in inputs]),
+        high=np.array([_range(feature)[1] for feature in inputs]),
         levels=StringTable.of(word for each in words for word in each),
         first_level=np.cumsum([0, *map(len, words)], dtype=np.int64),
         level=np.array([level for each in words for level in each.values()], dtype=np.int64),
         empty=StringTable.of(word.decode() for word in empty),
         first_empty=np.searchsorted([word[0] for word in empty], range(257)).astype(np.int64),
         gone=np.array(missing.numbers),
+    )
+
+
+def _range(feature: Feature) -> tuple[float, float]:
+    return (
+        -np.inf if feature.minimum is None else feature.minimum,
+        np.inf if feature.maximum is None else feature.maximum,
     )
 
 
@@ -382,8 +383,7 @@ def read_text(text: str, feature: Feature, *, factor: float = 1.0, missing: Miss
         return (BAD, np.nan) if level is None else (GOOD, float(level))
     if not NUMBER.fullmatch(text) or not np.isfinite(value := float(text)):
         return BAD, np.nan
-    low = -np.inf if feature.minimum is None else feature.minimum
-    high = np.inf if feature.maximum is None else feature.maximum
+    low, high = _range(feature)
     value *= factor
     return (GOOD, value) if low <= value <= high else (OUTSIDE, np.nan)
 
@@ -393,8 +393,7 @@ def _check_numbers(
 ) -> None:
     cells = column.to_numpy(dtype=np.float64, na_value=np.nan)
     given = np.where(np.isin(cells, missing.numbers), np.nan, cells) * factor if missing.numbers else cells * factor
-    low = -np.inf if feature.minimum is None else feature.minimum
-    high = np.inf if feature.maximum is None else feature.maximum
+    low, high = _range(feature)
     inside = (given >= low) & (given <= high) & np.isfinite(given)
     state[:] = np.select([inside, np.isnan(given), np.isinf(given)], [GOOD, EMPTY, BAD], default=OUTSIDE)
     numbers[inside] = given[inside]

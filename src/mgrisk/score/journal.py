@@ -97,7 +97,7 @@ class Journal:
     def __init__(self, target: Path, *, key: str, resume: bool, block_by_block: bool = True) -> None:
         self.path, self.resume = journal_of(target), resume
         self.block_by_block = block_by_block
-        self._head = sealed(_Head(key=key).model_dump_json())
+        self._head = _Head(key=key)
         # Where each line that stays ends, and its checksum: nothing that a kill may interrupt is written again.
         self._lines: list[tuple[int, str]] = [(0, "")]
         self._file: BinaryIO | None = None
@@ -140,11 +140,11 @@ class Journal:
 
     def add(self, entry: Entry) -> None:
         """Note that a block is complete; its bytes must have been handed to the system before."""
-        self._write(sealed(entry.model_dump_json(), after=self._lines[-1][1]))
+        self._write(entry)
 
     def complete(self, sizes: Sequence[int]) -> None:
         """Note, as the last line, that all outputs are complete, and on disk; from here on they can only appear."""
-        self._write(sealed(_Complete(sizes=tuple(sizes)).model_dump_json(), after=self._lines[-1][1]))
+        self._write(_Complete(sizes=tuple(sizes)))
         assert self._file is not None
         os.fsync(self._file.fileno())
         self._file.close()
@@ -164,14 +164,16 @@ class Journal:
             hint="leave out --resume to begin anew",
         )
 
-    def _write(self, line: str) -> None:
+    def _write(self, record: _Line) -> None:
         assert self._file is not None
+        line = sealed(record.model_dump_json(), after=self._lines[-1][1])
         self._file.write(line.encode())
         self._file.flush()
         self._lines = [(0, line[:SEAL])]
 
     def _read(self, content: bytes) -> None:
-        if self._head.encode().startswith(content):
+        head = sealed(self._head.model_dump_json()).encode()
+        if head.startswith(content):
             return  # killed before its first line was whole
         for line in content.splitlines(keepends=True):
             (end, before), first = self._lines[-1], len(self._lines) == 1
@@ -183,7 +185,7 @@ class Journal:
                 raise self.refusal() from None
             if isinstance(record, _Head) != first or self.sizes is not None:
                 raise self.refusal()
-            if first and line != self._head.encode():
+            if first and line != head:
                 raise usage(
                     "resume.other_batch",
                     "what was interrupted here was another model, other options or another file",

@@ -205,13 +205,9 @@ def _check(name: str, column: MappedColumn, path: Path) -> None:
         raise _bad("unknown_feature", f"{name} is no feature of a scoring file", path, hint)
     feature = FEATURES[name]
     if math.isnan(_factor(feature, column.unit)):
-        known = [given for given, meant in FACTORS if feature.name.endswith(f"_{meant}")]
-        raise _bad(
-            "bad_unit",
-            f"{name}: {column.unit!r} is not converted",
-            path,
-            f"one of {', '.join(known)}, or give a factor" if known else "give a factor",
-        )
+        known = ", ".join(_factors(feature))
+        hint = f"one of {known}, or give a factor" if known else "give a factor"
+        raise _bad("bad_unit", f"{name}: {column.unit!r} is not converted", path, hint)
     wrong = sorted(set(column.levels.values()) - set(feature.levels))
     if wrong or (column.levels and feature.kind == "number"):
         levels = ", ".join(feature.levels) or "it is a number"
@@ -222,10 +218,11 @@ def _factor(feature: Feature, unit: str) -> float:
     """Return what a number in a unit is multiplied with to be in the feature's own; NaN where nobody declared it."""
     if not unit or feature.name.endswith(f"_{unit}"):
         return 1.0
-    ways = [
-        factor for (given, meant), factor in FACTORS.items() if given == unit and feature.name.endswith(f"_{meant}")
-    ]
-    return ways[0] if ways else float("nan")
+    return _factors(feature).get(unit, math.nan)
+
+
+def _factors(feature: Feature) -> dict[str, float]:
+    return {given: factor for (given, meant), factor in FACTORS.items() if feature.name.endswith(f"_{meant}")}
 
 
 def _refuse_absent(named: Iterable[str], columns: list[str], source: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,17 +190,12 @@ def _is_plain(kind: pa.DataType) -> bool:
     return texts or any(of(kind) for of in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean))
 
 
-def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column as numbers, booleans or texts."""
-    column = _decoded(column)
-    return column if _is_plain(column.type) else _as_texts(column)
-
-
-def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
-
-
-def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _typed(column: pa.ChunkedArray, *others: Callable[[pa.DataType], bool]) -> pa.ChunkedArray:
+    """Return a column as numbers, booleans or texts, or of a type of which one of `others` is true."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if _is_plain(column.type) or any(of(column.type) for of in others):
+        return column
     texts = [None if value is None else _text(value) for value in _values(column)]
     return pa.chunked_array([texts], pa.large_string())
 
@@ -229,12 +224,10 @@ def _text(value: Any) -> str:
 
 def _csv(table: pa.Table) -> bytes:
     """Return a table as CSV without a header."""
-    for place, field in enumerate(table.schema):
-        column = _decoded(table.column(place))
-        of = pa.types
-        if not (_is_plain(column.type) or any(one(column.type) for one in (of.is_temporal, of.is_decimal, of.is_null))):
-            column = _as_texts(column)
-        table = table.set_column(place, field.name, column)
+    of = pa.types
+    for place, name in enumerate(table.column_names):
+        column = _typed(table.column(place), of.is_temporal, of.is_decimal, of.is_null)
+        table = table.set_column(place, name, column)
     out = io.BytesIO()
     try:
         pyarrow.csv.write_csv(table, out, pyarrow.csv.WriteOptions(include_header=False, quoting_style="needed"))

@@ -23,6 +23,7 @@ from mgrisk.score.scorer import PERSON, Scorer
 
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
+AUROC_WITHOUT: Final = "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out"
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ class Summary:
             shorter = f": {few(given, most=6)}" if len(given) < len(absent) else f"; absent: {few(absent, most=4)}"
             yield f"inputs: {len(given)} of {len(given) + len(absent)} given{shorter if absent else ''}"
         if self.auroc:
-            yield "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out".format(*self.auroc)
+            yield AUROC_WITHOUT.format(*self.auroc)
         for each in self.gains[:1]:
             if each.removes >= LITTLE:
                 yield (

@@ -4,6 +4,7 @@ What is logged is read from the run folder, so that a run without tracking is th
 `loader_module`, which keeps the bundle's own files and pickles nothing; MLflow looks for `_load_pyfunc` here.
 """
 
+from mgrisk.track.bundle import register_bundle
 from mgrisk.track.registry import Registered, Standing, find_bundle, find_version, promote, registered
 from mgrisk.track.run import Tracked, log_run
 from mgrisk.track.served import _load_pyfunc, example_people
@@ -20,6 +21,7 @@ __all__ = [
     "log_run",
     "promote",
     "refuse_store",
+    "register_bundle",
     "registered",
     "tracking_uri",
 ]

@@ -115,7 +115,12 @@ def find_bundle(name: str, *, uri: str) -> Path:
 def find_version(model: str, alias: str, *, uri: str) -> int | None:
     """Return the version that has an alias now; None where none has."""
     with opened(uri) as client:
-        return _aliases(client, model).get(alias)
+        return holder_of(client, model, alias)
+
+
+def holder_of(client: MlflowClient, model: str, alias: str) -> int | None:
+    """Return the version that has an alias now; None where none has."""
+    return _aliases(client, model).get(alias)
 
 
 def version_of(client: MlflowClient, model: str, bundle: str) -> int | None:
@@ -229,15 +234,14 @@ def registered(*, uri: str) -> list[Registered]:
                 run = client.get_run(version.run_id) if version.run_id else None
                 if run is None or "mgrisk" not in run.data.tags:
                     continue
-                winner = run.data.tags.get("winner", "")
                 found.append(
                     Registered(
                         model=model.name,
                         version=int(version.version),
                         aliases=tuple(sorted(aliases.get(int(version.version), []))),
                         data=run.data.tags.get("data", ""),
-                        learner=winner,
-                        auroc=_held_out(run.data.metrics, winner),
+                        learner=run.data.tags.get("winner", ""),
+                        auroc=run.data.metrics.get("test_auroc"),
                         promotion=version.tags.get(PROMOTION, ""),
                     )
                 )
@@ -253,11 +257,6 @@ def _aliases(client: MlflowClient, model: str) -> dict[str, int]:
 
 def _promotion(client: MlflowClient, model: str, version: int) -> str:
     return str(client.get_model_version(model, str(version)).tags.get(PROMOTION, ""))
-
-
-def _held_out(metrics: Mapping[str, float], winner: str) -> float | None:
-    names = [name for name in metrics if name.endswith(f"/{winner}/auroc") and not name.startswith("cross-validated/")]
-    return metrics[names[0]] if names else None
 
 
 def _not_found(name: str, uri: str, problem: Exception) -> Exception:

@@ -1,4 +1,9 @@
-"""A finished run in MLflow: parameters, metrics by set, data digests, files, candidates, and its registered bundle."""
+"""A finished run in MLflow: its headline metrics, data sets, files and description, what was compared, and its bundle.
+
+A run has the same few metrics whatever its model and cycles, so that MLflow's own comparison of runs answers:
+``cv_auroc`` of the cross-validated development people, ``test_auroc`` of the held-out people, and so on. Each model
+that the run compares is a nested run with the same metrics. Every other figure is in the logged files.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +16,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from mgrisk.config.pipeline_file import Tracking
-from mgrisk.evaluate.records import MetricRecord
-from mgrisk.model.learners import Candidate
+from mgrisk.evaluate.assess import CROSS_VALIDATED
+from mgrisk.evaluate.records import PartRecord
+from mgrisk.report.formats import interval, model_label
+from mgrisk.riskscores.scores import Method
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
-from mgrisk.run_folder.records import ManifestRecord
-from mgrisk.score.scorer import load_scorer
 from mgrisk.storage.files import sha256
-from mgrisk.track.registry import BUNDLE, Standing, settle, version_of
-from mgrisk.track.served import example_people, signature
+from mgrisk.track.bundle import log_model, model_of, register
+from mgrisk.track.registry import Standing, settle, version_of
 from mgrisk.track.store import experiment_id, opened, tracking_uri, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-MODEL_NAME: Final = "bundle"
 FOLDER: Final = "mgrisk.folder"
 """Tag of a run: sha256 of the path of its run folder, in which one process runs at a time."""
 CONTENT: Final = "mgrisk.content"
 """Tag of a run: sha256 of all that is logged of it."""
+KIND: Final = "kind"
+"""Tag of a nested run: a model that was compared, or a setting that was tried."""
+HEADLINE: Final = (
+    "auroc", "auprc", "brier_scaled", "log_loss", "calibration_slope", "observed_expected", "ici",
+)  # fmt: skip
+REFERENCE: Final = "ada"
+DATA: Final = (names.TABLES, names.FEATURES, names.COHORT_PEOPLE)
+TABLE: Final = "evaluation_table.json"
 
 
 @dataclass(frozen=True)
@@ -40,8 +52,8 @@ class Tracked:
     ----------
     uri, experiment, run_id
         Tracking URI without a password, experiment and run.
-    candidates
-        Nested runs, one for each candidate of the tuning.
+    nested
+        Number of nested runs: one for each model compared, and one for each setting tried.
     model, version, alias
         Registered name, version, and the alias that the version has: `champion`, or `challenger` where it was refused;
         empty where an unchanged bundle, registered before, has lost it to another.
@@ -52,7 +64,7 @@ class Tracked:
     uri: str
     experiment: str
     run_id: str
-    candidates: int
+    nested: int
     model: str
     version: int
     alias: str
@@ -64,7 +76,7 @@ class Tracked:
 
 
 def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
-    """Log a finished run folder: parameters, metrics by set, data digests, files, candidates, the bundle.
+    """Log a finished run folder.
 
     A bundle that is registered already, byte for byte, is not registered again, and a run that is logged already, with
     the same content, is not logged again. What a process that was killed began for this folder is marked as killed.
@@ -85,26 +97,35 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
         experiment = experiment_id(client, tracking, uri=uri, folder=folder)
         bundle = sha256(folder / names.BUNDLE)
         version = version_of(client, tracking.register_as, bundle)
-        tags = {FOLDER: _digest(str(folder.resolve())), CONTENT: _content(folder, tracking)}
-        run_id = _logged_before(client, experiment, tags, version=version, model=tracking.register_as)
         made = RunFolder(folder)
-        candidates = made.tuning.candidates
+        tags = {FOLDER: _digest(str(folder.resolve())), CONTENT: _content(made, tracking)}
+        run_id = _logged_before(client, experiment, tags, version=version, model=tracking.register_as)
+        nested = [*_models(made), *_settings(made)]
         if run_id is None:
             # The tags come with the run, so that one that is killed can be told from its first moment.
             with mlflow.start_run(experiment_id=experiment, run_name=made.manifest.pipeline, tags=tags) as run:
                 run_id = run.info.run_id
                 _log_results(made, tracking)
-                _log_candidates(client, experiment, run_id, candidates)
+                model = (
+                    log_model(folder / names.BUNDLE)
+                    if version is None
+                    else model_of(client, tracking.register_as, version)
+                )
+                _log_headline(made, model)
+                for each in nested:
+                    each.log(client, experiment, run_id)
                 # Last, so that a run that has a version is logged in full.
                 if version is None:
-                    version = _log_bundle(client, folder / names.BUNDLE, tracking.register_as, bundle)
+                    version = register(
+                        client, model, tracking.register_as, digest=bundle, description=_description(made)
+                    )
         assert version is not None
         alias, standing = settle(client, tracking.register_as, version, alias=tracking.alias, standing=standing)
     return Tracked(
         without_password(uri),
         tracking.experiment,
         run_id,
-        len(candidates),
+        len(nested),
         tracking.register_as,
         version,
         alias,
@@ -116,14 +137,15 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _files(tracking: Tracking) -> tuple[str, ...]:
-    return (*names.LOGGED, names.EXPLANATIONS) if tracking.people else names.LOGGED
+def _files(run: RunFolder, tracking: Tracking) -> list[str]:
+    """Return the files and folders that MLflow gets: those that the steps name, and the settings."""
+    logged = [name for step in run.manifest.steps.values() for name in step.logged]
+    return [*logged, names.RESOLVED, *([names.EXPLANATIONS] if tracking.people else [])]
 
 
-def _content(folder: Path, tracking: Tracking) -> str:
+def _content(run: RunFolder, tracking: Tracking) -> str:
     """Return the sha256 of all that is logged of a run folder."""
-    files = (*_files(tracking), names.BUNDLE, names.TUNING, names.FIGURES)
-    found = {name: sha256(folder / name) for name in files if (folder / name).exists()}
+    found = {name: sha256(run.folder / name) for name in (*_files(run, tracking), names.BUNDLE)}
     return _digest({**found, "people": tracking.people, "register_as": tracking.register_as})
 
 
@@ -162,85 +184,135 @@ def _mark_killed(client: MlflowClient, experiment: str, run_id: str) -> None:
 
 
 def _log_results(run: RunFolder, tracking: Tracking) -> None:
-    """Log parameters, metrics, digests and files of a run folder in MLflow's active run."""
+    """Log description, parameters and files of a run folder in MLflow's active run."""
     import mlflow
+    from mlflow.utils.git_utils import get_git_commit
 
     # Here and not above: what is served loads this package, and draws nothing.
     from mgrisk.report.render import report_without_people
 
     folder, manifest = run.folder, run.manifest
+    commit = get_git_commit(str(Path(__file__).parent))
     mlflow.set_tags(
         {
+            "title": manifest.title,
             "data": manifest.data,
             "mgrisk": manifest.mgrisk,
             "winner": run.tuning.winner,
-            "mlflow.note.content": manifest.title,
+            "mlflow.note.content": _description(run),
+            **({"mlflow.source.git.commit": commit} if commit else {}),
+            **{f"sha256.{name}": manifest.steps["cohort"].outputs[name] for name in DATA},
         }
     )
     mlflow.log_params(dict(_flat(tomllib.loads((folder / names.RESOLVED).read_text("utf-8")))))
-    mlflow.log_metrics(dict(_metrics(run.evaluation)))
-    _log_data(manifest)
-    for name in _files(tracking):
+    for name in _files(run, tracking):
         if name == names.REPORT and not tracking.people:
             mlflow.log_text(report_without_people(folder), name)
-        elif (folder / name).exists():
+        elif (folder / name).is_dir():
+            mlflow.log_artifacts(str(folder / name), name)
+        else:
             mlflow.log_artifact(str(folder / name))
-    if (folder / names.FIGURES).is_dir():
-        mlflow.log_artifacts(str(folder / names.FIGURES), names.FIGURES)
+    mlflow.log_table(run.evaluation.frame(), TABLE)
 
 
-def _log_data(manifest: ManifestRecord) -> None:
+def _description(run: RunFolder) -> str:
+    """Return what MLflow shows of a run and of its model: the card's first sections, and the headline metrics.
+
+    The whole card is too long for a description: MLflow's database takes 5,000 characters.
+    """
+    title, what_it_is, what_it_is_not, *_ = run.path(names.CARD).read_text("utf-8").split("\n## ")
+    sets = _sets(run)
+    table = [
+        f"| {model_label(run.winner)} | {' | '.join(sets)} |",
+        "| --- | --: | --: |",
+        *(f"| {metric} | {' | '.join(_with_interval(run, name, metric) for name in sets)} |" for metric in HEADLINE),
+    ]
+    note = f"95 % intervals. The whole card is {names.CARD} among the artifacts."
+    figures = "\n".join(["Performance\n", *table, f"\n{note}"])
+    return "\n## ".join([title, what_it_is, what_it_is_not.rstrip() + "\n", figures])
+
+
+def _with_interval(run: RunFolder, set_name: str, metric: str) -> str:
+    return interval(run.evaluation.one(model=run.winner, set=set_name, metric=metric))
+
+
+def _log_headline(run: RunFolder, model: str) -> None:
+    """Log the headline metrics in MLflow's active run, each set's linked to its people and to the logged model."""
     import mlflow
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
-    outputs = manifest.steps["cohort"].outputs
-    for name in (names.TABLES, names.FEATURES, names.COHORT_PEOPLE):
-        digest = outputs[name]
+    digests = [run.manifest.steps["cohort"].outputs[name] for name in DATA]
+    for set_name, prefix in _sets(run).items():
         # MLflow's own stub calls the class abstract; it is made to be instantiated.
-        dataset = MetaDataset(  # type: ignore[abstract]
-            CodeDatasetSource(tags={"sha256": digest}), name=f"{manifest.data} {name}", digest=digest[:36]
+        people = MetaDataset(  # type: ignore[abstract]
+            CodeDatasetSource(tags=dict(zip(DATA, digests, strict=True))),
+            name=f"{run.manifest.data} {'development' if set_name == CROSS_VALIDATED else f'held-out {set_name}'}",
+            digest=_digest([*digests, set_name])[:36],
         )
-        mlflow.log_input(dataset, context="training")
-        mlflow.set_tag(f"sha256.{name}", digest)
+        mlflow.log_input(people, context="training" if set_name == CROSS_VALIDATED else "test")
+        metrics = _headline(run, run.winner, {set_name: prefix})
+        for each in run.differences.where(
+            set=set_name, group="all", model=run.winner, reference=REFERENCE, metric="auroc"
+        ):
+            if each.estimate is not None:
+                metrics[f"{prefix}_auroc_minus_{REFERENCE}"] = each.estimate
+        mlflow.log_metrics(metrics, model_id=model, dataset=people)
 
 
-def _log_candidates(client: MlflowClient, experiment: str, parent: str, candidates: Sequence[Candidate]) -> None:
-    from mlflow.entities import Metric, Param
+def _sets(run: RunFolder) -> dict[str, str]:
+    """Return the prefix of a metric's name by set."""
+    return {CROSS_VALIDATED: "cv", run.held_out_name: "test"}
 
-    for number, candidate in enumerate(candidates, start=1):
-        tags = {"mlflow.parentRunId": parent, "mlflow.runName": f"{candidate.part} {number}"}
+
+def _headline(run: RunFolder, model: str, sets: Mapping[str, str]) -> dict[str, float]:
+    """Return the headline metrics of a model that are defined, by their names in MLflow."""
+    return {
+        f"{sets[record.set]}_{record.metric}": record.estimate
+        for record in run.evaluation.where(model=model, group="all")
+        if record.set in sets and record.metric in HEADLINE and record.estimate is not None
+    }
+
+
+@dataclass(frozen=True)
+class _Nested:
+    """A nested run: a model that the run compares, or a setting that it tried."""
+
+    name: str
+    kind: str
+    params: Mapping[str, str]
+    metrics: Mapping[str, Sequence[float]]
+    """Values by step; what MLflow shows is the last."""
+
+    def log(self, client: MlflowClient, experiment: str, parent: str) -> None:
+        from mlflow.entities import Metric, Param
+
+        tags = {"mlflow.parentRunId": parent, "mlflow.runName": self.name, KIND: self.kind}
         run = client.create_run(experiment, tags=tags)
-        measure = candidate.measure
-        metrics = [Metric(measure, candidate.loss, 0, 0)]
-        metrics += [Metric(f"fold_{measure}", value, 0, fold) for fold, value in enumerate(candidate.fold_loss)]
-        params = [Param(name, str(value)) for name, value in candidate.params.items()]
-        client.log_batch(run.info.run_id, metrics=metrics, params=[Param("part", candidate.part), *params])
+        metrics = [Metric(name, each, 0, step) for name, of in self.metrics.items() for step, each in enumerate(of)]
+        client.log_batch(run.info.run_id, metrics=metrics, params=[Param(*each) for each in self.params.items()])
         client.set_terminated(run.info.run_id)
 
 
-def _log_bundle(client: MlflowClient, bundle: Path, model: str, digest: str) -> int:
-    """Log the bundle and register it; returns its version, which has no alias yet."""
-    import mlflow
+def _models(run: RunFolder) -> Iterator[_Nested]:
+    """Yield the run's own models, and the published scores recalibrated to its people."""
+    own = {name: _flat_parts(record.parts) for name, record in run.tuning.models.items()}
+    rivals = {record.model for record in run.evaluation if record.model.endswith(f":{Method.LOGISTIC}")}
+    for name in (*own, *sorted(rivals)):
+        metrics = {metric: [value] for metric, value in _headline(run, name, _sets(run)).items()}
+        yield _Nested(name, "model", own.get(name, {}), metrics)
 
-    scorer = load_scorer(bundle)
-    info = mlflow.pyfunc.log_model(
-        name=MODEL_NAME,
-        loader_module="mgrisk.track",
-        data_path=str(bundle),
-        signature=signature(scorer),
-        input_example=example_people(scorer),
-        # Given, not inferred: inference would load the model in a second process to watch its imports.
-        pip_requirements=[f"mgrisk=={scorer.bundle.about['mgrisk']}"],
-        metadata={"data": scorer.bundle.about["data"], "columns": scorer.schema()},
-    )
-    # By the client, not by `registered_model_name`: that prints to standard error whatever the log level is.
-    if not client.search_registered_models(f"name = '{model}'"):
-        client.create_registered_model(model)
-    created = client.create_model_version(
-        model, source=info.model_uri, run_id=info.run_id, model_id=info.model_id, tags={BUNDLE: digest}
-    )
-    return int(created.version)
+
+def _flat_parts(parts: Iterable[PartRecord]) -> dict[str, str]:
+    return {f"{part.part}.{name}": str(value) for part in parts for name, value in part.params.items()}
+
+
+def _settings(run: RunFolder) -> Iterator[_Nested]:
+    for number, tried in enumerate(run.tuning.candidates, start=1):
+        params = {"part": tried.part, **{name: str(value) for name, value in tried.params.items()}}
+        # Of uncalibrated margins: not to be taken for the `cv_log_loss` of a model.
+        metrics = {f"tuning_{tried.measure}": [tried.loss], f"tuning_{tried.measure}_by_fold": tried.fold_loss}
+        yield _Nested(f"{tried.part} {number}", "setting", params, metrics)
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -249,17 +321,3 @@ def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", str(value)
-
-
-def _metrics(records: Iterable[MetricRecord]) -> Iterator[tuple[str, float]]:
-    """Name metrics of all people set/model/metric, with their bounds; MLflow allows no @ in a name.
-
-    Groups, and variants of published scores (``ada:logistic``), are left to the file, which is logged as a file.
-    """
-    for record in records:
-        if ":" in record.model or record.group != "all":
-            continue
-        name = f"{record.set}/{record.model}/{record.metric}".replace("@", "_at_").replace(",", "")
-        for suffix, value in (("", record.estimate), ("_low", record.low), ("_high", record.high)):
-            if value is not None:
-                yield name + suffix, value

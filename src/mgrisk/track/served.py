@@ -18,6 +18,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.score.answers import RISKS
 from mgrisk.score.column_names import given_columns
 from mgrisk.score.frames import as_frame
+from mgrisk.score.input_schema import refuse_twice
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer, load_scorer
 
 if TYPE_CHECKING:
@@ -81,12 +82,7 @@ def _refuse_repeated(columns: list[str], inputs: Sequence[Feature]) -> None:
     for name in columns:
         heading, dot, number = name.rpartition(".")
         if dot and number.isdigit() and heading in used:
-            raise bad_input(
-                "input.duplicate_column",
-                f"the column {heading} stands twice",
-                where="the columns given",
-                hint="rename or remove one",
-            )
+            refuse_twice([heading, heading], where="the columns given")
 
 
 def _load_pyfunc(path: str) -> _Pyfunc:

@@ -41,7 +41,7 @@ def tracking_uri(tracking: Tracking, folder: Path) -> str:
     str
         `tracking.uri`, else MLFLOW_TRACKING_URI, else the SQLite store beside the run folder, ``runs/mlflow.db``.
     """
-    beside = f"sqlite:///{(folder.resolve().parent / 'mlflow.db').as_posix()}"
+    beside = f"{SQLITE}{(folder.resolve().parent / 'mlflow.db').as_posix()}"
     return tracking.uri or os.environ.get(ADDRESS) or beside
 
 
@@ -119,10 +119,8 @@ def refuse_store(tracking: Tracking, folder: Path) -> None:
 
     Parameters
     ----------
-    tracking
-        The `[tracking]` section of the pipeline file.
-    folder
-        Run folder.
+    tracking, folder
+        As for `tracking_uri`.
 
     Raises
     ------
@@ -222,6 +220,7 @@ def _asked(uri: str) -> MlflowClient:
 
 def _make(file: Path) -> None:
     """Make an empty SQLite store that appears whole: one that was left half made is never opened again."""
+    # SQLite's own journal of such a file, too, which `sweep_beside` does not know.
     for left in file.parent.glob(f".{file.name}.*.part*"):
         left.unlink()
     with atomic(file) as part:

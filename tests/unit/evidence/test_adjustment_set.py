@@ -6,7 +6,7 @@ import pytest
 
 from mgrisk.cohort.outcomes import OUTCOMES as BINARY
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.adjustment_set import DIET_QUALITY, EXPOSURE, MAIN, NUTRIENTS, OUTCOMES, RUNGS, TERMS, outcomes
+from mgrisk.evidence.adjustment_set import DIET_QUALITY, MAIN, NUTRIENTS, OUTCOMES, RUNGS, TERMS, outcomes
 from mgrisk.features.registry import FEATURES
 
 
@@ -21,7 +21,7 @@ def test_each_rung_holds_the_rungs_below_it_and_has_a_reason() -> None:
 def test_every_name_of_a_rung_is_known_and_every_row_is_used_once() -> None:
     assert (*RUNGS[-1].all_terms, *DIET_QUALITY.terms) == tuple(TERMS)
     assert RUNGS[-1].all_nutrients == tuple(NUTRIENTS)
-    assert RUNGS[0].nutrients == (EXPOSURE,)
+    assert RUNGS[0].nutrients == ("magnesium",)
 
 
 def test_diet_quality_adds_to_the_confounders_alone() -> None:

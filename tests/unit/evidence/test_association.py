@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,13 @@ def test_where_nobody_takes_supplements_there_is_no_estimate_of_them(eaters: Any
 
 
 def test_what_cannot_be_estimated_is_there_with_its_reason(eaters: Any) -> None:
-    nobody = replace(eaters.panel, outcomes={"undiagnosed": np.zeros(1500)})
-    found = list(associate(nobody, rungs=[eaters.rung]))
+    outcomes = {"homa_ir": eaters.panel.outcomes["homa_ir"], "undiagnosed": np.zeros(1500)}
+    found = list(associate(replace(eaters.panel, outcomes=outcomes), rungs=[eaters.rung]))
     assert {each.problem for each in found} == {"logistic.not_converged"}
     assert all(each.estimate is None for each in found)
+    # Each once, as the report looks for it, also of the outcome that came before the one that failed.
+    told = [(each.outcome, each.exposure, each.correction) for each in found]
+    assert sorted(told) == sorted(product(outcomes, (FOOD, SUPPLEMENT), (NONE, CALIBRATED)))
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from mgrisk.score.input_schema import (
     Codes,
     check,
     check_columns,
-    first_rejected,
     reason_columns,
     schema,
 )
@@ -31,7 +30,6 @@ CODES = Codes(INPUTS)
 
 def test_codes_stand_in_the_order_of_the_contract_and_an_optional_input_that_is_absent_is_no_problem() -> None:
     state = np.array([[GOOD, OUTSIDE, EMPTY, GOOD], [GOOD, BAD, GOOD, GOOD], [EMPTY, BAD, EMPTY, GOOD]], dtype=np.uint8)
-    rejected = np.array([False, True, True, True])
     problems = CODES.join(state, {3: 7})
     assert problems.texts().tolist() == [
         "",
@@ -46,13 +44,11 @@ def test_codes_stand_in_the_order_of_the_contract_and_an_optional_input_that_is_
         "missing:age_years": 1,
         "wrong_field_count:7": 1,
     }
-    assert first_rejected(rejected, problems) == (1, problems.texts()[1])
 
 
 def test_no_rows_have_no_problems() -> None:
     problems = CODES.join(np.empty((3, 0), dtype=np.uint8), {})
     assert problems.texts().tolist() == []
-    assert first_rejected(np.empty(0, dtype=np.bool_), problems) is None
 
 
 INPUTS_CONTRACT = with_ancestors(features(["age_years", "sex", "smoking", "bmi_kg_m2", "magnesium_total_mg"]))

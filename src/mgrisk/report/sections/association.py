@@ -13,14 +13,13 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.evaluate.records import Records
-from mgrisk.evidence.adjustment_set import BODY, CONTROLS, DIET_QUALITY, MAIN, MODELS, OUTCOMES, TERMS, AdjustmentSet
+from mgrisk.evidence.adjustment_set import BODY, CONTROLS, DIET_QUALITY, MAIN, MODELS, OUTCOMES, AdjustmentSet
 from mgrisk.evidence.association import FOOD_SOURCE, MODIFIERS
 from mgrisk.evidence.mediation import ALL_PATHS, ASSUMPTIONS, NO_PATH
 from mgrisk.evidence.people import MEASURED
-from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT
+from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, PER_100, SUPPLEMENT
 from mgrisk.evidence.robustness import EXCLUDED, FLOW, NO_LOSS, NO_SUPPLEMENT, PLAUSIBLE
 from mgrisk.features.foods import RICH, RICH_LABEL, food_groups
-from mgrisk.features.registry import FEATURES
 from mgrisk.report.blocks import (
     Block,
     Section,
@@ -206,7 +205,6 @@ def _part(record: EvidenceRecord) -> str:
     return interval(record, digits=3)
 
 
-PER_100: Final = "per 100 mg/d"
 ROBUSTNESS_OF: Final = "undiagnosed"
 
 
@@ -363,10 +361,6 @@ def flow_of_participants(records: Evidence) -> list[Block]:
     ]
 
 
-def _term(name: str) -> str:
-    return FEATURES[TERMS[name].feature].label if name in TERMS else name
-
-
 def _cycles(records: Evidence) -> list[Block]:
     found = records.where(analysis="cycle left out")
     if not len(found):
@@ -393,13 +387,9 @@ def _cycles(records: Evidence) -> list[Block]:
 
 
 def _e_values(records: Evidence) -> list[Block]:
-    found = {
-        (record.correction, record.outcome): record for record in records.where(analysis="e-value", model=MAIN.name)
-    }
     said = [
-        f"{OUTCOMES[outcome].label} {number(record.estimate, digits=2)} (of the limit {number(record.low, digits=2)})"
-        for (correction, outcome), record in found.items()
-        if correction == CALIBRATED
+        f"{OUTCOMES[each.outcome].label} {number(each.estimate, digits=2)} (of the limit {number(each.low, digits=2)})"
+        for each in records.where(analysis="e-value", model=MAIN.name, correction=CALIBRATED)
     ]
     if not said:
         return []

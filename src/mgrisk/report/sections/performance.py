@@ -219,11 +219,11 @@ def thresholds_table(run: RunFolder, name: str, set_name: str, label: str) -> Bl
     scores = dict.fromkeys(record.model for record in records if record.model not in run.tuning.models)
     rows = []
     for model in (run.winner, *scores):
-        points = not any(record.metric == "net_benefit" for record in records.where(model=model))
+        mine = records.where(model=model)
+        points = not mine.where(metric="net_benefit")
         rows.append(row([model_label(model), *("" for _ in ACTED)], {"model": model}))
-        mine = [record for record in records if record.model == model]
         for rule in dict.fromkeys(record.rule for record in mine):
-            by_metric = {record.metric: record for record in mine if record.rule == rule}
+            by_metric = {record.metric: record for record in mine.where(rule=rule)}
             cells = [interval(by_metric[key], digits=digits, share=share) for key, _, digits, share in ACTED]
             first = _rule_label(next(iter(by_metric.values())), points=points)
             rows.append(row([first, *cells], {"rule": rule, "metrics": _raw(by_metric)}, level=1))

@@ -10,7 +10,7 @@ from typing import Final
 
 from mgrisk.evaluate.records import Estimated, Interval, Records
 from mgrisk.evidence.adjustment_set import MAIN, MODELS
-from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE
+from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, PER_100
 from mgrisk.evidence.what_if import ASSUMPTIONS, FORMS, MEANING, OPTIONS, STUDIES, TOGETHER, Study, swaps_for
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, figure, row, table, text
 from mgrisk.report.formats import count, interval, number, percent, percent_digits
@@ -20,7 +20,6 @@ from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import EvidenceRecord, OptionRecord
 
-PER_100: Final = "per 100 mg/d"
 OURS: Final = "undiagnosed"
 CORRECTIONS: Final = {
     NONE: "odds ratio of undiagnosed diabetes, uncorrected",

@@ -117,8 +117,7 @@ class CsvSource:
     ------
     MgRiskError
         `input.cannot_read`, `input.empty`, `input.duplicate_column`, `input.not_csv`, `input.other_format`,
-        `input.other_separator`, `input.title_row` or
-        `input.row_names`.
+        `input.other_separator`, `input.title_row` or `input.row_names`.
     """
 
     def __init__(
@@ -154,12 +153,7 @@ class CsvSource:
             names = self._header()
         if not names:
             what = "the first line is blank, where the header must be" if self._rest else "the file has no header line"
-            raise bad_input(
-                "input.empty",
-                what,
-                where=where,
-                hint="see `mgrisk schema --template FILE`",
-            )
+            raise bad_input("input.empty", what, where=where, hint="see `mgrisk schema --template FILE`")
         if len(names) == 1 and (other := [sign for sign in OTHERS if sign in names[0]]):
             raise _other_separator(other[0], where)
         self._refuse_other_first_lines(names)

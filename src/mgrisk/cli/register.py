@@ -1,0 +1,38 @@
+"""`mgrisk register`: put a released or recalibrated bundle into a registry, to be served from there."""
+
+from __future__ import annotations
+
+import argparse
+
+from mgrisk.cli.which import STORE, bundle_folder, registry_uri
+from mgrisk.errors import ExitStatus, usage
+
+HELP = "register a released or recalibrated model in MLflow"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("model", metavar="NAME|DIR", help="released model (undiagnosed), or the folder of a bundle")
+    parser.add_argument("--as", dest="name", default="", metavar="NAME", help="registered name (that of the bundle)")
+    parser.add_argument("--alias", default="champion", metavar="ALIAS", help="the alias it gets if free (champion)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from pydantic import ValidationError
+
+    from mgrisk.config.pipeline_file import Tracking
+    from mgrisk.track import register_bundle
+
+    try:
+        tracking = Tracking(register_as=options.name, alias=options.alias)
+    except ValidationError as problem:
+        said = problem.errors()[0]["msg"].removeprefix("Value error, ")
+        raise usage("registry.bad_name", said, where="mgrisk register", hint="give another name") from None
+    uri = registry_uri()
+    if uri is None:
+        STORE.parent.mkdir(exist_ok=True)
+        uri = f"sqlite:///{STORE.resolve()}"
+    made = register_bundle(bundle_folder(options.model), tracking=tracking, uri=uri, beside=STORE)
+    print(f"{made.model} version {made.version}, {' and '.join(made.aliases) or 'without an alias'}: {made.promotion}")
+    return ExitStatus.DONE
