@@ -151,10 +151,14 @@ def test_a_full_disk_at_any_call_is_told_and_can_be_made_up_for(
 def test_a_run_that_is_killed_at_its_last_files_ends_as_one_that_nobody_disturbed(
     run_copy: Path, small_settings: tuple[str, ...], places: dict[str, Path], library: Path
 ) -> None:
-    """From the figures of the report on, which another title has drawn anew: report, card, bundle, MLflow."""
+    """Killed while it writes the report, the card, the bundle and to MLflow; all before that stands from before."""
     for name in ("demo", "mlflow.db"):
         (run_copy.parent / name).rename(places["KEEP"] / name)
-    settings = [word for each in (*small_settings, "title=Another") for word in ("--set", each)]
+    for name in ("figures", "bundle"):
+        shutil.rmtree(places["KEEP"] / "demo" / name)
+    for name in ("report.html", "card.md", "tracking.json"):
+        (places["KEEP"] / "demo" / name).unlink()
+    settings = [word for each in small_settings for word in ("--set", each)]
     first = ["run", str(DEMO), "--out", str(places["WORK"] / "demo"), *settings]
     # Of the manifest and the names that MLflow gives only the place is the same in two runs.
     apart = ["demo/manifest.json", "demo/tracking.json", "mlflow.db", "mlartifacts/"]
