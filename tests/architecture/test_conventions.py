@@ -88,6 +88,9 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
         ),
         ("tests/unit/report/test_content.py", "tests/unit/report/test_render.py"),
     ),
+    ("an entry of the benchmark is evaluated on the people of a run",
+     ("cli/benchmark.py", "pipeline/benchmark.py", "report/leaderboard.py", "run_folder/benchmark.py"),
+     ("tests/integration/test_benchmark.py",)),
     ("a run that is there for all tests of what it holds",
      (
          "pipeline/finished.py", "report/plots.py", "report/panels.py", "run_folder/comparison.py",

@@ -15,7 +15,8 @@ from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.synthetic import write_cohort
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "survey.json"
-FIELDS = ["variable", "level", "by", "statistic", "estimate", "se", "low", "high", "n", "df", "missing", "data"]
+FIELDS = ["variable", "level", "by", "statistic", "estimate", "se", "low", "high", "n", "df", "missing"]
+FIELDS += ["presentation", "data"]
 ADULTS = "age_years >= 20 and (missing(RIDEXPRG) or RIDEXPRG != 1)"
 
 

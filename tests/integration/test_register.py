@@ -11,7 +11,6 @@ import pytest
 import mgrisk
 from mgrisk import track
 from mgrisk.cli.main import main
-from mgrisk.model.bundle import released
 from mgrisk.pipeline.run import Run
 
 PEOPLE = pd.DataFrame({"age_years": [47, 63], "sex": ["male", "female"], "bmi_kg_m2": [31.0, None]})
@@ -36,7 +35,7 @@ def test_a_released_bundle_is_registered_once_and_answers_like_the_bundle(
     assert [(row.version, row.data) for row in track.registered(uri=store)] == [(1, "NHANES")]
     mlflow.set_tracking_uri(store)
     served = mlflow.pyfunc.load_model("models:/mgrisk-undiagnosed@champion").predict(PEOPLE)
-    alone = mgrisk.load_model(released("undiagnosed")).score(PEOPLE)
+    alone = mgrisk.load_model("undiagnosed").score(PEOPLE)
     assert served["risk"].to_numpy().tolist() == alone["risk"].to_numpy().tolist()
     assert main(["models"]) == 0
     assert "mgrisk-undiagnosed@champion" in capsys.readouterr().out

@@ -18,7 +18,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--of", nargs="+", action="extend", required=True, metavar="NAME", help="or a condition: 'bmi_kg_m2 >= 30'"
     )
     parser.add_argument(
-        "--by", nargs="+", action="extend", default=[], metavar="NAME", help="an estimate for each of its values"
+        "--by",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="an estimate for each of its values, for ranges (age_years=20,40,60), or for yes and no of a condition",
     )
     parser.add_argument(
         "--cycle", nargs="+", action="extend", default=[], metavar="YEARS", help="combined (the latest that has all)"
@@ -28,15 +33,39 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
     parser.add_argument("--statistic", default="", metavar="S", help="mean | proportion | age-adjusted | quantile=0.5")
+    parser.add_argument(
+        "--standard",
+        type=ages,
+        default=(20, 40, 60),
+        metavar="AGES",
+        help="where the age groups of age-adjusted begin (20,40,60)",
+    )
+    parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
+    parser.add_argument(
+        "--interval", default="korn-graubard", choices=["korn-graubard", "logit"], help="of proportions (korn-graubard)"
+    )
     add_source(parser)
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table")
+
+
+def ages(text: str) -> tuple[int, ...]:
+    """Return the ages of `--standard`."""
+    return tuple(int(each) for each in text.split(","))
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.describe.query import Question, describe
 
-    question = Question(tuple(options.of), tuple(options.by), options.where, options.statistic)
+    question = Question(
+        tuple(options.of),
+        tuple(options.by),
+        options.where,
+        options.statistic,
+        weight=options.weight,
+        standard=options.standard,
+        interval=options.interval,
+    )
     found = describe(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)
     for note in found.notes():
         say(note)

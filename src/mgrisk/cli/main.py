@@ -18,6 +18,7 @@ from typing import Final, TextIO, cast
 
 from mgrisk import __version__
 from mgrisk.cli import (
+    benchmark,
     codebook,
     compare,
     completion,
@@ -54,6 +55,7 @@ COMMANDS: Final = (
     models,
     promote,
     register,
+    benchmark,
     report,
     compare,
     map,

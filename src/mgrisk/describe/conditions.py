@@ -82,6 +82,11 @@ class Condition:
     names: tuple[str, ...]
     _tree: ast.expr
 
+    def missing(self, columns: Mapping[str, pd.Series]) -> Booleans:
+        """Return who lacks any of the names, shape (n,), whether or not the condition can be decided without it."""
+        found: Booleans = np.logical_or.reduce([columns[name].isna().to_numpy(dtype=np.bool_) for name in self.names])
+        return found
+
     def holds(self, columns: Mapping[str, pd.Series]) -> Truth:
         """Decide the condition for each row.
 

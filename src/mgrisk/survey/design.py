@@ -180,6 +180,11 @@ class SurveyDesign:
         strata = np.unique(self.cluster_stratum).size
         return f"SurveyDesign({self.n:,} people, {self.level} weights, {strata} strata, {self.n_clusters} PSUs)"
 
+    def _repr_html_(self) -> str:
+        rows = (f"<tr><th>{name}</th><td>{value:,.0f}</td></tr>" for name, value in self.to_dict().items()
+                if not isinstance(value, str))  # fmt: skip
+        return f"<p>Survey design, {self.level} weights</p><table>{''.join(rows)}</table>"
+
     def where(self, mask: ArrayLike) -> SurveyDesign:
         """Return the same design with a smaller domain; no row is dropped.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -307,33 +306,12 @@ def weighted_quantile(values: ArrayLike, weight: ArrayLike, probabilities: Array
     return chosen
 
 
-US_2000: Final[Mapping[str, float]] = MappingProxyType({"20-39": 77_670.0, "40-59": 72_816.0, "60+": 45_364.0})
-"""Projected US population of the year 2000 in thousands, by age in years: shares .3966, .3718 and .2316.
-
-Klein and Schoenborn (2001), NCHS Statistical Notes 20, for the age groups of NCHS Data Briefs on adults of 20 and over;
-the same numbers stand in the example of `svystandardize` in the R package survey 4.1.1.
-"""
-
-
-def us_2000_age_group(age_years: ArrayLike) -> pd.Series:
-    """Return the group of `US_2000` of each age in years; missing below 20 and where the age is missing.
-
-    Examples
-    --------
-    >>> us_2000_age_group([19, 20, 59, 60]).tolist()
-    [nan, '20-39', '40-59', '60+']
-    """
-    ages = np.asarray(age_years, dtype=np.float64)
-    groups = pd.cut(ages, [20.0, 40.0, 60.0, np.inf], right=False, labels=list(US_2000))
-    return pd.Series(groups).astype(object)
-
-
 def standardised_mean(
     values: ArrayLike,
     groups: ArrayLike,
     design: SurveyDesign,
     *,
-    standard: Mapping[str, float] = US_2000,
+    standard: Mapping[str, float],
     level: float = 0.95,
 ) -> Estimate:
     """Estimate the mean of the groups' means, weighted by a standard population (direct standardisation).

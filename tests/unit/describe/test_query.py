@@ -13,7 +13,9 @@ from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes.eras import CONCEPTS
 from mgrisk.nhanes.harmonise import Harmonised, TableRead
 from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.estimates import mean, proportion, quantile, standardised_mean, us_2000_age_group
+from mgrisk.survey.estimates import mean, proportion, quantile, standardised_mean
+from mgrisk.survey.presentation import korn_graubard, presentation
+from mgrisk.survey.standard import age_group, standard_population
 
 NAN = float("nan")
 RECORD = {
@@ -28,6 +30,7 @@ RECORD = {
     "n": 1234,
     "df": 15,
     "missing": 0.051,
+    "presentation": "",
     "data": "NHANES",
 }
 EMPTY = {**RECORD, "by": "sex=female", "estimate": NAN, "se": NAN, "low": NAN, "high": NAN, "n": 0, "missing": 1.0}
@@ -115,8 +118,10 @@ def harmonised(frame: pd.DataFrame, *, synthetic: bool = False) -> Harmonised:
     return Harmonised(frame, (TableRead("2017-2018", "DEMO_J", len(frame), 1, "0", synthetic),))
 
 
-def asked(frame: pd.DataFrame, *of: str, by: tuple[str, ...] = (), where: str = "", statistic: str = "") -> Any:
-    return answer(Question(of, by, where, statistic), harmonised(frame), cycles=CYCLES)
+def asked(
+    frame: pd.DataFrame, *of: str, by: tuple[str, ...] = (), where: str = "", statistic: str = "", **others: Any
+) -> Any:
+    return answer(Question(of, by, where, statistic, **others), harmonised(frame), cycles=CYCLES)
 
 
 def exam(frame: pd.DataFrame) -> SurveyDesign:
@@ -136,7 +141,8 @@ def test_a_mean_is_that_of_the_domain_and_never_of_fewer_rows(people: pd.DataFra
 
 
 def test_records_have_the_fields_of_the_interface_in_order(people: pd.DataFrame) -> None:
-    fields = ["variable", "level", "by", "statistic", "estimate", "se", "low", "high", "n", "df", "missing", "data"]
+    fields = ["variable", "level", "by", "statistic", "estimate", "se", "low", "high", "n", "df", "missing"]
+    fields += ["presentation", "data"]
     assert asked(people, "BMXBMI").frame().columns.tolist() == fields
 
 
@@ -152,7 +158,8 @@ def test_a_category_has_the_share_of_each_level(people: pd.DataFrame) -> None:
     interview = SurveyDesign(people["WTINT2YR"] / 2, people["SDMVSTRA"], people["SDMVPSU"], WeightLevel.INTERVIEW)
     expected = proportion(people["DIQ010"] == 1, interview.where(women))
     assert found.records[0]["estimate"] == pytest.approx(expected.estimate)
-    assert found.records[0]["low"] == pytest.approx(expected.low)
+    assert (found.records[0]["low"], found.records[0]["high"]) == pytest.approx(korn_graubard(expected))
+    assert found.records[0]["presentation"] == presentation(expected)
     assert sum(each["estimate"] for each in found.records[:3]) == pytest.approx(1.0)
 
 
@@ -177,10 +184,83 @@ def test_a_quantile_is_the_one_of_woodruff(people: pd.DataFrame) -> None:
 def test_age_adjustment_uses_the_standard_population(people: pd.DataFrame) -> None:
     (record,) = asked(people, "BMXBMI >= 30", where="RIDAGEYR >= 20", statistic="age-adjusted").records
     domain = (people["RIDAGEYR"] >= 20).to_numpy() & people["BMXBMI"].notna().to_numpy()
-    ages = us_2000_age_group(people["RIDAGEYR"])
-    expected = standardised_mean(people["BMXBMI"] >= 30, ages, exam(people).where(domain))
+    ages, standard = age_group(people["RIDAGEYR"], (20, 40, 60)), standard_population((20, 40, 60))
+    expected = standardised_mean(people["BMXBMI"] >= 30, ages, exam(people).where(domain), standard=standard)
     assert (record["estimate"], record["se"]) == pytest.approx((expected.estimate, expected.se))
     assert record["statistic"] == "age-adjusted"
+
+
+def test_the_standard_population_has_the_age_groups_that_are_asked_for(people: pd.DataFrame) -> None:
+    given = {"where": "RIDAGEYR >= 18", "statistic": "age-adjusted", "standard": (18, 45, 65)}
+    (record,) = asked(people, "BMXBMI", **given).records
+    domain = (people["RIDAGEYR"] >= 18).to_numpy() & people["BMXBMI"].notna().to_numpy()
+    ages, standard = age_group(people["RIDAGEYR"], (18, 45, 65)), standard_population((18, 45, 65))
+    expected = standardised_mean(people["BMXBMI"], ages, exam(people).where(domain), standard=standard)
+    assert record["estimate"] == pytest.approx(expected.estimate)
+    with pytest.raises(MgRiskError) as caught:
+        asked(people, "BMXBMI", **(given | {"where": "RIDAGEYR >= 17"}))
+    assert "RIDAGEYR >= 18" in caught.value.hint
+
+
+def test_a_share_of_none_has_the_exact_bound_and_what_nchs_would_do(people: pd.DataFrame) -> None:
+    (record,) = asked(people, "BMXBMI > 1000").records
+    n = record["n"]
+    # Clopper and Pearson for 0 of n.
+    assert (record["low"], record["high"]) == (0.0, pytest.approx(1 - 0.025 ** (1 / n)))
+    assert record["presentation"] == "review:none"
+    (other,) = asked(people, "BMXBMI > 1000", interval="logit").records
+    assert np.isnan(other["low"])
+    assert other["presentation"] == "review:none"
+    assert asked(people, "BMXBMI > 1000").lines()[1].endswith("review:none")
+
+
+def test_a_weight_that_is_asked_for_is_used_and_said(people: pd.DataFrame) -> None:
+    found = asked(people, "DIQ010 == 1", weight="WTMEC2YR")
+    known = people["DIQ010"].notna().to_numpy()
+    expected = proportion(people["DIQ010"] == 1, exam(people).where(known))
+    assert (found.records[0]["estimate"], found.records[0]["se"]) == pytest.approx((expected.estimate, expected.se))
+    assert "weight WTMEC2YR (exam sample), because of --weight" in found.notes()
+    with pytest.raises(MgRiskError) as caught:
+        asked(people, "DIQ010", weight="WTMEC4YR")
+    assert caught.value.code == "describe.no_weight"
+    assert "WTMEC2YR" in caught.value.hint
+
+
+def test_groups_are_ranges_of_a_number_and_answers_of_a_condition(people: pd.DataFrame) -> None:
+    found = asked(people, "BMXBMI", by=("RIDAGEYR=20,40", "DIQ010 == 1"))
+    assert [each["by"] for each in found.records] == [
+        f"RIDAGEYR {ages}; DIQ010 == 1: {answer}" for ages in ("20 to <40", "40 and over") for answer in ("yes", "no")
+    ]
+    age, told = people["RIDAGEYR"], people["DIQ010"]
+    inside = (age >= 20) & (age < 40) & told.notna() & (told != 1) & people["BMXBMI"].notna()
+    expected = mean(people["BMXBMI"], exam(people).where(inside.to_numpy()))
+    assert (found.records[1]["estimate"], found.records[1]["n"]) == pytest.approx((expected.estimate, expected.n))
+    weight = people["WTMEC2YR"].to_numpy()
+    assert found.undecided == pytest.approx(weight[told.isna()].sum() / weight.sum())
+
+
+@pytest.mark.parametrize(
+    ("by", "code"),
+    [("RIDAGEYR=40,20", "describe.cuts"), ("RIDAGEYR=1,,2", "describe.cuts"), ("cycle=1,2", "describe.not_a_number")],
+)
+def test_ranges_that_are_none_are_refused(by: str, code: str, people: pd.DataFrame) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        asked(people, "BMXBMI", by=(by,))
+    assert caught.value.code == code
+
+
+def test_a_condition_that_some_meet_without_all_of_its_parts_is_warned_of_with_its_guard(people: pd.DataFrame) -> None:
+    either = "DIQ010 == 1 or BMXBMI >= 30"
+    (warning,) = asked(people, either).warnings
+    told, bmi, weight = people["DIQ010"], people["BMXBMI"], people["WTMEC2YR"].to_numpy()
+    counted = ((told == 1) & bmi.isna()) | (told.isna() & (bmi >= 30))
+    assert f"{100 * weight[counted].sum() / weight.sum():.1f} % lack a part" in warning
+    guard = "not missing(DIQ010) and not missing(BMXBMI)"
+    assert guard in warning
+    guarded = asked(people, either, where=guard)
+    assert guarded.warnings == ()
+    assert warning in asked(people, either).notes()
+    assert asked(people, "BMXBMI >= 30").warnings == ()
 
 
 def test_age_adjustment_refuses_people_whom_the_standard_does_not_have(people: pd.DataFrame) -> None:

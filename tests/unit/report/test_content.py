@@ -156,14 +156,16 @@ def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(ru
     place, mine = next((place, each) for place, each in enumerate(groups, 1) if each["group"] == "magnesium")
     assert both["value"] == f"Group {place} of {len(groups)} in prediction"
     shown = "{importance:.2f} ({low:.2f} to {high:.2f})".format(**mine)
-    assert both["lines"][0] == {"term": "Prediction: all its features", "value": shown}
+    assert both["lines"][0] == {"term": "Prediction: mean |contribution| of all its features, log-odds", "value": shown}
+    added = find_section(report_content(run_folder), "added-value")["blocks"][0]["text"]
+    assert both["lines"][1]["value"] in added
     kinds = [line["term"].split(":")[0] for line in both["lines"]]
-    assert kinds[:4] == ["Prediction", "Prediction", "Prediction", "Association"]
-    assert len(kinds) == 7  # with body size, supplements and the negative controls
+    assert kinds[:4] == ["Prediction", "Prediction", "Association", "… adjusted for body size too"]
+    assert len(kinds) == 6  # with body size, supplements and the negative controls
     assert "no effect was estimated" in both["detail"]
     (run_folder / "evidence.json").unlink()
     alone = card()
-    assert [line["term"].split(":")[0] for line in alone["lines"]] == ["Prediction"] * 3
+    assert [line["term"].split(":")[0] for line in alone["lines"]] == ["Prediction"] * 2
     assert "no association was estimated" in alone["detail"]
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mgrisk.model.bundle import released_bundles
 from mgrisk.report.content import report_content
 from mgrisk.report.headline import headline, outcomes_side_by_side
 from mgrisk.report.model_card import model_card
@@ -91,6 +92,16 @@ def test_a_run_without_evidence_tells_of_none(run_folder: Path) -> None:
     assert headline(run) is None
     assert outcomes_side_by_side(run) == []
     assert "no association was estimated" in str(summary(run)["blocks"])
+
+
+def test_a_card_without_evidence_says_where_the_four_outcomes_stand(run_folder: Path) -> None:
+    said = "models/README.md, beside the released models, has the four outcomes side by side"
+    assert said not in model_card(report_content(run_folder))
+    (run_folder / "evidence.json").unlink()
+    assert said in model_card(report_content(run_folder))
+    readme = (Path(__file__).parents[3] / "models" / "README.md").read_text("utf-8")
+    (table,) = (part for part in readme.split("\n\n") if part.startswith("| outcome | odds ratio |"))
+    assert all(f"| `{name}` |" in table for name in released_bundles())
 
 
 def test_the_headline_is_of_another_outcome_by_name_where_the_own_one_was_not_studied(

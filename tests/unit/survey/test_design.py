@@ -149,5 +149,7 @@ def test_a_single_psu_is_named_though_none_of_its_rows_is_left() -> None:
     assert "stratum 2" in caught.value.where
 
 
-def test_a_design_says_in_a_line_what_it_is(part: SurveyDesign) -> None:
+def test_a_design_says_in_a_line_and_on_a_page_of_a_notebook_what_it_is(part: SurveyDesign) -> None:
+    assert f"<th>n</th><td>{part.n}</td>" in part._repr_html_()
+    assert "<th>psus</th><td>14</td>" in part._repr_html_()
     assert repr(part) == f"SurveyDesign({part.n} people, exam weights, 6 strata, 14 PSUs)"

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from mgrisk.errors import MgRiskError
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import (
-    US_2000,
     Estimate,
     mean,
     proportion,
@@ -20,7 +19,6 @@ from mgrisk.survey.estimates import (
     ratio,
     standardised_mean,
     total,
-    us_2000_age_group,
     weighted_quantile,
 )
 from mgrisk.survey.variance import logit_interval, t_quantile
@@ -202,16 +200,6 @@ def test_a_standard_of_one_group_is_the_plain_mean(toy: pd.DataFrame, part: Surv
     ours = standardised_mean(toy["amount"], ["all"] * len(toy), part, standard={"all": 7.0})
     plain = mean(toy["amount"], part)
     assert (ours.estimate, ours.se, ours.low) == pytest.approx((plain.estimate, plain.se, plain.low))
-
-
-def test_shares_of_the_us_population_of_2000_are_those_of_nchs() -> None:
-    whole = sum(US_2000.values())
-    assert [round(size / whole, 4) for size in US_2000.values()] == [0.3966, 0.3718, 0.2316]
-
-
-def test_ages_fall_into_the_groups_of_nchs() -> None:
-    groups = us_2000_age_group([19.9, 20.0, 39.0, 40.0, 59.0, 60.0, 80.0, np.nan])
-    assert groups.fillna("none").tolist() == ["none", "20-39", "20-39", "40-59", "40-59", "60+", "60+", "none"]
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,10 @@ NO_MAGNESIUM: Final = (
     "drinking, which go along with diabetes for reasons of their own; what the model makes of them is no effect of "
     "magnesium."
 )
+ELSEWHERE: Final = (
+    "No association of magnesium was estimated in this run. pipelines/magnesium.toml estimates it in NHANES 2007-2018; "
+    "models/README.md, beside the released models, has the four outcomes side by side and the negative controls."
+)
 TOGETHER: Final = "All magnesium features together"
 TOTAL: Final = "magnesium_total_mg"
 
@@ -42,8 +46,8 @@ def magnesium(run: RunFolder) -> Section:
         "out (published evidence). An answer to one is no answer to another."
     )
     told = headline(run)
-    first = [text(*told.sentences)] if told else []
-    return SECTION.of([*first, *outcomes_side_by_side(run), intro], sections=parts)
+    first = text(*told.sentences) if told else text(ELSEWHERE)
+    return SECTION.of([first, *outcomes_side_by_side(run), intro], sections=parts)
 
 
 def _prediction(run: RunFolder) -> Section:

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from mgrisk.evaluate.records import Estimated, MetricRecord
 from mgrisk.report.blocks import Block, Section, bullets, callout, facts, text
-from mgrisk.report.formats import count, interval, model_label, number, percent, span
+from mgrisk.report.formats import NBSP, count, interval, model_label, number, percent, span
 from mgrisk.report.headline import headline
 from mgrisk.report.population import population
 from mgrisk.report.sections import ReportSection
+from mgrisk.report.sections.added_value import held_out_gain
 from mgrisk.report.sections.drivers import group_records, importance_records
 from mgrisk.report.sections.importance import CLEAR
 from mgrisk.report.sections.performance import SCORE, compare, compare_net_benefit, net_benefits
@@ -140,7 +141,7 @@ def _drivers(run: RunFolder) -> dict[str, Any]:
         "value": ", ".join(record.label for record in records[:2]) if most else "Nothing: everybody has the same risk",
         "lines": [
             {
-                "term": f"{record.label} {_arrow(record)}".strip(),
+                "term": f"{record.label}{_arrow(record)}",
                 "value": number(record.importance, digits=2),
                 "bar": round(100.0 * record.importance / (most or 1.0)),
             }
@@ -152,32 +153,34 @@ def _drivers(run: RunFolder) -> dict[str, Any]:
 
 def _arrow(record: Importance) -> str:
     direction = record.direction
-    return "" if direction is None or abs(direction) <= CLEAR else "↑" if direction > 0 else "↓"
+    return "" if direction is None or abs(direction) <= CLEAR else f"{NBSP}{'↑' if direction > 0 else '↓'}"
 
 
 def _magnesium(run: RunFolder) -> dict[str, Any]:
     """Return what magnesium does: in prediction by this model, and beside it in association, where that was estimated."""
     places = [(place, record) for place, record in enumerate(group_records(run), start=1)]
     mine = next(((place, record) for place, record in places if record.group == MAGNESIUM), None)
-    lines = [{"term": "Prediction: all its features", "value": interval(mine[1].size, digits=2)}] if mine else []
+    lines = []
+    if mine:
+        term = "Prediction: mean |contribution| of all its features, log-odds"
+        lines.append({"term": term, "value": interval(mine[1].size, digits=2)})
     lines += [
-        {
-            "term": f"Prediction: {record.label} {_arrow(record)}".strip(),
-            "value": number(record.importance, digits=2),
-        }
-        for record in importance_records(run)
-        if record.group == MAGNESIUM
+        {"term": "Prediction: AUROC with it minus without, held-out", "value": interval(gain, digits=4, signed=True)}
+        for gain in held_out_gain(run)
     ]
     told = headline(run)
     lines += told.lines if told else []
     controls = f"{told.of_controls} " if told and told.of_controls else ""
-    studied = "an association" if told else "no association"
+    no_effect = (
+        "Neither prediction nor association says what more magnesium would do: no effect was estimated."
+        if told
+        else "The prediction does not say what more magnesium would do: no association was estimated, and no effect."
+    )
     return {
         "label": "What magnesium does here",
         "value": f"Group {mine[0]} of {len(places)} in prediction" if mine else "Not in this model",
         "lines": lines,
-        "detail": f"{controls}Prediction: mean |contribution| to the log-odds; {studied} was estimated. Neither says what "
-        "more magnesium would do: no effect was estimated in this run.",
+        "detail": f"{controls}{no_effect}",
     }
 
 

@@ -1,0 +1,58 @@
+"""`mgrisk benchmark`: other models on the task of an outcome, beside mgrisk's and published scores."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.errors import ExitStatus
+
+HELP = "evaluate risks of other models on the same people, folds and held-out cycle"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("outcome", help="undiagnosed, diabetes, dysglycaemia or insulin-resistance")
+    parser.add_argument(
+        "--entry", action="append", default=[], metavar="FILE.csv", help="SEQN and risk; may be given several times"
+    )
+    parser.add_argument("--people", metavar="FILE.csv", help="write the task's people: set, fold, design, outcome")
+    parser.add_argument("--run", metavar="DIR", help="take the people of this finished run")
+    parser.add_argument("-o", "--output", metavar="PAGE.html", help="a page with all metrics and differences")
+    parser.add_argument("--format", choices=["table", "json"], default="table")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.pipeline.benchmark import open_task, read_entry
+    from mgrisk.report.leaderboard import SHOWN, is_of, leaderboard_content, rows_of
+    from mgrisk.report.render import write_page
+    from mgrisk.run_folder.benchmark import enter
+    from mgrisk.storage.destinations import prepare_files
+    from mgrisk.storage.files import write_text
+
+    for target in filter(None, (options.people, options.output)):
+        prepare_files(target, inputs=options.entry)
+    entries = {Path(file).stem: read_entry(Path(file)) for file in options.entry}
+    task = open_task(options.outcome, run=Path(options.run) if options.run else None, progress=say)
+    entered = [enter(task, name, entry) for name, entry in entries.items()]
+    if options.people:
+        write_text(Path(options.people), task.people.to_csv(index=False, lineterminator="\n"))
+    if options.format == "json":
+        print(json.dumps([each.to_dict() for each in entered], indent=1))
+    else:
+        print(is_of(task))
+        for each in entered:
+            for set_name in dict.fromkeys(each.metrics["set"]):
+                lines = [[set_name, *(label for label, _ in SHOWN.values())], *rows_of(each, set_name)]
+                widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+                for cells in lines:
+                    print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+            for finding in each.findings:
+                print(f"! {finding.set + ': ' if finding.set else ''}{finding.sentence}")
+    if options.output:
+        say(f"page: {write_page(leaderboard_content(task, entered), Path(options.output)).path}")
+    say(DISCLAIMER)
+    return ExitStatus.DONE

@@ -1,0 +1,319 @@
+"""A task that any model can enter: the people, folds, weights and held-out cycle of a finished run.
+
+An entry is a risk for each person: of a development person from a model that had not learned from that person's fold,
+of a held-out person from a model that had learned from no held-out person. It is compared with mgrisk's model and with
+published scores, recalibrated, on the people that it has a risk for; who lacks one, and what that does, is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.cohort import select
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT, PREDIABETES
+from mgrisk.config.toml import rows as facts
+from mgrisk.errors import bad_input
+from mgrisk.evaluate.assess import CROSS_VALIDATED
+from mgrisk.evaluate.intervals import replicate_metrics
+from mgrisk.nhanes.codebook import KEY
+from mgrisk.riskscores.scores import Method
+from mgrisk.run_folder import names
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.survey.design import SurveyDesign, WeightLevel
+from mgrisk.types import Booleans, Floats
+
+RISK: Final = "risk"
+METRICS: Final = (
+    "auroc", "auprc", "brier_scaled", "log_loss", "calibration_slope", "observed_expected", "ici",
+    "net_benefit@0.05", "net_benefit@0.1",
+)  # fmt: skip
+RIVALS: Final = tuple(f"{score}:{Method.LOGISTIC}" for score in ("ada", "findrisc", "ausdrisk"))
+PEOPLE: Final = [KEY, "set", "fold", "stratum", "psu", "weight", "outcome"]
+LABEL_KNOWN: Final = 0.97
+"""An AUROC of which no questionnaire is capable: the marker that defines the outcome is among the inputs."""
+RIGHT: Final = (0.8, 1.25)
+"""Observed over expected of risks that are taken for probabilities of these people."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """The people of a run, and what is known of them.
+
+    Attributes
+    ----------
+    run
+        A run that is evaluated.
+    """
+
+    run: RunFolder
+
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """Everybody in the analysis: SEQN, set, fold (-1 of held-out people), stratum, psu, weight, outcome."""
+        cohort = self.run.frame(names.COHORT_PEOPLE)
+        inside = cohort[cohort["analysis"]]
+        folds = self.run.frame(names.FOLDS)[[KEY, "fold"]]
+        found = inside.merge(folds, on=KEY, how="left", validate="one_to_one")
+        found["fold"] = found["fold"].fillna(-1).astype("int64")
+        return found[PEOPLE].sort_values(KEY, ignore_index=True)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of `people`: two tasks of the same digest are the same."""
+        return hashlib.sha256(self.people.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it is the task that the published leaderboard is of."""
+        return self.digest in {task["sha256"] for task in facts("mgrisk.run_folder", "benchmark_tasks.toml", "task")}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a reader of an entry's figures must know.
+
+    Attributes
+    ----------
+    code
+        ``people_left_out``, ``others``, ``not_probabilities``, ``learned_from_evaluated`` or ``label_known``.
+    set
+        The set of people that shows it; empty where it is of both.
+    sentence
+        In words.
+    """
+
+    code: str
+    set: str
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Entered:
+    """An entry beside the others.
+
+    Attributes
+    ----------
+    name
+        Of the entry.
+    metrics
+        A row for each set, model and metric, on the people whom the entry has a risk for.
+    differences
+        Entry minus each other model, paired: model, reference, and the columns of `metrics`.
+    findings
+        What must be said with them.
+    """
+
+    name: str
+    metrics: pd.DataFrame
+    differences: pd.DataFrame
+    findings: tuple[Finding, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what benchmark.json holds."""
+        tables = {"metrics": self.metrics, "differences": self.differences}
+        rows = {name: each.astype(object).where(each.notna(), None).to_dict("records") for name, each in tables.items()}
+        return {"entry": self.name, **rows, "findings": [vars(finding) for finding in self.findings]}
+
+
+def enter(task: Task, name: str, entry: pd.DataFrame) -> Entered:
+    """Evaluate an entry beside mgrisk's model and published scores, on the same people.
+
+    Parameters
+    ----------
+    task
+        From a finished run.
+    name
+        What the entry is called.
+    entry
+        Columns SEQN and risk (probability, 0 to 1), a row for each person; other people are counted and left out.
+
+    Returns
+    -------
+    Entered
+
+    Raises
+    ------
+    MgRiskError
+        ``benchmark.missing_column``, ``benchmark.person_twice``, ``benchmark.bad_risk``; ``benchmark.nobody`` where it
+        has no case or no other person of either set.
+    """
+    risk = _checked(name, entry)
+    metrics, differences, findings = [], [], []
+    others = int((~risk.index.isin(task.people[KEY])).sum())
+    if others:
+        findings.append(Finding("others", "", f"{others:,} risks are of people who are not in the task: not used"))
+    evaluated = {
+        set_name: of_set for set_name in (DEVELOPMENT, HELD_OUT) if (of_set := _OfSet.of(task, set_name, risk))
+    }
+    if not evaluated:
+        raise bad_input(
+            "benchmark.nobody",
+            "the entry has not both cases and others of either set",
+            where=name,
+            hint=f"give {KEY} of the task's people: --people writes them",
+        )
+    for of_set in evaluated.values():
+        replicates = replicate_metrics(of_set.y, {name: of_set.risk, **of_set.rivals}, of_set.design, metrics=METRICS)
+        shown = {"set": of_set.label}
+        metrics += [{**shown, **record} for record in replicates.records()]
+        differences += [{**shown, **_turned(record)} for record in replicates.differences(name)]
+        findings += of_set.left_out()
+    findings += _of_figures(name, task.run.winner, metrics)
+    columns = ["set", "model", "metric", "estimate", "low", "high", "n", "events", "problem"]
+    return Entered(
+        name,
+        pd.DataFrame(metrics)[columns],
+        pd.DataFrame(differences)[["set", "model", "reference", *columns[2:]]],
+        tuple(findings),
+    )
+
+
+def _checked(name: str, entry: pd.DataFrame) -> pd.Series:
+    """Return risks by SEQN, those that are missing left out."""
+    for column in (KEY, RISK):
+        if column not in entry:
+            raise bad_input(
+                "benchmark.missing_column",
+                f"the entry has no column {column}",
+                where=name,
+                got=", ".join(map(str, entry.columns))[:200],
+                hint=f"an entry has the columns {KEY} and {RISK}",
+            )
+    person = pd.to_numeric(entry[KEY], errors="coerce")
+    if person.duplicated().any():
+        raise bad_input(
+            "benchmark.person_twice",
+            f"{int(person.duplicated().sum())} rows are of people who have one already",
+            where=name,
+            hint=f"give one risk for each {KEY}",
+        )
+    risk = pd.to_numeric(entry[RISK], errors="coerce")
+    wrong = (risk.isna() & entry[RISK].notna()) | (risk < 0) | (risk > 1) | person.isna()
+    if wrong.any():
+        raise bad_input(
+            "benchmark.bad_risk",
+            f"{int(wrong.sum())} rows have no {KEY}, or a risk that is no probability",
+            where=f"{name}: row {int(np.argmax(wrong)) + 1}",
+            expected="a number from 0 to 1, or nothing",
+            hint="points of a questionnaire must be made risks first",
+        )
+    return pd.Series(risk.to_numpy(dtype=np.float64), index=person.to_numpy(dtype=np.int64)).dropna()
+
+
+@dataclass(frozen=True, eq=False)
+class _OfSet:
+    """One set of the task, and the risks that an entry and the others give its people."""
+
+    label: str
+    y: Floats
+    whole: SurveyDesign
+    design: SurveyDesign
+    risk: Floats
+    rivals: Mapping[str, Floats]
+    rows: pd.DataFrame
+    winner: str
+
+    @classmethod
+    def of(cls, task: Task, set_name: str, risk: pd.Series) -> _OfSet | None:
+        """Return the set; None where the entry has not both cases and others of it."""
+        run = task.run
+        level = WeightLevel(run.cohort.weight_level)
+        rows, whole = select.design(run.frame(names.COHORT_PEOPLE), level=level, set_name=set_name)
+        known = run.predictions
+        placed = rows[[KEY]].merge(known[known["set"] == set_name], on=KEY, how="left", validate="one_to_one")
+        of_entry = placed[KEY].map(risk).to_numpy(dtype=np.float64)
+        design = whole.where(np.isfinite(of_entry))
+        y = rows["outcome"].where(rows["analysis"], 0.0).to_numpy(dtype=np.float64)
+        if not 0 < y[design.analysis_weight > 0].sum() < design.n:
+            return None
+        models = [run.winner, *(name for name in RIVALS if name in known)]
+        return cls(
+            label=CROSS_VALIDATED if set_name == DEVELOPMENT else run.held_out_name,
+            y=y,
+            whole=whole,
+            design=design,
+            risk=of_entry,
+            rivals={name: placed[name].to_numpy(dtype=np.float64) for name in models},
+            rows=rows,
+            winner=run.winner,
+        )
+
+    def left_out(self) -> Iterator[Finding]:
+        """Yield who has no risk, what they are like, and what their absence does to a model that has one for them."""
+        inside, has = self.whole.analysis_weight > 0, self.design.analysis_weight > 0
+        if not (inside & ~has).any():
+            return
+        weight, case = self.whole.weight, self.y == 1.0
+
+        def share(of: Booleans, among: Booleans) -> str:
+            return f"{100 * np.average(of[among], weights=weight[among]):.0f} %" if among.any() else "none"
+
+        said = [
+            f"{int((inside & ~has).sum()):,} of {int(inside.sum()):,} people have no risk: "
+            f"{share(~has, inside & case)} of cases, {share(~has, inside & ~case)} of others"
+        ]
+        if PREDIABETES in self.rows:
+            prediabetes, control = self.rows[PREDIABETES].to_numpy(dtype=np.bool_), inside & ~case
+            said.append(
+                f"of the others {share(prediabetes, control & ~has)} of those left out have prediabetes, and "
+                f"{share(prediabetes, control & has)} of those kept"
+            )
+        before, after = (
+            replicate_metrics(self.y, {self.winner: self.rivals[self.winner]}, design, metrics=["auroc"]).records()[0]
+            for design in (self.whole, self.design)
+        )
+        said.append(
+            f"leaving them out moves the AUROC of mgrisk's own model from {before['estimate']:.3f} to "
+            f"{after['estimate']:.3f}"
+        )
+        yield Finding("people_left_out", self.label, "; ".join(said))
+
+
+def _turned(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the difference of a model from the entry into that of the entry from the model."""
+    turned = {"estimate": record["estimate"], "low": record["high"], "high": record["low"]}
+    minus = {name: None if value is None else -value for name, value in turned.items()}
+    return {**record, **minus, "model": record["reference"], "reference": record["model"]}
+
+
+def _of_figures(name: str, winner: str, metrics: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Yield what the figures themselves give away."""
+    by = {(each["model"], each["metric"], each["set"]): each for each in metrics}
+    sets = [set_name for model, metric, set_name in by if (model, metric) == (name, "auroc")]
+    for set_name in sets:
+        ratio = by[name, "observed_expected", set_name]
+        if ratio["low"] > RIGHT[1] or ratio["high"] < RIGHT[0]:
+            yield Finding(
+                "not_probabilities",
+                set_name,
+                f"observed over expected is {ratio['estimate']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}): the "
+                "risks are not calibrated for these people, as after over-sampling, class weights or over-fitting, or "
+                "of a model of other people; recalibrate them before thresholds or net benefit are read",
+            )
+        if by[name, "auroc", set_name]["estimate"] > LABEL_KNOWN:
+            yield Finding(
+                "label_known",
+                set_name,
+                "an AUROC of which no questionnaire is capable: look for HbA1c, glucose or a medicine among the inputs",
+            )
+    if len(sets) < 2:
+        return
+    fall = {}
+    for model in (name, winner):
+        first, later = (by[model, "auroc", set_name] for set_name in sets)
+        fall[model] = first["estimate"] - later["estimate"], np.hypot(first["se"], later["se"])
+    if fall[name][0] - fall[winner][0] > 2 * np.hypot(fall[name][1], fall[winner][1]):
+        yield Finding(
+            "learned_from_evaluated",
+            "",
+            f"from the cross-validated to the held-out people AUROC falls by {fall[name][0]:.3f}, that of mgrisk's "
+            f"model by {fall[winner][0]:.3f}: look for what was learned from people of a fold before they were set "
+            "apart, such as over-sampling, selection of features or imputation",
+        )
