@@ -40,8 +40,8 @@ def benchmark(
         had not learned from their fold), or a classifier of scikit-learn, which is fitted to the inputs of the
         pipeline on the folds of the task, with survey weights, and calibrated by cross-fitting.
     run
-        A finished run whose people are the task; where it is left out, ``pipelines/OUTCOME.toml`` is run into
-        ``runs/OUTCOME`` as far as needed.
+        A finished run whose people are the task; where it is left out, the released pipeline is run, into ``runs``, as
+        far as needed.
 
     Returns
     -------
@@ -56,11 +56,11 @@ def benchmark(
 
     Examples
     --------
-    >>> benchmark("height", {})
+    >>> benchmark("undiagnosed", {}, run="no-run")
     Traceback (most recent call last):
-    mgrisk.errors.MgRiskError: there is no pipeline of height [benchmark.no_pipeline]
-    where: pipelines/height.toml
-    to do: start in the folder of mgrisk's repository, or give a finished run: --run DIR
+    mgrisk.errors.MgRiskError: this is not the folder of a run [report.no_run]
+    where: no-run
+    to do: name a folder that `mgrisk run` wrote, such as runs/demo
     """
     task = open_task(outcome, run=None if run is None else Path(run))
     return {
