@@ -22,6 +22,10 @@ def test_every_section_of_a_finished_run_can_be_made(run_folder: Path) -> None:
     assert failed_sections(report_content(run_folder)) == ()
 
 
+def test_no_placeholder_is_left_in_a_sentence(run_folder: Path) -> None:
+    assert re.findall(r"\{[a-z_]+\}", json.dumps(report_content(run_folder))) == []
+
+
 def test_content_is_json_and_the_same_each_time(run_folder: Path) -> None:
     first = report_content(run_folder)
     assert json.loads(json.dumps(first, allow_nan=False)) == first == report_content(run_folder)
