@@ -39,8 +39,8 @@ from mgrisk.cli import (
     score,
     validate,
 )
-from mgrisk.cli.terminal import DISCLAIMER, Shown, shown
-from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system
+from mgrisk.cli.terminal import DISCLAIMER, Shown
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
 
 COMMANDS: Final = (
     run,
