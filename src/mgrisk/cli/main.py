@@ -30,6 +30,7 @@ from mgrisk.cli import (
     magnesium,
     map,
     models,
+    pipelines,
     promote,
     recalibrate,
     register,
@@ -44,6 +45,7 @@ from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_syste
 
 COMMANDS: Final = (
     run,
+    pipelines,
     fetch,
     describe,
     magnesium,

@@ -442,7 +442,7 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
     MgRiskError
         `config.missing_file`, `config.not_toml`, `config.unknown_key`, `config.bad_value`, `config.bad_override`.
     """
-    content = _read(Path(path), seen=())
+    content = read_merged(Path(path))
     for item in overrides:
         _override(content, item)
     try:
@@ -451,7 +451,14 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
         raise _explain(problem, str(path)) from None
 
 
-def _read(path: Path, *, seen: tuple[Path, ...]) -> dict[str, Any]:
+def read_merged(path: Path, *, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Return the content of a pipeline file over that of the files it extends, unchecked.
+
+    Raises
+    ------
+    MgRiskError
+        As `load`, but for keys and values; `config.circle`.
+    """
     hint = "give the path of a .toml file, for example pipelines/demo.toml"
     content = read_toml(path, kind="pipeline", prefix="config", hint=hint)
     # After it is read: what is no file may have no name that leads anywhere.
@@ -460,7 +467,7 @@ def _read(path: Path, *, seen: tuple[Path, ...]) -> dict[str, Any]:
     base = content.pop("extends", None)
     if base is None:
         return content
-    return _merge(_read(path.parent / str(base), seen=(*seen, path.resolve())), content)
+    return _merge(read_merged(path.parent / str(base), seen=(*seen, path.resolve())), content)
 
 
 def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

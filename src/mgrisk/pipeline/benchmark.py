@@ -12,6 +12,7 @@ import pandas as pd
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import bad_input, usage
+from mgrisk.model.bundle import released_bundles
 from mgrisk.model.estimators import train_estimator
 from mgrisk.model.learners import Encoder
 from mgrisk.nhanes.codebook import KEY
@@ -22,7 +23,6 @@ from mgrisk.run_folder import names
 from mgrisk.run_folder.benchmark import RISK, Entered, Task, enter
 from mgrisk.run_folder.folder import open_folder
 
-PIPELINES = Path("pipelines")
 RUNS = Path("runs")
 
 
@@ -104,15 +104,14 @@ def open_task(outcome: str, *, run: Path | None = None, progress: Progress = lam
     """
     if run is not None:
         return Task(open_folder(run))
-    pipeline = PIPELINES / f"{outcome}.toml"
-    if not pipeline.is_file():
+    if outcome not in released_bundles():
         raise usage(
             "benchmark.no_pipeline",
-            f"there is no pipeline of {outcome}",
-            where=str(pipeline),
-            hint="start in the folder of mgrisk's repository, or give a finished run: --run DIR",
+            f"no model of {outcome} is released",
+            where="mgrisk benchmark",
+            hint=f"one of: {', '.join(released_bundles())}; or give a finished run: --run DIR",
         )
-    return Task(open_folder(run_pipeline(pipeline, out=RUNS / outcome, until="evaluate", progress=progress).folder))
+    return Task(open_folder(run_pipeline(outcome, out=RUNS / outcome, until="evaluate", progress=progress).folder))
 
 
 def read_entry(file: Path) -> pd.DataFrame:
