@@ -267,7 +267,7 @@ def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
 
 def _with_interval(record: dict[str, Any]) -> str:
     if not np.isfinite(record["low"]):
-        return f"{record['estimate']:.3f} (no interval: {record['problem']})"
+        return f"{record['estimate']:.3f} (interval not estimable)"
     return f"{record['estimate']:.3f} (95 % interval {record['low']:.3f} to {record['high']:.3f})"
 
 

@@ -320,4 +320,5 @@ def _people(own: OwnPeople) -> Section:
 
 def _limits(own: OwnPeople) -> Section:
     warning = callout(str(own.about["outcome"]["warning"]), tone="warning")
-    return section("limits", "What not to use it for", [warning, cautions(str(own.about["holds_for"]))])
+    made_on = str(own.about.get("holds_for", span(own.about["cycles"])))
+    return section("limits", "What not to use it for", [warning, cautions(made_on)])

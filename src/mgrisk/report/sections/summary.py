@@ -205,7 +205,7 @@ def not_for() -> dict[str, Any]:
 
 def _range(record: MetricRecord, *, digits: int) -> str:
     if record.low is None or record.high is None:
-        return f"no interval: {record.problem or 'not given'}"
+        return "interval not estimable"
     return f"{number(record.low, digits=digits)} to {number(record.high, digits=digits)}"
 
 
