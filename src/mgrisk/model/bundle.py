@@ -74,11 +74,17 @@ READ: Final = (1, 2)
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
 
 
+class _Condition(Checked):
+    variable: Text
+
+
 class _Outcome(Checked):
     name: Text
     label: Text
     definition: Text
     warning: Text
+    eligible: list[_Condition] = Field(default=[])
+    exclude: list[_Condition] = Field(default=[])
 
 
 class _About(Checked):
@@ -93,6 +99,7 @@ class _About(Checked):
     mgrisk: str = Field(pattern=r"^[0-9A-Za-z.+!-]{1,40}$")
     outcome: _Outcome
     cycles: list[Text]
+    minimum_age: Finite = 0.0
     people: Count
     prevalence: Share
     interval: Text

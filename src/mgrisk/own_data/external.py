@@ -80,7 +80,7 @@ def evaluate_file(
     """
     prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
-    people = read_labelled(source, scorer.bundle.inputs, columns, missing=missing)
+    people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
     margin, inputs = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
@@ -148,8 +148,9 @@ def recalibrate_file(
         Those of `prepare_folder`, `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
     """
     prepare_folder(folder, is_ours=is_bundle, inputs=[source, model])
-    bundle = load_scorer(model, threads=threads).bundle
-    people = read_labelled(source, bundle.inputs, columns, missing=missing)
+    scorer = load_scorer(model, threads=threads)
+    bundle = scorer.bundle
+    people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
     margin, inputs = _margins(bundle, people)
     parent = {"name": str(bundle.about["name"]), "sha256": sha256(model / SUMS)}
     holds_for = population or f"the people of {Path(source).name}; who and when they were is not told"

@@ -150,10 +150,11 @@ class Workspace:
         if own is None:
             return row
         column = f"the column {own.outcome} of {Path(own.file).name}"
-        told = {"definition": f"{row.definition}; here: {column}, taken for it"}
+        told: dict[str, Any] = {"definition": f"{row.definition}; here: {column}, taken for it"}
         if own.label:
             told = {"definition": f"{own.definition}; {column}", "name": own.outcome, "label": own.label}
-            told |= {"citation": "", "warning": NO_WARNING}
+            # Whom another outcome holds for, no program can tell.
+            told |= {"citation": "", "warning": NO_WARNING, "eligible": (), "exclude": ()}
         if own.warning:
             told["warning"] = own.warning
         return row.model_copy(update=told)

@@ -149,7 +149,7 @@ def score_table(
     with ExitStack() as stack:
         table = stack.enter_context(open_source(source, missing=scorer.missing))
         added = scorer.columns(reasons=options.reasons)
-        check_columns(table.columns, scorer.inputs, where=source, added=added)
+        check_columns(table.columns, scorer.contract, where=source, added=added)
         about = {"input": source, **about_answers(scorer, reasons=options.reasons)}
         files = _files(target, options.rejects)
         stack.enter_context(locked([*files.values()]))
@@ -221,10 +221,10 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     """Apply the contract alone to a file: what `score_table` would reject or flag, counted."""
     with open_source(source, missing=scorer.missing) as table:
-        check_columns(table.columns, scorer.inputs, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
+        check_columns(table.columns, scorer.contract, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
 
         def work(block: Any) -> Tally:
-            answers = scorer.answer(table.read(block, scorer.inputs).checked, reasons=0)
+            answers = scorer.answer(table.read(block, scorer.contract).checked, reasons=0)
             return Tally.of(answers, scorer.yardstick)
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
@@ -232,7 +232,7 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
 
 
 def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: BatchOptions) -> _Scored:
-    rows = table.read(block, scorer.inputs)
+    rows = table.read(block, scorer.contract)
     answers = scorer.answer(rows.checked, reasons=options.reasons)
     return _Scored(
         digest=table.digest(block),
