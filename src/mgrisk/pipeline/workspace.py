@@ -13,7 +13,7 @@ import pandas as pd
 
 from mgrisk.cohort import select
 from mgrisk.cohort.folds import check_folds
-from mgrisk.cohort.outcomes import Outcome, outcome
+from mgrisk.cohort.outcomes import NO_WARNING, Outcome, outcome
 from mgrisk.cohort.targets import design_of
 from mgrisk.config.pipeline_file import Pipeline
 from mgrisk.features import compute
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 REFERENCE: Final = "ada"
 NHANES: Final = "NHANES"
 AGE: Final = "age_years"  # the one eligibility rule of an own cohort
-NO_WARNING: Final = (
-    "Whether the people of the file are those whom you mean, and its column the outcome that it is called, no program "
-    "can tell. An association is not an effect."
-)
 
 
 @dataclass(frozen=True)

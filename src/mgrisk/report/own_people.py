@@ -100,6 +100,9 @@ def _summary(own: OwnPeople) -> Section:
     about, risk = own.about, own.explained.risk
     rejected = own.rows - own.not_eligible - len(risk)
     excluded = f", {count(own.not_eligible)} not eligible" if own.not_eligible else ""
+    parent = ","
+    if about.get("parent"):
+        parent = f", recalibrated from {about['parent']['name']} for {about['holds_for']}; the parent was"
     unknown = "".join(f" {line[:1].upper()}{line[1:]}." for line in own.not_told)
     lead = facts(
         {
@@ -110,7 +113,7 @@ def _summary(own: OwnPeople) -> Section:
         {
             "label": "For whom",
             "value": f"{count(own.rows)} rows of {own.source}",
-            "detail": f"{count(len(risk))} scored, {count(rejected)} rejected{excluded}.{unknown} Model {about['name']}, made on "
+            "detail": f"{count(len(risk))} scored, {count(rejected)} rejected{excluded}.{unknown} Model {about['name']}{parent} made on "
             f"{count(about['people'])} people of {span(about['cycles'])}, weighted share of cases "
             f"{percent(about['prevalence'])}.",
         },

@@ -41,7 +41,7 @@ from mgrisk.score.input_schema import (
     reason_columns,
     schema,
 )
-from mgrisk.storage.files import to_json
+from mgrisk.storage.files import SUMS, sha256, to_json
 from mgrisk.types import Floats, Integers, Singles
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ class Scorer:
         Whether to say which absent input would leave least open were it known.
     missing
         What means missing in a cell.
+    digest
+        The sha256 of the SHA256SUMS of the bundle's folder; empty for a bundle that is in no folder.
 
     Raises
     ------
@@ -76,7 +78,13 @@ class Scorer:
     """
 
     def __init__(
-        self, bundle: Bundle, *, what_if: bool = False, next_question: bool = False, missing: Missing = MISSING
+        self,
+        bundle: Bundle,
+        *,
+        what_if: bool = False,
+        next_question: bool = False,
+        missing: Missing = MISSING,
+        digest: str = "",
     ) -> None:
         if next_question and not isinstance(bundle.fitted, Additive):
             raise bad_bundle(
@@ -89,6 +97,7 @@ class Scorer:
         self.what_if = what_if
         self.next_question = next_question
         self.missing = missing
+        self.digest = digest
         self._last_columns: list[str] = []
         if PART in bundle.parts:
             # Read now: a damaged one is refused before a row is scored.
@@ -171,6 +180,18 @@ class Scorer:
             classifier_tags=ClassifierTags(multi_class=False),
             input_tags=InputTags(allow_nan=True, string=True),
         )
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Which model this is: {name, version (of the mgrisk that made it), sha256, parent, holds_for}."""
+        about = self.bundle.about
+        return {
+            "name": about["name"],
+            "version": about["mgrisk"],
+            "sha256": self.digest or None,
+            "parent": about.get("parent"),
+            "holds_for": about.get("holds_for") or None,
+        }
 
     def __repr__(self) -> str:
         about = self.bundle.about
@@ -434,5 +455,5 @@ def load_scorer(
     >>> load_scorer("models/undiagnosed").schema()[0]["name"]  # doctest: +SKIP
     'person_id'
     """
-    bundle = read_bundle(Path(folder), threads=threads)
-    return Scorer(bundle, what_if=what_if, next_question=next_question, missing=missing)
+    bundle, digest = read_bundle(Path(folder), threads=threads), sha256(Path(folder) / SUMS)
+    return Scorer(bundle, what_if=what_if, next_question=next_question, missing=missing, digest=digest)

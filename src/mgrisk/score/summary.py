@@ -218,6 +218,10 @@ class Summary:
         excluded = [f"{count:,} × {code.removeprefix(_EXCLUDED)}" for code, count in self.not_eligible_by.items()]
         others = f", {tally.not_eligible:,} not eligible ({few(excluded)})" if excluded else ""
         lines = [f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}{others}"]
+        bundle = self.about.get("bundle", {})
+        if tally.scored and bundle.get("parent"):
+            parent = bundle["parent"]
+            lines.append(f"recalibrated from {parent['name']} ({parent['sha256'][:12]}) for: {bundle['holds_for']}")
         if tally.scored:
             lines += not_told(self.exclusions, self.told)
         skipped = list(self.about.get("skipped", ()))
