@@ -110,7 +110,13 @@ SCORING = """# The scoring file
 One row for each person, CSV in UTF-8 with commas and decimal points, or Parquet. Only age and sex are required. Other columns pass
 through. What means missing, and what else is read: [batch scoring](../batch-scoring.md#what-is-read). Below, the input schema of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
 
-The answer is the file's columns, then `status` (scored or rejected), `problems`, `risk`, `risk_low` and `risk_high` (90 % interval: sampling error of the
+**Who must not be scored.** A model does not hold for some people: `undiagnosed`, `dysglycaemia` and `insulin-resistance` not for people told of diabetes, none of the
+released models for type 1 diabetes or in pregnancy. Three columns, none of them an input, tell it: `diabetes_told` (borderline counts as yes), `likely_type_1` (or `type_1_diabetes`) and `pregnant`, each
+yes, no or empty. A row with a yes gets the status `not_eligible`, `not_eligible:diabetes_told` in `problems`, and no risk; it is none of the rejected rows, nothing else of it is checked, and there is
+nothing to mend. Empty counts as not known and is scored. Where a column is not given, the summary names it with the people that the model is not for. A model made on people of an age and older does not hold for younger ones. `diabetes` scores
+people told of diabetes, who are its cases.
+
+The answer is the file's columns, then `status` (scored, rejected or not_eligible), `problems`, `risk`, `risk_low` and `risk_high` (90 % interval: sampling error of the
 model), `risk_low_inputs` and `risk_high_inputs` (between these the risk of 90 % of such people would lie were their absent inputs known), `inputs_used` (how
 many of the model's inputs are known), `in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest SHAP values, in calibrated log-odds; an
 absent input is none). `--next-question` adds `next_question`, the absent input that would tell most. The contributions of an additive model add up from a base

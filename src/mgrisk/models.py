@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,11 @@ from mgrisk.errors import bad_bundle
 if TYPE_CHECKING:
     from mgrisk.score.scorer import Scorer
 
-STORE: Final = Path("runs/mlflow.db")
+RUNS: Final = Path("runs")
+STORE: Final = RUNS / "mlflow.db"
+SHORTEST: Final = 8
+"""Signs of a digest that a pin has at least."""
+DIGEST: Final = re.compile("[0-9a-f]{12,64}")
 
 
 def load_model(
@@ -77,16 +82,26 @@ def bundle_folder(model: str | os.PathLike[str] | None) -> Path:
     ----------
     model
         DIR, NAME or NAME@ALIAS, a released NAME before a folder of that name (./NAME is the folder); None for the
-        released default, whatever runs have been registered here.
+        released default, whatever runs have been registered here. Behind it ``==PIN`` refuses a bundle whose sha256
+        (that of its SHA256SUMS) does not begin with the pin, of at least 8 signs, and which no mgrisk of this version
+        made. A sha256 alone, or at least its first 12 signs, finds a released bundle or one of a run.
 
     Raises
     ------
     MgRiskError
-        ``registry.none``, and those of `model.bundle.released` and `track.find_bundle`.
+        ``registry.none``, ``bundle.other`` for a pin that does not fit, and those of `model.bundle.released` and
+        `track.find_bundle`.
     """
     from mgrisk.model.bundle import DEFAULT, released, released_bundles
 
     name = os.fspath(model or DEFAULT)
+    meant, pinned, pin = name.rpartition("==")
+    if pinned and not Path(name).is_dir():
+        return _pinned(bundle_folder(meant), pin, where=meant)
+    if DIGEST.fullmatch(name) and not Path(name).exists():
+        for folder in (*released_bundles().values(), *run_bundles()):
+            if _digest(folder).startswith(name):
+                return folder
     # A folder that happens to be called like a released bundle, such as that of its run, does not hide it.
     if Path(name).is_dir() and name not in released_bundles():
         return Path(name)
@@ -95,6 +110,35 @@ def bundle_folder(model: str | os.PathLike[str] | None) -> Path:
     from mgrisk.track import find_bundle
 
     return find_bundle(name, uri=asked_registry(name))
+
+
+def run_bundles() -> list[Path]:
+    """Return the bundles of the runs in the folder runs."""
+    from mgrisk.run_folder import names
+
+    return sorted(RUNS.glob(f"*/{names.BUNDLE}")) if RUNS.is_dir() else []
+
+
+def _pinned(folder: Path, pin: str, *, where: str) -> Path:
+    from mgrisk.model.bundle import read_about
+
+    version, digest = read_about(folder)["mgrisk"], _digest(folder)
+    if pin != version and not (len(pin) >= SHORTEST and digest.startswith(pin)):
+        raise bad_bundle(
+            "bundle.other",
+            "the model is not the one that was asked for",
+            where=where,
+            expected=pin,
+            got=f"version {version}, sha256 {digest}",
+            hint="`mgrisk models` lists digests; take the bundle that is meant, or leave out what stands behind ==",
+        )
+    return folder
+
+
+def _digest(folder: Path) -> str:
+    from mgrisk.storage.files import SUMS, sha256
+
+    return sha256(folder / SUMS) if (folder / SUMS).is_file() else ""
 
 
 def asked_registry(name: str) -> str:

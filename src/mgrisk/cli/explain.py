@@ -28,8 +28,10 @@ def run(options: argparse.Namespace) -> int:
 
     prepare_files(options.output, inputs=[options.input, bundle_folder(options.model)])
     found = explain_people(load_model(options.model, missing=options.missing), options.input, options.output)
-    counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {found.outside:,} unlike the development people"
+    excluded = f"{found.not_eligible:,} not eligible, " if found.not_eligible else ""
+    outside = f"{found.outside:,} unlike the development people"
+    counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {excluded}{outside}"
     page = f"report: {options.output} ({found.size / 2**20:.1f} MB)"
-    lines = [f"{found.rows:,} rows: {counts}", *not_used(found.unused), page, DISCLAIMER]
+    lines = [f"{found.rows:,} rows: {counts}", *found.not_told, *not_used(found.unused), page, DISCLAIMER]
     tell(*lines, output=options.output)
     return ExitStatus.DONE

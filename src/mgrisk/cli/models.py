@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from mgrisk.errors import ExitStatus
-from mgrisk.models import registry_uri
+from mgrisk.models import registry_uri, run_bundles
 
 HELP = "released models, those of runs, and registered versions"
-COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion")
-RUNS = Path("runs")
+COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion", "digest", "parent")
+SHORT = 12
+"""Signs of a sha256 that are shown."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -39,16 +40,16 @@ def found_models() -> list[dict[str, Any]]:
     Returns
     -------
     list
-        {name, kind (released | run | registry), outcome, learner, features, data, auroc, model, version, aliases}:
+        {name, kind (released | run | registry), outcome, learner, features, data, auroc, digest, sha256, parent,
+        holds_for, model, version, aliases}: `sha256` is that of SHA256SUMS, and `digest` its first signs,
+        as `--model` takes them;
         `auroc` is that of the held-out cycle where the run's evaluation is at hand. A bundle that cannot be read is
         there with what is wrong with it as its `data`.
     """
     from mgrisk.model.bundle import released_bundles
-    from mgrisk.run_folder import names
 
     rows = [_bundle_row(name, "released", folder) for name, folder in released_bundles().items()]
-    folders = sorted(path.parent for path in RUNS.glob(f"*/{names.BUNDLE}")) if RUNS.is_dir() else []
-    rows += [_bundle_row(str(folder / names.BUNDLE), "run", folder / names.BUNDLE, run=folder) for folder in folders]
+    rows += [_bundle_row(str(folder), "run", folder, run=folder.parent) for folder in run_bundles()]
     uri = registry_uri()
     if uri is not None:
         from mgrisk.track import registered
@@ -60,11 +61,13 @@ def found_models() -> list[dict[str, Any]]:
 def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) -> dict[str, Any]:
     from mgrisk.errors import MgRiskError
     from mgrisk.model.bundle import read_about
+    from mgrisk.storage.files import SUMS, sha256
 
     try:
         about = read_about(folder)
     except MgRiskError as problem:
         return {"name": name, "kind": kind, "data": f"cannot be loaded: {problem.code}"}
+    digest = sha256(folder / SUMS)
     return {
         "name": name,
         "kind": kind,
@@ -73,6 +76,11 @@ def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) 
         "features": len(about["features"]),
         "data": about["data"],
         "auroc": _held_out_auroc(run, about["learner"]) if run else None,
+        "version": about["mgrisk"],
+        "digest": digest[:SHORT],
+        "sha256": digest,
+        "parent": about.get("parent", {}).get("name"),
+        "holds_for": about.get("holds_for"),
     }
 
 

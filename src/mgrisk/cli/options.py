@@ -16,7 +16,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="DIR|NAME|NAME@ALIAS",
-        help="bundle folder, released bundle (undiagnosed), or version in the registry",
+        help="bundle folder, released bundle (undiagnosed), or version in the registry; ==VERSION or ==DIGEST behind "
+        "it refuses any other, and a digest alone finds a released one or one of a run",
     )
 
 

@@ -19,6 +19,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_labels(parser)
     parser.add_argument("--method", required=True, choices=["intercept", "logistic"])
+    parser.add_argument("--name", default="", metavar="NAME", help="of the new model (the parent's, with a digest)")
+    parser.add_argument("--label", default="", metavar="TEXT", help="the outcome, where it is not that of the parent")
+    parser.add_argument("--definition", default="", metavar="TEXT", help="how it was told; with --label")
+    parser.add_argument("--overwrite", action="store_true", help="replace DIR where it is a bundle already")
     parser.add_argument("--population", default="", metavar="TEXT", help="who and when: written into the bundle")
 
 
@@ -33,6 +37,10 @@ def run(options: argparse.Namespace) -> int:
         method=options.method,
         population=options.population,
         folder=Path(options.output),
+        name=options.name,
+        label=options.label,
+        definition=options.definition,
+        overwrite=options.overwrite,
         threads=os.cpu_count() or 1,
         missing=missing_of(options),
     )

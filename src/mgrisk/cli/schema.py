@@ -40,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
         write_frame(example, options.template)
         tell(f"2 made-up people in {options.template}", output=options.template)
         return ExitStatus.DONE
+    from mgrisk.score.eligibility import not_for
+
     scorer = load_model(options.model)
     rows = scorer.schema()
     if options.json:
@@ -50,6 +52,8 @@ def run(options: argparse.Namespace) -> int:
         print(
             f"AUROC {whole:.3f} with all inputs, over cycles left out; what each costs that is absent stands beside it"
         )
+    if scorer.exclusions:
+        print(not_for(scorer.exclusions))
     for row in rows:
         allowed = " | ".join(row["levels"]) or f"{row['minimum']:g} to {row['maximum']:g} {row['unit']}"
         alone = row["auroc_without"]

@@ -23,14 +23,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.score.batch import validate_table
+    from mgrisk.score.eligibility import not_told
     from mgrisk.score.summary import not_used
 
     scorer = load_model(options.model, missing=options.missing)
     found = validate_table(scorer, options.input, workers=os.cpu_count() or 1)
     tally = found.tally
+    excluded = f", {tally.not_eligible:,} are not eligible" if tally.not_eligible else ""
     tell(
-        f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected",
+        f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected{excluded}",
         *(f"  {count:,} × {code}" for code, count in tally.problems.most_common()),
+        *not_told(found.exclusions, found.told),
         *not_used(found.unused),
     )
     return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,12 @@ from mgrisk.config.toml import rows
 from mgrisk.errors import usage
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import FEATURES, computed_from, features
+
+NO_WARNING: Final = (
+    "Whether the people of the file are those whom you mean, and its column the outcome that it is called, no program "
+    "can tell. An association is not an effect."
+)
+"""Warning of an outcome that a file brings and no row here describes."""
 
 
 class _Row(BaseModel):

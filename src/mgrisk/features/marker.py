@@ -50,6 +50,11 @@ def derive_tyg(given: pd.DataFrame) -> pd.Series:
     return index
 
 
+def diabetes_told(raw: pd.DataFrame) -> pd.Series:
+    """Return whether diabetes or borderline diabetes was told of, "yes" or "no"; missing without an answer."""
+    return raw["DIQ010"].map({YES: "yes", NO: "no", BORDERLINE: "yes"})
+
+
 def likely_type_1(raw: pd.DataFrame) -> pd.Series:
     """Return whether diabetes is likely to be of type 1, "yes" or "no"; missing without an answer on diabetes.
 

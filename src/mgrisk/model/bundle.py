@@ -74,11 +74,22 @@ READ: Final = (1, 2)
 LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
 
 
+class _Condition(Checked):
+    variable: Text
+
+
 class _Outcome(Checked):
     name: Text
     label: Text
     definition: Text
     warning: Text
+    eligible: list[_Condition] = Field(default=[])
+    exclude: list[_Condition] = Field(default=[])
+
+
+class _Parent(Checked):
+    name: Text
+    sha256: Text
 
 
 class _About(Checked):
@@ -93,6 +104,9 @@ class _About(Checked):
     mgrisk: str = Field(pattern=r"^[0-9A-Za-z.+!-]{1,40}$")
     outcome: _Outcome
     cycles: list[Text]
+    minimum_age: Finite = 0.0
+    parent: _Parent | None = None
+    holds_for: str = ""
     people: Count
     prevalence: Share
     interval: Text
@@ -563,7 +577,8 @@ def recalibrate(
     method
         ``intercept`` moves the level alone, ``logistic`` level and slope.
     told
-        What bundle.json says of it: at least ``parent`` and ``holds_for``.
+        What bundle.json says of it: at least ``parent`` and ``holds_for``. Without a ``name``, it is that of the parent
+        with a digest of the new map and of all this, so that no two different recalibrations have one name.
 
     Raises
     ------
@@ -618,10 +633,11 @@ def recalibrate(
         uncertainty = uncertainty.after(stretch=stretch, added=added)
     if isinstance(fitted, Additive):
         fitted = fitted.after(stretch=new.slope, added=added)
+    digest = hashlib.sha256(to_json([new.to_dict(), told]).encode()).hexdigest()
     about = {
         **bundle.about,
+        "name": f"{bundle.about['name']}-recalibrated-{digest[:8]}",
         **told,
-        "name": f"{bundle.about['name']}-recalibrated",
         "interval": f"{bundle.about['interval']}; with the error of the recalibration added",
         "recalibration": {
             "method": method,

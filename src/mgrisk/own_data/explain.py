@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -26,6 +26,7 @@ from mgrisk.report.render import write_page
 from mgrisk.run_folder.records import Importance
 from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.drift_monitor import LARGE
+from mgrisk.score.eligibility import not_told
 from mgrisk.score.input_schema import SEPARATOR
 from mgrisk.score.parquet import inputs_frame, texts
 from mgrisk.score.scorer import PERSON, Scorer
@@ -41,20 +42,25 @@ class ExplainedFile:
 
     Attributes
     ----------
-    rows, scored, rejected, outside
-        Rows of the file, those with and without a risk, and those unlike the development people.
+    rows, scored, rejected, not_eligible, outside
+        Rows of the file, those with a risk, those whose values are not usable, those for whom the model does not hold,
+        and those scored who are unlike the development people.
     size
         Of the page, in bytes.
     unused
         Columns that gave no input, each with the one that it may have been meant for, or "".
+    not_told
+        The line on whom the model does not hold for although no column tells it, or none.
     """
 
     rows: int
     scored: int
     rejected: int
+    not_eligible: int
     outside: int
     size: int
     unused: Mapping[str, str]
+    not_told: Sequence[str]
 
 
 def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
@@ -84,9 +90,12 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     explanation = scorer.attributions(given)
     recall = scorer.uncertainty(given)["recall_share"]
     people = _people(explanation, kept, _ids(scored)[usable].tolist(), recall)
+    lacking = not_told(summary.exclusions, summary.told)
     own = OwnPeople(
         source="standard input" if source == "-" else Path(source).name,
         rows=len(answers),
+        not_eligible=summary.tally.not_eligible,
+        not_told=lacking,
         problems=_problems(answers["problems"]),
         id_label=id_label,
         explained=people,
@@ -98,7 +107,9 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     )
     written = write_page(own_content(own), Path(target))
     outside = int((~people.in_domain).sum())
-    return ExplainedFile(len(answers), len(kept), len(answers) - len(kept), outside, written.size, summary.unused)
+    tally = summary.tally
+    counts = tally.rows, tally.scored, tally.rejected, tally.not_eligible
+    return ExplainedFile(*counts, outside, written.size, summary.unused, lacking)
 
 
 def _ids(scored: pa.Table) -> pd.Series:

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from mgrisk.cohort.outcomes import NO_WARNING
+from mgrisk.errors import usage
 from mgrisk.evaluate.assess import CONTROLS, assess
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
-from mgrisk.model.bundle import Bundle, Method, is_bundle, recalibrate
-from mgrisk.model.bundle_files import SUMS
+from mgrisk.model.bundle import Bundle, Method, is_bundle, is_reserved, recalibrate
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.report.model_card import escape
 from mgrisk.run_folder import names
@@ -22,7 +23,7 @@ from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
 from mgrisk.score.summary import AUROC_WITHOUT, not_used
 from mgrisk.storage.destinations import prepare_folder
-from mgrisk.storage.files import atomic_folder, is_intact, sha256, write_json, write_text
+from mgrisk.storage.files import atomic_folder, is_intact, write_json, write_text
 from mgrisk.types import Floats
 
 EXTERNAL: Final = "external"
@@ -81,7 +82,7 @@ def evaluate_file(
     """
     prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
-    people = read_labelled(source, scorer.bundle.inputs, columns, missing=missing)
+    people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
     margin, inputs = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
@@ -96,7 +97,7 @@ def evaluate_file(
     )
     context = {
         "model": scorer.label,
-        "model_sha256": sha256(model / SUMS),
+        "model_sha256": scorer.digest,
         "model_outcome": scorer.bundle.about["outcome"],
         "input": source,
         "outcome": columns.outcome,
@@ -127,6 +128,10 @@ def recalibrate_file(
     method: Method,
     population: str,
     folder: Path,
+    name: str = "",
+    label: str = "",
+    definition: str = "",
+    overwrite: bool = False,
     threads: int = 1,
     missing: Missing = MISSING,
 ) -> External:
@@ -141,20 +146,32 @@ def recalibrate_file(
     population
         Who and when they are, in words; empty where it is not told.
     folder
-        The new bundle: missing, empty, or a bundle, which is replaced.
+        The new bundle: missing, empty, or with `overwrite` a bundle, which is replaced.
+    name
+        What it is called; else that of the parent with a digest of what was fitted.
+    label, definition
+        Of the outcome of these people where it is not that of the parent.
 
     Raises
     ------
     MgRiskError
-        Those of `prepare_folder`, `load_scorer`, `read_labelled` and `model.bundle.recalibrate`.
+        Those of `prepare_folder`, `load_scorer`, `read_labelled` and `model.bundle.recalibrate`;
+        ``recalibrate.reserved_name``, and ``recalibrate.half_an_outcome`` for a label without a definition.
     """
-    prepare_folder(folder, is_ours=is_bundle, inputs=[source, model])
-    bundle = load_scorer(model, threads=threads).bundle
-    people = read_labelled(source, bundle.inputs, columns, missing=missing)
+    _refuse_names(name, label, definition)
+    prepare_folder(folder, is_ours=is_bundle, inputs=[source, model], overwrite=overwrite)
+    scorer = load_scorer(model, threads=threads)
+    bundle = scorer.bundle
+    people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
     margin, inputs = _margins(bundle, people)
-    parent = {"name": str(bundle.about["name"]), "sha256": sha256(model / SUMS)}
+    parent = {"name": str(bundle.about["name"]), "sha256": scorer.digest}
     holds_for = population or f"the people of {Path(source).name}; who and when they were is not told"
-    told = {"parent": parent, "holds_for": holds_for}
+    told: dict[str, Any] = {"parent": parent, "holds_for": holds_for}
+    if name:
+        told["name"] = name
+    if label:
+        own = {"name": columns.outcome, "label": label, "definition": definition, "warning": NO_WARNING}
+        told |= {"outcome": {**bundle.about["outcome"], **own}, "title": f"{label}, recalibrated from {parent['name']}"}
     made = recalibrate(bundle, margin, people.y, people.design, method=method, told=told)
     new, old = made.calibrator, bundle.calibrator
     change = made.about["recalibration"]
@@ -166,7 +183,8 @@ def recalibrate_file(
         *not_used(people.unused),
         f"{method}: log-odds × {change['slope_of_parent']:.3f} {change['intercept_of_parent']:+.3f}; "
         f"mean risk {before:.4f} before, {after:.4f} after, {change['prevalence']:.4f} observed",
-        f"holds for: {holds_for}; parent {parent['name']} {parent['sha256'][:12]}",
+        f"name: {made.about['name']}; outcome: {made.about['outcome']['label']}",
+        f"holds for: {holds_for}; parent {parent['name']} {scorer.digest[:12]}",
     )
     card = f"# {escape(made.about['name'])}\n\n" + "\n".join(f"- {escape(line.strip())}" for line in lines)
     parent_card = bundle.parts.get(names.CARD, b"").decode()
@@ -174,6 +192,24 @@ def recalibrate_file(
     parts = {**made.parts, names.CARD: (card + (below if parent_card else "\n")).encode()}
     replace(made, parts=parts).write(folder)
     return External(folder, lines)
+
+
+def _refuse_names(name: str, label: str, definition: str) -> None:
+    if is_reserved(name):
+        raise usage(
+            "recalibrate.reserved_name",
+            "this is the name of a released model",
+            where="--name",
+            got=name,
+            hint="give the bundle a name of its own",
+        )
+    if bool(label) != bool(definition):
+        raise usage(
+            "recalibrate.half_an_outcome",
+            "an outcome of one's own has a label and a definition",
+            where="--label and --definition",
+            hint="give both, or neither where the outcome is that of the parent",
+        )
 
 
 def _is_evaluation(folder: Path) -> bool:

@@ -23,7 +23,8 @@ import pandas as pd
 from mgrisk.errors import bad_input, few
 from mgrisk.features.registry import Feature
 from mgrisk.score.cells import MISSING, Missing
-from mgrisk.score.column_names import unused_columns
+from mgrisk.score.column_names import given_columns, unused_columns
+from mgrisk.score.eligibility import Exclusion, mark_excluded, not_told, with_exclusions
 from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
 from mgrisk.score.scorer import PERSON
 from mgrisk.score.sources import open_source
@@ -109,6 +110,8 @@ class LabelledPeople:
         What took rows out, in order.
     carried
         The other columns asked for, as they stand in the file.
+    not_told
+        The line on whom the model does not hold for although no column tells it, or none.
     unused
         Columns that gave nothing, each with the input that it may have been meant for, or "".
     persons
@@ -127,6 +130,7 @@ class LabelledPeople:
     rules: tuple[Rule, ...]
     carried: pd.DataFrame
     unused: Mapping[str, str]
+    not_told: Sequence[str]
     persons: int | None
     prediabetes: Booleans | None = None
 
@@ -149,7 +153,7 @@ class LabelledPeople:
         if n < rows:
             why = [f"{step['excluded']:,}: {step['step']}" for step in self.attrition if step["excluded"]]
             lines.append(f"left out: {rows - n:,} of {rows:,} rows ({'; '.join(why)})")
-        return lines
+        return [*lines, *self.not_told]
 
 
 def read_labelled(
@@ -157,6 +161,7 @@ def read_labelled(
     inputs: tuple[Feature, ...],
     columns: LabelColumns,
     *,
+    excluded: Sequence[Exclusion] = (),
     carry: Sequence[str] = (),
     missing: Missing = MISSING,
 ) -> LabelledPeople:
@@ -170,6 +175,8 @@ def read_labelled(
         Features of the contract.
     columns
         Where outcome and design stand.
+    excluded
+        Whom the model does not hold for; where columns tell of them, they are left out.
     carry
         Other columns that are returned, as texts.
     missing
@@ -181,6 +188,7 @@ def read_labelled(
         ``input.*`` for a file or column that cannot be understood, ``input.bad_weight``, ``input.bad_design``, and
         ``input.one_class`` where cases or others are missing.
     """
+    inputs = with_exclusions(inputs, excluded)
     with open_source(source, missing=missing) as table:
         check_columns(table.columns, inputs, where=source)
         labels = list(dict.fromkeys((*columns.names, *([PERSON] if PERSON in table.columns else []))))
@@ -189,7 +197,7 @@ def read_labelled(
         read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
         parts = [(rows.texts(names), rows.checked) for rows in read]
     cells = pd.concat([part for part, _ in parts], ignore_index=True)
-    checked = Checked.joined([part for _, part in parts])
+    checked = mark_excluded(Checked.joined([part for _, part in parts]), excluded)
     shifted = np.zeros(len(cells), dtype=np.bool_)
     shifted[list(checked.wrong_fields)] = True
     # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.
@@ -201,10 +209,12 @@ def read_labelled(
     problems = Counter(code for each in codes for code in str(each).split(SEPARATOR) if code)
     if checked.wrong_fields:
         problems[WRONG_FIELDS] = len(checked.wrong_fields)
+    told = {each.feature.name for each in excluded} & given_columns(table.columns, inputs).keys()
     rules = (
         Rule("with a cell for each column", "too many or too few fields", shifted),
         Rule(f"{columns.outcome} known", f"{columns.outcome} is not given", np.isnan(y)),
         Rule("accepted by the contract", "rejected by the contract", checked.rejected),
+        *([Rule("the model holds for them", "not eligible", checked.not_eligible)] if told else []),
         *(
             [Rule(f"{columns.weight} above 0", f"{columns.weight} is not given or 0", ~(weight > 0))]
             if columns.weight
@@ -214,9 +224,9 @@ def read_labelled(
     left = np.ones(len(people), dtype=np.bool_)
     attrition = [_step("rows of the file", 0, left, y)]
     for rule in rules:
-        excluded = int((left & rule.out).sum())
+        gone = int((left & rule.out).sum())
         left = left & ~rule.out
-        attrition.append(_step(rule.excludes, excluded, left, y))
+        attrition.append(_step(rule.excludes, gone, left, y))
     person = _persons(people)
     stratum, psu, sampling = _places(people, columns, shifted, person)
     if no_number:
@@ -239,6 +249,7 @@ def read_labelled(
         told=y,
         rules=rules,
         carried=cells[list(carry)],
+        not_told=not_told(excluded, told),
         unused=unused_columns([name for name in table.columns if name not in {PERSON, *columns.names, *carry}], inputs),
         persons=None if person is None else len(np.unique(person[left])),
         prediabetes=None

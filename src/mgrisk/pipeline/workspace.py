@@ -13,7 +13,7 @@ import pandas as pd
 
 from mgrisk.cohort import select
 from mgrisk.cohort.folds import check_folds
-from mgrisk.cohort.outcomes import Outcome, outcome
+from mgrisk.cohort.outcomes import NO_WARNING, Outcome, outcome
 from mgrisk.cohort.targets import design_of
 from mgrisk.config.pipeline_file import Pipeline
 from mgrisk.features import compute
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 REFERENCE: Final = "ada"
 NHANES: Final = "NHANES"
 AGE: Final = "age_years"  # the one eligibility rule of an own cohort
-NO_WARNING: Final = (
-    "Whether the people of the file are those whom you mean, and its column the outcome that it is called, no program "
-    "can tell. An association is not an effect."
-)
 
 
 @dataclass(frozen=True)
@@ -150,10 +146,11 @@ class Workspace:
         if own is None:
             return row
         column = f"the column {own.outcome} of {Path(own.file).name}"
-        told = {"definition": f"{row.definition}; here: {column}, taken for it"}
+        told: dict[str, Any] = {"definition": f"{row.definition}; here: {column}, taken for it"}
         if own.label:
             told = {"definition": f"{own.definition}; {column}", "name": own.outcome, "label": own.label}
-            told |= {"citation": "", "warning": NO_WARNING}
+            # Whom another outcome holds for, no program can tell.
+            told |= {"citation": "", "warning": NO_WARNING, "eligible": (), "exclude": ()}
         if own.warning:
             told["warning"] = own.warning
         return row.model_copy(update=told)

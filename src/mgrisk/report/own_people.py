@@ -41,8 +41,10 @@ class OwnPeople:
     ----------
     source
         Its name.
-    rows, problems
-        Rows of the file, and how often each code stood.
+    rows, not_eligible, problems
+        Rows of the file, those for whom the model does not hold, and how often each code stood.
+    not_told
+        The line on whom the model does not hold for although no column tells it, or none.
     id_label
         The column that people are found by.
     explained
@@ -60,6 +62,8 @@ class OwnPeople:
 
     source: str
     rows: int
+    not_eligible: int
+    not_told: list[str]
     problems: Mapping[str, int]
     id_label: str
     explained: ExplainedPeople
@@ -94,7 +98,12 @@ def own_content(own: OwnPeople) -> dict[str, Any]:
 
 def _summary(own: OwnPeople) -> Section:
     about, risk = own.about, own.explained.risk
-    rejected = own.rows - len(risk)
+    rejected = own.rows - own.not_eligible - len(risk)
+    excluded = f", {count(own.not_eligible)} not eligible" if own.not_eligible else ""
+    parent = ","
+    if about.get("parent"):
+        parent = f", recalibrated from {about['parent']['name']} for {about['holds_for']}; the parent was"
+    unknown = "".join(f" {line[:1].upper()}{line[1:]}." for line in own.not_told)
     lead = facts(
         {
             "label": "Predicted",
@@ -104,7 +113,7 @@ def _summary(own: OwnPeople) -> Section:
         {
             "label": "For whom",
             "value": f"{count(own.rows)} rows of {own.source}",
-            "detail": f"{count(len(risk))} scored, {count(rejected)} rejected. Model {about['name']}, made on "
+            "detail": f"{count(len(risk))} scored, {count(rejected)} rejected{excluded}.{unknown} Model {about['name']}{parent} made on "
             f"{count(about['people'])} people of {span(about['cycles'])}, weighted share of cases "
             f"{percent(about['prevalence'])}.",
         },

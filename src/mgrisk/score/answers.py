@@ -22,7 +22,7 @@ from mgrisk.score.csv.decimals import LONGEST_FLOAT
 from mgrisk.score.csv.read import StringTable
 from mgrisk.score.csv.write import Reasons, write_reason_values, write_rows
 from mgrisk.score.formulas import csv_line, escape_formula
-from mgrisk.score.input_schema import Problems, reason_columns
+from mgrisk.score.input_schema import REJECTED, SCORED, STATUSES, Problems, reason_columns
 from mgrisk.types import Booleans, Floats, Integers
 
 RISKS: Final = ("risk", "risk_low", "risk_high", "risk_low_inputs", "risk_high_inputs")
@@ -109,6 +109,7 @@ def about_options() -> dict[str, Any]:
 
 
 SAYINGS = StringTable.of(ADVICE)
+STATUS_WORDS = StringTable.of(STATUSES)
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,12 @@ class Answers:
         What the column `model` says.
     features
         The model's features.
-    rejected
-        Who could not be scored, shape (n,).
+    status
+        Place in `STATUSES` of each row, shape (n,).
     problems
         Codes of each row.
     risk
-        Risk, the ends of its interval, and those of what absent inputs leave open; NaN where rejected; shape (5, n).
+        Risk, the ends of its interval, and those of what absent inputs leave open; shape (5, n), NaN unless scored.
     used
         How many of the model's features are known, shape (n,).
     inside
@@ -143,7 +144,7 @@ class Answers:
 
     label: str
     features: tuple[Feature, ...]
-    rejected: Booleans
+    status: NDArray[np.uint8]
     problems: Problems
     risk: Floats
     used: Integers
@@ -155,17 +156,27 @@ class Answers:
     options: WhatIf | None = None
 
     def __len__(self) -> int:
-        return len(self.rejected)
+        return len(self.status)
+
+    @property
+    def scored(self) -> Booleans:
+        """Who has a risk, shape (n,)."""
+        return np.equal(self.status, SCORED)
+
+    @property
+    def rejected(self) -> Booleans:
+        """Who has values that are not usable, shape (n,)."""
+        return np.equal(self.status, REJECTED)
 
     @property
     def columns(self) -> dict[str, pa.Array]:
         """The answer's columns by name, as in the scoring file; a number that is not known is null."""
-        usable = ~self.rejected
+        usable = self.scored
         columns = {
-            "status": _one_of(["rejected", "scored"], usable),
+            "status": _one_of([*STATUSES], self.status),
             "problems": self.problems.joined.to_arrow(),
             **{name: _numbers(risk) for name, risk in zip(RISKS, self.risk, strict=True)},
-            "inputs_used": pa.array(self.used, pa.int64(), mask=self.rejected),
+            "inputs_used": pa.array(self.used, pa.int64(), mask=~usable),
             "in_domain": _one_of(["", "no", "yes"], usable * (1 + self.inside.astype(np.int64))),
             "model": _one_of([self.label], np.zeros(len(self), dtype=np.int64)),
         }
@@ -219,7 +230,8 @@ class Answers:
             data,
             start,
             end,
-            self.rejected,
+            self.status,
+            STATUS_WORDS,
             self.problems.content,
             self.problems.end,
             self.risk,

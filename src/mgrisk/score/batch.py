@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -31,8 +32,8 @@ from mgrisk.score.parquet import is_parquet
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer
 from mgrisk.score.sources import Rows, Source, open_source
 from mgrisk.score.summary import Summary, Tally
-from mgrisk.storage.destinations import open_stream, output_file
-from mgrisk.storage.files import to_json
+from mgrisk.storage.destinations import STREAM, open_stream, output_file
+from mgrisk.storage.files import sha256, to_json
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -149,8 +150,12 @@ def score_table(
     with ExitStack() as stack:
         table = stack.enter_context(open_source(source, missing=scorer.missing))
         added = scorer.columns(reasons=options.reasons)
-        check_columns(table.columns, scorer.inputs, where=source, added=added)
-        about = {"input": source, **about_answers(scorer, reasons=options.reasons)}
+        check_columns(table.columns, scorer.contract, where=source, added=added)
+        about = {
+            "input": source,
+            "input_sha256": None if options.part else input_digest(source),
+            **about_answers(scorer, reasons=options.reasons),
+        }
         files = _files(target, options.rejects)
         stack.enter_context(locked([*files.values()]))
         asked = [Path(target).name, options.rejects, options.part]
@@ -209,9 +214,18 @@ def _counted(journal: Journal | None, table: Source) -> Tally:
     return sum((Tally.from_dict(entry.tally) for entry in done), Tally(columns=tuple(table.columns)))
 
 
+def input_digest(source: str) -> str | None:
+    """Return the sha256 of an input, a file or a folder; None of standard input, which cannot be read again."""
+    return None if source == STREAM else sha256(Path(source))
+
+
 def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
-    """Return what a summary says of the answer's columns: the base value of the reasons, and what the options are."""
+    """Return what a summary says of the answer: which model and mgrisk gave it, its columns, and what these mean."""
+    columns = scorer.columns(reasons=reasons)
     about = {
+        "bundle": scorer.provenance,
+        "mgrisk": version("mgrisk"),
+        "answer_columns_sha256": hashlib.sha256("\n".join(columns).encode()).hexdigest(),
         "base_value": scorer.explainer.base_value if reasons else None,
         "explained_scale": "calibrated log-odds",
     }
@@ -221,10 +235,10 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     """Apply the contract alone to a file: what `score_table` would reject or flag, counted."""
     with open_source(source, missing=scorer.missing) as table:
-        check_columns(table.columns, scorer.inputs, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
+        check_columns(table.columns, scorer.contract, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
 
         def work(block: Any) -> Tally:
-            answers = scorer.answer(table.read(block, scorer.inputs).checked, reasons=0)
+            answers = scorer.answer(table.read(block, scorer.contract).checked, reasons=0)
             return Tally.of(answers, scorer.yardstick)
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
@@ -232,7 +246,7 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
 
 
 def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: BatchOptions) -> _Scored:
-    rows = table.read(block, scorer.inputs)
+    rows = table.read(block, scorer.contract)
     answers = scorer.answer(rows.checked, reasons=options.reasons)
     return _Scored(
         digest=table.digest(block),

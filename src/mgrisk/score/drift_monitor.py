@@ -150,7 +150,7 @@ class Yardstick:
         """Count the scored rows."""
         borders = self._borders
         counts = np.zeros((len(borders), borders.shape[1] + 1), dtype=np.int64)
-        scored, k = ~answers.rejected, len(answers.features)
+        scored, k = answers.scored, len(answers.features)
         # The values apart from the risks: to put them into one array would take longer than to count them.
         _count(answers.values, scored, borders[:k], counts[:k])
         _count(answers.risk[: len(borders) - k], scored, borders[k:], counts[k:])

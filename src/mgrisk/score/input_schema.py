@@ -22,13 +22,16 @@ from mgrisk.features.compute import Columns, to_frame
 from mgrisk.features.registry import Feature
 from mgrisk.score.cells import BOOLEANS, MISSING, NUMBER, Missing
 from mgrisk.score.column_names import Given, check_names, given_columns, unit_or_levels, unused_columns
-from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
+from mgrisk.score.csv.decimals import BAD, EMPTY, EXCLUDED, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, Wanted, read_cells
 from mgrisk.score.csv.write import join_codes
 from mgrisk.types import Booleans, Floats, Integers
 
 SEPARATOR: Final = ";"
 WRONG_FIELDS: Final = "wrong_field_count"
+STATUSES: Final = ("scored", "rejected", "not_eligible")
+"""What the column `status` says; a row is given its place in this list."""
+SCORED, REJECTED, NOT_ELIGIBLE = range(3)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Codes:
                 found.append((i, BAD, f"unknown_level:{feature.name}"))
             if feature.required:
                 found.append((i, EMPTY, f"missing:{feature.name}"))
+            found.append((i, EXCLUDED, f"{STATUSES[NOT_ELIGIBLE]}:{feature.name}"))
         return found
 
     @cached_property
@@ -88,7 +92,7 @@ class Codes:
 
     @cached_property
     def _tables(self) -> tuple[Integers, StringTable]:
-        code = np.full((len(self.inputs), UNCLEAR), -1, dtype=np.int64)
+        code = np.full((len(self.inputs), EXCLUDED + 1), -1, dtype=np.int64)
         for k, (i, state, _) in enumerate(self._contract):
             code[i, state] = k
         return code, StringTable.of(self._names)
@@ -154,7 +158,7 @@ class Checked:
     numbers
         Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
     state
-        `GOOD`, `EMPTY`, `BAD` or `OUTSIDE`; shape (n_inputs, n).
+        `GOOD`, `EMPTY`, `BAD`, `OUTSIDE` or `EXCLUDED`; shape (n_inputs, n).
     wrong_fields
         Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
     """
@@ -191,13 +195,29 @@ class Checked:
         return {feature.name: numbers for feature, numbers in zip(self.inputs, self.numbers, strict=True)}
 
     @cached_property
-    def rejected(self) -> Booleans:
-        """Who cannot be scored, shape (n,)."""
-        rejected = np.zeros(len(self), dtype=np.bool_)
+    def status(self) -> NDArray[np.uint8]:
+        """Place in `STATUSES` of each row, shape (n,)."""
+        unusable, excluded = np.zeros((2, len(self)), dtype=np.bool_)
         for feature, state in zip(self.inputs, self.state, strict=True):
-            rejected |= state >= (EMPTY if feature.required else BAD)
-        rejected[list(self.wrong_fields)] = True
-        return rejected
+            unusable |= state >= (EMPTY if feature.required else BAD)
+            excluded |= state == EXCLUDED
+        unusable[list(self.wrong_fields)] = True
+        return np.where(excluded, NOT_ELIGIBLE, unusable).astype(np.uint8)
+
+    @property
+    def scored(self) -> Booleans:
+        """Who has a risk, shape (n,)."""
+        return np.equal(self.status, SCORED)
+
+    @property
+    def rejected(self) -> Booleans:
+        """Who has values that are not usable, shape (n,)."""
+        return np.equal(self.status, REJECTED)
+
+    @property
+    def not_eligible(self) -> Booleans:
+        """For whom the model does not hold, shape (n,)."""
+        return np.equal(self.status, NOT_ELIGIBLE)
 
     @property
     def problems(self) -> NDArray[np.object_]:

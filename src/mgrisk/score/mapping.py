@@ -23,6 +23,7 @@ from mgrisk.errors import MgRiskError, bad_input, usage
 from mgrisk.features.registry import FEATURES, Feature
 from mgrisk.score.cells import BOOLEANS, Missing, as_code
 from mgrisk.score.column_names import FACTORS
+from mgrisk.score.eligibility import EXCLUSION_COLUMNS
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.input_schema import level_words
 from mgrisk.score.outputs import open_lines
@@ -199,8 +200,9 @@ def _levels(feature: Feature, how: MappedColumn, cells: Iterable[str]) -> dict[s
 
 
 def _check(name: str, column: MappedColumn, path: Path) -> None:
-    if name not in FEATURES or not FEATURES[name].given:
-        near = difflib.get_close_matches(name, [each for each, row in FEATURES.items() if row.given], n=1)
+    known = {each for each, row in FEATURES.items() if row.given} | {*EXCLUSION_COLUMNS}
+    if name not in known:
+        near = difflib.get_close_matches(name, sorted(known), n=1)
         hint = f"did you mean {near[0]}?" if near else "`mgrisk schema` lists them; other columns go under [keep]"
         raise _bad("unknown_feature", f"{name} is no feature of a scoring file", path, hint)
     feature = FEATURES[name]

@@ -31,7 +31,7 @@ import xxhash
 from pydantic import BaseModel, ConfigDict
 
 from mgrisk.errors import MgRiskError, Terminated, bad_bundle, bad_input, usage
-from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, score_table
+from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, input_digest, score_table
 from mgrisk.score.cells import Missing
 from mgrisk.score.commit import Staged, finish, locked, open_files
 from mgrisk.score.journal import Entry, Journal, sealed, unsealed
@@ -230,7 +230,7 @@ def score_folder(
 
     def summed_up(entries: Sequence[Entry], skipped: Mapping[str, str]) -> Summary:
         counts = {entry.block: {name: entry.tally[name] for name in ("rows", "rejected")} for entry in entries}
-        about = {"input": str(source), "parts": counts, "skipped": skipped}
+        about = {"input": str(source), "input_sha256": input_digest(str(source)), "parts": counts, "skipped": skipped}
         # In the order of the parts, whatever order they came in: sums of floats depend on it.
         tally = sum((Tally.from_dict(entry.tally) for entry in entries), Tally())
         return Summary.of(scorer, tally, {**about, **about_answers(scorer, reasons=options.reasons)})

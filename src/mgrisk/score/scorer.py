@@ -28,9 +28,20 @@ from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import unused_columns
 from mgrisk.score.csv.write import largest
 from mgrisk.score.drift_monitor import Yardstick
+from mgrisk.score.eligibility import Exclusion, exclusions, mark_excluded, with_exclusions
 from mgrisk.score.frames import as_frame
-from mgrisk.score.input_schema import RESULTS, Checked, Codes, check, check_columns, reason_columns, schema
-from mgrisk.storage.files import to_json
+from mgrisk.score.input_schema import (
+    RESULTS,
+    SCORED,
+    STATUSES,
+    Checked,
+    Codes,
+    check,
+    check_columns,
+    reason_columns,
+    schema,
+)
+from mgrisk.storage.files import SUMS, sha256, to_json
 from mgrisk.types import Floats, Integers, Singles
 
 if TYPE_CHECKING:
@@ -57,6 +68,8 @@ class Scorer:
         Whether to say which absent input would leave least open were it known.
     missing
         What means missing in a cell.
+    digest
+        The sha256 of the SHA256SUMS of the bundle's folder; empty for a bundle that is in no folder.
 
     Raises
     ------
@@ -65,7 +78,13 @@ class Scorer:
     """
 
     def __init__(
-        self, bundle: Bundle, *, what_if: bool = False, next_question: bool = False, missing: Missing = MISSING
+        self,
+        bundle: Bundle,
+        *,
+        what_if: bool = False,
+        next_question: bool = False,
+        missing: Missing = MISSING,
+        digest: str = "",
     ) -> None:
         if next_question and not isinstance(bundle.fitted, Additive):
             raise bad_bundle(
@@ -78,6 +97,7 @@ class Scorer:
         self.what_if = what_if
         self.next_question = next_question
         self.missing = missing
+        self.digest = digest
         self._last_columns: list[str] = []
         if PART in bundle.parts:
             # Read now: a damaged one is refused before a row is scored.
@@ -96,8 +116,18 @@ class Scorer:
 
     @cached_property
     def inputs(self) -> tuple[Feature, ...]:
-        """Every feature that a scoring file may give."""
+        """Every feature that the answer may depend on."""
         return tuple(feature for feature in self._family if feature.given)
+
+    @cached_property
+    def exclusions(self) -> tuple[Exclusion, ...]:
+        """Whom the model does not hold for, by columns that a scoring file may have."""
+        return exclusions(self.bundle.about)
+
+    @cached_property
+    def contract(self) -> tuple[Feature, ...]:
+        """Every column that a scoring file may have: the inputs, and what tells whom the model does not hold for."""
+        return with_exclusions(self.inputs, self.exclusions)
 
     @cached_property
     def _family(self) -> tuple[Feature, ...]:
@@ -151,6 +181,18 @@ class Scorer:
             input_tags=InputTags(allow_nan=True, string=True),
         )
 
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Which model this is: {name, version (of the mgrisk that made it), sha256, parent, holds_for}."""
+        about = self.bundle.about
+        return {
+            "name": about["name"],
+            "version": about["mgrisk"],
+            "sha256": self.digest or None,
+            "parent": about.get("parent"),
+            "holds_for": about.get("holds_for") or None,
+        }
+
     def __repr__(self) -> str:
         about = self.bundle.about
         return f"<{self.label}: {about['outcome']['label']}, {about['learner']}, {self.n_features_in_} inputs>"
@@ -162,6 +204,7 @@ class Scorer:
             "developed on": f"{about['people']:,} people of {about['data']} {', '.join(about['cycles'])}",
             "algorithm": about["learner"],
             "inputs": ", ".join(f"{f.name} (required)" if f.required else f.name for f in self.inputs),
+            "not for people": ", ".join(each.says for each in self.exclusions) or "not told",
         }
         cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(row))}</td></tr>" for name, row in rows.items())
         return f"<table><caption>{escape(self.label)}</caption>{cells}</table>"
@@ -182,18 +225,18 @@ class Scorer:
         Raises
         ------
         MgRiskError
-            `input.rejected_rows` with rows and codes where the input schema rejects a row, since a probability has no
-            status: `score` gives those of the others. Those of `score`.
+            `input.rejected_rows` with rows and codes where the input schema rejects a row or the model does not hold
+            for somebody, since a probability has no status: `score` gives those of the others. Those of `score`.
         """
         answers = self.results(people, reasons=0)
-        rejected = answers["status"] == "rejected"
-        if rejected.any():
-            told = [f"{row}: {why}" for row, why in enumerate(answers["problems"]) if rejected.iloc[row]]
+        without = answers["status"] != STATUSES[SCORED]
+        if without.any():
+            told = [f"{row}: {why}" for row, why in enumerate(answers["problems"]) if without.iloc[row]]
             raise bad_input(
                 "input.rejected_rows",
-                f"{int(rejected.sum()):,} of {len(answers):,} rows cannot be scored",
+                f"{int(without.sum()):,} of {len(answers):,} rows cannot be scored",
                 where=f"rows of the frame, counted from 0: {few(told)}",
-                hint="correct or drop these rows; or use `score`, whose column `status` says which rows were rejected",
+                hint="correct or drop these rows; or use `score`, whose column `status` says which rows they are",
             )
         risk = answers["risk"].to_numpy(dtype=np.float64)
         return np.column_stack([1.0 - risk, risk])
@@ -235,9 +278,17 @@ class Scorer:
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in [models, *parts.values()])).hexdigest()
 
     def schema(self) -> list[dict[str, Any]]:
-        """Return the input contract, a row for each column, with `auroc_without` it where that was measured."""
+        """Return the input contract, a row for each column.
+
+        `auroc_without` it is there where that was measured; `not_eligible` says who must not be scored, and by which
+        level or below which number the column tells, None where it tells nobody.
+        """
         alone = {next(iter(each.absent)): each.auroc for each in self.bundle.patterns if len(each.absent) == 1}
-        return [{**row, "auroc_without": alone.get(row["name"])} for row in schema(self.inputs)]
+        not_eligible = {each.feature.name: each.to_dict() for each in self.exclusions}
+        return [
+            {**row, "auroc_without": alone.get(row["name"]), "not_eligible": not_eligible.get(row["name"])}
+            for row in schema(self.contract)
+        ]
 
     def score(self, people: object, *, reasons: int = DEFAULT_REASONS) -> pd.DataFrame:
         """Score people.
@@ -271,23 +322,24 @@ class Scorer:
     def _checked(self, people: pd.DataFrame, *, added: Sequence[str] = RESULTS) -> Checked:
         """Check columns and values, and warn of columns that look like inputs and are none, once for a set of names."""
         columns = [*map(str, people.columns)]
-        check_columns(columns, self.inputs, where="the frame's columns", added=added)
+        check_columns(columns, self.contract, where="the frame's columns", added=added)
         if columns != self._last_columns:
             self._last_columns = columns
-            unused = unused_columns([name for name in columns if name != PERSON], self.inputs)
+            unused = unused_columns([name for name in columns if name != PERSON], self.contract)
             if near := [f"{name} ({meant}?)" for name, meant in unused.items() if meant]:
                 warnings.warn(f"columns not used: {', '.join(near)}", UserWarning, stacklevel=4)
-        return check(people, self.inputs, self.missing)
+        return mark_excluded(check(people, self.contract, self.missing), self.exclusions)
 
     def answer(self, checked: Checked, *, reasons: int) -> Answers:
-        """Return what the bundle says of checked people."""
+        """Return what the bundle says of people checked against the contract; of whom it is not for, nothing."""
+        checked = mark_excluded(checked, self.exclusions)
         n, features = len(checked), self.bundle.features
         columns = complete_columns(checked.columns, self._family, n=n, models=self.bundle.models)
         X = self.bundle.encoder.encode(columns, n=n)
         values = np.stack([columns[feature.name] for feature in features])
         found = self.bundle.predict(X)
         risk = np.stack([expit(found.log_odds), *self.bundle.interval(found), *self.bundle.interval_of_inputs(found)])
-        risk[:, checked.rejected] = np.nan
+        risk[:, ~checked.scored] = np.nan
         chosen = np.full((n, reasons), -1, dtype=np.int64)
         effect = np.full((n, reasons), np.nan)
         if reasons:
@@ -296,7 +348,7 @@ class Scorer:
         return Answers(
             label=self.label,
             features=features,
-            rejected=checked.rejected,
+            status=checked.status,
             problems=self._codes.join(checked.state, checked.wrong_fields),
             risk=risk,
             used=np.isfinite(values).sum(axis=0),
@@ -323,7 +375,7 @@ class Scorer:
         return found if isinstance(found, UsualMagnesium) else None
 
     def uncertainty(self, people: object) -> pd.DataFrame:
-        """Say where the uncertainty of each person's risk comes from; rows of rejected people are NaN.
+        """Say where the uncertainty of each person's risk comes from; rows of people who are not scored are NaN.
 
         Returns
         -------
@@ -342,11 +394,11 @@ class Scorer:
             "recall_share": recall_share(recall, sampling),
         }
         table = pd.DataFrame(columns, index=frame.index)
-        table.loc[checked.rejected] = np.nan
+        table.loc[~checked.scored] = np.nan
         return table
 
     def explain(self, people: object) -> ShapExplanation:
-        """Explain people by SHAP values of the calibrated log-odds; the rows of rejected people are NaN.
+        """Explain people by SHAP values of the calibrated log-odds; the rows of people who are not scored are NaN.
 
         Parameters
         ----------
@@ -365,13 +417,13 @@ class Scorer:
         frame = as_frame(people)
         checked = self._checked(frame)
         explanation = self.explainer.explain(checked.values.set_axis(frame.index))
-        explanation.values[checked.rejected] = np.nan
-        explanation.base_values[checked.rejected] = np.nan
+        explanation.values[~checked.scored] = np.nan
+        explanation.base_values[~checked.scored] = np.nan
         return explanation
 
     @cached_property
     def _codes(self) -> Codes:
-        return Codes(self.inputs)
+        return Codes(self.contract)
 
 
 def load_scorer(
@@ -403,5 +455,5 @@ def load_scorer(
     >>> load_scorer("models/undiagnosed").schema()[0]["name"]  # doctest: +SKIP
     'person_id'
     """
-    bundle = read_bundle(Path(folder), threads=threads)
-    return Scorer(bundle, what_if=what_if, next_question=next_question, missing=missing)
+    bundle, digest = read_bundle(Path(folder), threads=threads), sha256(Path(folder) / SUMS)
+    return Scorer(bundle, what_if=what_if, next_question=next_question, missing=missing, digest=digest)

@@ -18,9 +18,12 @@ from mgrisk.score.absent import AbsentSets, Gain, gains
 from mgrisk.score.answers import Answers
 from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
+from mgrisk.score.eligibility import Exclusion, not_told
 from mgrisk.score.expected_performance import RiskCounts
+from mgrisk.score.input_schema import NOT_ELIGIBLE, STATUSES
 from mgrisk.score.scorer import PERSON, Scorer
 
+_EXCLUDED: Final = f"{STATUSES[NOT_ELIGIBLE]}:"
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
 AUROC_WITHOUT: Final = "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out"
@@ -32,8 +35,9 @@ class Tally:
 
     Attributes
     ----------
-    rows, rejected, outside_domain
-        Counts of rows; those outside the domain are among the scored.
+    rows, rejected, not_eligible, outside_domain
+        Counts of rows: all, those with values that are not usable, those for whom the model does not hold, and those
+        outside the domain, who are among the scored.
     problems
         How often each code stood.
     spread, risks, lacking
@@ -45,6 +49,7 @@ class Tally:
     rows: int = 0
     rejected: int = 0
     outside_domain: int = 0
+    not_eligible: int = 0
     problems: Counter[str] = field(default_factory=Counter)
     spread: Spread | None = None
     risks: RiskCounts | None = None
@@ -54,11 +59,12 @@ class Tally:
     @classmethod
     def of(cls, answers: Answers, yardstick: Yardstick) -> Tally:
         """Count answers."""
-        scored = ~answers.rejected
+        scored = answers.scored
         return cls(
             rows=len(answers),
             rejected=int(answers.rejected.sum()),
             outside_domain=int((scored & ~answers.inside).sum()),
+            not_eligible=int((answers.status == NOT_ELIGIBLE).sum()),
             problems=answers.problems.counts,
             spread=yardstick.measure(answers),
             risks=RiskCounts.of(answers.risk[0][scored]),
@@ -68,13 +74,14 @@ class Tally:
     @property
     def scored(self) -> int:
         """Rows that have a risk."""
-        return self.rows - self.rejected
+        return self.rows - self.rejected - self.not_eligible
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
             rows=self.rows + other.rows,
             rejected=self.rejected + other.rejected,
             outside_domain=self.outside_domain + other.outside_domain,
+            not_eligible=self.not_eligible + other.not_eligible,
             problems=self.problems + other.problems,
             spread=self.spread + other.spread if self.spread and other.spread else self.spread or other.spread,
             risks=self.risks + other.risks if self.risks and other.risks else self.risks or other.risks,
@@ -117,8 +124,13 @@ class Summary:
         Model, base value and data label.
     tally
         Counts.
-    rejected_by
-        How often each code stood that rejects a row, the most frequent first; a row may have several.
+    rejected_by, not_eligible_by
+        How often each code stood that rejects a row, or says that the model does not hold for it, the most frequent
+        first; a row may have several.
+    exclusions
+        Whom the model does not hold for.
+    told
+        Columns that tell it and that the file has.
     given, absent
         Inputs of the model that some scored row has, itself or what it derives from, and those that none has. What is
         known of some without being given, such as diabetes in pregnancy of men, counts as absent.
@@ -137,6 +149,9 @@ class Summary:
     about: Mapping[str, Any]
     tally: Tally
     rejected_by: Mapping[str, int]
+    not_eligible_by: Mapping[str, int]
+    exclusions: Sequence[Exclusion]
+    told: Sequence[str]
     given: Sequence[str]
     absent: Sequence[str]
     auroc: tuple[float, float] | None
@@ -151,20 +166,24 @@ class Summary:
         shifts = scorer.yardstick.shifts(tally.spread) if tally.spread else []
         counted = {shift.name: shift.people for shift in shifts if tally.scored}
         people = {each.name: counted[each.name] for each in scorer.bundle.features if each.name in counted}
-        columns = given_columns(tally.columns, scorer.inputs)
+        columns = given_columns(tally.columns, scorer.contract)
         # What is known of men alone, since nobody asks them, no file has given.
         in_part = {each.name for each in scorer.bundle.features if each.derived_in_part and each.name not in columns}
         absent = [name for name, count in people.items() if count == 0 or name in in_part]
         given = [name for name in people if name not in absent]
+        ranked = _ranked(tally.problems)
         return cls(
             about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
             tally=tally,
-            rejected_by=_ranked(tally.problems),
+            rejected_by={code: count for code, count in ranked.items() if not code.startswith(_EXCLUDED)},
+            not_eligible_by={code: count for code, count in ranked.items() if code.startswith(_EXCLUDED)},
+            exclusions=scorer.exclusions,
+            told=[each.feature.name for each in scorer.exclusions if each.feature.name in columns],
             given=given,
             absent=absent,
             auroc=scorer.bundle.auroc_without(absent),
             gains=gains(scorer.bundle, tally.lacking) if tally.lacking else [],
-            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.inputs),
+            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.contract),
             shifts=shifts,
             expected=(tally.risks or RiskCounts.nobody()).expected(),
         )
@@ -179,6 +198,9 @@ class Summary:
             "scored": tally.scored,
             "rejected": tally.rejected,
             "rejected_by": dict(self.rejected_by),
+            "not_eligible": tally.not_eligible,
+            "not_eligible_by": dict(self.not_eligible_by),
+            "not_for": [{**each.to_dict(), "given": each.feature.name in self.told} for each in self.exclusions],
             "outside_domain": tally.outside_domain,
             "mean_risk": self.expected["cases"] / people if people else None,
             "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
@@ -193,7 +215,15 @@ class Summary:
         tally = self.tally
         codes = [f"{count:,} × {code}" for code, count in self.rejected_by.items()]
         rejected = f"{tally.rejected:,} rejected" + (f" ({few(codes, most=4)})" if codes else "")
-        lines = [f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}"]
+        excluded = [f"{count:,} × {code.removeprefix(_EXCLUDED)}" for code, count in self.not_eligible_by.items()]
+        others = f", {tally.not_eligible:,} not eligible ({few(excluded)})" if excluded else ""
+        lines = [f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}{others}"]
+        bundle = self.about.get("bundle", {})
+        if tally.scored and bundle.get("parent"):
+            parent = bundle["parent"]
+            lines.append(f"recalibrated from {parent['name']} ({parent['sha256'][:12]}) for: {bundle['holds_for']}")
+        if tally.scored:
+            lines += not_told(self.exclusions, self.told)
         skipped = list(self.about.get("skipped", ()))
         if skipped:
             lines.append(f"files passed over, whose names begin with . or _ ({len(skipped)}): {few(skipped, most=5)}")

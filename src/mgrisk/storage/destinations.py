@@ -25,6 +25,7 @@ from mgrisk.errors import MgRiskError, bad_input, few
 from mgrisk.storage.temporary import is_temporary, restore, sweep_beside
 
 STREAM: Final = "-"
+OVERWRITE: Final = "--overwrite replaces it; or name another"
 """Standard input or output, as the name of a file."""
 _OWN_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self|proc/(\d+))/fd/(\d+)")
 _LINKS: Final = 40  # as many as Linux follows
@@ -148,16 +149,16 @@ def prepare_files(
         if identity in written:
             raise _refused("twice", "two outputs are the same file", Path(output))
         if named and not overwrite and file is not None and file.exists():
-            raise _refused(
-                "exists", "the output is there already", Path(output), hint="--overwrite replaces it; or name another"
-            )
+            raise _refused("exists", "the output is there already", Path(output), hint=OVERWRITE)
         if identity is not None:
             written.add(identity)
         if file is not None:
             sweep_beside(file)
 
 
-def prepare_folder(folder: Path, *, is_ours: Callable[[Path], bool], inputs: Iterable[str | Path] = ()) -> Path:
+def prepare_folder(
+    folder: Path, *, is_ours: Callable[[Path], bool], inputs: Iterable[str | Path] = (), overwrite: bool = True
+) -> Path:
     """Refuse a folder that may not be written or replaced, before anything is opened.
 
     Parameters
@@ -168,6 +169,8 @@ def prepare_folder(folder: Path, *, is_ours: Callable[[Path], bool], inputs: Ite
         Whether mgrisk wrote all that stands in a folder, to be asked of one that is neither missing nor empty.
     inputs
         All that the command reads, files or folders.
+    overwrite
+        Whether a folder that mgrisk wrote may be replaced.
 
     Returns
     -------
@@ -177,8 +180,8 @@ def prepare_folder(folder: Path, *, is_ours: Callable[[Path], bool], inputs: Ite
     Raises
     ------
     MgRiskError
-        `output.not_a_folder`, `output.broken_link`, `output.current_folder`, `output.is_input` or
-        `output.foreign_folder`.
+        `output.not_a_folder`, `output.broken_link`, `output.current_folder`, `output.is_input`,
+        `output.foreign_folder` and, without `overwrite`, `output.exists`.
     """
     target = Path(os.path.realpath(folder)) if folder.is_symlink() else folder
     with writes_to(folder):
@@ -208,6 +211,8 @@ def prepare_folder(folder: Path, *, is_ours: Callable[[Path], bool], inputs: Ite
             hint="name a folder that is missing or empty",
             got=few(there),
         )
+    if there and not overwrite:
+        raise _refused("exists", "the output is there already", folder, hint=OVERWRITE)
     return target
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from mgrisk.cli.main import main
 from mgrisk.cli.models import found_models
+from mgrisk.model.bundle import released_bundles
 from mgrisk.run_folder.folder import RunFolder
+from mgrisk.storage.files import sha256
 
 FORMAT_1 = Path(__file__).parents[2] / "golden" / "format_1"
 
@@ -27,6 +29,8 @@ def test_released_bundles_are_listed_with_what_they_predict() -> None:
     assert rows["undiagnosed"]["outcome"] == "undiagnosed"
     assert rows["undiagnosed"]["features"] == 32
     assert rows["undiagnosed"]["data"] == "NHANES"
+    assert rows["undiagnosed"]["sha256"] == sha256(released_bundles()["undiagnosed"] / "SHA256SUMS")
+    assert rows["undiagnosed"]["parent"] is None
 
 
 def test_bundles_of_runs_are_listed_with_their_held_out_auroc_and_a_damaged_one_says_so(tmp_path: Path) -> None:

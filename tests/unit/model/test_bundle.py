@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import pickletools
 import shutil
 from collections.abc import Callable
@@ -515,7 +516,13 @@ def test_it_names_its_parent_and_for_whom_it_holds(parent: Bundle) -> None:
     made = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=TOLD)
     assert made.about["parent"] == TOLD["parent"]
     assert made.about["holds_for"] == "a clinic, 2022"
-    assert made.about["name"] == "toy-recalibrated"
+    assert re.fullmatch("toy-recalibrated-[0-9a-f]{8}", made.about["name"])
+    again = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=TOLD)
+    other = recalibrate(parent, *new_people(parent, level=0.1, slope=1.0), method="intercept", told=TOLD)
+    elsewhere = {**TOLD, "holds_for": "another clinic"}
+    told = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=elsewhere)
+    assert again.about["name"] == made.about["name"]
+    assert len({made.about["name"], other.about["name"], told.about["name"]}) == 3
     assert isinstance(made.fitted, Additive)
     assert isinstance(parent.fitted, Additive)
     assert replace(made.fitted, sampling=None).to_files() == replace(parent.fitted, sampling=None).to_files()

@@ -135,6 +135,63 @@ def test_a_recalibrated_bundle_is_right_in_the_large_and_scores_and_names_its_pa
     assert "# Toy" in (child / "card.md").read_text("utf-8")
 
 
+def test_a_recalibrated_bundle_has_its_own_name_and_outcome_and_replaces_none_unasked(
+    model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    child = tmp_path / "child"
+    asked = ["recalibrate", people, "--outcome", "ill", "--method", "intercept", "--model", model, "-o", child]
+    told = ["--name", "clinic-2022", "--label", "Toy illness", "--definition", "found in two visits"]
+    assert run(*asked, *told, "--population", "the toy clinic") == 0
+    about = json.loads((child / "bundle.json").read_text("utf-8"))
+    assert about["name"] == "clinic-2022"
+    outcome = about["outcome"]
+    assert (outcome["name"], outcome["label"], outcome["definition"]) == ("ill", "Toy illness", "found in two visits")
+    assert outcome["warning"].startswith("Whether the people of the file")
+    before = sha256(child / "SHA256SUMS")
+    capsys.readouterr()
+    assert run(*asked) == 3
+    assert "output.exists" in capsys.readouterr().err
+    assert sha256(child / "SHA256SUMS") == before
+    scored = tmp_path / "scored.csv"
+    given = pd.read_csv(people).iloc[10:60].drop(columns="weight")
+    given.to_csv(tmp_path / "given.csv", index=False)
+    assert run("score", tmp_path / "given.csv", "-o", scored, "--model", child) == 0
+    summary = json.loads((tmp_path / "scored.csv.summary.json").read_text("utf-8"))
+    parent = sha256(model / "SHA256SUMS")
+    assert summary["bundle"] == {
+        "name": "clinic-2022",
+        "version": about["mgrisk"],
+        "sha256": before,
+        "parent": {"name": "toy", "sha256": parent},
+        "holds_for": "the toy clinic",
+    }
+    assert f"recalibrated from toy ({parent[:12]}) for: the toy clinic" in capsys.readouterr().err
+    assert run("explain", tmp_path / "given.csv", "-o", tmp_path / "page.html", "--model", child) == 0
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert "Model clinic-2022, recalibrated from toy for the toy clinic; the parent was made on" in page
+    assert "Toy illness" in page
+    assert "Toy disease" not in page
+    assert run(*asked, "--overwrite") == 0
+    assert json.loads((child / "bundle.json").read_text("utf-8"))["name"].startswith("toy-recalibrated-")
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        (["--name", "mgrisk-undiagnosed"], "recalibrate.reserved_name"),
+        (["--label", "Toy illness"], "recalibrate.half_an_outcome"),
+        (["--definition", "found in two visits"], "recalibrate.half_an_outcome"),
+    ],
+)
+def test_half_an_outcome_or_the_name_of_a_released_model_is_refused(
+    told: list[str], code: str, model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["recalibrate", people, "--outcome", "ill", "--method", "intercept", "--model", model, *told]
+    assert run(*asked, "-o", tmp_path / "child") == 2
+    assert code in capsys.readouterr().err
+    assert not (tmp_path / "child").exists()
+
+
 def test_too_few_cases_leave_no_bundle(model: Path, people: Path, tmp_path: Path) -> None:
     few = pd.read_csv(people)
     few.loc[few.index[few["ill"] == 1][10:], "ill"] = 0

@@ -12,6 +12,7 @@ from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import features
 from mgrisk.own_data.labelled import LabelColumns, read_labelled
 from mgrisk.score.cells import Missing
+from mgrisk.score.eligibility import Exclusion
 
 INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
 
@@ -59,6 +60,27 @@ def test_every_row_is_analysed_or_counted_out_with_its_reason(tmp_path: Path) ->
     assert found.problems["out_of_range:age_years"] == 5
     assert found.problems["wrong_field_count"] == 1
     assert found.cases == (frame["case"] == "yes").drop([*range(13), *range(20, 25), *range(30, 34)]).sum()
+
+
+def test_who_is_not_eligible_is_a_step_of_its_own_where_a_column_tells(tmp_path: Path) -> None:
+    frame = people()
+    (pregnant,) = features(["pregnant"])
+    excluded = [Exclusion(pregnant, "pregnant", level="yes")]
+    frame.loc[:5, "age_years"] = 400
+    without = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), excluded=excluded)
+    assert [step["step"] for step in without.attrition][-1] == "rejected by the contract"
+    assert without.lines[-1] == "not for people pregnant (pregnant); no column tells who they are"
+    frame["pregnant"] = "no"
+    frame.loc[3:9, "pregnant"] = "yes"
+    found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), excluded=excluded)
+    # Of the seven pregnant ones, three have an age that would be rejected.
+    assert [(step["step"], step["excluded"]) for step in found.attrition][-2:] == [
+        ("rejected by the contract", 3),
+        ("not eligible", 7),
+    ]
+    assert len(found.inside) == 230
+    assert not found.not_told
+    assert found.problems == {"out_of_range:age_years": 3, "not_eligible:pregnant": 7}
 
 
 def test_a_cohort_without_a_design_is_people_drawn_alone_in_a_hundred_groups(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ def own() -> OwnPeople:
         recall_share=np.full(n, np.nan), design=design, inside=np.arange(n),
     )  # fmt: skip
     return OwnPeople(
-        source="people.csv", rows=41, problems={"out_of_range:age_years": 1}, id_label="person_id",
+        source="people.csv", rows=44, not_eligible=3, not_told=["not for people pregnant"],
+        problems={"out_of_range:age_years": 1}, id_label="person_id",
         explained=people,
         drift=[
             {"name": "age_years", "psi": 0.6, "psi_by_chance": 0.05, "large": True},
@@ -92,6 +93,12 @@ def test_limits_name_the_people_that_the_model_was_made_on(own: OwnPeople) -> No
     said = str(find_section(own_content(own), "limits")["blocks"])
     assert "the people it was made on: NHANES 2015-2016. Elsewhere" in said
     assert re.search(r"\{[a-z_]+\}", str(own_content(own))) is None, "a placeholder was left"
+
+
+def test_who_is_not_eligible_is_counted_apart_and_who_no_column_tells_is_said(own: OwnPeople) -> None:
+    (lead,) = [block for block in own_content(own)["sections"][0]["blocks"] if block.get("style") == "lead"]
+    told = lead["items"][1]["detail"]
+    assert told.startswith("40 scored, 1 rejected, 3 not eligible. Not for people pregnant. Model toy")
 
 
 def test_each_feature_stands_beside_the_development_people_with_what_is_outside_and_missing(own: OwnPeople) -> None:

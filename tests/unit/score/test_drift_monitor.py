@@ -34,7 +34,7 @@ def sample(toy_people: ToyPeople) -> pd.DataFrame:
 
 
 def spread_of(scorer: Scorer, people: pd.DataFrame) -> Spread:
-    return scorer.yardstick.measure(scorer.answer(check(people, scorer.bundle.inputs), reasons=0))
+    return scorer.yardstick.measure(scorer.answer(check(people, scorer.contract), reasons=0))
 
 
 def shifts_of(scorer: Scorer, people: pd.DataFrame) -> dict[str, Shift]:

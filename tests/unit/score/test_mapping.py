@@ -112,6 +112,13 @@ def test_codes_compare_as_numbers_where_they_are_numbers(tmp_path: Path) -> None
     assert [tuple(row.values()) for row in found] == [("male", ""), ("female", ""), ("male", "-9.5"), ("", "4.0")]
 
 
+def test_what_tells_whom_a_model_does_not_hold_for_is_mapped_though_it_is_no_input(tmp_path: Path) -> None:
+    mapping = '[features.diabetes_told]\nfrom = "E11"\nlevels = { 1 = "yes", 0 = "no" }\n'
+    assert [row["diabetes_told"] for row in mapped(tmp_path, "E11,X\n1,\n0,\n", mapping)] == ["yes", "no"]
+    with pytest.raises(MgRiskError, match="glucose_mg_dl is no feature of a scoring file"):
+        read_mapping(written(tmp_path, '[features.glucose_mg_dl]\nfrom = "G"\n'))
+
+
 def test_a_code_that_is_written_in_the_mapping_comes_before_the_number_that_it_is(tmp_path: Path) -> None:
     mapping = '[features.sex]\nfrom = "S"\nlevels = { 1 = "male", 01 = "female", NA = "female" }\n'
     found = mapped(tmp_path, "S,X\n1,\n01,\nNA,\n1.0,\n", mapping)

@@ -42,7 +42,9 @@ def test_probabilities_are_the_scored_risks_whatever_is_absent(toy_bundles: dict
     np.testing.assert_array_equal(found.sum(axis=1), 1.0)
     assert scorer.classes_.tolist() == [0, 1]
     assert set(people) < set(scorer.feature_names_in_)
-    assert scorer.n_features_in_ == len(scorer.feature_names_in_) == len(scorer.schema())
+    inputs = [row["name"] for row in scorer.schema() if not row["not_eligible"]]
+    assert scorer.n_features_in_ == len(inputs)
+    assert scorer.feature_names_in_.tolist() == inputs
 
 
 def test_rows_that_the_input_schema_rejects_are_named_with_their_codes_and_without_their_values(

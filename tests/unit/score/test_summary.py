@@ -6,6 +6,7 @@ import functools
 import json
 from collections import Counter
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ from mgrisk.score import sources
 from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.expected_performance import RiskCounts
-from mgrisk.score.scorer import Scorer
+from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
+from mgrisk.storage.files import sha256
 
 # Scored, out of distribution, rejected for its age and out of distribution, rejected for a text, scored.
 ROWS = ["50,male,28", "50,male,14", "430,male,120", "60,female,x", "33,female,25", "70,neither,15", "71,male,31"]
@@ -230,3 +232,19 @@ def test_parts_with_other_columns_are_summed_up_as_one_file(scorer: Scorer, tmp_
     other = summed_up(scorer, FIVE_PEOPLE.drop(columns="Smoking status").assign(waist_cm=90), tmp_path).tally
     assert (first + other).columns == (*FIVE_PEOPLE.columns, "waist_cm")
     assert (first + other).rows == 10
+
+
+def test_the_summary_file_says_which_model_and_which_input_gave_the_numbers(
+    toy_bundles: dict[str, Bundle], tmp_path: Path
+) -> None:
+    toy_bundles["spline_logistic"].write(tmp_path / "model")
+    read = load_scorer(tmp_path / "model")
+    told = summed_up(read, FIVE_PEOPLE, tmp_path).to_dict()
+    assert told["bundle"]["sha256"] == sha256(tmp_path / "model/SHA256SUMS")
+    assert told["bundle"]["name"] == "toy"
+    assert told["input_sha256"] == sha256(tmp_path / "people.csv")
+    assert told["mgrisk"] == version("mgrisk")
+    with_options = Scorer(read.bundle, what_if=True)
+    other = summed_up(with_options, FIVE_PEOPLE, tmp_path).to_dict()
+    assert other["answer_columns_sha256"] != told["answer_columns_sha256"]
+    assert other["bundle"]["sha256"] is None

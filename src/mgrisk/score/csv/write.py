@@ -15,8 +15,6 @@ from mgrisk.types import Booleans, Floats, Integers
 SEMICOLON: Final = ord(";")
 YES: Final = np.frombuffer(b"yes", dtype=np.uint8)
 NO: Final = np.frombuffer(b"no", dtype=np.uint8)
-SCORED: Final = np.frombuffer(b"scored", dtype=np.uint8)
-REJECTED: Final = np.frombuffer(b"rejected", dtype=np.uint8)
 
 
 class Reasons(NamedTuple):
@@ -155,7 +153,8 @@ def write_rows(
     data: NDArray[np.uint8],
     start: Integers,
     end: Integers,
-    rejected: Booleans,
+    status: NDArray[np.uint8],
+    statuses: StringTable,
     codes: NDArray[np.uint8],
     codes_end: Integers,
     numbers: Floats,
@@ -175,8 +174,10 @@ def write_rows(
     ----------
     data, start, end
         The rows as they came, copied as they are.
-    rejected, codes, codes_end
-        Who cannot be scored; codes as of `join_codes`.
+    status, statuses
+        Which of the statuses each row has; of the first one alone there is an answer to write.
+    codes, codes_end
+        As of `join_codes`.
     numbers
         Risk and its intervals, shape (n_columns, n).
     used, inside, label
@@ -195,32 +196,34 @@ def write_rows(
     first_level, content, level_start = reasons.first_level, reasons.levels.content, reasons.levels.start
     names, name_start = reasons.names.content, reasons.names.start
     saying, saying_start = sayings.content, sayings.start
+    words, word_start = statuses.content, statuses.start
     at = 0
     for r in range(len(start)):
         # A slice, which is copied as a whole; short texts are quicker byte by byte.
         out[at : at + end[r] - start[r]] = data[start[r] : end[r]]
         at += end[r] - start[r]
         out[at] = COMMA
-        at = _copy(out, at + 1, REJECTED, 0, 8) if rejected[r] else _copy(out, at + 1, SCORED, 0, 6)
+        at = _copy(out, at + 1, words, word_start[status[r]], word_start[status[r] + 1])
+        scored = status[r] == 0
         out[at] = COMMA
         at = _copy(out, at + 1, codes, codes_end[r - 1] if r else 0, codes_end[r])
         for k in range(numbers.shape[0]):
             out[at] = COMMA
             at += 1
-            if not rejected[r]:
+            if scored:
                 at = write_float(out, at, numbers[k, r], False)
         out[at] = COMMA
         at += 1
-        if not rejected[r]:
+        if scored:
             at = write_float(out, at, np.float64(used[r]), True)
         out[at] = COMMA
         at += 1
-        if not rejected[r]:
+        if scored:
             at = _copy(out, at, YES, 0, 3) if inside[r] else _copy(out, at, NO, 0, 2)
         out[at] = COMMA
         at = _copy(out, at + 1, label, 0, len(label))
         for k in range(feature.shape[1]):
-            j = -1 if rejected[r] else feature[r, k]
+            j = feature[r, k] if scored else -1
             out[at] = COMMA
             at += 1
             if j >= 0:
@@ -236,7 +239,7 @@ def write_rows(
         if len(asked):
             out[at] = COMMA
             at += 1
-            if asked[r] >= 0 and not rejected[r]:
+            if asked[r] >= 0 and scored:
                 at = _copy(out, at, names, name_start[asked[r]], name_start[asked[r] + 1])
         for k in range(more.shape[0]):
             out[at] = COMMA
