@@ -55,7 +55,8 @@ def ages(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    from mgrisk.describe.query import Question, describe
+    from mgrisk.describe.query import describe
+    from mgrisk.describe.question import Question
 
     question = Question(
         tuple(options.of),

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.describe.query import MOST_GROUPS, Description, Question, answer
+from mgrisk.describe.query import Description, answer
+from mgrisk.describe.question import MOST_GROUPS, Question
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes.eras import CONCEPTS
 from mgrisk.nhanes.harmonise import Harmonised, TableRead
