@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from mgrisk.cli.options import add_source, store_of
 from mgrisk.cli.terminal import say
 from mgrisk.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from mgrisk.describe.query import Description
+    from mgrisk.describe.regress import Regression
 
 HELP = "survey estimates of features and NHANES variables"
 
@@ -25,13 +30,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="an estimate for each of its values, for ranges (age_years=20,40,60), or for yes and no of a condition",
     )
-    parser.add_argument(
-        "--cycle", nargs="+", action="extend", default=[], metavar="YEARS", help="combined (the latest that has all)"
-    )
-    parser.add_argument(
-        "--where", default="", metavar="CONDITION", help="for example \"age_years >= 20 and sex == 'male'\""
-    )
-    parser.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
     parser.add_argument("--statistic", default="", metavar="S", help="mean | proportion | age-adjusted | quantile=0.5")
     parser.add_argument(
         "--standard",
@@ -40,10 +38,22 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="AGES",
         help="where the age groups of age-adjusted begin (20,40,60)",
     )
-    parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     parser.add_argument(
         "--interval", default="korn-graubard", choices=["korn-graubard", "logit"], help="of proportions (korn-graubard)"
     )
+    add_people(parser)
+
+
+def add_people(parser: argparse.ArgumentParser) -> None:
+    """Add the options of whom a question is put to, and of how the answer is written."""
+    parser.add_argument(
+        "--cycle", nargs="+", action="extend", default=[], metavar="YEARS", help="combined (the latest that has all)"
+    )
+    parser.add_argument(
+        "--where", default="", metavar="CONDITION", help="for example \"age_years >= 20 and sex == 'male'\""
+    )
+    parser.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
+    parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     add_source(parser)
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table")
 
@@ -68,12 +78,17 @@ def run(options: argparse.Namespace) -> int:
         interval=options.interval,
     )
     found = describe(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)
+    write(found, options.format)
+    return ExitStatus.DONE
+
+
+def write(found: Description | Regression, form: str) -> None:
+    """Print an answer, and what a reader must know of it beside."""
     for note in found.notes():
         say(note)
-    if options.format == "json":
+    if form == "json":
         print(json.dumps(found.plain_records(), indent=1, ensure_ascii=False))
-    elif options.format == "csv":
+    elif form == "csv":
         print(found.frame().to_csv(index=False), end="")
     else:
         print("\n".join(found.lines()))
-    return ExitStatus.DONE

@@ -1,7 +1,7 @@
 """What is asked of NHANES: names, conditions and ranges, checked before tables are read, and the people who answer.
 
-`ask` puts a question to tables that are there, and `read` reads them first. Both give columns and the design, from which
-`query` estimates.
+`ask` puts a question to tables that are there, and `read` reads them first. Both give columns and the design, from
+which `query` estimates and `regress` fits.
 """
 
 from __future__ import annotations
