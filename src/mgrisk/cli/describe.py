@@ -11,6 +11,7 @@ from mgrisk.cli.terminal import say
 from mgrisk.errors import ExitStatus
 
 if TYPE_CHECKING:
+    from mgrisk.describe.compare import Comparison
     from mgrisk.describe.query import Description
     from mgrisk.describe.regress import Regression
 
@@ -41,6 +42,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interval", default="korn-graubard", choices=["korn-graubard", "logit"], help="of proportions (korn-graubard)"
     )
+    parser.add_argument(
+        "--test", action="store_true", help="whether groups of the last --by differ, and the trend over them"
+    )
     add_people(parser)
 
 
@@ -65,6 +69,7 @@ def ages(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
+    from mgrisk.describe.compare import compare
     from mgrisk.describe.query import describe
     from mgrisk.describe.question import Question
 
@@ -77,12 +82,13 @@ def run(options: argparse.Namespace) -> int:
         standard=options.standard,
         interval=options.interval,
     )
-    found = describe(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)
+    answer = compare if options.test else describe
+    found = answer(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)
     write(found, options.format)
     return ExitStatus.DONE
 
 
-def write(found: Description | Regression, form: str) -> None:
+def write(found: Comparison | Description | Regression, form: str) -> None:
     """Print an answer, and what a reader must know of it beside."""
     for note in found.notes():
         say(note)

@@ -116,3 +116,16 @@ def digits(value: float, se: float) -> str:
         return "-"
     places = 4 if not se > 0 else max(0, 1 - int(np.floor(np.log10(se))))
     return f"{value:,.{min(places, 6)}f}"
+
+
+def p_value(value: float) -> str:
+    """Write a p value.
+
+    Examples
+    --------
+    >>> p_value(0.03456), p_value(1e-9), p_value(float("nan"))
+    ('0.0346', '<0.0001', '-')
+    """
+    if value != value:
+        return "-"
+    return "<0.0001" if value < 0.0001 else f"{value:.4f}"

@@ -85,7 +85,7 @@ def _described(asked: Asked) -> Description:
         (
             {**record, "by": by}
             for text in asked.question.of
-            for by, group in asked.groups()
+            for by, group in asked.groups(asked.question.by)
             for record in _records(
                 text,
                 asked.question,

@@ -176,10 +176,10 @@ class Asked:
             warnings=tuple(self._half_known()),
         )
 
-    def groups(self) -> list[tuple[str, SurveyDesign]]:
-        """Return the groups that `by` makes, crossed, each with its label; groups without people are left out."""
+    def groups(self, by: Sequence[str]) -> list[tuple[str, SurveyDesign]]:
+        """Return the groups that groupings make, crossed, each with its label; groups without people are left out."""
         inside = self.domain.analysis_weight > 0
-        found = [grouping(text).members(self.shown, self.columns, inside) for text in self.question.by]
+        found = [grouping(text).members(self.shown, self.columns, inside) for text in by]
         groups = []
         for members in itertools.product(*found):
             mask = np.logical_and.reduce([mask for _, mask in members]) if members else self.domain.domain

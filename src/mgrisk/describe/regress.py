@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Literal
 import numpy as np
 import pandas as pd
 
-from mgrisk.describe.answers import Answer, digits, table
+from mgrisk.describe.answers import Answer, digits, p_value, table
 from mgrisk.describe.conditions import parse
 from mgrisk.describe.question import Asked, Question, ask, grouping, read
 from mgrisk.errors import MgRiskError, usage
@@ -53,8 +53,8 @@ class Regression(Answer):
                     record["level"],
                     "reference" if reference else estimate,
                     "" if reference else f"{low} to {high}",
-                    "" if reference else _p(record["p"]),
-                    _p(record["p_variable"]) if reference else "",
+                    "" if reference else p_value(record["p"]),
+                    p_value(record["p_variable"]) if reference else "",
                 )
             )
         return table(rows, texts={"variable", "level"})
@@ -66,12 +66,6 @@ class Regression(Answer):
             *super().notes(),
             f"{last['statistic']}s of {last['outcome']}; {last['n']:,} people, {last['df']} degrees of freedom",
         ]
-
-
-def _p(value: float) -> str:
-    if value != value:
-        return "-"
-    return "<0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def regress(

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.errors import MgRiskError, bad_input
-from mgrisk.survey import estimates
+from mgrisk.survey import contingency, estimates
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import UNDEFINED, Estimate, wrong_length
 from mgrisk.survey.linear_models import RegressionFit, fit_linear, fit_logistic, wald_test
@@ -274,6 +274,45 @@ def regression(
         )
         tables.append(table if not names else pd.concat({group if len(names) > 1 else group[0]: table}, names=names))
     return pd.concat(tables)
+
+
+def chi_square(values: object, by: object, design: SurveyDesign) -> pd.DataFrame:
+    """Test whether the shares of categories are the same in all groups, with the correction of Rao and Scott.
+
+    Parameters
+    ----------
+    values
+        Categories, words, truths or numbers of few values, one for each row of the design, shape (n,).
+    by
+        Group of each person, shape (n,). Rows without a value or a group leave the domain.
+    design
+        As for `mean`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: statistic, which follows F; numerator and denominator, its degrees of freedom; p; n.
+
+    Raises
+    ------
+    MgRiskError
+        ``survey.index``; those of `contingency.chi_square`.
+
+    Notes
+    -----
+    ``svychisq(statistic = "F")`` of the R package survey.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 8, [1, 1, 1, 1, 2, 2, 2, 2], [1, 1, 2, 2] * 2, WeightLevel.EXAM)
+    >>> chi_square(["a", "b"] * 4, [0, 0, 1, 1, 0, 1, 1, 1], design)["p"].round(3).tolist()
+    [0.401]
+    """
+    refuse_other_index(values, by)
+    known = design.where(_side_by_side([values, by], design).notna().to_numpy().all(axis=1))
+    found = contingency.chi_square(_series(values), _series(by), known)
+    return pd.DataFrame([found.to_dict()])
 
 
 def _columns(terms: pd.DataFrame, domain: SurveyDesign) -> Iterable[tuple[str, str, Floats]]:
