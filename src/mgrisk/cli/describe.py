@@ -21,7 +21,12 @@ HELP = "survey estimates of features and NHANES variables"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--of", nargs="+", action="extend", required=True, metavar="NAME", help="or a condition: 'bmi_kg_m2 >= 30'"
+        "--of",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="NAME",
+        help="or a condition: 'bmi_kg_m2 >= 30'; or arithmetic: 'DR1TTFAT * 9 / DR1TKCAL'",
     )
     parser.add_argument(
         "--by",
@@ -31,7 +36,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="an estimate for each of its values, for ranges (age_years=20,40,60), or for yes and no of a condition",
     )
-    parser.add_argument("--statistic", default="", metavar="S", help="mean | proportion | age-adjusted | quantile=0.5")
+    parser.add_argument(
+        "--statistic", default="", metavar="S", help="mean | proportion | total | ratio | age-adjusted | quantile=0.5"
+    )
     parser.add_argument(
         "--standard",
         type=ages,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mgrisk.cohort.variables import CYCLE
 from mgrisk.describe.answers import Answer, digits, p_value, table
-from mgrisk.describe.conditions import Truth, parse
+from mgrisk.describe.conditions import Truth
 from mgrisk.describe.question import Asked, Question, ask, grouping, read
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.nhanes.harmonise import Harmonised
@@ -102,7 +102,7 @@ def _compared(asked: Asked) -> Comparison:
 
 def _of(text: str, asked: Asked) -> Iterator[dict[str, Any]]:
     *before, by = asked.question.by
-    values = asked.shown[text] if text in asked.shown else parse(text).holds(asked.columns)
+    values = asked.values(text)
     scores = _scores(asked, by)
     for within, outer in asked.groups(before):
         member = np.full(len(outer), -1)

@@ -6,7 +6,7 @@ holds flat records and prints them as a table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -15,13 +15,25 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.describe.answers import Answer, digits, table
-from mgrisk.describe.conditions import Truth, parse
-from mgrisk.describe.question import AGE, AGE_ADJUSTED, KORN_GRAUBARD, Asked, Question, ask, read, share, statistic_of
+from mgrisk.describe.conditions import Truth
+from mgrisk.describe.question import (
+    AGE,
+    AGE_ADJUSTED,
+    KORN_GRAUBARD,
+    RATIO,
+    Asked,
+    Question,
+    ask,
+    quotient,
+    read,
+    share,
+    statistic_of,
+)
 from mgrisk.errors import usage
 from mgrisk.nhanes.harmonise import Harmonised
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.estimates import UNDEFINED, Estimate, mean, proportion, quantile, standardised_mean
+from mgrisk.survey.estimates import UNDEFINED, Estimate, mean, proportion, quantile, ratio, standardised_mean, total
 from mgrisk.survey.presentation import PRESENT, korn_graubard, presentation_code
 from mgrisk.survey.standard import age_group, standard_population
 from mgrisk.types import Floats
@@ -86,21 +98,13 @@ def _described(asked: Asked) -> Description:
             {**record, "by": by}
             for text in asked.question.of
             for by, group in asked.groups(asked.question.by)
-            for record in _records(
-                text,
-                asked.question,
-                asked.shown[text] if text in asked.shown else parse(text).holds(asked.columns),
-                group,
-                asked.columns,
-            )
+            for record in _records(text, asked, group)
         ),
     )
 
 
-def _records(
-    text: str, question: Question, values: pd.Series | Truth, group: SurveyDesign, columns: Mapping[str, pd.Series]
-) -> list[dict[str, Any]]:
-    statistic = question.statistic
+def _records(text: str, asked: Asked, group: SurveyDesign) -> list[dict[str, Any]]:
+    question, statistic, values = asked.question, asked.question.statistic, asked.values(text)
     name, probability = statistic_of(statistic)
     if isinstance(values, Truth):
         numeric, unknown = False, values.undecided
@@ -121,10 +125,17 @@ def _records(
     function: Callable[..., Estimate] = mean if numeric else partial(_proportion, interval=question.interval)
     if name == "quantile":
         function = partial(quantile, probability=probability)
+    elif name == "total":
+        function = total
+    elif name == RATIO:
+        top, bottom = (side.values(asked.columns) for side in quotient(text))
+        # Who has zero of the denominator counts: the quotient is of the totals.
+        unknown, of_level = (top.isna() | bottom.isna()).to_numpy(), {"": top.to_numpy()}
+        function = partial(_ratio, denominator=bottom.to_numpy())
     elif name == AGE_ADJUSTED:
-        function = _age_adjusted(columns[AGE], group, question.standard)
+        function = _age_adjusted(asked.columns[AGE], group, question.standard)
     known, missing = group.where(~unknown), share(unknown, group)
-    shares = not numeric and name != AGE_ADJUSTED
+    shares = not numeric and name in ("", "mean", "proportion")
     return [
         {
             "variable": text,
@@ -137,6 +148,10 @@ def _records(
         }
         for level, each in of_level.items()
     ]
+
+
+def _ratio(numerator: Floats, design: SurveyDesign, *, denominator: Floats) -> Estimate:
+    return ratio(numerator, denominator, design)
 
 
 def _proportion(values: Floats, design: SurveyDesign, *, interval: str) -> Estimate:

@@ -18,7 +18,7 @@ import pandas as pd
 from mgrisk.cohort.variables import column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.describe.answers import Answer
-from mgrisk.describe.conditions import Truth, parse
+from mgrisk.describe.conditions import Amount, Condition, Truth, expression, parse
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.features import compute
 from mgrisk.features.compute import from_nhanes
@@ -34,6 +34,7 @@ from mgrisk.survey.standard import standard_population
 from mgrisk.types import Booleans
 
 KORN_GRAUBARD: Final = "korn-graubard"
+RATIO: Final = "ratio"
 MOST_GROUPS: Final = 25
 DESIGN: Final = ("SDMVSTRA", "SDMVPSU")
 AGE: Final = "RIDAGEYR"
@@ -47,14 +48,15 @@ class Question:
     Attributes
     ----------
     of
-        Features, NHANES variables, or conditions on them, whose share is estimated.
+        Features, NHANES variables, arithmetic on them, or conditions, whose share is estimated.
     by
         Whose values are domains: features or variables; a number cut at values, ``age_years=20,40,60``; conditions.
     where
         Condition on the people described: a domain too, never a filter of rows.
     statistic
-        ``mean``, ``proportion``, ``quantile=P``, or ``age-adjusted``: means and shares in the US population of 20 years
-        and over of the year 2000. The mean of numbers and shares of categories where it is empty.
+        ``mean``, ``proportion``, ``quantile=P``; ``total`` over the population, to which people without a value add
+        nothing; ``ratio`` of two totals, ``A / B``; or ``age-adjusted``: means and shares in the US population of 20
+        years and over of the year 2000. The mean of numbers and shares of categories where it is empty.
     weight
         NHANES name of the weight to use; where it is empty, that of the smallest subsample in the question.
     standard
@@ -81,7 +83,10 @@ class Question:
         """
         statistic_of(self.statistic)
         standard_population(self.standard)
-        conditions = [parse(text) for text in self.of if not text.isidentifier()]
+        if self.statistic == RATIO:
+            for text in self.of:
+                quotient(text)
+        conditions: list[Condition | Amount] = [expression(text) for text in self.of if not text.isidentifier()]
         conditions += [parse(self.where)] if self.where else []
         by = [grouping(text) for text in self.by]
         plain = [text for text in self.of if text.isidentifier()]
@@ -176,6 +181,13 @@ class Asked:
             warnings=tuple(self._half_known()),
         )
 
+    def values(self, text: str) -> pd.Series | Truth:
+        """Return what a text of `of` stands for: numbers, categories in CDC's words, or whether a condition holds."""
+        if text in self.shown:
+            return self.shown[text]
+        asked = expression(text)
+        return asked.values(self.columns) if isinstance(asked, Amount) else asked.holds(self.columns)
+
     def groups(self, by: Sequence[str]) -> list[tuple[str, SurveyDesign]]:
         """Return the groups that groupings make, crossed, each with its label; groups without people are left out."""
         inside = self.domain.analysis_weight > 0
@@ -190,9 +202,9 @@ class Asked:
     def _half_known(self) -> Iterator[str]:
         """Say of which conditions the known parts decide who is counted."""
         for text in self.question.of:
-            if text.isidentifier():
+            condition = None if text.isidentifier() else expression(text)
+            if not isinstance(condition, Condition):
                 continue
-            condition = parse(text)
             truth, lacking = condition.holds(self.columns), condition.missing(self.columns)
             decided = share(lacking & ~truth.undecided, self.domain)
             if decided > 0 and share(truth.undecided, self.domain) > 0:
@@ -416,7 +428,7 @@ def _weights(level: WeightLevel, cycles: Sequence[str]) -> tuple[str, ...]:
 
 def statistic_of(text: str) -> tuple[str, float]:
     """Return the name of a statistic, empty for that of the kind, and the probability of a quantile."""
-    if text in {"", "mean", "proportion", AGE_ADJUSTED}:
+    if text in {"", "mean", "proportion", "total", RATIO, AGE_ADJUSTED}:
         return text, float("nan")
     found = re.fullmatch(r"quantile=(0?\.\d+)", text)
     if not found or not 0.0 < float(found[1]) < 1.0:
@@ -424,9 +436,34 @@ def statistic_of(text: str) -> tuple[str, float]:
             "describe.statistic",
             f"{text!r} is not a statistic",
             where="--statistic",
-            hint="mean, proportion, age-adjusted, or quantile=P with P between 0 and 1, for example quantile=0.5",
+            hint="mean, proportion, total, ratio, age-adjusted, or quantile=P with P between 0 and 1: quantile=0.5",
         )
     return "quantile", float(found[1])
+
+
+def quotient(text: str) -> tuple[Amount, Amount]:
+    """Return numerator and denominator of a ratio of totals.
+
+    Raises
+    ------
+    MgRiskError
+        ``describe.ratio``.
+
+    Examples
+    --------
+    >>> quotient("DR1TTFAT * 9 / DR1TKCAL")[0].text
+    'DR1TTFAT * 9'
+    """
+    asked = None if text.isidentifier() else expression(text)
+    sides = asked.quotient() if isinstance(asked, Amount) else None
+    if sides is None:
+        raise usage(
+            "describe.ratio",
+            f"{text} is not the quotient of two amounts",
+            where="--of",
+            hint="write one division, with a name on both sides: 'DR1TTFAT * 9 / DR1TKCAL'",
+        )
+    return sides
 
 
 def share(mask: Booleans, design: SurveyDesign) -> float:

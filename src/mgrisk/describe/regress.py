@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.describe.answers import Answer, digits, p_value, table
-from mgrisk.describe.conditions import parse
+from mgrisk.describe.conditions import Truth, parse
 from mgrisk.describe.question import Asked, Question, ask, grouping, read
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.nhanes.harmonise import Harmonised
@@ -145,7 +145,7 @@ def _fitted(asked: Asked, model: Model | None, reference: Mapping[str, str]) -> 
             where=f"cycles {', '.join(asked.cycles)}",
             hint="ask for fewer at a time, or another --where",
         )
-    kind = model or ("linear" if text.isidentifier() else "logistic")
+    kind = model or ("logistic" if isinstance(asked.values(text), Truth) else "linear")
     if kind == "logistic" and not outcome[domain.analysis_weight > 0].isin((0.0, 1.0)).all():
         raise _no_outcome(text, "has values other than 0 and 1", f"--of '{text} >= …'")
     found = regression(outcome, terms, domain, kind=kind)
@@ -168,10 +168,9 @@ def _fitted(asked: Asked, model: Model | None, reference: Mapping[str, str]) -> 
 
 
 def _outcome(asked: Asked, text: str) -> pd.Series:
-    if not text.isidentifier():
-        truth = parse(text).holds(asked.columns)
-        return pd.Series(np.where(truth.undecided, NAN, truth.true))
-    values = asked.shown[text]
+    values = asked.values(text)
+    if isinstance(values, Truth):
+        return pd.Series(np.where(values.undecided, NAN, values.true))
     if isinstance(values.dtype, pd.CategoricalDtype):
         raise _no_outcome(text, "is a category", f"a condition: --of \"{text} == '{values.cat.categories[0]}'\"")
     return pd.Series(values.to_numpy(dtype=np.float64))

@@ -55,6 +55,11 @@ def test_differences_are_those_of_r(toy_nhanes: pd.DataFrame, golden: dict[str, 
     agrees(ask(toy_nhanes, "BMXWT", "BMXBMI", "BMXHT", "BMXWAIST"), golden["linear_domain"], odds=False)
 
 
+def test_arithmetic_may_be_the_outcome(toy_nhanes: pd.DataFrame, golden: dict[str, Any]) -> None:
+    found = ask(toy_nhanes, "BMXWT + 0 * BMXBMI", "BMXBMI", "BMXHT", "BMXWAIST")
+    agrees(found, golden["linear_domain"], odds=False)
+
+
 def test_a_variable_is_tested_as_in_r(toy_nhanes: pd.DataFrame, golden: dict[str, Any]) -> None:
     rows = ask(toy_nhanes, "BMXWAIST == 1", "BMXBMI", "BMXHT", "BMXARMC=10,20,30").frame().set_index("variable")
     assert rows.loc["BMXARMC", "p_variable"].tolist() == pytest.approx([golden["wald_logistic"]["p"]] * 3, rel=1e-7)
