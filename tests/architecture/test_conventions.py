@@ -38,7 +38,7 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
             f"cli/{name}.py"
             for name in (
                 "codebook", "completion", "describe", "explain", "features", "fetch", "magnesium", "map",
-                "promote", "recalibrate", "register", "regress", "run", "schema", "validate",
+                "pipelines", "promote", "recalibrate", "register", "regress", "run", "schema", "validate",
             )
         ),
         ("tests/unit/cli/test_main.py", "tests/integration/test_faults.py", "tests/integration/test_scoring.py"),

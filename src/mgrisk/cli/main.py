@@ -30,6 +30,7 @@ from mgrisk.cli import (
     magnesium,
     map,
     models,
+    pipelines,
     promote,
     recalibrate,
     register,
@@ -40,11 +41,12 @@ from mgrisk.cli import (
     score,
     validate,
 )
-from mgrisk.cli.terminal import DISCLAIMER, Shown, shown
-from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system
+from mgrisk.cli.terminal import DISCLAIMER, Shown
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
 
 COMMANDS: Final = (
     run,
+    pipelines,
     fetch,
     describe,
     regress,

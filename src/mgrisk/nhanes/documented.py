@@ -101,6 +101,52 @@ def documentation(name: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: years.index(row["cycle"]))
 
 
+class Hit(NamedTuple):
+    """A variable that a search found: its latest label, its table without the cycle's suffix, and who has it."""
+
+    name: str
+    table: str
+    label: str
+    cycles: tuple[str, ...]
+
+
+def search(text: str) -> list[Hit]:
+    """Return the variables whose name, label or question has every word of a text, by table and name.
+
+    Examples
+    --------
+    >>> [hit.name for hit in search("trouble sleeping")]
+    ['SLQ050', 'SLQ080']
+    """
+    words = text.casefold().split()
+    table, places = _codebook()
+    texts = zip(
+        *(table.column(name).to_pylist() for name in ("variable", "label", "question")),
+        strict=True,
+    )
+    fits = [all(word in " ".join(filter(None, row)).casefold() for word in words) for row in texts]
+    found = []
+    for name in (name for name, rows_of in places.items() if any(fits[place] for place in rows_of)):
+        told = documentation(name)
+        found.append(Hit(name, told[-1]["table"], told[-1]["label"], tuple(row["cycle"] for row in told)))
+    return sorted(found, key=lambda hit: (hit.table, hit.name))
+
+
+def counts(name: str) -> list[str]:
+    """Return a line for each file that has a variable: CDC's words and its number of people for each of them.
+
+    Examples
+    --------
+    >>> counts("SLQ050")[-1]
+    "2017-2020 P_SLQ: Yes 2,738; No 7,449; Refused 2; Don't know 6; Missing 0"
+    """
+    return [
+        f"{row['cycle']} {row['file']}: "
+        + "; ".join(f"{code['words']} {code['count']:,}" for code in row["codes"] if code["count"] is not None)
+        for row in documentation(name)
+    ]
+
+
 @cache
 def documented(name: str) -> Variable | None:
     """Return what CDC's codebook says of a variable, or None where it does not have it.

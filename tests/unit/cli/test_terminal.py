@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgrisk.cli.main import main
-from mgrisk.cli.terminal import ProgressLine, Shown, say, shown
+from mgrisk.cli.terminal import ProgressLine, Shown, say
+from mgrisk.errors import shown
 from mgrisk.score.batch import Progress
 
 
