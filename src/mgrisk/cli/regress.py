@@ -20,7 +20,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="extend",
         required=True,
         metavar="NAME",
-        help="numbers, categories, ranges (age_years=20,40,60) and conditions",
+        help="numbers and arithmetic on them, categories, ranges (age_years=20,40,60), conditions",
     )
     parser.add_argument(
         "--model", choices=["linear", "logistic"], help="(logistic for a condition, linear for a number)"

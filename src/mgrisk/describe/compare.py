@@ -12,7 +12,7 @@ import pandas as pd
 from mgrisk.cohort.variables import CYCLE
 from mgrisk.describe.answers import Answer, digits, p_value, table
 from mgrisk.describe.conditions import Truth
-from mgrisk.describe.question import Asked, Question, ask, grouping, read
+from mgrisk.describe.question import Asked, Question, ask, grouping, read, unknown
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.nhanes.harmonise import Harmonised
 from mgrisk.nhanes.store import Store
@@ -110,13 +110,9 @@ def _of(text: str, asked: Asked) -> Iterator[dict[str, Any]]:
         for place, (_, mask) in enumerate(labels):
             member[mask] = place
         about = {"variable": text, "level": "", "by": by, "within": within}
-        known = outer.where((member >= 0) & ~_unknown(values))
+        known = outer.where((member >= 0) & ~unknown(values))
         for test in _tests(values, member, scores, known):
             yield {**about, **test, "n": known.n}
-
-
-def _unknown(values: pd.Series | Truth) -> Any:
-    return values.undecided if isinstance(values, Truth) else values.isna().to_numpy(dtype=np.bool_)
 
 
 def _scores(asked: Asked, by: str) -> Floats | None:

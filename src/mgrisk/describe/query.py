@@ -28,6 +28,7 @@ from mgrisk.describe.question import (
     read,
     share,
     statistic_of,
+    unknown,
 )
 from mgrisk.errors import usage
 from mgrisk.nhanes.harmonise import Harmonised
@@ -107,11 +108,10 @@ def _records(text: str, asked: Asked, group: SurveyDesign) -> list[dict[str, Any
     question, statistic, values = asked.question, asked.question.statistic, asked.values(text)
     name, probability = statistic_of(statistic)
     if isinstance(values, Truth):
-        numeric, unknown = False, values.undecided
+        numeric = False
         of_level: dict[str, Floats] = {"": values.true.astype(np.float64)}
     else:
         numeric = not isinstance(values.dtype, pd.CategoricalDtype)
-        unknown = values.isna().to_numpy(dtype=np.bool_)
         levels = [] if numeric else list(values.cat.categories)
         of_level = {"": values.to_numpy(dtype=np.float64)} if numeric else {}
         of_level |= {str(each): (values == each).to_numpy(dtype=np.float64) for each in levels}
@@ -122,6 +122,7 @@ def _records(text: str, asked: Asked, group: SurveyDesign) -> list[dict[str, Any
             where="--statistic",
             hint=f"--of '{text} >= …' for the share with a large value" if numeric else "leave --statistic out",
         )
+    missing_of = unknown(values)
     function: Callable[..., Estimate] = mean if numeric else partial(_proportion, interval=question.interval)
     if name == "quantile":
         function = partial(quantile, probability=probability)
@@ -130,11 +131,11 @@ def _records(text: str, asked: Asked, group: SurveyDesign) -> list[dict[str, Any
     elif name == RATIO:
         top, bottom = (side.values(asked.columns) for side in quotient(text))
         # Who has zero of the denominator counts: the quotient is of the totals.
-        unknown, of_level = (top.isna() | bottom.isna()).to_numpy(), {"": top.to_numpy()}
+        missing_of, of_level = unknown(top) | unknown(bottom), {"": top.to_numpy()}
         function = partial(_ratio, denominator=bottom.to_numpy())
     elif name == AGE_ADJUSTED:
         function = _age_adjusted(asked.columns[AGE], group, question.standard)
-    known, missing = group.where(~unknown), share(unknown, group)
+    known, missing = group.where(~missing_of), share(missing_of, group)
     shares = not numeric and name in ("", "mean", "proportion")
     return [
         {

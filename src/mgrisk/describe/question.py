@@ -182,11 +182,8 @@ class Asked:
         )
 
     def values(self, text: str) -> pd.Series | Truth:
-        """Return what a text of `of` stands for: numbers, categories in CDC's words, or whether a condition holds."""
-        if text in self.shown:
-            return self.shown[text]
-        asked = expression(text)
-        return asked.values(self.columns) if isinstance(asked, Amount) else asked.holds(self.columns)
+        """Return what a text of `of` or `by` stands for: numbers, categories in CDC's words, or where it holds."""
+        return self.shown[text] if text in self.shown else _evaluated(text, self.columns)
 
     def groups(self, by: Sequence[str]) -> list[tuple[str, SurveyDesign]]:
         """Return the groups that groupings make, crossed, each with its label; groups without people are left out."""
@@ -314,6 +311,8 @@ def _columns(question: Question, raw: pd.DataFrame, full: SurveyDesign) -> dict[
 class Grouping:
     """What `--by` splits people by: the values of a name, ranges of a number, or whether a condition holds.
 
+    For a regression arithmetic, too, which makes no groups.
+
     Attributes
     ----------
     text
@@ -330,9 +329,8 @@ class Grouping:
 
     def unsaid(self, columns: Mapping[str, pd.Series]) -> Booleans:
         """Return for whom it cannot be said, shape (n,)."""
-        if not self.text.isidentifier() and not self.cuts:
-            return parse(self.text).holds(columns).undecided
-        return columns[self.names[0]].isna().to_numpy(dtype=np.bool_)
+        written = not self.text.isidentifier() and not self.cuts
+        return unknown(_evaluated(self.text, columns) if written else columns[self.names[0]])
 
     def members(
         self, shown: Mapping[str, pd.Series], columns: Mapping[str, pd.Series], inside: Booleans
@@ -342,12 +340,19 @@ class Grouping:
         Raises
         ------
         MgRiskError
-            ``describe.too_many_groups``, ``describe.not_a_number``.
+            ``describe.too_many_groups``, ``describe.not_a_number``, ``describe.no_groups`` for arithmetic.
         """
         if self.cuts:
             return self._ranges(columns[self.names[0]])
         if not self.text.isidentifier():
-            truth = parse(self.text).holds(columns)
+            truth = _evaluated(self.text, columns)
+            if not isinstance(truth, Truth):
+                raise usage(
+                    "describe.no_groups",
+                    f"{self.text} is a number of each person and makes no groups",
+                    where="--by",
+                    hint=f"--by '{self.text} >= …' for yes and no",
+                )
             return [(f"{self.text}: yes", truth.true), (f"{self.text}: no", truth.false)]
         values = shown[self.text]
         seen = set(values[inside].dropna())
@@ -394,7 +399,7 @@ def grouping(text: str) -> Grouping:
         return Grouping(text, (text,))
     found = re.fullmatch(r"\s*([A-Za-z]\w*)\s*=\s*([-+.\d][-+.\d, ]*)", text)
     if not found:
-        return Grouping(text, parse(text).names)
+        return Grouping(text, expression(text).names)
     try:
         cuts = tuple(float(each) for each in found[2].split(","))
     except ValueError:
@@ -464,6 +469,16 @@ def quotient(text: str) -> tuple[Amount, Amount]:
             hint="write one division, with a name on both sides: 'DR1TTFAT * 9 / DR1TKCAL'",
         )
     return sides
+
+
+def _evaluated(text: str, columns: Mapping[str, pd.Series]) -> pd.Series | Truth:
+    asked = expression(text)
+    return asked.values(columns) if isinstance(asked, Amount) else asked.holds(columns)
+
+
+def unknown(values: pd.Series | Truth) -> Booleans:
+    """Return of whom a value is missing, or a condition undecided, shape (n,)."""
+    return values.undecided if isinstance(values, Truth) else values.isna().to_numpy(dtype=np.bool_)
 
 
 def share(mask: Booleans, design: SurveyDesign) -> float:

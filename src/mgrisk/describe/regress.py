@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.describe.answers import Answer, digits, p_value, table
-from mgrisk.describe.conditions import Truth, parse
+from mgrisk.describe.conditions import Truth
 from mgrisk.describe.question import Asked, Question, ask, grouping, read
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.nhanes.harmonise import Harmonised
@@ -189,16 +189,12 @@ def _terms(asked: Asked, reference: Mapping[str, str]) -> pd.DataFrame:
         name = group.names[0] if group.cuts else text
         if name in terms:
             raise usage("regress.twice", f"{name} is named twice", where="--on", hint="name each variable once")
-        if group.cuts or text.isidentifier():
-            values = asked.shown[group.names[0]].reset_index(drop=True)
-            if group.cuts:
-                labels = [
-                    label.removeprefix(f"{name} ") for label, _ in group.members(asked.shown, asked.columns, inside)
-                ]
-                values = pd.cut(values, [*group.cuts, np.inf], right=False, labels=labels)
-        else:
-            truth = parse(text).holds(asked.columns)
-            values = pd.Series(np.where(truth.undecided, NAN, truth.true))
+        values = asked.values(name)
+        if isinstance(values, Truth):
+            values = pd.Series(np.where(values.undecided, NAN, values.true))
+        if group.cuts:
+            labels = [label.removeprefix(f"{name} ") for label, _ in group.members(asked.shown, asked.columns, inside)]
+            values = pd.cut(values, [*group.cuts, np.inf], right=False, labels=labels)
         terms[name] = values
     for name, level in reference.items():
         terms[name] = _with_reference(terms, name, level, inside)

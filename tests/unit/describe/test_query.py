@@ -242,7 +242,12 @@ def test_groups_are_ranges_of_a_number_and_answers_of_a_condition(people: pd.Dat
 
 @pytest.mark.parametrize(
     ("by", "code"),
-    [("RIDAGEYR=40,20", "describe.cuts"), ("RIDAGEYR=1,,2", "describe.cuts"), ("cycle=1,2", "describe.not_a_number")],
+    [
+        ("BMXBMI + RIDAGEYR", "describe.no_groups"),
+        ("RIDAGEYR=40,20", "describe.cuts"),
+        ("RIDAGEYR=1,,2", "describe.cuts"),
+        ("cycle=1,2", "describe.not_a_number"),
+    ],
 )
 def test_ranges_that_are_none_are_refused(by: str, code: str, people: pd.DataFrame) -> None:
     with pytest.raises(MgRiskError) as caught:
