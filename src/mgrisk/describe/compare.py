@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
@@ -21,9 +21,16 @@ from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.linear_models import fit_linear, fit_logistic, wald_test
 from mgrisk.types import Floats
 
-RAO_SCOTT = "Rao-Scott chi-square"
-WALD = "Wald test of means"
-TREND = "linear trend"
+RAO_SCOTT: Final = "Rao-Scott chi-square"
+WALD: Final = "Wald test of means"
+TREND: Final = "linear trend"
+UNTESTABLE: Final = frozenset(
+    {
+        "chi_square.empty_cells", "chi_square.one_category", "design.empty_domain", "linear.rank",
+        "logistic.not_converged", "logistic.rank", "regression.no_columns", "regression.singular",
+    }
+)  # fmt: skip
+"""Errors that say that there is nothing to compare, or less of it than a test needs: the answer has no p value."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,9 @@ def _tests(
         else:
             categories = values.true if isinstance(values, Truth) else values
             found = chi_square(categories, member, known).to_dict()
-    except MgRiskError:  # one group, or more of them than the design can tell apart
+    except MgRiskError as error:
+        if error.code not in UNTESTABLE:
+            raise
         found = nothing
     yield {"test": WALD if numeric else RAO_SCOTT, **{key: found[key] for key in nothing}, **no_slope}
     if scores is None or present.size < 3:
@@ -156,7 +165,9 @@ def _tests(
     for level, outcome in outcomes.items():
         try:
             fit = (fit_linear if numeric else fit_logistic)(line, np.asarray(outcome, dtype=np.float64), known)
-        except MgRiskError:  # nobody, or everybody, is of this level
+        except MgRiskError as error:
+            if error.code not in UNTESTABLE:
+                raise
             yield {"level": level, "test": TREND, **nothing, **no_slope}
             continue
         slope = {"slope": float(fit.coefficients[1]), "se": float(fit.se[1])}

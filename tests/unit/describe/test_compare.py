@@ -155,3 +155,10 @@ def test_what_has_no_test_is_refused(by: tuple[str, ...], statistic: str, toy_nh
     with pytest.raises(MgRiskError) as caught:
         ask(toy_nhanes, "BMXWT", by=by, statistic=statistic)
     assert (caught.value.code, caught.value.status) == ("describe.test", ExitStatus.USAGE)
+
+
+def test_a_fault_of_the_design_is_no_missing_p(toy_nhanes: pd.DataFrame) -> None:
+    gone = toy_nhanes[~((toy_nhanes["SDMVSTRA"] == 101) & (toy_nhanes["SDMVPSU"] == 1))]
+    with pytest.raises(MgRiskError) as caught:
+        ask(gone, "BMXWT", by=(GROUPS,))
+    assert caught.value.code == "design.single_psu"
