@@ -51,7 +51,8 @@ class Comparison(Answer):
         ]
         for record in self.records:
             trend = record["test"] == TREND
-            freedom = f"{record['numerator']:.4g}, {record['denominator']:.4g}"
+            tested = record["numerator"] == record["numerator"]
+            freedom = f"{record['numerator']:.4g}, {record['denominator']:.4g}" if tested else "-"
             slope, se = (digits(record[key], record["se"]) if trend else "" for key in ("slope", "se"))
             rows.append(
                 (
