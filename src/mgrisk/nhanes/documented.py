@@ -72,6 +72,19 @@ def names() -> Iterator[str]:
     yield from _codebook()[1]
 
 
+@cache
+def documents(table: str, cycle: str) -> bool:
+    """Whether the codebook has a table, named without its suffix, of a cycle.
+
+    Examples
+    --------
+    >>> documents("GHB", "2017-2018"), documents("GHB", "2021-2023")
+    (True, False)
+    """
+    found, _ = _codebook()
+    return (table, cycle) in zip(found.column("table").to_pylist(), found.column("cycle").to_pylist(), strict=True)
+
+
 def documentation(name: str) -> list[dict[str, Any]]:
     """Return CDC's rows of a variable, the oldest cycle first: cycle, table, file, label, question, target, codes.
 

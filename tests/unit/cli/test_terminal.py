@@ -127,6 +127,7 @@ def test_a_heading_begins_no_line_of_its_own_and_is_shown_short(
         ["models"],
         [HOSTILE],
         ["describe", "--of", HOSTILE, "--debug"],
+        ["regress", "--of", "BMXBMI", "--on", HOSTILE],
     ],
     ids=lambda arguments: " ".join(arguments).replace("\x1b", "").replace("\x07", ""),
 )
