@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import pickletools
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
