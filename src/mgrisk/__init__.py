@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mgrisk.cohort.load import load_nhanes as load_nhanes
     from mgrisk.model.calibrated_classifier import DesignCalibratedClassifier as DesignCalibratedClassifier
     from mgrisk.models import load_model as load_model
+    from mgrisk.pipeline.benchmark import benchmark as benchmark
     from mgrisk.pipeline.finished import Run as Run
     from mgrisk.pipeline.finished import open_run as open_run
     from mgrisk.pipeline.run import run as run
@@ -27,6 +28,7 @@ _PUBLIC = {
     "DesignKFold": "mgrisk.survey.folds",
     "People": "mgrisk.cohort.load",
     "Run": "mgrisk.pipeline.finished",
+    "benchmark": "mgrisk.pipeline.benchmark",
     "compare_runs": "mgrisk.run_folder.comparison",
     "load_model": "mgrisk.models",
     "load_nhanes": "mgrisk.cohort.load",

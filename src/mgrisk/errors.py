@@ -8,9 +8,13 @@ a stable code for scripts. Its kind decides the exit status of the command. Anyt
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, TypedDict, Unpack
+
+LONGEST: Final = 1000
+"""Signs of a line of an error."""
 
 
 class ExitStatus(IntEnum):
@@ -86,8 +90,11 @@ class MgRiskError(Exception):
         return ", ".join(parts)
 
     def lines(self) -> tuple[str, str, str]:
-        """Return the three lines that a person sees: what, where, what to do."""
-        return (f"error: {self.what()} [{self.code}]", f"where: {self.where}", f"to do: {self.hint}")
+        """Return the three lines that a person sees: what, where, what to do; of a name without end, its beginning."""
+        what, where, hint = (
+            each if len(each) <= LONGEST else f"{each[:LONGEST]} …" for each in (self.what(), self.where, self.hint)
+        )
+        return (f"error: {what} [{self.code}]", f"where: {where}", f"to do: {hint}")
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive pickling between worker processes, which calls `__init__` with positional arguments only."""
@@ -161,3 +168,24 @@ def few(names: Sequence[str], most: int = 8) -> str:
     ('a, b …', 'a')
     """
     return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+
+
+def shown(line: str) -> str:
+    r"""Return a line with everything that is not to be seen written as JSON escapes it.
+
+    A heading, a key, or the name of a file or bundle may hold escape sequences, which move the cursor, hide text or
+    name another window; signs that turn the direction of reading; line ends that begin a message of their own.
+
+    Parameters
+    ----------
+    line
+        One line; a line end in it is part of a name, and is escaped.
+
+    Examples
+    --------
+    >>> print(shown("unknown column \x1b[2Jage\nerror: none"))
+    unknown column \u001b[2Jage\nerror: none
+    """
+    if line.isprintable():
+        return line
+    return "".join(sign if sign.isprintable() or sign == "\t" else json.dumps(sign)[1:-1] for sign in line)

@@ -38,7 +38,7 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
             f"cli/{name}.py"
             for name in (
                 "codebook", "completion", "describe", "explain", "features", "fetch", "magnesium", "map",
-                "promote", "recalibrate", "register", "run", "schema", "validate",
+                "pipelines", "promote", "recalibrate", "register", "regress", "run", "schema", "validate",
             )
         ),
         ("tests/unit/cli/test_main.py", "tests/integration/test_faults.py", "tests/integration/test_scoring.py"),
@@ -116,6 +116,8 @@ HELD_ELSEWHERE: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
      ("tests/unit/evaluate/test_assess.py", "tests/unit/evidence/test_regression.py")),
     ("the files of the bundle, whose tests damage each of them", ("model/bundle_files.py",),
      ("tests/unit/model/test_bundle.py",)),
+    ("what a question and its answer are made of", ("describe/answers.py", "describe/question.py"),
+     ("tests/unit/describe/test_query.py",)),
     ("what a batch writes, byte for byte", ("score/outputs.py",), ("tests/unit/score/test_batch.py",)),
     ("names and nothing else",
      ("__init__.py", "__main__.py", "run_folder/names.py", "survey/__init__.py", "types.py"), ()),

@@ -24,8 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mgrisk.cli.terminal import shown
-from mgrisk.errors import ExitStatus, MgRiskError
+from mgrisk.errors import ExitStatus, MgRiskError, shown
 from mgrisk.explain.attributions import build
 from mgrisk.features.compute import typed
 from mgrisk.features.energy_adjusted import EnergyAdjusted

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import roc_auc_score
 
+import mgrisk
 from mgrisk.cli.main import main
 from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
-from mgrisk.pipeline.benchmark import open_task
+from mgrisk.pipeline.benchmark import open_task, risks_of
 from mgrisk.pipeline.run import Run
 from mgrisk.run_folder.benchmark import Task, enter
 
@@ -50,6 +53,21 @@ def test_an_entry_with_the_risks_of_the_run_has_the_figures_of_its_evaluation(ta
         assert (record["n"], record["events"]) == (wanted.n, wanted.events)
     from_winner = entered.differences[entered.differences["reference"] == task.run.winner]
     assert from_winner["estimate"].abs().max() < 1e-12
+
+
+def test_a_classifier_is_fitted_on_the_folds_of_the_task(task: Task, own: pd.DataFrame) -> None:
+    trees = HistGradientBoostingClassifier(max_iter=20, random_state=1)
+    entered = mgrisk.benchmark("undiagnosed", {"trees": trees, "own": own}, run=task.run.folder)
+    risk = risks_of(task, "trees", trees).merge(task.people, on="SEQN", validate="one_to_one")
+    assert len(risk) == len(task.people)
+    auroc = entered["trees"].metrics.query("model == 'trees' and metric == 'auroc'").set_index("set")["estimate"]
+    for set_name, label in (("development", "cross-validated"), ("held-out", "2017-2018")):
+        of_set = risk[risk["set"] == set_name]
+        wanted = roc_auc_score(of_set["outcome"], of_set["risk"], sample_weight=of_set["weight"])
+        assert auroc[label] == pytest.approx(wanted)
+    assert entered["own"].metrics.equals(enter(task, "own", own).metrics)
+    assert "trees" in repr(entered["trees"])
+    assert entered["trees"]._repr_html_().startswith("<table")
 
 
 def test_differences_are_those_of_the_entry_from_the_others(task: Task, own: pd.DataFrame) -> None:
@@ -141,8 +159,6 @@ def test_the_digest_is_of_people_folds_design_and_outcome(task: Task, run_copy: 
 
 @pytest.mark.slow
 def test_the_frozen_task_is_made_again_of_the_public_tables(mirror: Path, tmp_path: Path) -> None:
-    import mgrisk
-
     pipeline = ROOT / "pipelines" / "undiagnosed.toml"
     made = mgrisk.run(pipeline, overrides=[f"source={mirror}"], out=tmp_path / "run", until="folds")
     task = open_task("undiagnosed", run=made.folder)
@@ -182,6 +198,6 @@ def test_an_entry_that_is_not_there_or_no_csv_is_refused_before_the_run(
     monkeypatch.chdir(tmp_path)
     assert main(["benchmark", "undiagnosed", "--entry", "no.csv"]) == 3
     assert "[benchmark.not_csv]" in capsys.readouterr().err
-    assert main(["benchmark", "undiagnosed"]) == 2
+    assert main(["benchmark", "height"]) == 2
     assert "[benchmark.no_pipeline]" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -139,6 +139,35 @@ def test_obesity_is_that_of_r_by_age_and_age_adjusted(
     assert record["se"] == pytest.approx(theirs["se"], rel=1e-8)
 
 
+def test_tests_of_groups_have_the_fields_of_the_interface(made_up: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    question = [
+        "--of",
+        "bmi_kg_m2 >= 30",
+        "bmi_kg_m2",
+        "--by",
+        "age_years=20,40,60",
+        "--test",
+        "--source",
+        str(made_up),
+    ]
+    records, notes = described(capsys, *question, "--cycle", "2017-2018")
+    fields = ["variable", "level", "by", "within", "test", "statistic", "numerator", "denominator", "p", "slope", "se"]
+    assert [list(record) for record in records] == [[*fields, "n", "data"]] * 4
+    assert notes.startswith("SYNTHETIC")
+    assert main(["describe", *question, "--cycle", "2017-2018"]) == 0
+    assert "Rao-Scott chi-square" in capsys.readouterr().out
+
+
+@pytest.mark.nhanes
+def test_obesity_rose_as_nchs_tested_it(mirror: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # NCHS Data Brief 360 (2020), figure 4: a significant linear trend from 1999-2000 through 2017-2018.
+    years = [f"{year}-{year + 1}" for year in range(1999, 2019, 2)]
+    question = ["--of", "BMXBMI >= 30", "--by", "cycle", "--test", "--where", ADULTS, "--source", str(mirror)]
+    (_, trend), _ = described(capsys, *question, "--cycle", *years)
+    assert trend["slope"] > 0
+    assert trend["p"] < 0.001
+
+
 @pytest.mark.nhanes
 def test_without_cycles_the_latest_that_has_everything_is_taken(
     mirror: Path, capsys: pytest.CaptureFixture[str]

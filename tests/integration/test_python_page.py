@@ -16,7 +16,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 @pytest.mark.nhanes
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_own_model_is_compared_with_the_ada_test(mirror: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    code, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     assert mirror.is_dir()  # `load_nhanes` finds it by the same variable
     found: dict[str, Any] = {}
     exec(code, found)

@@ -1,4 +1,4 @@
-"""`mgrisk codebook`: where each feature comes from, and what a variable of NHANES is."""
+"""`mgrisk codebook`: where each feature comes from, what a variable of NHANES is, and which ones speak of something."""
 
 from __future__ import annotations
 
@@ -6,24 +6,32 @@ import argparse
 
 from mgrisk.errors import ExitStatus
 
-HELP = "where each feature comes from"
+HELP = "where each feature comes from, what a variable is, or a search of CDC's codebook"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a feature or an NHANES variable (all features)")
+    parser.add_argument(
+        "name", nargs="*", metavar="NAME", help="a feature, an NHANES variable, or words to search for (all features)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.features.registry import FEATURES, features, lineage
     from mgrisk.nhanes.codebook import VARIABLES, variable
-    from mgrisk.nhanes.documented import documented
+    from mgrisk.nhanes.documented import counts, documented, search
 
-    if options.name and (options.name in VARIABLES or documented(options.name)):
-        print("\n".join(variable(options.name).lines()))
+    asked = " ".join(options.name)
+    if asked and (asked in VARIABLES or documented(asked)):
+        print("\n".join([*variable(asked).lines(), *(f"    {line}" for line in counts(asked))]))
         return ExitStatus.DONE
-    for feature in features([options.name]) if options.name else FEATURES.values():
+    hits = [] if asked in FEATURES else search(asked)
+    if asked and hits:
+        for hit in hits:
+            print(f"{hit.name:<10} {hit.table:<8} {hit.cycles[0][:4]}-{hit.cycles[-1][-4:]}  {hit.label}")
+        return ExitStatus.DONE
+    for feature in features([asked]) if asked else FEATURES.values():
         found = lineage(feature)
         print(f"{found.name}  ({feature.label_with_unit}; {found.group})")
         print(f"    {found.formula}")

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from mgrisk.cli.options import add_source, store_of
 from mgrisk.cli.terminal import say
 from mgrisk.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from mgrisk.describe.compare import Comparison
+    from mgrisk.describe.query import Description
+    from mgrisk.describe.regress import Regression
 
 HELP = "survey estimates of features and NHANES variables"
 
@@ -15,7 +21,12 @@ HELP = "survey estimates of features and NHANES variables"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--of", nargs="+", action="extend", required=True, metavar="NAME", help="or a condition: 'bmi_kg_m2 >= 30'"
+        "--of",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="NAME",
+        help="or a condition: 'bmi_kg_m2 >= 30'; or arithmetic: 'DR1TTFAT * 9 / DR1TKCAL'",
     )
     parser.add_argument(
         "--by",
@@ -26,13 +37,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="an estimate for each of its values, for ranges (age_years=20,40,60), or for yes and no of a condition",
     )
     parser.add_argument(
-        "--cycle", nargs="+", action="extend", default=[], metavar="YEARS", help="combined (the latest that has all)"
+        "--statistic", default="", metavar="S", help="mean | proportion | total | ratio | age-adjusted | quantile=0.5"
     )
-    parser.add_argument(
-        "--where", default="", metavar="CONDITION", help="for example \"age_years >= 20 and sex == 'male'\""
-    )
-    parser.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
-    parser.add_argument("--statistic", default="", metavar="S", help="mean | proportion | age-adjusted | quantile=0.5")
     parser.add_argument(
         "--standard",
         type=ages,
@@ -40,10 +46,25 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="AGES",
         help="where the age groups of age-adjusted begin (20,40,60)",
     )
-    parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     parser.add_argument(
         "--interval", default="korn-graubard", choices=["korn-graubard", "logit"], help="of proportions (korn-graubard)"
     )
+    parser.add_argument(
+        "--test", action="store_true", help="whether groups of the last --by differ, and the trend over them"
+    )
+    add_people(parser)
+
+
+def add_people(parser: argparse.ArgumentParser) -> None:
+    """Add the options of whom a question is put to, and of how the answer is written."""
+    parser.add_argument(
+        "--cycle", nargs="+", action="extend", default=[], metavar="YEARS", help="combined (the latest that has all)"
+    )
+    parser.add_argument(
+        "--where", default="", metavar="CONDITION", help="for example \"age_years >= 20 and sex == 'male'\""
+    )
+    parser.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
+    parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     add_source(parser)
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table")
 
@@ -55,7 +76,9 @@ def ages(text: str) -> tuple[int, ...]:
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    from mgrisk.describe.query import Question, describe
+    from mgrisk.describe.compare import compare
+    from mgrisk.describe.query import describe
+    from mgrisk.describe.question import Question
 
     question = Question(
         tuple(options.of),
@@ -66,13 +89,19 @@ def run(options: argparse.Namespace) -> int:
         standard=options.standard,
         interval=options.interval,
     )
-    found = describe(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)
+    answer = compare if options.test else describe
+    found = answer(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)
+    write(found, options.format)
+    return ExitStatus.DONE
+
+
+def write(found: Comparison | Description | Regression, form: str) -> None:
+    """Print an answer, and what a reader must know of it beside."""
     for note in found.notes():
         say(note)
-    if options.format == "json":
+    if form == "json":
         print(json.dumps(found.plain_records(), indent=1, ensure_ascii=False))
-    elif options.format == "csv":
+    elif form == "csv":
         print(found.frame().to_csv(index=False), end="")
     else:
         print("\n".join(found.lines()))
-    return ExitStatus.DONE

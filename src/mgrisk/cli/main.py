@@ -30,22 +30,26 @@ from mgrisk.cli import (
     magnesium,
     map,
     models,
+    pipelines,
     promote,
     recalibrate,
     register,
+    regress,
     report,
     run,
     schema,
     score,
     validate,
 )
-from mgrisk.cli.terminal import DISCLAIMER, Shown, shown
-from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system
+from mgrisk.cli.terminal import DISCLAIMER, Shown
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
 
 COMMANDS: Final = (
     run,
+    pipelines,
     fetch,
     describe,
+    regress,
     magnesium,
     features,
     score,

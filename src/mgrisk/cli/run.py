@@ -13,7 +13,7 @@ HELP = "run a pipeline file, from raw tables to report"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("pipeline", metavar="PIPELINE", help="for example pipelines/demo.toml")
+    parser.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or one that comes with mgrisk: demo")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--out", metavar="DIR", help="run folder (runs/<name>)")
     parser.add_argument("--offline", action="store_true", help="use the cache only")

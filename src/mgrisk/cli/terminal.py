@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -10,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
+from mgrisk.errors import shown
 from mgrisk.storage.destinations import is_standard_output
 
 if TYPE_CHECKING:
@@ -19,27 +19,6 @@ DISCLAIMER: Final = "A research tool: no medical device, and nothing it prints i
 PAUSE_ON_TERMINAL: Final = 0.5
 PAUSE_ELSEWHERE: Final = 10.0
 WIDTH: Final = 60
-
-
-def shown(line: str) -> str:
-    r"""Return a line with everything that is not to be seen written as JSON escapes it.
-
-    A heading, a key, or the name of a file or bundle may hold escape sequences, which move the cursor, hide text or
-    name another window; signs that turn the direction of reading; line ends that begin a message of their own.
-
-    Parameters
-    ----------
-    line
-        One line; a line end in it is part of a name, and is escaped.
-
-    Examples
-    --------
-    >>> print(shown("unknown column \x1b[2Jage\nerror: none"))
-    unknown column \u001b[2Jage\nerror: none
-    """
-    if line.isprintable():
-        return line
-    return "".join(sign if sign.isprintable() or sign == "\t" else json.dumps(sign)[1:-1] for sign in line)
 
 
 class Shown:

@@ -13,7 +13,7 @@ from mgrisk.errors import MgRiskError, usage
 from mgrisk.features.registry import FEATURES, computed_from, features
 from mgrisk.nhanes.codebook import VARIABLES, variable
 from mgrisk.nhanes.cycles import Cycle
-from mgrisk.nhanes.documented import documented
+from mgrisk.nhanes.documented import documented, documents
 from mgrisk.nhanes.documented import names as documented_names
 from mgrisk.nhanes.eras import exists_in
 from mgrisk.nhanes.harmonise import refuse_several_rows
@@ -93,9 +93,22 @@ def problem_in(name: str, chosen: Cycle) -> MgRiskError | None:
         return None
     return usage(
         "describe.not_measured",
-        f"{name} was not asked or measured in {chosen.years}",
+        _why(name, chosen),
         where=f"cycle {chosen.years}",
         hint="name other cycles, or leave it out",
+    )
+
+
+def _why(name: str, chosen: Cycle) -> str:
+    """Say whether CDC did not ask or measure it, or mgrisk does not have the table."""
+    tables = list(dict.fromkeys(variable(source).table for source in sources_of(name)))
+    for table in tables:
+        if table in chosen.absent:
+            return f"there is no {name} of {chosen.years} here: {chosen.absent[table]}"
+    if any(documents(table, chosen.years) for table in tables):
+        return f"{name} was not asked or measured in {chosen.years}"
+    return (
+        f"mgrisk has no codebook of {tables[0]} of {chosen.years}, and cannot say whether {name} was asked or measured"
     )
 
 

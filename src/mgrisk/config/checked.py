@@ -89,7 +89,7 @@ def first_problem(problem: ValidationError) -> str:
 
 
 def brief(part: object) -> str:
-    """Return the beginning of a name that a file brought; what a terminal must not obey in it, `cli.terminal` escapes.
+    """Return the beginning of a name that a file brought; what a terminal must not obey in it, `errors.shown` escapes.
 
     Examples
     --------

@@ -29,6 +29,17 @@ Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Positive = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 NotNegative = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 
+Seed = Annotated[int, Field(ge=0, lt=2**31)]  # what every library that draws takes
+Column = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
+# MLflow keeps names as lines, and refuses longer ones when the run is over.
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", max_length=250)]
+
+
+def _twice(names: Sequence[str]) -> str:
+    """Return the first name that stands twice; an empty text where there is none."""
+    return next((name for place, name in enumerate(names) if name in names[:place]), "")
+
 
 class Closed(BaseModel):
     """A section: frozen, and without a key that it does not know."""
@@ -91,7 +102,7 @@ class Tuning(Closed):
         le=1000,
         description="0: every combination of the grid; else trials of Optuna within its bounds",
     )
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
 
 
 class Uncertainty(Closed):
@@ -107,7 +118,7 @@ class Uncertainty(Closed):
         description="Outcomes drawn from known risks, which tell what the interval covers and by what to widen it; "
         "each fits the winner once for each fold and once whole. 0: the interval of the bootstrap alone",
     )
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
 
 
 class Model(Closed):
@@ -118,7 +129,7 @@ class Model(Closed):
         default=(),
         description="Features that the model must not read, nor anything made of them; race_ethnicity, for example",
     )
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     spline_logistic: Splines | None = Field(default=None, description="Spline regression on the outcome")
     spline_linear: Splines | None = Field(default=None, description="Spline regression on continuous targets")
     xgboost: XGBoost | None = None
@@ -126,12 +137,10 @@ class Model(Closed):
     random_forest: RandomForest | None = None
     explainable_boosting: ExplainableBoosting | None = None
     tuning: Tuning = Tuning()
-    sums: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Annotated[tuple[str, ...], Field(min_length=1)]] = (
-        Field(
-            default={},
-            description="Further models, each a sum of parts: a learner on the outcome, or learner:marker on the "
-            "logarithm of a marker that the outcome names as its target",
-        )
+    sums: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
+        default={},
+        description="Further models, each a sum of parts: a learner on the outcome, or learner:marker on the "
+        "logarithm of a marker that the outcome names as its target",
     )
     choose: str | None = Field(
         default=None,
@@ -144,6 +153,8 @@ class Model(Closed):
 
     @model_validator(mode="after")
     def _some_learner(self) -> Model:
+        if twice := _twice(self.features):
+            raise ValueError(f"features: {twice} stands twice")
         learners = ("spline_logistic", "xgboost", "xgboost_monotone", "random_forest", "explainable_boosting")
         if all(getattr(self, name) is None for name in learners):
             raise ValueError(f"no learner: give a section of {', '.join(f'[model.{name}]' for name in learners)}")
@@ -156,6 +167,10 @@ class Model(Closed):
         taken = [name for name in self.sums if name in type(self).model_fields]
         if taken:
             raise ValueError(f"a sum cannot have the name {taken[0]}")
+        given = [name for name in (*learners, "spline_linear") if getattr(self, name) is not None]
+        parts = {part.partition(":")[0] for parts in self.sums.values() for part in parts}
+        if unknown := sorted(parts - set(given)):
+            raise ValueError(f"sums: there is no learner {unknown[0]}; there are {', '.join(given)}")
         known = [name for name in learners if getattr(self, name) is not None] + list(self.sums)
         if self.choose is not None and self.choose not in known:
             raise ValueError(f"choose: there is no model {self.choose}; there are {', '.join(known)}")
@@ -177,7 +192,7 @@ class Synthetic(Closed):
     """A cohort that mgrisk makes itself, in place of a source."""
 
     people_per_cycle: int = Field(default=4000, ge=200, le=100_000, description="People of all ages in a cycle")
-    seed: int = Field(default=20240101, ge=0)
+    seed: Seed = 20240101
 
 
 class Own(Closed):
@@ -189,26 +204,26 @@ class Own(Closed):
         pattern=r"^[^\x00-\x1f]{1,80}$",
         description="Who and when they are, as every file and the report call them; SYNTHETIC for made-up people",
     )
-    outcome: str = Field(min_length=1, description="Column of the outcome: 1, yes or true; 0, no or false; or empty")
+    outcome: Column = Field(description="Column of the outcome: 1, yes or true; 0, no or false; or empty")
     label: str = Field(default="", description="The outcome in words, where it is not that of cohort.outcome itself")
     definition: str = Field(default="", description="How a case is told; given with label")
     warning: str = Field(default="", description="What must be said wherever the outcome is reported")
-    prediabetes: str | None = Field(
+    prediabetes: Column | None = Field(
         default=None,
         description="Column of people with prediabetes: AUROC is also given without them among the controls",
     )
-    period: str | None = Field(
-        default=None, min_length=1, description="Column that says when: its values are development and held_out"
+    period: Column | None = Field(
+        default=None, description="Column that says when: its values are development and held_out"
     )
     held_out_share: float | None = Field(
         default=None, gt=0, lt=1, description="Where there is no period: share of the people held out at random"
     )
-    held_out_by: str | None = Field(
+    held_out_by: Column | None = Field(
         default=None, description="Column whose values are held out whole, with held_out_share (the sampling unit)"
     )
-    weight: str | None = Field(default=None, description="Column of the sampling weight")
-    strata: str | None = Field(default=None, description="Column of the variance stratum")
-    psu: str | None = Field(
+    weight: Column | None = Field(default=None, description="Column of the sampling weight")
+    strata: Column | None = Field(default=None, description="Column of the variance stratum")
+    psu: Column | None = Field(
         default=None, description="Column of the sampling unit: a clinic, or the person where one has several rows"
     )
 
@@ -259,10 +274,13 @@ class Cohort(Closed):
         description="Breaks of nhanes/eras.toml before which values are converted by CDC's equation; reported",
     )
     folds: int = Field(default=5, ge=2, le=20)
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
 
     @model_validator(mode="after")
     def _later_and_apart(self) -> Cohort:
+        for name in ("development", "held_out"):
+            if twice := _twice(getattr(self, name)):
+                raise ValueError(f"{name}: {twice} stands twice")
         overlap = set(self.development) & set(self.held_out)
         if overlap:
             raise ValueError(f"cycles both in development and held out: {sorted(overlap)}")
@@ -287,7 +305,7 @@ class Sensitivity(Closed):
     imputations: int = Field(
         default=5, ge=2, le=100, description="Completed data sets on which the winner is fitted again, fold by fold"
     )
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
 
 
 class Gate(Closed):
@@ -301,17 +319,17 @@ class Gate(Closed):
 class Tracking(Closed):
     """Where MLflow keeps the run."""
 
-    uri: str = Field(
+    uri: Line = Field(
         default="", description="MLflow tracking URI; empty: MLFLOW_TRACKING_URI, else mlflow.db beside the run folder"
     )
-    artifacts: str = Field(
+    artifacts: Line = Field(
         default="", description="Where a database without a server keeps files; empty: mlartifacts beside the run"
     )
-    experiment: str = Field(default="mgrisk", pattern=r"\S")
+    experiment: Line = "mgrisk"
     register_as: str = Field(
         default="", max_length=200, description="Name in the model registry; empty: the name of the pipeline"
     )
-    alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$")
+    alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$", max_length=100)
     people: bool = Field(
         default=False,
         description="Whether MLflow gets what has a row for each person: their explanations, and the report's table "
@@ -321,6 +339,8 @@ class Tracking(Closed):
 
     @model_validator(mode="after")
     def _names_of_the_registry(self) -> Tracking:
+        if not self.experiment.strip():
+            raise ValueError("experiment: it has no name")
         if not re.fullmatch(r"(\w[\w. -]*)?", self.register_as):
             raise ValueError("register_as: a name has letters, digits, blanks and _ . - only; no slash, colon or @")
         # MLflow keeps two of these for itself; `challenger` is the alias of a version that was refused its own.
@@ -422,7 +442,7 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
     MgRiskError
         `config.missing_file`, `config.not_toml`, `config.unknown_key`, `config.bad_value`, `config.bad_override`.
     """
-    content = _read(Path(path), seen=())
+    content = read_merged(Path(path))
     for item in overrides:
         _override(content, item)
     try:
@@ -431,15 +451,23 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
         raise _explain(problem, str(path)) from None
 
 
-def _read(path: Path, *, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path.resolve() in seen:
-        raise usage("config.circle", "a pipeline file extends itself", where=str(path), hint="remove one `extends`")
+def read_merged(path: Path, *, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Return the content of a pipeline file over that of the files it extends, unchecked.
+
+    Raises
+    ------
+    MgRiskError
+        As `load`, but for keys and values; `config.circle`.
+    """
     hint = "give the path of a .toml file, for example pipelines/demo.toml"
     content = read_toml(path, kind="pipeline", prefix="config", hint=hint)
+    # After it is read: what is no file may have no name that leads anywhere.
+    if path.resolve() in seen:
+        raise usage("config.circle", "a pipeline file extends itself", where=str(path), hint="remove one `extends`")
     base = content.pop("extends", None)
     if base is None:
         return content
-    return _merge(_read(path.parent / str(base), seen=(*seen, path.resolve())), content)
+    return _merge(read_merged(path.parent / str(base), seen=(*seen, path.resolve())), content)
 
 
 def _merge(base: dict[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -461,7 +489,7 @@ def _override(content: dict[str, Any], item: str) -> None:
         )
     try:
         value: Any = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     *parents, last = key.strip().split(".")
     for parent in parents:

@@ -38,8 +38,9 @@ def read_toml(path: Path, *, kind: str, prefix: str, hint: str) -> dict[str, Any
     if not path.is_file() or path.stat().st_size > LARGEST:
         raise usage(f"{prefix}.missing_file", f"there is no such {kind} file", where=str(path), hint=hint)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as problem:
+        # Windows begins a text with a byte order mark.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as problem:  # not TOML, not UTF-8, a number of thousands of digits
         raise usage(
             f"{prefix}.not_toml", f"not a TOML file: {problem}", where=str(path), hint="mend the line named"
         ) from None

@@ -1,8 +1,9 @@
-"""A small language of conditions on people: comparisons of names with literals, `and`, `or`, `not`, parentheses.
+"""A small language of conditions on people and of amounts: comparisons, `and`, `or`, `not`, and arithmetic on names.
 
 Nothing is ever evaluated as Python: the text is parsed to a syntax tree, a handful of node kinds is let through, and
 the tree is walked here. A condition that meets a missing value is neither true nor false but undecided (Kleene's
-logic, as in SQL), so that `not bmi_kg_m2 >= 30` never counts people without a BMI; `missing(NAME)` asks for them.
+logic, as in SQL), so that `not bmi_kg_m2 >= 30` never counts people without a BMI; `missing(NAME)` asks for them. An
+amount of which a part is missing is missing, and so is one divided by zero.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ast
 import difflib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,12 +19,12 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.errors import MgRiskError, usage
-from mgrisk.types import Booleans
+from mgrisk.types import Booleans, Floats
 
 LONGEST: Final = 1000
 GRAMMAR: Final = (
-    "compare names with numbers or 'texts' (== != < <= > >= in), join with and, or, not; missing(NAME): "
-    "for example age_years >= 20 and sex == 'male'"
+    "compare names with numbers or 'texts' (== != < <= > >= in), join with and, or, not; missing(NAME); + - * / on "
+    "numbers: for example age_years >= 20 and sex == 'male'"
 )
 Literal = float | str
 
@@ -34,6 +35,20 @@ _FLIPPED: Final[Mapping[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.GtE: ast.LtE,
     ast.Eq: ast.Eq,
     ast.NotEq: ast.NotEq,
+}
+_COMPARED: Final[Mapping[type[ast.cmpop], np.ufunc]] = {
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
+_ARITHMETIC: Final[Mapping[type[ast.operator], np.ufunc]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.divide,
 }
 _SIGNS: Final[Mapping[type[ast.cmpop], str]] = {
     ast.Lt: "<",
@@ -110,6 +125,61 @@ class Condition:
         return _walk(self._tree, columns, self.text)
 
 
+@dataclass(frozen=True, eq=False)
+class Amount:
+    """A parsed number of each person.
+
+    Attributes
+    ----------
+    text
+        As written.
+    names
+        The names in it, each once, in order.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    _tree: ast.expr
+
+    def values(self, columns: Mapping[str, pd.Series]) -> pd.Series:
+        """Compute the amount of each row, float64.
+
+        Parameters
+        ----------
+        columns
+            A series for each name, all of one length.
+
+        Raises
+        ------
+        MgRiskError
+            ``condition.kind`` for arithmetic on a category.
+
+        Examples
+        --------
+        >>> expression("fat_g * 9 / kcal").values({"fat_g": pd.Series([50.0, 1.0]), "kcal": pd.Series([900.0, 0.0])})
+        0    0.5
+        1    NaN
+        dtype: float64
+        """
+        return pd.Series(_amount(self._tree, columns))
+
+    def quotient(self) -> tuple[Amount, Amount] | None:
+        """Return numerator and denominator where it is a quotient of two amounts with names, None elsewhere.
+
+        Examples
+        --------
+        >>> [side.text for side in expression("fat_g * 9 / kcal").quotient()]
+        ['fat_g * 9', 'kcal']
+        """
+        if not isinstance(self._tree, ast.BinOp) or not isinstance(self._tree.op, ast.Div):
+            return None
+        sides = [
+            Amount(ast.unparse(side), tuple(dict.fromkeys(_amount_names(side, self.text))), side)
+            for side in (self._tree.left, self._tree.right)
+        ]
+        return (sides[0], sides[1]) if all(side.names for side in sides) else None
+
+
 def parse(text: str) -> Condition:
     """Parse a condition.
 
@@ -123,6 +193,27 @@ def parse(text: str) -> Condition:
     >>> parse("20 <= age_years < 40 and (sex == 'male' or missing(RIDEXPRG))").names
     ('age_years', 'sex', 'RIDEXPRG')
     """
+    return Condition(text, *_parsed(text, _names))
+
+
+def expression(text: str) -> Condition | Amount:
+    """Parse a condition or an amount, whichever it is.
+
+    Raises
+    ------
+    MgRiskError
+        ``condition.syntax``, as `parse`.
+
+    Examples
+    --------
+    >>> expression("LBXTC - LBDHDD").names, type(expression("LBXTC - LBDHDD > 130")).__name__
+    (('LBXTC', 'LBDHDD'), 'Condition')
+    """
+    names, tree = _parsed(text, lambda node, text: (_amount_names if _is_amount(node) else _names)(node, text))
+    return Amount(text, names, tree) if _is_amount(tree) else Condition(text, names, tree)
+
+
+def _parsed(text: str, names_of: Callable[[ast.expr, str], list[str]]) -> tuple[tuple[str, ...], ast.expr]:
     if len(text) > LONGEST:
         raise _refused(f"{text[:40]}…", f"it is longer than {LONGEST} characters")
     try:
@@ -130,10 +221,54 @@ def parse(text: str) -> Condition:
             # Python warns about some of what is refused below in its own words.
             warnings.simplefilter("error")
             tree = ast.parse(text.strip(), mode="eval").body
-        names = dict.fromkeys(_names(tree, text))
+        names = tuple(dict.fromkeys(names_of(tree, text)))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _refused(text, str(error).partition("(")[0].strip() or "it cannot be parsed") from error
-    return Condition(text, tuple(names), tree)
+    if not names:
+        raise _refused(text, "it has no name of a feature or variable")
+    return names, tree
+
+
+def _is_amount(node: ast.expr) -> bool:
+    return isinstance(node, ast.BinOp) or (isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub))
+
+
+def _amount_names(node: ast.expr, text: str) -> list[str]:
+    match node:
+        case ast.Name(id=name):
+            return [name]
+        case ast.BinOp() if type(node.op) in _ARITHMETIC:
+            return [*_amount_names(node.left, text), *_amount_names(node.right, text)]
+        # Of several signs in a row one might be thousands: each is a step of the walk.
+        case ast.UnaryOp(op=ast.USub()) if not isinstance(node.operand, ast.UnaryOp):
+            return _amount_names(node.operand, text)
+        case ast.Constant() if isinstance(_literal(node, text), float):
+            return []
+    raise _refused(text, f"{_said(node)!r} is neither a number nor a name")
+
+
+def _amount(node: ast.expr, columns: Mapping[str, pd.Series]) -> Floats:
+    """Return an amount of each row, NaN where it is missing or not finite; a number alone has shape ()."""
+    match node:
+        case ast.Name(id=name):
+            if isinstance(columns[name].dtype, pd.CategoricalDtype):
+                raise usage(
+                    "condition.kind",
+                    f"{name} is a category and is taken as a number",
+                    where=name,
+                    hint="leave it out, or compare it with == and one of its levels",
+                )
+            return columns[name].to_numpy(dtype=np.float64)
+        case ast.BinOp():
+            sides = _amount(node.left, columns), _amount(node.right, columns)
+            with np.errstate(all="ignore"):
+                found = _ARITHMETIC[type(node.op)](*sides)
+            return np.where(np.isfinite(found), found, np.nan)
+        case ast.UnaryOp():
+            return -_amount(node.operand, columns)
+        case ast.Constant(value=int() | float() as value):
+            return np.asarray(value, dtype=np.float64)
+    raise AssertionError(f"{_said(node)} passed the parser")
 
 
 def _names(node: ast.expr, text: str) -> list[str]:
@@ -145,7 +280,7 @@ def _names(node: ast.expr, text: str) -> list[str]:
         case ast.Call(func=ast.Name(id="missing"), args=[ast.Name(id=name)], keywords=[]):
             return [name]
         case ast.Compare():
-            return [_pair(*pair, text)[0] for pair in _pairs(node)]
+            return [name for pair in _pairs(node) for name in _names_of_pair(*pair, text)]
     raise _refused(text, f"{_said(node)!r} is not a condition")
 
 
@@ -160,8 +295,7 @@ def _walk(node: ast.expr, columns: Mapping[str, pd.Series], text: str) -> Truth:
             absent = columns[name].isna().to_numpy(dtype=np.bool_)
             return Truth(absent, np.zeros_like(absent))
         case ast.Compare():
-            found = [_compared(columns[name], name, sign, value) for name, sign, value in _comparisons(node, text)]
-            return _joined(found, every=True)
+            return _joined([_compared(columns, *_pair(*pair, text)) for pair in _pairs(node)], every=True)
     raise AssertionError(f"{_said(node)} passed the parser")
 
 
@@ -180,25 +314,34 @@ def _pairs(node: ast.Compare) -> list[tuple[ast.expr, ast.cmpop, ast.expr]]:
     return list(zip(sides[:-1], node.ops, sides[1:], strict=True))
 
 
-def _comparisons(node: ast.Compare, text: str) -> list[tuple[str, type[ast.cmpop], Literal | tuple[Literal, ...]]]:
-    return [_pair(*pair, text) for pair in _pairs(node)]
+def _names_of_pair(left: ast.expr, sign: ast.cmpop, right: ast.expr, text: str) -> list[str]:
+    amount, _, value = _pair(left, sign, right, text)
+    names = [*_amount_names(amount, text), *(_amount_names(value, text) if isinstance(value, ast.expr) else [])]
+    if not names:
+        raise _refused(text, f"neither {_said(left)!r} nor {_said(right)!r} has a name")
+    return names
 
 
 def _pair(
     left: ast.expr, sign: ast.cmpop, right: ast.expr, text: str
-) -> tuple[str, type[ast.cmpop], Literal | tuple[Literal, ...]]:
+) -> tuple[ast.expr, type[ast.cmpop], Literal | tuple[Literal, ...] | ast.expr]:
+    """Return a name, how it is compared, and the literals; or two amounts."""
     kind = type(sign)
     if isinstance(left, ast.Name) and kind in (ast.In, ast.NotIn):
         if not isinstance(right, (ast.Tuple, ast.List)) or not right.elts:
             raise _refused(text, f"{_said(right)!r} is not a list, such as ('a', 'b')")
-        return left.id, kind, tuple(_literal(item, text) for item in right.elts)
+        return left, kind, tuple(_literal(item, text) for item in right.elts)
     if kind not in _FLIPPED:
         raise _refused(text, f"{_said(ast.Compare(left, [sign], [right]))!r} is not a comparison of a name")
-    if isinstance(left, ast.Name):
-        return left.id, kind, _literal(right, text)
-    if isinstance(right, ast.Name):
-        return right.id, _FLIPPED[kind], _literal(left, text)
-    raise _refused(text, f"neither {_said(left)!r} nor {_said(right)!r} is a name")
+    if isinstance(left, ast.Name) and not _has_name(right):
+        return left, kind, _literal(right, text)
+    if isinstance(right, ast.Name) and not _has_name(left):
+        return right, _FLIPPED[kind], _literal(left, text)
+    return left, kind, right
+
+
+def _has_name(node: ast.expr) -> bool:
+    return any(isinstance(each, ast.Name | ast.BinOp) for each in ast.walk(node))
 
 
 def _literal(node: ast.expr, text: str) -> Literal:
@@ -217,7 +360,18 @@ def _literal(node: ast.expr, text: str) -> Literal:
     raise _refused(text, f"{_said(node)!r} is neither a number nor a text in quotes")
 
 
-def _compared(column: pd.Series, name: str, sign: type[ast.cmpop], value: Literal | tuple[Literal, ...]) -> Truth:
+def _compared(
+    columns: Mapping[str, pd.Series],
+    left: ast.expr,
+    sign: type[ast.cmpop],
+    value: Literal | tuple[Literal, ...] | ast.expr,
+) -> Truth:
+    if isinstance(value, ast.expr) or not isinstance(left, ast.Name):
+        assert isinstance(value, ast.expr)
+        sides = _amount(left, columns), _amount(value, columns)
+        unknown = np.isnan(sides[0]) | np.isnan(sides[1])
+        return Truth(_COMPARED[sign](*sides) & ~unknown, unknown)
+    name, column = left.id, columns[left.id]
     wanted = value if isinstance(value, tuple) else (value,)
     if isinstance(column.dtype, pd.CategoricalDtype):
         _check_levels(column, name, sign, wanted)
@@ -229,17 +383,11 @@ def _compared(column: pd.Series, name: str, sign: type[ast.cmpop], value: Litera
             hint="compare it with a number, without quotes",
         )
     undecided = column.isna().to_numpy(dtype=np.bool_)
-    if sign in (ast.Eq, ast.In):
-        true = column.isin(wanted)
-    elif sign in (ast.NotEq, ast.NotIn):
-        true = ~column.isin(wanted)
+    if sign in (ast.Eq, ast.In, ast.NotEq, ast.NotIn):
+        true = column.isin(wanted).to_numpy(dtype=np.bool_) == (sign in (ast.Eq, ast.In))
     else:
-        numbers = column.to_numpy(dtype=np.float64)
-        against = float(wanted[0])
-        true = pd.Series(
-            {ast.Lt: np.less, ast.LtE: np.less_equal, ast.Gt: np.greater}.get(sign, np.greater_equal)(numbers, against)
-        )
-    return Truth(true.to_numpy(dtype=np.bool_) & ~undecided, undecided)
+        true = _COMPARED[sign](column.to_numpy(dtype=np.float64), float(wanted[0]))
+    return Truth(true & ~undecided, undecided)
 
 
 def _check_levels(column: pd.Series, name: str, sign: type[ast.cmpop], wanted: tuple[Literal, ...]) -> None:

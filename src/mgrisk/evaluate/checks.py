@@ -121,13 +121,12 @@ class RunEvidence:
 
 
 def shown(record: Estimated, *, digits: int = 3) -> str:
-    """Return an estimate with its interval, or the reason why it has none."""
-    problem = getattr(record, "problem", "")
+    """Return an estimate with its interval; a record says by its `problem` why it has none."""
     if record.estimate is None:
-        return f"undefined ({problem})"
+        return "not estimable"
     centre = f"{record.estimate:.{digits}f}"
     if record.low is None or record.high is None:
-        return f"{centre} (no interval: {problem})"
+        return f"{centre} (interval not estimable)"
     return f"{centre} ({record.low:.{digits}f} to {record.high:.{digits}f})"
 
 

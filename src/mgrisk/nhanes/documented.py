@@ -72,6 +72,19 @@ def names() -> Iterator[str]:
     yield from _codebook()[1]
 
 
+@cache
+def documents(table: str, cycle: str) -> bool:
+    """Whether the codebook has a table, named without its suffix, of a cycle.
+
+    Examples
+    --------
+    >>> documents("GHB", "2017-2018"), documents("GHB", "2021-2023")
+    (True, False)
+    """
+    found, _ = _codebook()
+    return (table, cycle) in zip(found.column("table").to_pylist(), found.column("cycle").to_pylist(), strict=True)
+
+
 def documentation(name: str) -> list[dict[str, Any]]:
     """Return CDC's rows of a variable, the oldest cycle first: cycle, table, file, label, question, target, codes.
 
@@ -86,6 +99,52 @@ def documentation(name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = table.take(pa.array(places.get(name, []), pa.int64())).to_pylist()
     years = [each.years for each in CYCLES]
     return sorted(found, key=lambda row: years.index(row["cycle"]))
+
+
+class Hit(NamedTuple):
+    """A variable that a search found: its latest label, its table without the cycle's suffix, and who has it."""
+
+    name: str
+    table: str
+    label: str
+    cycles: tuple[str, ...]
+
+
+def search(text: str) -> list[Hit]:
+    """Return the variables whose name, label or question has every word of a text, by table and name.
+
+    Examples
+    --------
+    >>> [hit.name for hit in search("trouble sleeping")]
+    ['SLQ050', 'SLQ080']
+    """
+    words = text.casefold().split()
+    table, places = _codebook()
+    texts = zip(
+        *(table.column(name).to_pylist() for name in ("variable", "label", "question")),
+        strict=True,
+    )
+    fits = [all(word in " ".join(filter(None, row)).casefold() for word in words) for row in texts]
+    found = []
+    for name in (name for name, rows_of in places.items() if any(fits[place] for place in rows_of)):
+        told = documentation(name)
+        found.append(Hit(name, told[-1]["table"], told[-1]["label"], tuple(row["cycle"] for row in told)))
+    return sorted(found, key=lambda hit: (hit.table, hit.name))
+
+
+def counts(name: str) -> list[str]:
+    """Return a line for each file that has a variable: CDC's words and its number of people for each of them.
+
+    Examples
+    --------
+    >>> counts("SLQ050")[-1]
+    "2017-2020 P_SLQ: Yes 2,738; No 7,449; Refused 2; Don't know 6; Missing 0"
+    """
+    return [
+        f"{row['cycle']} {row['file']}: "
+        + "; ".join(f"{code['words']} {code['count']:,}" for code in row["codes"] if code["count"] is not None)
+        for row in documentation(name)
+    ]
 
 
 @cache

@@ -17,6 +17,7 @@ from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
 from mgrisk.model.bundle import Bundle, Method, is_bundle, is_reserved, recalibrate
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
+from mgrisk.report.model_card import escape
 from mgrisk.run_folder import names
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
@@ -185,7 +186,7 @@ def recalibrate_file(
         f"name: {made.about['name']}; outcome: {made.about['outcome']['label']}",
         f"holds for: {holds_for}; parent {parent['name']} {scorer.digest[:12]}",
     )
-    card = "# " + made.about["name"] + "\n\n" + "\n".join(f"- {line.strip()}" for line in lines)
+    card = f"# {escape(made.about['name'])}\n\n" + "\n".join(f"- {escape(line.strip())}" for line in lines)
     parent_card = bundle.parts.get(names.CARD, b"").decode()
     below = f"\n\nThe card of the parent, whose performance is not that of this bundle:\n\n{parent_card}"
     parts = {**made.parts, names.CARD: (card + (below if parent_card else "\n")).encode()}
@@ -302,20 +303,20 @@ def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
 
 def _with_interval(record: dict[str, Any]) -> str:
     if not np.isfinite(record["low"]):
-        return f"{record['estimate']:.3f} (no interval: {record['problem']})"
+        return f"{record['estimate']:.3f} (interval not estimable)"
     return f"{record['estimate']:.3f} (95 % interval {record['low']:.3f} to {record['high']:.3f})"
 
 
 def _summary(context: dict[str, Any], lines: list[str]) -> str:
-    steps = [f"| {step['step']} | {step['excluded']:,} | {step['n']:,} |" for step in context["attrition"]]
-    codes = [f"| {code} | {count:,} |" for code, count in context["problems"].items()]
+    steps = [f"| {escape(step['step'])} | {step['excluded']:,} | {step['n']:,} |" for step in context["attrition"]]
+    codes = [f"| {escape(code)} | {count:,} |" for code, count in context["problems"].items()]
     return "\n".join(
         [
-            f"# {context['model']} on {Path(context['input']).name}",
+            f"# {escape(context['model'])} on {escape(Path(context['input']).name)}",
             "",
-            *(f"- {line.strip()}" for line in lines),
-            f"- The model was made for: {context['model_outcome']['label']}. Whether the column "
-            f"{context['outcome']} is that outcome, no program can tell.",
+            *(f"- {escape(line.strip())}" for line in lines),
+            f"- The model was made for: {escape(context['model_outcome']['label'])}. Whether the column "
+            f"{escape(context['outcome'])} is that outcome, no program can tell.",
             "",
             "| from the file to the analysis | rows left out | rows left |",
             "|---|---|---|",

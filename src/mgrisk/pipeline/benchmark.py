@@ -1,19 +1,88 @@
-"""`mgrisk benchmark`: the task of an outcome, made from public tables, and a scikit-learn estimator as an entry."""
+"""The task of an outcome, made from public tables, and classifiers of scikit-learn as entries of it."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.config.pipeline_file import load
 from mgrisk.errors import bad_input, usage
+from mgrisk.model.bundle import released_bundles
+from mgrisk.model.estimators import train_estimator
+from mgrisk.model.learners import Encoder
+from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import Progress
 from mgrisk.pipeline.run import run as run_pipeline
-from mgrisk.run_folder.benchmark import Task
+from mgrisk.pipeline.workspace import Workspace
+from mgrisk.run_folder import names
+from mgrisk.run_folder.benchmark import RISK, Entered, Task, enter
 from mgrisk.run_folder.folder import open_folder
 
-PIPELINES = Path("pipelines")
 RUNS = Path("runs")
+
+
+def benchmark(
+    outcome: str, entries: Mapping[str, Any], *, run: str | os.PathLike[str] | None = None
+) -> dict[str, Entered]:
+    """Evaluate models of one's own on the task of an outcome, beside mgrisk's model and published scores.
+
+    Parameters
+    ----------
+    outcome
+        Name of a released pipeline: undiagnosed, diabetes, dysglycaemia, insulin-resistance.
+    entries
+        By name, a frame with the columns SEQN and risk (probability, 0 to 1; of development people from a model that
+        had not learned from their fold), or a classifier of scikit-learn, which is fitted to the inputs of the
+        pipeline on the folds of the task, with survey weights, and calibrated by cross-fitting.
+    run
+        A finished run whose people are the task; where it is left out, the released pipeline is run, into ``runs``, as
+        far as needed.
+
+    Returns
+    -------
+    dict of Entered
+        By name of the entry: `metrics` and paired `differences` as frames, and `findings`, what a reader must know.
+
+    Raises
+    ------
+    MgRiskError
+        ``benchmark.no_pipeline``; those of `mgrisk.run`, of `run_folder.benchmark.enter` for a frame, and of
+        `model.estimators.train_estimator` for a classifier.
+
+    Examples
+    --------
+    >>> benchmark("undiagnosed", {}, run="no-run")
+    Traceback (most recent call last):
+    mgrisk.errors.MgRiskError: this is not the folder of a run [report.no_run]
+    where: no-run
+    to do: name a folder that `mgrisk run` wrote, such as runs/demo
+    """
+    task = open_task(outcome, run=None if run is None else Path(run))
+    return {
+        name: enter(task, name, entry if isinstance(entry, pd.DataFrame) else risks_of(task, name, entry))
+        for name, entry in entries.items()
+    }
+
+
+def risks_of(task: Task, name: str, estimator: Any) -> pd.DataFrame:
+    """Fit a classifier on the folds of a task; return SEQN and risk of everybody in the analysis."""
+    workspace = Workspace(load(task.run.path(names.RESOLVED)), task.run.folder)
+    development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
+    encoder = Encoder(workspace.model_features)
+    trained = train_estimator(name, estimator, workspace.training_data(development), encoder)
+    risks = (
+        (development, trained.oof_risk[development.inside]),
+        (held_out, trained.risk(encoder.matrix(held_out.frame.iloc[held_out.inside]))),
+    )
+    return pd.concat(
+        [pd.DataFrame({KEY: people.rows[KEY].to_numpy()[people.inside], RISK: risk}) for people, risk in risks],
+        ignore_index=True,
+    )
 
 
 def open_task(outcome: str, *, run: Path | None = None, progress: Progress = lambda _: None) -> Task:
@@ -35,15 +104,14 @@ def open_task(outcome: str, *, run: Path | None = None, progress: Progress = lam
     """
     if run is not None:
         return Task(open_folder(run))
-    pipeline = PIPELINES / f"{outcome}.toml"
-    if not pipeline.is_file():
+    if outcome not in released_bundles():
         raise usage(
             "benchmark.no_pipeline",
-            f"there is no pipeline of {outcome}",
-            where=str(pipeline),
-            hint="start in the folder of mgrisk's repository, or give a finished run: --run DIR",
+            f"no model of {outcome} is released",
+            where="mgrisk benchmark",
+            hint=f"one of: {', '.join(released_bundles())}; or give a finished run: --run DIR",
         )
-    return Task(open_folder(run_pipeline(pipeline, out=RUNS / outcome, until="evaluate", progress=progress).folder))
+    return Task(open_folder(run_pipeline(outcome, out=RUNS / outcome, until="evaluate", progress=progress).folder))
 
 
 def read_entry(file: Path) -> pd.DataFrame:

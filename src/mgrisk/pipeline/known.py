@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.config.toml import rows
 from mgrisk.describe.conditions import parse
-from mgrisk.describe.query import DESIGN, Question, answer
+from mgrisk.describe.query import answer
+from mgrisk.describe.question import DESIGN, Question
 from mgrisk.errors import bad_source
 from mgrisk.features.diet import NUTRIENTS, PATTERNS, TOTAL, hei_2020
 from mgrisk.features.magnesium import reference_intakes

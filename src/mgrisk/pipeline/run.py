@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from mgrisk import __version__
 from mgrisk.config.pipeline_file import Synthetic, load
+from mgrisk.config.pipelines import pipeline_path
 from mgrisk.errors import usage
 from mgrisk.nhanes.lock_file import digest
 from mgrisk.nhanes.store import fetch
@@ -93,7 +94,7 @@ def run(
     Parameters
     ----------
     pipeline
-        TOML file under `pipelines/`.
+        TOML file, or the name of a pipeline that comes with mgrisk, such as ``demo``.
     overrides
         `key=value`, as `--set`.
     out
@@ -124,7 +125,7 @@ def run(
     --------
     >>> run("pipelines/demo.toml", out="runs/demo").evaluation.frame()  # doctest: +SKIP
     """
-    settings = load(pipeline, overrides=overrides)
+    settings = load(pipeline_path(pipeline), overrides=overrides)
     folder = Path(out) if out is not None else Path("runs") / settings.name
     given = None if settings.own is None else own_cohort.given(settings.own)
     own = competing.accepted(candidates, settings.model)

@@ -14,7 +14,7 @@ from mgrisk.riskscores.scores import load_score
 
 MINUS: Final = "\u2212"
 NBSP: Final = "\u00a0"
-UNDEFINED: Final = "undefined"
+UNDEFINED: Final = "not estimable"
 NAMES: Final = {"mexican", "american", "hispanic", "white", "black", "asian"}
 MODELS: Final = {
     "spline_logistic": "Spline logistic",
@@ -38,7 +38,7 @@ def number(value: float | None, *, digits: int = 3, signed: bool = False) -> str
     Parameters
     ----------
     value
-        None and NaN, for which JSON has no word, read as undefined.
+        None and NaN, for which JSON has no word, read as not estimable.
     digits
         After the point.
     signed
@@ -47,7 +47,7 @@ def number(value: float | None, *, digits: int = 3, signed: bool = False) -> str
     Examples
     --------
     >>> number(-0.0304, digits=2), number(1234.5, digits=0), number(None), number(0.5, digits=1, signed=True)
-    ('−0.03', '1,234', 'undefined', '+0.5')
+    ('−0.03', '1,234', 'not estimable', '+0.5')
     """
     if value is None or not math.isfinite(value):
         return UNDEFINED
@@ -108,12 +108,12 @@ def percent_digits(smallest: float) -> int:
 
 
 def interval(record: Estimated, *, digits: int = 3, share: bool = False, signed: bool = False) -> str:
-    """Return an estimate with its interval, or with the reason why there is none.
+    """Return an estimate with its interval; a record says by its `problem` why it has none.
 
     Parameters
     ----------
     record
-        Any record of an estimate; not every kind has a `problem`.
+        Any record of an estimate.
     digits, signed
         As for `number`.
     share
@@ -125,20 +125,19 @@ def interval(record: Estimated, *, digits: int = 3, share: bool = False, signed:
     >>> interval(Interval(0.7916, 0.7014, 0.8599))
     '0.792 (0.701 to 0.860)'
     >>> interval(Interval(0.5, None, None, "interval.undefined"))
-    '0.500 (no interval: interval.undefined)'
+    '0.500 (interval not estimable)'
     """
     scale = 100.0 if share else 1.0
 
     def shown(value: float | None, *, sign: bool) -> str:
         return number(None if value is None else scale * value, digits=digits, signed=sign)
 
-    problem = getattr(record, "problem", "")
     if record.estimate is None:
-        return f"{UNDEFINED} ({problem})" if problem else UNDEFINED
+        return UNDEFINED
     unit = NBSP + "%" if share else ""
     centre = shown(record.estimate, sign=signed)
     if record.low is None or record.high is None:
-        return f"{centre}{unit} (no interval: {problem or 'not given'})"
+        return f"{centre}{unit} (interval {UNDEFINED})"
     return f"{centre}{unit} ({shown(record.low, sign=False)} to {shown(record.high, sign=False)})"
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mgrisk.errors import shown
 from mgrisk.report.blocks import MADE, Block, Section, find_section
 from mgrisk.report.formats import model_label
 
@@ -70,14 +71,14 @@ def model_card(content: Mapping[str, Any]) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Return text that Markdown shows as it is, on one line.
+    r"""Return text that Markdown shows as it is, on one line, and what is not to be seen as JSON escapes it.
 
     Examples
     --------
     >>> escape("<b>a|b</b>")
     '&lt;b&gt;a\\|b&lt;/b&gt;'
     """
-    plain = re.sub(r"\s+", " ", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    plain = shown(re.sub(r"\s+", " ", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")))
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", plain)
 
 

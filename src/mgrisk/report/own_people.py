@@ -10,14 +10,14 @@ import numpy as np
 
 from mgrisk.features.registry import Feature
 from mgrisk.nhanes.codebook import SYNTHETIC
-from mgrisk.report.blocks import Block, Section, bullets, callout, column, facts, row, section, table, text
+from mgrisk.report.blocks import Block, Section, callout, column, facts, row, section, table, text
 from mgrisk.report.content import FORMAT, mark_synthetic
 from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.formats import count, level_label, number, percent, span, unit_label
 from mgrisk.report.people_table import PeopleShown, explorer
 from mgrisk.report.sections.drivers import NO_EFFECT, OF_ABSENT
 from mgrisk.report.sections.importance import importance_figure, swarm_figure
-from mgrisk.report.sections.summary import CAUTIONS, not_for
+from mgrisk.report.sections.summary import cautions, not_for
 from mgrisk.run_folder.records import Importance
 from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.types import Floats, JsonRecord
@@ -329,4 +329,5 @@ def _people(own: OwnPeople) -> Section:
 
 def _limits(own: OwnPeople) -> Section:
     warning = callout(str(own.about["outcome"]["warning"]), tone="warning")
-    return section("limits", "What not to use it for", [warning, bullets(*CAUTIONS)])
+    made_on = str(own.about.get("holds_for", span(own.about["cycles"])))
+    return section("limits", "What not to use it for", [warning, cautions(made_on)])

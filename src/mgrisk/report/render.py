@@ -14,6 +14,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
+from mgrisk.errors import shown
 from mgrisk.report.blocks import blocks_of, text, walk
 from mgrisk.report.content import failed_sections, report_content
 from mgrisk.report.figures import draw
@@ -99,6 +100,7 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
+        finalize=_seen,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -110,6 +112,13 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     style = Markup(folder.joinpath("report.css").read_text("utf-8"))
     page = environment.get_template("page.html")
     return page.render(content=content, figures=figures, style=style, script=script, policy=_policy(script))
+
+
+def _seen(value: Any) -> Any:
+    """Return a text in which nothing is hidden or turns the direction of reading; markup of our own as it is."""
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "".join(sign if sign.isspace() else shown(sign) for sign in value)
 
 
 def _policy(script: str) -> str:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any, Final
 
 import numpy as np
@@ -115,8 +116,20 @@ class Entered:
     differences: pd.DataFrame
     findings: tuple[Finding, ...]
 
+    def frame(self) -> pd.DataFrame:
+        """Return the metrics."""
+        return self.metrics
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<li>{escape(each.set)} {escape(each.sentence)}</li>" for each in self.findings)
+        return f"{self.metrics.to_html(index=False)}{self.differences.to_html(index=False)}<ul>{said}</ul>"
+
+    def __repr__(self) -> str:
+        found = ", ".join(finding.code for finding in self.findings) or "nothing found"
+        return f"<entry {self.name}: {len(self.metrics)} metrics; {found}>"
+
     def to_dict(self) -> dict[str, Any]:
-        """Return what benchmark.json holds."""
+        """Return the tables as lists of records, and the findings."""
         tables = {"metrics": self.metrics, "differences": self.differences}
         rows = {name: each.astype(object).where(each.notna(), None).to_dict("records") for name, each in tables.items()}
         return {"entry": self.name, **rows, "findings": [vars(finding) for finding in self.findings]}

@@ -8,6 +8,7 @@ something else, or one that was changed, is told from one that a kill cut short.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -175,7 +176,7 @@ class Journal:
         head = sealed(self._head.model_dump_json()).encode()
         if head.startswith(content):
             return  # killed before its first line was whole
-        for line in content.splitlines(keepends=True):
+        for line in io.BytesIO(content):  # by \n alone: `splitlines` would take a changed byte, \r, for the end of one
             (end, before), first = self._lines[-1], len(self._lines) == 1
             if not line.endswith(b"\n") and not first:
                 break  # the kill cut it

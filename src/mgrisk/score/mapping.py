@@ -207,7 +207,8 @@ def _check(name: str, column: MappedColumn, path: Path) -> None:
         raise _bad("unknown_feature", f"{name} is no feature of a scoring file", path, hint)
     feature = FEATURES[name]
     if math.isnan(_factor(feature, column.unit)):
-        hint = f"one of {', '.join(_factors(feature))}, or give a factor"
+        units = ", ".join(_factors(feature))
+        hint = f"one of {units}, or give a factor" if units else "give a factor"
         raise _bad("bad_unit", f"{name}: {column.unit!r} is not converted", path, hint)
     wrong = sorted(set(column.levels.values()) - set(feature.levels))
     if wrong or (column.levels and feature.kind == "number"):

@@ -142,7 +142,7 @@ def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
 
 def lines_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> CsvOutput:
     """Return a stream as CSV, packed as its name says, with its header unless it was begun before."""
-    output = CsvOutput(stream, PACKS.get(Path(name).suffix, _plain))
+    output = CsvOutput(stream, PACKS.get(Path(name).suffix.lower(), _plain))
     if not begun:
         output.lines(csv_line([escape_formula(name) for name in columns]))
     return output

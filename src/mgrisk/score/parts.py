@@ -35,13 +35,14 @@ from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_ans
 from mgrisk.score.cells import Missing
 from mgrisk.score.commit import Staged, finish, locked, open_files
 from mgrisk.score.journal import Entry, Journal, sealed, unsealed
-from mgrisk.score.outputs import lines_into
+from mgrisk.score.outputs import PACKS, lines_into
+from mgrisk.score.parquet import ENDINGS as PARQUET
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
 from mgrisk.storage.destinations import open_stream, output_file, prepare_folder, writes_to
 from mgrisk.storage.files import to_json, write_text
 
-ENDINGS: Final = (".parquet", ".csv", ".csv.gz", ".csv.zst")
+ENDINGS: Final = (*PARQUET, ".csv", *(f".csv{pack}" for pack in PACKS))
 BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS = "bundle", "parts", "receipts", "rejected", "attempts"
 
 
@@ -106,7 +107,7 @@ Engine = Callable[[Job, Sequence[str]], Iterator[tuple[str, Receipt]]]
 def part_names(source: Path) -> tuple[list[str], dict[str, str]]:
     """Return the parts of a folder and of the folders below it, in order, and what is passed over, with the reason.
 
-    Links are followed. Names that begin with . or _ are passed over.
+    Links are followed. Names that begin with . or _ are passed over; whether a name ends in capitals does not matter.
 
     Raises
     ------
@@ -140,7 +141,7 @@ def part_names(source: Path) -> tuple[list[str], dict[str, str]]:
                 )
             if path.is_dir():
                 folders.append(path)
-            elif not path.name.endswith(ENDINGS):
+            elif not path.name.lower().endswith(ENDINGS):
                 raise _not_a_part(
                     "a file that is no part of the table", path, hint="move it elsewhere, or let its name begin with _"
                 )

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import stat
 import sys
@@ -30,6 +31,8 @@ from mgrisk.storage.temporary import aside, temporary
 SUMS: Final = "SHA256SUMS"
 _HERE: Final = -100  # AT_FDCWD: names are relative to the current folder
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE
+# Signs that command a terminal or turn the direction of reading, and those of file names that are no UTF-8.
+_UNSEEN: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 LARGEST_UNPACKED = 256 * 2**20  # bytes; tables of attributions are a few megabytes
 
 
@@ -234,8 +237,19 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def to_json(content: Any) -> str:
-    """Return indented JSON text of dicts, lists, numbers, NumPy scalars and arrays."""
-    return json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    r"""Return indented JSON text of dicts, lists, numbers, NumPy scalars and arrays.
+
+    Examples
+    --------
+    >>> print(to_json(["süß", "\u202e", "\udcff"]), end="")
+    [
+     "süß",
+     "\u202e",
+     "\udcff"
+    ]
+    """
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return _UNSEEN.sub(lambda sign: json.dumps(sign[0])[1:-1], text)
 
 
 def read_json(path: Path) -> Any:

@@ -3,7 +3,8 @@
 The functions named here take series and groups and return data frames (`frames`). `design` holds the design with its
 rule for single PSUs. `variance` has Taylor linearisation, replicate weights of the jackknife (JKn) and the Rao-Wu
 bootstrap, and `replicated`, which takes any statistic through either. `estimates` has totals, means, shares, ratios,
-quantiles and directly standardised means; `linear_models` linear and logistic regression with Wald tests; `folds`
+quantiles and directly standardised means; `linear_models` linear and logistic regression with Wald tests;
+`contingency` the chi-square of Rao and Scott; `folds`
 cross-validation by PSUs; `presentation` whether a share is precise enough to be shown.
 """
 
@@ -13,9 +14,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mgrisk.survey.design import SurveyDesign, WeightLevel
-    from mgrisk.survey.frames import mean, proportion, quantile, ratio, regression, total
+    from mgrisk.survey.frames import chi_square, mean, proportion, quantile, ratio, regression, total
 
-__all__ = ["SurveyDesign", "WeightLevel", "mean", "proportion", "quantile", "ratio", "regression", "total"]
+__all__ = [
+    "SurveyDesign",
+    "WeightLevel",
+    "chi_square",
+    "mean",
+    "proportion",
+    "quantile",
+    "ratio",
+    "regression",
+    "total",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from mgrisk.errors import bad_input
-from mgrisk.survey import estimates
+from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.survey import contingency, estimates
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import UNDEFINED, Estimate, wrong_length
-from mgrisk.survey.linear_models import fit_linear, fit_logistic
+from mgrisk.survey.linear_models import RegressionFit, fit_linear, fit_logistic, wald_test
 from mgrisk.survey.presentation import korn_graubard
 from mgrisk.types import Floats
 
@@ -232,7 +232,8 @@ def regression(
     -------
     pandas.DataFrame
         estimate, se, low, high, p (two-sided), n and df of each coefficient, indexed by group and term. Intervals and p
-        values are on t with the residual degrees of freedom of the design.
+        values are on t with the residual degrees of freedom of the design. `p_variable` is that of Wald's test that all
+        coefficients of a column of `X` are zero, NaN where the design cannot tell so many apart.
 
     Raises
     ------
@@ -241,7 +242,8 @@ def regression(
 
     Notes
     -----
-    ``svyglm`` of the R package survey, with ``family = gaussian()`` or ``quasibinomial()``.
+    ``svyglm`` and ``regTermTest`` of the R package survey, with ``family = gaussian()`` or ``quasibinomial()``. The
+    exponential of a coefficient of a logistic regression is an odds ratio.
 
     Examples
     --------
@@ -263,25 +265,75 @@ def regression(
     names, domains = _domains(design, by, y, X)
     tables = []
     for group, domain in domains:
-        columns = dict(_columns(terms, domain))
-        fit = fits[kind](np.column_stack(list(columns.values())), outcome, domain)
-        table = fit.frame(list(columns), level=level).set_index("term")
+        variables, labels, columns = zip(*_columns(terms, domain), strict=True)
+        fit = fits[kind](np.column_stack(columns), outcome, domain)
+        table = fit.frame(labels, level=level).set_index("term")
+        places = pd.Series(range(len(labels))).groupby(list(variables)).agg(list)
+        table.insert(
+            table.columns.tolist().index("p") + 1, "p_variable", [_p_of(fit, places[each]) for each in variables]
+        )
         tables.append(table if not names else pd.concat({group if len(names) > 1 else group[0]: table}, names=names))
     return pd.concat(tables)
 
 
-def _columns(terms: pd.DataFrame, domain: SurveyDesign) -> Iterable[tuple[str, Floats]]:
-    """Yield the columns of a design matrix by name."""
+def chi_square(values: object, by: object, design: SurveyDesign) -> pd.DataFrame:
+    """Test whether the shares of categories are the same in all groups, with the correction of Rao and Scott.
+
+    Parameters
+    ----------
+    values
+        Categories, words, truths or numbers of few values, one for each row of the design, shape (n,).
+    by
+        Group of each person, shape (n,). Rows without a value or a group leave the domain.
+    design
+        As for `mean`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: statistic, which follows F; numerator and denominator, its degrees of freedom; p; n.
+
+    Raises
+    ------
+    MgRiskError
+        ``survey.index``; those of `contingency.chi_square`.
+
+    Notes
+    -----
+    ``svychisq(statistic = "F")`` of the R package survey.
+
+    Examples
+    --------
+    >>> from mgrisk.survey.design import WeightLevel
+    >>> design = SurveyDesign([1.0] * 8, [1, 1, 1, 1, 2, 2, 2, 2], [1, 1, 2, 2] * 2, WeightLevel.EXAM)
+    >>> chi_square(["a", "b"] * 4, [0, 0, 1, 1, 0, 1, 1, 1], design)["p"].round(3).tolist()
+    [0.401]
+    """
+    refuse_other_index(values, by)
+    known = design.where(_side_by_side([values, by], design).notna().to_numpy().all(axis=1))
+    found = contingency.chi_square(_series(values), _series(by), known)
+    return pd.DataFrame([found.to_dict()])
+
+
+def _columns(terms: pd.DataFrame, domain: SurveyDesign) -> Iterable[tuple[str, str, Floats]]:
+    """Yield the columns of a design matrix, each with the name of its variable and its own."""
     inside = domain.analysis_weight > 0
-    yield "intercept", np.ones(len(domain))
+    yield "intercept", "intercept", np.ones(len(domain))
     for name, column in terms.items():
         if _is_numeric(column):
-            yield str(name), numbers(column)
+            yield str(name), str(name), numbers(column)
             continue
         words = column.astype("category")
         seen = set(words[inside].dropna())
         for label in [each for each in words.cat.categories if each in seen][1:]:
-            yield f"{name}={label}", (words == label).to_numpy(dtype=np.float64, na_value=0.0)
+            yield str(name), f"{name}={label}", (words == label).to_numpy(dtype=np.float64, na_value=0.0)
+
+
+def _p_of(fit: RegressionFit, places: list[int]) -> float:
+    try:
+        return wald_test(fit, places).p
+    except MgRiskError:  # more coefficients than degrees of freedom
+        return float("nan")
 
 
 def _of_numbers(

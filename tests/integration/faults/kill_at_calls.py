@@ -12,20 +12,37 @@ import ctypes
 import json
 import os
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+NEVER = 2**30  # as the number of a call
+
 
 def tree(folder: Path, apart: list[str]) -> dict[str, str]:
-    """Return all that stands in a folder, by name; of what tells times, only that it is there."""
+    """Return all that stands in a folder, by name; of what tells times, only that it is there, or not even that."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file():
+        if path.is_file() and not any(name.startswith(each) for each in apart if each.endswith("/")):
             found[name] = "" if name in apart else sha256(path.read_bytes()).hexdigest()
     return found
+
+
+def registered(folder: Path) -> dict[str, Any]:
+    """Return what MLflow's store in a folder holds: how each run ended, and the versions; {} where there is none."""
+    store = folder / "mlflow.db"
+    if not store.exists():
+        return {}
+    with closing(sqlite3.connect(store)) as tables:
+        return {
+            "runs": [status for (status,) in tables.execute("SELECT status FROM runs")],
+            "versions": tables.execute("SELECT name, version FROM model_versions").fetchall(),
+            "integrity": tables.execute("PRAGMA integrity_check").fetchone()[0],
+        }
 
 
 def run(arguments: list[str], log: Path, *, below: str = "", nth: int = 0, sent: int = 0) -> int:
@@ -50,10 +67,12 @@ def run(arguments: list[str], log: Path, *, below: str = "", nth: int = 0, sent:
 
 
 def main() -> None:
-    """Read {first, again, folder, log, sent, keep, apart, step} and do it.
+    """Read {first, again, folder, log, sent, keep, apart, sample, after} and do it.
 
     `folder` holds all that the command writes, and nothing else; `keep` has the content to begin with. `sent` is a
-    signal, or an error as a negative number; `apart` names files that tell times. Every `step`th call is taken.
+    signal, or an error as a negative number. `apart` names files that tell times, and with a / at the end folders whose
+    names differ from run to run. Of the calls from the first one about `after` on, so many as `sample` are taken,
+    evenly and with the last one; all where it is 0.
     """
     import mlflow  # noqa: F401
     import xgboost  # noqa: F401
@@ -72,16 +91,19 @@ def main() -> None:
 
     reset()
     before = tree(folder, plan["apart"])
-    whole = run(plan["first"], log)
+    whole = run(plan["first"], log, below=f"{folder}/", nth=NEVER)
     assert whole == 0, log.read_text()
     expected = tree(folder, plan["apart"])
-    nth = plan.get("from", 1)
-    while True:
+    made = log.with_suffix(".calls").read_text().splitlines()
+    skipped = next(place for place, call in enumerate(made) if plan["after"] in call)
+    most = len(made) - skipped
+    of = plan["sample"] or most
+    for nth in [skipped + most * number // of for number in range(1, of + 1)]:
         reset()
         status = run(plan["first"], log, below=f"{folder}/", nth=nth, sent=plan["sent"])
         calls = log.with_suffix(".calls").read_text().splitlines()
         if len(calls) < nth:
-            break
+            continue
         found = tree(folder, plan["apart"])
         said = log.read_text()
         after = run(plan["again"], log) if plan["again"] else None
@@ -99,9 +121,9 @@ def main() -> None:
             "differ": sorted(
                 name for name in at_last.keys() | expected.keys() if at_last.get(name) != expected.get(name)
             ),
+            "registered": registered(folder),
         }
         print(json.dumps(told), flush=True)
-        nth += plan["step"]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ pytestmark = [
 ]
 HERE = Path(__file__).parent
 MODEL = HERE.parents[2] / "models" / "undiagnosed"
+DEMO = HERE.parents[2] / "pipelines" / "demo.toml"
 HEAD = "person_id,age_years,sex,bmi_kg_m2,outcome\n"
 
 
@@ -80,8 +81,10 @@ def places(tmp_path: Path) -> dict[str, Path]:
     return found
 
 
-def stopped(command: Command, places: dict[str, Path], library: Path, sent: int) -> list[dict[str, Any]]:
-    """Stop the command at each of its calls, go on with it, and return what was found."""
+def stopped(
+    command: Command, places: dict[str, Path], library: Path, sent: int, **chosen: object
+) -> list[dict[str, Any]]:
+    """Stop the command at each of its calls, go on with it, and return what was found; `chosen` goes into the plan."""
     first = [str(places.get(word, word)) for word in command.first.split()]
     first = [word.replace("WORK/", f"{places['WORK']}/") for word in first]
     plan = {
@@ -92,7 +95,9 @@ def stopped(command: Command, places: dict[str, Path], library: Path, sent: int)
         "log": str(places["WORK"]) + ".log",
         "sent": sent,
         "apart": [],
-        "step": 1,
+        "sample": 0,
+        "after": "",
+        **chosen,
     }
     done = subprocess.run(
         [sys.executable, str(HERE / "kill_at_calls.py")],
@@ -141,3 +146,30 @@ def test_a_full_disk_at_any_call_is_told_and_can_be_made_up_for(
     done = [each for each in found if each["status"] == ExitStatus.DONE]
     assert [each for each in done if each["lacks"] or not all(name.endswith(".lock") for name in each["left"])] == []
     assert [each for each in found if not finished(each)] == []
+
+
+def test_a_run_that_is_killed_at_its_last_files_ends_as_one_that_nobody_disturbed(
+    run_copy: Path, small_settings: tuple[str, ...], places: dict[str, Path], library: Path
+) -> None:
+    """Killed while it writes the report, the card, the bundle and to MLflow; all before that stands from before."""
+    for name in ("demo", "mlflow.db"):
+        (run_copy.parent / name).rename(places["KEEP"] / name)
+    for name in ("figures", "bundle"):
+        shutil.rmtree(places["KEEP"] / "demo" / name)
+    for name in ("report.html", "card.md", "tracking.json"):
+        (places["KEEP"] / "demo" / name).unlink()
+    settings = [word for each in small_settings for word in ("--set", each)]
+    first = ["run", str(DEMO), "--out", str(places["WORK"] / "demo"), *settings]
+    # Of the manifest and the names that MLflow gives only the place is the same in two runs.
+    apart = ["demo/manifest.json", "demo/tracking.json", "mlflow.db", "mlartifacts/"]
+    found = stopped(
+        Command("run", "", 3), places, library, signal.SIGKILL,
+        first=first, again=first, apart=apart, sample=3, after="demo/figures",
+    )  # fmt: skip
+    assert {each["status"] for each in found} == {-signal.SIGKILL}
+    assert [each for each in found if not finished(each)] == []
+    for each in found:
+        registered = each["registered"]
+        assert "RUNNING" not in registered["runs"]
+        assert [version for _, version in registered["versions"]] == [1]
+        assert registered["integrity"] == "ok"

@@ -161,8 +161,20 @@ def test_codebook_tells_where_a_feature_comes_from(capsys: pytest.CaptureFixture
     assert "mg/d" in printed
     assert main(["codebook", "DIQ010"]) == 0
     assert "    3: Borderline\n    no answer: 7, 9\n" in capsys.readouterr().out
+    assert main(["codebook", "SLQ050"]) == 0
+    assert "    2017-2018 SLQ_J: Yes 1,621; No 4,535; Refused 0; Don't know 5;" in capsys.readouterr().out
     assert main(["codebook", "magnesium_foot_mg"]) == 2
     assert "magnesium_food_mg" in capsys.readouterr().err
+
+
+def test_words_are_looked_for_in_names_labels_and_questions(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["codebook", "trouble", "SLEEPING"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["SLQ050", "SLQ080"]
+    assert main(["codebook", "slq0"]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert len(listed) > 5
+    assert all(line.startswith("SLQ0") for line in listed)
+    assert any("2005-2020  Ever told doctor had trouble sleeping?" in line for line in listed)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgrisk.cli.main import main
-from mgrisk.cli.terminal import ProgressLine, Shown, say, shown
+from mgrisk.cli.terminal import ProgressLine, Shown, say
+from mgrisk.errors import shown
 from mgrisk.score.batch import Progress
 
 
@@ -126,6 +127,7 @@ def test_a_heading_begins_no_line_of_its_own_and_is_shown_short(
         ["models"],
         [HOSTILE],
         ["describe", "--of", HOSTILE, "--debug"],
+        ["regress", "--of", "BMXBMI", "--on", HOSTILE],
     ],
     ids=lambda arguments: " ".join(arguments).replace("\x1b", "").replace("\x07", ""),
 )

@@ -51,6 +51,24 @@ def test_a_variable_that_a_cycle_did_not_measure_is_named_with_the_cycle() -> No
     assert problem_in(CYCLE, cycle("2007-2008")) is None
 
 
+@pytest.mark.parametrize(
+    ("name", "years", "said"),
+    [
+        ("RIDRETH3", "2007-2008", "RIDRETH3 was not asked or measured in 2007-2008"),
+        ("SLQ300", "2005-2006", "SLQ300 was not asked or measured in 2005-2006"),
+        ("LBXGH", "2021-2023", "HbA1c of this cycle is not among the tables that mgrisk can check"),
+        ("LBXGLT", "2017-2018", "CDC stopped the oral glucose tolerance test after 2015-2016"),
+        ("LBXSCH", "2021-2023", "mgrisk has no codebook of BIOPRO of 2021-2023, and cannot say whether"),
+    ],
+)
+def test_what_cdc_did_not_measure_is_told_from_what_mgrisk_does_not_have(name: str, years: str, said: str) -> None:
+    problem = problem_in(name, cycle(years))
+    assert problem is not None
+    assert said in problem.message
+    assert name in problem.message
+    assert ("was not asked or measured" in problem.message) == (said.startswith(name))
+
+
 def test_a_variable_is_taken_as_it_is_and_the_cycle_is_a_category() -> None:
     assert column("RIAGENDR", RAW).tolist() == [1.0, 2.0]
     assert column(CYCLE, RAW).cat.categories.tolist() == ["2015-2016", "2017-2018"]

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.describe.query import MOST_GROUPS, Description, Question, answer
+from mgrisk.describe.query import Description, answer
+from mgrisk.describe.question import MOST_GROUPS, Question
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes.eras import CONCEPTS
 from mgrisk.nhanes.harmonise import Harmonised, TableRead
@@ -241,7 +242,12 @@ def test_groups_are_ranges_of_a_number_and_answers_of_a_condition(people: pd.Dat
 
 @pytest.mark.parametrize(
     ("by", "code"),
-    [("RIDAGEYR=40,20", "describe.cuts"), ("RIDAGEYR=1,,2", "describe.cuts"), ("cycle=1,2", "describe.not_a_number")],
+    [
+        ("BMXBMI + RIDAGEYR", "describe.no_groups"),
+        ("RIDAGEYR=40,20", "describe.cuts"),
+        ("RIDAGEYR=1,,2", "describe.cuts"),
+        ("cycle=1,2", "describe.not_a_number"),
+    ],
 )
 def test_ranges_that_are_none_are_refused(by: str, code: str, people: pd.DataFrame) -> None:
     with pytest.raises(MgRiskError) as caught:
@@ -318,6 +324,52 @@ def test_made_up_people_are_said_on_every_record_and_first_among_the_notes(peopl
     found = answer(Question(("DIQ010",)), harmonised(people, synthetic=True), cycles=CYCLES)
     assert set(found.frame()["data"]) == {"SYNTHETIC"}
     assert found.notes()[0].startswith("SYNTHETIC")
+
+
+def of_toy(toy_nhanes: pd.DataFrame, of: str, statistic: str) -> dict[str, Any]:
+    tables = Harmonised(toy_nhanes, (TableRead("2017-2018", "BMX_J", len(toy_nhanes), 1, "0", False),))
+    found = answer(Question((of,), (), "BMXHIP == 1", statistic), tables, cycles=["2017-2018"])
+    (record,) = found.records
+    return record
+
+
+@pytest.mark.parametrize(
+    ("of", "statistic", "name"),
+    [("BMXWT", "total", "total_domain"), ("BMXWT / (BMXHT + 1)", "ratio", "ratio_domain"),
+     ("BMXWT * 2 - BMXWT", "mean", "mean_domain")],
+)  # fmt: skip
+def test_totals_ratios_and_arithmetic_are_those_of_r(
+    of: str, statistic: str, name: str, toy_nhanes: pd.DataFrame, golden: dict[str, Any]
+) -> None:
+    record = of_toy(toy_nhanes, of, statistic)
+    assert {key: record[key] for key in golden[name]} == pytest.approx(golden[name], rel=1e-8)
+    assert (record["statistic"], record["presentation"]) == (statistic, "")
+
+
+def test_the_total_of_a_condition_is_how_many_people(toy_nhanes: pd.DataFrame, part: SurveyDesign) -> None:
+    record = of_toy(toy_nhanes, "BMXWAIST == 1", "total")
+    counted = (toy_nhanes["BMXWAIST"] == 1).to_numpy() & (part.analysis_weight > 0)
+    assert record["estimate"] == pytest.approx(part.weight[counted].sum())
+    assert record["presentation"] == ""
+
+
+def test_people_with_none_of_the_denominator_count_in_a_ratio_and_not_in_a_mean(
+    toy_nhanes: pd.DataFrame, part: SurveyDesign
+) -> None:
+    # BMXHT is 0 or 1.
+    record = of_toy(toy_nhanes, "BMXWT / BMXHT", "ratio")
+    weight = part.analysis_weight
+    assert record["estimate"] == pytest.approx((weight @ toy_nhanes["BMXWT"]) / (weight @ toy_nhanes["BMXHT"]))
+    assert (record["n"], record["missing"]) == (part.n, 0.0)
+    alone = of_toy(toy_nhanes, "BMXWT / BMXHT", "mean")
+    assert alone["n"] == ((toy_nhanes["BMXHT"] == 1) & (weight > 0)).sum()
+
+
+def test_a_ratio_is_of_two_amounts() -> None:
+    for of in ("BMXWT", "BMXWT * 2", "BMXWT / 2", "BMXWT >= 2"):
+        with pytest.raises(MgRiskError) as caught:
+            Question((of,), statistic="ratio").names()
+        assert (caught.value.code, caught.value.status) == ("describe.ratio", ExitStatus.USAGE)
 
 
 @pytest.mark.parametrize(

@@ -210,13 +210,35 @@ def test_what_most_people_lack_is_said_on_the_terminal_and_in_the_summary(
     out = tmp_path / "out"
     assert run("evaluate", tmp_path / "least.csv", "--outcome", "ill", "--model", model, "-o", out) == 0
     printed, summary = capsys.readouterr().out, (out / "summary.md").read_text("utf-8")
-    for text in (printed, summary):
+    # In Markdown a name is written so that it is shown as it stands.
+    for text in (printed, summary.replace("\\_", "_")):
         assert f"left out: 5 of {len(frame):,} rows (5: rejected by the contract)" in text
         assert "inputs: 2 of 6 given: age_years, sex" in text
         assert "by the inputs they have, 2.0 of 6 on average; by so few inputs hardly anybody can be found" in text
         assert "columns not used (1): Smoker" in text
     context = json.loads((out / "people.json").read_text("utf-8"))
     assert context["inputs"]["absent"] == ["race_ethnicity", "smoking", "bmi_kg_m2", "magnesium_total_mg"]
+
+
+HOSTILE = "ill|<b>\x1b[2J\u202e*_x\x9b"
+
+
+def test_a_heading_commands_neither_the_summary_nor_the_card(model: Path, people: Path, tmp_path: Path) -> None:
+    frame = pd.read_csv(people).rename(columns={"ill": HOSTILE, "weight": "<i>\x1b[31m|w"})
+    file = tmp_path / "<u>\x1b]0;x\x07\udcff.csv"
+    frame.to_csv(file, index=False)
+    asked = (file, "--outcome", HOSTILE, "--model", model, "-o")
+    assert run("evaluate", *asked, tmp_path / "out") == 0
+    assert run("recalibrate", *asked, tmp_path / "child", "--method", "intercept", "--population", "<p>\x1b|") == 0
+    assert json.loads((tmp_path / "out" / "people.json").read_text("utf-8"))["outcome"] == HOSTILE
+    for path in (*(tmp_path / "out").iterdir(), *(tmp_path / "child").iterdir()):
+        if path.suffix != ".npz":
+            text = path.read_text("utf-8")
+            assert text.replace("\n", "").isprintable(), path.name
+            if path.suffix == ".md":
+                assert "<" not in text
+                assert r"\\u001b\[2J" in text or path.name == "card.md"
+                assert r"\|" in text
 
 
 def test_an_input_that_some_people_lack_is_said_with_their_share(

@@ -22,6 +22,10 @@ def test_every_section_of_a_finished_run_can_be_made(run_folder: Path) -> None:
     assert failed_sections(report_content(run_folder)) == ()
 
 
+def test_no_placeholder_is_left_in_a_sentence(run_folder: Path) -> None:
+    assert re.findall(r"\{[a-z_]+\}", json.dumps(report_content(run_folder))) == []
+
+
 def test_content_is_json_and_the_same_each_time(run_folder: Path) -> None:
     first = report_content(run_folder)
     assert json.loads(json.dumps(first, allow_nan=False)) == first == report_content(run_folder)
@@ -169,7 +173,7 @@ def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(ru
     assert "no association was estimated" in alone["detail"]
 
 
-def test_an_undefined_interval_is_shown_with_its_reason(edit: Edit, run_folder: Path) -> None:
+def test_what_cannot_be_estimated_is_shown_as_such_and_not_by_a_code(edit: Edit, run_folder: Path) -> None:
     def undefine(records: list[dict[str, Any]]) -> None:
         for record in records:
             if record["metric"] == "calibration_slope":
@@ -180,7 +184,7 @@ def test_an_undefined_interval_is_shown_with_its_reason(edit: Edit, run_folder: 
     table = find_table(find_section(content, "held-out"), "held-out-metrics")
     assert table is not None
     slope = next(line for line in table["rows"] if line["raw"]["metric"] == "calibration_slope")
-    assert slope["cells"][1] == "undefined (logistic.not_converged)"
+    assert slope["cells"][1] == "not estimable"
     assert failed_sections(content) == ()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +64,8 @@ def own() -> OwnPeople:
             Importance(**each) for each in summarise(Explanation(contributions, base, FEATURES, data), design)
         ],
         about={
-            "name": "toy", "synthetic": False, "mgrisk": "0.1.0", "cycles": ["2015-2016"], "people": 400,
+            "name": "toy", "synthetic": False, "mgrisk": "0.1.0", "cycles": ["2015-2016"],
+            "holds_for": "NHANES 2015-2016", "people": 400,
             "prevalence": 0.04, "outcome": {"label": "Diabetes", "definition": "HbA1c", "warning": "One visit."},
         },
         reference={
@@ -85,6 +87,12 @@ def test_the_first_question_is_whether_they_are_like_the_development_people(own:
     assert [part["id"] for part in content["sections"]] == ["summary", "domain", "drivers", "people", "limits"]
     card = content["sections"][0]["blocks"][1]["items"][0]
     assert (card["value"], card["range"], card["tone"]) == ("2 are not", "5.0\u00a0%", "warning")
+
+
+def test_limits_name_the_people_that_the_model_was_made_on(own: OwnPeople) -> None:
+    said = str(find_section(own_content(own), "limits")["blocks"])
+    assert "the people it was made on: NHANES 2015-2016. Elsewhere" in said
+    assert re.search(r"\{[a-z_]+\}", str(own_content(own))) is None, "a placeholder was left"
 
 
 def test_who_is_not_eligible_is_counted_apart_and_who_no_column_tells_is_said(own: OwnPeople) -> None:

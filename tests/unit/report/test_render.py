@@ -165,6 +165,7 @@ def test_names_with_markup_are_shown_as_text(edit: Edit, run_folder: Path) -> No
     assert "<script>alert('x')</script>" in shown.text
     assert "<img src=x onerror=alert(1)>" in shown.text
     assert "$x^2$" in shown.text
+    assert r"\u202eright to left" in shown.text
     for path in (run_folder / "figures").glob("*.svg"):
         assert "\u202e" not in path.read_text("utf-8")
 

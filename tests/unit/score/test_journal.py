@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mgrisk.errors import ExitStatus, MgRiskError
@@ -170,6 +170,7 @@ def test_a_line_that_is_missing_is_noticed(line: int, tmp_path: Path) -> None:
 
 
 @given(place=st.integers(0, 10_000), byte=st.integers(0, 255))
+@example(place=45, byte=13)
 def test_a_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, place: int, byte: int) -> None:
     target = tmp_path_factory.mktemp("journal") / "out.csv"
     written(target, sizes=(12,))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from mgrisk.errors import MgRiskError
@@ -213,6 +214,22 @@ def test_no_file_is_passed_over_in_silence(source: Path) -> None:
     with pytest.raises(MgRiskError) as refused:
         part_names(source)
     assert (refused.value.code, refused.value.where) == ("input.not_a_part", str(source / "more.xlsx"))
+
+
+def test_an_ending_in_capitals_or_of_another_habit_is_a_part_and_comes_out_so(bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "people"
+    folder.mkdir()
+    text = TABLE.to_csv(index=False).encode()
+    packed = {".CSV": text, ".csv.GZ": gzip.compress(text), ".Csv.Zstd": pa.Codec("zstd").compress(text, asbytes=True)}
+    for ending, content in packed.items():
+        (folder / f"a{ending}").write_bytes(content)
+    for ending in (".pq", ".parq", ".PARQUET", ".Pq"):
+        TABLE.to_parquet(folder / f"b{ending}")
+    summary = scored(bundle, folder, tmp_path / "out")
+    assert summary.tally.rows == 7 * len(TABLE)
+    for path in folder.iterdir():
+        # A packed part is packed again, a Parquet file is one again.
+        assert (tmp_path / "out" / path.name).read_bytes()[:3] == path.read_bytes()[:3], path.name
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

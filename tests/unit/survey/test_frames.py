@@ -74,6 +74,24 @@ def test_regressions_are_those_of_r(
     for column in ("low", "high", "p"):
         assert found[column].tolist() == pytest.approx(theirs[column], rel=1e-6)
     assert found["df"].unique().tolist() == [theirs["df"]]
+    assert found["p_variable"].tolist() == pytest.approx(found["p"].tolist())
+
+
+def test_the_test_of_a_category_is_that_of_all_its_levels_as_in_r(
+    toy: pd.DataFrame, part: SurveyDesign, golden: dict[str, Any]
+) -> None:
+    found = survey.regression(toy["y"], toy[["x1", "x2", "group"]], part, kind="logistic")
+    of_group = found.loc[["group=b", "group=c"], "p_variable"].tolist()
+    assert of_group == pytest.approx([golden["wald_logistic"]["p"]] * 2, rel=1e-7)
+
+
+def test_a_category_with_more_levels_than_the_design_can_tell_apart_has_no_test(
+    toy: pd.DataFrame, part: SurveyDesign
+) -> None:
+    # Six PSUs more than strata: the covariance of ten coefficients has no inverse.
+    tenth = pd.Series(pd.qcut(toy["risk"].rank(method="first"), 10, labels=list("abcdefghij")), index=toy.index)
+    found = survey.regression(toy["amount"], tenth.rename("tenth"), part)
+    assert found["p_variable"].iloc[1:].isna().all()
 
 
 def test_the_interval_of_a_share_is_korn_and_graubards_unless_another_is_asked_for(

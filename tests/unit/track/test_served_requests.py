@@ -172,3 +172,12 @@ def test_a_short_row_is_filled_up_by_mlflow_as_the_documentation_says(ask: Ask) 
     """What the file rejects MLflow's reader fills up before the model sees it."""
     short, whole = (ask(f"age_years,sex,bmi_kg_m2\n50,male{rest}\n", "text/csv") for rest in ("", ","))
     assert short == whole
+
+
+def test_a_long_row_moves_cells_or_refuses_the_request_as_the_documentation_says(ask: Ask) -> None:
+    """Two rows that are scored come out rejected below a longer first one; a longer one below them refuses all."""
+    head, row = "age_years,sex,bmi_kg_m2\n", "50,male,25\n"
+    _, answer = ask(f"{head}50,male,25,7\n{row}{row}", "text/csv")
+    assert [person["status"] for person in answer["predictions"]] == ["rejected"] * 3
+    status, _ = ask(f"{head}{row}{row}50,male,25,7\n", "text/csv")
+    assert status == 400

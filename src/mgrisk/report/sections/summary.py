@@ -19,16 +19,20 @@ from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import Importance
 
 MAGNESIUM: Final = "magnesium"
-CAUTIONS: Final = (
+_CAUTIONS: Final = (
     "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",
-    "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not "
-    "what "
-    "would happen if somebody ate differently.",
-    "It speaks of the people it was made on: {made_on}, in the eligibility of the attrition table. Elsewhere it must "
-    "first be evaluated, and most likely recalibrated.",
+    "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not what would "
+    "happen if somebody ate differently.",
+    "It speaks of the people it was made on: {made_on}. Elsewhere it must first be evaluated, and most likely "
+    "recalibrated.",
     "Answers to questionnaires and one or two days of remembered food are not measurements of habits.",
     "Race/ethnicity, where it is a feature, stands for unequal circumstances, not for biology.",
 )
+
+
+def cautions(made_on: str) -> Block:
+    """Return what nobody may use a model for that was made on these people."""
+    return bullets(*(caution.format(made_on=made_on) for caution in _CAUTIONS))
 
 
 def summary(run: RunFolder) -> Section:
@@ -66,7 +70,7 @@ def limits(run: RunFolder) -> Section:
     outcome = run.cohort.outcome
     blocks: list[Block] = [
         callout(outcome.warning, tone="warning"),
-        bullets(*(caution.format(made_on=population(run).made_on) for caution in CAUTIONS)),
+        cautions(f"{population(run).made_on}, in the eligibility of the attrition table"),
     ]
     return LIMITS.of(blocks)
 
@@ -201,7 +205,7 @@ def not_for() -> dict[str, Any]:
 
 def _range(record: MetricRecord, *, digits: int) -> str:
     if record.low is None or record.high is None:
-        return f"no interval: {record.problem or 'not given'}"
+        return "interval not estimable"
     return f"{number(record.low, digits=digits)} to {number(record.high, digits=digits)}"
 
 

@@ -226,7 +226,7 @@ def test_people_cycles_and_limits_are_said(run_folder: Path) -> None:
     assert "over-adjusted" in said
 
 
-def test_an_estimate_that_could_not_be_made_is_shown_as_undefined(edit: Edit, run_folder: Path) -> None:
+def test_an_estimate_that_could_not_be_made_is_shown_as_not_estimable(edit: Edit, run_folder: Path) -> None:
     def spoil(records: Any) -> None:
         for record in records:
             if record["outcome"] == "undiagnosed" and record["analysis"] == "association":
@@ -235,7 +235,7 @@ def test_an_estimate_that_could_not_be_made_is_shown_as_undefined(edit: Edit, ru
     edit("evidence.json", spoil)
     table = find_table(association(RunFolder(run_folder)), "ladder-food-corrected")
     assert table is not None
-    assert table["rows"][0]["cells"][1] == "undefined (logistic.not_converged)"
+    assert table["rows"][0]["cells"][1] == "not estimable"
 
 
 def test_a_rung_that_is_not_there_is_an_error_with_its_name(edit: Edit, run_folder: Path) -> None:

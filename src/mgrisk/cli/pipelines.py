@@ -1,0 +1,38 @@
+"""`mgrisk pipelines`: the pipelines that come with mgrisk, and a copy of one to edit."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mgrisk.errors import ExitStatus
+
+HELP = "pipelines that come with mgrisk; copy one to edit"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="print this one as a TOML file (a list of all)")
+    parser.add_argument("-o", "--output", metavar="FILE.toml", help="write it here")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it is there already")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.config.pipeline_file import load
+    from mgrisk.config.pipelines import known_pipelines, text_of
+    from mgrisk.storage.destinations import prepare_files
+    from mgrisk.storage.files import write_text
+
+    if not options.name:
+        for name, path in known_pipelines().items():
+            print(f"{name:<20} {load(path).title}")
+        return ExitStatus.DONE
+    text = text_of(options.name)
+    if not options.output:
+        print(text, end="")
+        return ExitStatus.DONE
+    prepare_files(options.output, overwrite=options.overwrite)
+    write_text(Path(options.output), text)
+    print(f"{options.output}: edit it, then mgrisk run {options.output}")
+    return ExitStatus.DONE

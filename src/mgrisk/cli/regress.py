@@ -1,0 +1,62 @@
+"""`mgrisk regress`: linear and logistic regressions of features, NHANES variables and conditions."""
+
+from __future__ import annotations
+
+import argparse
+
+from mgrisk.cli.describe import add_people, write
+from mgrisk.cli.options import store_of
+from mgrisk.errors import ExitStatus
+
+HELP = "survey regressions of features, NHANES variables and conditions"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--of", required=True, metavar="OUTCOME", help="a number, or a condition: 'LBXTC >= 240'")
+    parser.add_argument(
+        "--on",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="NAME",
+        help="numbers and arithmetic on them, categories, ranges (age_years=20,40,60), conditions",
+    )
+    parser.add_argument(
+        "--model", choices=["linear", "logistic"], help="(logistic for a condition, linear for a number)"
+    )
+    parser.add_argument(
+        "--reference",
+        nargs="+",
+        action="extend",
+        type=named_level,
+        default=[],
+        metavar="NAME=LEVEL",
+        help="what other levels are compared with (the first)",
+    )
+    add_people(parser)
+
+
+def named_level(text: str) -> tuple[str, str]:
+    """Return name and level of `--reference`."""
+    name, equals, level = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=LEVEL")
+    return name, level
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do it, and return the exit status."""
+    from mgrisk.describe.question import Question
+    from mgrisk.describe.regress import regress
+
+    found = regress(
+        store_of(options),
+        Question((options.of,), tuple(options.on), options.where, weight=options.weight),
+        model=options.model,
+        reference=dict(options.reference),
+        cycles=options.cycle,
+        across_breaks=options.across_break,
+    )
+    write(found, options.format)
+    return ExitStatus.DONE

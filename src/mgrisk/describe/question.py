@@ -1,0 +1,491 @@
+"""What is asked of NHANES: names, conditions and ranges, checked before tables are read, and the people who answer.
+
+`ask` puts a question to tables that are there, and `read` reads them first. Both give columns and the design, from
+which `query` estimates and `regress` fits.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from mgrisk.cohort.variables import column, decoded, level_of, problem_in, refuse_unknown, sources_of
+from mgrisk.cohort.weights import combined_weight, shares
+from mgrisk.describe.answers import Answer
+from mgrisk.describe.conditions import Amount, Condition, Truth, expression, parse
+from mgrisk.errors import MgRiskError, usage
+from mgrisk.features import compute
+from mgrisk.features.compute import from_nhanes
+from mgrisk.features.registry import FEATURES, Feature, computed_from, features
+from mgrisk.features.summary import gather
+from mgrisk.nhanes.codebook import SYNTHETIC
+from mgrisk.nhanes.cycles import CYCLES, cycle
+from mgrisk.nhanes.eras import Break, check_comparable
+from mgrisk.nhanes.harmonise import Harmonised
+from mgrisk.nhanes.store import Store
+from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
+from mgrisk.survey.standard import standard_population
+from mgrisk.types import Booleans
+
+KORN_GRAUBARD: Final = "korn-graubard"
+RATIO: Final = "ratio"
+MOST_GROUPS: Final = 25
+DESIGN: Final = ("SDMVSTRA", "SDMVPSU")
+AGE: Final = "RIDAGEYR"
+AGE_ADJUSTED: Final = "age-adjusted"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Attributes
+    ----------
+    of
+        Features, NHANES variables, arithmetic on them, or conditions, whose share is estimated.
+    by
+        Whose values are domains: features or variables; a number cut at values, ``age_years=20,40,60``; conditions.
+    where
+        Condition on the people described: a domain too, never a filter of rows.
+    statistic
+        ``mean``, ``proportion``, ``quantile=P``; ``total`` over the population, to which people without a value add
+        nothing; ``ratio`` of two totals, ``A / B``; or ``age-adjusted``: means and shares in the US population of 20
+        years and over of the year 2000. The mean of numbers and shares of categories where it is empty.
+    weight
+        NHANES name of the weight to use; where it is empty, that of the smallest subsample in the question.
+    standard
+        Ages at which the groups of ``age-adjusted`` begin.
+    interval
+        Of proportions: ``korn-graubard``, as NCHS prints it, or ``logit``.
+    """
+
+    of: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    where: str = ""
+    statistic: str = ""
+    weight: str = ""
+    standard: tuple[int, ...] = (20, 40, 60)
+    interval: str = KORN_GRAUBARD
+
+    def names(self) -> tuple[str, ...]:
+        """Return every feature and variable in it, each once.
+
+        Raises
+        ------
+        MgRiskError
+            ``describe.unknown_name`` with the nearest one, ``condition.syntax``, ``describe.statistic``.
+        """
+        statistic_of(self.statistic)
+        standard_population(self.standard)
+        if self.statistic == RATIO:
+            for text in self.of:
+                quotient(text)
+        conditions: list[Condition | Amount] = [expression(text) for text in self.of if not text.isidentifier()]
+        conditions += [parse(self.where)] if self.where else []
+        by = [grouping(text) for text in self.by]
+        plain = [text for text in self.of if text.isidentifier()]
+        age = [AGE] if self.statistic == AGE_ADJUSTED else []
+        conditional = [name for each in by for name in each.names]
+        conditional += [name for each in conditions for name in each.names]
+        names = dict.fromkeys([*plain, *conditional, *age])
+        refuse_unknown(names)
+        return tuple(names)
+
+    def level(self, cycles: Sequence[str]) -> tuple[WeightLevel, str]:
+        """Return the subsample that covers everything in the question in some cycles, and the name that forced it."""
+        if not self.weight:
+            return weight_level({name: level_of(name, cycles) for name in self.names()})
+        found = [level for level in WeightLevel if _weights_or_none(level, cycles) == (self.weight,)]
+        if not found:
+            known = dict.fromkeys(name for each in WeightLevel for name in _weights_or_none(each, cycles))
+            raise usage(
+                "describe.no_weight",
+                f"{self.weight} is not the weight of any sample in {', '.join(cycles)}",
+                where="--weight",
+                hint=f"one of {', '.join(known)}",
+            )
+        return found[0], "--weight"
+
+    def features(self) -> tuple[Feature, ...]:
+        """Return the features in it."""
+        return features(name for name in self.names() if name in FEATURES)
+
+    def sources(self, cycles: Sequence[str]) -> tuple[str, ...]:
+        """Return the NHANES variables to read: sources of everything asked for, the design and the weights."""
+        level, _ = self.level(cycles)
+        asked = (source for name in self.names() for source in sources_of(name))
+        return tuple(dict.fromkeys([*asked, *DESIGN, *_weights(level, cycles)]))
+
+    def gather(self, store: Store, cycles: Sequence[str]) -> Harmonised:
+        """Read everybody in some cycles with all that the question needs."""
+        chosen = [cycle(years) for years in cycles]
+        return gather(store, cycles=chosen, chosen=self.features(), names=self.sources(cycles))
+
+
+KindOfAnswer = TypeVar("KindOfAnswer", bound=Answer)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A question with the people who answer it.
+
+    Attributes
+    ----------
+    question
+        What is asked.
+    columns, shown
+        A series for each name of the question, shape (n,): numbers and codes, and the same in CDC's words.
+    full, domain
+        The design of everybody in the cycles, and of those for whom `where` holds.
+    unsaid
+        For whom a value of `where` or `by` is missing, shape (n,).
+    weight, forced_by
+        Names of the weights, and the name that forced them.
+    cycles
+        The cycles described.
+    synthetic
+        Whether the people are made up.
+    crossed
+        Breaks in meaning between the cycles that were accepted.
+    """
+
+    question: Question
+    columns: Mapping[str, pd.Series]
+    shown: Mapping[str, pd.Series]
+    full: SurveyDesign
+    domain: SurveyDesign
+    unsaid: Booleans
+    weight: tuple[str, ...]
+    forced_by: str
+    cycles: tuple[str, ...]
+    synthetic: bool
+    crossed: tuple[Break, ...] = ()
+
+    def answered(self, kind: type[KindOfAnswer], records: Iterable[dict[str, Any]]) -> KindOfAnswer:
+        """Return records with what a reader must know of these people."""
+        return kind(
+            records=tuple({**record, "data": SYNTHETIC if self.synthetic else "NHANES"} for record in records),
+            level=self.full.level,
+            weight=self.weight,
+            forced_by=self.forced_by,
+            cycles=self.cycles,
+            undecided=share(self.unsaid, self.full),
+            synthetic=self.synthetic,
+            crossed=self.crossed,
+            warnings=tuple(self._half_known()),
+        )
+
+    def values(self, text: str) -> pd.Series | Truth:
+        """Return what a text of `of` or `by` stands for: numbers, categories in CDC's words, or where it holds."""
+        return self.shown[text] if text in self.shown else _evaluated(text, self.columns)
+
+    def groups(self, by: Sequence[str]) -> list[tuple[str, SurveyDesign]]:
+        """Return the groups that groupings make, crossed, each with its label; groups without people are left out."""
+        inside = self.domain.analysis_weight > 0
+        found = [grouping(text).members(self.shown, self.columns, inside) for text in by]
+        groups = []
+        for members in itertools.product(*found):
+            mask = np.logical_and.reduce([mask for _, mask in members]) if members else self.domain.domain
+            if not members or (mask & inside).any():
+                groups.append(("; ".join(label for label, _ in members), self.domain.where(mask)))
+        return groups
+
+    def _half_known(self) -> Iterator[str]:
+        """Say of which conditions the known parts decide who is counted."""
+        for text in self.question.of:
+            condition = None if text.isidentifier() else expression(text)
+            if not isinstance(condition, Condition):
+                continue
+            truth, lacking = condition.holds(self.columns), condition.missing(self.columns)
+            decided = share(lacking & ~truth.undecided, self.domain)
+            if decided > 0 and share(truth.undecided, self.domain) > 0:
+                guard = " and ".join(f"not missing({name})" for name in condition.names)
+                yield (
+                    f"'{text}': {100 * decided:.1f} % lack a part of it and are counted by the others, while people "
+                    f"whose other parts do not decide it are left out; to leave out both, add --where '{guard}'"
+                )
+
+
+def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across_breaks: Iterable[str] = ()) -> Asked:
+    """Read the tables that a question needs.
+
+    Parameters
+    ----------
+    store
+        Where raw tables come from.
+    question
+        What is asked.
+    cycles
+        Cycles to combine; the latest one that has everything asked for where none is named.
+    across_breaks
+        Names of the breaks in meaning between cycles that are accepted (`nhanes/eras.toml`).
+
+    Raises
+    ------
+    MgRiskError
+        As `Question.names`, `ask` and reading tables; ``describe.no_cycle``, ``describe.not_measured``,
+        ``eras.not_comparable``.
+    """
+    names = question.names()
+    chosen = list(cycles)
+    for name, years in itertools.product(names, chosen):
+        if problem := problem_in(name, cycle(years)):
+            raise problem
+    if not chosen:
+        chosen = [each.years for each in CYCLES if all(problem_in(name, each) is None for name in names)][-1:]
+    if not chosen:
+        raise usage(
+            "describe.no_cycle",
+            f"no cycle has all of {', '.join(names)}",
+            where="mgrisk describe",
+            hint="ask for fewer at a time",
+        )
+    meant = [*names, *(each.name for each in computed_from(question.features()))]
+    crossed = check_comparable(meant, chosen, across_breaks=frozenset(across_breaks))
+    tables = question.gather(store, chosen)
+    return replace(ask(question, tables, cycles=chosen), crossed=crossed)
+
+
+def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) -> Asked:
+    """Put a question to tables that were read.
+
+    Parameters
+    ----------
+    question
+        What is asked.
+    harmonised
+        All participants of some cycles, as `Question.gather` reads them.
+    cycles
+        The cycles to combine, of those in `harmonised`.
+
+    Raises
+    ------
+    MgRiskError
+        As `Question.names`; ``weights.none``.
+    """
+    rows = harmonised.frame["cycle"].isin(list(cycles))
+    raw = harmonised.frame[rows].reset_index(drop=True)
+    level, forced_by = question.level(cycles)
+    full = SurveyDesign(
+        weight=combined_weight(raw, level, cycles).to_numpy(),
+        stratum=raw["SDMVSTRA"].to_numpy(),
+        psu=raw["SDMVPSU"].to_numpy(),
+        level=level,
+    )
+    columns = _columns(question, raw, full)
+    everybody = Truth(np.ones(len(raw), dtype=np.bool_), np.zeros(len(raw), dtype=np.bool_))
+    where = parse(question.where).holds(columns) if question.where else everybody
+    unsaid = np.zeros(len(raw), dtype=np.bool_)
+    for text in question.by:
+        unsaid |= grouping(text).unsaid(columns)
+    return Asked(
+        question=question,
+        columns=columns,
+        shown={name: decoded(name, values) for name, values in columns.items()},
+        full=full,
+        domain=full.where(where.true),
+        unsaid=where.undecided | (where.true & unsaid),
+        weight=_weights(level, cycles),
+        forced_by=forced_by,
+        cycles=tuple(cycles),
+        synthetic=harmonised.synthetic,
+    )
+
+
+def _columns(question: Question, raw: pd.DataFrame, full: SurveyDesign) -> dict[str, pd.Series]:
+    """Return every feature and variable in the question; models of features are fitted on everybody described."""
+    chosen = question.features()
+    parents = computed_from(chosen)
+    models = compute.fit(from_nhanes(raw, parents), full, parents)
+    values = from_nhanes(raw, chosen, models=models)
+    return {name: values[name] if name in values else column(name, raw) for name in question.names()}
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """What `--by` splits people by: the values of a name, ranges of a number, or whether a condition holds.
+
+    For a regression arithmetic, too, which makes no groups.
+
+    Attributes
+    ----------
+    text
+        As written.
+    names
+        The names in it.
+    cuts
+        Where ranges begin; people below the first are in none.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    cuts: tuple[float, ...] = ()
+
+    def unsaid(self, columns: Mapping[str, pd.Series]) -> Booleans:
+        """Return for whom it cannot be said, shape (n,)."""
+        written = not self.text.isidentifier() and not self.cuts
+        return unknown(_evaluated(self.text, columns) if written else columns[self.names[0]])
+
+    def members(
+        self, shown: Mapping[str, pd.Series], columns: Mapping[str, pd.Series], inside: Booleans
+    ) -> list[tuple[str, Booleans]]:
+        """Return each group and who is in it, shape (n,).
+
+        Raises
+        ------
+        MgRiskError
+            ``describe.too_many_groups``, ``describe.not_a_number``, ``describe.no_groups`` for arithmetic.
+        """
+        if self.cuts:
+            return self._ranges(columns[self.names[0]])
+        if not self.text.isidentifier():
+            truth = _evaluated(self.text, columns)
+            if not isinstance(truth, Truth):
+                raise usage(
+                    "describe.no_groups",
+                    f"{self.text} is a number of each person and makes no groups",
+                    where="--by",
+                    hint=f"--by '{self.text} >= …' for yes and no",
+                )
+            return [(f"{self.text}: yes", truth.true), (f"{self.text}: no", truth.false)]
+        values = shown[self.text]
+        seen = set(values[inside].dropna())
+        is_category = isinstance(values.dtype, pd.CategoricalDtype)
+        ordered = [each for each in values.cat.categories if each in seen] if is_category else sorted(seen)
+        if len(ordered) > MOST_GROUPS:
+            raise usage(
+                "describe.too_many_groups",
+                f"{self.text} has {len(ordered)} values",
+                where="--by",
+                hint=f"at most {MOST_GROUPS}; name where ranges begin: {self.text}={_starts(values[inside])}",
+            )
+        return [(f"{self.text}={_plain(value)}", (values == value).to_numpy(dtype=np.bool_)) for value in ordered]
+
+    def _ranges(self, values: pd.Series) -> list[tuple[str, Booleans]]:
+        if isinstance(values.dtype, pd.CategoricalDtype):
+            raise usage(
+                "describe.not_a_number",
+                f"{self.names[0]} is a category and has no ranges",
+                where="--by",
+                hint=f"--by {self.names[0]}",
+            )
+        numbers, found = values.to_numpy(dtype=np.float64), []
+        for low, high in itertools.pairwise((*self.cuts, np.inf)):
+            range_ = f"{_plain(low)} and over" if high == np.inf else f"{_plain(low)} to <{_plain(high)}"
+            found.append((f"{self.names[0]} {range_}", (numbers >= low) & (numbers < high)))
+        return found
+
+
+def grouping(text: str) -> Grouping:
+    """Read what `--by` is given.
+
+    Raises
+    ------
+    MgRiskError
+        ``describe.cuts`` where numbers do not increase, ``condition.syntax``.
+
+    Examples
+    --------
+    >>> grouping("age_years=20,40,60").cuts, grouping("bmi_kg_m2 >= 30 and sex == 'male'").names
+    ((20.0, 40.0, 60.0), ('bmi_kg_m2', 'sex'))
+    """
+    if text.isidentifier():
+        return Grouping(text, (text,))
+    found = re.fullmatch(r"\s*([A-Za-z]\w*)\s*=\s*([-+.\d][-+.\d, ]*)", text)
+    if not found:
+        return Grouping(text, expression(text).names)
+    try:
+        cuts = tuple(float(each) for each in found[2].split(","))
+    except ValueError:
+        cuts = ()
+    if not cuts or any(low >= high for low, high in itertools.pairwise(cuts)):
+        raise usage(
+            "describe.cuts",
+            "the numbers at which ranges begin do not increase",
+            where="--by",
+            got=text,
+            hint="for example --by age_years=20,40,60",
+        )
+    return Grouping(text, (found[1],), cuts)
+
+
+def _starts(values: pd.Series) -> str:
+    """Return where thirds of some numbers begin, as an example of ranges."""
+    return ",".join(_plain(float(each)) for each in np.unique(np.round(values.dropna().quantile([0, 1 / 3, 2 / 3]))))
+
+
+def _weights_or_none(level: WeightLevel, cycles: Sequence[str]) -> tuple[str, ...]:
+    try:
+        return _weights(level, cycles)
+    except MgRiskError:
+        return ()
+
+
+def _weights(level: WeightLevel, cycles: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(share.weight for share in shares(level, cycles)))
+
+
+def statistic_of(text: str) -> tuple[str, float]:
+    """Return the name of a statistic, empty for that of the kind, and the probability of a quantile."""
+    if text in {"", "mean", "proportion", "total", RATIO, AGE_ADJUSTED}:
+        return text, float("nan")
+    found = re.fullmatch(r"quantile=(0?\.\d+)", text)
+    if not found or not 0.0 < float(found[1]) < 1.0:
+        raise usage(
+            "describe.statistic",
+            f"{text!r} is not a statistic",
+            where="--statistic",
+            hint="mean, proportion, total, ratio, age-adjusted, or quantile=P with P between 0 and 1: quantile=0.5",
+        )
+    return "quantile", float(found[1])
+
+
+def quotient(text: str) -> tuple[Amount, Amount]:
+    """Return numerator and denominator of a ratio of totals.
+
+    Raises
+    ------
+    MgRiskError
+        ``describe.ratio``.
+
+    Examples
+    --------
+    >>> quotient("DR1TTFAT * 9 / DR1TKCAL")[0].text
+    'DR1TTFAT * 9'
+    """
+    asked = None if text.isidentifier() else expression(text)
+    sides = asked.quotient() if isinstance(asked, Amount) else None
+    if sides is None:
+        raise usage(
+            "describe.ratio",
+            f"{text} is not the quotient of two amounts",
+            where="--of",
+            hint="write one division, with a name on both sides: 'DR1TTFAT * 9 / DR1TKCAL'",
+        )
+    return sides
+
+
+def _evaluated(text: str, columns: Mapping[str, pd.Series]) -> pd.Series | Truth:
+    asked = expression(text)
+    return asked.values(columns) if isinstance(asked, Amount) else asked.holds(columns)
+
+
+def unknown(values: pd.Series | Truth) -> Booleans:
+    """Return of whom a value is missing, or a condition undecided, shape (n,)."""
+    return values.undecided if isinstance(values, Truth) else values.isna().to_numpy(dtype=np.bool_)
+
+
+def share(mask: Booleans, design: SurveyDesign) -> float:
+    """Return the weighted share of a domain of whom something is true; NaN where nobody is in it."""
+    whole = float(design.analysis_weight.sum())
+    return float(design.analysis_weight[mask].sum()) / whole if whole > 0 else float("nan")
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
