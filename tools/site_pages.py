@@ -116,6 +116,9 @@ yes, no or empty. A row with a yes gets the status `not_eligible`, `not_eligible
 nothing to mend. Empty counts as not known and is scored. Where a column is not given, the summary names it with the people that the model is not for. A model made on people of an age and older does not hold for younger ones. `diabetes` scores
 people told of diabetes, who are its cases.
 
+**What cannot be.** Values of one person that cannot both be right reject the row, as `contradiction:gestational_diabetes` or `contradiction:large_baby` (of a man) and
+`contradiction:diastolic_mmhg` (not below the systolic pressure).
+
 The answer is the file's columns, then `status` (scored, rejected or not_eligible), `problems`, `risk`, `risk_low` and `risk_high` (90 % interval: sampling error of the
 model), `risk_low_inputs` and `risk_high_inputs` (between these the risk of 90 % of such people would lie were their absent inputs known), `inputs_used` (how
 many of the model's inputs are known), `in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest SHAP values, in calibrated log-odds; an

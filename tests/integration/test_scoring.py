@@ -70,14 +70,17 @@ def test_all_reasons_and_the_base_add_up_to_the_logit_of_the_risk(people: Path, 
     np.testing.assert_allclose(base[whole], summary["base_value"], atol=1e-5, rtol=0)
     explained = load_model(model).explain(pd.read_csv(people, dtype={"person_id": str}))
     np.testing.assert_allclose(base, explained.base_values, atol=1e-5, rtol=0)
-    assert (np.ptp(explained.base_values) == 0) == (model.name == "xgboost")
+    assert (np.ptp(explained.base_values[table["status"] == "scored"]) == 0) == (model.name == "xgboost")
     assert summary["rows"] == len(table)
     assert summary["data"] == "SYNTHETIC"
 
 
 def test_every_participant_of_nhanes_shape_can_be_scored(people: Path, model: Path, tmp_path: Path) -> None:
     table = scored(people, model, tmp_path / "out.csv")
-    assert set(table["status"]) == {"scored"}
+    # All but those whom the model is not for.
+    assert set(table["status"]) == {"scored", "not_eligible"}
+    assert (table["status"] == "not_eligible").equals(table["pregnant"] == "yes")
+    table = table[table["status"] == "scored"]
     assert table["risk"].between(0, 1).all()
     assert ((table["risk_low"] <= table["risk"]) & (table["risk"] <= table["risk_high"])).all()
 
@@ -201,6 +204,7 @@ def test_the_schema_is_the_contract_of_the_interface(model: Path, capsys: pytest
     rows = json.loads(capsys.readouterr().out)
     assert set(rows[0]) == {
         "name", "type", "unit", "required", "minimum", "maximum", "levels", "description", "auroc_without",
+        "not_eligible",
     }  # fmt: skip
     assert [row["name"] for row in rows if row["required"]] == ["age_years", "sex"]
 

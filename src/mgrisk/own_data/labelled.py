@@ -24,6 +24,7 @@ from mgrisk.errors import bad_input, few
 from mgrisk.features.registry import Feature
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import given_columns, unused_columns
+from mgrisk.score.contradictions import mark_contradictions
 from mgrisk.score.eligibility import Exclusion, mark_excluded, not_told, with_exclusions
 from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
 from mgrisk.score.scorer import PERSON
@@ -197,7 +198,7 @@ def read_labelled(
         read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
         parts = [(rows.texts(names), rows.checked) for rows in read]
     cells = pd.concat([part for part, _ in parts], ignore_index=True)
-    checked = mark_excluded(Checked.joined([part for _, part in parts]), excluded)
+    checked = mark_excluded(mark_contradictions(Checked.joined([part for _, part in parts])), excluded)
     shifted = np.zeros(len(cells), dtype=np.bool_)
     shifted[list(checked.wrong_fields)] = True
     # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.

@@ -22,7 +22,7 @@ from mgrisk.features.compute import Columns, to_frame
 from mgrisk.features.registry import Feature
 from mgrisk.score.cells import BOOLEANS, MISSING, NUMBER, Missing
 from mgrisk.score.column_names import Given, check_names, given_columns, unit_or_levels, unused_columns
-from mgrisk.score.csv.decimals import BAD, EMPTY, EXCLUDED, GOOD, OUTSIDE, UNCLEAR
+from mgrisk.score.csv.decimals import BAD, CONTRADICTED, EMPTY, EXCLUDED, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, Wanted, read_cells
 from mgrisk.score.csv.write import join_codes
 from mgrisk.types import Booleans, Floats, Integers
@@ -83,6 +83,7 @@ class Codes:
                 found.append((i, BAD, f"unknown_level:{feature.name}"))
             if feature.required:
                 found.append((i, EMPTY, f"missing:{feature.name}"))
+            found.append((i, CONTRADICTED, f"contradiction:{feature.name}"))
             found.append((i, EXCLUDED, f"{STATUSES[NOT_ELIGIBLE]}:{feature.name}"))
         return found
 
@@ -92,7 +93,7 @@ class Codes:
 
     @cached_property
     def _tables(self) -> tuple[Integers, StringTable]:
-        code = np.full((len(self.inputs), EXCLUDED + 1), -1, dtype=np.int64)
+        code = np.full((len(self.inputs), CONTRADICTED + 1), -1, dtype=np.int64)
         for k, (i, state, _) in enumerate(self._contract):
             code[i, state] = k
         return code, StringTable.of(self._names)
@@ -158,7 +159,7 @@ class Checked:
     numbers
         Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
     state
-        `GOOD`, `EMPTY`, `BAD`, `OUTSIDE` or `EXCLUDED`; shape (n_inputs, n).
+        `GOOD`, `EMPTY`, `BAD`, `OUTSIDE`, `EXCLUDED` or `CONTRADICTED`; shape (n_inputs, n).
     wrong_fields
         Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
     """

@@ -26,6 +26,7 @@ from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
 from mgrisk.score.answers import NEXT_QUESTION, Answers, WhatIf, option_columns, option_features
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import unused_columns
+from mgrisk.score.contradictions import mark_contradictions
 from mgrisk.score.csv.write import largest
 from mgrisk.score.drift_monitor import Yardstick
 from mgrisk.score.eligibility import Exclusion, exclusions, mark_excluded, with_exclusions
@@ -328,11 +329,14 @@ class Scorer:
             unused = unused_columns([name for name in columns if name != PERSON], self.contract)
             if near := [f"{name} ({meant}?)" for name, meant in unused.items() if meant]:
                 warnings.warn(f"columns not used: {', '.join(near)}", UserWarning, stacklevel=4)
-        return mark_excluded(check(people, self.contract, self.missing), self.exclusions)
+        return self._marked(check(people, self.contract, self.missing))
+
+    def _marked(self, checked: Checked) -> Checked:
+        return mark_excluded(mark_contradictions(checked), self.exclusions)
 
     def answer(self, checked: Checked, *, reasons: int) -> Answers:
         """Return what the bundle says of people checked against the contract; of whom it is not for, nothing."""
-        checked = mark_excluded(checked, self.exclusions)
+        checked = self._marked(checked)
         n, features = len(checked), self.bundle.features
         columns = complete_columns(checked.columns, self._family, n=n, models=self.bundle.models)
         X = self.bundle.encoder.encode(columns, n=n)
