@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
     from mgrisk.storage.destinations import prepare_files
     from mgrisk.storage.files import write_text
 
-    for target in filter(None, (options.people, options.output)):
-        prepare_files(target, inputs=options.entry)
+    outputs = filter(None, (options.people, options.output))
+    prepare_files(*outputs, inputs=[*options.entry, *([options.run] if options.run else [])])
     entries = {Path(file).stem: read_entry(Path(file)) for file in options.entry}
     task = open_task(options.outcome, run=Path(options.run) if options.run else None, progress=say)
     entered = [enter(task, name, entry) for name, entry in entries.items()]

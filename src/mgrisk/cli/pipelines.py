@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 
 HELP = "pipelines that come with mgrisk; copy one to edit"
@@ -34,5 +35,5 @@ def run(options: argparse.Namespace) -> int:
         return ExitStatus.DONE
     prepare_files(options.output, overwrite=options.overwrite)
     write_text(Path(options.output), text)
-    print(f"{options.output}: edit it, then mgrisk run {options.output}")
+    tell(f"{options.output}: edit it, then mgrisk run {options.output}", output=options.output)
     return ExitStatus.DONE

@@ -92,7 +92,14 @@ FILES = (
     Command("schema --template {out} --model {model}", "--template", reads="{model}/card.md", replaces=False),
     Command("schema --template {out} --model {model} --overwrite", "--template", reads="{model}/card.md"),
     Command("features --cycle 2017-2018 --source {tables} -o {out}", "--output", reads="{tables}/SYNTHETIC.txt"),
+    Command("pipelines demo -o {out}", "--output", replaces=False),
 )
+OF_RUNS = (
+    Command("compare {run} {folder} -o {out}", "--output", reads="{run}/evaluation.json"),
+    Command("benchmark undiagnosed --run {run} -o {out}", "--output", reads="{run}/evaluation.json"),
+    Command("benchmark undiagnosed --run {run} --entry {people} --people {out}", "--people"),
+)
+"""What finished runs are asked for; it is refused before a run is looked at."""
 FOLDERS = (
     Command("evaluate {people} --outcome ill --model {model} -o {out}", "--output"),
     Command("recalibrate {people} --outcome ill --method intercept --model {model} -o {out}", "--output"),
@@ -101,7 +108,7 @@ FOLDERS = (
     Command("score {folder} -o {out} --model {model}", "--output", reads="{folder}/a.csv"),
     Command("report {out}", "run", reads=""),
 )
-READ_ONLY = {("map", "--mapping")} | {(name, "--model") for name in (
+READ_ONLY = {("map", "--mapping"), ("benchmark", "--entry"), ("benchmark", "--run")} | {(name, "--model") for name in (
     "score", "explain", "evaluate", "recalibrate", "validate", "schema",
 )}  # fmt: skip
 """Options that name a file or folder, and write none."""
@@ -115,7 +122,7 @@ def test_every_option_that_names_a_file_is_tried() -> None:
         for action in parser._actions
         if action.option_strings and re.search("FILE|FOLDER|DIR|OUTPUT|PAGE|PATH", str(action.metavar))
     }
-    tried = {(each.name, each.option) for each in (*FILES, *FOLDERS) if each.option.startswith("-")}
+    tried = {(each.name, each.option) for each in (*FILES, *OF_RUNS, *FOLDERS) if each.option.startswith("-")}
     assert naming - READ_ONLY == tried
 
 
@@ -134,6 +141,8 @@ def world(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> dict
         (tmp_path / name).mkdir()
         (tmp_path / name / "_thesis.txt").write_text(THESIS)
     (tmp_path / "in" / "people.csv").write_text(PEOPLE)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "evaluation.json").write_text("[]")
     (tmp_path / "parts" / "a.csv").write_text(PEOPLE)
     (tmp_path / "in" / "mapping.toml").write_text(MAPPING)
     (tmp_path / "in" / "own.toml").write_text(OWN.replace("PEOPLE", str(tmp_path / "in" / "people.csv")))
@@ -150,6 +159,7 @@ def world(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> dict
         "folder": tmp_path / "parts",
         "model": model,
         "tables": tables,
+        "run": tmp_path / "run",
         "demo": ROOT / "pipelines" / "demo.toml",
         "new": tmp_path / "new" / "other.csv",
     }
@@ -269,7 +279,7 @@ REFUSED_FOLDERS: dict[str, Callable[[Path, Path], Path | str]] = {
 
 @pytest.mark.parametrize("place", REFUSED_FILES)
 @pytest.mark.parametrize(
-    "command", FILES, ids=lambda each: f"{each.words.partition(' ')[0]} {each.reads} {each.option}"
+    "command", [*FILES, *OF_RUNS], ids=lambda each: f"{each.words.partition(' ')[0]} {each.reads} {each.option}"
 )
 def test_a_file_is_refused_and_nothing_changes(
     command: Command, place: str, world: dict[str, Path], capsys: pytest.CaptureFixture[str]
