@@ -42,6 +42,8 @@ HEADLINE: Final = (
 REFERENCE: Final = "ada"
 DATA: Final = (names.TABLES, names.FEATURES, names.COHORT_PEOPLE)
 TABLE: Final = "evaluation_table.json"
+LONGEST: Final = 5000
+"""Characters that MLflow's database takes as the description of a version."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def _log_results(run: RunFolder, tracking: Tracking) -> None:
 def _description(run: RunFolder) -> str:
     """Return what MLflow shows of a run and of its model: the card's first sections, and the headline metrics.
 
-    The whole card is too long for a description: MLflow's database takes 5,000 characters.
+    The whole card is too long for a description.
     """
     title, what_it_is, what_it_is_not, *_ = run.path(names.CARD).read_text("utf-8").split("\n## ")
     sets = _sets(run)
@@ -229,7 +231,7 @@ def _description(run: RunFolder) -> str:
     ]
     note = f"95 % intervals. The whole card is {names.CARD} among the artifacts."
     figures = "\n".join(["Performance\n", *table, f"\n{note}"])
-    return "\n## ".join([title, what_it_is, what_it_is_not.rstrip() + "\n", figures])
+    return "\n## ".join([title, what_it_is, what_it_is_not.rstrip() + "\n", figures])[:LONGEST]
 
 
 def _with_interval(run: RunFolder, set_name: str, metric: str) -> str:
