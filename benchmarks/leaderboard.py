@@ -60,16 +60,12 @@ def line(entered: Entered, set_name: str, model: str, claim: str) -> str:
     """Return a row of the table: a model's metrics in a set, and its AUROC less that of the ADA test."""
     of_model = entered.metrics.query("set == @set_name and model == @model")
     records: dict[str, dict[Any, Any]] = {each["metric"]: each for each in of_model.to_dict("records")}
-    cells = [interval(_estimate(records[metric]), digits=digits) for metric, (_, digits) in SHOWN.items()]
+    cells = [interval(Interval.of(records[metric]), digits=digits) for metric, (_, digits) in SHOWN.items()]
     less = entered.differences.query("set == @set_name and model == @model and reference == 'ada:logistic'")
     found = {each["metric"]: each for each in less.to_dict("records")}.get("auroc")
-    cells.append(interval(_estimate(found), signed=True) if found else "")
+    cells.append(interval(Interval.of(found), signed=True) if found else "")
     name = f"`{model}`" if model == entered.name else model_label(model)
     return f"| {name} | {records['auroc']['n']:,} | {' | '.join(cells)} | {claim} |"
-
-
-def _estimate(record: dict[Any, Any]) -> Interval:
-    return Interval(record["estimate"], record["low"], record["high"], record["problem"])
 
 
 def main() -> None:

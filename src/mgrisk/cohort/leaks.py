@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Final
 
-from mgrisk.cohort.outcomes import Outcome
+from mgrisk.cohort.outcomes import Leak, Outcome
 from mgrisk.errors import usage
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.nhanes.codebook import variable
@@ -56,16 +56,14 @@ def refuse_leaking_variables(outcome: Outcome, names: Sequence[str]) -> None:
     """
     for name in names:
         for leak in outcome.leaks:
-            for pattern in leak.patterns:
-                if fnmatchcase(name, pattern):
-                    raise usage(
-                        "leakage.by_name",
-                        f"variable {name} gives away {outcome.name}: it is on the leak list {leak.name}, "
-                        f"which {leak.why}",
-                        got=pattern,
-                        where="variables",
-                        hint="load it without the outcome, for estimates; or leave it out",
-                    )
+            if pattern := _pattern_of(leak, name):
+                raise usage(
+                    "leakage.by_name",
+                    f"variable {name} gives away {outcome.name}: it is on the leak list {leak.name}, which {leak.why}",
+                    got=pattern,
+                    where="variables",
+                    hint="load it without the outcome, for estimates; or leave it out",
+                )
 
 
 def _refuse_sources(outcome: Outcome, feature: Feature, part: Feature, made_of: str) -> None:
@@ -73,16 +71,20 @@ def _refuse_sources(outcome: Outcome, feature: Feature, part: Feature, made_of: 
         if part.name in leak.spares:
             continue
         for source in part.sources:
-            for pattern in leak.patterns:
-                if fnmatchcase(source, pattern):
-                    raise usage(
-                        "leakage.by_name",
-                        f"feature {feature.name} gives away {outcome.name}: its source {source}{made_of} is on the "
-                        f"leak list {leak.name}, which {leak.why}",
-                        got=pattern,
-                        where="model.features",
-                        hint="leave the feature out; cohort/leaks.toml says what defines, treats or follows",
-                    )
+            if pattern := _pattern_of(leak, source):
+                raise usage(
+                    "leakage.by_name",
+                    f"feature {feature.name} gives away {outcome.name}: its source {source}{made_of} is on the "
+                    f"leak list {leak.name}, which {leak.why}",
+                    got=pattern,
+                    where="model.features",
+                    hint="leave the feature out; cohort/leaks.toml says what defines, treats or follows",
+                )
+
+
+def _pattern_of(leak: Leak, name: str) -> str | None:
+    """Return the first pattern of a leak list that an NHANES variable is caught by."""
+    return next((pattern for pattern in leak.patterns if fnmatchcase(name, pattern)), None)
 
 
 TOLD, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS = "told before", "interview", "examination", "telephone", "results"

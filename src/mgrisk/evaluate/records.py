@@ -5,7 +5,7 @@ A number is None where it is not defined; `problem` is the code that says why, a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
@@ -121,6 +121,19 @@ class Interval(Estimated):
     low: float | None
     high: float | None
     problem: str = ""
+
+    @classmethod
+    def of(cls, found: Mapping[Any, Any]) -> Interval:
+        """Return that of a row of a frame, in which a number that is not there may be NaN.
+
+        Examples
+        --------
+        >>> Interval.of({"estimate": 0.8, "low": float("nan"), "high": None, "problem": "interval.undefined"})
+        Interval(estimate=0.8, low=None, high=None, problem='interval.undefined')
+        """
+        names = ("estimate", "low", "high")
+        estimate, low, high = (None if pd.isna(found[name]) else float(found[name]) for name in names)
+        return cls(estimate, low, high, found["problem"])
 
 
 @dataclass(frozen=True)

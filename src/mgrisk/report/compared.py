@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
 
-from mgrisk import __version__
 from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.evaluate.records import Interval
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
-from mgrisk.report.content import BANNERS, FORMAT, mark_synthetic
+from mgrisk.report.content import BANNERS, page_content
 from mgrisk.report.formats import count, interval, model_label
 from mgrisk.report.sections.performance import METRICS, calibration_figure
 from mgrisk.run_folder.comparison import Comparison
@@ -32,25 +30,16 @@ def compared_content(comparison: Comparison) -> dict[str, Any]:
     synthetic = SYNTHETIC in labels
     heading = f"{', '.join(comparison.runs)} compared"
     sections = [_summary(comparison), _settings(comparison), _attrition(comparison), _calibration(comparison)]
-    if synthetic:
-        mark_synthetic(sections)
-    return {
-        "format": FORMAT,
-        "title": f"{SYNTHETIC}: {heading}" if synthetic else heading,
-        "heading": heading,
-        "data": SYNTHETIC if synthetic else ", ".join(sorted(labels)),
-        "synthetic": synthetic,
-        "banner": BANNERS[SYNTHETIC] if synthetic else "",
-        "mgrisk": __version__,
-        "sections": sections,
-    }
+    data = SYNTHETIC if synthetic else ", ".join(sorted(labels))
+    banner = BANNERS[SYNTHETIC] if synthetic else ""
+    return page_content(heading, sections, data=data, synthetic=synthetic, banner=banner)
 
 
 def sentences(comparison: Comparison) -> list[str]:
     """Say for each set of people what the difference in AUROC shows, or why there is none."""
     said = [
         f"{each['run']} minus {each['reference']}, {each['set']}, on the same {count(each['n'])} people with "
-        f"{count(each['events'])} cases: AUROC {interval(_estimate(each), signed=True)}, {_shown(_estimate(each))}."
+        f"{count(each['events'])} cases: AUROC {interval(Interval.of(each), signed=True)}, {_shown(Interval.of(each))}."
         for each in comparison.differences.to_dict("records")
         if each["metric"] == "auroc"
     ]
@@ -67,11 +56,6 @@ def _shown(found: Interval) -> str:
     return "no difference shown" if found.low is not None else "of which nothing can be said"
 
 
-def _estimate(found: Mapping[Any, Any]) -> Interval:
-    low, high = (None if pd.isna(found[name]) else float(found[name]) for name in ("low", "high"))
-    return Interval(None if pd.isna(found["estimate"]) else float(found["estimate"]), low, high, found["problem"])
-
-
 def _summary(comparison: Comparison) -> Section:
     blocks: list[Block] = [
         text(
@@ -86,8 +70,8 @@ def _summary(comparison: Comparison) -> Section:
     for number, ((run, set_name), rows) in enumerate(found.groupby(["run", "set"], sort=False)):
         lines = [
             row(
-                [LABELS[each["metric"]][0], interval(_estimate(each), digits=LABELS[each["metric"]][1], signed=True)],
-                {"metric": each["metric"], **_estimate(each).bounds},
+                [LABELS[each["metric"]][0], interval(Interval.of(each), digits=LABELS[each["metric"]][1], signed=True)],
+                {"metric": each["metric"], **Interval.of(each).bounds},
             )
             for each in rows.to_dict("records")
         ]
@@ -125,7 +109,7 @@ def _calibration(comparison: Comparison) -> Section:
         for metric in CALIBRATION:
             of_metric = {each["run"]: each for each in rows.to_dict("records") if each["metric"] == metric}
             label, digits = LABELS[metric]
-            shown = (interval(_estimate(of_metric[name]), digits=digits) for name in comparison.runs)
+            shown = (interval(Interval.of(of_metric[name]), digits=digits) for name in comparison.runs)
             lines.append(row([label, *shown]))
         caption = f"Calibration of each chosen model on the people of its own run, {set_name}"
         blocks = [table(f"calibration-{set_name}", caption, columns, lines)]

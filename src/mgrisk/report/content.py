@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from mgrisk import __version__
 from mgrisk.errors import MgRiskError
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import FAILED, Section, walk
@@ -74,27 +75,36 @@ def report_content(folder: Path) -> dict[str, Any]:
     """
     run = RunFolder(folder)
     label = run.data_label
-    synthetic = label == SYNTHETIC
     sections = [each.attempt(run) for each in SECTIONS]
-    if synthetic:
-        mark_synthetic(sections)
     title = _first(lambda: run.about["title"], lambda: run.manifest.title, default=f"Run {folder.name}")
     content = {
-        "format": FORMAT,
-        "title": f"{SYNTHETIC}: {title}" if synthetic else title,
-        "heading": title,
-        "data": label,
-        "synthetic": synthetic,
-        "banner": BANNERS.get(label, ""),
+        **page_content(title, sections, data=label, synthetic=label == SYNTHETIC, banner=BANNERS.get(label, "")),
         "name": _first(lambda: run.about["name"], default=folder.name),
         "winner": _first(lambda: run.winner, default=""),
         "mgrisk": _first(lambda: run.manifest.mgrisk, lambda: run.about["mgrisk"], default="unknown"),
-        "sections": sections,
     }
     # Through JSON and back: what JSON has no word for (NaN, NumPy numbers) is gone before anybody relies on it.
     # And no line ends between a number and its percent sign.
     plain: dict[str, Any] = json.loads(re.sub(r"(?<=\d) %", f"{NBSP}%", to_json(content)))
     return plain
+
+
+def page_content(
+    heading: str, sections: list[Section], *, data: str, synthetic: bool, banner: str, mgrisk: str = __version__
+) -> dict[str, Any]:
+    """Return what every page holds, with its sections marked where the people are made up."""
+    if synthetic:
+        mark_synthetic(sections)
+    return {
+        "format": FORMAT,
+        "title": f"{SYNTHETIC}: {heading}" if synthetic else heading,
+        "heading": heading,
+        "data": data,
+        "synthetic": synthetic,
+        "banner": banner,
+        "mgrisk": mgrisk,
+        "sections": sections,
+    }
 
 
 def failed_sections(content: dict[str, Any]) -> tuple[str, ...]:

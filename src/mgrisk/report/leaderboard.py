@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import pandas as pd
-
-from mgrisk import __version__
 from mgrisk.evaluate.records import Interval
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
-from mgrisk.report.content import BANNERS, FORMAT, mark_synthetic
+from mgrisk.report.content import BANNERS, page_content
 from mgrisk.report.formats import count, interval, model_label
 from mgrisk.run_folder.benchmark import Entered, Task
 
@@ -27,21 +24,10 @@ SHOWN: Final = {
 def leaderboard_content(task: Task, entered: Sequence[Entered]) -> dict[str, Any]:
     """Describe entries, in the shape of `content.report_content`."""
     run = task.run
-    synthetic = run.data_label == SYNTHETIC
+    label = run.data_label
     heading = f"Benchmark: {run.cohort.outcome.label}"
-    sections = [_task(task), *(_entry(number, each, run.winner) for number, each in enumerate(entered))]
-    if synthetic:
-        mark_synthetic(sections)
-    return {
-        "format": FORMAT,
-        "title": f"{SYNTHETIC}: {heading}" if synthetic else heading,
-        "heading": heading,
-        "data": run.data_label,
-        "synthetic": synthetic,
-        "banner": BANNERS.get(run.data_label, ""),
-        "mgrisk": __version__,
-        "sections": sections,
-    }
+    sections = [_task(task), *(_entry(number, each) for number, each in enumerate(entered))]
+    return page_content(heading, sections, data=label, synthetic=label == SYNTHETIC, banner=BANNERS.get(label, ""))
 
 
 def is_of(task: Task) -> str:
@@ -56,10 +42,7 @@ def is_of(task: Task) -> str:
 
 
 def rows_of(entered: Entered, set_name: str) -> list[list[str]]:
-    """Return a line for the entry and for each other model of a set: its name and the metrics that are shown.
-
-    The others have, after each metric, by how much the entry differs from them.
-    """
+    """Return a line for the entry and for each other model of a set: its name and the metrics that are shown."""
     of_set = entered.metrics[entered.metrics["set"] == set_name]
     lines = []
     for model, records in of_set.groupby("model", sort=False):
@@ -70,12 +53,7 @@ def rows_of(entered: Entered, set_name: str) -> list[list[str]]:
 
 
 def _shown(record: Mapping[Any, Any], metric: str, *, signed: bool = False) -> str:
-    return interval(_estimate(record), digits=SHOWN[metric][1], signed=signed)
-
-
-def _estimate(found: Mapping[Any, Any]) -> Interval:
-    estimate, low, high = (None if pd.isna(found[name]) else float(found[name]) for name in ("estimate", "low", "high"))
-    return Interval(estimate, low, high, found["problem"])
+    return interval(Interval.of(record), digits=SHOWN[metric][1], signed=signed)
 
 
 def _task(task: Task) -> Section:
@@ -90,7 +68,7 @@ def _task(task: Task) -> Section:
     return section("task", "The task", blocks)
 
 
-def _entry(number: int, entered: Entered, winner: str) -> Section:
+def _entry(number: int, entered: Entered) -> Section:
     head = [column("Model", numeric=False), *(column(label) for label, _ in SHOWN.values())]
     blocks: list[Block] = [callout(_capital(each.sentence, each.set), tone="warning") for each in entered.findings]
     for place, set_name in enumerate(dict.fromkeys(entered.metrics["set"])):

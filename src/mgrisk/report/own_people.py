@@ -11,7 +11,7 @@ import numpy as np
 from mgrisk.features.registry import Feature
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import Block, Section, callout, column, facts, row, section, table, text
-from mgrisk.report.content import FORMAT, mark_synthetic
+from mgrisk.report.content import page_content
 from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.formats import count, level_label, number, percent, span, unit_label
 from mgrisk.report.people_table import PeopleShown, explorer
@@ -82,18 +82,14 @@ def own_content(own: OwnPeople) -> dict[str, Any]:
     if len(own.explained.risk):
         sections += [_drivers(own), _people(own)]
     sections.append(_limits(own))
-    if synthetic:
-        mark_synthetic(sections)
-    return {
-        "format": FORMAT,
-        "title": f"{SYNTHETIC}: {heading}" if synthetic else heading,
-        "heading": heading,
-        "data": f"{SYNTHETIC} model" if synthetic else "own people",
-        "synthetic": synthetic,
-        "banner": MADE_UP if synthetic else "",
-        "mgrisk": own.about["mgrisk"],
-        "sections": sections,
-    }
+    return page_content(
+        heading,
+        sections,
+        data=f"{SYNTHETIC} model" if synthetic else "own people",
+        synthetic=synthetic,
+        banner=MADE_UP if synthetic else "",
+        mgrisk=own.about["mgrisk"],
+    )
 
 
 def _summary(own: OwnPeople) -> Section:
