@@ -295,7 +295,7 @@ def _drivers(own: OwnPeople) -> Section:
                 OF_ABSENT,
             ),
             callout(NO_EFFECT),
-            importance_figure(own.importance, whom=WHOM, interval_of=AS_SAMPLE),
+            importance_figure(own.importance, own.explained, whom=WHOM, interval_of=AS_SAMPLE),
             swarm_figure(own.importance, own.explained, whom=WHOM),
         ],
     )

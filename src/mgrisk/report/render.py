@@ -23,6 +23,7 @@ from mgrisk.storage.files import atomic_folder, write_text
 
 REPORT: Final = names.REPORT
 FIGURES: Final = "figures"
+PAGE_SCRIPT, PEOPLE_SCRIPT = "page.js", "people.js"
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
         SVG by figure id, from `figures.draw`.
     """
     folder = files("mgrisk.report").joinpath("templates")
-    has_people = bool(blocks_of(content, "explorer"))
+    scripts = [PAGE_SCRIPT, *([PEOPLE_SCRIPT] if blocks_of(content, "explorer") else [])]
     # Our own files, and drawings of matplotlib, which escapes texts.
-    script = Markup(folder.joinpath("people.js").read_text("utf-8") if has_people else "")
+    script = Markup("\n".join(folder.joinpath(name).read_text("utf-8") for name in scripts))
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -124,8 +125,8 @@ def _seen(value: Any) -> Any:
 def _policy(script: str) -> str:
     """Return the content security policy of a page: no request, and no script but this one."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = f"'sha256-{digest}'" if script else "'none'"
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'; form-action 'none'"
+    only = f"script-src 'sha256-{digest}'"
+    return f"default-src 'none'; style-src 'unsafe-inline'; {only}; base-uri 'none'; form-action 'none'"
 
 
 def _page_json(content: Any) -> Markup:

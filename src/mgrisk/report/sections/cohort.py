@@ -138,5 +138,5 @@ def _set_label(run: RunFolder, set_name: str) -> str:
     return f"{set_name} set, {span(cycles)}"
 
 
-ATTRITION = ReportSection("attrition", "Who is in it, and who is not", attrition)
-TABLE_ONE = ReportSection("table-one", "Table 1: the people", table_one)
+ATTRITION = ReportSection("attrition", "Who is in it, and who is not", attrition, folded=True)
+TABLE_ONE = ReportSection("table-one", "Table 1: the people", table_one, folded=True)

@@ -251,6 +251,6 @@ def _tables(records: Records[TableRecord]) -> Block:
     return table("tables", f"The {len(rows)} source tables", columns, rows, folded=True)
 
 
-FEATURES = ReportSection("features", "Features", features)
-METHODS = ReportSection("methods", "Methods", methods)
-PROVENANCE = ReportSection("provenance", "Provenance", provenance)
+FEATURES = ReportSection("features", "Features", features, folded=True)
+METHODS = ReportSection("methods", "Methods", methods, folded=True)
+PROVENANCE = ReportSection("provenance", "Provenance", provenance, folded=True)

@@ -8,20 +8,19 @@ from typing import Any
 import pytest
 
 from mgrisk.evaluate.assess import CROSS_VALIDATED
-from mgrisk.report.blocks import find_section, walk
+from mgrisk.report.blocks import blocks_of, find_section
 from mgrisk.report.content import report_content
 from mgrisk.report.formats import interval, model_label, number
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.storage.files import read_json, write_json
 
-SETS = {"held-out": "2017-2018", "cross-validated": CROSS_VALIDATED}
+SETS = {"performance": "2017-2018", "cross-validated": CROSS_VALIDATED}
 
 
 def figure(run_folder: Path, section: str, kind: str) -> dict[str, Any]:
-    part = find_section(report_content(run_folder), section)
-    found: dict[str, Any] = next(
-        block for item in walk([part]) for block in item["blocks"] if block.get("id") == f"{section}-{kind}"
-    )
+    part = find_section(report_content(run_folder), "performance")
+    blocks = blocks_of({"sections": [part]}, "figure")
+    found: dict[str, Any] = next(block for block in blocks if block["id"] == f"{section}-{kind}")
     return found
 
 
@@ -65,3 +64,20 @@ def test_calibration_and_decision_curves_are_those_of_the_set(run_folder: Path, 
     shown = [row["cells"][-1] for row in rows]
     assert shown == [number(1000 * each, digits=1) for each in curves["decision"]["all"]]
     assert shown != [number(1000 * each, digits=1) for each in curves["decision"]["model"]]
+
+
+@pytest.mark.parametrize("section", SETS)
+def test_precision_is_the_positive_predictive_value_of_the_thresholds_that_find_so_many(
+    run_folder: Path, section: str
+) -> None:
+    run = RunFolder(run_folder)
+    found = figure(run_folder, section, "precision-recall")
+    curve = next(each for each in found["data"]["curves"] if each["chosen"])
+    records = run.thresholds.where(set=SETS[section], model=run.winner)
+    for rule in ("risk 0.05", "risk 0.1"):
+        sensitivity, ppv = (records.one(rule=rule, metric=metric).value for metric in ("sensitivity", "ppv"))
+        # The curve is thinned: the next of its points.
+        place = min(range(len(curve["x"])), key=lambda k: abs(curve["x"][k] - sensitivity))
+        assert curve["y"][place] == pytest.approx(ppv, abs=0.02)
+    wanted = {"set": SETS[section], "metric": "prevalence", "group": "all"}
+    assert found["data"]["chance"] == run.evaluation.one(**wanted, model=run.winner).estimate
