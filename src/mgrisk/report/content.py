@@ -123,7 +123,7 @@ def mark_synthetic(sections: list[Section]) -> None:
             elif block["kind"] == "explorer":
                 block["caption"] = f"{SYNTHETIC}: {block['caption']}"
                 block["data"]["mark"] = SYNTHETIC
-            elif block["kind"] == "table":
+            elif block["kind"] in {"table", "slider"}:
                 block["caption"] = f"{SYNTHETIC}: {block['caption']}"
 
 

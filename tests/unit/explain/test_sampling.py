@@ -16,7 +16,7 @@ from mgrisk.types import Singles
 
 @pytest.fixture(scope="module")
 def bundle(finished_run: Path) -> Bundle:
-    return read_bundle(finished_run / "bundle")
+    return read_bundle(finished_run / "trained" / "spline_logistic")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from mgrisk.cohort.select import HELD_OUT
 from mgrisk.evaluate.assess import CONTROLS, CROSS_VALIDATED, EVERYBODY
 from mgrisk.evaluate.metrics import RANK_METRICS
 from mgrisk.evaluate.records import DifferenceRecord, MetricRecord
@@ -103,7 +104,7 @@ def performance(run: RunFolder) -> Section:
             "Classification at a risk threshold",
             [
                 threshold_slider(run, name, label),
-                thresholds_table(run, SECTION.name, name, label),
+                thresholds_table(run, HELD_OUT, name, label),
                 thresholds_table(run, AGAIN, CROSS_VALIDATED, _set_title(CROSS_VALIDATED), folded=True),
             ],
         ),
@@ -111,7 +112,7 @@ def performance(run: RunFolder) -> Section:
             f"{SECTION.name}-groups",
             "Groups of people",
             [
-                groups_figure(run, SECTION.name, name, label),
+                groups_figure(run, HELD_OUT, name, label),
                 groups_table(run, AGAIN, CROSS_VALIDATED, _set_title(CROSS_VALIDATED), folded=True),
             ],
         ),
@@ -134,7 +135,7 @@ def _curves(run: RunFolder, models: list[str]) -> list[Block]:
         ),
         ("decision curve", (), lambda name, of: decision_figure(run, name, of, models)),
     ):
-        for name, of in ((SECTION.name, run.held_out_name), (AGAIN, CROSS_VALIDATED)):
+        for name, of in ((HELD_OUT, run.held_out_name), (AGAIN, CROSS_VALIDATED)):
             drawn = _unless_failed(f"{title}, {_set_title(of)}", run.curves.sets[of][run.winner], needs, make, name, of)
             if name == AGAIN and drawn["kind"] == "figure":
                 drawn["caption"] = "The same for the development people, cross-validated."

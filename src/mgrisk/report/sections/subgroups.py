@@ -48,20 +48,9 @@ def groups_figure(run: RunFolder, name: str, set_name: str, label: str) -> Block
     panels = []
     for metric, ideal in DRAWN:
         found = {(record.group, record.level): record for record in of_model if record.metric == metric}
-        points = [found.get((line["group"], line["level"])) for line in rows]
-        panels.append(
-            {
-                "title": titles[metric],
-                "ideal": ideal,
-                "everybody": points[0].estimate if points[0] else None,
-                "points": [
-                    dict.fromkeys(("estimate", "low", "high"))
-                    if each is None or _suppressed(each)
-                    else {"estimate": each.estimate, "low": each.low, "high": each.high}
-                    for each in points
-                ],
-            }
-        )
+        points = [_point(found.get((line["group"], line["level"]))) for line in rows]
+        everybody = points[0]["estimate"]
+        panels.append({"title": titles[metric], "ideal": ideal, "everybody": everybody, "points": points})
     return figure(
         f"{name}-groups-figure",
         "panels",
@@ -73,6 +62,13 @@ def groups_figure(run: RunFolder, name: str, set_name: str, label: str) -> Block
         data={"rows": [line["label"] for line in rows], "breaks": _breaks(rows), "panels": panels},
         behind=behind,
     )
+
+
+def _point(record: MetricRecord | None) -> dict[str, float | None]:
+    """Return what is drawn of an estimate: nothing where the standards keep it back."""
+    if record is None or _suppressed(record):
+        return dict.fromkeys(("estimate", "low", "high"))
+    return record.bounds
 
 
 def _level(level: str) -> str:

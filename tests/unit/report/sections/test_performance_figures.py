@@ -14,7 +14,7 @@ from mgrisk.report.formats import interval, model_label, number
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.storage.files import read_json, write_json
 
-SETS = {"performance": "2017-2018", "cross-validated": CROSS_VALIDATED}
+SETS = {"held-out": "2017-2018", "cross-validated": CROSS_VALIDATED}
 
 
 def figure(run_folder: Path, section: str, kind: str) -> dict[str, Any]:
@@ -76,8 +76,8 @@ def test_precision_is_the_positive_predictive_value_of_the_thresholds_that_find_
     records = run.thresholds.where(set=SETS[section], model=run.winner)
     for rule in ("risk 0.05", "risk 0.1"):
         sensitivity, ppv = (records.one(rule=rule, metric=metric).value for metric in ("sensitivity", "ppv"))
-        # The curve is thinned: the next of its points.
-        place = min(range(len(curve["x"])), key=lambda k: abs(curve["x"][k] - sensitivity))
-        assert curve["y"][place] == pytest.approx(ppv, abs=0.02)
+        # The curve is thinned, and with the same sensitivity it has many a precision: one of its points is near.
+        away = min(abs(x - sensitivity) + abs(y - ppv) for x, y in zip(curve["x"], curve["y"], strict=True))
+        assert away < 0.01
     wanted = {"set": SETS[section], "metric": "prevalence", "group": "all"}
     assert found["data"]["chance"] == run.evaluation.one(**wanted, model=run.winner).estimate

@@ -53,9 +53,8 @@ def test_the_figure_has_the_estimates_of_each_group_and_keeps_back_what_the_stan
 ) -> None:
     def keep_back(records: list[dict[str, Any]]) -> None:
         for record in records:
-            if (record["group"], record["level"]) == ("sex", "female"):
-                suppressed = record["metric"] == "observed_expected"
-                record["presentation"] = "suppress:width" if suppressed else "present"
+            suppressed = (record["level"], record["metric"]) == ("female", "observed_expected")
+            record["presentation"] = "suppress:width" if suppressed else "present"
 
     edit("evaluation.json", keep_back)
     data = groups_figure(RunFolder(run_folder), "held-out", HELD_OUT, "held-out")["data"]
