@@ -38,7 +38,7 @@ class RunPlots:
     run: RunFolder
 
     def calibration(self, ax: Axes | None = None, *, people: People = "held-out", model: str = "") -> Axes:
-        """Draw observed against predicted risk: smooth curve with band, and tenths of the population.
+        """Draw observed against predicted risk: smooth curve with band, and deciles of the population.
 
         Parameters
         ----------

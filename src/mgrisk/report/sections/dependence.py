@@ -101,7 +101,7 @@ def dependence(
         f"{number(high['mean'], signed=True)} in the highest ventile of {along.label}.{lacking}",
         data={
             "x_label": labelled(along.label, along.unit),
-            "y_label": "Contribution, log-odds",
+            "y_label": "SHAP value, log-odds",
             "x": [float(f"{each:.4g}") for each in x[dots]],
             "y": contribution[dots].round(4).tolist(),
             "line": {"x": [p["x"] for p in line], "y": [p["mean"] for p in line]},
@@ -241,7 +241,7 @@ def interactions(run: RunFolder) -> list[Block]:
         blocks.append(
             table(
                 f"pairs-{learner}",
-                f"The {len(rows)} pairs that work together most in {model_label(learner)}, held-out people",
+                f"The {len(rows)} pairs that interact most in {model_label(learner)}, held-out people",
                 [column("Pair", numeric=False), column("Mean |interaction|, log-odds (95 % interval)")],
                 rows,
                 notes=["Shapley interaction index, interventional, against the whole weighted development population."],
@@ -252,8 +252,8 @@ def interactions(run: RunFolder) -> list[Block]:
         blocks.insert(
             0,
             text(
-                f"{model_label(run.winner)} adds up one function of each feature: no pair works together in it. What a "
-                "learner with trees found in pairs stands below, where there is one."
+                f"{model_label(run.winner)} adds up one function of each feature: no two features interact in it. The interactions "
+                "that a model with trees found are below, where there is one."
             ),
         )
     return blocks

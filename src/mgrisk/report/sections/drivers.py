@@ -227,7 +227,7 @@ def _refit_range(ranks: RankRange) -> str:
 
 def _seed_note(ways: Sequence[Refits]) -> str:
     still = [way for way in ways if way.way == "seed" and way.moved == 0.0]
-    return "Nothing in this learner is drawn: another seed gives the same fit." if still else ""
+    return "Nothing in this algorithm is random: another seed gives the same fit." if still else ""
 
 
 FIRM: Final = 0.8  # share of people with the same first reason from which two learners are said to agree
@@ -259,7 +259,7 @@ def _ranks_elsewhere(run: RunFolder, records: list[Importance]) -> Block:
                 number(record.rank, digits=0),
                 _rank_range(RankRange(record.rank_low, record.rank_high)),
                 percent(record.among_first, digits=0),
-                _rank_range(across.ranks[record.feature]) if across else "one learner",
+                _rank_range(across.ranks[record.feature]) if across else "one model",
             ],
             vars(record),
         )
@@ -273,12 +273,12 @@ def _ranks_elsewhere(run: RunFolder, records: list[Importance]) -> Block:
             column("Rank"),
             column("95 % range"),
             column("Among the first three"),
-            column("Range over learners"),
+            column("Range over models"),
         ],
         rows,
         notes=[
             "The model is the same in all samples: the 95 % range says how the order depends on who was drawn to be explained, "
-            "not on who was drawn to train on. The range over learners says how it depends on the kind of model."
+            "not on who was drawn to train on. The range over models says how it depends on the algorithm."
         ],
         folded=True,
     )
@@ -291,7 +291,7 @@ def _rank_range(ranks: RankRange) -> str:
 def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
     compared, across = run.explanation.agreement, run.explanation.across_learners
     if not compared:
-        return [text("The run has one learner: there is no other to compare its reasons with.")]
+        return [text("The run has one model: there is no other to compare its reasons with.")]
     winner = model_label(run.winner)
     sentences = [
         f"{model_label(each.learner)} gives {percent(each.same_first, digits=0)} of the population the same first "
@@ -300,12 +300,12 @@ def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
     ]
     if len(compared) > 1 and across:
         always = percent(across.always_first, digits=0)
-        sentences.append(f"{always} of the population have the same first reason by all {len(compared) + 1} learners.")
+        sentences.append(f"{always} of the population have the same first reason by all {len(compared) + 1} models.")
     if min(each.same_first for each in compared) < FIRM:
         sentences.append(
-            "So a person's reasons are those of this learner, and another one that predicts as well may differ."
+            "So a person's reasons are those of this model, and another one that predicts as well may differ."
         )
-    columns = [column("Learner", numeric=False), column("Same first reason"), column("First three in common"),
+    columns = [column("Model", numeric=False), column("Same first reason"), column("First three in common"),
                column("Correlation of log-odds"), column("Rank correlation of importance")]  # fmt: skip
     rows = [
         row(
@@ -329,13 +329,15 @@ def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
     ]
     return [
         text(*sentences),
-        table("agreement", f"Do other learners give the reasons of {winner}? Held-out people, weighted", columns, rows),
+        table(
+            "agreement", f"Agreement of reasons with {winner}: other models, held-out people, weighted", columns, rows
+        ),
         table(
             "agreement-features",
             f"Correlation of each feature's contributions with those of {winner}",
             [column("Feature", numeric=False), *(column(model_label(each.learner)) for each in compared)],
             by_feature,
-            notes=["Low where two features share what they know and each learner divides it in its own way."],
+            notes=["Low where two features are correlated and each model divides what they share in its own way."],
             folded=True,
         ),
     ]
@@ -366,7 +368,7 @@ def _subgroups(run: RunFolder, records: list[Importance]) -> list[Block]:
         blocks.append(
             table(
                 f"subgroups-{by}",
-                f"Mean |contribution| by {label.lower()}, held-out people (95 % interval)",
+                f"Mean |SHAP value| by {label.lower()}, held-out people (95 % interval)",
                 [column("Feature", numeric=False), *named],
                 rows,
                 notes=["Not shown for fewer than 30 people (NCHS)."],
@@ -411,9 +413,9 @@ def drivers(run: RunFolder) -> Section:
     people = explained_people(run)
     learner = model_label(run.winner)
     intro = text(
-        f"Shapley values of {learner} on the scale of the reported risk's log-odds, against the whole weighted "
+        f"SHAP values of {learner} in log-odds of the reported risk (contributions, below), against the whole weighted "
         "development population. For each person they add up, with the base value, to the logit of the reported risk "
-        f"(largest error over everybody: {run.explanation.largest_additivity_error:.1e}). Importance is "
+        f"(largest error over all people: {run.explanation.largest_additivity_error:.1e}). Importance is "
         "the "
         "weighted mean of the absolute contribution.",
         OF_ABSENT,

@@ -58,7 +58,7 @@ def importance_figure(records: Sequence[Importance], people: ExplainedPeople, *,
         for record, size in zip(records, sizes, strict=True)
     ]
     columns = [
-        column("Feature", numeric=False), column("Group", numeric=False), column("Mean |contribution|, log-odds (95 % interval)"),
+        column("Feature", numeric=False), column("Group", numeric=False), column("Mean |SHAP value|, log-odds (95 % interval)"),
         column("Direction", numeric=False), column("Rank correlation"),
     ]  # fmt: skip
     bars = [
@@ -76,12 +76,12 @@ def importance_figure(records: Sequence[Importance], people: ExplainedPeople, *,
     return figure(
         "importance",
         "importance",
-        f"Mean absolute contribution of each feature, {whom}",
-        caption="Mean absolute contribution to the log-odds of the reported risk, with 95 % interval. "
-        f"{interval_of} Related features share what they know, so that each alone looks small.",
+        f"Mean |SHAP value| of each feature, {whom}",
+        caption="Weighted mean of the absolute SHAP value, in log-odds of the reported risk, with 95 % interval. "
+        f"{interval_of} Correlated features share information, so that each alone looks small.",
         alt=f"Bar chart of feature importance; the largest are {top}",
         data={"bars": bars},
-        behind=table("importance-table", "Mean absolute contribution", columns, rows),
+        behind=table("importance-table", "Mean |SHAP value|", columns, rows),
     )
 
 
@@ -108,11 +108,11 @@ def swarm_figure(records: Sequence[Importance], people: ExplainedPeople, *, whom
     return figure(
         "swarm",
         "swarm",
-        f"Contributions person by person, {whom}",
+        f"SHAP summary (beeswarm) plot, {whom}",
         caption=f"{count(len(chosen))} draws from the {whom}, in proportion to what each stands for and the same in every "
         "rendering. Colour: the person's place in the population by that feature, from lowest to highest; a category of two "
         "levels is lowest and highest; grey: a category of more levels, or missing.",
-        alt=f"Swarm of the contributions of each feature for a draw of the {whom}, coloured by feature value",
+        alt=f"Beeswarm of the contributions of each feature for a draw of the {whom}, coloured by feature value",
         data={"strips": strips},
         behind=table("swarm-table", f"Percentiles of the contribution, log-odds, all {whom}", columns, rows),
     )

@@ -76,7 +76,7 @@ def test_pairs_of_an_additive_model_are_those_of_another_learner_and_said_to_be(
     strongest = RunFolder(run_folder).explanation.interactions[0]
     names = f"{strongest.first_label} × {strongest.second_label}"
     assert found["rows"][0]["cells"] == [names, interval(strongest.size)]
-    assert any("no pair works together in it" in block.get("text", "") for block in part["blocks"])
+    assert any("no two features interact in it" in block.get("text", "") for block in part["blocks"])
 
 
 def test_pairs_that_could_not_be_computed_say_why(edit: Edit, run_folder: Path) -> None:

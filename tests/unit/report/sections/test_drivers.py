@@ -90,7 +90,7 @@ def test_shares_and_ranks_of_each_way_are_shown(tmp_path: Path, moved: float, sa
     assert ranks is not None
     assert shares["rows"][0]["cells"] == ["PSUS", "4", "75.0\xa0%", "80.0\xa0%", "50.0\xa0%", "0.987"]
     assert ranks["rows"][0]["cells"] == ["Age", "1", "1 to 2", "1 to 4", "1"]
-    assert ("Nothing in this learner is drawn" in shares["notes"][0]) is said
+    assert ("Nothing in this algorithm is random" in shares["notes"][0]) is said
 
 
 def test_a_run_without_refits_says_so(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_of_several_learners_it_is_said_who_keeps_the_reason_in_all(edit: Edit, 
 def test_a_single_learner_has_nobody_to_agree_with(edit: Edit, run_folder: Path) -> None:
     edit("explanation_summary.json", lambda summary: {**summary, "agreement": [], "across_learners": None})
     part = story(run_folder)
-    assert "one learner" in part["blocks"][0]["text"]
+    assert "one model" in part["blocks"][0]["text"]
     assert find_table(part, "agreement") is None
 
 
