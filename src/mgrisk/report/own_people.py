@@ -160,7 +160,7 @@ def _absent_card(own: OwnPeople) -> list[dict[str, Any]]:
     return [
         {
             "label": "Which inputs are absent, and what that costs",
-            "value": f"{len(absent)} of {len(labels)} from the whole file" if absent else "None from the whole file",
+            "value": f"{len(absent)} of {len(labels)} inputs" if absent else "None from all people",
             "items": [few(absent, MOST_NAMED)] if absent else [],
             "lines": [
                 *costs,
@@ -207,7 +207,7 @@ def _driver_card(own: OwnPeople) -> dict[str, Any]:
             }
             for record in own.importance[:4]
         ],
-        "detail": "Mean |contribution| to the log-odds: what the model reads, not what causes diabetes.",
+        "detail": "Mean |SHAP value| in log-odds: what the model reads, not what causes diabetes.",
     }
 
 
@@ -247,7 +247,7 @@ def _domain(own: OwnPeople) -> Section:
         left = f", and {count(len(more) - len(most))} others" if len(more) > len(most) else ""
         called.append(f"Missing more often than there: {', '.join(most)}{left}.")
     called += [
-        f"{labels.get(name, 'Risk')}: spread otherwise than there, PSI {number(record['psi'], digits=2)}."
+        f"{labels.get(name, 'Risk')}: distribution shift, PSI {number(record['psi'], digits=2)}."
         for name, record in drift.items()
         if record["large"]
     ]
@@ -264,7 +264,7 @@ def _domain(own: OwnPeople) -> Section:
         codes = [row([code, count(times)], {"code": code, "times": times}) for code, times in own.problems.items()]
         named = [column("Code and column", numeric=False), column("Rows")]
         blocks.append(table("problems", "What was wrong in the file", named, codes))
-    return section("domain", "Are they like the people the model was made on?", blocks)
+    return section("domain", "Are they like the people the model was developed on?", blocks)
 
 
 def _shift(record: JsonRecord | None) -> str:

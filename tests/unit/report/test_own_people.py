@@ -113,8 +113,8 @@ def test_each_feature_stands_beside_the_development_people_with_what_is_outside_
     assert rows["magnesium_total_mg"]["cells"][2:4] == ["300 (300 to 300)", "300 (22 to 78)"]
     (warning,) = [b["text"] for b in find_section(own_content(own), "domain")["blocks"] if b["kind"] == "callout"]
     assert "Age: 5.0\u00a0% outside" in warning
-    assert "Age: spread otherwise than there, PSI 0.60." in warning
-    assert "Risk: spread" not in warning
+    assert "Age: distribution shift, PSI 0.60." in warning
+    assert "Risk: distribution" not in warning
     assert (rows["age_years"]["cells"][7], rows["sex"]["cells"][7]) == ("0.60 (0.05)", "–")
     assert "Magnesium, total (25.0\u00a0% here, 10.0\u00a0% there)" in warning
 
@@ -153,7 +153,7 @@ def test_what_absent_inputs_leave_unknown_is_told_where_the_model_can_tell(own: 
 def test_the_first_card_names_the_absent_inputs_and_what_they_cost(own: OwnPeople) -> None:
     lacking = replace(own, absent=["magnesium_total_mg"], auroc=(0.83, 0.79))
     card = find_section(own_content(lacking), "summary")["blocks"][1]["items"][0]
-    assert card["value"] == "1 of 3 from the whole file"
+    assert card["value"] == "1 of 3 inputs"
     assert card["items"] == ["Magnesium, total"]
     assert [line["value"] for line in card["lines"][:2]] == ["0.830", "0.790"]
     assert card["tone"] == "warning"
