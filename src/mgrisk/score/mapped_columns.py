@@ -174,7 +174,9 @@ class ColumnMaker:
         if self.how.age_at:
             value, strange = self._age(known)
         else:
-            value, strange = self._combined([self._read(known[name], name, where) for name in self.how.columns], known)
+            parts = [self._read(known[name], name, where) for name in self.how.columns]
+            with np.errstate(over="ignore"):  # an infinite sum is refused
+                value, strange = self._combined(parts, known)
             self._refuse_infinite(value, ", ".join(self.how.columns), where)
         left = pd.DataFrame(texts)[strange]
         text = left.agg(" | ".join, axis=1) if len(left) else nothing

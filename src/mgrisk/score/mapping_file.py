@@ -55,7 +55,7 @@ def _whole_dates(formats: tuple[str, ...]) -> tuple[str, ...]:
         if "y" in parts:
             raise ValueError("a year of two digits (%y) does not tell its century: export dates with %Y")
         month = {"m", "b", "B"} & {*parts}
-        if not {"Y", "d"} <= {*parts} <= DATE_PARTS or len(month) != 1 or len({*parts}) != len(parts):
+        if not {"Y", "d"} <= {*parts} <= DATE_PARTS or len(month) != 1 or len({*parts}) != each.count("%"):
             raise ValueError("a date has a year (%Y), a month (%m, %b or %B) and a day (%d), such as %d.%m.%Y")
     return formats
 
@@ -113,7 +113,9 @@ class MappedColumn(_Part):
     """What a column of the output is made from."""
 
     columns: Columns = Field(default=(), alias="from", description="Column of the extract, or several")
-    combine: Literal["", "any", "all", "sum", "mean"] = Field(default="", description="What is made of several columns")
+    combine: Literal["any", "all", "sum", "mean"] | None = Field(
+        default=None, description="What is made of several columns"
+    )
     rows: Literal["last", "any", "all", "sum", "mean"] = Field(
         default="last", description="What is made of several rows of a person"
     )

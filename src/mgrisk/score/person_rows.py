@@ -145,4 +145,5 @@ def _one_each(rows: pd.DataFrame, how: str) -> pd.DataFrame:
         return rows.sort_values(["person", "order"], kind="stable").drop_duplicates("person", keep="last")
     value = {"any": "max", "all": "min"}.get(how, "sum")
     of = rows.groupby("person", sort=False)
-    return of.agg(value=("value", value), known=("known", "sum"), text=("text", "first")).reset_index()
+    with np.errstate(over="ignore"):  # an infinite sum is refused when all rows are there
+        return of.agg(value=("value", value), known=("known", "sum"), text=("text", "first")).reset_index()
