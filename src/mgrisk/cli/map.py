@@ -67,7 +67,7 @@ def _rows(done: Mapped) -> Iterator[str]:
         yield f"  excluded by {brief(column)}: {rows:,} of {done.rows:,} rows"
     if done.undated:
         yield f"  without a date to order them by: {done.undated:,} rows, which come before all others of a person"
-    if done.written + sum(done.excluded.values()) < done.rows:
+    if done.of_people:
         yield f"  {done.rows - sum(done.excluded.values()):,} rows became one for each of {done.written:,} people"
 
 

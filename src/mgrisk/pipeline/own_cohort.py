@@ -315,6 +315,8 @@ def _mapping_record(own: Own, mapped: Mapped | None) -> dict[str, Any] | None:
         "file": Path(own.mapping).name,
         "left_as_they_are": {name: count for name, count in mapped.as_they_are.items() if count},
         "not_carried": list(mapped.not_carried),
+        "excluded": mapped.excluded,
+        "rows": mapped.rows if mapped.of_people else None,
     }
 
 

@@ -36,6 +36,8 @@ class Mapped:
         Rows that were read.
     written
         Rows that were written, or would be.
+    of_people
+        Whether the rows of a person became one.
     excluded
         Rows that were left out, by the column that told it.
     undated
@@ -52,6 +54,7 @@ class Mapped:
 
     rows: int = 0
     written: int = 0
+    of_people: bool = False
     excluded: dict[str, int] = field(default_factory=dict)
     undated: int = 0
     missing: dict[str, int] = field(default_factory=dict)
@@ -94,7 +97,7 @@ def map_file(
         `input.wrong_field_count` where a row has too many or too few cells, `mapping.infinite` where a number is
         infinite, or becomes so in another unit; those of `PersonRows`.
     """
-    done = Mapped()
+    done = Mapped(of_people=mapping.people is not None)
     makers = [ColumnMaker.of(name, mapping, missing) for name in mapping.columns]
     with open_source(source, dialect=mapping.file.dialect) as table:
         _refuse_absent(mapping.reads, table.columns, source)
@@ -122,9 +125,9 @@ def map_file(
                     _write(output, {name: cells.written() for name, cells in columns.items()}, done)
                 else:
                     people.add(extract[mapping.people.person], _order(extract, mapping, done), columns)
-            if people is not None:
-                _write(output, people.columns(), done)
-            elif not done.written:
+            for finished in () if people is None else people.blocks():
+                _write(output, finished, done)
+            if not done.written:
                 _write(output, dict.fromkeys(mapping.columns, pd.Series(dtype=object)), done)
     return done
 

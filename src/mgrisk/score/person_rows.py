@@ -7,7 +7,7 @@ cell that was not understood is no row to be left aside: it is the last value, o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -18,8 +18,8 @@ from mgrisk.score.mapped_columns import Cells, ColumnMaker, as_texts
 from mgrisk.score.mapping_file import NO, YES
 from mgrisk.types import Floats
 
-MOST_PEOPLE: Final = 2_000_000
-ROWS_AT_ONCE: Final = 200_000
+MOST_PEOPLE: Final = 1_000_000
+ROWS_AT_ONCE: Final = 50_000
 """Rows that are kept before those of a person become one."""
 
 
@@ -69,7 +69,7 @@ class PersonRows:
                 where=f"{self._where}: column {people.name}",
                 hint='fill the column in, or exclude such rows by the code ""',
             )
-        person = np.array([self._people.setdefault(name, len(self._people)) for name in named], dtype=np.int64)
+        person = np.array([self._people.setdefault(name, len(self._people)) for name in named], dtype=np.int32)
         if len(self._people) > MOST_PEOPLE:
             raise bad_input(
                 "mapping.too_many_people",
@@ -80,7 +80,7 @@ class PersonRows:
         for maker in self._makers:
             cells, rows = columns[maker.name], maker.how.rows
             if rows == "last":
-                frame = pd.DataFrame({"person": person, "order": order, "value": cells.written().to_numpy()})
+                frame = pd.DataFrame({"person": person, "order": order, "value": cells.written().astype("str").array})
                 frame = frame[frame["value"] != ""]
             else:
                 value = (cells.value == YES).astype(np.float64) if rows in {"any", "all"} else cells.value
@@ -98,8 +98,8 @@ class PersonRows:
         if self._waiting > max(ROWS_AT_ONCE, len(self._people)):
             self._reduce()
 
-    def columns(self) -> dict[str, pd.Series]:
-        """Return the columns as texts, a row for each person in the order in which they were met, shape (n_people,).
+    def blocks(self) -> Iterator[dict[str, pd.Series]]:
+        """Yield the columns as texts, a row for each person in the order in which they were met, some people at a time.
 
         Raises
         ------
@@ -107,7 +107,10 @@ class PersonRows:
             `mapping.infinite`.
         """
         self._reduce()
-        return {maker.name: self._texts(maker) for maker in self._makers}
+        found = {name: pd.concat(frames).set_index("person") for name, frames in self._rows.items() if frames}
+        for first in range(0, len(self), ROWS_AT_ONCE):
+            people = pd.RangeIndex(first, min(first + ROWS_AT_ONCE, len(self)))
+            yield {maker.name: self._texts(maker, found[maker.name].reindex(people)) for maker in self._makers}
 
     def _reduce(self) -> None:
         for maker in self._makers:
@@ -116,11 +119,8 @@ class PersonRows:
                 self._rows[maker.name] = [_one_each(pd.concat(frames, ignore_index=True), maker.how.rows)]
         self._waiting = 0
 
-    def _texts(self, maker: ColumnMaker) -> pd.Series:
-        everybody, rows = pd.RangeIndex(len(self)), maker.how.rows
-        if not self._rows[maker.name]:
-            return pd.Series("", everybody, dtype=object)
-        found = self._rows[maker.name][0].set_index("person").reindex(everybody)
+    def _texts(self, maker: ColumnMaker, found: pd.DataFrame) -> pd.Series:
+        rows = maker.how.rows
         if rows == "last":
             return found["value"].astype(object).where(found["value"].notna(), "")
         value = found["value"].where(found["known"] > 0, np.nan)
