@@ -37,7 +37,8 @@ from mgrisk.score.batch import BatchOptions, score_table, validate_table
 from mgrisk.score.cells import Missing
 from mgrisk.score.csv.source import CsvRows, CsvSource
 from mgrisk.score.input_schema import read_text
-from mgrisk.score.mapping import map_file, read_mapping
+from mgrisk.score.mapping import map_file
+from mgrisk.score.mapping_file import read_mapping
 from mgrisk.score.scorer import Scorer
 from mgrisk.score.summary import Tally
 

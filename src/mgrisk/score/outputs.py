@@ -50,6 +50,9 @@ class Output(Protocol):
     def write(self, rendered: Any) -> None:
         """Append what was rendered, in order."""
 
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append rows of texts, in which nothing is "", shape (n, n_columns)."""
+
 
 class CsvOutput:
     """Scored rows as CSV.
@@ -82,6 +85,11 @@ class CsvOutput:
         self._stream.write(rendered)
         self._stream.flush()
 
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append lines of texts, in which no cell is a formula."""
+        columns = (rows[name].tolist() for name in rows.columns)
+        self.lines(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in zip(*columns, strict=True)))
+
 
 class ParquetOutput:
     """Scored rows as Parquet, a row group for each block, with the types of the first."""
@@ -104,6 +112,11 @@ class ParquetOutput:
             texts = [field.name for field in rendered.schema if not pa.types.is_primitive(field.type)]
             self._writer = pq.ParquetWriter(self._stream, rendered.schema, compression="zstd", use_dictionary=texts)
         self._writer.write_table(rendered)
+
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append a row group of texts, null where there is nothing."""
+        columns = {name: [cell or None for cell in rows[name].tolist()] for name in rows.columns}
+        self.write(pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}))
 
     def close(self) -> None:
         """Finish the file."""
@@ -142,6 +155,13 @@ def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
     """Open a CSV output as `open_one` does, packed by gzip or zstd as its name says, and write its header."""
     with open_one(name) as stream:
         yield lines_into(stream, name, columns)
+
+
+@contextmanager
+def open_rows(name: str, columns: Sequence[str]) -> Iterator[Output]:
+    """Open an output for rows as `open_one` does, Parquet or CSV with its header by its name."""
+    with open_one(name) as stream, rows_into(stream, name, columns) as output:
+        yield output
 
 
 def lines_into(
