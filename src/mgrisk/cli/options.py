@@ -58,6 +58,11 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
     parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
     parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
+    parser.add_argument(
+        "--person",
+        metavar="COLUMN",
+        help="whose row it is, where people have several (person_id): visits are no people",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
     add_missing(parser)
     parser.set_defaults(prediabetes=None)
@@ -67,7 +72,9 @@ def label_columns(options: argparse.Namespace) -> LabelColumns:
     """Return the columns that `add_labels` asked for."""
     from mgrisk.own_data.labelled import LabelColumns
 
-    return LabelColumns(options.outcome, options.weight, options.strata, options.psu, options.prediabetes)
+    return LabelColumns(
+        options.outcome, options.weight, options.strata, options.psu, options.prediabetes, options.person
+    )
 
 
 def whole_number(text: str) -> int:

@@ -1,4 +1,9 @@
-"""`mgrisk evaluate` and `mgrisk recalibrate`: a bundle among other people than those it was made on."""
+"""`mgrisk evaluate` and `mgrisk recalibrate`: a bundle among other people than those it was made on.
+
+A recalibrated bundle is evaluated on the same people cross-fitted: each fold of whole sampling units by the map of the
+others. The share of cases among the same people sets its level, so that observed over expected is near 1 over all folds
+whatever the model; what is told of it is how far it goes from 1 in single folds, and its interval.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +13,28 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from scipy.special import expit
 
 from mgrisk.cohort.outcomes import NO_WARNING
 from mgrisk.errors import usage
 from mgrisk.evaluate.assess import CONTROLS, assess
+from mgrisk.evaluate.intervals import replicate_metrics
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
 from mgrisk.model.bundle import Bundle, Method, is_bundle, is_reserved, recalibrate
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.report.model_card import escape
+from mgrisk.riskscores.scores import Method as Map
+from mgrisk.riskscores.scores import cross_fitted
 from mgrisk.run_folder import names
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
 from mgrisk.score.summary import AUROC_WITHOUT, not_used
 from mgrisk.storage.destinations import prepare_folder
 from mgrisk.storage.files import atomic_folder, is_intact, write_json, write_text
-from mgrisk.types import Floats
+from mgrisk.survey.folds import fold_of_psus
+from mgrisk.types import Floats, Integers
 
 EXTERNAL: Final = "external"
 OFTEN: Final = 0.1
@@ -39,6 +49,10 @@ TOLD: Final = {
     "observed_expected": "Observed / expected cases (1 is right)",
     "ici": "ICI: mean calibration error",
 }
+FOLDS: Final = 10
+FOLD_SEED: Final = 1
+PARENT, RECALIBRATED = "parent", "recalibrated"
+CROSS_FITTED: Final = ("calibration_slope", "log_loss", "ici", "observed_expected")
 
 
 @dataclass(frozen=True)
@@ -173,16 +187,18 @@ def recalibrate_file(
         own = {"name": columns.outcome, "label": label, "definition": definition, "warning": NO_WARNING}
         told |= {"outcome": {**bundle.about["outcome"], **own}, "title": f"{label}, recalibrated from {parent['name']}"}
     made = recalibrate(bundle, margin, people.y, people.design, method=method, told=told)
-    new, old = made.calibrator, bundle.calibrator
+    old = bundle.calibrator
     change = made.about["recalibration"]
     inside, weight = people.inside, people.design.analysis_weight[people.inside]
-    before, after = (float(np.average(each.risk(margin[inside]), weights=weight)) for each in (old, new))
+    before = float(np.average(old.risk(margin[inside]), weights=weight))
+    found = cross_fit(old.log_odds(margin), people, method=method)
     lines = (
         *people.lines,
         *inputs.lines,
         *not_used(people.unused),
         f"{method}: log-odds × {change['slope_of_parent']:.3f} {change['intercept_of_parent']:+.3f}; "
-        f"mean risk {before:.4f} before, {after:.4f} after, {change['prevalence']:.4f} observed",
+        f"mean risk {before:.4f} before, {change['prevalence']:.4f} observed",
+        *found.lines,
         f"name: {made.about['name']}; outcome: {made.about['outcome']['label']}",
         f"holds for: {holds_for}; parent {parent['name']} {scorer.digest[:12]}",
     )
@@ -190,8 +206,89 @@ def recalibrate_file(
     parent_card = bundle.parts.get(names.CARD, b"").decode()
     below = f"\n\nThe card of the parent, whose performance is not that of this bundle:\n\n{parent_card}"
     parts = {**made.parts, names.CARD: (card + (below if parent_card else "\n")).encode()}
-    replace(made, parts=parts).write(folder)
+    about = {**made.about, "recalibration": {**change, "cross_fitted": found.to_dict()}}
+    replace(made, about=about, parts=parts).write(folder)
     return External(folder, lines)
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """A recalibration on people that it was not fitted on.
+
+    Attributes
+    ----------
+    folds
+        Of whole sampling units; each has the risks of a map fitted on the others.
+    risk
+        Those risks, shape (n,); any number outside the analysis.
+    ratios
+        Observed over expected cases in each fold, shape (folds,).
+    records
+        Metrics of the parent and of the recalibrated risks with intervals, as `evaluate.intervals.MetricReplicates`.
+    """
+
+    folds: int
+    risk: Floats
+    ratios: Floats
+    records: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what bundle.json says."""
+        return {"folds": self.folds, "observed_expected_by_fold": self.ratios, "records": self.records}
+
+    @property
+    def lines(self) -> list[str]:
+        """The metrics before and after, in words."""
+        of = {(record["model"], record["metric"]): record for record in self.records}
+        told = [f"cross-fitted, each of {self.folds} folds of sampling units by the map of the others:"]
+        for metric in CROSS_FITTED:
+            before, after = (of[model, metric] for model in (PARENT, RECALIBRATED))
+            if metric != "observed_expected":
+                told.append(f"  {TOLD[metric]}: {_with_interval(before)} before, {_with_interval(after)} after")
+                continue
+            spread = f"{self.ratios.min():.3f} to {self.ratios.max():.3f} in single folds"
+            if np.isfinite(after["low"]):
+                spread += f", 95 % interval {after['low']:.3f} to {after['high']:.3f}"
+            told.append(f"  {TOLD[metric]}: {_with_interval(before)} before; after, {spread}")
+            told.append("  (over all folds it is near 1 by construction: the cases of these people set the level)")
+        return told
+
+
+def cross_fit(log_odds: Floats, people: LabelledPeople, *, method: Method) -> CrossFitted:
+    """Evaluate a recalibration on people that it was not fitted on.
+
+    Parameters
+    ----------
+    log_odds
+        Those of the parent, shape (n,); any number outside the analysis.
+    people
+        Their outcome and design.
+    method
+        ``intercept`` or ``logistic``.
+
+    Raises
+    ------
+    MgRiskError
+        ``logistic.not_converged`` where a fold leaves no map to be fitted.
+
+    Notes
+    -----
+    Steyerberg (2019), Clinical Prediction Models, chapters 5 and 20.
+    """
+    y, design = people.y, people.design
+    folds = min(FOLDS, design.n_clusters)
+    fold: Integers = fold_of_psus(design.cluster_psu, folds=folds, seed=FOLD_SEED)[design.cluster]
+    risk = cross_fitted(Map(method), log_odds, y, design, fold)
+    risks = {PARENT: expit(log_odds), RECALIBRATED: risk}
+    weight = design.analysis_weight
+    observed, expected = (np.bincount(fold, weight * each, minlength=folds) for each in (y, risk))
+    analysed = expected > 0
+    return CrossFitted(
+        folds=folds,
+        risk=risk,
+        ratios=observed[analysed] / expected[analysed],
+        records=replicate_metrics(y, risks, design, metrics=CROSS_FITTED).records(),
+    )
 
 
 def _refuse_names(name: str, label: str, definition: str) -> None:
