@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 from scipy.special import expit
 
 from mgrisk.cohort.outcomes import NO_WARNING
@@ -23,6 +24,8 @@ from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
 from mgrisk.model.bundle import Bundle, Method, is_bundle, is_reserved, recalibrate
+from mgrisk.model.bundle_files import DRIFT
+from mgrisk.model.reference import RISK, describe, describe_numbers
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.report.model_card import escape
 from mgrisk.riskscores.scores import Method as Map
@@ -32,7 +35,7 @@ from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
 from mgrisk.score.summary import AUROC_WITHOUT, not_used
 from mgrisk.storage.destinations import prepare_folder
-from mgrisk.storage.files import atomic_folder, is_intact, write_json, write_text
+from mgrisk.storage.files import atomic_folder, is_intact, to_json, write_json, write_text
 from mgrisk.survey.folds import fold_of_psus
 from mgrisk.types import Floats, Integers
 
@@ -97,7 +100,7 @@ def evaluate_file(
     prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
     people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
-    margin, inputs = _margins(scorer.bundle, people)
+    margin, _, inputs = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
         Predictions(people.y, {scorer.label: risk}, {}, people.design),
@@ -177,7 +180,7 @@ def recalibrate_file(
     scorer = load_scorer(model, threads=threads)
     bundle = scorer.bundle
     people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
-    margin, inputs = _margins(bundle, people)
+    margin, frame, inputs = _margins(bundle, people)
     parent = {"name": str(bundle.about["name"]), "sha256": scorer.digest}
     holds_for = population or f"the people of {Path(source).name}; who and when they were is not told"
     told: dict[str, Any] = {"parent": parent, "holds_for": holds_for}
@@ -205,7 +208,10 @@ def recalibrate_file(
     card = f"# {escape(made.about['name'])}\n\n" + "\n".join(f"- {escape(line.strip())}" for line in lines)
     parent_card = bundle.parts.get(names.CARD, b"").decode()
     below = f"\n\nThe card of the parent, whose performance is not that of this bundle:\n\n{parent_card}"
-    parts = {**made.parts, names.CARD: (card + (below if parent_card else "\n")).encode()}
+    # The risks as a batch of these people would have them, of a map that did not see the person.
+    drift = describe(frame, bundle.features, weight) | {RISK: describe_numbers(found.risk[inside], weight)}
+    added = {names.CARD: (card + (below if parent_card else "\n")).encode(), DRIFT: to_json(drift).encode()}
+    parts = {**made.parts, **added}
     about = {**made.about, "recalibration": {**change, "cross_fitted": found.to_dict()}}
     replace(made, about=about, parts=parts).write(folder)
     return External(folder, lines)
@@ -362,8 +368,8 @@ class InputsOfPeople:
         return lines
 
 
-def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, InputsOfPeople]:
-    """Return margins, shape (n,), 0 for rows not analysed, and which inputs the people analysed have."""
+def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, pd.DataFrame, InputsOfPeople]:
+    """Return margins, shape (n,), 0 for rows not analysed, and features and inputs of the people analysed."""
     given = people.values.iloc[people.inside]
     frame, X = bundle.encode(given)
     margin = np.zeros(len(people.y))
@@ -379,7 +385,7 @@ def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, InputsOfPe
         bundle.auroc_without([name for name, share in missing.items() if share == 1]),
         float(np.average(bundle.in_domain(frame), weights=weight)),
     )
-    return margin, inputs
+    return margin, frame, inputs
 
 
 def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:

@@ -173,7 +173,12 @@ class Summary:
         given = [name for name in people if name not in absent]
         ranked = _ranked(tally.problems)
         return cls(
-            about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
+            about={
+                "model": scorer.label,
+                "data": scorer.bundle.about["data"],
+                "drift_reference": scorer.bundle.drift_people,
+                **about,
+            },
             tally=tally,
             rejected_by={code: count for code, count in ranked.items() if not code.startswith(_EXCLUDED)},
             not_eligible_by={code: count for code, count in ranked.items() if code.startswith(_EXCLUDED)},
@@ -248,7 +253,7 @@ class Summary:
         more = {each.name: each.missing for each in self.shifts if each.name in given and each.misses_more}
         if more:
             often = [f"{name} {_percent(more[name])}" for name in sorted(more, key=lambda name: -more[name])]
-            yield f"  missing more often than in development: {few(often, most=2)}"
+            yield f"  missing more often than in {self.about['drift_reference']}: {few(often, most=2)}"
         yield from not_used(self.unused)
 
     def _about_drift(self) -> Iterator[str]:

@@ -336,3 +336,40 @@ def test_help_and_page_say_how_many_cases_are_needed(capsys: pytest.CaptureFixtu
     page = (Path(__file__).parents[3] / "docs" / "how-to" / "recalibrate.md").read_text("utf-8")
     for method, least in LEAST.items():
         assert f"at least {least} cases and {least} others | `--method {method}`" in page
+
+
+def test_batches_of_a_recalibrated_bundle_are_compared_with_its_own_people(
+    model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = pd.read_csv(people).iloc[5:].drop(columns=["clinic", "weight"])
+    older = older[pd.to_numeric(older["age_years"]) > 55]
+    older.to_csv(tmp_path / "older.csv", index=False)
+    child = tmp_path / "child"
+    asked = ("--outcome", "ill", "--method", "intercept", "--model", model, "-o", child)
+    assert run("recalibrate", tmp_path / "older.csv", *asked) == 0
+    older.drop(columns="ill").to_csv(tmp_path / "batch.csv", index=False)
+    psi = {}
+    for name, bundle in (("parent", model), ("child", child)):
+        assert run("score", tmp_path / "batch.csv", "-o", tmp_path / f"{name}.csv", "--model", bundle) == 0
+        summary = json.loads((tmp_path / f"{name}.csv.summary.json").read_text("utf-8"))
+        psi[name] = {row["name"]: row["psi"] for row in summary["drift"]}
+        assert summary["drift_reference"] == {"parent": "development", "child": "recalibration"}[name]
+    assert psi["parent"]["age_years"] > 1
+    assert max(value for name, value in psi["child"].items() if name != "risk") < 0.01
+    # The risks of the reference are cross-fitted, those of the batch of the whole map.
+    assert psi["child"]["risk"] < 0.02
+    # Who is in the training distribution goes by the people of the parent.
+    inside = [pd.read_csv(tmp_path / f"{name}.csv")["in_domain"].tolist() for name in ("parent", "child")]
+    assert inside[0] == inside[1]
+    damaged = child / "drift_reference.json"
+    damaged.write_text(damaged.read_text("utf-8").replace('"missing"', '"mising"'), "utf-8")
+    (child / "SHA256SUMS").write_text(
+        "".join(
+            f"{sha256(child / line.split()[1])}  {line.split()[1]}\n"
+            for line in (child / "SHA256SUMS").read_text("utf-8").splitlines()
+        ),
+        "utf-8",
+    )
+    capsys.readouterr()
+    assert run("score", tmp_path / "batch.csv", "-o", tmp_path / "again.csv", "--model", child) == 5
+    assert "drift_reference.json" in capsys.readouterr().err
