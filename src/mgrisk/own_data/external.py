@@ -8,7 +8,7 @@ whatever the model; what is told of it is how far it goes from 1 in single folds
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ TOLD: Final = {
     "observed_expected": "Observed / expected cases (1 is right)",
     "ici": "ICI: mean calibration error",
 }
+OBSERVED: Final = ("observed_expected", "auroc", "calibration_slope")
 FOLDS: Final = 10
 FOLD_SEED: Final = 1
 PARENT, RECALIBRATED = "parent", "recalibrated"
@@ -68,14 +69,27 @@ class External:
         Where its files are.
     lines
         What a person wants to read of it.
+    bundle
+        Which model it was: `score.scorer.Scorer.provenance`.
+    observed
+        Of an evaluation, what the history of batches keeps of it: `score.history.outcomes_line`'s `whole` and `groups`.
     """
 
     folder: Path
     lines: tuple[str, ...]
+    bundle: Mapping[str, Any]
+    observed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluate_file(
-    model: Path, source: str, columns: LabelColumns, *, folder: Path, threads: int = 1, missing: Missing = MISSING
+    model: Path,
+    source: str,
+    columns: LabelColumns,
+    *,
+    folder: Path,
+    by: str | None = None,
+    threads: int = 1,
+    missing: Missing = MISSING,
 ) -> External:
     """Validate a bundle on anybody's data; write evaluation, thresholds, curves and people as JSON, and summary.md.
 
@@ -87,6 +101,8 @@ def evaluate_file(
         The file, and where outcome and design stand in it.
     folder
         Missing, empty, or what an earlier evaluation wrote; it appears whole or not at all.
+    by
+        Column by whose texts people are evaluated too, for the history of batches.
     threads
         Threads of the margin.
     missing
@@ -99,7 +115,8 @@ def evaluate_file(
     """
     prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
-    people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
+    carry = [by] if by else []
+    people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, carry=carry, missing=missing)
     margin, _, inputs = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
@@ -134,7 +151,25 @@ def evaluate_file(
         write_json(part / names.CURVES, {EXTERNAL: found.curves})
         write_json(part / names.PEOPLE_OF_FILE, context)
         write_text(part / names.SUMMARY, _summary(context, lines))
-    return External(folder, tuple(lines))
+    everybody = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
+    observed = {"whole": _observed(everybody), "groups": _observed_by(by, people, risk, missing)}
+    return External(folder, tuple(lines), scorer.provenance, observed)
+
+
+def _observed_by(by: str | None, people: LabelledPeople, risk: Floats, missing: Missing) -> dict[str, dict[str, Any]]:
+    if by is None:
+        return {}
+    group = people.carried[by].map(lambda cell: "" if missing.holds(cell) else cell.strip()).to_numpy()
+    domains = {name: people.design.where(group == name) for name in np.unique(group[people.inside])}
+    return {
+        str(name): _observed(replicate_metrics(people.y, {by: risk}, domain, metrics=OBSERVED).records())
+        for name, domain in domains.items()
+    }
+
+
+def _observed(records: list[dict[str, Any]]) -> dict[str, Any]:
+    metrics = {record["metric"]: [record[name] for name in ("estimate", "low", "high")] for record in records}
+    return {"n": records[0]["n"], "cases": records[0]["events"], "metrics": metrics}
 
 
 def recalibrate_file(
@@ -214,7 +249,7 @@ def recalibrate_file(
     parts = {**made.parts, **added}
     about = {**made.about, "recalibration": {**change, "cross_fitted": found.to_dict()}}
     replace(made, about=about, parts=parts).write(folder)
-    return External(folder, lines)
+    return External(folder, lines, scorer.provenance)
 
 
 @dataclass(frozen=True)

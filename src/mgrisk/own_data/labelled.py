@@ -14,7 +14,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.contradictions import mark_contradictions
 from mgrisk.score.eligibility import Exclusion, mark_excluded, not_told, with_exclusions
-from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
+from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns, refuse_absent
 from mgrisk.score.scorer import PERSON
 from mgrisk.score.sources import open_source
 from mgrisk.survey.design import SurveyDesign, WeightLevel
@@ -211,7 +211,7 @@ def read_labelled(
         ids = [name for name in unused if re.sub(r"[\W_]+", "", name.lower()) in IDS]
         labels = list(dict.fromkeys((*columns.names, *([person_column] if person_column else []), *ids)))
         names = list(dict.fromkeys((*labels, *carry)))
-        _refuse_absent(names, table.columns, source)
+        refuse_absent(names, table.columns, source)
         read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
         parts = [(rows.texts(names), rows.checked) for rows in read]
     cells = pd.concat([part for part, _ in parts], ignore_index=True)
@@ -286,18 +286,6 @@ def read_labelled(
             or ("name the column of the outcome" if len(people) else "the file has no rows"),
         )
     return found
-
-
-def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
-    for name in names:
-        if name not in there:
-            raise bad_input(
-                "input.missing_column",
-                f"the column {name} is missing",
-                where=source,
-                got=few(there),
-                hint="give the names of the columns as they stand in the header",
-            )
 
 
 def _refuse_repeated(ids: pd.DataFrame, source: str) -> None:
