@@ -140,7 +140,7 @@ def _trend(
 
 def _volume(whole: pd.DataFrame, codes: pd.DataFrame) -> Section:
     shown = _trend(
-        "volume", "Rows of each batch", whole, {"rows": "Rows", "scored": "Scored"}, y="Rows",
+        "volume", "Rows of each batch", whole, {"rows": "Rows", "scored": "Scored"}, y="Rows", level=0.0,
         caption="Rows that are not scored are rejected or not eligible.",
     )  # fmt: skip
     latest = codes[(codes["group"] == "") & (codes["batch"] == whole["batch"].iloc[-1])]
@@ -157,7 +157,7 @@ def _volume(whole: pd.DataFrame, codes: pd.DataFrame) -> Section:
 def _risks(whole: pd.DataFrame) -> Section:
     lines = {"risk_10": "10th percentile", "risk_50": "Median", "risk_90": "90th percentile", "mean_risk": "Mean"}
     shown = _trend(
-        "risks", "Risks of each batch", whole, lines, y="Risk, %", unit=100.0, digits=2,
+        "risks", "Risks of each batch", whole, lines, y="Risk, %", level=0.0, unit=100.0, digits=2,
         caption="Quantiles are read off bins of 0.02 in log-odds.",
     )  # fmt: skip
     return section("risks-section", "Distribution of the risks", [shown])
@@ -211,7 +211,7 @@ def _known(value: float, *, digits: int) -> str:
 
 
 def _label(name: str) -> str:
-    return FEATURES[name].label if name in FEATURES else name
+    return FEATURES[name].label if name in FEATURES else name.capitalize()
 
 
 def _heat(name: str, title: str, found: pd.DataFrame, across: str, places: Sequence[str], *, caption: str) -> Block:
@@ -307,21 +307,17 @@ def _groups(whole: pd.DataFrame, batches: pd.DataFrame, shifts: pd.DataFrame, by
 
 
 def _alerts(alerts: pd.DataFrame, by: str | None) -> Section:
-    columns = [
-        column("Batch", numeric=False), column(by or "Group", numeric=False), column("Feature", numeric=False),
-        column("What", numeric=False), column("Value"), column("Limit"),
-    ]  # fmt: skip
+    where = f"Batch and {by}" if by else "Batch"
+    columns = [column(where, numeric=False), column("What", numeric=False), column("Value"), column("Limit")]
     lines = [
         row(
             [
-                str(each["batch"]),
-                str(each["group"]) or "all rows",
-                each["feature"] or "–",
+                f"{each['batch']}, {each['group']}" if each["group"] else str(each["batch"]),
                 each["says"],
                 number(each["value"], digits=2),
                 number(each["limit"], digits=2),
             ],
-            {name: each[name] for name in ("alert", "against", "value", "limit")},
+            {name: each[name] for name in ("alert", "feature", "against", "value", "limit")},
         )
         for each in _records(alerts)
     ]
