@@ -104,6 +104,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         importance=[Importance(**record) for record in summarise(explanation, people.design)] if len(kept) else [],
         about=dict(scorer.bundle.about),
         reference=dict(scorer.bundle.reference),
+        drift_people=scorer.bundle.drift_people,
     )
     written = write_page(own_content(own), Path(target))
     outside = int((~people.in_domain).sum())
