@@ -24,7 +24,8 @@ from mgrisk.config.checked import SMALLEST, Checked, Finite, Increasing, Knots, 
 from mgrisk.model.additive_loop import many
 from mgrisk.model.learners import bad_model, read_model
 from mgrisk.model.missing_inputs import RIDGE, Lines, Moments, as_words
-from mgrisk.model.splines import Term, basis
+from mgrisk.model.splines import Term
+from mgrisk.survey.cubic_spline import basis
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 FILE: Final = "additive.json"
