@@ -52,7 +52,13 @@ def run(options: argparse.Namespace) -> int:
 
     found = regress(
         store_of(options),
-        Question((options.of,), tuple(options.on), options.where, weight=options.weight),
+        Question(
+            (options.of,),
+            tuple(options.on),
+            options.where,
+            weight=options.weight,
+            harmonise=tuple(options.harmonise),
+        ),
         model=options.model,
         reference=dict(options.reference),
         cycles=options.cycle,

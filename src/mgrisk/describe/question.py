@@ -26,8 +26,8 @@ from mgrisk.features.registry import FEATURES, Feature, computed_from, features
 from mgrisk.features.summary import gather
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.nhanes.cycles import CYCLES, cycle
-from mgrisk.nhanes.eras import Break, check_comparable
-from mgrisk.nhanes.harmonise import Harmonised
+from mgrisk.nhanes.eras import Break, check_comparable, equation_sources, later_breaks
+from mgrisk.nhanes.harmonise import Harmonised, apply_crosswalks
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
 from mgrisk.survey.standard import standard_population
@@ -63,6 +63,8 @@ class Question:
         Ages at which the groups of ``age-adjusted`` begin.
     interval
         Of proportions: ``korn-graubard``, as NCHS prints it, or ``logit``.
+    harmonise
+        Names of breaks (`nhanes/eras.toml`) before which values are put on the later scale by CDC's equation.
     """
 
     of: tuple[str, ...]
@@ -72,6 +74,7 @@ class Question:
     weight: str = ""
     standard: tuple[int, ...] = (20, 40, 60)
     interval: str = KORN_GRAUBARD
+    harmonise: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """Return every feature and variable in it, each once.
@@ -120,7 +123,8 @@ class Question:
         """Return the NHANES variables to read: sources of everything asked for, the design and the weights."""
         level, _ = self.level(cycles)
         asked = (source for name in self.names() for source in sources_of(name))
-        return tuple(dict.fromkeys([*asked, *DESIGN, *_weights(level, cycles)]))
+        converted = equation_sources(self.harmonise)
+        return tuple(dict.fromkeys([*asked, *converted, *DESIGN, *_weights(level, cycles)]))
 
     def gather(self, store: Store, cycles: Sequence[str]) -> Harmonised:
         """Read everybody in some cycles with all that the question needs."""
@@ -153,6 +157,10 @@ class Asked:
         Whether the people are made up.
     crossed
         Breaks in meaning between the cycles that were accepted.
+    harmonised
+        Breaks before which values were put on the later scale.
+    not_harmonised
+        Breaks after some of the cycles that are accepted without being named.
     """
 
     question: Question
@@ -166,6 +174,8 @@ class Asked:
     cycles: tuple[str, ...]
     synthetic: bool
     crossed: tuple[Break, ...] = ()
+    harmonised: tuple[Break, ...] = ()
+    not_harmonised: tuple[Break, ...] = ()
 
     def answered(self, kind: type[KindOfAnswer], records: Iterable[dict[str, Any]]) -> KindOfAnswer:
         """Return records with what a reader must know of these people."""
@@ -178,6 +188,8 @@ class Asked:
             undecided=share(self.unsaid, self.full),
             synthetic=self.synthetic,
             crossed=self.crossed,
+            harmonised=self.harmonised,
+            not_harmonised=self.not_harmonised,
             warnings=tuple(self._half_known()),
         )
 
@@ -230,7 +242,7 @@ def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across
     ------
     MgRiskError
         As `Question.names`, `ask` and reading tables; ``describe.no_cycle``, ``describe.not_measured``,
-        ``eras.not_comparable``.
+        ``describe.nothing_to_harmonise``; as `eras.check_comparable`.
     """
     names = question.names()
     chosen = list(cycles)
@@ -247,9 +259,23 @@ def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across
             hint="ask for fewer at a time",
         )
     meant = [*names, *(each.name for each in computed_from(question.features()))]
-    crossed = check_comparable(meant, chosen, across_breaks=frozenset(across_breaks))
-    tables = question.gather(store, chosen)
-    return replace(ask(question, tables, cycles=chosen), crossed=crossed)
+    converted = frozenset(question.harmonise)
+    crossed = check_comparable(meant, chosen, across_breaks=frozenset(across_breaks), crosswalks=converted)
+    later = later_breaks(meant, chosen)
+    if idle := [name for name in question.harmonise if name not in {each.name for each in later}]:
+        known = [each.name for each in later if each.converts]
+        raise usage(
+            "describe.nothing_to_harmonise",
+            f"nothing that is asked of {', '.join(chosen)} is converted at {', '.join(idle)}",
+            where="--harmonise",
+            hint=f"one of {', '.join(known)}" if known else "leave it out",
+        )
+    return replace(
+        ask(question, question.gather(store, chosen), cycles=chosen),
+        crossed=tuple(each for each in crossed if not each.accepted and each.name not in converted),
+        harmonised=tuple(each for each in later if each.name in converted),
+        not_harmonised=tuple(each for each in later if each.accepted and each.name not in converted),
+    )
 
 
 def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) -> Asked:
@@ -270,7 +296,7 @@ def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) ->
         As `Question.names`; ``weights.none``.
     """
     rows = harmonised.frame["cycle"].isin(list(cycles))
-    raw = harmonised.frame[rows].reset_index(drop=True)
+    raw = apply_crosswalks(harmonised.frame[rows].reset_index(drop=True), question.harmonise)
     level, forced_by = question.level(cycles)
     full = SurveyDesign(
         weight=combined_weight(raw, level, cycles).to_numpy(),
