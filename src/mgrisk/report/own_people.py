@@ -58,6 +58,8 @@ class OwnPeople:
         Of each feature, the largest first.
     about, reference
         Of the bundle.
+    model
+        From `probe.page_model`.
     """
 
     source: str
@@ -72,6 +74,7 @@ class OwnPeople:
     importance: list[Importance]
     about: JsonRecord
     reference: JsonRecord
+    model: JsonRecord | None = None
 
 
 def own_content(own: OwnPeople) -> dict[str, Any]:
@@ -319,6 +322,7 @@ def _people(own: OwnPeople) -> Section:
         reference=own.reference,
         recall_share=people.recall_share,
         coarse=False,
+        model=own.model,
     )
     return section("people", "The people", [explorer(shown, f"The people of {own.source} that could be scored.")])
 
