@@ -97,7 +97,7 @@
 
   // ---- columns: those that are always there, those asked for, the largest contributions
   const fixedColumns = [
-    { key: "id", label: data.id, width: 9, of: (person) => rank[person], cell: (person) => element("th", plain(data.ids[person]), { scope: "row" }), text: (person) => data.ids[person] },
+    { key: "id", label: data.id, width: 7, of: (person) => rank[person], cell: (person) => element("th", plain(data.ids[person]), { scope: "row" }), text: (person) => data.ids[person] },
     { key: "risk", label: "Risk", width: 6, number: true, of: (person) => data.risk[person], text: (person) => percent(data.risk[person]), raw: (person) => [data.risk[person]] },
     { key: "width", label: "90\u00a0% interval", width: 10, number: true, of: (person) => data.high[person] - data.low[person], text: (person) => range(data.low[person], data.high[person]), raw: (person) => [data.low[person], data.high[person]] },
   ];
@@ -261,15 +261,18 @@
   };
   const showTwo = (first, second) => {
     $("heading").textContent = marked(`${named(first)}: risk ${percent(data.risk[first])}; ${named(second)}: risk ${percent(data.risk[second])}`);
-    $("interval").textContent = `${named(first)}: ${interval(first)} ${named(second)}: ${interval(second)}`;
+    $("interval").replaceChildren(...[first, second].map((person) => element("span", `${named(person)}: ${interval(person)} `)));
     const apart = (k) => effect(k, second) - effect(k, first);
     const order = data.features.map((_, k) => k).sort((a, b) => Math.abs(apart(b)) - Math.abs(apart(a)) || a - b);
-    const rows = order.map((k) => ({ label: data.features[k].label, values: [valueText(k, first), valueText(k, second)], sizes: [effect(k, first), effect(k, second)] }));
+    const rows = order.map((k) => ({
+      label: data.features[k].label, values: [valueText(k, first), valueText(k, second)],
+      changes: `${bare(k, data.values[k][first])} \u2192 ${valueText(k, second)}`, sizes: [effect(k, first), effect(k, second)],
+    }));
     const bases = { label: "Base value, by what is absent", values: ["", ""], sizes: [data.base[first], data.base[second]] };
     if (bases.sizes[0] !== bases.sizes[1]) rows.push(bases);
-    const steps = rows.map(({ label, values, sizes }) => ({ label: values[0] || values[1] ? `${label}: ${values[0]} \u2192 ${values[1]}` : label, size: sizes[1] - sizes[0] }));
+    const steps = rows.map(({ label, changes, sizes }) => ({ label: changes ? `${label}: ${changes}` : label, size: sizes[1] - sizes[0] }));
     const reached = data.base[first] + data.features.reduce((total, _, k) => total + effect(k, first), 0);
-    waterfall($("waterfall"), { steps, from: reached, risk: data.risk[second], low: data.low[second], high: data.high[second], start: plain(named(first), 40), end: `${plain(named(second), 24)}, 90\u00a0% interval` });
+    waterfall($("waterfall"), { steps, from: reached, risk: data.risk[second], low: data.low[second], high: data.high[second], start: plain(named(first), 40), finish: `${plain(named(second), 24)}, 90\u00a0% interval` });
     $("values-caption").textContent = "Values and contributions of both, by how much the contributions differ";
     headings(["Feature"], [named(first)], [named(second)], ["Contribution of the first", "number"], ["Of the second", "number"], ["Difference, log-odds", "number"]);
     $("values").replaceChildren(...rows.map(({ label, values, sizes }) => element("tr", [
@@ -361,15 +364,18 @@
   const SVG = "http://www.w3.org/2000/svg";
   const expit = (x) => 1 / (1 + Math.exp(-x)), logit = (p) => Math.log(p / (1 - p));
   const RISKS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9];
-  const waterfall = (place, { steps, from: base, risk, low, high, start = "Population (base value)", end: last_ = "Reported risk, 90\u00a0% interval" }) => {
-    const ROW = 25, TOP = 46, LEFT = 300, RIGHT = 690, bottom = TOP + (steps.length + 2) * ROW;
+  const waterfall = (place, { steps, from: base, risk, low, high, start = "Population (base value)", finish = "Reported risk, 90\u00a0% interval" }) => {
+    // Where there is no room for labels beside the bars they stand above them.
+    const narrow = place.clientWidth > 0 && place.clientWidth < 560;
+    const [WIDTH, ROW, LEFT, RIGHT] = narrow ? [360, 40, 0, 310] : [760, 25, 300, 690];
+    const TOP = 46, bottom = TOP + (steps.length + 2) * ROW;
     const reached = [base];
     for (const step of steps) reached.push(reached.at(-1) + step.size);
     const end = reached.at(-1), edges = [...reached, logit(low), logit(high)];
     const least = Math.min(...edges), span = Math.max(...edges) - least || 1;
     const x = (value) => LEFT + 12 + ((value - least) / span) * (RIGHT - LEFT - 24);
     const made = document.createElementNS(SVG, "svg");
-    made.setAttribute("viewBox", `0 0 760 ${bottom + 40}`);
+    made.setAttribute("viewBox", `0 0 ${WIDTH} ${bottom + 40}`);
     const add = (name, attributes, text) => {
       const part = document.createElementNS(SVG, name);
       for (const [key, value] of Object.entries(attributes)) part.setAttribute(key, value);
@@ -387,7 +393,7 @@
       last = at;
     }
     words((LEFT + RIGHT) / 2, 14, "The same as a risk", "middle");
-    if (data.mark) add("text", { x: 756, y: 14, "text-anchor": "end", class: "stamp" }, data.mark);
+    if (data.mark) add("text", { x: WIDTH - 4, y: narrow ? 28 : 14, "text-anchor": "end", class: "stamp" }, data.mark);
     const unit = span > 4 ? 1 : span > 1.6 ? 0.5 : span > 0.6 ? 0.2 : 0.05;
     for (let tick = Math.ceil(least / unit); tick * unit <= least + span; tick++) {
       line(x(tick * unit), bottom, x(tick * unit), bottom + 5, "axis");
@@ -395,14 +401,15 @@
     }
     words((LEFT + RIGHT) / 2, bottom + 35, "Log-odds of the reported risk", "middle");
     line(LEFT, bottom, RIGHT, bottom, "axis");
-    const middle = (place) => TOP + (place + 0.5) * ROW;
-    words(LEFT - 8, middle(0) + 4, start, "end");
+    const middle = (row) => TOP + (row + (narrow ? 0.7 : 0.5)) * ROW;
+    const name = (row, text) => (narrow ? words(0, middle(row) - 12, plain(text, 52), "start") : words(LEFT - 8, middle(row) + 4, plain(text, 44), "end"));
+    name(0, start);
     line(x(base), middle(0) - 9, x(base), middle(0) + 9, "mark");
     steps.forEach((step, k) => {
       const y = middle(k + 1), from = x(reached[k]), to = x(reached[k + 1]);
       line(from, y - ROW + 8, from, y + 8, "axis");
       add("rect", { x: Math.min(from, to), y: y - 8, width: Math.max(Math.abs(to - from), 0.5), height: 16, class: step.size > 0 ? "raises" : "lowers" });
-      words(LEFT - 8, y + 4, plain(step.label, 44), "end");
+      name(k + 1, step.label);
       words(RIGHT + 10, y + 4, fixed(step.size, 2, true), "start");
     });
     const y = middle(steps.length + 1), at = x(end);
@@ -410,7 +417,7 @@
     line(x(logit(low)), y, x(logit(high)), y, "mark");
     for (const edge of [low, high]) line(x(logit(edge)), y - 5, x(logit(edge)), y + 5, "mark");
     add("path", { d: `M${at} ${y - 6}l6 6l-6 6l-6 -6z`, class: "point" });
-    words(LEFT - 8, y + 4, last_, "end");
+    name(steps.length + 1, finish);
     place.replaceChildren(made);
     place.setAttribute("role", "img");
     place.setAttribute("aria-label", `Waterfall from ${percent(expit(base))} to ${percent(risk)}; largest first: ` +
