@@ -59,6 +59,8 @@ class OwnPeople:
         Of the bundle.
     drift_people
         Whom `drift` compares with: development or recalibration.
+    model
+        From `probe.page_model`.
     """
 
     source: str
@@ -74,6 +76,7 @@ class OwnPeople:
     about: JsonRecord
     reference: JsonRecord
     drift_people: str = "development"
+    model: JsonRecord | None = None
 
 
 def own_content(own: OwnPeople) -> dict[str, Any]:
@@ -321,6 +324,7 @@ def _people(own: OwnPeople) -> Section:
         reference=own.reference,
         recall_share=people.recall_share,
         coarse=False,
+        model=own.model,
     )
     return section("people", "The people", [explorer(shown, f"The people of {own.source} that could be scored.")])
 

@@ -95,8 +95,12 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     """
     folder = files("mgrisk.report").joinpath("templates")
     has_people = bool(blocks_of(content, "explorer"))
-    # Our own files, and drawings of matplotlib, which escapes texts.
-    script = Markup(folder.joinpath("people.js").read_text("utf-8") if has_people else "")
+
+    def own(*names: str) -> Markup:
+        # Our own files; drawings are matplotlib's, which escapes texts.
+        return Markup("".join(folder.joinpath(name).read_text("utf-8") for name in names))
+
+    script = own("probe.js", "people.js") if has_people else Markup("")
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -109,7 +113,7 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     # Only what this package wrote itself is trusted as markup: its style sheet, its script
     # and its own drawings; the policy lets this one script run and nothing be fetched.
     figures = {name: Markup(svg) for name, svg in drawn.items()}
-    style = Markup(folder.joinpath("report.css").read_text("utf-8"))
+    style = own("report.css", "people.css") if has_people else own("report.css")
     page = environment.get_template("page.html")
     return page.render(content=content, figures=figures, style=style, script=script, policy=_policy(script))
 
