@@ -173,10 +173,10 @@ class Additive:
 
     @cached_property
     def _curves(self) -> tuple[Integers, Integers, Floats, Floats]:
-        """First design column of each encoded column, first knot of each, all knots, and factors of each design column.
+        """First design column of each encoded column, first knot of each, the knots, and factors of each design column.
 
-        The factors, shape (p, 4), make a standardised column of `cubic_spline.basis`: of the value, or of its cube above
-        a knot; of the cubes above the last knot but one and above the last; and what is subtracted.
+        The factors, shape (p, 4), make a standardised column of `cubic_spline.basis`: of the value, or its cube above a
+        knot; of the cubes above the last knot but one and above the last; and what is subtracted.
         """
         knots = [np.array(term.knots if len(term.knots) >= 3 else ()) for term in self.terms]
         curve = np.vstack([*map(_standardising, knots), np.empty((0, 4))])
