@@ -94,7 +94,7 @@ def read_limits(path: Path | None) -> Limits:
             f"a limit cannot be used: {problem}",
             where=str(path),
             expected=", ".join(Limits.model_fields),
-            hint="name limits as they stand in docs/how-to/monitor.md",
+            hint="a limit is a number; name those that are expected, and leave out what is to stay as it is",
         ) from None
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +15,14 @@ import pytest
 
 from mgrisk import load_model
 from mgrisk.cli.main import main
+from mgrisk.score.monitor import read_limits
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
 
     from mgrisk.model.bundle import Bundle
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +165,23 @@ def test_a_folder_counts_by_site_as_its_rows_in_one_file_do(job: Path, tmp_path:
         for path in (tmp_path / "out.summary.json", job / "3.out.csv.summary.json")
     )
     assert found == expected
+
+
+def test_the_commands_of_the_page_run_and_its_limits_are_those_of_mgrisk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "how-to" / "monitor.md").read_text("utf-8")
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    commands = [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
+    assert len(commands) == 5
+    for command in commands:
+        capsys.readouterr()
+        assert main(command) == 0, command
+    found = json.loads(capsys.readouterr().out)
+    whole = next(row for row in found["batches"] if row["group"] == "")
+    assert (whole["batch"], whole["rows"]) == ("first-night", 6000)
+    assert whole["observed_cases"] > 0
+    (limits,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert tomllib.loads(limits) == read_limits(None).model_dump()
