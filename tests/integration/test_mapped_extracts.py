@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,12 @@ def test_what_was_mapped_is_scored_and_evaluated(
     assert set(scored["status"][~not_for & old_enough]) == {"scored"}
     assert not (scored["status"][not_for] == "scored").any()
     assert main(["evaluate", people, "--outcome", "diabetes", *model, "-o", str(tmp_path / "evaluated")]) == 0
+
+
+def test_the_page_shows_the_mappings_that_are_tested() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "map-an-export.md").read_text("utf-8")
+    shown = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert shown == [make(20).mapping.read_text("utf-8") for make in EXTRACTS.values()]
 
 
 def test_cells_that_are_not_understood_are_shown_by_explain_alone(

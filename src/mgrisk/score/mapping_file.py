@@ -260,7 +260,7 @@ def read_mapping(path: Path) -> Mapping:
     try:
         mapping = Mapping.model_validate(content)
     except ValidationError as problem:
-        raise _bad("bad_value", first_problem(problem), path, "see docs/how-to/own-cohort.md") from None
+        raise _bad("bad_value", first_problem(problem), path, "see docs/how-to/map-an-export.md") from None
     if twice := sorted(set(mapping.keep) & set(mapping.features)):
         raise _bad("bad_value", f"{twice[0]} stands under [keep] and under [features]", path, "give one another name")
     for name, column in mapping.keep.items():
