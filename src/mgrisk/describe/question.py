@@ -18,7 +18,8 @@ import pandas as pd
 from mgrisk.cohort.variables import column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.describe.answers import Answer
-from mgrisk.describe.conditions import Amount, Condition, Truth, expression, parse
+from mgrisk.describe.conditions import Amount, Condition, Truth, evaluated, expression, parse
+from mgrisk.describe.groups import grouping
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.features import compute
 from mgrisk.features.compute import from_nhanes
@@ -35,7 +36,6 @@ from mgrisk.types import Booleans
 
 KORN_GRAUBARD: Final = "korn-graubard"
 RATIO: Final = "ratio"
-MOST_GROUPS: Final = 25
 DESIGN: Final = ("SDMVSTRA", "SDMVPSU")
 AGE: Final = "RIDAGEYR"
 AGE_ADJUSTED: Final = "age-adjusted"
@@ -195,7 +195,7 @@ class Asked:
 
     def values(self, text: str) -> pd.Series | Truth:
         """Return what a text of `of` or `by` stands for: numbers, categories in CDC's words, or where it holds."""
-        return self.shown[text] if text in self.shown else _evaluated(text, self.columns)
+        return self.shown[text] if text in self.shown else evaluated(text, self.columns)
 
     def groups(self, by: Sequence[str]) -> list[tuple[str, SurveyDesign]]:
         """Return the groups that groupings make, crossed, each with its label; groups without people are left out."""
@@ -333,119 +333,6 @@ def _columns(question: Question, raw: pd.DataFrame, full: SurveyDesign) -> dict[
     return {name: values[name] if name in values else column(name, raw) for name in question.names()}
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """What `--by` splits people by: the values of a name, ranges of a number, or whether a condition holds.
-
-    For a regression arithmetic, too, which makes no groups.
-
-    Attributes
-    ----------
-    text
-        As written.
-    names
-        The names in it.
-    cuts
-        Where ranges begin; people below the first are in none.
-    """
-
-    text: str
-    names: tuple[str, ...]
-    cuts: tuple[float, ...] = ()
-
-    def unsaid(self, columns: Mapping[str, pd.Series]) -> Booleans:
-        """Return for whom it cannot be said, shape (n,)."""
-        written = not self.text.isidentifier() and not self.cuts
-        return unknown(_evaluated(self.text, columns) if written else columns[self.names[0]])
-
-    def members(
-        self, shown: Mapping[str, pd.Series], columns: Mapping[str, pd.Series], inside: Booleans
-    ) -> list[tuple[str, Booleans]]:
-        """Return each group and who is in it, shape (n,).
-
-        Raises
-        ------
-        MgRiskError
-            ``describe.too_many_groups``, ``describe.not_a_number``, ``describe.no_groups`` for arithmetic.
-        """
-        if self.cuts:
-            return self._ranges(columns[self.names[0]])
-        if not self.text.isidentifier():
-            truth = _evaluated(self.text, columns)
-            if not isinstance(truth, Truth):
-                raise usage(
-                    "describe.no_groups",
-                    f"{self.text} is a number of each person and makes no groups",
-                    where="--by",
-                    hint=f"--by '{self.text} >= …' for yes and no",
-                )
-            return [(f"{self.text}: yes", truth.true), (f"{self.text}: no", truth.false)]
-        values = shown[self.text]
-        seen = set(values[inside].dropna())
-        is_category = isinstance(values.dtype, pd.CategoricalDtype)
-        ordered = [each for each in values.cat.categories if each in seen] if is_category else sorted(seen)
-        if len(ordered) > MOST_GROUPS:
-            raise usage(
-                "describe.too_many_groups",
-                f"{self.text} has {len(ordered)} values",
-                where="--by",
-                hint=f"at most {MOST_GROUPS}; name where ranges begin: {self.text}={_starts(values[inside])}",
-            )
-        return [(f"{self.text}={_plain(value)}", (values == value).to_numpy(dtype=np.bool_)) for value in ordered]
-
-    def _ranges(self, values: pd.Series) -> list[tuple[str, Booleans]]:
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            raise usage(
-                "describe.not_a_number",
-                f"{self.names[0]} is a category and has no ranges",
-                where="--by",
-                hint=f"--by {self.names[0]}",
-            )
-        numbers, found = values.to_numpy(dtype=np.float64), []
-        for low, high in itertools.pairwise((*self.cuts, np.inf)):
-            range_ = f"{_plain(low)} and over" if high == np.inf else f"{_plain(low)} to <{_plain(high)}"
-            found.append((f"{self.names[0]} {range_}", (numbers >= low) & (numbers < high)))
-        return found
-
-
-def grouping(text: str) -> Grouping:
-    """Read what `--by` is given.
-
-    Raises
-    ------
-    MgRiskError
-        ``describe.cuts`` where numbers do not increase, ``condition.syntax``.
-
-    Examples
-    --------
-    >>> grouping("age_years=20,40,60").cuts, grouping("bmi_kg_m2 >= 30 and sex == 'male'").names
-    ((20.0, 40.0, 60.0), ('bmi_kg_m2', 'sex'))
-    """
-    if text.isidentifier():
-        return Grouping(text, (text,))
-    found = re.fullmatch(r"\s*([A-Za-z]\w*)\s*=\s*([-+.\d][-+.\d, ]*)", text)
-    if not found:
-        return Grouping(text, expression(text).names)
-    try:
-        cuts = tuple(float(each) for each in found[2].split(","))
-    except ValueError:
-        cuts = ()
-    if not cuts or any(low >= high for low, high in itertools.pairwise(cuts)):
-        raise usage(
-            "describe.cuts",
-            "the numbers at which ranges begin do not increase",
-            where="--by",
-            got=text,
-            hint="for example --by age_years=20,40,60",
-        )
-    return Grouping(text, (found[1],), cuts)
-
-
-def _starts(values: pd.Series) -> str:
-    """Return where thirds of some numbers begin, as an example of ranges."""
-    return ",".join(_plain(float(each)) for each in np.unique(np.round(values.dropna().quantile([0, 1 / 3, 2 / 3]))))
-
-
 def _weights_or_none(level: WeightLevel, cycles: Sequence[str]) -> tuple[str, ...]:
     try:
         return _weights(level, cycles)
@@ -497,21 +384,7 @@ def quotient(text: str) -> tuple[Amount, Amount]:
     return sides
 
 
-def _evaluated(text: str, columns: Mapping[str, pd.Series]) -> pd.Series | Truth:
-    asked = expression(text)
-    return asked.values(columns) if isinstance(asked, Amount) else asked.holds(columns)
-
-
-def unknown(values: pd.Series | Truth) -> Booleans:
-    """Return of whom a value is missing, or a condition undecided, shape (n,)."""
-    return values.undecided if isinstance(values, Truth) else values.isna().to_numpy(dtype=np.bool_)
-
-
 def share(mask: Booleans, design: SurveyDesign) -> float:
     """Return the weighted share of a domain of whom something is true; NaN where nobody is in it."""
     whole = float(design.analysis_weight.sum())
     return float(design.analysis_weight[mask].sum()) / whole if whole > 0 else float("nan")
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

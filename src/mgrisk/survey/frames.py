@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_bool_dtype
 
 from mgrisk.errors import bad_input
 from mgrisk.survey import contingency, estimates
@@ -277,7 +278,10 @@ def regression(
     names, domains = _domains(design, by, y, X)
     tables = []
     for group, domain in domains:
-        columns = {str(name): numbers(each) if _is_numeric(each) else each for name, each in terms.items()}
+        columns = {
+            str(name): numbers(each) if _is_numeric(each) and not is_bool_dtype(each.dtype) else each
+            for name, each in terms.items()
+        }
         made = terms_of(columns, domain, splines=splines or {}, interactions=interactions)
         table = fit_terms(outcome, list(made), domain, kind=kind, effect=effect, level=level)
         tables.append(table if not names else pd.concat({group if len(names) > 1 else group[0]: table}, names=names))

@@ -72,7 +72,9 @@ def number(name: str, values: Floats) -> Term:
 
 
 def category(name: str, values: pd.Series, design: SurveyDesign) -> Term:
-    """Return a term with a coefficient for each level that somebody in the domain has, but the first."""
+    """Return a term with a coefficient for each level but the first among those of the domain; of truths, for true."""
+    if pd.api.types.is_bool_dtype(values.dtype):
+        return Term(name, values.to_numpy(dtype=np.float64, na_value=0.0)[:, None], ("",), np.ones((1, 1)), "category")
     words = values.astype("category")
     seen = set(words[design.analysis_weight > 0].dropna())
     levels = [each for each in words.cat.categories if each in seen][1:]
@@ -98,11 +100,7 @@ def spline(name: str, values: Floats, knots: Sequence[float], design: SurveyDesi
     MgRiskError
         ``regression.knots``.
     """
-    places = [float(each) for each in knots]
-    if len(places) == 1 and places[0] in HARRELL_QUANTILES:
-        inside = (design.analysis_weight > 0) & np.isfinite(values)
-        quantiles = HARRELL_QUANTILES[int(places[0])]
-        places = weighted_quantile(values[inside], design.analysis_weight[inside], quantiles).tolist()
+    places = knots_of(values, knots, design)
     if len(places) < 3 or len(set(places)) < len(places):
         raise bad_input(
             "regression.knots",
@@ -120,6 +118,16 @@ def spline(name: str, values: Floats, knots: Sequence[float], design: SurveyDesi
         at[1:] - at[0],
         "spline",
     )
+
+
+def knots_of(values: Floats, knots: Sequence[float], design: SurveyDesign) -> list[float]:
+    """Return knots as they are named, or as many as one number says at Harrell's quantiles of the domain."""
+    places = [float(each) for each in knots]
+    if len(places) > 1 or places[0] not in HARRELL_QUANTILES:
+        return places
+    inside = (design.analysis_weight > 0) & np.isfinite(values)
+    quantiles = HARRELL_QUANTILES[int(places[0])]
+    return [float(each) for each in weighted_quantile(values[inside], design.analysis_weight[inside], quantiles)]
 
 
 def interaction(*parts: Term) -> Term:
@@ -176,7 +184,8 @@ def fit_terms(
     Raises
     ------
     MgRiskError
-        ``regression.effect``; those of `linear_models.fit_linear` and `linear_models.fit_logistic`.
+        ``regression.effect``, ``regression.one_level``; those of `linear_models.fit_linear` and
+        `linear_models.fit_logistic`.
 
     Notes
     -----
@@ -190,6 +199,13 @@ def fit_terms(
             f"a linear regression has no {effect} beside its coefficients",
             where="effect",
             hint="leave it out, or ask for a logistic regression",
+        )
+    if effect != "coefficient" and not terms:
+        raise bad_input(
+            "regression.one_level",
+            "there is nothing to average over: no term has two levels",
+            where=WHERE,
+            hint="ask for a term that has, or widen the domain",
         )
     places, X = _matrix(terms, len(design))
     if kind == "logistic":

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mgrisk.describe.groups import MOST_GROUPS
 from mgrisk.describe.query import Description, answer
-from mgrisk.describe.question import MOST_GROUPS, Question
+from mgrisk.describe.question import Question
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes.eras import CONCEPTS
 from mgrisk.nhanes.harmonise import Harmonised, TableRead
