@@ -15,17 +15,21 @@ default:
 # Modules whose tests take seconds each; every package has others.
 
 long := "
-report/test_content.py report/test_headline.py report/test_model_card.py report/test_render.py
+cli/test_main.py cli/test_terminal.py cohort/test_folds.py describe/test_magnesium.py evaluate/test_calibrators.py
+evidence/test_association.py evidence/test_robustness.py explain/test_agnostic.py explain/test_for_shap.py
+model/test_calibrated_classifier.py model/test_coverage.py model/test_estimators.py model/test_imputation.py
+model/test_refit.py model/test_train.py nhanes/test_codebook.py nhanes/test_synthetic.py own_data/test_explain.py
+own_data/test_external.py pipeline/test_closure.py pipeline/test_incremental.py report/sections/test_association.py
 report/sections/test_checks_order.py report/sections/test_drivers.py report/sections/test_performance_figures.py
-score/test_batch_few_people.py score/test_batch_rows.py score/test_formulas.py score/test_parts.py
-score/csv/test_instructions.py cli/test_main.py evaluate/test_calibrators.py explain/test_agnostic.py
-model/test_calibrated_classifier.py model/test_coverage.py describe/test_magnesium.py own_data/test_explain.py
-own_data/test_external.py track/test_served_requests.py test_machine_code.py
+report/test_content.py report/test_headline.py report/test_model_card.py report/test_render.py
+score/csv/test_instructions.py score/test_batch_few_people.py score/test_batch_rows.py
+score/test_column_names_commands.py score/test_formulas.py score/test_parts.py score/test_parts_odd_folders.py
+storage/test_lock.py test_machine_code.py track/test_served_requests.py
 "
 
 # Tests of every package in under 90 seconds on two cores, without NHANES
 test-fast *options:
-    python -m pytest -n 2 -m "not slow and not spark and not nhanes" tests/unit tests/architecture \
+    python -m pytest -n 2 -m "not slow and not spark and not nhanes" tests/unit \
         {{ prepend("--ignore=tests/unit/", long) }} {{ options }}
 
 # All tests but those marked slow or spark: six to ten minutes
