@@ -191,17 +191,17 @@ class Additive:
 
     def answer(self, X: Singles) -> Answer:
         """Say what the model makes of an encoded matrix (n, n_columns), NaN where an input is absent."""
-        columns = np.ascontiguousarray(X.T)
-        found, n = self._patterns(columns), len(X)
+        X = np.ascontiguousarray(X)
+        found, n = self._patterns(X), len(X)
         contributions, squares, variance = np.zeros((len(self.first), n)), np.zeros(n), np.zeros(n)
-        if compiled.compiling_pays(columns.nbytes + contributions.nbytes):
+        if compiled.compiling_pays(X.nbytes + contributions.nbytes):
             many(
                 found.order, *self._curves, self.of_input, RIDGE,
-                columns, found.of_row, found.absent, self._weights, self.moments.precision, self._offset,
+                X, found.of_row, found.absent, self._weights, self.moments.precision, self._offset,
                 contributions, squares, variance,
             )  # fmt: skip
         else:
-            self._few(columns, found, contributions, squares, variance)
+            self._few(X, found, contributions, squares, variance)
         expected = np.full(n, self.intercept)
         for each in contributions:
             expected += each
@@ -226,13 +226,11 @@ class Additive:
         found: Floats = slope * expected + intercept
         return found
 
-    def _few(
-        self, columns: Singles, found: _Patterns, contributions: Floats, squares: Floats, variance: Floats
-    ) -> None:
+    def _few(self, X: Singles, found: _Patterns, contributions: Floats, squares: Floats, variance: Floats) -> None:
         """Do what `many` does, in the same order of operations and to the same digits, without compiling anything."""
-        z = np.zeros((len(self.of_input), columns.shape[1]))
+        z = np.zeros((len(self.of_input), len(X)))
         first_column, first_knot, knots, curve = self._curves
-        for c, column in enumerate(columns.astype(np.float64)):
+        for c, column in enumerate(X.T.astype(np.float64)):
             known = np.isfinite(column)
             value, own_knots = column[known], knots[first_knot[c] : first_knot[c + 1]]
             factor, _, _, shift = curve[first_column[c]]
@@ -278,8 +276,8 @@ class Additive:
             unknown += weights[i, 0] * (right[k, 0] - RIDGE * weights[i, 0])
         return right, own, max(unknown, 0.0)
 
-    def _patterns(self, columns: Singles) -> _Patterns:
-        words = as_words(np.isnan(columns[self.first]))
+    def _patterns(self, X: Singles) -> _Patterns:
+        words = as_words(np.isnan(X[:, self.first].T))
         # One word for each sorts at once; of more the rows are sorted as bytes.
         keys = words.view(np.uint64 if words.shape[1] == 1 else np.dtype((np.void, words.shape[1] * 8))).ravel()
         order = np.argsort(keys, kind="stable")
@@ -287,12 +285,12 @@ class Additive:
         begins = np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]
         of_row = np.empty(len(keys), dtype=np.int64)
         of_row[order] = np.cumsum(begins) - 1
-        absent = np.isnan(columns[np.ix_(self.first, order[begins])]).T
+        absent = np.isnan(X[np.ix_(order[begins], self.first)])
         return _Patterns(of_row, order, ordered[begins].tolist(), np.ascontiguousarray(absent))
 
     def next_inputs(self, X: Singles) -> Integers:
         """Return which absent input would leave least unknown were it known, -1 where none is absent, shape (n,)."""
-        found = self._patterns(np.ascontiguousarray(X.T))
+        found = self._patterns(X)
         if len(self._next) + len(found.keys) > MOST_ASKED:
             self._next.clear()
         known = []

@@ -15,7 +15,7 @@ CHUNK: Final = 64
 
 @inner
 def _design(
-    columns: Singles,
+    X: Singles,
     rows: Integers,
     first_column: Integers,
     first_knot: Integers,
@@ -27,11 +27,11 @@ def _design(
     value, last_cube, before_cube = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
     known = np.empty(CHUNK)
     size = len(rows)
-    for c in range(len(columns)):
+    for c in range(X.shape[1]):
         place, begin, end = first_column[c], first_knot[c], first_knot[c + 1]
-        column, factor, shift = columns[c], curve[place, 0], curve[place, 3]
+        factor, shift = curve[place, 0], curve[place, 3]
         for r in range(size):
-            x = np.float64(column[rows[r]])
+            x = np.float64(X[rows[r], c])
             known[r] = 0.0 if np.isnan(x) else 1.0
             value[r] = 0.0 if np.isnan(x) else x
         for r in range(size):
@@ -93,7 +93,7 @@ def many(
     curve: Floats,
     of_input: Integers,
     ridge: float,
-    columns: Singles,
+    X: Singles,
     pattern: Integers,
     absent: Booleans,
     weights: Floats,
@@ -115,8 +115,9 @@ def many(
         Input that each design column belongs to, shape (p,).
     ridge
         λ of `missing_inputs`.
-    columns, pattern, absent
-        Encoded matrix (n_columns, n); pattern of each row; which inputs each pattern lacks.
+    X, pattern, absent
+        Encoded matrix (n, n_columns), row by row, since the order of patterns jumps from row to row; pattern of each
+        row; which inputs each pattern lacks.
     weights, precision, offset
         Weights of the standardised columns in each form (p, 1 + k), inverse of their ridged correlation (p, p), and
         what is added to each form but the first, (k,).
@@ -134,7 +135,7 @@ def many(
     for first in range(0, len(order), CHUNK):
         rows = order[first : first + CHUNK]
         size = len(rows)
-        _design(columns, rows, first_column, first_knot, knot, curve, z)
+        _design(X, rows, first_column, first_knot, knot, curve, z)
         total[:] = 0.0
         for i in range(p):
             for c in range(m):
