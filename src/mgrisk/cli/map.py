@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.score.mapping import EXAMPLES, map_file
     from mgrisk.score.mapping_file import read_mapping
-    from mgrisk.storage.destinations import prepare_files
+    from mgrisk.storage.destinations import is_standard_output, prepare_files
 
     if options.explain:
         mapping = read_mapping(Path(options.mapping))
@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     ]
     if any(done.as_they_are.values()):
         lines.append("  --explain in place of -o shows ten of each")
-    tell(*lines, *_unused(done), f"next: mgrisk validate {options.output}", output=options.output)
+    after = [] if is_standard_output(options.output) else [f"next: mgrisk validate {options.output}"]
+    tell(*lines, *_unused(done), *after, output=options.output)
     return ExitStatus.DONE
 
 

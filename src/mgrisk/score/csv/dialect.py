@@ -85,6 +85,21 @@ class _Converted(io.RawIOBase):
         return len(part)
 
 
+class _Borrowed(io.RawIOBase):
+    """A stream that stays open when whoever reads it is done."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        part = self._stream.read(len(into))
+        into[: len(part)] = part
+        return len(part)
+
+
 def _records(stream: BinaryIO, dialect: Dialect, where: str) -> Iterator[list[str]]:
     read = 0
 
@@ -100,13 +115,10 @@ def _records(stream: BinaryIO, dialect: Dialect, where: str) -> Iterator[list[st
             mark = ""
 
     try:
-        text = io.TextIOWrapper(stream, encoding=dialect.encoding, newline="")
-        try:
-            for record in csv.reader(lines(), delimiter=dialect.separator, strict=True):
-                yield record
-                read = 0
-        finally:
-            text.detach()
+        text = io.TextIOWrapper(cast(BinaryIO, _Borrowed(stream)), encoding=dialect.encoding, newline="")
+        for record in csv.reader(lines(), delimiter=dialect.separator, strict=True):
+            yield record
+            read = 0
     except csv.Error as problem:
         raise _unreadable(str(problem), dialect, where) from None
     except UnicodeDecodeError as problem:
