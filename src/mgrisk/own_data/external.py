@@ -112,6 +112,13 @@ def evaluate_file(
     ------
     MgRiskError
         Those of `prepare_folder`, `load_scorer` and `read_labelled`.
+
+    Examples
+    --------
+    >>> from mgrisk.model.bundle import released
+    >>> clinic = LabelColumns("has_it", person="patient")
+    >>> evaluate_file(released("undiagnosed"), "clinic.csv", clinic, folder=Path("out")).lines[0]  # doctest: +SKIP
+    '14,840 rows of 2,968 people, 2,745 cases; no weights; sampling units are the values of patient'
     """
     prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
