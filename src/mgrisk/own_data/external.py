@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.special import expit
 
 from mgrisk.cohort.outcomes import NO_WARNING
+from mgrisk.config.checked import brief
 from mgrisk.errors import usage
 from mgrisk.evaluate.assess import CONTROLS, assess
 from mgrisk.evaluate.intervals import replicate_metrics
@@ -166,7 +167,7 @@ def evaluate_file(
 def _observed_by(by: str | None, people: LabelledPeople, risk: Floats, missing: Missing) -> dict[str, dict[str, Any]]:
     if by is None:
         return {}
-    group = people.carried[by].map(lambda cell: "" if missing.holds(cell) else cell.strip()).to_numpy()
+    group = people.carried[by].map(lambda cell: "" if missing.holds(cell) else brief(cell.strip())).to_numpy()
     domains = {name: people.design.where(group == name) for name in np.unique(group[people.inside])}
     return {
         str(name): _observed(replicate_metrics(people.y, {by: risk}, domain, metrics=OBSERVED).records())
