@@ -68,7 +68,7 @@ def _lines(found: Monitored) -> list[str]:
                 row["model"],
                 f"{row['rows']:,}",
                 f"{row['rejected']:,}",
-                f"{row['mean_risk']:.4f}",
+                f"{row['mean_risk']:.4f}" if row["scored"] else "-",
                 f"{row['expected_cases']:,.1f}",
                 f"{row['observed_cases']:,.0f}" if seen else "-",
                 f"{row['observed_expected']:.2f}" if seen else "-",

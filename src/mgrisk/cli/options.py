@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mgrisk.score.cells import Missing
 
 
+LONGEST_NAME = 60
+
+
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add `--model`."""
     parser.add_argument(
@@ -93,13 +96,21 @@ def check_history(options: argparse.Namespace, *, names_batch: bool = False) -> 
     Raises
     ------
     MgRiskError
-        `history.no_history`, `history.no_batch`; those of `prepare_files`.
+        `history.no_history`, `history.no_batch`, `history.long_name`; those of `prepare_files`.
     """
     from mgrisk.storage.destinations import prepare_files
 
     if options.batch is not None and not options.history:
         raise usage(
             "history.no_history", "a batch is named, and no history", where="--batch", hint="add --history FILE"
+        )
+    if options.batch is not None and len(options.batch) > LONGEST_NAME:
+        raise usage(
+            "history.long_name",
+            "the name of the batch is too long",
+            where="--batch",
+            expected=f"at most {LONGEST_NAME} signs",
+            hint="name it by its date",
         )
     if names_batch and options.history and not options.batch:
         raise usage(

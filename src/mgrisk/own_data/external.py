@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.special import expit
 
 from mgrisk.cohort.outcomes import NO_WARNING
+from mgrisk.config.checked import brief
 from mgrisk.errors import usage
 from mgrisk.evaluate.assess import CONTROLS, assess
 from mgrisk.evaluate.intervals import replicate_metrics
@@ -112,6 +113,13 @@ def evaluate_file(
     ------
     MgRiskError
         Those of `prepare_folder`, `load_scorer` and `read_labelled`.
+
+    Examples
+    --------
+    >>> from mgrisk.model.bundle import released
+    >>> clinic = LabelColumns("has_it", person="patient")
+    >>> evaluate_file(released("undiagnosed"), "clinic.csv", clinic, folder=Path("out")).lines[0]  # doctest: +SKIP
+    '14,840 rows of 2,968 people, 2,745 cases; no weights; sampling units are the values of patient'
     """
     prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
@@ -159,7 +167,7 @@ def evaluate_file(
 def _observed_by(by: str | None, people: LabelledPeople, risk: Floats, missing: Missing) -> dict[str, dict[str, Any]]:
     if by is None:
         return {}
-    group = people.carried[by].map(lambda cell: "" if missing.holds(cell) else cell.strip()).to_numpy()
+    group = people.carried[by].map(lambda cell: "" if missing.holds(cell) else brief(cell.strip())).to_numpy()
     domains = {name: people.design.where(group == name) for name in np.unique(group[people.inside])}
     return {
         str(name): _observed(replicate_metrics(people.y, {by: risk}, domain, metrics=OBSERVED).records())

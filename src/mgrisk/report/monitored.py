@@ -18,6 +18,8 @@ MADE_UP: Final = "SYNTHETIC model: the people that it was developed on are made 
 SHOWN: Final = 60
 """Batches in a picture, the latest; the tables have all."""
 MOST_FEATURES: Final = 20
+RECENT: Final = 10
+"""Batches whose alerts are shown; those of the ones before are folded."""
 AGAINST: Final = {
     "reference": "the model's reference",
     "others": "the other groups of the batch",
@@ -56,7 +58,7 @@ def monitored_content(
         _performance(whole),
         _drift(whole, shifts),
         *([_groups(whole, batches, shifts, by)] if by else []),
-        _alerts(alerts, by),
+        _alerts(whole, alerts, by),
     ]
     banner = MADE_UP if synthetic else ""
     data = f"{SYNTHETIC} model" if synthetic else "batches that were scored"
@@ -95,7 +97,7 @@ def _summary(whole: pd.DataFrame, alerts: pd.DataFrame, by: str | None, notes: S
 def _seen_card(whole: pd.DataFrame) -> dict[str, Any]:
     seen = whole[whole["observed_n"].notna()]
     if seen.empty:
-        detail = "no outcomes yet: `mgrisk evaluate … --history FILE --batch NAME` adds those of a batch"
+        detail = "no outcomes yet: mgrisk evaluate with --history and --batch adds those of a batch"
         return {"label": "Observed / expected cases", "value": "not known", "detail": detail}
     last = seen.iloc[-1]
     return {
@@ -306,20 +308,29 @@ def _groups(whole: pd.DataFrame, batches: pd.DataFrame, shifts: pd.DataFrame, by
     return section("groups-section", f"By {by}", blocks)
 
 
-def _alerts(alerts: pd.DataFrame, by: str | None) -> Section:
-    where = f"Batch and {by}" if by else "Batch"
-    columns = [column(where, numeric=False), column("What", numeric=False), column("Value"), column("Limit")]
+def _alerts(whole: pd.DataFrame, alerts: pd.DataFrame, by: str | None) -> Section:
+    latest = alerts["batch"].isin(whole["batch"].tail(RECENT))
+    blocks = [
+        _alert_table(name, caption, found, by, folded=folded)
+        for name, caption, found, folded in (
+            ("alert-table", "Beyond a limit, the latest batch first", alerts[latest], False),
+            ("earlier-alerts", f"Before the latest {RECENT} batches", alerts[~latest], True),
+        )
+        if len(found)
+    ]
+    return section("alerts", "All alerts", blocks or [text("No batch was beyond a limit.")])
+
+
+def _alert_table(name: str, caption: str, alerts: pd.DataFrame, by: str | None, *, folded: bool) -> Block:
+    columns = [column(f"Batch and {by}" if by else "Batch", numeric=False), column("What", numeric=False)]
     lines = [
         row(
             [
                 f"{each['batch']}, {each['group']}" if each["group"] else str(each["batch"]),
-                each["says"],
-                number(each["value"], digits=2),
-                number(each["limit"], digits=2),
+                f"{each['says']} (limit {each['limit']:g})",
             ],
-            {name: each[name] for name in ("alert", "feature", "against", "value", "limit")},
+            {key: each[key] for key in ("alert", "feature", "against", "value", "limit")},
         )
         for each in _records(alerts)
     ]
-    block = table("alert-table", "Beyond a limit, the latest batch first", columns, lines)
-    return section("alerts", "All alerts", [block if lines else text("No batch was beyond a limit.")])
+    return table(name, caption, columns, lines, folded=folded)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 
+from mgrisk.config.checked import brief
 from mgrisk.errors import bad_input, usage
 from mgrisk.score.answers import Answers, about_options
 from mgrisk.score.cells import EMPTY_CELLS
@@ -271,7 +272,7 @@ def _groups(rows: Rows, by: str | None, scorer: Scorer) -> list[str] | None:
     """Return which group each row is of; one text for all words that mean missing."""
     if by is None:
         return None
-    found = ["" if scorer.missing.holds(cell) else cell.strip() for cell in rows.texts([by])[by]]
+    found = ["" if scorer.missing.holds(cell) else brief(cell.strip()) for cell in rows.texts([by])[by]]
     refuse_many_groups(set(found), by)
     return found
 

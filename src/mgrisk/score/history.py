@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from mgrisk.config.checked import Checked, Count, Finite, NotNegative, Share, Text, parse
 from mgrisk.errors import bad_input
@@ -42,6 +42,12 @@ class _Shift(Checked):
     counts: list[Count]
     ordered: bool
 
+    @model_validator(mode="after")
+    def _people(self) -> Self:
+        if not sum(self.counts) == self.people <= self.rows:
+            raise ValueError("the people in its bins are not those with a value")
+        return self
+
     def shift(self) -> Shift:
         """Return it as it was counted; what is not known is NaN."""
         row: dict[str, Any] = {
@@ -66,9 +72,24 @@ class Counted(Checked):
     not_eligible_by: dict[str, Count]
     outside_domain: Count
     mean_risk: Share | None
-    risk_quantiles: dict[str, Share | None]
+    risk_quantiles: dict[Literal["0.1", "0.5", "0.9"], Share | None]
     expected_performance: _Expected
     drift: list[_Shift]
+
+    @model_validator(mode="after")
+    def _of_these_rows(self) -> Self:
+        if self.scored + self.rejected + self.not_eligible != self.rows or self.outside_domain > self.scored:
+            raise ValueError("its rows do not add up")
+        if any(count > self.rows for count in (*self.rejected_by.values(), *self.not_eligible_by.values())):
+            raise ValueError("a code stands more often than there are rows")
+        if any(each.rows != self.scored for each in self.drift):
+            raise ValueError("drift is of other rows than those scored")
+        return self
+
+    @property
+    def bins(self) -> dict[str, int]:
+        """Number of bins by feature."""
+        return {each.name: len(each.counts) for each in self.drift}
 
     def shifts(self) -> dict[str, Shift]:
         """Return how each feature, and the risk, lies against the model's reference."""
@@ -113,6 +134,12 @@ class Batch(_Line):
     synthetic: bool
     whole: Counted
     groups: dict[str, Counted]
+
+    @model_validator(mode="after")
+    def _in_the_same_bins(self) -> Self:
+        if any(group.bins != self.whole.bins for group in self.groups.values()):
+            raise ValueError("a group has other features or bins than all rows")
+        return self
 
 
 class Outcomes(_Line):

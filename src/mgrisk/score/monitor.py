@@ -82,6 +82,11 @@ def read_limits(path: Path | None) -> Limits:
     ------
     MgRiskError
         `limits.missing_file`, `limits.not_toml`, `limits.bad_limit` with the name of the limit.
+
+    Examples
+    --------
+    >>> read_limits(None).psi
+    0.25
     """
     own = Path(str(files("mgrisk.score").joinpath("monitor_limits.toml")))
     hint = "name a TOML file, or leave out --limits"
@@ -166,6 +171,12 @@ def monitor(history: History, limits: Limits, *, by: str | None = None) -> Monit
     ------
     MgRiskError
         `monitor.not_by` where no batch was counted by this column.
+
+    Examples
+    --------
+    >>> from mgrisk.score.history import read_history
+    >>> found = monitor(read_history(Path("batches.jsonl")), read_limits(None), by="site")  # doctest: +SKIP
+    >>> found.alerts[["batch", "group", "feature", "says"]]  # doctest: +SKIP
     """
     columns = sorted({batch.by for batch in history.batches if batch.by})
     if by is not None and by not in columns:

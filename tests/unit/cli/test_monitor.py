@@ -129,6 +129,23 @@ def test_half_a_line_is_told_and_costs_itself_alone(
     assert "passed over: 1 (5)" in said
 
 
+def test_a_batch_of_nobody_and_one_of_whom_nobody_is_scored_have_their_place(
+    job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, frame = tmp_path / "history.jsonl", pd.read_csv(job / "1.csv")
+    path.write_bytes((job / "history.jsonl").read_bytes())
+    for name, rows in (("nobody", frame.iloc[:0]), ("infants", frame.assign(age_years=-1))):
+        rows.to_csv(tmp_path / "in.csv", index=False)
+        asked = ("--history", path, "--batch", name, "--by", "site")
+        assert run("score", tmp_path / "in.csv", "-o", tmp_path / "out.csv", *model(job), *asked) in (0, 6), name
+    capsys.readouterr()
+    assert run("monitor", path, "--by", "site", "-o", tmp_path / "page.html") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^nobody +toy +0 +0 +- +0\.0 ", said, re.MULTILINE)
+    assert re.search(r"^infants +toy +1,500 +1,500 +- +0\.0 ", said, re.MULTILINE)
+    assert "1,500 of 1,500 rows are rejected (100.0 %)" in said
+
+
 def test_what_a_history_needs_is_asked_before_anything_is_written(
     job: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -70,8 +70,8 @@ def test_the_page_has_its_sections_and_every_picture_its_numbers(by: str | None)
     assert "a line was passed over" in page
     assert "site north: age_years: PSI 0.30" in page or by is None
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
-    (table,) = [block for block in find_section(content, "alerts")["blocks"] if block["kind"] == "table"]
-    assert table["rows"][0]["cells"][0] == "night 2, north"
+    (table,) = find_section(content, "alerts")["blocks"]
+    assert table["rows"][0]["cells"] == ["night 2, north", "age_years: PSI 0.30 north (limit 0.25)"]
 
 
 def test_texts_of_the_history_are_shown_and_obeyed_by_nobody() -> None:
@@ -107,3 +107,5 @@ def test_one_batch_and_very_many_are_drawn(n: int) -> None:
     content = monitored_content(*tables(n), by="site", synthetic=False, notes=[])
     for each in blocks_of(content, "figure"):
         assert len(draw(each)) < 200_000
+    shown = [(len(each["rows"]), each["folded"]) for each in find_section(content, "alerts")["blocks"]]
+    assert shown == ([(1, False)] if n == 1 else [(10, False), (190, True)])

@@ -60,14 +60,28 @@ def test_a_line_that_was_cut_short_costs_itself_alone(line: dict[str, Any], tmp_
 
 @pytest.mark.parametrize(
     "change",
-    [{"kind": "other"}, {"format": 2}, {"whole": {}}, {"batch": 7}, {"groups": {"north": {"rows": -1}}}],
+    [
+        'line["kind"] = "other"',
+        'line["format"] = 2',
+        'line["whole"] = {}',
+        'line["batch"] = 7',
+        'line["groups"]["north"]["rows"] = -1',
+        'line["groups"]["north"]["rows"] = 0',
+        'line["whole"]["rejected_by"] = {"missing:age_years": 400}',
+        'line["whole"]["risk_quantiles"] = {"x": 0.1}',
+        'line["whole"]["outside_domain"] = 301',
+        'line["groups"]["north"]["drift"][0]["counts"].pop()',
+        'line["groups"]["north"]["drift"][0]["counts"].append(0)',
+        'line["groups"]["north"]["drift"].pop()',
+        'line["whole"]["drift"][0]["rows"] = 0',
+        'line["whole"]["drift"][0]["psi"] = 1e300',
+    ],
 )
-def test_a_line_that_somebody_edited_is_passed_over_and_told(
-    line: dict[str, Any], tmp_path: Path, change: dict[str, Any]
-) -> None:
+def test_a_line_that_somebody_edited_is_passed_over_and_told(line: dict[str, Any], tmp_path: Path, change: str) -> None:
     path = tmp_path / "history.jsonl"
     append(path, line)
-    edited = json.loads(path.read_text("utf-8")) | change
+    edited = json.loads(path.read_text("utf-8"))
+    exec(change, {"line": edited})
     path.write_text(f"{json.dumps(edited)}\n[1, 2\n\n", "utf-8")
     append(path, line)
     found = read_history(path)
