@@ -343,8 +343,8 @@ def apply_crosswalks(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     converted = frame.copy()
     for concept in CONCEPTS:
         for years in frame["cycle"].unique():
-            rows = frame["cycle"] == years
             for each in itertools.takewhile(lambda each: each.name in named, concept.after(years)):
+                rows = frame["cycle"] == years
                 columns = [name for name in each.converts if name in frame]
                 if each.forward is not None and columns:
                     old = converted.loc[rows, columns]

@@ -148,7 +148,8 @@ def _products(blocks: Sequence[Floats]) -> Floats:
     """Return each column of the first times each of the next, and so on; rows of length 1 stand for all."""
     found = blocks[0]
     for block in blocks[1:]:
-        found = (found[:, :, None] * block[:, None, :]).reshape(max(len(found), len(block)), -1)
+        pairs = found[:, :, None] * block[:, None, :]
+        found = pairs.reshape(len(pairs), found.shape[1] * block.shape[1])
     return found
 
 
@@ -315,8 +316,15 @@ def terms_of(
     ------
     MgRiskError
         ``regression.no_variable`` for a spline or an interaction of what is not there, or of a category as a spline;
-        ``regression.knots``.
+        ``regression.repeated`` for an interaction of a variable with itself; ``regression.knots``.
     """
+    if repeated := [pair for pair in interactions if len(set(pair)) < max(len(pair), 2)]:
+        raise bad_input(
+            "regression.repeated",
+            f"{':'.join(repeated[0])} is no interaction of two variables",
+            where="interactions",
+            hint="name each variable once; a curve is asked for as a spline",
+        )
     for name in [*splines, *(each for pair in interactions for each in pair)]:
         if name not in columns or (name in splines and isinstance(columns[name], pd.Series)):
             raise bad_input(

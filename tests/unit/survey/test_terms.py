@@ -132,6 +132,15 @@ def test_a_term_is_zero_at_its_reference_and_its_points_are_its_columns(toy: pd.
     assert interaction(number("x2", toy["x2"].to_numpy(float)), group).levels == ("x2:group=b", "x2:group=c")
 
 
+def test_a_category_of_one_level_has_no_column_and_no_interaction(toy: pd.DataFrame, part: SurveyDesign) -> None:
+    one = toy[["x1"]].assign(same="a")
+    found = regression(toy["y"], one, part, kind="logistic", interactions=[("x1", "same")])
+    pd.testing.assert_frame_equal(found, regression(toy["y"], toy["x1"], part, kind="logistic"))
+    with pytest.raises(MgRiskError) as caught:
+        regression(toy["y"], one["same"], part, kind="logistic", effect="ratio")
+    assert caught.value.code == "regression.one_level"
+
+
 @pytest.mark.parametrize(
     ("how", "code"),
     [
@@ -142,6 +151,8 @@ def test_a_term_is_zero_at_its_reference_and_its_points_are_its_columns(toy: pd.
         ({"splines": {"group": [4]}}, "regression.no_variable"),
         ({"splines": {"x3": [4]}}, "regression.no_variable"),
         ({"interactions": [("x1", "x3")]}, "regression.no_variable"),
+        ({"interactions": [("x1", "x1")]}, "regression.repeated"),
+        ({"interactions": [("x1",)]}, "regression.repeated"),
     ],
 )
 def test_what_cannot_be_read_off_a_regression_is_refused(
