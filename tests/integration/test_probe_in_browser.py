@@ -237,6 +237,11 @@ def test_a_number_that_cannot_be_is_refused_and_an_unlikely_one_is_said_to_be(
         assert page.get_attribute(age, "aria-invalid") == "true"
         assert "A number from 20 to 120 is needed" in page.inner_text(f"{age} ~ small")
         assert risk_shown(page) == before
+    # Ages that NHANES codes as one are one.
+    page.fill(age, "80")
+    oldest = risk_shown(page)
+    page.fill(age, "95")
+    assert risk_shown(page) == oldest
     page.fill(age, "45")
     assert page.get_attribute(age, "aria-invalid") == "false"
     assert "training distribution" not in page.inner_text("#probe-said")
