@@ -157,7 +157,9 @@ def test_each_control_gives_the_bundle_s_answer_and_its_waterfall(
     page = opened(visit, two_people, tmp_path / "two.html", "P1")
     place = names(released_bundle).index
     assert risk_shown(page) == as_shown(float(two_people.risk[1]))
-    assert "1 input is not known and integrated out" in page.inner_text("#probe-said")
+    assert "1 input is not known and integrated out; were it known, the risk would lie at" in page.inner_text(
+        "#probe-said"
+    )
     assert page.inner_text("#probe .callout").startswith("The model’s answer, not the effect of a change.")
     # A number by keyboard, a number by its slider, a choice, one that is not known any more and one that is.
     page.fill(f"#probe-{place('age_years')}", "71")
@@ -255,10 +257,32 @@ def test_another_person_begins_anew(
 ) -> None:
     page = opened(visit, two_people, tmp_path / "anew.html", "P1")
     page.fill(f"#probe-{names(released_bundle).index('age_years')}", "80")
+    # Who leaves a control does not leave the person.
+    page.keyboard.press("Escape")
+    assert page.is_visible("#explorer-person")
     page.fill("#explorer-find", "P0")
     assert not page.is_visible("#explorer-person")
     page.press("#explorer-find", "Enter")
     assert risk_shown(page) == as_shown(float(two_people.risk[0]))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_filters_columns_controls_and_a_comparison(
+    visit: Callable[..., Opened], two_people: PeopleShown, tmp_path: Path, scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not here")
+    path = page_of(replace(two_people, case=np.array([True, False])), tmp_path / "axe.html")
+    page = visit(path, fragment="#person=P1&with=P0", color_scheme=scheme).page
+    for label in ("Waist, cm", "Smoking"):
+        page.select_option("#explorer-variable", label=label)
+        page.click("#explorer-filter")
+        page.click("#explorer-column")
+    page.click("#probe > summary")
+    page.fill("#probe-0", "7")  # not an age of the model
+    found = axe.Axe().run(page).response["violations"]
+    worst = {each["id"]: [node["html"][:200] for node in each["nodes"][:3]] for each in found
+             if each["impact"] in {"serious", "critical"}}  # fmt: skip
+    assert worst == {}
 
 
 def test_the_page_of_a_model_with_trees_says_that_inputs_cannot_be_changed(

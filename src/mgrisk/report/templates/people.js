@@ -473,7 +473,7 @@
     else return;
     event.preventDefault();
   });
-  $("person").addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+  $("person").addEventListener("keydown", (event) => { if (event.key === "Escape" && !event.target.closest(".inputs")) close(); });
   $("close").addEventListener("click", close);
   let waiting = false;
   $("rows").addEventListener("scroll", () => {

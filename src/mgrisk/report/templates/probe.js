@@ -194,7 +194,7 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
     if (start === "person" && from === "" && percent(before) !== percent(data.risk[person]))
       said.push(`The values of this person are rounded here; of those that were measured ${percent(data.risk[person])} is the reported risk.`);
     if (absent)
-      said.push(`${absent === 1 ? "1 input is" : `${absent} inputs are`} not known and integrated out; ${absent === 1 ? "was it" : "were they"} known, the risk would lie at ${range(found.lowInputs, found.highInputs)} for 90\u00a0% of such people.`);
+      said.push(`${absent === 1 ? "1 input is" : `${absent} inputs are`} not known and integrated out; were ${absent === 1 ? "it" : "they"} known, the risk would lie at ${range(found.lowInputs, found.highInputs)} for 90\u00a0% of such people.`);
     if (found.outside.length)
       said.push(`Out of the model\u2019s training distribution: ${found.outside.map((places) => places.map((k) => features[k].label).join(" beside ")).join("; ")}.`);
     $("said").textContent = said.join(" ");
