@@ -227,6 +227,37 @@ def test_what_only_women_are_asked_follows_from_sex(
     assert page.input_value(control) == "1"
 
 
+def test_what_is_derived_moves_with_what_it_is_derived_from(
+    visit: Callable[..., Opened], released_bundle: Bundle, two_people: PeopleShown, tmp_path: Path
+) -> None:
+    page = opened(visit, two_people, tmp_path / "derived.html", "P0")
+    place = names(released_bundle).index
+
+    def value(name: str) -> float:
+        return float(page.input_value(f"#probe-{place(name)}"))
+
+    values = {feature.name: two_people.data[feature.name].iloc[0] for feature in released_bundle.features}
+    height, bmi, food, total = (
+        values[name] for name in ("height_cm", "bmi_kg_m2", "magnesium_food_mg", "magnesium_total_mg")
+    )
+    # By steps and through a number that is not known: what counts is where one comes from.
+    for typed in ("171", "", "182"):
+        page.fill(f"#probe-{place('height_cm')}", typed)
+    page.fill(f"#probe-{place('magnesium_food_mg')}", "400")
+    # The same weight and the same supplements, as scoring derives them.
+    given = values | {
+        "height_cm": 182.0, "bmi_kg_m2": np.nan, "weight_kg": bmi * (height / 100) ** 2,
+        "magnesium_food_mg": 400.0, "magnesium_total_mg": np.nan, "magnesium_supplement_mg": total - food,
+    }  # fmt: skip
+    frame, X = released_bundle.encode(pd.DataFrame([given]))
+    assert value("bmi_kg_m2") == pytest.approx(frame["bmi_kg_m2"].iloc[0], rel=1e-5)
+    assert value("magnesium_total_mg") == pytest.approx(frame["magnesium_total_mg"].iloc[0], rel=1e-5)
+    assert risk_shown(page) == as_shown(float(released_bundle.risk(X)[0]))
+    # Set by itself it says that the weight is another, and height stays.
+    page.fill(f"#probe-{place('bmi_kg_m2')}", "35")
+    assert value("height_cm") == 182.0
+
+
 def test_a_number_that_cannot_be_is_refused_and_an_unlikely_one_is_said_to_be(
     visit: Callable[..., Opened], released_bundle: Bundle, two_people: PeopleShown, tmp_path: Path
 ) -> None:
