@@ -382,7 +382,7 @@ def test_the_rows_shown_are_saved_as_they_are_sorted(
 
 def test_no_saved_cell_is_a_formula_and_made_up_people_are_marked(visit: Callable[..., Opened], tmp_path: Path) -> None:
     people = made_up(40)
-    path = page_of(replace(people, ids=["=1+1", "+1", "-1", "@a", 'a"b,c', *people.ids[5:]]), tmp_path / "few.html")
+    path = page_of(replace(people, ids=["=1+1", "-1+1", "-1", "'@a", 'a"b,c', *people.ids[5:]]), tmp_path / "few.html")
     path.write_text(path.read_text("utf-8").replace('"mark":""', '"mark":"SYNTHETIC"'), "utf-8")
     page = visit(path).page
     with page.expect_download() as saved:
@@ -391,7 +391,7 @@ def test_no_saved_cell_is_a_formula_and_made_up_people_are_marked(visit: Callabl
     saved.value.save_as(tmp_path / "saved.csv")
     table = list(csv.DictReader(io.StringIO((tmp_path / "saved.csv").read_text("utf-8"))))
     assert {each["data"] for each in table} == {"SYNTHETIC"}
-    assert {"'=1+1", "'+1", "'-1", "'@a", 'a"b,c'} < {each["person_id"] for each in table}
+    assert {"'=1+1", "'-1+1", "-1", "''@a", 'a"b,c'} < {each["person_id"] for each in table}
 
 
 @pytest.mark.parametrize("width", [1400, 390])

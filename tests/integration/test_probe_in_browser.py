@@ -157,7 +157,9 @@ def test_each_control_gives_the_bundle_s_answer_and_its_waterfall(
     page = opened(visit, two_people, tmp_path / "two.html", "P1")
     place = names(released_bundle).index
     assert risk_shown(page) == as_shown(float(two_people.risk[1]))
-    assert "1 input is not known and integrated out" in page.inner_text("#probe-said")
+    assert "1 input is not known and integrated out; were it known, the risk would lie at" in page.inner_text(
+        "#probe-said"
+    )
     assert page.inner_text("#probe .callout").startswith("The model’s answer, not the effect of a change.")
     # A number by keyboard, a number by its slider, a choice, one that is not known any more and one that is.
     page.fill(f"#probe-{place('age_years')}", "71")
@@ -225,6 +227,37 @@ def test_what_only_women_are_asked_follows_from_sex(
     assert page.input_value(control) == "1"
 
 
+def test_what_is_derived_moves_with_what_it_is_derived_from(
+    visit: Callable[..., Opened], released_bundle: Bundle, two_people: PeopleShown, tmp_path: Path
+) -> None:
+    page = opened(visit, two_people, tmp_path / "derived.html", "P0")
+    place = names(released_bundle).index
+
+    def value(name: str) -> float:
+        return float(page.input_value(f"#probe-{place(name)}"))
+
+    values = {feature.name: two_people.data[feature.name].iloc[0] for feature in released_bundle.features}
+    height, bmi, food, total = (
+        values[name] for name in ("height_cm", "bmi_kg_m2", "magnesium_food_mg", "magnesium_total_mg")
+    )
+    # By steps and through a number that is not known: what counts is where one comes from.
+    for typed in ("171", "", "182"):
+        page.fill(f"#probe-{place('height_cm')}", typed)
+    page.fill(f"#probe-{place('magnesium_food_mg')}", "400")
+    # The same weight and the same supplements, as scoring derives them.
+    given = values | {
+        "height_cm": 182.0, "bmi_kg_m2": np.nan, "weight_kg": bmi * (height / 100) ** 2,
+        "magnesium_food_mg": 400.0, "magnesium_total_mg": np.nan, "magnesium_supplement_mg": total - food,
+    }  # fmt: skip
+    frame, X = released_bundle.encode(pd.DataFrame([given]))
+    assert value("bmi_kg_m2") == pytest.approx(frame["bmi_kg_m2"].iloc[0], rel=1e-5)
+    assert value("magnesium_total_mg") == pytest.approx(frame["magnesium_total_mg"].iloc[0], rel=1e-5)
+    assert risk_shown(page) == as_shown(float(released_bundle.risk(X)[0]))
+    # Set by itself it says that the weight is another, and height stays.
+    page.fill(f"#probe-{place('bmi_kg_m2')}", "35")
+    assert value("height_cm") == 182.0
+
+
 def test_a_number_that_cannot_be_is_refused_and_an_unlikely_one_is_said_to_be(
     visit: Callable[..., Opened], released_bundle: Bundle, two_people: PeopleShown, tmp_path: Path
 ) -> None:
@@ -237,6 +270,11 @@ def test_a_number_that_cannot_be_is_refused_and_an_unlikely_one_is_said_to_be(
         assert page.get_attribute(age, "aria-invalid") == "true"
         assert "A number from 20 to 120 is needed" in page.inner_text(f"{age} ~ small")
         assert risk_shown(page) == before
+    # Ages that NHANES codes as one are one.
+    page.fill(age, "80")
+    oldest = risk_shown(page)
+    page.fill(age, "95")
+    assert risk_shown(page) == oldest
     page.fill(age, "45")
     assert page.get_attribute(age, "aria-invalid") == "false"
     assert "training distribution" not in page.inner_text("#probe-said")
@@ -250,10 +288,32 @@ def test_another_person_begins_anew(
 ) -> None:
     page = opened(visit, two_people, tmp_path / "anew.html", "P1")
     page.fill(f"#probe-{names(released_bundle).index('age_years')}", "80")
+    # Who leaves a control does not leave the person.
+    page.keyboard.press("Escape")
+    assert page.is_visible("#explorer-person")
     page.fill("#explorer-find", "P0")
     assert not page.is_visible("#explorer-person")
     page.press("#explorer-find", "Enter")
     assert risk_shown(page) == as_shown(float(two_people.risk[0]))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_filters_columns_controls_and_a_comparison(
+    visit: Callable[..., Opened], two_people: PeopleShown, tmp_path: Path, scheme: str
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not here")
+    path = page_of(replace(two_people, case=np.array([True, False])), tmp_path / "axe.html")
+    page = visit(path, fragment="#person=P1&with=P0", color_scheme=scheme).page
+    for label in ("Waist, cm", "Smoking"):
+        page.select_option("#explorer-variable", label=label)
+        page.click("#explorer-filter")
+        page.click("#explorer-column")
+    page.click("#probe > summary")
+    page.fill("#probe-0", "7")  # not an age of the model
+    found = axe.Axe().run(page).response["violations"]
+    worst = {each["id"]: [node["html"][:200] for node in each["nodes"][:3]] for each in found
+             if each["impact"] in {"serious", "critical"}}  # fmt: skip
+    assert worst == {}
 
 
 def test_the_page_of_a_model_with_trees_says_that_inputs_cannot_be_changed(

@@ -23,6 +23,8 @@ from mgrisk.types import JsonRecord
 
 LEVEL: Final = 0.90
 """Of both intervals, as in a scored file."""
+TRIED: Final = 40
+"""Values at which a derived feature is asked how it moves."""
 STEPS: Final = 50
 """A slider has at least so many."""
 NOT_ADDITIVE: Final = "The inputs cannot be changed on this page, since the model is not additive."
@@ -88,7 +90,9 @@ def _input(bundle: Bundle, feature: Feature) -> dict[str, Any]:
     if feature.kind == "category":
         shares = [known["shares"][level] for level in feature.levels]
         unseen = [place for place, share in enumerate(shares) if share == 0]
-        return {**of_both, "usual": int(np.argmax(shares)), "unseen": unseen, "note": ""}
+        note = "" if of_both["settled"] else _note(bundle, feature, None)
+        return {**of_both, "usual": int(np.argmax(shares)), "unseen": unseen, "note": note}
+    moves = _moves(bundle, feature)
     quantiles = known["quantiles"]
     low, usual, high = (quantiles.get(str(p)) for p in (PROBABILITIES[0], 0.5, PROBABILITIES[-1]))
     beside = known.get("beside")
@@ -104,7 +108,8 @@ def _input(bundle: Bundle, feature: Feature) -> dict[str, Any]:
         "cap": feature.cap,
         "step": _step(1.0 if low is None else high - low),
         "beside": None if beside is None else {**beside, "of": places.index(beside["name"])},
-        "note": _note(bundle, feature),
+        "moves": moves,
+        "note": _note(bundle, feature, moves),
     }
 
 
@@ -121,14 +126,46 @@ def _settled(bundle: Bundle, feature: Feature) -> dict[str, Any] | None:
     }
 
 
-def _note(bundle: Bundle, feature: Feature) -> str:
-    labels = [each.label for each in bundle.family if each.name in feature.derived_from]
-    if not labels:
+def _moves(bundle: Bundle, feature: Feature) -> dict[str, Any] | None:
+    """Return how a derived number moves with its parents in the model while the others stay; None where that is open.
+
+    A sum of its parents, c + Σ a x, moves by a times the difference; a product of powers of them, c Π x^a, by the a-th
+    power of the ratio. Which of the two it is, if any, is found from what the feature's own function returns.
+    """
+    parents = [each for each in bundle.family if each.name in feature.derived_from]
+    if feature.fitted or not parents or any(each.minimum is None or each.maximum is None for each in parents):
+        return None
+    random = np.random.default_rng(0)
+    given = {}
+    for each in parents:
+        most = float(min(each.maximum or 0.0, math.inf if each.cap is None else each.cap))
+        given[each.name] = random.uniform(max(each.minimum or 0.0, most / 1000), most, TRIED)
+    found = bundle.complete(given, n=TRIED)[feature.name]
+    for by, scale in (("difference", np.asarray), ("ratio", np.log)):
+        columns = np.column_stack([*(scale(given[each.name]) for each in parents), np.ones(TRIED)])
+        if not np.isfinite(found).all() or (by == "ratio" and not (found > 0).all()):
+            return None
+        weights = np.linalg.lstsq(columns, scale(found), rcond=None)[0]
+        if np.allclose(columns @ weights, scale(found), rtol=1e-9, atol=1e-9):
+            of = dict(zip([each.name for each in parents], weights[:-1].round(9).tolist(), strict=True))
+            return {
+                "by": by,
+                "of": {str(k): of[each.name] for k, each in enumerate(bundle.features) if each.name in of},
+            }
+    return None
+
+
+def _note(bundle: Bundle, feature: Feature, moves: JsonRecord | None) -> str:
+    """Say what becomes of a derived number when an input is changed that it is derived from."""
+    read = {each.name for each in bundle.features}
+    parents = [each for each in bundle.family if each.name in feature.derived_from]
+    known = " and ".join(each.label for each in parents if each.name in read)
+    rest = " and ".join(each.label for each in parents if each.name not in read)
+    if not known:
         return ""
-    joined = ", ".join(labels[:-1]) + " and " * (len(labels) > 1) + labels[-1]
-    return (
-        f"Scoring derives it from {joined} where it is not given. Here it is set by itself and does not move with them."
-    )
+    if moves is None:
+        return f"Scoring derives it from {known} where it is not given. Here it is set by itself."
+    return f"Moves with {known}{f'; what stays then is {rest}' if rest else ''}."
 
 
 def _step(width: float) -> float:

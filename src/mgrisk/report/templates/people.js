@@ -337,9 +337,10 @@
 
   // ---- rows as a file
   const save = () => {
-    // A spreadsheet takes what begins so for a formula.
+    // As mgrisk writes a CSV: an apostrophe before what a spreadsheet would run as a formula.
+    const inert = (text) => (/^'*[\t\r\n]*[=+\-@]/.test(text) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text);
     const cell = (value) => {
-      const text = typeof value === "number" ? String(value) : String(value ?? "").replace(/^(?=[=+\-@\t\r])/, "'");
+      const text = inert(String(value ?? ""));
       return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
     };
     const fields = [
@@ -472,7 +473,7 @@
     else return;
     event.preventDefault();
   });
-  $("person").addEventListener("keydown", (event) => { if (event.key === "Escape") close(); });
+  $("person").addEventListener("keydown", (event) => { if (event.key === "Escape" && !event.target.closest(".inputs")) close(); });
   $("close").addEventListener("click", close);
   let waiting = false;
   $("rows").addEventListener("scroll", () => {

@@ -122,12 +122,27 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
     const rule = inputs[k].settled;
     return rule && own[rule.by] !== null ? rule.to[own[rule.by]] : null;
   };
+  // What is derived from an input moves with it, as scoring would have it: body mass index with height, at the same weight.
+  const last = features.map((_, k) => midpoint(k));
+  const set = (k, value) => {
+    const before = last[k];
+    own[k] = value;
+    if (value === null || features[k].levels.length) return;
+    last[k] = value;
+    inputs.forEach(({ moves }, j) => {
+      const power = moves?.of[k];
+      if (power === undefined || own[j] === null || value === before) return;
+      const moved = moves.by === "ratio" ? own[j] * (value / before) ** power : own[j] + power * (value - before);
+      if (Number.isFinite(moved)) own[j] = last[j] = Math.max(moved, 0);
+      controls[j].fill();
+    });
+  };
   const effects = features.map(() => element("output", ""));
   const notes = features.map((_, k) => element("small", inputs[k].note ?? "", { id: `probe-note-${k}` }));
   const control = (k) => {
     const { label, unit, levels } = features[k], input = inputs[k];
     const title = element("label", `${label}${unit ? `, ${unit}` : ""}`, { for: `probe-${k}` });
-    const change = (value) => { own[k] = value; draw(); };
+    const change = (value) => { set(k, value); draw(); };
     const made = { fill: () => {}, row: null };
     if (levels.length) {
       const choice = element("select", levels.map((level, place) => element("option", level, { value: place })), { id: `probe-${k}`, "aria-describedby": `probe-note-${k}` });
@@ -136,7 +151,7 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
       made.fill = () => {
         choice.value = (settled(k) ?? own[k]) ?? "";
         choice.disabled = settled(k) !== null;
-        notes[k].textContent = choice.disabled ? `Follows from ${features[input.settled.by].label}.` : "";
+        notes[k].textContent = choice.disabled ? `Follows from ${features[input.settled.by].label}.` : input.note;
       };
       made.row = [title, choice];
     } else {
@@ -144,31 +159,30 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
       // The slider is for the pointer: by keyboard the number does the same.
       const slider = element("input", [], { type: "range", min: input.low ?? input.minimum, max: input.high ?? input.maximum, step: input.step, tabindex: -1, "aria-hidden": true });
       const box = element("input", [], { type: "checkbox" });
-      let last = midpoint(k);
       const wrong = (text) => {
         number.setAttribute("aria-invalid", text !== "");
         notes[k].textContent = text || input.note;
       };
       const fill = (but) => {
-        if (own[k] !== null) last = own[k];
-        if (but !== number) number.value = own[k] ?? "";
-        if (but !== slider) slider.value = last;
+        if (own[k] !== null) last[k] = own[k];
+        if (but !== number) number.value = own[k] === null ? "" : Number(own[k].toPrecision(6));
+        if (but !== slider) slider.value = last[k];
         box.checked = own[k] === null;
         slider.classList.toggle("absent", box.checked);
       };
-      slider.addEventListener("input", () => { wrong(""); own[k] = Number(slider.value); fill(slider); draw(); });
+      slider.addEventListener("input", () => { wrong(""); set(k, Number(slider.value)); fill(slider); draw(); });
       number.addEventListener("input", () => {
         const value = number.value === "" ? null : Number(number.value);
         if (value === null ? input.required || number.validity.badInput : value < input.minimum || value > input.maximum) {
-          wrong(`A number from ${input.minimum} to ${input.maximum.toLocaleString("en-US")} is needed; the answer is that for ${last}.`);
+          wrong(`A number from ${input.minimum} to ${input.maximum.toLocaleString("en-US")} is needed; the answer is that for ${last[k]}.`);
           return;
         }
         wrong("");
-        own[k] = value;
+        set(k, value);
         fill(number);
         draw();
       });
-      box.addEventListener("input", () => { wrong(""); own[k] = box.checked ? null : last; fill(); draw(); });
+      box.addEventListener("input", () => { wrong(""); set(k, box.checked ? null : last[k]); fill(); draw(); });
       made.fill = () => { wrong(""); fill(); };
       made.row = [title, number, slider, ...(input.required ? [] : [element("label", [box, " not known"], { class: "known" })])];
     }
@@ -194,7 +208,7 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
     if (start === "person" && from === "" && percent(before) !== percent(data.risk[person]))
       said.push(`The values of this person are rounded here; of those that were measured ${percent(data.risk[person])} is the reported risk.`);
     if (absent)
-      said.push(`${absent === 1 ? "1 input is" : `${absent} inputs are`} not known and integrated out; ${absent === 1 ? "was it" : "were they"} known, the risk would lie at ${range(found.lowInputs, found.highInputs)} for 90\u00a0% of such people.`);
+      said.push(`${absent === 1 ? "1 input is" : `${absent} inputs are`} not known and integrated out; were ${absent === 1 ? "it" : "they"} known, the risk would lie at ${range(found.lowInputs, found.highInputs)} for 90\u00a0% of such people.`);
     if (found.outside.length)
       said.push(`Out of the model\u2019s training distribution: ${found.outside.map((places) => places.map((k) => features[k].label).join(" beside ")).join("; ")}.`);
     $("said").textContent = said.join(" ");
