@@ -31,7 +31,7 @@ class NhanesPeople:
     evaluated_on = "a later cycle"
     weighting = "Weighted to the population."
     case_counts = (
-        f"{COUNTED}; before the rule that takes out known diabetes, they include people who have been told of it."
+        f"{COUNTED}; before the rule that excludes diagnosed diabetes, they include people with that diagnosis."
     )
     design_differences = f"{COHORTS}; NHANES counts diabetes that nobody had found, on the day that diet was asked."
     scores_of_later: ClassVar[tuple[str, ...]] = (

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from mgrisk.score.answers import Answers
 from mgrisk.score.commit import locked, open_files
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.parquet import is_parquet
 from mgrisk.score.sources import Rows
@@ -62,11 +63,14 @@ class CsvOutput:
         Where the bytes go.
     pack
         What each block goes through.
+    digits
+        Significant digits of the answers' numbers.
     """
 
-    def __init__(self, stream: BinaryIO, pack: Pack = _plain) -> None:
+    def __init__(self, stream: BinaryIO, pack: Pack = _plain, digits: int = ALL_DIGITS) -> None:
         self._stream = stream
         self._pack = pack
+        self._digits = digits
 
     def lines(self, content: bytes) -> None:
         """Append lines that were made elsewhere."""
@@ -74,7 +78,7 @@ class CsvOutput:
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
-        return self._pack(rows.csv_rows(answers))
+        return self._pack(rows.csv_rows(answers, self._digits))
 
     def write(self, rendered: bytes | memoryview) -> None:
         """Append lines and hand them to the system."""
@@ -160,19 +164,23 @@ def open_rows(name: str, columns: Sequence[str]) -> Iterator[Output]:
         yield output
 
 
-def lines_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> CsvOutput:
+def lines_into(
+    stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
+) -> CsvOutput:
     """Return a stream as CSV, packed as its name says, with its header unless it was begun before."""
-    output = CsvOutput(stream, PACKS.get(Path(name).suffix.lower(), _plain))
+    output = CsvOutput(stream, PACKS.get(Path(name).suffix.lower(), _plain), digits)
     if not begun:
         output.lines(csv_line([escape_formula(name) for name in columns]))
     return output
 
 
 @contextmanager
-def rows_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> Iterator[Output]:
+def rows_into(
+    stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
+) -> Iterator[Output]:
     """Yield a stream for scored rows, as Parquet or CSV by its name; the rest as `lines_into`."""
     if not is_parquet(name):
-        yield lines_into(stream, name, columns, begun=begun)
+        yield lines_into(stream, name, columns, begun=begun, digits=digits)
         return
     table = ParquetOutput(stream)
     try:

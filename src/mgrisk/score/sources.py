@@ -35,8 +35,8 @@ class Rows(Protocol):
     def checked(self) -> Checked:
         """What the contract says of them."""
 
-    def csv_rows(self, answers: Answers) -> memoryview:
-        """Return the rows with their answers as CSV."""
+    def csv_rows(self, answers: Answers, digits: int) -> memoryview:
+        """Return the rows with their answers as CSV, numbers in so many significant digits."""
 
     def table(self) -> pa.Table:
         """Return the table's own columns."""
