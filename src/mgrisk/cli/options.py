@@ -131,6 +131,14 @@ def whole_number(text: str) -> int:
     return value
 
 
+def significant_digits(text: str) -> int:
+    """Read a count from 1 to 17, with which every double reads back."""
+    value = int(text)
+    if not 1 <= value <= 17:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 17")
+    return value
+
+
 def one_or_more(text: str) -> int:
     """Read a count of at least 1."""
     value = int(text)

@@ -12,6 +12,7 @@ and stands alone as a file. Ids carry the figure's name, because a page holds ma
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Callable, Mapping
@@ -39,9 +40,11 @@ from mgrisk.report.panels import (
     RC,
     SOFT,
     VERMILION,
+    Tips,
     dots,
     floats,
     legible,
+    tip,
 )
 from mgrisk.types import Floats
 
@@ -55,8 +58,10 @@ def canvas(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
     return picture, picture.subplots(**grid)
 
 
+WIDEST: Final = 3.0  # of a ratio or a slope by group
 POINT_ROW: Final = 0.3  # inches for an estimate
 FOREST_LABEL: Final = 64
+TIP: Final = 140
 LINE: Final = 75  # signs of a legend in one line
 LOOKS: Final = ((GREY, "s"), (BLUE, "o"), (VERMILION, "D"), (GREEN, "^"), (ORANGE, "v"))
 
@@ -76,6 +81,7 @@ def forest(data: Mapping[str, Any]) -> Figure:
         if point["low"] is not None and point["high"] is not None:
             axes.plot([point["low"], point["high"]], [place, place], color=colour, linewidth=1.8)
         axes.plot([point["estimate"]], [place], marker, color=colour, markersize=6)
+        axes.add_artist(Tips([point["estimate"]], [place], [tip(point["label"], point)]))
     axes.set_xscale("log")
     axes.minorticks_off()
     reach = [value for point in points for value in (point["low"], point["high"]) if value is not None]
@@ -229,7 +235,7 @@ def swarm(data: Mapping[str, Any]) -> Figure:
     axes.set_ylim(-0.7, len(strips) - 0.3)
     axes.set_yticks(np.arange(len(strips))[::-1], [legible(strip["label"]) for strip in strips])
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("Contribution, log-odds")
+    axes.set_xlabel("SHAP value, log-odds")
     axes.grid(True, axis="x")
     named = ((SHADE_COLOURS[0], "lowest value"), (SHADE_COLOURS[3], "middle"), (SHADE_COLOURS[-1], "highest value"))
     keys = [
@@ -320,6 +326,44 @@ def roc(data: Mapping[str, Any]) -> Figure:
     return picture
 
 
+def precision_recall(data: Mapping[str, Any]) -> Figure:
+    """Draw precision-recall curves; `curves` holds label, chosen, x and y of each, `chance` the share of cases."""
+    picture, axes = canvas(6.2, 5.4)
+    panels.precision_recall(axes, data)
+    return picture
+
+
+def metrics_by_row(data: Mapping[str, Any]) -> Figure:
+    """Draw metrics side by side with the same rows: estimates with intervals; everybody and the ideal as lines."""
+    rows = data["rows"]
+    picture, each_axes = canvas(8.6, 1.0 + 0.26 * len(rows), ncols=len(data["panels"]), sharey=True, squeeze=False)
+    places = np.arange(len(rows))[::-1]
+    for axes, panel in zip(each_axes[0], data["panels"], strict=True):
+        if panel["ideal"] is not None:
+            axes.axvline(panel["ideal"], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+        if panel["everybody"] is not None:
+            axes.axvline(panel["everybody"], color=BLUE, linewidth=1, linestyle=(0, (1, 2)))
+        for place, label, point in zip(places, rows, panel["points"], strict=True):
+            if point["estimate"] is None:
+                continue
+            if point["low"] is not None and point["high"] is not None:
+                axes.plot([point["low"], point["high"]], [place, place], color=BLUE, linewidth=1.6)
+            axes.plot([point["estimate"]], [place], "o", color=BLUE, markersize=5)
+            axes.add_artist(Tips([point["estimate"]], [place], [tip(f"{label}, {panel['title']}", point)]))
+        # One group of few people must not squeeze all the others.
+        reach = [value for point in panel["points"] for value in (point["low"], point["high"]) if value is not None]
+        if panel["ideal"] is not None and reach:
+            axes.set_xlim(max(min(reach), -WIDEST), min(max(reach) + 0.05, WIDEST))
+        for edge in data["breaks"]:
+            axes.axhline(len(rows) - edge - 0.5, color=GRID, linewidth=0.8)
+        axes.set_xlabel(legible(panel["title"]))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(True, axis="x")
+    each_axes[0][0].set_yticks(places, [legible(label, longest=FOREST_LABEL) for label in rows])
+    each_axes[0][0].set_ylim(-0.7, len(rows) - 0.3)
+    return picture
+
+
 def calibration(data: Mapping[str, Any]) -> Figure:
     """Draw a calibration curve with its band, groups as points, and where cases and others are."""
     picture, (axes, below) = canvas(6.2, 6.6, nrows=2, sharex=True, height_ratios=(4.2, 1))
@@ -368,7 +412,7 @@ def dependence(data: Mapping[str, Any]) -> Figure:
     below.set_ylabel("People")
     below.set_xlabel(legible(data["x_label"]))
     lines = axes.get_legend_handles_labels()[0][::-1]
-    picture.legend(handles=lines, loc="outside upper center", ncols=2)
+    picture.legend(handles=lines, loc="outside upper center", ncols=len(lines))
     return picture
 
 
@@ -434,6 +478,8 @@ def heat(data: Mapping[str, Any]) -> Figure:
 Draw = Callable[[Mapping[str, Any]], Figure]
 DRAWINGS: Final[Mapping[str, Draw]] = {
     "roc": roc,
+    "precision_recall": precision_recall,
+    "panels": metrics_by_row,
     "calibration": calibration,
     "decision": decision,
     "importance": importance,
@@ -473,7 +519,24 @@ def draw(block: Mapping[str, Any]) -> str:
             _stamp(picture, str(mark))
         written = io.StringIO()
         picture.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _clean(written.getvalue(), prefix=str(block["id"]))
+    return _clean(written.getvalue(), prefix=str(block["id"])).replace("</svg>", f"{_tips(picture)}</svg>")
+
+
+def _tips(picture: Figure) -> str:
+    """Return a circle that cannot be seen for each place that answers when pointed at, in points of the drawing."""
+    scale, height = 72.0 / picture.dpi, 72.0 * picture.get_figheight()
+    found = []
+    for axes in picture.axes:
+        for artist in axes.artists:
+            if isinstance(artist, Tips):
+                at = scale * axes.transData.transform(artist.places)
+                found += [
+                    f'<circle class="tip" cx="{x:.1f}" cy="{height - y:.1f}" r="7" fill="none" pointer-events="all" '
+                    f'data-tip="{html.escape(legible(said, longest=TIP))}"/>'
+                    for (x, y), said in zip(at, artist.texts, strict=True)
+                    if np.isfinite(x + y)
+                ]
+    return "".join(found)
 
 
 def _stamp(picture: Figure, mark: str) -> None:

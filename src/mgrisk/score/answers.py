@@ -221,13 +221,15 @@ class Answers:
         columns["inputs_used"] = columns["inputs_used"].astype(np.float64)
         return pd.DataFrame(columns, index=index)
 
-    def csv_rows(self, data: NDArray[np.uint8], start: Integers, end: Integers) -> memoryview:
+    def csv_rows(self, data: NDArray[np.uint8], start: Integers, end: Integers, digits: int) -> memoryview:
         """Return the rows of the scored file: each row as it came, then its answer.
 
         Parameters
         ----------
         data, start, end
             The rows' own bytes without line ends are ``data[start[r]:end[r]]``.
+        digits
+            Significant digits of the answer's numbers, as `decimals.write_float` takes them.
         """
         label = np.frombuffer(csv_line([escape_formula(self.label)]).rstrip(b"\n"), dtype=np.uint8)
         widest = max(
@@ -263,6 +265,7 @@ class Answers:
             more,
             said,
             SAYINGS,
+            digits,
             out,
         )
         return out[:size].data

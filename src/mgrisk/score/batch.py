@@ -24,6 +24,7 @@ from mgrisk.errors import bad_input, usage
 from mgrisk.score.answers import Answers, about_options
 from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.commit import finish, locked, open_files
+from mgrisk.score.csv.decimals import SHOWN_DIGITS
 from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns, refuse_absent
@@ -107,6 +108,8 @@ class BatchOptions:
         Go on after what the same batch had completed when it was killed.
     part
         What the file is called in the first column of rejected rows, where it is a part of a folder.
+    digits
+        Significant digits of the numbers in CSV, 1 to `ALL_DIGITS`; Parquet holds doubles.
     by
         Column by whose texts rows are counted too, such as the site, or none.
     """
@@ -116,6 +119,7 @@ class BatchOptions:
     strict: bool = False
     resume: bool = False
     part: str | None = None
+    digits: int = SHOWN_DIGITS
     by: str | None = None
 
 
@@ -165,7 +169,7 @@ def score_table(
         files = _files(target, options.rejects)
         stack.enter_context(locked([*files.values()]))
         asked = [Path(target).name, options.rejects, options.part, options.by]
-        key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict)
+        key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict, digits=options.digits)
         journal = _journal(files, key=key, where=target, options=options)
         if journal and journal.sizes:
             finish([*files.values()], journal)
@@ -177,7 +181,8 @@ def score_table(
 
         begun = bool(journal and journal.done)
         columns = [*table.columns, *added]
-        output = stack.enter_context(rows_into(stream_of(SCORED, target), target, columns, begun=begun))
+        to = stream_of(SCORED, target)
+        output = stack.enter_context(rows_into(to, target, columns, begun=begun, digits=options.digits))
         refused = None
         if options.rejects:
             columns = [*(["part"] if options.part else []), *REJECT_COLUMNS]

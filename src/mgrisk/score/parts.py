@@ -64,7 +64,7 @@ class Job:
         Folders of the input and of what is complete; every machine must see both under these names.
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
-    reasons, rejects, strict, what_if, next_question, missing, by
+    reasons, rejects, strict, digits, what_if, next_question, missing, by
         As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept, `missing`
         has the words beside those of the list.
     """
@@ -76,6 +76,7 @@ class Job:
     reasons: int
     rejects: bool
     strict: bool
+    digits: int
     what_if: bool
     next_question: bool
     missing: tuple[str, ...] = ()
@@ -232,6 +233,7 @@ def score_folder(
         reasons=options.reasons,
         rejects=options.rejects is not None,
         strict=options.strict,
+        digits=options.digits,
         what_if=what_if,
         next_question=next_question,
         missing=tuple(missing),
@@ -342,7 +344,12 @@ def score_part(job: Job, name: str, *, workers: int = 1, progress: Callable[[Pro
             str(source),
             str(written),
             BatchOptions(
-                job.reasons, rejects=str(rejects) if job.rejects else None, strict=job.strict, part=name, by=job.by
+                reasons=job.reasons,
+                rejects=str(rejects) if job.rejects else None,
+                strict=job.strict,
+                part=name,
+                digits=job.digits,
+                by=job.by,
             ),
             workers=workers,
             progress=progress,
