@@ -9,7 +9,9 @@ from mgrisk.cli.options import add_missing
 from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 
-HELP = "an extract of your cohort into a scoring file, by a mapping file"
+HELP = "turn an extract of your data into a scoring file"
+ABOUT = "Rename columns, convert units and recode answers as a mapping file says; no code."
+EXAMPLES = ("mgrisk map data/examples/extract.csv --mapping data/examples/extract.mapping.toml -o people.csv",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

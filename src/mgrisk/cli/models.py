@@ -10,7 +10,15 @@ from typing import Any
 from mgrisk.errors import ExitStatus
 from mgrisk.models import registry_uri, run_bundles
 
-HELP = "released models, those of runs, and registered versions"
+HELP = "list released models, those of runs, and registered versions"
+ABOUT = (
+    "List what --model takes, with the AUROC and observed/expected of held-out people, 95 % intervals and the "
+    "number of inputs."
+)
+EXAMPLES = (
+    "mgrisk models",
+    "mgrisk models --format json",
+)
 COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion", "digest", "parent")
 SHORT = 12
 """Signs of a sha256 that are shown."""
@@ -18,7 +26,7 @@ SHORT = 12
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--format", choices=["table", "json"], default="table")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="of what is printed (table)")
 
 
 def run(options: argparse.Namespace) -> int:

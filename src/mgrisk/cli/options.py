@@ -58,7 +58,7 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
     parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
     parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
     add_missing(parser)
     parser.set_defaults(prediabetes=None)
 
