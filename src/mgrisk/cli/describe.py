@@ -92,6 +92,14 @@ def add_people(parser: argparse.ArgumentParser) -> None:
         metavar="BREAK",
         help="allow pooling across this change in question or method",
     )
+    parser.add_argument(
+        "--harmonise",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="BREAK",
+        help="put older values on the later scale",
+    )
     parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     add_source(parser)
     parser.add_argument(
@@ -118,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
         weight=options.weight,
         standard=options.standard,
         interval=options.interval,
+        harmonise=tuple(options.harmonise),
     )
     answer = compare if options.test else describe
     found = answer(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)

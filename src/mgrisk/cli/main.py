@@ -32,6 +32,7 @@ from mgrisk.cli import (
     magnesium,
     map,
     models,
+    monitor,
     pipelines,
     promote,
     recalibrate,
@@ -48,7 +49,7 @@ from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_syste
 
 GROUPS: Final = {
     "score people": (score, explain, validate, schema, map),
-    "evaluate on your people": (evaluate, recalibrate),
+    "evaluate on your people": (evaluate, recalibrate, monitor),
     "models": (models, register, promote),
     "train": (run, pipelines, report, compare, benchmark),
     "NHANES": (fetch, codebook, describe, regress, magnesium, features),
