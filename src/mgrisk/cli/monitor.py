@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 HELP = "monitor scored batches over time: volume, drift, performance, alerts"
 ABOUT = (
-    "Show the batches of a history: rows and rejects, distribution shift, expected and observed performance, and an alert "
-    "for what is beyond a limit."
+    "Show the batches of a history: rows and rejects, distribution shift, expected and observed performance, and an "
+    "alert for what is beyond a limit."
 )
 EXAMPLES = (
     "mgrisk monitor batches.jsonl --by clinic -o monitor.html",
