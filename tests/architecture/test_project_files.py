@@ -65,3 +65,16 @@ def test_the_short_task_leaves_out_modules_that_exist_and_no_whole_package() -> 
     modules = {path.relative_to(unit) for path in unit.rglob("test_*.py")}
     kept = modules - {Path(name) for name in left_out}
     assert {path.parts[:-1][:1] for path in kept} == {path.parts[:-1][:1] for path in modules}
+
+
+def test_the_changelog_keeps_its_form_and_tells_each_change_once() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    releases = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - (unreleased|\d{4}-\d\d-\d\d)", each) for each in releases)
+    assert releases[0].startswith(f"[{PROJECT['version']}]")
+    kinds = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    changes = [" ".join(each.split()) for each in re.split(r"^(?:- |#+ .*$)", text, flags=re.MULTILINE)[2:]]
+    told = [each for each in changes if each]
+    assert len(told) > 100
+    assert sorted(set(told)) == sorted(told)
