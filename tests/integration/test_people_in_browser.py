@@ -417,9 +417,15 @@ def test_neither_filters_nor_columns_nor_an_opened_person_widen_the_page(
 
 def test_paper_gets_rows_and_no_controls(visit: Callable[..., Opened], page_of_people: Path, tmp_path: Path) -> None:
     page = visit(page_of_people).page
+    for label in ("Sex", "Race/ethnicity", "Body mass index, kg/m²", "Magnesium, total, mg/d"):
+        add_column(page, label)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert len(rows(page)) == 50
+    # An A4 page: every column is on it.
+    page.set_viewport_size({"width": 720, "height": 1000})
+    room = page.locator("#explorer-rows").bounding_box()["width"]
+    assert page.locator("#explorer-table").bounding_box()["width"] <= room
     assert not page.is_visible("#explorer-find")
     assert page.is_visible("#explorer-row-49")
     page.pdf(path=tmp_path / "people.pdf")
