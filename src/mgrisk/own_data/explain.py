@@ -101,10 +101,13 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         id_label=id_label,
         explained=people,
         drift=[{**each.to_dict(), "large": each.exceeds(LARGE)} for each in summary.shifts],
+        absent=summary.absent,
+        auroc=summary.auroc,
         worth_measuring=[each.to_dict() for each in summary.gains],
         importance=[Importance(**record) for record in summarise(explanation, people.design)] if len(kept) else [],
         about=dict(scorer.bundle.about),
         reference=dict(scorer.bundle.reference),
+        drift_people=scorer.bundle.drift_people,
         model=page_model(scorer.bundle),
     )
     written = write_page(own_content(own), Path(target))

@@ -23,6 +23,7 @@ from mgrisk.storage.files import atomic_folder, write_text
 
 REPORT: Final = names.REPORT
 FIGURES: Final = "figures"
+PAGE_SCRIPT, PEOPLE_SCRIPTS = "page.js", ("probe.js", "people.js")
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,9 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
 
     def own(*names: str) -> Markup:
         # Our own files; drawings are matplotlib's, which escapes texts.
-        return Markup("".join(folder.joinpath(name).read_text("utf-8") for name in names))
+        return Markup("\n".join(folder.joinpath(name).read_text("utf-8") for name in names))
 
-    script = own("probe.js", "people.js") if has_people else Markup("")
+    script = own(PAGE_SCRIPT, *(PEOPLE_SCRIPTS if has_people else ()))
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -128,8 +129,8 @@ def _seen(value: Any) -> Any:
 def _policy(script: str) -> str:
     """Return the content security policy of a page: no request, and no script but this one."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = f"'sha256-{digest}'" if script else "'none'"
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'; form-action 'none'"
+    only = f"script-src 'sha256-{digest}'"
+    return f"default-src 'none'; style-src 'unsafe-inline'; {only}; base-uri 'none'; form-action 'none'"
 
 
 def _page_json(content: Any) -> Markup:
