@@ -8,7 +8,12 @@ from mgrisk.cli.describe import add_people, write
 from mgrisk.cli.options import store_of
 from mgrisk.errors import ExitStatus
 
-HELP = "survey regressions of features, NHANES variables and conditions"
+HELP = "fit linear and logistic regressions on NHANES"
+ABOUT = (
+    "Fit a regression with weights, strata and PSUs: odds ratios or differences with 95 % intervals, and a test "
+    "of each variable."
+)
+EXAMPLES = ('mgrisk regress --of "LBXTC >= 240" --on race_ethnicity age_years=20,40,60 sex --cycle 2009-2010',)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -20,10 +25,18 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="extend",
         required=True,
         metavar="NAME",
-        help="numbers and arithmetic on them, categories, ranges (age_years=20,40,60), conditions",
+        help="numbers and arithmetic on them, categories, ranges (age_years=20,40,60), conditions, spline(age_years), "
+        "interactions (sex:age_years)",
     )
     parser.add_argument(
-        "--model", choices=["linear", "logistic"], help="(logistic for a condition, linear for a number)"
+        "--model",
+        choices=["linear", "logistic"],
+        help="kind of regression (logistic for a condition, linear for a number)",
+    )
+    parser.add_argument(
+        "--effect",
+        choices=["odds-ratio", "difference", "prevalence-ratio"],
+        help="of a logistic regression: averages of probabilities over the people asked, or odds ratios (odds-ratio)",
     )
     parser.add_argument(
         "--reference",
@@ -32,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=named_level,
         default=[],
         metavar="NAME=LEVEL",
-        help="what other levels are compared with (the first)",
+        help="level that the others are compared with (the first)",
     )
     add_people(parser)
 
@@ -52,8 +65,15 @@ def run(options: argparse.Namespace) -> int:
 
     found = regress(
         store_of(options),
-        Question((options.of,), tuple(options.on), options.where, weight=options.weight),
+        Question(
+            (options.of,),
+            tuple(options.on),
+            options.where,
+            weight=options.weight,
+            harmonise=tuple(options.harmonise),
+        ),
         model=options.model,
+        effect=options.effect,
         reference=dict(options.reference),
         cycles=options.cycle,
         across_breaks=options.across_break,

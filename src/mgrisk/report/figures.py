@@ -1,8 +1,9 @@
 """Drawing: a figure block in, one SVG string out.
 
 Performance (ROC curve, calibration curve with the people below it, decision curve), explanations (importance, beeswarm,
-dependence, waterfall) and evidence (forest plot, specification curve, flow of participants, curve with its band)
-share one style: colours that colour-blind people can tell apart, type, axes, and labels as plain text.
+dependence, waterfall), evidence (forest plot, specification curve, flow of participants, curve with its band) and
+batches (trend, table of indexes) share one style: colours that colour-blind people can tell apart, type, axes, and
+labels as plain text.
 
 matplotlib draws with its object-oriented interface: no pyplot, no global state. Text stays text, so that it can be
 searched and read aloud. Colours are CSS variables with a fixed fallback: the same SVG follows the page into dark mode
@@ -22,7 +23,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch
+from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter
 
@@ -194,6 +195,8 @@ SHADES: Final = 7
 SHADE_MAP: Final = LinearSegmentedColormap.from_list("low-high", [BLUE, "#a9a4a0", VERMILION])
 SHADE_COLOURS: Final = tuple(to_hex(SHADE_MAP(place / (SHADES - 1))) for place in range(SHADES))
 ROW: Final = 0.36  # inches for a row of a chart of rows
+MOST_TICKS: Final = 12
+"""Names of batches or groups that fit below a picture."""
 RISKS: Final = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9,
 )  # fmt: skip
@@ -413,6 +416,65 @@ def dependence(data: Mapping[str, Any]) -> Figure:
     return picture
 
 
+def trend(data: Mapping[str, Any]) -> Figure:
+    """Draw numbers of batches over the batches: lines, points with intervals, and perhaps a line at `level`."""
+    picture, axes = canvas(7.2, 3.6)
+    x = np.arange(len(data["batches"]))
+    if data["level"] is not None:
+        axes.axhline(data["level"], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+    for place, line in enumerate(data["lines"]):
+        colour, style = panels.LINES[place % len(panels.LINES)]
+        axes.plot(
+            x, floats(line["y"]), style, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=line["label"]
+        )
+    for place, each in enumerate(data["points"]):
+        y, low, high = (floats(each[name]) for name in ("y", "low", "high"))
+        reach = np.nan_to_num(np.abs(np.vstack([y - low, high - y])))
+        colour = (VERMILION, ORANGE)[place % 2]
+        axes.errorbar(x, y, yerr=reach, fmt="D", color=colour, markersize=5, capsize=3, label=each["label"])
+    # As many names as can be read beside each other, the last one always.
+    step = -(-len(x) // MOST_TICKS)
+    ticks = x[::-step][::-1]
+    axes.set_xticks(ticks, [legible(data["batches"][place], longest=20) for place in ticks], rotation=30, ha="right")
+    axes.set_xlim(-0.5, len(x) - 0.5)
+    axes.set_ylabel(legible(data["y_label"]))
+    axes.grid(True, axis="y")
+    if len(data["lines"]) + len(data["points"]) > 1:
+        picture.legend(loc="outside upper center", ncols=4)
+    return picture
+
+
+HEAT_STEPS: Final = (0.1, 0.25, 1.0)
+HEAT_WORDS: Final = ("below 0.1", "0.1 to 0.25", "0.25 to 1", "1 and more")
+HEAT_COLOURS: Final = (GRID, BLUE, ORANGE, VERMILION)
+
+
+def heat(data: Mapping[str, Any]) -> Figure:
+    """Draw a table of indexes as coloured squares: below the first limit, between them, and beyond."""
+    values = floats(data["values"])
+    n_rows, n_columns = values.shape
+    picture, axes = canvas(7.2, 1.5 + 0.27 * n_rows)
+    for level, colour in enumerate(HEAT_COLOURS):
+        low = -np.inf if level == 0 else HEAT_STEPS[level - 1]
+        high = np.inf if level == len(HEAT_STEPS) else HEAT_STEPS[level]
+        there = np.argwhere((values >= low) & (values < high))
+        for place, at in there:
+            axes.add_patch(Rectangle((at - 0.46, place - 0.42), 0.92, 0.84, facecolor=colour, edgecolor="none"))
+    axes.set_xlim(-0.5, n_columns - 0.5)
+    axes.set_ylim(n_rows - 0.5, -0.5)
+    step = -(-n_columns // MOST_TICKS)
+    ticks = np.arange(n_columns)[::-step][::-1]
+    axes.set_xticks(ticks, [legible(data["columns"][place], longest=20) for place in ticks], rotation=30, ha="right")
+    axes.set_yticks(range(n_rows), [legible(label) for label in data["rows"]], fontsize=9)
+    axes.tick_params(axis="both", length=0)
+    keys = [
+        PathPatch(Path([(0, 0)]), facecolor=colour, edgecolor="none", label=f"PSI {word}")
+        for colour, word in zip(HEAT_COLOURS, HEAT_WORDS, strict=True)
+    ]
+    picture.legend(handles=keys, loc="outside upper center", ncols=4)
+    return picture
+
+
 Draw = Callable[[Mapping[str, Any]], Figure]
 DRAWINGS: Final[Mapping[str, Draw]] = {
     "roc": roc,
@@ -429,6 +491,8 @@ DRAWINGS: Final[Mapping[str, Draw]] = {
     "flow": flow,
     "curve": curve,
     "amounts": amounts,
+    "trend": trend,
+    "heat": heat,
 }
 
 

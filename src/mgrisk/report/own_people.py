@@ -27,8 +27,7 @@ WHOM: Final = "people of this file"
 AS_SAMPLE: Final = "The interval is what it would be, were these people a simple random sample of those they stand for."
 MADE_UP: Final = "SYNTHETIC model: the people that it was made on are made up. No risk on this page is anybody's."
 PSI: Final = (
-    "PSI: population stability index over bins of the development people; 0.1 is a small shift, 0.25 a large one "
-    "(Siddiqi 2006)."
+    "PSI: population stability index over bins of the {} people; 0.1 is a small shift, 0.25 a large one (Siddiqi 2006)."
 )
 OUTSIDE_SHARE, MISSING_MORE = 0.01, 0.10  # from where a feature is called out
 MOST_NAMED = 4  # features that are named for what is missing; the table has all
@@ -62,6 +61,10 @@ class OwnPeople:
         Of each feature, the largest first.
     about, reference
         Of the bundle.
+    drift_people
+        Whom `drift` compares with: development or recalibration.
+    model
+        From `probe.page_model`.
     """
 
     source: str
@@ -78,6 +81,8 @@ class OwnPeople:
     importance: list[Importance]
     about: JsonRecord
     reference: JsonRecord
+    drift_people: str = "development"
+    model: JsonRecord | None = None
 
 
 def own_content(own: OwnPeople) -> dict[str, Any]:
@@ -247,7 +252,7 @@ def _domain(own: OwnPeople) -> Section:
         left = f", and {count(len(more) - len(most))} others" if len(more) > len(most) else ""
         called.append(f"Missing more often than there: {', '.join(most)}{left}.")
     called += [
-        f"{labels.get(name, 'Risk')}: distribution shift, PSI {number(record['psi'], digits=2)}."
+        f"{labels.get(name, 'Risk')}: PSI {number(record['psi'], digits=2)} against the {own.drift_people} people."
         for name, record in drift.items()
         if record["large"]
     ]
@@ -259,7 +264,7 @@ def _domain(own: OwnPeople) -> Section:
     caption = (
         "Each feature here and among the development people: median (5th to 95th percentile), or most frequent category"
     )
-    blocks.append(table("domain-table", caption, columns, rows, notes=[PSI]))
+    blocks.append(table("domain-table", caption, columns, rows, notes=[PSI.format(own.drift_people)]))
     if own.problems:
         codes = [row([code, count(times)], {"code": code, "times": times}) for code, times in own.problems.items()]
         named = [column("Code and column", numeric=False), column("Rows")]
@@ -337,6 +342,7 @@ def _people(own: OwnPeople) -> Section:
         reference=own.reference,
         recall_share=people.recall_share,
         coarse=False,
+        model=own.model,
     )
     return section("people", "The people", [explorer(shown, f"The people of {own.source} that could be scored.")])
 

@@ -23,7 +23,7 @@ from mgrisk.storage.files import atomic_folder, write_text
 
 REPORT: Final = names.REPORT
 FIGURES: Final = "figures"
-PAGE_SCRIPT, PEOPLE_SCRIPT = "page.js", "people.js"
+PAGE_SCRIPT, PEOPLE_SCRIPTS = "page.js", ("probe.js", "people.js")
 
 
 @dataclass(frozen=True)
@@ -95,9 +95,13 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
         SVG by figure id, from `figures.draw`.
     """
     folder = files("mgrisk.report").joinpath("templates")
-    scripts = [PAGE_SCRIPT, *([PEOPLE_SCRIPT] if blocks_of(content, "explorer") else [])]
-    # Our own files, and drawings of matplotlib, which escapes texts.
-    script = Markup("\n".join(folder.joinpath(name).read_text("utf-8") for name in scripts))
+    has_people = bool(blocks_of(content, "explorer"))
+
+    def own(*names: str) -> Markup:
+        # Our own files; drawings are matplotlib's, which escapes texts.
+        return Markup("\n".join(folder.joinpath(name).read_text("utf-8") for name in names))
+
+    script = own(PAGE_SCRIPT, *(PEOPLE_SCRIPTS if has_people else ()))
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -110,7 +114,7 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     # Only what this package wrote itself is trusted as markup: its style sheet, its script
     # and its own drawings; the policy lets this one script run and nothing be fetched.
     figures = {name: Markup(svg) for name, svg in drawn.items()}
-    style = Markup(folder.joinpath("report.css").read_text("utf-8"))
+    style = own("report.css", "people.css") if has_people else own("report.css")
     page = environment.get_template("page.html")
     return page.render(content=content, figures=figures, style=style, script=script, policy=_policy(script))
 

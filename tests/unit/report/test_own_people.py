@@ -113,8 +113,8 @@ def test_each_feature_stands_beside_the_development_people_with_what_is_outside_
     assert rows["magnesium_total_mg"]["cells"][2:4] == ["300 (300 to 300)", "300 (22 to 78)"]
     (warning,) = [b["text"] for b in find_section(own_content(own), "domain")["blocks"] if b["kind"] == "callout"]
     assert "Age: 5.0\u00a0% outside" in warning
-    assert "Age: distribution shift, PSI 0.60." in warning
-    assert "Risk: distribution" not in warning
+    assert "Age: PSI 0.60 against the development people." in warning
+    assert "Risk: spread" not in warning
     assert (rows["age_years"]["cells"][7], rows["sex"]["cells"][7]) == ("0.60 (0.05)", "–")
     assert "Magnesium, total (25.0\u00a0% here, 10.0\u00a0% there)" in warning
 
