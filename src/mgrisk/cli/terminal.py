@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
 from mgrisk.errors import shown
@@ -64,6 +65,11 @@ def tell(*lines: str, output: str = "") -> None:
             say(line)
         else:
             print(shown(line))
+
+
+def now() -> str:
+    """Return the time in ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class ProgressLine:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from mgrisk.score.answers import Answers
 from mgrisk.score.commit import locked, open_files
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.parquet import is_parquet
 from mgrisk.score.sources import Rows
@@ -49,6 +50,9 @@ class Output(Protocol):
     def write(self, rendered: Any) -> None:
         """Append what was rendered, in order."""
 
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append rows of texts, in which nothing is "", shape (n, n_columns)."""
+
 
 class CsvOutput:
     """Scored rows as CSV.
@@ -59,11 +63,14 @@ class CsvOutput:
         Where the bytes go.
     pack
         What each block goes through.
+    digits
+        Significant digits of the answers' numbers.
     """
 
-    def __init__(self, stream: BinaryIO, pack: Pack = _plain) -> None:
+    def __init__(self, stream: BinaryIO, pack: Pack = _plain, digits: int = ALL_DIGITS) -> None:
         self._stream = stream
         self._pack = pack
+        self._digits = digits
 
     def lines(self, content: bytes) -> None:
         """Append lines that were made elsewhere."""
@@ -71,12 +78,17 @@ class CsvOutput:
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
-        return self._pack(rows.csv_rows(answers))
+        return self._pack(rows.csv_rows(answers, self._digits))
 
     def write(self, rendered: bytes | memoryview) -> None:
         """Append lines and hand them to the system."""
         self._stream.write(rendered)
         self._stream.flush()
+
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append lines of texts, in which no cell is a formula."""
+        columns = (rows[name].tolist() for name in rows.columns)
+        self.lines(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in zip(*columns, strict=True)))
 
 
 class ParquetOutput:
@@ -100,6 +112,11 @@ class ParquetOutput:
             texts = [field.name for field in rendered.schema if not pa.types.is_primitive(field.type)]
             self._writer = pq.ParquetWriter(self._stream, rendered.schema, compression="zstd", use_dictionary=texts)
         self._writer.write_table(rendered)
+
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append a row group of texts, null where there is nothing."""
+        columns = {name: [cell or None for cell in rows[name].tolist()] for name in rows.columns}
+        self.write(pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}))
 
     def close(self) -> None:
         """Finish the file."""
@@ -140,19 +157,30 @@ def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
         yield lines_into(stream, name, columns)
 
 
-def lines_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> CsvOutput:
+@contextmanager
+def open_rows(name: str, columns: Sequence[str]) -> Iterator[Output]:
+    """Open an output for rows as `open_one` does, Parquet or CSV with its header by its name."""
+    with open_one(name) as stream, rows_into(stream, name, columns) as output:
+        yield output
+
+
+def lines_into(
+    stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
+) -> CsvOutput:
     """Return a stream as CSV, packed as its name says, with its header unless it was begun before."""
-    output = CsvOutput(stream, PACKS.get(Path(name).suffix.lower(), _plain))
+    output = CsvOutput(stream, PACKS.get(Path(name).suffix.lower(), _plain), digits)
     if not begun:
         output.lines(csv_line([escape_formula(name) for name in columns]))
     return output
 
 
 @contextmanager
-def rows_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> Iterator[Output]:
+def rows_into(
+    stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
+) -> Iterator[Output]:
     """Yield a stream for scored rows, as Parquet or CSV by its name; the rest as `lines_into`."""
     if not is_parquet(name):
-        yield lines_into(stream, name, columns, begun=begun)
+        yield lines_into(stream, name, columns, begun=begun, digits=digits)
         return
     table = ParquetOutput(stream)
     try:

@@ -17,6 +17,7 @@ from mgrisk.errors import bad_input
 from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers
 from mgrisk.score.cells import MISSING, Missing
+from mgrisk.score.csv.dialect import Dialect, usual_csv
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.input_schema import Checked
 from mgrisk.score.parquet import MAGIC, ParquetSource, is_parquet
@@ -24,6 +25,7 @@ from mgrisk.storage.destinations import STREAM
 
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
+USUAL: Final = Dialect()
 
 
 class Rows(Protocol):
@@ -33,8 +35,8 @@ class Rows(Protocol):
     def checked(self) -> Checked:
         """What the contract says of them."""
 
-    def csv_rows(self, answers: Answers) -> memoryview:
-        """Return the rows with their answers as CSV."""
+    def csv_rows(self, answers: Answers, digits: int) -> memoryview:
+        """Return the rows with their answers as CSV, numbers in so many significant digits."""
 
     def table(self) -> pa.Table:
         """Return the table's own columns."""
@@ -66,7 +68,7 @@ class Source(Protocol):
 
 
 @contextmanager
-def open_source(name: str, *, missing: Missing = MISSING) -> Iterator[Source]:
+def open_source(name: str, *, missing: Missing = MISSING, dialect: Dialect = USUAL) -> Iterator[Source]:
     """Open an input by name: CSV, perhaps packed, or Parquet; ``-`` for CSV on standard input.
 
     Whether it is Parquet, or packed by gzip or zstd, is told by its first bytes; what is called Parquet must be it.
@@ -77,6 +79,8 @@ def open_source(name: str, *, missing: Missing = MISSING) -> Iterator[Source]:
         The file.
     missing
         What means missing in it.
+    dialect
+        How it is written, if it is no Parquet.
 
     Raises
     ------
@@ -88,7 +92,8 @@ def open_source(name: str, *, missing: Missing = MISSING) -> Iterator[Source]:
         first = sys.stdin.buffer.read(len(MAGIC))
         whole = cast(BinaryIO, _Rejoined(first, sys.stdin.buffer))
         with _unpacked(whole, first) as stream:
-            yield CsvSource(stream, where="standard input", missing=missing)
+            usual = usual_csv(stream, dialect, where="standard input")
+            yield CsvSource(usual, where="standard input", missing=missing)
         return
     if path.is_dir():
         hint = "give one file; `mgrisk score` takes a folder of files"
@@ -103,7 +108,7 @@ def open_source(name: str, *, missing: Missing = MISSING) -> Iterator[Source]:
             return
         with _unpacked(file, first) as stream:
             size = path.stat().st_size if stream is file else None
-            yield CsvSource(stream, where=name, size=size, missing=missing)
+            yield CsvSource(usual_csv(stream, dialect, where=name), where=name, size=size, missing=missing)
 
 
 @contextmanager

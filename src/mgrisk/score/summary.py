@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import numpy as np
+import pandas as pd
 
 from mgrisk.config.checked import brief
 from mgrisk.errors import few
@@ -24,6 +27,10 @@ from mgrisk.score.input_schema import NOT_ELIGIBLE, STATUSES
 from mgrisk.score.scorer import PERSON, Scorer
 
 _EXCLUDED: Final = f"{STATUSES[NOT_ELIGIBLE]}:"
+COUNTED: Final = (
+    *("rows", "scored", "rejected", "rejected_by", "not_eligible", "not_eligible_by", "outside_domain"),
+    *("mean_risk", "risk_quantiles", "expected_performance", "drift"),
+)
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
 AUROC_WITHOUT: Final = "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out"
@@ -44,6 +51,8 @@ class Tally:
         Scored rows by their values, for the comparison with the reference, by their risks, and by what they lack.
     columns
         Of the file, or of any part of a folder; none in the tally of a block.
+    groups
+        The same counts by the texts of a column, where that is asked for.
     """
 
     rows: int = 0
@@ -55,11 +64,16 @@ class Tally:
     risks: RiskCounts | None = None
     lacking: AbsentSets | None = None
     columns: tuple[str, ...] = ()
+    groups: Mapping[str, Tally] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, answers: Answers, yardstick: Yardstick) -> Tally:
-        """Count answers."""
+    def of(cls, answers: Answers, yardstick: Yardstick, group: Sequence[str] | None = None) -> Tally:
+        """Count answers, and those of each group where it is told which one each row is of."""
         scored = answers.scored
+        groups = {}
+        if group is not None:
+            place, names = pd.factorize(np.asarray(group, dtype=object), sort=True)
+            groups = {str(name): cls.of(answers.where(place == k), yardstick) for k, name in enumerate(names)}
         return cls(
             rows=len(answers),
             rejected=int(answers.rejected.sum()),
@@ -69,6 +83,7 @@ class Tally:
             spread=yardstick.measure(answers),
             risks=RiskCounts.of(answers.risk[0][scored]),
             lacking=AbsentSets.of(answers.values, scored),
+            groups=groups,
         )
 
     @property
@@ -87,6 +102,10 @@ class Tally:
             risks=self.risks + other.risks if self.risks and other.risks else self.risks or other.risks,
             lacking=self.lacking + other.lacking if self.lacking and other.lacking else self.lacking or other.lacking,
             columns=tuple(dict.fromkeys((*self.columns, *other.columns))) if other.columns else self.columns,
+            groups={
+                name: self.groups.get(name, Tally()) + other.groups.get(name, Tally())
+                for name in sorted(self.groups.keys() | other.groups.keys())
+            },
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,6 +118,7 @@ class Tally:
             "risks": self.risks.to_dict() if self.risks else None,
             "lacking": dict(self.lacking.rows) if self.lacking else None,
             "columns": list(self.columns),
+            "groups": {name: group.to_dict() for name, group in self.groups.items()},
         }
 
     @classmethod
@@ -110,6 +130,7 @@ class Tally:
             "risks": RiskCounts.from_dict(content["risks"]) if content["risks"] else None,
             "lacking": AbsentSets(content["lacking"]) if content["lacking"] is not None else None,
             "columns": tuple(content["columns"]),
+            "groups": {name: cls.from_dict(group) for name, group in content["groups"].items()},
         }
         return cls(**{**content, **read})
 
@@ -144,6 +165,8 @@ class Summary:
         How the batch lies against the bundle's reference, the largest shift first.
     expected
         What `RiskCounts.expected` says.
+    groups
+        The same of each group, where the batch was counted by a column.
     """
 
     about: Mapping[str, Any]
@@ -159,6 +182,7 @@ class Summary:
     unused: Mapping[str, str]
     shifts: Sequence[Shift]
     expected: Mapping[str, Any]
+    groups: Mapping[str, Summary] = field(default_factory=dict)
 
     @classmethod
     def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any]) -> Summary:
@@ -173,7 +197,12 @@ class Summary:
         given = [name for name in people if name not in absent]
         ranked = _ranked(tally.problems)
         return cls(
-            about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
+            about={
+                "model": scorer.label,
+                "data": scorer.bundle.about["data"],
+                "drift_reference": scorer.bundle.drift_people,
+                **about,
+            },
             tally=tally,
             rejected_by={code: count for code, count in ranked.items() if not code.startswith(_EXCLUDED)},
             not_eligible_by={code: count for code, count in ranked.items() if code.startswith(_EXCLUDED)},
@@ -186,6 +215,9 @@ class Summary:
             unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.contract),
             shifts=shifts,
             expected=(tally.risks or RiskCounts.nobody()).expected(),
+            groups={
+                name: cls.of(scorer, replace(group, columns=tally.columns), {}) for name, group in tally.groups.items()
+            },
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -203,12 +235,19 @@ class Summary:
             "not_for": [{**each.to_dict(), "given": each.feature.name in self.told} for each in self.exclusions],
             "outside_domain": tally.outside_domain,
             "mean_risk": self.expected["cases"] / people if people else None,
+            "risk_quantiles": (tally.risks or RiskCounts.nobody()).quantiles(),
             "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
             "worth_measuring": [each.to_dict() for each in self.gains],
             "unused_columns": dict(self.unused),
             "expected_performance": dict(self.expected),
             "drift": [shift.to_dict() for shift in self.shifts],
+            **({"groups": {name: group.counted() for name, group in self.groups.items()}} if self.groups else {}),
         }
+
+    def counted(self) -> dict[str, Any]:
+        """Return what is counted of the rows: of a group, and in the history of batches."""
+        told = replace(self, about={}, groups={}).to_dict()
+        return {name: told[name] for name in COUNTED}
 
     def lines(self) -> list[str]:
         """Return some ten lines for a person, what matters most first."""
@@ -248,7 +287,7 @@ class Summary:
         more = {each.name: each.missing for each in self.shifts if each.name in given and each.misses_more}
         if more:
             often = [f"{name} {_percent(more[name])}" for name in sorted(more, key=lambda name: -more[name])]
-            yield f"  missing more often than in development: {few(often, most=2)}"
+            yield f"  missing more often than in {self.about['drift_reference']}: {few(often, most=2)}"
         yield from not_used(self.unused)
 
     def _about_drift(self) -> Iterator[str]:
