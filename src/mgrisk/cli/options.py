@@ -78,6 +78,14 @@ def whole_number(text: str) -> int:
     return value
 
 
+def share(text: str) -> float:
+    """Read a share from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
 def one_or_more(text: str) -> int:
     """Read a count of at least 1."""
     value = int(text)

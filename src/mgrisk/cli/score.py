@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.options import add_missing, add_model, one_or_more, whole_number
-from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, say
-from mgrisk.errors import ExitStatus, usage
+from mgrisk.cli.options import add_missing, add_model, one_or_more, share, whole_number
+from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, log, say
+from mgrisk.errors import ExitStatus, MgRiskError, usage
 from mgrisk.models import bundle_folder, load_model
 
 if TYPE_CHECKING:
@@ -30,6 +30,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reasons", type=whole_number, default=3, metavar="K", help="largest contributions given (3)")
     parser.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
+    parser.add_argument(
+        "--max-rejected",
+        type=share,
+        metavar="SHARE",
+        help="end with status 6, after the output is written, where more of the rows are rejected (only where all are)",
+    )
     parser.add_argument("--strict", action="store_true", help="stop at the first rejected row")
     parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
     parser.add_argument("--resume", action="store_true", help="keep what is interrupted, and go on with it")
@@ -54,7 +60,24 @@ def run(options: argparse.Namespace) -> int:
         summary = (_folder if folder else _file)(options, model, progress)
     for line in (*_lines(options, summary), DISCLAIMER):
         say(line)
+    log("summary", summary.to_dict())
+    _refuse_many_rejected(options, summary)
     return ExitStatus.DONE
+
+
+def _refuse_many_rejected(options: argparse.Namespace, summary: Summary) -> None:
+    rejected, rows = summary.tally.rejected, summary.tally.rows
+    most = options.max_rejected
+    if rejected and (rejected == rows if most is None else rejected > most * rows):
+        raise MgRiskError(
+            "score.too_many_rejected",
+            "the output is written, but too many rows are rejected",
+            where=options.input,
+            expected="a row that is not" if most is None else f"at most {100 * most:g}%",
+            got=f"{rejected:,} of {rows:,}",
+            hint="the codes above say why; mend the file, or say by --max-rejected what share is no failure",
+            status=ExitStatus.REJECTED,
+        )
 
 
 def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:

@@ -27,8 +27,9 @@ from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.contradictions import mark_contradictions
 from mgrisk.score.eligibility import Exclusion, mark_excluded, not_told, with_exclusions
 from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
+from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.scorer import PERSON
-from mgrisk.score.sources import open_source
+from mgrisk.score.sources import Rows, open_source
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -103,6 +104,8 @@ class LabelledPeople:
         {step, excluded, n, cases} from the rows of the file to the people analysed.
     problems
         How often each code of the contract stands.
+    not_accepted
+        Which values the input schema did not accept.
     sampling
         One sentence about the design.
     told
@@ -126,6 +129,7 @@ class LabelledPeople:
     design: SurveyDesign
     attrition: list[dict[str, Any]]
     problems: dict[str, int]
+    not_accepted: NotAccepted
     sampling: str
     told: Floats
     rules: tuple[Rule, ...]
@@ -154,6 +158,7 @@ class LabelledPeople:
         if n < rows:
             why = [f"{step['excluded']:,}: {step['step']}" for step in self.attrition if step["excluded"]]
             lines.append(f"left out: {rows - n:,} of {rows:,} rows ({'; '.join(why)})")
+            lines += self.not_accepted.lines()
         return [*lines, *self.not_told]
 
 
@@ -196,9 +201,9 @@ def read_labelled(
         names = list(dict.fromkeys((*labels, *carry)))
         _refuse_absent(names, table.columns, source)
         read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
-        parts = [(rows.texts(names), rows.checked) for rows in read]
-    cells = pd.concat([part for part, _ in parts], ignore_index=True)
-    checked = mark_excluded(mark_contradictions(Checked.joined([part for _, part in parts])), excluded)
+        parts = [_part(rows, table.columns, names, excluded) for rows in read]
+    cells = pd.concat([part for part, _, _ in parts], ignore_index=True)
+    checked = Checked.joined([part for _, part, _ in parts])
     shifted = np.zeros(len(cells), dtype=np.bool_)
     shifted[list(checked.wrong_fields)] = True
     # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.
@@ -251,6 +256,7 @@ def read_labelled(
         rules=rules,
         carried=cells[list(carry)],
         not_told=not_told(excluded, told),
+        not_accepted=sum((part for _, _, part in parts), NotAccepted()),
         unused=unused_columns([name for name in table.columns if name not in {PERSON, *columns.names, *carry}], inputs),
         persons=None if person is None else len(np.unique(person[left])),
         prediabetes=None
@@ -267,6 +273,13 @@ def read_labelled(
             or ("name the column of the outcome" if len(people) else "the file has no rows"),
         )
     return found
+
+
+def _part(
+    rows: Rows, columns: Sequence[str], names: Sequence[str], excluded: Sequence[Exclusion]
+) -> tuple[pd.DataFrame, Checked, NotAccepted]:
+    checked = mark_excluded(mark_contradictions(rows.checked), excluded)
+    return rows.texts(names), checked, NotAccepted.of(rows, columns, checked.rejected)
 
 
 def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:

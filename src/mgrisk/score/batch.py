@@ -27,6 +27,7 @@ from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns
 from mgrisk.score.journal import Entry, Journal, not_possible
+from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
 from mgrisk.score.parquet import is_parquet
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer
@@ -238,8 +239,9 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
         check_columns(table.columns, scorer.contract, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
 
         def work(block: Any) -> Tally:
-            answers = scorer.answer(table.read(block, scorer.contract).checked, reasons=0)
-            return Tally.of(answers, scorer.yardstick)
+            rows = table.read(block, scorer.contract)
+            answers = scorer.answer(rows.checked, reasons=0)
+            return Tally.of(answers, scorer.yardstick, NotAccepted.of(rows, table.columns, answers.rejected))
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
     return Summary.of(scorer, tally, {"input": source})
@@ -252,7 +254,7 @@ def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: B
         digest=table.digest(block),
         rendered=output.render(rows, answers),
         rejected=_rejected(rows, answers, options),
-        tally=Tally.of(answers, scorer.yardstick),
+        tally=Tally.of(answers, scorer.yardstick, NotAccepted.of(rows, table.columns, answers.rejected)),
     )
 
 

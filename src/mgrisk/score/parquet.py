@@ -28,6 +28,7 @@ from mgrisk.score.csv.read import read_rows
 from mgrisk.score.csv.source import parsed
 from mgrisk.score.formulas import inert_rows
 from mgrisk.score.input_schema import Checked, check, refuse_twice, wants
+from mgrisk.types import Integers
 
 BATCH_ROWS: Final = 16_384
 MAGIC: Final = b"PAR1"
@@ -70,9 +71,11 @@ class ParquetRows:
         """Return the file's own columns and types."""
         return self.own
 
-    def texts(self, names: Sequence[str]) -> pd.DataFrame:
+    def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
         """Return columns as texts, empty where there is nothing; whole numbers with all digits and without a point."""
-        return pd.DataFrame({name: texts(self.own.column(name)) for name in names}, dtype=object)
+        own = self.own.select(list(names))
+        own = own if places is None else own.take(pa.array(places))
+        return pd.DataFrame({name: texts(own.column(name)) for name in names}, dtype=object)
 
     def original(self, place: int) -> Any:
         """Return a row by column."""

@@ -21,6 +21,7 @@ from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.input_schema import Checked
 from mgrisk.score.parquet import MAGIC, ParquetSource, is_parquet
 from mgrisk.storage.destinations import STREAM
+from mgrisk.types import Integers
 
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -39,8 +40,8 @@ class Rows(Protocol):
     def table(self) -> pa.Table:
         """Return the table's own columns."""
 
-    def texts(self, names: Sequence[str]) -> pd.DataFrame:
-        """Return columns as texts, empty where there is nothing, shape (n, n_names)."""
+    def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
+        """Return columns as texts, empty where there is nothing, of all rows or of some, shape (n, n_names)."""
 
     def original(self, place: int) -> Any:
         """Return a row as it was, by column, or as a list of cells."""

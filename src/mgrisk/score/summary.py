@@ -21,11 +21,13 @@ from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
 from mgrisk.score.eligibility import Exclusion, not_told
 from mgrisk.score.expected_performance import RiskCounts
 from mgrisk.score.input_schema import NOT_ELIGIBLE, STATUSES
+from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.scorer import PERSON, Scorer
 
 _EXCLUDED: Final = f"{STATUSES[NOT_ELIGIBLE]}:"
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
+NO_ROWS: Final = "0 rows: the input has the names of its columns and nothing below them, so that nobody is scored"
 AUROC_WITHOUT: Final = "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out"
 
 
@@ -40,6 +42,8 @@ class Tally:
         outside the domain, who are among the scored.
     problems
         How often each code stood.
+    not_accepted
+        Which values the input schema did not accept.
     spread, risks, lacking
         Scored rows by their values, for the comparison with the reference, by their risks, and by what they lack.
     columns
@@ -51,13 +55,14 @@ class Tally:
     outside_domain: int = 0
     not_eligible: int = 0
     problems: Counter[str] = field(default_factory=Counter)
+    not_accepted: NotAccepted = field(default_factory=NotAccepted)
     spread: Spread | None = None
     risks: RiskCounts | None = None
     lacking: AbsentSets | None = None
     columns: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, answers: Answers, yardstick: Yardstick) -> Tally:
+    def of(cls, answers: Answers, yardstick: Yardstick, not_accepted: NotAccepted) -> Tally:
         """Count answers."""
         scored = answers.scored
         return cls(
@@ -66,6 +71,7 @@ class Tally:
             outside_domain=int((scored & ~answers.inside).sum()),
             not_eligible=int((answers.status == NOT_ELIGIBLE).sum()),
             problems=answers.problems.counts,
+            not_accepted=not_accepted,
             spread=yardstick.measure(answers),
             risks=RiskCounts.of(answers.risk[0][scored]),
             lacking=AbsentSets.of(answers.values, scored),
@@ -83,6 +89,7 @@ class Tally:
             outside_domain=self.outside_domain + other.outside_domain,
             not_eligible=self.not_eligible + other.not_eligible,
             problems=self.problems + other.problems,
+            not_accepted=self.not_accepted + other.not_accepted,
             spread=self.spread + other.spread if self.spread and other.spread else self.spread or other.spread,
             risks=self.risks + other.risks if self.risks and other.risks else self.risks or other.risks,
             lacking=self.lacking + other.lacking if self.lacking and other.lacking else self.lacking or other.lacking,
@@ -95,6 +102,7 @@ class Tally:
         return {
             **vars(self),
             "problems": dict(self.problems),
+            "not_accepted": dict(self.not_accepted.rows),
             "spread": self.spread.to_dict() if self.spread else None,
             "risks": self.risks.to_dict() if self.risks else None,
             "lacking": dict(self.lacking.rows) if self.lacking else None,
@@ -106,6 +114,7 @@ class Tally:
         """Take back what `to_dict` gave."""
         read = {
             "problems": Counter(content["problems"]),
+            "not_accepted": NotAccepted(content["not_accepted"]),
             "spread": Spread.from_dict(content["spread"]) if content["spread"] else None,
             "risks": RiskCounts.from_dict(content["risks"]) if content["risks"] else None,
             "lacking": AbsentSets(content["lacking"]) if content["lacking"] is not None else None,
@@ -198,6 +207,7 @@ class Summary:
             "scored": tally.scored,
             "rejected": tally.rejected,
             "rejected_by": dict(self.rejected_by),
+            "not_accepted": tally.not_accepted.named(),
             "not_eligible": tally.not_eligible,
             "not_eligible_by": dict(self.not_eligible_by),
             "not_for": [{**each.to_dict(), "given": each.feature.name in self.told} for each in self.exclusions],
@@ -217,7 +227,9 @@ class Summary:
         rejected = f"{tally.rejected:,} rejected" + (f" ({few(codes, most=4)})" if codes else "")
         excluded = [f"{count:,} × {code.removeprefix(_EXCLUDED)}" for code, count in self.not_eligible_by.items()]
         others = f", {tally.not_eligible:,} not eligible ({few(excluded)})" if excluded else ""
-        lines = [f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}{others}"]
+        counts = f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}{others}"
+        lines = [counts if tally.rows else NO_ROWS]
+        lines += tally.not_accepted.lines()
         bundle = self.about.get("bundle", {})
         if tally.scored and bundle.get("parent"):
             parent = bundle["parent"]

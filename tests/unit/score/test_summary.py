@@ -21,7 +21,7 @@ from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.expected_performance import RiskCounts
 from mgrisk.score.scorer import Scorer, load_scorer
-from mgrisk.score.summary import Summary, Tally
+from mgrisk.score.summary import NO_ROWS, Summary, Tally
 from mgrisk.storage.files import sha256
 
 # Scored, out of distribution, rejected for its age and out of distribution, rejected for a text, scored.
@@ -77,7 +77,7 @@ def test_rows_in_many_blocks_count_as_in_one(
 def test_a_batch_of_nobody_has_no_mean_risk(scorer: Scorer) -> None:
     told = Summary.of(scorer, Tally(), {})
     assert told.to_dict()["mean_risk"] is None
-    assert told.lines() == [f"0 rows: 0 scored by {scorer.label}, 0 rejected"]
+    assert told.lines() == [NO_ROWS]
 
 
 FIVE_PEOPLE = pd.DataFrame(
