@@ -31,9 +31,10 @@ def run(options: argparse.Namespace) -> int:
     tally = found.tally
     excluded = f", {tally.not_eligible:,} are not eligible" if tally.not_eligible else ""
     counts = f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected{excluded}"
+    codes = {**found.rejected_by, **found.not_eligible_by, **found.improbable_by, **found.outside_by}
     tell(
         counts if tally.rows else NO_ROWS,
-        *(f"  {count:,} × {code}" for code, count in tally.problems.most_common()),
+        *(f"  {count:,} × {code}" for code, count in codes.items()),
         *tally.not_accepted.lines(),
         *not_told(found.exclusions, found.told),
         *not_used(found.unused),

@@ -343,7 +343,9 @@ class Scorer:
         values = np.stack([columns[feature.name] for feature in features])
         found = self.bundle.predict(X)
         risk = np.stack([expit(found.log_odds), *self.bundle.interval(found), *self.bundle.interval_of_inputs(found)])
-        risk[:, ~checked.scored] = np.nan
+        outside = self.bundle.outside(columns, n=n)
+        inside = np.logical_not(np.logical_or.reduce(outside))
+        risk[:, ~checked.scored], outside[:, ~checked.scored] = np.nan, False
         chosen = np.full((n, reasons), -1, dtype=np.int64)
         effect = np.full((n, reasons), np.nan)
         if reasons:
@@ -353,10 +355,10 @@ class Scorer:
             label=self.label,
             features=features,
             status=checked.status,
-            problems=self._codes.join(checked.state, checked.wrong_fields),
+            problems=self._codes.join(checked.state, checked.wrong_fields, outside),
             risk=risk,
             used=np.isfinite(values).sum(axis=0),
-            inside=self.bundle.inside(columns, n=n),
+            inside=inside,
             values=values,
             feature=chosen,
             effect=effect,
@@ -427,7 +429,7 @@ class Scorer:
 
     @cached_property
     def _codes(self) -> Codes:
-        return Codes(self.contract)
+        return Codes(self.contract, self.bundle.features)
 
 
 def load_scorer(

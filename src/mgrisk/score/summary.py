@@ -20,11 +20,11 @@ from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
 from mgrisk.score.eligibility import Exclusion, not_told
 from mgrisk.score.expected_performance import RiskCounts
-from mgrisk.score.input_schema import NOT_ELIGIBLE, STATUSES
+from mgrisk.score.input_schema import IMPROBABLE_VALUE, NOT_ELIGIBLE, OUTSIDE_DOMAIN, STATUSES
 from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.scorer import PERSON, Scorer
 
-_EXCLUDED: Final = f"{STATUSES[NOT_ELIGIBLE]}:"
+_EXCLUDED, _IMPROBABLE, _OUTSIDE = (f"{code}:" for code in (STATUSES[NOT_ELIGIBLE], IMPROBABLE_VALUE, OUTSIDE_DOMAIN))
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
 NO_ROWS: Final = "0 rows: the input has the names of its columns and nothing below them, so that nobody is scored"
@@ -133,9 +133,10 @@ class Summary:
         Model, base value and data label.
     tally
         Counts.
-    rejected_by, not_eligible_by
-        How often each code stood that rejects a row, or says that the model does not hold for it, the most frequent
-        first; a row may have several.
+    rejected_by, not_eligible_by, improbable_by, outside_by
+        How often each code stood that rejects a row, says that the model does not hold for it, that a value hardly goes
+        with another, or by which feature a scored row is out of distribution; the most frequent first. A row may have
+        several.
     exclusions
         Whom the model does not hold for.
     told
@@ -159,6 +160,8 @@ class Summary:
     tally: Tally
     rejected_by: Mapping[str, int]
     not_eligible_by: Mapping[str, int]
+    improbable_by: Mapping[str, int]
+    outside_by: Mapping[str, int]
     exclusions: Sequence[Exclusion]
     told: Sequence[str]
     given: Sequence[str]
@@ -184,8 +187,10 @@ class Summary:
         return cls(
             about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
             tally=tally,
-            rejected_by={code: count for code, count in ranked.items() if not code.startswith(_EXCLUDED)},
-            not_eligible_by={code: count for code, count in ranked.items() if code.startswith(_EXCLUDED)},
+            rejected_by=_of_kind(ranked, ""),
+            not_eligible_by=_of_kind(ranked, _EXCLUDED),
+            improbable_by=_of_kind(ranked, _IMPROBABLE),
+            outside_by=_of_kind(ranked, _OUTSIDE),
             exclusions=scorer.exclusions,
             told=[each.feature.name for each in scorer.exclusions if each.feature.name in columns],
             given=given,
@@ -211,7 +216,9 @@ class Summary:
             "not_eligible": tally.not_eligible,
             "not_eligible_by": dict(self.not_eligible_by),
             "not_for": [{**each.to_dict(), "given": each.feature.name in self.told} for each in self.exclusions],
+            "improbable_by": dict(self.improbable_by),
             "outside_domain": tally.outside_domain,
+            "outside_by": dict(self.outside_by),
             "mean_risk": self.expected["cases"] / people if people else None,
             "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
             "worth_measuring": [each.to_dict() for each in self.gains],
@@ -223,13 +230,15 @@ class Summary:
     def lines(self) -> list[str]:
         """Return some ten lines for a person, what matters most first."""
         tally = self.tally
-        codes = [f"{count:,} × {code}" for code, count in self.rejected_by.items()]
-        rejected = f"{tally.rejected:,} rejected" + (f" ({few(codes, most=4)})" if codes else "")
-        excluded = [f"{count:,} × {code.removeprefix(_EXCLUDED)}" for code, count in self.not_eligible_by.items()]
-        others = f", {tally.not_eligible:,} not eligible ({few(excluded)})" if excluded else ""
+        codes = _codes(self.rejected_by)
+        rejected = f"{tally.rejected:,} rejected" + (f" ({codes})" if codes else "")
+        excluded = _codes(self.not_eligible_by, _EXCLUDED)
+        others = f", {tally.not_eligible:,} not eligible ({excluded})" if excluded else ""
         counts = f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}{others}"
         lines = [counts if tally.rows else NO_ROWS]
         lines += tally.not_accepted.lines()
+        if self.improbable_by:
+            lines.append(f"  improbable: {_codes(self.improbable_by, _IMPROBABLE)}")
         bundle = self.about.get("bundle", {})
         if tally.scored and bundle.get("parent"):
             parent = bundle["parent"]
@@ -265,6 +274,7 @@ class Summary:
 
     def _about_drift(self) -> Iterator[str]:
         outside = f"out of distribution: {_percent(self.tally.outside_domain / self.tally.scored)} of rows"
+        outside += f" ({_codes(self.outside_by, _OUTSIDE, most=2)})" if self.outside_by else ""
         told = [shift for shift in self.shifts if shift.enough and shift.name in self.given]
         if not told:
             yield f"distribution shift: too few rows to tell it from chance; {outside}"
@@ -305,6 +315,16 @@ def not_used(unused: Mapping[str, str]) -> Iterator[str]:
     if unused:
         names = [f"{brief(name)} ({meant}?)" if meant else brief(name) for name, meant in unused.items()]
         yield f"columns not used ({len(names)}): {', '.join(names)}"
+
+
+def _of_kind(codes: Mapping[str, int], kind: str) -> dict[str, int]:
+    """Return the codes of a kind, which they begin with; those of no kind reject a row."""
+    others = (_EXCLUDED, _IMPROBABLE, _OUTSIDE)
+    return {code: count for code, count in codes.items() if code.startswith(kind or others) is bool(kind)}
+
+
+def _codes(counts: Mapping[str, int], kind: str = "", *, most: int = 4) -> str:
+    return few([f"{count:,} × {code.removeprefix(kind)}" for code, count in counts.items()], most=most)
 
 
 def _ranked(problems: Counter[str]) -> dict[str, int]:

@@ -57,8 +57,9 @@ def test_the_summary_counts_what_stands_in_the_scored_file(
     assert told["mean_risk"] == pytest.approx(there["risk"].astype(float).mean())
     codes = Counter(problem.partition(":")[0] for cell in rows["problems"] for problem in cell.split(";") if problem)
     counted: Counter[str] = Counter()
-    for problem, count in told["rejected_by"].items():
+    for problem, count in {**told["rejected_by"], **told["outside_by"]}.items():
         counted[problem.partition(":")[0]] += count
+    assert told["outside_by"] == {"outside:bmi_kg_m2": 1}
     assert counted == codes
     assert list(told["rejected_by"].values()) == sorted(told["rejected_by"].values(), reverse=True)
     assert told["base_value"] == scorer.explainer.base_value != 0.0
