@@ -14,7 +14,7 @@ HELP = "an extract of your cohort into a scoring file, by a mapping file"
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("input", metavar="EXTRACT", help="CSV or Parquet, - for standard input")
+    parser.add_argument("input", metavar="EXTRACT", help="file, folder of files, or - for standard input")
     parser.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="CSV")
     parser.add_argument("--overwrite", action="store_true", help="replace the file where it is there already")

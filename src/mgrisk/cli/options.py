@@ -53,7 +53,7 @@ def store_of(options: argparse.Namespace, *, offline: bool = False) -> Store:
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
     """Add the options of people whose outcome is known."""
-    parser.add_argument("input", metavar="INPUT", help="people with their outcome")
+    parser.add_argument("input", metavar="INPUT", help="file or folder of people with their outcome")
     parser.add_argument("--outcome", required=True, metavar="COLUMN", help="1 or yes for a case, 0 or no for others")
     parser.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
     parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mgrisk.score.batch import Progress
     from mgrisk.score.summary import Summary
 
-HELP = "score people in CSV or Parquet"
+HELP = "score people in CSV, JSON lines or Parquet"
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     add_missing(parser)
-    parser.add_argument("input", metavar="INPUT")
+    parser.add_argument("input", metavar="INPUT", help="file, folder of files, or - for standard input")
 
 
 def run(options: argparse.Namespace) -> int:

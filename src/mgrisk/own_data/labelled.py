@@ -176,7 +176,7 @@ def read_labelled(
     Parameters
     ----------
     source
-        CSV or Parquet, as for `score.sources.open_source`.
+        A file, or a folder of files, as for `score.sources.open_source`.
     inputs
         Features of the contract.
     columns
@@ -195,7 +195,7 @@ def read_labelled(
         ``input.one_class`` where cases or others are missing.
     """
     inputs = with_exclusions(inputs, excluded)
-    with open_source(source, missing=missing) as table:
+    with open_source(source, missing=missing, folder=True) as table:
         check_columns(table.columns, inputs, where=source)
         labels = list(dict.fromkeys((*columns.names, *([PERSON] if PERSON in table.columns else []))))
         names = list(dict.fromkeys((*labels, *carry)))

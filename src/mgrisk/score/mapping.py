@@ -24,10 +24,10 @@ from mgrisk.features.registry import FEATURES, Feature
 from mgrisk.score.cells import BOOLEANS, Missing, as_code
 from mgrisk.score.column_names import FACTORS
 from mgrisk.score.eligibility import EXCLUSION_COLUMNS
+from mgrisk.score.file_names import Format, output_format
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.input_schema import level_words
 from mgrisk.score.outputs import open_lines
-from mgrisk.score.parquet import is_parquet
 from mgrisk.score.sources import open_source
 from mgrisk.storage.destinations import STREAM
 
@@ -127,10 +127,10 @@ def map_file(source: str, mapping: Mapping, target: str, *, missing: Sequence[st
         mapping names, `input.wrong_field_count` where a row has too many or too few cells, `mapping.infinite` where a
         number is infinite, or becomes so in another unit.
     """
-    if target == STREAM or is_parquet(target):
+    if target == STREAM or output_format(target) is not Format.CSV:
         raise usage("mapping.csv_only", "a mapped extract is written as CSV", where=target, hint="name a .csv file")
     done = Mapped()
-    with open_source(source) as table:
+    with open_source(source, folder=True) as table:
         named = {each.column for each in mapping.features.values()} | set(mapping.keep.values())
         _refuse_absent(named, table.columns, source)
         done.not_carried = tuple(name for name in table.columns if name not in named)

@@ -34,15 +34,15 @@ from mgrisk.errors import MgRiskError, Terminated, bad_bundle, bad_input, usage
 from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, input_digest, score_table
 from mgrisk.score.cells import Missing
 from mgrisk.score.commit import Staged, finish, locked, open_files
+from mgrisk.score.file_names import Format, output_format
+from mgrisk.score.folders import part_names
 from mgrisk.score.journal import Entry, Journal, sealed, unsealed
-from mgrisk.score.outputs import PACKS, lines_into
-from mgrisk.score.parquet import ENDINGS as PARQUET
+from mgrisk.score.outputs import lines_into
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
 from mgrisk.storage.destinations import open_stream, output_file, prepare_folder, writes_to
 from mgrisk.storage.files import to_json, write_text
 
-ENDINGS: Final = (*PARQUET, ".csv", *(f".csv{pack}" for pack in PACKS))
 BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS = "bundle", "parts", "receipts", "rejected", "attempts"
 
 
@@ -104,73 +104,6 @@ Engine = Callable[[Job, Sequence[str]], Iterator[tuple[str, Receipt]]]
 """Scores the parts of a job in any order; yields each with its receipt as it is complete."""
 
 
-def part_names(source: Path) -> tuple[list[str], dict[str, str]]:
-    """Return the parts of a folder and of the folders below it, in order, and what is passed over, with the reason.
-
-    Links are followed. Names that begin with . or _ are passed over; whether a name ends in capitals does not matter.
-
-    Raises
-    ------
-    MgRiskError
-        `input.not_a_part` for a file that cannot be scored, since to leave it out would lose its rows;
-        `input.part_twice` for a file or folder that stands under two names, whose rows would come out twice, and
-        `input.no_parts`.
-    OSError
-        Where a file or folder cannot be read.
-    """
-    parts: list[Path] = []
-    skipped: dict[str, str] = {}
-    met: dict[tuple[int, int], Path] = {}
-    folders = [source]
-    for folder in folders:
-        for path in folder.iterdir():
-            if path.name.startswith((".", "_")):
-                skipped[path.relative_to(source).as_posix()] = f"its name begins with {path.name[0]}"
-                continue
-            if not path.exists():
-                raise _not_a_part("a link that leads nowhere", path, hint="mend the link, or remove it")
-            found = path.stat()
-            other = met.setdefault((found.st_dev, found.st_ino or len(met)), path)
-            if other != path or (path.is_dir() and path.samefile(source)):
-                raise bad_input(
-                    "input.part_twice",
-                    "the folder holds this twice, by a link, and its rows would come out twice",
-                    where=str(path),
-                    got=f"the same as {source if path.samefile(source) else other}",
-                    hint="remove the link",
-                )
-            if path.is_dir():
-                folders.append(path)
-            elif not path.name.lower().endswith(ENDINGS):
-                raise _not_a_part(
-                    "a file that is no part of the table", path, hint="move it elsewhere, or let its name begin with _"
-                )
-            elif not path.is_file():
-                raise _not_a_part(
-                    "a pipe or device under the name of a part",
-                    path,
-                    hint="name the folder of the files that are read from it",
-                )
-            else:
-                path.open("rb").close()  # whoever may not read it hears of it now
-                parts.append(path)
-    if not parts:
-        raise bad_input(
-            "input.no_parts",
-            "the folder holds nothing to score",
-            where=str(source),
-            expected=" or ".join(ENDINGS),
-            hint="check the path",
-        )
-    return [path.relative_to(source).as_posix() for path in sorted(parts)], dict(sorted(skipped.items()))
-
-
-def _not_a_part(what: str, path: Path, *, hint: str) -> MgRiskError:
-    return bad_input(
-        "input.not_a_part", f"the folder holds {what}", where=str(path), expected=" or ".join(ENDINGS), hint=hint
-    )
-
-
 def score_folder(
     bundle: Path,
     source: Path,
@@ -208,6 +141,8 @@ def score_folder(
         `output.in_use`, and `output.nested` where an output lies in the input or rejected rows among the scored.
     """
     target = prepare_folder(target, is_ours=lambda _: True, inputs=[source])
+    if options.rejects:
+        output_format(options.rejects, of=(Format.CSV,))
     rejects = output_file(options.rejects) if options.rejects else None
     summary_file = target.with_name(f"{target.name}.summary.json")
     _refuse_nested(source, target, rejects)

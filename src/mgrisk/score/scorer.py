@@ -297,7 +297,8 @@ class Scorer:
         Parameters
         ----------
         people
-            A pandas or polars frame or an Arrow table; columns as in `schema`, others pass through.
+            A pandas or polars frame or an Arrow table; columns as in `schema`, others pass through. A dict is one
+            person, and a list of dicts several.
         reasons
             How many of the largest contributions to give.
 

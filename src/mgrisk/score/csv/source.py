@@ -80,7 +80,8 @@ class CsvRows:
     def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
         """Return columns as texts."""
         columns = self._columns(places)
-        return pd.DataFrame({name: columns[name] for name in names}, dtype=object)
+        nothing = [""] * len(self.start if places is None else places)
+        return pd.DataFrame({name: columns.get(name, nothing) for name in names}, dtype=object)
 
     def original(self, place: int) -> Any:
         """Return a row as it was: cells by column, or a list where there are too many or too few."""
