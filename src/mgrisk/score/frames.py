@@ -32,7 +32,7 @@ def as_frame(people: object) -> pd.DataFrame:
     ----------
     people
         A pandas frame, which is returned as it is; a table that has the Arrow PyCapsule interface (polars, pyarrow,
-        DuckDB) or the dataframe interchange protocol; a dict of one person, or a list of such dicts.
+        DuckDB) or the dataframe interchange protocol; a dict of one person.
 
     Raises
     ------
@@ -48,10 +48,9 @@ def as_frame(people: object) -> pd.DataFrame:
     """
     if isinstance(people, pd.DataFrame):
         return people
-    if isinstance(people, Mapping):
-        people = [people]
-    if isinstance(people, list) and people and all(isinstance(person, Mapping) for person in people):
-        return pd.DataFrame(people)
+    # Lists are columns of people, which need an order of their rows: a frame has one.
+    if isinstance(people, Mapping) and all(pd.api.types.is_scalar(value) for value in people.values()):
+        return pd.DataFrame([people])
     try:
         if hasattr(people, "__arrow_c_stream__") or hasattr(people, "__arrow_c_array__"):
             table = pa.table(people)

@@ -298,7 +298,7 @@ class Scorer:
         ----------
         people
             A pandas or polars frame or an Arrow table; columns as in `schema`, others pass through. A dict is one
-            person, and a list of dicts several.
+            person.
         reasons
             How many of the largest contributions to give.
 

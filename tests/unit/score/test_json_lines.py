@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -145,15 +144,3 @@ def test_of_a_stream_the_first_block_tells_the_keys(monkeypatch: pytest.MonkeyPa
         with pytest.raises(MgRiskError) as caught, open_source("-") as source:
             list(source.blocks())
         assert caught.value.code == "input.other_columns"
-
-
-def test_a_dict_is_one_person(scorer: Scorer) -> None:
-    person = {"age_years": 50, "sex": "male", "bmi_kg_m2": 28.5}
-    one = scorer.score(person)
-    pd.testing.assert_frame_equal(one, scorer.score(pd.DataFrame([person])))
-    assert np.array_equal(scorer.predict_proba([person, person])[0], scorer.predict_proba(person)[0])
-    assert scorer.score({"age_years": 50, "sex": None})["problems"].tolist() == ["missing:sex"]
-    for wrong in ([], [person, 5], 5):
-        with pytest.raises(MgRiskError) as caught:
-            scorer.score(wrong)
-        assert caught.value.code == "input.not_a_frame"
