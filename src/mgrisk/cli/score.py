@@ -41,6 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="keep what is interrupted, and go on with it")
     parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
     parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
+    parser.add_argument("--model-digest", action="store_true", help="first signs of the model's sha256 in each row")
     add_missing(parser)
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
 
@@ -98,7 +99,8 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
             where=options.input,
             hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
         )
-    scorer = load_model(model, what_if=options.what_if, next_question=options.next_question, missing=options.missing)
+    answers = {name: getattr(options, name) for name in ("what_if", "next_question", "missing", "model_digest")}
+    scorer = load_model(model, **answers)
     asked = batch.BatchOptions(options.reasons, options.rejects, options.strict, options.resume)
     return batch.score_table(scorer, options.input, options.output, asked, workers=options.workers, progress=progress)
 
@@ -118,5 +120,6 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
         what_if=options.what_if,
         next_question=options.next_question,
         missing=options.missing,
+        model_digest=options.model_digest,
         progress=progress,
     )

@@ -162,7 +162,7 @@ def score_table(
         }
         files = _files(target, options.rejects)
         stack.enter_context(locked([*files.values()]))
-        asked = [Path(target).name, options.rejects, options.part]
+        asked = [Path(target).name, options.rejects, options.part, scorer.stamp]
         key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict)
         journal = _journal(files, key=key, where=target, options=options)
         if journal and journal.sizes:
@@ -244,7 +244,8 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
         def work(block: Any) -> Tally:
             rows = table.read(block, scorer.contract)
             answers = scorer.answer(rows.checked, reasons=0)
-            return Tally.of(answers, scorer.yardstick, NotAccepted.of(rows, table.columns, answers.rejected))
+            unknown = NotAccepted.of(rows, table.columns, answers.rejected)
+            return Tally.of(answers, scorer.yardstick, not_accepted=unknown)
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
     return Summary.of(scorer, tally, {"input": source})
@@ -257,7 +258,7 @@ def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: B
         digest=table.digest(block),
         rendered=output.render(rows, answers),
         rejected=_rejected(rows, answers, options),
-        tally=Tally.of(answers, scorer.yardstick, NotAccepted.of(rows, table.columns, answers.rejected)),
+        tally=Tally.of(answers, scorer.yardstick, not_accepted=NotAccepted.of(rows, table.columns, answers.rejected)),
     )
 
 

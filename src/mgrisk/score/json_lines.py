@@ -182,5 +182,5 @@ def _refused(what: str, number: int, where: str) -> MgRiskError:
         f"line {number} is {what}",
         where=where,
         expected="an object on each line, no key of it twice, in UTF-8",
-        hint="write one object for each person, each on a line of its own: jq -c '.[]' array.json > people.jsonl",
+        hint="write one object for each person, each on a line of its own: jq -c '.[]' array.json > lines.jsonl",
     )

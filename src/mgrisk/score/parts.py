@@ -56,7 +56,7 @@ class Job:
         Folders of the input and of what is complete; every machine must see both under these names.
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
-    reasons, rejects, strict, what_if, next_question, missing
+    reasons, rejects, strict, what_if, next_question, missing, model_digest
         As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept, `missing`
         has the words beside those of the list.
     """
@@ -71,6 +71,7 @@ class Job:
     what_if: bool
     next_question: bool
     missing: tuple[str, ...] = ()
+    model_digest: bool = False
 
     @property
     def key(self) -> str:
@@ -114,6 +115,7 @@ def score_folder(
     what_if: bool = False,
     next_question: bool = False,
     missing: Sequence[str] = (),
+    model_digest: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a folder of files into a folder of files of the same names.
@@ -129,7 +131,7 @@ def score_folder(
         to take the parts that the same job had completed.
     engine
         `on_threads` or `on_cluster`; no byte of the output depends on it.
-    what_if, next_question, progress
+    what_if, next_question, model_digest, progress
         As for `scorer.load_scorer` and `batch.score_table`.
     missing
         Words that mean missing, beside those of the list.
@@ -146,7 +148,8 @@ def score_folder(
     rejects = output_file(options.rejects) if options.rejects else None
     summary_file = target.with_name(f"{target.name}.summary.json")
     _refuse_nested(source, target, rejects)
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
+    asked = {"what_if": what_if, "next_question": next_question, "model_digest": model_digest}
+    scorer = load_scorer(bundle, missing=Missing.also(missing), **asked)
     staging = target.with_name(f".{target.name}.parts")
     folder = Staged(staging, staging / PARTS, target)
     files = [*([rejects] if rejects else []), summary_file]
@@ -158,9 +161,8 @@ def score_folder(
         reasons=options.reasons,
         rejects=options.rejects is not None,
         strict=options.strict,
-        what_if=what_if,
-        next_question=next_question,
         missing=tuple(missing),
+        **asked,
     )
 
     def summed_up(entries: Sequence[Entry], skipped: Mapping[str, str]) -> Summary:
@@ -288,9 +290,10 @@ def _read_receipt(path: Path) -> Receipt | None:
 
 
 @lru_cache(maxsize=2)
-def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool, missing: tuple[str, ...]) -> Scorer:
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
-    if scorer.fingerprint != fingerprint:
+def _load(bundle: str, job: Job) -> Scorer:
+    asked = {"what_if": job.what_if, "next_question": job.next_question, "model_digest": job.model_digest}
+    scorer = load_scorer(bundle, missing=Missing.also(job.missing), **asked)
+    if scorer.fingerprint != job.fingerprint:
         raise bad_bundle(
             "cluster.other_bundle",
             "the bundle that this machine reads is not that of the job",
@@ -311,7 +314,7 @@ def _scorer(job: Job) -> Scorer:
             got=here,
             hint="install the same version on all of them",
         )
-    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question, job.missing)
+    return _load(str(Path(job.staging) / BUNDLE), job)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class Tally:
     columns: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, answers: Answers, yardstick: Yardstick, not_accepted: NotAccepted) -> Tally:
+    def of(cls, answers: Answers, yardstick: Yardstick, *, not_accepted: NotAccepted | None = None) -> Tally:
         """Count answers."""
         scored = answers.scored
         return cls(
@@ -71,7 +71,7 @@ class Tally:
             outside_domain=int((scored & ~answers.inside).sum()),
             not_eligible=int((answers.status == NOT_ELIGIBLE).sum()),
             problems=answers.problems.counts,
-            not_accepted=not_accepted,
+            not_accepted=not_accepted or NotAccepted(),
             spread=yardstick.measure(answers),
             risks=RiskCounts.of(answers.risk[0][scored]),
             lacking=AbsentSets.of(answers.values, scored),

@@ -120,3 +120,14 @@ def test_a_machine_gets_a_record_on_each_line(tmp_path: Path, capsys: pytest.Cap
     assert summary.pop("time")
     assert summary == json.loads(out.with_name("out.csv.summary.json").read_text("utf-8"))
     assert (error["event"], error["code"], error["status"]) == ("error", "score.too_many_rejected", 6)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_the_digest_stands_in_each_row_where_it_is_asked_for(folder: bool, tmp_path: Path) -> None:
+    (tmp_path / "people").mkdir()
+    people = rows_with(1, tmp_path / "people")
+    source, out = (str(tmp_path / "people"), tmp_path / "out") if folder else (people, tmp_path / "out.csv")
+    assert main(["score", source, "-o", str(out), "--reasons", "0", "--workers", "1", "--model-digest"]) == 0
+    digest = json.loads(Path(f"{out}.summary.json").read_text("utf-8"))["bundle"]["sha256"]
+    with (out / "people.csv" if folder else out).open(encoding="utf-8") as stream:
+        assert {row["model"] for row in csv.DictReader(stream)} == {f"mgrisk-undiagnosed=={digest[:12]}"}
