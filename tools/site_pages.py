@@ -1,28 +1,47 @@
-"""MkDocs hook: the reference pages, made from the parser, the schemas and the registry, so that none can be stale.
+"""MkDocs hook: pages made from what they are about, so that none can be stale.
 
     pip install -c constraints.txt -e '.[docs]' && mkdocs build
 
-Decision pages are gathered from docs/decisions; the model cards are those of the released bundles.
+Commands come from the parser, pipeline files and the scoring file from their schemas, features from the registry, the
+figures of the models from the cards of the released bundles, the gallery from the notebooks; decisions are listed as they
+lie in docs/decisions.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from mgrisk.cli.main import command_line
 from mgrisk.config.pipeline_file import Pipeline
+from mgrisk.errors import ExitStatus
 from mgrisk.features.registry import FEATURES
 from mgrisk.model.bundle import read_bundle
 from mgrisk.score.scorer import Scorer
 
 ROOT = Path(__file__).parents[1]
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """List decisions, model cards and notebooks under the entries of the navigation that are named for them."""
+    listed = {
+        "Decisions": [path.relative_to(ROOT / "docs").as_posix() for path in DECISIONS],
+        "How good the models are": [f"reference/models/{path.parent.name}.md" for path in CARDS],
+        "Notebooks": [f"notebooks/{path.stem}.md" for path in NOTEBOOKS],
+    }
+    for section in config.nav or ():
+        for entry in [*section.get("Reference", []), section] if isinstance(section, dict) else []:
+            for name in entry.keys() & listed.keys():
+                entry[name] += listed[name]
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -39,19 +58,52 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def pages() -> Iterator[tuple[str, str]]:
     """Yield name and Markdown of each page."""
-    yield "reference/commands.md", "\n\n".join(["# Commands", *commands(command_line(), "mgrisk")])
+    yield "reference/commands.md", "\n\n".join([COMMANDS, *commands(command_line(), "mgrisk")])
     yield (
         "reference/pipeline.md",
         "\n\n".join(["# Pipeline files", INTRODUCTION, *sections(Pipeline.model_json_schema())]),
     )
     yield "reference/scoring-file.md", scoring_file()
     yield "reference/features.md", feature_table()
-    released = (ROOT / "models" / "README.md").read_text("utf-8").replace("# Released bundles", "# Released models", 1)
-    yield "reference/models.md", released
+    yield "reference/models.md", models_page()
+    for path in CARDS:
+        yield f"reference/models/{path.parent.name}.md", path.read_text("utf-8")
+    yield "decisions/index.md", decisions_page()
+    yield "notebooks/index.md", gallery()
+    for path in NOTEBOOKS:
+        yield f"notebooks/{path.stem}.md", "\n\n".join(cells(json.loads(path.read_text("utf-8"))["cells"]))
+    yield "changelog.md", (ROOT / "CHANGELOG.md").read_text("utf-8")
+    yield "citation.md", citation()
 
+
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+CARDS = sorted((ROOT / "models").glob("*/card.md"))
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 INTRODUCTION = """One TOML file is one run. `extends = "other.toml"` takes another file as the base; `--set key=value` comes last. A key that
 is not here is an error that names the nearest one."""
+
+
+STATUSES = {
+    ExitStatus.DONE: "done",
+    ExitStatus.BUG: "a bug of mgrisk: run again with `--debug` and report what it prints, without values of people",
+    ExitStatus.USAGE: "the command line or a pipeline file cannot be used",
+    ExitStatus.INPUT: "your data, or the place for an output, cannot be used; a row was rejected (`validate`, `--strict`)",
+    ExitStatus.SOURCE: "source tables or the network",
+    ExitStatus.BUNDLE: "a model, a run or the registry: not there, damaged, or another than the one asked for",
+}
+COMMANDS = "\n".join(
+    [
+        "# Commands",
+        "",
+        "`mgrisk COMMAND --help` prints what stands here. An error is a line that says what is wrong, where, and what to do,",
+        "on standard error, and one of these exit statuses; 130 is Ctrl-C, 143 SIGTERM or SIGHUP:",
+        "",
+        "| exit status | |",
+        "|--:|---|",
+        *(f"| {int(status)} | {meaning} |" for status, meaning in STATUSES.items()),
+    ]
+)
 
 
 def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:
@@ -93,6 +145,89 @@ def _shown(row: dict[str, Any]) -> str:
 
 def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
+
+
+def models_page() -> str:
+    """Return the page on released models: their common figures, those in groups of people, and the cards."""
+    text = (
+        (ROOT / "models" / "README.md").read_text("utf-8").replace("# Released bundles", "# How good the models are", 1)
+    )
+    cards = {path.parent.name: path.read_text("utf-8") for path in CARDS}
+    links = "\n".join(f"- [{name}](models/{name}.md)" for name in cards)
+    parts = [text, f"## Model cards\n\nEverything about each model, met or missed:\n\n{links}", GROUPS]
+    for name, card in cards.items():
+        parts.append(f"### {name}\n\n" + "\n".join(columns(table_after(card, " in groups of people"), 6)))
+    return "\n\n".join(parts)
+
+
+GROUPS = """## By group
+
+AUROC, observed/expected and the number of people and cases behind them in 2017-2018, with 95 % intervals. An asterisk marks
+numbers that the data presentation standards of NCHS keep back because too few people stand behind them."""
+
+
+def table_after(text: str, heading: str) -> list[str]:
+    """Return the lines of the table below the bold line that holds a text."""
+    lines = text.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("**") and heading in line)
+    begin = next(place for place in range(start, len(lines)) if lines[place].startswith("|"))
+    end = next((place for place in range(begin, len(lines)) if not lines[place].startswith("|")), len(lines))
+    return lines[begin:end]
+
+
+def columns(table: Iterable[str], count: int) -> Iterator[str]:
+    """Yield the rows of a table with their first columns alone."""
+    for line in table:
+        yield "| " + " | ".join(cell.strip() for cell in line.strip("|").split("|")[:count]) + " |"
+
+
+def decisions_page() -> str:
+    """Return the list of decisions."""
+    rows = []
+    for path in DECISIONS:
+        title, _, *rest = path.read_text("utf-8").splitlines()
+        number, _, name = title.removeprefix("# ").partition(". ")
+        date = re.search(r"\d{4}-\d\d-\d\d", "\n".join(rest))
+        rows.append(f"| {number} | [{name}]({path.name}) | {date[0] if date else ''} |")
+    return "\n".join(["# Decisions", "", DECIDED, "", "| | | |", "|--:|---|---|", *rows])
+
+
+DECIDED = "What was chosen, what else there was, and why; a page each, never edited away."
+
+
+def gallery() -> str:
+    """Return the page that leads to the notebooks."""
+    entries = []
+    for path in NOTEBOOKS:
+        title, _, told = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).partition("\n")
+        entries.append(f"## [{title.removeprefix('# ')}]({path.stem}.md)\n\n{told.strip()}")
+    head = "# Notebooks\n\nIn `notebooks/` of the repository, shown here with their output: all people are SYNTHETIC."
+    return "\n\n".join([head, *entries])
+
+
+def cells(found: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Yield the cells of a notebook as Markdown."""
+    for cell in found:
+        source = "".join(cell["source"])
+        yield source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```"
+        for output in cell.get("outputs", []):
+            shown = {"text/plain": output.get("text", "")} | output.get("data", {})
+            if "image/png" in shown:
+                yield f"![Output of the cell](data:image/png;base64,{''.join(shown['image/png'].split())})"
+            elif "text/html" in shown:
+                yield "".join(shown["text/html"])
+            else:
+                yield "```text\n" + "".join(shown["text/plain"]).rstrip() + "\n```"
+
+
+def citation() -> str:
+    """Return how to cite, from CITATION.cff and data/README.md."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    authors = ", ".join(author["name"] for author in cited["authors"])
+    nhanes = re.search(r"(?:^> .*\n)+", (ROOT / "data" / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert nhanes is not None
+    software = f"> {authors}. {cited['title']}. Version {cited['version']}. License: {cited['license']}."
+    return f"# How to cite\n\n{cited['message']}\n\n{software}\n\n{nhanes[0]}\nMachine-readable: `CITATION.cff`."
 
 
 def scoring_file() -> str:

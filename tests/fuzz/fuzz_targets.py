@@ -37,7 +37,8 @@ from mgrisk.score.batch import BatchOptions, score_table, validate_table
 from mgrisk.score.cells import Missing
 from mgrisk.score.csv.source import CsvRows, CsvSource
 from mgrisk.score.input_schema import read_text
-from mgrisk.score.mapping import map_file, read_mapping
+from mgrisk.score.mapping import map_file
+from mgrisk.score.mapping_file import read_mapping
 from mgrisk.score.scorer import Scorer
 from mgrisk.score.summary import Tally
 
@@ -74,7 +75,7 @@ def read_xpt(content: bytes) -> None:
 
 
 def map_extract(content: bytes) -> None:
-    """Any bytes as a mapping file: the example extract comes out with every row and one cell for each column."""
+    """Any bytes as a mapping file: the example extract comes out with a cell for each column, and no row is lost."""
     path, target = folder() / "mapping.toml", folder() / "mapped.csv"
     path.write_bytes(content)
     try:
@@ -85,7 +86,8 @@ def map_extract(content: bytes) -> None:
     with target.open(encoding="utf-8", newline="") as stream:
         header, *rows = csv.reader(stream)
     assert len(header) == len(set(header)) == len(mapping.keep) + len(mapping.features)
-    assert len(rows) == done.rows == 6
+    assert (len(rows), done.rows) == (done.written, 6)
+    assert done.written == 6 - sum(done.excluded.values()) or done.of_people
     assert {len(row) for row in rows} == {len(header)}
 
 
@@ -291,7 +293,7 @@ def seeds(name: str) -> list[bytes]:
     if name == "toml":
         return [path.read_bytes() for path in sorted((ROOT / "pipelines").glob("*.toml"))]
     if name == "mapping":
-        return [path.read_bytes() for path in sorted(EXAMPLES.glob("*.toml"))]
+        return [*(path.read_bytes() for path in sorted(EXAMPLES.glob("*.toml"))), MAPPING]
     if name == "trees":
         rng = np.random.default_rng(1)
         X = rng.normal(size=(50, 3)).astype(np.float32)
@@ -301,6 +303,47 @@ def seeds(name: str) -> list[bytes]:
     places = itertools.product(range(len(BUNDLES)), range(len(_files(BUNDLES[-1]))), range(6))
     return [bytes([bundle, file, 7, 0, 0, how, 50, 49]) for bundle, file, how in places]
 
+
+MAPPING = b"""
+[file]
+encoding = "latin-1"
+decimal = ","
+thousands = "."
+dates = ["%d.%m.%Y", "%m/%d/%Y"]
+[people]
+person = "SITE"
+last_by = "MRN"
+[[exclude]]
+from = "SMOKE"
+codes = ["3*"]
+[keep]
+y = { from = "DM_2Y", year = true }
+[features.age_years]
+from = "AGE"
+age_at = 2024-06-30
+[features.height_cm]
+from = "HT_IN"
+unit = "ft_in"
+[features.systolic_mmhg]
+from = "SBP"
+part = 1
+[features.energy_kcal]
+from = ["WT_LB", "SBP"]
+combine = "sum"
+empty = 0
+rows = "mean"
+[features.diabetes_told]
+from = ["FAMHX", "DM_2Y"]
+combine = "any"
+rows = "any"
+levels = "boolean"
+[features.smoking]
+from = "SMOKE"
+levels = { never = ["1", "n*"], former = [""], 2 = "current" }
+[features.pregnant]
+constant = "no"
+"""
+"""Every way of a mapping, of which little fits the example extract."""
 
 TARGETS: dict[str, Target] = {
     "xpt": read_xpt,

@@ -132,13 +132,23 @@ def mappings() -> dict[str, Kind]:
     found: dict[str, Kind] = {}
     for key in ("missing", "keep", "features", "features.sex", "features.sex.from", "features.sex.levels",
                 "features.sex.missing", "features.sex.unit", "features.age_years.factor", "features.age_years.offset",
-                "keep.ill"):  # fmt: skip
+                "keep.ill", "file", "file.encoding", "file.separator", "file.decimal", "file.dates", "people",
+                "people.person", "exclude", "features.age_years.combine", "features.age_years.rows",
+                "features.age_years.part", "features.age_years.year", "features.age_years.constant"):  # fmt: skip
         for value in ([7], {"a": [1]}, DAY, float("nan"), LARGE):
             found[f"{key} = {value}"[:60]] = Kind(changed(MAPPING, key, value), MAP)
     for name, text in TEXTS.items():
         empty = not text
         for key in ("features.sex.from", "keep.ill"):
             found[f"{key} of {name}"] = Kind(changed(MAPPING, key, text), MAP if empty else "mapping.missing_column")
+        found[f"person of {name}"] = Kind(
+            changed(MAPPING, "people.person", text), MAP if empty else "mapping.missing_column"
+        )
+        found[f"excluded by {name}"] = Kind(
+            changed(MAPPING, "exclude", [{"from": text, "codes": ["1"]}]), MAP if empty else "mapping.missing_column"
+        )
+        for key in ("encoding", "separator", "decimal", "dates"):
+            found[f"{key} of {name}"] = Kind(changed(MAPPING, f"file.{key}", text), MAP)
         if text:
             found[f"unit of {name}"] = Kind(changed(MAPPING, "features.bmi_kg_m2.unit", text), "mapping.bad_unit")
         found[f"level of {name}"] = Kind(changed(MAPPING, "features.sex.levels", {"1": text}), "mapping.bad_level")
@@ -148,6 +158,13 @@ def mappings() -> dict[str, Kind]:
         found[f"key of {name}"] = Kind(changed(MAPPING, "features.sex", {"from": "sex", text: 1}), MAP)
     found["factor = inf"] = Kind(changed(MAPPING, "features.bmi_kg_m2.factor", float("inf")), MAP)
     found["factor = 1e308"] = Kind(changed(MAPPING, "features.bmi_kg_m2.factor", 1e308), "mapping.infinite")
+    found["age at a list"] = Kind(changed(MAPPING, "features.age_years.age_at", [7]), MAP)
+    found["a sum of infinity"] = Kind(
+        changed(MAPPING, "features.bmi_kg_m2", {"from": ["bmi_kg_m2"] * 2, "combine": "sum", "factor": 1e307}),
+        "mapping.infinite",
+    )
+    found["another encoding"] = Kind(changed(MAPPING, "file.encoding", "utf-16"), "input.not_csv")
+    found["another separator"] = Kind(changed(MAPPING, "file.separator", ";"), "mapping.missing_column")
     whole = tomli_w.dumps(MAPPING).encode()
     found["a column twice"] = Kind(whole.replace(b"ill =", b"sex ="), MAP)
     found |= {f"mapping: {name}": Kind(content, code) for name, (content, code) in _texts(whole, "mapping").items()}

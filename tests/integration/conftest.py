@@ -8,13 +8,19 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from filelock import FileLock
 
 import mgrisk
 from mgrisk.pipeline.finished import Run
+from mgrisk.report.blocks import section
+from mgrisk.report.people_table import PeopleShown, explorer
+from mgrisk.report.render import render
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "pipelines" / "demo.toml"
@@ -102,3 +108,82 @@ def mirror() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("MGRISK_NHANES names no folder with the NHANES mirror")
     return Path(folder)
+
+
+# What a name must not be able to do.
+HOSTILE = "<script>document.title='run'</script>\"'&amp;\u202ethgir-ot-tfel" + "long" * 2500
+READY = "#explorer-all[data-ready=yes]"
+
+
+@dataclass
+class Opened:
+    """A page, what it said on its console and whom it asked for anything."""
+
+    page: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A running Chromium."""
+    api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright (pip install '.[dev]')")
+    chromium = os.environ.get("MGRISK_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no Chromium here (apt-get install chromium)")
+    with api.sync_playwright() as play:
+        running = play.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Opened]]:
+    """Open a page with a table of people; afterwards it has fetched nothing but itself and reported no error."""
+    pages: list[Opened] = []
+
+    def visit(path: Path, *, fragment: str = "", **options: Any) -> Opened:
+        page = browser.new_page(**{"viewport": {"width": 1280, "height": 800}, **options})
+        opened = Opened(page)
+        page.on("console", lambda message: opened.said.append(message.text))
+        page.on("pageerror", lambda problem: opened.said.append(str(problem)))
+        page.on("request", lambda request: opened.asked.append(request.url))
+        page.goto(path.as_uri() + fragment)
+        page.wait_for_selector(READY)
+        pages.append(opened)
+        return opened
+
+    yield visit
+    for opened in pages:
+        assert opened.said == []
+        assert all(url.startswith(("file:", "blob:")) for url in opened.asked)
+        assert sum(url.startswith("file:") for url in opened.asked) == 1
+        opened.page.close()
+
+
+@pytest.fixture(scope="module")
+def own_page(small_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of `mgrisk explain` for some people, one of them hostile and one rejected."""
+    from mgrisk.own_data.explain import explain_people
+    from mgrisk.score.scorer import load_scorer
+    from mgrisk.track import example_people
+
+    folder = tmp_path_factory.mktemp("own")
+    scorer = load_scorer(small_run.bundle)
+    people = pd.concat([example_people(scorer)] * 20, ignore_index=True).astype({"age_years": object})
+    people.insert(0, "person_id", [HOSTILE, *(f"Q{place}" for place in range(1, len(people)))])
+    people.loc[5, "age_years"] = "old"
+    people.to_csv(folder / "people.csv", index=False)
+    explain_people(scorer, str(folder / "people.csv"), str(folder / "own.html"))
+    return folder / "own.html"
+
+
+def page_of(people: PeopleShown, path: Path) -> Path:
+    """Write a page with nothing but a table of people."""
+    part = section("people", "People", [explorer(people, "Made-up people.")])
+    content = {"title": "SYNTHETIC people", "heading": "People", "data": "SYNTHETIC", "synthetic": True,
+               "banner": "SYNTHETIC", "mgrisk": "0", "sections": [part]}  # fmt: skip
+    path.write_text(render(content, {}), encoding="utf-8")
+    return path

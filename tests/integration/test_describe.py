@@ -80,6 +80,8 @@ def test_options_that_are_repeated_add_up(made_up: Path, capsys: pytest.CaptureF
         (["--of", "RIDRETH3", "--cycle", "2007-2008"], 2, "describe.not_measured"),
         (["--of", "LBXGLU", "--cycle", "2013-2014", "2015-2016"], 2, "eras.not_comparable"),
         (["--of", "LBXGLU", "--cycle", "1801-1802"], 4, "cycles.unknown_cycle"),
+        (["--of", "LBXGLU", "--harmonise", "glucose-2015"], 2, "describe.nothing_to_harmonise"),
+        (["--of", "LBXGH", "--harmonise", "hba1c-2007"], 2, "eras.no_equation"),
         (["--of", "smoking", "--cycle", "2011-2012"], 4, "store.missing_table"),
     ],
 )
@@ -137,6 +139,18 @@ def test_obesity_is_that_of_r_by_age_and_age_adjusted(
     theirs = golden["obesity_2017_age_adjusted"]
     assert record["estimate"] == pytest.approx(theirs["estimate"], rel=1e-10)
     assert record["se"] == pytest.approx(theirs["se"], rel=1e-8)
+
+
+def test_values_of_two_methods_are_put_on_one_scale_and_it_is_said(
+    made_up: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cohort(tmp_path, people_per_cycle=300, cycles=[cycle("2013-2014")])
+    question = ("--of", "LBXGLU", "--cycle", "2013-2014", "--source", str(tmp_path))
+    (before,), _ = described(capsys, *question)
+    (after,), notes = described(capsys, *question, "--harmonise", "glucose-2015")
+    # CDC's equation of 2015: the mean of a line is the line of the mean.
+    assert after["estimate"] == pytest.approx(-0.5108 + 1.023 * before["estimate"])
+    assert "before 2015-2016 is put on the later scale (glucose-2015)" in notes
 
 
 def test_tests_of_groups_have_the_fields_of_the_interface(made_up: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,10 +30,10 @@ def tables(store: Store) -> Harmonised:
 
 
 def test_published_figures_are_reproduced(store: Store) -> None:
-    records = known_answers(replace(store, food_patterns=None), cycles=CYCLES)
+    records = known_answers(replace(store, food_patterns=None), cycles=("2007-2008", "2009-2010", *CYCLES))
     stop_at_misses(records)
     passed = {record["name"] for record in records if record["passed"]}
-    assert len(passed) >= 23
+    assert len(passed) >= 25
     others = {record["name"] for record in records if record["passed"] is None}
     assert {name for name in others if not name.startswith("healthy-eating-index")} == {"obesity-2021-2023"}
 

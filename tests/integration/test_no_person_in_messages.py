@@ -49,6 +49,37 @@ unit = "in"
 from = "sex"
 levels = { male = "male" }
 """
+VISITS = """
+[file]
+encoding = "cp1252"
+decimal = ","
+[people]
+person = "person_id"
+last_by = "note"
+[[exclude]]
+from = "note"
+codes = ["x*"]
+[keep]
+year = { from = "note", year = true }
+[features.age_years]
+from = "note"
+age_at = "age_years"
+[features.height_cm]
+from = "height_cm"
+unit = "ft_in"
+[features.systolic_mmhg]
+from = "height_cm"
+part = 1
+[features.energy_kcal]
+from = ["y", "wt"]
+combine = "sum"
+rows = "mean"
+[features.diabetes_told]
+from = ["y", "sex"]
+combine = "any"
+rows = "any"
+levels = "boolean"
+"""
 COMMANDS = {
     "validate": ["validate", "people.csv", *MODEL],
     "score": ["score", "people.csv", "-o", "out.csv", "--rejects", "rejects.csv", *MODEL],
@@ -58,6 +89,7 @@ COMMANDS = {
     "evaluate": ["evaluate", "people.csv", *LABELS, "-o", "evaluated", *MODEL],
     "recalibrate": ["recalibrate", "people.csv", "--outcome", "y", "--method", "logistic", "-o", "bundle", *MODEL],
     "map": ["map", "people.csv", "--mapping", "mapping.toml", "-o", "mapped.csv"],
+    "map-visits": ["map", "people.csv", "--mapping", "visits.toml", "-o", "mapped.csv"],
     "run": ["run", "own.toml", "--out", "run", "--until", "cohort"],
 }
 
@@ -106,6 +138,7 @@ def test_no_message_shows_a_cell(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.toml").write_text(OWN, "utf-8")
     (tmp_path / "mapping.toml").write_text(MAPPING, "utf-8")
+    (tmp_path / "visits.toml").write_text(VISITS, "utf-8")
     shown, statuses = {}, {}
     files = hostile_files()
     if command == "explain":  # a page for each file that is accepted takes its time

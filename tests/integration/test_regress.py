@@ -16,7 +16,7 @@ from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.synthetic import write_cohort
 
 FIELDS = ["outcome", "variable", "level", "reference", "statistic", "estimate", "low", "high", "coefficient", "se"]
-FIELDS += ["p", "p_variable", "n", "df", "data"]
+FIELDS += ["p", "p_variable", "p_curve", "n", "df", "data"]
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,21 @@ def test_each_format_has_the_same_rows(made_up: Path, capsys: pytest.CaptureFixt
     assert "odds ratios of bmi_kg_m2 >= 30" in captured.err
 
 
+def test_curves_interactions_and_averages_are_asked_for_in_words(
+    made_up: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    question = ["regress", "--of", "bmi_kg_m2 >= 30", "--cycle", "2017-2018", "--source", str(made_up), "--on", "sex"]
+    curve = "spline(age_years=30,50,70)"
+    assert main([*question, curve, f"sex:{curve}"]) == 0
+    captured = capsys.readouterr()
+    assert "ratio of odds ratios" in captured.out
+    assert "p of curve" in captured.out
+    assert main([*question, curve, "--effect", "prevalence-ratio"]) == 0
+    captured = capsys.readouterr()
+    assert "prevalence ratios of bmi_kg_m2 >= 30" in captured.err
+    assert "intercept" not in captured.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -52,6 +67,8 @@ def test_each_format_has_the_same_rows(made_up: Path, capsys: pytest.CaptureFixt
         (["--of", "smoking", "--on", "sex"], "regress.outcome"),
         (["--of", "bmi_kg_m2", "--on", "sex", "--reference", "sex=boy"], "regress.reference"),
         (["--of", "bmi_kg_m2", "--on", "sex=1,2"], "describe.not_a_number"),
+        (["--of", "bmi_kg_m2", "--on", "sex:age_years"], "regress.no_main"),
+        (["--of", "bmi_kg_m2", "--on", "sex", "--effect", "prevalence-ratio"], "regress.effect"),
     ],
 )
 def test_what_cannot_be_fitted_is_three_lines_with_a_hint(

@@ -106,7 +106,7 @@ def test_a_row_scores_the_same_alone_and_in_any_order(people: Path, model: Path)
 
 
 def test_parquet_gives_the_same_answers_as_csv(people: Path, model: Path, tmp_path: Path) -> None:
-    from_csv = scored(people, model, tmp_path / "out.csv")
+    from_csv = scored(people, model, tmp_path / "out.csv", "--digits", "17")
     frame = pd.read_csv(people, dtype={"person_id": str})
     frame.to_parquet(tmp_path / "people.parquet")
     target = tmp_path / "out.parquet"

@@ -53,6 +53,12 @@ def golden() -> dict[str, Any]:
     return values
 
 
+@pytest.fixture(scope="session")
+def in_r() -> dict[str, Any]:
+    values: dict[str, Any] = json.loads((GOLDEN / "regressions.json").read_text(encoding="utf-8"))["values"]
+    return values
+
+
 @pytest.fixture
 def full(toy: pd.DataFrame) -> SurveyDesign:
     return SurveyDesign(toy["weight"].to_numpy(), toy["stratum"].to_numpy(), toy["psu"].to_numpy(), WeightLevel.EXAM)

@@ -64,6 +64,14 @@ def add_people(parser: argparse.ArgumentParser) -> None:
         "--where", default="", metavar="CONDITION", help="for example \"age_years >= 20 and sex == 'male'\""
     )
     parser.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
+    parser.add_argument(
+        "--harmonise",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="BREAK",
+        help="put older values on the later scale",
+    )
     parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     add_source(parser)
     parser.add_argument("--format", choices=["table", "csv", "json"], default="table")
@@ -88,6 +96,7 @@ def run(options: argparse.Namespace) -> int:
         weight=options.weight,
         standard=options.standard,
         interval=options.interval,
+        harmonise=tuple(options.harmonise),
     )
     answer = compare if options.test else describe
     found = answer(store_of(options), question, cycles=options.cycle, across_breaks=options.across_break)

@@ -6,8 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from mgrisk.cli.options import add_labels, add_model, label_columns, missing_of
-from mgrisk.cli.terminal import DISCLAIMER, say, tell
+from mgrisk.cli.options import add_history, add_labels, add_model, check_history, label_columns, missing_of
+from mgrisk.cli.terminal import DISCLAIMER, now, say, tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder
 
@@ -23,6 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="1 or yes for people with prediabetes: AUROC is also given without them among the controls",
     )
+    add_history(parser, what="what the outcomes show of a batch that was scored")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,7 +33,13 @@ def run(options: argparse.Namespace) -> int:
 
     model, folder, threads = bundle_folder(options.model), Path(options.output), os.cpu_count() or 1
     columns, missing = label_columns(options), missing_of(options)
-    found = evaluate_file(model, options.input, columns, folder=folder, threads=threads, missing=missing)
+    check_history(options, names_batch=True)
+    found = evaluate_file(model, options.input, columns, folder=folder, by=options.by, threads=threads, missing=missing)
+    if options.history:
+        from mgrisk.score.history import append, outcomes_line
+
+        line = outcomes_line(**found.observed, bundle=found.bundle, batch=options.batch, time=now(), by=options.by)
+        append(Path(options.history), line)
     tell(*found.lines)
     written = (names.SUMMARY, names.EVALUATION, names.THRESHOLDS, names.CURVES, names.PEOPLE_OF_FILE)
     print(f"in {found.folder}: {', '.join(written)}")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mgrisk.cli.options import add_missing
 from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from mgrisk.score.mapping import Mapped
+    from mgrisk.score.mapping_file import Mapping
 
 HELP = "an extract of your cohort into a scoring file, by a mapping file"
 
@@ -15,28 +21,75 @@ HELP = "an extract of your cohort into a scoring file, by a mapping file"
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("input", metavar="EXTRACT", help="file, folder of files, or - for standard input")
-    parser.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes")
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="CSV")
+    parser.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes, dates")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("-o", "--output", metavar="FILE", help="CSV, JSON lines or Parquet, by its ending")
+    what.add_argument(
+        "--explain",
+        action="store_true",
+        help="write nothing; show what each column is made from, how many cells were understood, and ten of those that "
+        "were not: values of people, which have no place in a log",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the file where it is there already")
     add_missing(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
-    from mgrisk.config.checked import brief
-    from mgrisk.score.mapping import map_file, read_mapping
-    from mgrisk.storage.destinations import prepare_files
+    from mgrisk.score.mapping import EXAMPLES, map_file
+    from mgrisk.score.mapping_file import read_mapping
+    from mgrisk.storage.destinations import is_standard_output, prepare_files
 
+    if options.explain:
+        mapping = read_mapping(Path(options.mapping))
+        done = map_file(options.input, mapping, None, missing=options.missing, examples=EXAMPLES)
+        tell(f"{done.written:,} rows would be written", *_rows(done), *_explained(done, mapping), *_unused(done))
+        return ExitStatus.DONE
     prepare_files(options.output, inputs=[options.input, options.mapping], overwrite=options.overwrite)
-    mapping = read_mapping(Path(options.mapping))
-    done = map_file(options.input, mapping, options.output, missing=options.missing)
-    lines = [f"{done.rows:,} rows in {options.output}"]
+    done = map_file(options.input, read_mapping(Path(options.mapping)), options.output, missing=options.missing)
+    lines = [f"{done.written:,} rows in {options.output}", *_rows(done)]
     lines += [
         f"  {name}: {done.as_they_are[name]:,} cells not understood and left as they are, {missing:,} missing"
         for name, missing in done.missing.items()
         if done.as_they_are[name]
     ]
-    if done.not_carried:
-        lines.append(f"  not carried over: {', '.join(map(brief, done.not_carried))}")
-    tell(*lines, f"next: mgrisk validate {options.output}", output=options.output)
+    if any(done.as_they_are.values()):
+        lines += [*done.not_accepted.lines(), "  --explain in place of -o shows ten of each"]
+    after = [] if is_standard_output(options.output) else [f"next: mgrisk validate {options.output}"]
+    tell(*lines, *_unused(done), *after, output=options.output)
     return ExitStatus.DONE
+
+
+def _rows(done: Mapped) -> Iterator[str]:
+    """Yield what became of the rows."""
+    from mgrisk.config.checked import brief
+
+    for column, rows in done.excluded.items():
+        yield f"  excluded by {brief(column)}: {rows:,} of {done.rows:,} rows"
+    if done.undated:
+        yield f"  without a date to order them by: {done.undated:,} rows, which come before all others of a person"
+    if done.of_people:
+        yield f"  {done.rows - sum(done.excluded.values()):,} rows became one for each of {done.written:,} people"
+
+
+def _explained(done: Mapped, mapping: Mapping) -> Iterator[str]:
+    """Yield what each column is made from and how its cells were understood."""
+    from mgrisk.config.checked import brief
+
+    kept = done.rows - sum(done.excluded.values())
+    for name, column in mapping.columns.items():
+        yield f"{name}: {column.words()[:200]}"
+        if name not in done.missing:
+            yield "  carried over as it stands"
+            continue
+        missing, strange = done.missing[name], done.as_they_are[name]
+        yield f"  {kept - missing - strange:,} understood, {missing:,} missing, {strange:,} not understood"
+        if name in done.examples:
+            yield f"  not understood: {', '.join(repr(brief(cell)) for cell in done.examples[name])}"
+
+
+def _unused(done: Mapped) -> Iterator[str]:
+    from mgrisk.config.checked import brief
+
+    if done.not_carried:
+        yield f"  not carried over: {', '.join(map(brief, done.not_carried))}"

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mgrisk.errors import usage
 
 if TYPE_CHECKING:
     from mgrisk.nhanes.store import Store
     from mgrisk.own_data.labelled import LabelColumns
     from mgrisk.score.cells import Missing
+
+
+LONGEST_NAME = 60
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +64,11 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
     parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
     parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
+    parser.add_argument(
+        "--person",
+        metavar="COLUMN",
+        help="whose row it is, where people have several (person_id): visits are no people",
+    )
     parser.add_argument("-o", "--output", required=True, metavar="DIR")
     add_missing(parser)
     parser.set_defaults(prediabetes=None)
@@ -67,7 +78,49 @@ def label_columns(options: argparse.Namespace) -> LabelColumns:
     """Return the columns that `add_labels` asked for."""
     from mgrisk.own_data.labelled import LabelColumns
 
-    return LabelColumns(options.outcome, options.weight, options.strata, options.psu, options.prediabetes)
+    return LabelColumns(
+        options.outcome, options.weight, options.strata, options.psu, options.prediabetes, options.person
+    )
+
+
+def add_history(parser: argparse.ArgumentParser, *, what: str) -> None:
+    """Add the options of what `mgrisk monitor` reads."""
+    parser.add_argument("--history", metavar="FILE", help=f"append {what} to this file, which `mgrisk monitor` reads")
+    parser.add_argument("--batch", metavar="NAME", help="name of the batch in the history (when it was scored)")
+    parser.add_argument("--by", metavar="COLUMN", help="count by the texts of a column too, such as the site")
+
+
+def check_history(options: argparse.Namespace, *, names_batch: bool = False) -> None:
+    """Refuse a name of a batch without a history, outcomes without a batch, and a history that is read.
+
+    Raises
+    ------
+    MgRiskError
+        `history.no_history`, `history.no_batch`, `history.long_name`; those of `prepare_files`.
+    """
+    from mgrisk.storage.destinations import prepare_files
+
+    if options.batch is not None and not options.history:
+        raise usage(
+            "history.no_history", "a batch is named, and no history", where="--batch", hint="add --history FILE"
+        )
+    if options.batch is not None and len(options.batch) > LONGEST_NAME:
+        raise usage(
+            "history.long_name",
+            "the name of the batch is too long",
+            where="--batch",
+            expected=f"at most {LONGEST_NAME} signs",
+            hint="name it by its date",
+        )
+    if names_batch and options.history and not options.batch:
+        raise usage(
+            "history.no_batch",
+            "it is not told which batch these outcomes are of",
+            where="--history",
+            hint="add --batch NAME, the name under which the batch was scored",
+        )
+    if options.history:
+        prepare_files(inputs=[options.input], also=[Path(options.history)])
 
 
 def whole_number(text: str) -> int:
@@ -83,6 +136,14 @@ def share(text: str) -> float:
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def significant_digits(text: str) -> int:
+    """Read a count from 1 to 17, with which every double reads back."""
+    value = int(text)
+    if not 1 <= value <= 17:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 17")
     return value
 
 

@@ -18,7 +18,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     add_labels(parser)
-    parser.add_argument("--method", required=True, choices=["intercept", "logistic"])
+    parser.add_argument(
+        "--method",
+        required=True,
+        choices=["intercept", "logistic"],
+        help="intercept moves the level: at least 20 cases and 20 others; logistic the slope too: 50 and 50",
+    )
     parser.add_argument("--name", default="", metavar="NAME", help="of the new model (the parent's, with a digest)")
     parser.add_argument("--label", default="", metavar="TEXT", help="the outcome, where it is not that of the parent")
     parser.add_argument("--definition", default="", metavar="TEXT", help="how it was told; with --label")

@@ -20,10 +20,16 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="extend",
         required=True,
         metavar="NAME",
-        help="numbers and arithmetic on them, categories, ranges (age_years=20,40,60), conditions",
+        help="numbers and arithmetic on them, categories, ranges (age_years=20,40,60), conditions, spline(age_years), "
+        "interactions (sex:age_years)",
     )
     parser.add_argument(
         "--model", choices=["linear", "logistic"], help="(logistic for a condition, linear for a number)"
+    )
+    parser.add_argument(
+        "--effect",
+        choices=["odds-ratio", "difference", "prevalence-ratio"],
+        help="of a logistic regression: averages of probabilities over the people asked, or odds ratios (odds-ratio)",
     )
     parser.add_argument(
         "--reference",
@@ -52,8 +58,15 @@ def run(options: argparse.Namespace) -> int:
 
     found = regress(
         store_of(options),
-        Question((options.of,), tuple(options.on), options.where, weight=options.weight),
+        Question(
+            (options.of,),
+            tuple(options.on),
+            options.where,
+            weight=options.weight,
+            harmonise=tuple(options.harmonise),
+        ),
         model=options.model,
+        effect=options.effect,
         reference=dict(options.reference),
         cycles=options.cycle,
         across_breaks=options.across_break,

@@ -9,13 +9,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.options import add_missing, add_model, one_or_more, share, whole_number
-from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, log, say
+from mgrisk.cli.options import (
+    add_history,
+    add_missing,
+    add_model,
+    check_history,
+    one_or_more,
+    share,
+    significant_digits,
+    whole_number,
+)
+from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, log, now, say
 from mgrisk.errors import ExitStatus, MgRiskError, usage
 from mgrisk.models import bundle_folder, load_model
 
 if TYPE_CHECKING:
-    from mgrisk.score.batch import Progress
+    from mgrisk.score.batch import BatchOptions, Progress
     from mgrisk.score.summary import Summary
 
 HELP = "score people in CSV, JSON lines or Parquet"
@@ -43,6 +52,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
     parser.add_argument("--model-digest", action="store_true", help="first signs of the model's sha256 in each row")
     add_missing(parser)
+    parser.add_argument(
+        "--digits",
+        type=significant_digits,
+        default=6,
+        metavar="N",
+        help="significant digits of risks and effects in CSV (6); 17 keeps all; Parquet always holds doubles",
+    )
+    add_history(parser, what="what the batch came to")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
 
 
@@ -50,15 +67,22 @@ def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.storage.destinations import output_file, prepare_files
 
+    check_history(options)
     model = bundle_folder(options.model)
     folder = Path(options.input).is_dir()
     outputs = [*([] if folder else [options.output]), *([options.rejects] if options.rejects else [])]
     has_summary = folder or output_file(options.output) is not None
     summary_file = Path(f"{os.path.normpath(options.output)}.summary.json")
-    prepare_files(*outputs, inputs=[options.input, model], also=[summary_file] if has_summary else [])
+    also = [*([summary_file] if has_summary else []), *([Path(options.history)] if options.history else [])]
+    prepare_files(*outputs, inputs=[options.input, model], also=also)
     # On standard error: standard output may be the table.
     with ProgressLine(sys.stderr) as progress:
         summary = (_folder if folder else _file)(options, model, progress)
+    if options.history:
+        from mgrisk.score.history import append, batch_line
+
+        time = now()
+        append(Path(options.history), batch_line(summary, batch=options.batch or time, time=time, by=options.by))
     for line in (*_lines(options, summary), DISCLAIMER):
         say(line)
     log("summary", summary.to_dict())
@@ -101,13 +125,21 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
         )
     answers = {name: getattr(options, name) for name in ("what_if", "next_question", "missing", "model_digest")}
     scorer = load_model(model, **answers)
-    asked = batch.BatchOptions(options.reasons, options.rejects, options.strict, options.resume)
-    return batch.score_table(scorer, options.input, options.output, asked, workers=options.workers, progress=progress)
+    return batch.score_table(
+        scorer, options.input, options.output, _asked(options), workers=options.workers, progress=progress
+    )
+
+
+def _asked(options: argparse.Namespace) -> BatchOptions:
+    from mgrisk.score.batch import BatchOptions
+
+    return BatchOptions(
+        options.reasons, options.rejects, options.strict, options.resume, digits=options.digits, by=options.by
+    )
 
 
 def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progress], None]) -> Summary:
     from mgrisk.score import parts
-    from mgrisk.score.batch import BatchOptions
 
     local = options.cluster is None
     engine = parts.on_threads(options.workers) if local else parts.on_cluster(options.cluster)
@@ -115,7 +147,7 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
         model,
         Path(options.input),
         Path(options.output),
-        BatchOptions(options.reasons, options.rejects, options.strict, options.resume),
+        _asked(options),
         engine=engine,
         what_if=options.what_if,
         next_question=options.next_question,

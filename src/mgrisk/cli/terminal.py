@@ -77,8 +77,7 @@ class JsonLog:
         """Write a record."""
         from mgrisk.storage.files import to_json  # loads numpy, which `--help` does without
 
-        when = datetime.now(UTC).isoformat(timespec="milliseconds")
-        record = json.loads(to_json({"time": when, "event": event, **content}))
+        record = json.loads(to_json({"time": now(), "event": event, **content}))
         # In ASCII, so that no sign of it commands a terminal.
         self._raw.write(json.dumps(record) + "\n")
         self._raw.flush()
@@ -115,6 +114,11 @@ def tell(*lines: str, output: str = "") -> None:
             say(line)
         else:
             print(shown(line))
+
+
+def now() -> str:
+    """Return the time in ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class ProgressLine:

@@ -20,7 +20,7 @@ from mgrisk.features.registry import features as features_named
 from mgrisk.features.summary import gather, paths
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, variable
 from mgrisk.nhanes.cycles import cycle
-from mgrisk.nhanes.eras import check_comparable
+from mgrisk.nhanes.eras import check_comparable, equation_sources
 from mgrisk.nhanes.harmonise import apply_crosswalks, refuse_several_rows
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.survey.design import SurveyDesign
@@ -48,6 +48,8 @@ class People:
         Names of the weights, and the variable or feature that asked for them.
     synthetic
         Whether the people are made up.
+    harmonised
+        Names of the breaks before which values were put on the later scale.
     """
 
     frame: pd.DataFrame
@@ -58,16 +60,18 @@ class People:
     weight: tuple[str, ...]
     forced_by: str
     synthetic: bool
+    harmonised: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def __repr__(self) -> str:
         made_up = f"{SYNTHETIC}: " if self.synthetic else ""
+        scale = f"; on the later scale of {', '.join(self.harmonised)}" if self.harmonised else ""
         cases = "" if self.outcome is None else f"; {int(self.outcome.sum()):,} cases of {self.outcome.name}"
         return (
             f"People({made_up}{len(self):,} of {', '.join(self.cycle.unique())}{cases}; {self.frame.shape[1]} columns; "
-            f"{self.design.level} weight {', '.join(self.weight)}, because of {self.forced_by})"
+            f"{self.design.level} weight {', '.join(self.weight)}, because of {self.forced_by}{scale})"
         )
 
     def _repr_html_(self) -> str:
@@ -84,7 +88,7 @@ def load_nhanes(
     variables: Sequence[str] = (),
     minimum_age: int = 20,
     across_breaks: Iterable[str] = (),
-    crosswalks: Iterable[str] = (),
+    harmonise: Iterable[str] = (),
     source: str | Path | None = None,
     offline: bool = False,
 ) -> People:
@@ -104,7 +108,7 @@ def load_nhanes(
         has; answers are in CDC's words.
     minimum_age
         In years.
-    across_breaks, crosswalks
+    across_breaks, harmonise
         Names of breaks in question or method over which values are pooled as they are, or put on the later scale by
         CDC's equation.
     source
@@ -153,11 +157,11 @@ def load_nhanes(
         leaks.refuse_leaking_variables(row, variables)
     family = computed_from(chosen)
     meant = [*(each.name for each in family), *variables, *(() if row is None else row.variables)]
-    converted = frozenset(crosswalks)
-    check_comparable(meant, years, across_breaks=frozenset(across_breaks), crosswalks=converted)
+    converted = tuple(harmonise)
+    check_comparable(meant, years, across_breaks=frozenset(across_breaks), crosswalks=frozenset(converted))
 
     store = Store(source=str(source or default_source()), cache=default_cache(), offline=offline)
-    needed = select.required_variables(row, chosen, [years], variables=variables)
+    needed = (*select.required_variables(row, chosen, [years], variables=variables), *equation_sources(converted))
     fetch(store, paths(known, chosen, needed, store=store))
     harmonised = gather(store, cycles=known, chosen=chosen, names=needed)
     raw = apply_crosswalks(harmonised.frame, converted)
@@ -187,4 +191,5 @@ def load_nhanes(
         weight=tuple(dict.fromkeys(each.weight for each in shares(cohort.level, years))),
         forced_by=cohort.forced_by,
         synthetic=harmonised.synthetic,
+        harmonised=converted,
     )

@@ -32,6 +32,10 @@ class Answer:
         Whether the people are made up.
     crossed
         Breaks in meaning between the cycles that were accepted.
+    harmonised
+        Breaks before which values were put on the later scale.
+    not_harmonised
+        Breaks after some of the cycles that are accepted without being named.
     warnings
         What is wrong with who is counted, in sentences.
     """
@@ -46,6 +50,8 @@ class Answer:
     undecided: float
     synthetic: bool
     crossed: tuple[Break, ...] = ()
+    harmonised: tuple[Break, ...] = ()
+    not_harmonised: tuple[Break, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def frame(self) -> pd.DataFrame:
@@ -55,6 +61,7 @@ class Answer:
     def to_dict(self) -> dict[str, Any]:
         """Return the records and where they come from as a plain dict."""
         about = {"weight_level": str(self.level), "weight": list(self.weight), "forced_by": self.forced_by}
+        about["harmonised"] = [each.name for each in self.harmonised]
         return {**about, "cycles": list(self.cycles), "undecided": self.undecided, "records": list(self.records)}
 
     def plain_records(self) -> list[dict[str, Any]]:
@@ -72,6 +79,15 @@ class Answer:
         notes.append(f"weight {', '.join(self.weight)} ({self.level} sample), because of {self.forced_by}")
         notes += self.warnings
         notes += [f"across the break at {each.after} ({each.name}): {each.reason}" for each in self.crossed]
+        notes += [
+            f"{', '.join(each.converts)} before {each.after} is put on the later scale ({each.name}): {each.reason}"
+            for each in self.harmonised
+        ]
+        notes += [
+            f"{', '.join(each.converts)} before {each.after} is as released: {each.reason}; for the later scale add "
+            f"--harmonise {each.name}"
+            for each in self.not_harmonised
+        ]
         if self.undecided > 0:
             notes.append(f"{100 * self.undecided:.1f} % (weighted) are left out: {self.LEFT_OUT}")
         return notes

@@ -11,8 +11,9 @@ import pandas as pd
 
 from mgrisk.cohort.variables import CYCLE
 from mgrisk.describe.answers import Answer, digits, p_value, table
-from mgrisk.describe.conditions import Truth
-from mgrisk.describe.question import Asked, Question, ask, grouping, read, unknown
+from mgrisk.describe.conditions import Truth, unknown
+from mgrisk.describe.groups import grouping
+from mgrisk.describe.question import Asked, Question, ask, read
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.nhanes.harmonise import Harmonised
 from mgrisk.nhanes.store import Store

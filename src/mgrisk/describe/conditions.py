@@ -213,6 +213,23 @@ def expression(text: str) -> Condition | Amount:
     return Amount(text, names, tree) if _is_amount(tree) else Condition(text, names, tree)
 
 
+def evaluated(text: str, columns: Mapping[str, pd.Series]) -> pd.Series | Truth:
+    """Return what a condition or an amount comes to for each row.
+
+    Raises
+    ------
+    MgRiskError
+        As `expression`, `Condition.holds` and `Amount.values`.
+    """
+    asked = expression(text)
+    return asked.values(columns) if isinstance(asked, Amount) else asked.holds(columns)
+
+
+def unknown(values: pd.Series | Truth) -> Booleans:
+    """Return of whom a value is missing, or a condition undecided, shape (n,)."""
+    return values.undecided if isinstance(values, Truth) else values.isna().to_numpy(dtype=np.bool_)
+
+
 def _parsed(text: str, names_of: Callable[[ast.expr, str], list[str]]) -> tuple[tuple[str, ...], ast.expr]:
     if len(text) > LONGEST:
         raise _refused(f"{text[:40]}…", f"it is longer than {LONGEST} characters")

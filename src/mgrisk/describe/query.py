@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.describe.answers import Answer, digits, table
-from mgrisk.describe.conditions import Truth
+from mgrisk.describe.conditions import Truth, unknown
 from mgrisk.describe.question import (
     AGE,
     AGE_ADJUSTED,
@@ -28,7 +28,6 @@ from mgrisk.describe.question import (
     read,
     share,
     statistic_of,
-    unknown,
 )
 from mgrisk.errors import usage
 from mgrisk.nhanes.harmonise import Harmonised

@@ -18,7 +18,8 @@ import pandas as pd
 from mgrisk.cohort.variables import column, decoded, level_of, problem_in, refuse_unknown, sources_of
 from mgrisk.cohort.weights import combined_weight, shares
 from mgrisk.describe.answers import Answer
-from mgrisk.describe.conditions import Amount, Condition, Truth, expression, parse
+from mgrisk.describe.conditions import Amount, Condition, Truth, evaluated, expression, parse
+from mgrisk.describe.groups import grouping
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.features import compute
 from mgrisk.features.compute import from_nhanes
@@ -26,8 +27,8 @@ from mgrisk.features.registry import FEATURES, Feature, computed_from, features
 from mgrisk.features.summary import gather
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.nhanes.cycles import CYCLES, cycle
-from mgrisk.nhanes.eras import Break, check_comparable
-from mgrisk.nhanes.harmonise import Harmonised
+from mgrisk.nhanes.eras import Break, check_comparable, equation_sources, later_breaks
+from mgrisk.nhanes.harmonise import Harmonised, apply_crosswalks
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import SurveyDesign, WeightLevel, weight_level
 from mgrisk.survey.standard import standard_population
@@ -35,7 +36,6 @@ from mgrisk.types import Booleans
 
 KORN_GRAUBARD: Final = "korn-graubard"
 RATIO: Final = "ratio"
-MOST_GROUPS: Final = 25
 DESIGN: Final = ("SDMVSTRA", "SDMVPSU")
 AGE: Final = "RIDAGEYR"
 AGE_ADJUSTED: Final = "age-adjusted"
@@ -63,6 +63,8 @@ class Question:
         Ages at which the groups of ``age-adjusted`` begin.
     interval
         Of proportions: ``korn-graubard``, as NCHS prints it, or ``logit``.
+    harmonise
+        Names of breaks (`nhanes/eras.toml`) before which values are put on the later scale by CDC's equation.
     """
 
     of: tuple[str, ...]
@@ -72,6 +74,7 @@ class Question:
     weight: str = ""
     standard: tuple[int, ...] = (20, 40, 60)
     interval: str = KORN_GRAUBARD
+    harmonise: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
         """Return every feature and variable in it, each once.
@@ -120,7 +123,8 @@ class Question:
         """Return the NHANES variables to read: sources of everything asked for, the design and the weights."""
         level, _ = self.level(cycles)
         asked = (source for name in self.names() for source in sources_of(name))
-        return tuple(dict.fromkeys([*asked, *DESIGN, *_weights(level, cycles)]))
+        converted = equation_sources(self.harmonise)
+        return tuple(dict.fromkeys([*asked, *converted, *DESIGN, *_weights(level, cycles)]))
 
     def gather(self, store: Store, cycles: Sequence[str]) -> Harmonised:
         """Read everybody in some cycles with all that the question needs."""
@@ -153,6 +157,10 @@ class Asked:
         Whether the people are made up.
     crossed
         Breaks in meaning between the cycles that were accepted.
+    harmonised
+        Breaks before which values were put on the later scale.
+    not_harmonised
+        Breaks after some of the cycles that are accepted without being named.
     """
 
     question: Question
@@ -166,6 +174,8 @@ class Asked:
     cycles: tuple[str, ...]
     synthetic: bool
     crossed: tuple[Break, ...] = ()
+    harmonised: tuple[Break, ...] = ()
+    not_harmonised: tuple[Break, ...] = ()
 
     def answered(self, kind: type[KindOfAnswer], records: Iterable[dict[str, Any]]) -> KindOfAnswer:
         """Return records with what a reader must know of these people."""
@@ -178,12 +188,14 @@ class Asked:
             undecided=share(self.unsaid, self.full),
             synthetic=self.synthetic,
             crossed=self.crossed,
+            harmonised=self.harmonised,
+            not_harmonised=self.not_harmonised,
             warnings=tuple(self._half_known()),
         )
 
     def values(self, text: str) -> pd.Series | Truth:
         """Return what a text of `of` or `by` stands for: numbers, categories in CDC's words, or where it holds."""
-        return self.shown[text] if text in self.shown else _evaluated(text, self.columns)
+        return self.shown[text] if text in self.shown else evaluated(text, self.columns)
 
     def groups(self, by: Sequence[str]) -> list[tuple[str, SurveyDesign]]:
         """Return the groups that groupings make, crossed, each with its label; groups without people are left out."""
@@ -230,7 +242,7 @@ def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across
     ------
     MgRiskError
         As `Question.names`, `ask` and reading tables; ``describe.no_cycle``, ``describe.not_measured``,
-        ``eras.not_comparable``.
+        ``describe.nothing_to_harmonise``; as `eras.check_comparable`.
     """
     names = question.names()
     chosen = list(cycles)
@@ -247,9 +259,23 @@ def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across
             hint="ask for fewer at a time",
         )
     meant = [*names, *(each.name for each in computed_from(question.features()))]
-    crossed = check_comparable(meant, chosen, across_breaks=frozenset(across_breaks))
-    tables = question.gather(store, chosen)
-    return replace(ask(question, tables, cycles=chosen), crossed=crossed)
+    converted = frozenset(question.harmonise)
+    crossed = check_comparable(meant, chosen, across_breaks=frozenset(across_breaks), crosswalks=converted)
+    later = later_breaks(meant, chosen)
+    if idle := [name for name in question.harmonise if name not in {each.name for each in later}]:
+        known = [each.name for each in later if each.converts]
+        raise usage(
+            "describe.nothing_to_harmonise",
+            f"nothing that is asked of {', '.join(chosen)} is converted at {', '.join(idle)}",
+            where="--harmonise",
+            hint=f"one of {', '.join(known)}" if known else "leave it out",
+        )
+    return replace(
+        ask(question, question.gather(store, chosen), cycles=chosen),
+        crossed=tuple(each for each in crossed if not each.accepted and each.name not in converted),
+        harmonised=tuple(each for each in later if each.name in converted),
+        not_harmonised=tuple(each for each in later if each.accepted and each.name not in converted),
+    )
 
 
 def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) -> Asked:
@@ -270,7 +296,7 @@ def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) ->
         As `Question.names`; ``weights.none``.
     """
     rows = harmonised.frame["cycle"].isin(list(cycles))
-    raw = harmonised.frame[rows].reset_index(drop=True)
+    raw = apply_crosswalks(harmonised.frame[rows].reset_index(drop=True), question.harmonise)
     level, forced_by = question.level(cycles)
     full = SurveyDesign(
         weight=combined_weight(raw, level, cycles).to_numpy(),
@@ -305,119 +331,6 @@ def _columns(question: Question, raw: pd.DataFrame, full: SurveyDesign) -> dict[
     models = compute.fit(from_nhanes(raw, parents), full, parents)
     values = from_nhanes(raw, chosen, models=models)
     return {name: values[name] if name in values else column(name, raw) for name in question.names()}
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """What `--by` splits people by: the values of a name, ranges of a number, or whether a condition holds.
-
-    For a regression arithmetic, too, which makes no groups.
-
-    Attributes
-    ----------
-    text
-        As written.
-    names
-        The names in it.
-    cuts
-        Where ranges begin; people below the first are in none.
-    """
-
-    text: str
-    names: tuple[str, ...]
-    cuts: tuple[float, ...] = ()
-
-    def unsaid(self, columns: Mapping[str, pd.Series]) -> Booleans:
-        """Return for whom it cannot be said, shape (n,)."""
-        written = not self.text.isidentifier() and not self.cuts
-        return unknown(_evaluated(self.text, columns) if written else columns[self.names[0]])
-
-    def members(
-        self, shown: Mapping[str, pd.Series], columns: Mapping[str, pd.Series], inside: Booleans
-    ) -> list[tuple[str, Booleans]]:
-        """Return each group and who is in it, shape (n,).
-
-        Raises
-        ------
-        MgRiskError
-            ``describe.too_many_groups``, ``describe.not_a_number``, ``describe.no_groups`` for arithmetic.
-        """
-        if self.cuts:
-            return self._ranges(columns[self.names[0]])
-        if not self.text.isidentifier():
-            truth = _evaluated(self.text, columns)
-            if not isinstance(truth, Truth):
-                raise usage(
-                    "describe.no_groups",
-                    f"{self.text} is a number of each person and makes no groups",
-                    where="--by",
-                    hint=f"--by '{self.text} >= …' for yes and no",
-                )
-            return [(f"{self.text}: yes", truth.true), (f"{self.text}: no", truth.false)]
-        values = shown[self.text]
-        seen = set(values[inside].dropna())
-        is_category = isinstance(values.dtype, pd.CategoricalDtype)
-        ordered = [each for each in values.cat.categories if each in seen] if is_category else sorted(seen)
-        if len(ordered) > MOST_GROUPS:
-            raise usage(
-                "describe.too_many_groups",
-                f"{self.text} has {len(ordered)} values",
-                where="--by",
-                hint=f"at most {MOST_GROUPS}; name where ranges begin: {self.text}={_starts(values[inside])}",
-            )
-        return [(f"{self.text}={_plain(value)}", (values == value).to_numpy(dtype=np.bool_)) for value in ordered]
-
-    def _ranges(self, values: pd.Series) -> list[tuple[str, Booleans]]:
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            raise usage(
-                "describe.not_a_number",
-                f"{self.names[0]} is a category and has no ranges",
-                where="--by",
-                hint=f"--by {self.names[0]}",
-            )
-        numbers, found = values.to_numpy(dtype=np.float64), []
-        for low, high in itertools.pairwise((*self.cuts, np.inf)):
-            range_ = f"{_plain(low)} and over" if high == np.inf else f"{_plain(low)} to <{_plain(high)}"
-            found.append((f"{self.names[0]} {range_}", (numbers >= low) & (numbers < high)))
-        return found
-
-
-def grouping(text: str) -> Grouping:
-    """Read what `--by` is given.
-
-    Raises
-    ------
-    MgRiskError
-        ``describe.cuts`` where numbers do not increase, ``condition.syntax``.
-
-    Examples
-    --------
-    >>> grouping("age_years=20,40,60").cuts, grouping("bmi_kg_m2 >= 30 and sex == 'male'").names
-    ((20.0, 40.0, 60.0), ('bmi_kg_m2', 'sex'))
-    """
-    if text.isidentifier():
-        return Grouping(text, (text,))
-    found = re.fullmatch(r"\s*([A-Za-z]\w*)\s*=\s*([-+.\d][-+.\d, ]*)", text)
-    if not found:
-        return Grouping(text, expression(text).names)
-    try:
-        cuts = tuple(float(each) for each in found[2].split(","))
-    except ValueError:
-        cuts = ()
-    if not cuts or any(low >= high for low, high in itertools.pairwise(cuts)):
-        raise usage(
-            "describe.cuts",
-            "the numbers at which ranges begin do not increase",
-            where="--by",
-            got=text,
-            hint="for example --by age_years=20,40,60",
-        )
-    return Grouping(text, (found[1],), cuts)
-
-
-def _starts(values: pd.Series) -> str:
-    """Return where thirds of some numbers begin, as an example of ranges."""
-    return ",".join(_plain(float(each)) for each in np.unique(np.round(values.dropna().quantile([0, 1 / 3, 2 / 3]))))
 
 
 def _weights_or_none(level: WeightLevel, cycles: Sequence[str]) -> tuple[str, ...]:
@@ -471,21 +384,7 @@ def quotient(text: str) -> tuple[Amount, Amount]:
     return sides
 
 
-def _evaluated(text: str, columns: Mapping[str, pd.Series]) -> pd.Series | Truth:
-    asked = expression(text)
-    return asked.values(columns) if isinstance(asked, Amount) else asked.holds(columns)
-
-
-def unknown(values: pd.Series | Truth) -> Booleans:
-    """Return of whom a value is missing, or a condition undecided, shape (n,)."""
-    return values.undecided if isinstance(values, Truth) else values.isna().to_numpy(dtype=np.bool_)
-
-
 def share(mask: Booleans, design: SurveyDesign) -> float:
     """Return the weighted share of a domain of whom something is true; NaN where nobody is in it."""
     whole = float(design.analysis_weight.sum())
     return float(design.analysis_weight[mask].sum()) / whole if whole > 0 else float("nan")
-
-
-def _plain(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

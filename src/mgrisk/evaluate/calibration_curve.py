@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from mgrisk.model.splines import HARRELL_QUANTILES, basis
+from mgrisk.survey.cubic_spline import HARRELL_QUANTILES, basis
 from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.survey.linear_models import maximise_likelihood
 from mgrisk.types import Floats

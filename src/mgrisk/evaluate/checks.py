@@ -190,7 +190,7 @@ def missing_apart(run: RunEvidence) -> Verdict:
 def breaks(run: RunEvidence) -> Verdict:
     """Ask whether a question or method changed between the cycles of the run."""
     names = [each.name for each in run.about.breaks]
-    return not names, f"{', '.join(names)}: accepted by the pipeline file" if names else "none"
+    return not names, f"{', '.join(names)}: accepted" if names else "none"
 
 
 def folds(run: RunEvidence) -> Verdict:

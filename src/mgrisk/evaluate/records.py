@@ -6,7 +6,7 @@ A number is None where it is not defined; `problem` is the code that says why, a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import numpy as np
@@ -227,11 +227,16 @@ class BreakRecord:
 
 @dataclass(frozen=True)
 class MappingRecord:
-    """How the columns of a file were mapped; `left_as_they_are` counts cells by column."""
+    """How the columns of a file were mapped; `left_as_they_are` counts cells and `excluded` rows, by column.
+
+    `rows` is how many were read where those of a person became one.
+    """
 
     file: str
     left_as_they_are: dict[str, int]
     not_carried: tuple[str, ...]
+    excluded: dict[str, int] = field(default_factory=dict)
+    rows: int | None = None
 
 
 @dataclass(frozen=True)

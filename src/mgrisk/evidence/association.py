@@ -45,7 +45,7 @@ from mgrisk.features.foods import FEATURE as FOOD_GROUP
 from mgrisk.features.foods import food_groups, with_rich
 from mgrisk.features.mixed_model import BoxCox
 from mgrisk.features.usual_intake import fit_usual_intake
-from mgrisk.model.splines import HARRELL_QUANTILES, basis
+from mgrisk.survey.cubic_spline import HARRELL_QUANTILES, basis
 from mgrisk.survey.estimates import mean, ratio, weighted_quantile
 from mgrisk.survey.linear_models import RegressionFit, wald_test
 from mgrisk.types import Floats, Integers

@@ -24,7 +24,7 @@ from mgrisk.config.checked import SMALLEST, Checked, Finite, Increasing, Knots, 
 from mgrisk.model.additive_loop import many
 from mgrisk.model.learners import bad_model, read_model
 from mgrisk.model.missing_inputs import RIDGE, Lines, Moments, as_words
-from mgrisk.model.splines import Term, basis
+from mgrisk.model.splines import Term
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 FILE: Final = "additive.json"
@@ -173,29 +173,35 @@ class Additive:
 
     @cached_property
     def _curves(self) -> tuple[Integers, Integers, Floats, Floats]:
-        """First design column of each encoded column; first knot of each; the knots; `_shares`."""
+        """First design column of each encoded column, first knot of each, the knots, and factors of each design column.
+
+        The factors, shape (p, 4), make a standardised column of `cubic_spline.basis`: of the value, or its cube above a
+        knot; of the cubes above the last knot but one and above the last; and what is subtracted.
+        """
         knots = [np.array(term.knots if len(term.knots) >= 3 else ()) for term in self.terms]
-        shares = [_shares(each) for each in knots]
+        curve = np.vstack([*map(_standardising, knots), np.empty((0, 4))])
+        curve[:, :3] /= self.moments.scale[:, None]
+        curve[:, 3] = self.moments.mean / self.moments.scale
         return (
             np.cumsum([0, *(term.width for term in self.terms)], dtype=np.int64),
             np.cumsum([0, *map(len, knots)], dtype=np.int64),
             np.concatenate([*knots, np.empty(0)]),
-            np.vstack([*shares, np.empty((0, 2))]),
+            curve,
         )
 
     def answer(self, X: Singles) -> Answer:
         """Say what the model makes of an encoded matrix (n, n_columns), NaN where an input is absent."""
-        columns = np.ascontiguousarray(X.T)
-        found, n = self._patterns(columns), len(X)
+        X = np.ascontiguousarray(X)
+        found, n = self._patterns(X), len(X)
         contributions, squares, variance = np.zeros((len(self.first), n)), np.zeros(n), np.zeros(n)
-        if compiled.compiling_pays(columns.nbytes + contributions.nbytes):
+        if compiled.compiling_pays(X.nbytes + contributions.nbytes):
             many(
-                found.order, *self._curves, self.moments.mean, self.moments.scale, self.of_input, RIDGE,
-                columns, found.of_row, found.absent, self._weights, self.moments.precision, self._offset,
+                found.order, *self._curves, self.of_input, RIDGE,
+                X, found.of_row, found.absent, self._weights, self.moments.precision, self._offset,
                 contributions, squares, variance,
             )  # fmt: skip
         else:
-            self._few(columns, found, contributions, squares, variance)
+            self._few(X, found, contributions, squares, variance)
         expected = np.full(n, self.intercept)
         for each in contributions:
             expected += each
@@ -220,31 +226,36 @@ class Additive:
         found: Floats = slope * expected + intercept
         return found
 
-    def _few(
-        self, columns: Singles, found: _Patterns, contributions: Floats, squares: Floats, variance: Floats
-    ) -> None:
+    def _few(self, X: Singles, found: _Patterns, contributions: Floats, squares: Floats, variance: Floats) -> None:
         """Do what `many` does, in the same order of operations and to the same digits, without compiling anything."""
-        away = np.empty((len(self.of_input), columns.shape[1]))
-        place = 0
-        for column, term in zip(columns.astype(np.float64), self.terms, strict=True):
-            knots = np.array(term.knots if len(term.knots) >= 3 else ())
-            for z in basis(np.where(np.isnan(column), 0.0, column), knots).T:
-                away[place] = (z - self.moments.mean[place]) / self.moments.scale[place]
-                place += 1
+        z = np.zeros((len(self.of_input), len(X)))
+        first_column, first_knot, knots, curve = self._curves
+        for c, column in enumerate(X.T.astype(np.float64)):
+            known = np.isfinite(column)
+            value, own_knots = column[known], knots[first_knot[c] : first_knot[c + 1]]
+            factor, _, _, shift = curve[first_column[c]]
+            z[first_column[c], known] = value * factor - shift
+            cubes = [above * above * above for above in np.maximum(value - own_knots[:, None], 0.0)]
+            for place, cube in enumerate(cubes[:-2], start=first_column[c] + 1):
+                factor, of_before, of_last, shift = curve[place]
+                z[place, known] = cube * factor - cubes[-2] * of_before + cubes[-1] * of_last - shift
         for pattern, absent in enumerate(found.absent):
             rows = np.flatnonzero(found.of_row == pattern)
-            own, unknown = self._expected_weights(np.flatnonzero(absent[self.of_input]))
-            variance[rows] = unknown
-            totals = np.zeros((own.shape[1], len(rows)))
-            for owner, z, of_column in zip(self.of_input, away[:, rows], own, strict=True):
-                contributions[owner, rows] += z * of_column[0]
-                totals += np.multiply.outer(of_column, z)
+            out = np.flatnonzero(absent[self.of_input])
+            right, own, variance[rows] = self._of_pattern(out)
+            totals, expected = np.zeros((self._weights.shape[1], len(rows))), np.zeros((len(out), len(rows)))
+            for i, owner in enumerate(self.of_input):
+                contributions[owner, rows] += z[i, rows] * own[i]
+                totals += np.multiply.outer(self._weights[i], z[i, rows])
+                expected += np.multiply.outer(self.moments.precision[out, i], z[i, rows])
+            for of_column, each in zip(right, expected, strict=True):
+                totals -= np.multiply.outer(of_column, each)
             for total, start in zip(totals[1:], self._offset, strict=True):
                 form = start + total
                 squares[rows] += form * form
 
-    def _expected_weights(self, out: Integers) -> tuple[Floats, float]:
-        """Return the weights of columns where some are absent, (p, 1 + k), and the variance that stays unknown."""
+    def _of_pattern(self, out: Integers) -> tuple[Floats, Floats, float]:
+        """Return of absent columns K_MM⁻¹ weights_M (q, 1 + k), what each column counts (p,), and `unknown`."""
         weights, precision = self._weights, self.moments.precision
         lower, right = precision[np.ix_(out, out)], weights[out]
         places = range(len(out))
@@ -259,15 +270,14 @@ class Additive:
         for k in reversed(places):
             right[k] *= lower[k, k]
             right[:k] -= np.multiply.outer(lower[k, :k], right[k])
-        own, unknown = weights.copy(), 0.0
+        own, unknown = weights[:, 0].copy(), 0.0
         for k, i in enumerate(out):
-            own -= np.multiply.outer(precision[i], right[k])
+            own -= precision[i] * right[k, 0]
             unknown += weights[i, 0] * (right[k, 0] - RIDGE * weights[i, 0])
-        own[out] = 0.0
-        return own, max(unknown, 0.0)
+        return right, own, max(unknown, 0.0)
 
-    def _patterns(self, columns: Singles) -> _Patterns:
-        words = as_words(np.isnan(columns[self.first]))
+    def _patterns(self, X: Singles) -> _Patterns:
+        words = as_words(np.isnan(X[:, self.first].T))
         # One word for each sorts at once; of more the rows are sorted as bytes.
         keys = words.view(np.uint64 if words.shape[1] == 1 else np.dtype((np.void, words.shape[1] * 8))).ravel()
         order = np.argsort(keys, kind="stable")
@@ -275,12 +285,12 @@ class Additive:
         begins = np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]
         of_row = np.empty(len(keys), dtype=np.int64)
         of_row[order] = np.cumsum(begins) - 1
-        absent = np.isnan(columns[np.ix_(self.first, order[begins])]).T
+        absent = np.isnan(X[np.ix_(order[begins], self.first)])
         return _Patterns(of_row, order, ordered[begins].tolist(), np.ascontiguousarray(absent))
 
     def next_inputs(self, X: Singles) -> Integers:
         """Return which absent input would leave least unknown were it known, -1 where none is absent, shape (n,)."""
-        found = self._patterns(np.ascontiguousarray(X.T))
+        found = self._patterns(X)
         if len(self._next) + len(found.keys) > MOST_ASKED:
             self._next.clear()
         known = []
@@ -418,10 +428,13 @@ class _File(Checked):
         return self
 
 
-def _shares(knots: Floats) -> Floats:
-    """Return how much of the cubes above the last two knots goes into each curved column of `basis`, (k, 2)."""
-    shares = np.zeros((len(knots), 2))
+def _standardising(knots: Floats) -> Floats:
+    """Return `Additive._curves` of one encoded column before mean and scale are known, (1 + the curved columns, 4)."""
+    curve = np.zeros((max(len(knots) - 1, 1), 4))
+    curve[0, 0] = 1.0
     if len(knots):
         last, before, inner = knots[-1], knots[-2], knots[:-2]
-        shares[:-2] = np.column_stack([last - inner, before - inner])
-    return shares
+        curve[1:, 0] = 1.0
+        curve[1:, 1:3] = np.column_stack([last - inner, before - inner]) / (last - before)
+        curve[1:] /= (last - knots[0]) ** 2
+    return curve

@@ -10,34 +10,35 @@ from mgrisk.compiled import compiled, inner
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 CHUNK: Final = 64
-"""Rows whose design columns are held at once."""
+"""Rows that are worked on at once, one beside the other in the processor's registers."""
 
 
 @inner
 def _design(
-    columns: Singles,
+    X: Singles,
     rows: Integers,
     first_column: Integers,
     first_knot: Integers,
     knot: Floats,
-    share: Floats,
-    mean: Floats,
-    scale: Floats,
-    away: Floats,
+    curve: Floats,
+    z: Floats,
 ) -> None:
-    """Write the standardised design columns of some rows; of an absent value those of 0, which nobody reads."""
+    """Write the standardised design columns of some rows, 0 where a value is absent; shape (p, CHUNK)."""
     value, last_cube, before_cube = np.empty(CHUNK), np.empty(CHUNK), np.empty(CHUNK)
+    known = np.empty(CHUNK)
     size = len(rows)
-    for c in range(len(columns)):
+    for c in range(X.shape[1]):
         place, begin, end = first_column[c], first_knot[c], first_knot[c + 1]
+        factor, shift = curve[place, 0], curve[place, 3]
         for r in range(size):
-            x = columns[c, rows[r]]
-            value[r] = 0.0 if np.isnan(x) else np.float64(x)
-            away[r, place] = (value[r] - mean[place]) / scale[place]
+            x = np.float64(X[rows[r], c])
+            known[r] = 0.0 if np.isnan(x) else 1.0
+            value[r] = 0.0 if np.isnan(x) else x
+        for r in range(size):
+            z[place, r] = (value[r] * factor - shift) * known[r]
         if end == begin:
             continue
         last, before = knot[end - 1], knot[end - 2]
-        width = (last - knot[begin]) ** 2
         for r in range(size):
             above = max(value[r] - before, 0.0)
             before_cube[r] = above * above * above
@@ -45,24 +46,17 @@ def _design(
             last_cube[r] = above * above * above
         for k in range(begin, end - 2):
             place += 1
+            factor, of_before, of_last, shift = curve[place, 0], curve[place, 1], curve[place, 2], curve[place, 3]
             for r in range(size):
                 above = max(value[r] - knot[k], 0.0)
-                cube = above * above * above
-                cube -= before_cube[r] * share[k, 0] / (last - before)
-                cube += last_cube[r] * share[k, 1] / (last - before)
-                away[r, place] = (cube / width - mean[place]) / scale[place]
+                cube = above * above * above * factor - before_cube[r] * of_before + last_cube[r] * of_last
+                z[place, r] = (cube - shift) * known[r]
 
 
 @inner
-def _expect(
-    precision: Floats, weights: Floats, out: Integers, q: int, lower: Floats, right: Floats, own: Floats
-) -> None:
-    """Write the weights of the columns that are there, once those that are absent are replaced by what is expected.
-
-    With K the inverse correlation and M the absent columns, own = weights − K_M' K_MM⁻¹ weights_M, and 0 for M. K_MM⁻¹
-    weights_M stays in `right`.
-    """
-    m = weights.shape[1]
+def _solve(precision: Floats, weights: Floats, out: Integers, lower: Floats, right: Floats) -> None:
+    """Write K_MM⁻¹ weights_M into `right`: K the inverse correlation, M the absent columns `out`."""
+    q, m = len(out), weights.shape[1]
     for i in range(q):
         for j in range(i + 1):
             lower[i, j] = precision[out[i], out[j]]
@@ -88,14 +82,6 @@ def _expect(
         for i in range(k):
             for c in range(m):
                 right[i, c] -= lower[k, i] * right[k, c]
-    own[:] = weights
-    for i in range(q):
-        column = precision[out[i]]
-        for j in range(len(own)):
-            for c in range(m):
-                own[j, c] -= column[j] * right[i, c]
-    for i in range(q):
-        own[out[i]] = 0.0
 
 
 @compiled
@@ -104,12 +90,10 @@ def many(
     first_column: Integers,
     first_knot: Integers,
     knot: Floats,
-    share: Floats,
-    mean: Floats,
-    scale: Floats,
+    curve: Floats,
     of_input: Integers,
     ridge: float,
-    columns: Singles,
+    X: Singles,
     pattern: Integers,
     absent: Booleans,
     weights: Floats,
@@ -125,14 +109,15 @@ def many(
     ----------
     order
         The rows, those of a pattern one after the other.
-    first_column, first_knot, knot, share
+    first_column, first_knot, knot, curve
         `Additive._curves`.
-    mean, scale, of_input
-        Of each design column: mean, standard deviation, and the input that it belongs to, shape (p,).
+    of_input
+        Input that each design column belongs to, shape (p,).
     ridge
         λ of `missing_inputs`.
-    columns, pattern, absent
-        Encoded matrix (n_columns, n); pattern of each row; which inputs each pattern lacks.
+    X, pattern, absent
+        Encoded matrix (n, n_columns), row by row, since the order of patterns jumps from row to row; pattern of each
+        row; which inputs each pattern lacks.
     weights, precision, offset
         Weights of the standardised columns in each form (p, 1 + k), inverse of their ridged correlation (p, p), and
         what is added to each form but the first, (k,).
@@ -141,34 +126,69 @@ def many(
         of the first that stays unknown, (n,).
     """
     p, m = weights.shape
-    away, moved = np.empty((CHUNK, p)), np.zeros((CHUNK, len(contributions)))
-    total, lower, right, own = np.empty(m), np.empty((p, p)), np.empty((p, m)), np.empty((p, m))
-    out, left, last = np.empty(p, dtype=np.int64), 0.0, -1
+    z, moved, total = np.empty((p, CHUNK)), np.empty((len(contributions), CHUNK)), np.empty((m, CHUNK))
+    # For the absent columns Σ_j K_ij z_j, of which K_MM⁻¹ makes what they are expected to be, less the sign.
+    expected, lacking = np.empty((p, CHUNK)), np.empty(p, dtype=np.bool_)
+    lower, right, own, forms = np.empty((p, p)), np.empty((p, m)), np.empty(p), np.empty(m)
+    places = np.empty(p, dtype=np.int64)
+    out, left, last = places[:0], 0.0, -1
     for first in range(0, len(order), CHUNK):
         rows = order[first : first + CHUNK]
-        _design(columns, rows, first_column, first_knot, knot, share, mean, scale, away)
+        size = len(rows)
+        _design(X, rows, first_column, first_knot, knot, curve, z)
+        total[:] = 0.0
+        for i in range(p):
+            for c in range(m):
+                weight = weights[i, c]
+                for r in range(size):
+                    total[c, r] += z[i, r] * weight
+        lacking[:] = False
+        for r in range(size):
+            if r == 0 or pattern[rows[r]] != pattern[rows[r - 1]]:
+                for i in range(p):
+                    lacking[i] |= absent[pattern[rows[r]], of_input[i]]
+        for k in range(p):
+            if lacking[k]:
+                expected[k] = 0.0
+                for i in range(p):
+                    weight = precision[k, i]
+                    for r in range(size):
+                        expected[k, r] += z[i, r] * weight
         moved[:] = 0.0
-        for r in range(len(rows)):
-            row, z, part = rows[r], away[r], moved[r]
-            if pattern[row] != last:
-                last, q, left = pattern[row], 0, 0.0
+        begin = 0
+        while begin < size:
+            end = begin + 1
+            while end < size and pattern[rows[end]] == pattern[rows[begin]]:
+                end += 1
+            if pattern[rows[begin]] != last:
+                last, q, left = pattern[rows[begin]], 0, 0.0
                 for i in range(p):
                     if absent[last, of_input[i]]:
-                        out[q] = i
+                        places[q] = i
                         q += 1
-                _expect(precision, weights, out, q, lower, right, own)
-                for i in range(q):
-                    left += weights[out[i], 0] * (right[i, 0] - ridge * weights[out[i], 0])
+                out = places[:q]
+                _solve(precision, weights, out, lower, right)
+                own[:] = weights[:, 0]
+                for k in range(q):
+                    weight = right[k, 0]
+                    for i in range(p):
+                        own[i] -= precision[out[k], i] * weight
+                    left += weights[out[k], 0] * (weight - ridge * weights[out[k], 0])
                 left = max(left, 0.0)
-            variance[row] = left
-            total[:] = 0.0
             for i in range(p):
-                part[of_input[i]] += z[i] * own[i, 0]
-                for j in range(m):
-                    total[j] += z[i] * own[i, j]
-            for j in range(m - 1):
-                form = offset[j] + total[j + 1]
-                squares[row] += form * form
+                for r in range(begin, end):
+                    moved[of_input[i], r] += z[i, r] * own[i]
+            for r in range(begin, end):
+                variance[rows[r]] = left
+                for c in range(m):
+                    forms[c] = total[c, r]
+                for k in range(len(out)):
+                    for c in range(m):
+                        forms[c] -= expected[out[k], r] * right[k, c]
+                for c in range(m - 1):
+                    form = offset[c] + forms[c + 1]
+                    squares[rows[r]] += form * form
+            begin = end
         for j in range(len(contributions)):
-            for r in range(len(rows)):
-                contributions[j, rows[r]] = moved[r, j]
+            for r in range(size):
+                contributions[j, rows[r]] = moved[j, r]

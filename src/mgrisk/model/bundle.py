@@ -7,6 +7,8 @@ uncertainty.npz  what sampling error does to a person's log-odds, where the pipe
 fitted_features.json  models of features such as usual intake: those that the model's features need, and that of usual
                  magnesium for the what-if, where the run could fit it
 reference.json   how the features were spread in the development population
+drift_reference.json  the same of the people whom the bundle was recalibrated on, and of their risks: what batches are
+                 compared with; who is in the training distribution goes by the development population
 patterns.json    AUROC and calibration over cycles left out, with some inputs absent, where the run measured them
 attributions.npz what the Shapley values of other than additive models need (written by `explain.attributions`)
 card.md          model card
@@ -51,6 +53,7 @@ from mgrisk.model.bundle_files import (
     CALIBRATOR,
     CARD,
     DESCRIPTION,
+    DRIFT,
     PATTERNS,
     REFERENCE,
     SUMS,
@@ -284,6 +287,18 @@ class Bundle:
             raise bad_file(PATTERNS, "has other inputs than the bundle's features, or not the pattern with all of them")
         return tuple(found)
 
+    @cached_property
+    def drift_reference(self) -> Mapping[str, Any]:
+        """What batches are compared with: the people it was recalibrated on, else those of development."""
+        if DRIFT not in self.parts:
+            return self.reference
+        return read_file(lambda row: reference.check(row, self.features), self.parts, DRIFT)
+
+    @property
+    def drift_people(self) -> str:
+        """Whose distribution `drift_reference` is, in words."""
+        return "recalibration" if DRIFT in self.parts else "development"
+
     def auroc_without(self, absent: Collection[str]) -> tuple[float, float] | None:
         """Return the AUROC over cycles left out with all inputs, and without some.
 
@@ -389,7 +404,7 @@ def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
         calibrator=read_file(Calibrator.from_dict, contents, CALIBRATOR),
         reference=MappingProxyType(spread_of_features),
         parts=MappingProxyType(
-            {name: contents[name] for name in ("attributions.npz", PATTERNS, CARD) if name in contents}
+            {name: contents[name] for name in ("attributions.npz", PATTERNS, DRIFT, CARD) if name in contents}
         ),
         models=models,
         uncertainty=None if uncertain is None else Uncertainty.from_bytes(uncertain, n_columns=len(owners)),
@@ -475,7 +490,7 @@ def _read(folder: Path, name: str) -> bytes:
 
 def _check_parts(bundle: Bundle) -> None:
     """Read what is otherwise read when it is asked for, so that no row is scored before it is refused."""
-    _ = bundle.patterns
+    _ = bundle.patterns, bundle.drift_reference
     try:
         bundle.parts.get(CARD, b"").decode("utf-8")
     except UnicodeDecodeError:

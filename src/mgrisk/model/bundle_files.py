@@ -12,6 +12,7 @@ from mgrisk.storage.files import SUMS as SUMS
 DESCRIPTION: Final = "bundle.json"
 CALIBRATOR: Final = "calibrator.json"
 REFERENCE: Final = "reference.json"
+DRIFT: Final = "drift_reference.json"
 PATTERNS: Final = "patterns.json"
 CARD: Final = "card.md"
 

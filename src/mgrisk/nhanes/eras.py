@@ -1,7 +1,7 @@
 """Eras: the cycles over which a variable or feature means the same, and the breaks between them. `eras.toml`.
 
-A request across a break is refused unless it names the break, to accept it or to have CDC's equation applied. What is
-allowed comes back, for the run to report it.
+A request across a break is refused unless it names the break, to accept it or to have CDC's equation applied, or the
+break is one that is accepted without being named. What is allowed comes back, for the run to report it.
 """
 
 from __future__ import annotations
@@ -25,30 +25,45 @@ WHERE = "nhanes/eras.toml"
 
 @dataclass(frozen=True)
 class Crosswalk:
-    """CDC's equation between two laboratory methods; applied where a pipeline file names the break, never by itself.
+    """CDC's equation between two methods; applied where a pipeline file or question names the break, never by itself.
 
     Attributes
     ----------
     kind
-        ``linear``: a + b x; ``quadratic``: a + b x + c x²; ``log10``: 10^(a + b log10 x).
+        ``linear``: a + b x; ``quadratic``: a + b x + c x²; ``log10``: 10^(a + b log10 x); ``bmi``: body mass index to
+        one decimal.
     a, b, c
         Coefficients.
+    uses
+        Variables that it is computed from; none where it converts the old value.
     """
 
-    kind: Literal["linear", "quadratic", "log10"]
-    a: float
-    b: float
+    kind: Literal["linear", "quadratic", "log10", "bmi"]
+    a: float = 0.0
+    b: float = 1.0
     c: float = 0.0
+    uses: tuple[str, ...] = ()
 
     def apply(self, values: ArrayLike) -> Floats:
         """Return the values on the scale of the other method; missing stays missing.
+
+        Parameters
+        ----------
+        values
+            Old values; of ``bmi`` weight in kg and height in cm, shape (n, 2).
 
         Examples
         --------
         >>> Crosswalk("linear", a=-0.5108, b=1.023).apply([100.0]).round(2).tolist()
         [101.79]
+        >>> Crosswalk("bmi", uses=("BMXWT", "BMXHT")).apply([[74.9, 158.15]]).tolist()
+        [[29.9]]
         """
         x = np.asarray(values, dtype=np.float64)
+        if self.kind == "bmi":
+            tenths = 10.0 * x[:, :1] / (x[:, 1:] / 100.0) ** 2
+            # Half up; what division leaves of an exact half is rounded off first.
+            return np.asarray(np.floor(np.round(tenths, 6) + 0.5) / 10.0)
         if self.kind == "log10":
             return np.asarray(10.0 ** (self.a + self.b * np.log10(x)))
         return np.asarray(self.a + self.b * x + self.c * x**2)
@@ -78,6 +93,8 @@ class Break:
         What changed, and where that is said.
     forward, backward
         CDC's equation for old values on the scale of the new and the other way; None where CDC gives none.
+    accepted
+        Whether values are pooled as they are where nothing names the break.
     """
 
     name: str
@@ -88,6 +105,7 @@ class Break:
     source: str
     forward: Crosswalk | None
     backward: Crosswalk | None
+    accepted: bool = False
 
     @property
     def converts(self) -> tuple[str, ...]:
@@ -145,6 +163,15 @@ class Concept:
         places = [place for years in cycles if (place := self.era(years)) is not None]
         return self.breaks[min(places) : max(places)] if places else ()
 
+    def after(self, years: str) -> tuple[Break, ...]:
+        """Return the breaks after a cycle; none where it is of no era."""
+        place = self.era(years)
+        return () if place is None else self.breaks[place:]
+
+
+def _crosswalk(row: Mapping[str, Any] | None) -> Crosswalk | None:
+    return None if row is None else Crosswalk(**{**row, "uses": tuple(row.get("uses", ()))})
+
 
 def _concept(row: Mapping[str, Any]) -> Concept:
     eras = tuple(Era(tuple(era["cycles"]), era["how"]) for era in row["era"])
@@ -159,8 +186,9 @@ def _concept(row: Mapping[str, Any]) -> Concept:
             after=new.cycles[0],
             reason=each["reason"],
             source=each["source"],
-            forward=Crosswalk(**each["forward"]) if "forward" in each else None,
-            backward=Crosswalk(**each["backward"]) if "backward" in each else None,
+            forward=_crosswalk(each.get("forward")),
+            backward=_crosswalk(each.get("backward")),
+            accepted=each.get("accepted", False),
         )
         for each, (old, new) in zip(row.get("break", []), between, strict=True)
     )
@@ -199,6 +227,32 @@ def breaks(names: Iterable[str], cycles: Iterable[str]) -> tuple[Break, ...]:
     return tuple(found.values())
 
 
+def later_breaks(names: Iterable[str], cycles: Iterable[str]) -> tuple[Break, ...]:
+    """Return the breaks of some variables or features that come after any of some cycles, each once.
+
+    Examples
+    --------
+    >>> [each.name for each in later_breaks(["BMXBMI", "LBXGLU"], ["2009-2010"])]
+    ['bmi-2011', 'glucose-2015']
+    """
+    years = list(cycles)
+    found = (each for name in names for concept in concepts(name) for one in years for each in concept.after(one))
+    return tuple({each.name: each for each in found}.values())
+
+
+def equation_sources(crosswalks: Iterable[str]) -> tuple[str, ...]:
+    """Return the NHANES variables that the equations at some breaks are computed from, beside the old values.
+
+    Examples
+    --------
+    >>> equation_sources(["glucose-2015", "bmi-2011"])
+    ('BMXWT', 'BMXHT')
+    """
+    named = set(crosswalks)
+    found = (each.forward for concept in CONCEPTS for each in concept.breaks if each.name in named)
+    return tuple(dict.fromkeys(name for forward in found if forward is not None for name in forward.uses))
+
+
 def check_comparable(
     names: Iterable[str],
     cycles: Iterable[str],
@@ -222,7 +276,7 @@ def check_comparable(
     Returns
     -------
     tuple of Break
-        The breaks crossed, all of them allowed: to be reported.
+        The breaks crossed, all of them allowed, by name or because they are `accepted`: to be reported.
 
     Raises
     ------
@@ -254,7 +308,7 @@ def check_comparable(
         )
     wanted = list(dict.fromkeys(names))
     crossed = breaks(wanted, cycles)
-    refused = [each for each in crossed if each.name not in across_breaks | crosswalks]
+    refused = [each for each in crossed if not each.accepted and each.name not in across_breaks | crosswalks]
     if refused:
         said = [
             f"{', '.join(name for name in wanted if name in each.of)} at {each.after} ({each.name}): {each.reason}"

@@ -3,7 +3,7 @@
 `read_decoded` reads one table of one cycle: variables under their own names, missing codes missing, and the record of
 the file it came from. `harmonise` joins tables and cycles. Every participant of DEMO stays, whatever else is missing,
 because variance estimation needs the whole design. What a cycle does not have is missing, and the result says why.
-`apply_crosswalks` puts measurements of an older laboratory method on the scale of a newer one.
+`apply_crosswalks` puts measurements of an older method on the scale of a newer one.
 """
 
 from __future__ import annotations
@@ -328,7 +328,8 @@ def apply_crosswalks(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     Parameters
     ----------
     frame
-        Harmonised frame: ``cycle``, and NHANES variables in the units of the equations (glucose mg/dL, insulin uU/mL).
+        Harmonised frame: ``cycle``, and NHANES variables in the units of the equations (glucose mg/dL, insulin uU/mL);
+        with what is converted, the `eras.equation_sources` of the breaks.
     names
         Names of breaks that have an equation (`Break.converts`).
 
@@ -342,12 +343,11 @@ def apply_crosswalks(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     converted = frame.copy()
     for concept in CONCEPTS:
         for years in frame["cycle"].unique():
-            place = concept.era(years)
-            following = () if place is None else concept.breaks[place:]
-            rows = frame["cycle"] == years
-            for each in itertools.takewhile(lambda each: each.name in named, following):
+            for each in itertools.takewhile(lambda each: each.name in named, concept.after(years)):
+                rows = frame["cycle"] == years
                 columns = [name for name in each.converts if name in frame]
                 if each.forward is not None and columns:
-                    values = each.forward.apply(converted.loc[rows, columns])
-                    converted.loc[rows, columns] = np.where(values > 0, values, np.nan)
+                    old = converted.loc[rows, columns]
+                    values = each.forward.apply(converted.loc[rows, list(each.forward.uses) or columns])
+                    converted.loc[rows, columns] = np.where((values > 0) & old.notna(), values, np.nan)
     return converted

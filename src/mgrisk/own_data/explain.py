@@ -22,6 +22,7 @@ from mgrisk.explain.attributions import Explanation
 from mgrisk.explain.summary import summarise
 from mgrisk.report.explained import ExplainedPeople
 from mgrisk.report.own_people import OwnPeople, own_content
+from mgrisk.report.probe import page_model
 from mgrisk.report.render import write_page
 from mgrisk.run_folder.records import Importance
 from mgrisk.score.batch import BatchOptions, score_table
@@ -100,10 +101,14 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
         id_label=id_label,
         explained=people,
         drift=[{**each.to_dict(), "large": each.exceeds(LARGE)} for each in summary.shifts],
+        absent=summary.absent,
+        auroc=summary.auroc,
         worth_measuring=[each.to_dict() for each in summary.gains],
         importance=[Importance(**record) for record in summarise(explanation, people.design)] if len(kept) else [],
         about=dict(scorer.bundle.about),
         reference=dict(scorer.bundle.reference),
+        drift_people=scorer.bundle.drift_people,
+        model=page_model(scorer.bundle),
     )
     written = write_page(own_content(own), Path(target))
     outside = int((~people.in_domain).sum())

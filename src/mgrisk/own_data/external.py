@@ -1,30 +1,44 @@
-"""`mgrisk evaluate` and `mgrisk recalibrate`: a bundle among other people than those it was made on."""
+"""`mgrisk evaluate` and `mgrisk recalibrate`: a bundle among other people than those it was made on.
+
+A recalibrated bundle is evaluated on the same people cross-fitted: each fold of whole sampling units by the map of the
+others. The share of cases among the same people sets its level, so that observed over expected is near 1 over all folds
+whatever the model; what is told of it is how far it goes from 1 in single folds, and its interval.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
+from scipy.special import expit
 
 from mgrisk.cohort.outcomes import NO_WARNING
+from mgrisk.config.checked import brief
 from mgrisk.errors import usage
 from mgrisk.evaluate.assess import CONTROLS, assess
+from mgrisk.evaluate.intervals import replicate_metrics
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
 from mgrisk.model.bundle import Bundle, Method, is_bundle, is_reserved, recalibrate
+from mgrisk.model.bundle_files import DRIFT
+from mgrisk.model.reference import RISK, describe, describe_numbers
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.report.model_card import escape
+from mgrisk.riskscores.scores import Method as Map
+from mgrisk.riskscores.scores import cross_fitted
 from mgrisk.run_folder import names
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.scorer import load_scorer
 from mgrisk.score.summary import AUROC_WITHOUT, not_used
 from mgrisk.storage.destinations import prepare_folder
-from mgrisk.storage.files import atomic_folder, is_intact, write_json, write_text
-from mgrisk.types import Floats
+from mgrisk.storage.files import atomic_folder, is_intact, to_json, write_json, write_text
+from mgrisk.survey.folds import fold_of_psus
+from mgrisk.types import Floats, Integers
 
 EXTERNAL: Final = "external"
 OFTEN: Final = 0.1
@@ -39,6 +53,11 @@ TOLD: Final = {
     "observed_expected": "Observed / expected cases (1 is right)",
     "ici": "ICI: mean calibration error",
 }
+OBSERVED: Final = ("observed_expected", "auroc", "calibration_slope")
+FOLDS: Final = 10
+FOLD_SEED: Final = 1
+PARENT, RECALIBRATED = "parent", "recalibrated"
+CROSS_FITTED: Final = ("calibration_slope", "log_loss", "ici", "observed_expected")
 
 
 @dataclass(frozen=True)
@@ -51,14 +70,27 @@ class External:
         Where its files are.
     lines
         What a person wants to read of it.
+    bundle
+        Which model it was: `score.scorer.Scorer.provenance`.
+    observed
+        Of an evaluation, what the history of batches keeps of it: `score.history.outcomes_line`'s `whole` and `groups`.
     """
 
     folder: Path
     lines: tuple[str, ...]
+    bundle: Mapping[str, Any]
+    observed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def evaluate_file(
-    model: Path, source: str, columns: LabelColumns, *, folder: Path, threads: int = 1, missing: Missing = MISSING
+    model: Path,
+    source: str,
+    columns: LabelColumns,
+    *,
+    folder: Path,
+    by: str | None = None,
+    threads: int = 1,
+    missing: Missing = MISSING,
 ) -> External:
     """Validate a bundle on anybody's data; write evaluation, thresholds, curves and people as JSON, and summary.md.
 
@@ -70,6 +102,8 @@ def evaluate_file(
         The file, and where outcome and design stand in it.
     folder
         Missing, empty, or what an earlier evaluation wrote; it appears whole or not at all.
+    by
+        Column by whose texts people are evaluated too, for the history of batches.
     threads
         Threads of the margin.
     missing
@@ -79,11 +113,19 @@ def evaluate_file(
     ------
     MgRiskError
         Those of `prepare_folder`, `load_scorer` and `read_labelled`.
+
+    Examples
+    --------
+    >>> from mgrisk.model.bundle import released
+    >>> clinic = LabelColumns("has_it", person="patient")
+    >>> evaluate_file(released("undiagnosed"), "clinic.csv", clinic, folder=Path("out")).lines[0]  # doctest: +SKIP
+    '14,840 rows of 2,968 people, 2,745 cases; no weights; sampling units are the values of patient'
     """
     prepare_folder(folder, is_ours=_is_evaluation, inputs=[source, model])
     scorer = load_scorer(model, threads=threads)
-    people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
-    margin, inputs = _margins(scorer.bundle, people)
+    carry = [by] if by else []
+    people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, carry=carry, missing=missing)
+    margin, _, inputs = _margins(scorer.bundle, people)
     risk = scorer.bundle.calibrator.risk(margin)
     found = assess(
         Predictions(people.y, {scorer.label: risk}, {}, people.design),
@@ -117,7 +159,25 @@ def evaluate_file(
         write_json(part / names.CURVES, {EXTERNAL: found.curves})
         write_json(part / names.PEOPLE_OF_FILE, context)
         write_text(part / names.SUMMARY, _summary(context, lines))
-    return External(folder, tuple(lines))
+    everybody = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
+    observed = {"whole": _observed(everybody), "groups": _observed_by(by, people, risk, missing)}
+    return External(folder, tuple(lines), scorer.provenance, observed)
+
+
+def _observed_by(by: str | None, people: LabelledPeople, risk: Floats, missing: Missing) -> dict[str, dict[str, Any]]:
+    if by is None:
+        return {}
+    group = people.carried[by].map(lambda cell: "" if missing.holds(cell) else brief(cell.strip())).to_numpy()
+    domains = {name: people.design.where(group == name) for name in np.unique(group[people.inside])}
+    return {
+        str(name): _observed(replicate_metrics(people.y, {by: risk}, domain, metrics=OBSERVED).records())
+        for name, domain in domains.items()
+    }
+
+
+def _observed(records: list[dict[str, Any]]) -> dict[str, Any]:
+    metrics = {record["metric"]: [record[name] for name in ("estimate", "low", "high")] for record in records}
+    return {"n": records[0]["n"], "cases": records[0]["events"], "metrics": metrics}
 
 
 def recalibrate_file(
@@ -163,7 +223,7 @@ def recalibrate_file(
     scorer = load_scorer(model, threads=threads)
     bundle = scorer.bundle
     people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
-    margin, inputs = _margins(bundle, people)
+    margin, frame, inputs = _margins(bundle, people)
     parent = {"name": str(bundle.about["name"]), "sha256": scorer.digest}
     holds_for = population or f"the people of {Path(source).name}; who and when they were is not told"
     told: dict[str, Any] = {"parent": parent, "holds_for": holds_for}
@@ -173,25 +233,111 @@ def recalibrate_file(
         own = {"name": columns.outcome, "label": label, "definition": definition, "warning": NO_WARNING}
         told |= {"outcome": {**bundle.about["outcome"], **own}, "title": f"{label}, recalibrated from {parent['name']}"}
     made = recalibrate(bundle, margin, people.y, people.design, method=method, told=told)
-    new, old = made.calibrator, bundle.calibrator
+    old = bundle.calibrator
     change = made.about["recalibration"]
     inside, weight = people.inside, people.design.analysis_weight[people.inside]
-    before, after = (float(np.average(each.risk(margin[inside]), weights=weight)) for each in (old, new))
+    before = float(np.average(old.risk(margin[inside]), weights=weight))
+    found = cross_fit(old.log_odds(margin), people, method=method)
     lines = (
         *people.lines,
         *inputs.lines,
         *not_used(people.unused),
         f"{method}: log-odds × {change['slope_of_parent']:.3f} {change['intercept_of_parent']:+.3f}; "
-        f"mean risk {before:.4f} before, {after:.4f} after, {change['prevalence']:.4f} observed",
+        f"mean risk {before:.4f} before, {change['prevalence']:.4f} observed",
+        *found.lines,
         f"name: {made.about['name']}; outcome: {made.about['outcome']['label']}",
         f"holds for: {holds_for}; parent {parent['name']} {scorer.digest[:12]}",
     )
     card = f"# {escape(made.about['name'])}\n\n" + "\n".join(f"- {escape(line.strip())}" for line in lines)
     parent_card = bundle.parts.get(names.CARD, b"").decode()
     below = f"\n\nThe card of the parent, whose performance is not that of this bundle:\n\n{parent_card}"
-    parts = {**made.parts, names.CARD: (card + (below if parent_card else "\n")).encode()}
-    replace(made, parts=parts).write(folder)
-    return External(folder, lines)
+    # The risks as a batch of these people would have them, of a map that did not see the person.
+    drift = describe(frame, bundle.features, weight) | {RISK: describe_numbers(found.risk[inside], weight)}
+    added = {names.CARD: (card + (below if parent_card else "\n")).encode(), DRIFT: to_json(drift).encode()}
+    parts = {**made.parts, **added}
+    about = {**made.about, "recalibration": {**change, "cross_fitted": found.to_dict()}}
+    replace(made, about=about, parts=parts).write(folder)
+    return External(folder, lines, scorer.provenance)
+
+
+@dataclass(frozen=True)
+class CrossFitted:
+    """A recalibration on people that it was not fitted on.
+
+    Attributes
+    ----------
+    folds
+        Of whole sampling units; each has the risks of a map fitted on the others.
+    risk
+        Those risks, shape (n,); any number outside the analysis.
+    ratios
+        Observed over expected cases in each fold, shape (folds,).
+    records
+        Metrics of the parent and of the recalibrated risks with intervals, as `evaluate.intervals.MetricReplicates`.
+    """
+
+    folds: int
+    risk: Floats
+    ratios: Floats
+    records: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what bundle.json says."""
+        return {"folds": self.folds, "observed_expected_by_fold": self.ratios, "records": self.records}
+
+    @property
+    def lines(self) -> list[str]:
+        """The metrics before and after, in words."""
+        of = {(record["model"], record["metric"]): record for record in self.records}
+        told = [f"cross-fitted, each of {self.folds} folds of sampling units by the map of the others:"]
+        for metric in CROSS_FITTED:
+            before, after = (of[model, metric] for model in (PARENT, RECALIBRATED))
+            if metric != "observed_expected":
+                told.append(f"  {TOLD[metric]}: {_with_interval(before)} before, {_with_interval(after)} after")
+                continue
+            spread = f"{self.ratios.min():.3f} to {self.ratios.max():.3f} in single folds"
+            if np.isfinite(after["low"]):
+                spread += f", 95 % interval {after['low']:.3f} to {after['high']:.3f}"
+            told.append(f"  {TOLD[metric]}: {_with_interval(before)} before; after, {spread}")
+            told.append("  (over all folds it is near 1 by construction: the cases of these people set the level)")
+        return told
+
+
+def cross_fit(log_odds: Floats, people: LabelledPeople, *, method: Method) -> CrossFitted:
+    """Evaluate a recalibration on people that it was not fitted on.
+
+    Parameters
+    ----------
+    log_odds
+        Those of the parent, shape (n,); any number outside the analysis.
+    people
+        Their outcome and design.
+    method
+        ``intercept`` or ``logistic``.
+
+    Raises
+    ------
+    MgRiskError
+        ``logistic.not_converged`` where a fold leaves no map to be fitted.
+
+    Notes
+    -----
+    Steyerberg (2019), Clinical Prediction Models, chapters 5 and 20.
+    """
+    y, design = people.y, people.design
+    folds = min(FOLDS, design.n_clusters)
+    fold: Integers = fold_of_psus(design.cluster_psu, folds=folds, seed=FOLD_SEED)[design.cluster]
+    risk = cross_fitted(Map(method), log_odds, y, design, fold)
+    risks = {PARENT: expit(log_odds), RECALIBRATED: risk}
+    weight = design.analysis_weight
+    observed, expected = (np.bincount(fold, weight * each, minlength=folds) for each in (y, risk))
+    analysed = expected > 0
+    return CrossFitted(
+        folds=folds,
+        risk=risk,
+        ratios=observed[analysed] / expected[analysed],
+        records=replicate_metrics(y, risks, design, metrics=CROSS_FITTED).records(),
+    )
 
 
 def _refuse_names(name: str, label: str, definition: str) -> None:
@@ -265,8 +411,8 @@ class InputsOfPeople:
         return lines
 
 
-def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, InputsOfPeople]:
-    """Return margins, shape (n,), 0 for rows not analysed, and which inputs the people analysed have."""
+def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, pd.DataFrame, InputsOfPeople]:
+    """Return margins, shape (n,), 0 for rows not analysed, and features and inputs of the people analysed."""
     given = people.values.iloc[people.inside]
     frame, X = bundle.encode(given)
     margin = np.zeros(len(people.y))
@@ -282,7 +428,7 @@ def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, InputsOfPe
         bundle.auroc_without([name for name, share in missing.items() if share == 1]),
         float(np.average(bundle.in_domain(frame), weights=weight)),
     )
-    return margin, inputs
+    return margin, frame, inputs
 
 
 def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:

@@ -3,8 +3,9 @@
 A cohort without a design is as welcome as a survey. Each person is then drawn on their own from one stratum; up to 100
 random groups of them stand for the sampling units, because a jackknife that leaves out thousands of people one by one
 says the same and takes thousands of times as long (Kott 2001, J. Off. Stat. 17:521, delete-a-group jackknife). So do
-groups of whole sampling units where there are more than a thousand of them. Where `person_id` says that people have
-several rows, and no sampling unit is named, a person is one: visits of one person are not independent.
+groups of whole sampling units where there are more than a thousand of them. Where people have several rows, by the
+column that is named for it or by `person_id`, and no sampling unit is named, a person is one: visits of one person are
+not independent. A column that looks like such an id, and repeats, is not passed over.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import itertools
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.contradictions import mark_contradictions
 from mgrisk.score.eligibility import Exclusion, mark_excluded, not_told, with_exclusions
-from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns
+from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns, refuse_absent
 from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.scorer import PERSON
 from mgrisk.score.sources import Rows, open_source
@@ -42,6 +43,14 @@ YES: Final = frozenset({"1", "1.0", "yes", "true"})
 NO: Final = frozenset({"0", "0.0", "no", "false"})
 CODE: Final = re.compile(r"(-?[0-9]{1,2})(\.0+)?")
 """What may be quoted of an outcome that is neither: the code of a questionnaire, and nothing that somebody wrote."""
+OUTCOME: Final = ("input.bad_outcome", "a case", "are cases")
+PREDIABETES: Final = ("input.bad_prediabetes", "somebody with prediabetes", "mean prediabetes")
+"""Of a column of yes and no: the code of a value that is neither, who is a yes, and which codes say so."""
+IDS: Final = frozenset(
+    {"id", "memberid", "mrn", "nhsnumber", "participant", "participantid", "patient", "patientid", "personid", "pid"}
+    | {"seqn", "subject", "subjectid"}
+)
+"""Names of columns, without case and signs, that are taken for the id of a person."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,8 @@ class LabelColumns:
         Sampling weight, variance stratum and primary sampling unit; None where there are none.
     prediabetes
         1, yes or true for people with prediabetes, 0, no or false for others; None where that is not told.
+    person
+        Who a row is of, where people may have several; None for `person_id`, where the file has it.
     """
 
     outcome: str
@@ -63,11 +74,12 @@ class LabelColumns:
     strata: str | None = None
     psu: str | None = None
     prediabetes: str | None = None
+    person: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns that are there, outcome first."""
-        named = (self.outcome, self.weight, self.strata, self.psu, self.prediabetes)
+        named = (self.outcome, self.weight, self.strata, self.psu, self.prediabetes, self.person)
         return tuple(name for name in named if name)
 
 
@@ -119,7 +131,7 @@ class LabelledPeople:
     unused
         Columns that gave nothing, each with the input that it may have been meant for, or "".
     persons
-        How many people the rows analysed are of, by `person_id`; None where nobody has several rows.
+        How many people the rows analysed are of; None where nobody has several rows, or no column says who they are of.
     prediabetes
         Who is not known to be without prediabetes, shape (n,); None where the file does not tell.
     """
@@ -191,15 +203,20 @@ def read_labelled(
     Raises
     ------
     MgRiskError
-        ``input.*`` for a file or column that cannot be understood, ``input.bad_weight``, ``input.bad_design``, and
+        ``input.*`` for a file or column that cannot be understood, ``input.bad_weight``, ``input.bad_design``,
+        ``input.repeated_people`` where a column that nobody named looks like people's ids and repeats, and
         ``input.one_class`` where cases or others are missing.
     """
     inputs = with_exclusions(inputs, excluded)
     with open_source(source, missing=missing, folder=True) as table:
         check_columns(table.columns, inputs, where=source)
-        labels = list(dict.fromkeys((*columns.names, *([PERSON] if PERSON in table.columns else []))))
+        person_column = columns.person or (PERSON if PERSON in table.columns else None)
+        known = {PERSON, *columns.names, *carry}
+        unused = unused_columns([name for name in table.columns if name not in known], inputs)
+        ids = [name for name in unused if re.sub(r"[\W_]+", "", name.lower()) in IDS]
+        labels = list(dict.fromkeys((*columns.names, *([person_column] if person_column else []), *ids)))
         names = list(dict.fromkeys((*labels, *carry)))
-        _refuse_absent(names, table.columns, source)
+        refuse_absent(names, table.columns, source)
         read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
         parts = [_part(rows, table.columns, names, excluded) for rows in read]
     cells = pd.concat([part for part, _, _ in parts], ignore_index=True)
@@ -208,7 +225,9 @@ def read_labelled(
     shifted[list(checked.wrong_fields)] = True
     # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.
     people = cells[labels].map(lambda cell: "" if missing.holds(cell) else cell)
-    y = _outcome(people[columns.outcome], shifted)
+    y = _yes_or_no(people[columns.outcome], shifted, OUTCOME)
+    if not (person_column or columns.psu):
+        _refuse_repeated(people[ids], source)
     weight, no_number = _weight(people, columns.weight, shifted)
     # Nothing in a row of another length is to be believed, so that its cells are no problems of their own.
     codes = Codes(inputs).join(checked.state, {}).texts()
@@ -233,8 +252,8 @@ def read_labelled(
         gone = int((left & rule.out).sum())
         left = left & ~rule.out
         attrition.append(_step(rule.excludes, gone, left, y))
-    person = _persons(people)
-    stratum, psu, sampling = _places(people, columns, shifted, person)
+    person = _persons(people, person_column)
+    stratum, psu, sampling = _places(people, columns, shifted, person, of=person_column)
     if no_number:
         sampling = f"{columns.weight} is no number in {no_number:,} rows, which are left out; {sampling}"
     design = SurveyDesign(
@@ -257,11 +276,11 @@ def read_labelled(
         carried=cells[list(carry)],
         not_told=not_told(excluded, told),
         not_accepted=sum((part for _, _, part in parts), NotAccepted()),
-        unused=unused_columns([name for name in table.columns if name not in {PERSON, *columns.names, *carry}], inputs),
+        unused=unused,
         persons=None if person is None else len(np.unique(person[left])),
         prediabetes=None
         if columns.prediabetes is None
-        else np.asarray(_outcome(people[columns.prediabetes], shifted) != 0.0, dtype=np.bool_),
+        else np.asarray(_yes_or_no(people[columns.prediabetes], shifted, PREDIABETES) != 0.0, dtype=np.bool_),
     )
     if not 0 < found.cases < len(found.inside):
         raise bad_input(
@@ -282,40 +301,45 @@ def _part(
     return rows.texts(names), checked, NotAccepted.of(rows, columns, checked.rejected)
 
 
-def _refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
-    for name in names:
-        if name not in there:
+def _refuse_repeated(ids: pd.DataFrame, source: str) -> None:
+    """Refuse rows that look like several of one person, which nobody named: as independent people they mislead."""
+    for name in ids:
+        known = ids[name].str.strip()
+        known = known[known != ""]
+        if known.duplicated().any():
             raise bad_input(
-                "input.missing_column",
-                f"the column {name} is missing",
-                where=source,
-                got=few(there),
-                hint="give the names of the columns as they stand in the header",
+                "input.repeated_people",
+                f"{name} looks like a person's id, and repeats: {known.nunique():,} of them in {len(known):,} rows",
+                where=f"{source}: column {name}",
+                hint=f"name it (--person {name}; psu in [own]), so that intervals take people as sampling units; "
+                "or rename it if it is something else",
             )
 
 
-def _outcome(column: pd.Series, shifted: Booleans) -> Floats:
+def _yes_or_no(column: pd.Series, shifted: Booleans, words: tuple[str, str, str]) -> Floats:
+    """Return 1 for yes, 0 for no and NaN where it is not told, shape (n,); anything else is refused in these words."""
+    code, yes, says = words
     cells = column.str.strip().str.lower()
     y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
     neither = ~shifted & ~cells.isin(YES | NO | {""}).to_numpy()
     if neither.any():
-        codes = sorted({int(code[1]) for cell in cells[neither] if (code := CODE.fullmatch(cell))})
+        codes = sorted({int(found[1]) for cell in cells[neither] if (found := CODE.fullmatch(cell))})
         what = f"{few([*map(str, codes)])}, which is neither" if codes else "what is neither"
         raise bad_input(
-            "input.bad_outcome",
+            code,
             f"{column.name} holds {what}, in {neither.sum():,} rows",
             where=f"column {column.name}, row {int(np.argmax(neither)) + 1}",
-            expected="1, yes or true for a case; 0, no or false for others; or empty",
-            hint="say which codes are cases: write them as 1, those of others as 0, and none where it is not known",
+            expected=f"1, yes or true for {yes}; 0, no or false for others; or empty",
+            hint=f"say which codes {says}: write them as 1, those of others as 0, and none where it is not known",
         )
     return y
 
 
-def _persons(people: pd.DataFrame) -> Integers | None:
+def _persons(people: pd.DataFrame, column: str | None) -> Integers | None:
     """Return which person each row is of, shape (n,), a row without an id of its own; None where nobody has several."""
-    if PERSON not in people:
+    if column is None:
         return None
-    names = people[PERSON].str.strip()
+    names = people[column].str.strip()
     # Whoever has no id gets the number of the row, which no text is.
     person, found = pd.factorize(names.where(names != "", pd.Series(people.index, index=people.index, dtype=object)))
     return None if len(found) == len(people) else person.astype(np.int64)
@@ -340,7 +364,7 @@ def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> tuple[
 
 
 def _places(
-    people: pd.DataFrame, columns: LabelColumns, shifted: Booleans, person: Integers | None
+    people: pd.DataFrame, columns: LabelColumns, shifted: Booleans, person: Integers | None, *, of: str | None
 ) -> tuple[Integers, Integers, str]:
     """Return stratum and PSU of each row, shape (n,) each, and the sentence that says what they are."""
     stratum = np.zeros(len(people), dtype=np.int64)
@@ -350,11 +374,14 @@ def _places(
     groups = max(GROUPS // len(np.unique(stratum)), 2) if len(people) else GROUPS
     if columns.psu or person is not None:
         within = f" within the strata of {columns.strata}" if columns.strata else ""
-        said = f"{weighted}; sampling units are the values of {columns.psu or PERSON}{within}"
+        said = f"{weighted}; sampling units are the values of {columns.psu or of}{within}"
         units = pd.DataFrame(
             {"stratum": stratum, "psu": _numbers(people[columns.psu], shifted) if columns.psu else person}
         )
         unit = units.groupby(["stratum", "psu"]).ngroup().to_numpy()
+        if columns.psu and person is not None:
+            several = int((pd.Series(unit).groupby(person).nunique() > 1).sum())
+            said += f"; {several:,} people have rows in several, which count as independent" if several else ""
         found = units.drop_duplicates().sort_values(["stratum", "psu"])
         if len(found) <= MOST_UNITS:
             return stratum, units["psu"].to_numpy(), said

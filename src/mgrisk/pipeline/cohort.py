@@ -15,7 +15,7 @@ from mgrisk.features import compute
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.summary import gather
 from mgrisk.nhanes.codebook import KEY
-from mgrisk.nhanes.eras import Break, check_comparable
+from mgrisk.nhanes.eras import Break, check_comparable, equation_sources
 from mgrisk.nhanes.harmonise import apply_crosswalks
 from mgrisk.nhanes.store import Store
 from mgrisk.pipeline.engine import MODEL, Step
@@ -28,7 +28,7 @@ def selection_variables(workspace: Workspace) -> tuple[str, ...]:
     cohort, outcome = workspace.pipeline.cohort, workspace.outcome
     names = select.required_variables(outcome, workspace.model_features, (cohort.development, cohort.held_out))
     learned = targets.required_variables(outcome, workspace.pipeline.model.targets, cohort.development)
-    return tuple(dict.fromkeys((*names, *learned)))
+    return tuple(dict.fromkeys((*names, *learned, *equation_sources(cohort.crosswalks))))
 
 
 def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:

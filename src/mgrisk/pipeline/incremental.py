@@ -27,6 +27,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.model.refit import refit
 from mgrisk.model.training_data import TrainingData
 from mgrisk.nhanes.codebook import KEY
+from mgrisk.nhanes.eras import equation_sources
 from mgrisk.pipeline.workspace import SetOfPeople
 from mgrisk.types import Floats
 
@@ -39,9 +40,8 @@ WITH, WITHOUT = "with magnesium", "without magnesium"
 def label_variables(chosen: Sequence[Feature], cohort: pipeline_file.Cohort) -> tuple[str, ...]:
     """Return the NHANES variables that selecting people for each outcome needs, each once."""
     sets = (cohort.development, cohort.held_out)
-    return tuple(
-        dict.fromkeys(name for label in LABELS for name in select.required_variables(OUTCOMES[label], chosen, sets))
-    )
+    needed = (name for label in LABELS for name in select.required_variables(OUTCOMES[label], chosen, sets))
+    return tuple(dict.fromkeys((*needed, *equation_sources(cohort.crosswalks))))
 
 
 def incremental_values(

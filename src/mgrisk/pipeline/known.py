@@ -138,6 +138,7 @@ class KnownAnswer(BaseModel):
     source: str
     statistic: str = ""
     definition: str = ""
+    harmonise: tuple[str, ...] = ()
     people: int | None = None
 
     @property
@@ -147,7 +148,7 @@ class KnownAnswer(BaseModel):
             return DietQualityQuestion(self.where)
         if usual := USUAL.fullmatch(self.statistic):
             return UsualIntakeQuestion(self.of, self.where, float(usual[1]) if usual[1] else None)
-        return Question((self.of,), (), self.where, self.statistic)
+        return Question((self.of,), (), self.where, self.statistic, harmonise=self.harmonise)
 
     def estimated(self, harmonised: Harmonised, patterns: Patterns = NO_PATTERNS) -> Mapping[str, Any]:
         """Return the fields `ESTIMATED`, computed from tables that were read."""

@@ -29,9 +29,10 @@ from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import AGE, Workspace
 from mgrisk.run_folder import names
 from mgrisk.score.column_names import given_columns
-from mgrisk.score.mapping import Mapped, map_file, read_mapping
+from mgrisk.score.mapping import Mapped, map_file
+from mgrisk.score.mapping_file import read_mapping
 from mgrisk.score.scorer import PERSON
-from mgrisk.score.sources import open_source
+from mgrisk.score.sources import USUAL, open_source
 from mgrisk.storage.files import sha256
 from mgrisk.storage.temporary import temporary
 from mgrisk.survey.design import WeightLevel
@@ -45,10 +46,9 @@ def files(own: Own) -> tuple[Path, ...]:
 
 def columns(own: Own) -> tuple[str, ...]:
     """Return the columns of the file in the shape of the scoring file, from its head."""
-    with open_source(own.file) as table:
-        there = table.columns
     mapping = read_mapping(Path(own.mapping)) if own.mapping else None
-    return tuple(there) if mapping is None else (*mapping.keep, *mapping.features)
+    with open_source(own.file, dialect=USUAL if mapping is None else mapping.file.dialect) as table:
+        return tuple(table.columns if mapping is None else mapping.columns)
 
 
 def given(own: Own) -> frozenset[str]:
@@ -315,6 +315,8 @@ def _mapping_record(own: Own, mapped: Mapped | None) -> dict[str, Any] | None:
         "file": Path(own.mapping).name,
         "left_as_they_are": {name: count for name, count in mapped.as_they_are.items() if count},
         "not_carried": list(mapped.not_carried),
+        "excluded": mapped.excluded,
+        "rows": mapped.rows if mapped.of_people else None,
     }
 
 

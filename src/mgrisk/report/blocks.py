@@ -15,6 +15,7 @@ Section = dict[str, Any]
 MADE: Final = "made"
 ABSENT: Final = "absent"  # known not to be part of this run, and why
 FAILED: Final = "failed"  # should be here and could not be made, and why
+GRID: Final = "grid"
 
 
 def text(*sentences: str) -> Block:
@@ -154,13 +155,21 @@ def figure(
     }
 
 
-def section(name: str, heading: str, blocks: Sequence[Block], *, sections: Sequence[Section] = ()) -> Section:
-    """Return a section that could be made."""
+def grid(blocks: Sequence[Block], *, folded: str = "") -> Block:
+    """Return figures that stand side by side where the window is wide; closed below the words of `folded`, if any."""
+    return {"kind": GRID, "blocks": list(blocks), "folded": folded}
+
+
+def section(
+    name: str, heading: str, blocks: Sequence[Block], *, sections: Sequence[Section] = (), folded: bool = False
+) -> Section:
+    """Return a section that could be made; `folded` where it starts closed below its heading."""
     return {
         "id": name,
         "heading": heading,
         "status": MADE,
         "reason": "",
+        "folded": folded,
         "blocks": list(blocks),
         "sections": list(sections),
     }
@@ -168,7 +177,7 @@ def section(name: str, heading: str, blocks: Sequence[Block], *, sections: Seque
 
 def missing(name: str, heading: str, reason: str, *, status: str = FAILED) -> Section:
     """Return a section that could not be made (`FAILED`) or is not part of this run (`ABSENT`), and why."""
-    return {"id": name, "heading": heading, "status": status, "reason": reason, "blocks": [], "sections": []}
+    return {**section(name, heading, []), "status": status, "reason": reason}
 
 
 def walk(sections: Sequence[Section]) -> list[Section]:
@@ -179,9 +188,14 @@ def walk(sections: Sequence[Section]) -> list[Section]:
     return found
 
 
+def spread(blocks: Sequence[Block]) -> list[Block]:
+    """Return the blocks with those of grids among them, in reading order."""
+    return [each for block in blocks for each in (block["blocks"] if block["kind"] == GRID else [block])]
+
+
 def blocks_of(content: Mapping[str, Any], kind: str) -> list[Block]:
-    """Return all blocks of one kind, in reading order."""
-    return [block for item in walk(content["sections"]) for block in item["blocks"] if block["kind"] == kind]
+    """Return all blocks of one kind, in reading order, those of grids among them."""
+    return [block for item in walk(content["sections"]) for block in spread(item["blocks"]) if block["kind"] == kind]
 
 
 def find_section(content: Mapping[str, Any], name: str) -> Section:

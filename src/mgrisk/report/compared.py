@@ -12,12 +12,13 @@ from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
 from mgrisk.report.content import BANNERS, page_content
 from mgrisk.report.formats import count, interval, model_label
-from mgrisk.report.sections.performance import METRICS, calibration_figure
+from mgrisk.report.sections.performance import METRICS
+from mgrisk.report.sections.performance_figures import calibration_figure
 from mgrisk.run_folder.comparison import Comparison
 
 LABELS: Final = {
     **{name: (label, digits) for name, label, digits, _ in METRICS},
-    "ici": ("ICI: mean calibration error", 4),
+    "ici": ("Integrated calibration index (ICI)", 4),
     "net_benefit@0.05": ("Net benefit at 5 %", 4),
     "net_benefit@0.1": ("Net benefit at 10 %", 4),
 }

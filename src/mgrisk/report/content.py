@@ -15,12 +15,12 @@ from typing import Any, Final
 from mgrisk import __version__
 from mgrisk.errors import MgRiskError
 from mgrisk.nhanes.codebook import SYNTHETIC
-from mgrisk.report.blocks import FAILED, Section, walk
+from mgrisk.report.blocks import FAILED, Section, spread, walk
 from mgrisk.report.formats import NBSP
 from mgrisk.report.sections import (
-    added_value,
     checks,
     cohort,
+    dependence,
     drivers,
     magnesium,
     methods,
@@ -40,18 +40,17 @@ BANNERS: Final = {
 }
 SECTIONS: Final = (
     summary.SUMMARY,
-    summary.LIMITS,
-    cohort.ATTRITION,
-    cohort.TABLE_ONE,
-    checks.KNOWN,
-    performance.HELD_OUT_CYCLE,
-    performance.DEVELOPMENT_CYCLES,
-    temporal.SECTION,
-    added_value.SECTION,
     drivers.SECTION,
-    magnesium.SECTION,
+    dependence.SECTION,
     people.SECTION,
+    magnesium.SECTION,
+    performance.SECTION,
+    temporal.SECTION,
+    summary.LIMITS,
     checks.CHECKS,
+    cohort.TABLE_ONE,
+    cohort.ATTRITION,
+    checks.KNOWN,
     methods.FEATURES,
     methods.METHODS,
     checks.REPORTING,
@@ -116,7 +115,7 @@ def mark_synthetic(sections: list[Section]) -> None:
     """Put the word SYNTHETIC into every heading and onto every figure and table."""
     for item in walk(sections):
         item["heading"] = f"{item['heading']} ({SYNTHETIC})"
-        for block in item["blocks"]:
+        for block in spread(item["blocks"]):
             if block["kind"] == "figure":
                 block["title"] = f"{SYNTHETIC}: {block['title']}"
                 block["data"]["mark"] = SYNTHETIC
@@ -124,7 +123,7 @@ def mark_synthetic(sections: list[Section]) -> None:
             elif block["kind"] == "explorer":
                 block["caption"] = f"{SYNTHETIC}: {block['caption']}"
                 block["data"]["mark"] = SYNTHETIC
-            elif block["kind"] == "table":
+            elif block["kind"] in {"table", "slider"}:
                 block["caption"] = f"{SYNTHETIC}: {block['caption']}"
 
 

@@ -10,10 +10,12 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from mgrisk.cohort import select
-from mgrisk.errors import bad_input
+from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.evaluate.records import Interval
+from mgrisk.explain.sampling import ContributionErrors
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.model.bundle import read_bundle
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
@@ -52,6 +54,8 @@ class ExplainedPeople:
         reads no usual intake, or nobody asked for the recalls.
     design, inside
         The full design of the set and the places of these people in it.
+    errors
+        Sampling error of the contributions over refits of the model; None where the bundle keeps no refits.
     """
 
     features: tuple[Feature, ...]
@@ -71,6 +75,7 @@ class ExplainedPeople:
     recall_share: Floats
     design: SurveyDesign
     inside: Integers
+    errors: ContributionErrors | None = None
 
     def column(self, names: Sequence[str]) -> Floats:
         """Return the summed contributions of some features, shape (n,)."""
@@ -82,12 +87,23 @@ class ExplainedPeople:
         """Return the features of one group."""
         return tuple(feature for feature in self.features if feature.group == group)
 
-    def importance(self, names: Sequence[str]) -> Interval:
-        """Return the weighted mean absolute summed contribution of some features, with its design-based interval."""
+    def importance(self, names: Sequence[str], *, estimate: float | None = None) -> Interval:
+        """Return the weighted mean absolute summed contribution of some features, with its 95 % interval.
+
+        Its variance is that of sampling these people, by their design, and where the bundle keeps refits that of
+        sampling the people of development. `estimate` stands in place of the mean, for a group that is one player.
+        """
+        contribution = self.column(names)
         size = np.zeros(len(self.design))
-        size[self.inside] = np.abs(self.column(names))
+        size[self.inside] = np.abs(contribution)
         found = estimates.mean(size, self.design)
-        return Interval(found.estimate, found.low, found.high)
+        middle = found.estimate if estimate is None else estimate
+        if self.errors is None or found.low is None or found.estimate is None:
+            return Interval(middle, found.low, found.high)
+        # The slope of the mean of absolute values: with the sign of each contribution.
+        signed = np.average(self.errors.moved(names) * np.sign(contribution)[:, None], axis=0, weights=self.weight)
+        reach = float(np.hypot(found.estimate - found.low, self.errors.reach(signed)))
+        return Interval(middle, max(middle - reach, 0.0), middle + reach)
 
 
 def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> ExplainedPeople:
@@ -122,10 +138,11 @@ def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> Explain
     known = with_ancestors(run.features)
     given = typed(stored, [feature for feature in known if feature.name in stored])
     read = [feature.name for feature in run.features]
+    data = complete(given, known)[read]
     return ExplainedPeople(
         features=run.features,
         contributions=explanations[read].to_numpy(dtype=np.float64),
-        data=complete(given, known)[read],
+        data=data,
         weight=design.analysis_weight[inside],
         risk=risks[run.winner].to_numpy(dtype=np.float64),
         low=explanations["risk_low"].to_numpy(dtype=np.float64),
@@ -140,7 +157,17 @@ def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> Explain
         recall_share=explanations["recall_share"].to_numpy(dtype=np.float64),
         design=design,
         inside=inside,
+        errors=_errors(run, data),
     )
+
+
+def _errors(run: RunFolder, data: pd.DataFrame) -> ContributionErrors | None:
+    """Return what the bundle of the chosen model says of refits; None where it cannot be read, as other steps say."""
+    try:
+        bundle = read_bundle(run.path(run.bundle_of_winner))
+    except MgRiskError:
+        return None
+    return ContributionErrors.of(bundle, bundle.encoder.matrix(data))
 
 
 def _firmness(run: RunFolder, keys: pd.DataFrame) -> Floats | None:

@@ -1,8 +1,9 @@
 """Drawing: a figure block in, one SVG string out.
 
 Performance (ROC curve, calibration curve with the people below it, decision curve), explanations (importance, beeswarm,
-dependence, waterfall) and evidence (forest plot, specification curve, flow of participants, curve with its band)
-share one style: colours that colour-blind people can tell apart, type, axes, and labels as plain text.
+dependence, waterfall), evidence (forest plot, specification curve, flow of participants, curve with its band) and
+batches (trend, table of indexes) share one style: colours that colour-blind people can tell apart, type, axes, and
+labels as plain text.
 
 matplotlib draws with its object-oriented interface: no pyplot, no global state. Text stays text, so that it can be
 searched and read aloud. Colours are CSS variables with a fixed fallback: the same SVG follows the page into dark mode
@@ -11,6 +12,7 @@ and stands alone as a file. Ids carry the figure's name, because a page holds ma
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +23,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch
+from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter
 
@@ -38,9 +40,11 @@ from mgrisk.report.panels import (
     RC,
     SOFT,
     VERMILION,
+    Tips,
     dots,
     floats,
     legible,
+    tip,
 )
 from mgrisk.types import Floats
 
@@ -54,8 +58,10 @@ def canvas(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
     return picture, picture.subplots(**grid)
 
 
+WIDEST: Final = 3.0  # of a ratio or a slope by group
 POINT_ROW: Final = 0.3  # inches for an estimate
 FOREST_LABEL: Final = 64
+TIP: Final = 140
 LINE: Final = 75  # signs of a legend in one line
 LOOKS: Final = ((GREY, "s"), (BLUE, "o"), (VERMILION, "D"), (GREEN, "^"), (ORANGE, "v"))
 
@@ -75,6 +81,7 @@ def forest(data: Mapping[str, Any]) -> Figure:
         if point["low"] is not None and point["high"] is not None:
             axes.plot([point["low"], point["high"]], [place, place], color=colour, linewidth=1.8)
         axes.plot([point["estimate"]], [place], marker, color=colour, markersize=6)
+        axes.add_artist(Tips([point["estimate"]], [place], [tip(point["label"], point)]))
     axes.set_xscale("log")
     axes.minorticks_off()
     reach = [value for point in points for value in (point["low"], point["high"]) if value is not None]
@@ -188,6 +195,8 @@ SHADES: Final = 7
 SHADE_MAP: Final = LinearSegmentedColormap.from_list("low-high", [BLUE, "#a9a4a0", VERMILION])
 SHADE_COLOURS: Final = tuple(to_hex(SHADE_MAP(place / (SHADES - 1))) for place in range(SHADES))
 ROW: Final = 0.36  # inches for a row of a chart of rows
+MOST_TICKS: Final = 12
+"""Names of batches or groups that fit below a picture."""
 RISKS: Final = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9,
 )  # fmt: skip
@@ -226,7 +235,7 @@ def swarm(data: Mapping[str, Any]) -> Figure:
     axes.set_ylim(-0.7, len(strips) - 0.3)
     axes.set_yticks(np.arange(len(strips))[::-1], [legible(strip["label"]) for strip in strips])
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("Contribution, log-odds")
+    axes.set_xlabel("SHAP value, log-odds")
     axes.grid(True, axis="x")
     named = ((SHADE_COLOURS[0], "lowest value"), (SHADE_COLOURS[3], "middle"), (SHADE_COLOURS[-1], "highest value"))
     keys = [
@@ -317,6 +326,44 @@ def roc(data: Mapping[str, Any]) -> Figure:
     return picture
 
 
+def precision_recall(data: Mapping[str, Any]) -> Figure:
+    """Draw precision-recall curves; `curves` holds label, chosen, x and y of each, `chance` the share of cases."""
+    picture, axes = canvas(6.2, 5.4)
+    panels.precision_recall(axes, data)
+    return picture
+
+
+def metrics_by_row(data: Mapping[str, Any]) -> Figure:
+    """Draw metrics side by side with the same rows: estimates with intervals; everybody and the ideal as lines."""
+    rows = data["rows"]
+    picture, each_axes = canvas(8.6, 1.0 + 0.26 * len(rows), ncols=len(data["panels"]), sharey=True, squeeze=False)
+    places = np.arange(len(rows))[::-1]
+    for axes, panel in zip(each_axes[0], data["panels"], strict=True):
+        if panel["ideal"] is not None:
+            axes.axvline(panel["ideal"], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+        if panel["everybody"] is not None:
+            axes.axvline(panel["everybody"], color=BLUE, linewidth=1, linestyle=(0, (1, 2)))
+        for place, label, point in zip(places, rows, panel["points"], strict=True):
+            if point["estimate"] is None:
+                continue
+            if point["low"] is not None and point["high"] is not None:
+                axes.plot([point["low"], point["high"]], [place, place], color=BLUE, linewidth=1.6)
+            axes.plot([point["estimate"]], [place], "o", color=BLUE, markersize=5)
+            axes.add_artist(Tips([point["estimate"]], [place], [tip(f"{label}, {panel['title']}", point)]))
+        # One group of few people must not squeeze all the others.
+        reach = [value for point in panel["points"] for value in (point["low"], point["high"]) if value is not None]
+        if panel["ideal"] is not None and reach:
+            axes.set_xlim(max(min(reach), -WIDEST), min(max(reach) + 0.05, WIDEST))
+        for edge in data["breaks"]:
+            axes.axhline(len(rows) - edge - 0.5, color=GRID, linewidth=0.8)
+        axes.set_xlabel(legible(panel["title"]))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(True, axis="x")
+    each_axes[0][0].set_yticks(places, [legible(label, longest=FOREST_LABEL) for label in rows])
+    each_axes[0][0].set_ylim(-0.7, len(rows) - 0.3)
+    return picture
+
+
 def calibration(data: Mapping[str, Any]) -> Figure:
     """Draw a calibration curve with its band, groups as points, and where cases and others are."""
     picture, (axes, below) = canvas(6.2, 6.6, nrows=2, sharex=True, height_ratios=(4.2, 1))
@@ -365,13 +412,74 @@ def dependence(data: Mapping[str, Any]) -> Figure:
     below.set_ylabel("People")
     below.set_xlabel(legible(data["x_label"]))
     lines = axes.get_legend_handles_labels()[0][::-1]
-    picture.legend(handles=lines, loc="outside upper center", ncols=2)
+    picture.legend(handles=lines, loc="outside upper center", ncols=len(lines))
+    return picture
+
+
+def trend(data: Mapping[str, Any]) -> Figure:
+    """Draw numbers of batches over the batches: lines, points with intervals, and perhaps a line at `level`."""
+    picture, axes = canvas(7.2, 3.6)
+    x = np.arange(len(data["batches"]))
+    if data["level"] is not None:
+        axes.axhline(data["level"], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
+    for place, line in enumerate(data["lines"]):
+        colour, style = panels.LINES[place % len(panels.LINES)]
+        axes.plot(
+            x, floats(line["y"]), style, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=line["label"]
+        )
+    for place, each in enumerate(data["points"]):
+        y, low, high = (floats(each[name]) for name in ("y", "low", "high"))
+        reach = np.nan_to_num(np.abs(np.vstack([y - low, high - y])))
+        colour = (VERMILION, ORANGE)[place % 2]
+        axes.errorbar(x, y, yerr=reach, fmt="D", color=colour, markersize=5, capsize=3, label=each["label"])
+    # As many names as can be read beside each other, the last one always.
+    step = -(-len(x) // MOST_TICKS)
+    ticks = x[::-step][::-1]
+    axes.set_xticks(ticks, [legible(data["batches"][place], longest=20) for place in ticks], rotation=30, ha="right")
+    axes.set_xlim(-0.5, len(x) - 0.5)
+    axes.set_ylabel(legible(data["y_label"]))
+    axes.grid(True, axis="y")
+    if len(data["lines"]) + len(data["points"]) > 1:
+        picture.legend(loc="outside upper center", ncols=4)
+    return picture
+
+
+HEAT_STEPS: Final = (0.1, 0.25, 1.0)
+HEAT_WORDS: Final = ("below 0.1", "0.1 to 0.25", "0.25 to 1", "1 and more")
+HEAT_COLOURS: Final = (GRID, BLUE, ORANGE, VERMILION)
+
+
+def heat(data: Mapping[str, Any]) -> Figure:
+    """Draw a table of indexes as coloured squares: below the first limit, between them, and beyond."""
+    values = floats(data["values"])
+    n_rows, n_columns = values.shape
+    picture, axes = canvas(7.2, 1.5 + 0.27 * n_rows)
+    for level, colour in enumerate(HEAT_COLOURS):
+        low = -np.inf if level == 0 else HEAT_STEPS[level - 1]
+        high = np.inf if level == len(HEAT_STEPS) else HEAT_STEPS[level]
+        there = np.argwhere((values >= low) & (values < high))
+        for place, at in there:
+            axes.add_patch(Rectangle((at - 0.46, place - 0.42), 0.92, 0.84, facecolor=colour, edgecolor="none"))
+    axes.set_xlim(-0.5, n_columns - 0.5)
+    axes.set_ylim(n_rows - 0.5, -0.5)
+    step = -(-n_columns // MOST_TICKS)
+    ticks = np.arange(n_columns)[::-step][::-1]
+    axes.set_xticks(ticks, [legible(data["columns"][place], longest=20) for place in ticks], rotation=30, ha="right")
+    axes.set_yticks(range(n_rows), [legible(label) for label in data["rows"]], fontsize=9)
+    axes.tick_params(axis="both", length=0)
+    keys = [
+        PathPatch(Path([(0, 0)]), facecolor=colour, edgecolor="none", label=f"PSI {word}")
+        for colour, word in zip(HEAT_COLOURS, HEAT_WORDS, strict=True)
+    ]
+    picture.legend(handles=keys, loc="outside upper center", ncols=4)
     return picture
 
 
 Draw = Callable[[Mapping[str, Any]], Figure]
 DRAWINGS: Final[Mapping[str, Draw]] = {
     "roc": roc,
+    "precision_recall": precision_recall,
+    "panels": metrics_by_row,
     "calibration": calibration,
     "decision": decision,
     "importance": importance,
@@ -383,6 +491,8 @@ DRAWINGS: Final[Mapping[str, Draw]] = {
     "flow": flow,
     "curve": curve,
     "amounts": amounts,
+    "trend": trend,
+    "heat": heat,
 }
 
 
@@ -409,7 +519,24 @@ def draw(block: Mapping[str, Any]) -> str:
             _stamp(picture, str(mark))
         written = io.StringIO()
         picture.savefig(written, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return _clean(written.getvalue(), prefix=str(block["id"]))
+    return _clean(written.getvalue(), prefix=str(block["id"])).replace("</svg>", f"{_tips(picture)}</svg>")
+
+
+def _tips(picture: Figure) -> str:
+    """Return a circle that cannot be seen for each place that answers when pointed at, in points of the drawing."""
+    scale, height = 72.0 / picture.dpi, 72.0 * picture.get_figheight()
+    found = []
+    for axes in picture.axes:
+        for artist in axes.artists:
+            if isinstance(artist, Tips):
+                at = scale * axes.transData.transform(artist.places)
+                found += [
+                    f'<circle class="tip" cx="{x:.1f}" cy="{height - y:.1f}" r="7" fill="none" pointer-events="all" '
+                    f'data-tip="{html.escape(legible(said, longest=TIP))}"/>'
+                    for (x, y), said in zip(at, artist.texts, strict=True)
+                    if np.isfinite(x + y)
+                ]
+    return "".join(found)
 
 
 def _stamp(picture: Figure, mark: str) -> None:

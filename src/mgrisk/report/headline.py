@@ -154,8 +154,7 @@ def outcomes_side_by_side(run: RunFolder) -> list[Block]:
             notes=[
                 "AUROC: one spline logistic regression of the run's features for every outcome, each with its own "
                 "people; what the chosen model gains stands under What magnesium adds to the prediction.",
-                "With diabetes that was told of no association is estimated: people who know of it may eat otherwise "
-                "since.",
+                "No association is estimated with diagnosed diabetes: people may eat otherwise since their diagnosis.",
             ],
         ),
     ]

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mgrisk.errors import shown
-from mgrisk.report.blocks import MADE, Block, Section, find_section
+from mgrisk.report.blocks import MADE, Block, Section, find_section, walk
 from mgrisk.report.formats import model_label
 
 SCORING: Final = """```
 mgrisk schema --template people.csv      # an example file with every column, unit and level
 mgrisk score people.csv -o scored.csv    # calibrated risk, interval, reasons, status for each row
-mgrisk explain people.csv -o page.html   # whether the model knows their like, what drives their risks, each person
+mgrisk explain people.csv -o page.html   # are they like the development people, what drives their risks
 ```
 
 Only age and sex are required. Anything else may be empty: the answer says what its absence cost. A person unlike
@@ -50,8 +50,11 @@ def model_card(content: Mapping[str, Any]) -> str:
         *_part(content, "limits", kinds=("callout", "list")),
         _heading("Population and training data", synthetic),
         *_part(content, "attrition", kinds=("text", "table")),
-        _heading("Performance on held-out people", synthetic),
-        *_part(content, "held-out", kinds=("text", "table")),
+        _heading("Performance", synthetic),
+        *_part(content, "performance", kinds=("text", "table")),
+        *_part(content, "performance-thresholds", kinds=("table",)),
+        *_part(content, "performance-groups", kinds=("figure",)),
+        *_part(content, "performance-scores", kinds=("table", "list")),
         _heading("In other cycles, and when inputs are missing", synthetic),
         *_part(content, "temporal", kinds=("text", "table", "callout")),
         _heading("Features", synthetic),
@@ -87,7 +90,12 @@ def _heading(text: str, synthetic: bool) -> str:
 
 
 def _part(content: Mapping[str, Any], name: str, *, kinds: Sequence[str]) -> list[str]:
-    part = find_section(content, name)
+    found = [part for part in walk(content["sections"]) if part["id"] == name]
+    # A part is not there where its section could not be made, which has said so.
+    return [text for part in found for text in _texts(part, kinds)]
+
+
+def _texts(part: Section, kinds: Sequence[str]) -> list[str]:
     if part["status"] != MADE:
         return [_reason(part)]
     return [text for block in part["blocks"] if block["kind"] in kinds and (text := _markdown(block))]
@@ -118,6 +126,8 @@ def _markdown(block: Block) -> str:
         return escape(block["text"])
     if kind == "callout":
         return f"> {escape(block['text'])}"
+    if kind == "figure":
+        return _markdown(block["table"])
     if kind == "list":
         return "\n".join(f"- {escape(item)}" for item in block["items"])
     head = [escape(column["label"]) or " " for column in block["columns"]]

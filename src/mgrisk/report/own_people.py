@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
+from mgrisk.errors import few
 from mgrisk.features.registry import Feature
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import Block, Section, callout, column, facts, row, section, table, text
@@ -26,8 +27,7 @@ WHOM: Final = "people of this file"
 AS_SAMPLE: Final = "The interval is what it would be, were these people a simple random sample of those they stand for."
 MADE_UP: Final = "SYNTHETIC model: the people that it was made on are made up. No risk on this page is anybody's."
 PSI: Final = (
-    "PSI: population stability index over bins of the development people; 0.1 is a small shift, 0.25 a large one "
-    "(Siddiqi 2006)."
+    "PSI: population stability index over bins of the {} people; 0.1 is a small shift, 0.25 a large one (Siddiqi 2006)."
 )
 OUTSIDE_SHARE, MISSING_MORE = 0.01, 0.10  # from where a feature is called out
 MOST_NAMED = 4  # features that are named for what is missing; the table has all
@@ -52,12 +52,19 @@ class OwnPeople:
     drift
         Of each feature, and of the risk: {name, psi, psi_by_chance, large}, as the scored file's summary has them;
         empty where the bundle's reference cannot tell.
+    absent, auroc
+        Inputs of the model that nobody of the file has, and its AUROC over cycles left out with all inputs and without
+        these; None where it is not known: as the scored file's summary has them.
     worth_measuring
         Absent inputs, {name, absent, removes}, that which would tell most first: `score.absent.Gain`.
     importance
         Of each feature, the largest first.
     about, reference
         Of the bundle.
+    drift_people
+        Whom `drift` compares with: development or recalibration.
+    model
+        From `probe.page_model`.
     """
 
     source: str
@@ -68,10 +75,14 @@ class OwnPeople:
     id_label: str
     explained: ExplainedPeople
     drift: list[JsonRecord]
+    absent: Sequence[str]
+    auroc: tuple[float, float] | None
     worth_measuring: list[JsonRecord]
     importance: list[Importance]
     about: JsonRecord
     reference: JsonRecord
+    drift_people: str = "development"
+    model: JsonRecord | None = None
 
 
 def own_content(own: OwnPeople) -> dict[str, Any]:
@@ -109,15 +120,15 @@ def _summary(own: OwnPeople) -> Section:
         {
             "label": "For whom",
             "value": f"{count(own.rows)} rows of {own.source}",
-            "detail": f"{count(len(risk))} scored, {count(rejected)} rejected{excluded}.{unknown} Model {about['name']}{parent} made on "
+            "detail": f"{count(len(risk))} scored, {count(rejected)} rejected{excluded}.{unknown} Model {about['name']}{parent} developed on "
             f"{count(about['people'])} people of {span(about['cycles'])}, weighted share of cases "
             f"{percent(about['prevalence'])}.",
         },
         style="lead",
     )
     cards = [
-        _domain_card(own),
         *_absent_card(own),
+        _domain_card(own),
         *([_risk_card(risk), _driver_card(own)] if len(risk) else []),
         not_for(),
     ]
@@ -128,8 +139,8 @@ def _domain_card(own: OwnPeople) -> dict[str, Any]:
     outside = int((~own.explained.in_domain).sum())
     share = outside / max(len(own.explained.in_domain), 1)
     return {
-        "label": "Are they like the people it was made on?",
-        "value": f"{count(outside)} are not" if outside else "all within its domain",
+        "label": "Are they like the people it was developed on?",
+        "value": f"{count(outside)} are not" if outside else "all within its training distribution",
         "range": percent(share) if outside else "",
         "detail": "Outside: a number beyond the middle 99.9 % of the development people, or a category it never saw. Read "
         "such a risk with distrust.",
@@ -138,26 +149,38 @@ def _domain_card(own: OwnPeople) -> dict[str, Any]:
 
 
 def _absent_card(own: OwnPeople) -> list[dict[str, Any]]:
-    """Say which absent inputs would tell most; nothing where none is absent or the model cannot tell."""
-    if not own.worth_measuring:
-        return []
+    """Say which inputs are absent, what that costs, and which would tell most; nothing where none is absent."""
     labels = {feature.name: feature.label for feature in own.explained.features}
-    most = float(own.worth_measuring[0]["removes"]) or 1.0
+    absent = [labels[name] for name in own.absent]
+    if not absent and not own.worth_measuring:
+        return []
+    most = float(own.worth_measuring[0]["removes"]) if own.worth_measuring else 0.0
+    costs = []
+    if own.auroc is not None:
+        whole, without = (number(each) for each in own.auroc)
+        costs = [
+            {"term": "AUROC over cycles left out, with all inputs", "value": whole},
+            {"term": "… without those that nobody here has", "value": without},
+        ]
     return [
         {
-            "label": "What absent inputs leave unknown",
-            "value": labels[own.worth_measuring[0]["name"]],
-            "range": "is most worth measuring",
+            "label": "Which inputs are absent, and what that costs",
+            "value": f"{len(absent)} of {len(labels)} from the whole file" if absent else "None from the whole file",
+            "items": [few(absent, MOST_NAMED)] if absent else [],
             "lines": [
-                {
-                    "term": f"{labels[each['name']]}, absent for {percent(each['absent'])}",
-                    "value": percent(each["removes"]),
-                    "bar": round(100.0 * each["removes"] / most),
-                }
-                for each in own.worth_measuring[:4]
+                *costs,
+                *(
+                    {
+                        "term": f"{labels[each['name']]}, absent for {percent(each['absent'])}",
+                        "value": percent(each["removes"]),
+                        "bar": round(100.0 * each["removes"] / (most or 1.0)),
+                    }
+                    for each in own.worth_measuring[:3]
+                ),
             ],
-            "detail": "Share of what is unknown of the log-odds that measuring the input would remove. A risk is the mean over "
-            "what absent inputs may be, given those that are there.",
+            "detail": "With a bar: the share of what is unknown of the log-odds that measuring the input would remove. A risk is "
+            "the mean over what absent inputs may be, given those that are there.",
+            "tone": "warning" if absent else "",
         }
     ]
 
@@ -229,7 +252,7 @@ def _domain(own: OwnPeople) -> Section:
         left = f", and {count(len(more) - len(most))} others" if len(more) > len(most) else ""
         called.append(f"Missing more often than there: {', '.join(most)}{left}.")
     called += [
-        f"{labels.get(name, 'Risk')}: spread otherwise than there, PSI {number(record['psi'], digits=2)}."
+        f"{labels.get(name, 'Risk')}: PSI {number(record['psi'], digits=2)} against the {own.drift_people} people."
         for name, record in drift.items()
         if record["large"]
     ]
@@ -241,7 +264,7 @@ def _domain(own: OwnPeople) -> Section:
     caption = (
         "Each feature here and among the development people: median (5th to 95th percentile), or most frequent category"
     )
-    blocks.append(table("domain-table", caption, columns, rows, notes=[PSI]))
+    blocks.append(table("domain-table", caption, columns, rows, notes=[PSI.format(own.drift_people)]))
     if own.problems:
         codes = [row([code, count(times)], {"code": code, "times": times}) for code, times in own.problems.items()]
         named = [column("Code and column", numeric=False), column("Rows")]
@@ -295,7 +318,7 @@ def _drivers(own: OwnPeople) -> Section:
                 OF_ABSENT,
             ),
             callout(NO_EFFECT),
-            importance_figure(own.importance, whom=WHOM, interval_of=AS_SAMPLE),
+            importance_figure(own.importance, own.explained, whom=WHOM, interval_of=AS_SAMPLE),
             swarm_figure(own.importance, own.explained, whom=WHOM),
         ],
     )
@@ -319,6 +342,7 @@ def _people(own: OwnPeople) -> Section:
         reference=own.reference,
         recall_share=people.recall_share,
         coarse=False,
+        model=own.model,
     )
     return section("people", "The people", [explorer(shown, f"The people of {own.source} that could be scored.")])
 

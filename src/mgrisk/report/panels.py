@@ -1,7 +1,7 @@
 """Drawing onto one pair of axes, for the report's figures and for the plots of a run in a notebook.
 
-ROC curve, calibration, decision curve, importance and dependence, in one style: colours that colour-blind people can
-tell apart, and labels as plain text.
+ROC, precision-recall, calibration and decision curve, importance and dependence, in one style: colours that
+colour-blind people can tell apart, and labels as plain text. `Tips` are places that answer when pointed at.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from mgrisk.evaluate.records import Interval
+from mgrisk.report.formats import interval, number, percent
 from mgrisk.types import Floats
 
 # Okabe and Ito (2008); ink, soft and grid follow the page. `figures` turns each into a CSS variable of that name.
@@ -119,8 +123,34 @@ def stamp(axes: Axes, mark: str) -> None:
     )  # fmt: skip
 
 
+class Tips(Artist):
+    """Places of a drawing that answer with a text when pointed at; nothing of them is drawn.
+
+    Attributes
+    ----------
+    places, texts
+        x and y in the data of the axes, shape (n, 2), and what each says.
+    """
+
+    def __init__(self, x: Any, y: Any, texts: Sequence[str]) -> None:
+        super().__init__()
+        self.places = np.column_stack([floats(x), floats(y)])
+        self.texts = list(texts)
+        self.set_in_layout(False)
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw nothing."""
+
+
+def tip(label: str, point: Mapping[str, Any], *, digits: int = 2) -> str:
+    """Return what a place says: its label, and the estimate with its interval where there is one."""
+    shown = Interval(point["estimate"], point["low"], point["high"])
+    return f"{label}: {interval(shown, digits=digits)}"
+
+
 LOWEST, HIGHEST = 0.001, 0.5
 LEGEND_LABEL: Final = 70  # longest label of a legend
+CURVE_TIPS: Final = 25
 
 
 def roc(axes: Axes, data: Mapping[str, Any]) -> None:
@@ -134,6 +164,37 @@ def roc(axes: Axes, data: Mapping[str, Any]) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="False positive rate", ylabel="Sensitivity", aspect="equal")
     axes.grid(True)
     axes.legend(loc="lower right", title="AUROC (95 % interval)", title_fontsize=9.5, alignment="left")
+    _curve_tips(axes, data["curves"], "false positive rate", "sensitivity")
+
+
+def precision_recall(axes: Axes, data: Mapping[str, Any]) -> None:
+    """Draw precision-recall curves; `curves` as for `roc`, and `chance`, the share of cases."""
+    axes.axhline(data["chance"], color=GREY, linewidth=1, linestyle=(0, (2, 3)))
+    for place, curve in enumerate(data["curves"]):
+        colour, style = LINES[place % len(LINES)]
+        width = 2.4 if curve["chosen"] else 1.6
+        label = legible(curve["label"], longest=LEGEND_LABEL)
+        axes.plot(floats(curve["x"]), floats(curve["y"]), color=colour, linestyle=style, linewidth=width, label=label)
+    # Where few are screen-positive precision jumps from case to case: these people do not set the scale.
+    top = max((float(np.nanmax(y[x >= 0.1])) for x, y in _xy(data["curves"]) if (x >= 0.1).any()), default=1.0)
+    axes.set(xlim=(0, 1), ylim=(0, min(1.0, 1.3 * top)))
+    axes.set(xlabel="Sensitivity (recall)", ylabel="Positive predictive value (precision)")
+    axes.grid(True)
+    axes.legend(loc="upper right", title="Average precision (95 % interval)", title_fontsize=9.5, alignment="left")
+    _curve_tips(axes, data["curves"], "sensitivity", "precision")
+
+
+def _xy(curves: Sequence[Mapping[str, Any]]) -> list[tuple[Floats, Floats]]:
+    return [(floats(curve["x"]), floats(curve["y"])) for curve in curves]
+
+
+def _curve_tips(axes: Axes, curves: Sequence[Mapping[str, Any]], x_word: str, y_word: str) -> None:
+    """Let some points of the chosen model's curve say where they are."""
+    for curve, (x, y) in zip(curves, _xy(curves), strict=True):
+        if curve["chosen"]:
+            at = np.unique(np.linspace(0, len(x) - 1, CURVE_TIPS).astype(int))
+            said = [f"{x_word} {percent(float(x[k]))}, {y_word} {percent(float(y[k]))}" for k in at]
+            axes.add_artist(Tips(x[at], y[at], said))
 
 
 def calibration(axes: Axes, data: Mapping[str, Any]) -> None:
@@ -160,12 +221,18 @@ def _groups(axes: Axes, groups: Mapping[str, Any]) -> None:
     reach = np.abs(np.vstack([observed - low, high - observed]))[:, some]
     axes.errorbar(
         predicted[some], observed[some], yerr=np.nan_to_num(reach), fmt="o", color=INK, markersize=5, linewidth=1.1,
-        label="Tenths of the population",
+        label="Deciles of the population",
     )  # fmt: skip
+    said = [
+        f"decile {place + 1}: predicted {percent(float(p), digits=2)}, observed {percent(float(o), digits=2)} "
+        f"({percent(float(a), digits=2)} to {percent(float(b), digits=2)})"
+        for place, (p, o, a, b) in enumerate(zip(predicted, observed, low, high, strict=True))
+    ]
+    axes.add_artist(Tips(predicted, np.maximum(np.nan_to_num(observed), LOWEST * 1.12), said))
     if none.any():
         axes.plot(
             predicted[none], np.full(int(none.sum()), LOWEST * 1.12), "v", color=INK, markersize=6,
-            markerfacecolor="none", label="Tenth without cases",
+            markerfacecolor="none", label="Decile without cases",
         )  # fmt: skip
 
 
@@ -187,6 +254,14 @@ def decision(axes: Axes, data: Mapping[str, Any]) -> None:
         label = legible(model["label"])
         width = 2.2 if model["chosen"] else 1.6
         axes.plot(threshold, 1000 * floats(model["model"]), color=colour, linestyle=style, linewidth=width, label=label)
+        if model["chosen"]:
+            benefit = 1000 * floats(model["model"])
+            said = [
+                f"threshold {t:.0f} %: net benefit {number(float(b), digits=1)} ({number(float(i), digits=1)} to "
+                f"{number(float(j), digits=1)}), treat all {number(float(e), digits=1)}"
+                for t, b, i, j, e in zip(threshold, benefit, low, high, everybody, strict=True)
+            ]
+            axes.add_artist(Tips(threshold, benefit, said))
     axes.set_ylim(bottom - 0.05 * (top - bottom), top * 1.05)
     axes.set_xlim(float(threshold.min()), float(threshold.max()))
     axes.set_xlabel("Threshold of predicted risk, %")
@@ -200,7 +275,7 @@ def importance(axes: Axes, data: Mapping[str, Any]) -> None:
     rows = data["bars"]
     marked = [bar["group"] == "magnesium" for bar in rows]
     bars(axes, rows, "importance", [_bar_label(bar) for bar in rows], marked)
-    axes.set_xlabel("Mean |contribution|, log-odds (95 % interval)")
+    axes.set_xlabel("Mean |SHAP value|, log-odds (95 % interval)")
     keys = [
         Line2D([], [], color=ORANGE, linewidth=7, label="Magnesium ★"),
         Line2D([], [], color=BLUE, linewidth=7, label="Other features"),
@@ -220,6 +295,8 @@ def bars(
     axes.barh(places, sizes, height=0.66, color=[ORANGE if each else BLUE for each in marked])
     axes.errorbar(sizes, places, xerr=np.nan_to_num(reach), fmt="none", ecolor=INK, elinewidth=1.1, capsize=2)
     axes.set_yticks(places, labels)
+    said = [tip(str(bar["label"]), {**bar, "estimate": bar[size]}, digits=3) for bar in rows]
+    axes.add_artist(Tips(sizes, places, said))
     axes.set_ylim(-0.7, len(rows) - 0.3)
     axes.tick_params(axis="y", length=0)
     axes.grid(True, axis="x")
@@ -232,7 +309,7 @@ def _bar_label(bar: Mapping[str, Any]) -> str:
 
 
 def dependence(axes: Axes, data: Mapping[str, Any]) -> None:
-    """Draw contribution against a feature: dots of held-out people, their mean line, and that of development."""
+    """Draw contribution against a feature: dots of held-out people, their mean with its band, that of development."""
     axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     edges = floats(data["density"]["edges"])
     x, y = floats(data["x"]), floats(data["y"])
@@ -243,10 +320,22 @@ def dependence(axes: Axes, data: Mapping[str, Any]) -> None:
         floats(before["x"]), floats(before["y"]), color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)),
         label="development",
     )  # fmt: skip
-    axes.plot(floats(data["line"]["x"]), floats(data["line"]["y"]), color=BLUE, linewidth=2.4, label="held-out")
+    line_x, line_y = floats(data["line"]["x"]), floats(data["line"]["y"])
+    low, high = floats(data["band"]["low"]), floats(data["band"]["high"])
+    if np.isfinite(low).any():
+        axes.fill_between(line_x, low, high, color=BLUE, alpha=0.16, linewidth=0, label="95 % band over refits")
+    axes.plot(line_x, line_y, color=BLUE, linewidth=2.4, label="held-out")
+    unit = data["x_label"]
+    said = [
+        f"{unit} {x:.4g}: {number(float(m), signed=True)}"
+        + (f" ({number(float(a), signed=True)} to {number(float(b), signed=True)})" if np.isfinite(a) else "")
+        for x, m, a, b in zip(line_x, line_y, low, high, strict=True)
+    ]
+    axes.add_artist(Tips(line_x, line_y, said))
     if shown.any():
-        room = 0.06 * (float(np.ptp(y[shown])) + 1e-9)
-        axes.set_ylim(float(y[shown].min()) - room, float(y[shown].max()) + room)
+        reached = np.concatenate([y[shown], low[np.isfinite(low)], high[np.isfinite(high)]])
+        room = 0.06 * (float(np.ptp(reached)) + 1e-9)
+        axes.set_ylim(float(reached.min()) - room, float(reached.max()) + room)
     if len(edges):
         axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel(legible(data["x_label"]))

@@ -1,9 +1,9 @@
 """The table of people: columns that a page can carry, and values as a reader understands them.
 
 The page holds numbers, not markup: one column for each thing, values as short numbers, contributions in ten-thousandths
-of a log-odds unit. `templates/people.js` sorts, filters and finds people, and draws rows and waterfall plots when they
-are looked at, so that ten thousand people cost no more to open than ten. A person's value is rounded by its unit and
-stands beside that of the population.
+of a log-odds unit. `templates/people.js` sorts, filters, compares and finds people, and draws rows and waterfall plots
+when they are looked at, so that ten thousand people cost no more to open than ten. A person's value is rounded by its
+unit and stands beside that of the population.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ SCALE: Final = 10_000  # contributions are stored as whole numbers of 1 / SCALE
 MOST_PEOPLE: Final = 20_000
 # NCHS, Data Presentation Standards for Proportions (2017): no estimate from fewer than 30 people.
 SMALLEST_GROUP: Final = 30
-DOMAIN, OUTCOME, FIRMNESS = "Domain", "Outcome", "First reason over refits"
+DOMAIN, OUTCOME, FIRMNESS = "Training distribution", "Outcome", "First reason over refits"
 # Shares of the refits in which a person's first reason stays.
 FIRM: Final = ((0.9, "stays in nine of ten"), (0.5, "stays in more than half"), (0.0, "changes in half or more"))
 RECALL: Final = "Recall error of magnesium"
@@ -125,7 +125,7 @@ OF_RECALL: Final = (
     (0.0, "would be less than 5 % of a wider interval's variance"),
 )
 AGE: Final = "age_years"
-STATUS: Final = frozenset({DOMAIN, OUTCOME, FIRMNESS, RECALL})
+AGE_BAND: Final = "Age group, years"
 AGE_BANDS: Final = ((0, "Below 20"), (20, "20 to 39"), (40, "40 to 59"), (60, "60 and older"))
 
 
@@ -159,6 +159,8 @@ class PeopleShown:
         Share of recall error of magnesium in the variance of an interval that held it, shape (n,); NaN where unknown.
     coarse
         Whether values are rounded by unit.
+    model
+        From `probe.page_model`: with what inputs are changed in the page, or why they cannot be.
     """
 
     id_label: str
@@ -179,6 +181,7 @@ class PeopleShown:
     firmness: Floats | None = None
     recall_share: Floats | None = None
     coarse: bool = True
+    model: JsonRecord | None = None
 
     def highest(self, most: int) -> Integers:
         """Return the places of the people of highest risk, in the order given, at most `most`."""
@@ -200,7 +203,6 @@ def explorer(people: PeopleShown, caption: str) -> Block:
     if len(kept) < len(people.risk):
         caption = f"{caption} Shown are the {len(kept):,} of highest risk of {len(people.risk):,}."
     data = people.data.iloc[kept]
-    groups = _groups(people, data, kept)
     return {
         "kind": "explorer",
         "id": "explorer",
@@ -212,9 +214,9 @@ def explorer(people: PeopleShown, caption: str) -> Block:
             "scale": SCALE,
             "smallest": SMALLEST_GROUP,
             "features": [_described(feature, people.reference[feature.name]) for feature in people.features],
-            "groups": groups,
-            # Domain and, where they are known, outcome and firmness are no features: an opened person says them.
-            "status": [place for place, group in enumerate(groups) if group["label"] in STATUS],
+            "told": _told(people, data, kept),
+            "coarse": people.coarse,
+            "model": people.model,
             "ids": [people.ids[place] for place in kept],
             "risk": _short_risks(people.risk[kept]),
             "low": _short_risks(people.low[kept]),
@@ -240,37 +242,32 @@ def _described(feature: Feature, known: JsonRecord) -> dict[str, Any]:
     }
 
 
-def _groups(people: PeopleShown, data: pd.DataFrame, kept: Integers) -> list[dict[str, Any]]:
-    """Return the ways to choose people: by category, by age, by domain, by outcome; None is in no level."""
-    groups = [
-        {
-            "label": feature.label,
-            "levels": [level_label(level) for level in feature.levels],
-            "of": compact_values(data[feature.name], feature, coarse=True),
-        }
-        for feature in people.features
-        if feature.kind == "category"
-    ]
+def _told(people: PeopleShown, data: pd.DataFrame, kept: Integers) -> list[dict[str, Any]]:
+    """Return what is known of each person and is no input, as the place of a level; None where it is not known.
+
+    People are chosen by it, it can be shown as a column, and an opened person says what is `said`.
+    """
+    told: list[dict[str, Any]] = []
+    if people.case is not None:
+        outcome = people.case[kept].astype(int).tolist()
+        told.append({"label": OUTCOME, "levels": ["does not have it", "has it"], "of": outcome, "said": True})
     if AGE in data:
         age = data[AGE].to_numpy(dtype=np.float64)
         band = np.searchsorted([start for start, _ in AGE_BANDS], age, side="right") - 1
         of = [None if np.isnan(years) else int(place) for years, place in zip(age, band, strict=True)]
-        groups.insert(0, {"label": "Age, years", "levels": [label for _, label in AGE_BANDS], "of": of})
-    domain = {"label": DOMAIN, "levels": ["like the development people", "unlike the development people"]}
-    groups.append({**domain, "of": np.where(people.in_domain[kept], 0, 1).tolist()})
-    if people.case is not None:
-        outcome = {"label": OUTCOME, "levels": ["does not have it", "has it"]}
-        groups.append({**outcome, "of": people.case[kept].astype(int).tolist()})
+        told.append({"label": AGE_BAND, "levels": [label for _, label in AGE_BANDS], "of": of, "said": False})
+    like = np.where(people.in_domain[kept], 0, 1).tolist()
+    told.append({"label": DOMAIN, "levels": ["in distribution", "out of distribution"], "of": like, "said": True})
     if people.firmness is not None:
         share = people.firmness[kept]
-        firm = np.select([share >= FIRM[0][0], share > FIRM[1][0]], [0, 1], default=2)
-        groups.append({"label": FIRMNESS, "levels": [words for _, words in FIRM], "of": firm.tolist()})
+        firm = np.select([share >= FIRM[0][0], share > FIRM[1][0]], [0, 1], default=2).tolist()
+        told.append({"label": FIRMNESS, "levels": [words for _, words in FIRM], "of": firm, "said": True})
     if people.recall_share is not None and not np.isnan(people.recall_share).all():
         share = people.recall_share[kept]
         much = np.select([share >= OF_RECALL[0][0], share >= OF_RECALL[1][0]], [0, 1], default=2)
-        of_recall = [None if np.isnan(each) else int(place) for each, place in zip(share, much, strict=True)]
-        groups.append({"label": RECALL, "levels": [words for _, words in OF_RECALL], "of": of_recall})
-    return groups
+        of = [None if np.isnan(each) else int(place) for each, place in zip(share, much, strict=True)]
+        told.append({"label": RECALL, "levels": [words for _, words in OF_RECALL], "of": of, "said": True})
+    return told
 
 
 def _short_risks(risk: Floats) -> list[float | None]:

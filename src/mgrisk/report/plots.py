@@ -12,15 +12,11 @@ from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.explained import explained_people
 from mgrisk.report.formats import model_label
-from mgrisk.report.sections.drivers import OF_THIS_MODEL, WHOM, importance_records
-from mgrisk.report.sections.importance import dependence, importance_figure
-from mgrisk.report.sections.performance import (
-    calibration_figure,
-    decision_figure,
-    models_of,
-    ranked_by,
-    roc_figure,
-)
+from mgrisk.report.sections.dependence import dependence
+from mgrisk.report.sections.drivers import WHOM, importance_records, interval_of
+from mgrisk.report.sections.importance import importance_figure
+from mgrisk.report.sections.performance import models_of, ranked_by
+from mgrisk.report.sections.performance_figures import calibration_figure, decision_figure, roc_figure
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 
@@ -42,7 +38,7 @@ class RunPlots:
     run: RunFolder
 
     def calibration(self, ax: Axes | None = None, *, people: People = "held-out", model: str = "") -> Axes:
-        """Draw observed against predicted risk: smooth curve with band, and tenths of the population.
+        """Draw observed against predicted risk: smooth curve with band, and deciles of the population.
 
         Parameters
         ----------
@@ -88,7 +84,9 @@ class RunPlots:
 
     def importance(self, ax: Axes | None = None) -> Axes:
         """Draw the mean absolute SHAP value of each feature of the chosen model in the held-out people."""
-        data = importance_figure(importance_records(self.run), whom=WHOM, interval_of=OF_THIS_MODEL)["data"]
+        people = explained_people(self.run, HELD_OUT)
+        records = importance_records(self.run)
+        data = importance_figure(records, people, whom=WHOM, interval_of=interval_of(people))["data"]
         return self._drawn("importance", data, ax, f"{model_label(self.run.winner)}, {WHOM}")
 
     def dependence(self, feature: str, ax: Axes | None = None) -> Axes:

@@ -31,7 +31,7 @@ class NhanesPeople:
     evaluated_on = "a later cycle"
     weighting = "Weighted to the population."
     case_counts = (
-        f"{COUNTED}; before the rule that takes out known diabetes, they include people who have been told of it."
+        f"{COUNTED}; before the rule that excludes diagnosed diabetes, they include people with that diagnosis."
     )
     design_differences = f"{COHORTS}; NHANES counts diabetes that nobody had found, on the day that diet was asked."
     scores_of_later: ClassVar[tuple[str, ...]] = (
@@ -136,6 +136,11 @@ class FilePeople:
                 f"Columns, units and codes by {mapping.file}; cells that it does not know: {strange or 'none'}; "
                 f"columns not used: {', '.join(mapping.not_carried) or 'none'}."
             )
+            if mapping.excluded:
+                left_out = ", ".join(f"{column} {count(rows)}" for column, rows in mapping.excluded.items())
+                found.append(f"Rows that the mapping excludes, by the column that tells it: {left_out}.")
+            if mapping.rows is not None:
+                found.append(f"{count(mapping.rows)} rows, several for a person, became one for each person.")
         if own.problems:
             codes = ", ".join(f"{code} {count(rows)}" for code, rows in sorted(own.problems.items()))
             found.append(f"The contract of the scoring file found, by code and rows: {codes}.")

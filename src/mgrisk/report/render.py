@@ -23,6 +23,7 @@ from mgrisk.storage.files import atomic_folder, write_text
 
 REPORT: Final = names.REPORT
 FIGURES: Final = "figures"
+PAGE_SCRIPT, PEOPLE_SCRIPTS = "page.js", ("probe.js", "people.js")
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,12 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     """
     folder = files("mgrisk.report").joinpath("templates")
     has_people = bool(blocks_of(content, "explorer"))
-    # Our own files, and drawings of matplotlib, which escapes texts.
-    script = Markup(folder.joinpath("people.js").read_text("utf-8") if has_people else "")
+
+    def own(*names: str) -> Markup:
+        # Our own files; drawings are matplotlib's, which escapes texts.
+        return Markup("\n".join(folder.joinpath(name).read_text("utf-8") for name in names))
+
+    script = own(PAGE_SCRIPT, *(PEOPLE_SCRIPTS if has_people else ()))
     environment = jinja2.Environment(
         loader=jinja2.FunctionLoader(lambda name: folder.joinpath(name).read_text("utf-8")),
         autoescape=True,
@@ -109,7 +114,7 @@ def render(content: Mapping[str, Any], drawn: Mapping[str, str]) -> str:
     # Only what this package wrote itself is trusted as markup: its style sheet, its script
     # and its own drawings; the policy lets this one script run and nothing be fetched.
     figures = {name: Markup(svg) for name, svg in drawn.items()}
-    style = Markup(folder.joinpath("report.css").read_text("utf-8"))
+    style = own("report.css", "people.css") if has_people else own("report.css")
     page = environment.get_template("page.html")
     return page.render(content=content, figures=figures, style=style, script=script, policy=_policy(script))
 
@@ -124,8 +129,8 @@ def _seen(value: Any) -> Any:
 def _policy(script: str) -> str:
     """Return the content security policy of a page: no request, and no script but this one."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    allowed = f"'sha256-{digest}'" if script else "'none'"
-    return f"default-src 'none'; style-src 'unsafe-inline'; script-src {allowed}; base-uri 'none'; form-action 'none'"
+    only = f"script-src 'sha256-{digest}'"
+    return f"default-src 'none'; style-src 'unsafe-inline'; {only}; base-uri 'none'; form-action 'none'"
 
 
 def _page_json(content: Any) -> Markup:

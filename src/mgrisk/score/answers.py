@@ -6,7 +6,8 @@ arrays that a writer takes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from mgrisk.score.csv.decimals import LONGEST_FLOAT
 from mgrisk.score.csv.read import StringTable
 from mgrisk.score.csv.write import Reasons, write_reason_values, write_rows
 from mgrisk.score.formulas import csv_line, escape_formula
-from mgrisk.score.input_schema import REJECTED, SCORED, STATUSES, Problems, reason_columns
+from mgrisk.score.input_schema import REJECTED, SCORED, SEPARATOR, STATUSES, Problems, reason_columns
 from mgrisk.types import Booleans, Floats, Integers
 
 RISKS: Final = ("risk", "risk_low", "risk_high", "risk_low_inputs", "risk_high_inputs")
@@ -168,6 +169,25 @@ class Answers:
         """Who has values that are not usable, shape (n,)."""
         return np.equal(self.status, REJECTED)
 
+    def where(self, mask: Booleans) -> Answers:
+        """Return the answers of some rows, shape (n,), without their reasons and options: what is counted of them."""
+        codes = self.problems.texts()[mask].tolist()
+        table = StringTable.of(codes)
+        counts = Counter(code for joined in codes if joined for code in joined.split(SEPARATOR))
+        return replace(
+            self,
+            status=self.status[mask],
+            problems=Problems(table.content, table.start[1:], counts),
+            risk=np.compress(mask, self.risk, axis=1),
+            used=self.used[mask],
+            inside=self.inside[mask],
+            values=np.compress(mask, self.values, axis=1),
+            feature=self.feature[mask, :0],
+            effect=self.effect[mask, :0],
+            asked=None,
+            options=None,
+        )
+
     @property
     def columns(self) -> dict[str, pa.Array]:
         """The answer's columns by name, as in the scoring file; a number that is not known is null."""
@@ -201,13 +221,15 @@ class Answers:
         columns["inputs_used"] = columns["inputs_used"].astype(np.float64)
         return pd.DataFrame(columns, index=index)
 
-    def csv_rows(self, data: NDArray[np.uint8], start: Integers, end: Integers) -> memoryview:
+    def csv_rows(self, data: NDArray[np.uint8], start: Integers, end: Integers, digits: int) -> memoryview:
         """Return the rows of the scored file: each row as it came, then its answer.
 
         Parameters
         ----------
         data, start, end
             The rows' own bytes without line ends are ``data[start[r]:end[r]]``.
+        digits
+            Significant digits of the answer's numbers, as `decimals.write_float` takes them.
         """
         label = np.frombuffer(csv_line([escape_formula(self.label)]).rstrip(b"\n"), dtype=np.uint8)
         widest = max(
@@ -243,6 +265,7 @@ class Answers:
             more,
             said,
             SAYINGS,
+            digits,
             out,
         )
         return out[:size].data

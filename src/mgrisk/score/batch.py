@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,14 +19,16 @@ from typing import Any, BinaryIO, Final, TypeVar
 
 import numpy as np
 
-from mgrisk.errors import bad_input
+from mgrisk.config.checked import brief
+from mgrisk.errors import bad_input, usage
 from mgrisk.score.answers import Answers, about_options
 from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.commit import finish, locked, open_files
+from mgrisk.score.csv.decimals import SHOWN_DIGITS
 from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.file_names import Format, output_format
 from mgrisk.score.formulas import csv_line
-from mgrisk.score.input_schema import check_columns
+from mgrisk.score.input_schema import check_columns, refuse_absent
 from mgrisk.score.journal import Entry, Journal, not_possible
 from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
@@ -69,6 +71,7 @@ def in_order(items: Iterable[Item], work: Callable[[Item], Result], *, workers: 
 
 
 REJECT_COLUMNS: Final = ("row", "problems", "original")
+MOST_GROUPS: Final = 200
 REJECTS, SUMMARY, SCORED = "rejects", "summary", "scored"
 
 
@@ -106,6 +109,10 @@ class BatchOptions:
         Go on after what the same batch had completed when it was killed.
     part
         What the file is called in the first column of rejected rows, where it is a part of a folder.
+    digits
+        Significant digits of the numbers in CSV, 1 to `ALL_DIGITS`; Parquet holds doubles.
+    by
+        Column by whose texts rows are counted too, such as the site, or none.
     """
 
     reasons: int
@@ -113,6 +120,8 @@ class BatchOptions:
     strict: bool = False
     resume: bool = False
     part: str | None = None
+    digits: int = SHOWN_DIGITS
+    by: str | None = None
 
 
 def score_table(
@@ -155,6 +164,7 @@ def score_table(
         table = stack.enter_context(open_source(source, missing=scorer.missing))
         added = scorer.columns(reasons=options.reasons)
         check_columns(table.columns, scorer.contract, where=source, added=added)
+        refuse_absent([options.by] if options.by else [], table.columns, source)
         about = {
             "input": source,
             "input_sha256": None if options.part else input_digest(source),
@@ -162,8 +172,8 @@ def score_table(
         }
         files = _files(target, options.rejects)
         stack.enter_context(locked([*files.values()]))
-        asked = [Path(target).name, options.rejects, options.part, scorer.stamp]
-        key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict)
+        asked = [Path(target).name, options.rejects, options.part, options.by, scorer.stamp]
+        key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict, digits=options.digits)
         journal = _journal(files, key=key, where=target, options=options)
         if journal and journal.sizes:
             finish([*files.values()], journal)
@@ -175,7 +185,8 @@ def score_table(
 
         begun = bool(journal and journal.done)
         columns = [*table.columns, *added]
-        output = stack.enter_context(rows_into(stream_of(SCORED, target), target, columns, begun=begun))
+        to = stream_of(SCORED, target)
+        output = stack.enter_context(rows_into(to, target, columns, begun=begun, digits=options.digits))
         refused = None
         if options.rejects:
             columns = [*(["part"] if options.part else []), *REJECT_COLUMNS]
@@ -196,6 +207,7 @@ def score_table(
                 ends = tuple(stream.tell() for stream in streams.values())
                 journal.add(Entry(block=scored.digest, ends=ends, tally=scored.tally.to_dict()))
             tally += scored.tally
+            refuse_many_groups(tally.groups, options.by)
             if progress:
                 progress(Progress(tally.rows, table.share_read()))
         if not tally.rows and not isinstance(output, CsvOutput):
@@ -258,8 +270,33 @@ def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: B
         digest=table.digest(block),
         rendered=output.render(rows, answers),
         rejected=_rejected(rows, answers, options),
-        tally=Tally.of(answers, scorer.yardstick, not_accepted=NotAccepted.of(rows, table.columns, answers.rejected)),
+        tally=Tally.of(
+            answers,
+            scorer.yardstick,
+            _groups(rows, options.by, scorer),
+            not_accepted=NotAccepted.of(rows, table.columns, answers.rejected),
+        ),
     )
+
+
+def _groups(rows: Rows, by: str | None, scorer: Scorer) -> list[str] | None:
+    """Return which group each row is of; one text for all words that mean missing."""
+    if by is None:
+        return None
+    found = ["" if scorer.missing.holds(cell) else brief(cell.strip()) for cell in rows.texts([by])[by]]
+    refuse_many_groups(set(found), by)
+    return found
+
+
+def refuse_many_groups(groups: Collection[str], by: str | None) -> None:
+    """Refuse a column with too many texts to be one of sites, before its counts fill the memory."""
+    if len(groups) > MOST_GROUPS:
+        raise usage(
+            "score.many_groups",
+            f"the column {by} has more than {MOST_GROUPS} values",
+            where="--by",
+            hint="name a column of sites, wards or the like",
+        )
 
 
 def _rejected(rows: Rows, answers: Answers, options: BatchOptions) -> list[tuple[int, str, str]]:

@@ -8,7 +8,7 @@ only called one where there are enough rows for it to exceed what sampling alone
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -51,6 +51,12 @@ class Shift:
         number of people.
     missing, missing_in_reference
         Shares.
+    rows
+        Scored rows, with a value or without.
+    counts
+        People in each bin, of which the reference has the same.
+    ordered
+        Whether the bins follow one another, so that their shares can be cumulated; those of a category do not.
     """
 
     name: str
@@ -62,6 +68,9 @@ class Shift:
     ks_se: float
     missing: float
     missing_in_reference: float
+    rows: int = 0
+    counts: tuple[int, ...] = ()
+    ordered: bool = True
 
     @property
     def enough(self) -> bool:
@@ -79,7 +88,29 @@ class Shift:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the summary file says."""
-        return dict(vars(self))
+        return {**vars(self), "counts": list(self.counts)}
+
+    def against(self, *, rows: int, counts: Sequence[int] | Integers) -> Shift:
+        """Compare with other people who were counted in the same bins, in place of the reference.
+
+        Parameters
+        ----------
+        rows, counts
+            Their scored rows, and how many of them are in each bin, shape (n_bins,).
+
+        Examples
+        --------
+        >>> unknown = dict.fromkeys(["psi", "psi_by_chance", "psi_limit", "ks", "ks_se", "missing"], 0.0)
+        >>> here = Shift("age_years", 1000, **unknown, missing_in_reference=0.0, rows=1000, counts=(500, 500))
+        >>> found = here.against(rows=2000, counts=(600, 1400))
+        >>> round(found.psi, 3), round(found.ks, 3)
+        (0.169, 0.2)
+        """
+        people = int(np.sum(counts))
+        shares = tuple((np.array(counts) / max(people, 1)).tolist())
+        missing = 1.0 - people / rows if rows else float("nan")
+        scale = _Scale(self.name, self.ordered, (), shares, float(people), missing)
+        return _shift(scale, np.array(self.counts, dtype=np.int64), self.rows)
 
 
 @dataclass(frozen=True)
@@ -179,9 +210,10 @@ def _shift(scale: _Scale, counts: Integers, rows: int) -> Shift:
     counts = counts[: len(scale.shares)]
     n, m = int(counts.sum()), scale.people
     missing = 1.0 - n / rows if rows else float("nan")
+    counted: dict[str, Any] = {"rows": rows, "counts": tuple(counts.tolist()), "ordered": scale.number}
     if not n or not m:
-        unknown = dict.fromkeys(("psi", "psi_by_chance", "psi_limit", "ks", "ks_se"), float("nan"))
-        return Shift(scale.name, n, **unknown, missing=missing, missing_in_reference=scale.missing)
+        unknown: dict[str, Any] = dict.fromkeys(("psi", "psi_by_chance", "psi_limit", "ks", "ks_se"), float("nan"))
+        return Shift(scale.name, n, **unknown, missing=missing, missing_in_reference=scale.missing, **counted)
     shares = np.array(scale.shares)
     # Half a person where there is none, as the index has no value for an empty bin.
     of_batch, of_reference = np.maximum(counts, 0.5) / n, np.maximum(shares, 0.5 / m)
@@ -205,6 +237,7 @@ def _shift(scale: _Scale, counts: Integers, rows: int) -> Shift:
         ks_se=float(np.sqrt(max(p * (1 - p), 0.0) * sampling)),
         missing=missing,
         missing_in_reference=scale.missing,
+        **counted,
     )
 
 

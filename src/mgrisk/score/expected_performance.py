@@ -25,6 +25,7 @@ risks lie in one bin, and about 1e-5 where they spread as in a population."""
 EDGES: Final[Floats] = np.union1d(expit(np.arange(-12.0, 12.0 + STEP / 2, STEP)), RISKS)
 """Lower ends of all bins but the first, from a risk of 6e-6 to 1 - 6e-6. The thresholds are among them, so that who is
 at or above one is exact."""
+QUANTILES: Final = (0.1, 0.5, 0.9)
 UNIT: Final = 2.0**-30
 """Risks are summed in whole multiples of this: the sum is the same in any order, to 1e-9 of each risk."""
 ASSUMES: Final = "holds if the risks are calibrated for these people; miscalibration cannot be seen without outcomes"
@@ -77,6 +78,21 @@ class RiskCounts:
     def from_dict(cls, content: Mapping[str, Any]) -> RiskCounts:
         """Take back what `to_dict` gave."""
         return cls(*(np.array(content[name], dtype=np.int64) for name in ("people", "risk")))
+
+    def quantiles(self) -> dict[str, float | None]:
+        """Return quantiles of the risks by probability, each the mean risk of the bin that it lies in; None of nobody.
+
+        Examples
+        --------
+        >>> {p: round(risk, 4) for p, risk in RiskCounts.of(np.array([0.01] * 8 + [0.3] * 2)).quantiles().items()}
+        {'0.1': 0.01, '0.5': 0.01, '0.9': 0.3}
+        """
+        below, people = np.cumsum(self.people), int(self.people.sum())
+        if not people:
+            return dict.fromkeys(map(str, QUANTILES))
+        places = [int(np.searchsorted(below, p * people, side="right")) for p in QUANTILES]
+        mean = self.risk * UNIT / np.maximum(self.people, 1)
+        return {str(p): float(mean[place]) for p, place in zip(QUANTILES, places, strict=True)}
 
     def expected(self) -> dict[str, Any]:
         """Return the expected performance.

@@ -8,7 +8,7 @@ column that is not there, a column twice) is refused before anything is written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -255,6 +255,19 @@ def schema(inputs: Sequence[Feature]) -> list[dict[str, Any]]:
         }
         for feature in inputs
     ]
+
+
+def refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
+    """Refuse a file without a column that was asked for by its name."""
+    for name in names:
+        if name not in there:
+            raise bad_input(
+                "input.missing_column",
+                f"the column {name} is missing",
+                where=source,
+                got=few(there),
+                hint="give the names of the columns as they stand in the header",
+            )
 
 
 def check_columns(

@@ -70,8 +70,14 @@ class NotAccepted:
         places = np.flatnonzero(wrong.any(axis=0))
         of_input = {i: given[checked.inputs[i].name].column for i in inputs}
         cells = rows.texts([*of_input.values()], places)
-        counts = {i: _counted(cells.loc[wrong[i, places], column]) for i, column in of_input.items()}
-        return cls({checked.inputs[i].name: _unless_many(count) for i, count in counts.items()})
+        return cls.of_cells(
+            {checked.inputs[i].name: cells.loc[wrong[i, places], column] for i, column in of_input.items()}
+        )
+
+    @classmethod
+    def of_cells(cls, cells: Mapping[str, pd.Series]) -> NotAccepted:
+        """Count cells that are not accepted, texts, by input."""
+        return cls({name: _unless_many(_counted(found)) for name, found in cells.items()})
 
     def __add__(self, other: NotAccepted) -> NotAccepted:
         added = dict(self.rows)

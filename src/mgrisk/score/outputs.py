@@ -17,6 +17,7 @@ from mgrisk.score.answers import Answers
 from mgrisk.score.cells import NUMBER
 from mgrisk.score.column_names import given_columns
 from mgrisk.score.commit import locked, open_files
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.file_names import PACKED, Format, output_format
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.json_lines import json_line
@@ -53,6 +54,9 @@ class Output(Protocol):
     def write(self, rendered: Any) -> None:
         """Append what was rendered, in order."""
 
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append rows of texts, in which nothing is "", shape (n, n_columns)."""
+
 
 class CsvOutput:
     """Scored rows as CSV.
@@ -63,11 +67,14 @@ class CsvOutput:
         Where the bytes go.
     pack
         What each block goes through.
+    digits
+        Significant digits of the answers' numbers.
     """
 
-    def __init__(self, stream: BinaryIO, pack: Pack = _plain) -> None:
+    def __init__(self, stream: BinaryIO, pack: Pack = _plain, digits: int = ALL_DIGITS) -> None:
         self._stream = stream
         self._pack = pack
+        self._digits = digits
 
     def lines(self, content: bytes) -> None:
         """Append lines that were made elsewhere."""
@@ -75,16 +82,21 @@ class CsvOutput:
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
-        return self._pack(rows.csv_rows(answers))
+        return self._pack(rows.csv_rows(answers, self._digits))
 
     def write(self, rendered: bytes | memoryview) -> None:
         """Append lines and hand them to the system."""
         self._stream.write(rendered)
         self._stream.flush()
 
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append lines of texts, in which no cell is a formula."""
+        columns = (rows[name].tolist() for name in rows.columns)
+        self.lines(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in zip(*columns, strict=True)))
+
 
 class JsonLinesOutput:
-    """Scored rows as JSON lines; of a file of texts, the inputs that are numbers are numbers, and the rest stays text.
+    """Rows as JSON lines; of a file of texts, the inputs that are numbers are numbers, and the rest stays text.
 
     Parameters
     ----------
@@ -107,6 +119,11 @@ class JsonLinesOutput:
         ]
         lines = (json_line(dict(zip(table.column_names, row, strict=True))) for row in zip(*columns, strict=True))
         return self._pack(b"".join(lines))
+
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append rows of texts."""
+        lines = zip(*(rows[name].tolist() for name in rows.columns), strict=True)
+        self.write(self._pack(b"".join(json_line(dict(zip(rows.columns, line, strict=True))) for line in lines)))
 
     def write(self, rendered: bytes | memoryview) -> None:
         """Append lines and hand them to the system."""
@@ -132,6 +149,11 @@ class ParquetOutput:
             texts = [field.name for field in rendered.schema if not pa.types.is_primitive(field.type)]
             self._writer = pq.ParquetWriter(self._stream, rendered.schema, compression="zstd", use_dictionary=texts)
         self._writer.write_table(rendered)
+
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append a row group of texts, null where there is nothing."""
+        columns = {name: [cell or None for cell in rows[name].tolist()] for name in rows.columns}
+        self.write(pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}))
 
     def close(self) -> None:
         """Finish the file."""
@@ -192,7 +214,16 @@ def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
         yield lines_into(stream, name, columns)
 
 
-def lines_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> CsvOutput:
+@contextmanager
+def open_rows(name: str, columns: Sequence[str]) -> Iterator[Output]:
+    """Open an output for rows as `open_one` does, in the format of its name."""
+    with open_one(name) as stream, rows_into(stream, name, columns) as output:
+        yield output
+
+
+def lines_into(
+    stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
+) -> CsvOutput:
     """Return a stream as CSV, packed as its name says, with its header unless it was begun before.
 
     Raises
@@ -201,19 +232,23 @@ def lines_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bo
         `output.unknown_format` where the name says that it is another format.
     """
     output_format(name, of=(Format.CSV,))
-    output = CsvOutput(stream, _pack_of(name))
+    output = CsvOutput(stream, _pack_of(name), digits)
     if not begun:
         output.lines(csv_line([escape_formula(name) for name in columns]))
     return output
 
 
 @contextmanager
-def rows_into(stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False) -> Iterator[Output]:
+def rows_into(
+    stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
+) -> Iterator[Output]:
     """Yield a stream for scored rows, as Parquet, JSON lines or CSV by its name; the rest as `lines_into`."""
     form = output_format(name)
-    if form is not Format.PARQUET:
-        lines = form is Format.JSON_LINES
-        yield JsonLinesOutput(stream, _pack_of(name)) if lines else lines_into(stream, name, columns, begun=begun)
+    if form is Format.JSON_LINES:
+        yield JsonLinesOutput(stream, _pack_of(name))
+        return
+    if form is Format.CSV:
+        yield lines_into(stream, name, columns, begun=begun, digits=digits)
         return
     table = ParquetOutput(stream)
     try:

@@ -42,7 +42,7 @@ class ParquetRows:
     own: pa.Table
     checked: Checked
 
-    def csv_rows(self, answers: Answers) -> memoryview:
+    def csv_rows(self, answers: Answers, digits: int) -> memoryview:
         """Return the rows with their answers as CSV."""
         data = np.frombuffer(_csv(self.own), dtype=np.uint8)
         n = self.own.num_rows
@@ -53,7 +53,7 @@ class ParquetRows:
         def cells(place: int) -> list[str]:
             return parsed(data[start[place] : end[place]].tobytes(), where="the output")
 
-        return answers.csv_rows(*inert_rows(data, start, end, cells))
+        return answers.csv_rows(*inert_rows(data, start, end, cells), digits)
 
     def table(self) -> pa.Table:
         """Return the file's own columns and types."""

@@ -31,7 +31,15 @@ import xxhash
 from pydantic import BaseModel, ConfigDict
 
 from mgrisk.errors import MgRiskError, Terminated, bad_bundle, bad_input, usage
-from mgrisk.score.batch import REJECT_COLUMNS, BatchOptions, Progress, about_answers, input_digest, score_table
+from mgrisk.score.batch import (
+    REJECT_COLUMNS,
+    BatchOptions,
+    Progress,
+    about_answers,
+    input_digest,
+    refuse_many_groups,
+    score_table,
+)
 from mgrisk.score.cells import Missing
 from mgrisk.score.commit import Staged, finish, locked, open_files
 from mgrisk.score.file_names import Format, output_format
@@ -56,7 +64,7 @@ class Job:
         Folders of the input and of what is complete; every machine must see both under these names.
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
-    reasons, rejects, strict, what_if, next_question, missing, model_digest
+    reasons, rejects, strict, digits, what_if, next_question, missing, by, model_digest
         As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept, `missing`
         has the words beside those of the list.
     """
@@ -68,9 +76,11 @@ class Job:
     reasons: int
     rejects: bool
     strict: bool
+    digits: int
     what_if: bool
     next_question: bool
     missing: tuple[str, ...] = ()
+    by: str | None = None
     model_digest: bool = False
 
     @property
@@ -161,7 +171,9 @@ def score_folder(
         reasons=options.reasons,
         rejects=options.rejects is not None,
         strict=options.strict,
+        digits=options.digits,
         missing=tuple(missing),
+        by=options.by,
         **asked,
     )
 
@@ -170,6 +182,7 @@ def score_folder(
         about = {"input": str(source), "input_sha256": input_digest(str(source)), "parts": counts, "skipped": skipped}
         # In the order of the parts, whatever order they came in: sums of floats depend on it.
         tally = sum((Tally.from_dict(entry.tally) for entry in entries), Tally())
+        refuse_many_groups(tally.groups, options.by)
         return Summary.of(scorer, tally, {**about, **about_answers(scorer, reasons=options.reasons)})
 
     with locked([*files, target]):
@@ -267,7 +280,14 @@ def score_part(job: Job, name: str, *, workers: int = 1, progress: Callable[[Pro
             scorer,
             str(source),
             str(written),
-            BatchOptions(job.reasons, rejects=str(rejects) if job.rejects else None, strict=job.strict, part=name),
+            BatchOptions(
+                reasons=job.reasons,
+                rejects=str(rejects) if job.rejects else None,
+                strict=job.strict,
+                part=name,
+                digits=job.digits,
+                by=job.by,
+            ),
             workers=workers,
             progress=progress,
         )

@@ -277,7 +277,7 @@ class Scorer:
     @cached_property
     def yardstick(self) -> Yardstick:
         """What a batch is compared with."""
-        return Yardstick(self.bundle.features, self.bundle.reference)
+        return Yardstick(self.bundle.features, self.bundle.drift_reference)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -7,7 +7,7 @@ import io
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast
 
@@ -18,6 +18,7 @@ from mgrisk.errors import bad_input
 from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers
 from mgrisk.score.cells import MISSING, Missing
+from mgrisk.score.csv.dialect import Dialect, usual_csv
 from mgrisk.score.csv.source import BLOCK_BYTES, CsvSource
 from mgrisk.score.file_names import Format, format_of
 from mgrisk.score.folders import part_names
@@ -31,6 +32,7 @@ from mgrisk.types import Integers
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 STANDARD_INPUT: Final = "standard input"
+USUAL: Final = Dialect()
 
 
 class Rows(Protocol):
@@ -40,8 +42,8 @@ class Rows(Protocol):
     def checked(self) -> Checked:
         """What the contract says of them."""
 
-    def csv_rows(self, answers: Answers) -> memoryview:
-        """Return the rows with their answers as CSV."""
+    def csv_rows(self, answers: Answers, digits: int) -> memoryview:
+        """Return the rows with their answers as CSV, numbers in so many significant digits."""
 
     def table(self) -> pa.Table:
         """Return the table's own columns."""
@@ -76,7 +78,9 @@ class Source(Protocol):
 
 
 @contextmanager
-def open_source(name: str, *, missing: Missing = MISSING, folder: bool = False) -> Iterator[Source]:
+def open_source(
+    name: str, *, missing: Missing = MISSING, dialect: Dialect = USUAL, folder: bool = False
+) -> Iterator[Source]:
     """Open an input by name: CSV or JSON lines, perhaps packed, or Parquet; ``-`` for the first two on standard input.
 
     Which it is, and whether it is packed by gzip or zstd, its first bytes tell; what is called Parquet must be it.
@@ -87,6 +91,8 @@ def open_source(name: str, *, missing: Missing = MISSING, folder: bool = False) 
         The file.
     missing
         What means missing in it.
+    dialect
+        How CSV is written.
     folder
         Whether a folder of files is read as one table.
 
@@ -104,10 +110,10 @@ def open_source(name: str, *, missing: Missing = MISSING, folder: bool = False) 
             # What keys a stream has, its first block tells.
             begun += _begun(stream, BLOCK_BYTES) if json else b""
             keys = json_columns(io.BytesIO(_whole_lines(begun)), where=STANDARD_INPUT) if json else None
-            yield _lines(cast(BinaryIO, _Rejoined(begun, stream)), keys, where=STANDARD_INPUT, missing=missing)
+            yield _lines(cast(BinaryIO, _Rejoined(begun, stream)), keys, dialect, where=STANDARD_INPUT, missing=missing)
         return
     if path.is_dir() and folder:
-        yield FolderSource(path, missing=missing)
+        yield FolderSource(path, missing=missing, dialect=dialect)
         return
     if path.is_dir():
         hint = "give one file; `mgrisk score` takes a folder of files"
@@ -126,14 +132,16 @@ def open_source(name: str, *, missing: Missing = MISSING, folder: bool = False) 
             keys = json_columns(stream, where=name)
     with _file(path) as stream:
         size = path.stat().st_size if isinstance(stream, io.BufferedReader) and not json else None
-        yield _lines(stream, keys, where=name, size=size, missing=missing)
+        yield _lines(stream, keys, dialect, where=name, size=size, missing=missing)
 
 
 def _lines(
-    stream: BinaryIO, keys: list[str] | None, *, where: str, missing: Missing, size: int | None = None
+    stream: BinaryIO, keys: list[str] | None, dialect: Dialect, *, where: str, missing: Missing, size: int | None = None
 ) -> CsvSource:
     """Return a stream as CSV, or as JSON lines with these keys."""
-    if keys is not None:
+    if keys is None:
+        stream = usual_csv(stream, dialect, where=where)
+    else:
         stream = cast(BinaryIO, JsonLinesAsCsv(stream, keys, where=where))
     return CsvSource(stream, where=where, size=size, missing=missing)
 
@@ -147,13 +155,13 @@ class FolderSource:
         Those of `part_names`, and what a file is refused for.
     """
 
-    def __init__(self, folder: Path, *, missing: Missing = MISSING) -> None:
+    def __init__(self, folder: Path, *, missing: Missing = MISSING, dialect: Dialect = USUAL) -> None:
         self._parts = [str(folder / name) for name in part_names(folder)[0]]
-        self._missing = missing
+        self._missing, self._dialect = missing, dialect
         self._done = 0
         columns: dict[str, None] = {}
         for part in self._parts:
-            with open_source(part, missing=missing) as table:
+            with self._opened(part) as table:
                 columns.update(dict.fromkeys(table.columns))
                 self.nothing: Any = table, table.nothing
         self.columns = list(columns)
@@ -161,9 +169,12 @@ class FolderSource:
     def blocks(self) -> Iterator[tuple[Source, Any]]:
         """Yield blocks in order, each with the table that it is of."""
         for part in self._parts:
-            with open_source(part, missing=self._missing) as table:
+            with self._opened(part) as table:
                 yield from ((table, block) for block in table.blocks())
             self._done += 1
+
+    def _opened(self, part: str) -> AbstractContextManager[Source]:
+        return open_source(part, missing=self._missing, dialect=self._dialect)
 
     def digest(self, block: tuple[Source, Any]) -> str:
         """Return what tells a block from another."""

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import numpy as np
+import pandas as pd
 
 from mgrisk.config.checked import brief
 from mgrisk.errors import few
@@ -25,6 +28,10 @@ from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.scorer import PERSON, Scorer
 
 _EXCLUDED, _IMPROBABLE, _OUTSIDE = (f"{code}:" for code in (STATUSES[NOT_ELIGIBLE], IMPROBABLE_VALUE, OUTSIDE_DOMAIN))
+COUNTED: Final = (
+    *("rows", "scored", "rejected", "rejected_by", "not_eligible", "not_eligible_by", "outside_domain"),
+    *("mean_risk", "risk_quantiles", "expected_performance", "drift"),
+)
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
 NO_ROWS: Final = "0 rows: the input has the names of its columns and nothing below them, so that nobody is scored"
@@ -48,6 +55,8 @@ class Tally:
         Scored rows by their values, for the comparison with the reference, by their risks, and by what they lack.
     columns
         Of the file, or of any part of a folder; none in the tally of a block.
+    groups
+        The same counts by the texts of a column, where that is asked for.
     """
 
     rows: int = 0
@@ -60,11 +69,23 @@ class Tally:
     risks: RiskCounts | None = None
     lacking: AbsentSets | None = None
     columns: tuple[str, ...] = ()
+    groups: Mapping[str, Tally] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, answers: Answers, yardstick: Yardstick, *, not_accepted: NotAccepted | None = None) -> Tally:
-        """Count answers."""
+    def of(
+        cls,
+        answers: Answers,
+        yardstick: Yardstick,
+        group: Sequence[str] | None = None,
+        *,
+        not_accepted: NotAccepted | None = None,
+    ) -> Tally:
+        """Count answers, and those of each group where it is told which one each row is of."""
         scored = answers.scored
+        groups = {}
+        if group is not None:
+            place, names = pd.factorize(np.asarray(group, dtype=object), sort=True)
+            groups = {str(name): cls.of(answers.where(place == k), yardstick) for k, name in enumerate(names)}
         return cls(
             rows=len(answers),
             rejected=int(answers.rejected.sum()),
@@ -75,6 +96,7 @@ class Tally:
             spread=yardstick.measure(answers),
             risks=RiskCounts.of(answers.risk[0][scored]),
             lacking=AbsentSets.of(answers.values, scored),
+            groups=groups,
         )
 
     @property
@@ -94,6 +116,10 @@ class Tally:
             risks=self.risks + other.risks if self.risks and other.risks else self.risks or other.risks,
             lacking=self.lacking + other.lacking if self.lacking and other.lacking else self.lacking or other.lacking,
             columns=tuple(dict.fromkeys((*self.columns, *other.columns))) if other.columns else self.columns,
+            groups={
+                name: self.groups.get(name, Tally()) + other.groups.get(name, Tally())
+                for name in sorted(self.groups.keys() | other.groups.keys())
+            },
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,6 +133,7 @@ class Tally:
             "risks": self.risks.to_dict() if self.risks else None,
             "lacking": dict(self.lacking.rows) if self.lacking else None,
             "columns": list(self.columns),
+            "groups": {name: group.to_dict() for name, group in self.groups.items()},
         }
 
     @classmethod
@@ -119,6 +146,7 @@ class Tally:
             "risks": RiskCounts.from_dict(content["risks"]) if content["risks"] else None,
             "lacking": AbsentSets(content["lacking"]) if content["lacking"] is not None else None,
             "columns": tuple(content["columns"]),
+            "groups": {name: cls.from_dict(group) for name, group in content["groups"].items()},
         }
         return cls(**{**content, **read})
 
@@ -154,6 +182,8 @@ class Summary:
         How the batch lies against the bundle's reference, the largest shift first.
     expected
         What `RiskCounts.expected` says.
+    groups
+        The same of each group, where the batch was counted by a column.
     """
 
     about: Mapping[str, Any]
@@ -171,6 +201,7 @@ class Summary:
     unused: Mapping[str, str]
     shifts: Sequence[Shift]
     expected: Mapping[str, Any]
+    groups: Mapping[str, Summary] = field(default_factory=dict)
 
     @classmethod
     def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any]) -> Summary:
@@ -185,7 +216,12 @@ class Summary:
         given = [name for name in people if name not in absent]
         ranked = _ranked(tally.problems)
         return cls(
-            about={"model": scorer.label, "data": scorer.bundle.about["data"], **about},
+            about={
+                "model": scorer.label,
+                "data": scorer.bundle.about["data"],
+                "drift_reference": scorer.bundle.drift_people,
+                **about,
+            },
             tally=tally,
             rejected_by=_of_kind(ranked, ""),
             not_eligible_by=_of_kind(ranked, _EXCLUDED),
@@ -200,6 +236,9 @@ class Summary:
             unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.contract),
             shifts=shifts,
             expected=(tally.risks or RiskCounts.nobody()).expected(),
+            groups={
+                name: cls.of(scorer, replace(group, columns=tally.columns), {}) for name, group in tally.groups.items()
+            },
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -220,12 +259,19 @@ class Summary:
             "outside_domain": tally.outside_domain,
             "outside_by": dict(self.outside_by),
             "mean_risk": self.expected["cases"] / people if people else None,
+            "risk_quantiles": (tally.risks or RiskCounts.nobody()).quantiles(),
             "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
             "worth_measuring": [each.to_dict() for each in self.gains],
             "unused_columns": dict(self.unused),
             "expected_performance": dict(self.expected),
             "drift": [shift.to_dict() for shift in self.shifts],
+            **({"groups": {name: group.counted() for name, group in self.groups.items()}} if self.groups else {}),
         }
+
+    def counted(self) -> dict[str, Any]:
+        """Return what is counted of the rows: of a group, and in the history of batches."""
+        told = replace(self, about={}, groups={}).to_dict()
+        return {name: told[name] for name in COUNTED}
 
     def lines(self) -> list[str]:
         """Return some ten lines for a person, what matters most first."""
@@ -269,7 +315,7 @@ class Summary:
         more = {each.name: each.missing for each in self.shifts if each.name in given and each.misses_more}
         if more:
             often = [f"{name} {_percent(more[name])}" for name in sorted(more, key=lambda name: -more[name])]
-            yield f"  missing more often than in development: {few(often, most=2)}"
+            yield f"  missing more often than in {self.about['drift_reference']}: {few(often, most=2)}"
         yield from not_used(self.unused)
 
     def _about_drift(self) -> Iterator[str]:

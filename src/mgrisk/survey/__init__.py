@@ -3,7 +3,8 @@
 The functions named here take series and groups and return data frames (`frames`). `design` holds the design with its
 rule for single PSUs. `variance` has Taylor linearisation, replicate weights of the jackknife (JKn) and the Rao-Wu
 bootstrap, and `replicated`, which takes any statistic through either. `estimates` has totals, means, shares, ratios,
-quantiles and directly standardised means; `linear_models` linear and logistic regression with Wald tests;
+quantiles and directly standardised means; `linear_models` linear and logistic regression with Wald tests; `terms`
+splines (`cubic_spline`), interactions, average differences and prevalence ratios;
 `contingency` the chi-square of Rao and Scott; `folds`
 cross-validation by PSUs; `presentation` whether a share is precise enough to be shown.
 """

@@ -1,24 +1,25 @@
 """Design-based estimates as data frames: series and groups in, a frame out. These are the functions of `mgrisk.survey`.
 
-`estimates` and `linear_models` do the estimating. Here is how they are asked from a notebook: with pandas or polars
+`estimates` and `terms` do the estimating. Here is how they are asked from a notebook: with pandas or polars
 series or arrays; with groups, which are domains of the design; and with missing values, whose rows leave the domain and
 stay in the design.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_bool_dtype
 
-from mgrisk.errors import MgRiskError, bad_input
+from mgrisk.errors import bad_input
 from mgrisk.survey import contingency, estimates
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import UNDEFINED, Estimate, wrong_length
-from mgrisk.survey.linear_models import RegressionFit, fit_linear, fit_logistic, wald_test
 from mgrisk.survey.presentation import korn_graubard
+from mgrisk.survey.terms import Effect, Kind, fit_terms, terms_of
 from mgrisk.types import Floats
 
 
@@ -208,7 +209,10 @@ def regression(
     X: object,
     design: SurveyDesign,
     *,
-    kind: Literal["linear", "logistic"] = "linear",
+    kind: Kind = "linear",
+    effect: Effect = "coefficient",
+    splines: Mapping[str, Sequence[float]] | None = None,
+    interactions: Sequence[Sequence[str]] = (),
     by: object = None,
     level: float = 0.95,
 ) -> pd.DataFrame:
@@ -225,6 +229,15 @@ def regression(
         As for `mean`. Rows without the outcome or a term leave the domain.
     kind
         ``linear``, or ``logistic``, whose coefficients are log-odds.
+    effect
+        ``coefficient``; of a logistic regression also ``difference``, the average marginal effect on the probability,
+        or ``ratio``, the logarithm of the prevalence ratio: everybody of the domain at a level, and everybody at the
+        reference, the other terms as they are; of a number the mean slope, and one unit more.
+    splines
+        Knots of the restricted cubic spline of a number, three or more, or how many of them: ``{"age": [4]}``. Its
+        rows compare the other knots with the first that is named.
+    interactions
+        Pairs of names of terms.
     by
         As for `mean`: a regression for each group.
 
@@ -233,17 +246,18 @@ def regression(
     pandas.DataFrame
         estimate, se, low, high, p (two-sided), n and df of each coefficient, indexed by group and term. Intervals and p
         values are on t with the residual degrees of freedom of the design. `p_variable` is that of Wald's test that all
-        coefficients of a column of `X` are zero, NaN where the design cannot tell so many apart.
+        coefficients of a column of `X` are zero, `p_curve` that a spline is a straight line; NaN where the design
+        cannot tell so many apart.
 
     Raises
     ------
     MgRiskError
-        As for `mean`; ``survey.kind``; those of `linear_models.fit_linear` and `linear_models.fit_logistic`.
+        As for `mean`; ``survey.kind``; those of `terms.terms_of` and `terms.fit_terms`.
 
     Notes
     -----
     ``svyglm`` and ``regTermTest`` of the R package survey, with ``family = gaussian()`` or ``quasibinomial()``. The
-    exponential of a coefficient of a logistic regression is an odds ratio.
+    exponential of a coefficient of a logistic regression is an odds ratio. Averages: `terms.fit_terms`.
 
     Examples
     --------
@@ -254,8 +268,7 @@ def regression(
     >>> regression(y, people, design)["estimate"].round(6).to_dict()
     {'intercept': 3.0, 'age': 2.0, 'sex=m': 1.0}
     """
-    fits = {"linear": fit_linear, "logistic": fit_logistic}
-    if kind not in fits:
+    if kind not in get_args(Kind):
         raise bad_input(
             "survey.kind", "there is no such regression", where="kind", hint="linear, or logistic", got=str(kind)
         )
@@ -265,13 +278,12 @@ def regression(
     names, domains = _domains(design, by, y, X)
     tables = []
     for group, domain in domains:
-        variables, labels, columns = zip(*_columns(terms, domain), strict=True)
-        fit = fits[kind](np.column_stack(columns), outcome, domain)
-        table = fit.frame(labels, level=level).set_index("term")
-        places = pd.Series(range(len(labels))).groupby(list(variables)).agg(list)
-        table.insert(
-            table.columns.tolist().index("p") + 1, "p_variable", [_p_of(fit, places[each]) for each in variables]
-        )
+        columns = {
+            str(name): numbers(each) if _is_numeric(each) and not is_bool_dtype(each.dtype) else each
+            for name, each in terms.items()
+        }
+        made = terms_of(columns, domain, splines=splines or {}, interactions=interactions)
+        table = fit_terms(outcome, list(made), domain, kind=kind, effect=effect, level=level)
         tables.append(table if not names else pd.concat({group if len(names) > 1 else group[0]: table}, names=names))
     return pd.concat(tables)
 
@@ -313,27 +325,6 @@ def chi_square(values: object, by: object, design: SurveyDesign) -> pd.DataFrame
     known = design.where(_side_by_side([values, by], design).notna().to_numpy().all(axis=1))
     found = contingency.chi_square(_series(values), _series(by), known)
     return pd.DataFrame([found.to_dict()])
-
-
-def _columns(terms: pd.DataFrame, domain: SurveyDesign) -> Iterable[tuple[str, str, Floats]]:
-    """Yield the columns of a design matrix, each with the name of its variable and its own."""
-    inside = domain.analysis_weight > 0
-    yield "intercept", "intercept", np.ones(len(domain))
-    for name, column in terms.items():
-        if _is_numeric(column):
-            yield str(name), str(name), numbers(column)
-            continue
-        words = column.astype("category")
-        seen = set(words[inside].dropna())
-        for label in [each for each in words.cat.categories if each in seen][1:]:
-            yield str(name), f"{name}={label}", (words == label).to_numpy(dtype=np.float64, na_value=0.0)
-
-
-def _p_of(fit: RegressionFit, places: list[int]) -> float:
-    try:
-        return wald_test(fit, places).p
-    except MgRiskError:  # more coefficients than degrees of freedom
-        return float("nan")
 
 
 def _of_numbers(

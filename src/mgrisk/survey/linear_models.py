@@ -314,6 +314,13 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
     >>> round(float(fit.coefficients[0]), 4), fit.df
     (-1.0986, 2)
     """
+    return logistic_influence(X, y, design, offset=offset)[0]
+
+
+def logistic_influence(
+    X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: ArrayLike | None = None
+) -> tuple[RegressionFit, Floats]:
+    """Return `fit_logistic` and the influence of each person on its coefficients, per unit of weight, shape (n, p)."""
     inside, rows_in, outcome_in, known_in = rows_in_domain(X, y, design, offset=offset)
     if not np.isin(outcome_in, (0.0, 1.0)).all():
         raise bad_input(
@@ -329,7 +336,7 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
     influence = np.zeros((len(design), rows_in.shape[1]))
     influence[inside] = np.linalg.solve(information, (rows_in * (outcome_in - fitted)[:, None]).T).T
     covariance = taylor_covariance(influence, design)
-    return RegressionFit(coefficients, covariance, design.residual_df(rows_in.shape[1]), design.n)
+    return RegressionFit(coefficients, covariance, design.residual_df(rows_in.shape[1]), design.n), influence
 
 
 def maximise_likelihood(

@@ -15,7 +15,8 @@ from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.own_data.explain import explain_people
 from mgrisk.own_data.labelled import LabelColumns, read_labelled
 from mgrisk.score.batch import BatchOptions, score_table, validate_table
-from mgrisk.score.mapping import Mapping, map_file
+from mgrisk.score.mapping import map_file
+from mgrisk.score.mapping_file import Mapping
 from mgrisk.score.scorer import Scorer, load_scorer
 
 MODEL = Path(__file__).parents[3] / "models" / "undiagnosed"

@@ -98,6 +98,13 @@ def test_codes_that_are_not_known_are_named_where_they_are_told(
     }
     assert main(["validate", str(people)]) == 3
     assert told in capsys.readouterr().out.splitlines()
+    columns = "".join(f'[features.{name}]\nfrom = "{name}"\n' for name in ("age_years", "sex"))
+    levels = '[features.smoking]\nfrom = "smoking"\n[features.smoking.levels]\nnever = "never"\n'
+    (tmp_path / "mapping.toml").write_text(columns + levels, "utf-8")
+    mapping = ["--mapping", str(tmp_path / "mapping.toml"), "-o", str(tmp_path / "mapped.jsonl")]
+    assert main(["map", str(people), *mapping]) == 0
+    assert told in capsys.readouterr().out.splitlines()
+    assert len((tmp_path / "mapped.jsonl").read_text("utf-8").splitlines()) == 21
 
 
 def test_of_no_rows_it_is_said_that_there_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

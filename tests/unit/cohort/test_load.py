@@ -151,13 +151,29 @@ def test_what_cannot_be_loaded_is_refused_with_its_reason(
 def test_a_break_is_pooled_or_converted_by_name(run_and_tables: tuple[Path, Path]) -> None:
     pooled, converted = (
         load_nhanes(YEARS, variables=["LBXGLU"], source=run_and_tables[1], **{how: ["glucose-2015"]})
-        for how in ("across_breaks", "crosswalks")
+        for how in ("across_breaks", "harmonise")
     )
     before = pooled.cycle == "2013-2014"
     assert converted.frame["LBXGLU"][before].dropna().tolist() == pytest.approx(
         (-0.5108 + 1.023 * pooled.frame["LBXGLU"][before].dropna()).tolist()
     )
     assert converted.frame["LBXGLU"][~before].equals(pooled.frame["LBXGLU"][~before])
+    assert "on the later scale of glucose-2015" in repr(converted)
+    assert "later scale" not in repr(pooled)
+
+
+def test_an_equation_that_needs_other_variables_has_them_read(tmp_path: Path) -> None:
+    write_cohort(tmp_path, people_per_cycle=200, cycles=[cycle("2009-2010")])
+    found = load_nhanes(
+        "2009-2010", features=["bmi_class"], variables=["BMXBMI"], harmonise=["bmi-2011"], source=tmp_path
+    )
+    both = load_nhanes("2009-2010", variables=["BMXBMI", "BMXWT", "BMXHT"], source=tmp_path).frame.loc[
+        found.frame.index
+    ]
+    assert found.frame.columns.tolist() == ["bmi_class", "BMXBMI"]
+    exact = both["BMXWT"] / (both["BMXHT"] / 100.0) ** 2
+    assert (found.frame["BMXBMI"] - exact).abs().max() <= 0.05 + 1e-9
+    assert found.frame["BMXBMI"].tolist() == pytest.approx(found.frame["BMXBMI"].round(1).tolist(), abs=1e-12)
 
 
 @pytest.mark.nhanes

@@ -99,6 +99,20 @@ def test_shares_are_compared_by_rao_and_scott_and_their_trend_is_of_log_odds(
         pytest.fail("no intercept fits")
 
 
+def test_tests_of_groups_and_trends_are_those_of_r(toy_nhanes: pd.DataFrame, in_r: dict[str, Any]) -> None:
+    ranges = ("BMXARMC=10,20,30",)
+    shares, trend_of_shares = ask(toy_nhanes, "BMXWAIST == 1", by=ranges).records
+    means, trend_of_means = ask(toy_nhanes, "BMXWT", by=ranges).records
+    for found, name in (
+        (shares, "chi_square_2x3"),
+        (means, "means_differ"),
+        (trend_of_shares, "trend_share"),
+        (trend_of_means, "trend_mean"),
+    ):
+        for key, value in in_r[name].items():
+            assert found[key] == pytest.approx(value, rel=1e-7), (name, key)
+
+
 def test_the_trend_over_cycles_is_for_each_year(toy_nhanes: pd.DataFrame) -> None:
     years = ["2013-2014", "2015-2016", "2017-2018"]
     people = pd.concat(

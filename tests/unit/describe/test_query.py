@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mgrisk.describe.groups import MOST_GROUPS
 from mgrisk.describe.query import Description, answer
-from mgrisk.describe.question import MOST_GROUPS, Question
+from mgrisk.describe.question import Question
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes.eras import CONCEPTS
 from mgrisk.nhanes.harmonise import Harmonised, TableRead
@@ -78,12 +79,21 @@ def test_a_break_that_was_accepted_is_said(found: Description) -> None:
     assert any(crossed.reason in note for note in replace(found, crossed=(crossed,)).notes())
 
 
+def test_on_which_scale_older_values_are_is_said_with_what_would_change_it(found: Description) -> None:
+    (bmi,) = (each for concept in CONCEPTS for each in concept.breaks if each.name == "bmi-2011")
+    assert any(note.endswith("--harmonise bmi-2011") for note in replace(found, not_harmonised=(bmi,)).notes())
+    applied = replace(found, harmonised=(bmi,))
+    assert any(note.startswith("BMXBMI before 2011-2012 is put on the later scale") for note in applied.notes())
+    assert applied.to_dict()["harmonised"] == ["bmi-2011"]
+
+
 def test_the_plain_dict_says_weight_cycles_and_records(found: Description) -> None:
     assert found.to_dict() == {
         "weight_level": "exam",
         "weight": ["WTMEC2YR"],
         "forced_by": "BMXBMI",
         "cycles": ["2017-2018"],
+        "harmonised": [],
         "undecided": 0.0,
         "records": [RECORD, EMPTY],
     }
@@ -273,6 +283,18 @@ def test_age_adjustment_refuses_people_whom_the_standard_does_not_have(people: p
     with pytest.raises(MgRiskError) as caught:
         asked(people, "BMXBMI >= 30", statistic="age-adjusted")
     assert caught.value.code == "describe.age_adjusted"
+
+
+def test_older_values_are_put_on_the_later_scale_for_whatever_is_asked_of_them(people: pd.DataFrame) -> None:
+    # 76.76 kg at 1.60 m are 29.984 kg/m2: 29.98 as released before 2011, and obese by one decimal.
+    old = people.assign(cycle="2009-2010", BMXWT=76.76, BMXHT=160.0, BMXBMI=29.98)
+    for harmonise, share, mean_bmi in (((), 0.0, 29.98), (("bmi-2011",), 1.0, 30.0)):
+        question = Question(("bmi_kg_m2 >= 30", "BMXBMI"), where="bmi_kg_m2 >= 29", harmonise=harmonise)
+        obese, bmi = answer(question, harmonised(old), cycles=["2009-2010"]).records
+        assert obese["estimate"] == share
+        assert bmi["estimate"] == pytest.approx(mean_bmi)
+    assert {"BMXWT", "BMXHT"} <= set(question.sources(["2009-2010"]))
+    assert "BMXWT" not in replace(question, harmonise=()).sources(["2009-2010"])
 
 
 def test_the_weight_is_forced_by_whatever_is_used_anywhere(people: pd.DataFrame) -> None:

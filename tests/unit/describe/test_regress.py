@@ -79,6 +79,73 @@ def test_levels_are_beside_their_reference_which_may_be_chosen(toy_nhanes: pd.Da
     assert odds["statistic"].tolist() == ["odds", *["odds ratio"] * 3]
 
 
+def rows_of(found: Regression, variable: str) -> pd.DataFrame:
+    frame = coefficients(found)
+    return frame[frame["variable"] == variable]
+
+
+def test_a_spline_is_read_at_its_knots_against_the_first_as_in_r(
+    toy_nhanes: pd.DataFrame, in_r: dict[str, Any]
+) -> None:
+    theirs = in_r["spline_logistic"]
+    found = ask(toy_nhanes, "BMXWAIST == 1", "spline(BMXBMI=-1,-0.3,0.4,1.2)", "BMXHT")
+    rows = rows_of(found, "BMXBMI")
+    assert rows["level"].tolist() == ["-0.3", "0.4", "1.2"]
+    assert rows["reference"].tolist() == ["-1"] * 3
+    assert rows["estimate"].tolist() == pytest.approx(np.exp(theirs["estimate"]), rel=1e-6)
+    assert rows["high"].tolist() == pytest.approx(np.exp(theirs["high"]), rel=1e-6)
+    assert rows["p_variable"].tolist() == pytest.approx([theirs["p"]] * 3, rel=1e-6)
+    assert rows["p_curve"].tolist() == pytest.approx([theirs["p_curve"]] * 3, rel=1e-6)
+    assert "p of curve" in found.lines()[0]
+    last = ask(toy_nhanes, "BMXWAIST == 1", "spline(BMXBMI=-1,-0.3,0.4,1.2)", "BMXHT", reference={"BMXBMI": "1.2"})
+    assert rows_of(last, "BMXBMI")["coefficient"].iloc[0] == pytest.approx(-theirs["estimate"][2], rel=1e-6)
+
+
+def test_a_spline_has_four_knots_where_none_is_named(toy_nhanes: pd.DataFrame) -> None:
+    for text, others in (("spline(BMXWT)", 3), ("spline(BMXWT=3)", 2)):
+        assert len(rows_of(ask(toy_nhanes, "BMXBMI", text), "BMXWT")) == others
+
+
+def test_an_interaction_is_that_of_r(toy_nhanes: pd.DataFrame, in_r: dict[str, Any]) -> None:
+    theirs = in_r["interaction_numbers"]
+    found = ask(toy_nhanes, "BMXWAIST == 1", "BMXBMI", "BMXHT", "BMXBMI:BMXHT")
+    (row,) = rows_of(found, "BMXBMI:BMXHT").to_dict("records")
+    assert row["statistic"] == "ratio of odds ratios"
+    assert row["coefficient"] == pytest.approx(theirs["coefficients"][3], rel=1e-7)
+    assert row["se"] == pytest.approx(theirs["se"][3], rel=1e-7)
+    theirs = in_r["interaction_levels"]
+    on = ("BMXARMC=10,20,30", "sex", "BMXARMC=10,20,30:sex")
+    rows = rows_of(ask(toy_nhanes, "BMXWT", *on, where="", reference={"sex": "male"}), "BMXARMC:sex")
+    assert rows["level"].tolist() == ["20 to <30, female", "30 and over, female"]
+    assert rows["estimate"].tolist() == pytest.approx(theirs["coefficients"][4:], rel=1e-7)
+    assert rows["p_variable"].tolist() == pytest.approx([theirs["p_interaction"]] * 2, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("effect", "key", "statistic"),
+    [("difference", "difference", "average difference"), ("prevalence-ratio", "ratio", "prevalence ratio")],
+)
+def test_average_differences_and_prevalence_ratios_are_those_of_r(
+    effect: str, key: str, statistic: str, toy_nhanes: pd.DataFrame, in_r: dict[str, Any]
+) -> None:
+    found = ask(toy_nhanes, "BMXWAIST == 1", "BMXBMI", "BMXHT == 1", "BMXARMC=10,20,30", effect=effect)
+    assert "intercept" not in set(found.frame()["variable"])
+    assert set(found.frame()["statistic"]) == {statistic}
+    rows = rows_of(found, "BMXARMC")
+    for place, name in enumerate(("averages_b", "averages_c")):
+        theirs, row = in_r[name][key], rows.iloc[place]
+        assert row["coefficient"] == pytest.approx(theirs["estimate"], rel=1e-7)
+        assert row["se"] == pytest.approx(theirs["se"], rel=1e-7)
+        ends = theirs if key == "difference" else {each: np.exp(theirs[each]) for each in ("estimate", "low", "high")}
+        for each in ("estimate", "low", "high"):
+            assert row[each] == pytest.approx(ends[each], rel=1e-6)
+    # A condition is no slope: everybody who meets it, and everybody who does not.
+    crossed = ask(toy_nhanes, "BMXWAIST == 1", "BMXBMI", "BMXHT == 1", "BMXBMI:BMXHT == 1", effect=effect)
+    (row,) = rows_of(crossed, "BMXHT == 1").to_dict("records")
+    assert row["coefficient"] == pytest.approx(in_r["averages_crossed"][key]["estimate"], rel=1e-7)
+    assert row["se"] == pytest.approx(in_r["averages_crossed"][key]["se"], rel=1e-7)
+
+
 def test_a_condition_may_be_asked_for_differences_of_shares(toy_nhanes: pd.DataFrame) -> None:
     found = coefficients(ask(toy_nhanes, "BMXWAIST == 1", "BMXHT", model="linear", where=""))
     weight, y, x = toy_nhanes["WTMEC2YR"], toy_nhanes["BMXWAIST"], toy_nhanes["BMXHT"]
@@ -141,6 +208,10 @@ def test_more_terms_than_the_design_can_tell_apart_have_no_p_and_are_warned_of(t
         ("BMXWT", ["BMXBMI"], {"reference": {"BMXBMI": "1"}}, "regress.reference"),
         ("BMXWT", ["BMXBMI"], {"reference": {"sex": "male"}}, "regress.reference"),
         ("BMXWT", ["BMXBMI"], {"where": "BMXHIP == 7"}, "describe.nobody"),
+        ("BMXWT", ["BMXBMI", "BMXBMI:sex"], {}, "regress.no_main"),
+        ("BMXWT", ["spline(sex)"], {}, "describe.not_a_number"),
+        ("BMXWT", ["BMXBMI"], {"effect": "odds-ratio"}, "regress.effect"),
+        ("BMXWT", ["spline(BMXBMI=0,1)"], {}, "regression.knots"),
     ],
 )
 def test_what_is_no_regression_is_refused_in_words(
@@ -148,7 +219,8 @@ def test_what_is_no_regression_is_refused_in_words(
 ) -> None:
     with pytest.raises(MgRiskError) as caught:
         ask(toy_nhanes, of, *on, **how)
-    assert (caught.value.code, caught.value.status) == (code, ExitStatus.USAGE)
+    assert caught.value.code == code
+    assert (caught.value.status is ExitStatus.USAGE) is not code.startswith("regression.")
     assert caught.value.hint
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from mgrisk.nhanes.eras import CONCEPTS, Break, Concept, breaks, check_comparabl
 
 every_concept = pytest.mark.parametrize("concept", CONCEPTS, ids=lambda concept: concept.name)
 BREAKS = {each.name: each for concept in CONCEPTS for each in concept.breaks}
-PUBLISHED = [each for each in BREAKS.values() if each.forward is not None]
+# Of BMI nothing is fitted: it is computed anew, and no equation leads back.
+PUBLISHED = [each for each in BREAKS.values() if each.forward is not None and not each.forward.uses]
 # Features of issues to come whose eras are known already.
 NOT_YET = {"systolic_mmhg"}
 
@@ -77,6 +79,7 @@ def test_the_name_of_a_break_is_its_own() -> None:
         ("pulse_bpm", ["2017-2018", "2021-2023"], ["pulse-2017"]),
         ("upper_leg_length_cm", ["2003-2004", "2005-2006"], ["leg-2005"]),
         ("BMXLEG", ["2005-2006", "2021-2023"], []),
+        ("bmi_class", ["2009-2010", "2011-2012"], ["bmi-2011"]),
         ("age_years", ["1999-2000", "2021-2023"], []),
         # Not asked before 2007: nothing is there to be compared.
         ("gestational_diabetes", ["1999-2000", "2007-2008"], []),
@@ -140,11 +143,11 @@ def test_a_break_without_an_equation_cannot_be_converted(name: str, code: str) -
     assert "glucose-2015" in refused.value.hint
 
 
-def test_the_pipelines_of_2007_to_2018_cross_three_breaks() -> None:
+def test_the_pipelines_of_2007_to_2018_cross_four_breaks() -> None:
     pipeline = pipeline_file.load(Path(__file__).parents[3] / "pipelines" / "nhanes.toml")
     names = [*pipeline.model.features, *OUTCOMES[pipeline.cohort.outcome].variables]
     cycles = [each.years for each in CYCLES if 2007 <= each.first <= 2017 and each.years != "2017-2020"]
-    assert {each.name for each in breaks(names, cycles)} == {"race-2011", "sleep-2015", "glucose-2015"}
+    assert {each.name for each in breaks(names, cycles)} == {"bmi-2011", "race-2011", "sleep-2015", "glucose-2015"}
 
 
 @pytest.mark.parametrize("each", PUBLISHED, ids=lambda each: each.name)
@@ -183,6 +186,29 @@ def test_cdcs_own_example_of_insulin_is_met() -> None:
     backward = BREAKS["insulin-2013"].backward
     assert backward is not None
     np.testing.assert_allclose(backward.apply([9.20, 8.89, 31.57]), [10.46, 10.12, 34.86], rtol=2e-3)
+
+
+def test_bmi_to_one_decimal_is_rounded_once_and_half_up() -> None:
+    """Against exact decimals: 29.946 is 29.9, though it is 29.95 to two decimals; 24.35 exactly is 24.4."""
+    tenths = [
+        (round(weight, 1), round(height, 1)) for weight in np.arange(40, 180, 0.7) for height in (150.0, 163.4, 200)
+    ]
+    body = [*tenths, (97.4, 200.0), (119.784, 200.0)]
+    exact = [
+        (Decimal(str(weight)) / (Decimal(str(height)) / 100) ** 2).quantize(Decimal("0.1"), ROUND_HALF_UP)
+        for weight, height in body
+    ]
+    forward = BREAKS["bmi-2011"].forward
+    assert forward is not None
+    assert forward.apply(body)[:, 0] == pytest.approx([float(each) for each in exact], abs=1e-12)
+    assert forward.apply([(97.4, 200.0), (119.784, 200.0)])[:, 0].tolist() == [24.4, 29.9]
+    assert np.isnan(forward.apply([(np.nan, 170.0)])).all()
+
+
+def test_a_break_that_is_accepted_is_reported_without_being_named_and_refuses_nothing() -> None:
+    accepted = {each.name for each in BREAKS.values() if each.accepted}
+    assert accepted == {"bmi-2011"}
+    assert [each.name for each in check_comparable(["bmi_kg_m2"], ["2009-2010", "2011-2012"])] == ["bmi-2011"]
 
 
 def test_the_record_of_a_break_says_whether_an_equation_exists_and_was_applied() -> None:

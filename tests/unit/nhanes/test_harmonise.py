@@ -353,6 +353,18 @@ def test_a_value_that_an_equation_takes_below_zero_is_missing() -> None:
     assert through["LBXIN"].isna().tolist() == [True, False]
 
 
+def test_bmi_is_computed_anew_before_the_break_and_where_there_was_one() -> None:
+    given = pd.DataFrame(
+        {
+            "cycle": ["1999-2000", "2009-2010", "2011-2012"],
+            "BMXBMI": [29.98, NAN, 29.98],
+            "BMXWT": 76.76,
+            "BMXHT": 160.0,
+        }
+    )
+    np.testing.assert_array_equal(apply_crosswalks(given, ["bmi-2011"])["BMXBMI"], [30.0, NAN, 29.98])
+
+
 def test_converting_needs_no_column_that_is_not_there_and_leaves_its_argument_alone() -> None:
     before = MEASURED[["cycle", "LBXGLU"]].copy()
     given = before.copy()

@@ -11,10 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 
 from mgrisk import load_model
 from mgrisk.cli.main import main
+from mgrisk.model.bundle import LEAST
 from mgrisk.storage.files import sha256
+from mgrisk.survey.folds import fold_of_psus
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
@@ -279,3 +283,93 @@ def test_visits_of_people_are_not_taken_for_people(model: Path, people: Path, tm
         widths.append(found["high"] - found["low"])
     # Five copies of everybody tell nothing new; taken for people, they would halve the interval.
     assert widths[1] > 0.8 * widths[0]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "recalibrate"])
+def test_the_column_of_the_person_may_be_named(
+    model: Path, people: Path, tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv(people).assign(visitor=lambda f: np.arange(len(f)))
+    pd.concat([frame] * 3).to_csv(tmp_path / "visits.csv", index=False)
+    method = ("--method", "logistic") if command == "recalibrate" else ()
+    asked = (command, tmp_path / "visits.csv", "--outcome", "ill", *method, "--model", model, "--person", "visitor")
+    assert run(*asked, "-o", tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert f"{3 * (len(frame) - 5):,} rows of {len(frame) - 5:,} people" in said
+    assert "sampling units are the values of visitor" in said
+
+
+def test_a_recalibration_is_evaluated_on_people_whom_it_was_not_fitted_on(
+    model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("--outcome", "ill", "--method", "logistic", "--psu", "clinic", "--model", model)
+    assert run("recalibrate", people, *asked, "-o", tmp_path / "child") == 0
+    said = capsys.readouterr().out
+    about = json.loads((tmp_path / "child" / "bundle.json").read_text("utf-8"))["recalibration"]
+    found = about["cross_fitted"]
+    # Each fold by a regression on the others, fitted here by another program.
+    frame = pd.read_csv(people).iloc[5:]
+    risk = load_model(model).score(frame.drop(columns=["ill", "clinic", "weight"]), reasons=0)["risk"].to_numpy()
+    y, clinic, log_odds = frame["ill"].to_numpy(), frame["clinic"].to_numpy(), logit(risk)[:, None]
+    fold = fold_of_psus(np.column_stack([np.zeros(40, dtype=int), np.arange(40)]), folds=10, seed=1)[clinic]
+    expected = np.empty(len(frame))
+    for k in range(10):
+        fitted = LogisticRegression(C=np.inf, tol=1e-9).fit(log_odds[fold != k], y[fold != k])
+        expected[fold == k] = fitted.predict_proba(log_odds[fold == k])[:, 1]
+    ratios = [y[fold == k].sum() / expected[fold == k].sum() for k in range(10)]
+    np.testing.assert_allclose(found["observed_expected_by_fold"], ratios, rtol=1e-4)
+    of = {(record["model"], record["metric"]): record["estimate"] for record in found["records"]}
+    assert of["recalibrated", "log_loss"] == pytest.approx(log_loss(y, expected), rel=1e-5)
+    assert of["parent", "log_loss"] == pytest.approx(log_loss(y, risk), rel=1e-5)
+    assert of["recalibrated", "observed_expected"] != pytest.approx(1, abs=1e-6)
+    assert "1.000" not in said.replace("recalibrated-", "")
+    assert f"{min(ratios):.3f} to {max(ratios):.3f} in single folds" in said
+    assert "cross-fitted" in (tmp_path / "child" / "card.md").read_text("utf-8")
+
+
+def test_help_and_page_say_how_many_cases_are_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["recalibrate", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    level, slope = LEAST["intercept"], LEAST["logistic"]
+    assert f"level: at least {level} cases and {level} others; logistic the slope too: {slope} and {slope}" in said
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "recalibrate.md").read_text("utf-8")
+    for method, least in LEAST.items():
+        assert f"at least {least} cases and {least} others | `--method {method}`" in page
+
+
+def test_batches_of_a_recalibrated_bundle_are_compared_with_its_own_people(
+    model: Path, people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = pd.read_csv(people).iloc[5:].drop(columns=["clinic", "weight"])
+    older = older[pd.to_numeric(older["age_years"]) > 55]
+    older.to_csv(tmp_path / "older.csv", index=False)
+    child = tmp_path / "child"
+    asked = ("--outcome", "ill", "--method", "intercept", "--model", model, "-o", child)
+    assert run("recalibrate", tmp_path / "older.csv", *asked) == 0
+    older.drop(columns="ill").to_csv(tmp_path / "batch.csv", index=False)
+    psi = {}
+    for name, bundle in (("parent", model), ("child", child)):
+        assert run("score", tmp_path / "batch.csv", "-o", tmp_path / f"{name}.csv", "--model", bundle) == 0
+        summary = json.loads((tmp_path / f"{name}.csv.summary.json").read_text("utf-8"))
+        psi[name] = {row["name"]: row["psi"] for row in summary["drift"]}
+        assert summary["drift_reference"] == {"parent": "development", "child": "recalibration"}[name]
+    assert psi["parent"]["age_years"] > 1
+    assert max(value for name, value in psi["child"].items() if name != "risk") < 0.01
+    # The risks of the reference are cross-fitted, those of the batch of the whole map.
+    assert psi["child"]["risk"] < 0.02
+    # Who is in the training distribution goes by the people of the parent.
+    inside = [pd.read_csv(tmp_path / f"{name}.csv")["in_domain"].tolist() for name in ("parent", "child")]
+    assert inside[0] == inside[1]
+    damaged = child / "drift_reference.json"
+    damaged.write_text(damaged.read_text("utf-8").replace('"missing"', '"mising"'), "utf-8")
+    (child / "SHA256SUMS").write_text(
+        "".join(
+            f"{sha256(child / line.split()[1])}  {line.split()[1]}\n"
+            for line in (child / "SHA256SUMS").read_text("utf-8").splitlines()
+        ),
+        "utf-8",
+    )
+    capsys.readouterr()
+    assert run("score", tmp_path / "batch.csv", "-o", tmp_path / "again.csv", "--model", child) == 5
+    assert "drift_reference.json" in capsys.readouterr().err

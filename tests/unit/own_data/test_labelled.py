@@ -218,6 +218,42 @@ def test_persons_with_several_rows_are_the_sampling_units(tmp_path: Path) -> Non
     assert (by_clinic.persons, by_clinic.design.n_clusters) == (240, 3)
 
 
+def test_a_column_that_looks_like_an_id_and_repeats_is_named_or_refused(tmp_path: Path) -> None:
+    once = people().assign(MRN=lambda f: [f"made-up-{row:05d}" for row in range(len(f))])
+    assert read_labelled(written(once, tmp_path), INPUTS, LabelColumns("case")).persons is None
+    source = written(pd.concat([once] * 3), tmp_path)
+    with pytest.raises(MgRiskError) as caught:
+        read_labelled(source, INPUTS, LabelColumns("case"))
+    assert caught.value.code == "input.repeated_people"
+    assert "240 of them in 720 rows" in caught.value.message
+    assert "--person MRN" in caught.value.hint
+    assert "made-up" not in str(caught.value)
+    named = read_labelled(source, INPUTS, LabelColumns("case", person="MRN"))
+    assert named.persons == named.design.n_clusters == 240
+    assert named.sampling == "no weights; sampling units are the values of MRN"
+    assert "MRN" not in named.unused
+    # Whoever names the sampling units has said what is independent of what.
+    assert read_labelled(source, INPUTS, LabelColumns("case", psu="clinic")).design.n_clusters == 3
+
+
+def test_people_in_several_sampling_units_are_told(tmp_path: Path) -> None:
+    once = people().assign(who=range(240))
+    moved = pd.concat([once, once.iloc[:5].assign(clinic="elsewhere")])
+    columns = LabelColumns("case", psu="clinic", person="who")
+    assert read_labelled(written(moved, tmp_path), INPUTS, columns).sampling == (
+        "no weights; sampling units are the values of clinic; 5 people have rows in several, which count as independent"
+    )
+    assert "several" not in read_labelled(written(once, tmp_path), INPUTS, columns).sampling
+
+
+def test_a_third_code_of_prediabetes_is_refused_in_words_of_its_own(tmp_path: Path) -> None:
+    frame = people().assign(near=2)
+    with pytest.raises(MgRiskError) as caught:
+        read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", prediabetes="near"))
+    assert caught.value.code == "input.bad_prediabetes"
+    assert "case" not in f"{caught.value} {caught.value.hint}"
+
+
 def test_rows_without_an_id_are_people_of_their_own(tmp_path: Path) -> None:
     frame = people().assign(person_id=["", "NA", "7", "7", *map(str, range(100, 336))])
     assert read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case")).persons == 239

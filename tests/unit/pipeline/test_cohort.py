@@ -34,7 +34,7 @@ def test_a_feature_that_leaks_is_refused_before_anything_is_read() -> None:
 
 def test_a_break_between_cycles_is_refused_unless_the_pipeline_file_accepts_it() -> None:
     accepted = cohort.refuse_misuse(workspace())
-    assert {each.name for each in accepted} == {"race-2011", "sleep-2015", "glucose-2015"}
+    assert {each.name for each in accepted} == {"bmi-2011", "race-2011", "sleep-2015", "glucose-2015"}
     with pytest.raises(MgRiskError) as caught:
         cohort.refuse_misuse(workspace("cohort.across_breaks=[]"))
     assert caught.value.code == "eras.not_comparable"
@@ -43,7 +43,12 @@ def test_a_break_between_cycles_is_refused_unless_the_pipeline_file_accepts_it()
 def test_a_break_whose_older_values_are_converted_needs_no_acceptance_besides() -> None:
     others = 'cohort.across_breaks=["race-2011", "sleep-2015"]'
     crossed = cohort.refuse_misuse(workspace(others, 'cohort.crosswalks=["glucose-2015"]'))
-    assert {each.name for each in crossed} == {"race-2011", "sleep-2015", "glucose-2015"}
+    assert {each.name for each in crossed} == {"bmi-2011", "race-2011", "sleep-2015", "glucose-2015"}
+
+
+def test_what_an_equation_is_computed_from_is_read_where_it_is_named() -> None:
+    named = cohort.selection_variables(workspace('cohort.crosswalks=["bmi-2011"]'))
+    assert set(named) - set(cohort.selection_variables(workspace())) == {"BMXWT", "BMXHT"}
 
 
 @pytest.mark.parametrize(("crosswalks", "case", "glucose"), [("[]", 0.0, 99.0), ('["glucose-2015"]', 1.0, 100.7662)])

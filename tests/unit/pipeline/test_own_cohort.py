@@ -12,7 +12,7 @@ import pytest
 
 from mgrisk.config.pipeline_file import Pipeline, load
 from mgrisk.errors import MgRiskError
-from mgrisk.pipeline.own_cohort import files, given, make_cohort, refuse_misuse
+from mgrisk.pipeline.own_cohort import columns, files, given, make_cohort, refuse_misuse
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.storage.files import read_json
 
@@ -201,6 +201,41 @@ def test_a_mapped_file_is_read_in_its_own_words(make: Make, tmp_path: Path) -> N
     assert "person_id" in told["not_carried"]
     assert [table["table"] for table in read_json(workspace.run.path("tables.json"))] == ["cohort.csv", "mapping.toml"]
     assert list(workspace.folder.glob(".*")) == []
+
+
+def test_a_mapping_says_how_the_file_is_written_and_what_is_left_out(make: Make, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.toml"
+    mapping.write_text(
+        """
+        [file]
+        separator = ";"
+        [people]
+        person = "person_id"
+        [[exclude]]
+        from = "note"
+        codes = ["test*"]
+        [keep]
+        year = "year"
+        case = "case"
+        [features.age_years]
+        from = "age_years"
+        [features.sex]
+        from = "sex"
+        [features.bmi_kg_m2]
+        from = "weight_kg"
+        factor = 0.34
+        """
+    )
+    frame = people().assign(note="")
+    twice = pd.concat([frame, frame[:7], frame[:3].assign(note="Test case", weight_kg=1)])
+    workspace = make(frame, 'model.features=["age_years", "sex", "bmi_kg_m2"]', own=f'mapping = "{mapping}"')
+    assert workspace.pipeline.own is not None
+    twice.to_csv(workspace.pipeline.own.file, sep=";", index=False)
+    assert columns(workspace.pipeline.own) == ("year", "case", "age_years", "sex", "bmi_kg_m2")
+    made(workspace)
+    assert len(pd.read_parquet(workspace.run.path("features.parquet"))) == 300
+    told = read_json(workspace.run.path("cohort.json"))["own"]["mapping"]
+    assert (told["excluded"], told["rows"]) == ({"note": 3}, len(frame) + 10)
 
 
 def test_scores_are_compared_only_where_the_file_answers_them(make: Make) -> None:

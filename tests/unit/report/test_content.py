@@ -56,8 +56,8 @@ def test_methods_say_by_what_the_interval_was_widened_and_what_it_covered(run_fo
     [
         ("attrition.json", "attrition"),
         ("table_one.json", "table-one"),
-        ("curves.json", "held-out"),
-        ("differences.json", "cross-validated"),
+        ("curves.json", "performance"),
+        ("differences.json", "performance"),
         ("explanation_summary.json", "drivers"),
         ("explanations.parquet", "magnesium"),
         ("features.parquet", "people"),
@@ -101,21 +101,23 @@ def test_numbers_equal_those_of_the_evaluation(run_folder: Path) -> None:
     evaluation = RunFolder(run_folder).evaluation.where(group="all")
     records = {(record.set, record.model, record.metric): record for record in evaluation}
     content = report_content(run_folder)
-    for name, set_name in (("held-out", "2017-2018"), ("cross-validated", "cross-validated")):
-        part = find_section(content, name)
-        table = find_table(part, f"{name}-metrics")
-        assert table is not None
-        assert len(table["rows"]) == 12
-        for line in table["rows"]:
+    table = find_table(find_section(content, "performance"), "performance-metrics")
+    assert table is not None
+    assert len(table["rows"]) == 24
+    for place, set_name in enumerate(("2017-2018", "cross-validated")):
+        of_set = table["rows"][place::2]
+        assert {line["level"] for line in of_set} == {place}
+        for line in of_set:
             if "metric" not in line["raw"]:
-                assert line["cells"][0] == "AUROC without people with prediabetes among the controls"
+                assert place or line["cells"][0] == "AUROC without people with prediabetes among the controls"
                 continue
+            assert line["raw"]["set"] == set_name
             for model, raw in line["raw"]["models"].items():
                 assert raw == vars(records[set_name, model, line["raw"]["metric"]])
-        assert table["rows"][0]["cells"][1] == interval(records[set_name, "spline_logistic", "auroc"])
+        assert of_set[0]["cells"][1] == interval(records[set_name, "spline_logistic", "auroc"])
         assert [column["marked"] for column in table["columns"]] == [False, True, False, False]
         # The published score ranks by its points; whatever needs a risk is of the recalibrated one.
-        cells = {line["raw"].get("metric"): line["cells"][3] for line in table["rows"]}
+        cells = {line["raw"].get("metric"): line["cells"][3] for line in of_set}
         assert table["columns"][3]["label"] == "ADA risk test, recalibrated"
         assert cells["auroc"] == interval(records[set_name, "ada", "auroc"])
         assert cells["brier"] == interval(records[set_name, "ada:logistic", "brier"], digits=4)
@@ -159,9 +161,9 @@ def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(ru
     groups.sort(key=lambda each: -each["importance"])
     place, mine = next((place, each) for place, each in enumerate(groups, 1) if each["group"] == "magnesium")
     assert both["value"] == f"Group {place} of {len(groups)} in prediction"
-    shown = "{importance:.2f} ({low:.2f} to {high:.2f})".format(**mine)
-    assert both["lines"][0] == {"term": "Prediction: mean |contribution| of all its features, log-odds", "value": shown}
-    added = find_section(report_content(run_folder), "added-value")["blocks"][0]["text"]
+    shown = f"{mine['importance']:.2f}"
+    assert both["lines"][0] == {"term": "Prediction: mean |SHAP value| of all its features, log-odds", "value": shown}
+    added = find_section(report_content(run_folder), "magnesium-added-value")["blocks"][0]["text"]
     assert both["lines"][1]["value"] in added
     kinds = [line["term"].split(":")[0] for line in both["lines"]]
     assert kinds[:4] == ["Prediction", "Prediction", "Association", "… adjusted for body size too"]
@@ -181,7 +183,7 @@ def test_what_cannot_be_estimated_is_shown_as_such_and_not_by_a_code(edit: Edit,
 
     edit("evaluation.json", undefine)
     content = report_content(run_folder)
-    table = find_table(find_section(content, "held-out"), "held-out-metrics")
+    table = find_table(find_section(content, "performance"), "performance-metrics")
     assert table is not None
     slope = next(line for line in table["rows"] if line["raw"]["metric"] == "calibration_slope")
     assert slope["cells"][1] == "not estimable"
@@ -211,15 +213,17 @@ def test_someone_without_an_explanation_fails_the_sections_that_need_it(run_fold
     held_out = table.loc[table["set"] == "held-out", "SEQN"]
     write_parquet(run_folder / "explanations.parquet", table[table["SEQN"] != held_out.max()])
     content = report_content(run_folder)
-    assert set(failed_sections(content)) == {"drivers", "magnesium", "people"}
+    assert set(failed_sections(content)) == {"drivers", "dependence", "magnesium", "people"}
     assert f"1 of {len(held_out)} held-out people have no explanation" in find_section(content, "people")["reason"]
 
 
 def test_prediction_association_and_evidence_have_three_headings(run_folder: Path) -> None:
     parts = find_section(report_content(run_folder), "magnesium")["sections"]
-    assert [part["heading"].split(":")[0] for part in parts] == ["Prediction", "Association", "Published evidence"]
-    assert [part["status"] for part in parts] == [MADE, MADE, MADE]
-    dependence = [block for block in parts[0]["blocks"] if block["kind"] == "figure"]
+    assert [part["heading"].split(" (")[0].split(":")[0] for part in parts] == [
+        "Prediction", "Incremental value of magnesium in the prediction", "Association", "Published evidence",
+    ]  # fmt: skip
+    assert [part["status"] for part in parts] == [MADE] * 4
+    dependence = blocks_of({"sections": parts[:1]}, "figure")
     assert len(dependence) == 3
     assert all("not an effect" in block["caption"] for block in dependence)
 

@@ -16,7 +16,7 @@ Edit = Callable[[str, Callable[[Any], Any]], None]
 def test_the_card_has_every_part_a_reader_looks_for(run_folder: Path) -> None:
     card = model_card(report_content(run_folder))
     for heading in (
-        "What it is", "What it is not", "Population and training data", "Performance on held-out people", "Features",
+        "What it is", "What it is not", "Population and training data", "Performance", "Features",
         "What drives the risk", "Calibration and methods", "How to score", "Provenance",
     ):  # fmt: skip
         assert f"\n## {heading} (SYNTHETIC)\n" in card

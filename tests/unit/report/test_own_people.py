@@ -59,6 +59,7 @@ def own() -> OwnPeople:
             {"name": "age_years", "psi": 0.6, "psi_by_chance": 0.05, "large": True},
             {"name": "risk", "psi": 0.02, "psi_by_chance": 0.05, "large": False},
         ],
+        absent=[], auroc=None,
         worth_measuring=[{"name": "age_years", "absent": 0.25, "removes": 0.61}],
         importance=[
             Importance(**each) for each in summarise(Explanation(contributions, base, FEATURES, data), design)
@@ -85,13 +86,13 @@ def domain_rows(own: OwnPeople) -> dict[str, dict[str, Any]]:
 def test_the_first_question_is_whether_they_are_like_the_development_people(own: OwnPeople) -> None:
     content = own_content(own)
     assert [part["id"] for part in content["sections"]] == ["summary", "domain", "drivers", "people", "limits"]
-    card = content["sections"][0]["blocks"][1]["items"][0]
+    card = content["sections"][0]["blocks"][1]["items"][1]
     assert (card["value"], card["range"], card["tone"]) == ("2 are not", "5.0\u00a0%", "warning")
 
 
 def test_limits_name_the_people_that_the_model_was_made_on(own: OwnPeople) -> None:
     said = str(find_section(own_content(own), "limits")["blocks"])
-    assert "the people it was made on: NHANES 2015-2016. Elsewhere" in said
+    assert "like those it was developed on: NHANES 2015-2016. Elsewhere" in said
     assert re.search(r"\{[a-z_]+\}", str(own_content(own))) is None, "a placeholder was left"
 
 
@@ -112,7 +113,7 @@ def test_each_feature_stands_beside_the_development_people_with_what_is_outside_
     assert rows["magnesium_total_mg"]["cells"][2:4] == ["300 (300 to 300)", "300 (22 to 78)"]
     (warning,) = [b["text"] for b in find_section(own_content(own), "domain")["blocks"] if b["kind"] == "callout"]
     assert "Age: 5.0\u00a0% outside" in warning
-    assert "Age: spread otherwise than there, PSI 0.60." in warning
+    assert "Age: PSI 0.60 against the development people." in warning
     assert "Risk: spread" not in warning
     assert (rows["age_years"]["cells"][7], rows["sex"]["cells"][7]) == ("0.60 (0.05)", "–")
     assert "Magnesium, total (25.0\u00a0% here, 10.0\u00a0% there)" in warning
@@ -146,10 +147,21 @@ def test_what_absent_inputs_leave_unknown_is_told_where_the_model_can_tell(own: 
 
     label = own.explained.features[0].label
     assert f"{label}, absent for {percent(0.25)}" in cards(own)
-    assert "What absent inputs leave unknown" not in cards(replace(own, worth_measuring=[]))
+    assert "Which inputs are absent" not in cards(replace(own, worth_measuring=[]))
+
+
+def test_the_first_card_names_the_absent_inputs_and_what_they_cost(own: OwnPeople) -> None:
+    lacking = replace(own, absent=["magnesium_total_mg"], auroc=(0.83, 0.79))
+    card = find_section(own_content(lacking), "summary")["blocks"][1]["items"][0]
+    assert card["value"] == "1 of 3 from the whole file"
+    assert card["items"] == ["Magnesium, total"]
+    assert [line["value"] for line in card["lines"][:2]] == ["0.830", "0.790"]
+    assert card["tone"] == "warning"
+    untold = find_section(own_content(replace(lacking, auroc=None)), "summary")["blocks"][1]["items"][0]
+    assert not any("AUROC" in line["term"] for line in untold["lines"])
 
 
 def test_nobody_outside_is_said_without_alarm(own: OwnPeople) -> None:
     content = own_content(replace(own, explained=replace(own.explained, in_domain=np.ones(40, dtype=bool))))
-    card = content["sections"][0]["blocks"][1]["items"][0]
+    card = content["sections"][0]["blocks"][1]["items"][1]
     assert (card["value"], card["tone"]) == ("all within its domain", "")

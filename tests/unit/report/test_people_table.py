@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,39 +80,39 @@ def test_the_columns_are_plain_numbers_that_give_the_reported_risk_back(people: 
     assert data["values"] == [[20, 40, None, 60], [1, 0, None, 1]]
 
 
-def test_people_can_be_chosen_by_age_category_domain_and_outcome(people: PeopleShown) -> None:
-    data = explorer(people, "All.")["data"]
-    groups = {group["label"]: group for group in data["groups"]}
-    assert groups["Age, years"]["of"] == [0, 1, None, 3]  # of the age itself, not of the rounded one
-    assert groups["Sex"]["of"] == [1, 0, None, 1]
-    assert groups["Domain"]["of"] == [0, 0, 1, 0]
-    assert groups["Outcome"]["of"] == [0, 1, 0, 0]
-    assert [data["groups"][place]["label"] for place in data["status"]] == ["Domain", "Outcome"]
+def told(people: PeopleShown) -> dict[str, dict[str, Any]]:
+    return {each["label"]: each for each in explorer(people, "All.")["data"]["told"]}
+
+
+def test_people_can_be_chosen_by_outcome_age_group_and_training_distribution(people: PeopleShown) -> None:
+    found = told(people)
+    assert list(found) == ["Outcome", "Age group, years", "Training distribution"]
+    assert found["Outcome"]["of"] == [0, 1, 0, 0]
+    assert found["Age group, years"]["of"] == [0, 1, None, 3]  # of the age itself, not of the rounded one
+    assert found["Training distribution"]["of"] == [0, 0, 1, 0]
+    # An opened person says what is not among the values.
+    assert [label for label, each in found.items() if each["said"]] == ["Outcome", "Training distribution"]
 
 
 def test_people_can_be_chosen_by_how_firm_their_first_reason_is(people: PeopleShown) -> None:
-    data = explorer(replace(people, firmness=np.array([1.0, 0.9, 0.51, 0.5])), "All.")["data"]
-    (group,) = (group for group in data["groups"] if group["label"] == "First reason over refits")
-    assert [group["levels"][place] for place in group["of"]] == [
+    found = told(replace(people, firmness=np.array([1.0, 0.9, 0.51, 0.5])))["First reason over refits"]
+    assert [found["levels"][place] for place in found["of"]] == [
         "stays in nine of ten", "stays in nine of ten", "stays in more than half", "changes in half or more",
     ]  # fmt: skip
-    # An opened person says it, too.
-    assert data["groups"].index(group) in data["status"]
+    assert found["said"]
 
 
 def test_people_can_be_chosen_by_what_recall_error_would_add_to_their_interval(people: PeopleShown) -> None:
-    data = explorer(replace(people, recall_share=np.array([0.3, 0.05, 0.01, np.nan])), "All.")["data"]
-    (group,) = (group for group in data["groups"] if group["label"] == "Recall error of magnesium")
-    assert group["of"] == [0, 1, 2, None]
-    assert data["groups"].index(group) in data["status"]
-    nobody = explorer(replace(people, recall_share=np.full(4, np.nan)), "All.")["data"]
-    assert "Recall error of magnesium" not in {group["label"] for group in nobody["groups"]}
+    found = told(replace(people, recall_share=np.array([0.3, 0.05, 0.01, np.nan])))["Recall error of magnesium"]
+    assert found["of"] == [0, 1, 2, None]
+    assert found["said"]
+    assert "Recall error of magnesium" not in told(replace(people, recall_share=np.full(4, np.nan)))
 
 
 def test_what_is_not_known_is_not_offered(people: PeopleShown) -> None:
-    data = explorer(replace(people, weight=None, case=None), "All.")["data"]
-    assert data["weight"] is None
-    assert not {"Outcome", "First reason over refits"} & {group["label"] for group in data["groups"]}
+    unknown = replace(people, weight=None, case=None)
+    assert explorer(unknown, "All.")["data"]["weight"] is None
+    assert list(told(unknown)) == ["Age group, years", "Training distribution"]
 
 
 def test_of_too_many_people_those_of_highest_risk_are_kept_in_order_and_that_is_said(

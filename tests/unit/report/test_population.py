@@ -17,7 +17,13 @@ OWN: dict[str, Any] = {
     "outcome_column": "dm",
     "other_periods": 1200,
     "problems": {"out_of_range:age_years": 3},
-    "mapping": {"file": "m.toml", "left_as_they_are": {"smoking": 7}, "not_carried": ["NOTE"]},
+    "mapping": {
+        "file": "m.toml",
+        "left_as_they_are": {"smoking": 7},
+        "not_carried": ["NOTE"],
+        "excluded": {"STATUS": 31},
+        "rows": 4567,
+    },
 }
 
 
@@ -55,7 +61,8 @@ def test_of_a_file_it_says_what_the_file_says_and_what_nobody_can_tell(people_of
     text = said(people_of_a_file)
     for words in (
         "Elsewhere 2015-2017, 20 and older", "no weights; each person drawn alone", "cohort.csv", "column dm",
-        "left out: 1,200", "smoking 7", "not used: NOTE", "out_of_range:age_years 3", "confidential",
+        "left out: 1,200", "smoking 7", "not used: NOTE", "STATUS 31", "4,567 rows",
+        "out_of_range:age_years 3", "confidential",
         "no program can tell",
     ):  # fmt: skip
         assert words in text

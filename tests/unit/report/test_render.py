@@ -97,11 +97,45 @@ def test_the_policy_names_the_one_script_that_may_run(run_folder: Path) -> None:
     assert allowed["script-src"] == f"'sha256-{digest}'"
 
 
-def test_a_page_without_a_table_of_people_runs_no_script(run_folder: Path) -> None:
+def test_a_page_without_a_table_of_people_has_the_script_of_the_page_alone(run_folder: Path) -> None:
     (run_folder / "features.parquet").unlink()
     text = write_report(run_folder).path.read_text("utf-8")
-    assert "<script" not in text
-    assert "script-src &#39;none&#39;" in text
+    assert text.count("<script") == 1
+    assert "addEventListener" in text
+    assert "explorer-find" not in text
+
+
+def test_what_is_looked_up_starts_closed_and_what_failed_does_not(run_folder: Path) -> None:
+    (run_folder / "table_one.json").unlink()
+    text = write_report(run_folder).path.read_text("utf-8")
+    parts = re.findall(r'<section id="([^"]+)" class="(\w+)"[^>]*>\s*(<details class="folded">)?', text)
+    closed = {name for name, _, details in parts if details}
+    assert closed == {"limits", "checks", "attrition", "features", "methods", "reporting", "provenance"}
+    assert {name for name, status, _ in parts if status == "failed"} == {"table-one"}
+
+
+def test_contents_show_sections_with_their_parts(page: Page, finished_run: Path) -> None:
+    wanted = []
+    for item in report_content(finished_run)["sections"]:
+        wanted += [item["id"], *(inner["id"] for inner in item["sections"])]
+    links = [str(attributes["href"])[1:] for tag, attributes in page.tags if tag == "a" and "href" in attributes]
+    start = links.index(wanted[0], 1)  # the first link leads past the contents
+    assert links[start : start + len(wanted)] == wanted
+
+
+def test_places_that_answer_say_what_the_figure_shows(run_folder: Path) -> None:
+    blocks = {block["id"]: block for block in blocks_of(report_content(run_folder), "figure")}
+    importance = blocks["importance"]
+    said = re.findall(r'data-tip="([^"]*)"', draw(importance))
+    assert [html.unescape(each).split(":")[0].removeprefix("SYNTHETIC ") for each in said] == [
+        bar["label"] for bar in importance["data"]["bars"]
+    ]
+    first = importance["data"]["bars"][0]
+    assert f"{first['importance']:.3f} ({first['low']:.3f} to {first['high']:.3f})" in said[0]
+    # At the end of the bar: as far to the right as it is long.
+    at = [float(x) for x in re.findall(r'class="tip" cx="([\d.]+)"', draw(importance))]
+    sizes = [bar["importance"] for bar in importance["data"]["bars"]]
+    assert (at[0] - at[-1]) / (at[0] - at[1]) == pytest.approx((sizes[0] - sizes[-1]) / (sizes[0] - sizes[1]), rel=0.02)
 
 
 def test_ids_are_unique_and_every_inner_link_arrives(page: Page) -> None:

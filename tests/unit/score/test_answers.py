@@ -18,6 +18,7 @@ from mgrisk.model.bundle import Bundle
 from mgrisk.score import sources
 from mgrisk.score.answers import option_columns
 from mgrisk.score.batch import BatchOptions, score_table
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.scorer import Scorer
 from mgrisk.survey.design import SurveyDesign, WeightLevel
@@ -63,7 +64,7 @@ def test_the_rest_of_the_file_is_as_without(scorer: Scorer, bundle: Bundle, peop
 def test_each_row_has_the_published_relative_risks_on_its_own_risk(
     scorer: Scorer, people: Path, tmp_path: Path
 ) -> None:
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0))
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0, digits=ALL_DIGITS))
     found = read(tmp_path / "out.csv").set_index("person_id")
     given = (
         pd.read_csv(people).set_index("person_id").assign(bmi_kg_m2=lambda x: x.weight_kg / (x.height_cm / 100) ** 2)
@@ -85,10 +86,10 @@ def test_each_row_has_the_published_relative_risks_on_its_own_risk(
 def test_frame_and_parquet_say_the_same_whatever_the_blocks(
     scorer: Scorer, people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=1))
-    score_table(scorer, str(people), str(tmp_path / "out.parquet"), BatchOptions(reasons=1))
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=1, digits=ALL_DIGITS))
+    score_table(scorer, str(people), str(tmp_path / "out.parquet"), BatchOptions(reasons=1, digits=ALL_DIGITS))
     monkeypatch.setattr(sources, "CsvSource", functools.partial(CsvSource, block_bytes=60))
-    score_table(scorer, str(people), str(tmp_path / "small.csv"), BatchOptions(reasons=1), workers=3)
+    score_table(scorer, str(people), str(tmp_path / "small.csv"), BatchOptions(reasons=1, digits=ALL_DIGITS), workers=3)
     assert (tmp_path / "small.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()
     # Every digit: pandas 2 reads a number to a unit in the last place.
     from_csv = pd.read_csv(tmp_path / "out.csv", dtype=str).astype(object)
@@ -148,8 +149,13 @@ def test_the_dose_goes_by_the_habit_that_the_recalls_tell_of_and_its_band_stands
     people = tmp_path / "people.csv"
     people.write_text(RECALLED, encoding="utf-8")
     for name in ("out.csv", "out.parquet"):
-        score_table(carrying, str(people), str(tmp_path / name), BatchOptions(reasons=1))
-    score_table(Scorer(bundle, what_if=True), str(people), str(tmp_path / "days.csv"), BatchOptions(reasons=1))
+        score_table(carrying, str(people), str(tmp_path / name), BatchOptions(reasons=1, digits=ALL_DIGITS))
+    score_table(
+        Scorer(bundle, what_if=True),
+        str(people),
+        str(tmp_path / "days.csv"),
+        BatchOptions(reasons=1, digits=ALL_DIGITS),
+    )
     found, by_days = (pd.read_csv(tmp_path / name).set_index("person_id") for name in ("out.csv", "days.csv"))
     options = list(option_columns())
     assert list(found) == [*(name for name in by_days if name not in options), *HABIT, *options]

@@ -31,6 +31,7 @@ from mgrisk.score import batch, sources
 from mgrisk.score.answers import RISKS
 from mgrisk.score.batch import AHEAD, BatchOptions, Progress, in_order, score_table, validate_table
 from mgrisk.score.cells import Missing
+from mgrisk.score.csv.decimals import ALL_DIGITS, SHOWN_DIGITS
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.input_schema import RESULTS
 from mgrisk.score.journal import journal_of, part_of
@@ -130,7 +131,7 @@ def test_each_record_is_one_row_in_order_with_its_own_cells(scorer: Scorer, peop
 
 
 def test_a_frame_gives_the_same_answers(scorer: Scorer, people: Path, tmp_path: Path) -> None:
-    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=2))
+    score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=2, digits=ALL_DIGITS))
     from_file = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     from_file = from_file[~from_file["problems"].str.startswith("wrong_field_count")]
     answer = scorer.score(from_file.iloc[:, :8], reasons=2)
@@ -141,6 +142,24 @@ def test_a_frame_gives_the_same_answers(scorer: Scorer, people: Path, tmp_path: 
             continue
         texts = ["" if value != value else repr(value) if isinstance(value, float) else value for value in answer[name]]
         assert texts == from_file[name].tolist(), name
+
+
+def test_numbers_have_the_digits_that_were_asked_for_in_text_and_all_in_parquet(
+    scorer: Scorer, people: Path, tmp_path: Path
+) -> None:
+    for digits in (SHOWN_DIGITS, 3, ALL_DIGITS):
+        score_table(scorer, str(people), str(tmp_path / f"{digits}.csv"), BatchOptions(reasons=1, digits=digits))
+    score_table(scorer, str(people), str(tmp_path / "out.parquet"), BatchOptions(reasons=1, digits=3))
+    score_table(scorer, str(people), str(tmp_path / "default.csv"), BatchOptions(reasons=1))
+    assert (tmp_path / "default.csv").read_bytes() == (tmp_path / "6.csv").read_bytes()
+    whole = rows_of(tmp_path / "17.csv")
+    for name in (*RISKS, "reason_1_effect"):
+        for digits in (SHOWN_DIGITS, 3):
+            expected = [f"{float(row[name]):.{digits}g}" if row[name] else "" for row in whole]
+            assert [row[name] for row in rows_of(tmp_path / f"{digits}.csv")] == expected
+        written = [float(row[name]) if row[name] else None for row in whole]
+        assert pq.read_table(tmp_path / "out.parquet")[name].to_pylist() == written
+    assert any(len(row["risk"]) > 10 for row in whole)
 
 
 def test_no_byte_depends_on_blocks_or_workers(
@@ -168,7 +187,7 @@ def test_rejects_are_numbered_and_kept_as_they_were(scorer: Scorer, people: Path
 
 def test_packed_and_parquet_outputs_hold_the_same(scorer: Scorer, people: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.csv.gz", "out.csv.zst", "out.parquet"):
-        score_table(scorer, str(people), str(tmp_path / name), BatchOptions(reasons=1))
+        score_table(scorer, str(people), str(tmp_path / name), BatchOptions(reasons=1, digits=ALL_DIGITS))
     plain = (tmp_path / "out.csv").read_bytes()
     assert gzip.decompress((tmp_path / "out.csv.gz").read_bytes()) == plain
     with pa.input_stream(str(tmp_path / "out.csv.zst"), compression="zstd") as unpacked:
@@ -238,9 +257,10 @@ def test_an_input_that_has_changed_is_not_gone_on_with(scorer: Scorer, people: P
 
     with pytest.raises(KeyboardInterrupt):
         score_table(scorer, str(people), str(target), BatchOptions(reasons=0), progress=killed)
-    with pytest.raises(MgRiskError) as caught:
-        score_table(scorer, str(people), str(target), BatchOptions(reasons=1, resume=True))
-    assert caught.value.code == "resume.other_batch"
+    for other in (BatchOptions(reasons=1, resume=True), BatchOptions(reasons=0, digits=3, resume=True)):
+        with pytest.raises(MgRiskError) as caught:
+            score_table(scorer, str(people), str(target), other)
+        assert caught.value.code == "resume.other_batch"
     people.write_bytes(HOSTILE.replace(b"a,50", b"a,51"))
     with pytest.raises(MgRiskError) as caught:
         score_table(scorer, str(people), str(target), BatchOptions(reasons=0, resume=True))

@@ -18,6 +18,7 @@ from mgrisk.features.registry import FEATURES
 from mgrisk.model.bundle import Bundle, read_bundle, released_bundles
 from mgrisk.score import sources
 from mgrisk.score.batch import BatchOptions, score_table, validate_table
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.eligibility import exclusions, not_told
 from mgrisk.score.scorer import Scorer
@@ -61,7 +62,7 @@ def about(bundle: Bundle, *, eligible: list[dict[str, Any]], **different: Any) -
 def scored(scorer: Scorer, people: str, folder: Path, *, workers: int = 1) -> tuple[Summary, pd.DataFrame, bytes]:
     (folder / "people.csv").write_text(people, "utf-8")
     out, rejects = folder / "out.csv", folder / "rejects.csv"
-    asked = BatchOptions(reasons=1, rejects=str(rejects))
+    asked = BatchOptions(reasons=1, rejects=str(rejects), digits=ALL_DIGITS)
     summary = score_table(scorer, str(folder / "people.csv"), str(out), asked, workers=workers)
     return summary, pd.read_csv(out, keep_default_na=False, dtype=str), out.read_bytes()
 
@@ -108,7 +109,12 @@ def test_blocks_workers_frames_and_parquet_give_the_same_answer(
     risk = pd.to_numeric(rows["risk"]).to_numpy()[:-1]
     np.testing.assert_array_equal(by_frame["risk"].to_numpy(), risk)
     people.to_parquet(tmp_path / "people.parquet")
-    score_table(scorer, str(tmp_path / "people.parquet"), str(tmp_path / "parquet.csv"), BatchOptions(reasons=1))
+    score_table(
+        scorer,
+        str(tmp_path / "people.parquet"),
+        str(tmp_path / "parquet.csv"),
+        BatchOptions(reasons=1, digits=ALL_DIGITS),
+    )
     by_parquet = pd.read_csv(tmp_path / "parquet.csv", keep_default_na=False, dtype=str)
     pd.testing.assert_frame_equal(by_parquet, rows.iloc[:-1])
 

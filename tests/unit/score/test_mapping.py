@@ -10,7 +10,8 @@ import pytest
 
 from mgrisk.cli.main import main
 from mgrisk.errors import MgRiskError
-from mgrisk.score.mapping import map_file, read_mapping
+from mgrisk.score.mapping import map_file
+from mgrisk.score.mapping_file import read_mapping
 
 EXAMPLES = Path(__file__).parents[3] / "data" / "examples"
 EXTRACT, MAPPING = EXAMPLES / "extract.csv", EXAMPLES / "extract.mapping.toml"
@@ -178,8 +179,6 @@ def test_an_extract_that_the_mapping_does_not_fit_is_refused(tmp_path: Path) -> 
             map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.csv"))
         assert refused.value.code == code
         assert not (tmp_path / "people.csv").exists()
-    with pytest.raises(MgRiskError, match="is written as CSV"):
-        map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / "people.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -227,3 +226,97 @@ def test_booleans_of_parquet_are_the_codes_true_and_false(
     done = map_file(source, read_mapping(written(tmp_path, mapping)), target)
     assert [row["hypertension_told"] for row in rows(Path(target))] == ["yes", "no", ""][: len(column)]
     assert done.as_they_are == {"hypertension_told": 0}
+
+
+MESSY = """
+[[exclude]]
+from = "STATUS"
+codes = ["test*"]
+[people]
+person = "ID"
+last_by = "DAY"
+[keep]
+person_id = "ID"
+[features.age_years]
+from = "AGE"
+[features.sex]
+from = "S"
+levels = { male = ["m*"], female = ["f*"] }
+"""
+VISITS = "ID,DAY,AGE,S,STATUS\nb,2020-05-01,50,M,\n"
+VISITS += "a,2021-01-01,41,f,\na,2020-01-01,40,F,\nb,,49,x,\nb,2024-01-01,99,f,Test 3\n"
+
+
+def test_the_last_row_by_date_is_that_of_a_person_and_what_was_left_out_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "extract.csv").write_text(VISITS, "utf-8")
+    source, target = str(tmp_path / "extract.csv"), tmp_path / "people.csv"
+    done = map_file(source, read_mapping(written(tmp_path, MESSY)), str(target))
+    assert [tuple(row.values()) for row in rows(target)] == [("b", "50", "male"), ("a", "41", "female")]
+    assert (done.rows, done.written, done.excluded, done.undated) == (5, 2, {"STATUS": 1}, 1)
+    assert done.as_they_are == {"age_years": 0, "sex": 1}
+    assert main(["map", source, "--mapping", str(tmp_path / "mapping.toml"), "-o", str(target), "--overwrite"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[:4] == [
+        f"2 rows in {target}",
+        "  excluded by STATUS: 1 of 5 rows",
+        "  without a date to order them by: 1 rows, which come before all others of a person",
+        "  4 rows became one for each of 2 people",
+    ]
+
+
+def test_without_a_date_the_last_row_is_the_last_in_the_file(tmp_path: Path) -> None:
+    found = mapped(tmp_path, VISITS.replace("49,x", "49,m"), MESSY.replace('last_by = "DAY"', ""))
+    assert [row["age_years"] for row in found] == ["49", "40"]
+
+
+@pytest.mark.parametrize("name", ["people.parquet", "people.PQ"])
+def test_parquet_has_the_texts_of_the_csv_and_nulls(tmp_path: Path, name: str) -> None:
+    map_file(str(EXTRACT), read_mapping(MAPPING), str(tmp_path / "people.csv"))
+    map_file(str(EXTRACT), read_mapping(MAPPING), str(tmp_path / name))
+    table = pd.read_parquet(tmp_path / name)
+    assert table["height_cm"].isna().sum() == 1
+    assert table.fillna("").to_dict("records") == rows(tmp_path / "people.csv")
+
+
+def test_an_extract_without_rows_is_a_table_without_rows(tmp_path: Path) -> None:
+    (tmp_path / "extract.csv").write_text("ID,DAY,AGE,S,STATUS\n", "utf-8")
+    of_rows = MESSY.replace('[people]\nperson = "ID"\nlast_by = "DAY"\n', "")
+    for content in (MESSY, of_rows):
+        mapping = read_mapping(written(tmp_path, content))
+        for name in ("people.csv", "people.parquet"):
+            done = map_file(str(tmp_path / "extract.csv"), mapping, str(tmp_path / name))
+            assert (done.rows, done.written) == (0, 0)
+        assert list(pd.read_parquet(tmp_path / "people.parquet").columns) == ["person_id", "age_years", "sex"]
+        assert (tmp_path / "people.csv").read_text("utf-8") == "person_id,age_years,sex\n"
+
+
+def test_a_dry_run_shows_ten_different_cells_escaped_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = [f"v{number}" for number in range(14) for _ in range(3)]
+    (tmp_path / "extract.csv").write_text("AGE,S\n" + "".join(f"5,{cell}\n" for cell in ["\x1b[2J", *cells]), "utf-8")
+    mapping = written(tmp_path, '[features.sex]\nfrom = "S"\nlevels = { m = "male" }\n')
+    before = sorted(path.name for path in tmp_path.iterdir())
+    assert main(["map", str(tmp_path / "extract.csv"), "--mapping", str(mapping), "--explain"]) == 0
+    told = capsys.readouterr().out
+    shown = "'\\x1b[2J', " + ", ".join(f"'v{number}'" for number in range(9))
+    assert told.splitlines() == [
+        "43 rows would be written",
+        "sex: S",
+        "  0 understood, 0 missing, 43 not understood",
+        f"  not understood: {shown}",
+        "  not carried over: AGE",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_an_output_or_a_dry_run_and_not_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["map", str(EXTRACT), "--mapping", str(MAPPING)]
+    for more in ([], ["-o", str(tmp_path / "people.csv"), "--explain"]):
+        with pytest.raises(SystemExit) as refused:
+            main([*asked, *more])
+        assert refused.value.code == 2
+        assert "--explain" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

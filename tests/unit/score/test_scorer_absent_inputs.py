@@ -16,6 +16,7 @@ from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.model.bundle import Bundle
 from mgrisk.score.answers import NEXT_QUESTION, RISKS, option_columns
 from mgrisk.score.batch import BatchOptions, score_table
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.input_schema import RESULTS, reason_columns
 from mgrisk.score.scorer import Scorer
 
@@ -173,7 +174,7 @@ def test_csv_parquet_and_frame_have_the_same_columns_with_the_same_answers(
 ) -> None:
     scorer = Scorer(toy_bundles["spline_logistic"], what_if=what_if, next_question=True)
     for name in ("out.csv", "out.parquet"):
-        score_table(scorer, str(people), str(tmp_path / name), BatchOptions(reasons=2))
+        score_table(scorer, str(people), str(tmp_path / name), BatchOptions(reasons=2, digits=ALL_DIGITS))
     csv = pd.read_csv(tmp_path / "out.csv", dtype=str, keep_default_na=False)
     parquet, frame = pd.read_parquet(tmp_path / "out.parquet"), scored(scorer, people, reasons=2)
     added = [*RESULTS, *reason_columns(2), NEXT_QUESTION, *(option_columns() if what_if else ())]

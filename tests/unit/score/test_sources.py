@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import features
+from mgrisk.score.csv.dialect import Dialect
 from mgrisk.score.sources import ParquetSource, open_source
 
 INPUTS = features(["age_years", "sex"])
@@ -48,6 +50,32 @@ def test_a_packed_file_is_told_by_its_bytes(content: bytes, tmp_path: Path) -> N
     with open_source(str(tmp_path / "people.csv")) as source:
         (rows,) = [source.read(block, INPUTS) for block in source.blocks()]
     assert rows.checked.problems.tolist() == ["", "out_of_range:age_years"]
+
+
+@pytest.mark.parametrize(
+    "pack", [bytes, gzip.compress, lambda text: bytes(pa.Codec("zstd").compress(text, asbytes=True))]
+)
+@pytest.mark.parametrize("piped", [False, True])
+def test_other_text_is_read_packed_or_not_from_a_file_or_a_pipe(
+    pack: Callable[[bytes], bytes], piped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = pack("Größe;sex\r\n172,5;männlich\r\n".encode("cp1252"))
+    (tmp_path / "people.csv").write_bytes(content)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BufferedReader(Dripping(content))))
+    with open_source("-" if piped else str(tmp_path / "people.csv"), dialect=Dialect("cp1252", ";")) as source:
+        (rows,) = [source.read(block, ()) for block in source.blocks()]
+    assert rows.texts(["Größe", "sex"]).to_numpy().tolist() == [["172,5", "männlich"]]
+
+
+def test_a_file_of_other_text_that_is_left_early_is_closed_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "people.csv").write_bytes(b"a;b\n" + b"1;2\n" * 2_000_000)
+    with open_source(str(tmp_path / "people.csv"), dialect=Dialect("cp1252", ";")) as source:
+        next(source.blocks())
+    del source
+    gc.collect()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_packed_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:

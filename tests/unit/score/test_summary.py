@@ -18,6 +18,7 @@ from mgrisk.model.bundle import Bundle
 from mgrisk.model.reference import RISK, describe_numbers
 from mgrisk.score import sources
 from mgrisk.score.batch import BatchOptions, score_table
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.expected_performance import RiskCounts
 from mgrisk.score.scorer import Scorer, load_scorer
@@ -96,7 +97,9 @@ FIVE_PEOPLE = pd.DataFrame(
 
 def summed_up(scorer: Scorer, people: pd.DataFrame, folder: Path) -> Summary:
     people.to_csv(folder / "people.csv", index=False)
-    return score_table(scorer, str(folder / "people.csv"), str(folder / "out.csv"), BatchOptions(reasons=0))
+    return score_table(
+        scorer, str(folder / "people.csv"), str(folder / "out.csv"), BatchOptions(reasons=0, digits=ALL_DIGITS)
+    )
 
 
 def sample(toy_people: ToyPeople, n: int) -> pd.DataFrame:

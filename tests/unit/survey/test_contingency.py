@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -61,6 +63,17 @@ def test_it_is_that_of_rao_and_scott_by_hand(
     assert found.denominator == pytest.approx(numerator * design.df, rel=1e-5)
     assert found.p == pytest.approx(p, rel=1e-4)
     assert found.n == design.n
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "column"), [("chi_square_2x3", "y", "group"), ("chi_square_3x2", "group", "x2")]
+)
+def test_it_is_svychisq_of_r(
+    name: str, row: str, column: str, toy: pd.DataFrame, part: SurveyDesign, in_r: dict[str, Any]
+) -> None:
+    found = chi_square(toy[row], toy[column], part).to_dict()
+    for key, value in in_r[name].items():
+        assert found[key] == pytest.approx(value, rel=1e-9)
 
 
 def test_it_does_not_depend_on_sides_order_or_units_of_weight(toy: pd.DataFrame, part: SurveyDesign) -> None:

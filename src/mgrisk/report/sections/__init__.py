@@ -24,15 +24,18 @@ class ReportSection:
         Its id in the page, and what stands above it.
     build
         Describes a run.
+    folded
+        Whether it starts closed below its heading: what is looked up rather than read.
     """
 
     name: str
     heading: str
     build: Callable[[RunFolder], Section]
+    folded: bool = False
 
     def of(self, blocks: Sequence[Block], *, heading: str = "", sections: Sequence[Section] = ()) -> Section:
         """Return the section of a run, perhaps with a heading that says more."""
-        return section(self.name, heading or self.heading, blocks, sections=sections)
+        return section(self.name, heading or self.heading, blocks, sections=sections, folded=self.folded)
 
     def absent(self, reason: str) -> Section:
         """Return the section of a run that has nothing to say there."""

@@ -45,7 +45,7 @@ def added_value(run: RunFolder) -> Section:
     blocks = [
         text(
             f"{model_label(content.model)} with its settings as chosen, refitted without features, on the same "
-            "people and folds. Each number is the model with what is asked about less the one without it.",
+            "people and folds. Each number is the model with what is asked about minus the one without it.",
             *(_words(gain) for gain in held_out_gain(run)),
         ),
         table(
@@ -85,4 +85,4 @@ def _words(record: Gain) -> str:
     return f"That magnesium makes the model rank held-out people better is not shown: {shown} of AUROC."
 
 
-SECTION = ReportSection("added-value", "What magnesium adds to the prediction", added_value)
+SECTION = ReportSection("magnesium-added-value", "Incremental value of magnesium in the prediction", added_value)

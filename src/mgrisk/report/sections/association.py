@@ -445,7 +445,7 @@ def _reverse(records: Evidence) -> list[Block]:
     share = "" if naive is None or not naive.events else f" ({percent(naive.events / naive.n)} of the people)"
     return [
         text(
-            "Reverse causation: people told of diabetes are left out of all of the above, because they may eat otherwise since. "
+            "Reverse causation: people with diagnosed diabetes are left out of all of the above, because they may eat otherwise since. "
             f"Against people without diabetes, with the same energy and confounders, magnesium from food is: {said}. "
             f"The undiagnosed{share} did not know, but glucose that has been high for years changes thirst, weight and the "
             "kidneys' loss of magnesium all the same; one visit cannot rule that out."
@@ -560,7 +560,7 @@ def _people(records: Evidence) -> Block:
             f"{span(str(first.cycles).split(', '))}."
         )
     return text(
-        "Adults never told of diabetes, not pregnant, with a reliable first recall and every adjustment known; all "
+        "Adults without diagnosed diabetes, not pregnant, with a reliable first recall and every adjustment known; all "
         "models are of the same people.",
         *said,
         "Uncorrected is the mean of the recalled days; corrected is the usual intake expected from recalls and all "

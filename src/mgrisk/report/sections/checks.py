@@ -143,6 +143,6 @@ def _sources(records: Records[ItemRecord] | Records[QuestionRecord]) -> list[str
     return [f"{sources}."]
 
 
-KNOWN = ReportSection("known", "Known answers reproduced", known_answers)
-CHECKS = ReportSection("checks", "Checks", checks)
-REPORTING = ReportSection("reporting", "TRIPOD+AI and PROBAST+AI", reporting)
+KNOWN = ReportSection("known", "Replication of published estimates", known_answers, folded=True)
+CHECKS = ReportSection("checks", "Checks", checks, folded=True)
+REPORTING = ReportSection("reporting", "TRIPOD+AI and PROBAST+AI", reporting, folded=True)

@@ -38,9 +38,9 @@ def attrition(run: RunFolder) -> Section:
                 f"Attrition, {_set_label(run, set_name)}",
                 [
                     column("Rule", numeric=False),
-                    column("People left"),
-                    column("Taken out"),
-                    column("Cases left"),
+                    column("Remaining"),
+                    column("Excluded"),
+                    column("Cases remaining"),
                 ],
                 [
                     row(
@@ -138,5 +138,5 @@ def _set_label(run: RunFolder, set_name: str) -> str:
     return f"{set_name} set, {span(cycles)}"
 
 
-ATTRITION = ReportSection("attrition", "Who is in it, and who is not", attrition)
-TABLE_ONE = ReportSection("table-one", "Table 1: the people", table_one)
+ATTRITION = ReportSection("attrition", "Participants: eligibility and attrition", attrition, folded=True)
+TABLE_ONE = ReportSection("table-one", "Table 1: the people", table_one, folded=True)

@@ -1,7 +1,7 @@
 """Section on what drives the predicted risk among the held-out people, and how stable that is.
 
-Importance by feature and by group of features, with what is correlated and which pairs interact; stability under
-refitting, as ranks and first reasons; agreement with other models, other cycles and in subgroups.
+Importance by feature and by group of features, with what is correlated; stability under refitting, as ranks and first
+reasons; agreement with other models, other cycles and in subgroups.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
+from mgrisk.cohort.select import HELD_OUT
 from mgrisk.features.registry import FEATURES
 from mgrisk.report.blocks import ABSENT, Block, Section, callout, column, figure, missing, row, section, table, text
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
 from mgrisk.report.formats import count, interval, level_label, model_label, number, percent
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.candidates import estimators
-from mgrisk.report.sections.importance import dependence, importance_figure, swarm_figure
+from mgrisk.report.sections.importance import importance_figure, swarm_figure
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import GroupImportance, Importance, RankRange, Refits, SubgroupImportance
@@ -38,19 +38,18 @@ GROUPS: Final = {
 
 
 def groups(run: RunFolder, people: ExplainedPeople) -> Section:
-    """Describe the groups of features, the correlations that make them necessary, and the strongest pairs."""
+    """Describe the groups of features, and the correlations that make them necessary."""
     return section(
         "drivers-groups",
-        "Groups of features, taken whole",
+        "Grouped SHAP values",
         [
             text(
-                "Here a group joins with all its features at once, and its value is Shapley's for the game between groups "
-                "(what Owen's values of its features sum to). Beside it stands the sum of the features' own values: they "
-                "differ where features of two groups work together."
+                "The SHAP value (log-odds) of a group is that of all its features entering together (what the Owen values of "
+                "its features sum to). Beside it stands the sum of the features' own values: the two differ where features "
+                "of two groups interact."
             ),
             _bars(group_records(run), people),
             *_travel(people),
-            *_pairs(run),
         ],
     )
 
@@ -62,25 +61,38 @@ def group_records(run: RunFolder) -> list[GroupImportance]:
 
 
 def _bars(records: list[GroupImportance], people: ExplainedPeople) -> Block:
+    sizes = [
+        people.importance([feature.name for feature in people.family(record.group)], estimate=record.importance)
+        for record in records
+    ]
     rows = [
         row(
             [
                 GROUPS[record.group],
                 ", ".join(feature.label for feature in people.family(record.group)),
-                interval(record.size),
+                interval(size),
                 number(record.summed),
             ],
-            vars(record),
+            {**vars(record), **size.bounds},
         )
-        for record in records
+        for record, size in zip(records, sizes, strict=True)
     ]
-    bars = [{**vars(record), "label": GROUPS[record.group], "direction": None} for record in records]
+    bars = [
+        {
+            **vars(record),
+            **size.bounds,
+            "importance": record.importance,
+            "label": GROUPS[record.group],
+            "direction": None,
+        }
+        for record, size in zip(records, sizes, strict=True)
+    ]
     first = ", ".join(f"{bar['label']} {number(bar['importance'], digits=2)}" for bar in bars[:3])
     return figure(
         "importance-groups",
         "importance",
-        "Mean absolute contribution of each group, held-out people",
-        caption="Weighted mean of the absolute value of the group as one player, log-odds, with 95 % interval.",
+        "Mean |SHAP value| of each group, held-out people",
+        caption=f"Weighted mean of the absolute grouped SHAP value, log-odds, with 95 % interval. {interval_of(people)}",
         alt=f"Bar chart of the importance of groups; the largest are {first}",
         data={"bars": bars},
         behind=table(
@@ -89,7 +101,7 @@ def _bars(records: list[GroupImportance], people: ExplainedPeople) -> Block:
             [
                 column("Group", numeric=False),
                 column("Features", numeric=False),
-                column("As one player, log-odds (95 % interval)"),
+                column("Mean |grouped SHAP value|, log-odds (95 % interval)"),
                 column("Sum of the features' own values"),
             ],
             rows,
@@ -117,10 +129,10 @@ def _travel(people: ExplainedPeople) -> list[Block]:
         for one, other, value in found
     ]
     names = list(dict.fromkeys(each.label for pair in found for each in pair[:2]))
-    columns = [column("Feature", numeric=False), column("Travels with", numeric=False), column("Rank correlation")]
+    columns = [column("Feature", numeric=False), column("Correlated with", numeric=False), column("Rank correlation")]
     return [
         callout(
-            f"Do not read one of these alone: {', '.join(names)}. Features that go together share what they know, and how a "
+            f"Do not read one of these alone: {', '.join(names)}. Correlated features share information, and how a "
             "model divides it among them may change with the next sample.",
             tone="warning",
         ),
@@ -130,48 +142,7 @@ def _travel(people: ExplainedPeople) -> list[Block]:
     ]
 
 
-def _pairs(run: RunFolder) -> list[Block]:
-    """Show the strongest pairs of each learner with trees; the others are sums of one function of each feature."""
-    records = run.explanation.interactions
-    blocks: list[Block] = []
-    for learner in dict.fromkeys(record.learner for record in records):
-        of_learner = [record for record in records if record.learner == learner]
-        problems = [record.problem for record in of_learner if record.problem]
-        if problems:
-            blocks.append(text(f"Pairs of {model_label(learner)}: not computed, because {problems[0]}."))
-            continue
-        rows = [
-            row(
-                [
-                    f"{record.first_label} × {record.second_label}",
-                    interval(record.size),
-                ],
-                vars(record),
-            )
-            for record in of_learner
-        ]
-        blocks.append(
-            table(
-                f"pairs-{learner}",
-                f"The {len(rows)} pairs that work together most in {model_label(learner)}, held-out people",
-                [column("Pair", numeric=False), column("Mean |interaction|, log-odds (95 % interval)")],
-                rows,
-                notes=["Shapley interaction index, interventional, against the whole weighted development population."],
-                folded=True,
-            )
-        )
-    if run.winner not in {record.learner for record in records}:
-        blocks.insert(
-            0,
-            text(
-                f"{model_label(run.winner)} adds up one function of each feature: no pair works together in it. What a "
-                "learner with trees found in pairs stands below, where there is one."
-            ),
-        )
-    return blocks
-
-
-STABLE: Final = "How firm the reasons are"
+STABLE: Final = "Stability of explanations under refitting"
 
 
 def stability(run: RunFolder, records: list[Importance]) -> Section:
@@ -256,7 +227,7 @@ def _refit_range(ranks: RankRange) -> str:
 
 def _seed_note(ways: Sequence[Refits]) -> str:
     still = [way for way in ways if way.way == "seed" and way.moved == 0.0]
-    return "Nothing in this learner is drawn: another seed gives the same fit." if still else ""
+    return "Nothing in this algorithm is random: another seed gives the same fit." if still else ""
 
 
 FIRM: Final = 0.8  # share of people with the same first reason from which two learners are said to agree
@@ -274,7 +245,7 @@ def story(run: RunFolder, records: list[Importance]) -> Section:
     """
     return section(
         "drivers-story",
-        "How far the story holds",
+        "Agreement between models, cycles and subgroups",
         [*_learners(run, records), _ranks_elsewhere(run, records), *_subgroups(run, records)],
     )
 
@@ -288,7 +259,7 @@ def _ranks_elsewhere(run: RunFolder, records: list[Importance]) -> Block:
                 number(record.rank, digits=0),
                 _rank_range(RankRange(record.rank_low, record.rank_high)),
                 percent(record.among_first, digits=0),
-                _rank_range(across.ranks[record.feature]) if across else "one learner",
+                _rank_range(across.ranks[record.feature]) if across else "one model",
             ],
             vars(record),
         )
@@ -302,12 +273,12 @@ def _ranks_elsewhere(run: RunFolder, records: list[Importance]) -> Block:
             column("Rank"),
             column("95 % range"),
             column("Among the first three"),
-            column("Range over learners"),
+            column("Range over models"),
         ],
         rows,
         notes=[
             "The model is the same in all samples: the 95 % range says how the order depends on who was drawn to be explained, "
-            "not on who was drawn to train on. The range over learners says how it depends on the kind of model."
+            "not on who was drawn to train on. The range over models says how it depends on the algorithm."
         ],
         folded=True,
     )
@@ -320,7 +291,7 @@ def _rank_range(ranks: RankRange) -> str:
 def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
     compared, across = run.explanation.agreement, run.explanation.across_learners
     if not compared:
-        return [text("The run has one learner: there is no other to compare its reasons with.")]
+        return [text("The run has one model: there is no other to compare its reasons with.")]
     winner = model_label(run.winner)
     sentences = [
         f"{model_label(each.learner)} gives {percent(each.same_first, digits=0)} of the population the same first "
@@ -329,12 +300,12 @@ def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
     ]
     if len(compared) > 1 and across:
         always = percent(across.always_first, digits=0)
-        sentences.append(f"{always} of the population have the same first reason by all {len(compared) + 1} learners.")
+        sentences.append(f"{always} of the population have the same first reason by all {len(compared) + 1} models.")
     if min(each.same_first for each in compared) < FIRM:
         sentences.append(
-            "So a person's reasons are those of this learner, and another one that predicts as well may differ."
+            "So a person's reasons are those of this model, and another one that predicts as well may differ."
         )
-    columns = [column("Learner", numeric=False), column("Same first reason"), column("First three in common"),
+    columns = [column("Model", numeric=False), column("Same first reason"), column("First three in common"),
                column("Correlation of log-odds"), column("Rank correlation of importance")]  # fmt: skip
     rows = [
         row(
@@ -358,13 +329,15 @@ def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
     ]
     return [
         text(*sentences),
-        table("agreement", f"Do other learners give the reasons of {winner}? Held-out people, weighted", columns, rows),
+        table(
+            "agreement", f"Agreement of reasons with {winner}: other models, held-out people, weighted", columns, rows
+        ),
         table(
             "agreement-features",
             f"Correlation of each feature's contributions with those of {winner}",
             [column("Feature", numeric=False), *(column(model_label(each.learner)) for each in compared)],
             by_feature,
-            notes=["Low where two features share what they know and each learner divides it in its own way."],
+            notes=["Low where two features are correlated and each model divides what they share in its own way."],
             folded=True,
         ),
     ]
@@ -395,7 +368,7 @@ def _subgroups(run: RunFolder, records: list[Importance]) -> list[Block]:
         blocks.append(
             table(
                 f"subgroups-{by}",
-                f"Mean |contribution| by {label.lower()}, held-out people (95 % interval)",
+                f"Mean |SHAP value| by {label.lower()}, held-out people (95 % interval)",
                 [column("Feature", numeric=False), *named],
                 rows,
                 notes=["Not shown for fewer than 30 people (NCHS)."],
@@ -418,12 +391,20 @@ OF_ABSENT: Final = (
     "In an additive model an input that is absent contributes nothing. What it would have told is credited to the inputs "
     "that tell of it, and the base value is that of people who lack the same."
 )
-DRAWN: Final = 4
 WHOM: Final = "held-out people"
 OF_THIS_MODEL: Final = (
     "The interval is that of this fitted model over a population of people; another training sample would give other "
     "contributions, and that is not in it."
 )
+OF_REFITS: Final = (
+    "The interval holds both who was drawn to be explained and, over refits of the model under bootstrap weights of the "
+    "PSUs, who was drawn to develop it."
+)
+
+
+def interval_of(people: ExplainedPeople) -> str:
+    """Say what the interval of an importance is of."""
+    return OF_THIS_MODEL if people.errors is None else OF_REFITS
 
 
 def drivers(run: RunFolder) -> Section:
@@ -432,9 +413,9 @@ def drivers(run: RunFolder) -> Section:
     people = explained_people(run)
     learner = model_label(run.winner)
     intro = text(
-        f"Shapley values of {learner} on the scale of the reported risk's log-odds, against the whole weighted "
+        f"SHAP values of {learner} in log-odds of the reported risk (contributions, below), against the whole weighted "
         "development population. For each person they add up, with the base value, to the logit of the reported risk "
-        f"(largest error over everybody: {run.explanation.largest_additivity_error:.1e}). Importance is "
+        f"(largest error over all people: {run.explanation.largest_additivity_error:.1e}). Importance is "
         "the "
         "weighted mean of the absolute contribution.",
         OF_ABSENT,
@@ -444,22 +425,12 @@ def drivers(run: RunFolder) -> Section:
             intro,
             callout(NO_EFFECT),
             *_thin_ground(run, people),
-            importance_figure(records, whom=WHOM, interval_of=OF_THIS_MODEL),
+            importance_figure(records, people, whom=WHOM, interval_of=interval_of(people)),
             swarm_figure(records, people, whom=WHOM),
-            *_along(run, people, records),
             _level_table(people),
         ],
         sections=[groups(run, people), stability(run, records), story(run, records), *estimators(run)],
     )
-
-
-def _along(run: RunFolder, people: ExplainedPeople, records: list[Importance]) -> list[Block]:
-    """Draw the contributions of the numbers that move risks most; those of magnesium have a section of their own."""
-    named = {feature.name: feature for feature in people.features}
-    numbers = [named[record.feature] for record in records if named[record.feature].kind == "number"]
-    drawn = [feature for feature in numbers if feature.group != "magnesium"][:DRAWN]
-    made_on = explained_people(run, DEVELOPMENT)
-    return [dependence(people, made_on, [feature], feature) for feature in drawn]
 
 
 def importance_records(run: RunFolder) -> list[Importance]:

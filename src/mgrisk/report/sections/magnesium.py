@@ -8,14 +8,14 @@ import numpy as np
 
 from mgrisk.cohort.select import DEVELOPMENT
 from mgrisk.features.registry import Feature
-from mgrisk.report.blocks import Block, Section, callout, column, row, table, text
+from mgrisk.report.blocks import Block, Section, callout, column, grid, row, table, text
 from mgrisk.report.explained import ExplainedPeople, explained_people, rank_correlation
 from mgrisk.report.formats import count, interval, model_label, number
 from mgrisk.report.headline import headline, outcomes_side_by_side
-from mgrisk.report.sections import ReportSection
+from mgrisk.report.sections import ReportSection, added_value
 from mgrisk.report.sections.association import SECTION as ASSOCIATION
+from mgrisk.report.sections.dependence import BAND, HOW_TO_READ, dependence
 from mgrisk.report.sections.drivers import NO_EFFECT
-from mgrisk.report.sections.importance import dependence
 from mgrisk.report.sections.published import SECTION as PUBLISHED
 from mgrisk.report.sections.published import responses
 from mgrisk.run_folder.folder import RunFolder
@@ -38,7 +38,7 @@ TOTAL: Final = "magnesium_total_mg"
 
 def magnesium(run: RunFolder) -> Section:
     """Describe the magnesium of this run under three headings."""
-    parts = [part.build(run) for part in (PREDICTION, ASSOCIATION, PUBLISHED)]
+    parts = [part.build(run) for part in (PREDICTION, added_value.SECTION, ASSOCIATION, PUBLISHED)]
     intro = text(
         "Three questions with three kinds of answer: what this model does with magnesium (prediction), how magnesium "
         "and "
@@ -71,12 +71,15 @@ def _prediction(run: RunFolder) -> Section:
         blocks.append(callout(f"Not counted here: {named}.", NO_MAGNESIUM, tone="warning"))
     # A category, such as below the requirement, has no line to draw; it is among the drivers.
     amounts = [feature for feature in family if feature.kind == "number"]
-    made_on = explained_people(run, DEVELOPMENT)
-    blocks += [dependence(people, made_on, [feature], feature) for feature in amounts]
+    developed_on = explained_people(run, DEVELOPMENT)
+    drawn = [dependence(people, developed_on, [feature], feature) for feature in amounts]
     if amounts:
         along = next((feature for feature in amounts if feature.name == TOTAL), amounts[0])
         if len(family) > 1:
-            blocks.append(dependence(people, made_on, list(family), along, name="magnesium-together", what=TOGETHER))
+            drawn.append(
+                dependence(people, developed_on, list(family), along, name="magnesium-together", what=TOGETHER)
+            )
+        blocks += [text(HOW_TO_READ, BAND if people.errors is not None else ""), grid(drawn)]
         blocks.append(_correlations(people, along))
     return PREDICTION.of([*blocks, *responses(run)])
 
@@ -106,7 +109,7 @@ def _correlations(people: ExplainedPeople, main: Feature) -> Block:
     rows.sort(key=lambda line: -abs(line["raw"]["values"] or 0.0))
     return table(
         "magnesium-correlations",
-        f"What travels with {main.label}: weighted rank correlations, {count(len(people.risk))} held-out people",
+        f"What is correlated with {main.label}: weighted rank correlations, {count(len(people.risk))} held-out people",
         [column("With", numeric=False), column("Of the values"), column("Of the contributions")],
         rows,
         notes=[
@@ -114,6 +117,7 @@ def _correlations(people: ExplainedPeople, main: Feature) -> Block:
             "opposite "
             "direction partly cancel."
         ],
+        folded=True,
     )
 
 

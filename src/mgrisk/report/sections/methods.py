@@ -165,14 +165,14 @@ def _calibrators(run: RunFolder) -> Block:
     ]
     columns = [
         column("Calibrator", numeric=False), column("Log loss, nats"), column("Slope"), column("Observed / expected"),
-        column("ICI"), column("Log loss less that of logistic"),
+        column("ICI"), column("Log loss minus that of logistic"),
     ]  # fmt: skip
     notes = [
         "Each fold's people are calibrated by maps of the other folds; intervals are 95 %, by the jackknife over PSUs.",
         "The logistic map is the one that is shipped: it alone keeps contributions adding up to the reported risk.",
         *(f"{name.replace('_', '-')} failed, because {reason}." for name, reason in found.failed.items()),
     ]
-    caption = f"Calibrators of the margin of {model_label(found.learner)}, development set, cross-fitted"
+    caption = f"Calibrators of the linear predictor of {model_label(found.learner)}, development set, cross-fitted"
     return table("calibrators", caption, columns, rows, notes=notes, folded=True)
 
 
@@ -213,10 +213,12 @@ def _parts(run: RunFolder) -> Block:
         cells = [model_label(part), str(len(records)), settings, best.measure.replace("_", " ")]
         rows.append(row([*cells, number(best.loss, digits=5), _span(best.fold_loss)], vars(best)))
     columns = [
-        column("Learner", numeric=False), column("Settings tried"), column("Chosen", numeric=False),
+        column("Algorithm", numeric=False), column("Settings tried"), column("Chosen", numeric=False),
         column("Score", numeric=False), column("Out of fold"), column("Range over folds"),
     ]  # fmt: skip
-    return table("parts", "The settings chosen for each learner, by a weighted proper score out of fold", columns, rows)
+    return table(
+        "parts", "The settings chosen for each algorithm, by a weighted proper score out of fold", columns, rows
+    )
 
 
 def _span(values: Sequence[float]) -> str:
@@ -251,6 +253,6 @@ def _tables(records: Records[TableRecord]) -> Block:
     return table("tables", f"The {len(rows)} source tables", columns, rows, folded=True)
 
 
-FEATURES = ReportSection("features", "Features", features)
-METHODS = ReportSection("methods", "Methods", methods)
-PROVENANCE = ReportSection("provenance", "Provenance", provenance)
+FEATURES = ReportSection("features", "Features", features, folded=True)
+METHODS = ReportSection("methods", "Methods", methods, folded=True)
+PROVENANCE = ReportSection("provenance", "Provenance", provenance, folded=True)

@@ -7,15 +7,19 @@ from typing import Any, Final
 
 import numpy as np
 
+from mgrisk.errors import MgRiskError
+from mgrisk.model.bundle import read_bundle
 from mgrisk.report.blocks import Block, Section, callout, column, figure, row, section, table, text
 from mgrisk.report.explained import ExplainedPeople, explained_people
 from mgrisk.report.formats import number, percent, span, unit_label
 from mgrisk.report.people_table import PeopleShown, explorer, reference_value, shown_value
 from mgrisk.report.population import population
+from mgrisk.report.probe import page_model
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.drivers import NO_EFFECT
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.survey.estimates import weighted_quantile
+from mgrisk.types import JsonRecord
 
 CHOSEN: Final = (
     (0.5, "median", "A person at the median risk"),
@@ -63,7 +67,15 @@ def _shown(run: RunFolder, everybody: ExplainedPeople) -> PeopleShown:
         case=everybody.case,
         firmness=everybody.firmness,
         recall_share=everybody.recall_share,
+        model=_model(run),
     )
+
+
+def _model(run: RunFolder) -> JsonRecord:
+    try:
+        return page_model(read_bundle(run.path(run.bundle_of_winner)))
+    except MgRiskError as problem:
+        return {"absent": f"The inputs cannot be changed on this page: {problem.what()} ({problem.code})."}
 
 
 def _person(run: RunFolder, everybody: ExplainedPeople, place: int, *, name: str, heading: str) -> Section:

@@ -15,24 +15,30 @@ from mgrisk.report.sections.added_value import held_out_gain
 from mgrisk.report.sections.drivers import group_records, importance_records
 from mgrisk.report.sections.importance import CLEAR
 from mgrisk.report.sections.performance import SCORE, compare, compare_net_benefit, net_benefits
+from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import Importance
 
 MAGNESIUM: Final = "magnesium"
+NAMED: Final = 3  # checks on the first screen
+GAUGE: Final = (
+    "Intervals are 95 %, by the survey design. In a gauge the dot is the estimate, the thick line its interval, and the "
+    "upright mark what it is compared with: the published score, or the ideal value 1."
+)
 _CAUTIONS: Final = (
     "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",
     "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not what would "
     "happen if somebody ate differently.",
-    "It speaks of the people it was made on: {made_on}. Elsewhere it must first be evaluated, and most likely "
-    "recalibrated.",
+    "It holds for people like those it was developed on: {developed_on}. Elsewhere it must first be evaluated, and most "
+    "likely recalibrated.",
     "Answers to questionnaires and one or two days of remembered food are not measurements of habits.",
     "Race/ethnicity, where it is a feature, stands for unequal circumstances, not for biology.",
 )
 
 
-def cautions(made_on: str) -> Block:
-    """Return what nobody may use a model for that was made on these people."""
-    return bullets(*(caution.format(made_on=made_on) for caution in _CAUTIONS))
+def cautions(developed_on: str) -> Block:
+    """Return what nobody may use a model for that was developed on these people."""
+    return bullets(*(caution.format(developed_on=developed_on) for caution in _CAUTIONS))
 
 
 def summary(run: RunFolder) -> Section:
@@ -50,17 +56,17 @@ def summary(run: RunFolder) -> Section:
         {
             "label": "For whom",
             "value": people.who,
-            "detail": f"Made on {count(about['people'])} people of {span(about['cycles'])} ({count(about['cases'])} cases, "
+            "detail": f"Developed on {count(about['people'])} people of {span(about['cycles'])} ({count(about['cases'])} cases, "
             f"weighted share {percent(about['prevalence'])}); tested on {count(mine.n)} people of "
             f"{span(about['held_out'])} ({cases}) that it had never seen. {people.weighting}",
         },
         style="lead",
     )
-    cards = [_ranking(run, mine), _calibration(run), _drivers(run), _magnesium(run), not_for()]
+    cards = [_discrimination(run, mine), _calibration(run), _drivers(run), _magnesium(run), *_checks(run), not_for()]
     blocks: list[Block] = [
         told,
         facts(*cards, style="cards"),
-        text(people.horizon, "Brackets and bars hold 95 % intervals of the design."),
+        text(people.horizon, GAUGE),
     ]
     return SUMMARY.of(blocks)
 
@@ -75,9 +81,9 @@ def limits(run: RunFolder) -> Section:
     return LIMITS.of(blocks)
 
 
-def _ranking(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
+def _discrimination(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
     lines = []
-    detail = f"{model_label(run.winner)}. Of a case and another person, how often the case has the higher risk."
+    detail = f"{model_label(run.winner)}. The probability that a case has a higher risk than another person."
     theirs = run.evaluation.where(set=mine.set, model=SCORE, metric="auroc", group="all").rows
     gap = run.differences.where(set=mine.set, model=run.winner, metric="auroc", reference=SCORE).rows
     if theirs:
@@ -86,7 +92,7 @@ def _ranking(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
         lines.append({"term": "Difference, paired", "value": interval(gap[0], signed=True)})
         detail = f"{compare(gap[0])} {compare_net_benefit(net_benefits(run, mine.set))}".strip()
     return {
-        "label": f"How well it ranks: AUROC, {span(run.about['held_out'])}",
+        "label": f"Discrimination: AUROC, {span(run.about['held_out'])}",
         "value": number(mine.estimate),
         "range": _range(mine, digits=3),
         "gauge": _gauge(mine, start=0.5, end=1.0, marks=[record.estimate for record in theirs]),
@@ -102,13 +108,13 @@ def _calibration(run: RunFolder) -> dict[str, Any]:
     }
     ratio = found["observed_expected"]
     return {
-        "label": "How well calibrated: observed / expected cases",
+        "label": "Calibration: observed / expected cases",
         "value": number(ratio.estimate, digits=2),
         "range": _range(ratio, digits=2),
         "gauge": _gauge(ratio, start=0.0, end=2.0, marks=[1.0]),
         "lines": [
-            {"term": "Slope (1 is right)", "value": interval(found["calibration_slope"], digits=2)},
-            {"term": "Mean error of a risk", "value": interval(found["ici"], digits=1, share=True)},
+            {"term": "Calibration slope (ideal 1)", "value": interval(found["calibration_slope"], digits=2)},
+            {"term": "Integrated calibration index", "value": interval(found["ici"], digits=1, share=True)},
         ],
         "detail": _calibration_words(found["calibration_slope"], ratio),
     }
@@ -131,10 +137,10 @@ def _gauge(record: Estimated, *, start: float, end: float, marks: Sequence[float
 
 
 def _calibration_words(slope: Estimated, ratio: Estimated) -> str:
-    wrong = [word for word, record in (("slope", slope), ("total", ratio)) if not record.holds(1.0)]
+    wrong = [word for word, record in (("slope", slope), ("ratio", ratio)) if not record.holds(1.0)]
     if wrong:
-        return f"The {' and the '.join(wrong)} of the risks cannot be called right: the interval does not hold 1."
-    return "Neither the total nor the slope is shown to be wrong; the intervals say how far off they may be."
+        return f"Evidence of miscalibration: the interval of the {' and that of the '.join(wrong)} excludes 1."
+    return "No evidence of miscalibration; the intervals say how far off the risks may be."
 
 
 def _drivers(run: RunFolder) -> dict[str, Any]:
@@ -151,7 +157,7 @@ def _drivers(run: RunFolder) -> dict[str, Any]:
             }
             for record in records[:5]
         ],
-        "detail": "Mean |contribution| to the log-odds: what the model reads, not what causes diabetes.",
+        "detail": "Mean |SHAP value| in log-odds: what the model reads, not what causes diabetes.",
     }
 
 
@@ -166,8 +172,8 @@ def _magnesium(run: RunFolder) -> dict[str, Any]:
     mine = next(((place, record) for place, record in places if record.group == MAGNESIUM), None)
     lines = []
     if mine:
-        term = "Prediction: mean |contribution| of all its features, log-odds"
-        lines.append({"term": term, "value": interval(mine[1].size, digits=2)})
+        term = "Prediction: mean |SHAP value| of all its features, log-odds"
+        lines.append({"term": term, "value": number(mine[1].importance, digits=2)})
     lines += [
         {"term": "Prediction: AUROC with it minus without, held-out", "value": interval(gain, digits=4, signed=True)}
         for gain in held_out_gain(run)
@@ -188,6 +194,23 @@ def _magnesium(run: RunFolder) -> dict[str, Any]:
     }
 
 
+def _checks(run: RunFolder) -> list[dict[str, Any]]:
+    """Return the card of the checks that have findings; nothing where the run has no checks yet."""
+    if not run.has(names.CHECKS):
+        return []
+    records = run.checks
+    found = [record for record in records if record.passed is False]
+    return [
+        {
+            "label": "Checks that do not hold",
+            "value": f"{len(found)} of {len(records)}",
+            "tone": "warning" if found else "",
+            "items": [f"{record.title} ({record.id})" for record in found[:NAMED]],
+            "detail": f"{f'And {len(found) - NAMED} more. ' if len(found) > NAMED else ''}What was found is under Checks.",
+        }
+    ]
+
+
 def not_for() -> dict[str, Any]:
     """Return the card of the first screen that says what not to do."""
     return {
@@ -197,8 +220,8 @@ def not_for() -> dict[str, Any]:
         "lines": [],
         "items": [
             "Diagnosis: it is no medical device and replaces no blood test.",
-            "Advice on diet or supplements: a contribution is no effect.",
-            "People unlike those it was made on: evaluate and recalibrate first.",
+            "Advice on diet or supplements: a SHAP value is no effect.",
+            "People unlike those it was developed on: evaluate and recalibrate first.",
         ],
     }
 
@@ -210,4 +233,4 @@ def _range(record: MetricRecord, *, digits: int) -> str:
 
 
 SUMMARY = ReportSection("summary", "In short", summary)
-LIMITS = ReportSection("limits", "What not to use it for", limits)
+LIMITS = ReportSection("limits", "What not to use it for", limits, folded=True)

@@ -72,7 +72,7 @@ SHOWN: Final = {
     "auroc": "AUROC",
     "calibration_slope": "Calibration slope",
     "observed_expected": "Observed / expected",
-    "ici": "Mean calibration error",
+    "ici": "Integrated calibration index (ICI)",
 }
 OF_PATTERNS: Final = ("calibration_slope", "observed_expected")
 
@@ -89,7 +89,7 @@ def temporal(run: RunFolder) -> Section:
     )
     by_cycle = table(
         "left-out-cycles",
-        f"{label} in each development cycle, made and calibrated on the others (95 % intervals)",
+        f"{label} in each development cycle, developed and calibrated on the others (95 % intervals)",
         [column("Cycle left out", numeric=False), column("Cases"), *(column(words) for words in SHOWN.values())],
         [
             row(
@@ -157,7 +157,7 @@ def _drawn(found: list[dict[str, PatternMetric]]) -> str:
         f"{SHOWN[metric].lower()} {_span([records[metric].value for records in found], digits=2)}"
         for metric in OF_PATTERNS
     ]
-    beside = f"AUROC less that of the refitted model {_span(left, digits=4)}, " if left else ""
+    beside = f"AUROC minus that of the refitted model {_span(left, digits=4)}, " if left else ""
     return f"{len(found)} sets of absent inputs drawn at random: {beside}{', '.join(spans)}."
 
 
@@ -173,4 +173,4 @@ def _grouped(records: Iterable[M], key: str) -> dict[str, dict[str, M]]:
     return found
 
 
-SECTION = ReportSection("temporal", "Other cycles, and missing inputs", temporal)
+SECTION = ReportSection("temporal", "Calibration over time and with missing inputs", temporal)

@@ -1,9 +1,9 @@
 """Numbers in CSV: decimals to doubles and doubles to decimals, as compiled loops on bytes.
 
 A number that is read is the nearest double, or is left to Python. A double is written as the shortest decimal that
-reads back to it (Schubfach; Giulietti 2020, "The Schubfach way to render doubles"), in the form of Python's `repr`.
-Both need powers of ten in 128 bits and a few machine instructions. The signs of a CSV file and the states of a cell
-stand here, too.
+reads back to it (Schubfach; Giulietti 2020, "The Schubfach way to render doubles"), in the form of Python's `repr`, or
+rounded to fewer significant digits, in the form of ``format(x, ".6g")``. Both need powers
+of ten in 128 bits and a few machine instructions. The signs of a CSV file and the states of a cell stand here, too.
 """
 
 from __future__ import annotations
@@ -198,8 +198,14 @@ def plain_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
 LONGEST_FLOAT: Final = 25
 """Bytes of the longest double: sign, 17 digits, point, exponent."""
 LONGEST_DIGITS: Final = 17
-SHOWN_DIGITS: Final = 10
+ALL_DIGITS: Final = 17
+"""Significant digits with which every double reads back."""
+SHOWN_DIGITS: Final = 6
+"""Significant digits of the answer's numbers in text, unless others are asked for."""
+VALUE_DIGITS: Final = 10
 """Significant digits of a feature's value among the reasons."""
+MOST_ROUNDED: Final = 15
+"""Significant digits up to which a double is rounded; with more it is written so that it reads back."""
 TENS = np.array([10**k for k in range(20)], dtype=np.uint64)
 
 
@@ -274,6 +280,9 @@ def _eight(d: np.uint64) -> np.uint64:
 @inner
 def _put_digits(out: NDArray[np.uint8], at: int, d: np.uint64, n: int) -> None:
     """Write the n digits of a number, and whatever up to seventeen bytes."""
+    if n <= 8:
+        put_word(out, at, _eight(d * TENS[8 - n]))
+        return
     d *= TENS[LONGEST_DIGITS - n]
     high = d // np.uint64(10**8)
     out[at] = ZERO + np.uint8(high // np.uint64(10**8))
@@ -327,10 +336,38 @@ def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: i
 
 
 @inner
-def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
+def _rounded(x: float, most: int) -> tuple[np.uint64, np.int64]:
+    """Return digits and exponent of a positive double rounded to `most` digits, of a tie to the even one."""
+    guess = (((np.int64(bits(x) >> np.uint64(52)) - 1023) * 1233) >> 12) - most  # or one too small
+    for e in range(guess + 1, guess + 3):
+        if not -22 <= e <= 22:
+            break
+        # Rounded once: what lies closer to the middle than that is not sure.
+        scaled = x / EXACT_TENS[e] if e >= 0 else x * EXACT_TENS[-e]
+        if scaled < EXACT_TENS[most]:
+            below = np.floor(scaled)
+            over = scaled - below - 0.5
+            if abs(over) <= scaled * 2.0**-52:
+                break
+            return np.uint64(below) + np.uint64(1 if over > 0 else 0), np.int64(e)
+    d, shortest = _shortest(x)
+    cut, unit = 0, np.uint64(1)
+    while d // unit >= TENS[most]:
+        unit *= np.uint64(10)
+        cut += 1
+    if cut:
+        rest = d % unit
+        d //= unit
+        if rest * np.uint64(2) > unit or (rest * np.uint64(2) == unit and d % np.uint64(2) == np.uint64(1)):
+            d += np.uint64(1)
+    return d, shortest + cut
+
+
+@inner
+def write_float(out: NDArray[np.uint8], at: int, x: float, most: int) -> int:
     """Write a finite double from `at` on, nothing for NaN; return where it ends.
 
-    With `short` no more than ten significant digits and no ``.0``, for the values that people read.
+    With up to `MOST_ROUNDED` significant digits as ``format(x, f".{most}g")``, with more as `repr`.
     """
     if np.isnan(x):
         return at
@@ -340,20 +377,12 @@ def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
         x = -x
     if x == 0.0:
         out[at] = ZERO
-        if short:
+        if most <= MOST_ROUNDED:
             return at + 1
         out[at + 1], out[at + 2] = POINT, ZERO
         return at + 3
-    d, e = _shortest(x)
-    if not short:
+    if most > MOST_ROUNDED:
+        d, e = _shortest(x)
         return _decimal(out, at, d, e, 16, True)
-    cut, unit = 0, np.uint64(1)
-    while d // unit >= np.uint64(10**SHOWN_DIGITS):
-        unit *= np.uint64(10)
-        cut += 1
-    if cut:
-        rest = d % unit
-        d //= unit
-        if rest * np.uint64(2) > unit or (rest * np.uint64(2) == unit and d % np.uint64(2) == np.uint64(1)):
-            d += np.uint64(1)
-    return _decimal(out, at, d, e + cut, SHOWN_DIGITS, False)
+    d, e = _rounded(x, most)
+    return _decimal(out, at, d, e, most, False)

@@ -66,12 +66,12 @@ class CsvRows:
     end: Integers
     checked: Checked
 
-    def csv_rows(self, answers: Answers) -> memoryview:
+    def csv_rows(self, answers: Answers, digits: int) -> memoryview:
         """Return the rows with their answers as CSV; cells are copied byte for byte, but for formulas."""
         # Rows of another length are cut or filled up, so that the answer stands below its header.
         changed = {place: self._filled(place) for place in self.checked.wrong_fields}
         rows = inert_rows(self.data, self.start, self.end, self._cells, changed=changed, meant=unescape_formula)
-        return answers.csv_rows(*rows)
+        return answers.csv_rows(*rows, digits)
 
     def table(self) -> pa.Table:
         """Return the cells as text; rows of another length are cut, or filled up with empty cells."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mgrisk.compiled import compiled_later, inner
-from mgrisk.score.csv.decimals import COMMA, LF, write_float
+from mgrisk.score.csv.decimals import COMMA, LF, VALUE_DIGITS, write_float
 from mgrisk.score.csv.read import StringTable
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -130,7 +130,7 @@ def _value(
     if np.isnan(x):
         return at
     if number:
-        return write_float(out, at, x, True)
+        return write_float(out, at, x, VALUE_DIGITS)
     level = first_level + np.int64(x)
     return _copy(out, at, content, start[level], start[level + 1])
 
@@ -166,6 +166,7 @@ def write_rows(
     more: Floats,
     said: Integers,
     sayings: StringTable,
+    digits: int,
     out: NDArray[np.uint8],
 ) -> int:
     """Write the rows of the scored file; return how many bytes.
@@ -188,6 +189,8 @@ def write_rows(
         Feature to ask for next, -1 for none, shape (n,); of shape (0,) where it is not wanted.
     more, said, sayings
         Further numbers, shape (n_columns, n); behind them which of the sayings, shape (n,), with none of them (0,).
+    digits
+        Significant digits of numbers, as `write_float` takes them.
     out
         Written.
     """
@@ -211,11 +214,11 @@ def write_rows(
             out[at] = COMMA
             at += 1
             if scored:
-                at = write_float(out, at, numbers[k, r], False)
+                at = write_float(out, at, numbers[k, r], digits)
         out[at] = COMMA
         at += 1
         if scored:
-            at = write_float(out, at, np.float64(used[r]), True)
+            at = write_float(out, at, np.float64(used[r]), VALUE_DIGITS)
         out[at] = COMMA
         at += 1
         if scored:
@@ -235,7 +238,7 @@ def write_rows(
             out[at] = COMMA
             at += 1
             if j >= 0:
-                at = write_float(out, at, effect[r, k], False)
+                at = write_float(out, at, effect[r, k], digits)
         if len(asked):
             out[at] = COMMA
             at += 1
@@ -243,7 +246,7 @@ def write_rows(
                 at = _copy(out, at, names, name_start[asked[r]], name_start[asked[r] + 1])
         for k in range(more.shape[0]):
             out[at] = COMMA
-            at = write_float(out, at + 1, more[k, r], False)
+            at = write_float(out, at + 1, more[k, r], digits)
         if len(said):
             out[at] = COMMA
             at = _copy(out, at + 1, saying, saying_start[said[r]], saying_start[said[r] + 1])

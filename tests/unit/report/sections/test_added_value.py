@@ -19,7 +19,7 @@ GAIN = {"estimate": 0.0021, "low": -0.0012, "high": 0.0054}
 
 def test_each_question_has_its_differences_on_both_sets(run_folder: Path, edit: Edit) -> None:
     edit("added_value.json", lambda content: [record.update(GAIN) for record in content["records"]] and content)
-    table = find_table(added_value(RunFolder(run_folder)), "added-value-table")
+    table = find_table(added_value(RunFolder(run_folder)), "magnesium-added-value-table")
     assert table is not None
     questions = [each.question for each in COMPARISONS]
     assert [line["cells"][0] for line in table["rows"]] == [

@@ -14,6 +14,7 @@ import pytest
 
 from mgrisk.report.blocks import ABSENT, blocks_of, find_section, find_table
 from mgrisk.report.content import report_content
+from mgrisk.report.explained import explained_people
 from mgrisk.report.formats import interval, number
 from mgrisk.report.sections.drivers import stability
 from mgrisk.run_folder.folder import RunFolder
@@ -35,9 +36,11 @@ def test_groups_stand_largest_first_beside_the_sum_of_their_features(run_folder:
     )
     assert [bar["group"] for bar in figure["data"]["bars"]] == [each.group for each in groups_]
     place, mine = next((place, each) for place, each in enumerate(groups_) if each.group == "magnesium")
+    people = explained_people(RunFolder(run_folder))
     assert figure["table"]["rows"][place]["cells"] == [
         "Magnesium, all features together", "Magnesium, total, Magnesium from food and drink",
-        interval(mine.size), number(mine.summed),
+        interval(people.importance([each.name for each in people.family("magnesium")], estimate=mine.importance)),
+        number(mine.summed),
     ]  # fmt: skip
 
 
@@ -61,23 +64,6 @@ def test_where_nothing_travels_together_that_is_said(run_folder: Path) -> None:
     )
     write_parquet(run_folder / "features.parquet", alone)
     assert any("No two numbers" in block.get("text", "") for block in groups(run_folder)["blocks"])
-
-
-def test_pairs_of_an_additive_model_are_those_of_another_learner_and_said_to_be(run_folder: Path) -> None:
-    part = groups(run_folder)
-    found = find_table(part, "pairs-xgboost")
-    assert found is not None
-    strongest = RunFolder(run_folder).explanation.interactions[0]
-    names = f"{strongest.first_label} × {strongest.second_label}"
-    assert found["rows"][0]["cells"] == [names, interval(strongest.size)]
-    assert any("no pair works together in it" in block.get("text", "") for block in part["blocks"])
-
-
-def test_pairs_that_could_not_be_computed_say_why(edit: Edit, run_folder: Path) -> None:
-    problem = [{"learner": "xgboost", "problem": "the trees are too deep"}]
-    edit("explanation_summary.json", lambda summary: {**summary, "interactions": problem})
-    texts = [block.get("text", "") for block in groups(run_folder)["blocks"]]
-    assert "Pairs of XGBoost: not computed, because the trees are too deep." in texts
 
 
 RECORDS = [
@@ -104,7 +90,7 @@ def test_shares_and_ranks_of_each_way_are_shown(tmp_path: Path, moved: float, sa
     assert ranks is not None
     assert shares["rows"][0]["cells"] == ["PSUS", "4", "75.0\xa0%", "80.0\xa0%", "50.0\xa0%", "0.987"]
     assert ranks["rows"][0]["cells"] == ["Age", "1", "1 to 2", "1 to 4", "1"]
-    assert ("Nothing in this learner is drawn" in shares["notes"][0]) is said
+    assert ("Nothing in this algorithm is random" in shares["notes"][0]) is said
 
 
 def test_a_run_without_refits_says_so(tmp_path: Path) -> None:
@@ -163,7 +149,7 @@ def test_of_several_learners_it_is_said_who_keeps_the_reason_in_all(edit: Edit, 
 def test_a_single_learner_has_nobody_to_agree_with(edit: Edit, run_folder: Path) -> None:
     edit("explanation_summary.json", lambda summary: {**summary, "agreement": [], "across_learners": None})
     part = story(run_folder)
-    assert "one learner" in part["blocks"][0]["text"]
+    assert "one model" in part["blocks"][0]["text"]
     assert find_table(part, "agreement") is None
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mgrisk.report.blocks import Section
+from mgrisk.report.blocks import Section, blocks_of
 from mgrisk.report.explained import explained_people
 from mgrisk.report.sections.people import _base_in_words, people
 from mgrisk.run_folder.folder import RunFolder
@@ -42,3 +43,17 @@ def test_the_base_of_somebody_who_lacks_an_input_is_not_called_that_of_the_popul
     assert "lacks the same" in _base_in_words(own, one_who_lacks)
     for shown, place in ((own, one_who_does_not), (same, one_who_lacks), (same, one_who_does_not)):
         assert _base_in_words(shown, place) == "the population's weighted mean log-odds"
+
+
+def test_a_run_s_page_has_the_model_whose_risks_it_shows_and_says_where_it_has_not(run_folder: Path) -> None:
+    def model() -> dict[str, Any]:
+        (block,) = blocks_of({"sections": [people(RunFolder(run_folder))]}, "explorer")
+        found: dict[str, Any] = block["data"]["model"]
+        return found
+
+    run = RunFolder(run_folder)
+    assert len(model()["inputs"]) == len(run.features)
+    (run_folder / run.bundle_of_winner / "calibrator.json").write_text("{}", encoding="utf-8")
+    assert list(model()) == ["absent"]
+    assert model()["absent"].startswith("The inputs cannot be changed on this page: ")
+    assert "bundle.bad_sum" in model()["absent"]

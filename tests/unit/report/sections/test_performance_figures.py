@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mgrisk.evaluate.assess import CROSS_VALIDATED
-from mgrisk.report.blocks import find_section, walk
+from mgrisk.report.blocks import blocks_of, find_section
 from mgrisk.report.content import report_content
 from mgrisk.report.formats import interval, model_label, number
 from mgrisk.run_folder.folder import RunFolder
@@ -18,10 +18,9 @@ SETS = {"held-out": "2017-2018", "cross-validated": CROSS_VALIDATED}
 
 
 def figure(run_folder: Path, section: str, kind: str) -> dict[str, Any]:
-    part = find_section(report_content(run_folder), section)
-    found: dict[str, Any] = next(
-        block for item in walk([part]) for block in item["blocks"] if block.get("id") == f"{section}-{kind}"
-    )
+    part = find_section(report_content(run_folder), "performance")
+    blocks = blocks_of({"sections": [part]}, "figure")
+    found: dict[str, Any] = next(block for block in blocks if block["id"] == f"{section}-{kind}")
     return found
 
 
@@ -65,3 +64,20 @@ def test_calibration_and_decision_curves_are_those_of_the_set(run_folder: Path, 
     shown = [row["cells"][-1] for row in rows]
     assert shown == [number(1000 * each, digits=1) for each in curves["decision"]["all"]]
     assert shown != [number(1000 * each, digits=1) for each in curves["decision"]["model"]]
+
+
+@pytest.mark.parametrize("section", SETS)
+def test_precision_is_the_positive_predictive_value_of_the_thresholds_that_find_so_many(
+    run_folder: Path, section: str
+) -> None:
+    run = RunFolder(run_folder)
+    found = figure(run_folder, section, "precision-recall")
+    curve = next(each for each in found["data"]["curves"] if each["chosen"])
+    records = run.thresholds.where(set=SETS[section], model=run.winner)
+    for rule in ("risk 0.05", "risk 0.1"):
+        sensitivity, ppv = (records.one(rule=rule, metric=metric).value for metric in ("sensitivity", "ppv"))
+        # The curve is thinned, and with the same sensitivity it has many a precision: one of its points is near.
+        away = min(abs(x - sensitivity) + abs(y - ppv) for x, y in zip(curve["x"], curve["y"], strict=True))
+        assert away < 0.01
+    wanted = {"set": SETS[section], "metric": "prevalence", "group": "all"}
+    assert found["data"]["chance"] == run.evaluation.one(**wanted, model=run.winner).estimate

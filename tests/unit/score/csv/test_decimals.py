@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mgrisk.compiled import compiled_later
 from mgrisk.score.csv import decimals
-from mgrisk.score.csv.decimals import BAD, GOOD, LONGEST_FLOAT, UNCLEAR
+from mgrisk.score.csv.decimals import ALL_DIGITS, BAD, GOOD, LONGEST_FLOAT, UNCLEAR, VALUE_DIGITS
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 SIGNIFICANT = 19
@@ -38,8 +38,8 @@ def short_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
 
 
 @compiled_later
-def write_float(out: NDArray[np.uint8], at: int, x: float, short: bool) -> int:
-    return decimals.write_float(out, at, x, short)
+def write_float(out: NDArray[np.uint8], at: int, x: float, most: int) -> int:
+    return decimals.write_float(out, at, x, most)
 
 
 def cell(text: str) -> NDArray[np.uint8]:
@@ -50,9 +50,9 @@ def read(text: str) -> tuple[int, float]:
     return read_number(cell(text), 0, len(text))
 
 
-def shown(value: float, *, ten_digits: bool) -> str:
+def shown(value: float, digits: int) -> str:
     out = np.empty(LONGEST_FLOAT + 8, dtype=np.uint8)
-    return out[: write_float(out, 0, value, ten_digits)].tobytes().decode()
+    return out[: write_float(out, 0, value, digits)].tobytes().decode()
 
 
 def tie(value: float) -> str:
@@ -174,7 +174,7 @@ def test_the_doubles_beside_a_power_of_two_are_written_as_python_writes_them(exp
     power = 2.0**exponent
     for value in (np.nextafter(power, 0.0), power, np.nextafter(power, np.inf)):
         if value and np.isfinite(value):
-            assert shown(float(value), ten_digits=False) == repr(float(value))
+            assert shown(float(value), ALL_DIGITS) == repr(float(value))
 
 
 @given(st.integers(2**52, 2**53 - 1), st.integers(-1074, 971))
@@ -184,7 +184,7 @@ def test_the_doubles_beside_a_power_of_two_are_written_as_python_writes_them(exp
 def test_a_double_is_written_with_the_digits_that_python_writes(mantissa: int, exponent: int) -> None:
     value = float(np.ldexp(float(mantissa), exponent))
     if np.isfinite(value) and value:
-        assert shown(value, ten_digits=False) == repr(value)
+        assert shown(value, ALL_DIGITS) == repr(value)
 
 
 @given(st.integers(2**52, 2**53 - 1))
@@ -192,7 +192,7 @@ def test_a_double_is_written_with_the_digits_that_python_writes(mantissa: int, e
 @example(4503599627370499)
 def test_a_quarter_halfway_between_two_tenths_is_written_as_the_even_one(quarters: int) -> None:
     value = float(np.ldexp(float(quarters), -2))
-    assert shown(value, ten_digits=False) == repr(value)
+    assert shown(value, ALL_DIGITS) == repr(value)
 
 
 @pytest.mark.parametrize(
@@ -201,4 +201,4 @@ def test_a_quarter_halfway_between_two_tenths_is_written_as_the_even_one(quarter
      9999999998.5, -1000000001.5, 12345678901.0, 99999999995.0, 0.5, 1e-7],
 )  # fmt: skip
 def test_ten_digits_are_rounded_half_to_even_as_general_format_does(value: float) -> None:
-    assert shown(value, ten_digits=True) == f"{value:.10g}"
+    assert shown(value, VALUE_DIGITS) == f"{value:.10g}"

@@ -1,0 +1,282 @@
+"""Section on how risks depend on each number, and which pairs of features interact.
+
+A dependence plot is drawn for the held-out people beside those of development, with a band from refits of the model and
+the distribution of the feature in both sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from mgrisk.cohort.select import DEVELOPMENT
+from mgrisk.features.registry import Feature
+from mgrisk.report.blocks import Block, Section, column, figure, grid, row, section, table, text
+from mgrisk.report.explained import ExplainedPeople, binned, explained_people, representative
+from mgrisk.report.formats import interval, labelled, model_label, number, percent
+from mgrisk.report.sections import ReportSection
+from mgrisk.report.sections.drivers import importance_records
+from mgrisk.run_folder.folder import RunFolder
+from mgrisk.types import Booleans, Floats
+
+OPEN: Final = 4
+HOW_TO_READ: Final = (
+    "A dependence plot shows the SHAP value (log-odds) of a feature against its value: the line is the weighted mean in "
+    "ventiles of the population, the dashed line that of the development people, each dot one of a weighted draw of people. "
+    "Below are the people, weighted, and as a line those of development; the top 0.5 % are counted in the last bar. Where "
+    "the lines part, the feature interacts with others that have changed. It is a prediction, not an effect."
+)
+BAND: Final = (
+    "The band is the 95 % interval of the line over refits of the model under bootstrap weights of the PSUs, widened for "
+    "penalisation as the interval of a person is: what other development people might have taught the model. Where it "
+    "holds 0, the data do not tell the curve from a flat one."
+)
+DOTS: Final = 300
+
+
+def dependence(
+    people: ExplainedPeople,
+    developed_on: ExplainedPeople,
+    summed: Sequence[Feature],
+    along: Feature,
+    *,
+    name: str = "",
+    what: str = "",
+) -> Block:
+    """Return the figure of a contribution along a number.
+
+    Parameters
+    ----------
+    people, developed_on
+        The held-out people, who are drawn, and those of development, whose line and density stand behind theirs.
+    summed, along
+        Features whose contributions are added up, and the number along which.
+    name, what
+        Of the figure; those of the number where left out.
+    """
+    name, what = f"dependence-{name or along.name}", what or along.label
+    x, contribution = _along(people, summed, along)
+    line = binned(x, contribution, people.weight)
+    reach = _reach(people, summed, x, line)
+    before_x, before = _along(developed_on, summed, along)
+    dots = representative(people, min(DOTS, 4 * len(x)))
+    dots = dots[np.isfinite(x[dots])]
+    shown = _ranges(line)
+    rows = [
+        _row(point, shown[place], reach[place], _between(line, place, before_x), before, developed_on.weight)
+        for place, point in enumerate(line)
+    ]
+    unknown = ~np.isfinite(x)
+    lacking = ""
+    if unknown.any():
+        share = float(people.weight[unknown].sum() / people.weight.sum())
+        mean = float(np.average(contribution[unknown], weights=people.weight[unknown]))
+        cells = [
+            "missing",
+            percent(share),
+            number(mean, signed=True),
+            *("–", "–"),
+            *_before(~np.isfinite(before_x), before, developed_on.weight),
+        ]
+        rows.append(row(cells, {"share": share, "mean": mean}))
+        lacking = (
+            f" {percent(share)} of the people have no value; their mean contribution is {number(mean, signed=True)}."
+        )
+    columns = [
+        column(labelled(along.label, along.unit), numeric=False), column("Share of people"),
+        column("Mean contribution, log-odds"), column("95 % band over refits"), column("5th to 95th percentile"),
+        column("Share, development"), column("Mean contribution, development"),
+    ]  # fmt: skip
+    low, high = (line[0], line[-1]) if line else ({"mean": float("nan")}, {"mean": float("nan")})
+    edges = _edges(x, people.weight)
+    earlier = binned(before_x, before, developed_on.weight)
+    return figure(
+        name,
+        "dependence",
+        what if what == along.label else f"{what}, along {along.label}",
+        caption=_caption(low, high, along, reach, line) + lacking,
+        alt=f"Mean contribution goes from {number(low['mean'], signed=True)} in the lowest to "
+        f"{number(high['mean'], signed=True)} in the highest ventile of {along.label}.{lacking}",
+        data={
+            "x_label": labelled(along.label, along.unit),
+            "y_label": "SHAP value, log-odds",
+            "x": [float(f"{each:.4g}") for each in x[dots]],
+            "y": contribution[dots].round(4).tolist(),
+            "line": {"x": [p["x"] for p in line], "y": [p["mean"] for p in line]},
+            "band": {
+                "low": [p["mean"] - each for p, each in zip(line, reach, strict=True)],
+                "high": [p["mean"] + each for p, each in zip(line, reach, strict=True)],
+            },
+            "before": {"x": [p["x"] for p in earlier], "y": [p["mean"] for p in earlier]},
+            "density": {
+                "edges": edges.tolist(),
+                "share": _density(x, people.weight, edges),
+                "before": _density(before_x, developed_on.weight, edges),
+            },
+        },
+        behind=table(f"{name}-table", f"{what}: mean contribution along {along.label}", columns, rows),
+    )
+
+
+def _along(people: ExplainedPeople, summed: Sequence[Feature], along: Feature) -> tuple[Floats, Floats]:
+    return people.data[along.name].to_numpy(dtype=np.float64), people.column([feature.name for feature in summed])
+
+
+def _reach(people: ExplainedPeople, summed: Sequence[Feature], x: Floats, line: Sequence[dict[str, float]]) -> Floats:
+    """Return half the width of the band of each bin's mean contribution over refits, NaN where no refits were kept."""
+    if people.errors is None or not line:
+        return np.full(len(line), np.nan)
+    forms = people.errors.moved([feature.name for feature in summed])
+    means = []
+    for point in line:
+        here = (x >= point["low"]) & (x <= point["high"])
+        means.append(np.average(forms[here], axis=0, weights=people.weight[here]))
+    return people.errors.reach(np.array(means))
+
+
+def _caption(
+    low: dict[str, float], high: dict[str, float], along: Feature, reach: Floats, line: Sequence[dict[str, float]]
+) -> str:
+    if not line:
+        return "A prediction, not an effect."
+    ends = (
+        f"A prediction, not an effect. Mean contribution {number(low['mean'], digits=2, signed=True)} in the lowest and "
+        f"{number(high['mean'], digits=2, signed=True)} in the highest ventile"
+    )
+    if not np.isfinite(reach).all():
+        return f"{ends}."
+    apart = sum(abs(point["mean"]) > each for point, each in zip(line, reach, strict=True))
+    return (
+        f"{ends} (95 % band over refits ±{number(float(reach[0]), digits=2)} and ±{number(float(reach[-1]), digits=2)}); "
+        f"the band excludes 0 in {apart} of {len(line)} bins."
+    )
+
+
+def _ranges(line: Sequence[dict[str, float]]) -> list[str]:
+    """Return the range of each bin with as many digits as tell the bins apart."""
+    for digits in range(4):
+        ends = [(number(point["low"], digits=digits), number(point["high"], digits=digits)) for point in line]
+        # A bin of one value has equal ends; another bin never has the same.
+        apart = all(low != high or point["low"] == point["high"] for (low, high), point in zip(ends, line, strict=True))
+        if apart and len(set(ends)) == len(ends):
+            break
+    return [low if low == high else f"{low} to {high}" for low, high in ends] if line else []
+
+
+def _between(line: Sequence[dict[str, float]], place: int, x: Floats) -> Booleans:
+    """Return who of development is between the highest value of the bin below and that of this one, the last without end."""
+    lower = line[place - 1]["high"] if place else -np.inf
+    upper = line[place]["high"] if place + 1 < len(line) else np.inf
+    inside: Booleans = (x > lower) & (x <= upper)
+    return inside
+
+
+def _row(
+    point: dict[str, float], shown: str, reach: float, here: Booleans, before: Floats, weight: Floats
+) -> dict[str, Any]:
+    mean = point["mean"]
+    band = "–"
+    if np.isfinite(reach):
+        band = f"{number(mean - reach, signed=True)} to {number(mean + reach, signed=True)}"
+    cells = [
+        shown,
+        percent(point["share"]),
+        number(mean, signed=True),
+        band,
+        f"{number(point['p05'], signed=True)} to {number(point['p95'], signed=True)}",
+    ]
+    return row([*cells, *_before(here, before, weight)], {**point, "reach": reach})
+
+
+def _before(here: Booleans, contribution: Floats, weight: Floats) -> list[str]:
+    if not here.any():
+        return [percent(0.0), "–"]
+    share = float(weight[here].sum() / weight.sum())
+    return [percent(share), number(float(np.average(contribution[here], weights=weight[here])), signed=True)]
+
+
+def _edges(x: Floats, weight: Floats) -> Floats:
+    known = np.isfinite(x)
+    if not known.any():
+        return np.empty(0)
+    values, mass = x[known], weight[known]
+    order = np.argsort(values)
+    reached = np.cumsum(mass[order]) / mass.sum()
+    top = float(values[order][np.searchsorted(reached, 0.995)])
+    edges: Floats = np.linspace(float(values.min()), max(top, float(values.min()) + 1e-9), 31)
+    return edges
+
+
+def _density(x: Floats, weight: Floats, edges: Floats) -> list[float]:
+    if not len(edges):
+        return []
+    known = np.isfinite(x)
+    counted = np.histogram(x[known].clip(edges[0], edges[-1]), bins=edges, weights=weight[known])[0]
+    shares: list[float] = (counted / weight.sum()).tolist()
+    return shares
+
+
+def interactions(run: RunFolder) -> list[Block]:
+    """Show the strongest pairs of each learner with trees; the others are sums of one function of each feature."""
+    records = run.explanation.interactions
+    blocks: list[Block] = []
+    for learner in dict.fromkeys(record.learner for record in records):
+        of_learner = [record for record in records if record.learner == learner]
+        problems = [record.problem for record in of_learner if record.problem]
+        if problems:
+            blocks.append(text(f"Pairs of {model_label(learner)}: not computed, because {problems[0]}."))
+            continue
+        rows = [
+            row(
+                [
+                    f"{record.first_label} × {record.second_label}",
+                    interval(record.size),
+                ],
+                vars(record),
+            )
+            for record in of_learner
+        ]
+        blocks.append(
+            table(
+                f"pairs-{learner}",
+                f"The {len(rows)} pairs that interact most in {model_label(learner)}, held-out people",
+                [column("Pair", numeric=False), column("Mean |interaction|, log-odds (95 % interval)")],
+                rows,
+                notes=["Shapley interaction index, interventional, against the whole weighted development population."],
+                folded=True,
+            )
+        )
+    if run.winner not in {record.learner for record in records}:
+        blocks.insert(
+            0,
+            text(
+                f"{model_label(run.winner)} adds up one function of each feature: no two features interact in it. The interactions "
+                "that a model with trees found are below, where there is one."
+            ),
+        )
+    return blocks
+
+
+def dependence_of_all(run: RunFolder) -> Section:
+    """Describe how risks depend on each number but those of magnesium, which have a section, and which pairs interact."""
+    people = explained_people(run)
+    developed_on = explained_people(run, DEVELOPMENT)
+    named = {feature.name: feature for feature in people.features}
+    ordered = [named[record.feature] for record in importance_records(run)]
+    drawn = [
+        dependence(people, developed_on, [feature], feature)
+        for feature in ordered
+        if feature.kind == "number" and feature.group != "magnesium"
+    ]
+    blocks: list[Block] = [text(HOW_TO_READ, BAND if people.errors is not None else "")]
+    if drawn:
+        blocks.append(grid(drawn[:OPEN]))
+    if drawn[OPEN:]:
+        blocks.append(grid(drawn[OPEN:], folded=f"The other {len(drawn) - OPEN} numbers, by importance"))
+    pairs = section(f"{SECTION.name}-interactions", "Interactions of two features", interactions(run))
+    return SECTION.of(blocks, sections=[pairs])
+
+
+SECTION = ReportSection("dependence", "Dependence and interactions", dependence_of_all)

@@ -1,0 +1,65 @@
+"""What surrounds the package: tasks, continuous integration, citation and metadata name one thing in one way."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+JUSTFILE = (ROOT / "justfile").read_text("utf-8")
+TASKS = set(re.findall(r"^([a-z][a-z-]*)(?: [^:\n]*)?:(?!=)", JUSTFILE, re.MULTILINE))
+TOLD = [
+    *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md"), ROOT / ".ci" / "run",
+]  # fmt: skip
+
+
+def test_a_task_that_is_named_exists() -> None:
+    named = {path.name: re.findall(r"(?:`|bin/|^ *)just ([a-z-]+)", path.read_text("utf-8"), re.M) for path in TOLD}
+    assert sum(map(len, named.values())) > 5, "the tasks were not found"
+    assert {name: lost for name, tasks in named.items() if (lost := set(tasks) - TASKS)} == {}
+
+
+def test_continuous_integration_runs_every_task_but_the_short_and_the_long_one() -> None:
+    run = set(re.findall(r"^just ([a-z-]+)", (ROOT / ".ci" / "run").read_text("utf-8"), re.MULTILINE))
+    assert run == TASKS - {"default", "test-fast", "bench"}
+
+
+def test_the_hosting_site_calls_that_script_with_the_first_and_the_last_python() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text("utf-8"))
+    (job,) = workflow["jobs"].values()
+    assert ".ci/run" in [step.get("run") for step in job["steps"]]
+    (versions,) = [
+        step["with"]["python-version"].split() for step in job["steps"] if "setup-python" in step.get("uses", "")
+    ]
+    listed = [each.rpartition(" ")[2] for each in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", each)]
+    assert set(versions) == {listed[0], listed[-1]}
+    assert PROJECT["requires-python"] == f">={listed[0]}"
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert {"cff-version", "message", "title", "abstract", "authors", "keywords", "references"} <= citation.keys()
+    assert (str(citation["version"]), citation["license"]) == (PROJECT["version"], PROJECT["license"])
+    assert citation["authors"] == PROJECT["authors"]
+
+
+def test_hooks_run_what_is_installed_for_developers() -> None:
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    assert [each["repo"] for each in repositories] == ["local"]
+    tools = {hook["entry"].split()[0] for hook in repositories[0]["hooks"]}
+    lint = JUSTFILE.partition("\nlint:")[2].partition("\n\n")[0]
+    assert tools <= {line.split()[0] for line in lint.split("\n") if line.strip()}
+
+
+def test_the_short_task_leaves_out_modules_that_exist_and_no_whole_package() -> None:
+    unit = ROOT / "tests" / "unit"
+    left_out = re.findall(r"\S+\.py", re.search(r'^long := "(.*?)"', JUSTFILE, re.M | re.S)[1])  # type: ignore[index]
+    assert [name for name in left_out if not (unit / name).is_file()] == []
+    modules = {path.relative_to(unit) for path in unit.rglob("test_*.py")}
+    kept = modules - {Path(name) for name in left_out}
+    assert {path.parts[:-1][:1] for path in kept} == {path.parts[:-1][:1] for path in modules}
