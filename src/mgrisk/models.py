@@ -26,6 +26,7 @@ def load_model(
     what_if: bool = False,
     next_question: bool = False,
     missing: Sequence[str] = (),
+    model_digest: bool = False,
     threads: int = 1,
 ) -> Scorer:
     """Load a fitted risk model, which predicts as a scikit-learn classifier does, scores and explains people.
@@ -41,6 +42,8 @@ def load_model(
         Whether `score` also names the absent input that would tell most; additive models only.
     missing
         Texts that mean missing in a cell, beside the empty ones, NA and the like.
+    model_digest
+        Whether the column `model` of `score` has the first signs of the bundle's sha256 behind its name.
     threads
         Threads of a model with trees.
 
@@ -72,6 +75,7 @@ def load_model(
         what_if=what_if,
         next_question=next_question,
         missing=Missing.also(missing),
+        model_digest=model_digest,
     )
 
 

@@ -287,11 +287,14 @@ class Bundle:
 
     def in_domain(self, frame: pd.DataFrame) -> Booleans:
         """Tell who is like the people of development, shape (n,), from completed model features."""
-        return self.inside(to_columns(frame, self.features), n=len(frame))
+        inside: Booleans = np.logical_not(
+            np.logical_or.reduce(self.outside(to_columns(frame, self.features), n=len(frame)))
+        )
+        return inside
 
-    def inside(self, columns: Columns, *, n: int) -> Booleans:
-        """Do the work of `in_domain` on plain arrays."""
-        return reference.in_domain(columns, self.features, self.reference, n=n)
+    def outside(self, columns: Columns, *, n: int) -> Booleans:
+        """Tell by which feature of the model each is unlike the people of development, shape (n_features, n)."""
+        return reference.outside_domain(columns, self.features, self.reference, n=n)
 
     @cached_property
     def patterns(self) -> tuple[PatternOfInputs, ...]:
