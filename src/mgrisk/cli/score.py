@@ -27,6 +27,16 @@ if TYPE_CHECKING:
     from mgrisk.score.summary import Summary
 
 HELP = "score people in CSV or Parquet"
+ABOUT = (
+    "Write one row for each row of INPUT: calibrated risk, 90 % interval, what absent inputs leave open, reasons, "
+    "status and problems. Only age and sex are required. A bad row is marked and never lost. OUTPUT.summary.json "
+    "and the terminal sum up."
+)
+EXAMPLES = (
+    "mgrisk score people.csv -o scored.csv --model undiagnosed",
+    "mgrisk score people/ -o scored/ --model undiagnosed --workers 8 --resume",
+    "mgrisk score people.csv -o scored.csv --what-if --next-question --rejects rejects.csv",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -10,14 +10,19 @@ from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import load_model
 
-HELP = "check a file against the input schema"
+HELP = "check a file against the input schema of a model"
+ABOUT = (
+    "Say how many rows can be scored, what is wrong with the others and which columns are not used. Nothing is "
+    "written. The exit status is 3 where a row would be rejected."
+)
+EXAMPLES = ("mgrisk validate people.csv --model undiagnosed",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     add_missing(parser)
-    parser.add_argument("input", metavar="INPUT")
+    parser.add_argument("input", metavar="INPUT", help="file of people, or - for standard input")
 
 
 def run(options: argparse.Namespace) -> int:
