@@ -68,8 +68,8 @@ def pages() -> Iterator[tuple[str, str]]:
     yield "reference/models.md", models_page()
     for path in CARDS:
         yield f"reference/models/{path.parent.name}.md", path.read_text("utf-8")
-    yield "decisions/index.md", decisions_page()
-    yield "notebooks/index.md", gallery()
+    yield "decisions.md", decisions_page()
+    yield "notebooks.md", gallery()
     for path in NOTEBOOKS:
         yield f"notebooks/{path.stem}.md", "\n\n".join(cells(json.loads(path.read_text("utf-8"))["cells"]))
     yield "changelog.md", (ROOT / "CHANGELOG.md").read_text("utf-8")
@@ -188,7 +188,7 @@ def decisions_page() -> str:
         title, _, *rest = path.read_text("utf-8").splitlines()
         number, _, name = title.removeprefix("# ").partition(". ")
         date = re.search(r"\d{4}-\d\d-\d\d", "\n".join(rest))
-        rows.append(f"| {number} | [{name}]({path.name}) | {date[0] if date else ''} |")
+        rows.append(f"| {number} | [{name}](decisions/{path.name}) | {date[0] if date else ''} |")
     return "\n".join(["# Decisions", "", DECIDED, "", "| | | |", "|--:|---|---|", *rows])
 
 
@@ -200,7 +200,7 @@ def gallery() -> str:
     entries = []
     for path in NOTEBOOKS:
         title, _, told = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).partition("\n")
-        entries.append(f"## [{title.removeprefix('# ')}]({path.stem}.md)\n\n{told.strip()}")
+        entries.append(f"## [{title.removeprefix('# ')}](notebooks/{path.stem}.md)\n\n{told.strip()}")
     head = "# Notebooks\n\nIn `notebooks/` of the repository, shown here with their output: all people are SYNTHETIC."
     return "\n\n".join([head, *entries])
 

@@ -19,7 +19,9 @@ TOLD = [
 
 
 def test_a_task_that_is_named_exists() -> None:
-    named = {path.name: re.findall(r"(?:`|bin/|^ *)just ([a-z-]+)", path.read_text("utf-8"), re.M) for path in TOLD}
+    named = {
+        path.name: re.findall(r"(?:`|bin/|^ *)just ([a-z][a-z-]*)", path.read_text("utf-8"), re.M) for path in TOLD
+    }
     assert sum(map(len, named.values())) > 5, "the tasks were not found"
     assert {name: lost for name, tasks in named.items() if (lost := set(tasks) - TASKS)} == {}
 
@@ -63,3 +65,16 @@ def test_the_short_task_leaves_out_modules_that_exist_and_no_whole_package() -> 
     modules = {path.relative_to(unit) for path in unit.rglob("test_*.py")}
     kept = modules - {Path(name) for name in left_out}
     assert {path.parts[:-1][:1] for path in kept} == {path.parts[:-1][:1] for path in modules}
+
+
+def test_the_changelog_keeps_its_form_and_tells_each_change_once() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    releases = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - (unreleased|\d{4}-\d\d-\d\d)", each) for each in releases)
+    assert releases[0].startswith(f"[{PROJECT['version']}]")
+    kinds = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    changes = [" ".join(each.split()) for each in re.split(r"^(?:- |#+ .*$)", text, flags=re.MULTILINE)[2:]]
+    told = [each for each in changes if each]
+    assert len(told) > 100
+    assert sorted(set(told)) == sorted(told)

@@ -80,6 +80,10 @@ def test_the_bundle_scores_the_mapped_file_of_the_how_to(own_run: Run, tmp_path:
     assert main(["score", str(people), "-o", str(scored), "--model", str(own_run.bundle)]) == 0
     rows = pd.read_csv(scored)
     assert len(rows) == 6000
+    # What batches are compared with is the people of the file, and the risks they had.
+    drift = json.loads((tmp_path / "scored.csv.summary.json").read_text("utf-8"))["drift"]
+    assert "risk" in {each["name"] for each in drift}
+    assert max(each["psi"] for each in drift) < 0.05
     held_out = pd.read_parquet(own_run.folder / "predictions.parquet").query("set == 'held-out'")
     learner = json.loads((own_run.folder / "tuning.json").read_text("utf-8"))["winner"]
     # The number of a row is where it stands in the file.

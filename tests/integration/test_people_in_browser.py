@@ -326,6 +326,13 @@ def test_two_people_are_compared_side_by_side(
     assert bmi[1:3] == [f"{round(people.data['bmi_kg_m2'].iloc[k])}\u00a0kg/m²" for k in (42, 43)]
     assert {each[0] for each in cells} == set(labels)
     assert page.locator("#explorer-waterfall rect").count() == len(labels)
+    risks = [f"{100 * people.risk[k]:.1f}\u00a0%" for k in (42, 43)]
+    largest = int(np.argmax(np.abs(apart)))
+    drawn = str(page.get_attribute("#explorer-waterfall", "aria-label"))
+    assert drawn.startswith(f"Waterfall from {risks[0]} to {risks[1]}; largest first: {labels[largest]}: ")
+    assert (
+        f"{apart[largest]:+.2f}".replace("-", "−") in drawn.partition("largest first: ")[2][: len(labels[largest]) + 40]
+    )
     assert page.evaluate("location.hash") == "#person=P00043&with=P00042"
     page.click("#explorer-compare")
     assert page.inner_text("#explorer-heading").startswith("person_id P00043: risk")
@@ -359,7 +366,7 @@ def test_the_rows_shown_are_saved_as_they_are_sorted(
     page = visit(page_of_people).page
     add_filter(page, "Age group, years", level="60 and older")
     add_column(page, "Body mass index, kg/m²")
-    page.click("#explorer-table th[data-by=id] button")
+    page.click("#explorer-table th[data-by=value-3] button")
     with page.expect_download() as saved:
         page.click("#explorer-save")
     assert saved.value.suggested_filename == "people.csv"
@@ -368,7 +375,8 @@ def test_the_rows_shown_are_saved_as_they_are_sorted(
     old = np.flatnonzero(people.data["age_years"].to_numpy() >= 60)
     ids = [people.ids[k] for k in old]
     assert {each["person_id"] for each in table} == set(ids)
-    assert [each["person_id"] for each in table[1:]] == sorted(each["person_id"] for each in table[1:])
+    bmi = [float(each["Body mass index, kg/m²"]) for each in table]
+    assert bmi == sorted(bmi, reverse=True)
     place = dict(zip(ids, old, strict=True))
     for each in table[:50]:
         k = place[each["person_id"]]
@@ -409,9 +417,15 @@ def test_neither_filters_nor_columns_nor_an_opened_person_widen_the_page(
 
 def test_paper_gets_rows_and_no_controls(visit: Callable[..., Opened], page_of_people: Path, tmp_path: Path) -> None:
     page = visit(page_of_people).page
+    for label in ("Sex", "Race/ethnicity", "Body mass index, kg/m²", "Magnesium, total, mg/d"):
+        add_column(page, label)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert len(rows(page)) == 50
+    # An A4 page: every column is on it.
+    page.set_viewport_size({"width": 720, "height": 1000})
+    room = page.locator("#explorer-rows").bounding_box()["width"]
+    assert page.locator("#explorer-table").bounding_box()["width"] <= room
     assert not page.is_visible("#explorer-find")
     assert page.is_visible("#explorer-row-49")
     page.pdf(path=tmp_path / "people.pdf")

@@ -96,6 +96,17 @@ def test_a_second_run_does_nothing_and_a_changed_setting_only_what_depends_on_it
     assert "train" not in mended.steps
 
 
+def test_the_bundle_tells_its_performance_on_held_out_people_with_the_digits_of_its_card(small_run: Run) -> None:
+    about = json.loads((small_run.bundle / "bundle.json").read_text("utf-8"))
+    found = about["performance"]
+    assert found["set"] == "2017-2018"
+    card = (small_run.bundle / "card.md").read_text("utf-8")
+    low, middle, high = (f"{found['auroc'][place]:.3f}" for place in (1, 0, 2))
+    assert f"| AUROC | {middle} ({low} to {high}) |" in card
+    of_chosen = small_run.evaluation.where(model=about["learner"], set="2017-2018", group="all")
+    assert found["observed_expected"][0] == round(of_chosen.one(metric="observed_expected").estimate, 2)
+
+
 @pytest.mark.slow
 def test_two_runs_make_the_same_bundle_to_the_byte(
     small_run: Run, tmp_path: Path, small_settings: tuple[str, ...]

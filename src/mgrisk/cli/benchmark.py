@@ -9,19 +9,27 @@ from pathlib import Path
 from mgrisk.cli.terminal import DISCLAIMER, say
 from mgrisk.errors import ExitStatus
 
-HELP = "evaluate risks of other models on the same people, folds and held-out cycle"
+HELP = "evaluate risks of other models on the task of a released one"
+ABOUT = (
+    "Compare your risks with mgrisk's model and published scores on the same people, folds and held-out cycle. "
+    "Without --run, the pipeline of the outcome is run as far as its evaluation."
+)
+EXAMPLES = (
+    "mgrisk benchmark undiagnosed --people people.csv",
+    "mgrisk benchmark undiagnosed --entry mine.csv -o page.html",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("outcome", help="undiagnosed, diabetes, dysglycaemia or insulin-resistance")
+    parser.add_argument("outcome", metavar="OUTCOME", help="undiagnosed, diabetes, dysglycaemia or insulin-resistance")
     parser.add_argument(
         "--entry", action="append", default=[], metavar="FILE.csv", help="SEQN and risk; may be given several times"
     )
     parser.add_argument("--people", metavar="FILE.csv", help="write the task's people: set, fold, design, outcome")
     parser.add_argument("--run", metavar="DIR", help="take the people of this finished run")
     parser.add_argument("-o", "--output", metavar="PAGE.html", help="a page with all metrics and differences")
-    parser.add_argument("--format", choices=["table", "json"], default="table")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="of what is printed (table)")
 
 
 def run(options: argparse.Namespace) -> int:

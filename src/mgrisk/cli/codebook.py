@@ -6,7 +6,16 @@ import argparse
 
 from mgrisk.errors import ExitStatus
 
-HELP = "where each feature comes from, what a variable is, or a search of CDC's codebook"
+HELP = "look up features and variables, or search CDC's codebook"
+ABOUT = (
+    "Show where a feature comes from, or a variable with its table, cycles, answers and counts; or search names, "
+    "labels and questions."
+)
+EXAMPLES = (
+    "mgrisk codebook magnesium_food_mg",
+    "mgrisk codebook LBXGH",
+    "mgrisk codebook sleep hours",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,12 @@ from pathlib import Path
 from mgrisk.cli.terminal import DISCLAIMER
 from mgrisk.errors import ExitStatus
 
-HELP = "compare finished runs: settings, attrition, paired differences on the same people, calibration"
+HELP = "compare finished runs on the people they share"
+ABOUT = (
+    "Print settings that differ, attrition, paired differences with 95 % intervals and calibration; the first run "
+    "is the reference."
+)
+EXAMPLES = ("mgrisk compare runs/demo runs/other -o page.html",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -6,12 +6,14 @@ import argparse
 
 from mgrisk.errors import ExitStatus
 
-HELP = "a script that lets a shell complete commands and options"
+HELP = "print a script that completes commands in a shell"
+ABOUT = "Print a completion script for the shell to load."
+EXAMPLES = ("mgrisk completion bash > ~/.local/share/bash-completion/completions/mgrisk",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"])
+    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"], help="for which shell")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from mgrisk.describe.query import Description
     from mgrisk.describe.regress import Regression
 
-HELP = "survey estimates of features and NHANES variables"
+HELP = "estimate means, shares, totals and quantiles of NHANES"
+ABOUT = (
+    "Estimate with weights, strata and PSUs: standard errors, 95 % intervals, degrees of freedom, and whether "
+    "NCHS would print the number."
+)
+EXAMPLES = (
+    'mgrisk describe --of magnesium_food_mg --by sex --cycle 2017-2018 --where "age_years >= 20"',
+    'mgrisk describe --of "bmi_kg_m2 >= 30" --by age_years=20,40,60 --statistic age-adjusted --test',
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="extend",
         required=True,
         metavar="NAME",
-        help="or a condition: 'bmi_kg_m2 >= 30'; or arithmetic: 'DR1TTFAT * 9 / DR1TKCAL'",
+        help="feature or NHANES variable; or a condition: 'bmi_kg_m2 >= 30'; or arithmetic: 'DR1TTFAT * 9 / DR1TKCAL'",
     )
     parser.add_argument(
         "--by",
@@ -37,7 +45,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="an estimate for each of its values, for ranges (age_years=20,40,60), or for yes and no of a condition",
     )
     parser.add_argument(
-        "--statistic", default="", metavar="S", help="mean | proportion | total | ratio | age-adjusted | quantile=0.5"
+        "--statistic",
+        default="",
+        metavar="S",
+        help="mean | proportion | total | ratio | age-adjusted | quantile=0.5 (mean of numbers, else proportion)",
     )
     parser.add_argument(
         "--standard",
@@ -47,7 +58,10 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="where the age groups of age-adjusted begin (20,40,60)",
     )
     parser.add_argument(
-        "--interval", default="korn-graubard", choices=["korn-graubard", "logit"], help="of proportions (korn-graubard)"
+        "--interval",
+        default="korn-graubard",
+        choices=["korn-graubard", "logit"],
+        help="interval of proportions (korn-graubard)",
     )
     parser.add_argument(
         "--test", action="store_true", help="whether groups of the last --by differ, and the trend over them"
@@ -58,12 +72,26 @@ def add(parser: argparse.ArgumentParser) -> None:
 def add_people(parser: argparse.ArgumentParser) -> None:
     """Add the options of whom a question is put to, and of how the answer is written."""
     parser.add_argument(
-        "--cycle", nargs="+", action="extend", default=[], metavar="YEARS", help="combined (the latest that has all)"
+        "--cycle",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="YEARS",
+        help="cycles, combined (the latest that has every variable)",
     )
     parser.add_argument(
-        "--where", default="", metavar="CONDITION", help="for example \"age_years >= 20 and sex == 'male'\""
+        "--where",
+        default="",
+        metavar="CONDITION",
+        help="who is studied, for example \"age_years >= 20 and sex == 'male'\"",
     )
-    parser.add_argument("--across-break", nargs="+", default=[], metavar="BREAK", help="changes of meaning to accept")
+    parser.add_argument(
+        "--across-break",
+        nargs="+",
+        default=[],
+        metavar="BREAK",
+        help="allow pooling across this change in question or method",
+    )
     parser.add_argument(
         "--harmonise",
         nargs="+",
@@ -74,7 +102,9 @@ def add_people(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     add_source(parser)
-    parser.add_argument("--format", choices=["table", "csv", "json"], default="table")
+    parser.add_argument(
+        "--format", choices=["table", "csv", "json"], default="table", help="of what is printed (table)"
+    )
 
 
 def ages(text: str) -> tuple[int, ...]:

@@ -11,7 +11,15 @@ from mgrisk.cli.terminal import DISCLAIMER, now, say, tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder
 
-HELP = "validate a model on people with a known outcome"
+HELP = "evaluate a model on people whose outcome is known"
+ABOUT = (
+    "Write discrimination, calibration, decision curves and subgroups with 95 % intervals into a folder, by the "
+    "survey design where the file has one."
+)
+EXAMPLES = (
+    "mgrisk evaluate clinic.csv --outcome has_it --model undiagnosed -o evaluated",
+    "mgrisk evaluate survey.csv --outcome has_it --weight w --strata stratum --psu psu -o evaluated",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

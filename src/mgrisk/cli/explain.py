@@ -9,7 +9,12 @@ from mgrisk.cli.terminal import DISCLAIMER, tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder, load_model
 
-HELP = "a page that explains the risks of the people in a file"
+HELP = "explain the risks of the people in a file, on one page"
+ABOUT = (
+    "Write one HTML page: whether the people are like those the model was developed on, what drives their risks, "
+    "and a waterfall plot of each person."
+)
+EXAMPLES = ("mgrisk explain people.csv -o report.html --model undiagnosed",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -8,12 +8,14 @@ from mgrisk.cli.options import add_source, store_of
 from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 
-HELP = "NHANES participants as a scoring file"
+HELP = "write NHANES participants as a scoring file"
+ABOUT = "Compute every feature of the participants of some cycles, a row for each person, as `mgrisk score` reads it."
+EXAMPLES = ("mgrisk features --cycle 2017-2018 -o people.csv",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS")
+    parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS", help="for example 2017-2018")
     add_source(parser)
     parser.add_argument(
         "-o", "--output", required=True, metavar="FILE", help=".csv or .parquet, or - for standard output"

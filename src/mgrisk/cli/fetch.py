@@ -9,12 +9,19 @@ from mgrisk.cli.options import add_source, store_of
 from mgrisk.cli.terminal import say
 from mgrisk.errors import ExitStatus, MgRiskError
 
-HELP = "raw NHANES tables into the cache"
+HELP = "download raw NHANES tables into the cache"
+ABOUT = (
+    "Download the tables that mgrisk reads, from the CDC site or a mirror, and check size, records and sha256 of each."
+)
+EXAMPLES = (
+    "mgrisk fetch --cycle 2015-2016 2017-2018",
+    "mgrisk fetch --offline",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--cycle", nargs="*", metavar="YEARS", help="for example 2017-2018 (all)")
+    parser.add_argument("--cycle", nargs="*", metavar="YEARS", help="cycles, for example 2017-2018 (all)")
     add_source(parser)
     parser.add_argument("--offline", action="store_true", help="only check what the cache holds")
 

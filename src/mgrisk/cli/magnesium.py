@@ -7,13 +7,21 @@ import argparse
 from mgrisk.cli.options import add_source, store_of, whole_number
 from mgrisk.errors import ExitStatus
 
-HELP = "magnesium intake of the population by sex and age, or its foods and food groups"
+HELP = "estimate magnesium intake and its foods in NHANES"
+ABOUT = (
+    "intake: usual intake and the share below the requirement, by sex and age. foods: the foods or food groups "
+    "that magnesium comes from."
+)
+EXAMPLES = (
+    "mgrisk magnesium intake --cycle 2017-2018",
+    "mgrisk magnesium foods --cycle 2017-2018 --by group",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("table", choices=["intake", "foods"], help="intake and requirements, or the foods behind it")
-    parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS", help="each for itself")
+    parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS", help="cycles, estimated separately")
     parser.add_argument("--top", type=whole_number, default=10, metavar="N", help="foods of each cycle (10)")
     parser.add_argument(
         "--by", choices=["food", "group"], default="food", help="single foods, or all food groups with intervals"
@@ -22,7 +30,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--quick", action="store_true", help="no standard errors of usual intake, which take some 15 s a cycle"
     )
     add_source(parser)
-    parser.add_argument("--format", choices=["table", "csv", "json"], default="table")
+    parser.add_argument(
+        "--format", choices=["table", "csv", "json"], default="table", help="of what is printed (table)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """The `mgrisk` command: parse, call the command's module, turn errors into lines and an exit status.
 
-Each command is a module of its name with ``HELP``, ``add(parser)`` and ``run(options) -> exit status``. Heavy libraries
-are imported in ``run``, so that `mgrisk --help` answers at once.
+Each command is a module of its name with ``HELP`` (a line in the list of commands), ``ABOUT`` (what it does and
+writes), ``EXAMPLES``, ``add(parser)`` and ``run(options) -> exit status``. Heavy libraries are imported in ``run``, so
+that `mgrisk --help` answers at once.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import os
 import signal
 import sys
+import textwrap
 import threading
 import traceback
 from collections.abc import Sequence
@@ -45,31 +47,19 @@ from mgrisk.cli import (
 from mgrisk.cli.terminal import DISCLAIMER, JsonLog, Shown, log
 from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
 
-COMMANDS: Final = (
-    run,
-    pipelines,
-    fetch,
-    describe,
-    regress,
-    magnesium,
-    features,
-    score,
-    explain,
-    evaluate,
-    recalibrate,
-    monitor,
-    models,
-    promote,
-    register,
-    benchmark,
-    report,
-    compare,
-    map,
-    completion,
-    validate,
-    schema,
-    codebook,
-)
+GROUPS: Final = {
+    "score people": (score, explain, validate, schema, map),
+    "evaluate on your people": (evaluate, recalibrate, monitor),
+    "models": (models, register, promote),
+    "train": (run, pipelines, report, compare, benchmark),
+    "NHANES": (fetch, codebook, describe, regress, magnesium, features),
+    "shell": (completion,),
+}
+"""The commands as `mgrisk --help` lists them, in the order of use."""
+COMMANDS: Final = tuple(command for commands in GROUPS.values() for command in commands)
+
+WIDTH: Final = 90
+"""Signs of a line of a command's description."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,16 +132,29 @@ def command_line() -> argparse.ArgumentParser:
     common.add_argument("--log-json", action="store_true", help="standard error as JSON, a record on each line")
     parser = argparse.ArgumentParser(
         prog="mgrisk",
-        description="Risk of type 2 diabetes from dietary magnesium and lifestyle.",
-        epilog=DISCLAIMER,
+        usage="mgrisk [-h] [--version] COMMAND ...",
+        description="Calibrated, explained risk models for type 2 diabetes, trained on NHANES.",
+        epilog=f"`mgrisk COMMAND --help` describes a command, with examples. {DISCLAIMER}",
     )
     parser.add_argument("--version", action="version", version=f"mgrisk {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]
-        of_command = commands.add_parser(name, parents=[common], help=command.HELP)
-        command.add(of_command)
-        of_command.set_defaults(command=command, parser=parser)
+    commands = parser.add_subparsers(prog="mgrisk", required=True, metavar="COMMAND")
+    # argparse knows groups of options alone; what it lists of commands is moved into such groups, and is only shown.
+    parser._positionals._group_actions.remove(commands)
+    for group, members in GROUPS.items():
+        listed = parser.add_argument_group(group)
+        for command in members:
+            name = command.__name__.rpartition(".")[2]
+            of_command = commands.add_parser(
+                name,
+                parents=[common],
+                help=command.HELP,
+                description="\n".join(textwrap.wrap(command.ABOUT, WIDTH)),
+                epilog="examples:\n" + "\n".join(f"  {example}" for example in command.EXAMPLES),
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+            command.add(of_command)
+            of_command.set_defaults(command=command, parser=parser)
+            listed._group_actions.append(commands._choices_actions[-1])
     return parser
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from mgrisk.score.mapping import Mapped
     from mgrisk.score.mapping_file import Mapping
 
-HELP = "an extract of your cohort into a scoring file, by a mapping file"
+HELP = "turn an extract of your data into a scoring file"
+ABOUT = "Rename columns, convert units and recode answers as a mapping file says; no code."
+EXAMPLES = ("mgrisk map data/examples/extract.csv --mapping data/examples/extract.mapping.toml -o people.csv",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mgrisk.cli.terminal import say
 from mgrisk.errors import ExitStatus
 from mgrisk.models import registry_uri, run_bundles
 
-HELP = "released models, those of runs, and registered versions"
-COLUMNS = ("name", "kind", "outcome", "learner", "features", "data", "auroc", "promotion", "digest", "parent")
+HELP = "list released models, those of runs, and registered versions"
+ABOUT = (
+    "List what --model takes, with the AUROC and observed/expected of held-out people, 95 % intervals and the "
+    "number of inputs."
+)
+EXAMPLES = (
+    "mgrisk models",
+    "mgrisk models --format json",
+)
+COLUMNS = (
+    "name", "kind", "outcome", "model", "inputs", "data", "AUROC", "observed/expected", "promotion", "digest", "parent",
+)  # fmt: skip
 SHORT = 12
 """Signs of a sha256 that are shown."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--format", choices=["table", "json"], default="table")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="of what is printed (table)")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,10 +39,11 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return ExitStatus.DONE
-    cells = [COLUMNS, *(tuple(_cell(row.get(name)) for name in COLUMNS) for row in rows)]
+    cells = [COLUMNS, *map(_cells, rows)]
     widths = [max(len(line[place]) for line in cells) for place in range(len(COLUMNS))]
     for line in cells:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    say("AUROC and observed/expected are of held-out people, with 95 % intervals")
     return ExitStatus.DONE
 
 
@@ -40,16 +53,16 @@ def found_models() -> list[dict[str, Any]]:
     Returns
     -------
     list
-        {name, kind (released | run | registry), outcome, learner, features, data, auroc, digest, sha256, parent,
-        holds_for, model, version, aliases}: `sha256` is that of SHA256SUMS, and `digest` its first signs,
-        as `--model` takes them;
-        `auroc` is that of the held-out cycle where the run's evaluation is at hand. A bundle that cannot be read is
-        there with what is wrong with it as its `data`.
+        {name, kind (released | run | registry), outcome, learner, features, data, auroc, performance, digest, sha256,
+        parent, holds_for, model, version, aliases}: `sha256` is that of SHA256SUMS, and `digest` its first signs, as
+        `--model` takes them; `performance` is that on held-out people, with `auroc` and `observed_expected` as estimate
+        and bounds of the 95 % interval, and `auroc` its estimate. A bundle that cannot be read is there with what is
+        wrong with it as its `data`.
     """
     from mgrisk.model.bundle import released_bundles
 
     rows = [_bundle_row(name, "released", folder) for name, folder in released_bundles().items()]
-    rows += [_bundle_row(str(folder), "run", folder, run=folder.parent) for folder in run_bundles()]
+    rows += [_bundle_row(str(folder), "run", folder) for folder in run_bundles()]
     uri = registry_uri()
     if uri is not None:
         from mgrisk.track import registered
@@ -58,7 +71,7 @@ def found_models() -> list[dict[str, Any]]:
     return rows
 
 
-def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) -> dict[str, Any]:
+def _bundle_row(name: str, kind: str, folder: Path) -> dict[str, Any]:
     from mgrisk.errors import MgRiskError
     from mgrisk.model.bundle import read_about
     from mgrisk.storage.files import SUMS, sha256
@@ -68,6 +81,7 @@ def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) 
     except MgRiskError as problem:
         return {"name": name, "kind": kind, "data": f"cannot be loaded: {problem.code}"}
     digest = sha256(folder / SUMS)
+    performance = about.get("performance")
     return {
         "name": name,
         "kind": kind,
@@ -75,7 +89,8 @@ def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) 
         "learner": about["learner"],
         "features": len(about["features"]),
         "data": about["data"],
-        "auroc": _held_out_auroc(run, about["learner"]) if run else None,
+        "auroc": performance["auroc"][0] if performance else None,
+        "performance": performance,
         "version": about["mgrisk"],
         "digest": digest[:SHORT],
         "sha256": digest,
@@ -84,19 +99,18 @@ def _bundle_row(name: str, kind: str, folder: Path, *, run: Path | None = None) 
     }
 
 
-def _held_out_auroc(run: Path, model: str) -> float | None:
-    from mgrisk.errors import MgRiskError
-    from mgrisk.evaluate.assess import CROSS_VALIDATED
-    from mgrisk.run_folder.folder import RunFolder
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    performance = row.get("performance") or {"auroc": [row.get("auroc")], "observed_expected": [None]}
+    shown = {
+        **row,
+        "model": row.get("learner"),
+        "inputs": row.get("features"),
+        "AUROC": _interval(performance["auroc"], 3),
+        "observed/expected": _interval(performance["observed_expected"], 2),
+    }
+    return tuple("-" if shown.get(name) is None else str(shown[name]) for name in COLUMNS)
 
-    try:
-        records = RunFolder(run).evaluation.where(model=model, metric="auroc", group="all")
-    except MgRiskError:
-        return None
-    return next((record.estimate for record in records if record.set != CROSS_VALIDATED), None)
 
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+def _interval(values: Sequence[float | None], digits: int) -> str:
+    estimate, *bounds = ("-" if value is None else f"{value:.{digits}f}" for value in values)
+    return f"{estimate} ({bounds[0]} to {bounds[1]})" if bounds else estimate

@@ -12,7 +12,15 @@ from mgrisk.errors import ExitStatus
 if TYPE_CHECKING:
     from mgrisk.score.monitor import Monitored
 
-HELP = "batches over time: volume, rejects, drift, expected and observed performance, alerts"
+HELP = "monitor scored batches over time: volume, drift, performance, alerts"
+ABOUT = (
+    "Show the batches of a history: rows and rejects, distribution shift, expected and observed performance, and an "
+    "alert for what is beyond a limit."
+)
+EXAMPLES = (
+    "mgrisk monitor batches.jsonl --by clinic -o monitor.html",
+    "mgrisk monitor batches.jsonl --format json",
+)
 MOST = 20
 """Batches and alerts on the terminal; the page and JSON have all."""
 
@@ -23,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--by", metavar="COLUMN", help="by the texts of a column that batches were counted by")
     parser.add_argument("--limits", metavar="FILE.toml", help="limits of alerts that are to be others than mgrisk's")
     parser.add_argument("-o", "--output", metavar="PAGE.html", help="a page with all tables and pictures")
-    parser.add_argument("--format", choices=["table", "json"], default="table")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="of what is printed (table)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -69,7 +69,7 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="whose row it is, where people have several (person_id): visits are no people",
     )
-    parser.add_argument("-o", "--output", required=True, metavar="DIR")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
     add_missing(parser)
     parser.set_defaults(prediabetes=None)
 

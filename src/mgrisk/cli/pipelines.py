@@ -8,7 +8,12 @@ from pathlib import Path
 from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 
-HELP = "pipelines that come with mgrisk; copy one to edit"
+HELP = "list the pipelines that come with mgrisk, or copy one to edit"
+ABOUT = "Without NAME, list the pipelines; with NAME, print one as a TOML file or write it."
+EXAMPLES = (
+    "mgrisk pipelines",
+    "mgrisk pipelines demo -o mine.toml",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

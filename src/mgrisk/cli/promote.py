@@ -8,6 +8,8 @@ from mgrisk.errors import ExitStatus
 from mgrisk.models import asked_registry
 
 HELP = "promote a registered version, overriding the checks"
+ABOUT = "Give a version an alias although the checks of its run said no, and keep the reason with it."
+EXAMPLES = ('mgrisk promote mgrisk-demo-SYNTHETIC@challenger --because "reviewed on 2026-11-30"',)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

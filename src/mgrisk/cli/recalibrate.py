@@ -11,7 +11,12 @@ from mgrisk.cli.terminal import DISCLAIMER, say, tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder
 
-HELP = "recalibrate a model to other people; the new one records the model it came from"
+HELP = "recalibrate a model to your people"
+ABOUT = (
+    "Write a new bundle whose risks are calibrated for the people of INPUT. It records the model it came from. "
+    "Evaluate it on other people."
+)
+EXAMPLES = ("mgrisk recalibrate clinic.csv --outcome has_it --model undiagnosed --method intercept -o clinic-bundle",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

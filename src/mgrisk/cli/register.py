@@ -8,6 +8,11 @@ from mgrisk.errors import ExitStatus, usage
 from mgrisk.models import STORE, bundle_folder, registry_uri
 
 HELP = "register a released or recalibrated model in MLflow"
+ABOUT = "Put a bundle into the registry at MLFLOW_TRACKING_URI, or in runs/mlflow.db. A run registers its own."
+EXAMPLES = (
+    "mgrisk register undiagnosed",
+    "mgrisk register clinic-bundle --as clinic --alias champion",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,12 @@ from mgrisk.cli.describe import add_people, write
 from mgrisk.cli.options import store_of
 from mgrisk.errors import ExitStatus
 
-HELP = "survey regressions of features, NHANES variables and conditions"
+HELP = "fit linear and logistic regressions on NHANES"
+ABOUT = (
+    "Fit a regression with weights, strata and PSUs: odds ratios or differences with 95 % intervals, and a test "
+    "of each variable."
+)
+EXAMPLES = ('mgrisk regress --of "LBXTC >= 240" --on race_ethnicity age_years=20,40,60 sex --cycle 2009-2010',)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +29,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "interactions (sex:age_years)",
     )
     parser.add_argument(
-        "--model", choices=["linear", "logistic"], help="(logistic for a condition, linear for a number)"
+        "--model",
+        choices=["linear", "logistic"],
+        help="kind of regression (logistic for a condition, linear for a number)",
     )
     parser.add_argument(
         "--effect",
@@ -38,7 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=named_level,
         default=[],
         metavar="NAME=LEVEL",
-        help="what other levels are compared with (the first)",
+        help="level that the others are compared with (the first)",
     )
     add_people(parser)
 

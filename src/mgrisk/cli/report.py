@@ -7,6 +7,8 @@ import argparse
 from mgrisk.errors import ExitStatus
 
 HELP = "write the report of a finished run again"
+ABOUT = "Write report.html and the model card from the files of a run; nothing is fitted."
+EXAMPLES = ("mgrisk report runs/demo",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

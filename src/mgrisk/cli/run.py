@@ -9,14 +9,26 @@ from mgrisk.cli.terminal import DISCLAIMER, say
 from mgrisk.errors import ExitStatus
 
 HELP = "run a pipeline file, from raw tables to report"
+ABOUT = (
+    "Select the cohort, tune, calibrate and compare models, evaluate them on held-out people, explain them, and "
+    "write report, bundle and MLflow run. A step runs again only when its inputs, its settings, the code or a "
+    "library has changed."
+)
+EXAMPLES = (
+    "mgrisk run demo",
+    "mgrisk run pipelines/nhanes.toml --set source=/data/nhanes",
+    "mgrisk run pipelines/own-cohort.toml --until train",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or one that comes with mgrisk: demo")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the file"
+    )
     parser.add_argument("--out", metavar="DIR", help="run folder (runs/<name>)")
-    parser.add_argument("--offline", action="store_true", help="use the cache only")
+    parser.add_argument("--offline", action="store_true", help="use downloaded tables only")
     parser.add_argument(
         "--until", metavar="STEP", help="stop after a step, for example train: before the held-out test"
     )

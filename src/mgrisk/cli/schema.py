@@ -10,14 +10,19 @@ from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder, load_model
 
-HELP = "the input schema of a model"
+HELP = "show the input schema of a model, or write a template"
+ABOUT = "List the columns that a model reads: unit, range or levels, and whether one is required."
+EXAMPLES = (
+    "mgrisk schema --model undiagnosed",
+    "mgrisk schema --model undiagnosed --template people.csv",
+)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--pipeline", action="store_true", help="the JSON schema of pipeline files instead")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--pipeline", action="store_true", help="print the JSON schema of pipeline files instead")
     parser.add_argument("--template", metavar="FILE", help="write an example CSV that scores without a change")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE where it is there already")
 

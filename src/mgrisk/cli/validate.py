@@ -10,7 +10,12 @@ from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import load_model
 
-HELP = "check a file against the input schema"
+HELP = "check a file against the input schema of a model"
+ABOUT = (
+    "Say how many rows can be scored, what is wrong with the others and which columns are not used. Nothing is "
+    "written. The exit status is 3 where a row would be rejected."
+)
+EXAMPLES = ("mgrisk validate people.csv --model undiagnosed",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,7 @@ from importlib.resources import files
 from pathlib import Path
 from statistics import NormalDist
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self, Unpack
+from typing import Annotated, Any, Final, Literal, Self, Unpack
 
 import numpy as np
 import pandas as pd
@@ -95,6 +95,25 @@ class _Parent(Checked):
     sha256: Text
 
 
+Interval = Annotated[list[Finite | None], Field(min_length=3, max_length=3)]
+
+
+class Performance(Checked):
+    """How well the model did on held-out people, as its card prints it.
+
+    Attributes
+    ----------
+    set
+        The held-out cycles.
+    auroc, observed_expected
+        Estimate and the bounds of its 95 % interval; None where one is not estimable.
+    """
+
+    set: Text
+    auroc: Interval
+    observed_expected: Interval
+
+
 class _About(Checked):
     """What is read of bundle.json."""
 
@@ -114,6 +133,7 @@ class _About(Checked):
     prevalence: Share
     interval: Text
     refits: Count
+    performance: Performance | None = None
     features: list[Feature] = Field(min_length=1, max_length=1000)
 
     @model_validator(mode="after")
@@ -652,8 +672,9 @@ def recalibrate(
     if isinstance(fitted, Additive):
         fitted = fitted.after(stretch=new.slope, added=added)
     digest = hashlib.sha256(to_json([new.to_dict(), told]).encode()).hexdigest()
+    # How well the parent did elsewhere says nothing of these people.
     about = {
-        **bundle.about,
+        **{key: value for key, value in bundle.about.items() if key != "performance"},
         "name": f"{bundle.about['name']}-recalibrated-{digest[:8]}",
         **told,
         "interval": f"{bundle.about['interval']}; with the error of the recalibration added",

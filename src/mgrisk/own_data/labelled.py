@@ -226,8 +226,6 @@ def read_labelled(
     # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.
     people = cells[labels].map(lambda cell: "" if missing.holds(cell) else cell)
     y = _yes_or_no(people[columns.outcome], shifted, OUTCOME)
-    if not (person_column or columns.psu):
-        _refuse_repeated(people[ids], source)
     weight, no_number = _weight(people, columns.weight, shifted)
     # Nothing in a row of another length is to be believed, so that its cells are no problems of their own.
     codes = Codes(inputs).join(checked.state, {}).texts()
@@ -253,6 +251,8 @@ def read_labelled(
         left = left & ~rule.out
         attrition.append(_step(rule.excludes, gone, left, y))
     person = _persons(people, person_column)
+    if person is None and not (columns.person or columns.psu):
+        _refuse_repeated(people[ids], source)
     stratum, psu, sampling = _places(people, columns, shifted, person, of=person_column)
     if no_number:
         sampling = f"{columns.weight} is no number in {no_number:,} rows, which are left out; {sampling}"

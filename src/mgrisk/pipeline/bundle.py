@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.model.bundle_files import PATTERNS
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.trained import read_trained
@@ -13,6 +14,8 @@ from mgrisk.run_folder import names
 from mgrisk.storage.files import to_json
 
 OF_PATTERNS: Final = ("auroc", "calibration_slope", "observed_expected")
+DIGITS: Final = {"auroc": 3, "observed_expected": 2}
+"""What a bundle says of its performance, with the digits of its card."""
 
 
 def bundle(workspace: Workspace) -> str:
@@ -21,8 +24,20 @@ def bundle(workspace: Workspace) -> str:
     trained = read_trained(workspace, winner)
     card = workspace.run.path(names.CARD).read_bytes()
     parts = {**trained.parts, names.CARD: card, **_patterns(workspace)}
-    replace(trained, parts=parts).write(workspace.run.path(names.BUNDLE))
+    about = {**trained.about, **_performance(workspace, winner)}
+    replace(trained, about=about, parts=parts).write(workspace.run.path(names.BUNDLE))
     return f"{winner} in {workspace.run.path('bundle')}"
+
+
+def _performance(workspace: Workspace, winner: str) -> dict[str, Any]:
+    """Return how well the model did on held-out people; nothing where a metric is not estimable."""
+    found: dict[str, Any] = {}
+    for record in workspace.run.evaluation.where(model=winner, group="all").rows:
+        if record.metric in DIGITS and record.set != CROSS_VALIDATED and record.estimate is not None:
+            values = (record.estimate, record.low, record.high)
+            rounded = [None if value is None else round(value, DIGITS[record.metric]) for value in values]
+            found |= {"set": record.set, record.metric: rounded}
+    return {"performance": found} if found.keys() > DIGITS.keys() else {}
 
 
 def _patterns(workspace: Workspace) -> dict[str, bytes]:
@@ -36,7 +51,7 @@ def _patterns(workspace: Workspace) -> dict[str, bytes]:
 
 STEP = Step(
     "bundle",
-    inputs=(names.TRAINED, names.TUNING, names.CARD, names.TEMPORAL),
+    inputs=(names.TRAINED, names.TUNING, names.EVALUATION, names.CARD, names.TEMPORAL),
     outputs=(names.BUNDLE,),
     settings=DESCRIBED,
     action=bundle,

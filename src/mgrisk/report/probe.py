@@ -165,7 +165,7 @@ def _note(bundle: Bundle, feature: Feature, moves: JsonRecord | None) -> str:
         return ""
     if moves is None:
         return f"Scoring derives it from {known} where it is not given. Here it is set by itself."
-    return f"Moves with {known}{f'; what stays then is {rest}' if rest else ''}."
+    return f"Moves with {known}{f', at the same {rest}' if rest else ''}."
 
 
 def _step(width: float) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.errors import bad_input
+from mgrisk.score.cells import Missing
 from mgrisk.score.mapped_columns import Cells, ColumnMaker, days, matches
 from mgrisk.score.mapping_file import Mapping
 from mgrisk.score.not_accepted import NotAccepted
@@ -107,7 +108,8 @@ def map_file(
     with open_source(source, dialect=mapping.file.dialect, folder=True) as table:
         _refuse_absent(mapping.reads, table.columns, source)
         done.not_carried = tuple(name for name in table.columns if name not in mapping.reads)
-        people = None if mapping.people is None else PersonRows(makers, where=source)
+        nobody = Missing.also((*missing, *mapping.missing))
+        people = None if mapping.people is None else PersonRows(makers, nobody, where=source)
         with _output(target, list(mapping.columns)) as output:
             for block in table.blocks():
                 rows = table.read(block, ())

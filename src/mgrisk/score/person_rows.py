@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mgrisk.errors import bad_input
+from mgrisk.score.cells import Missing
 from mgrisk.score.mapped_columns import Cells, ColumnMaker, as_texts
 from mgrisk.score.mapping_file import NO, YES
 from mgrisk.types import Floats
@@ -30,12 +31,15 @@ class PersonRows:
     ----------
     makers
         The columns.
+    nobody
+        What means, in the column that names the person, that nobody is named.
     where
         Name of the extract.
     """
 
-    def __init__(self, makers: Sequence[ColumnMaker], *, where: str) -> None:
+    def __init__(self, makers: Sequence[ColumnMaker], nobody: Missing, *, where: str) -> None:
         self._makers = makers
+        self._nobody = nobody
         self._where = where
         self._people: dict[str, int] = {}
         self._rows: dict[str, list[pd.DataFrame]] = {maker.name: [] for maker in makers}
@@ -62,12 +66,12 @@ class PersonRows:
             `mapping.no_person`, `mapping.too_many_people`.
         """
         named = people.str.strip()
-        if (nobody := named == "").any():
+        if (unnamed := named.map(self._nobody.holds).astype(bool)).any():
             raise bad_input(
                 "mapping.no_person",
-                f"row {nobody.idxmax()} does not say whose it is",
+                f"row {unnamed.idxmax()} does not say whose it is",
                 where=f"{self._where}: column {people.name}",
-                hint='fill the column in, or exclude such rows by the code ""',
+                hint="fill the column in, or exclude such rows by their code",
             )
         person = np.array([self._people.setdefault(name, len(self._people)) for name in named], dtype=np.int32)
         if len(self._people) > MOST_PEOPLE:

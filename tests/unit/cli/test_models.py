@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,6 @@ import pytest
 from mgrisk.cli.main import main
 from mgrisk.cli.models import found_models
 from mgrisk.model.bundle import released_bundles
-from mgrisk.run_folder.folder import RunFolder
 from mgrisk.storage.files import sha256
 
 FORMAT_1 = Path(__file__).parents[2] / "golden" / "format_1"
@@ -33,21 +33,29 @@ def test_released_bundles_are_listed_with_what_they_predict() -> None:
     assert rows["undiagnosed"]["parent"] is None
 
 
-def test_bundles_of_runs_are_listed_with_their_held_out_auroc_and_a_damaged_one_says_so(tmp_path: Path) -> None:
+def test_bundles_of_runs_are_listed_and_a_damaged_one_says_so(tmp_path: Path) -> None:
     for name in ("good", "damaged"):
         shutil.copytree(FORMAT_1 / "undiagnosed", tmp_path / "runs" / name / "bundle")
     (tmp_path / "runs/damaged/bundle/calibrator.json").write_text("{}", encoding="utf-8")
-    of_all = {
-        "outcome": "undiagnosed", "group": "all", "level": "all", "model": "blend", "metric": "auroc", "low": 0.7,
-        "high": 0.95, "se": 0.02, "n": 900, "events": 40, "problem": "", "presentation": "present",
-    }  # fmt: skip
-    RunFolder(tmp_path / "runs/good", data="NHANES").write_records(
-        "evaluation.json",
-        [{**of_all, "set": "cross-validated", "estimate": 0.9}, {**of_all, "set": "2017-2018", "estimate": 0.75}],
-    )
     rows = {row["name"]: row for row in found_models()}
-    assert rows["runs/good/bundle"]["auroc"] == 0.75
+    assert rows["runs/good/bundle"]["outcome"] == "undiagnosed"
+    # Made before bundles told their performance.
+    assert rows["runs/good/bundle"]["auroc"] is None
     assert rows["runs/damaged/bundle"]["data"] == "cannot be loaded: bundle.bad_sum"
+
+
+@pytest.mark.parametrize("name", sorted(released_bundles()))
+def test_a_released_model_is_listed_with_the_performance_that_its_card_prints(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = (released_bundles()[name] / "card.md").read_text("utf-8")
+    auroc, observed = (
+        re.search(rf"^\| {label}[^|]*\| ([^|]+) \|", card, re.MULTILINE)[1]  # type: ignore[index]
+        for label in ("AUROC ", "Observed / expected cases")
+    )
+    assert main(["models"]) == 0
+    (line,) = (each for each in capsys.readouterr().out.splitlines() if each.startswith(f"{name} "))
+    assert f"  32      NHANES  {auroc}  {observed}  " in line
 
 
 def test_the_table_has_a_line_for_each_and_json_the_same(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,8 @@ SHIFT = 1.2
 @pytest.fixture
 def model(toy_bundles: dict[str, Bundle], tmp_path: Path) -> Path:
     bundle = toy_bundles["spline_logistic"]
-    about = {**bundle.about, "interval": "an interval"}
+    performance = {"set": "2017-2018", "auroc": [0.8, 0.7, 0.9], "observed_expected": [1.0, None, None]}
+    about = {**bundle.about, "interval": "an interval", "performance": performance}
     replace(bundle, about=about).write(tmp_path / "model")
     return tmp_path / "model"
 
@@ -127,6 +128,7 @@ def test_a_recalibrated_bundle_is_right_in_the_large_and_scores_and_names_its_pa
     about = json.loads((child / "bundle.json").read_text("utf-8"))
     assert about["parent"] == {"name": "toy", "sha256": sha256(model / "SHA256SUMS")}
     assert about["holds_for"] == "the toy clinic, 2022"
+    assert "performance" not in about, "that of the parent is of other people"
     assert about["recalibration"]["intercept_of_parent"] == pytest.approx(SHIFT, abs=0.4)
     assert run("evaluate", people, "--outcome", "ill", "--model", child, "-o", out) == 0
     assert estimate(out, "observed_expected")["estimate"] == pytest.approx(1, abs=1e-6)

@@ -228,6 +228,11 @@ def test_a_column_that_looks_like_an_id_and_repeats_is_named_or_refused(tmp_path
     assert "240 of them in 720 rows" in caught.value.message
     assert "--person MRN" in caught.value.hint
     assert "made-up" not in str(caught.value)
+    # Numbers of rows under the name of people's ids do not hide it.
+    numbered = pd.concat([once] * 3).assign(person_id=range(720))
+    with pytest.raises(MgRiskError, match="MRN looks like a person's id"):
+        read_labelled(written(numbered, tmp_path), INPUTS, LabelColumns("case"))
+    source = written(pd.concat([once] * 3), tmp_path)
     named = read_labelled(source, INPUTS, LabelColumns("case", person="MRN"))
     assert named.persons == named.design.n_clusters == 240
     assert named.sampling == "no weights; sampling units are the values of MRN"

@@ -164,4 +164,4 @@ def test_the_first_card_names_the_absent_inputs_and_what_they_cost(own: OwnPeopl
 def test_nobody_outside_is_said_without_alarm(own: OwnPeople) -> None:
     content = own_content(replace(own, explained=replace(own.explained, in_domain=np.ones(40, dtype=bool))))
     card = content["sections"][0]["blocks"][1]["items"][1]
-    assert (card["value"], card["tone"]) == ("all within its domain", "")
+    assert (card["value"], card["tone"]) == ("all within its training distribution", "")

@@ -71,7 +71,7 @@ def test_a_derived_number_moves_with_its_parents_as_its_own_function_has_it(bund
     controls = dict(zip(names, page_model(bundle)["inputs"], strict=True))
     height, food = str(names.index("height_cm")), str(names.index("magnesium_food_mg"))
     assert controls["bmi_kg_m2"]["moves"] == {"by": "ratio", "of": {height: -2.0}}
-    assert controls["bmi_kg_m2"]["note"] == "Moves with Height; what stays then is Weight."
+    assert controls["bmi_kg_m2"]["note"] == "Moves with Height, at the same Weight."
     assert controls["magnesium_total_mg"]["moves"] == {"by": "difference", "of": {food: 1.0}}
     assert {name for name, each in controls.items() if each.get("moves")} == {"bmi_kg_m2", "magnesium_total_mg"}
 

@@ -143,9 +143,7 @@ def test_files_and_frames_say_the_same_of_the_same_people(tmp_path: Path) -> Non
     options = BatchOptions(reasons=3, digits=ALL_DIGITS)
     for name in ("people.csv", "people.parquet"):
         for out in ("out.csv", "out.parquet"):
-            summary = score_table(
-                scorer, str(tmp_path / name), str(tmp_path / out), BatchOptions(reasons=3, digits=ALL_DIGITS)
-            )
+            summary = score_table(scorer, str(tmp_path / name), str(tmp_path / out), options)
             assert summary.to_dict()["improbable_by"] == {"improbable:bmi_kg_m2": 2}
     scored = scorer.score(people)
     codes = ["improbable:bmi_kg_m2", "", "contradiction:large_baby;improbable:bmi_kg_m2", ""]

@@ -12,6 +12,7 @@ from mgrisk.cli.main import main
 from mgrisk.errors import MgRiskError
 from mgrisk.score.mapping import map_file
 from mgrisk.score.mapping_file import read_mapping
+from mgrisk.score.parquet import BATCH_ROWS
 
 EXAMPLES = Path(__file__).parents[3] / "data" / "examples"
 EXTRACT, MAPPING = EXAMPLES / "extract.csv", EXAMPLES / "extract.mapping.toml"
@@ -213,6 +214,15 @@ def test_an_infinity_of_parquet_is_refused_and_a_code_for_missing_is_none(tmp_pa
     assert refused.value.code == "mapping.infinite"
     map_file(source, read_mapping(written(tmp_path, f'{plain}missing = ["inf"]\n')), target)
     assert rows(Path(target)) == [{"height_cm": "170"}, {"height_cm": ""}]
+
+
+def test_a_row_is_told_by_its_number_in_the_file_and_not_in_its_block(tmp_path: Path) -> None:
+    heights = [170.0] * (BATCH_ROWS + 5)
+    heights[BATCH_ROWS + 1] = float("inf")
+    pd.DataFrame({"HT": heights}).to_parquet(tmp_path / "extract.parquet", index=False)
+    mapping = read_mapping(written(tmp_path, '[features.height_cm]\nfrom = "HT"\n'))
+    with pytest.raises(MgRiskError, match=f"of row {BATCH_ROWS + 2} is infinite"):
+        map_file(str(tmp_path / "extract.parquet"), mapping, str(tmp_path / "people.csv"))
 
 
 @pytest.mark.parametrize("spelled", ["true = 'yes', false = 'no'", "True = 'yes', False = 'no'"])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mgrisk.errors import MgRiskError
 from mgrisk.score import person_rows
+from mgrisk.score.cells import Missing
 from mgrisk.score.mapped_columns import ColumnMaker
 from mgrisk.score.mapping_file import Mapping
 from mgrisk.score.person_rows import PersonRows
@@ -34,7 +35,7 @@ ROW = st.tuples(st.sampled_from("abc"), st.integers(0, 3), NUMBER, NUMBER, NUMBE
 
 
 def made(rows: list[tuple[str, int, str, str, str, str]], block: int) -> list[dict[str, str]]:
-    people = PersonRows(MAKERS, where="extract.csv")
+    people = PersonRows(MAKERS, Missing.also(["-9"]), where="extract.csv")
     frame = pd.DataFrame(rows, columns=["ID", "DAY", "W", "K", "M", "D"])
     frame.index += 1
     for first in range(0, len(frame), block):
@@ -85,9 +86,10 @@ def test_blocks_do_not_matter_and_it_is_what_plain_python_says(rows: list, block
         assert made(rows, block) == expected(rows)
 
 
-def test_a_row_of_nobody_is_refused_by_its_number() -> None:
+@pytest.mark.parametrize("nobody", [" ", "NA", "-9.0"])
+def test_a_row_of_nobody_is_refused_by_its_number(nobody: str) -> None:
     with pytest.raises(MgRiskError, match="row 2 does not say whose it is") as refused:
-        made([("a", 0, "", "", "", ""), (" ", 0, "", "", "", "")], 1)
+        made([("a", 0, "", "", "", ""), (nobody, 0, "", "", "", "")], 1)
     assert refused.value.code == "mapping.no_person"
 
 
@@ -103,7 +105,7 @@ def test_more_people_than_memory_is_meant_for_are_refused_in_words(monkeypatch: 
 
 def test_rows_wait_no_longer_than_they_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(person_rows, "ROWS_AT_ONCE", 10)
-    people = PersonRows(MAKERS, where="extract.csv")
+    people = PersonRows(MAKERS, Missing.also(["-9"]), where="extract.csv")
     frame = pd.DataFrame({"ID": ["a", "b"] * 4, "W": "1", "K": "2", "M": "3", "D": "Y"})
     for _ in range(50):
         columns = {maker.name: maker.cells(frame, where="extract.csv") for maker in MAKERS}
