@@ -36,7 +36,7 @@ ABOUT = (
 EXAMPLES = (
     "mgrisk score people.csv -o scored.csv --model undiagnosed",
     "mgrisk score people/ -o scored/ --model undiagnosed --workers 8 --resume",
-    "mgrisk score people.jsonl -o scored.jsonl --max-rejected 0.05 --log-json",
+    "mgrisk score night.jsonl -o scored.jsonl --max-rejected 0.05 --log-json",
     "mgrisk score people.csv -o scored.csv --what-if --next-question --rejects rejects.csv",
 )
 
