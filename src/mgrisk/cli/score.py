@@ -68,7 +68,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=significant_digits,
         default=6,
         metavar="N",
-        help="significant digits of risks and effects in CSV (6); 17 keeps all; Parquet always holds doubles",
+        help="significant digits of risks and effects in CSV (6); 17 keeps all, as JSON lines and Parquet do",
     )
     add_history(parser, what="what the batch came to")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
