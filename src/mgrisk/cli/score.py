@@ -31,11 +31,12 @@ HELP = "score people in CSV, JSON lines or Parquet"
 ABOUT = (
     "Write one row for each row of INPUT: calibrated risk, 90 % interval, what absent inputs leave open, reasons, "
     "status and problems. Only age and sex are required. A bad row is marked and never lost. OUTPUT.summary.json "
-    "and the terminal sum up."
+    "and the terminal sum up. The exit status is 6 where all rows are rejected, or more than --max-rejected."
 )
 EXAMPLES = (
     "mgrisk score people.csv -o scored.csv --model undiagnosed",
     "mgrisk score people/ -o scored/ --model undiagnosed --workers 8 --resume",
+    "mgrisk score night.jsonl -o scored.jsonl --max-rejected 0.05 --log-json",
     "mgrisk score people.csv -o scored.csv --what-if --next-question --rejects rejects.csv",
 )
 

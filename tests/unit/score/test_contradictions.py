@@ -12,6 +12,7 @@ from mgrisk import load_model
 from mgrisk.features.registry import FEATURES, features
 from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.contradictions import DERIVED, RULES, STATES, mark_contradictions
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.eligibility import Exclusion, mark_excluded
 from mgrisk.score.input_schema import check
 
@@ -139,9 +140,10 @@ def test_files_and_frames_say_the_same_of_the_same_people(tmp_path: Path) -> Non
     people.to_csv(tmp_path / "people.csv", index=False)
     people.to_parquet(tmp_path / "people.parquet")
     scorer = load_model("undiagnosed")
+    options = BatchOptions(reasons=3, digits=ALL_DIGITS)
     for name in ("people.csv", "people.parquet"):
         for out in ("out.csv", "out.parquet"):
-            summary = score_table(scorer, str(tmp_path / name), str(tmp_path / out), BatchOptions(reasons=3))
+            summary = score_table(scorer, str(tmp_path / name), str(tmp_path / out), options)
             assert summary.to_dict()["improbable_by"] == {"improbable:bmi_kg_m2": 2}
     scored = scorer.score(people)
     codes = ["improbable:bmi_kg_m2", "", "contradiction:large_baby;improbable:bmi_kg_m2", ""]
