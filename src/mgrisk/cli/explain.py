@@ -14,7 +14,7 @@ ABOUT = (
     "Write one HTML page: whether the people are like those the model was developed on, what drives their risks, "
     "and a waterfall plot of each person."
 )
-EXAMPLES = ("mgrisk explain people.csv -o report.html --model undiagnosed",)
+EXAMPLES = ("mgrisk explain people.csv -o people.html --model undiagnosed",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:

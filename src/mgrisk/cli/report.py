@@ -7,7 +7,7 @@ import argparse
 from mgrisk.errors import ExitStatus
 
 HELP = "write the report of a finished run again"
-ABOUT = "Write report.html and the model card from the files of a run; nothing is fitted."
+ABOUT = "Write the HTML report and the model card from the files of a run; nothing is fitted."
 EXAMPLES = ("mgrisk report runs/demo",)
 
 

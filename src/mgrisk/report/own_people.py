@@ -268,7 +268,7 @@ def _domain(own: OwnPeople) -> Section:
     if own.problems:
         codes = [row([code, count(times)], {"code": code, "times": times}) for code, times in own.problems.items()]
         named = [column("Code and column", numeric=False), column("Rows")]
-        blocks.append(table("problems", "What was wrong in the file", named, codes))
+        blocks.append(table("problems", "What was found in the file", named, codes))
     return section("domain", "Are they like the people the model was developed on?", blocks)
 
 
