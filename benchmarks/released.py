@@ -18,6 +18,13 @@ import measured
 from measured import report
 
 WARM_ROWS = 2_000
+TOGETHER = (
+    ("bmi_kg_m2", "waist_cm", "weight_greatest_kg"),
+    ("magnesium_food_mg", "magnesium_total_mg", "energy_kcal", "fiber_g", "calcium_mg", "potassium_mg"),
+    ("height_cm", "upper_leg_length_cm"),
+    ("activity_met_min_week", "leisure_met_min_week"),
+)
+"""Inputs of a person that go together."""
 
 
 def write_people(bundle: str, path: Path, rows: int) -> None:
@@ -25,30 +32,39 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
     import numpy as np
     import pandas as pd
 
-    from mgrisk.model.bundle import released
+    from mgrisk.model.released import released
+    from mgrisk.score.contradictions import STATES, mark_contradictions
+    from mgrisk.score.input_schema import check
     from mgrisk.score.scorer import load_scorer
 
     scorer, random = load_scorer(released(bundle)), np.random.default_rng(1)
     columns: dict[str, object] = {"person_id": np.arange(rows)}
+    # Drawn each by itself, nearly everybody would be out of distribution.
+    together = {names: random.random(rows) for names in TOGETHER}
     for feature in scorer.inputs:
         spread = scorer.bundle.reference.get(feature.name)
         if feature.kind == "number":
             if spread is None:
-                low, high = feature.minimum or 0.0, feature.maximum or 100.0
-                value = np.round(random.uniform(low, high, rows), 1)
-            else:
-                quantiles = {float(q): v for q, v in spread["quantiles"].items()}
-                value = np.round(np.interp(random.random(rows), list(quantiles), list(quantiles.values())), 1)
+                continue  # what a feature of the model derives from: the feature itself is given
+            quantiles = {float(q): v for q, v in spread["quantiles"].items()}
+            rank = next((ranks for names, ranks in together.items() if feature.name in names), random.random(rows))
+            value = np.round(np.interp(rank, list(quantiles), list(quantiles.values())), 1)
             drawn = pd.Series(value)
         else:
             drawn = pd.Series(random.choice(list(feature.levels), rows))
         columns[feature.name] = drawn if feature.required else drawn.mask(random.random(rows) < 0.1)
-    pd.DataFrame(columns).to_csv(path, index=False)
+    people = pd.DataFrame(columns)
+    # Drawn one by one, values contradict each other: such cells are left empty.
+    checked = mark_contradictions(check(people, scorer.inputs))
+    for feature, state in zip(scorer.inputs, checked.state, strict=True):
+        if feature.name in people:
+            people.loc[np.isin(state, [*STATES.values()]), feature.name] = None
+    people.to_csv(path, index=False)
 
 
 def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
     """Be the process that is measured."""
-    from mgrisk.model.bundle import released
+    from mgrisk.model.released import released
     from mgrisk.score.batch import BatchOptions, score_table
     from mgrisk.score.scorer import load_scorer
 
@@ -74,7 +90,7 @@ def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, f
 
 def main() -> None:
     """Read the options; compare, or be one of the compared."""
-    from mgrisk.model.bundle import released_bundles
+    from mgrisk.model.released import released_bundles
 
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--rows", type=int, default=200_000)

@@ -26,6 +26,7 @@ class ExitStatus(IntEnum):
     INPUT = 3
     SOURCE = 4
     BUNDLE = 5
+    REJECTED = 6
 
 
 class Found(TypedDict, total=False):

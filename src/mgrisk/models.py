@@ -26,6 +26,7 @@ def load_model(
     what_if: bool = False,
     next_question: bool = False,
     missing: Sequence[str] = (),
+    model_digest: bool = False,
     threads: int = 1,
 ) -> Scorer:
     """Load a fitted risk model, which predicts as a scikit-learn classifier does, scores and explains people.
@@ -41,6 +42,8 @@ def load_model(
         Whether `score` also names the absent input that would tell most; additive models only.
     missing
         Texts that mean missing in a cell, beside the empty ones, NA and the like.
+    model_digest
+        Whether the column `model` of `score` has the first signs of the bundle's sha256 behind its name.
     threads
         Threads of a model with trees.
 
@@ -72,6 +75,7 @@ def load_model(
         what_if=what_if,
         next_question=next_question,
         missing=Missing.also(missing),
+        model_digest=model_digest,
     )
 
 
@@ -89,10 +93,10 @@ def bundle_folder(model: str | os.PathLike[str] | None) -> Path:
     Raises
     ------
     MgRiskError
-        ``registry.none``, ``bundle.other`` for a pin that does not fit, and those of `model.bundle.released` and
+        ``registry.none``, ``bundle.other`` for a pin that does not fit, and those of `model.released.released` and
         `track.find_bundle`.
     """
-    from mgrisk.model.bundle import DEFAULT, released, released_bundles
+    from mgrisk.model.released import DEFAULT, released, released_bundles
 
     name = os.fspath(model or DEFAULT)
     meant, pinned, pin = name.rpartition("==")

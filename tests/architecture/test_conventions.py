@@ -342,8 +342,11 @@ TOLD = sorted(
     for path in ([ROOT / place] if (ROOT / place).is_file() else (ROOT / place).rglob("*"))
     if path.suffix in {".py", ".toml", ".md"}
 )
-# A path with a folder in it; pages under reference/ are made with the site, and a bundle has files of its own.
-CITED = re.compile(r"(?<![\w./~<>-])(?!reference/|bundle/)(?:[\w-]+/)+[\w-]+\.(?:py|toml|md|js|svg|png|ipynb)\b")
+# A path with a folder in it; pages under reference/ and the lists of decisions and notebooks are made with the site,
+# and a bundle has files of its own.
+CITED = re.compile(
+    r"(?<![\w./~<>-])(?!reference/|bundle/|(?:decisions|notebooks)/index)(?:[\w-]+/)+[\w-]+\.(?:py|toml|md|js|svg|png|ipynb)\b"
+)
 
 
 def test_a_file_that_is_cited_exists() -> None:

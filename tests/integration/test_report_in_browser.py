@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from tests.integration.conftest import Opened
 
 from mgrisk.pipeline.finished import Run
+from mgrisk.run_folder.folder import RunFolder
 
 
 def test_dark_and_light_are_told_apart_and_text_stands_out_in_both(
@@ -52,13 +55,102 @@ def test_axe_finds_nothing_serious(
     assert worst == {}
 
 
-def test_the_first_screen_holds_the_five_answers(visit: Callable[..., Opened], small_run: Run) -> None:
+def test_the_first_screen_holds_the_answers_and_the_checks(visit: Callable[..., Opened], small_run: Run) -> None:
     page = visit(small_run.report, viewport={"width": 1280, "height": 900}).page
     cards = page.locator("#summary .fact")
-    assert cards.count() == 7
-    for place in range(7):
+    assert cards.count() == 8
+    for place in range(8):
         box = cards.nth(place).bounding_box()
         assert box["y"] + box["height"] <= 900
+
+
+def test_contents_follow_the_scroll_with_the_parts_of_the_section(visit: Callable[..., Opened], small_run: Run) -> None:
+    page = visit(small_run.report).page
+    for part, shown in (("performance-groups", True), ("dependence", False)):
+        page.evaluate("name => document.getElementById(name).scrollIntoView({behavior: 'instant'})", part)
+        page.wait_for_selector(f"nav a[aria-current][href='#{part}']")
+        assert page.locator("nav a[aria-current]").count() == 1
+        assert page.is_visible("nav a[href='#performance-thresholds']") is shown
+
+
+def test_a_link_into_a_closed_section_opens_it_and_paper_gets_it(visit: Callable[..., Opened], small_run: Run) -> None:
+    page = visit(small_run.report).page
+    assert not page.is_visible("#features-table")
+    page.click("nav a[href='#features']")
+    page.wait_for_selector("#features-table", state="visible")
+    assert not page.is_visible("#table-one-held-out")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.is_visible("#table-one-held-out")
+    # Nothing is cut off on paper: no table is wider than the page.
+    page.set_viewport_size({"width": 718, "height": 1040})
+    wide = """all => all.filter(each => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+        .map(each => each.id)"""
+    assert page.eval_on_selector_all("table", wide) == []
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert not page.is_visible("#table-one-held-out")
+
+
+def test_a_threshold_that_is_moved_gives_the_confusion_matrix_of_the_evaluation(
+    visit: Callable[..., Opened], small_run: Run
+) -> None:
+    page = visit(small_run.report).page
+
+    def shown(name: str) -> float:
+        return float(page.inner_text(f".threshold [data-of={name}]").replace(",", "").replace("\u2212", "-"))
+
+    run = RunFolder(small_run.folder)
+    for risk in (0.05, 0.1):
+        page.eval_on_selector(
+            ".threshold input",
+            "(input, at) => { input.value = at; input.dispatchEvent(new Event('input')); }",
+            round(risk / 0.005) - 1,
+        )
+        assert shown("risk") == 100 * risk
+        records = run.thresholds.where(set=run.held_out_name, model=run.winner, rule=f"risk {risk:g}")
+        value = {metric: records.one(metric=metric).value for metric in
+                 ("sensitivity", "specificity", "ppv", "npv", "flagged", "net_benefit", "number_to_test")}  # fmt: skip
+        for name, metric, factor in (
+            ("sensitivity", "sensitivity", 100), ("specificity", "specificity", 100), ("ppv", "ppv", 100),
+            ("npv", "npv", 100), ("positive", "flagged", 1000), ("benefit", "net_benefit", 1000),
+            ("nns", "number_to_test", 1),
+        ):  # fmt: skip
+            assert shown(name) == pytest.approx(factor * value[metric], abs=0.06)
+        assert shown("tp") + shown("fn") == pytest.approx(shown("cases"), abs=0.11)
+        assert shown("fp") + shown("tn") == pytest.approx(shown("others"), abs=0.11)
+
+
+def test_bars_answer_to_the_pointer_and_to_the_arrow_keys(visit: Callable[..., Opened], small_run: Run) -> None:
+    page = visit(small_run.report).page
+    assert not page.is_visible(".bubble")
+    page.locator("#importance .tip").first.hover()
+    first = page.inner_text(".bubble")
+    assert re.fullmatch(r"Age: [\d.]+ \([\d.]+ to [\d.]+\)", first)
+    page.mouse.move(0, 0)
+    page.focus("#importance .drawing")
+    page.keyboard.press("ArrowDown")
+    assert page.inner_text(".bubble") == first
+    page.keyboard.press("ArrowDown")
+    assert page.inner_text(".bubble") != first
+    page.keyboard.press("Escape")
+    assert not page.is_visible(".bubble")
+
+
+def test_a_picture_and_its_numbers_can_be_saved(visit: Callable[..., Opened], small_run: Run, tmp_path: Path) -> None:
+    page = visit(small_run.report).page
+    saved = {}
+    for words in ("Save picture (SVG)", "Save numbers (CSV)"):
+        with page.expect_download() as waiting:
+            page.click(f"#importance button:has-text('{words}')")
+        path = tmp_path / waiting.value.suggested_filename
+        waiting.value.save_as(path)
+        saved[path.name] = path.read_text("utf-8-sig")
+    assert saved["importance.svg"].startswith("<svg")
+    assert "tip" not in saved["importance.svg"]
+    numbers = pd.read_csv(tmp_path / "importance.csv")
+    assert len(numbers) == len(RunFolder(small_run.folder).features)
+    assert numbers.iloc[0, 0] == "Age"
 
 
 def test_a_narrow_screen_needs_no_sideways_scrolling(visit: Callable[..., Opened], small_run: Run) -> None:

@@ -44,7 +44,7 @@ from mgrisk.cli import (
     score,
     validate,
 )
-from mgrisk.cli.terminal import DISCLAIMER, Shown
+from mgrisk.cli.terminal import DISCLAIMER, JsonLog, Shown, log
 from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
 
 GROUPS: Final = {
@@ -73,6 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str] | None) -> int:
     options = command_line().parse_args(arguments)
     _stop_by_exception()
+    machine = JsonLog(cast(Shown, sys.stderr).raw) if options.log_json else sys.stderr
+    with redirect_stderr(cast(TextIO, machine)):
+        return _done(options)
+
+
+def _done(options: argparse.Namespace) -> int:
     try:
         return int(options.command.run(options))
     except MgRiskError as error:
@@ -113,7 +119,9 @@ def _stop_by_exception() -> None:
 def _told(error: MgRiskError, options: argparse.Namespace) -> int:
     if options.debug:
         traceback.print_exc()
-    print("\n".join(shown(line) for line in error.lines()), file=sys.stderr)
+    told = {"code": error.code, "message": error.what(), "where": error.where, "hint": error.hint}
+    if not log("error", {**told, "status": int(error.status)}):
+        print("\n".join(shown(line) for line in error.lines()), file=sys.stderr)
     return int(error.status)
 
 
@@ -121,6 +129,7 @@ def command_line() -> argparse.ArgumentParser:
     """Return the parser of the command; the reference pages are made from it."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    common.add_argument("--log-json", action="store_true", help="standard error as JSON, a record on each line")
     parser = argparse.ArgumentParser(
         prog="mgrisk",
         usage="mgrisk [-h] [--version] COMMAND ...",

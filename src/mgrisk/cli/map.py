@@ -22,10 +22,10 @@ EXAMPLES = ("mgrisk map data/examples/extract.csv --mapping data/examples/extrac
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("input", metavar="EXTRACT", help="CSV or Parquet, - for standard input")
+    parser.add_argument("input", metavar="EXTRACT", help="file, folder of files, or - for standard input")
     parser.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes, dates")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("-o", "--output", metavar="FILE", help="CSV, perhaps packed, or Parquet")
+    what.add_argument("-o", "--output", metavar="FILE", help="CSV, JSON lines or Parquet, by its ending")
     what.add_argument(
         "--explain",
         action="store_true",
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         if done.as_they_are[name]
     ]
     if any(done.as_they_are.values()):
-        lines.append("  --explain in place of -o shows ten of each")
+        lines += [*done.not_accepted.lines(), "  --explain in place of -o shows ten of each"]
     after = [] if is_standard_output(options.output) else [f"next: mgrisk validate {options.output}"]
     tell(*lines, *_unused(done), *after, output=options.output)
     return ExitStatus.DONE

@@ -59,7 +59,7 @@ def store_of(options: argparse.Namespace, *, offline: bool = False) -> Store:
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
     """Add the options of people whose outcome is known."""
-    parser.add_argument("input", metavar="INPUT", help="people with their outcome")
+    parser.add_argument("input", metavar="INPUT", help="file or folder of people with their outcome")
     parser.add_argument("--outcome", required=True, metavar="COLUMN", help="1 or yes for a case, 0 or no for others")
     parser.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
     parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
@@ -128,6 +128,14 @@ def whole_number(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
+    return value
+
+
+def share(text: str) -> float:
+    """Read a share from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
 
 

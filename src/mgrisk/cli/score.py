@@ -15,26 +15,28 @@ from mgrisk.cli.options import (
     add_model,
     check_history,
     one_or_more,
+    share,
     significant_digits,
     whole_number,
 )
-from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, now, say
-from mgrisk.errors import ExitStatus, usage
+from mgrisk.cli.terminal import DISCLAIMER, ProgressLine, log, now, say
+from mgrisk.errors import ExitStatus, MgRiskError, usage
 from mgrisk.models import bundle_folder, load_model
 
 if TYPE_CHECKING:
     from mgrisk.score.batch import BatchOptions, Progress
     from mgrisk.score.summary import Summary
 
-HELP = "score people in CSV or Parquet"
+HELP = "score people in CSV, JSON lines or Parquet"
 ABOUT = (
     "Write one row for each row of INPUT: calibrated risk, 90 % interval, what absent inputs leave open, reasons, "
     "status and problems. Only age and sex are required. A bad row is marked and never lost. OUTPUT.summary.json "
-    "and the terminal sum up."
+    "and the terminal sum up. The exit status is 6 where all rows are rejected, or more than --max-rejected."
 )
 EXAMPLES = (
     "mgrisk score people.csv -o scored.csv --model undiagnosed",
     "mgrisk score people/ -o scored/ --model undiagnosed --workers 8 --resume",
+    "mgrisk score night.jsonl -o scored.jsonl --max-rejected 0.05 --log-json",
     "mgrisk score people.csv -o scored.csv --what-if --next-question --rejects rejects.csv",
 )
 
@@ -48,18 +50,25 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--reasons", type=whole_number, default=3, metavar="K", help="largest contributions given (3)")
     parser.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
+    parser.add_argument(
+        "--max-rejected",
+        type=share,
+        metavar="SHARE",
+        help="end with status 6, after the output is written, where more of the rows are rejected (only where all are)",
+    )
     parser.add_argument("--strict", action="store_true", help="stop at the first rejected row")
     parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
     parser.add_argument("--resume", action="store_true", help="keep what is interrupted, and go on with it")
     parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
     parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
+    parser.add_argument("--model-digest", action="store_true", help="first signs of the model's sha256 in each row")
     add_missing(parser)
     parser.add_argument(
         "--digits",
         type=significant_digits,
         default=6,
         metavar="N",
-        help="significant digits of risks and effects in CSV (6); 17 keeps all; Parquet always holds doubles",
+        help="significant digits of risks and effects in CSV (6); 17 keeps all, as JSON lines and Parquet do",
     )
     add_history(parser, what="what the batch came to")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
@@ -87,7 +96,24 @@ def run(options: argparse.Namespace) -> int:
         append(Path(options.history), batch_line(summary, batch=options.batch or time, time=time, by=options.by))
     for line in (*_lines(options, summary), DISCLAIMER):
         say(line)
+    log("summary", summary.to_dict())
+    _refuse_many_rejected(options, summary)
     return ExitStatus.DONE
+
+
+def _refuse_many_rejected(options: argparse.Namespace, summary: Summary) -> None:
+    rejected, rows = summary.tally.rejected, summary.tally.rows
+    most = options.max_rejected
+    if rejected and (rejected == rows if most is None else rejected > most * rows):
+        raise MgRiskError(
+            "score.too_many_rejected",
+            "the output is written, but too many rows are rejected",
+            where=options.input,
+            expected="a row that is not" if most is None else f"at most {100 * most:g}%",
+            got=f"{rejected:,} of {rows:,}",
+            hint="the codes above say why; mend the file, or say by --max-rejected what share is no failure",
+            status=ExitStatus.REJECTED,
+        )
 
 
 def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:
@@ -108,7 +134,8 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
             where=options.input,
             hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
         )
-    scorer = load_model(model, what_if=options.what_if, next_question=options.next_question, missing=options.missing)
+    answers = {name: getattr(options, name) for name in ("what_if", "next_question", "missing", "model_digest")}
+    scorer = load_model(model, **answers)
     return batch.score_table(
         scorer, options.input, options.output, _asked(options), workers=options.workers, progress=progress
     )
@@ -136,5 +163,6 @@ def _folder(options: argparse.Namespace, model: Path, progress: Callable[[Progre
         what_if=options.what_if,
         next_question=options.next_question,
         missing=options.missing,
+        model_digest=options.model_digest,
         progress=progress,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self, TextIO
 
@@ -47,6 +48,54 @@ class Shown:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)
+
+
+class JsonLog:
+    """Standard error for a machine (`--log-json`): each line of text is a line of JSON, beside records of their own.
+
+    A record has `time`, in UTC, and `event`: a ``message`` is what a person would read, in `message`; an ``error`` has
+    `code`, `message`, `where`, `hint` and `status`; a ``summary`` what the summary file of a batch has.
+
+    Parameters
+    ----------
+    raw
+        The stream that is written to.
+    """
+
+    def __init__(self, raw: TextIO) -> None:
+        self._raw = raw
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        """Write a text; what does not end in a line end waits for the rest of its line."""
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in filter(str.strip, lines):
+            self.record("message", {"message": line})
+        return len(text)
+
+    def record(self, event: str, content: Mapping[str, Any]) -> None:
+        """Write a record."""
+        from mgrisk.storage.files import to_json  # loads numpy, which `--help` does without
+
+        record = json.loads(to_json({"time": now(), "event": event, **content}))
+        # In ASCII, so that no sign of it commands a terminal.
+        self._raw.write(json.dumps(record) + "\n")
+        self._raw.flush()
+
+    def isatty(self) -> bool:
+        """Return that it is no terminal, so that no line is renewed or broken for one."""
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+
+def log(event: str, content: Mapping[str, Any]) -> bool:
+    """Write a record where standard error is for a machine, and return whether it is."""
+    if isinstance(sys.stderr, JsonLog):
+        sys.stderr.record(event, content)
+        return True
+    return False
 
 
 def say(line: str) -> None:

@@ -22,22 +22,25 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     add_missing(parser)
-    parser.add_argument("input", metavar="INPUT", help="file of people, or - for standard input")
+    parser.add_argument("input", metavar="INPUT", help="file, folder of files, or - for standard input")
 
 
 def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.score.batch import validate_table
     from mgrisk.score.eligibility import not_told
-    from mgrisk.score.summary import not_used
+    from mgrisk.score.summary import NO_ROWS, not_used
 
     scorer = load_model(options.model, missing=options.missing)
     found = validate_table(scorer, options.input, workers=os.cpu_count() or 1)
     tally = found.tally
     excluded = f", {tally.not_eligible:,} are not eligible" if tally.not_eligible else ""
+    counts = f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected{excluded}"
+    codes = {**found.rejected_by, **found.not_eligible_by, **found.improbable_by, **found.outside_by}
     tell(
-        f"{tally.rows:,} rows: {tally.scored:,} can be scored, {tally.rejected:,} would be rejected{excluded}",
-        *(f"  {count:,} × {code}" for code, count in tally.problems.most_common()),
+        counts if tally.rows else NO_ROWS,
+        *(f"  {count:,} × {code}" for code, count in codes.items()),
+        *tally.not_accepted.lines(),
         *not_told(found.exclusions, found.told),
         *not_used(found.unused),
     )

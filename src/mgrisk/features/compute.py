@@ -178,11 +178,25 @@ def complete_columns(given: Columns, chosen: Sequence[Feature], *, n: int, model
         values = given[feature.name] if feature.name in given else np.full(n, np.nan)
         # Where everybody gives it, there is nothing to derive.
         if feature.derived_from and (missing := np.isnan(values)).any():
-            parents = to_frame(columns, [known[name] for name in feature.derived_from], index=pd.RangeIndex(n))
-            derived = _derived(feature, parents, models)
-            values = np.where(missing, _places(derived, feature), values)
+            parents = [known[name] for name in feature.derived_from]
+            values = np.where(missing, derive(feature, columns, parents, n=n, models=models), values)
         columns[feature.name] = values if feature.cap is None else np.minimum(values, feature.cap)
     return columns
+
+
+def derive(
+    feature: Feature, given: Columns, parents: Sequence[Feature], *, n: int, models: Models = NO_MODELS
+) -> Floats:
+    """Return a feature as it is worked out from those that it derives from, on plain arrays, shape (n,).
+
+    Examples
+    --------
+    >>> from mgrisk.features.registry import features
+    >>> bmi, *parents = features(["bmi_kg_m2", "height_cm", "weight_kg"])
+    >>> derive(bmi, {"height_cm": np.array([200.0]), "weight_kg": np.array([100.0])}, parents, n=1)
+    array([25.])
+    """
+    return _places(_derived(feature, to_frame(given, parents, index=pd.RangeIndex(n)), models), feature)
 
 
 def to_columns(frame: pd.DataFrame, chosen: Iterable[Feature]) -> Columns:

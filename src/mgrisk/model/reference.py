@@ -174,27 +174,28 @@ def _check(name: str, schema: type[_Known], row: object) -> _Known:
         raise ValueError(f"{name}.{problem}") from None
 
 
-def in_domain(columns: Columns, chosen: Sequence[Feature], reference: Mapping[str, Any], *, n: int) -> Booleans:
-    """Tell who is like the people of the development set, shape (n,).
+def outside_domain(columns: Columns, chosen: Sequence[Feature], reference: Mapping[str, Any], *, n: int) -> Booleans:
+    """Tell by which feature a person is unlike the people of the development set, shape (n_features, n).
 
-    A person is outside where a number, or its distance from what its companion leads one to expect, lies beyond the
-    weighted 0.05 % or 99.95 % quantile, or a category is one that the development set did not have.
+    It is so where a number, or its distance from what its companion leads one to expect, lies beyond the weighted
+    0.05 % or 99.95 % quantile, or a category is one that the development set did not have. Whoever is outside by no
+    feature is in the domain.
     """
-    outside = np.zeros(n, dtype=np.bool_)
+    outside = np.zeros((len(chosen), n), dtype=np.bool_)
     # NaN is neither below nor above, so that nobody is outside for what is not known.
-    for feature in chosen:
+    for feature, found in zip(chosen, outside, strict=True):
         values, row = columns[feature.name], reference[feature.name]
         if feature.kind != "number":
             for level, share in row["shares"].items():
                 if share == 0:
-                    outside |= values == feature.levels.index(level)
+                    found |= values == feature.levels.index(level)
         elif not row["quantiles"]:
-            outside |= ~np.isnan(values)
+            found |= ~np.isnan(values)
         else:
-            outside |= values < row["quantiles"][str(PROBABILITIES[0])]
-            outside |= values > row["quantiles"][str(PROBABILITIES[-1])]
+            found |= values < row["quantiles"][str(PROBABILITIES[0])]
+            found |= values > row["quantiles"][str(PROBABILITIES[-1])]
             if beside := row.get("beside"):
                 distance = values - beside["slope"] * columns[beside["name"]]
-                outside |= distance < beside["low"]
-                outside |= distance > beside["high"]
-    return ~outside
+                found |= distance < beside["low"]
+                found |= distance > beside["high"]
+    return outside

@@ -28,8 +28,9 @@ from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.contradictions import mark_contradictions
 from mgrisk.score.eligibility import Exclusion, mark_excluded, not_told, with_exclusions
 from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns, refuse_absent
+from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.scorer import PERSON
-from mgrisk.score.sources import open_source
+from mgrisk.score.sources import Rows, open_source
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -115,6 +116,8 @@ class LabelledPeople:
         {step, excluded, n, cases} from the rows of the file to the people analysed.
     problems
         How often each code of the contract stands.
+    not_accepted
+        Which values the input schema did not accept.
     sampling
         One sentence about the design.
     told
@@ -138,6 +141,7 @@ class LabelledPeople:
     design: SurveyDesign
     attrition: list[dict[str, Any]]
     problems: dict[str, int]
+    not_accepted: NotAccepted
     sampling: str
     told: Floats
     rules: tuple[Rule, ...]
@@ -166,6 +170,7 @@ class LabelledPeople:
         if n < rows:
             why = [f"{step['excluded']:,}: {step['step']}" for step in self.attrition if step["excluded"]]
             lines.append(f"left out: {rows - n:,} of {rows:,} rows ({'; '.join(why)})")
+            lines += self.not_accepted.lines()
         return [*lines, *self.not_told]
 
 
@@ -183,7 +188,7 @@ def read_labelled(
     Parameters
     ----------
     source
-        CSV or Parquet, as for `score.sources.open_source`.
+        A file, or a folder of files, as for `score.sources.open_source`.
     inputs
         Features of the contract.
     columns
@@ -203,7 +208,7 @@ def read_labelled(
         ``input.one_class`` where cases or others are missing.
     """
     inputs = with_exclusions(inputs, excluded)
-    with open_source(source, missing=missing) as table:
+    with open_source(source, missing=missing, folder=True) as table:
         check_columns(table.columns, inputs, where=source)
         person_column = columns.person or (PERSON if PERSON in table.columns else None)
         known = {PERSON, *columns.names, *carry}
@@ -213,9 +218,9 @@ def read_labelled(
         names = list(dict.fromkeys((*labels, *carry)))
         refuse_absent(names, table.columns, source)
         read = (table.read(block, inputs) for block in itertools.chain(table.blocks(), [table.nothing]))
-        parts = [(rows.texts(names), rows.checked) for rows in read]
-    cells = pd.concat([part for part, _ in parts], ignore_index=True)
-    checked = mark_excluded(mark_contradictions(Checked.joined([part for _, part in parts])), excluded)
+        parts = [_part(rows, table.columns, names, excluded) for rows in read]
+    cells = pd.concat([part for part, _, _ in parts], ignore_index=True)
+    checked = Checked.joined([part for _, part, _ in parts])
     shifted = np.zeros(len(cells), dtype=np.bool_)
     shifted[list(checked.wrong_fields)] = True
     # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.
@@ -270,6 +275,7 @@ def read_labelled(
         rules=rules,
         carried=cells[list(carry)],
         not_told=not_told(excluded, told),
+        not_accepted=sum((part for _, _, part in parts), NotAccepted()),
         unused=unused,
         persons=None if person is None else len(np.unique(person[left])),
         prediabetes=None
@@ -286,6 +292,13 @@ def read_labelled(
             or ("name the column of the outcome" if len(people) else "the file has no rows"),
         )
     return found
+
+
+def _part(
+    rows: Rows, columns: Sequence[str], names: Sequence[str], excluded: Sequence[Exclusion]
+) -> tuple[pd.DataFrame, Checked, NotAccepted]:
+    checked = mark_excluded(mark_contradictions(rows.checked), excluded)
+    return rows.texts(names), checked, NotAccepted.of(rows, columns, checked.rejected)
 
 
 def _refuse_repeated(ids: pd.DataFrame, source: str) -> None:

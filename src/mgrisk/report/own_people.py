@@ -165,7 +165,7 @@ def _absent_card(own: OwnPeople) -> list[dict[str, Any]]:
     return [
         {
             "label": "Which inputs are absent, and what that costs",
-            "value": f"{len(absent)} of {len(labels)} from the whole file" if absent else "None from the whole file",
+            "value": f"{len(absent)} of {len(labels)} inputs" if absent else "None from all people",
             "items": [few(absent, MOST_NAMED)] if absent else [],
             "lines": [
                 *costs,
@@ -212,7 +212,7 @@ def _driver_card(own: OwnPeople) -> dict[str, Any]:
             }
             for record in own.importance[:4]
         ],
-        "detail": "Mean |contribution| to the log-odds: what the model reads, not what causes diabetes.",
+        "detail": "Mean |SHAP value| in log-odds: what the model reads, not what causes diabetes.",
     }
 
 
@@ -268,8 +268,8 @@ def _domain(own: OwnPeople) -> Section:
     if own.problems:
         codes = [row([code, count(times)], {"code": code, "times": times}) for code, times in own.problems.items()]
         named = [column("Code and column", numeric=False), column("Rows")]
-        blocks.append(table("problems", "What was wrong in the file", named, codes))
-    return section("domain", "Are they like the people the model was made on?", blocks)
+        blocks.append(table("problems", "What was found in the file", named, codes))
+    return section("domain", "Are they like the people the model was developed on?", blocks)
 
 
 def _shift(record: JsonRecord | None) -> str:

@@ -26,11 +26,12 @@ from mgrisk.score.cells import EMPTY_CELLS
 from mgrisk.score.commit import finish, locked, open_files
 from mgrisk.score.csv.decimals import SHOWN_DIGITS
 from mgrisk.score.csv.source import BLOCK_BYTES
+from mgrisk.score.file_names import Format, output_format
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns, refuse_absent
 from mgrisk.score.journal import Entry, Journal, not_possible
+from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
-from mgrisk.score.parquet import is_parquet
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer
 from mgrisk.score.sources import Rows, Source, open_source
 from mgrisk.score.summary import Summary, Tally
@@ -139,7 +140,7 @@ def score_table(
     scorer
         The model.
     source, target
-        CSV or Parquet by suffix, CSV perhaps packed; ``-`` for standard input and output.
+        CSV, JSON lines or Parquet, the output by its name; ``-`` for standard input, and for CSV on standard output.
     options
         The file of rejected rows has the row number (1 is the first below the header), problems, and the row as it was,
         as JSON; to go on is to begin after the last complete block.
@@ -151,9 +152,12 @@ def score_table(
     Raises
     ------
     MgRiskError
-        For files that cannot be read, understood or written, `input.rejected_row` with `strict`, and
-        `resume.not_possible`, `resume.other_batch` or `resume.other_input` with `resume`.
+        For files that cannot be read, understood or written (`output.unknown_format`), `input.rejected_row` with
+        `strict`, and `resume.not_possible`, `resume.other_batch` or `resume.other_input` with `resume`.
     """
+    output_format(target)
+    if options.rejects:
+        output_format(options.rejects, of=(Format.CSV,))
     if options.reasons:
         _ = scorer.explainer  # made here and not first on several threads at once
     with ExitStack() as stack:
@@ -168,7 +172,7 @@ def score_table(
         }
         files = _files(target, options.rejects)
         stack.enter_context(locked([*files.values()]))
-        asked = [Path(target).name, options.rejects, options.part, options.by]
+        asked = [Path(target).name, options.rejects, options.part, options.by, scorer.stamp]
         key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict, digits=options.digits)
         journal = _journal(files, key=key, where=target, options=options)
         if journal and journal.sizes:
@@ -245,13 +249,15 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 
 
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
-    """Apply the contract alone to a file: what `score_table` would reject or flag, counted."""
-    with open_source(source, missing=scorer.missing) as table:
+    """Apply the contract alone to a file or folder: what scoring it would reject or flag, counted."""
+    with open_source(source, missing=scorer.missing, folder=True) as table:
         check_columns(table.columns, scorer.contract, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
 
         def work(block: Any) -> Tally:
-            answers = scorer.answer(table.read(block, scorer.contract).checked, reasons=0)
-            return Tally.of(answers, scorer.yardstick)
+            rows = table.read(block, scorer.contract)
+            answers = scorer.answer(rows.checked, reasons=0)
+            unknown = NotAccepted.of(rows, table.columns, answers.rejected)
+            return Tally.of(answers, scorer.yardstick, not_accepted=unknown)
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
     return Summary.of(scorer, tally, {"input": source})
@@ -264,7 +270,12 @@ def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: B
         digest=table.digest(block),
         rendered=output.render(rows, answers),
         rejected=_rejected(rows, answers, options),
-        tally=Tally.of(answers, scorer.yardstick, _groups(rows, options.by, scorer)),
+        tally=Tally.of(
+            answers,
+            scorer.yardstick,
+            _groups(rows, options.by, scorer),
+            not_accepted=NotAccepted.of(rows, table.columns, answers.rejected),
+        ),
     )
 
 
@@ -333,7 +344,7 @@ def _journal(files: Mapping[str, Path], *, key: str, where: str, options: BatchO
     if SCORED not in files:
         return None
     # A Parquet file ends with its index, so that there is no going on after a part of it.
-    block_by_block = whole and not is_parquet(where)
+    block_by_block = whole and output_format(where) is not Format.PARQUET
     return Journal(files[SCORED], key=key, resume=options.resume, block_by_block=block_by_block)
 
 

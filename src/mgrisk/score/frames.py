@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -31,7 +32,7 @@ def as_frame(people: object) -> pd.DataFrame:
     ----------
     people
         A pandas frame, which is returned as it is; a table that has the Arrow PyCapsule interface (polars, pyarrow,
-        DuckDB) or the dataframe interchange protocol.
+        DuckDB) or the dataframe interchange protocol; a dict of one person.
 
     Raises
     ------
@@ -42,9 +43,14 @@ def as_frame(people: object) -> pd.DataFrame:
     --------
     >>> as_frame(pa.table({"person_id": [9007199254740993, None]}))["person_id"].tolist()
     [9007199254740993, <NA>]
+    >>> as_frame({"age_years": 50, "sex": "male"}).shape
+    (1, 2)
     """
     if isinstance(people, pd.DataFrame):
         return people
+    # Lists are columns of people, which need an order of their rows: a frame has one.
+    if isinstance(people, Mapping) and all(pd.api.types.is_scalar(value) for value in people.values()):
+        return pd.DataFrame([people])
     try:
         if hasattr(people, "__arrow_c_stream__") or hasattr(people, "__arrow_c_array__"):
             table = pa.table(people)
@@ -64,6 +70,6 @@ def _no_frame(people: object) -> MgRiskError:
         "input.not_a_frame",
         f"this is no table with named columns, but {kind.__module__}.{kind.__qualname__}",
         where="people",
-        expected="a pandas or polars DataFrame, or an Arrow table",
+        expected="a pandas or polars DataFrame, an Arrow table, or a dict of one person",
         hint="make a frame of it, one row for each person; collect a lazy frame first",
     )

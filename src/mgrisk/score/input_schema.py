@@ -22,13 +22,16 @@ from mgrisk.features.compute import Columns, to_frame
 from mgrisk.features.registry import Feature
 from mgrisk.score.cells import BOOLEANS, MISSING, NUMBER, Missing
 from mgrisk.score.column_names import Given, check_names, given_columns, unit_or_levels, unused_columns
-from mgrisk.score.csv.decimals import BAD, CONTRADICTED, EMPTY, EXCLUDED, GOOD, OUTSIDE, UNCLEAR
+from mgrisk.score.csv.decimals import BAD, CONTRADICTED, EMPTY, EXCLUDED, GOOD, IMPROBABLE, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, Wanted, read_cells
 from mgrisk.score.csv.write import join_codes
 from mgrisk.types import Booleans, Floats, Integers
 
 SEPARATOR: Final = ";"
 WRONG_FIELDS: Final = "wrong_field_count"
+IMPROBABLE_VALUE: Final = "improbable"
+OUTSIDE_DOMAIN: Final = "outside"
+"""Codes of rows that are scored: a value that hardly goes with another, and one that is out of distribution."""
 STATUSES: Final = ("scored", "rejected", "not_eligible")
 """What the column `status` says; a row is given its place in this list."""
 SCORED, REJECTED, NOT_ELIGIBLE = range(3)
@@ -68,13 +71,16 @@ class Codes:
     ----------
     inputs
         The contract's features.
+    features
+        Those of the model, by which a row may be out of distribution.
     """
 
     inputs: tuple[Feature, ...]
+    features: tuple[Feature, ...] = ()
 
     @cached_property
     def _contract(self) -> list[tuple[int, int, str]]:
-        """The codes of the contract: input, state, code."""
+        """The codes of the contract, then those of the model: input, state, code."""
         found = []
         for i, feature in enumerate(self.inputs):
             if feature.kind == "number":
@@ -83,9 +89,11 @@ class Codes:
                 found.append((i, BAD, f"unknown_level:{feature.name}"))
             if feature.required:
                 found.append((i, EMPTY, f"missing:{feature.name}"))
+            found.append((i, IMPROBABLE, f"{IMPROBABLE_VALUE}:{feature.name}"))
             found.append((i, CONTRADICTED, f"contradiction:{feature.name}"))
             found.append((i, EXCLUDED, f"{STATUSES[NOT_ELIGIBLE]}:{feature.name}"))
-        return found
+        first = len(self.inputs)
+        return [*found, *((first + j, 1, f"{OUTSIDE_DOMAIN}:{each.name}") for j, each in enumerate(self.features))]
 
     @cached_property
     def _names(self) -> list[str]:
@@ -93,13 +101,15 @@ class Codes:
 
     @cached_property
     def _tables(self) -> tuple[Integers, StringTable]:
-        code = np.full((len(self.inputs), CONTRADICTED + 1), -1, dtype=np.int64)
+        code = np.full((len(self.inputs) + len(self.features), CONTRADICTED + 1), -1, dtype=np.int64)
         for k, (i, state, _) in enumerate(self._contract):
             code[i, state] = k
         return code, StringTable.of(self._names)
 
-    def join(self, state: NDArray[np.uint8], wrong_fields: Mapping[int, int]) -> Problems:
-        """Return the codes of each row, in the order of the inputs.
+    def join(
+        self, state: NDArray[np.uint8], wrong_fields: Mapping[int, int], outside: Booleans | None = None
+    ) -> Problems:
+        """Return the codes of each row, in the order of the inputs and then of the model's features.
 
         Parameters
         ----------
@@ -107,10 +117,14 @@ class Codes:
             State of each input, shape (n_inputs, n).
         wrong_fields
             Number of cells of rows with too many or too few, by position.
+        outside
+            Who is out of distribution by which feature of the model, shape (n_features, n).
         """
         code, texts = self._tables
         n = state.shape[1]
-        counts = [int((state[i] == s).sum()) for i, s, _ in self._contract]
+        if outside is not None:
+            state = np.concatenate([state, outside.view(np.uint8)])
+        counts = [int(np.count_nonzero(state[i] == s)) for i, s, _ in self._contract]
         end = np.empty(n, dtype=np.int64)
         size = sum(count * (len(name) + 1) for name, count in zip(self._names, counts, strict=True))
         content = np.empty(size, dtype=np.uint8)
@@ -159,7 +173,7 @@ class Checked:
     numbers
         Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
     state
-        `GOOD`, `EMPTY`, `BAD`, `OUTSIDE`, `EXCLUDED` or `CONTRADICTED`; shape (n_inputs, n).
+        `GOOD`, `IMPROBABLE`, `EMPTY`, `BAD`, `OUTSIDE`, `EXCLUDED` or `CONTRADICTED`; shape (n_inputs, n).
     wrong_fields
         Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
     """

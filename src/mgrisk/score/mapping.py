@@ -18,6 +18,7 @@ from mgrisk.errors import bad_input
 from mgrisk.score.cells import Missing
 from mgrisk.score.mapped_columns import Cells, ColumnMaker, days, matches
 from mgrisk.score.mapping_file import Mapping
+from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.outputs import Output, open_rows
 from mgrisk.score.person_rows import PersonRows
 from mgrisk.score.sources import open_source
@@ -49,6 +50,8 @@ class Mapped:
         Cells that the mapping did not understand and left as they are, by column.
     examples
         Some different ones of these, by column, where they were asked for.
+    not_accepted
+        Which of these may be named without a person's text, and how often each stands.
     not_carried
         Columns of the extract that nothing was made of.
     """
@@ -61,6 +64,7 @@ class Mapped:
     missing: dict[str, int] = field(default_factory=dict)
     as_they_are: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    not_accepted: NotAccepted = field(default_factory=NotAccepted)
     not_carried: tuple[str, ...] = ()
 
     def count(self, name: str, cells: Cells, *, examples: int) -> None:
@@ -68,6 +72,7 @@ class Mapped:
         strange = cells.text.dropna()
         self.missing[name] = self.missing.get(name, 0) + int(cells.missing.sum())
         self.as_they_are[name] = self.as_they_are.get(name, 0) + len(strange)
+        self.not_accepted += NotAccepted.of_cells({name: strange}) if len(strange) else NotAccepted()
         shown = self.examples.get(name, [])
         if len(strange) and len(shown) < examples:
             self.examples[name] = list(dict.fromkeys([*shown, *strange.unique()]))[:examples]
@@ -100,7 +105,7 @@ def map_file(
     """
     done = Mapped(of_people=mapping.people is not None)
     makers = [ColumnMaker.of(name, mapping, missing) for name in mapping.columns]
-    with open_source(source, dialect=mapping.file.dialect) as table:
+    with open_source(source, dialect=mapping.file.dialect, folder=True) as table:
         _refuse_absent(mapping.reads, table.columns, source)
         done.not_carried = tuple(name for name in table.columns if name not in mapping.reads)
         nobody = Missing.also((*missing, *mapping.missing))

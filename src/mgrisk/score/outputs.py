@@ -14,10 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mgrisk.score.answers import Answers
+from mgrisk.score.cells import NUMBER
+from mgrisk.score.column_names import given_columns
 from mgrisk.score.commit import locked, open_files
 from mgrisk.score.csv.decimals import ALL_DIGITS
+from mgrisk.score.file_names import PACKED, Format, output_format
 from mgrisk.score.formulas import csv_line, escape_formula
-from mgrisk.score.parquet import is_parquet
+from mgrisk.score.json_lines import json_line
+from mgrisk.score.parquet import values
 from mgrisk.score.sources import Rows
 from mgrisk.storage.destinations import open_stream, output_file
 
@@ -38,7 +42,7 @@ def _plain(content: bytes | memoryview) -> bytes | memoryview:
 
 
 # Both are made to be joined: one block after the other is one file.
-PACKS: Final[dict[str, Pack]] = {".gz": _gzip, ".zst": _zstd, ".zstd": _zstd}
+PACKS: Final[dict[str, Pack]] = dict(zip(PACKED, (_gzip, _zstd, _zstd), strict=True))
 
 
 class Output(Protocol):
@@ -91,6 +95,42 @@ class CsvOutput:
         self.lines(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in zip(*columns, strict=True)))
 
 
+class JsonLinesOutput:
+    """Rows as JSON lines; of a file of texts, the inputs that are numbers are numbers, and the rest stays text.
+
+    Parameters
+    ----------
+    stream, pack
+        As of `CsvOutput`.
+    """
+
+    def __init__(self, stream: BinaryIO, pack: Pack = _plain) -> None:
+        self._stream = stream
+        self._pack = pack
+
+    def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
+        """Return the lines of a block."""
+        table = with_answers(rows, answers)
+        given = given_columns(table.column_names, [each for each in rows.checked.inputs if each.kind == "number"])
+        texts = {way.column for way in given.values() if pa.types.is_string(table.schema.field(way.column).type)}
+        columns = [
+            list(map(_number, values(table.column(name)))) if name in texts else values(table.column(name))
+            for name in table.column_names
+        ]
+        lines = (json_line(dict(zip(table.column_names, row, strict=True))) for row in zip(*columns, strict=True))
+        return self._pack(b"".join(lines))
+
+    def texts(self, rows: pd.DataFrame) -> None:
+        """Append rows of texts."""
+        lines = zip(*(rows[name].tolist() for name in rows.columns), strict=True)
+        self.write(self._pack(b"".join(json_line(dict(zip(rows.columns, line, strict=True))) for line in lines)))
+
+    def write(self, rendered: bytes | memoryview) -> None:
+        """Append lines and hand them to the system."""
+        self._stream.write(rendered)
+        self._stream.flush()
+
+
 class ParquetOutput:
     """Scored rows as Parquet, a row group for each block, with the types of the first."""
 
@@ -100,10 +140,7 @@ class ParquetOutput:
 
     def render(self, rows: Rows, answers: Answers) -> pa.Table:
         """Return the table of a block."""
-        table = rows.table()
-        for name, column in answers.columns.items():
-            table = table.append_column(name, column)
-        return table
+        return with_answers(rows, answers)
 
     def write(self, rendered: pa.Table) -> None:
         """Append a row group."""
@@ -125,6 +162,26 @@ class ParquetOutput:
                 self._writer.close()
             finally:
                 self._writer.is_open = False  # or it tries again when it is collected, and the stream is closed
+
+
+def _number(cell: str | None) -> float | int | str | None:
+    """Return the number that a cell is, nothing for an empty one, and as it stands what is neither."""
+    text = (cell or "").strip()
+    if not NUMBER.fullmatch(text):
+        return cell or None
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def with_answers(rows: Rows, answers: Answers) -> pa.Table:
+    """Return the rows with their answers as a table."""
+    table = rows.table()
+    for name, column in answers.columns.items():
+        table = table.append_column(name, column)
+    return table
+
+
+def _pack_of(name: str) -> Pack:
+    return PACKS.get(Path(name).suffix.lower(), _plain)
 
 
 @contextmanager
@@ -159,7 +216,7 @@ def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
 
 @contextmanager
 def open_rows(name: str, columns: Sequence[str]) -> Iterator[Output]:
-    """Open an output for rows as `open_one` does, Parquet or CSV with its header by its name."""
+    """Open an output for rows as `open_one` does, in the format of its name."""
     with open_one(name) as stream, rows_into(stream, name, columns) as output:
         yield output
 
@@ -167,8 +224,15 @@ def open_rows(name: str, columns: Sequence[str]) -> Iterator[Output]:
 def lines_into(
     stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
 ) -> CsvOutput:
-    """Return a stream as CSV, packed as its name says, with its header unless it was begun before."""
-    output = CsvOutput(stream, PACKS.get(Path(name).suffix.lower(), _plain), digits)
+    """Return a stream as CSV, packed as its name says, with its header unless it was begun before.
+
+    Raises
+    ------
+    MgRiskError
+        `output.unknown_format` where the name says that it is another format.
+    """
+    output_format(name, of=(Format.CSV,))
+    output = CsvOutput(stream, _pack_of(name), digits)
     if not begun:
         output.lines(csv_line([escape_formula(name) for name in columns]))
     return output
@@ -178,8 +242,12 @@ def lines_into(
 def rows_into(
     stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
 ) -> Iterator[Output]:
-    """Yield a stream for scored rows, as Parquet or CSV by its name; the rest as `lines_into`."""
-    if not is_parquet(name):
+    """Yield a stream for scored rows, as Parquet, JSON lines or CSV by its name; the rest as `lines_into`."""
+    form = output_format(name)
+    if form is Format.JSON_LINES:
+        yield JsonLinesOutput(stream, _pack_of(name))
+        return
+    if form is Format.CSV:
         yield lines_into(stream, name, columns, begun=begun, digits=digits)
         return
     table = ParquetOutput(stream)
@@ -191,7 +259,7 @@ def rows_into(
 
 def write_frame(frame: pd.DataFrame, name: str) -> None:
     """Write people as CSV or Parquet, by name as in `open_one`; numbers in full."""
-    if is_parquet(name):
+    if output_format(name, of=(Format.CSV, Format.PARQUET)) is Format.PARQUET:
         with open_one(name) as stream:
             frame.to_parquet(stream, compression="zstd", index=False)
         return

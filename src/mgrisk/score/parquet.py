@@ -28,22 +28,11 @@ from mgrisk.score.csv.read import read_rows
 from mgrisk.score.csv.source import parsed
 from mgrisk.score.formulas import inert_rows
 from mgrisk.score.input_schema import Checked, check, refuse_twice, wants
+from mgrisk.types import Integers
 
 BATCH_ROWS: Final = 16_384
 MAGIC: Final = b"PAR1"
-ENDINGS: Final = (".parquet", ".pq", ".parq")
 HIVE_NULL: Final = "__HIVE_DEFAULT_PARTITION__"
-
-
-def is_parquet(name: str) -> bool:
-    """Return whether a file is Parquet by its name, whatever its case.
-
-    Examples
-    --------
-    >>> is_parquet("people.PARQUET"), is_parquet("people.pq"), is_parquet("people.csv")
-    (True, True, False)
-    """
-    return name.lower().endswith(ENDINGS)
 
 
 @dataclass(frozen=True)
@@ -70,14 +59,17 @@ class ParquetRows:
         """Return the file's own columns and types."""
         return self.own
 
-    def texts(self, names: Sequence[str]) -> pd.DataFrame:
+    def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
         """Return columns as texts, empty where there is nothing; whole numbers with all digits and without a point."""
-        return pd.DataFrame({name: texts(self.own.column(name)) for name in names}, dtype=object)
+        own = self.own if places is None else self.own.take(pa.array(places))
+        there = set(own.column_names)
+        columns = {name: texts(own.column(name)) if name in there else [""] * own.num_rows for name in names}
+        return pd.DataFrame(columns, dtype=object)
 
     def original(self, place: int) -> Any:
         """Return a row by column."""
         row = self.own.slice(place, 1)
-        return {name: _values(column)[0] for name, column in zip(row.column_names, row.columns, strict=True)}
+        return {name: values(column)[0] for name, column in zip(row.column_names, row.columns, strict=True)}
 
 
 class ParquetSource:
@@ -150,7 +142,7 @@ def texts(column: pa.ChunkedArray) -> list[str]:
     >>> texts(pa.chunked_array([[9007199254740993, None]])), texts(pa.chunked_array([[1.0, 0.5]]))
     (['9007199254740993', ''], ['1', '0.5'])
     """
-    return list(map(_text, _values(column)))
+    return list(map(_text, values(column)))
 
 
 def folder_keys(path: Path) -> dict[str, str | None]:
@@ -196,11 +188,11 @@ def _typed(column: pa.ChunkedArray, *others: Callable[[pa.DataType], bool]) -> p
         column = column.cast(column.type.value_type)
     if _is_plain(column.type) or any(of(column.type) for of in others):
         return column
-    texts = [None if value is None else _text(value) for value in _values(column)]
+    texts = [None if value is None else _text(value) for value in values(column)]
     return pa.chunked_array([texts], pa.large_string())
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
+def values(column: pa.ChunkedArray) -> list[Any]:
     """Return what Python makes of a column; of a date or time that it does not know, how Arrow writes it."""
     try:
         return list(column.to_pylist())

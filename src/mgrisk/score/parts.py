@@ -42,15 +42,15 @@ from mgrisk.score.batch import (
 )
 from mgrisk.score.cells import Missing
 from mgrisk.score.commit import Staged, finish, locked, open_files
+from mgrisk.score.file_names import Format, output_format
+from mgrisk.score.folders import part_names
 from mgrisk.score.journal import Entry, Journal, sealed, unsealed
-from mgrisk.score.outputs import PACKS, lines_into
-from mgrisk.score.parquet import ENDINGS as PARQUET
+from mgrisk.score.outputs import lines_into
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
 from mgrisk.storage.destinations import open_stream, output_file, prepare_folder, writes_to
 from mgrisk.storage.files import to_json, write_text
 
-ENDINGS: Final = (*PARQUET, ".csv", *(f".csv{pack}" for pack in PACKS))
 BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS = "bundle", "parts", "receipts", "rejected", "attempts"
 
 
@@ -64,7 +64,7 @@ class Job:
         Folders of the input and of what is complete; every machine must see both under these names.
     fingerprint, version
         What the bundle and mgrisk itself must be wherever a part is scored.
-    reasons, rejects, strict, digits, what_if, next_question, missing, by
+    reasons, rejects, strict, digits, what_if, next_question, missing, by, model_digest
         As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept, `missing`
         has the words beside those of the list.
     """
@@ -81,6 +81,7 @@ class Job:
     next_question: bool
     missing: tuple[str, ...] = ()
     by: str | None = None
+    model_digest: bool = False
 
     @property
     def key(self) -> str:
@@ -114,73 +115,6 @@ Engine = Callable[[Job, Sequence[str]], Iterator[tuple[str, Receipt]]]
 """Scores the parts of a job in any order; yields each with its receipt as it is complete."""
 
 
-def part_names(source: Path) -> tuple[list[str], dict[str, str]]:
-    """Return the parts of a folder and of the folders below it, in order, and what is passed over, with the reason.
-
-    Links are followed. Names that begin with . or _ are passed over; whether a name ends in capitals does not matter.
-
-    Raises
-    ------
-    MgRiskError
-        `input.not_a_part` for a file that cannot be scored, since to leave it out would lose its rows;
-        `input.part_twice` for a file or folder that stands under two names, whose rows would come out twice, and
-        `input.no_parts`.
-    OSError
-        Where a file or folder cannot be read.
-    """
-    parts: list[Path] = []
-    skipped: dict[str, str] = {}
-    met: dict[tuple[int, int], Path] = {}
-    folders = [source]
-    for folder in folders:
-        for path in folder.iterdir():
-            if path.name.startswith((".", "_")):
-                skipped[path.relative_to(source).as_posix()] = f"its name begins with {path.name[0]}"
-                continue
-            if not path.exists():
-                raise _not_a_part("a link that leads nowhere", path, hint="mend the link, or remove it")
-            found = path.stat()
-            other = met.setdefault((found.st_dev, found.st_ino or len(met)), path)
-            if other != path or (path.is_dir() and path.samefile(source)):
-                raise bad_input(
-                    "input.part_twice",
-                    "the folder holds this twice, by a link, and its rows would come out twice",
-                    where=str(path),
-                    got=f"the same as {source if path.samefile(source) else other}",
-                    hint="remove the link",
-                )
-            if path.is_dir():
-                folders.append(path)
-            elif not path.name.lower().endswith(ENDINGS):
-                raise _not_a_part(
-                    "a file that is no part of the table", path, hint="move it elsewhere, or let its name begin with _"
-                )
-            elif not path.is_file():
-                raise _not_a_part(
-                    "a pipe or device under the name of a part",
-                    path,
-                    hint="name the folder of the files that are read from it",
-                )
-            else:
-                path.open("rb").close()  # whoever may not read it hears of it now
-                parts.append(path)
-    if not parts:
-        raise bad_input(
-            "input.no_parts",
-            "the folder holds nothing to score",
-            where=str(source),
-            expected=" or ".join(ENDINGS),
-            hint="check the path",
-        )
-    return [path.relative_to(source).as_posix() for path in sorted(parts)], dict(sorted(skipped.items()))
-
-
-def _not_a_part(what: str, path: Path, *, hint: str) -> MgRiskError:
-    return bad_input(
-        "input.not_a_part", f"the folder holds {what}", where=str(path), expected=" or ".join(ENDINGS), hint=hint
-    )
-
-
 def score_folder(
     bundle: Path,
     source: Path,
@@ -191,6 +125,7 @@ def score_folder(
     what_if: bool = False,
     next_question: bool = False,
     missing: Sequence[str] = (),
+    model_digest: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Score a folder of files into a folder of files of the same names.
@@ -206,7 +141,7 @@ def score_folder(
         to take the parts that the same job had completed.
     engine
         `on_threads` or `on_cluster`; no byte of the output depends on it.
-    what_if, next_question, progress
+    what_if, next_question, model_digest, progress
         As for `scorer.load_scorer` and `batch.score_table`.
     missing
         Words that mean missing, beside those of the list.
@@ -218,10 +153,13 @@ def score_folder(
         `output.in_use`, and `output.nested` where an output lies in the input or rejected rows among the scored.
     """
     target = prepare_folder(target, is_ours=lambda _: True, inputs=[source])
+    if options.rejects:
+        output_format(options.rejects, of=(Format.CSV,))
     rejects = output_file(options.rejects) if options.rejects else None
     summary_file = target.with_name(f"{target.name}.summary.json")
     _refuse_nested(source, target, rejects)
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
+    asked = {"what_if": what_if, "next_question": next_question, "model_digest": model_digest}
+    scorer = load_scorer(bundle, missing=Missing.also(missing), **asked)
     staging = target.with_name(f".{target.name}.parts")
     folder = Staged(staging, staging / PARTS, target)
     files = [*([rejects] if rejects else []), summary_file]
@@ -234,10 +172,9 @@ def score_folder(
         rejects=options.rejects is not None,
         strict=options.strict,
         digits=options.digits,
-        what_if=what_if,
-        next_question=next_question,
         missing=tuple(missing),
         by=options.by,
+        **asked,
     )
 
     def summed_up(entries: Sequence[Entry], skipped: Mapping[str, str]) -> Summary:
@@ -373,9 +310,10 @@ def _read_receipt(path: Path) -> Receipt | None:
 
 
 @lru_cache(maxsize=2)
-def _load(bundle: str, fingerprint: str, what_if: bool, next_question: bool, missing: tuple[str, ...]) -> Scorer:
-    scorer = load_scorer(bundle, what_if=what_if, next_question=next_question, missing=Missing.also(missing))
-    if scorer.fingerprint != fingerprint:
+def _load(bundle: str, job: Job) -> Scorer:
+    asked = {"what_if": job.what_if, "next_question": job.next_question, "model_digest": job.model_digest}
+    scorer = load_scorer(bundle, missing=Missing.also(job.missing), **asked)
+    if scorer.fingerprint != job.fingerprint:
         raise bad_bundle(
             "cluster.other_bundle",
             "the bundle that this machine reads is not that of the job",
@@ -396,7 +334,7 @@ def _scorer(job: Job) -> Scorer:
             got=here,
             hint="install the same version on all of them",
         )
-    return _load(str(Path(job.staging) / BUNDLE), job.fingerprint, job.what_if, job.next_question, job.missing)
+    return _load(str(Path(job.staging) / BUNDLE), job)
 
 
 @contextmanager

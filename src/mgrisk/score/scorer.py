@@ -22,7 +22,8 @@ from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.features.usual_magnesium import BAND, MODEL, UsualMagnesium
 from mgrisk.model.additive import Additive
-from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
+from mgrisk.model.bundle import Bundle, read_bundle
+from mgrisk.model.recall_error import recall_se, recall_share
 from mgrisk.score.answers import NEXT_QUESTION, Answers, WhatIf, option_columns, option_features
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import unused_columns
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 DEFAULT_REASONS: Final = 3
 MOST_REASONS: Final = 100
+DIGEST_SIGNS: Final = 12
 PERSON: Final = "person_id"
 """The column that names people; it is no input, and nobody meant it to be one."""
 
@@ -71,6 +73,8 @@ class Scorer:
         What means missing in a cell.
     digest
         The sha256 of the SHA256SUMS of the bundle's folder; empty for a bundle that is in no folder.
+    model_digest
+        Whether the column `model` has the first signs of it behind the name.
 
     Raises
     ------
@@ -86,6 +90,7 @@ class Scorer:
         next_question: bool = False,
         missing: Missing = MISSING,
         digest: str = "",
+        model_digest: bool = False,
     ) -> None:
         if next_question and not isinstance(bundle.fitted, Additive):
             raise bad_bundle(
@@ -99,6 +104,7 @@ class Scorer:
         self.next_question = next_question
         self.missing = missing
         self.digest = digest
+        self.model_digest = model_digest
         self._last_columns: list[str] = []
         if PART in bundle.parts:
             # Read now: a damaged one is refused before a row is scored.
@@ -110,8 +116,13 @@ class Scorer:
         return Explainer(self.bundle)
 
     @property
+    def stamp(self) -> str:
+        """What the `model` column says: the label, and the first signs of the digest where they are asked for."""
+        return f"{self.label}=={self.digest[:DIGEST_SIGNS]}" if self.model_digest else self.label
+
+    @property
     def label(self) -> str:
-        """What the `model` column says: the bundle's name, and SYNTHETIC where its people were made up."""
+        """The bundle's name, and SYNTHETIC where its people were made up."""
         name = str(self.bundle.about["name"])
         return f"SYNTHETIC {name}" if self.bundle.about["synthetic"] and "SYNTHETIC" not in name else name
 
@@ -297,7 +308,8 @@ class Scorer:
         Parameters
         ----------
         people
-            A pandas or polars frame or an Arrow table; columns as in `schema`, others pass through.
+            A pandas or polars frame or an Arrow table; columns as in `schema`, others pass through. A dict is one
+            person.
         reasons
             How many of the largest contributions to give.
 
@@ -343,20 +355,22 @@ class Scorer:
         values = np.stack([columns[feature.name] for feature in features])
         found = self.bundle.predict(X)
         risk = np.stack([expit(found.log_odds), *self.bundle.interval(found), *self.bundle.interval_of_inputs(found)])
-        risk[:, ~checked.scored] = np.nan
+        outside = self.bundle.outside(columns, n=n)
+        inside = np.logical_not(np.logical_or.reduce(outside))
+        risk[:, ~checked.scored], outside[:, ~checked.scored] = np.nan, False
         chosen = np.full((n, reasons), -1, dtype=np.int64)
         effect = np.full((n, reasons), np.nan)
         if reasons:
             contributions = found.contributions if found.contributions is not None else self.explainer.values(X).T
             largest(np.ascontiguousarray(contributions), chosen, effect)
         return Answers(
-            label=self.label,
+            label=self.stamp,
             features=features,
             status=checked.status,
-            problems=self._codes.join(checked.state, checked.wrong_fields),
+            problems=self._codes.join(checked.state, checked.wrong_fields, outside),
             risk=risk,
             used=np.isfinite(values).sum(axis=0),
-            inside=self.bundle.inside(columns, n=n),
+            inside=inside,
             values=values,
             feature=chosen,
             effect=effect,
@@ -385,7 +399,7 @@ class Scorer:
         -------
         pandas.DataFrame
             `se_log_odds`, that of the scored interval; `recall_se_log_odds`, what the few recalled days of magnesium
-            leave unknown (`model.bundle.recall_se`); `recall_share`, its share in the variance of both. Same index.
+            leave unknown (`recall_error.recall_se`); `recall_share`, its share in the variance of both. Same index.
         """
         frame = as_frame(people)
         checked = self._checked(frame)
@@ -427,7 +441,7 @@ class Scorer:
 
     @cached_property
     def _codes(self) -> Codes:
-        return Codes(self.contract)
+        return Codes(self.contract, self.bundle.features)
 
 
 def load_scorer(
@@ -437,6 +451,7 @@ def load_scorer(
     what_if: bool = False,
     next_question: bool = False,
     missing: Missing = MISSING,
+    model_digest: bool = False,
 ) -> Scorer:
     """Load a bundle for scoring.
 
@@ -446,7 +461,7 @@ def load_scorer(
         The bundle's folder.
     threads
         Threads for the margin.
-    what_if, next_question, missing
+    what_if, next_question, missing, model_digest
         As for `Scorer`.
 
     Raises
@@ -460,4 +475,5 @@ def load_scorer(
     'person_id'
     """
     bundle, digest = read_bundle(Path(folder), threads=threads), sha256(Path(folder) / SUMS)
-    return Scorer(bundle, what_if=what_if, next_question=next_question, missing=missing, digest=digest)
+    options = {"what_if": what_if, "next_question": next_question, "model_digest": model_digest}
+    return Scorer(bundle, missing=missing, digest=digest, **options)

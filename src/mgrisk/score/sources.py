@@ -1,12 +1,13 @@
-"""Tables to be scored, by name: CSV, packed or not, and Parquet, read block by block."""
+"""Tables to be scored, by name: CSV and JSON lines, packed or not, and Parquet, read block by block."""
 
 from __future__ import annotations
 
 import gzip
 import io
 import sys
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast
 
@@ -18,13 +19,19 @@ from mgrisk.features.registry import Feature
 from mgrisk.score.answers import Answers
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.csv.dialect import Dialect, usual_csv
-from mgrisk.score.csv.source import CsvSource
+from mgrisk.score.csv.source import BLOCK_BYTES, CsvSource
+from mgrisk.score.file_names import Format, format_of
+from mgrisk.score.folders import part_names
+from mgrisk.score.formats import LONGEST
 from mgrisk.score.input_schema import Checked
-from mgrisk.score.parquet import MAGIC, ParquetSource, is_parquet
+from mgrisk.score.json_lines import JsonLinesAsCsv, is_json_lines, json_columns
+from mgrisk.score.parquet import MAGIC, ParquetSource
 from mgrisk.storage.destinations import STREAM
+from mgrisk.types import Integers
 
 GZIP: Final = b"\x1f\x8b"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
+STANDARD_INPUT: Final = "standard input"
 USUAL: Final = Dialect()
 
 
@@ -41,8 +48,11 @@ class Rows(Protocol):
     def table(self) -> pa.Table:
         """Return the table's own columns."""
 
-    def texts(self, names: Sequence[str]) -> pd.DataFrame:
-        """Return columns as texts, empty where there is nothing, shape (n, n_names)."""
+    def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
+        """Return columns as texts, empty where there is nothing, of all rows or of some, shape (n, n_names).
+
+        A column that the table has not got is empty: of a folder, another file may have it.
+        """
 
     def original(self, place: int) -> Any:
         """Return a row as it was, by column, or as a list of cells."""
@@ -68,10 +78,12 @@ class Source(Protocol):
 
 
 @contextmanager
-def open_source(name: str, *, missing: Missing = MISSING, dialect: Dialect = USUAL) -> Iterator[Source]:
-    """Open an input by name: CSV, perhaps packed, or Parquet; ``-`` for CSV on standard input.
+def open_source(
+    name: str, *, missing: Missing = MISSING, dialect: Dialect = USUAL, folder: bool = False
+) -> Iterator[Source]:
+    """Open an input by name: CSV or JSON lines, perhaps packed, or Parquet; ``-`` for the first two on standard input.
 
-    Whether it is Parquet, or packed by gzip or zstd, is told by its first bytes; what is called Parquet must be it.
+    Which it is, and whether it is packed by gzip or zstd, its first bytes tell; what is called Parquet must be it.
 
     Parameters
     ----------
@@ -80,20 +92,28 @@ def open_source(name: str, *, missing: Missing = MISSING, dialect: Dialect = USU
     missing
         What means missing in it.
     dialect
-        How it is written, if it is no Parquet.
+        How CSV is written.
+    folder
+        Whether a folder of files is read as one table.
 
     Raises
     ------
     MgRiskError
-        `input.missing_file`, `input.folder`, and those of `CsvSource` and `ParquetSource`.
+        `input.missing_file`, `input.folder`, and those of `CsvSource`, `JsonLinesAsCsv`, `ParquetSource` and, of a
+        folder, `part_names`.
     """
     path = Path(name)
     if name == STREAM:
-        first = sys.stdin.buffer.read(len(MAGIC))
-        whole = cast(BinaryIO, _Rejoined(first, sys.stdin.buffer))
-        with _unpacked(whole, first) as stream:
-            usual = usual_csv(stream, dialect, where="standard input")
-            yield CsvSource(usual, where="standard input", missing=missing)
+        with _standard_input() as stream:
+            begun = _begun(stream, LONGEST)
+            json = is_json_lines(begun)
+            # What keys a stream has, its first block tells.
+            begun += _begun(stream, BLOCK_BYTES) if json else b""
+            keys = json_columns(io.BytesIO(_whole_lines(begun)), where=STANDARD_INPUT) if json else None
+            yield _lines(cast(BinaryIO, _Rejoined(begun, stream)), keys, dialect, where=STANDARD_INPUT, missing=missing)
+        return
+    if path.is_dir() and folder:
+        yield FolderSource(path, missing=missing, dialect=dialect)
         return
     if path.is_dir():
         hint = "give one file; `mgrisk score` takes a folder of files"
@@ -101,14 +121,103 @@ def open_source(name: str, *, missing: Missing = MISSING, dialect: Dialect = USU
     if not path.is_file():
         raise bad_input("input.missing_file", "there is no such file", where=name, hint="check the path")
     with path.open("rb") as file:
-        first = file.read(len(MAGIC))
-        file.seek(0)
-        if first == MAGIC or is_parquet(name):
+        if file.read(len(MAGIC)) == MAGIC or format_of(name) is Format.PARQUET:
             yield ParquetSource(path, missing=missing)
             return
+    with _file(path) as stream:
+        json = is_json_lines(_begun(stream, LONGEST))
+    keys = None
+    if json:
+        with _file(path) as stream:
+            keys = json_columns(stream, where=name)
+    with _file(path) as stream:
+        size = path.stat().st_size if isinstance(stream, io.BufferedReader) and not json else None
+        yield _lines(stream, keys, dialect, where=name, size=size, missing=missing)
+
+
+def _lines(
+    stream: BinaryIO, keys: list[str] | None, dialect: Dialect, *, where: str, missing: Missing, size: int | None = None
+) -> CsvSource:
+    """Return a stream as CSV, or as JSON lines with these keys."""
+    if keys is None:
+        stream = usual_csv(stream, dialect, where=where)
+    else:
+        stream = cast(BinaryIO, JsonLinesAsCsv(stream, keys, where=where))
+    return CsvSource(stream, where=where, size=size, missing=missing)
+
+
+class FolderSource:
+    """The files of a folder as one table with the columns of all; where a file lacks one, its cells are empty.
+
+    Raises
+    ------
+    MgRiskError
+        Those of `part_names`, and what a file is refused for.
+    """
+
+    def __init__(self, folder: Path, *, missing: Missing = MISSING, dialect: Dialect = USUAL) -> None:
+        self._parts = [str(folder / name) for name in part_names(folder)[0]]
+        self._missing, self._dialect = missing, dialect
+        self._done = 0
+        columns: dict[str, None] = {}
+        for part in self._parts:
+            with self._opened(part) as table:
+                columns.update(dict.fromkeys(table.columns))
+                self.nothing: Any = table, table.nothing
+        self.columns = list(columns)
+
+    def blocks(self) -> Iterator[tuple[Source, Any]]:
+        """Yield blocks in order, each with the table that it is of."""
+        for part in self._parts:
+            with self._opened(part) as table:
+                yield from ((table, block) for block in table.blocks())
+            self._done += 1
+
+    def _opened(self, part: str) -> AbstractContextManager[Source]:
+        return open_source(part, missing=self._missing, dialect=self._dialect)
+
+    def digest(self, block: tuple[Source, Any]) -> str:
+        """Return what tells a block from another."""
+        table, own = block
+        return table.digest(own)
+
+    def read(self, block: tuple[Source, Any], inputs: Sequence[Feature]) -> Rows:
+        """Read and check the rows of a block."""
+        table, own = block
+        return table.read(own, inputs)
+
+    def share_read(self) -> float:
+        """Return the share of the files that have been read."""
+        return self._done / len(self._parts)
+
+
+def _begun(stream: BinaryIO, size: int) -> bytes:
+    """Return the next bytes, so many where there are; none of what cannot be read, which whoever reads on is told."""
+    found = b""
+    with suppress(EOFError, OSError, zlib.error, pa.ArrowException):
+        while len(found) < size and (part := stream.read(size - len(found))):
+            found += part
+    return found
+
+
+def _whole_lines(begun: bytes) -> bytes:
+    return begun[: begun.rfind(b"\n") + 1] or begun
+
+
+@contextmanager
+def _standard_input() -> Iterator[BinaryIO]:
+    first = sys.stdin.buffer.read(len(MAGIC))
+    with _unpacked(cast(BinaryIO, _Rejoined(first, sys.stdin.buffer)), first) as stream:
+        yield stream
+
+
+@contextmanager
+def _file(path: Path) -> Iterator[BinaryIO]:
+    with path.open("rb") as file:
+        first = file.read(len(MAGIC))
+        file.seek(0)
         with _unpacked(file, first) as stream:
-            size = path.stat().st_size if stream is file else None
-            yield CsvSource(usual_csv(stream, dialect, where=name), where=name, size=size, missing=missing)
+            yield stream
 
 
 @contextmanager

@@ -23,16 +23,18 @@ from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
 from mgrisk.score.eligibility import Exclusion, not_told
 from mgrisk.score.expected_performance import RiskCounts
-from mgrisk.score.input_schema import NOT_ELIGIBLE, STATUSES
+from mgrisk.score.input_schema import IMPROBABLE_VALUE, NOT_ELIGIBLE, OUTSIDE_DOMAIN, STATUSES
+from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.scorer import PERSON, Scorer
 
-_EXCLUDED: Final = f"{STATUSES[NOT_ELIGIBLE]}:"
+_EXCLUDED, _IMPROBABLE, _OUTSIDE = (f"{code}:" for code in (STATUSES[NOT_ELIGIBLE], IMPROBABLE_VALUE, OUTSIDE_DOMAIN))
 COUNTED: Final = (
     *("rows", "scored", "rejected", "rejected_by", "not_eligible", "not_eligible_by", "outside_domain"),
     *("mean_risk", "risk_quantiles", "expected_performance", "drift"),
 )
 LITTLE: Final = 0.05
 """Share of what is unknown below which measuring an input is not worth a line."""
+NO_ROWS: Final = "0 rows: the input has the names of its columns and nothing below them, so that nobody is scored"
 AUROC_WITHOUT: Final = "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out"
 
 
@@ -47,6 +49,8 @@ class Tally:
         outside the domain, who are among the scored.
     problems
         How often each code stood.
+    not_accepted
+        Which values the input schema did not accept.
     spread, risks, lacking
         Scored rows by their values, for the comparison with the reference, by their risks, and by what they lack.
     columns
@@ -60,6 +64,7 @@ class Tally:
     outside_domain: int = 0
     not_eligible: int = 0
     problems: Counter[str] = field(default_factory=Counter)
+    not_accepted: NotAccepted = field(default_factory=NotAccepted)
     spread: Spread | None = None
     risks: RiskCounts | None = None
     lacking: AbsentSets | None = None
@@ -67,7 +72,14 @@ class Tally:
     groups: Mapping[str, Tally] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, answers: Answers, yardstick: Yardstick, group: Sequence[str] | None = None) -> Tally:
+    def of(
+        cls,
+        answers: Answers,
+        yardstick: Yardstick,
+        group: Sequence[str] | None = None,
+        *,
+        not_accepted: NotAccepted | None = None,
+    ) -> Tally:
         """Count answers, and those of each group where it is told which one each row is of."""
         scored = answers.scored
         groups = {}
@@ -80,6 +92,7 @@ class Tally:
             outside_domain=int((scored & ~answers.inside).sum()),
             not_eligible=int((answers.status == NOT_ELIGIBLE).sum()),
             problems=answers.problems.counts,
+            not_accepted=not_accepted or NotAccepted(),
             spread=yardstick.measure(answers),
             risks=RiskCounts.of(answers.risk[0][scored]),
             lacking=AbsentSets.of(answers.values, scored),
@@ -98,6 +111,7 @@ class Tally:
             outside_domain=self.outside_domain + other.outside_domain,
             not_eligible=self.not_eligible + other.not_eligible,
             problems=self.problems + other.problems,
+            not_accepted=self.not_accepted + other.not_accepted,
             spread=self.spread + other.spread if self.spread and other.spread else self.spread or other.spread,
             risks=self.risks + other.risks if self.risks and other.risks else self.risks or other.risks,
             lacking=self.lacking + other.lacking if self.lacking and other.lacking else self.lacking or other.lacking,
@@ -114,6 +128,7 @@ class Tally:
         return {
             **vars(self),
             "problems": dict(self.problems),
+            "not_accepted": dict(self.not_accepted.rows),
             "spread": self.spread.to_dict() if self.spread else None,
             "risks": self.risks.to_dict() if self.risks else None,
             "lacking": dict(self.lacking.rows) if self.lacking else None,
@@ -126,6 +141,7 @@ class Tally:
         """Take back what `to_dict` gave."""
         read = {
             "problems": Counter(content["problems"]),
+            "not_accepted": NotAccepted(content["not_accepted"]),
             "spread": Spread.from_dict(content["spread"]) if content["spread"] else None,
             "risks": RiskCounts.from_dict(content["risks"]) if content["risks"] else None,
             "lacking": AbsentSets(content["lacking"]) if content["lacking"] is not None else None,
@@ -145,9 +161,10 @@ class Summary:
         Model, base value and data label.
     tally
         Counts.
-    rejected_by, not_eligible_by
-        How often each code stood that rejects a row, or says that the model does not hold for it, the most frequent
-        first; a row may have several.
+    rejected_by, not_eligible_by, improbable_by, outside_by
+        How often each code stood that rejects a row, says that the model does not hold for it, that a value hardly goes
+        with another, or by which feature a scored row is out of distribution; the most frequent first. A row may have
+        several.
     exclusions
         Whom the model does not hold for.
     told
@@ -173,6 +190,8 @@ class Summary:
     tally: Tally
     rejected_by: Mapping[str, int]
     not_eligible_by: Mapping[str, int]
+    improbable_by: Mapping[str, int]
+    outside_by: Mapping[str, int]
     exclusions: Sequence[Exclusion]
     told: Sequence[str]
     given: Sequence[str]
@@ -204,8 +223,10 @@ class Summary:
                 **about,
             },
             tally=tally,
-            rejected_by={code: count for code, count in ranked.items() if not code.startswith(_EXCLUDED)},
-            not_eligible_by={code: count for code, count in ranked.items() if code.startswith(_EXCLUDED)},
+            rejected_by=_of_kind(ranked, ""),
+            not_eligible_by=_of_kind(ranked, _EXCLUDED),
+            improbable_by=_of_kind(ranked, _IMPROBABLE),
+            outside_by=_of_kind(ranked, _OUTSIDE),
             exclusions=scorer.exclusions,
             told=[each.feature.name for each in scorer.exclusions if each.feature.name in columns],
             given=given,
@@ -230,10 +251,13 @@ class Summary:
             "scored": tally.scored,
             "rejected": tally.rejected,
             "rejected_by": dict(self.rejected_by),
+            "not_accepted": tally.not_accepted.named(),
             "not_eligible": tally.not_eligible,
             "not_eligible_by": dict(self.not_eligible_by),
             "not_for": [{**each.to_dict(), "given": each.feature.name in self.told} for each in self.exclusions],
+            "improbable_by": dict(self.improbable_by),
             "outside_domain": tally.outside_domain,
+            "outside_by": dict(self.outside_by),
             "mean_risk": self.expected["cases"] / people if people else None,
             "risk_quantiles": (tally.risks or RiskCounts.nobody()).quantiles(),
             "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
@@ -252,11 +276,15 @@ class Summary:
     def lines(self) -> list[str]:
         """Return some ten lines for a person, what matters most first."""
         tally = self.tally
-        codes = [f"{count:,} × {code}" for code, count in self.rejected_by.items()]
-        rejected = f"{tally.rejected:,} rejected" + (f" ({few(codes, most=4)})" if codes else "")
-        excluded = [f"{count:,} × {code.removeprefix(_EXCLUDED)}" for code, count in self.not_eligible_by.items()]
-        others = f", {tally.not_eligible:,} not eligible ({few(excluded)})" if excluded else ""
-        lines = [f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}{others}"]
+        codes = _codes(self.rejected_by)
+        rejected = f"{tally.rejected:,} rejected" + (f" ({codes})" if codes else "")
+        excluded = _codes(self.not_eligible_by, _EXCLUDED)
+        others = f", {tally.not_eligible:,} not eligible ({excluded})" if excluded else ""
+        counts = f"{tally.rows:,} rows: {tally.scored:,} scored by {self.about['model']}, {rejected}{others}"
+        lines = [counts if tally.rows else NO_ROWS]
+        lines += tally.not_accepted.lines()
+        if self.improbable_by:
+            lines.append(f"  improbable: {_codes(self.improbable_by, _IMPROBABLE)}")
         bundle = self.about.get("bundle", {})
         if tally.scored and bundle.get("parent"):
             parent = bundle["parent"]
@@ -292,6 +320,7 @@ class Summary:
 
     def _about_drift(self) -> Iterator[str]:
         outside = f"out of distribution: {_percent(self.tally.outside_domain / self.tally.scored)} of rows"
+        outside += f" ({_codes(self.outside_by, _OUTSIDE, most=2)})" if self.outside_by else ""
         told = [shift for shift in self.shifts if shift.enough and shift.name in self.given]
         if not told:
             yield f"distribution shift: too few rows to tell it from chance; {outside}"
@@ -332,6 +361,16 @@ def not_used(unused: Mapping[str, str]) -> Iterator[str]:
     if unused:
         names = [f"{brief(name)} ({meant}?)" if meant else brief(name) for name, meant in unused.items()]
         yield f"columns not used ({len(names)}): {', '.join(names)}"
+
+
+def _of_kind(codes: Mapping[str, int], kind: str) -> dict[str, int]:
+    """Return the codes of a kind, which they begin with; those of no kind reject a row."""
+    others = (_EXCLUDED, _IMPROBABLE, _OUTSIDE)
+    return {code: count for code, count in codes.items() if code.startswith(kind or others) is bool(kind)}
+
+
+def _codes(counts: Mapping[str, int], kind: str = "", *, most: int = 4) -> str:
+    return few([f"{count:,} × {code.removeprefix(kind)}" for code, count in counts.items()], most=most)
 
 
 def _ranked(problems: Counter[str]) -> dict[str, int]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgrisk.cli.main import main
-from mgrisk.cli.terminal import ProgressLine, Shown, say
+from mgrisk.cli.terminal import JsonLog, ProgressLine, Shown, say
 from mgrisk.errors import shown
 from mgrisk.score.batch import Progress
 
@@ -146,3 +146,19 @@ def test_no_command_lets_a_name_command_the_terminal(
     told = "".join(capfd.readouterr())
     assert len(told) > 20
     assert [sign for sign in told if not sign.isprintable() and sign not in "\n\t"] == []
+
+
+def test_a_record_is_one_line_of_ascii_whatever_is_said() -> None:
+    stream = Terminal()
+    log = JsonLog(stream)
+    log.write("half a ")
+    assert stream.getvalue() == ""
+    log.write("line \x1b[2J\u202e\n\nand another\n")
+    log.record("summary", {"share": float("nan"), "parts": [1, 2]})
+    text = stream.getvalue()
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
+    said = [json.loads(line) for line in text.splitlines()]
+    assert [record.get("message") for record in said] == ["half a line \x1b[2J\u202e", "and another", None]
+    assert (said[-1]["share"], said[-1]["parts"]) == (None, [1, 2])
+    assert not log.isatty()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.typing import NDArray
 
 from mgrisk.features.compute import to_columns, typed
 from mgrisk.features.registry import Feature, features
-from mgrisk.model.reference import check, describe, in_domain
+from mgrisk.model.reference import check, describe, outside_domain
+from mgrisk.types import Booleans
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
@@ -26,8 +26,9 @@ def frame(bmi: list[float], smoking: list[str | None]) -> pd.DataFrame:
     return typed(pd.DataFrame({"bmi_kg_m2": bmi, "smoking": smoking}), CHOSEN)
 
 
-def inside(people: pd.DataFrame, chosen: Sequence[Feature], reference: Mapping[str, Any]) -> NDArray[np.bool_]:
-    return in_domain(to_columns(people, chosen), chosen, reference, n=len(people))
+def inside(people: pd.DataFrame, chosen: Sequence[Feature], reference: Mapping[str, Any]) -> Booleans:
+    found: Booleans = ~outside_domain(to_columns(people, chosen), chosen, reference, n=len(people)).any(axis=0)
+    return found
 
 
 def test_quantiles_shares_and_missing_are_of_people_and_not_of_rows() -> None:

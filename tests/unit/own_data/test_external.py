@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss
 
 from mgrisk import load_model
 from mgrisk.cli.main import main
-from mgrisk.model.bundle import LEAST
+from mgrisk.model.recalibration import LEAST
 from mgrisk.storage.files import sha256
 from mgrisk.survey.folds import fold_of_psus
 
@@ -174,7 +174,7 @@ def test_a_recalibrated_bundle_has_its_own_name_and_outcome_and_replaces_none_un
     assert f"recalibrated from toy ({parent[:12]}) for: the toy clinic" in capsys.readouterr().err
     assert run("explain", tmp_path / "given.csv", "-o", tmp_path / "page.html", "--model", child) == 0
     page = (tmp_path / "page.html").read_text("utf-8")
-    assert "Model clinic-2022, recalibrated from toy for the toy clinic; the parent was made on" in page
+    assert "Model clinic-2022, recalibrated from toy for the toy clinic; the parent was developed on" in page
     assert "Toy illness" in page
     assert "Toy disease" not in page
     assert run(*asked, "--overwrite") == 0

@@ -153,7 +153,7 @@ def test_what_absent_inputs_leave_unknown_is_told_where_the_model_can_tell(own: 
 def test_the_first_card_names_the_absent_inputs_and_what_they_cost(own: OwnPeople) -> None:
     lacking = replace(own, absent=["magnesium_total_mg"], auroc=(0.83, 0.79))
     card = find_section(own_content(lacking), "summary")["blocks"][1]["items"][0]
-    assert card["value"] == "1 of 3 from the whole file"
+    assert card["value"] == "1 of 3 inputs"
     assert card["items"] == ["Magnesium, total"]
     assert [line["value"] for line in card["lines"][:2]] == ["0.830", "0.790"]
     assert card["tone"] == "warning"

@@ -140,3 +140,10 @@ def test_a_bundle_read_from_its_folder_and_its_scorer_survive_pickling(
     for one in (again, pickle.loads(pickle.dumps(scorer)), Scorer(pickle.loads(pickle.dumps(scorer.bundle)))):
         pd.testing.assert_frame_equal(one.score(people), wanted)
         assert one.fingerprint == scorer.fingerprint
+
+
+def test_a_dict_is_one_person(scorer: Scorer) -> None:
+    person = {"age_years": 50, "sex": "male", "bmi_kg_m2": 28.5}
+    pd.testing.assert_frame_equal(scorer.score(person), scorer.score(pd.DataFrame([person])))
+    assert np.array_equal(scorer.predict_proba(person), scorer.predict_proba(pd.DataFrame([person])))
+    assert scorer.score({"age_years": 50, "sex": None})["problems"].tolist() == ["missing:sex"]

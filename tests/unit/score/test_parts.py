@@ -19,7 +19,8 @@ from mgrisk.errors import MgRiskError
 from mgrisk.model.bundle import Bundle
 from mgrisk.score import parts
 from mgrisk.score.batch import BatchOptions, Progress, score_table
-from mgrisk.score.parts import Job, Receipt, on_threads, part_names, score_folder, score_part
+from mgrisk.score.folders import part_names
+from mgrisk.score.parts import Job, Receipt, on_threads, score_folder, score_part
 from mgrisk.score.scorer import load_scorer
 
 TABLE = pd.DataFrame(

@@ -16,8 +16,9 @@ from mgrisk.errors import MgRiskError, Terminated
 from mgrisk.model.bundle import Bundle
 from mgrisk.score import parts
 from mgrisk.score.batch import BatchOptions, Progress
+from mgrisk.score.folders import part_names
 from mgrisk.score.journal import journal_of
-from mgrisk.score.parts import on_cluster, on_threads, part_names, score_folder
+from mgrisk.score.parts import on_cluster, on_threads, score_folder
 from mgrisk.score.summary import Summary
 
 PEOPLE = "person_id,age_years,sex\n{0},50,male\n{0}-2,430,male\n"

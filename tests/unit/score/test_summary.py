@@ -22,7 +22,7 @@ from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.csv.source import CsvSource
 from mgrisk.score.expected_performance import RiskCounts
 from mgrisk.score.scorer import Scorer, load_scorer
-from mgrisk.score.summary import Summary, Tally
+from mgrisk.score.summary import NO_ROWS, Summary, Tally
 from mgrisk.storage.files import sha256
 
 # Scored, out of distribution, rejected for its age and out of distribution, rejected for a text, scored.
@@ -58,8 +58,9 @@ def test_the_summary_counts_what_stands_in_the_scored_file(
     assert told["mean_risk"] == pytest.approx(there["risk"].astype(float).mean())
     codes = Counter(problem.partition(":")[0] for cell in rows["problems"] for problem in cell.split(";") if problem)
     counted: Counter[str] = Counter()
-    for problem, count in told["rejected_by"].items():
+    for problem, count in {**told["rejected_by"], **told["outside_by"]}.items():
         counted[problem.partition(":")[0]] += count
+    assert told["outside_by"] == {"outside:bmi_kg_m2": 1}
     assert counted == codes
     assert list(told["rejected_by"].values()) == sorted(told["rejected_by"].values(), reverse=True)
     assert told["base_value"] == scorer.explainer.base_value != 0.0
@@ -78,7 +79,7 @@ def test_rows_in_many_blocks_count_as_in_one(
 def test_a_batch_of_nobody_has_no_mean_risk(scorer: Scorer) -> None:
     told = Summary.of(scorer, Tally(), {})
     assert told.to_dict()["mean_risk"] is None
-    assert told.lines() == [f"0 rows: 0 scored by {scorer.label}, 0 rejected"]
+    assert told.lines() == [NO_ROWS]
 
 
 FIVE_PEOPLE = pd.DataFrame(

@@ -19,6 +19,7 @@ from mgrisk.report.formats import interval, labelled, model_label, number, perce
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.drivers import importance_records
 from mgrisk.run_folder.folder import RunFolder
+from mgrisk.run_folder.records import PairImportance
 from mgrisk.types import Booleans, Floats
 
 OPEN: Final = 4
@@ -218,6 +219,43 @@ def _density(x: Floats, weight: Floats, edges: Floats) -> list[float]:
     return shares
 
 
+def _pairs_figure(records: Sequence[PairImportance], learner: str) -> Block:
+    """Return the bars of the strongest pairs of a model with trees; those with magnesium stand out."""
+    labels = [f"{record.first_label} × {record.second_label}" for record in records]
+    rows = [row([label, interval(record.size)], vars(record)) for label, record in zip(labels, records, strict=True)]
+    magnesium = ["magnesium" in label.lower() for label in labels]
+    title = f"The {len(rows)} pairs that interact most in {model_label(learner)}, held-out people"
+    return figure(
+        f"pairs-{learner}",
+        "amounts",
+        title,
+        caption="Weighted mean of the absolute Shapley interaction index, interventional, against the whole weighted "
+        "development population, in log-odds; 95 % intervals are of the people who were sampled to be explained.",
+        alt=f"Bar chart of interactions; the strongest are {', '.join(labels[:3])}",
+        data={
+            "x_label": "Mean |interaction|, log-odds (95 % interval)",
+            "marked": "With magnesium",
+            "others": "Other pairs",
+            "bars": [
+                {
+                    "label": label,
+                    "estimate": record.importance,
+                    "low": record.low,
+                    "high": record.high,
+                    "marked": marked,
+                }
+                for label, record, marked in zip(labels, records, magnesium, strict=True)
+            ],
+        },
+        behind=table(
+            f"pairs-{learner}-table",
+            title,
+            [column("Pair", numeric=False), column("Mean |interaction|, log-odds (95 % interval)")],
+            rows,
+        ),
+    )
+
+
 def interactions(run: RunFolder) -> list[Block]:
     """Show the strongest pairs of each learner with trees; the others are sums of one function of each feature."""
     records = run.explanation.interactions
@@ -228,26 +266,7 @@ def interactions(run: RunFolder) -> list[Block]:
         if problems:
             blocks.append(text(f"Pairs of {model_label(learner)}: not computed, because {problems[0]}."))
             continue
-        rows = [
-            row(
-                [
-                    f"{record.first_label} × {record.second_label}",
-                    interval(record.size),
-                ],
-                vars(record),
-            )
-            for record in of_learner
-        ]
-        blocks.append(
-            table(
-                f"pairs-{learner}",
-                f"The {len(rows)} pairs that interact most in {model_label(learner)}, held-out people",
-                [column("Pair", numeric=False), column("Mean |interaction|, log-odds (95 % interval)")],
-                rows,
-                notes=["Shapley interaction index, interventional, against the whole weighted development population."],
-                folded=True,
-            )
-        )
+        blocks.append(_pairs_figure(of_learner, learner))
     if run.winner not in {record.learner for record in records}:
         blocks.insert(
             0,

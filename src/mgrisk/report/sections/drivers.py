@@ -398,7 +398,7 @@ OF_THIS_MODEL: Final = (
 )
 OF_REFITS: Final = (
     "The interval holds both who was drawn to be explained and, over refits of the model under bootstrap weights of the "
-    "PSUs, who was drawn to develop it."
+    "PSUs, who was drawn to develop the model, widened for penalisation as a person's interval is."
 )
 
 

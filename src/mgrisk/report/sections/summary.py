@@ -23,7 +23,8 @@ MAGNESIUM: Final = "magnesium"
 NAMED: Final = 3  # checks on the first screen
 GAUGE: Final = (
     "Intervals are 95 %, by the survey design. In a gauge the dot is the estimate, the thick line its interval, and the "
-    "upright mark what it is compared with: the published score, or the ideal value 1."
+    "upright mark what it is compared with: the published score, or the ideal value 1. The "
+    "documentation has a page on how to read a report."
 )
 _CAUTIONS: Final = (
     "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",

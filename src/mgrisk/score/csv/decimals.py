@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from mgrisk.compiled import inner
 from mgrisk.score.csv.instructions import bits, high_product, leading_zeros, put_word, trailing_zeros, word
 
-GOOD, EMPTY, BAD, OUTSIDE, UNCLEAR, EXCLUDED, CONTRADICTED = range(7)
-"""Usable, empty, no number or level, out of range, for Python to say, one that says whom the model is not for, or that
-contradicts another value."""
+GOOD, IMPROBABLE, EMPTY, BAD, OUTSIDE, UNCLEAR, EXCLUDED, CONTRADICTED = range(8)
+"""Usable, usable but improbable beside another value, empty, no number or level, out of range, for Python to say, one
+that says whom the model is not for, or that contradicts another value."""
 COMMA, QUOTE, LF, CR, POINT, PLUS, MINUS, ZERO, NINE = (ord(sign) for sign in ',"\n\r.+-09')
 EACH: Final = np.uint64(0x0101010101010101)
 TOPS: Final = np.uint64(0x8080808080808080)

@@ -75,19 +75,23 @@ class CsvRows:
 
     def table(self) -> pa.Table:
         """Return the cells as text; rows of another length are cut, or filled up with empty cells."""
-        cells = zip(*(map(unescape_formula, self._filled(place)) for place in range(len(self.start))), strict=True)
-        columns = [pa.array(column, pa.string()) for column in cells] or [pa.array([], pa.string())] * len(self.columns)
-        return pa.table(columns, names=list(self.columns))
+        return pa.table({name: pa.array(cells, pa.string()) for name, cells in self._columns().items()})
 
-    def texts(self, names: Sequence[str]) -> pd.DataFrame:
+    def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
         """Return columns as texts."""
-        table = self.table()
-        return pd.DataFrame({name: table.column(name).to_pylist() for name in names}, dtype=object)
+        columns = self._columns(places)
+        nothing = [""] * len(self.start if places is None else places)
+        return pd.DataFrame({name: columns.get(name, nothing) for name in names}, dtype=object)
 
     def original(self, place: int) -> Any:
         """Return a row as it was: cells by column, or a list where there are too many or too few."""
         cells = self._cells(place)
         return cells if place in self.checked.wrong_fields else dict(zip(self.columns, cells, strict=True))
+
+    def _columns(self, places: Integers | None = None) -> dict[str, Sequence[str]]:
+        rows = range(len(self.start)) if places is None else places.tolist()
+        cells = list(zip(*(map(unescape_formula, self._filled(place)) for place in rows), strict=True))
+        return dict(zip(self.columns, cells or [()] * len(self.columns), strict=True))
 
     def _cells(self, place: int) -> list[str]:
         return parsed(self.data[self.start[place] : self.end[place]].tobytes(), where=self.where)

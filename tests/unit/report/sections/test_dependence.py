@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mgrisk.report.blocks import blocks_of, find_section, find_table
+from mgrisk.report.blocks import blocks_of, find_section
 from mgrisk.report.content import report_content
 from mgrisk.report.explained import explained_people
 from mgrisk.report.formats import interval
@@ -71,11 +71,17 @@ def pairs(folder: Path) -> dict[str, Any]:
 
 def test_pairs_of_an_additive_model_are_those_of_another_learner_and_said_to_be(run_folder: Path) -> None:
     part = pairs(run_folder)
-    found = find_table(part, "pairs-xgboost")
-    assert found is not None
+    (drawn,) = [block for block in part["blocks"] if block["kind"] == "figure"]
+    found = drawn["table"]
     strongest = RunFolder(run_folder).explanation.interactions[0]
     names = f"{strongest.first_label} × {strongest.second_label}"
     assert found["rows"][0]["cells"] == [names, interval(strongest.size)]
+    first = drawn["data"]["bars"][0]
+    assert first == {
+        **strongest.size.bounds,
+        "label": names,
+        "marked": "Magnesium" in names,
+    }
     assert any("no two features interact in it" in block.get("text", "") for block in part["blocks"])
 
 

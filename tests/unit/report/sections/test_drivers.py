@@ -143,7 +143,7 @@ def test_of_several_learners_it_is_said_who_keeps_the_reason_in_all(edit: Edit, 
 
     edit("explanation_summary.json", third)
     text = story(run_folder)["blocks"][0]["text"]
-    assert "70\u00a0% of the population have the same first reason by all 3 learners." in text
+    assert "70\u00a0% of the population have the same first reason by all 3 models." in text
 
 
 def test_a_single_learner_has_nobody_to_agree_with(edit: Edit, run_folder: Path) -> None:

@@ -1,0 +1,186 @@
+"""JSON lines, one object for each row: read as the CSV that says the same, and written.
+
+Numbers keep their digits. A key that a row lacks is an empty cell, and so is null; lists and objects stay JSON. From
+then on a row is read, checked and scored as one of a CSV file.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, Final
+
+from mgrisk.errors import MgRiskError, bad_input, few
+from mgrisk.score.formats import BYTE_ORDER_MARK
+from mgrisk.score.formulas import csv_line, escape_formula
+
+AT_ONCE: Final = 1 << 20
+LONGEST_LINE: Final = 64 * 2**20
+FIRST_SIGNS: Final = (b'{"', b'{ "', b"{}")
+"""How a line of JSON begins; what is printed over several lines is no JSON lines."""
+
+
+def is_json_lines(first: bytes) -> bool:
+    r"""Return whether bytes begin as JSON lines do.
+
+    Examples
+    --------
+    >>> is_json_lines(b'{"age_years": 50}'), is_json_lines(b'{\n "age_years": 50'), is_json_lines(b"age_years,sex")
+    (True, False, False)
+    """
+    return first.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(FIRST_SIGNS)
+
+
+def json_columns(stream: BinaryIO, *, where: str) -> list[str]:
+    """Return all keys of a stream of JSON lines, in the order in which they come.
+
+    Raises
+    ------
+    MgRiskError
+        `input.not_json_lines`.
+    """
+    columns: dict[str, None] = {}
+    for _, row in _rows(stream, where=where):
+        columns.update(dict.fromkeys(row))
+    return list(columns)
+
+
+class JsonLinesAsCsv(io.RawIOBase):
+    """A stream of JSON lines as CSV with a header.
+
+    Parameters
+    ----------
+    stream
+        The lines in UTF-8.
+    columns
+        The keys.
+    where
+        The stream's name.
+
+    Raises
+    ------
+    MgRiskError
+        While it is read: `input.not_json_lines` for a line that is no object, and `input.other_columns` for a key that
+        is none of the columns.
+    """
+
+    def __init__(self, stream: BinaryIO, columns: Sequence[str], *, where: str) -> None:
+        self._columns = list(columns)
+        self._lines = self._csv(_rows(stream, where=where), where)
+        self._ready = csv_line([escape_formula(name) for name in columns])
+
+    def readable(self) -> bool:
+        """Return that it can be read."""
+        return True
+
+    def readinto(self, into: Any) -> int:
+        """Fill a buffer."""
+        while len(self._ready) < len(into) and (lines := next(self._lines, b"")):
+            self._ready += lines
+        part, self._ready = self._ready[: len(into)], self._ready[len(into) :]
+        into[: len(part)] = part
+        return len(part)
+
+    def _csv(self, rows: Iterator[tuple[int, dict[str, Any]]], where: str) -> Iterator[bytes]:
+        lines: list[bytes] = []
+        size = 0
+        for number, row in rows:
+            if strange := row.keys() - self._columns:
+                raise bad_input(
+                    "input.other_columns",
+                    f"line {number} has a key that the first lines have not",
+                    where=where,
+                    got=few(sorted(strange)),
+                    hint="give a file, whose keys are all known before it is scored, and no stream",
+                )
+            try:
+                lines.append(csv_line([escape_formula(_cell(row.get(name))) for name in self._columns]))
+            except UnicodeEncodeError:
+                raise _refused("half a sign of UTF-16", number, where) from None
+            size += len(lines[-1])
+            if size >= AT_ONCE:
+                yield b"".join(lines)
+                lines, size = [], 0
+        yield b"".join(lines)
+
+
+def json_line(row: dict[str, Any]) -> bytes:
+    r"""Return a row as a line of JSON; a number that is not known is null.
+
+    Examples
+    --------
+    >>> json_line({"sex": "male", "risk": float("nan")})
+    b'{"sex": "male", "risk": null}\n'
+    """
+    known = {name: None if value != value else value for name, value in row.items()}
+    # What JSON has no form for, such as a date, is written as text; a text may hold half a sign of UTF-16.
+    return json.dumps(known, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
+
+
+def _rows(stream: BinaryIO, *, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the objects with the numbers of their lines; numbers as they are written."""
+    decoder = json.JSONDecoder(object_pairs_hook=_once, parse_float=_Digits, parse_int=_Digits, parse_constant=_Digits)
+    for number, line in enumerate(_lines(stream, where=where), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = decoder.decode(line.decode())
+        except (ValueError, RecursionError):
+            raise _refused("no JSON object", number, where) from None
+        if not isinstance(row, dict):
+            raise _refused("no JSON object", number, where)
+        yield number, row
+
+
+class _Digits(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _lines(stream: BinaryIO, *, where: str) -> Iterator[bytes]:
+    rest = b""
+    first = True
+    while part := stream.read(AT_ONCE):
+        *lines, rest = (rest + part).split(b"\n")
+        if first and lines:
+            lines[0], first = lines[0].removeprefix(BYTE_ORDER_MARK), False
+        yield from lines
+        if len(rest) > LONGEST_LINE:
+            raise _refused(f"longer than {LONGEST_LINE:,} bytes", 1, where)
+    yield rest.removeprefix(BYTE_ORDER_MARK) if first else rest
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    return json.dumps(_read(value), ensure_ascii=False)
+
+
+def _read(value: Any) -> Any:
+    """Return a list or object with numbers for digits."""
+    if isinstance(value, _Digits):
+        return json.loads(value)
+    if isinstance(value, list):
+        return [_read(each) for each in value]
+    return {name: _read(each) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+def _refused(what: str, number: int, where: str) -> MgRiskError:
+    return bad_input(
+        "input.not_json_lines",
+        f"line {number} is {what}",
+        where=where,
+        expected="an object on each line, no key of it twice, in UTF-8",
+        hint="write one object for each person, each on a line of its own: jq -c '.[]' array.json > lines.jsonl",
+    )
