@@ -15,16 +15,18 @@ default:
 # Modules whose tests take seconds each; every package has others.
 
 long := "
-cli/test_main.py cli/test_terminal.py cohort/test_folds.py describe/test_magnesium.py evaluate/test_calibrators.py
-evidence/test_association.py evidence/test_robustness.py explain/test_agnostic.py explain/test_for_shap.py
-model/test_calibrated_classifier.py model/test_coverage.py model/test_estimators.py model/test_imputation.py
-model/test_refit.py model/test_train.py nhanes/test_codebook.py nhanes/test_synthetic.py own_data/test_explain.py
+cli/test_main.py cli/test_monitor.py cli/test_terminal.py cohort/test_folds.py cohort/test_select.py
+describe/test_magnesium.py evaluate/test_calibrators.py evidence/test_association.py evidence/test_robustness.py
+explain/test_agnostic.py explain/test_for_shap.py model/test_additive.py model/test_calibrated_classifier.py
+model/test_coverage.py model/test_estimators.py model/test_imputation.py model/test_refit.py model/test_train.py
+model/trees/test_document.py nhanes/test_codebook.py nhanes/test_synthetic.py own_data/test_explain.py
 own_data/test_external.py pipeline/test_closure.py pipeline/test_incremental.py report/sections/test_association.py
 report/sections/test_checks_order.py report/sections/test_drivers.py report/sections/test_performance_figures.py
 report/test_content.py report/test_headline.py report/test_model_card.py report/test_render.py
-score/csv/test_instructions.py score/test_batch_few_people.py score/test_batch_rows.py
-score/test_column_names_commands.py score/test_formulas.py score/test_parts.py score/test_parts_odd_folders.py
-storage/test_lock.py test_machine_code.py track/test_served_requests.py
+score/csv/test_instructions.py score/test_batch.py score/test_batch_few_people.py score/test_batch_rows.py
+score/test_column_names_commands.py score/test_formulas.py score/test_input_schema.py score/test_parts.py
+score/test_parts_odd_folders.py score/test_person_rows.py score/test_sources.py storage/test_lock.py
+test_machine_code.py test_metrics.py track/test_served_requests.py
 "
 
 # Tests of every package in under 90 seconds on two cores, without NHANES

@@ -330,6 +330,11 @@ def test_what_runs_elsewhere_is_on_a_page() -> None:
     assert [name for name in {**GIVEN, **PAGES_ELSEWHERE, **TOML_ELSEWHERE} if not (ROOT / name).is_file()] == []
 
 
+def test_the_readme_reads_well_in_a_terminal() -> None:
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert [line for line in lines if len(line) >= 120] == []
+
+
 def rows(text: str, label: str) -> list[list[str]]:
     """Return the cells of the table rows that begin with a label."""
     found = re.findall(rf"^\| {re.escape(label)}[^|]*\|(.*)\|$", text, re.MULTILINE)
