@@ -32,7 +32,7 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
     import numpy as np
     import pandas as pd
 
-    from mgrisk.model.bundle import released
+    from mgrisk.model.released import released
     from mgrisk.score.contradictions import STATES, mark_contradictions
     from mgrisk.score.input_schema import check
     from mgrisk.score.scorer import load_scorer
@@ -64,7 +64,7 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
 
 def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
     """Be the process that is measured."""
-    from mgrisk.model.bundle import released
+    from mgrisk.model.released import released
     from mgrisk.score.batch import BatchOptions, score_table
     from mgrisk.score.scorer import load_scorer
 
@@ -90,7 +90,7 @@ def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, f
 
 def main() -> None:
     """Read the options; compare, or be one of the compared."""
-    from mgrisk.model.bundle import released_bundles
+    from mgrisk.model.released import released_bundles
 
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--rows", type=int, default=200_000)

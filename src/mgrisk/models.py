@@ -93,10 +93,10 @@ def bundle_folder(model: str | os.PathLike[str] | None) -> Path:
     Raises
     ------
     MgRiskError
-        ``registry.none``, ``bundle.other`` for a pin that does not fit, and those of `model.bundle.released` and
+        ``registry.none``, ``bundle.other`` for a pin that does not fit, and those of `model.released.released` and
         `track.find_bundle`.
     """
-    from mgrisk.model.bundle import DEFAULT, released, released_bundles
+    from mgrisk.model.released import DEFAULT, released, released_bundles
 
     name = os.fspath(model or DEFAULT)
     meant, pinned, pin = name.rpartition("==")

@@ -16,7 +16,8 @@ from tests.integration.conftest import Opened, page_of
 from mgrisk.explain.attributions import Explainer
 from mgrisk.features.compute import to_columns, to_frame
 from mgrisk.model.additive import Additive
-from mgrisk.model.bundle import Bundle, read_bundle, released
+from mgrisk.model.bundle import Bundle, read_bundle
+from mgrisk.model.released import released
 from mgrisk.pipeline.finished import Run
 from mgrisk.report.formats import NBSP, number
 from mgrisk.report.people_table import PeopleShown

@@ -11,7 +11,8 @@ import pytest
 from scipy.special import expit
 
 from mgrisk.cli.main import main
-from mgrisk.model.bundle import read_bundle, released_bundles
+from mgrisk.model.bundle import read_bundle
+from mgrisk.model.released import released_bundles
 from mgrisk.score.scorer import Scorer
 
 FORMAT_1 = Path(__file__).parents[1] / "golden" / "format_1"

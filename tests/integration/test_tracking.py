@@ -17,7 +17,7 @@ import mgrisk
 from mgrisk import track
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import MgRiskError
-from mgrisk.model.bundle import released_bundles
+from mgrisk.model.released import released_bundles
 from mgrisk.pipeline.finished import Run
 from mgrisk.pipeline.track import judge, log, refuse_misuse
 from mgrisk.pipeline.workspace import Workspace

@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 import pandas as pd
 from mgrisk import compiled
-from mgrisk.model.bundle import released
+from mgrisk.model.released import released
 from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.scorer import load_scorer
 

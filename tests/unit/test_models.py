@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mgrisk.errors import MgRiskError
-from mgrisk.model.bundle import read_about, released_bundles
+from mgrisk.model.bundle import read_about
+from mgrisk.model.released import released_bundles
 from mgrisk.models import bundle_folder
 from mgrisk.storage.files import sha256
 

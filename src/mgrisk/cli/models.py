@@ -59,7 +59,7 @@ def found_models() -> list[dict[str, Any]]:
         and bounds of the 95 % interval, and `auroc` its estimate. A bundle that cannot be read is there with what is
         wrong with it as its `data`.
     """
-    from mgrisk.model.bundle import released_bundles
+    from mgrisk.model.released import released_bundles
 
     rows = [_bundle_row(name, "released", folder) for name, folder in released_bundles().items()]
     rows += [_bundle_row(str(folder), "run", folder) for folder in run_bundles()]

@@ -16,19 +16,14 @@ SHA256SUMS       of all of these; loading verifies them
 
 Bundles of format 1, whose spline models are in coefficients.json with a median in place of what is missing, are read as
 they were.
-
-`released` finds the bundles that come with mgrisk. `recalibrate` makes a bundle for another population: the same linear
-predictor, another calibrator, and the record of the model it came from. `recall_se` adds what a person's few recalled
-days leave unknown about the risk, from the posterior of usual magnesium in place of its mean.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from statistics import NormalDist
 from types import MappingProxyType
@@ -40,12 +35,10 @@ from pydantic import Field, model_validator
 from scipy.special import expit
 
 from mgrisk.config.checked import Checked, Count, Finite, Share, Text, brief
-from mgrisk.errors import Found, MgRiskError, bad_bundle, bad_input
+from mgrisk.errors import Found, MgRiskError, bad_bundle
 from mgrisk.features import compute
-from mgrisk.features.compute import FITTED_FEATURES, Columns, Models, complete, complete_columns, to_columns, to_frame
-from mgrisk.features.mixed_model import gauss_hermite
+from mgrisk.features.compute import FITTED_FEATURES, Columns, Models, complete_columns, to_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
-from mgrisk.features.usual_magnesium import MODEL, SE, USUAL
 from mgrisk.model import reference
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle_files import (
@@ -60,14 +53,12 @@ from mgrisk.model.bundle_files import (
     bad_file,
     read_file,
 )
-from mgrisk.model.calibration import Calibrator, fit_calibrator
+from mgrisk.model.calibration import Calibrator
 from mgrisk.model.learners import Encoder, Fitted
 from mgrisk.model.stacking import read_fitted
 from mgrisk.model.uncertainty import FILE as UNCERTAINTY
 from mgrisk.model.uncertainty import Uncertainty
 from mgrisk.storage.files import atomic_folder, is_intact, to_json
-from mgrisk.survey.design import SurveyDesign
-from mgrisk.survey.linear_models import fit_logistic
 from mgrisk.survey.variance import t_quantile
 from mgrisk.types import Booleans, Floats, Singles
 
@@ -526,227 +517,3 @@ def _broken(message: str, folder: Path, *, hint: str = FRESH, **found: Unpack[Fo
 
 def _bad_sum(message: str, folder: Path) -> MgRiskError:
     return bad_bundle("bundle.bad_sum", message, where=str(folder), hint=FRESH)
-
-
-DEFAULT: Final = "undiagnosed"
-RETIRED: Final = {
-    "undiagnosed-brief": "undiagnosed",
-    "undiagnosed-2021-2023": "undiagnosed",
-    "diabetes-2021-2023": "diabetes",
-    "insulin-resistance-2021-2023": "insulin-resistance",
-}
-"""Released bundles of earlier versions, and which one is to be used."""
-
-
-def is_reserved(name: str) -> bool:
-    """Return whether a registered name is that of a released bundle, with mgrisk- before it or without.
-
-    Examples
-    --------
-    >>> is_reserved("mgrisk-undiagnosed"), is_reserved("mgrisk-demo-SYNTHETIC")
-    (True, False)
-    """
-    return name.casefold().removeprefix("mgrisk-") in {*released_bundles(), *RETIRED}
-
-
-def released_bundles() -> dict[str, Path]:
-    """Return the folder of each released bundle, by name.
-
-    Examples
-    --------
-    >>> DEFAULT in released_bundles()
-    True
-    """
-    package = Path(str(files("mgrisk")))
-    # The wheel carries models/ as mgrisk/released; an editable installation finds it in the checkout.
-    found: dict[str, Path] = {}
-    for home in (package.parents[1] / "models", package / "released"):
-        if home.is_dir():
-            found |= {path.name: path for path in sorted(home.iterdir()) if (path / SUMS).is_file()}
-    return found
-
-
-def released(name: str) -> Path:
-    """Return the folder of a released bundle.
-
-    Raises
-    ------
-    MgRiskError
-        `bundle.unknown` with the names that there are, `bundle.retired` with what to use; exit status 5.
-    """
-    found = released_bundles()
-    if name not in found and name in RETIRED:
-        raise bad_bundle(
-            "bundle.retired",
-            f"{name} is no longer released: {RETIRED[name]} is right for whatever inputs are given",
-            where=name,
-            hint=f"use --model {RETIRED[name]}",
-        )
-    if name not in found:
-        raise bad_bundle(
-            "bundle.unknown",
-            f"there is no bundle {name}",
-            where=name,
-            expected=", ".join(found) or "none is released",
-            hint="give the folder of a bundle, the name of a released one, or NAME@ALIAS of a registry",
-        )
-    return found[name]
-
-
-Method = Literal["intercept", "logistic"]
-LEAST: Final[dict[str, int]] = {"intercept": 20, "logistic": 50}
-"""Fewest cases, and fewest others, that a method takes: 1 / sqrt(20) is a standard error of the level of 0.22 log-odds,
-1 / sqrt(50) one of the slope of 0.14 where log-odds spread by 1. With fewer the parent is the better guess."""
-
-
-def recalibrate(
-    bundle: Bundle, margin: Floats, y: Floats, design: SurveyDesign, *, method: Method, told: dict[str, Any]
-) -> Bundle:
-    """Fit the map anew and return the bundle that has it.
-
-    Parameters
-    ----------
-    bundle
-        The parent.
-    margin, y
-        The parent's margins and the outcome of new people, shape (n,); any number outside the domain.
-    design
-        Design of the new people.
-    method
-        ``intercept`` moves the level alone, ``logistic`` level and slope.
-    told
-        What bundle.json says of it: at least ``parent`` and ``holds_for``. Without a ``name``, it is that of the parent
-        with a digest of the new map and of all this, so that no two different recalibrations have one name.
-
-    Raises
-    ------
-    MgRiskError
-        ``recalibrate.too_few_events``; ``recalibrate.reversed`` where cases have no higher risk; those of
-        `survey.linear_models.fit_logistic`.
-
-    Notes
-    -----
-    Steyerberg (2019), Clinical Prediction Models, chapter 20. Weights count as everywhere. The variance of a person's
-    log-odds is that of the parent, times the squared change of slope, and the mean variance of the new map in addition.
-    The error of the parent's level is counted although the new people give the level: that errs on the wide side.
-    """
-    inside = design.analysis_weight > 0
-    cases = int(y[inside].sum())
-    fewer = min(cases, int(inside.sum()) - cases)
-    if fewer < LEAST[method]:
-        raise bad_input(
-            "recalibrate.too_few_events",
-            f"{cases} cases among {int(inside.sum())} people are too few for --method {method}",
-            where="recalibration",
-            expected=f"at least {LEAST[method]} cases and as many others",
-            got=str(fewer),
-            hint="use --method intercept"
-            if LEAST["intercept"] <= fewer
-            else "use the bundle as it is, or collect more",
-        )
-    old = bundle.calibrator
-    weight = design.analysis_weight[inside]
-    of_cases, of_others = (
-        float(np.average(old.log_odds(margin[inside]), weights=weight * each)) for each in (y[inside], 1.0 - y[inside])
-    )
-    # The slope of a logistic regression has the sign of this difference.
-    if of_cases <= of_others:
-        raise bad_input(
-            "recalibrate.reversed",
-            "among these people the risk of the parent is no higher in cases than in others",
-            where="recalibration",
-            got=f"mean log-odds of {of_cases:.3f} in cases and {of_others:.3f} in others",
-            hint="check the coding of the outcome; a model that ranks people wrongly cannot be recalibrated",
-        )
-    if method == "intercept":
-        fit = fit_logistic(np.ones((len(y), 1)), y, design, offset=old.log_odds(margin))
-        variance = np.array([[float(fit.covariance[0, 0]), 0.0], [0.0, 0.0]])
-        new = Calibrator(old.intercept + float(fit.coefficients[0]), old.slope, variance, design.df)
-    else:
-        new = fit_calibrator(margin, y, design)
-    stretch = new.slope / old.slope
-    added = float(np.average(new.se(margin[inside]) ** 2, weights=weight))
-    uncertainty, fitted = bundle.uncertainty, bundle.fitted
-    if uncertainty is not None:
-        uncertainty = uncertainty.after(stretch=stretch, added=added)
-    if isinstance(fitted, Additive):
-        fitted = fitted.after(stretch=new.slope, added=added)
-    digest = hashlib.sha256(to_json([new.to_dict(), told]).encode()).hexdigest()
-    # How well the parent did elsewhere says nothing of these people.
-    about = {
-        **{key: value for key, value in bundle.about.items() if key != "performance"},
-        "name": f"{bundle.about['name']}-recalibrated-{digest[:8]}",
-        **told,
-        "interval": f"{bundle.about['interval']}; with the error of the recalibration added",
-        "recalibration": {
-            "method": method,
-            "people": int(inside.sum()),
-            "cases": cases,
-            "prevalence": float(np.average(y[inside], weights=weight)),
-            "slope_of_parent": stretch,
-            "intercept_of_parent": new.intercept - stretch * old.intercept,
-            "df": new.df,
-        },
-    }
-    return replace(bundle, about=about, fitted=fitted, calibrator=new, uncertainty=uncertainty)
-
-
-NODES: Final = 9
-
-
-def recall_se(bundle: Bundle, given: pd.DataFrame) -> Floats:
-    """Return by how much the log-odds would scatter were the usual magnesium known, shape (n,).
-
-    The standard deviation of the calibrated log-odds over usual intakes that fit a person's recalls: normal about the
-    prediction of `features.usual_magnesium`, with its standard error, never below 0. Every feature that derives from
-    usual magnesium moves along; recalled amounts as such do not, they are what was said.
-
-    Parameters
-    ----------
-    bundle
-        A bundle with features of usual magnesium.
-    given
-        Typed features as for `Bundle.encode`.
-
-    Returns
-    -------
-    ndarray
-        Log-odds; NaN where the model reads no usual magnesium, where a person has no recall, and where the usual intake
-        itself is given, whose error only the giver knows.
-    """
-    usual = next((feature for feature in bundle.family if feature.fitted == MODEL), None)
-    if usual is None:
-        return np.full(len(given), np.nan)
-    known = complete(given, bundle.family, models=bundle.models)
-    personal = bundle.models[MODEL].predict(known[list(usual.derived_from)])
-    mean, se = (personal[name].to_numpy(dtype=np.float64) for name in (USUAL, SE))
-    if USUAL in given:
-        mean = np.where(given[USUAL].notna(), np.nan, mean)
-    nodes, weights = gauss_hermite(NODES)
-    log_odds = np.empty((len(given), NODES))
-    for index, node in enumerate(nodes):
-        _, X = bundle.encode(given.assign(**{USUAL: np.maximum(mean + node * se, 0.0)}))
-        log_odds[:, index] = bundle.calibrator.log_odds(bundle.fitted.margin(X))
-    centre = (log_odds * weights).sum(axis=1)
-    spread: Floats = np.sqrt((weights * (log_odds - centre[:, None]) ** 2).sum(axis=1))
-    return np.where(np.isnan(mean), np.nan, spread)
-
-
-def recall_share(recall: Floats, sampling: Floats) -> Floats:
-    """Return the share of recall error in the variance of an interval that held it beside the sampling error.
-
-    The interval of the scored file does not hold it: its risk is that of people with the same answers. The share says
-    how much of a wider interval, for the risk had the usual intake been known, the few recalled days would make.
-
-    Parameters
-    ----------
-    recall, sampling
-        Standard errors in log-odds, shape (n,) each: `recall_se`, and that of `Bundle.predict`.
-
-    Examples
-    --------
-    >>> recall_share(np.array([0.3]), np.array([0.4])).round(2).tolist()
-    [0.36]
-    """
-    share: Floats = recall**2 / (recall**2 + sampling**2)
-    return share

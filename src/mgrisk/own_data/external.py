@@ -24,9 +24,11 @@ from mgrisk.evaluate.intervals import replicate_metrics
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.features.compute import complete
-from mgrisk.model.bundle import Bundle, Method, is_bundle, is_reserved, recalibrate
+from mgrisk.model.bundle import Bundle, is_bundle
 from mgrisk.model.bundle_files import DRIFT
+from mgrisk.model.recalibration import Method, recalibrate
 from mgrisk.model.reference import RISK, describe, describe_numbers
+from mgrisk.model.released import is_reserved
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.report.model_card import escape
 from mgrisk.riskscores.scores import Method as Map
@@ -116,7 +118,7 @@ def evaluate_file(
 
     Examples
     --------
-    >>> from mgrisk.model.bundle import released
+    >>> from mgrisk.model.released import released
     >>> clinic = LabelColumns("has_it", person="patient")
     >>> evaluate_file(released("undiagnosed"), "clinic.csv", clinic, folder=Path("out")).lines[0]  # doctest: +SKIP
     '14,840 rows of 2,968 people, 2,745 cases; no weights; sampling units are the values of patient'
@@ -215,7 +217,7 @@ def recalibrate_file(
     Raises
     ------
     MgRiskError
-        Those of `prepare_folder`, `load_scorer`, `read_labelled` and `model.bundle.recalibrate`;
+        Those of `prepare_folder`, `load_scorer`, `read_labelled` and `model.recalibration.recalibrate`;
         ``recalibrate.reserved_name``, and ``recalibrate.half_an_outcome`` for a label without a definition.
     """
     _refuse_names(name, label, definition)

@@ -12,9 +12,9 @@ import pandas as pd
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.config.pipeline_file import load
 from mgrisk.errors import bad_input, usage
-from mgrisk.model.bundle import released_bundles
 from mgrisk.model.estimators import train_estimator
 from mgrisk.model.learners import Encoder
+from mgrisk.model.released import released_bundles
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import Progress
 from mgrisk.pipeline.run import run as run_pipeline

@@ -18,7 +18,8 @@ from mgrisk.explain.groups import grouped_values, interaction_values, strongest_
 from mgrisk.explain.stability import across, compare
 from mgrisk.explain.summary import by_subgroup, rank_ranges, summarise
 from mgrisk.features.usual_magnesium import USUAL
-from mgrisk.model.bundle import Bundle, recall_se, recall_share
+from mgrisk.model.bundle import Bundle
+from mgrisk.model.recall_error import recall_se, recall_share
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.trained import read_all_trained

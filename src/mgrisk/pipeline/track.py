@@ -14,7 +14,8 @@ from mgrisk.cohort.select import HELD_OUT
 from mgrisk.config.pipeline_file import Gate
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.evaluate.intervals import paired_differences
-from mgrisk.model.bundle import Bundle, is_reserved, read_bundle
+from mgrisk.model.bundle import Bundle, read_bundle
+from mgrisk.model.released import is_reserved
 from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.pipeline.engine import DESCRIBED, Step
 from mgrisk.pipeline.workspace import NHANES, SetOfPeople, Workspace

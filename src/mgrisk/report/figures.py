@@ -206,7 +206,8 @@ def amounts(data: Mapping[str, Any]) -> Figure:
     """Draw amounts with intervals, a bar each; those that are `marked` stand out by colour."""
     bars = data["bars"]
     picture, axes = canvas(7.2, 1.1 + ROW * len(bars))
-    panels.bars(axes, bars, "estimate", [legible(bar["label"]) for bar in bars], [bar["marked"] for bar in bars])
+    labels = [legible(bar["label"], longest=FOREST_LABEL) for bar in bars]
+    panels.bars(axes, bars, "estimate", labels, [bar["marked"] for bar in bars])
     axes.set_xlabel(legible(data["x_label"], longest=FOREST_LABEL))
     keys = [
         Line2D([], [], color=colour, linewidth=7, label=legible(data[key]))

@@ -48,7 +48,8 @@ def page_model(bundle: Bundle) -> JsonRecord:
 
     Examples
     --------
-    >>> from mgrisk.model.bundle import read_bundle, released
+    >>> from mgrisk.model.bundle import read_bundle
+    >>> from mgrisk.model.released import released
     >>> model = page_model(read_bundle(released("undiagnosed")))
     >>> len(model["inputs"]), model["inputs"][0]["usual"], len(model["coefficients"])
     (32, 45.0, 84)

@@ -22,7 +22,8 @@ from mgrisk.features.compute import Columns, complete_columns, to_frame
 from mgrisk.features.registry import Feature, with_ancestors
 from mgrisk.features.usual_magnesium import BAND, MODEL, UsualMagnesium
 from mgrisk.model.additive import Additive
-from mgrisk.model.bundle import Bundle, read_bundle, recall_se, recall_share
+from mgrisk.model.bundle import Bundle, read_bundle
+from mgrisk.model.recall_error import recall_se, recall_share
 from mgrisk.score.answers import NEXT_QUESTION, Answers, WhatIf, option_columns, option_features
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import unused_columns
@@ -398,7 +399,7 @@ class Scorer:
         -------
         pandas.DataFrame
             `se_log_odds`, that of the scored interval; `recall_se_log_odds`, what the few recalled days of magnesium
-            leave unknown (`model.bundle.recall_se`); `recall_share`, its share in the variance of both. Same index.
+            leave unknown (`recall_error.recall_se`); `recall_share`, its share in the variance of both. Same index.
         """
         frame = as_frame(people)
         checked = self._checked(frame)

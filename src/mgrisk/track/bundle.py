@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from mgrisk.config.pipeline_file import Tracking
 from mgrisk.errors import usage
-from mgrisk.model.bundle import is_reserved, released_bundles
+from mgrisk.model.released import is_reserved, released_bundles
 from mgrisk.run_folder import names
 from mgrisk.score.scorer import load_scorer
 from mgrisk.storage.files import sha256

@@ -11,7 +11,7 @@ import pytest
 
 from mgrisk.cli.main import main
 from mgrisk.cli.models import found_models
-from mgrisk.model.bundle import released_bundles
+from mgrisk.model.released import released_bundles
 from mgrisk.storage.files import sha256
 
 FORMAT_1 = Path(__file__).parents[2] / "golden" / "format_1"

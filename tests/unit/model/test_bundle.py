@@ -1,11 +1,4 @@
-"""A bundle scores after loading as before writing, and is refused in whatever way it was damaged.
-
-Released bundles are found by name, load, and are named where another name was given.
-
-A recalibrated bundle has the level, and the slope, of the new people, and says whose child it is.
-
-Recall error moves the risk by as much as the model says of usual magnesium, and is told only where it is known.
-"""
+"""A bundle scores after loading as before writing, and is refused in whatever way it was damaged."""
 
 from __future__ import annotations
 
@@ -13,7 +6,6 @@ import hashlib
 import io
 import json
 import pickletools
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,32 +18,19 @@ import pytest
 from scipy.special import expit
 
 from mgrisk.errors import ExitStatus, MgRiskError
-from mgrisk.features import usual_magnesium
-from mgrisk.features.compute import typed
-from mgrisk.features.registry import FEATURES, features, with_ancestors
+from mgrisk.features.registry import FEATURES
 from mgrisk.model import bundle as module
 from mgrisk.model.additive import Additive
-from mgrisk.model.bundle import (
-    DEFAULT,
-    Bundle,
-    read_bundle,
-    recalibrate,
-    recall_se,
-    recall_share,
-    released,
-    released_bundles,
-)
+from mgrisk.model.bundle import Bundle, read_bundle
 from mgrisk.model.bundle_files import SUMS
 from mgrisk.model.calibration import Calibrator
 from mgrisk.model.curves import FittedSplines
 from mgrisk.model.splines import Term
-from mgrisk.survey.design import SurveyDesign, WeightLevel
-from mgrisk.survey.linear_models import fit_logistic
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
 
-    from mgrisk.model.bundle import Bundle, Method
+    from mgrisk.model.bundle import Bundle
 
 Damage = Callable[[Path], None]
 LEARNERS = pytest.mark.parametrize("learner", ["spline_logistic", "xgboost"])
@@ -447,247 +426,3 @@ def test_a_bundle_that_is_written_again_replaces_the_old_one_whole(
     assert not (folder / "additive.json").exists()
     assert read_bundle(folder).about["learner"] == "xgboost"
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
-
-
-def test_the_default_is_released() -> None:
-    assert DEFAULT in released_bundles()
-
-
-@pytest.mark.parametrize("name", sorted(released_bundles()))
-def test_every_released_bundle_loads_is_real_and_has_a_card(name: str) -> None:
-    bundle = read_bundle(released(name))
-    assert bundle.about["synthetic"] is False
-    assert bundle.about["data"] == "NHANES"
-    assert b"Not for" in bundle.parts["card.md"] or b"not" in bundle.parts["card.md"]
-
-
-def test_an_unknown_name_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(MgRiskError) as caught:
-        released("pima")
-    assert caught.value.code == "bundle.unknown"
-    assert caught.value.status == ExitStatus.BUNDLE
-    assert DEFAULT in (caught.value.expected or "")
-
-
-N = 4000
-TOLD = {"parent": {"name": "toy", "sha256": "0" * 64}, "holds_for": "a clinic, 2022"}
-
-
-@pytest.fixture
-def parent(toy_bundles: dict[str, Bundle]) -> Bundle:
-    bundle = toy_bundles[ADDITIVE]
-    return replace(bundle, about={**bundle.about, "interval": "an interval"})
-
-
-def new_people(parent: Bundle, *, level: float, slope: float) -> tuple[np.ndarray, np.ndarray, SurveyDesign]:
-    random = np.random.default_rng(8)
-    margin = random.normal(-1, 1, N)
-    y = (random.random(N) < expit(level + slope * parent.calibrator.log_odds(margin))).astype(float)
-    design = SurveyDesign(random.uniform(1, 4, N), np.zeros(N), np.arange(N) % 80, WeightLevel.INTERVIEW)
-    return margin, y, design
-
-
-def test_intercept_moves_the_level_alone_and_the_mean_risk_is_that_observed(parent: Bundle) -> None:
-    margin, y, design = new_people(parent, level=0.7, slope=1.0)
-    made = recalibrate(parent, margin, y, design, method="intercept", told=TOLD)
-    assert made.calibrator.slope == parent.calibrator.slope
-    assert made.calibrator.intercept - parent.calibrator.intercept == pytest.approx(0.7, abs=0.15)
-    weight = design.analysis_weight
-    observed = np.average(y, weights=weight)
-    assert np.average(made.calibrator.risk(margin), weights=weight) == pytest.approx(observed, abs=1e-9)
-    assert made.about["recalibration"]["prevalence"] == pytest.approx(observed)
-
-
-def test_logistic_is_the_regression_on_the_log_odds_of_the_parent(parent: Bundle) -> None:
-    margin, y, design = new_people(parent, level=-0.4, slope=0.6)
-    made = recalibrate(parent, margin, y, design, method="logistic", told=TOLD)
-    log_odds = parent.calibrator.log_odds(margin)
-    fit = fit_logistic(np.column_stack([np.ones(N), log_odds]), y, design)
-    change = made.about["recalibration"]
-    assert (change["intercept_of_parent"], change["slope_of_parent"]) == pytest.approx(
-        tuple(fit.coefficients), abs=1e-8
-    )
-    np.testing.assert_allclose(
-        made.calibrator.log_odds(margin), fit.coefficients[0] + fit.coefficients[1] * log_odds, atol=1e-8
-    )
-
-
-def test_it_names_its_parent_and_for_whom_it_holds(parent: Bundle) -> None:
-    made = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=TOLD)
-    assert made.about["parent"] == TOLD["parent"]
-    assert made.about["holds_for"] == "a clinic, 2022"
-    assert re.fullmatch("toy-recalibrated-[0-9a-f]{8}", made.about["name"])
-    again = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=TOLD)
-    other = recalibrate(parent, *new_people(parent, level=0.1, slope=1.0), method="intercept", told=TOLD)
-    elsewhere = {**TOLD, "holds_for": "another clinic"}
-    told = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=elsewhere)
-    assert again.about["name"] == made.about["name"]
-    assert len({made.about["name"], other.about["name"], told.about["name"]}) == 3
-    assert isinstance(made.fitted, Additive)
-    assert isinstance(parent.fitted, Additive)
-    assert replace(made.fitted, sampling=None).to_files() == replace(parent.fitted, sampling=None).to_files()
-
-
-@pytest.mark.parametrize("method", ["intercept", "logistic"])
-@LEARNERS
-def test_the_error_of_the_recalibration_is_added_to_that_of_the_parent(
-    toy_bundles: dict[str, Bundle], toy_people: ToyPeople, learner: str, method: Method
-) -> None:
-    parent = replace(toy_bundles[learner], about={**toy_bundles[learner].about, "interval": "an interval"})
-    made, X = parent, toy_people.matrix
-    # Twice, the second time for others: the variance is added to that of the first.
-    for level, slope in ((0.5, 0.7), (-0.2, 1.3)):
-        margin, y, design = new_people(parent, level=level, slope=slope)
-        again, made = made, recalibrate(made, margin, y, design, method=method, told=TOLD)
-        stretch = made.about["recalibration"]["slope_of_parent"]
-        added = np.average(made.calibrator.se(margin) ** 2, weights=design.analysis_weight)
-        expected = np.sqrt((stretch * again.predict(X).se) ** 2 + added)
-        np.testing.assert_allclose(made.predict(X).se, expected, rtol=1e-9)
-    plain = recalibrate(without_refits(parent), margin, y, design, method=method, told=TOLD)
-    np.testing.assert_array_equal(plain.predict(X).se, plain.calibrator.se(plain.fitted.margin(X)))
-
-
-def test_a_line_after_a_line_moves_all_that_an_additive_model_says(parent: Bundle, toy_people: ToyPeople) -> None:
-    made, X = parent, toy_people.matrix
-    intercept, slope = 0.0, 1.0
-    for level, steep in ((0.5, 0.7), (-0.3, 1.4)):
-        made = recalibrate(made, *new_people(made, level=level, slope=steep), method="logistic", told=TOLD)
-        change = made.about["recalibration"]
-        intercept = change["intercept_of_parent"] + change["slope_of_parent"] * intercept
-        slope *= change["slope_of_parent"]
-    assert abs(slope - 1.0) > 0.02
-    old, new = parent.predict(X), made.predict(X)
-    for name in ("log_odds", "expected", "base"):
-        np.testing.assert_allclose(getattr(new, name), intercept + slope * getattr(old, name), atol=1e-9, err_msg=name)
-    for name in ("contributions", "unknown"):
-        np.testing.assert_allclose(getattr(new, name), slope * getattr(old, name), atol=1e-9, err_msg=name)
-    low, high = made.interval_of_inputs(new)
-    lacks = np.isnan(X).any(axis=1)
-    np.testing.assert_array_equal(low[~lacks], expit(new.log_odds[~lacks]))
-    reach = 1.6448536269514722 * slope * old.unknown
-    np.testing.assert_allclose(high[lacks], expit(intercept + slope * old.expected + reach)[lacks], rtol=1e-9)
-    assert made.about["recalibration"]["slope_of_parent"] != pytest.approx(1.0, abs=0.1)
-
-
-def test_a_recalibrated_bundle_is_written_and_read_with_its_refits(
-    parent: Bundle, toy_people: ToyPeople, tmp_path: Path
-) -> None:
-    made = recalibrate(parent, *new_people(parent, level=0.4, slope=0.8), method="logistic", told=TOLD)
-    made.write(tmp_path / "made")
-    loaded = read_bundle(tmp_path / "made")
-    assert loaded.refits == parent.refits == 20
-    one, other = made.predict(toy_people.matrix), loaded.predict(toy_people.matrix)
-    np.testing.assert_array_equal(other.log_odds, one.log_odds)
-    np.testing.assert_array_equal(other.se, one.se)
-
-
-def test_too_few_cases_are_refused_with_the_method_that_they_do_for(parent: Bundle) -> None:
-    margin, y, design = new_people(parent, level=0.0, slope=1.0)
-    few = np.zeros(N)
-    few[np.flatnonzero(y)[:30]] = 1
-    with pytest.raises(MgRiskError, match="30 cases") as caught:
-        recalibrate(parent, margin, few, design, method="logistic", told=TOLD)
-    assert caught.value.code == "recalibrate.too_few_events"
-    assert caught.value.hint == "use --method intercept"
-    few[np.flatnonzero(few)[:15]] = 0
-    with pytest.raises(MgRiskError, match="15 cases") as caught:
-        recalibrate(parent, margin, few, design, method="intercept", told=TOLD)
-    assert "as it is" in caught.value.hint
-
-
-@pytest.mark.parametrize("method", ["intercept", "logistic"])
-def test_a_model_that_ranks_in_reverse_is_not_recalibrated(parent: Bundle, method: Method) -> None:
-    margin, y, design = new_people(parent, level=0.0, slope=1.0)
-    turned = replace(parent, calibrator=replace(parent.calibrator, slope=-parent.calibrator.slope))
-    for bundle, outcome in ((parent, 1 - y), (turned, y)):
-        with pytest.raises(MgRiskError) as caught:
-            recalibrate(bundle, margin, outcome, design, method=method, told=TOLD)
-        assert caught.value.code == "recalibrate.reversed"
-
-
-@pytest.mark.parametrize("method", ["intercept", "logistic"])
-def test_a_model_that_gives_everybody_the_same_risk_is_not_recalibrated(parent: Bundle, method: Method) -> None:
-    _, y, design = new_people(parent, level=0.0, slope=1.0)
-    with pytest.raises(MgRiskError) as caught:
-        recalibrate(parent, np.zeros(N), y, design, method=method, told=TOLD)
-    assert caught.value.code == "recalibrate.reversed"
-
-
-N, SLOPE, EFFECT = 800, 0.9, -0.004
-CHOSEN = features(["age_years", "usual_magnesium_total_mg"])
-
-
-@pytest.fixture(scope="module")
-def people() -> pd.DataFrame:
-    random = np.random.default_rng(11)
-    own = 5.6 + random.normal(0, 0.25, N)
-    days = np.exp(own[:, None] + random.normal(0, 0.3, (N, 2)))
-    days[random.random(N) < 0.3, 1] = np.nan
-    frame = pd.DataFrame(
-        {
-            "age_years": random.uniform(20, 80, N).round(),
-            "sex": random.choice(["female", "male"], N),
-            "magnesium_food_day_1_mg": days[:, 0],
-            "magnesium_food_day_2_mg": days[:, 1],
-            "recall_day_1_weekend": random.choice(["no", "yes"], N),
-            "recall_day_2_weekend": np.where(np.isnan(days[:, 1]), None, random.choice(["no", "yes"], N)),
-            "magnesium_food_mg": np.nanmean(days, axis=1),
-            "recall_days": np.isfinite(days).sum(axis=1).astype(float),
-            "magnesium_supplement_mg": np.where(random.random(N) < 0.3, 100.0, 0.0),
-        }
-    )
-    return typed(frame, with_ancestors(CHOSEN))
-
-
-@pytest.fixture(scope="module")
-def bundle(people: pd.DataFrame) -> Bundle:
-    design = SurveyDesign(np.ones(N), np.arange(N) % 10, np.arange(N) // 10 % 2, WeightLevel.RECALL1)
-    straight = FittedSplines((Term(50.0, ()), Term(300.0, ())), -2.0, np.array([0.03, EFFECT]), np.zeros(2))
-    return Bundle(
-        about={"name": "toy"},
-        features=CHOSEN,
-        fitted=straight,
-        calibrator=Calibrator(0.1, SLOPE, np.eye(2) * 0.01, 20),
-        reference={},
-        parts={},
-        models={"usual_magnesium": usual_magnesium.fit(people, design)},
-    )
-
-
-def test_of_a_straight_line_it_is_the_slope_times_the_error_of_usual_intake(
-    bundle: Bundle, people: pd.DataFrame
-) -> None:
-    error = bundle.models["usual_magnesium"].predict(people)["usual_magnesium_se_mg"].to_numpy()
-    found = recall_se(bundle, people)
-    np.testing.assert_allclose(found, SLOPE * abs(EFFECT) * error, rtol=0.02)
-    two = (people["recall_days"] == 2).to_numpy()
-    assert found[two].mean() < found[~two].mean()
-
-
-def test_it_is_not_told_where_it_is_not_known(bundle: Bundle, people: pd.DataFrame) -> None:
-    few = people.iloc[:4].copy()
-    recalls = ["magnesium_food_day_1_mg", "magnesium_food_day_2_mg", "magnesium_food_mg"]
-    few.loc[few.index[0], recalls] = np.nan
-    few["usual_magnesium_mg"] = [np.nan, 310.0, np.nan, np.nan]
-    assert np.isnan(recall_se(bundle, few)).tolist() == [True, True, False, False]
-
-
-def test_a_model_of_usual_magnesium_that_no_feature_needs_is_carried_and_moves_no_risk(
-    bundle: Bundle, toy_bundles: dict[str, Bundle], people: pd.DataFrame, tmp_path: Path
-) -> None:
-    toy = toy_bundles["spline_logistic"]
-    replace(toy, models=bundle.models).write(tmp_path / "carries")
-    back = read_bundle(tmp_path / "carries")
-    carried, fitted = (each.models["usual_magnesium"].predict(people) for each in (back, bundle))
-    pd.testing.assert_frame_equal(carried, fitted)
-    np.testing.assert_array_equal(back.risk(back.encode(people)[1]), toy.risk(toy.encode(people)[1]))
-    assert np.isnan(recall_se(back, people)).all()
-
-
-def test_a_bundle_without_usual_magnesium_has_none(toy_bundles: dict[str, Bundle], people: pd.DataFrame) -> None:
-    assert np.isnan(recall_se(toy_bundles["spline_logistic"], people)).all()
-
-
-def test_the_share_is_that_of_the_variances_and_missing_with_the_recall_error() -> None:
-    share = recall_share(np.array([0.0, 0.3, np.nan]), np.array([0.2, 0.4, 0.4]))
-    np.testing.assert_allclose(share, [0.0, 0.36, np.nan])

@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss
 
 from mgrisk import load_model
 from mgrisk.cli.main import main
-from mgrisk.model.bundle import LEAST
+from mgrisk.model.recalibration import LEAST
 from mgrisk.storage.files import sha256
 from mgrisk.survey.folds import fold_of_psus
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mgrisk.model.bundle import released_bundles
+from mgrisk.model.released import released_bundles
 from mgrisk.report.content import report_content
 from mgrisk.report.headline import headline, outcomes_side_by_side
 from mgrisk.report.model_card import model_card

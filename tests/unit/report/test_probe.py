@@ -9,7 +9,8 @@ import pytest
 
 from mgrisk.features.registry import features
 from mgrisk.model.additive import Additive
-from mgrisk.model.bundle import Bundle, read_bundle, released
+from mgrisk.model.bundle import Bundle, read_bundle
+from mgrisk.model.released import released
 from mgrisk.report.probe import NOT_ADDITIVE, _moves, _note, page_model
 
 

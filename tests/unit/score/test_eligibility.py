@@ -15,7 +15,8 @@ import pytest
 
 from mgrisk.errors import MgRiskError
 from mgrisk.features.registry import FEATURES
-from mgrisk.model.bundle import Bundle, read_bundle, released_bundles
+from mgrisk.model.bundle import Bundle, read_bundle
+from mgrisk.model.released import released_bundles
 from mgrisk.score import sources
 from mgrisk.score.batch import BatchOptions, score_table, validate_table
 from mgrisk.score.csv.decimals import ALL_DIGITS

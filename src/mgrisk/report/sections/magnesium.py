@@ -14,7 +14,7 @@ from mgrisk.report.formats import count, interval, model_label, number
 from mgrisk.report.headline import headline, outcomes_side_by_side
 from mgrisk.report.sections import ReportSection, added_value
 from mgrisk.report.sections.association import SECTION as ASSOCIATION
-from mgrisk.report.sections.dependence import BAND, HOW_TO_READ, dependence
+from mgrisk.report.sections.dependence import dependence
 from mgrisk.report.sections.drivers import NO_EFFECT
 from mgrisk.report.sections.published import SECTION as PUBLISHED
 from mgrisk.report.sections.published import responses
@@ -79,7 +79,7 @@ def _prediction(run: RunFolder) -> Section:
             drawn.append(
                 dependence(people, developed_on, list(family), along, name="magnesium-together", what=TOGETHER)
             )
-        blocks += [text(HOW_TO_READ, BAND if people.errors is not None else ""), grid(drawn)]
+        blocks += [text("How the plots are read is said under Dependence and interactions."), grid(drawn)]
         blocks.append(_correlations(people, along))
     return PREDICTION.of([*blocks, *responses(run)])
 

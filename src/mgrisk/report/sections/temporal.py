@@ -93,7 +93,7 @@ def temporal(run: RunFolder) -> Section:
         [column("Cycle left out", numeric=False), column("Cases"), *(column(words) for words in SHOWN.values())],
         [
             row(
-                [name, count(records["auroc"].events), *(interval(records[metric]) for metric in SHOWN)],
+                [name, count(records["auroc"].events), *(_shown(records[metric]) for metric in SHOWN)],
                 {metric: records[metric].estimate for metric in SHOWN},
             )
             for name, records in _grouped(content.cycles, "cycle").items()
@@ -111,6 +111,11 @@ def temporal(run: RunFolder) -> Section:
         if each.kind in ("all", "set") and each.excludes(1.0)
     ]
     return SECTION.of([said, by_cycle, *warnings, *_by_pattern(found), *imputation(run)])
+
+
+def _shown(record: Metric) -> str:
+    """Return an estimate as everywhere in the report: a distance between risks in percentage points."""
+    return interval(record, digits=2, share=True) if record.metric == "ici" else interval(record)
 
 
 def _by_pattern(found: list[dict[str, PatternMetric]]) -> list[Block]:

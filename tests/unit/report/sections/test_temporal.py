@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mgrisk.report.blocks import ABSENT, find_table
+from mgrisk.report.formats import interval
 from mgrisk.report.sections.temporal import temporal
 from mgrisk.run_folder.folder import RunFolder
 from mgrisk.storage.files import write_json
@@ -30,6 +31,10 @@ def test_each_cycle_and_each_pattern_stands_with_its_calibration(run_folder: Pat
     assert missing is not None
     assert [line["cells"][:2] for line in cycles["rows"]] == [
         [each.cycle, str(each.events)] for each in RunFolder(run_folder).temporal.cycles if each.metric == "auroc"
+    ]
+    # In percentage points, as everywhere in the report.
+    assert [line["cells"][-1] for line in cycles["rows"]] == [
+        interval(each, digits=2, share=True) for each in RunFolder(run_folder).temporal.cycles if each.metric == "ici"
     ]
     assert [line["cells"][0] for line in missing["rows"]] == [
         "All inputs", "Without diet and magnesium", "Without magnesium from supplements",
