@@ -19,7 +19,7 @@ INPUTS = features(["age_years", "sex", "bmi_kg_m2"])
 
 @pytest.fixture
 def people(tmp_path: Path) -> Path:
-    """Three parts in three formats; the second has no body mass index, the last a column of its own."""
+    """Three parts in three formats; the second has no body mass index, the others a column of their own."""
     folder = tmp_path / "people"
     (folder / "more").mkdir(parents=True)
     random = np.random.default_rng(1)
@@ -27,7 +27,7 @@ def people(tmp_path: Path) -> Path:
         {"age_years": random.integers(20, 80, 300), "sex": "male", "bmi_kg_m2": 25.0, "ill": random.integers(0, 2, 300)}
     )
     rows.loc[0, "age_years"] = 430
-    rows[:100].to_csv(folder / "a.csv", index=False)
+    rows[:100].assign(ward="w").to_csv(folder / "a.csv", index=False)
     rows[100:200].drop(columns="bmi_kg_m2").to_parquet(folder / "b.PARQUET")
     rows[200:].assign(site="x").to_json(folder / "more" / "c.jsonl", orient="records", lines=True)
     (folder / "_notes.txt").write_text("no part", "utf-8")
@@ -36,7 +36,7 @@ def people(tmp_path: Path) -> Path:
 
 def test_it_has_the_columns_and_rows_of_all_its_files(people: Path) -> None:
     with open_source(str(people), folder=True) as table:
-        assert table.columns == ["age_years", "sex", "bmi_kg_m2", "ill", "site"]
+        assert table.columns == ["age_years", "sex", "bmi_kg_m2", "ill", "ward", "site"]
         read = [table.read(block, INPUTS) for block in table.blocks()]
         assert table.share_read() == 1.0
     assert [len(rows.checked) for rows in read] == [100, 100, 100]
