@@ -241,11 +241,16 @@ def other_formats() -> Iterator[tuple[str, Kind]]:
         "HTML": b"\n<!DOCTYPE html>\n<html><body>404</body></html>",
         "a spreadsheet as HTML": b"<table><tr><td>age_years</td></tr></table>",
         "XML": b"<?xml version='1.0'?><people/>",
-        "JSON": b'{"age_years": [50], "sex": ["male"]}',
         "JSON records": b'[\n  {"age_years": 50, "sex": "male"}]',
     }
     for name, content in formats.items():
         yield name, Kind("people.csv", content, "input.other_format")
+    plain = b'"sex": "male", "hypertension_told": "yes", "bmi_kg_m2": 25}\n'
+    yield (
+        "JSON lines",
+        Kind("people.csv", b'{"age_years": 50, ' + plain + b'{"age_years": 50.0, ' + plain, [PLAIN, PLAIN]),
+    )
+    yield "JSON with a list", Kind("people.csv", b'{"age_years": [50], ' + plain, ["not_a_number:age_years"])
 
 
 def parquet(table: pa.Table, **options: Any) -> bytes:

@@ -38,16 +38,18 @@ def run(options: argparse.Namespace) -> int:
     """Do it, and return the exit status."""
     from mgrisk.score.history import read_history
     from mgrisk.score.monitor import monitor, read_limits
-    from mgrisk.storage.destinations import prepare_files
+    from mgrisk.storage.destinations import output_file, prepare_files
     from mgrisk.storage.files import to_json
 
     history, limits = Path(options.history), Path(options.limits) if options.limits else None
     if options.output:
         prepare_files(options.output, inputs=[history, *([limits] if limits else [])])
     found = monitor(read_history(history), read_limits(limits), by=options.by)
-    if options.format == "json":
+    # A page that is written to standard output stands there alone.
+    streams = options.output is not None and output_file(options.output) is None
+    if options.format == "json" and not streams:
         print(to_json(found.to_dict()), end="")
-    else:
+    elif not streams:
         print("\n".join(_lines(found)))
     if options.output:
         from mgrisk.report.monitored import monitored_content

@@ -96,7 +96,7 @@ def check_history(options: argparse.Namespace, *, names_batch: bool = False) -> 
     Raises
     ------
     MgRiskError
-        `history.no_history`, `history.no_batch`, `history.long_name`; those of `prepare_files`.
+        `history.no_history`, `history.no_batch`, `history.long_name`; those of `prepare_files` and `refuse_other`.
     """
     from mgrisk.storage.destinations import prepare_files
 
@@ -120,7 +120,10 @@ def check_history(options: argparse.Namespace, *, names_batch: bool = False) -> 
             hint="add --batch NAME, the name under which the batch was scored",
         )
     if options.history:
+        from mgrisk.score.history import refuse_other
+
         prepare_files(inputs=[options.input], also=[Path(options.history)])
+        refuse_other(Path(options.history))
 
 
 def whole_number(text: str) -> int:

@@ -215,6 +215,36 @@ def _head(kind: str, batch: str, time: str, bundle: Mapping[str, Any], by: str |
     return {"format": FORMAT, "kind": kind, "batch": batch, "time": time, **about, "by": by}
 
 
+BEGINS: Final = b'{"format":'
+"""How each line begins."""
+
+
+def refuse_other(path: Path) -> None:
+    """Refuse to append to what is no history: another file would be damaged.
+
+    Raises
+    ------
+    MgRiskError
+        `history.not_a_file`; `history.other_file`.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise bad_input(
+            "history.not_a_file", "the history is no regular file", where=str(path), hint="name a file of JSON lines"
+        )
+    with path.open("rb") as stream:
+        begins = stream.read(len(BEGINS))
+    # Of the very first line a kill may have left but a part.
+    if not BEGINS.startswith(begins):
+        raise bad_input(
+            "history.other_file",
+            "the file is there already, and is no history",
+            where=str(path),
+            hint="name a history that mgrisk wrote, or a new file",
+        )
+
+
 def append(path: Path, line: Mapping[str, Any]) -> None:
     """Append a line to a history, or begin one.
 
@@ -228,12 +258,9 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
     Raises
     ------
     MgRiskError
-        `output.cannot_write`; `history.not_a_file`.
+        `output.cannot_write`; those of `refuse_other`.
     """
-    if path.exists() and not path.is_file():
-        raise bad_input(
-            "history.not_a_file", "the history is no regular file", where=str(path), hint="name a file of JSON lines"
-        )
+    refuse_other(path)
     content = json.dumps(json.loads(to_json(line)), separators=(",", ":")).encode() + b"\n"
     with exclusive_lock(path.with_name(f".{path.name}.lock")), writes_to(path), path.open("ab+") as stream:
         if stream.tell():

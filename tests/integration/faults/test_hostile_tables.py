@@ -15,6 +15,7 @@ from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.own_data.explain import explain_people
 from mgrisk.own_data.labelled import LabelColumns, read_labelled
 from mgrisk.score.batch import BatchOptions, score_table, validate_table
+from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.mapping import map_file
 from mgrisk.score.mapping_file import Mapping
 from mgrisk.score.scorer import Scorer, load_scorer
@@ -68,7 +69,7 @@ def test_each_command_answers_each_row_or_refuses_the_file(
 ) -> None:
     """Score and validate; what is an input of one is one of the other."""
     target, rejects = tmp_path / "out.csv", tmp_path / "rejects.csv"
-    options = BatchOptions(reasons=3, rejects=str(rejects))
+    options = BatchOptions(reasons=3, rejects=str(rejects), digits=ALL_DIGITS)
     if isinstance(kind.expected, str):
         with pytest.raises(MgRiskError) as caught:
             validate_table(scorer, source)

@@ -93,6 +93,7 @@ FILES = (
     Command("schema --template {out} --model {model} --overwrite", "--template", reads="{model}/card.md"),
     Command("features --cycle 2017-2018 --source {tables} -o {out}", "--output", reads="{tables}/SYNTHETIC.txt"),
     Command("pipelines demo -o {out}", "--output", replaces=False),
+    Command("monitor {history} -o {out}", "--output", reads="{history}"),
 )
 OF_RUNS = (
     Command("compare {run} {folder} -o {out}", "--output", reads="{run}/evaluation.json"),
@@ -108,10 +109,12 @@ FOLDERS = (
     Command("score {folder} -o {out} --model {model}", "--output", reads="{folder}/a.csv"),
     Command("report {out}", "run", reads=""),
 )
-READ_ONLY = {("map", "--mapping"), ("benchmark", "--entry"), ("benchmark", "--run")} | {(name, "--model") for name in (
-    "score", "explain", "evaluate", "recalibrate", "validate", "schema",
-)}  # fmt: skip
+READ_ONLY = {("map", "--mapping"), ("benchmark", "--entry"), ("benchmark", "--run"), ("monitor", "--limits")} | {
+    (name, "--model") for name in ("score", "explain", "evaluate", "recalibrate", "validate", "schema")
+}
 """Options that name a file or folder, and write none."""
+APPENDED = {("score", "--history"), ("evaluate", "--history")}
+"""A history is appended to, and never replaced: tests/unit/score/test_history.py."""
 
 
 def test_every_option_that_names_a_file_is_tried() -> None:
@@ -123,7 +126,7 @@ def test_every_option_that_names_a_file_is_tried() -> None:
         if action.option_strings and re.search("FILE|FOLDER|DIR|OUTPUT|PAGE|PATH", str(action.metavar))
     }
     tried = {(each.name, each.option) for each in (*FILES, *OF_RUNS, *FOLDERS) if each.option.startswith("-")}
-    assert naming - READ_ONLY == tried
+    assert naming - READ_ONLY - APPENDED == tried
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +136,17 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("history")
+    (folder / "people.csv").write_text(PEOPLE)
+    words = ["-o", str(folder / "out.csv"), "--model", str(MODEL), "--history", str(folder / "history.jsonl")]
+    assert main(["score", str(folder / "people.csv"), *words]) == 0
+    return (folder / "history.jsonl").read_bytes()
+
+
 @pytest.fixture
-def world(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+def world(tmp_path: Path, tables: Path, history: bytes, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """All that commands read, and a current folder, each in a folder that also holds what is nobody's business."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     for name in ("in", "parts", "here", "place", "elsewhere", "new"):
@@ -145,6 +157,7 @@ def world(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     (tmp_path / "run" / "evaluation.json").write_text("[]")
     (tmp_path / "parts" / "a.csv").write_text(PEOPLE)
     (tmp_path / "in" / "mapping.toml").write_text(MAPPING)
+    (tmp_path / "in" / "history.jsonl").write_bytes(history)
     (tmp_path / "in" / "own.toml").write_text(OWN.replace("PEOPLE", str(tmp_path / "in" / "people.csv")))
     model = tmp_path / "model"
     model.mkdir()
@@ -154,6 +167,7 @@ def world(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> dict
     return {
         "root": tmp_path,
         "people": tmp_path / "in" / "people.csv",
+        "history": tmp_path / "in" / "history.jsonl",
         "mapping": tmp_path / "in" / "mapping.toml",
         "own": tmp_path / "in" / "own.toml",
         "folder": tmp_path / "parts",

@@ -102,6 +102,23 @@ def test_a_batch_that_is_scored_again_counts_once_and_outcomes_find_their_batch(
     assert found.outcomes["monday", BUNDLE["sha256"]].whole.metrics["auroc"] == [0.8, 0.7, None]
 
 
+@pytest.mark.parametrize("content", [b"age_years,sex\n50,male\n", b"{}", b"\n", b'[{"format": 1}]'])
+def test_nothing_is_appended_to_another_file(line: dict[str, Any], tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "thesis.txt"
+    path.write_bytes(content)
+    with pytest.raises(MgRiskError) as caught:
+        append(path, line)
+    assert (caught.value.code, path.read_bytes()) == ("history.other_file", content)
+
+
+def test_a_history_whose_first_line_was_cut_short_is_gone_on_with(line: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    for content in (b"", b'{"for', b'{"format":1,"ki'):
+        path.write_bytes(content)
+        append(path, line)
+        assert len(read_history(path).batches) == 1
+
+
 def test_lines_of_several_writers_do_not_mix(line: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "history.jsonl"
     with ThreadPoolExecutor(8) as pool:

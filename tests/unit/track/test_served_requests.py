@@ -74,7 +74,7 @@ def ask(scorer: Scorer, tmp_path_factory: pytest.TempPathFactory) -> Ask:
 def from_file(scorer: Scorer, content: str, folder: Path) -> list[dict[str, Any]]:
     """Return the answers of `mgrisk score`."""
     (folder / "people.csv").write_text(content, "utf-8")
-    score_table(scorer, str(folder / "people.csv"), str(folder / "scored.csv"), BatchOptions(reasons=3))
+    score_table(scorer, str(folder / "people.csv"), str(folder / "scored.csv"), BatchOptions(reasons=3, digits=17))
     scored = pd.read_csv(folder / "scored.csv", dtype=str, keep_default_na=False)
     return scored[scorer.columns(reasons=3)].to_dict("records")
 
