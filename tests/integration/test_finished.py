@@ -64,8 +64,8 @@ def test_its_model_is_that_of_the_bundle(opened: Run) -> None:
             lambda plot, ax: plot.decision_curve(ax),
             ("Threshold of predicted risk, %", "Net benefit per 1,000 people"),
         ),
-        (lambda plot, ax: plot.importance(ax), ("Mean |contribution|, log-odds (95 % interval)", "")),
-        (lambda plot, ax: plot.dependence("age_years", ax), ("Age, years", "Contribution, log-odds")),
+        (lambda plot, ax: plot.importance(ax), ("Mean |SHAP value|, log-odds (95 % interval)", "")),
+        (lambda plot, ax: plot.dependence("age_years", ax), ("Age, years", "SHAP value, log-odds")),
     ],
     ids=["calibration", "roc", "decision_curve", "importance", "dependence"],
 )

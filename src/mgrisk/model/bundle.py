@@ -369,6 +369,7 @@ def is_bundle(folder: Path) -> bool:
 
     Examples
     --------
+    >>> from mgrisk.model.released import released
     >>> is_bundle(released("undiagnosed")), is_bundle(released("undiagnosed").parent)
     (True, False)
     """
@@ -446,6 +447,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
     Examples
     --------
+    >>> from mgrisk.model.released import released
     >>> read_about(released("undiagnosed"))["data"]
     'NHANES'
     """
