@@ -45,7 +45,7 @@ def model_card(content: Mapping[str, Any]) -> str:
     parts += [
         _heading("What it is", synthetic),
         "A calibrated risk model with its explanation, for research.",
-        *_part(content, "summary", kinds=("text",)),
+        *_part(content, "summary", kinds=("text",))[:1],
         _heading("What it is not", synthetic),
         *_part(content, "limits", kinds=("callout", "list")),
         _heading("Population and training data", synthetic),

@@ -22,9 +22,8 @@ from mgrisk.run_folder.records import Importance
 MAGNESIUM: Final = "magnesium"
 NAMED: Final = 3  # checks on the first screen
 GAUGE: Final = (
-    "Intervals are 95 %, by the survey design. In a gauge the dot is the estimate, the thick line its interval, and the "
-    "upright mark what it is compared with: the published score, or the ideal value 1. The "
-    "documentation has a page on how to read a report."
+    "In a gauge the dot is the estimate, the thick line its interval, and the upright mark what it is compared with: the "
+    "published score, or the ideal value 1. The documentation has a page on how to read a report."
 )
 _CAUTIONS: Final = (
     "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",
@@ -67,7 +66,8 @@ def summary(run: RunFolder) -> Section:
     blocks: list[Block] = [
         told,
         facts(*cards, style="cards"),
-        text(people.horizon, GAUGE),
+        text(people.horizon, "Intervals are 95 %, by the survey design."),
+        text(GAUGE),
     ]
     return SUMMARY.of(blocks)
 
