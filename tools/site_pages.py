@@ -156,7 +156,7 @@ def models_page() -> str:
     links = "\n".join(f"- [{name}](models/{name}.md)" for name in cards)
     parts = [text, f"## Model cards\n\nEverything about each model, met or missed:\n\n{links}", GROUPS]
     for name, card in cards.items():
-        parts.append(f"### {name}\n\n" + "\n".join(columns(table_after(card, " in groups of people"), 6)))
+        parts.append(f"### {name}\n\n" + "\n".join(columns(table_after(card, " by group of people"), 6)))
     return "\n\n".join(parts)
 
 
