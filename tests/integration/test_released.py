@@ -13,6 +13,7 @@ from scipy.special import expit
 from mgrisk.cli.main import main
 from mgrisk.model.bundle import read_bundle
 from mgrisk.model.released import released_bundles
+from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.scorer import Scorer
 
 FORMAT_1 = Path(__file__).parents[1] / "golden" / "format_1"
@@ -63,3 +64,15 @@ def test_bundles_of_every_released_format_score_as_they_did(format_: int, name: 
             np.testing.assert_allclose(found[column].astype(float), np.array(expected, dtype=float), rtol=1e-9)
         else:
             assert [None if value != value else value for value in found[column].tolist()] == expected
+
+
+def test_what_is_known_without_being_given_is_no_distribution_of_the_file(tmp_path: Path) -> None:
+    """Nobody asks men about pregnancies; that half of the file is "no" is no shift to be told of."""
+    rows = "".join(f"{20 + i % 60},{'male' if i % 2 else 'female'}\n" for i in range(300))
+    (tmp_path / "people.csv").write_text("age_years,sex\n" + rows, "utf-8")
+    scorer = Scorer(read_bundle(released_bundles()["undiagnosed"]))
+    source, target = str(tmp_path / "people.csv"), str(tmp_path / "o.csv")
+    summary = score_table(scorer, source, target, BatchOptions(reasons=0))
+    counted = {shift["name"] for shift in summary.counted()["drift"]}
+    assert {shift.name for shift in summary.shifts} - counted == {"gestational_diabetes", "large_baby"}
+    assert {"age_years", "waist_cm", "risk"} <= counted

@@ -270,7 +270,9 @@ class Summary:
 
     def counted(self) -> dict[str, Any]:
         """Return what is counted of the rows: of a group, and in the history of batches."""
-        told = replace(self, about={}, groups={}).to_dict()
+        # What is known without being given, such as diabetes in pregnancy of men, is no distribution of the file.
+        shifts = [shift for shift in self.shifts if not (shift.people and shift.name in self.absent)]
+        told = replace(self, about={}, groups={}, shifts=shifts).to_dict()
         return {name: told[name] for name in COUNTED}
 
     def lines(self) -> list[str]:
