@@ -11,17 +11,17 @@ import pandas as pd
 from mgrisk.cohort import leaks, select
 from mgrisk.cohort.outcomes import outcome as outcome_named
 from mgrisk.cohort.select import DEVELOPMENT
-from mgrisk.cohort.variables import decoded, problem_in
+from mgrisk.cohort.variables import decoded, problem_in, refuse_many_rows
 from mgrisk.cohort.weights import shares
 from mgrisk.errors import bad_input, usage
 from mgrisk.features import compute
 from mgrisk.features.registry import computed_from
 from mgrisk.features.registry import features as features_named
 from mgrisk.features.summary import gather, paths
-from mgrisk.nhanes.codebook import KEY, SYNTHETIC, variable
+from mgrisk.nhanes.codebook import KEY, SYNTHETIC
 from mgrisk.nhanes.cycles import cycle
 from mgrisk.nhanes.eras import check_comparable, equation_sources
-from mgrisk.nhanes.harmonise import apply_crosswalks, refuse_several_rows
+from mgrisk.nhanes.harmonise import apply_crosswalks
 from mgrisk.nhanes.store import Store, default_cache, default_source, fetch
 from mgrisk.survey.design import SurveyDesign
 
@@ -147,7 +147,7 @@ def load_nhanes(
     chosen, known = features_named(features, where="features"), [cycle(each) for each in years]
     row = None if outcome is None else outcome_named(outcome, where="outcome")
     for name in variables:
-        refuse_several_rows(variable(name))
+        refuse_many_rows(name)
     for name in names:
         for each in known:
             if problem := problem_in(name, each):

@@ -11,6 +11,7 @@ import pandas as pd
 from mgrisk.cohort.weights import level_over
 from mgrisk.errors import MgRiskError, usage
 from mgrisk.features.registry import FEATURES, computed_from, features
+from mgrisk.features.summary import summary_of
 from mgrisk.nhanes.codebook import VARIABLES, variable
 from mgrisk.nhanes.cycles import Cycle
 from mgrisk.nhanes.documented import documented, documents
@@ -45,7 +46,20 @@ def refuse_unknown(names: Iterable[str]) -> None:
                 where="names",
                 hint=f"did you mean {near[0]}?" if near else "see `mgrisk codebook`",
             )
-        refuse_several_rows(variable(name))
+        refuse_many_rows(name)
+
+
+def refuse_many_rows(name: str) -> None:
+    """Refuse a variable of a table that has not one row for each person, with the features that sum the table up.
+
+    Raises
+    ------
+    MgRiskError
+        ``harmonise.several_rows``.
+    """
+    item = variable(name)
+    sums = [each.name for each in FEATURES.values() if each.summary and item.table in summary_of(each.summary).records]
+    refuse_several_rows(item, instead=sums)
 
 
 def level_of(name: str, cycles: Iterable[str]) -> WeightLevel:

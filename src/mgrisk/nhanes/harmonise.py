@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from mgrisk.errors import bad_source
+from mgrisk.errors import bad_source, few
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import KEY, SYNTHETIC, Variable, variable
 from mgrisk.nhanes.cycles import OPTIONAL, Cycle, refuse_overlap
@@ -221,8 +221,15 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
     return Harmonised(stacked, tuple(tables), tuple(_absent(store, cycles, wanted)))
 
 
-def refuse_several_rows(item: Variable) -> None:
+def refuse_several_rows(item: Variable, *, instead: Sequence[str] = ()) -> None:
     """Refuse a variable of a table that has not one row for each person.
+
+    Parameters
+    ----------
+    item
+        The variable.
+    instead
+        Features that sum its table up.
 
     Raises
     ------
@@ -234,7 +241,9 @@ def refuse_several_rows(item: Variable) -> None:
             "harmonise.several_rows",
             f"{item.name} stands in the table {item.table}, which has not one row for each person",
             where=item.table,
-            hint="take a feature that sums it up: `mgrisk codebook` lists them",
+            hint=f"take a feature that sums it up: {few(instead)}"
+            if instead
+            else "no feature sums it up: read the table with code of your own",
         )
 
 
