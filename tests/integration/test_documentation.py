@@ -351,7 +351,7 @@ def test_the_figures_of_the_readme_are_those_of_the_cards() -> None:
         assert rows(card, "AUROC ")[0][0] == auroc
         assert rows(card, "Observed / expected cases")[0][0] == calibration
         (difference,) = (cells for label, *cells in differences(card) if label.endswith(" ADA risk test"))
-        assert difference == ["AUROC", gain]
+        assert difference[:2] == ["AUROC", gain]  # held out; behind it cross-validated
 
 
 def differences(card: str) -> list[list[str]]:
