@@ -16,6 +16,8 @@ import os
 import re
 import stat
 import sys
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -279,19 +281,35 @@ def folders_above(path: Path, *, output: Path | None = None) -> Iterator[None]:
     MgRiskError
         `output.cannot_write`.
     """
-    with writes_to(path if output is None else output):
-        made = [each for each in path.parents if not each.exists()]
+    above = [each.absolute() for each in path.parents]
     try:
-        with writes_to(path if output is None else output):
+        # Several threads may write into one new folder: the one that fails must not take it from the others.
+        with writes_to(path if output is None else output), _lock:
+            _used.update(above)
+            _new.update(each for each in above if not each.exists())
             path.parent.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:  # Ctrl-C too: no empty folder stays
-        for each in made:
-            try:
-                each.rmdir()
-            except OSError:
-                break
+        with _lock:
+            _used.subtract(above)
+            for each in above:
+                if each not in _new or _used[each] > 0:
+                    break
+                try:
+                    each.rmdir()
+                except OSError:
+                    break
+            _new.difference_update(each for each in above if _used[each] <= 0)
         raise
+    with _lock:
+        _used.subtract(above)
+        _new.difference_update(above)
+
+
+_lock: Final = threading.Lock()
+_used: Final[Counter[Path]] = Counter()
+_new: Final[set[Path]] = set()
+"""Folders that writers of this process are at work below, and those that were made and hold nothing complete yet."""
 
 
 def _concerns(named: Path, path: Path) -> bool:

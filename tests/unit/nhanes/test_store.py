@@ -309,7 +309,7 @@ def test_fetch_reports_every_failure_and_keeps_what_it_got(store: Store, site: S
     with pytest.raises(MgRiskError) as refused:
         fetch(store, [DEMO, BMX, GLU], progress=lambda outcome, done, wanted: outcomes.append(outcome))
     assert refused.value.code == "store.fetch_failed"
-    assert refused.value.message == "2 of 3 tables cannot be had"
+    assert refused.value.message == "2 of 3 tables cannot be had", refused.value.where
     for part in (DEMO, "xpt.html", GLU, "store.missing_table"):
         assert part in refused.value.where
     assert len(outcomes) == 3

@@ -235,3 +235,19 @@ def test_folders_that_were_there_stay_when_a_write_fails(tmp_path: Path) -> None
         with pytest.raises(KeyboardInterrupt), folders_above(path):
             raise KeyboardInterrupt
     assert [each.name for each in tmp_path.rglob("*")] == ["there"]
+
+
+def test_a_writer_that_fails_leaves_a_new_folder_to_the_others_and_the_last_one_takes_it_away(tmp_path: Path) -> None:
+    """As threads do it that fetch tables into one folder: the first one has made it, and fails first."""
+    first, second, third = (folders_above(tmp_path / "new" / "deep" / name) for name in "abc")
+    first.__enter__()
+    second.__enter__()
+    stopped = KeyboardInterrupt()
+    assert not first.__exit__(type(stopped), stopped, None)
+    (tmp_path / "new" / "deep" / "b").write_text("whole")
+    (tmp_path / "new" / "deep" / "b").unlink()
+    third.__enter__()
+    assert not second.__exit__(type(stopped), stopped, None)
+    assert (tmp_path / "new" / "deep").exists()
+    assert not third.__exit__(type(stopped), stopped, None)
+    assert list(tmp_path.iterdir()) == []
