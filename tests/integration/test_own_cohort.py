@@ -77,7 +77,7 @@ def test_the_bundle_scores_the_mapped_file_of_the_how_to(own_run: Run, tmp_path:
     data = ROOT / "data" / "examples"
     mapping = str(data / "cohort.mapping.toml")
     assert main(["map", str(data / "cohort.csv.gz"), "--mapping", mapping, "-o", str(people)]) == 0
-    assert main(["score", str(people), "-o", str(scored), "--model", str(own_run.bundle)]) == 0
+    assert main(["score", str(people), "-o", str(scored), "--model", str(own_run.bundle), "--digits", "17"]) == 0
     rows = pd.read_csv(scored)
     assert len(rows) == 6000
     # What batches are compared with is the people of the file, and the risks they had.
