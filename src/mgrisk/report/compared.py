@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
 import pandas as pd
@@ -12,16 +13,15 @@ from mgrisk.nhanes.codebook import SYNTHETIC
 from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
 from mgrisk.report.content import BANNERS, page_content
 from mgrisk.report.formats import count, interval, model_label
-from mgrisk.report.sections.performance import METRICS
+from mgrisk.report.sections.performance import DIFFERENCES, METRICS
 from mgrisk.report.sections.performance_figures import calibration_figure
 from mgrisk.run_folder.comparison import Comparison
 
-LABELS: Final = {
-    **{name: (label, digits) for name, label, digits, _ in METRICS},
-    "ici": ("Integrated calibration index (ICI)", 4),
-    "net_benefit@0.05": ("Net benefit at 5 %", 4),
-    "net_benefit@0.1": ("Net benefit at 10 %", 4),
+LABELS: Final[dict[str, tuple[str, int, bool, float]]] = {
+    **{name: (label, digits, share, 1.0) for name, label, digits, share in METRICS},
+    **{name: (label, digits, False, times) for name, (label, digits, times) in DIFFERENCES.items() if times != 1},
 }
+"""Label, digits, whether a percentage is shown, and by what the record is multiplied, as the report has it."""
 CALIBRATION: Final = ("calibration_intercept", "calibration_slope", "observed_expected", "ici")
 
 
@@ -71,7 +71,7 @@ def _summary(comparison: Comparison) -> Section:
     for number, ((run, set_name), rows) in enumerate(found.groupby(["run", "set"], sort=False)):
         lines = [
             row(
-                [LABELS[each["metric"]][0], interval(Interval.of(each), digits=LABELS[each["metric"]][1], signed=True)],
+                [LABELS[each["metric"]][0], _in_its_unit(each, signed=True)],
                 {"metric": each["metric"], **Interval.of(each).bounds},
             )
             for each in rows.to_dict("records")
@@ -80,6 +80,11 @@ def _summary(comparison: Comparison) -> Section:
         caption = f"{run} minus {comparison.reference}, {set_name}"
         blocks.append(table(f"differences-{number}", caption, columns, lines))
     return section("summary", "Paired differences on the same people", blocks)
+
+
+def _in_its_unit(record: Mapping[Hashable, Any], *, signed: bool = False) -> str:
+    _, digits, share, times = LABELS[record["metric"]]
+    return interval(Interval.of(record).times(times), digits=digits, share=share, signed=signed)
 
 
 def _settings(comparison: Comparison) -> Section:
@@ -109,9 +114,7 @@ def _calibration(comparison: Comparison) -> Section:
         lines = []
         for metric in CALIBRATION:
             of_metric = {each["run"]: each for each in rows.to_dict("records") if each["metric"] == metric}
-            label, digits = LABELS[metric]
-            shown = (interval(Interval.of(of_metric[name]), digits=digits) for name in comparison.runs)
-            lines.append(row([label, *shown]))
+            lines.append(row([LABELS[metric][0], *(_in_its_unit(of_metric[name]) for name in comparison.runs)]))
         caption = f"Calibration of each chosen model on the people of its own run, {set_name}"
         blocks = [table(f"calibration-{set_name}", caption, columns, lines)]
         blocks += [_curve(comparison, name, place, str(set_name)) for place, name in enumerate(comparison.runs)]
