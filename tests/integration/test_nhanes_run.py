@@ -52,7 +52,8 @@ def test_shap_of_every_scored_participant_adds_up(real_run: Run, mirror: Path, t
     assert main(["features", "--cycle", "2017-2018", "--source", str(mirror), "-o", str(people)]) == 0
     for learner in ("spline_logistic", "xgboost"):
         model = real_run.folder / "trained" / learner
-        assert main(["score", str(people), "-o", str(answer), "--model", str(model), "--reasons", "15"]) == 0
+        asked = ["--model", str(model), "--reasons", "15", "--digits", "17"]
+        assert main(["score", str(people), "-o", str(answer), *asked]) == 0
         table = pd.read_csv(answer)
         assert len(table) == 5265
         # The models are not for pregnant people, and the file tells who is: the 55 of the attrition table.
