@@ -107,11 +107,11 @@ def _refuse_many_rejected(options: argparse.Namespace, summary: Summary) -> None
     if rejected and (rejected == rows if most is None else rejected > most * rows):
         raise MgRiskError(
             "score.too_many_rejected",
-            "the output is written, but too many rows are rejected",
+            f"{'all' if rejected == rows else 'too many'} rows are rejected; the output is written",
             where=options.input,
-            expected="a row that is not" if most is None else f"at most {100 * most:g}%",
+            expected="one that is not rejected" if most is None else f"at most {100 * most:g}%",
             got=f"{rejected:,} of {rows:,}",
-            hint="the codes above say why; mend the file, or say by --max-rejected what share is no failure",
+            hint="correct what the codes above name, or allow more with --max-rejected SHARE",
             status=ExitStatus.REJECTED,
         )
 
