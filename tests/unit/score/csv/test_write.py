@@ -58,7 +58,12 @@ def test_what_people_read_has_the_form_of_general_format(value: float, text: str
     assert written(value, VALUE_DIGITS) == f"{value:.10g}" == text
 
 
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.floats(1e-9, 1.0) | st.integers(0, 10**7).map(float)
+# A subnormal double has fewer digits than are asked for, so that rounding its shortest form is another thing.
+NUMBERS = (
+    st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False)
+    | st.floats(1e-9, 1.0)
+    | st.integers(0, 10**7).map(float)
+)
 
 
 @given(NUMBERS, st.integers(1, MOST_ROUNDED))
