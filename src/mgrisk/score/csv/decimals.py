@@ -367,8 +367,8 @@ def _rounded(x: float, most: int) -> tuple[np.uint64, np.int64]:
 def write_float(out: NDArray[np.uint8], at: int, x: float, most: int) -> int:
     """Write a finite double from `at` on, nothing for NaN; return where it ends.
 
-    With up to `MOST_ROUNDED` significant digits as ``format(x, f".{most}g")``, with more as `repr`; of a subnormal double,
-    the digits of its `repr` are rounded.
+    With up to `MOST_ROUNDED` significant digits as ``format(x, f".{most}g")``, with more as `repr`. Of a subnormal
+    double the digits of its `repr` are rounded.
     """
     if np.isnan(x):
         return at
