@@ -43,7 +43,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(small_run: Run, people: Path) -> list[dict[str, Any]]:
     """What `mgrisk score` writes, cell by cell; an empty cell of a number is None."""
     output = people.with_name("scored.csv")
-    assert main(["score", str(people), "-o", str(output), "--model", str(small_run.bundle)]) == 0
+    assert main(["score", str(people), "-o", str(output), "--model", str(small_run.bundle), "--digits", "17"]) == 0
     return cells(pd.read_csv(output, dtype=str, keep_default_na=False))
 
 
