@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -27,26 +28,8 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
         found = run.curves.sets[set_name][model]["roc"]
         x = np.array(found["false_positive_rate"], dtype=np.float64)
         y = np.array(found["sensitivity"], dtype=np.float64)
-        kept = _thin(x, y, CURVE_POINTS)
-        auroc = run.evaluation.one(model=model, set=set_name, metric="auroc")
-        curves.append(
-            {
-                "model": model,
-                "label": f"{model_label(model)} {interval(auroc)}",
-                "chosen": model == run.winner,
-                "x": x[kept].tolist(),
-                "y": y[kept].tolist(),
-            }
-        )
-        read[model] = np.interp(FALSE_POSITIVES, x, y)
-    rows = [
-        row(
-            [percent(at, digits=0), *(percent(float(read[model][place])) for model in models)],
-            {"false_positive_rate": at, **{model: float(read[model][place]) for model in models}},
-        )
-        for place, at in enumerate(FALSE_POSITIVES)
-    ]
-    columns = [column("False positive rate"), *(column(model_label(model)) for model in models)]
+        curves.append(_curve(run, set_name, model, "auroc", x, y))
+        read[model] = np.interp(FALSE_POSITIVES, x, y).tolist()
     return figure(
         f"{name}-roc",
         "roc",
@@ -56,7 +39,11 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
         alt=f"ROC curves of {', '.join(model_label(model) for model in models)}; "
         + "; ".join(f"AUROC {curve['label']}" for curve in curves),
         data={"curves": curves},
-        behind=table(f"{name}-roc-table", "Sensitivity at false positive rates", columns, rows),
+        behind=table(
+            f"{name}-roc-table",
+            "Sensitivity at false positive rates",
+            *_readings(FALSE_POSITIVES, read, key="false_positive_rate", heading="False positive rate"),
+        ),
     )
 
 
@@ -70,27 +57,9 @@ def precision_recall_figure(run: RunFolder, name: str, set_name: str, models: li
         false = np.array(found["false_positive_rate"], dtype=np.float64)[1:]
         positive = share * recall + (1.0 - share) * false
         precision = np.divide(share * recall, positive, out=np.zeros_like(recall), where=positive > 0)
-        kept = _thin(recall, precision, CURVE_POINTS)
-        auprc = run.evaluation.one(model=model, set=set_name, metric="auprc")
-        curves.append(
-            {
-                "model": model,
-                "label": f"{model_label(model)} {interval(auprc)}",
-                "chosen": model == run.winner,
-                "x": recall[kept].tolist(),
-                "y": precision[kept].tolist(),
-            }
-        )
+        curves.append(_curve(run, set_name, model, "auprc", recall, precision))
         # At the first threshold that finds at least so many of the cases.
         read[model] = [float(precision[np.searchsorted(recall, at).clip(0, len(recall) - 1)]) for at in RECALLS]
-    rows = [
-        row(
-            [percent(at, digits=0), *(percent(read[model][place]) for model in models)],
-            {"sensitivity": at, **{model: read[model][place] for model in models}},
-        )
-        for place, at in enumerate(RECALLS)
-    ]
-    columns = [column("Sensitivity (recall), at least"), *(column(model_label(model)) for model in models)]
     return figure(
         f"{name}-precision-recall",
         "precision_recall",
@@ -101,8 +70,36 @@ def precision_recall_figure(run: RunFolder, name: str, set_name: str, models: li
         alt=f"Precision-recall curves of {', '.join(model_label(model) for model in models)}; "
         + "; ".join(f"average precision {curve['label']}" for curve in curves),
         data={"curves": curves, "chance": share},
-        behind=table(f"{name}-precision-recall-table", "Precision at sensitivities", columns, rows),
+        behind=table(
+            f"{name}-precision-recall-table",
+            "Precision at sensitivities",
+            *_readings(RECALLS, read, key="sensitivity", heading="Sensitivity (recall), at least"),
+        ),
     )
+
+
+def _curve(run: RunFolder, set_name: str, model: str, metric: str, x: Floats, y: Floats) -> dict[str, Any]:
+    """Return a curve as it is drawn, with the metric in its label."""
+    kept = _thin(x, y, CURVE_POINTS)
+    found = run.evaluation.one(model=model, set=set_name, metric=metric)
+    return {
+        "model": model,
+        "label": f"{model_label(model)} {interval(found)}",
+        "chosen": model == run.winner,
+        "x": x[kept].tolist(),
+        "y": y[kept].tolist(),
+    }
+
+
+def _readings(
+    places: Sequence[float], read: dict[str, list[float]], *, key: str, heading: str
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return columns and rows of what was read off the curves, by model, at some places."""
+    rows = [
+        row([percent(at, digits=0), *map(percent, values)], {key: at, **dict(zip(read, values, strict=True))})
+        for at, *values in zip(places, *read.values(), strict=True)
+    ]
+    return [column(heading), *(column(model_label(model)) for model in read)], rows
 
 
 def calibration_figure(run: RunFolder, name: str, set_name: str, model: str) -> Block:
