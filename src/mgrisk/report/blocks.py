@@ -53,6 +53,11 @@ def column(label: str, *, numeric: bool = True, marked: bool = False) -> dict[st
     return {"label": label, "numeric": numeric, "marked": marked}
 
 
+def raw_records(records: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of some records behind a row, by key; None where there is no record."""
+    return {key: vars(record) if record else None for key, record in records.items()}
+
+
 def row(
     cells: Sequence[str],
     raw: Mapping[str, Any] | None = None,

@@ -18,8 +18,8 @@ from mgrisk.report.sections.performance_figures import calibration_figure
 from mgrisk.run_folder.comparison import Comparison
 
 LABELS: Final[dict[str, tuple[str, int, bool, float]]] = {
+    **{name: (label, digits, False, times) for name, (label, digits, times) in DIFFERENCES.items()},
     **{name: (label, digits, share, 1.0) for name, label, digits, share in METRICS},
-    **{name: (label, digits, False, times) for name, (label, digits, times) in DIFFERENCES.items() if times != 1},
 }
 """Label, digits, whether a percentage is shown, and by what the record is multiplied, as the report has it."""
 CALIBRATION: Final = ("calibration_intercept", "calibration_slope", "observed_expected", "ici")

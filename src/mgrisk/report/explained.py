@@ -15,7 +15,6 @@ from mgrisk.evaluate.records import Interval
 from mgrisk.explain.sampling import ContributionErrors
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.registry import Feature, with_ancestors
-from mgrisk.model.bundle import read_bundle
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
@@ -55,7 +54,8 @@ class ExplainedPeople:
     design, inside
         The full design of the set and the places of these people in it.
     errors
-        Sampling error of the contributions over refits of the model; None where the bundle keeps no refits.
+        Sampling error of the contributions over refits of the model; None of development people, and where the bundle
+        keeps no refits.
     """
 
     features: tuple[Feature, ...]
@@ -157,17 +157,16 @@ def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> Explain
         recall_share=explanations["recall_share"].to_numpy(dtype=np.float64),
         design=design,
         inside=inside,
-        errors=_errors(run, data),
+        errors=_errors(run, data) if set_name == select.HELD_OUT else None,
     )
 
 
 def _errors(run: RunFolder, data: pd.DataFrame) -> ContributionErrors | None:
     """Return what the bundle of the chosen model says of refits; None where it cannot be read, as other steps say."""
     try:
-        bundle = read_bundle(run.path(run.bundle_of_winner))
+        return ContributionErrors.of(run.bundle, run.bundle.encoder.matrix(data))
     except MgRiskError:
         return None
-    return ContributionErrors.of(bundle, bundle.encoder.matrix(data))
 
 
 def _firmness(run: RunFolder, keys: pd.DataFrame) -> Floats | None:

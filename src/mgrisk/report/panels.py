@@ -156,11 +156,7 @@ CURVE_TIPS: Final = 25
 def roc(axes: Axes, data: Mapping[str, Any]) -> None:
     """Draw ROC curves; `curves` holds label, chosen, x and y of each."""
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (2, 3)))
-    for place, curve in enumerate(data["curves"]):
-        colour, style = LINES[place % len(LINES)]
-        width = 2.4 if curve["chosen"] else 1.6
-        label = legible(curve["label"], longest=LEGEND_LABEL)
-        axes.plot(floats(curve["x"]), floats(curve["y"]), color=colour, linestyle=style, linewidth=width, label=label)
+    _draw_curves(axes, data["curves"])
     axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="False positive rate", ylabel="Sensitivity", aspect="equal")
     axes.grid(True)
     axes.legend(loc="lower right", title="AUROC (95 % interval)", title_fontsize=9.5, alignment="left")
@@ -170,11 +166,7 @@ def roc(axes: Axes, data: Mapping[str, Any]) -> None:
 def precision_recall(axes: Axes, data: Mapping[str, Any]) -> None:
     """Draw precision-recall curves; `curves` as for `roc`, and `chance`, the share of cases."""
     axes.axhline(data["chance"], color=GREY, linewidth=1, linestyle=(0, (2, 3)))
-    for place, curve in enumerate(data["curves"]):
-        colour, style = LINES[place % len(LINES)]
-        width = 2.4 if curve["chosen"] else 1.6
-        label = legible(curve["label"], longest=LEGEND_LABEL)
-        axes.plot(floats(curve["x"]), floats(curve["y"]), color=colour, linestyle=style, linewidth=width, label=label)
+    _draw_curves(axes, data["curves"])
     # Where few are screen-positive precision jumps from case to case: these people do not set the scale.
     top = max((float(np.nanmax(y[x >= 0.1])) for x, y in _xy(data["curves"]) if (x >= 0.1).any()), default=1.0)
     axes.set(xlim=(0, 1), ylim=(0, min(1.0, 1.3 * top)))
@@ -182,6 +174,14 @@ def precision_recall(axes: Axes, data: Mapping[str, Any]) -> None:
     axes.grid(True)
     axes.legend(loc="upper right", title="Average precision (95 % interval)", title_fontsize=9.5, alignment="left")
     _curve_tips(axes, data["curves"], "sensitivity", "precision")
+
+
+def _draw_curves(axes: Axes, curves: Sequence[Mapping[str, Any]]) -> None:
+    for place, (curve, (x, y)) in enumerate(zip(curves, _xy(curves), strict=True)):
+        colour, style = LINES[place % len(LINES)]
+        width = 2.4 if curve["chosen"] else 1.6
+        label = legible(curve["label"], longest=LEGEND_LABEL)
+        axes.plot(x, y, color=colour, linestyle=style, linewidth=width, label=label)
 
 
 def _xy(curves: Sequence[Mapping[str, Any]]) -> list[tuple[Floats, Floats]]:

@@ -97,7 +97,7 @@ def dependence(
         name,
         "dependence",
         what if what == along.label else f"{what}, along {along.label}",
-        caption=_caption(low, high, along, reach, line) + lacking,
+        caption=_caption(line, reach) + lacking,
         alt=f"Mean contribution goes from {number(low['mean'], signed=True)} in the lowest to "
         f"{number(high['mean'], signed=True)} in the highest ventile of {along.label}.{lacking}",
         data={
@@ -137,15 +137,11 @@ def _reach(people: ExplainedPeople, summed: Sequence[Feature], x: Floats, line: 
     return people.errors.reach(np.array(means))
 
 
-def _caption(
-    low: dict[str, float], high: dict[str, float], along: Feature, reach: Floats, line: Sequence[dict[str, float]]
-) -> str:
+def _caption(line: Sequence[dict[str, float]], reach: Floats) -> str:
     if not line:
         return "A prediction, not an effect."
-    ends = (
-        f"A prediction, not an effect. Mean contribution {number(low['mean'], digits=2, signed=True)} in the lowest and "
-        f"{number(high['mean'], digits=2, signed=True)} in the highest ventile"
-    )
+    low, high = (number(point["mean"], digits=2, signed=True) for point in (line[0], line[-1]))
+    ends = f"A prediction, not an effect. Mean contribution {low} in the lowest and {high} in the highest ventile"
     if not np.isfinite(reach).all():
         return f"{ends}."
     apart = sum(abs(point["mean"]) > each for point, each in zip(line, reach, strict=True))

@@ -81,7 +81,6 @@ def _bars(records: list[GroupImportance], people: ExplainedPeople) -> Block:
         {
             **vars(record),
             **size.bounds,
-            "importance": record.importance,
             "label": GROUPS[record.group],
             "direction": None,
         }

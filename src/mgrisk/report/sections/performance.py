@@ -12,7 +12,7 @@ from mgrisk.cohort.select import HELD_OUT
 from mgrisk.evaluate.assess import CONTROLS, CROSS_VALIDATED, EVERYBODY
 from mgrisk.evaluate.metrics import RANK_METRICS
 from mgrisk.evaluate.records import DifferenceRecord, MetricRecord
-from mgrisk.report.blocks import Block, Section, callout, column, grid, row, section, table, text
+from mgrisk.report.blocks import Block, Section, callout, column, grid, raw_records, row, section, table, text
 from mgrisk.report.formats import count, interval, model_label, percent, span
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.candidates import not_bundled
@@ -27,7 +27,6 @@ from mgrisk.report.sections.subgroups import groups_figure, groups_table
 from mgrisk.report.sections.thresholds import threshold_slider, thresholds_table
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
-from mgrisk.types import JsonRecord
 
 FAIR: Final = (
     "The published score ranks by its points. Whatever needs a risk is of the risk that its points stand for in the "
@@ -264,7 +263,7 @@ def _rows(run: RunFolder, models: list[str]) -> list[dict[str, Any]]:
                 cells = [
                     interval(by_model[model], digits=digits, share=share) if model in by_model else "–" for model in of
                 ]
-                raw = {"metric": metric, "set": records[0].set, "models": _raw(by_model)}
+                raw = {"metric": metric, "set": records[0].set, "models": raw_records(by_model)}
                 found.append(row([AGAIN if place else label, *cells], raw, level=place))
     return found
 
@@ -277,12 +276,8 @@ def _without_prediabetes(run: RunFolder, models: list[str]) -> list[dict[str, An
         if found:
             first = AGAIN if place else "AUROC without people with prediabetes among the controls"
             cells = [interval(found[ranked_by(model)]) for model in models]
-            rows.append(row([first, *cells], {"models": _raw(found)}, pale=True, level=place))
+            rows.append(row([first, *cells], {"models": raw_records(found)}, pale=True, level=place))
     return rows
-
-
-def _raw(records: Mapping[str, MetricRecord]) -> JsonRecord:
-    return {key: vars(record) for key, record in records.items()}
 
 
 def _set_title(set_name: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.evaluate.records import MetricRecord
-from mgrisk.report.blocks import Block, bullets, column, row, table
+from mgrisk.report.blocks import Block, bullets, column, raw_records, row, table
 from mgrisk.report.formats import interval, model_label, number, percent
 from mgrisk.report.population import population
 from mgrisk.run_folder import names
@@ -104,7 +104,7 @@ def _calibration(name: str, scores: list[ScoreRecord], records: list[ByMetric]) 
             found = [{metric: of_set.get((model, metric)) for metric, *_ in CALIBRATION} for of_set in records]
             if any(found[0].values()):
                 rows += [
-                    row([first, *_cells(of_set)], {"model": model, "set": label, **_raw(of_set)}, level=level)
+                    row([first, *_cells(of_set)], {"model": model, "set": label, **raw_records(of_set)}, level=level)
                     for first, of_set, label, level in (
                         (model_label(model), found[0], "held-out", 0),
                         ("cross-validated", found[1], "cross-validated", 1),
@@ -124,10 +124,6 @@ def _cells(found: Mapping[str, MetricRecord | None]) -> list[str]:
         interval(record, digits=digits, share=share) if (record := found[metric]) else ""
         for metric, _, digits, share in CALIBRATION
     ]
-
-
-def _raw(found: Mapping[str, MetricRecord | None]) -> dict[str, Any]:
-    return {metric: vars(record) if record else None for metric, record in found.items()}
 
 
 def _at_cuts(scores: list[ScoreRecord], held_out: ByMetric, cross_validated: ByMetric) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from mgrisk.evaluate.assess import MISSING
 from mgrisk.evaluate.records import MetricRecord
-from mgrisk.report.blocks import Block, callout, column, figure, row, table
+from mgrisk.report.blocks import Block, callout, column, figure, raw_records, row, table
 from mgrisk.report.formats import count, interval, level_label, model_label, unit_label
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
@@ -109,38 +109,21 @@ def groups_table(run: RunFolder, name: str, set_name: str, label: str, *, folded
 def _group_row(records: Sequence[MetricRecord], level: str) -> dict[str, Any]:
     by_metric = {record.metric: record for record in records if record.level == level}
     first = next(iter(by_metric.values()))
-    title = _level(level)
-    problem = first.problem
-    if problem == UNASKED:
+    shown, pale = _level(level), True
+    if first.problem == UNASKED:
         # As race may be in a file of one's own.
         cells = ["not asked", *("" for _ in range(1 + len(IN_GROUPS)))]
-        return row(
-            [title, *cells],
-            {"level": level, "metrics": {key: vars(record) for key, record in by_metric.items()}},
-            level=1,
-            pale=True,
-        )
-    if not first.n:
-        cells = [count(0), count(0), *(problem for _ in IN_GROUPS)]
-        return row(
-            [title, *cells],
-            {"level": level, "metrics": {key: vars(record) for key, record in by_metric.items()}},
-            level=1,
-            pale=True,
-        )
-    cells = [
-        interval(by_metric[key], digits=digits, share=share) + ("*" if _suppressed(by_metric[key]) else "")
-        for key, _, digits, share in IN_GROUPS
-    ]
-    pale = _suppressed(by_metric["prevalence"])
-    shown = f"{title} (too few to judge)" if pale else title
-    people = [count(first.n), count(first.events)]
-    return row(
-        [shown, *people, *cells],
-        {"level": level, "metrics": {key: vars(record) for key, record in by_metric.items()}},
-        level=1,
-        pale=pale,
-    )
+    elif not first.n:
+        cells = [count(0), count(0), *(first.problem for _ in IN_GROUPS)]
+    else:
+        cells = [count(first.n), count(first.events)]
+        cells += [
+            interval(by_metric[key], digits=digits, share=share) + ("*" if _suppressed(by_metric[key]) else "")
+            for key, _, digits, share in IN_GROUPS
+        ]
+        pale = _suppressed(by_metric["prevalence"])
+        shown += " (too few to judge)" if pale else ""
+    return row([shown, *cells], {"level": level, "metrics": raw_records(by_metric)}, level=1, pale=pale)
 
 
 def _suppressed(record: MetricRecord) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from mgrisk.evaluate.records import ThresholdRecord
-from mgrisk.report.blocks import Block, column, row, table
+from mgrisk.report.blocks import Block, column, raw_records, row, table
 from mgrisk.report.formats import interval, model_label, number, percent
 from mgrisk.run_folder.folder import RunFolder
 
@@ -37,8 +37,7 @@ def thresholds_table(run: RunFolder, name: str, set_name: str, label: str, *, fo
             by_metric = {record.metric: record for record in mine.where(rule=rule)}
             cells = [interval(by_metric[key], digits=digits, share=share) for key, _, digits, share in CLASSIFIED]
             first = _rule_label(next(iter(by_metric.values())), points=points)
-            raw = {key: vars(record) for key, record in by_metric.items()}
-            rows.append(row([first, *cells], {"rule": rule, "metrics": raw}, level=1))
+            rows.append(row([first, *cells], {"rule": rule, "metrics": raw_records(by_metric)}, level=1))
     return table(
         f"{name}-thresholds",
         f"Classification at a risk threshold, {label} (95 % intervals)",
