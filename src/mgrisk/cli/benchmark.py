@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.cli.terminal import DISCLAIMER, aligned, say
 from mgrisk.errors import ExitStatus
 
 HELP = "evaluate risks of other models on the task of a released one"
@@ -55,9 +55,7 @@ def run(options: argparse.Namespace) -> int:
         for each in entered:
             for set_name in dict.fromkeys(each.metrics["set"]):
                 lines = [[set_name, *(label for label, _ in SHOWN.values())], *rows_of(each, set_name)]
-                widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-                for cells in lines:
-                    print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+                print("\n".join(aligned(lines)))
             for finding in each.findings:
                 print(f"! {finding.set + ': ' if finding.set else ''}{finding.sentence}")
     if options.output:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mgrisk.cli.terminal import say
+from mgrisk.cli.terminal import aligned, say
 from mgrisk.errors import ExitStatus
 from mgrisk.models import registry_uri, run_bundles
 
@@ -39,10 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return ExitStatus.DONE
-    cells = [COLUMNS, *map(_cells, rows)]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(COLUMNS))]
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print("\n".join(aligned([COLUMNS, *map(_cells, rows)])))
     say("AUROC and observed/expected are of held-out people, with 95 % intervals")
     return ExitStatus.DONE
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.cli.terminal import DISCLAIMER, aligned, say
 from mgrisk.errors import ExitStatus
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def _lines(found: Monitored) -> list[str]:
                 f"{alerts:,}",
             )
         )
-    widths = [max(len(line[place]) for line in cells) for place in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    lines = aligned(cells)
     latest = whole["batch"].iloc[-1]
     alerts = found.alerts[found.alerts["batch"] == latest]
     lines.append(f"{latest}: {len(alerts)} alerts" if len(alerts) else f"{latest}: nothing beyond its limit")

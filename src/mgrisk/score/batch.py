@@ -255,9 +255,7 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
 
         def work(block: Any) -> Tally:
             rows = table.read(block, scorer.contract)
-            answers = scorer.answer(rows.checked, reasons=0)
-            unknown = NotAccepted.of(rows, table.columns, answers.rejected)
-            return Tally.of(answers, scorer.yardstick, not_accepted=unknown)
+            return _tally(scorer, table, rows, scorer.answer(rows.checked, reasons=0))
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
     return Summary.of(scorer, tally, {"input": source})
@@ -270,13 +268,13 @@ def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: B
         digest=table.digest(block),
         rendered=output.render(rows, answers),
         rejected=_rejected(rows, answers, options),
-        tally=Tally.of(
-            answers,
-            scorer.yardstick,
-            _groups(rows, options.by, scorer),
-            not_accepted=NotAccepted.of(rows, table.columns, answers.rejected),
-        ),
+        tally=_tally(scorer, table, rows, answers, by=options.by),
     )
+
+
+def _tally(scorer: Scorer, table: Source, rows: Rows, answers: Answers, *, by: str | None = None) -> Tally:
+    unknown = NotAccepted.of(rows, table.columns, answers.rejected)
+    return Tally.of(answers, scorer.yardstick, _groups(rows, by, scorer), not_accepted=unknown)
 
 
 def _groups(rows: Rows, by: str | None, scorer: Scorer) -> list[str] | None:

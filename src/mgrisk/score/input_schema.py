@@ -60,6 +60,10 @@ class Problems:
 
     def texts(self) -> NDArray[np.object_]:
         """Return the codes of each row, shape (n,)."""
+        return self._texts
+
+    @cached_property
+    def _texts(self) -> NDArray[np.object_]:
         return np.array(self.joined.to_list(), dtype=object)
 
 

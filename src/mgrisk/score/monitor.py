@@ -232,10 +232,10 @@ class _Before:
         if counted.expected_performance.auroc is not None:
             self.aurocs.append(counted.expected_performance.auroc)
         self.codes.update(_codes(counted))
-        for name, shift in counted.shifts().items():
-            rows, counts = self.bins.get(name, (0, np.zeros(len(shift.counts), dtype=np.int64)))
+        for shift in counted.drift:
+            rows, counts = self.bins.get(shift.name, (0, np.zeros(len(shift.counts), dtype=np.int64)))
             if len(counts) == len(shift.counts):
-                self.bins[name] = rows + shift.rows, counts + np.array(shift.counts, dtype=np.int64)
+                self.bins[shift.name] = rows + shift.rows, counts + np.array(shift.counts, dtype=np.int64)
 
 
 class _Compared:
@@ -328,19 +328,18 @@ class _Compared:
 
     def of_codes(self) -> Iterator[dict[str, Any]]:
         """Yield the alerts of codes that reject rows, or say that they are not eligible."""
+        of_group = {group: _codes(counted) for group, counted in self.counted.items()}
         groups = [group for group in self.counted if group != WHOLE]
+        of_groups = sum((of_group[group] for group in groups), Counter[str]())
+        rows_of_groups = sum(self.counted[group].rows for group in groups)
         for group, counted in self.counted.items():
             pools = {}
             if group in self._before:
                 pools[BEFORE] = self._before[group].codes, sum(self._before[group].rows)
             if group != WHOLE:
-                others = [self.counted[each] for each in groups if each != group]
-                pools[OTHERS] = (
-                    sum((_codes(each) for each in others), Counter[str]()),
-                    sum(each.rows for each in others),
-                )
+                pools[OTHERS] = of_groups - of_group[group], rows_of_groups - counted.rows
             for against, (codes, rows) in pools.items():
-                for code, count in _codes(counted).items():
+                for code, count in of_group[group].items():
                     share, there = count / counted.rows, codes[code] / max(rows, 1)
                     se = (share * (1 - share) / counted.rows + there * (1 - there) / max(rows, 1)) ** 0.5
                     more = share - there

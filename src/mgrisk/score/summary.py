@@ -204,8 +204,8 @@ class Summary:
     groups: Mapping[str, Summary] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any]) -> Summary:
-        """Sum up what was counted."""
+    def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any], *, whole: bool = True) -> Summary:
+        """Sum up what was counted; of a group, which is not the `whole` batch, what `counted` gives."""
         shifts = scorer.yardstick.shifts(tally.spread) if tally.spread else []
         counted = {shift.name: shift.people for shift in shifts if tally.scored}
         people = {each.name: counted[each.name] for each in scorer.bundle.features if each.name in counted}
@@ -231,13 +231,14 @@ class Summary:
             told=[each.feature.name for each in scorer.exclusions if each.feature.name in columns],
             given=given,
             absent=absent,
-            auroc=scorer.bundle.auroc_without(absent),
-            gains=gains(scorer.bundle, tally.lacking) if tally.lacking else [],
-            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.contract),
+            auroc=scorer.bundle.auroc_without(absent) if whole else None,
+            gains=gains(scorer.bundle, tally.lacking) if whole and tally.lacking else [],
+            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.contract) if whole else {},
             shifts=shifts,
             expected=(tally.risks or RiskCounts.nobody()).expected(),
             groups={
-                name: cls.of(scorer, replace(group, columns=tally.columns), {}) for name, group in tally.groups.items()
+                name: cls.of(scorer, replace(group, columns=tally.columns), {}, whole=False)
+                for name, group in tally.groups.items()
             },
         )
 
