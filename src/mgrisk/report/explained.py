@@ -15,6 +15,7 @@ from mgrisk.evaluate.records import Interval
 from mgrisk.explain.sampling import ContributionErrors
 from mgrisk.features.compute import complete, typed
 from mgrisk.features.registry import Feature, with_ancestors
+from mgrisk.model.bundle import read_bundle
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
@@ -164,9 +165,10 @@ def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> Explain
 def _errors(run: RunFolder, data: pd.DataFrame) -> ContributionErrors | None:
     """Return what the bundle of the chosen model says of refits; None where it cannot be read, as other steps say."""
     try:
-        return ContributionErrors.of(run.bundle, run.bundle.encoder.matrix(data))
+        bundle = read_bundle(run.path(run.bundle_of_winner))
     except MgRiskError:
         return None
+    return ContributionErrors.of(bundle, bundle.encoder.matrix(data))
 
 
 def _firmness(run: RunFolder, keys: pd.DataFrame) -> Floats | None:

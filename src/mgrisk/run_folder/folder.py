@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
@@ -50,9 +50,6 @@ from mgrisk.run_folder.records import (
 )
 from mgrisk.storage.files import read_json, write_json, write_parquet
 from mgrisk.types import JsonRecord
-
-if TYPE_CHECKING:
-    from mgrisk.model.bundle import Bundle
 
 T = TypeVar("T")
 UNKNOWN: Final = "UNKNOWN"
@@ -227,13 +224,6 @@ class RunFolder:
     def bundle_of_winner(self) -> str:
         """Path of the chosen model's bundle within the run."""
         return f"{names.TRAINED}/{self.winner}"
-
-    @cached_property
-    def bundle(self) -> Bundle:
-        """The chosen model's bundle, verified."""
-        from mgrisk.model.bundle import read_bundle  # scipy and what fits: not for a look into a record
-
-        return read_bundle(self.path(self.bundle_of_winner))
 
     @cached_property
     def about(self) -> JsonRecord:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.errors import MgRiskError
+from mgrisk.model.bundle import read_bundle
 from mgrisk.report.blocks import Block, Section, callout, column, figure, row, section, table, text
 from mgrisk.report.explained import ExplainedPeople, explained_people
 from mgrisk.report.formats import number, percent, span, unit_label
@@ -72,7 +73,7 @@ def _shown(run: RunFolder, everybody: ExplainedPeople) -> PeopleShown:
 
 def _model(run: RunFolder) -> JsonRecord:
     try:
-        return page_model(run.bundle)
+        return page_model(read_bundle(run.path(run.bundle_of_winner)))
     except MgRiskError as problem:
         return {"absent": f"The inputs cannot be changed on this page: {problem.what()} ({problem.code})."}
 
