@@ -23,7 +23,7 @@ from mgrisk.nhanes.harmonise import (
     harmonise,
     read_decoded,
     read_list,
-    refuse_strangers,
+    refuse_unknown_people,
     table_path,
     table_paths,
 )
@@ -150,7 +150,7 @@ def _summarise(
             return None
         place = table_path(store, cycle, table)
         records[table], read = read_decoded(store, place, cycle=cycle, held=held)
-        refuse_strangers(records[table][KEY], people[KEY], cycle=cycle, where=str(store.path(place)))
+        refuse_unknown_people(records[table][KEY], people[KEY], cycle=cycle, where=str(store.path(place)))
         tables.append(read)
     for table, columns in summary.lists.items():
         lists[table], read = read_list(
