@@ -329,7 +329,7 @@ def terms_of(
         if name not in columns or (name in splines and isinstance(columns[name], pd.Series)):
             raise bad_input(
                 "regression.no_variable",
-                f"{name} is not among the terms" if name not in columns else f"{name} is a category and has no curve",
+                f"{name} is not among the terms" if name not in columns else f"{name} is a category and has no spline",
                 where="splines and interactions",
                 hint=f"one of {', '.join(columns)}",
             )
