@@ -158,7 +158,7 @@ def test_a_break_is_pooled_or_converted_by_name(run_and_tables: tuple[Path, Path
         (-0.5108 + 1.023 * pooled.frame["LBXGLU"][before].dropna()).tolist()
     )
     assert converted.frame["LBXGLU"][~before].equals(pooled.frame["LBXGLU"][~before])
-    assert "on the later scale of glucose-2015" in repr(converted)
+    assert "to the later scale of glucose-2015" in repr(converted)
     assert "later scale" not in repr(pooled)
 
 
