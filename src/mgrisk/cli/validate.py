@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command and return its exit status."""
     from mgrisk.score.batch import validate_table
-    from mgrisk.score.eligibility import not_told
+    from mgrisk.score.eligibility import unidentified_exclusions
     from mgrisk.score.summary import NO_ROWS, not_used
 
     scorer = load_model(options.model, missing=options.missing)
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         counts if tally.rows else NO_ROWS,
         *(f"  {count:,} × {code}" for code, count in codes.items()),
         *tally.not_accepted.lines(),
-        *not_told(found.exclusions, found.told),
+        *unidentified_exclusions(found.exclusions, found.exclusion_columns),
         *not_used(found.unused),
     )
     return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE

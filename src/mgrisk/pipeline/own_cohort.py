@@ -107,7 +107,7 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
             "stratum": people.design.stratum,
             "psu": people.design.psu,
             "weight": people.design.weight,
-            "outcome": people.told,
+            "outcome": people.outcome,
             "eligible": left,
             "analysis": left,
         }

@@ -173,7 +173,7 @@ def test_other_columns_come_as_they_stand_in_the_file(tmp_path: Path) -> None:
     frame = people()
     found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), carry=["clinic"])
     assert found.carried["clinic"].tolist() == frame["clinic"].tolist()
-    assert np.nanmean(found.told) == pytest.approx((frame["case"] == "yes").mean())
+    assert np.nanmean(found.outcome) == pytest.approx((frame["case"] == "yes").mean())
 
 
 @pytest.mark.parametrize("third", ["2", "2.0", "-9"])
