@@ -129,8 +129,9 @@ def test_a_file_without_the_columns_is_answered_as_before_and_told_whom_it_is_no
     other, _, content_of_other = scored(for_everybody, people, tmp_path)
     assert content == content_of_other
     line = (
-        "not for people told of diabetes (diabetes_told), with type 1 diabetes (likely_type_1), pregnant (pregnant); "
-        "no column tells who they are"
+        "not for people with diagnosed diabetes (diabetes_told), with type 1 diabetes (likely_type_1), "
+        "pregnant (pregnant); "
+        "the file has no column to identify them"
     )
     assert line in summary.lines()
     assert not [each for each in other.lines() if each.startswith("not for")]
