@@ -4,7 +4,8 @@
 
 Each module in benchmarks/entries has `enter(people, X)`, which returns the risks of an entry (SEQN, risk), and
 optionally `claim(people, X)`, the AUROC by the evaluation that usually goes with the method. `people` are those of the
-task with their outcome; `X` are the inputs of mgrisk's model as numbers, a column for each level of a category, NaN if missing.
+task with their outcome; `X` are the inputs of mgrisk's model as numbers, a column for each level of a category, NaN
+if missing.
 """
 
 from __future__ import annotations
