@@ -387,9 +387,9 @@ def _by_group(panel: Panel, modifier: Modifier, outcomes: Sequence[str], adjustm
     for fit in fit_corrected(some, adjustment, [coding], outcomes=outcomes):
         for at, name in enumerate(names):
             yield _record(some, fit, name, float(fit.coefficients[at]), float(fit.se[at]))
-        apart = np.array([-1.0, 1.0])
-        se = float(np.sqrt(apart @ fit.covariance[:2, :2] @ apart))
-        yield _record(some, fit, modifier.test, float(apart @ fit.coefficients[:2]), se)
+        difference = np.array([-1.0, 1.0])
+        se = float(np.sqrt(difference @ fit.covariance[:2, :2] @ difference))
+        yield _record(some, fit, modifier.test, float(difference @ fit.coefficients[:2]), se)
 
 
 def _by_nutrient(
