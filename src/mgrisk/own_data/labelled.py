@@ -309,7 +309,7 @@ def _refuse_repeated(ids: pd.DataFrame, source: str) -> None:
         if known.duplicated().any():
             raise bad_input(
                 "input.repeated_people",
-                f"{name} looks like a person identifier, and repeats: {known.nunique():,} in {len(known):,} rows",
+                f"{name} looks like a person identifier, and repeats: {known.nunique()} values in {len(known):,} rows",
                 where=f"{source}: column {name}",
                 hint=f"name it (--person {name}; psu in [own]), so that people are the sampling units; "
                 "or rename it if it is something else",
