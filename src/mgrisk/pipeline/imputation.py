@@ -114,8 +114,8 @@ def _risks(
     later = fit_calibrator(margin, y, development.design).risk(model.margin(people, held_out.inside))
     own = cross_fitted_risk(margin, y, development.design, fold)[inside]
     return {
-        DEVELOPMENT: development.spread(_expected_risk(bundle, own, completed[inside])),
-        HELD_OUT: held_out.spread(_expected_risk(bundle, later, people[held_out.inside])),
+        DEVELOPMENT: development.expanded(_expected_risk(bundle, own, completed[inside])),
+        HELD_OUT: held_out.expanded(_expected_risk(bundle, later, people[held_out.inside])),
     }
 
 
