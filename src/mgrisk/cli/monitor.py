@@ -98,11 +98,12 @@ def _lines(found: Monitored) -> list[str]:
             )
         )
     lines = aligned(cells)
-    latest, alerts = _latest(found)
-    lines.append(f"{latest}: {len(alerts)} alerts" if len(alerts) else f"{latest}: nothing beyond its limit")
-    for each in alerts.head(MOST).to_dict("records"):
+    latest, of_latest = _latest(found)
+    count = len(of_latest)
+    lines.append(f"{latest}: {count} alerts" if count else f"{latest}: nothing beyond its limit")
+    for each in of_latest.head(MOST).to_dict("records"):
         where = f"{found.by} {each['group']}: " if each["group"] else ""
         lines.append(f"  {where}{each['says']}")
-    if len(alerts) > MOST:
-        lines.append(f"  and {len(alerts) - MOST} more: --format json or a page (-o) has all")
+    if count > MOST:
+        lines.append(f"  and {count - MOST} more: --format json or a page (-o) has all")
     return [*lines, *found.notes]
