@@ -255,7 +255,7 @@ def test_a_score_that_reads_what_defines_the_outcome_is_not_evaluated() -> None:
 def test_a_formula_of_fasting_values_needs_a_fasting_weight() -> None:
     framingham, by_hba1c = load_score("framingham"), outcome("undiagnosed-hba1c")
     assert framingham.why_not(by_hba1c, WeightLevel.FASTING) == ""
-    assert "fewer people" in framingham.why_not(by_hba1c, WeightLevel.RECALL1)
+    assert "smaller sample" in framingham.why_not(by_hba1c, WeightLevel.RECALL1)
 
 
 @pytest.mark.parametrize("risk_score", SCORES, ids=KNOWN)
