@@ -277,7 +277,7 @@ class Additive:
         return right, own, max(unknown, 0.0)
 
     def _patterns(self, X: Singles) -> _Patterns:
-        words = as_words(np.isnan(X[:, self.first].T))
+        words = as_words(np.isnan(X)[:, self.first])
         # One word for each sorts at once; of more the rows are sorted as bytes.
         keys = words.view(np.uint64 if words.shape[1] == 1 else np.dtype((np.void, words.shape[1] * 8))).ravel()
         order = np.argsort(keys, kind="stable")

@@ -236,10 +236,10 @@ def _moments(filled: Floats, share: Floats, mean: Floats) -> Floats:
 
 
 def as_words(absent: Booleans) -> NDArray[np.uint64]:
-    """Return what each row lacks, shape (k, n), as the bits of whole words, shape (n, n_words), which sort quickly."""
-    bits = np.packbits(absent, axis=0)
-    words = np.zeros((bits.shape[1], -(-len(bits) // 8) * 8), dtype=np.uint8)
-    words[:, : len(bits)] = bits.T
+    """Return what each row lacks, shape (n, k), as the bits of whole words, shape (n, n_words), which sort quickly."""
+    bits = np.packbits(absent, axis=1)
+    words = np.zeros((len(bits), -(-bits.shape[1] // 8) * 8), dtype=np.uint8)
+    words[:, : bits.shape[1]] = bits
     return words.view(np.uint64)
 
 
