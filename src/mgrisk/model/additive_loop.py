@@ -1,4 +1,4 @@
-"""The compiled loop of `model.additive`: design columns, expected values of absent ones, contributions and errors."""
+"""The compiled loop of `model.additive`: contributions, sampling error and unknown variance of each row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mgrisk.compiled import compiled, inner
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 CHUNK: Final = 64
-"""Rows that are worked on at once, one beside the other in the processor's registers."""
+"""Rows processed together, so that the processor works on several at once."""
 
 # What a loop does not change is read before it: arrays may overlap for all that the compiler knows, and it would read
 # it again for each number.
@@ -126,12 +126,12 @@ def many(
     squares: Floats,
     variance: Floats,
 ) -> None:
-    """Go through the rows in the order of their patterns.
+    """Compute contributions, sampling error and unknown variance of all rows, pattern by pattern.
 
     Parameters
     ----------
     order
-        The rows, those of a pattern one after the other.
+        The rows sorted by pattern.
     first_column, first_knot, knot, curve
         `Additive._curves`.
     of_input
@@ -139,18 +139,18 @@ def many(
     ridge
         λ of `missing_inputs`.
     X, pattern, absent
-        Encoded matrix (n, n_columns), row by row, since the order of patterns jumps from row to row; pattern of each
-        row; which inputs each pattern lacks.
+        Encoded matrix (n, n_columns), stored row by row, since rows are visited in the order of patterns; pattern of
+        each row; which inputs each pattern lacks.
     weights, precision, offset
         Weights of the standardised columns in each form (p, 1 + k), inverse of their ridged correlation (p, p), and
-        what is added to each form but the first, (k,).
+        offset of each form but the first, (k,).
     contributions, squares, variance
-        Written: of each input to the first form, (n_inputs, n); sum of squares of the others, (n,); variance of the
-        first that stays unknown, (n,).
+        Written: contribution of each input to the first form, (n_inputs, n); sum of squares of the other forms, (n,);
+        unknown variance of the first form, (n,).
     """
     p, m = weights.shape
     z, moved, total = np.empty((p, CHUNK)), np.empty((len(contributions), CHUNK)), np.empty((m, CHUNK))
-    # For the absent columns Σ_j K_ij z_j, of which K_MM⁻¹ makes what they are expected to be, less the sign.
+    # For absent columns Σ_j K_ij z_j; minus K_MM⁻¹ times these is their expectation.
     expected, lacking = np.empty((p, CHUNK)), np.empty(p, dtype=np.bool_)
     lower, right, own, forms = np.empty((p, p)), np.empty((p, m)), np.empty(p), np.empty(m)
     places = np.empty(p, dtype=np.int64)
