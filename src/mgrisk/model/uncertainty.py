@@ -115,9 +115,7 @@ MEANING: Final = (
     "design, from refits of the pipeline under Rao-Wu bootstrap weights of the PSUs with the chosen settings; not "
     "included: missing values, errors in a person's own answers, and changes of the population"
 )
-WIDENED: Final = (
-    "; widened to nominal coverage of known risks, from which outcomes were drawn, in each fifth of risk"
-)
+WIDENED: Final = "; widened to nominal coverage of known risks, from which outcomes were drawn, in each fifth of risk"
 """Addition to `MEANING` where the interval was widened."""
 KNOTS: Final = 4
 DROPPED: Final = 0.1
