@@ -23,7 +23,7 @@ from mgrisk.evaluate.curves import Curve, calibration_curve, decision_curve, gro
 from mgrisk.evaluate.intervals import MetricReplicates, replicate_metrics
 from mgrisk.evaluate.metrics import metric_names
 from mgrisk.evaluate.predictions import Predictions
-from mgrisk.evaluate.thresholds import RISKS, Thresholds, act, threshold_table
+from mgrisk.evaluate.thresholds import RISKS, Thresholds, classify, threshold_table
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Booleans, Floats
 
@@ -287,13 +287,13 @@ def assess(
     of_set = {"outcome": outcome, "set": set_name}
     context = {**of_set, "group": "all", "level": "all"}
     found = replicate_metrics(y, predictions.scores, design, ranking_only=frozenset(points))
-    acted = _net_benefits(predictions)
+    classified = _net_benefits(predictions)
     differences = [
         record
-        for replicates in (found, acted)
+        for replicates in (found, classified)
         for reference in dict.fromkeys(model for model, _ in replicates.full)
         for record in replicates.differences(reference)
-        if record["model"] in risks and (replicates is acted or record["metric"] in DIFFERED)
+        if record["model"] in risks and (replicates is classified or record["metric"] in DIFFERED)
     ]
     table = threshold_table(predictions, thresholds=thresholds)
     of_chosen = replace(predictions, risks={chosen: risks[chosen]})
@@ -318,9 +318,9 @@ def _net_benefits(predictions: Predictions) -> MetricReplicates:
     columns: dict[tuple[str, str], Floats] = {}
     scale = np.empty(0)
     for name, flagged in rules.items():
-        acted = act(y, flagged, design)
-        scale = acted.scale
-        benefit = acted.net_benefit(at)
+        classified = classify(y, flagged, design)
+        scale = classified.scale
+        benefit = classified.net_benefit(at)
         columns |= {(name, f"net_benefit@{risk:g}"): benefit[:, place] for place, risk in enumerate(RISKS)}
     return MetricReplicates.of(y, columns, design, scale=scale)
 

@@ -88,7 +88,7 @@ def compare_calibrators(margin: Floats, y: Floats, design: SurveyDesign, fold: I
     return CalibratorComparison(found.records(), found.differences(LOGISTIC), failed, _bounds(margin, y, design))
 
 
-def better_than_shipped(differences: Iterable[CalibratorMetric]) -> list[CalibratorMetric]:
+def better_calibrators(differences: Iterable[CalibratorMetric]) -> list[CalibratorMetric]:
     """Return the differences in log loss whose interval lies below 0: calibrators better than the logistic map."""
     return [each for each in differences if each.metric == "log_loss" and each.high is not None and each.high < 0]
 

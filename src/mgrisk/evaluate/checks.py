@@ -20,7 +20,7 @@ from mgrisk.config.toml import rows
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.added_value import COMPARISONS
 from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY, groupings
-from mgrisk.evaluate.calibrators import better_than_shipped
+from mgrisk.evaluate.calibrators import better_calibrators
 from mgrisk.evaluate.records import (
     OPEN,
     AddedValue,
@@ -148,7 +148,7 @@ def near_one(found: Estimated) -> Holds:
     return True if inside else OPEN
 
 
-def twice(run: RunEvidence) -> Verdict:
+def duplicates(run: RunEvidence) -> Verdict:
     """Check that nobody is in the cohort twice."""
     count = int(run.cohort[KEY].duplicated().sum())
     return count == 0, f"{count} duplicates"
@@ -161,7 +161,7 @@ def weights(run: RunEvidence) -> Verdict:
     return count == 0, f"{count} of {len(analysed)} have none"
 
 
-def known(run: RunEvidence) -> Verdict:
+def replication(run: RunEvidence) -> Verdict:
     """Check that published estimates for these cycles are replicated from the run's own tables."""
     asked = [record for record in run.known_answers if record.passed is not None]
     if not asked:
@@ -178,7 +178,7 @@ def missing(run: RunEvidence) -> Verdict:
     return not much, ", ".join(much) or f"most: {worst}, {shares[worst]:.0%}"
 
 
-def missing_apart(run: RunEvidence) -> Verdict:
+def missing_shift(run: RunEvidence) -> Verdict:
     """Check that no feature's share of missing values differs by over 10 percentage points in the held-out cycles."""
     before, after = _missing(run, DEVELOPMENT), _missing(run, HELD_OUT)
     gaps = {name: after[name] - before[name] for name in before.keys() & after.keys()}
@@ -207,7 +207,7 @@ def separation(run: RunEvidence) -> Verdict:
     return shared == 0, f"{shared} are"
 
 
-def later(run: RunEvidence) -> Verdict:
+def temporal_order(run: RunEvidence) -> Verdict:
     """Check that the held-out cycles are later than all development cycles."""
     if run.about.own and (run.about.own.split or not dated(run.cohort["cycle"].unique())):
         return None, run.about.own.split or "the periods are not dates: their order is taken from the file"
@@ -298,7 +298,7 @@ def discrimination(run: RunEvidence) -> Verdict:
     return high <= SUSPICIOUS_AUROC, f"AUROC {said}; limit {SUSPICIOUS_AUROC}"
 
 
-def alone(run: RunEvidence) -> Verdict:
+def univariable(run: RunEvidence) -> Verdict:
     """Check that no univariable AUROC is so high that only leakage explains it."""
     best = max(run.leaks.alone, key=lambda each: each.auroc)
     return (
@@ -352,7 +352,7 @@ def calibrator(run: RunEvidence) -> Verdict:
     # The logistic map is kept in any case, since it alone keeps SHAP values exact; the warning says what that costs.
     better = [
         f"{each.model} by {gain.estimate:.5f} nats ({gain.low:.5f} to {gain.high:.5f})"
-        for each in better_than_shipped(run.calibrators.differences)
+        for each in better_calibrators(run.calibrators.differences)
         if (gain := each.times(-1.0))
     ]
     return not better, "; ".join(better) or "none whose interval of the difference lies below 0"
@@ -364,7 +364,7 @@ def ratio(run: RunEvidence) -> Verdict:
     return near_one(found), f"observed/expected {shown(found)}"
 
 
-def distance(run: RunEvidence) -> Verdict:
+def integrated_calibration(run: RunEvidence) -> Verdict:
     """Check that the integrated calibration index (ICI) in held-out people is at most 0.02."""
     found = _held_out(run, "ici")
     small = found.estimate is not None and found.estimate <= LARGEST_ICI
@@ -406,20 +406,20 @@ def inside_grid(run: RunEvidence) -> Verdict:
     return not edges, "; ".join(edges) or "none at an edge"
 
 
-def better_than_nothing(run: RunEvidence) -> Verdict:
+def better_than_prevalence(run: RunEvidence) -> Verdict:
     """Check that the held-out Brier score is better than that of the prevalence alone."""
     found = _held_out(run, "brier_scaled")
     return found.low is not None and found.low > 0, f"scaled Brier score {shown(found)}"
 
 
-def as_promised(run: RunEvidence) -> Verdict:
+def held_out_auroc(run: RunEvidence) -> Verdict:
     """Check that the held-out AUROC is not significantly lower than the cross-validated one."""
     before, after = _cv(run, "auroc"), _held_out(run, "auroc")
     worse = after.high is not None and after.high < before.value
     return not worse, f"AUROC cross-validated {shown(before)}, held-out {shown(after)}"
 
 
-def useful(run: RunEvidence) -> Verdict:
+def net_benefit(run: RunEvidence) -> Verdict:
     """Check that net benefit at a risk threshold of 5 % significantly exceeds that of treat all and treat none."""
     own = _held_out(run, "net_benefit@0.05")
     gain = run.differences.one(model=run.winner, reference=EVERYBODY, metric=own.metric, set=own.set)
@@ -436,18 +436,18 @@ def groups_calibrated(run: RunEvidence) -> Verdict:
     if not judged:
         return None, "the run has no groups"
     wrong = [r for r in judged if near_one(r) is False and not RATIO[0] <= r.value <= RATIO[1]]
-    untold = [r for r in judged if near_one(r) == OPEN]
+    undecided = [r for r in judged if near_one(r) == OPEN]
     said = [f"{r.group} {r.level} {shown(r, digits=2)}" for r in wrong]
-    if untold:
-        widest = max(untold, key=lambda r: (r.high or 0.0) - (r.low or 0.0))
+    if undecided:
+        widest = max(undecided, key=lambda r: (r.high or 0.0) - (r.low or 0.0))
         said.append(
-            f"inconclusive in {len(untold)} of {len(judged)} groups; widest: {widest.group} {widest.level} "
+            f"inconclusive in {len(undecided)} of {len(judged)} groups; widest: {widest.group} {widest.level} "
             f"{shown(widest, digits=2)}"
         )
-    return False if wrong else OPEN if untold else True, "; ".join(said) or f"near 1 in {len(judged)} groups"
+    return False if wrong else OPEN if undecided else True, "; ".join(said) or f"near 1 in {len(judged)} groups"
 
 
-def groups_ranked(run: RunEvidence) -> Verdict:
+def groups_discrimination(run: RunEvidence) -> Verdict:
     """Check that no group has a significantly lower AUROC than all people together."""
     whole = _held_out(run, "auroc").value
     found = [r for r in _groups(run, "auroc") if r.high is not None]
@@ -482,18 +482,18 @@ def _groups(run: RunEvidence, metric: str) -> list[MetricRecord]:
 
 
 CHECKS: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
-    "MGR001": twice,
+    "MGR001": duplicates,
     "MGR002": weights,
-    "MGR003": known,
+    "MGR003": replication,
     "MGR004": missing,
-    "MGR005": missing_apart,
+    "MGR005": missing_shift,
     "MGR006": breaks,
     "MGR101": folds,
     "MGR102": separation,
-    "MGR103": later,
+    "MGR103": temporal_order,
     "MGR104": fold_cases,
     "MGR201": discrimination,
-    "MGR202": alone,
+    "MGR202": univariable,
     "MGR203": rare_value,
     "MGR204": permuted,
     "MGR205": timing,
@@ -501,15 +501,15 @@ CHECKS: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
     "MGR301": slope,
     "MGR302": calibrator,
     "MGR303": ratio,
-    "MGR304": distance,
+    "MGR304": integrated_calibration,
     "MGR401": additivity,
     "MGR501": sample_size,
     "MGR502": inside_grid,
-    "MGR503": better_than_nothing,
-    "MGR504": as_promised,
-    "MGR505": useful,
+    "MGR503": better_than_prevalence,
+    "MGR504": held_out_auroc,
+    "MGR505": net_benefit,
     "MGR601": groups_calibrated,
-    "MGR602": groups_ranked,
+    "MGR602": groups_discrimination,
     "MGR603": groups_large,
 }
 """The checks by code, in the order of checks.toml."""

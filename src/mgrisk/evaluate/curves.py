@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.metrics import Weighted, rank_domain
-from mgrisk.evaluate.thresholds import act
+from mgrisk.evaluate.thresholds import classify
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import mean, proportion, weighted_quantile
 from mgrisk.survey.variance import jackknife, replicate_variance, t_quantile
@@ -276,7 +276,7 @@ def decision_curve(
     rank_domain(y, risk, design)  # for its errors
     at = np.asarray(thresholds, dtype=np.float64)
     positive = np.asarray(risk, dtype=np.float64)[:, None] >= at
-    model, everybody = (act(y, flagged, design) for flagged in (positive, np.ones_like(positive)))
+    model, everybody = (classify(y, flagged, design) for flagged in (positive, np.ones_like(positive)))
     benefit, of_all = model.net_benefit(at), everybody.net_benefit(at)
     columns = {"threshold": at, "none": np.zeros_like(at)}
     critical = t_quantile(level, design.df)

@@ -4,7 +4,7 @@ Thresholds are fixed risks, the risk that reaches a fixed sensitivity, or the pu
 depend on data are chosen in development people alone, and applied to the held-out cycles.
 
 All measures of a classification follow from four weighted sums. These are computed once for each PSU; all replicates of
-a whole decision curve are then one matrix product (`act`).
+a whole decision curve are then one matrix product (`classify`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mgrisk.types import Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Acted:
+class Classified:
     """Weights of people by outcome and classification: with the full weights first, then with each replicate's.
 
     Parameters
@@ -71,7 +71,7 @@ class Acted:
         return found
 
 
-MEASURES: Final[Mapping[str, Callable[[Acted], Floats]]] = {
+MEASURES: Final[Mapping[str, Callable[[Classified], Floats]]] = {
     "sensitivity": lambda a: a.true / a.cases,
     "specificity": lambda a: (a.others - a.false) / a.others,
     "ppv": lambda a: a.true / (a.true + a.false),
@@ -81,7 +81,7 @@ MEASURES: Final[Mapping[str, Callable[[Acted], Floats]]] = {
 }
 
 
-def act(y: ArrayLike, flagged: ArrayLike, design: SurveyDesign) -> Acted:
+def classify(y: ArrayLike, flagged: ArrayLike, design: SurveyDesign) -> Classified:
     """Sum the weights of people in a domain by outcome and by the classification of each rule.
 
     Parameters
@@ -95,7 +95,7 @@ def act(y: ArrayLike, flagged: ArrayLike, design: SurveyDesign) -> Acted:
 
     Returns
     -------
-    Acted
+    Classified
         The sums, with jackknife replicates (JKn).
 
     Raises
@@ -107,7 +107,7 @@ def act(y: ArrayLike, flagged: ArrayLike, design: SurveyDesign) -> Acted:
     --------
     >>> from mgrisk.survey.design import WeightLevel
     >>> design = SurveyDesign([1.0] * 4, [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
-    >>> act([0, 1, 0, 1], [[True], [True], [False], [False]], design).measure("ppv")[0].tolist()
+    >>> classify([0, 1, 0, 1], [[True], [True], [False], [False]], design).measure("ppv")[0].tolist()
     [0.5]
     """
     inside = np.flatnonzero(design.analysis_weight)
@@ -127,7 +127,7 @@ def act(y: ArrayLike, flagged: ArrayLike, design: SurveyDesign) -> Acted:
     # Rounding leaves sums of about 1e-12 where there are no people.
     sums[sums < 1e-12 * sums[0, :2].sum()] = 0.0
     rules = positive.shape[1]
-    return Acted(sums[:, 2 : 2 + rules], sums[:, 2 + rules :], sums[:, :1], sums[:, 1:2], replicates.scale)
+    return Classified(sums[:, 2 : 2 + rules], sums[:, 2 + rules :], sums[:, :1], sums[:, 1:2], replicates.scale)
 
 
 def threshold_for_sensitivity(y: ArrayLike, score: ArrayLike, design: SurveyDesign, *, sensitivity: float) -> float:
@@ -224,12 +224,12 @@ def threshold_table(predictions: Predictions, *, thresholds: Thresholds) -> list
     for name, score in predictions.scores.items():
         rules = thresholds[name]
         at = np.array(list(rules.values()))
-        acted = act(y, score[:, None] >= at, design)
-        values = {metric: acted.measure(metric) for metric in MEASURES}
+        classified = classify(y, score[:, None] >= at, design)
+        values = {metric: classified.measure(metric) for metric in MEASURES}
         if name in predictions.risks:
-            values["net_benefit"] = acted.net_benefit(at)
+            values["net_benefit"] = classified.net_benefit(at)
         for place, (rule, threshold) in enumerate(rules.items()):
             columns = {(name, metric): each[:, place] for metric, each in values.items()}
-            found = MetricReplicates.of(y, columns, design, scale=acted.scale)
+            found = MetricReplicates.of(y, columns, design, scale=classified.scale)
             records += [{**record, "rule": rule, "threshold": threshold} for record in found.records()]
     return records

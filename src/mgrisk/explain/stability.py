@@ -104,7 +104,7 @@ def _correlation(a: Floats, b: Floats, weight: Floats) -> float | None:
     return float(np.average(a * b, weights=weight) / spread) if spread > 1e-12 else None
 
 
-def firmness(values: Floats, refits: Sequence[Floats]) -> Floats:
+def first_reason_stability(values: Floats, refits: Sequence[Floats]) -> Floats:
     """Return the share of refits that give a person the same first reason, shape (n,).
 
     Parameters
@@ -122,7 +122,7 @@ def firmness(values: Floats, refits: Sequence[Floats]) -> Floats:
     Examples
     --------
     >>> reported = np.array([[0.5, -0.1], [0.1, -0.2]])
-    >>> firmness(reported, [np.array([[0.4, -0.2], [0.3, -0.2]]), np.array([[0.3, 0.1], [0.1, -0.4]])])
+    >>> first_reason_stability(reported, [np.array([[0.4, -0.2], [0.3, -0.2]]), np.array([[0.3, 0.1], [0.1, -0.4]])])
     array([1. , 0.5])
     """
     rows = np.arange(len(values))
@@ -139,7 +139,7 @@ def stability(values: Floats, refits: Sequence[Floats], weight: Floats) -> dict[
     Parameters
     ----------
     values, refits
-        As for `firmness`.
+        As for `first_reason_stability`.
     weight
         Analysis weight of each person, shape (n,), all positive.
 

@@ -1,7 +1,7 @@
 """Refitting a chosen model with its settings fixed: with fewer features, other weights, or without one cycle.
 
-`refit` trains it on some of its features, with the same folds, people and chosen settings (`narrowed`). `again` returns
-a function that fits it to other weights, such as those of a bootstrap of PSUs, or to another matrix, with fixed scales.
+`refit` trains it on some of its features, with the same folds, people and chosen settings (`narrowed`). A `Refitter`
+fits it to other weights, such as those of a bootstrap of PSUs, or to another matrix, with fixed scales.
 `left_out_log_odds` predicts each cycle by a model fitted to the others, with all inputs and with some removed.
 """
 
@@ -107,7 +107,7 @@ def refit(
 
 
 @dataclass(frozen=True, eq=False)
-class Again:
+class Refitter:
     """A model's parts with their settings, to be refitted.
 
     Attributes
@@ -141,7 +141,7 @@ class Again:
         """Return the model and calibrator of fits, as a bundle holds them."""
         return fits.model(self.owners, self.calibration, self.X, self.weight)
 
-    def among(self, who: Booleans) -> Again:
+    def among(self, who: Booleans) -> Refitter:
         """Return the same for some of the people, with mean and covariance of design columns among them alone."""
         rows = np.flatnonzero(who & (self.weight > 0))
         space: SplineSpace | None = None
@@ -156,7 +156,7 @@ class Again:
         return replace(self, parts=tuple(parts), weight=np.where(who, self.weight, 0.0))
 
 
-def again(
+def make_refitter(
     data: TrainingData,
     *,
     chosen: Chosen,
@@ -164,7 +164,7 @@ def again(
     features: Sequence[Feature],
     settings: pipeline_file.Model,
     threads: int,
-) -> Again:
+) -> Refitter:
     """Return the function that refits a trained model to other weights.
 
     Parameters
@@ -185,7 +185,7 @@ def again(
     # Parts with scale 0 were not fitted.
     counted = [part for part in chosen.parts if part["scale"] > 0] or list(chosen.parts[:1])
     scales = tuple(float(part["scale"]) for part in counted)
-    return Again(
+    return Refitter(
         parts=tuple(known[str(part["part"])] for part in counted),
         params=tuple(dict(part["params"]) for part in counted),
         scales=None if chosen.intercept is None else Scales(chosen.intercept, scales),
@@ -217,18 +217,20 @@ class LeftOut:
 
     Attributes
     ----------
-    said
+    predicted
         Log-odds from the model, by name of the pattern.
     refitted
         Log-odds from a model refitted to the remaining inputs with the same penalties and scales; for additive models
         alone.
     """
 
-    said: dict[str, Floats]
+    predicted: dict[str, Floats]
     refitted: dict[str, Floats]
 
 
-def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, absent: Mapping[str, Integers]) -> LeftOut:
+def left_out_log_odds(
+    refit: Refitter, data: TrainingData, cycle: Integers, *, absent: Mapping[str, Integers]
+) -> LeftOut:
     """Predict each cycle from the others, with fixed settings.
 
     The model, the calibration and the distribution of absent inputs are estimated in the other cycles; the calibration
@@ -264,7 +266,7 @@ def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, abse
             for name, features in absent.items():
                 encoded = X[rows].copy()
                 encoded[:, np.isin(refit.owners, features)] = np.nan
-                found.said[name][rows] = calibrator.log_odds(fitted.margin(encoded))
+                found.predicted[name][rows] = calibrator.log_odds(fitted.margin(encoded))
             continue
         fewer = FewerInputs(fits, local.params, X, others)
         columns, there = fits.space.expected(X)[seen], design_columns(fitted.terms, X[rows])
@@ -275,7 +277,7 @@ def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, abse
             weights = np.column_stack([fitted.coefficients, again.slope * coefficients / fitted.moments.scale])
             expected, unknown = fitted.moments.expected_forms(there, gone, weights)
             slope, constant = fitted.lines.at(np.sqrt(unknown))
-            found.said[name][rows] = slope * (fitted.intercept + expected[:, 0]) + constant
+            found.predicted[name][rows] = slope * (fitted.intercept + expected[:, 0]) + constant
             of_refit = found.refitted.setdefault(name, np.full(len(X), np.nan))
             of_refit[rows] = again.intercept + again.slope * intercept + expected[:, 1]
     return found
