@@ -112,12 +112,12 @@ def subgroups(predictions: Predictions, frame: pd.DataFrame, *, outcome: str, se
     for grouping in groupings():
         context = {"outcome": outcome, "set": set_name, "group": grouping.name}
         if grouping.feature not in frame:
-            records += [_nobody(model, "subgroup.absent") | context | {"level": "all"} for model in models]
+            records += [_no_people(model, "subgroup.absent") | context | {"level": "all"} for model in models]
             continue
         for level, who in grouping.members(frame[grouping.feature]):
             domain = predictions.design.where(who)
             if domain.n == 0:
-                found = [_nobody(model, "metric.empty") for model in models]
+                found = [_no_people(model, "metric.empty") for model in models]
             else:
                 found = replicate_metrics(y, models, domain, metrics=METRICS, ranking_only=ranking_only).records()
             records += [record | context | {"level": level} for record in found]
@@ -138,7 +138,7 @@ def _without_prediabetes(
     return [{**context, "group": CONTROLS, "level": NO_PREDIABETES, **record} for record in found.records()]
 
 
-def _nobody(model: str, problem: str) -> dict[str, Any]:
+def _no_people(model: str, problem: str) -> dict[str, Any]:
     numbers = dict.fromkeys(("estimate", "low", "high", "se"), NAN)
     about = {"n": 0, "events": 0, "problem": problem, "presentation": "suppress:effective_size"}
     return {"model": model, "metric": "auroc", **numbers, **about}

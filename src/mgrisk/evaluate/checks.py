@@ -368,8 +368,8 @@ def integrated_calibration(run: RunEvidence) -> Verdict:
     """Check that the integrated calibration index (ICI) in held-out people is at most 0.02."""
     found = _held_out(run, "ici")
     small = found.estimate is not None and found.estimate <= LARGEST_ICI
-    told = found.high is not None and found.high <= LARGEST_ICI
-    return OPEN if small and not told else small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
+    certain = found.high is not None and found.high <= LARGEST_ICI
+    return OPEN if small and not certain else small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
 
 
 def additivity(run: RunEvidence) -> Verdict:

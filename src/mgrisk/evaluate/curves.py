@@ -276,8 +276,8 @@ def decision_curve(
     rank_domain(y, risk, design)  # for its errors
     at = np.asarray(thresholds, dtype=np.float64)
     positive = np.asarray(risk, dtype=np.float64)[:, None] >= at
-    model, everybody = (classify(y, flagged, design) for flagged in (positive, np.ones_like(positive)))
-    benefit, of_all = model.net_benefit(at), everybody.net_benefit(at)
+    model, treat_all = (classify(y, flagged, design) for flagged in (positive, np.ones_like(positive)))
+    benefit, of_all = model.net_benefit(at), treat_all.net_benefit(at)
     columns = {"threshold": at, "none": np.zeros_like(at)}
     critical = t_quantile(level, design.df)
     for name, prefix, values in (("model", "", benefit), ("all", "all_", of_all), ("gain", "gain_", benefit - of_all)):

@@ -73,12 +73,12 @@ def across(values: Floats, others: Sequence[Floats], weight: Floats) -> dict[str
         {models, always_first, ranks}: number of models including the reported one; weighted share of people whose first
         reason is the same feature in all of them; and {low, high} of each feature's rank of importance over them.
     """
-    everybody = [values, *others]
+    all_models = [values, *others]
     first = _order(values)[:, 0]
     always = np.all([_order(each)[:, 0] == first for each in others], axis=0)
-    ranks = np.array([rankdata(-np.average(np.abs(each), axis=0, weights=weight)) for each in everybody])
+    ranks = np.array([rankdata(-np.average(np.abs(each), axis=0, weights=weight)) for each in all_models])
     return {
-        "models": len(everybody),
+        "models": len(all_models),
         "always_first": float(np.average(always, weights=weight)),
         "ranks": [
             {"low": float(low), "high": float(high)}

@@ -53,7 +53,7 @@ class Sampling:
     replicates: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of additive.json."""
+        """Return the section `sampling` of additive.json."""
         return {
             "loadings": self.loadings.tolist(),
             "offset": self.offset.tolist(),
@@ -322,7 +322,7 @@ class Additive:
         return float(self.moments.forms(self.coefficients[:, None], absent[self.of_input])[1][0])
 
     def after(self, *, stretch: float, added: float) -> Additive:
-        """Return the model with a variance added to that of the log-odds, in units of the log-odds × stretch."""
+        """Return the model with a variance added to that of its log-odds after they are multiplied by `stretch`."""
         if self.sampling is None:
             return self
         return replace(self, sampling=replace(self.sampling, base=self.sampling.base + added / stretch**2))

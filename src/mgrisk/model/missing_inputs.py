@@ -124,8 +124,8 @@ class Moments:
         for number, group in enumerate(groups):
             here = place[group[absent[group]]]
             if len(here):
-                told = moved[here] @ np.linalg.solve(left[np.ix_(here, here)], moved[here])
-                found[number] = told - RIDGE * scaled[here] @ scaled[here]
+                reduction = moved[here] @ np.linalg.solve(left[np.ix_(here, here)], moved[here])
+                found[number] = reduction - RIDGE * scaled[here] @ scaled[here]
         return np.maximum(found, 0.0)
 
     def expected_forms(self, Z: Floats, gone: Booleans, weights: Floats) -> tuple[Floats, Floats]:

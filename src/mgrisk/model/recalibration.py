@@ -25,7 +25,7 @@ With fewer, the parent's calibration is the better estimate."""
 
 
 def recalibrate(
-    bundle: Bundle, margin: Floats, y: Floats, design: SurveyDesign, *, method: Method, told: dict[str, Any]
+    bundle: Bundle, margin: Floats, y: Floats, design: SurveyDesign, *, method: Method, changes: dict[str, Any]
 ) -> Bundle:
     """Fit a new calibrator and return the bundle that has it.
 
@@ -39,7 +39,7 @@ def recalibrate(
         Design of the new people.
     method
         ``intercept`` refits the intercept alone, ``logistic`` intercept and slope.
-    told
+    changes
         Entries for bundle.json: at least ``parent`` and ``holds_for``. The default ``name`` is that of the parent with
         a digest of the new calibrator and of these entries, so that different recalibrations have different names.
 
@@ -96,12 +96,12 @@ def recalibrate(
         uncertainty = uncertainty.after(stretch=stretch, added=added)
     if isinstance(fitted, Additive):
         fitted = fitted.after(stretch=new.slope, added=added)
-    digest = hashlib.sha256(to_json([new.to_dict(), told]).encode()).hexdigest()
+    digest = hashlib.sha256(to_json([new.to_dict(), changes]).encode()).hexdigest()
     # The parent's performance in other people does not apply to these.
     about = {
         **{key: value for key, value in bundle.about.items() if key != "performance"},
         "name": f"{bundle.about['name']}-recalibrated-{digest[:8]}",
-        **told,
+        **changes,
         "interval": f"{bundle.about['interval']}; with the error of the recalibration added",
         "recalibration": {
             "method": method,

@@ -112,7 +112,7 @@ class _Known(Checked):
 
     @field_validator("people")
     @classmethod
-    def _of_somebody(cls, people: float) -> float:
+    def _zero_or_at_least_one(cls, people: float) -> float:
         # An effective sample size is at least 1, apart from rounding.
         if 0 < people < 0.5:
             raise ValueError("it must be 0 or at least 1")

@@ -23,7 +23,7 @@ from mgrisk.types import Floats, Singles
 
 @dataclass(frozen=True)
 class Term:
-    """The spline of one encoded column, and the value that replaces a missing one in bundles of format 1.
+    """The spline of one encoded column, and the value that replaces a missing one where these are filled.
 
     There is no indicator of missing values: reasons for missing values in NHANES are not those in a user's file, and an
     indicator estimated from a few people would shift the risks of a whole file.

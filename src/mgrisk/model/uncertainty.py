@@ -1,9 +1,9 @@
 """Sampling error of a person's risk, from bootstrap refits of the whole pipeline, stored as a small quadratic form.
 
 The pipeline is refitted under bootstrap weights of the PSUs (`bootstrap_refits`). The differences between the log-odds
-of the refits and of the model are projected on a spline basis of the encoded columns, which represents spline models
-exactly and trees approximately. Their mean square is |L' b(x)|² for a matrix L of a few columns, so a bundle needs no
-refits and scoring one small product for each person. The mean residual variance is added. The shrinkage of risks by
+of the refits and of the model are projected on a spline basis of the encoded columns, which represents most of the
+variation of spline models and trees. Their mean square is |L' b(x)|² for a matrix L of a few columns, so a bundle needs
+no refits and scoring one small product for each person. The mean residual variance is added. The shrinkage of risks by
 penalisation, which refits do not show, is estimated by `coverage` and included in the same form.
 """
 
