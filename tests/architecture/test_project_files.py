@@ -1,4 +1,4 @@
-"""What surrounds the package: tasks, continuous integration, citation and metadata name one thing in one way."""
+"""Tasks, continuous integration, citation, metadata and changelog are consistent with each other."""
 
 from __future__ import annotations
 
