@@ -22,10 +22,10 @@ from mgrisk.nhanes.cycles import CYCLES, OPTIONAL
 from mgrisk.storage.files import write_text
 
 HEAD = """\
-# Ranges and answers of the variables in variables/, over all cycles that mgrisk reads.
+# Ranges and answer codes of the variables in variables/, over all cycles that mgrisk reads.
 #
-#   minimum, maximum  smallest and largest value that CDC counted in any cycle
-#   codes             answers and top codes with CDC's words for them, as in the latest cycle that has the code
+#   minimum, maximum  smallest and largest value in CDC's codebook of any cycle
+#   codes             answers and top codes with CDC's labels, as in the latest cycle that has the code
 #
 # Written by tools/codebook_answers.py, not by hand.
 # Source: CDC/NCHS codebook page of each table.

@@ -19,8 +19,8 @@ TARGET = Path(__file__).parents[1] / "src" / "mgrisk" / "nhanes" / "published_ro
 # CDC replaces look-up tables with every release, and the totals of one table differ from its file by three records.
 LEFT_OUT = {"DSPI", "DSII", "DSBI", "DSQ2_D"}
 HEAD = """\
-# Records of each NHANES table by CDC's codebook pages (tools/published_rows.py): a file with fewer has been cut off.
-# A cut at the border of a record and of an 80-byte card cannot be seen in the file itself.
+# Records of each NHANES table on CDC's codebook pages (tools/published_rows.py); a file with fewer is truncated.
+# A file cut off at the end of both a record and an 80-byte card looks complete.
 source = "CDC/NCHS, NHANES codebook pages: last running total of each table's variables"
 """
 
