@@ -1,4 +1,4 @@
-"""The gate of the registry: which version gets the alias, and what a refusal says."""
+"""Which version gets the alias in the registry, and the reasons given otherwise."""
 
 import json
 import re

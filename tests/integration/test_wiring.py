@@ -1,4 +1,4 @@
-"""What each step hands to the next: whose outcomes, weights and files a number of the run was made from."""
+"""Each step passes the right outcomes, weights and files to the next."""
 
 from __future__ import annotations
 

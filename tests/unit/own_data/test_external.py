@@ -1,4 +1,4 @@
-"""`mgrisk evaluate` and `mgrisk recalibrate` as a user runs them, on a small cohort without and with a design."""
+"""`mgrisk evaluate` and `mgrisk recalibrate` on a small cohort without and with a design."""
 
 from __future__ import annotations
 
