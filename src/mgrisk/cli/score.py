@@ -43,35 +43,39 @@ EXAMPLES = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
-    parser.add_argument("input", metavar="INPUT", help="file, folder of files, or - for standard input")
-    parser.add_argument(
+    people = parser.add_argument_group("people and model")
+    people.add_argument("input", metavar="INPUT", help="file, folder of files, or - for standard input")
+    add_model(people)
+    add_missing(people)
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "-o", "--output", required=True, metavar="OUTPUT", help="file, folder, or - for standard output"
     )
-    parser.add_argument("--reasons", type=whole_number, default=3, metavar="K", help="largest contributions given (3)")
-    parser.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
-    parser.add_argument(
-        "--max-rejected",
-        type=share,
-        metavar="SHARE",
-        help="end with status 6, after the output is written, where more of the rows are rejected (only where all are)",
-    )
-    parser.add_argument("--strict", action="store_true", help="stop at the first rejected row")
-    parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
-    parser.add_argument("--resume", action="store_true", help="keep what is interrupted, and go on with it")
-    parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
-    parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
-    parser.add_argument("--model-digest", action="store_true", help="first signs of the model's sha256 in each row")
-    add_missing(parser)
-    parser.add_argument(
+    output.add_argument("--reasons", type=whole_number, default=3, metavar="K", help="largest contributions given (3)")
+    output.add_argument("--what-if", action="store_true", help="add options at published relative risks")
+    output.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
+    output.add_argument("--model-digest", action="store_true", help="first signs of the model's sha256 in each row")
+    output.add_argument(
         "--digits",
         type=significant_digits,
         default=6,
         metavar="N",
         help="significant digits of risks and effects in CSV (6); 17 keeps all, as JSON lines and Parquet do",
     )
-    add_history(parser, what="what the batch came to")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
+    rejected = parser.add_argument_group("rejected rows")
+    rejected.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
+    rejected.add_argument(
+        "--max-rejected",
+        type=share,
+        metavar="SHARE",
+        help="end with status 6, after the output is written, where more of the rows are rejected (only where all are)",
+    )
+    rejected.add_argument("--strict", action="store_true", help="stop at the first rejected row")
+    large = parser.add_argument_group("large files and folders")
+    large.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
+    large.add_argument("--resume", action="store_true", help="keep what is interrupted, and go on with it")
+    large.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
+    add_history(parser, what="the summary of the batch")
 
 
 def run(options: argparse.Namespace) -> int:

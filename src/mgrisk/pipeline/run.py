@@ -109,7 +109,7 @@ def run(
         their fit takes any; they are calibrated, evaluated and explained like the others. A bundle cannot hold one: it
         holds the model chosen among those of the pipeline file.
     progress
-        Called with a line for each step.
+        Called with a line when a step begins, and with one of its seconds and its summary when it has ended.
 
     Returns
     -------
@@ -220,4 +220,4 @@ def _make_people(workspace: Workspace, made: Synthetic, progress: Progress) -> N
         seed=made.seed,
         cycles=workspace.cycles,
     )
-    progress(f"people     made {made.people_per_cycle:,} SYNTHETIC people for each cycle, as XPT tables")
+    progress(f"made {made.people_per_cycle:,} SYNTHETIC people for each cycle, as XPT tables")

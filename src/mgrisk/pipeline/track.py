@@ -161,6 +161,7 @@ def _champion(workspace: Workspace) -> tuple[int, Bundle | MgRiskError] | None:
 
 STEP = Step(
     "track",
+    "log the run in MLflow",
     inputs=(
         *names.TOLD,
         *names.AUDITED,
