@@ -122,6 +122,8 @@ def _refuse_many_rejected(options: argparse.Namespace, summary: Summary) -> None
 
 def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:
     lines = summary.lines()
+    if summary.tally.scored:
+        lines.append("risk_low to risk_high: 90 % interval of each person's risk")
     if options.what_if:
         what_it_is = summary.about["what_if"]["what_it_is"]
         lines.append(f"what-if columns: {what_it_is}; the summary file names studies and assumptions")
