@@ -59,7 +59,7 @@ GROUPS: Final = {
 """The commands as `mgrisk --help` lists them, in the order of use."""
 COMMANDS: Final = tuple(command for commands in GROUPS.values() for command in commands)
 
-WIDTH: Final = 90
+WIDTH: Final = 78
 """Signs of a line of a command's description."""
 
 

@@ -29,6 +29,11 @@ def add_model(group: Options) -> None:
     )
 
 
+def accepted(options: argparse.Namespace) -> str:
+    """Say which command shows what a column accepts."""
+    return f"what is accepted: mgrisk schema{f' --model {options.model}' if options.model else ''}"
+
+
 def add_missing(group: Options) -> None:
     """Add `--missing`."""
     group.add_argument(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgrisk.cli.options import (
+    accepted,
     add_history,
     add_missing,
     add_model,
@@ -122,8 +123,8 @@ def _refuse_many_rejected(options: argparse.Namespace, summary: Summary) -> None
 
 def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:
     lines = summary.lines()
-    if summary.tally.scored:
-        lines.append("risk_low to risk_high: 90 % interval of each person's risk")
+    if summary.tally.rejected:
+        lines[0] += f"; {accepted(options)}"
     if options.what_if:
         what_it_is = summary.about["what_if"]["what_it_is"]
         lines.append(f"what-if columns: {what_it_is}; the summary file names studies and assumptions")
