@@ -7,13 +7,14 @@ import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, requires
+from importlib.metadata import PackageNotFoundError, distributions, requires
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +101,19 @@ def test_every_requirement_is_pinned_and_has_hashes_and_none_is_lacking() -> Non
     names = set(needed([*PROJECT["dependencies"], *build]))
     assert len(names) > 50
     assert names - requirements.keys() == set()
+
+
+def test_pinned_versions_run_on_the_first_release_of_the_lowest_python() -> None:
+    lowest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    # A version that is installed here is looked at, whatever Python this is.
+    constraints = pinned("constraints.txt")
+    found = {
+        f"{each.name}=={each.version}": each.metadata["Requires-Python"]
+        for each in distributions()
+        if constraints.get(canonicalize_name(each.name)) == each.version
+    }
+    assert len(found) > 50
+    assert {name: asked for name, asked in found.items() if asked and lowest not in SpecifierSet(asked)} == {}
 
 
 def test_continuous_integration_and_the_container_install_by_hash() -> None:
