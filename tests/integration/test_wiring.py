@@ -576,7 +576,7 @@ def test_all_magnesium_of_a_person_is_swapped_together(
     monkeypatch.setattr(Encoder, "matrix", watched)
     added._shuffled(workspace, held_out, "spline_logistic")
     own = held_out.frame.iloc[held_out.inside][family].to_numpy(dtype=float)
-    assert len(seen) == added.DEALS
+    assert len(seen) == added.SHUFFLES
     for dealt in seen:
         moved = ~np.isclose(dealt, own, equal_nan=True)
         assert (moved.mean(axis=0) > 0.8).all()

@@ -43,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME",
-        help="an estimate for each of its values, for ranges (age_years=20,40,60), or for yes and no of a condition",
+        help="one estimate per value, per range (age_years=20,40,60), or for whether a condition holds",
     )
     question.add_argument(
         "--statistic",
@@ -71,7 +71,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def add_people(parser: argparse.ArgumentParser, question: Options) -> None:
-    """Add the options of who is studied, of the tables that are read and of how the answer is printed."""
+    """Add the options that select people and cycles, and the output format."""
     question.add_argument(
         "--where",
         default="",
@@ -85,7 +85,7 @@ def add_people(parser: argparse.ArgumentParser, question: Options) -> None:
         action="extend",
         default=[],
         metavar="YEARS",
-        help="cycles, combined (the latest that has every variable)",
+        help="cycles to combine (the latest that has every variable)",
     )
     tables.add_argument(
         "--across-break",
@@ -100,23 +100,23 @@ def add_people(parser: argparse.ArgumentParser, question: Options) -> None:
         action="extend",
         default=[],
         metavar="BREAK",
-        help="put older values on the later scale",
+        help="convert older values to the scale of later ones",
     )
     tables.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     add_source(tables)
     output = parser.add_argument_group("output")
     output.add_argument(
-        "--format", choices=["table", "csv", "json"], default="table", help="of what is printed (table)"
+        "--format", choices=["table", "csv", "json"], default="table", help="format of the output (table)"
     )
 
 
 def ages(text: str) -> tuple[int, ...]:
-    """Return the ages of `--standard`."""
+    """Parse the ages of `--standard`."""
     return tuple(int(each) for each in text.split(","))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.describe.compare import compare
     from mgrisk.describe.query import describe
     from mgrisk.describe.question import Question
@@ -138,7 +138,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write(found: Comparison | Description | Regression, form: str) -> None:
-    """Print an answer, and what a reader must know of it beside."""
+    """Print estimates on standard output, and notes about them on standard error."""
     for note in found.notes():
         say(note)
     if form == "json":
