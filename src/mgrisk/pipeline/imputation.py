@@ -66,7 +66,7 @@ def impute(workspace: Workspace) -> str:
         },
     )
     (auroc,) = (each for each in records if each["set"] == "cross-validated" and each["metric"] == "auroc")
-    return f"AUROC of {settings.imputations} imputations less that of missing as such: {auroc['difference']:+.4f}"
+    return f"AUROC with {settings.imputations} imputations minus AUROC with missing values: {auroc['difference']:+.4f}"
 
 
 def _drawn(
@@ -156,6 +156,7 @@ def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list
 
 STEP = Step(
     "imputation",
+    "compare with multiple imputation",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.IMPUTATION,),
     logged=(names.IMPUTATION,),

@@ -26,10 +26,10 @@ def run(folder: Path, *, extra: str | None) -> list[str]:
         return name
 
     steps = [
-        Step("told", (), ("told",), (), lambda _: write("told", "told"), optional=("extra",)),
+        Step("told", "", (), ("told",), (), lambda _: write("told", "told"), optional=("extra",)),
     ]
     if extra is not None:
-        steps.insert(0, Step("extra", ("source",), ("extra",), (), lambda _: write("extra", extra)))
+        steps.insert(0, Step("extra", "", ("source",), ("extra",), (), lambda _: write("extra", extra)))
     workspace = cast(Workspace, SimpleNamespace(pipeline=SimpleNamespace(digest=lambda *_: "same settings")))
     return run_steps(steps, workspace, Manifest.open(folder, {}), raw="", progress=lambda _: None)
 
