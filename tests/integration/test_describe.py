@@ -1,4 +1,4 @@
-"""`mgrisk describe` as people and scripts use it: on the SYNTHETIC demo tables, and on the real ones."""
+"""`mgrisk describe` on the SYNTHETIC demo tables and on the real ones."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What defines, treats or follows an outcome cannot be a feature of its model.
+"""A variable that defines, treats or follows an outcome cannot be a feature of its model.
 
-What is asked or measured after the outcome is known is said so.
+The error says whether it is measured after the outcome is known.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is a case, who is a control, and who is neither."""
+"""Outcomes: cases, controls, and people who are neither."""
 
 from __future__ import annotations
 

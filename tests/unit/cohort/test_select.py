@@ -1,4 +1,4 @@
-"""Who takes part: rule by rule, nobody dropped, and the weight that the variables force."""
+"""Eligibility by rule, attrition that accounts for all people, and the weight required by the variables."""
 
 from __future__ import annotations
 

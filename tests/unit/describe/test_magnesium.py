@@ -1,4 +1,4 @@
-"""The tables of magnesium: survey means, habits below the requirement, and what cannot be known is said."""
+"""Tables of magnesium: survey means, usual intake below the requirement, and notes on missing estimates."""
 
 from __future__ import annotations
 

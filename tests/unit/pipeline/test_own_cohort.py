@@ -1,4 +1,4 @@
-"""A file of one's own as a cohort: who gets in, who is counted out, and what is refused before anything is learned."""
+"""A user's file as a cohort: eligibility, attrition, and errors before training."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Items of scores: bounds, categories, units, conditions, and what no answer means to each.
+"""Items of scores: bounds, categories, units, conditions, and missing answers.
 
-Published scores against golden vectors, by hand, on their bounds and against the charts they are printed with.
+Published scores against golden vectors, hand-computed values at their bounds, and printed charts.
 
 Golden values: tests/golden/riskscores.json, with the source of each. The ADA test: CDC/ADA, "how your test is scored"
 (cdc.gov/diabetes/widgets/risktest) and the height and weight chart of the test as printed (column 5'10":
 174-208 lb 1 point, 209-277 lb 2 points, from 278 lb on 3 points).
 
-Recalibration of published scores: the numbers of R survey, its defining equations, and folds that stay unseen.
+Recalibration of published scores: the numbers of R survey, its defining equations, and cross-fitting.
 """
 
 from __future__ import annotations
