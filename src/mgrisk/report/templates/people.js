@@ -177,7 +177,7 @@
     const beside = opened < 0 && other >= 0 ? ` Open another person to compare with ${plain(data.ids[other], 40)}.` : "";
     const people = `${shown.length.toLocaleString("en-US")} of ${n.toLocaleString("en-US")} people`;
     if (shown.length < data.smallest) {
-      $("status").textContent = marked(`${people}. Fewer than ${data.smallest}: no figure is given for them as a group.${beside}`);
+      $("status").textContent = marked(`${people}. Fewer than ${data.smallest}: no mean is shown.${beside}`);
       return;
     }
     let total = 0, mass = 0;
@@ -217,7 +217,7 @@
     last ??= Math.min(shown.length, Math.ceil((window_.scrollTop + window_.clientHeight) / height) + SPARE);
     const rows = [];
     for (let place = first; place < last; place++) rows.push(row(place));
-    if (!shown.length) rows.push(element("tr", element("td", "Nobody is like that.", { colspan: head.children.length })));
+    if (!shown.length) rows.push(element("tr", element("td", "No person matches.", { colspan: head.children.length })));
     body.replaceChildren(spacer(first), ...rows, spacer(Math.max(0, shown.length - last)));
     $("table").setAttribute("aria-rowcount", shown.length + 1);
     const there = active >= first && active < last;
@@ -239,7 +239,7 @@
   const named = (person) => `${data.id} ${plain(data.ids[person], 60)}`;
   const interval = (person) => {
     const unknown = data.highInputs[person] > data.lowInputs[person]
-      ? ` Were the absent inputs known, it would lie at ${range(data.lowInputs[person], data.highInputs[person])} for 90\u00a0% of such people.` : "";
+      ? ` If the missing inputs were known, it would lie from ${range(data.lowInputs[person], data.highInputs[person])} for 90\u00a0% of such people.` : "";
     const said = data.told.flatMap((each, k) => (each.said ? [` ${each.label}: ${told[k].text(person)}.`] : []));
     return `90\u00a0% interval ${range(data.low[person], data.high[person])}.${unknown}${said.join("")}`;
   };
@@ -250,7 +250,7 @@
     $("interval").textContent = interval(person);
     const steps = order.map((k) => ({ label: `${data.features[k].label}: ${valueText(k, person)}`, size: effect(k, person) }));
     waterfall($("waterfall"), { steps, from: data.base[person], risk: data.risk[person], low: data.low[person], high: data.high[person] });
-    $("values-caption").textContent = "Value, population and contribution of each feature, largest first";
+    $("values-caption").textContent = "Value, development population and contribution of each feature, largest first";
     headings(["Feature"], ["Value"], ["Development population"], ["Contribution, log-odds", "number"]);
     $("values").replaceChildren(...order.map((k) => element("tr", [
       element("th", data.features[k].label, { scope: "row" }),
@@ -268,13 +268,13 @@
       label: data.features[k].label, values: [valueText(k, first), valueText(k, second)],
       changes: `${bare(k, data.values[k][first])} \u2192 ${valueText(k, second)}`, sizes: [effect(k, first), effect(k, second)],
     }));
-    const bases = { label: "Base value, by what is absent", values: ["", ""], sizes: [data.base[first], data.base[second]] };
+    const bases = { label: "Base value, by missing inputs", values: ["", ""], sizes: [data.base[first], data.base[second]] };
     if (bases.sizes[0] !== bases.sizes[1]) rows.push(bases);
     const steps = rows.map(({ label, changes, sizes }) => ({ label: changes ? `${label}: ${changes}` : label, size: sizes[1] - sizes[0] }));
     const reached = data.base[first] + data.features.reduce((total, _, k) => total + effect(k, first), 0);
     waterfall($("waterfall"), { steps, from: reached, risk: data.risk[second], low: data.low[second], high: data.high[second], start: plain(named(first), 40), finish: `${plain(named(second), 24)}, 90\u00a0% interval` });
-    $("values-caption").textContent = "Values and contributions of both, by how much the contributions differ";
-    headings(["Feature"], [named(first)], [named(second)], ["Contribution of the first", "number"], ["Of the second", "number"], ["Difference, log-odds", "number"]);
+    $("values-caption").textContent = "Values and contributions of both people, largest difference first";
+    headings(["Feature"], [named(first)], [named(second)], ["Contribution of the first", "number"], ["Contribution of the second", "number"], ["Difference, log-odds", "number"]);
     $("values").replaceChildren(...rows.map(({ label, values, sizes }) => element("tr", [
       element("th", label, { scope: "row" }),
       ...values.map((value) => element("td", value)),
@@ -363,9 +363,9 @@
 
   // ---- from the population to the person, or from one person to another
   const SVG = "http://www.w3.org/2000/svg";
-  const expit = (x) => 1 / (1 + Math.exp(-x)), logit = (p) => Math.log(p / (1 - p));
+  const logit = (p) => Math.log(p / (1 - p));
   const RISKS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9];
-  const waterfall = (place, { steps, from: base, risk, low, high, start = "Population (base value)", finish = "Reported risk, 90\u00a0% interval" }) => {
+  const waterfall = (place, { steps, from: base, risk, low, high, start = "Base value (development population)", finish = "Reported risk, 90\u00a0% interval" }) => {
     // Where there is no room for labels beside the bars they stand above them.
     const narrow = place.clientWidth > 0 && place.clientWidth < 560;
     const [WIDTH, ROW, LEFT, RIGHT] = narrow ? [360, 40, 0, 310] : [760, 25, 300, 690];
@@ -393,7 +393,7 @@
       words(at, TOP - 8, `${+(100 * risk).toPrecision(2)}\u00a0%`, "middle");
       last = at;
     }
-    words((LEFT + RIGHT) / 2, 14, "The same as a risk", "middle");
+    words((LEFT + RIGHT) / 2, 14, "Risk", "middle");
     if (data.mark) add("text", { x: WIDTH - 4, y: narrow ? 28 : 14, "text-anchor": "end", class: "stamp" }, data.mark);
     const unit = span > 4 ? 1 : span > 1.6 ? 0.5 : span > 0.6 ? 0.2 : 0.05;
     for (let tick = Math.ceil(least / unit); tick * unit <= least + span; tick++) {
@@ -484,6 +484,7 @@
   addEventListener("beforeprint", () => draw(0, Math.min(PRINTED, shown.length)));
   addEventListener("afterprint", () => draw());
 
+  dotColours({ data, element, bare });
   const change = inputsPanel({ data, element, fixed, percent, range, marked, named, waterfall, valueWords });
   addEventListener("hashchange", arrive);
   $("all").hidden = false;
