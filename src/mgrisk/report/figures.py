@@ -268,7 +268,9 @@ def waterfall(data: Mapping[str, Any]) -> Figure:
         markersize=6, elinewidth=1.4, capsize=3,
     )  # fmt: skip
     named = [legible(step["label"], longest=46) for step in steps]
-    axes.set_yticks(np.arange(top, -1, -1), ["Population (base value)", *named, "Reported risk, 90 % interval"])
+    axes.set_yticks(
+        np.arange(top, -1, -1), ["Base value (development population)", *named, "Reported risk, 90 % interval"]
+    )
     axes.set_ylim(-0.7, top + 0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("Log-odds of the reported risk")
@@ -289,7 +291,7 @@ def _risk_scale(axes: Any) -> None:
             ticks.append(risk)
     above = axes.secondary_xaxis("top")
     above.set_xticks([float(np.log(risk / (1 - risk))) for risk in ticks], [f"{100 * risk:g} %" for risk in ticks])
-    above.set_xlabel("The same as a risk", labelpad=8)
+    above.set_xlabel("Risk", labelpad=8)
     above.spines["top"].set_visible(True)
 
 
@@ -406,8 +408,7 @@ def dependence(data: Mapping[str, Any]) -> Figure:
         below.stairs(share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
         below.stairs(floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
     # The rug shows single people where the bars are too low to be seen.
-    x = floats(data["x"])
-    _rug(below, x[x <= edges[-1]] if len(edges) else x)
+    _rug(below, floats(data["x"]))
     below.set_yticks([])
     below.spines["left"].set_visible(False)
     below.set_ylabel("People")
