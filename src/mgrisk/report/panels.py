@@ -277,7 +277,7 @@ def importance(axes: Axes, data: Mapping[str, Any]) -> None:
     rows = data["bars"]
     marked = [bar["group"] == "magnesium" for bar in rows]
     bars(axes, rows, "importance", [_bar_label(bar) for bar in rows], marked)
-    axes.set_xlabel("Mean |SHAP value|, log-odds (95 % interval)")
+    axes.set_xlabel("Mean |SHAP value|, log-odds (95 % interval)", loc="right")
     keys = [
         Line2D([], [], color=ORANGE, linewidth=7, label="Magnesium ★"),
         Line2D([], [], color=BLUE, linewidth=7, label="Other features"),

@@ -11,7 +11,7 @@ from mgrisk.evaluate.records import CalibratorMetric, Records
 from mgrisk.features.registry import lineage
 from mgrisk.model.learners import Candidate
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, table, text
-from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
+from mgrisk.report.formats import count, interval, level_label, model_label, number, percent, span, unit_label
 from mgrisk.report.population import population
 from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
@@ -29,7 +29,7 @@ def features(run: RunFolder) -> Section:
         found, lacking = lineage(feature), run.reference[feature.name]["missing"]
         cells = [
             found.label,
-            unit_label(found.allowed),
+            ", ".join(map(level_label, feature.levels)) or unit_label(found.allowed),
             found.formula,
             ", ".join(found.sources),
             found.sample,

@@ -5,7 +5,7 @@ Metrics and paired differences; curves; classification at risk thresholds; group
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mgrisk.cohort.select import HELD_OUT
@@ -19,8 +19,10 @@ from mgrisk.report.sections.candidates import not_bundled
 from mgrisk.report.sections.performance_figures import (
     calibration_figure,
     decision_figure,
+    no_calibration,
     precision_recall_figure,
     roc_figure,
+    set_label,
 )
 from mgrisk.report.sections.risk_scores import HELD_OUT_AND_AGAIN, score_blocks
 from mgrisk.report.sections.subgroups import groups_figure, groups_table
@@ -95,7 +97,7 @@ def performance(run: RunFolder) -> Section:
         table(f"{SECTION.name}-metrics", f"Metrics, {HELD_OUT_AND_AGAIN}", _columns(run, models), rows, notes=notes),
         *_difference_blocks(run),
     ]
-    label = _set_title(name)
+    label = set_label(name)
     parts = [
         section(f"{SECTION.name}-curves", "Discrimination, calibration and net benefit", [grid(_curves(run, models))]),
         section(
@@ -104,7 +106,7 @@ def performance(run: RunFolder) -> Section:
             [
                 threshold_slider(run, name, label),
                 thresholds_table(run, HELD_OUT, name, label),
-                thresholds_table(run, AGAIN, CROSS_VALIDATED, _set_title(CROSS_VALIDATED), folded=True),
+                thresholds_table(run, AGAIN, CROSS_VALIDATED, set_label(CROSS_VALIDATED), folded=True),
             ],
         ),
         section(
@@ -112,7 +114,7 @@ def performance(run: RunFolder) -> Section:
             "Performance by subgroup",
             [
                 groups_figure(run, HELD_OUT, name, label),
-                groups_table(run, AGAIN, CROSS_VALIDATED, _set_title(CROSS_VALIDATED), folded=True),
+                groups_table(run, AGAIN, CROSS_VALIDATED, set_label(CROSS_VALIDATED), folded=True),
             ],
         ),
         section(f"{SECTION.name}-scores", "Published risk scores", score_blocks(run, f"{SECTION.name}-scores")),
@@ -124,37 +126,25 @@ def _curves(run: RunFolder, models: list[str]) -> list[Block]:
     """Return the figures in pairs: held-out, and cross-validated beside it without saying it all again."""
     found = []
     ranking = [ranked_by(model) for model in models]
-    for title, needs, make in (
-        ("ROC curve", (), lambda name, of: roc_figure(run, name, of, ranking)),
-        ("precision-recall curve", (), lambda name, of: precision_recall_figure(run, name, of, ranking)),
-        (
-            "calibration curve",
-            ("calibration", "calibration_groups"),
-            lambda name, of: calibration_figure(run, name, of, run.winner),
-        ),
-        ("decision curve", (), lambda name, of: decision_figure(run, name, of, models)),
-    ):
+    kinds: tuple[Callable[[str, str], Block], ...] = (
+        lambda name, of: roc_figure(run, name, of, ranking),
+        lambda name, of: precision_recall_figure(run, name, of, ranking),
+        lambda name, of: _calibration(run, name, of),
+        lambda name, of: decision_figure(run, name, of, models),
+    )
+    for make in kinds:
         for name, of in ((HELD_OUT, run.held_out_name), (AGAIN, CROSS_VALIDATED)):
-            drawn = _unless_failed(f"{title}, {_set_title(of)}", run.curves.sets[of][run.winner], needs, make, name, of)
+            drawn = make(name, of)
             if name == AGAIN and drawn["kind"] == "figure":
                 drawn["caption"] = "The same for the development people, cross-validated."
             found.append(drawn)
     return found
 
 
-def _unless_failed(
-    what: str,
-    curves: Mapping[str, Any],
-    needed: Sequence[str],
-    make: Callable[[str, str], Block],
-    name: str,
-    of: str,
-) -> Block:
-    """Return the figure, or the reason why a curve that it needs could not be made."""
-    for each in needed:
-        if "problem" in curves[each]:
-            return callout(f"No {what}: failed, because {curves[each]['problem']}.", tone="warning")
-    return make(name, of)
+def _calibration(run: RunFolder, name: str, set_name: str) -> Block:
+    if problem := no_calibration(run, set_name, run.winner):
+        return callout(f"No calibration curve, {set_label(set_name)}: failed, because {problem}.", tone="warning")
+    return calibration_figure(run, name, set_name, run.winner)
 
 
 def compare(record: DifferenceRecord) -> str:
@@ -278,10 +268,6 @@ def _without_prediabetes(run: RunFolder, models: list[str]) -> list[dict[str, An
             cells = [interval(found[ranked_by(model)]) for model in models]
             rows.append(row([first, *cells], {"models": raw_records(found)}, pale=True, level=place))
     return rows
-
-
-def _set_title(set_name: str) -> str:
-    return "development set, cross-validated" if set_name == CROSS_VALIDATED else f"held-out {span([set_name])}"
 
 
 SECTION = ReportSection("performance", "Performance", performance)

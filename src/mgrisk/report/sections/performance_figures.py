@@ -101,6 +101,12 @@ def _readings(
     return [column(heading), *(column(model_label(model)) for model in read)], rows
 
 
+def no_calibration(run: RunFolder, set_name: str, model: str) -> str:
+    """Return why the calibration curve of a model, or its deciles, could not be estimated; empty where they could."""
+    curves = run.curves.sets[set_name][model]
+    return str(curves["calibration"].get("problem") or curves["calibration_groups"].get("problem") or "")
+
+
 def calibration_figure(run: RunFolder, name: str, set_name: str, model: str) -> Block:
     """Return the calibration of a model: smooth curve with band, deciles, and the distribution of risk."""
     curves = run.curves.sets[set_name][model]

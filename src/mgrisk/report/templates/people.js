@@ -40,8 +40,7 @@
 
   // ---- what is known of each person from the start: the largest contributions, in order
   const reasons = Array.from({ length: REASONS }, () => new Int16Array(n));
-  const inOrder = (person) =>
-    data.features.map((_, k) => k).sort((a, b) => Math.abs(data.contributions[b][person]) - Math.abs(data.contributions[a][person]) || a - b);
+  const inOrder = (person) => bySize(data.features.map((_, k) => data.contributions[k][person]));
   for (let person = 0; person < n; person++) {
     const largest = inOrder(person);
     reasons.forEach((place, k) => { place[person] = largest[k] ?? -1; });
@@ -102,12 +101,12 @@
     { key: "width", label: "90\u00a0% interval", width: 10, number: true, of: (person) => data.high[person] - data.low[person], text: (person) => range(data.low[person], data.high[person]), raw: (person) => [data.low[person], data.high[person]] },
   ];
   const reasonColumns = reasons.map((place, k) => ({
-    key: `reason-${k}`, label: ["Largest contribution", "Second", "Third"][k], width: 15,
+    key: `reason-${k}`, label: ["Largest contribution", "Second", "Third"][k], width: 13,
     of: (person) => (place[person] < 0 ? 0 : effect(place[person], person)), cell: (person) => reasonCell(place, person),
     text: (person) => (place[person] < 0 ? "" : `${fixed(effect(place[person], person), 2, true)} ${data.features[place[person]].label}`),
   }));
   let asked = data.told.some((each) => each.label === "Outcome") ? [told[data.told.findIndex((each) => each.label === "Outcome")]] : [];
-  const columns = () => [...fixedColumns, ...asked.map((each) => ({ ...each, width: 10, number: !each.levels.length, asked: true })), ...reasonColumns];
+  const columns = () => [...fixedColumns, ...asked.map((each) => ({ ...each, width: 8, number: !each.levels.length, asked: true })), ...reasonColumns];
   const head = document.querySelector("#explorer-table thead tr");
   const drawHead = () => {
     const all = columns();
@@ -263,7 +262,7 @@
     $("heading").textContent = marked(`${named(first)}: risk ${percent(data.risk[first])}; ${named(second)}: risk ${percent(data.risk[second])}`);
     $("interval").replaceChildren(...[first, second].map((person) => element("span", `${named(person)}: ${interval(person)} `)));
     const apart = (k) => effect(k, second) - effect(k, first);
-    const order = data.features.map((_, k) => k).sort((a, b) => Math.abs(apart(b)) - Math.abs(apart(a)) || a - b);
+    const order = bySize(data.features.map((_, k) => apart(k)));
     const rows = order.map((k) => ({
       label: data.features[k].label, values: [valueText(k, first), valueText(k, second)],
       changes: `${bare(k, data.values[k][first])} \u2192 ${valueText(k, second)}`, sizes: [effect(k, first), effect(k, second)],
@@ -337,12 +336,6 @@
 
   // ---- rows as a file
   const save = () => {
-    // As mgrisk writes a CSV: an apostrophe before what a spreadsheet would run as a formula.
-    const inert = (text) => (/^'*[\t\r\n]*[=+\-@]/.test(text) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text);
-    const cell = (value) => {
-      const text = inert(String(value ?? ""));
-      return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-    };
     const fields = [
       ...(data.mark ? [["data", () => data.mark]] : []),
       [data.id, (person) => data.ids[person]],
@@ -354,11 +347,8 @@
         [`reason_${k + 1}_effect`, (person) => (place[person] < 0 ? "" : effect(place[person], person))],
       ]),
     ];
-    const lines = [fields.map(([name]) => cell(name)), ...shown.map((person) => fields.map(([, of]) => cell(of(person))))];
-    const link = element("a", [], { download: `${data.mark ? `${data.mark}-` : ""}people.csv` });
-    link.href = URL.createObjectURL(new Blob([`${lines.map((each) => each.join(",")).join("\r\n")}\r\n`], { type: "text/csv" }));
-    link.click();
-    URL.revokeObjectURL(link.href);
+    const lines = [fields.map(([name]) => csvCell(name)), ...shown.map((person) => fields.map(([, of]) => csvCell(of(person))))];
+    saveFile(`${data.mark ? `${data.mark}-` : ""}people.csv`, "text/csv", `${lines.map((each) => each.join(",")).join("\r\n")}\r\n`);
   };
 
   // ---- from the population to the person, or from one person to another

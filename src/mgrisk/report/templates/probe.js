@@ -3,6 +3,8 @@
 "use strict";
 const modelOf = (model) => (model.tables ? tabulated(model) : additive(model));
 const expit = (x) => 1 / (1 + Math.exp(-x));
+// Places of numbers, the largest in size first.
+const bySize = (numbers) => [...numbers.keys()].sort((a, b) => Math.abs(numbers[b]) - Math.abs(numbers[a]) || a - b);
 const sum = (numbers) => numbers.reduce((total, each) => total + each, 0);
 // A value of an encoded column, NaN where it is missing; the model reads single precision.
 const encoded = ({ owner, level }, inputs, values) => {
@@ -248,8 +250,7 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
       output.textContent = integrated ? "integrated out" : `${none ? "" : size > 0 ? "\u25b2 " : "\u25bc "}${fixed(size, 2, true)}`;
       output.className = none ? "" : size > 0 ? "raises" : "lowers";
     });
-    const order = [...features.keys()].sort((a, b) => Math.abs(found.contributions[b]) - Math.abs(found.contributions[a]) || a - b);
-    const steps = order.map((k) => ({ label: `${features[k].label}: ${valueWords(k, values[k])}`, size: found.contributions[k] }));
+    const steps = bySize(found.contributions).map((k) => ({ label: `${features[k].label}: ${valueWords(k, values[k])}`, size: found.contributions[k] }));
     waterfall($("waterfall"), { steps, from: found.base, risk: found.risk, low: found.low, high: found.high });
   };
   const begin = (name) => {
