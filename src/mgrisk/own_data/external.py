@@ -161,8 +161,8 @@ def evaluate_file(
         write_json(part / names.CURVES, {EXTERNAL: found.curves})
         write_json(part / names.PEOPLE_OF_FILE, context)
         write_text(part / names.SUMMARY, _summary(context, lines))
-    everybody = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
-    observed = {"whole": _observed(everybody), "groups": _observed_by(by, people, risk, missing)}
+    overall = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
+    observed = {"whole": _observed(overall), "groups": _observed_by(by, people, risk, missing)}
     return External(folder, tuple(lines), scorer.provenance, observed)
 
 

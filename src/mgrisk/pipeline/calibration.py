@@ -25,11 +25,12 @@ def calibrate(workspace: Workspace) -> str:
     better = [record.model for record in better_calibrators(workspace.run.calibrators.differences)]
     losses = [record for record in found.records if record["metric"] == "log_loss"]
     compared = ", ".join(f"{record['model']} {record['estimate']:.4f}" for record in losses)
-    return f"log loss {compared}; better than the shipped one: {', '.join(better) or 'none'}"
+    return f"log loss {compared}; shown better than the logistic one: {', '.join(better) or 'none'}"
 
 
 STEP = Step(
     "calibration",
+    "compare calibration methods",
     inputs=(*names.PEOPLE, names.OUT_OF_FOLD, names.TUNING),
     outputs=(names.CALIBRATION,),
     logged=(names.CALIBRATION,),

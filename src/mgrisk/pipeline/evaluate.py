@@ -195,7 +195,7 @@ def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, F
     oof = workspace.run.frame(names.OUT_OF_FOLD)
     ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
     models = sorted(workspace.run.tuning.models)
-    return {name: people.spread(ordered[f"{name}_risk"].to_numpy()) for name in models}
+    return {name: people.expanded(ordered[f"{name}_risk"].to_numpy()) for name in models}
 
 
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
@@ -209,16 +209,19 @@ def _risks_of_candidates(workspace: Workspace, people: SetOfPeople) -> dict[str,
         return {}
     known = workspace.run.frame(names.RISKS_OF_CANDIDATES)
     ordered = people.rows.iloc[people.inside][[KEY]].merge(known, on=KEY, validate="one_to_one")
-    return {name: people.spread(ordered[name].to_numpy()) for name in workspace.candidates}
+    return {name: people.expanded(ordered[name].to_numpy()) for name in workspace.candidates}
 
 
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:
     row = next(r for r in records if r["model"] == model and r["set"] == set_name and r["metric"] == "auroc")
-    return f"{row['estimate']:.3f} ({row['low']:.3f}-{row['high']:.3f})"
+    if row["low"] is None:
+        return f"{row['estimate']:.3f} (interval not estimable)"
+    return f"{row['estimate']:.3f} (95 % interval {row['low']:.3f} to {row['high']:.3f})"
 
 
 STEP = Step(
     "evaluate",
+    "evaluate, cross-validated and held out",
     inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
     optional=(names.CANDIDATES, names.RISKS_OF_CANDIDATES),
     outputs=names.EVALUATED,

@@ -66,7 +66,7 @@ def impute(workspace: Workspace) -> str:
         },
     )
     (auroc,) = (each for each in records if each["set"] == "cross-validated" and each["metric"] == "auroc")
-    return f"AUROC of {settings.imputations} imputations less that of missing as such: {auroc['difference']:+.4f}"
+    return f"AUROC with {settings.imputations} imputations minus AUROC with missing values: {auroc['difference']:+.4f}"
 
 
 def _drawn(
@@ -114,8 +114,8 @@ def _risks(
     later = fit_calibrator(margin, y, development.design).risk(model.margin(people, held_out.inside))
     own = cross_fitted_risk(margin, y, development.design, fold)[inside]
     return {
-        DEVELOPMENT: development.spread(_expected_risk(bundle, own, completed[inside])),
-        HELD_OUT: held_out.spread(_expected_risk(bundle, later, people[held_out.inside])),
+        DEVELOPMENT: development.expanded(_expected_risk(bundle, own, completed[inside])),
+        HELD_OUT: held_out.expanded(_expected_risk(bundle, later, people[held_out.inside])),
     }
 
 
@@ -156,6 +156,7 @@ def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list
 
 STEP = Step(
     "imputation",
+    "compare with multiple imputation",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.IMPUTATION,),
     logged=(names.IMPUTATION,),

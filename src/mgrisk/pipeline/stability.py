@@ -76,7 +76,7 @@ def refit_and_explain(workspace: Workspace) -> str:
     people = pd.DataFrame({KEY: held_out.rows[KEY].to_numpy()[held_out.inside], "firmness": firm})
     workspace.run.write_frame(names.FIRMNESS, people)
     share = float(np.average(firm, weights=of_people))
-    return f"the first reason of a held-out person stays in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
+    return f"the first reason of held-out people is the same in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
 
 
 def _refits(workspace: Workspace, bundle: Bundle, development: SetOfPeople) -> Iterator[tuple[str, Fitted]]:
@@ -93,6 +93,7 @@ def _refits(workspace: Workspace, bundle: Bundle, development: SetOfPeople) -> I
 
 STEP = Step(
     "stability",
+    "refit the model, and compare explanations",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=names.REFITTED,
     logged=(names.STABILITY,),

@@ -115,6 +115,7 @@ def _metrics(people: SetOfPeople, log_odds: Floats, who: Booleans, metrics: tupl
 
 STEP = Step(
     "temporal",
+    "leave each cycle out and predict it",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.TEMPORAL,),
     logged=(names.TEMPORAL,),

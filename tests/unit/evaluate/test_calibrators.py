@@ -1,4 +1,4 @@
-"""The comparison of calibrators finds a margin that needs another map, and leaves a good one alone."""
+"""The comparison of calibrators detects a linear predictor that needs another calibrator, and no other."""
 
 from __future__ import annotations
 

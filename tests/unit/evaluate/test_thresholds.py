@@ -1,6 +1,6 @@
-"""Sums over PSUs say of a rule what the metrics say of people, with every set of weights.
+"""Metrics of a threshold from sums over PSUs equal those from people, with every set of weights.
 
-Threshold tables: thresholds chosen on some people and shown on others.
+Threshold tables: thresholds chosen on some people and evaluated on others.
 """
 
 from __future__ import annotations

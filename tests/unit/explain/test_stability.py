@@ -1,6 +1,6 @@
-"""Two explanations of the same people, compared by numbers that can be worked out by hand.
+"""Agreement between two explanations of the same people, with values computed by hand.
 
-Reasons over refits: shares by hand, and the limits of no change and of nothing but change.
+Stability over refits: shares computed by hand, and the limits of no change and complete change.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bundle scores after loading as before writing, and is refused in whatever way it was damaged."""
+"""A bundle gives the same risks after loading, and any damaged bundle is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recalibrated bundle has the level, and the slope, of the new people, and says whose child it is."""
+"""A recalibrated bundle has the level and slope of the new people, and names its original model."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Refits under bootstrap weights: each is the whole pipeline, and their spread is the design's standard error.
+"""Refits under bootstrap weights: each repeats the whole pipeline, and their spread is the design-based standard error.
 
-The chosen model again with fewer features: nothing tuned anew, and the same answer where nothing was taken away.
+The chosen model with fewer features: settings are kept, and without a change the result is the same.
 
-Cycles left out: nothing of the predicted cycle reaches its prediction, and inputs may be taken away from it.
+Cycles left out: its prediction uses nothing of the predicted cycle, and inputs may be removed.
 """
 
 from __future__ import annotations

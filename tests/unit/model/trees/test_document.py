@@ -1,4 +1,4 @@
-"""A model.ubj that is not what xgboost writes never reaches xgboost."""
+"""A model.ubj that differs from what xgboost writes is refused before xgboost reads it."""
 
 from __future__ import annotations
 
