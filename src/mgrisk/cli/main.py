@@ -49,11 +49,11 @@ from mgrisk.cli.terminal import DISCLAIMER, JsonLog, Shown, log
 from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
 
 GROUPS: Final = {
-    "score people": (score, explain, validate, schema, map),
+    "score people": (schema, map, validate, score, explain),
     "evaluate on your people": (evaluate, recalibrate, monitor),
     "models": (models, register, promote),
-    "train": (run, pipelines, report, compare, benchmark),
-    "NHANES": (fetch, codebook, describe, regress, magnesium, features),
+    "train": (pipelines, run, report, compare, benchmark),
+    "NHANES": (fetch, codebook, features, describe, regress, magnesium),
     "shell": (completion,),
 }
 """The commands as `mgrisk --help` lists them, in the order of use."""
