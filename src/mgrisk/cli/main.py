@@ -160,7 +160,7 @@ def command_line() -> argparse.ArgumentParser:
 def _add_common(group: Options) -> None:
     group.add_argument("-h", "--help", action="help", help="show this help")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    group.add_argument("--log-json", action="store_true", help="standard error as JSON, a record on each line")
+    group.add_argument("--log-json", action="store_true", help="write standard error as JSON, one record per line")
 
 
 def _last_place(problem: BaseException) -> str:
