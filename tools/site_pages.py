@@ -201,8 +201,8 @@ def gallery() -> str:
     """Return the page that leads to the notebooks."""
     entries = []
     for path in NOTEBOOKS:
-        title, _, told = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).partition("\n")
-        entries.append(f"## [{title.removeprefix('# ')}](notebooks/{path.stem}.md)\n\n{told.strip()}")
+        title, _, description = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).partition("\n")
+        entries.append(f"## [{title.removeprefix('# ')}](notebooks/{path.stem}.md)\n\n{description.strip()}")
     head = "# Notebooks\n\nFrom `notebooks/` of the repository, with output; all people are SYNTHETIC."
     return "\n\n".join([head, *entries])
 

@@ -1,4 +1,4 @@
-"""What surrounds the package: tasks, continuous integration, citation and metadata name one thing in one way."""
+"""Tasks, continuous integration, citation, metadata and changelog are consistent with each other."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 JUSTFILE = (ROOT / "justfile").read_text("utf-8")
 TASKS = set(re.findall(r"^([a-z][a-z-]*)(?: [^:\n]*)?:(?!=)", JUSTFILE, re.MULTILINE))
-TOLD = [
+TEXTS = [
     *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md"), ROOT / ".ci" / "run",
 ]  # fmt: skip
 
 
 def test_a_task_that_is_named_exists() -> None:
     named = {
-        path.name: re.findall(r"(?:`|bin/|^ *)just ([a-z][a-z-]*)", path.read_text("utf-8"), re.M) for path in TOLD
+        path.name: re.findall(r"(?:`|bin/|^ *)just ([a-z][a-z-]*)", path.read_text("utf-8"), re.M) for path in TEXTS
     }
     assert sum(map(len, named.values())) > 5, "the tasks were not found"
     assert {name: lost for name, tasks in named.items() if (lost := set(tasks) - TASKS)} == {}

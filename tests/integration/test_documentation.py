@@ -1,7 +1,7 @@
-"""Every command and snippet of the documentation is understood, runs, and prints what its page shows.
+"""Every command and snippet of the documentation is valid, runs, and prints the output on its page.
 
 Commands of a page run one after the other, as a reader would type them, in a folder that looks like a clone with a
-finished demo run. What cannot run here is listed with the reason, and with the test that holds it.
+finished demo run. Commands that cannot run here are listed with the reason and the test that covers them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An estimator that is given in Python competes in a run, and no trace of it stays in a run without it."""
+"""An estimator passed in Python is a candidate of a run, and leaves no files in a later run without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate of the registry: which version gets the alias, and what a refusal says."""
+"""Which version gets the alias in the registry, and the reasons given otherwise."""
 
 import json
 import re
@@ -258,7 +258,7 @@ def test_a_model_that_ranks_and_fits_worse_on_the_same_people_does_not_follow(
 
 def test_a_failed_check_of_severity_error_keeps_the_alias_away(workspace: Workspace) -> None:
     change_records(workspace, "checks.json", lambda each: each["id"] == "MGR001", status="finding", finding="2 do")
-    assert judge(workspace, None).refusals == ("check MGR001 failed: Nobody stands in the cohort twice (2 do)",)
+    assert judge(workspace, None).refusals == ("check MGR001 failed: Nobody is in the cohort twice (2 do)",)
 
 
 def test_a_metric_that_is_not_known_is_no_pass(workspace: Workspace) -> None:

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"    {found.formula}")
         print(f"    values     {found.allowed}")
         if found.made_of:
-            print(f"    made of    {', '.join(found.made_of)}")
+            print(f"    derived    {', '.join(found.made_of)}")
         print(f"    variables  {', '.join(found.sources)}; weights of the {found.sample}")
         breaks = f"; a break at {', '.join(found.breaks)}" if found.breaks else ""
         print(f"    cycles     {found.cycles}{breaks}")

@@ -120,8 +120,8 @@ def _stop_by_exception() -> None:
 def _report(error: MgRiskError, options: argparse.Namespace) -> int:
     if options.debug:
         traceback.print_exc()
-    told = {"code": error.code, "message": error.what(), "where": error.where, "hint": error.hint}
-    if not log("error", {**told, "status": int(error.status)}):
+    record = {"code": error.code, "message": error.what(), "where": error.where, "hint": error.hint}
+    if not log("error", {**record, "status": int(error.status)}):
         print("\n".join(shown(line) for line in error.lines()), file=sys.stderr)
     return int(error.status)
 

@@ -82,7 +82,7 @@ def _lines(found: Monitored) -> list[str]:
     head = ("batch", "model", "rows", "rejected", "mean risk", "expected", "observed", "O/E", "alerts")
     cells = [head]
     for row in whole.to_dict("records"):
-        alerts = int((found.alerts["batch"] == row["batch"]).sum())
+        n_alerts = int((found.alerts["batch"] == row["batch"]).sum())
         seen = row["observed_n"] == row["observed_n"]
         cells.append(
             (
@@ -94,7 +94,7 @@ def _lines(found: Monitored) -> list[str]:
                 f"{row['expected_cases']:,.1f}",
                 f"{row['observed_cases']:,.0f}" if seen else "-",
                 f"{row['observed_expected']:.2f}" if seen else "-",
-                f"{alerts:,}",
+                f"{n_alerts:,}",
             )
         )
     lines = aligned(cells)

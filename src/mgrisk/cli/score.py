@@ -122,7 +122,7 @@ def _refuse_many_rejected(options: argparse.Namespace, summary: Summary) -> None
             where=options.input,
             expected="at least one that is not rejected" if most is None else f"at most {100 * most:g}%",
             got=f"{rejected:,} of {rows:,}",
-            hint="correct what the codes above name, or allow more with --max-rejected SHARE",
+            hint="correct the problems that the codes above name, or allow more with --max-rejected SHARE",
             status=ExitStatus.REJECTED,
         )
 

@@ -17,7 +17,7 @@ from mgrisk.storage.destinations import is_standard_output
 if TYPE_CHECKING:
     from mgrisk.score.batch import Progress
 
-DISCLAIMER: Final = "A research tool: no medical device, and nothing it prints is medical advice."
+DISCLAIMER: Final = "mgrisk is a research tool, not a medical device; its output is not medical advice."
 PAUSE_ON_TERMINAL: Final = 0.5
 PAUSE_ELSEWHERE: Final = 10.0
 WIDTH: Final = 60

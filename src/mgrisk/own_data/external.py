@@ -161,8 +161,8 @@ def evaluate_file(
         write_json(part / names.CURVES, {EXTERNAL: found.curves})
         write_json(part / names.PEOPLE_OF_FILE, context)
         write_text(part / names.SUMMARY, _summary(context, lines))
-    everybody = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
-    observed = {"whole": _observed(everybody), "groups": _observed_by(by, people, risk, missing)}
+    overall = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
+    observed = {"whole": _observed(overall), "groups": _observed_by(by, people, risk, missing)}
     return External(folder, tuple(lines), scorer.provenance, observed)
 
 
@@ -237,7 +237,7 @@ def recalibrate_file(
             "outcome": {**bundle.about["outcome"], **own},
             "title": f"{label}, recalibrated from {parent['name']}",
         }
-    made = recalibrate(bundle, linear_predictor, people.y, people.design, method=method, told=changes)
+    made = recalibrate(bundle, linear_predictor, people.y, people.design, method=method, changes=changes)
     old = bundle.calibrator
     change = made.about["recalibration"]
     inside, weight = people.inside, people.design.analysis_weight[people.inside]

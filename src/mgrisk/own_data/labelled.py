@@ -44,7 +44,7 @@ NO: Final = frozenset({"0", "0.0", "no", "false"})
 CODE: Final = re.compile(r"(-?[0-9]{1,2})(\.0+)?")
 """Values of an outcome column that may be quoted in an error: questionnaire codes, but no text about a person."""
 OUTCOME: Final = ("input.bad_outcome", "a case", "mean a case")
-PREDIABETES: Final = ("input.bad_prediabetes", "somebody with prediabetes", "mean prediabetes")
+PREDIABETES: Final = ("input.bad_prediabetes", "a person with prediabetes", "mean prediabetes")
 """For a column of yes and no: the error code, the meaning of yes, and how codes that mean yes are described."""
 IDS: Final = frozenset(
     {"id", "memberid", "mrn", "nhsnumber", "participant", "participantid", "patient", "patientid", "personid", "pid"}
@@ -309,7 +309,7 @@ def _refuse_repeated(ids: pd.DataFrame, source: str) -> None:
         if known.duplicated().any():
             raise bad_input(
                 "input.repeated_people",
-                f"{name} looks like a person identifier, and repeats: {known.nunique():,} in {len(known):,} rows",
+                f"{name} looks like a person identifier, and repeats: {known.nunique()} values in {len(known):,} rows",
                 where=f"{source}: column {name}",
                 hint=f"name it (--person {name}; psu in [own]), so that people are the sampling units; "
                 "or rename it if it is something else",

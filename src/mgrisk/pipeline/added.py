@@ -52,7 +52,7 @@ def add_value(workspace: Workspace) -> str:
         )
         risks[DEVELOPMENT][name] = model.oof_risk
         X = encoder.matrix(held_out.frame.iloc[held_out.inside])
-        risks[HELD_OUT][name] = held_out.spread(model.calibrator.risk(model.fitted.margin(X)))
+        risks[HELD_OUT][name] = held_out.expanded(model.calibrator.risk(model.fitted.margin(X)))
     outcome, later = workspace.outcome.name, workspace.held_out_name
     records = []
     for name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, later)):
@@ -71,7 +71,7 @@ def _reported(workspace: Workspace, people: SetOfPeople, winner: str) -> Floats:
     """Return the risks of the chosen model in the run, shape of the design."""
     predictions = workspace.run.predictions[[KEY, winner]]
     rows = people.rows.iloc[people.inside][[KEY]].merge(predictions, on=KEY, validate="one_to_one")
-    return people.spread(rows[winner].to_numpy(dtype=np.float64))
+    return people.expanded(rows[winner].to_numpy(dtype=np.float64))
 
 
 def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Floats]:
@@ -86,7 +86,7 @@ def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Fl
         other = random.permutation(len(frame))
         for name in family:
             shuffled[name] = frame[name].iloc[other].set_axis(frame.index)
-        risks.append(people.spread(bundle.risk(bundle.encoder.matrix(shuffled))))
+        risks.append(people.expanded(bundle.risk(bundle.encoder.matrix(shuffled))))
     return risks
 
 

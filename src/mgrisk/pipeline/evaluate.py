@@ -195,7 +195,7 @@ def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, F
     oof = workspace.run.frame(names.OUT_OF_FOLD)
     ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
     models = sorted(workspace.run.tuning.models)
-    return {name: people.spread(ordered[f"{name}_risk"].to_numpy()) for name in models}
+    return {name: people.expanded(ordered[f"{name}_risk"].to_numpy()) for name in models}
 
 
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
@@ -209,7 +209,7 @@ def _risks_of_candidates(workspace: Workspace, people: SetOfPeople) -> dict[str,
         return {}
     known = workspace.run.frame(names.RISKS_OF_CANDIDATES)
     ordered = people.rows.iloc[people.inside][[KEY]].merge(known, on=KEY, validate="one_to_one")
-    return {name: people.spread(ordered[name].to_numpy()) for name in workspace.candidates}
+    return {name: people.expanded(ordered[name].to_numpy()) for name in workspace.candidates}
 
 
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:

@@ -17,7 +17,7 @@ from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.calibration import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
-from mgrisk.model.refit import Again
+from mgrisk.model.refit import Refitter
 from mgrisk.pipeline.engine import Step
 from mgrisk.pipeline.trained import read_trained, refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
@@ -93,7 +93,7 @@ def _drawn(
 
 def _risks(
     bundle: Bundle,
-    refit: Again,
+    refit: Refitter,
     given: dict[str, Singles],
     development: SetOfPeople,
     held_out: SetOfPeople,
@@ -114,8 +114,8 @@ def _risks(
     later = fit_calibrator(margin, y, development.design).risk(model.margin(people, held_out.inside))
     own = cross_fitted_risk(margin, y, development.design, fold)[inside]
     return {
-        DEVELOPMENT: development.spread(_expected_risk(bundle, own, completed[inside])),
-        HELD_OUT: held_out.spread(_expected_risk(bundle, later, people[held_out.inside])),
+        DEVELOPMENT: development.expanded(_expected_risk(bundle, own, completed[inside])),
+        HELD_OUT: held_out.expanded(_expected_risk(bundle, later, people[held_out.inside])),
     }
 
 

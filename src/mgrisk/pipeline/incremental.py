@@ -149,5 +149,5 @@ def _risks(
         )
         margin = model.fitted.margin(encoder.matrix(held_out.frame.iloc[held_out.inside]))
         found[DEVELOPMENT][name] = model.oof_risk
-        found[HELD_OUT][name] = held_out.spread(model.calibrator.risk(margin))
+        found[HELD_OUT][name] = held_out.expanded(model.calibrator.risk(margin))
     return found

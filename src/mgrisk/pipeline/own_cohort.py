@@ -76,7 +76,7 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
                 got=f"{len(there)} other columns",
                 hint=hint,
             )
-    lacking = [feature.name for feature in workspace.model_features if not workspace.can_have(feature)]
+    lacking = [feature.name for feature in workspace.model_features if not workspace.has_feature(feature)]
     if lacking:
         raise usage(
             "own.no_feature",

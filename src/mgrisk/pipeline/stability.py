@@ -14,7 +14,7 @@ import pandas as pd
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.explain.attributions import Explainer, build
-from mgrisk.explain.stability import firmness, stability
+from mgrisk.explain.stability import first_reason_stability, stability
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.learners import Fitted
 from mgrisk.model.uncertainty import OUT
@@ -68,7 +68,7 @@ def refit_and_explain(workspace: Workspace) -> str:
             }
         )
     # The stability of a person's reasons covers sampling only; refits with other seeds are summarised above.
-    firm = firmness(reported, [*found[PSUS], *found[FOLDS]])
+    firm = first_reason_stability(reported, [*found[PSUS], *found[FOLDS]])
     workspace.run.write_object(
         names.STABILITY,
         {"learner": winner, "set": HELD_OUT, "ways": ways},

@@ -62,7 +62,7 @@ class SetOfPeople:
     frame: pd.DataFrame
     inside: Integers
 
-    def spread(self, values: Floats) -> Floats:
+    def expanded(self, values: Floats) -> Floats:
         """Expand values of the analysed people to all rows, with NaN elsewhere, shape (n,)."""
         spread = np.full(len(self.design), np.nan)
         spread[self.inside] = values
@@ -78,7 +78,7 @@ class SetOfPeople:
     def risk(self, bundle: Bundle) -> Floats:
         """Return the risks of a bundle, shape (n,), NaN outside the analysis."""
         _, X = bundle.encode(self.frame.iloc[self.inside])
-        return self.spread(bundle.risk(X))
+        return self.expanded(bundle.risk(X))
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ class Workspace:
             level, _ = select.level_in_use(self.outcome, self.model_features, (*cohort.development, *cohort.held_out))
             return score.why_not(self.outcome, level)
         # A comparison with a score that lacks a question would be unfair.
-        lacking = [feature.name for feature in features(score.features) if not self.can_have(feature)]
+        lacking = [feature.name for feature in features(score.features) if not self.has_feature(feature)]
         if lacking:
             return f"the file has no {', '.join(lacking)}"
         return score.why_not(self.outcome, max(WeightLevel, key=lambda level: level.rank))
@@ -183,12 +183,12 @@ class Workspace:
         """The published score that other scores and models are compared with; empty if it cannot be evaluated."""
         return () if self.why_no_score(REFERENCE) else (REFERENCE,)
 
-    def can_have(self, feature: Feature) -> bool:
+    def has_feature(self, feature: Feature) -> bool:
         """Return whether the data have a feature, or all inputs that it is derived from."""
         if self.given is None or feature.name in self.given:
             return True
         parents = features(feature.derived_from)
-        return bool(parents) and not feature.derived_in_part and all(self.can_have(parent) for parent in parents)
+        return bool(parents) and not feature.derived_in_part and all(self.has_feature(parent) for parent in parents)
 
     @property
     def all_features(self) -> tuple[Feature, ...]:
@@ -204,7 +204,7 @@ class Workspace:
         Risks do not need it: the bundle has its model for the what-if options, whose dose depends on usual intake.
         """
         recalled, usual = features(["magnesium_food_mg", "usual_magnesium_mg"])
-        return with_ancestors((usual,)) if recalled in self.all_features and self.can_have(usual) else ()
+        return with_ancestors((usual,)) if recalled in self.all_features and self.has_feature(usual) else ()
 
     @property
     def read_features(self) -> tuple[Feature, ...]:

@@ -233,8 +233,8 @@ def _metrics(name: str, run: RunFolder) -> Iterator[dict[str, Any]]:
     for set_name, evaluated in ((HELD_OUT, run.held_out_name), (CROSS_VALIDATED, CROSS_VALIDATED)):
         for metric in METRICS:
             for record in run.evaluation.where(model=run.winner, set=evaluated, metric=metric, group="all"):
-                told = {field: getattr(record, field) for field in OF_DIFFERENCE}
-                yield {"run": name, "model": run.winner, "set": set_name, **told}
+                values = {field: getattr(record, field) for field in OF_DIFFERENCE}
+                yield {"run": name, "model": run.winner, "set": set_name, **values}
 
 
 def _settings(runs: Mapping[str, RunFolder]) -> pd.DataFrame:

@@ -80,17 +80,17 @@ def inert_rows(
         `data`, `start` and `end`, with the rewritten rows at the end of `data`.
     """
     suspects = np.empty(len(start), dtype=np.int64)
-    anew = dict(changed)
+    rewritten = dict(changed)
     for place in suspects[: suspect_rows(data, start, suspects)].tolist():
-        before = anew[place] if place in anew else cells(place)
+        before = rewritten[place] if place in rewritten else cells(place)
         after = [escape_formula(meant(cell)) for cell in before]
         if after != before:
-            anew[place] = after
-    if not anew:
+            rewritten[place] = after
+    if not rewritten:
         return data, start, end
-    lines = [csv_line(row).removesuffix(b"\n") for row in anew.values()]
+    lines = [csv_line(row).removesuffix(b"\n") for row in rewritten.values()]
     edges = np.cumsum([len(data), *map(len, lines)])
-    start, end, places = start.copy(), end.copy(), list(anew)
+    start, end, places = start.copy(), end.copy(), list(rewritten)
     start[places], end[places] = edges[:-1], edges[1:]
     return np.concatenate([data, np.frombuffer(b"".join(lines), np.uint8)]), start, end
 

@@ -301,8 +301,8 @@ class _Compared:
             yield _alert(WHOLE, "shift", worst.psi, self._limits.psi, says, feature=worst.name, against=REFERENCE)
         for group, against, shift in shifts:
             if against != REFERENCE and self._differs(shift):
-                whom = WORDS[against] + (", as before" if against == OTHERS and (group, shift.name) in steady else "")
-                says = f"{_named(shift.name)}: PSI {shift.psi:.2f}, KS {shift.ks:.2f} against {whom}{self._end(shift)}"
+                other = WORDS[against] + (", as before" if against == OTHERS and (group, shift.name) in steady else "")
+                says = f"{_named(shift.name)}: PSI {shift.psi:.2f}, KS {shift.ks:.2f} against {other}{self._end(shift)}"
                 yield _alert(group, "shift", shift.psi, self._limits.psi, says, feature=shift.name, against=against)
             more = shift.missing - shift.missing_in_reference
             new = against != REFERENCE or WHOLE not in self._before

@@ -344,17 +344,17 @@ def _staged(staging: Path, *, resume: bool) -> Iterator[None]:
     MgRiskError
         `output.not_ours` if something else has its name.
     """
-    ours = {BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS}
+    expected_names = {BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS}
     with writes_to(staging):
         staging.mkdir(mode=0o700, exist_ok=not staging.is_symlink())
-        if not {path.name for path in staging.iterdir()} <= ours:
+        if not {path.name for path in staging.iterdir()} <= expected_names:
             raise usage(
                 "output.not_ours",
                 "the staging folder contains other files",
                 where=str(staging),
                 hint="move it elsewhere, or name another output",
             )
-        for name in [ATTEMPTS] if resume else ours:
+        for name in [ATTEMPTS] if resume else expected_names:
             shutil.rmtree(staging / name, ignore_errors=True)
     try:
         yield

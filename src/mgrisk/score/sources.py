@@ -68,7 +68,7 @@ class Source(Protocol):
         """Yield blocks in order."""
 
     def digest(self, block: Any) -> str:
-        """Return what tells a block from another."""
+        """Return a digest of a block."""
 
     def read(self, block: Any, inputs: Sequence[Feature]) -> Rows:
         """Read and check the rows of a block."""
@@ -178,7 +178,7 @@ class FolderSource:
         return open_source(part, missing=self._missing, dialect=self._dialect)
 
     def digest(self, block: tuple[Source, Any]) -> str:
-        """Return what tells a block from another."""
+        """Return a digest of a block."""
         table, own = block
         return table.digest(own)
 

@@ -39,7 +39,7 @@ def exclusive_lock(path: Path, *, output: Path | None = None) -> Iterator[None]:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, exclusive_lock(Path(folder) / "one.lock"):
-    ...     pass  # nobody else is here
+    ...     pass  # no other process holds the lock
     """
     protected = path if output is None else output
     with folders_above(path, output=protected):

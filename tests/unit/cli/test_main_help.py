@@ -1,4 +1,4 @@
-"""What `--help` says: groups in the order of use, a description and examples of each command, help of each option."""
+"""`--help` has groups in the order of use, a description and examples of each command, and help of each option."""
 
 from __future__ import annotations
 

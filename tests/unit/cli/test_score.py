@@ -1,4 +1,4 @@
-"""`mgrisk score` as a user sees it: the table in the file, what it came to on standard error."""
+"""`mgrisk score` writes the table to the file and the summary to standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mgrisk evaluate` and `mgrisk recalibrate` as a user runs them, on a small cohort without and with a design."""
+"""`mgrisk evaluate` and `mgrisk recalibrate` on a small cohort without and with a design."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_recalibrated_bundle_has_its_own_name_and_outcome_and_replaces_none_un
     assert about["name"] == "clinic-2022"
     outcome = about["outcome"]
     assert (outcome["name"], outcome["label"], outcome["definition"]) == ("ill", "Toy illness", "found in two visits")
-    assert outcome["warning"].startswith("Whether the people of the file")
+    assert outcome["warning"].startswith("mgrisk cannot check whether the people in the file")
     before = sha256(child / "SHA256SUMS")
     capsys.readouterr()
     assert run(*asked) == 3
@@ -220,7 +220,7 @@ def test_what_most_people_lack_is_said_on_the_terminal_and_in_the_summary(
     for text in (printed, summary.replace("\\_", "_")):
         assert f"excluded: 5 of {len(frame):,} rows (5: rejected by the input schema)" in text
         assert "inputs: 2 of 6 given: age_years, sex" in text
-        assert "by the inputs they have, 2.0 of 6 on average; by so few inputs hardly anybody can be found" in text
+        assert "by their known inputs, 2.0 of 6 on average; with so few inputs almost nobody is found out of it" in text
         assert "columns not used (1): Smoker" in text
     context = json.loads((out / "people.json").read_text("utf-8"))
     assert context["inputs"]["absent"] == ["race_ethnicity", "smoking", "bmi_kg_m2", "magnesium_total_mg"]
@@ -270,7 +270,7 @@ def test_an_outcome_with_a_third_code_is_refused_and_nothing_is_written(
     method = ("--method", "logistic") if command == "recalibrate" else ()
     out = tmp_path / "out"
     assert run(command, tmp_path / "three.csv", "--outcome", "ill", *method, "--model", model, "-o", out) == 3
-    assert "ill holds 2, which is neither" in capsys.readouterr().err
+    assert "ill has 2, which is neither yes nor no" in capsys.readouterr().err
     assert not out.exists()
 
 
@@ -334,7 +334,8 @@ def test_help_and_page_say_how_many_cases_are_needed(capsys: pytest.CaptureFixtu
         main(["recalibrate", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     level, slope = LEAST["intercept"], LEAST["logistic"]
-    assert f"level: at least {level} cases and {level} others; logistic the slope too: {slope} and {slope}" in said
+    assert f"intercept needs at least {level} cases and {level} non-cases" in said
+    assert f"logistic also updates the slope, and needs {slope} and {slope}" in said
     page = (Path(__file__).parents[3] / "docs" / "how-to" / "recalibrate.md").read_text("utf-8")
     for method, least in LEAST.items():
         assert f"at least {least} cases and {least} others | `--method {method}`" in page

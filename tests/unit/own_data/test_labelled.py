@@ -1,4 +1,4 @@
-"""A file with outcomes is read whole: every row is in the analysis or in a step that says why not."""
+"""Every row of a file with outcomes is in the analysis or is excluded with a reason."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_an_outcome_with_a_third_code_is_refused_by_the_code(tmp_path: Path, thi
     with pytest.raises(MgRiskError) as caught:
         read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"))
     assert caught.value.code == "input.bad_outcome"
-    assert caught.value.message == f"case holds {int(float(third))}, which is neither, in 2 rows"
+    assert caught.value.message == f"case has {int(float(third))}, which is neither yes nor no, in 2 rows"
     assert caught.value.where == "column case, row 5"
 
 
@@ -225,12 +225,12 @@ def test_a_column_that_looks_like_an_id_and_repeats_is_named_or_refused(tmp_path
     with pytest.raises(MgRiskError) as caught:
         read_labelled(source, INPUTS, LabelColumns("case"))
     assert caught.value.code == "input.repeated_people"
-    assert "240 of them in 720 rows" in caught.value.message
+    assert "240 values in 720 rows" in caught.value.message
     assert "--person MRN" in caught.value.hint
     assert "made-up" not in str(caught.value)
     # Numbers of rows under the name of people's ids do not hide it.
     numbered = pd.concat([once] * 3).assign(person_id=range(720))
-    with pytest.raises(MgRiskError, match="MRN looks like a person's id"):
+    with pytest.raises(MgRiskError, match="MRN looks like a person identifier"):
         read_labelled(written(numbered, tmp_path), INPUTS, LabelColumns("case"))
     source = written(pd.concat([once] * 3), tmp_path)
     named = read_labelled(source, INPUTS, LabelColumns("case", person="MRN"))

@@ -1,4 +1,4 @@
-"""Steps with memory: what changed runs again, and what depends on it, and nothing else."""
+"""The engine reruns changed steps and those that depend on them, and no others."""
 
 from __future__ import annotations
 

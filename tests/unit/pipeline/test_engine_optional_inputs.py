@@ -1,4 +1,4 @@
-"""Inputs that only some pipelines have: read where an earlier step makes them, and no error where none does."""
+"""Optional inputs are used if an earlier step writes them, and are no error otherwise."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Codes of rows: which, in which order, how often.
+"""Codes of rows: their order and counts.
 
-The scoring contract: what each cell may hold, what breaks it, and that a row's verdict is its own.
+The input schema: valid and invalid cells, independent of other rows.
 """
 
 from __future__ import annotations

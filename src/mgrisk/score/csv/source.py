@@ -200,7 +200,7 @@ class CsvSource:
             yield block
 
     def digest(self, block: bytes) -> str:
-        """Return what tells a block from another."""
+        """Return a digest of a block."""
         return xxhash.xxh3_128_hexdigest(block)
 
     def read(self, block: bytes, inputs: Sequence[Feature]) -> CsvRows:
