@@ -12,6 +12,7 @@ import functools
 import hashlib
 import io
 import itertools
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -147,8 +148,26 @@ def read_both_ways(content: bytes) -> None:
 
 
 def score_parquet(content: bytes) -> None:
-    """Any bytes as Parquet: as many rows out as in, and `validate` counts the same, or both refuse it."""
-    source, target = folder() / "people.parquet", folder() / "scored-parquet.csv"
+    """Any bytes as Parquet: as many rows out as in, or it is refused."""
+    rows = scored_and_validated(content, folder() / "people.parquet", folder() / "scored-parquet.csv")
+    if rows is not None:
+        with (folder() / "scored-parquet.csv").open(encoding="utf-8", newline="") as stream:
+            found = list(csv.reader(stream))
+        assert len(found) == rows + 1
+        assert len({len(row) for row in found}) == 1
+
+
+def score_json_lines(content: bytes) -> None:
+    """Any bytes as JSON lines: as many objects out as in, with the same keys, or it is refused."""
+    rows = scored_and_validated(content, folder() / "people.jsonl", folder() / "scored.jsonl")
+    if rows is not None:
+        lines = (folder() / "scored.jsonl").read_bytes().split(b"\n")[:-1]
+        assert len(lines) == rows
+        assert len({tuple(json.loads(line)) for line in lines}) <= 1
+
+
+def scored_and_validated(content: bytes, source: Path, target: Path) -> int | None:
+    """Return the number of rows that `score` and `validate` both count; None where both refuse the file."""
     source.write_bytes(content)
     told: list[Tally | str] = []
     for work in (
@@ -162,11 +181,9 @@ def score_parquet(content: bytes) -> None:
     scored, validated = told
     if isinstance(scored, str) or isinstance(validated, str):
         assert scored == validated
-        return
+        return None
     assert (scored.rows, scored.problems) == (validated.rows, validated.problems)
-    found = list(csv.reader(io.StringIO(target.read_bytes().decode("utf-8"), newline="")))
-    assert len(found) == scored.rows + 1
-    assert len({len(row) for row in found}) == 1
+    return scored.rows
 
 
 def read_toml(content: bytes) -> None:
@@ -284,6 +301,13 @@ def seeds(name: str) -> list[bytes]:
         return found
     if name == "parquet":
         return [parquet_of(compression=packed, use_dictionary=packed == "zstd") for packed in ("none", "gzip", "zstd")]
+    if name == "json-lines":
+        return [
+            b'{"person_id": 9007199254740993, "age_years": 50, "sex": "male", "bmi_kg_m2": 25.5}\n'
+            b'{"sex": "female", "age_years": null, "note": {"seen": [1, 2.50, "=1+1"]}}\r\n',
+            b'\xef\xbb\xbf{"age_years": "61", "hypertension_told": true, "height_in": 7e1, "note": "\\ud83d\\ude00\\n"}',
+            b'{ "age_years": -9.0, "waist_cm": NaN, "visit": [[], {"a": -Infinity}]}\n\n{}\n{"age_years": 33}',
+        ]
     if name in ("csv", "csv-ways"):
         return [
             (EXAMPLES / "people.csv").read_bytes(),
@@ -350,6 +374,7 @@ TARGETS: dict[str, Target] = {
     "csv": score_csv,
     "csv-ways": read_both_ways,
     "parquet": score_parquet,
+    "json-lines": score_json_lines,
     "toml": read_toml,
     "mapping": map_extract,
     "bundle": load_damaged_bundle,
