@@ -19,10 +19,13 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from mgrisk.cli.main import main as command
 
 NEVER = 2**30  # as the number of a call
 
@@ -52,8 +55,6 @@ def registered(folder: Path) -> dict[str, Any]:
 
 def begin(arguments: list[str], log: Path, *, below: str = "", nth: int = 0, sent: int = 0) -> int:
     """Begin the command in a child, and return its process."""
-    from mgrisk.cli.main import main as command
-
     child = os.fork()
     if child == 0:
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -99,7 +100,13 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(to, folder, symlinks=True)
 
+    pauses = plan["sent"] == signal.SIGSTOP
     reset()
+    if not pauses:
+        # Here, so that no child has to load all that the command uses.
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            command(plan["first"])
+        reset()
     before = tree(folder, plan["apart"])
     whole = run(plan["first"], log, below=f"{folder}/", nth=NEVER)
     assert whole == 0, log.read_text()
@@ -131,7 +138,7 @@ def main() -> None:
             log.with_suffix(".calls").write_bytes(calls)
             yield int(path.name), -signal.SIGKILL
 
-    for nth, status in paused() if plan["sent"] == signal.SIGSTOP else each_anew():
+    for nth, status in paused() if pauses else each_anew():
         calls = log.with_suffix(".calls").read_text().splitlines()
         if len(calls) < nth:
             continue
