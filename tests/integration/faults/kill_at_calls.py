@@ -85,14 +85,6 @@ def main() -> None:
     names differ from run to run. Of all calls so many as `sample` are taken, evenly and with the last one; all where it
     is 0.
     """
-    import mlflow  # noqa: F401
-    import xgboost  # noqa: F401
-
-    import mgrisk.own_data.external
-    import mgrisk.pipeline.run
-    import mgrisk.score.parts
-    import mgrisk.track.run  # noqa: F401
-
     plan: dict[str, Any] = json.load(sys.stdin)
     folder, log = Path(plan["folder"]), Path(plan["log"])
 
@@ -102,8 +94,11 @@ def main() -> None:
 
     pauses = plan["sent"] == signal.SIGSTOP
     reset()
-    if not pauses:
-        # Here, so that no child has to load all that the command uses.
+    # No child is to load all that the command uses.
+    if pauses:
+        import mgrisk.pipeline.run
+        import mgrisk.track.run  # noqa: F401
+    else:
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             command(plan["first"])
         reset()

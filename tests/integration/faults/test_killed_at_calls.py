@@ -73,7 +73,7 @@ def places(tmp_path: Path) -> dict[str, Path]:
     (found["FOLDER"] / "deep").mkdir(parents=True)
     found["KEEP"].mkdir()
     found["PEOPLE"] = tmp_path / "people.csv"
-    found["PEOPLE"].write_text(HEAD + rows(2_000), "utf-8")
+    found["PEOPLE"].write_text(HEAD + rows(400), "utf-8")
     for name in ("a.csv", "deep/b.csv"):
         (found["FOLDER"] / name).write_text(HEAD + rows(200), "utf-8")
     mapping = '[keep]\nperson_id = "person_id"\n[features]\nage_years = { from = "age_years" }\n'
