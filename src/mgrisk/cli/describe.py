@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.options import add_source, store_of
+from mgrisk.cli.options import Options, add_source, store_of
 from mgrisk.cli.terminal import say
 from mgrisk.errors import ExitStatus
 
@@ -28,7 +28,8 @@ EXAMPLES = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
+    question = parser.add_argument_group("question")
+    question.add_argument(
         "--of",
         nargs="+",
         action="extend",
@@ -36,84 +37,86 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="feature or NHANES variable; or a condition: 'bmi_kg_m2 >= 30'; or arithmetic: 'DR1TTFAT * 9 / DR1TKCAL'",
     )
-    parser.add_argument(
+    question.add_argument(
         "--by",
         nargs="+",
         action="extend",
         default=[],
         metavar="NAME",
-        help="an estimate for each of its values, for ranges (age_years=20,40,60), or for yes and no of a condition",
+        help="one estimate per value, per range (age_years=20,40,60), or for whether a condition holds",
     )
-    parser.add_argument(
+    question.add_argument(
         "--statistic",
         default="",
         metavar="S",
         help="mean | proportion | total | ratio | age-adjusted | quantile=0.5 (mean of numbers, else proportion)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--standard",
         type=ages,
         default=(20, 40, 60),
         metavar="AGES",
         help="where the age groups of age-adjusted begin (20,40,60)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--interval",
         default="korn-graubard",
         choices=["korn-graubard", "logit"],
         help="interval of proportions (korn-graubard)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--test", action="store_true", help="whether groups of the last --by differ, and the trend over them"
     )
-    add_people(parser)
+    add_people(parser, question)
 
 
-def add_people(parser: argparse.ArgumentParser) -> None:
-    """Add the options of whom a question is put to, and of how the answer is written."""
-    parser.add_argument(
-        "--cycle",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="YEARS",
-        help="cycles, combined (the latest that has every variable)",
-    )
-    parser.add_argument(
+def add_people(parser: argparse.ArgumentParser, question: Options) -> None:
+    """Add the options that select people and cycles, and the output format."""
+    question.add_argument(
         "--where",
         default="",
         metavar="CONDITION",
         help="who is studied, for example \"age_years >= 20 and sex == 'male'\"",
     )
-    parser.add_argument(
+    tables = parser.add_argument_group("NHANES tables")
+    tables.add_argument(
+        "--cycle",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="YEARS",
+        help="cycles to combine (the latest that has every variable)",
+    )
+    tables.add_argument(
         "--across-break",
         nargs="+",
         default=[],
         metavar="BREAK",
         help="allow pooling across this change in question or method",
     )
-    parser.add_argument(
+    tables.add_argument(
         "--harmonise",
         nargs="+",
         action="extend",
         default=[],
         metavar="BREAK",
-        help="put older values on the later scale",
+        help="convert older values to the scale of later ones",
     )
-    parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
-    add_source(parser)
-    parser.add_argument(
-        "--format", choices=["table", "csv", "json"], default="table", help="of what is printed (table)"
+    tables.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
+    add_source(tables)
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--format", choices=["table", "csv", "json"], default="table", help="format of the output (table)"
     )
 
 
 def ages(text: str) -> tuple[int, ...]:
-    """Return the ages of `--standard`."""
+    """Parse the ages of `--standard`."""
     return tuple(int(each) for each in text.split(","))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.describe.compare import compare
     from mgrisk.describe.query import describe
     from mgrisk.describe.question import Question
@@ -135,7 +138,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write(found: Comparison | Description | Regression, form: str) -> None:
-    """Print an answer, and what a reader must know of it beside."""
+    """Print estimates on standard output, and notes about them on standard error."""
     for note in found.notes():
         say(note)
     if form == "json":

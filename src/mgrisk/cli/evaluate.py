@@ -1,4 +1,4 @@
-"""`mgrisk evaluate`: external validation of a bundle on people with a known outcome."""
+"""`mgrisk evaluate`: validate a model externally on people with a known outcome."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import argparse
 import os
 from pathlib import Path
 
-from mgrisk.cli.options import add_history, add_labels, add_model, check_history, label_columns, missing_of
+from mgrisk.cli.options import add_history, add_labels, check_history, label_columns, missing_of
 from mgrisk.cli.terminal import DISCLAIMER, now, say, tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder
 
 HELP = "evaluate a model on people whose outcome is known"
 ABOUT = (
-    "Write discrimination, calibration, decision curves and subgroups with 95 % intervals into a folder, by the "
+    "Write discrimination, calibration, decision curves and subgroups with 95 % intervals into a folder, using the "
     "survey design where the file has one."
 )
 EXAMPLES = (
@@ -24,18 +24,19 @@ EXAMPLES = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
-    add_labels(parser)
-    parser.add_argument(
+    people = add_labels(parser)
+    people.add_argument(
         "--prediabetes",
         metavar="COLUMN",
-        help="1 or yes for people with prediabetes: AUROC is also given without them among the controls",
+        help="1 or yes for people with prediabetes: AUROC is also given with them excluded from the controls",
     )
-    add_history(parser, what="what the outcomes show of a batch that was scored")
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
+    add_history(parser, what="the observed performance in a scored batch")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.own_data.external import evaluate_file
     from mgrisk.run_folder import names
 

@@ -1,4 +1,4 @@
-"""`mgrisk explain`: a page that explains the risks of the people in a file."""
+"""`mgrisk explain`: write a page that explains the risks of the people in a file."""
 
 from __future__ import annotations
 
@@ -11,22 +11,24 @@ from mgrisk.models import bundle_folder, load_model
 
 HELP = "explain the risks of the people in a file, on one page"
 ABOUT = (
-    "Write one HTML page: whether the people are like those the model was developed on, what drives their risks, "
-    "and a waterfall plot of each person."
+    "Write one HTML page: distribution shift against the development cohort, the inputs that contribute most to the "
+    "risks, and a waterfall plot of each person."
 )
 EXAMPLES = ("mgrisk explain people.csv -o people.html --model undiagnosed",)
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
-    add_missing(parser)
-    parser.add_argument("input", metavar="INPUT", help="file, or - for standard input")
-    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="page.html, or - for standard output")
+    people = parser.add_argument_group("people and model")
+    people.add_argument("input", metavar="INPUT", help="file, or - for standard input")
+    add_model(people)
+    add_missing(people)
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="PAGE", help="page.html, or - for standard output")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.own_data.explain import explain_people
     from mgrisk.score.summary import not_used
     from mgrisk.storage.destinations import prepare_files
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     prepare_files(options.output, inputs=[options.input, bundle_folder(options.model)])
     found = explain_people(load_model(options.model, missing=options.missing), options.input, options.output)
     excluded = f"{found.not_eligible:,} not eligible, " if found.not_eligible else ""
-    outside = f"{found.outside:,} unlike the development people"
+    outside = f"{found.outside:,} out of the training distribution"
     counts = f"{found.scored:,} explained, {found.rejected:,} rejected, {excluded}{outside}"
     page = f"report: {options.output} ({found.size / 2**20:.1f} MB)"
     lines = [f"{found.rows:,} rows: {counts}", *found.not_told, *not_used(found.unused), page, DISCLAIMER]

@@ -1,4 +1,4 @@
-"""`mgrisk recalibrate`: a bundle calibrated to people with a known outcome, naming its parent."""
+"""`mgrisk recalibrate`: recalibrate a model to people with a known outcome, as a new bundle."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mgrisk.cli.options import add_labels, add_model, label_columns, missing_of
+from mgrisk.cli.options import add_labels, label_columns, missing_of
 from mgrisk.cli.terminal import DISCLAIMER, say, tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder
@@ -21,23 +21,25 @@ EXAMPLES = ("mgrisk recalibrate clinic.csv --outcome has_it --model undiagnosed 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
     add_labels(parser)
-    parser.add_argument(
+    made = parser.add_argument_group("recalibrated model")
+    made.add_argument(
         "--method",
         required=True,
         choices=["intercept", "logistic"],
-        help="intercept moves the level: at least 20 cases and 20 others; logistic the slope too: 50 and 50",
+        help="intercept needs at least 20 cases and 20 non-cases; logistic also updates the slope, and needs 50 and 50",
     )
-    parser.add_argument("--name", default="", metavar="NAME", help="of the new model (the parent's, with a digest)")
-    parser.add_argument("--label", default="", metavar="TEXT", help="the outcome, where it is not that of the parent")
-    parser.add_argument("--definition", default="", metavar="TEXT", help="how it was told; with --label")
-    parser.add_argument("--overwrite", action="store_true", help="replace DIR where it is a bundle already")
-    parser.add_argument("--population", default="", metavar="TEXT", help="who and when: written into the bundle")
+    made.add_argument("--population", default="", metavar="TEXT", help="people and dates, recorded in the bundle")
+    made.add_argument("--name", default="", metavar="NAME", help="name of the new model (the parent's, with a digest)")
+    made.add_argument("--label", default="", metavar="TEXT", help="the outcome, where it is not that of the parent")
+    made.add_argument("--definition", default="", metavar="TEXT", help="how the outcome was determined; with --label")
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
+    output.add_argument("--overwrite", action="store_true", help="replace DIR if it is a bundle")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.own_data.external import recalibrate_file
 
     made = recalibrate_file(

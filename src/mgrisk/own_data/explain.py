@@ -1,7 +1,6 @@
-"""Explain the people of a file: score them, explain their risks, and write one page.
+"""Score the people of a file, explain their risks, and write one page.
 
-The file goes through the same scorer as `mgrisk score`, row by row, so that the page shows the risks that the scored
-file holds.
+The file is scored as by `mgrisk score`, so that the page shows the same risks as the scored file.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from mgrisk.report.render import write_page
 from mgrisk.run_folder.records import Importance
 from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.drift_monitor import LARGE
-from mgrisk.score.eligibility import not_told
+from mgrisk.score.eligibility import unidentified_exclusions
 from mgrisk.score.input_schema import SEPARATOR
 from mgrisk.score.parquet import inputs_frame, texts
 from mgrisk.score.scorer import PERSON, Scorer
@@ -39,19 +38,19 @@ ROW: Final = "row"
 
 @dataclass(frozen=True)
 class ExplainedFile:
-    """What a file came to.
+    """Counts of an explained file.
 
     Attributes
     ----------
     rows, scored, rejected, not_eligible, outside
-        Rows of the file, those with a risk, those whose values are not usable, those for whom the model does not hold,
-        and those scored who are unlike the development people.
+        Rows of the file, rows with a risk, rows with values that are not usable, rows of people to whom the model does
+        not apply, and scored rows out of the training distribution.
     size
-        Of the page, in bytes.
+        Size of the page in bytes.
     unused
-        Columns that gave no input, each with the one that it may have been meant for, or "".
+        Columns that give no input, each with the input that was perhaps meant, or "".
     not_told
-        The line on whom the model does not hold for although no column tells it, or none.
+        A line that names exclusions for which the file has no column, or none.
     """
 
     rows: int
@@ -65,15 +64,15 @@ class ExplainedFile:
 
 
 def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
-    """Score and explain a file; write a page.
+    """Score and explain a file, and write a page.
 
     Parameters
     ----------
     scorer
         The model.
     source
-        CSV or Parquet by suffix; ``-`` for standard input. People are found by `person_id`, or by the number of
-        their row (1 is the first below the header) where the file has no such column.
+        CSV or Parquet; ``-`` for standard input. People are named by `person_id`, or by row number (1 is the first
+        below the header) if the file has no such column.
     target
         The page.
 
@@ -91,7 +90,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
     explanation = scorer.attributions(given)
     recall = scorer.uncertainty(given)["recall_share"]
     people = _people(explanation, kept, _ids(scored)[usable].tolist(), recall)
-    lacking = not_told(summary.exclusions, summary.told)
+    lacking = unidentified_exclusions(summary.exclusions, summary.exclusion_columns)
     own = OwnPeople(
         source="standard input" if source == "-" else Path(source).name,
         rows=len(answers),
@@ -118,7 +117,7 @@ def explain_people(scorer: Scorer, source: str, target: str) -> ExplainedFile:
 
 
 def _ids(scored: pa.Table) -> pd.Series:
-    """Return what each row is called: by `person_id` with all its digits, else by its number."""
+    """Return the name of each row: `person_id` with all its digits, or else the row number."""
     if PERSON not in scored.column_names:
         return pd.Series(map(str, range(1, scored.num_rows + 1)), dtype=object)
     return pd.Series(
@@ -127,17 +126,17 @@ def _ids(scored: pa.Table) -> pd.Series:
 
 
 def _scored(scorer: Scorer, source: str) -> tuple[pa.Table, Summary]:
-    """Return the scored file, whose cells are those of the input with the columns of the answer, and its summary."""
+    """Return the scored file (input columns and answer) and its summary."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "scored.parquet")
         summary = score_table(scorer, source, path, BatchOptions(reasons=0))
-        # What pandas noted in the input may name an index that is not there.
+        # Metadata of pandas in the input may name an index that does not exist.
         return pq.read_table(path).replace_schema_metadata(None), summary
 
 
 def _people(explanation: Explanation, scored: pd.DataFrame, ids: list[str], recall_share: pd.Series) -> ExplainedPeople:
     n = len(scored)
-    # Each stands for one, and each was drawn for himself.
+    # Weights of 1, simple random sampling.
     single = SurveyDesign(
         np.ones(n), np.zeros(n, dtype=np.int64), np.arange(n), WeightLevel.INTERVIEW, single_psu=SinglePsu.CERTAINTY
     )

@@ -11,18 +11,18 @@ from mgrisk.run_folder import names
 
 
 def check(workspace: Workspace) -> str:
-    """Run the coded checks; write all of them with their findings; stop where one of severity error did not pass."""
+    """Run the coded checks, and write them with their findings; raise if one of severity error failed."""
     findings = check_run(run_evidence(workspace))
     workspace.run.write_records(names.CHECKS, [finding.to_dict() for finding in findings])
     stop_at_errors(findings)
     failed = [finding.id for finding in findings if finding.passed is False]
     untold = sum(finding.status == OPEN for finding in findings)
     named = f": {', '.join(failed)}" if failed else ""
-    return f"{len(findings)} checks, {len(failed)} with findings{named}; {untold} cannot be told"
+    return f"{len(findings)} checks, {len(failed)} with findings{named}; {untold} cannot be decided"
 
 
 def run_evidence(workspace: Workspace) -> RunEvidence:
-    """Read what the checks and the items look at."""
+    """Read the files that the checks and the items use."""
     run, features = workspace.run, workspace.model_features
     return RunEvidence(
         cohort=run.frame(names.COHORT_PEOPLE),
@@ -46,6 +46,7 @@ def run_evidence(workspace: Workspace) -> RunEvidence:
 
 STEP = Step(
     "checks",
+    "check the run",
     inputs=(*names.TOLD, *names.AUDITED, names.FOLDS, names.OUT_OF_FOLD),
     outputs=(names.CHECKS,),
     logged=(names.CHECKS,),

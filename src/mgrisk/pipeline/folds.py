@@ -9,7 +9,7 @@ from mgrisk.run_folder import names
 
 
 def make_folds(workspace: Workspace) -> str:
-    """Deal PSUs to folds."""
+    """Assign PSUs to folds."""
     cohort = workspace.run.frame(names.COHORT_PEOPLE)
     settings = workspace.pipeline.cohort
     folds = assign_folds(cohort, folds=settings.folds, seed=settings.seed)
@@ -19,4 +19,11 @@ def make_folds(workspace: Workspace) -> str:
     return f"{psus} PSUs in {settings.folds} folds"
 
 
-STEP = Step("folds", inputs=names.PEOPLE, outputs=(names.FOLDS,), settings=("cohort",), action=make_folds)
+STEP = Step(
+    "folds",
+    "assign people to folds",
+    inputs=names.PEOPLE,
+    outputs=(names.FOLDS,),
+    settings=("cohort",),
+    action=make_folds,
+)

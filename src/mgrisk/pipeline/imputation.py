@@ -1,6 +1,6 @@
-"""Step `imputation`, a sensitivity analysis: the chosen model on completed data, beside how it takes what is missing.
+"""Step `imputation`, a sensitivity analysis: the chosen model with imputed instead of missing values.
 
-Both are fitted again the same way, fold by fold, and predict the same people; what differs is the gaps.
+Both variants are refitted in the same way, fold by fold, and predict the same people.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.calibration import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
-from mgrisk.model.refit import Again
+from mgrisk.model.refit import Refitter
 from mgrisk.pipeline.engine import Step
 from mgrisk.pipeline.trained import read_trained, refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
@@ -29,7 +29,7 @@ NATIVE, IMPUTED = "native", "imputed"
 
 
 def impute(workspace: Workspace) -> str:
-    """Refit the winner on several completed data sets; write imputation.json."""
+    """Refit the chosen model on several imputed data sets; write imputation.json."""
     settings = workspace.pipeline.sensitivity
     assert settings is not None
     tuning = workspace.run.tuning
@@ -66,7 +66,7 @@ def impute(workspace: Workspace) -> str:
         },
     )
     (auroc,) = (each for each in records if each["set"] == "cross-validated" and each["metric"] == "auroc")
-    return f"AUROC of {settings.imputations} imputations less that of missing as such: {auroc['difference']:+.4f}"
+    return f"AUROC with {settings.imputations} imputations minus AUROC with missing values: {auroc['difference']:+.4f}"
 
 
 def _drawn(
@@ -93,14 +93,14 @@ def _drawn(
 
 def _risks(
     bundle: Bundle,
-    refit: Again,
+    refit: Refitter,
     given: dict[str, Singles],
     development: SetOfPeople,
     held_out: SetOfPeople,
     fold: Integers,
     complete: Callable[[Singles, Booleans, str], Singles],
 ) -> dict[str, Floats]:
-    """Return the risks of both sets: out of the folds, calibrated by the other folds; and of the model of everybody."""
+    """Return the risks of both sets: out of fold with cross-fitted calibration, and by the model of all folds."""
     X, y, inside = given[DEVELOPMENT], development.y, development.design.analysis_weight > 0
     margin = np.zeros(len(X))
     for k in np.unique(fold[inside]):
@@ -114,13 +114,13 @@ def _risks(
     later = fit_calibrator(margin, y, development.design).risk(model.margin(people, held_out.inside))
     own = cross_fitted_risk(margin, y, development.design, fold)[inside]
     return {
-        DEVELOPMENT: development.spread(_expected_risk(bundle, own, completed[inside])),
-        HELD_OUT: held_out.spread(_expected_risk(bundle, later, people[held_out.inside])),
+        DEVELOPMENT: development.expanded(_expected_risk(bundle, own, completed[inside])),
+        HELD_OUT: held_out.expanded(_expected_risk(bundle, later, people[held_out.inside])),
     }
 
 
 def _expected_risk(bundle: Bundle, risk: Floats, X: Singles) -> Floats:
-    """Return the risk that the bundle reports of people whose expected log-odds have this risk, shape (n,)."""
+    """Return the risk that the bundle reports for people with this risk at their expected log-odds, shape (n,)."""
     if not isinstance(bundle.fitted, Additive):
         return risk
     found: Floats = expit(bundle.fitted.of_expected_risk(logit(risk), X))
@@ -128,7 +128,7 @@ def _expected_risk(bundle: Bundle, risk: Floats, X: Singles) -> Floats:
 
 
 def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list[JsonRecord]:
-    """Return for each metric that of missing as such, the pooled one, and the pooled difference with its interval."""
+    """Return, by metric, the value with missing inputs, the pooled one, and the pooled difference with its interval."""
     models = {NATIVE: native, **{str(number): risk for number, risk in enumerate(imputed)}}
     alone = with_intervals(people.y, models, people.design, metrics=METRICS)
     less = paired_differences(people.y, models, people.design, reference=NATIVE, metrics=METRICS)
@@ -156,6 +156,7 @@ def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list
 
 STEP = Step(
     "imputation",
+    "compare with multiple imputation",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.IMPUTATION,),
     logged=(names.IMPUTATION,),

@@ -1,9 +1,9 @@
-"""The trained models of a run: read back, and fitted again on its development people."""
+"""Read the trained models of a run, and refit them on its development people."""
 
 from __future__ import annotations
 
 from mgrisk.model.bundle import Bundle, read_bundle
-from mgrisk.model.refit import Again, again, space_of
+from mgrisk.model.refit import Refitter, make_refitter, space_of
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 
@@ -24,8 +24,8 @@ def refitter(
     people: SetOfPeople,
     *,
     seed: int | None = None,
-) -> Again:
-    """Return what fits the chosen model again on other weights of the development people.
+) -> Refitter:
+    """Return a function that refits the chosen model with other weights of the development people.
 
     Parameters
     ----------
@@ -36,15 +36,15 @@ def refitter(
     people
         Its development people.
     seed
-        Of the fit; that of the pipeline file where it is left out.
+        Seed of the fit; by default that of the pipeline file.
 
     Returns
     -------
-    Again
+    Refitter
         As `model.refit.again` returns it.
     """
     settings = workspace.pipeline.model
-    return again(
+    return make_refitter(
         workspace.training_data(people),
         chosen=workspace.run.tuning.chosen,
         space=space_of(bundle.fitted),

@@ -1,4 +1,4 @@
-"""`mgrisk score --history`, `evaluate --history` and `monitor`, as a nightly job runs them."""
+"""`mgrisk score --history`, `evaluate --history` and `monitor` in sequence."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from mgrisk import load_model
 from mgrisk.cli.main import main
+from mgrisk.errors import ExitStatus
 from mgrisk.score.monitor import read_limits
 
 if TYPE_CHECKING:
@@ -72,6 +73,20 @@ def test_the_table_names_site_and_feature_and_what_outcomes_showed(
     assert f"{observed:.2f}" in lines[1]
 
 
+def test_a_job_that_asks_for_it_fails_where_the_latest_batch_has_alerts_and_not_where_an_earlier_one_has(
+    job: Path, tmp_path: Path
+) -> None:
+    assert run("monitor", job / "history.jsonl", "--by", "site", "--fail-on-alerts") == ExitStatus.ALERTS == 7
+    quiet = tmp_path / "quiet.jsonl"
+    assert run("score", job / "2.csv", "-o", tmp_path / "2.csv", *model(job), "--history", quiet, "--batch", "2") == 0
+    assert run("monitor", quiet, "--fail-on-alerts") == 0
+    lines = (job / "history.jsonl").read_text("utf-8").splitlines(keepends=True)
+    earlier = [*lines, quiet.read_text("utf-8")]
+    quiet.write_text("".join(earlier), "utf-8")
+    assert run("monitor", quiet) == 0
+    assert run("monitor", quiet, "--fail-on-alerts") == 0
+
+
 def test_json_has_all_tables_and_sites_add_up(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("monitor", job / "history.jsonl", "--by", "site", "--format", "json") == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -127,7 +142,7 @@ def test_half_a_line_is_told_and_costs_itself_alone(
     assert run("monitor", path) == 0
     said = capsys.readouterr().out
     assert "night 4" in said
-    assert "passed over: 1 (5)" in said
+    assert "skipped: 1 (5)" in said
 
 
 def test_a_batch_of_nobody_and_one_of_whom_nobody_is_scored_have_their_place(

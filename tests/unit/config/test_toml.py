@@ -1,6 +1,6 @@
-"""What a user names may be anything: only a small file that is TOML is read.
+"""Only small TOML files are read; any other path is refused.
 
-Rows of TOML files: one file or a folder of them, with what stands above the rows.
+Rows are read from one TOML file or a folder of them, with the keys above the rows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused_by_its_kind(tmp_path: Path, name: str) -> None:
     problem = refused(tmp_path / name)
     assert (problem.code, problem.hint) == ("mapping.missing_file", "check the path")
-    assert "no such mapping file" in problem.message
+    assert "mapping file does not exist" in problem.message
 
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:

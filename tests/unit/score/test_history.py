@@ -1,4 +1,4 @@
-"""The history of batches: lines stay whatever happens to the one after them, and the last of a batch counts."""
+"""The history of batches: a damaged line does not affect others, and the last line of a batch counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUNDLE = {"name": "toy", "sha256": "0" * 64}
 def line(toy_people: ToyPeople, toy_bundles: dict[str, Bundle]) -> dict[str, Any]:
     scorer = Scorer(toy_bundles["spline_logistic"])
     answers = scorer.answer(check(toy_people.frame.iloc[:300], scorer.contract), reasons=0)
-    tally = Tally.of(answers, scorer.yardstick, ["north", "south", ""] * 100)
+    tally = Tally.of(answers, scorer.reference_bins, ["north", "south", ""] * 100)
     summary = Summary.of(scorer, tally, {"bundle": BUNDLE})
     return batch_line(summary, batch="monday", time="2026-11-30T01:00:00Z", by="site")
 

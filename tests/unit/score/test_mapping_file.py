@@ -1,4 +1,4 @@
-"""A mapping file that cannot be meant is refused with the place; what it says is told in words."""
+"""An invalid mapping file is refused with the place of the error; a valid one is described in words."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def refused(tmp_path: Path, text: str) -> MgRiskError:
 @pytest.mark.parametrize(
     ("column", "says"),
     [
-        ("", "either `from` or `constant`"),
-        ("from = 'A'\nconstant = 'no'", "either `from` or `constant`"),
-        ("from = ['A', 'B']", "`combine` says what is made"),
-        ("from = 'A'\ncombine = 'sum'", "`combine` says what is made"),
+        ("", "exactly one of `from` and `constant`"),
+        ("from = 'A'\nconstant = 'no'", "exactly one of `from` and `constant`"),
+        ("from = ['A', 'B']", "`combine` is needed for several"),
+        ("from = 'A'\ncombine = 'sum'", "`combine` is needed for several"),
         ("from = ['A', 'B']\ncombine = 'max'", "Input should be 'any', 'all', 'sum' or 'mean'"),
-        ("from = ['A', 'B']\ncombine = 'any'", "any and all take levels"),
+        ("from = ['A', 'B']\ncombine = 'any'", "any and all need"),
         ("from = 'A'\nlevels = 'boolean'\npart = 1", "levels and part at once"),
         ("from = 'A'\npart = 3", "Input should be 1 or 2"),
-        ("from = 'A'\nage_at = 'B'\nfactor = 2", "unit, factor and offset are of numbers"),
-        ("from = ['A', 'B']\ncombine = 'sum'\nyear = true", "a date stands in one column"),
-        ("from = ['A', 'B']\ncombine = 'sum'\nlevels = 'boolean'", "sums and means are of numbers"),
+        ("from = 'A'\nage_at = 'B'\nfactor = 2", "unit, factor and offset need numbers"),
+        ("from = ['A', 'B']\ncombine = 'sum'\nyear = true", "a date is in one column"),
+        ("from = ['A', 'B']\ncombine = 'sum'\nlevels = 'boolean'", "sums and means need numbers"),
         ("from = 'A'\nempty = 0", "`empty` is for a sum"),
         ("from = 'A'\nrows = 'sum'", "age_years: `rows` needs [people]"),
         ("from = 'A'\nage_at = 7.5", "age_at"),
@@ -73,7 +73,7 @@ def test_what_a_feature_cannot_be_is_refused(tmp_path: Path, feature: str, code:
         ("separator = ''", "file.separator"),
         ("separator = ';;'", "file.separator"),
         ("separator = '\"'", "file.separator"),
-        ("decimal = ','\nthousands = ','", "the same sign"),
+        ("decimal = ','\nthousands = ','", "the same character"),
         ("dates = '%d.%m.%y'", "a year of two digits"),
         ("dates = ['%Y-%m-%d', '%d.%m.%y']", "a year of two digits"),
         ("dates = '%Y'", "a date has a year"),
@@ -106,7 +106,7 @@ def test_the_columns_that_are_read_are_all_that_are_named(tmp_path: Path) -> Non
     ("column", "words"),
     [
         ({"from": "A"}, "A"),
-        ({"constant": "no"}, "no for everybody"),
+        ({"constant": "no"}, "no for all people"),
         ({"from": ["A", "B"], "combine": "sum", "rows": "mean"}, "A + B; mean of a person's rows"),
         ({"from": ["A", "B"], "combine": "any", "levels": "boolean"}, "any of A, B"),
         ({"from": "A", "part": 2}, "number 2 of A"),
