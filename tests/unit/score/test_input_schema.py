@@ -1,6 +1,6 @@
 """Codes of rows: which, in which order, how often.
 
-The scoring contract: what each cell may hold, what breaks it, and that a row's verdict is its own.
+The input schema: which cells are accepted and rejected, and that rows are checked independently.
 """
 
 from __future__ import annotations
