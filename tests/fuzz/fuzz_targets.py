@@ -1,6 +1,6 @@
-"""What the fuzzers call: each target takes any bytes and accepts an answer or an `MgRiskError`.
+"""Targets of the fuzzers: each takes any bytes and accepts a result or an `MgRiskError`.
 
-Whatever else comes out, an exception of another kind, a broken invariant or the end of the process, is a finding.
+Any other exception, a broken invariant or the end of the process is a finding.
 `test_targets.py` runs them on damaged files under hypothesis in every test run; `tools/fuzz_inputs.py` for hours
 under atheris, which is guided by the lines that an input reaches.
 """

@@ -1,4 +1,4 @@
-"""Each target of the fuzzers on damaged and on arbitrary bytes, a few hundred each: what hours of atheris repeat."""
+"""Run each target of the fuzzers on a few hundred damaged and arbitrary inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every rung of the ladder on the real tables beside svyglm of the R package survey, on the same columns."""
+"""Every adjustment model on the real tables equals svyglm of the R package survey on the same columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of people in a browser: every way to find, filter, sort, open and compare them."""
+"""The table of people in a browser: search, filter, sort, open and compare."""
 
 from __future__ import annotations
 

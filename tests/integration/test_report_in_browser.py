@@ -1,4 +1,4 @@
-"""The report as a browser shows it: nothing fetched, nothing run but our script, and as much on paper or without it."""
+"""The report in a browser: no request, only its own script, and complete when printed or without script."""
 
 from __future__ import annotations
 

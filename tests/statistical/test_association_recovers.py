@@ -1,4 +1,4 @@
-"""Associations with usual intake find the truth again in simulated surveys; what one takes recalls for does not."""
+"""Associations with usual intake recover the truth in simulated surveys; associations with recalls do not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The chapter on magnesium, from the raw tables of SYNTHETIC cohorts, finds the effect that the cohort was made with.
+"""The chapter on magnesium recovers the simulated effect from the raw tables of SYNTHETIC cohorts.
 
-`test_association_recovers` draws recalls and outcomes directly; here they come the whole way: tables written as CDC
-writes them, harmonised, made into features, panels, a model of usual intake, a regression under the survey design.
+`test_association_recovers` simulates recalls and outcomes directly; here the whole analysis is run: tables written as
+CDC writes them, harmonised, made into features, panels, a model of usual intake, a regression under the survey design.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Parts of an association by path, and differences between groups, are found again in simulated surveys."""
+"""Mediated parts of an association, and differences between groups, are recovered in simulated surveys."""
 
 from __future__ import annotations
 

@@ -19,10 +19,12 @@ EXAMPLES = ("mgrisk explain people.csv -o people.html --model undiagnosed",)
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
-    add_missing(parser)
-    parser.add_argument("input", metavar="INPUT", help="file, or - for standard input")
-    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="page.html, or - for standard output")
+    people = parser.add_argument_group("people and model")
+    people.add_argument("input", metavar="INPUT", help="file, or - for standard input")
+    add_model(people)
+    add_missing(people)
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="PAGE", help="page.html, or - for standard output")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -40,7 +40,8 @@ def sentences(comparison: Comparison) -> list[str]:
     """Say for each set of people what the difference in AUROC shows, or why there is none."""
     said = [
         f"{each['run']} minus {each['reference']}, {each['set']}, on the same {count(each['n'])} people with "
-        f"{count(each['events'])} cases: AUROC {interval(Interval.of(each), signed=True)}, {_shown(Interval.of(each))}."
+        f"{count(each['events'])} cases: AUROC {interval(Interval.of(each), signed=True)}, {_shown(Interval.of(each))} "
+        "(95 % interval)."
         for each in comparison.differences.to_dict("records")
         if each["metric"] == "auroc"
     ]

@@ -1,9 +1,9 @@
-"""Stop one command at each call that renames, removes, cuts or syncs a file below a folder, and go on with it.
+"""Stop a command at each call that renames, removes, truncates or syncs a file below a folder, and continue it.
 
     LD_PRELOAD=calls.so python kill_at_calls.py    with the plan as JSON on standard input, see `main`
 
 A process that has imported everything forks; the child runs the command, and calls.c kills it, stops it or lets the
-call fail. Another child goes on with it. Prints a line of JSON for each call.
+call fail. Another child continues it. Prints a line of JSON for each call.
 """
 
 from __future__ import annotations

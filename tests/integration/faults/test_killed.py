@@ -1,6 +1,6 @@
-"""Killed with -9 at random moments, and run again: what comes out is what an undisturbed run gives, whole.
+"""Commands killed at random moments (-9) and run again give the result of an uninterrupted run.
 
-The 200 moments are shared out over the three commands that write: `score`, `fetch` and `run`.
+The 200 moments are divided between three commands: `score`, `fetch` and `run`.
 """
 
 from __future__ import annotations

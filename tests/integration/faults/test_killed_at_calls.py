@@ -1,6 +1,7 @@
-"""Killed, terminated or refused at each call that renames, removes, cuts or syncs a file: nothing is lost or left.
+"""A command killed, terminated or failing at any call on a file loses no data and leaves no files.
 
-calls.c meets the calls of the C library below one folder, so that what Python, Arrow and SQLite do there counts.
+calls.c intercepts calls of the C library below a folder that rename, remove, truncate or sync a file, including those
+of Arrow and SQLite.
 """
 
 from __future__ import annotations

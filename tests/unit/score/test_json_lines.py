@@ -1,4 +1,4 @@
-"""JSON lines say what the CSV of the same rows says, and come out as what went in."""
+"""JSON lines give the same results as CSV with the same rows, and values are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders as they come: links, pipes, outputs in the wrong place. No row is lost or doubled, nothing is destroyed."""
+"""Folders with links, pipes and misplaced outputs: no row is lost or doubled, and no file destroyed."""
 
 from __future__ import annotations
 

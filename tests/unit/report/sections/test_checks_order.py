@@ -1,4 +1,4 @@
-"""Checks and known answers in the report: what was found stands first, and what was counted is counted right."""
+"""Checks and replications in the report: findings come first, and counts are right."""
 
 from __future__ import annotations
 

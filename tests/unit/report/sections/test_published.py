@@ -1,6 +1,6 @@
 """
 
-The model's own answer to changed inputs stands under Prediction, as what it is, and not where nobody asked.
+The model's prediction for changed inputs is shown under Prediction, with its caveat, only if computed.
 """
 
 from __future__ import annotations
