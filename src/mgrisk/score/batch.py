@@ -164,7 +164,7 @@ def score_table(
     with ExitStack() as stack:
         table = stack.enter_context(open_source(source, missing=scorer.missing))
         added = scorer.columns(reasons=options.reasons)
-        check_columns(table.columns, scorer.contract, where=source, added=added)
+        check_columns(table.columns, scorer.schema_features, where=source, added=added)
         refuse_absent([options.by] if options.by else [], table.columns, source)
         about = {
             "input": source,
@@ -254,10 +254,12 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     """Check a file or folder against the input schema, and count what scoring would reject or flag."""
     with open_source(source, missing=scorer.missing, folder=True) as table:
-        check_columns(table.columns, scorer.contract, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
+        check_columns(
+            table.columns, scorer.schema_features, where=source, added=scorer.columns(reasons=DEFAULT_REASONS)
+        )
 
         def work(block: Any) -> Tally:
-            rows = table.read(block, scorer.contract)
+            rows = table.read(block, scorer.schema_features)
             return _tally(scorer, table, rows, scorer.answer(rows.checked, reasons=0))
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
@@ -265,7 +267,7 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
 
 
 def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: BatchOptions) -> _Scored:
-    rows = table.read(block, scorer.contract)
+    rows = table.read(block, scorer.schema_features)
     answers = scorer.answer(rows.checked, reasons=options.reasons)
     return _Scored(
         digest=table.digest(block),
