@@ -42,6 +42,13 @@ EVERYWHERE = {
     "in the words of": "with the names of",
     "undisturbed": "uninterrupted",
     "oracles?": "reference",
+    "be had": "available, not found",
+    "(?:go|goes|gone|went) on with": "continue",
+    "how firm": "stability under refitting",
+    r"\d+ signs": "characters",
+    "tenths|twentieths": "deciles, ventiles",
+    "what came out": "results",
+    "no medical device": "not a medical device",
     r"\.\./shared|interface\.md|unpack\.py|issue \d+": "nothing that readers do not have",
 }
 # Phrases that documents no longer have.
@@ -49,10 +56,7 @@ IN_DOCUMENTS = {
     "an? own": "your own",
     "anew": "again",
     "best alone": "highest univariable AUROC",
-    "be had": "available, not found",
     "first reason": "largest contribution",
-    "(?:go|goes|gone|went) on with": "continue",
-    "how firm": "stability under refitting",
     "known answers?": "replication of published estimates",
     "ladders?": "sequential adjustment",
     "leak guards?": "leakage audit",
@@ -62,7 +66,6 @@ IN_DOCUMENTS = {
     r"(?<!spline\s)margins?": "linear predictor (uncalibrated log-odds)",
     "mend(?:s|ed|ing)?": "fix, correct",
     "naive": "uncorrected",
-    "no medical device": "not a medical device",
     "one's own": "your",
     "packed": "compressed",
     "passed over": "ignored, skipped",
@@ -70,12 +73,9 @@ IN_DOCUMENTS = {
     "(?:as )?one player": "grouped SHAP values",
     "put together": "pooled",
     "rungs?": "adjustment model",
-    r"\d+ signs": "characters",
-    "tenths|twentieths": "deciles, ventiles",
     "the contract": "the input schema",
     "through what": "mediation",
     "travels? with": "is correlated with",
-    "what came out": "results",
 }
 
 
