@@ -151,9 +151,8 @@ def _cell(text: str) -> str:
 
 def models_page() -> str:
     """Return the page on released models: overall performance, performance by group, and the cards."""
-    text = (
-        (ROOT / "models" / "README.md").read_text("utf-8").replace("# Released bundles", "# How good the models are", 1)
-    )
+    text = (ROOT / "models" / "README.md").read_text("utf-8").replace("](../docs/", "](../")
+    text = text.replace("# Released bundles", "# How good the models are", 1)
     cards = {path.parent.name: path.read_text("utf-8") for path in CARDS}
     links = "\n".join(f"- [{name}](models/{name}.md)" for name in cards)
     parts = [text, f"## Model cards\n\nAll results of each model, with targets met and missed:\n\n{links}", GROUPS]
