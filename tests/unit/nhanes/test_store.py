@@ -475,9 +475,9 @@ def test_the_command_shows_each_table_and_ends_with_counts(
     assert wanted > 5
     assert lines[-1].startswith(f"{wanted}/{wanted} Public/")
     assert lines[-1].endswith(" bytes, downloaded")
-    assert first.out.startswith(f"{wanted} tables: 0 were there, {wanted} downloaded, 0 failed; http://127.0.0.1")
+    assert first.out.startswith(f"{wanted} tables: 0 in the cache already, {wanted} downloaded, 0 failed; http://127.0.0.1")
     assert command() == 0
-    assert f"{wanted} were there, 0 downloaded, 0 failed" in capsys.readouterr().out
+    assert f"{wanted} in the cache already, 0 downloaded, 0 failed" in capsys.readouterr().out
 
 
 def test_the_command_offline_lists_what_is_missing_or_changed_and_asks_nobody(
@@ -493,6 +493,6 @@ def test_the_command_offline_lists_what_is_missing_or_changed_and_asks_nobody(
     said = capsys.readouterr()
     assert f"missing: {store.local(DEMO)}\n" in said.err
     assert f"failed: {store.local(BMX)}: this table has changed since" in said.err
-    assert f"{len(asked) - 2} were there, 0 downloaded, 2 failed" in said.out
+    assert f"{len(asked) - 2} in the cache already, 0 downloaded, 2 failed" in said.out
     assert "[store.fetch_failed]" in said.err
     assert dict(site.asked) == asked
