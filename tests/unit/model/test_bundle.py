@@ -254,7 +254,7 @@ def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
                 {"absent": each, "auroc": 0.8, "calibration_slope": None, "observed_expected": None}
                 for each in ([], ["shoe_size"])
             ],
-            "other inputs",
+            "inputs that the bundle does not have",
         ),
         ({}, "patterns: Input should be a valid list"),
     ],
