@@ -217,6 +217,8 @@ def at_cut(
 
 
 CROSS_VALIDATED: Final = "cross-validated"
+EXTERNAL: Final = "external"
+"""The set of people who come from a file."""
 EVERYBODY: Final = "everybody"
 DIFFERED: Final = frozenset(metric_names(thresholds=())) - {"prevalence"}
 """Metrics of which models differ on all thresholds; in net benefit they differ at each of `RISKS`."""

@@ -19,7 +19,7 @@ from scipy.special import expit
 from mgrisk.cohort.outcomes import NO_WARNING
 from mgrisk.config.checked import brief
 from mgrisk.errors import usage
-from mgrisk.evaluate.assess import CONTROLS, assess
+from mgrisk.evaluate.assess import CONTROLS, EXTERNAL, Assessment, assess
 from mgrisk.evaluate.intervals import replicate_metrics
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
@@ -35,14 +35,13 @@ from mgrisk.riskscores.scores import Method as Map
 from mgrisk.riskscores.scores import cross_fitted
 from mgrisk.run_folder import names
 from mgrisk.score.cells import MISSING, Missing
-from mgrisk.score.scorer import load_scorer
+from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import AUROC_WITHOUT, not_used
 from mgrisk.storage.destinations import prepare_folder
 from mgrisk.storage.files import atomic_folder, is_intact, to_json, write_json, write_text
 from mgrisk.survey.folds import fold_of_psus
 from mgrisk.types import Floats, Integers
 
-EXTERNAL: Final = "external"
 OFTEN: Final = 0.1
 """Share of the people who lack an input from which on it is told."""
 SPECTRUM: Final = "to compare with publications that leave them out, and no measure of use among people as they come"
@@ -127,18 +126,7 @@ def evaluate_file(
     scorer = load_scorer(model, threads=threads)
     carry = [by] if by else []
     people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, carry=carry, missing=missing)
-    margin, _, inputs = _margins(scorer.bundle, people)
-    risk = scorer.bundle.calibrator.risk(margin)
-    found = assess(
-        Predictions(people.y, {scorer.label: risk}, {}, people.design),
-        complete(people.values, scorer.bundle.family, models=scorer.bundle.models),
-        chosen=scorer.label,
-        # Nothing is chosen on these people: the risks from which one would act are fixed.
-        thresholds={scorer.label: {f"risk {at:g}": at for at in RISKS}},
-        outcome=columns.outcome,
-        set_name=EXTERNAL,
-        prediabetes=people.prediabetes,
-    )
+    found, predictions, inputs = evaluate_people(scorer, people, outcome=columns.outcome)
     context = {
         "model": scorer.label,
         "model_sha256": scorer.digest,
@@ -162,8 +150,43 @@ def evaluate_file(
         write_json(part / names.PEOPLE_OF_FILE, context)
         write_text(part / names.SUMMARY, _summary(context, lines))
     everybody = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
-    observed = {"whole": _observed(everybody), "groups": _observed_by(by, people, risk, missing)}
+    observed = {
+        "whole": _observed(everybody),
+        "groups": _observed_by(by, people, predictions.risks[scorer.label], missing),
+    }
     return External(folder, tuple(lines), scorer.provenance, observed)
+
+
+def evaluate_people(
+    scorer: Scorer, people: LabelledPeople, *, outcome: str
+) -> tuple[Assessment, Predictions, InputsOfPeople]:
+    """Evaluate a model on people whose outcome is known.
+
+    Parameters
+    ----------
+    scorer, people
+        The model, and the people by its inputs.
+    outcome
+        The column that tells it, for the records.
+
+    Returns
+    -------
+    Assessment, Predictions, InputsOfPeople
+        The evaluation, what was evaluated, and which inputs the people have.
+    """
+    margin, _, inputs = _margins(scorer.bundle, people)
+    predictions = Predictions(people.y, {scorer.label: scorer.bundle.calibrator.risk(margin)}, {}, people.design)
+    found = assess(
+        predictions,
+        complete(people.values, scorer.bundle.family, models=scorer.bundle.models),
+        chosen=scorer.label,
+        # Nothing is chosen on these people: the risks from which one would act are fixed.
+        thresholds={scorer.label: {f"risk {at:g}": at for at in RISKS}},
+        outcome=outcome,
+        set_name=EXTERNAL,
+        prediabetes=people.prediabetes,
+    )
+    return found, predictions, inputs
 
 
 def _observed_by(by: str | None, people: LabelledPeople, risk: Floats, missing: Missing) -> dict[str, dict[str, Any]]:

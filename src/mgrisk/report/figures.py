@@ -404,7 +404,8 @@ def dependence(data: Mapping[str, Any]) -> Figure:
     edges, share = floats(data["density"]["edges"]), floats(data["density"]["share"])
     if len(edges):
         below.stairs(share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
-        below.stairs(floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
+        if data["density"]["before"]:
+            below.stairs(floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
     # The rug shows single people where the bars are too low to be seen.
     x = floats(data["x"])
     _rug(below, x[x <= edges[-1]] if len(edges) else x)

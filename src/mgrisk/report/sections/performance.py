@@ -5,7 +5,7 @@ Metrics and paired differences; curves; classification at risk thresholds; group
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mgrisk.cohort.select import HELD_OUT
@@ -13,6 +13,7 @@ from mgrisk.evaluate.assess import CONTROLS, CROSS_VALIDATED, EVERYBODY
 from mgrisk.evaluate.metrics import RANK_METRICS
 from mgrisk.evaluate.records import DifferenceRecord, MetricRecord
 from mgrisk.report.blocks import Block, Section, callout, column, grid, raw_records, row, section, table, text
+from mgrisk.report.evaluated import Evaluated
 from mgrisk.report.formats import count, interval, model_label, percent, span
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.candidates import not_bundled
@@ -123,38 +124,25 @@ def performance(run: RunFolder) -> Section:
 def _curves(run: RunFolder, models: list[str]) -> list[Block]:
     """Return the figures in pairs: held-out, and cross-validated beside it without saying it all again."""
     found = []
-    ranking = [ranked_by(model) for model in models]
-    for title, needs, make in (
-        ("ROC curve", (), lambda name, of: roc_figure(run, name, of, ranking)),
-        ("precision-recall curve", (), lambda name, of: precision_recall_figure(run, name, of, ranking)),
-        (
-            "calibration curve",
-            ("calibration", "calibration_groups"),
-            lambda name, of: calibration_figure(run, name, of, run.winner),
-        ),
-        ("decision curve", (), lambda name, of: decision_figure(run, name, of, models)),
-    ):
-        for name, of in ((HELD_OUT, run.held_out_name), (AGAIN, CROSS_VALIDATED)):
-            drawn = _unless_failed(f"{title}, {_set_title(of)}", run.curves.sets[of][run.winner], needs, make, name, of)
-            if name == AGAIN and drawn["kind"] == "figure":
-                drawn["caption"] = "The same for the development people, cross-validated."
-            found.append(drawn)
+    held_out, again = (
+        curve_figures(run, name, of, models) for name, of in ((HELD_OUT, run.held_out_name), (AGAIN, CROSS_VALIDATED))
+    )
+    for first, second in zip(held_out, again, strict=True):
+        if second["kind"] == "figure":
+            second["caption"] = "The same for the development people, cross-validated."
+        found += [first, second]
     return found
 
 
-def _unless_failed(
-    what: str,
-    curves: Mapping[str, Any],
-    needed: Sequence[str],
-    make: Callable[[str, str], Block],
-    name: str,
-    of: str,
-) -> Block:
-    """Return the figure, or the reason why a curve that it needs could not be made."""
-    for each in needed:
-        if "problem" in curves[each]:
-            return callout(f"No {what}: failed, because {curves[each]['problem']}.", tone="warning")
-    return make(name, of)
+def curve_figures(run: Evaluated, name: str, set_name: str, models: list[str]) -> list[Block]:
+    """Return the ROC, precision-recall, calibration and decision curves of a set of people."""
+    ranking = [ranked_by(model) for model in models]
+    return [
+        roc_figure(run, name, set_name, ranking),
+        precision_recall_figure(run, name, set_name, ranking),
+        calibration_figure(run, name, set_name, run.winner),
+        decision_figure(run, name, set_name, models),
+    ]
 
 
 def compare(record: DifferenceRecord) -> str:
