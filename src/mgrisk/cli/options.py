@@ -60,7 +60,16 @@ def store_of(options: argparse.Namespace, *, offline: bool = False) -> Store:
 def add_labels(parser: argparse.ArgumentParser) -> None:
     """Add the options of people whose outcome is known."""
     parser.add_argument("input", metavar="INPUT", help="file or folder of people with their outcome")
-    parser.add_argument("--outcome", required=True, metavar="COLUMN", help="1 or yes for a case, 0 or no for others")
+    add_label_columns(parser, required=True)
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
+    add_missing(parser)
+
+
+def add_label_columns(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add the options that name the columns of outcome and design."""
+    parser.add_argument(
+        "--outcome", required=required, metavar="COLUMN", help="1 or yes for a case, 0 or no for others"
+    )
     parser.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
     parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
     parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
@@ -69,13 +78,11 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
         metavar="COLUMN",
         help="whose row it is, where people have several (person_id): visits are no people",
     )
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
-    add_missing(parser)
     parser.set_defaults(prediabetes=None)
 
 
 def label_columns(options: argparse.Namespace) -> LabelColumns:
-    """Return the columns that `add_labels` asked for."""
+    """Return the columns that `add_label_columns` asked for."""
     from mgrisk.own_data.labelled import LabelColumns
 
     return LabelColumns(

@@ -142,7 +142,7 @@ def evaluate_file(
         "inputs": inputs.to_dict(),
         "unused_columns": dict(people.unused),
     }
-    lines = [*people.lines, *inputs.lines, *not_used(people.unused), *_evaluation_lines(found.records)]
+    lines = [*people.lines, *inputs.lines, *not_used(people.unused), *evaluation_lines(found.records)]
     with atomic_folder(folder, is_ours=_is_evaluation) as part:
         write_json(part / names.EVALUATION, found.records)
         write_json(part / names.THRESHOLDS, found.thresholds)
@@ -456,7 +456,8 @@ def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, pd.DataFra
     return margin, frame, inputs
 
 
-def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
+def evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
+    """Return the metrics of everybody with their intervals, and what to do where the risks are too high or too low."""
     lines = []
     for record in records:
         if record["group"] == "all" and record["metric"] in TOLD:

@@ -152,7 +152,8 @@ class PeopleShown:
     weight
         Survey weight, shape (n,); None where people stand for themselves.
     case
-        Whether the person has the outcome, shape (n,); None where it is not known.
+        Whether the person has the outcome, 1 or 0, shape (n,): NaN where that is not known of the person, None where it
+        is not known of anybody.
     firmness
         Share of the refits that give the person the same first reason, shape (n,); None where there were none.
     recall_share
@@ -177,7 +178,7 @@ class PeopleShown:
     in_domain: Booleans
     reference: JsonRecord
     weight: Floats | None = None
-    case: Booleans | None = None
+    case: Floats | None = None
     firmness: Floats | None = None
     recall_share: Floats | None = None
     coarse: bool = True
@@ -249,7 +250,7 @@ def _told(people: PeopleShown, data: pd.DataFrame, kept: Integers) -> list[dict[
     """
     told: list[dict[str, Any]] = []
     if people.case is not None:
-        outcome = people.case[kept].astype(int).tolist()
+        outcome = [None if np.isnan(case) else int(case) for case in people.case[kept]]
         told.append({"label": OUTCOME, "levels": ["does not have it", "has it"], "of": outcome, "said": True})
     if AGE in data:
         age = data[AGE].to_numpy(dtype=np.float64)

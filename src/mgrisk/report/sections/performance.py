@@ -34,6 +34,11 @@ FAIR: Final = (
     "development set (recalibrated): classification at its published cut is that at another threshold, and loses for "
     "that alone."
 )
+OF_DISTANCES: Final = (
+    "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
+    "points. Such a distance is never 0, not even of a well-calibrated model: the smooth curve errs too. Its interval "
+    "holds for a miscalibrated model, and errs upward for one that is not."
+)
 AGAIN: Final = "cross-validated"
 HELD_OUT_AND_AGAIN: Final = "held-out first, cross-validated below"
 SCORE: Final = "ada"
@@ -76,9 +81,7 @@ def performance(run: RunFolder) -> Section:
             "them out, and no measure of use among people as they come."
             for each in fewer
         ),
-        "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
-        "points. Such a distance is never 0, not even of a well-calibrated model: the smooth curve errs too. Its interval "
-        "holds for a miscalibrated model, and errs upward for one that is not.",
+        OF_DISTANCES,
     ]
     rows = [*_rows(run, models), *_without_prediabetes(run, models)]
     blocks: list[Block] = [

@@ -198,16 +198,20 @@ def decision_figure(run: Evaluated, name: str, set_name: str, models: list[str])
 def _histogram(run: Evaluated, set_name: str, model: str) -> dict[str, Any]:
     people = run.predictions
     people = people[people["set"] == IN_PREDICTIONS.get(set_name, HELD_OUT)]
-    edges = HISTOGRAM_EDGES
-    # What lies beyond the axis is counted at its edge: nobody vanishes from the picture.
-    risk = people[model].to_numpy(dtype=np.float64).clip(edges[0], edges[-1] * (1 - 1e-9))
-    shares = {}
-    for key, value in (("cases", 1.0), ("others", 0.0)):
-        here = people["outcome"].to_numpy(dtype=np.float64) == value
-        weight = people["weight"].to_numpy(dtype=np.float64)[here]
-        counted = np.histogram(risk[here], bins=edges, weights=weight)[0]
-        shares[key] = (counted / max(float(weight.sum()), 1e-300)).tolist()
-    return {"edges": edges.tolist(), **shares}
+    outcome, weight, risk = (people[name].to_numpy(dtype=np.float64) for name in ("outcome", "weight", model))
+    shares = {
+        key: risk_shares(risk[outcome == value], weight[outcome == value])
+        for key, value in (("cases", 1.0), ("others", 0.0))
+    }
+    return {"edges": HISTOGRAM_EDGES.tolist(), **shares}
+
+
+def risk_shares(risk: Floats, weight: Floats) -> list[float]:
+    """Return the weighted share of people between each two of `HISTOGRAM_EDGES`, those beyond at the edges."""
+    inside = risk.clip(HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1] * (1 - 1e-9))
+    counted = np.histogram(inside, bins=HISTOGRAM_EDGES, weights=weight)[0]
+    shares: list[float] = (counted / max(float(weight.sum()), 1e-300)).tolist()
+    return shares
 
 
 def _thin(x: Floats, y: Floats, wanted: int) -> Integers:
