@@ -49,11 +49,14 @@ def run(options: argparse.Namespace) -> int:
     found = explain_people(scorer, options.input, options.output, columns=columns)
     excluded = f"{found.not_eligible:,} not eligible, " if found.not_eligible else ""
     drawn = f" ({found.explained:,} of them, drawn at random, explained)" if found.explained < found.scored else ""
-    counts = (
-        f"{found.scored:,} scored{drawn}, {found.rejected:,} rejected, {excluded}{found.outside:,} out of distribution"
-    )
+    others = f"{found.rejected:,} rejected, {excluded}{found.outside:,} out of distribution"
     page = f"report: {options.output} ({found.size / 2**20:.1f} MB)"
-    lines = [f"{found.rows:,} rows: {found.scored:,} scored{drawn}, {others}", *found.not_told, *not_used(found.unused), *found.evaluation]
+    lines = [
+        f"{found.rows:,} rows: {found.scored:,} scored{drawn}, {others}",
+        *found.not_told,
+        *not_used(found.unused),
+        *found.evaluation,
+    ]
     lines += [page, DISCLAIMER]
     tell(*lines, output=options.output)
     return ExitStatus.DONE
