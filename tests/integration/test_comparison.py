@@ -158,7 +158,7 @@ def test_the_command_says_it_and_writes_one_page_that_fetches_nothing(
     target = tmp_path / "page.html"
     assert main(["compare", str(small_run.folder), str(copied), "-o", str(target)]) == 0
     said = capsys.readouterr().out
-    assert "SYNTHETIC: demo, other compared" in said
+    assert "SYNTHETIC: Runs compared: demo, other" in said
     assert "other minus demo, cross-validated, on the same 1,433 people" in said
     assert "held-out: not comparable, because 1 of 303 people have another outcome in each" in said
     page = target.read_text("utf-8")
