@@ -31,6 +31,7 @@ from mgrisk.model.reference import RISK, describe, describe_numbers
 from mgrisk.model.released import is_reserved
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.report.model_card import escape
+from mgrisk.report.sections.performance import METRICS
 from mgrisk.riskscores.scores import Method as Map
 from mgrisk.riskscores.scores import cross_fitted
 from mgrisk.run_folder import names
@@ -45,15 +46,11 @@ from mgrisk.types import Floats, Integers
 OFTEN: Final = 0.1
 """Share of the people who lack an input from which on it is told."""
 SPECTRUM: Final = "to compare with publications that leave them out, and no measure of use among people as they come"
-TOLD: Final = {
-    "auroc": "AUROC",
-    "brier_scaled": "Scaled Brier score",
-    "log_loss": "Log loss, nats",
-    "calibration_intercept": "Calibration intercept (0 is right)",
-    "calibration_slope": "Calibration slope (1 is right)",
-    "observed_expected": "Observed / expected cases (1 is right)",
-    "ici": "ICI: mean calibration error",
-}
+LINES: Final = (
+    "auroc", "brier_scaled", "log_loss", "calibration_intercept", "calibration_slope", "observed_expected", "ici",
+)  # fmt: skip
+LABELS: Final = {metric: label for metric, label, _, _ in METRICS}
+PERCENTAGES: Final = frozenset(metric for metric, _, _, share in METRICS if share)
 OBSERVED: Final = ("observed_expected", "auroc", "calibration_slope")
 FOLDS: Final = 10
 FOLD_SEED: Final = 1
@@ -318,12 +315,12 @@ class CrossFitted:
         for metric in CROSS_FITTED:
             before, after = (of[model, metric] for model in (PARENT, RECALIBRATED))
             if metric != "observed_expected":
-                told.append(f"  {TOLD[metric]}: {_with_interval(before)} before, {_with_interval(after)} after")
+                told.append(f"  {LABELS[metric]}: {_with_interval(before)} before, {_with_interval(after)} after")
                 continue
             spread = f"{self.ratios.min():.3f} to {self.ratios.max():.3f} in single folds"
             if np.isfinite(after["low"]):
                 spread += f", 95 % interval {after['low']:.3f} to {after['high']:.3f}"
-            told.append(f"  {TOLD[metric]}: {_with_interval(before)} before; after, {spread}")
+            told.append(f"  {LABELS[metric]}: {_with_interval(before)} before; after, {spread}")
             told.append("  (over all folds it is near 1 by construction: the cases of these people set the level)")
         return told
 
@@ -460,8 +457,8 @@ def evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
     """Return the metrics of everybody with their intervals, and what to do where the risks are too high or too low."""
     lines = []
     for record in records:
-        if record["group"] == "all" and record["metric"] in TOLD:
-            lines.append(f"{TOLD[record['metric']]}: {_with_interval(record)}")
+        if record["group"] == "all" and record["metric"] in LINES:
+            lines.append(f"{LABELS[record['metric']]}: {_with_interval(record)}")
         if record["group"] == CONTROLS:
             lines.append(
                 f"AUROC without people with prediabetes among the controls: {_with_interval(record)}; {SPECTRUM}"
@@ -474,9 +471,11 @@ def evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
 
 
 def _with_interval(record: dict[str, Any]) -> str:
+    times, digits, unit = (100.0, 2, " %") if record["metric"] in PERCENTAGES else (1.0, 3, "")
+    estimate, low, high = (f"{times * record[name]:.{digits}f}" for name in ("estimate", "low", "high"))
     if not np.isfinite(record["low"]):
-        return f"{record['estimate']:.3f} (interval not estimable)"
-    return f"{record['estimate']:.3f} (95 % interval {record['low']:.3f} to {record['high']:.3f})"
+        return f"{estimate}{unit} (interval not estimable)"
+    return f"{estimate}{unit} (95 % interval {low} to {high})"
 
 
 def _summary(context: dict[str, Any], lines: list[str]) -> str:
