@@ -400,7 +400,7 @@ def _dependence(own: OwnPeople) -> Section:
 
 def _risks(own: OwnPeople) -> Section:
     risk = own.risk
-    place = np.searchsorted(RANGES, risk, side="right") - 1
+    place = np.searchsorted(RANGES[1:-1], risk, side="right")
     rows = []
     for at, (low, high) in enumerate(pairwise(RANGES)):
         here = risk[place == at]
