@@ -202,7 +202,7 @@ def _absent_card(own: OwnPeople) -> list[dict[str, Any]]:
     return [
         {
             "label": "Which inputs are absent, and what that costs",
-            "value": f"{len(absent)} of {len(labels)} inputs" if absent else "None is absent for all",
+            "value": f"{len(absent)} of {len(labels)} inputs" if absent else "None absent for everybody",
             "items": [few(absent, MOST_NAMED)] if absent else [],
             "lines": [
                 *costs,

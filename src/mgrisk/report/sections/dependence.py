@@ -298,11 +298,11 @@ def dependence_blocks(
     along
         The numbers, by importance.
     """
+    if not along:
+        return []
     drawn = [dependence(people, developed_on, [feature], feature, whom=whom) for feature in along]
     words = (HOW_TO_READ, BESIDE if developed_on else "", BAND if people.errors is not None else "")
-    blocks: list[Block] = [text(*words)]
-    if drawn:
-        blocks.append(grid(drawn[:OPEN]))
+    blocks = [text(*words), grid(drawn[:OPEN])]
     if drawn[OPEN:]:
         blocks.append(grid(drawn[OPEN:], folded=f"The other {len(drawn) - OPEN} numbers, by importance"))
     return blocks

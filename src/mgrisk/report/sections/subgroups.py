@@ -45,12 +45,14 @@ def groups_figure(run: Evaluated, name: str, set_name: str, label: str) -> Block
     rows: list[dict[str, Any]] = [{"label": "Everybody", "group": "all", "level": "all"}]
     for group, level in dict.fromkeys((record.group, record.level) for record in records):
         rows.append({"label": f"{GROUPS[group]}: {_level(level)}", "group": group, "level": level})
-    panels = []
+    panels: list[dict[str, Any]] = []
     for metric, ideal in DRAWN:
         found = {(record.group, record.level): record for record in of_model if record.metric == metric}
         points = [_point(found.get((line["group"], line["level"]))) for line in rows]
         everybody = points[0]["estimate"]
         panels.append({"title": titles[metric], "ideal": ideal, "everybody": everybody, "points": points})
+    if all(point["estimate"] is None for panel in panels for point in panel["points"]):
+        return behind  # so few people that nothing may be drawn
     return figure(
         f"{name}-groups-figure",
         "panels",
