@@ -135,7 +135,7 @@ def own_content(own: OwnPeople) -> dict[str, Any]:
 
 
 def _summary(own: OwnPeople) -> Section:
-    about, risk = own.about, own.risk
+    about, risk, drawn = own.about, own.risk, _drawn(own)
     rejected = own.rows - own.not_eligible - len(risk)
     excluded = f", {count(own.not_eligible)} not eligible" if own.not_eligible else ""
     parent = ","
@@ -151,7 +151,7 @@ def _summary(own: OwnPeople) -> Section:
         {
             "label": "For whom",
             "value": f"{count(own.rows)} rows of {own.source}",
-            "detail": f"{count(len(risk))} scored, {count(rejected)} rejected{excluded}.{_drawn(own)}{unknown} Model {about['name']}{parent} developed on "
+            "detail": f"{count(len(risk))} scored, {count(rejected)} rejected{excluded}.{f' {drawn}' if drawn else ''}{unknown} Model {about['name']}{parent} developed on "
             f"{count(about['people'])} people of {span(about['cycles'])}, weighted share of cases "
             f"{percent(about['prevalence'])}.",
         },
@@ -168,9 +168,8 @@ def _summary(own: OwnPeople) -> Section:
 
 
 def _drawn(own: OwnPeople) -> str:
-    if len(own.explained.risk) == len(own.risk):
-        return ""
-    return f" Explained are {count(len(own.explained.risk))} of the scored, drawn at random."
+    """Say how many are explained, where that is not everybody scored."""
+    return "" if len(own.explained.risk) == len(own.risk) else f"Explained are {own.whom}."
 
 
 def _domain_card(own: OwnPeople) -> dict[str, Any]:
@@ -434,8 +433,8 @@ def _performance(own: OwnPeople, evaluated: Evaluated) -> Section:
     who = text(
         *(f"{line[:1].upper()}{line[1:]}." for line in own.analysed),
         "Intervals are 95 %: every metric recomputed with each set of jackknife weights, leaving out one sampling unit at a "
-        "time; E50 and E90, which are quantiles, with those of a bootstrap of sampling units. Whether the column is the "
-        "outcome of the model, no program can tell.",
+        "time; E50 and E90, which are quantiles, with those of a bootstrap of sampling units. The sections above count each "
+        "person once. Check that the column holds the outcome of the model.",
     )
     name = "performance"
     metrics = table(f"{name}-metrics", f"Metrics, {label} (95 % intervals)", columns, rows, notes=[OF_DISTANCES])
@@ -476,7 +475,9 @@ def _people(own: OwnPeople) -> Section:
         coarse=False,
         model=own.model,
     )
-    return section("people", "The people", [explorer(shown, f"Scored people of {own.source}: {own.whom}.")])
+    caption = f"Scored people of {own.source}: {own.whom}."
+    said = [text(drawn)] if (drawn := _drawn(own)) else []
+    return section("people", "The people", [*said, explorer(shown, caption)])
 
 
 def _limits(own: OwnPeople) -> Section:

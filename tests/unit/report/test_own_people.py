@@ -169,7 +169,9 @@ def test_where_some_are_explained_each_figure_says_of_how_many(own: OwnPeople) -
         words
     }
     assert "1,000 scored, 1 rejected" in str(content["sections"][0])
-    assert "Explained are 40 of the scored, drawn at random." in str(content["sections"][0])
+    said = "Explained are 40 of 1,000 people, drawn at random."
+    assert said in str(content["sections"][0])
+    assert find_section(content, "people")["blocks"][0]["text"] == said
     (shown,) = blocks_of(content, "explorer")
     assert words in shown["caption"]
     assert "Distribution of the predicted risk, 1,000 people" in titles
