@@ -35,7 +35,7 @@ from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.drift_monitor import LARGE
 from mgrisk.score.eligibility import not_told
 from mgrisk.score.input_schema import OUTSIDE_DOMAIN
-from mgrisk.score.parquet import inputs_frame, texts
+from mgrisk.score.parquet import BATCH_ROWS, inputs_frame, texts
 from mgrisk.score.scorer import PERSON, Scorer
 from mgrisk.score.summary import Summary
 from mgrisk.survey.design import SinglePsu, SurveyDesign, WeightLevel
@@ -197,7 +197,7 @@ def _scored(scorer: Scorer, source: str, most: int) -> _Scored:
             parts = [file.schema_arrow.empty_table().replace_schema_metadata(None)]
             rows, risks = [np.empty(0, dtype=np.int64)], [np.empty(0)]
             passed = start = 0
-            for batch in file.iter_batches():
+            for batch in file.iter_batches(batch_size=BATCH_ROWS):
                 block = pa.Table.from_batches([batch]).replace_schema_metadata(None)
                 usable = np.flatnonzero(block.column("status").to_pandas() == "scored")
                 first, last = np.searchsorted(chosen, [passed, passed + len(usable)])

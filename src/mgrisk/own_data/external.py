@@ -471,6 +471,8 @@ def evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
 
 
 def _with_interval(record: dict[str, Any]) -> str:
+    if not np.isfinite(record["estimate"]):
+        return "not estimable"
     times, digits, unit = (100.0, 2, " %") if record["metric"] in PERCENTAGES else (1.0, 3, "")
     estimate, low, high = (f"{times * record[name]:.{digits}f}" for name in ("estimate", "low", "high"))
     if not np.isfinite(record["low"]):

@@ -99,11 +99,13 @@ def test_each_person_s_base_and_contributions_give_the_reported_risk_back_whatev
 
 
 def with_outcome(frame: pd.DataFrame, path: Path) -> Path:
-    """People with an outcome that one of them does not tell, and a weight."""
+    """People with an outcome that one of them does not tell, and a weight; the first is rejected."""
     random = np.random.default_rng(4)
     ill = np.where(random.random(len(frame)) < 0.3, "1", "0").astype(object)
     ill[1] = ""
-    frame.assign(ill=ill, w=random.uniform(1, 3, len(frame))).to_csv(path, index=False)
+    frame = frame.assign(ill=ill, w=random.uniform(1, 3, len(frame))).astype({"age_years": object})
+    frame.iloc[0, frame.columns.get_loc("age_years")] = "old"
+    frame.to_csv(path, index=False)
     return path
 
 
@@ -128,13 +130,14 @@ def test_an_outcome_is_evaluated_on_the_page_with_the_numbers_of_mgrisk_evaluate
     thresholds = json.loads((tmp_path / "out" / "thresholds.json").read_text("utf-8"))
     (ppv,) = (Interval.of(each) for each in thresholds if (each["metric"], each["threshold"]) == ("ppv", 0.1))
     assert interval(ppv, digits=1, share=True) in page
-    assert found.evaluation[0].startswith(f"{len(toy_people.frame) - 1:,} people")
+    assert found.evaluation[0].startswith(f"{len(toy_people.frame) - 2:,} people")
     assert any(line.startswith("AUROC: ") for line in found.evaluation)
     assert {"ill", "w"}.isdisjoint(found.unused)
     # Whoever does not tell the outcome is explained all the same.
     told = next(each for each in held(tmp_path / "page.html")["told"] if each["label"] == "Outcome")
-    assert found.explained == len(toy_people.frame) == len(told["of"])
-    assert told["of"][1] is None
+    assert found.explained == len(toy_people.frame) - 1 == len(told["of"])
+    assert told["of"][0] is None
+    assert "95 % band over refits" in page
     assert sum(each == 1 for each in told["of"]) == whole_events(records)
 
 
