@@ -27,6 +27,7 @@ class ExitStatus(IntEnum):
     SOURCE = 4
     BUNDLE = 5
     REJECTED = 6
+    ALERTS = 7
 
 
 class Found(TypedDict, total=False):

@@ -10,6 +10,8 @@ from mgrisk.cli.terminal import DISCLAIMER, aligned, say
 from mgrisk.errors import ExitStatus
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mgrisk.score.monitor import Monitored
 
 HELP = "monitor scored batches over time: volume, drift, performance, alerts"
@@ -20,6 +22,7 @@ ABOUT = (
 EXAMPLES = (
     "mgrisk monitor batches.jsonl --by clinic -o monitor.html",
     "mgrisk monitor batches.jsonl --format json",
+    "mgrisk monitor batches.jsonl --fail-on-alerts",
 )
 MOST = 20
 """Batches and alerts on the terminal; the page and JSON have all."""
@@ -32,6 +35,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limits", metavar="FILE.toml", help="limits of alerts that are to be others than mgrisk's")
     parser.add_argument("-o", "--output", metavar="PAGE.html", help="a page with all tables and pictures")
     parser.add_argument("--format", choices=["table", "json"], default="table", help="of what is printed (table)")
+    parser.add_argument(
+        "--fail-on-alerts", action="store_true", help="exit with status 7 where the latest batch has alerts"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -60,7 +66,13 @@ def run(options: argparse.Namespace) -> int:
         written = write_page(content, Path(options.output))
         say(f"page: {written.path} ({written.size / 2**20:.1f} MB)")
     say(DISCLAIMER)
-    return ExitStatus.DONE
+    return ExitStatus.ALERTS if options.fail_on_alerts and len(_latest(found)[1]) else ExitStatus.DONE
+
+
+def _latest(found: Monitored) -> tuple[str, pd.DataFrame]:
+    """Return the name of the latest batch and its alerts."""
+    latest = str(found.batches["batch"].iloc[-1])
+    return latest, found.alerts[found.alerts["batch"] == latest]
 
 
 def _lines(found: Monitored) -> list[str]:
@@ -86,8 +98,7 @@ def _lines(found: Monitored) -> list[str]:
             )
         )
     lines = aligned(cells)
-    latest = whole["batch"].iloc[-1]
-    alerts = found.alerts[found.alerts["batch"] == latest]
+    latest, alerts = _latest(found)
     lines.append(f"{latest}: {len(alerts)} alerts" if len(alerts) else f"{latest}: nothing beyond its limit")
     for each in alerts.head(MOST).to_dict("records"):
         where = f"{found.by} {each['group']}: " if each["group"] else ""

@@ -15,6 +15,7 @@ import pytest
 
 from mgrisk import load_model
 from mgrisk.cli.main import main
+from mgrisk.errors import ExitStatus
 from mgrisk.score.monitor import read_limits
 
 if TYPE_CHECKING:
@@ -70,6 +71,20 @@ def test_the_table_names_site_and_feature_and_what_outcomes_showed(
         each["estimate"] for each in ratio if (each["metric"], each["group"]) == ("observed_expected", "all")
     ]
     assert f"{observed:.2f}" in lines[1]
+
+
+def test_a_job_that_asks_for_it_fails_where_the_latest_batch_has_alerts_and_not_where_an_earlier_one_has(
+    job: Path, tmp_path: Path
+) -> None:
+    assert run("monitor", job / "history.jsonl", "--by", "site", "--fail-on-alerts") == ExitStatus.ALERTS == 7
+    quiet = tmp_path / "quiet.jsonl"
+    assert run("score", job / "2.csv", "-o", tmp_path / "2.csv", *model(job), "--history", quiet, "--batch", "2") == 0
+    assert run("monitor", quiet, "--fail-on-alerts") == 0
+    lines = (job / "history.jsonl").read_text("utf-8").splitlines(keepends=True)
+    earlier = [*lines, quiet.read_text("utf-8")]
+    quiet.write_text("".join(earlier), "utf-8")
+    assert run("monitor", quiet) == 0
+    assert run("monitor", quiet, "--fail-on-alerts") == 0
 
 
 def test_json_has_all_tables_and_sites_add_up(job: Path, capsys: pytest.CaptureFixture[str]) -> None:
