@@ -157,10 +157,10 @@ def test_people_are_chosen_by_risk_group_and_reason(
 def test_a_group_of_few_has_no_figure(visit: Callable[..., Opened], page_of_people: Path) -> None:
     page = visit(page_of_people).page
     page.fill("#explorer-find", "P0001")
-    assert status(page) == "10 of 10,000 people. Fewer than 30: no figure is given for them as a group."
+    assert status(page) == "10 of 10,000 people. Fewer than 30: no mean is shown."
     page.fill("#explorer-find", "nobody")
     assert status(page).startswith("0 of 10,000")
-    assert "Nobody is like that." in page.inner_text("#explorer-table tbody")
+    assert "No person matches." in page.inner_text("#explorer-table tbody")
 
 
 def test_a_person_is_found_by_id_and_opened_by_keyboard_alone(

@@ -16,6 +16,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.report.blocks import Block, Section, column, figure, grid, row, section, table, text
 from mgrisk.report.explained import ExplainedPeople, binned, explained_people, representative
 from mgrisk.report.formats import interval, labelled, model_label, number, percent
+from mgrisk.report.people_table import MOST_PEOPLE
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.drivers import importance_records
 from mgrisk.run_folder.folder import RunFolder
@@ -24,18 +25,19 @@ from mgrisk.types import Booleans, Floats
 
 OPEN: Final = 4
 HOW_TO_READ: Final = (
-    "A dependence plot shows the SHAP value (log-odds) of a feature against its value: the line is the weighted mean in "
-    "ventiles of the population, each dot one of a weighted draw of people. Below are the people, weighted; the top 0.5 % are "
-    "counted in the last bar. It is a prediction, not an effect."
+    "A dependence plot shows the SHAP value (contribution, log-odds) of a feature against its value. The solid "
+    "line is the weighted mean in ventiles of the people; each dot is one person of a weighted sample. The lower "
+    "panel has the weighted distribution of the feature; the highest 0.5 % are counted in the last bar. A "
+    "contribution is part of a prediction, not an effect."
 )
 BESIDE: Final = (
-    "The dashed line is the mean of the development people, and the line below shows where they are. Where the lines part, the "
-    "feature interacts with others that have changed."
+    "The dashed line, and the line in the lower panel, are of the development people. Where the solid and the dashed "
+    "line differ, the feature interacts with others whose distribution has changed."
 )
 BAND: Final = (
-    "The band is the 95 % interval of the line over refits of the model under bootstrap weights of the PSUs, widened for "
-    "penalisation as the interval of a person is: what other development people might have taught the model. Where it "
-    "holds 0, the data do not tell the curve from a flat one."
+    "The band is the 95 % interval of the solid line over refits of the model under bootstrap weights of the PSUs, "
+    "widened for penalisation as the interval of a person is. Where it includes 0, the data are compatible with no "
+    "contribution."
 )
 DOTS: Final = 300
 
@@ -72,7 +74,8 @@ def dependence(
     if developed_on:
         (before_x, before), before_weight = _along(developed_on, summed, along), developed_on.weight
     dots = representative(people, min(DOTS, 4 * len(x)))
-    dots = dots[np.isfinite(x[dots])]
+    edges = _edges(x, people.weight)
+    dots = dots[x[dots] <= (edges[-1] if len(edges) else -np.inf)]
     shown = _ranges(line)
     rows = [
         _row(point, shown[place], reach[place], _between(line, place, before_x), before, before_weight)
@@ -91,30 +94,31 @@ def dependence(
             *_before(~np.isfinite(before_x), before, before_weight),
         ]
         rows.append(row(cells, {"share": share, "mean": mean}))
-        lacking = (
-            f" {percent(share)} of the people have no value; their mean contribution is {number(mean, signed=True)}."
-        )
+        lacking = f" The value is missing for {percent(share)} of the people; their mean contribution is {number(mean, signed=True)}."
     columns = [
         column(labelled(along.label, along.unit), numeric=False), column("Share of people"),
         column("Mean contribution, log-odds"), column("95 % band over refits"), column("5th to 95th percentile"),
         *(column(label) for label in ("Share, development", "Mean contribution, development") if developed_on),
     ]  # fmt: skip
     low, high = (line[0], line[-1]) if line else ({"mean": float("nan")}, {"mean": float("nan")})
-    edges = _edges(x, people.weight)
     earlier = binned(before_x, before, before_weight)
     return figure(
         name,
         "dependence",
-        what if what == along.label else f"{what}, along {along.label}",
+        what if what == along.label else f"{what}, by {along.label}",
         caption=_caption(line, reach) + lacking,
-        alt=f"Mean contribution goes from {number(low['mean'], signed=True)} in the lowest to "
-        f"{number(high['mean'], signed=True)} in the highest ventile of {along.label}.{lacking}",
+        alt=(
+            f"The mean contribution is {number(low['mean'], signed=True)} in the lowest and "
+            f"{number(high['mean'], signed=True)} in the highest ventile of {along.label}.{lacking}"
+        ),
         data={
             "x_label": labelled(along.label, along.unit),
             "y_label": "SHAP value, log-odds",
             "whom": whom,
             "x": [float(f"{each:.4g}") for each in x[dots]],
             "y": contribution[dots].round(4).tolist(),
+            # Places of the dots in the table of people, by whose values the page can colour them.
+            "people": dots.tolist() if len(x) <= MOST_PEOPLE else [],
             "line": {"x": [p["x"] for p in line], "y": [p["mean"] for p in line]},
             "band": {
                 "low": [p["mean"] - each for p, each in zip(line, reach, strict=True)],
@@ -127,7 +131,7 @@ def dependence(
                 "before": _density(before_x, before_weight, edges) if developed_on else [],
             },
         },
-        behind=table(f"{name}-table", f"{what}: mean contribution along {along.label}", columns, rows),
+        behind=table(f"{name}-table", f"{what}: mean contribution by {along.label}", columns, rows),
     )
 
 
@@ -232,13 +236,16 @@ def _pairs_figure(records: Sequence[PairImportance], learner: str) -> Block:
     labels = [f"{record.first_label} × {record.second_label}" for record in records]
     rows = [row([label, interval(record.size)], vars(record)) for label, record in zip(labels, records, strict=True)]
     magnesium = ["magnesium" in label.lower() for label in labels]
-    title = f"The {len(rows)} pairs that interact most in {model_label(learner)}, held-out people"
+    title = f"The {len(rows)} strongest interactions in {model_label(learner)}, held-out people"
     return figure(
         f"pairs-{learner}",
         "amounts",
         title,
-        caption="Weighted mean of the absolute Shapley interaction index, interventional, against the whole weighted "
-        "development population, in log-odds; 95 % intervals are of the people who were sampled to be explained.",
+        caption=(
+            "Weighted mean of the absolute SHAP interaction value (interventional, log-odds), with the whole "
+            "weighted development population as the reference. The 95 % intervals reflect sampling of the people "
+            "explained."
+        ),
         alt=f"Bar chart of interactions; the strongest are {', '.join(labels[:3])}",
         data={
             "x_label": "Mean |interaction|, log-odds (95 % interval)",
@@ -272,15 +279,15 @@ def interactions(run: RunFolder) -> list[Block]:
         of_learner = [record for record in records if record.learner == learner]
         problems = [record.problem for record in of_learner if record.problem]
         if problems:
-            blocks.append(text(f"Pairs of {model_label(learner)}: not computed, because {problems[0]}."))
+            blocks.append(text(f"Interactions in {model_label(learner)} were not computed, because {problems[0]}."))
             continue
         blocks.append(_pairs_figure(of_learner, learner))
     if run.winner not in {record.learner for record in records}:
         blocks.insert(
             0,
             text(
-                f"{model_label(run.winner)} adds up one function of each feature: no two features interact in it. The interactions "
-                "that a model with trees found are below, where there is one."
+                f"{model_label(run.winner)} is a sum of one function of each feature, so no two features interact "
+                "in it. Interactions in a model with trees are shown below, where the run has one."
             ),
         )
     return blocks
@@ -304,7 +311,7 @@ def dependence_blocks(
     words = (HOW_TO_READ, BESIDE if developed_on else "", BAND if people.errors is not None else "")
     blocks = [text(*words), grid(drawn[:OPEN])]
     if drawn[OPEN:]:
-        blocks.append(grid(drawn[OPEN:], folded=f"The other {len(drawn) - OPEN} numbers, by importance"))
+        blocks.append(grid(drawn[OPEN:], folded=f"The other {len(drawn) - OPEN} numeric features, by importance"))
     return blocks
 
 

@@ -18,8 +18,8 @@ from mgrisk.types import Floats, Integers
 CURVE_POINTS: Final = 240
 FALSE_POSITIVES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 RECALLS: Final = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
-CORNERS: Final = " The published score takes few values, so that its curve has corners."
-OF_SCORE: Final = " The published score is the recalibrated one."
+CORNERS: Final = " The published score takes few values, so its curve has corners."
+OF_SCORE: Final = " The published score is recalibrated."
 IN_PREDICTIONS: Final = {CROSS_VALIDATED: DEVELOPMENT, EXTERNAL: EXTERNAL}
 HISTOGRAM_EDGES: Final = np.geomspace(0.001, 0.5, 26)  # even on the logarithmic axis of the figure
 
@@ -68,8 +68,7 @@ def precision_recall_figure(run: Evaluated, name: str, set_name: str, models: li
         "precision_recall",
         f"Precision-recall curves, {set_label(set_name)}",
         caption="Weighted positive predictive value (precision) against weighted sensitivity (recall); average precision "
-        f"with 95 % interval in the legend. The dashed line is the share of cases, {percent(share)}, which is the "
-        "precision of chance.",
+        f"with 95 % interval in the legend. The dashed line is the share of cases, {percent(share)}, which is the precision expected by chance.",
         alt=f"Precision-recall curves of {', '.join(model_label(model) for model in models)}; "
         + "; ".join(f"average precision {curve['label']}" for curve in curves),
         data={"curves": curves, "chance": share},
@@ -105,16 +104,22 @@ def _readings(
     return [column(heading), *(column(model_label(model)) for model in read)], rows
 
 
+def no_calibration(run: Evaluated, set_name: str, model: str) -> str:
+    """Return why the calibration curve of a model, or its deciles, could not be estimated; empty where they could."""
+    curves = run.curves.sets[set_name][model]
+    return str(curves["calibration"].get("problem") or curves["calibration_groups"].get("problem") or "")
+
+
 def calibration_figure(run: Evaluated, name: str, set_name: str, model: str) -> Block:
-    """Return the calibration of a model: smooth curve with band, deciles, and who has which risk.
+    """Return the calibration of a model: smooth curve with band, deciles, and the distribution of risk.
 
     Where the curve could not be estimated, a sentence says why.
     """
-    curves = run.curves.sets[set_name][model]
-    smooth, groups = curves["calibration"], curves["calibration_groups"]
-    if problem := smooth.get("problem") or groups.get("problem"):
+    if problem := no_calibration(run, set_name, model):
         said = f"{model_label(model)}, {set_label(set_name)}: no calibration curve, because {problem}."
         return callout(said, tone="warning")
+    curves = run.curves.sets[set_name][model]
+    smooth, groups = curves["calibration"], curves["calibration_groups"]
     rows = []
     for place in range(len(groups["group"])):
         raw = {key: values[place] for key, values in groups.items() if isinstance(values, list)}
@@ -172,10 +177,9 @@ def decision_figure(run: Evaluated, name: str, set_name: str, models: list[str])
         f"{name}-decision",
         "decision",
         f"Decision curve, {set_label(set_name)}",
-        caption="Net benefit of classification at a risk threshold, as true positives per 1,000 people after paying for "
-        "false positives at the threshold's odds; beside treat all and treat none. Band: pointwise 95 % interval of the "
-        "chosen model. A model is of use where its curve lies above both lines."
-        f"{OF_SCORE if len(models) > 1 else ''}",
+        caption="Net benefit of classification at a risk threshold: true positives per 1,000 people minus false positives "
+        "weighted by the odds of the threshold, compared with treat all and treat none. Band: pointwise 95 % interval of the "
+        f"chosen model. A model is useful where its curve lies above both lines.{OF_SCORE if len(models) > 1 else ''}",
         alt=f"Decision curves of {', '.join(model_label(model) for model in models)} for thresholds of 1 to 20 %",
         data={
             "threshold": chosen["threshold"],

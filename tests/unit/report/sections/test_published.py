@@ -33,7 +33,7 @@ def test_our_estimate_stands_beside_the_cohorts(run_folder: Path) -> None:
     assert list(labels) == [
         "This run, adjusted for confounders", "This run, and BMI and waist", "This run, and fibre, calcium, potassium",
     ]  # fmt: skip
-    assert "At the same adjustment" in forest["caption"]
+    assert "Compare rows of the same adjustment" in forest["caption"]
     assert "Differences in design" in forest["caption"]
 
 
@@ -91,16 +91,16 @@ def test_the_population_s_mean_dose_of_magnesium_is_told(
 
 def test_assumptions_are_named_and_nothing_is_promised(run_folder: Path) -> None:
     text = words(published(RunFolder(run_folder)))
-    for word in ("Transport", "Independence", "not the model's own answer"):
+    for word in ("Transport", "Independence", "not the model's own risk"):
         assert word in text
     promises = re.findall(r"[^.]*magnesium prevents[^.]*", text)
     assert promises
-    assert all("Neither says that" in promise for promise in promises)
+    assert all("Neither shows that" in promise for promise in promises)
 
 
 def test_the_table_has_the_risk_as_is_and_each_change_and_says_that_it_is_no_effect(run_folder: Path) -> None:
     (block,) = responses(RunFolder(run_folder))
-    assert "no effect" in block["caption"]
+    assert "not the effect" in block["caption"]
     cells = [line["cells"] for line in block["rows"]]
     records = RunFolder(run_folder).what_if
     people = list(dict.fromkeys(each.person for each in records if each.person != "population"))
