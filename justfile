@@ -3,7 +3,7 @@
 
 export PATH := parent_directory(just_executable()) + PATH_VAR_SEP + env("PATH")
 
-# One BLAS thread in each of two test processes: faster than fighting for two cores, and the same sums each time.
+# One BLAS thread in each of two test processes: faster than competing for two cores, and reproducible to the last digit.
 
 export OMP_NUM_THREADS := "1"
 export OPENBLAS_NUM_THREADS := "1"
@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS := "1"
 default:
     @just --list
 
-# Modules whose tests take seconds each; every package has others.
+# Test modules that take seconds each; every package has faster ones too.
 
 long := "
 cli/test_main.py cli/test_monitor.py cli/test_terminal.py cohort/test_folds.py cohort/test_select.py
@@ -34,11 +34,11 @@ test-fast *options:
     python -m pytest -n 2 -m "not slow and not spark and not nhanes" tests/unit \
         {{ prepend("--ignore=tests/unit/", long) }} {{ options }}
 
-# All tests but those marked slow or spark: six to ten minutes
+# All tests except those marked slow or spark: six to ten minutes
 test *options:
     python -m pytest -n 2 {{ options }}
 
-# xdist begins the files of many tests first; here those of a few tests take longest, and would be waited for.
+# By default xdist starts the files with the most tests; here the files with few tests take longest.
 
 # Simulations and whole pipelines: half an hour
 test-slow *options:
@@ -60,7 +60,7 @@ lint:
 docs folder="site":
     mkdocs build --quiet --site-dir {{ quote(folder) }}
 
-# Speed and memory of reading, explaining and scoring, beside what a careful user would write; on a quiet machine
+# Speed and memory of reading, explaining and scoring, compared with a careful user's own code; on a quiet machine
 bench:
     python benchmarks/read_xpt.py
     python benchmarks/explain.py

@@ -1,10 +1,10 @@
-"""Estimates of NHANES: `mgrisk describe` beside what a user would write, as ratios within one run.
+"""Time estimates of NHANES by `mgrisk describe`, relative to a script of a user, within one run.
 
     MGRISK_NHANES=/data/nhanes OMP_NUM_THREADS=1 python benchmarks/describe.py [--repeats 5]
 
-The question is obesity by sex and age, of one cycle and of ten. The user reads with pyreadstat the columns that are
-needed, merges them, and linearises the shares of each group over strata and PSUs; both give the same numbers, or the
-script stops. Each time is the median of calls turn by turn in one process, with the tables in the page cache.
+The estimate is obesity by sex and age, in one cycle and in ten. The user's script reads the needed columns with
+pyreadstat, merges them, and computes linearised standard errors of each group; the benchmark stops if the numbers
+differ. Each time is the median of alternating calls in one process, with the tables in the page cache.
 """
 
 from __future__ import annotations

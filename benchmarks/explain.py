@@ -1,11 +1,10 @@
-"""Exact Shapley values: mgrisk's tables beside what a user would call, as ratios within one run.
+"""Time exact Shapley values by mgrisk, relative to xgboost and shap, within one run.
 
     python benchmarks/explain.py [--rows 100000] [--threads 2]
 
-xgboost and shap answer the path-dependent question, which needs no background; mgrisk answers the
-interventional one against the whole weighted background. The times compare what one gets reasons with, not
-equal numbers; equal numbers are the business of tests/unit/explain/test_trees.py. Each time is the median
-of 3, all turn by turn.
+xgboost and shap compute path-dependent values, which need no background; mgrisk computes
+interventional values against the whole weighted background. The values differ; their correctness is
+tested in tests/unit/explain/test_trees.py. Each time is the median of 3 alternating calls.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def compare(*, depth: int, rows: int, threads: int, repeats: int = 3) -> None:
         )
 
     tables = build()
-    values = tables.values(people)  # compiled, or read from numba's cache, before anything is timed
+    values = tables.values(people)  # compile, or load from numba's cache, before timing
     data = xgb.DMatrix(people)
     margin = booster.predict(data, output_margin=True)
     explainer = shap.TreeExplainer(booster, feature_perturbation="tree_path_dependent")

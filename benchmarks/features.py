@@ -1,10 +1,10 @@
-"""All features of all cycles out of the raw tables, beside a script that only reads and merges the same tables.
+"""Time all features of all cycles from the raw tables, relative to a script that only reads and merges the tables.
 
 usage: OMP_NUM_THREADS=1 python benchmarks/features.py MIRROR [PAIRS]
 
-The script is what a user would write: `pandas.read_sas` of each file, the columns wanted, one row a person where the
-table has one, a sum by person where it has several, and merging on SEQN. It decodes nothing, knows no missing codes and
-computes no feature. "cold" has no cache of parsed tables, "warm" the one of an earlier run. Run it alone on a machine.
+The script is typical user code: `pandas.read_sas` of each file, the needed columns, a sum by person if a table has
+several rows for each person, and merging on SEQN. It decodes nothing, ignores missing codes and computes no feature.
+"cold" starts without a cache of parsed tables, "warm" with that of an earlier run. Run it alone on a machine.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from mgrisk.nhanes.cycles import CYCLES, OPTIONAL, Cycle
 from mgrisk.nhanes.harmonise import lacks, table_path
 from mgrisk.nhanes.store import Store
 
-# The people of 2017-2018 are in 2017-2020 again, so that the two cannot be read together.
+# The people of 2017-2018 are also in 2017-2020, so that the two cannot be read together.
 TURNS = ([each for each in CYCLES if each.years != "2017-2020"], [each for each in CYCLES if each.years == "2017-2020"])
 
 
 def main(mirror: str, pairs: int) -> None:
-    """Time both, turn by turn, and print medians and ratios."""
+    """Time both alternately, and print medians and ratios."""
     chosen = tuple(FEATURES.values())
     with tempfile.TemporaryDirectory() as folder:
         warm = Store(source=mirror, cache=Path(folder) / "warm", offline=True)
@@ -77,9 +77,9 @@ def read_all(store: Store) -> None:
         read_sas(store, path, [])
     for cycle in CYCLES:
         merged = read_sas(store, table_path(store, cycle, "DEMO"), [KEY])
-        # Where one table of several is absent, nobody needs the others.
+        # If one table of several is absent, the others are not needed.
         useless = {table for each in summaries if set(each.records) & cycle.absent.keys() for table in each.records}
-        # A table that mgrisk does without where a source lacks it, so that the script reads what mgrisk reads.
+        # An optional table that the source lacks, so that the script reads the same tables as mgrisk.
         useless |= {table for table in OPTIONAL if lacks(store, cycle, table)}
         for path, columns, several in wanted_tables(store, cycle, sources, useless):
             table = read_sas(store, path, [KEY, *columns])

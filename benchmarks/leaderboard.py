@@ -1,10 +1,11 @@
-"""The leaderboard of docs/leaderboard.md: every entry of benchmarks/entries on the task of an outcome.
+"""Make the tables of docs/leaderboard.md: every entry of benchmarks/entries on the task of an outcome.
 
     python benchmarks/leaderboard.py undiagnosed --out leaderboard.md
 
-Each module in benchmarks/entries has `enter(people, X)`, which returns the risks of an entry (SEQN, risk), and perhaps
-`claim(people, X)`, the AUROC that its own way of evaluating gives. People are those of the task with their outcome; X
-are the inputs of mgrisk's model as numbers, a column for each level of a category, NaN where an answer is missing.
+Each module in benchmarks/entries has `enter(people, X)`, which returns the risks of an entry (SEQN, risk), and
+optionally `claim(people, X)`, the AUROC by the evaluation that usually goes with the method. `people` are those of the
+task with their outcome; `X` are the inputs of mgrisk's model as numbers, a column for each level of a category, NaN
+if missing.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def inputs(task: Task) -> pd.DataFrame:
 
 
 def line(entered: Entered, set_name: str, model: str, claim: str) -> str:
-    """Return a row of the table: a model's metrics in a set, and its AUROC less that of the ADA test."""
+    """Return a row of the table: a model's metrics in a set, and its AUROC minus that of the ADA test."""
     of_model = entered.metrics.query("set == @set_name and model == @model")
     records: dict[str, dict[Any, Any]] = {each["metric"]: each for each in of_model.to_dict("records")}
     cells = [interval(Interval.of(records[metric]), digits=digits) for metric, (_, digits) in SHOWN.items()]

@@ -1,4 +1,4 @@
-"""One call in a process of its own: its seconds, its seconds of processor time and its own peak memory."""
+"""Measure seconds, processor time and peak memory of one call in a separate process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def report(call: Callable[[], object]) -> None:
     started, worked = time.perf_counter(), time.process_time()
     call()
     seconds, worked = time.perf_counter() - started, time.process_time() - worked
-    # VmHWM: the peak that getrusage gives is, after a fork, no less than that of the parent.
+    # VmHWM, because after a fork the peak of getrusage is at least that of the parent.
     (peak,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:"))
     print(json.dumps([seconds, worked, int(peak.split()[1]) / 1024]))
 

@@ -1,9 +1,9 @@
-"""Where the time of a pipeline goes, and reading raw tables against the script that a user would write.
+"""Time the steps of a pipeline, and reading raw tables relative to a script of a user.
 
 usage: python benchmarks/pipeline.py MIRROR [PIPELINE]
 
-Prints the seconds and the peak memory of each step of one run from nothing, and, in the same run, the ratio of
-harmonising the tables of six cycles to `pandas.read_sas` and merging them. Run it alone on a machine.
+Prints the seconds and the peak memory of each step of a new run, and, in the same run, the time of
+harmonising the tables of six cycles relative to `pandas.read_sas` and merging them. Run it alone on a machine.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Reading SAS transport files: mgrisk beside what a user would call, as ratios within one run.
+"""Time reading SAS transport files by mgrisk, relative to pandas and pyreadstat, within one run.
 
     MGRISK_NHANES=/data/nhanes OMP_NUM_THREADS=1 python benchmarks/read_xpt.py [--rows 200000] [--repeats 5]
 
-Two tables of the mirror, where there is one, and a SYNTHETIC table of 80 columns that the script writes. The 12
-columns are spread evenly over the record; the share that they are of all columns is what their cost would be at
-best. Each time is the median of 5, all turn by turn.
+The files are two tables of MGRISK_NHANES, if it is set, and a SYNTHETIC table of 80 columns. The 12
+selected columns are spread evenly over the record; their share of all columns is the lowest possible relative
+time. Each time is the median of 5 alternating calls.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The released bundles: speed with and without reasons, and peak memory by number of rows.
+"""Measure the released bundles: speed with and without reasons, and peak memory by number of rows.
 
     python benchmarks/released.py [--rows 200000] [--memory-rows 10000 100000 1000000] [--pairs 3]
 
-Each call is `mgrisk score` in a process of its own, on all cores; what is timed is scoring, after a warm-up on 2,000
-rows. The people are drawn from each bundle's own reference distribution, some cells left empty; SYNTHETIC.
+Each call is `mgrisk score` in a separate process, on all cores; scoring is timed after a warm-up on 2,000
+rows. The people are SYNTHETIC: sampled from each bundle's reference distribution, with some empty cells.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TOGETHER = (
 
 
 def write_people(bundle: str, path: Path, rows: int) -> None:
-    """Write people with every input of a bundle, one in ten cells that may be empty is."""
+    """Write people with every input of a bundle; one in ten optional cells is empty."""
     import numpy as np
     import pandas as pd
 
@@ -39,13 +39,13 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
 
     scorer, random = load_scorer(released(bundle)), np.random.default_rng(1)
     columns: dict[str, object] = {"person_id": np.arange(rows)}
-    # Drawn each by itself, nearly everybody would be out of distribution.
+    # Sampled independently, nearly all people would be out of distribution.
     together = {names: random.random(rows) for names in TOGETHER}
     for feature in scorer.inputs:
         spread = scorer.bundle.reference.get(feature.name)
         if feature.kind == "number":
             if spread is None:
-                continue  # what a feature of the model derives from: the feature itself is given
+                continue  # sources of a derived feature, which is given itself
             quantiles = {float(q): v for q, v in spread["quantiles"].items()}
             rank = next((ranks for names, ranks in together.items() if feature.name in names), random.random(rows))
             value = np.round(np.interp(rank, list(quantiles), list(quantiles.values())), 1)
@@ -54,7 +54,7 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
             drawn = pd.Series(random.choice(list(feature.levels), rows))
         columns[feature.name] = drawn if feature.required else drawn.mask(random.random(rows) < 0.1)
     people = pd.DataFrame(columns)
-    # Drawn one by one, values contradict each other: such cells are left empty.
+    # Values sampled independently may contradict each other: such cells are left empty.
     checked = mark_contradictions(check(people, scorer.inputs))
     for feature, state in zip(scorer.inputs, checked.state, strict=True):
         if feature.name in people:
@@ -63,7 +63,7 @@ def write_people(bundle: str, path: Path, rows: int) -> None:
 
 
 def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
-    """Be the process that is measured."""
+    """Run in the measured process."""
     from mgrisk.model.released import released
     from mgrisk.score.batch import BatchOptions, score_table
     from mgrisk.score.scorer import load_scorer
@@ -78,7 +78,7 @@ def child(bundle: str, folder: Path, *, rows: int, reasons: int) -> None:
 
 
 def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, float]:
-    """Run one call in a process of its own."""
+    """Run one call in a separate process."""
     for size in (WARM_ROWS, rows):
         path = folder / f"{bundle}-{size}.csv"
         if not path.exists():
@@ -89,7 +89,7 @@ def run(bundle: str, folder: Path, *, rows: int, reasons: int) -> tuple[float, f
 
 
 def main() -> None:
-    """Read the options; compare, or be one of the compared."""
+    """Read the options; compare, or run one of the compared calls."""
     from mgrisk.model.released import released_bundles
 
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)

@@ -1,16 +1,16 @@
-"""Batch scoring beside what users would write, and beside the limit: ratios within one run.
+"""Time batch scoring relative to scripts of users and to a lower limit, within one run.
 
     python benchmarks/score.py [--rows 1000000] [--reason-rows 100000] [--depth 3 4] [--cores 1 2] [--pairs 3]
 
     naive     pandas.read_csv, XGBClassifier.predict_proba, shap.TreeExplainer, DataFrame.to_csv
     careful   polars in and out, inplace_predict on float32, pred_contribs, argpartition for the reasons
-    mgrisk    `mgrisk score`: beyond these it checks every cell, gives an interval, a domain, codes of what is missing
-    parsing, predicting, writing    each alone, as the careful script does it; the slowest is the limit
+    mgrisk    `mgrisk score`: beyond these it checks every cell, gives intervals, `in_domain` and codes of problems
+    parsing, predicting, writing    each alone, as in the careful script; the slowest is the limit
 
-Each is a process of its own, pinned to its cores, which warms up on 2,000 rows and then times one call; its peak memory
-is that of the process. A pair is one run of each, turn by turn; ratios are taken within a pair, and their median is
-shown. On a machine that does other things at the same time the ratios of processor time say more.
-The made-up bundle and people are those of score_world.py; SYNTHETIC.
+Each is a separate process, pinned to its cores, which warms up on 2,000 rows and then times one call; peak memory
+is that of the process. A pair is one run of each; ratios are computed within a pair, and their median is
+shown. On a busy machine the ratios of processor time are more reliable.
+The bundle and the people are SYNTHETIC, from score_world.py.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ ALL = {each.__name__: each for each in (naive, careful, mgrisk, parsing, predict
 
 
 def child(name: str, folder: Path, *, depth: int, rows: int, reasons: int, cores: int) -> None:
-    """Be the process that is measured."""
+    """Run in the measured process."""
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     people, warm, target = folder / f"people-{rows}.csv", folder / "warm.csv", folder / "out.csv"
     script = ALL[name](people, folder / f"depth-{depth}", target, reasons=reasons)
@@ -131,7 +131,7 @@ def child(name: str, folder: Path, *, depth: int, rows: int, reasons: int, cores
 
 
 def run(names: list[str], folder: Path, *, pairs: int, **options: int) -> dict[str, list[tuple[float, float, float]]]:
-    """Run each turn by turn; return seconds, seconds of processor time and MB of each."""
+    """Run all alternately; return seconds, seconds of processor time and MB of each."""
     found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in names}
     environment = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
     for _ in range(pairs):
@@ -162,7 +162,7 @@ def table(found: dict[str, list[tuple[float, float, float]]]) -> None:
 
 
 def main() -> None:
-    """Read the options; compare, or be one of the compared."""
+    """Read the options; compare, or run one of the compared calls."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--rows", type=int, default=1_000_000)
     options.add_argument("--reason-rows", type=int, default=100_000, help="rows of the runs with reasons")

@@ -1,9 +1,9 @@
-"""How `mgrisk score` grows with rows, columns, trees and reasons: one of them changed at a time.
+"""Time `mgrisk score` by number of rows, columns, trees and reasons, changing one at a time.
 
     python benchmarks/score_scaling.py [--pairs 3]
 
-From 200,000 rows x 40 columns, 300 trees of depth 3, 3 reasons, on all cores. Each call is a process of its own that
-warms up on 2,000 rows and times one call. The bundle and people are those of score_world.py; SYNTHETIC.
+The starting point is 200,000 rows x 40 columns, 300 trees of depth 3, 3 reasons, on all cores. Each call is a separate
+process that warms up on 2,000 rows and times one call. The bundle and the people are SYNTHETIC, from score_world.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHANGED = {
 
 
 def child(folder: Path, *, rows: int, columns: int, trees: int, reasons: int) -> None:
-    """Be the process that is measured."""
+    """Run in the measured process."""
     from mgrisk.score.batch import BatchOptions, score_table
     from mgrisk.score.scorer import load_scorer
 
@@ -42,7 +42,7 @@ def child(folder: Path, *, rows: int, columns: int, trees: int, reasons: int) ->
 
 
 def run(folder: Path, **sizes: int) -> tuple[float, float]:
-    """Run one call in a process of its own."""
+    """Run one call in a separate process."""
     bundle = folder / f"bundle-{sizes['columns']}-{sizes['trees']}"
     if not bundle.exists():
         write_bundle(bundle, depth=3, columns=sizes["columns"], trees=sizes["trees"])
@@ -55,7 +55,7 @@ def run(folder: Path, **sizes: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Read the options; compare, or be one of the compared."""
+    """Read the options; compare, or run one of the compared calls."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--pairs", type=int, default=3)
     options.add_argument("--child", type=json.loads, help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""The made-up bundle and people that benchmarks/score.py scores: 40 numbers, 300 trees, a tenth of the cells empty."""
+"""Make the SYNTHETIC bundle and people of benchmarks/score.py: 40 numbers, 300 trees, a tenth of the cells empty."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NAMES = names()
 
 
 def values(rows: int, *, seed: int, columns: int = N_COLUMNS) -> NDArray[np.float64]:
-    """Numbers as people write them, with three decimals; NaN where empty."""
+    """Return numbers with three decimals; NaN if empty."""
     random = np.random.default_rng(seed)
     X = random.normal(20, 5, size=(rows, columns)).round(3)
     X[random.random(X.shape) < 0.1] = np.nan
@@ -38,7 +38,7 @@ def values(rows: int, *, seed: int, columns: int = N_COLUMNS) -> NDArray[np.floa
 
 
 def write_people(target: Path, rows: int, *, columns: int = N_COLUMNS) -> None:
-    """Write a scoring file, in pieces so that its memory stays small."""
+    """Write a scoring file in pieces, to limit memory."""
     for number, first in enumerate(range(0, rows, 50_000)):
         frame = pd.DataFrame(values(min(50_000, rows - first), seed=number, columns=columns), columns=names(columns))
         frame.insert(0, "person_id", np.arange(first, first + len(frame)))
@@ -46,7 +46,7 @@ def write_people(target: Path, rows: int, *, columns: int = N_COLUMNS) -> None:
 
 
 def write_bundle(folder: Path, *, depth: int, columns: int = N_COLUMNS, trees: int = N_TREES) -> None:
-    """Train and write a bundle whose trees have one depth."""
+    """Train and write a bundle with trees of a given depth."""
     features = tuple(
         Feature(
             name=name,

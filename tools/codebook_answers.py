@@ -2,8 +2,8 @@
 
     python tools/codebook_answers.py CODEBOOK_FOLDER
 
-CODEBOOK_FOLDER holds codebook_codes.csv.xz, codebook_variables.csv.xz and codebook_tables.csv.xz (README of the
-mirror). To be run again when a variable or a cycle is added.
+CODEBOOK_FOLDER holds CDC's codebook as codebook_codes.csv.xz, codebook_variables.csv.xz and codebook_tables.csv.xz.
+Run it again when a variable or a cycle is added.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from mgrisk.nhanes.cycles import CYCLES, OPTIONAL
 from mgrisk.storage.files import write_text
 
 HEAD = """\
-# Ranges and answers of the variables in variables/, over all cycles that mgrisk reads.
+# Ranges and answer codes of the variables in variables/, over all cycles that mgrisk reads.
 #
-#   minimum, maximum  smallest and largest value that CDC counted in any cycle
-#   codes             answers and top codes with CDC's words for them, as in the latest cycle that has the code
+#   minimum, maximum  smallest and largest value in CDC's codebook of any cycle
+#   codes             answers and top codes with CDC's labels, as in the latest cycle that has the code
 #
 # Written by tools/codebook_answers.py, not by hand.
 # Source: CDC/NCHS codebook page of each table.
@@ -33,7 +33,7 @@ HEAD = """\
 
 
 def rows(codes: pd.DataFrame, item: Variable) -> pd.DataFrame:
-    """Return CDC's codes of a variable, cycle by cycle, without those that mean no answer."""
+    """Return CDC's codes of a variable by cycle, without those that mean missing."""
     parts = [
         codes[(codes["Variable"].str.upper() == item.name_in(each)) & (codes["TableName"] == each.table(item.table))]
         for each in CYCLES
@@ -67,7 +67,7 @@ def content(codes: pd.DataFrame) -> str:
 
 
 def place(file: str, first: int) -> tuple[str, list[str]]:
-    """Return the cycle of a file of CDC, and the names without suffix of the tables that it holds."""
+    """Return the cycle of a CDC file, and the names without suffix of the tables in it."""
     known = {item.table for item in VARIABLES.values()}
     for each in (each for each in CYCLES if each.first == first and file.startswith("P_") == bool(each.prefix)):
         of_file = [name for name in sorted(known - each.absent.keys()) if each.table(name) == file]
@@ -87,7 +87,7 @@ def whole(variables: pd.DataFrame, codes: pd.DataFrame, tables: pd.DataFrame) ->
     places = {
         file: place(file, int(first)) for file, first in zip(tables["TableName"], tables["BeginYear"], strict=True)
     }
-    usual = {  # of a file that holds two tables: the table in which the variable stands in other cycles
+    usual = {  # of a file with two tables: the table that has the variable in other cycles
         (name.upper(), of_file[0])
         for name, file in zip(variables["Variable"], variables["TableName"], strict=True)
         if len(of_file := places[file][1]) == 1

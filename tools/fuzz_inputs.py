@@ -1,10 +1,10 @@
-"""Coverage-guided fuzzing of what mgrisk reads from outside, for as long as you like.
+"""Run coverage-guided fuzzing of the inputs of mgrisk.
 
     pip install atheris
     python tools/fuzz_inputs.py xpt --seconds 3600 --corpus /tmp/corpus
 
-Targets: tests/fuzz/fuzz_targets.py. New inputs that reach new lines are kept in the corpus; an input that breaks
-something is kept beside it as `crash-…` and ends the run. docs/threat-model.md tells what was found.
+The targets are in tests/fuzz/fuzz_targets.py. Inputs that reach new lines are kept in the corpus; an input that causes
+a crash is saved beside it as `crash-…` and ends the run. docs/threat-model.md lists the findings.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 import atheris
 
 ROOT = Path(__file__).parents[1]
-# numba cannot compile instrumented functions: their modules are run as they are.
+# numba cannot compile instrumented functions: modules with compiled code are not instrumented.
 COMPILED = [
     ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
     for path in (ROOT / "src").rglob("*.py")

@@ -1,9 +1,9 @@
-"""Look up known vulnerabilities of the packages in constraints.txt, and say which could not be looked up.
+"""Look up known vulnerabilities of the packages in constraints.txt, and list those that could not be looked up.
 
     python tools/known_vulnerabilities.py
 
-It ends with status 1 where a package has one, and with 2 where pip-audit gave no answer at all. That nothing could be
-looked up, because the package index at hand has no such list, is said and is no failure: it says nothing either way.
+The exit status is 1 if a package has a vulnerability, and 2 if pip-audit gave no answer. If no package could be
+looked up, because the package index has no such list, this is reported and is not a failure.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SHOWN = 8
 
 
 def summary(answer: Mapping[str, Any]) -> tuple[list[str], int]:
-    """Return what pip-audit's answer comes to: lines, and the exit status.
+    """Return the lines to print and the exit status for an answer of pip-audit.
 
     Parameters
     ----------
     answer
-        {dependencies}: a list of {name, version, vulns} or, where it was not looked up, {name, skip_reason}.
+        {dependencies}: a list of {name, version, vulns}, or {name, skip_reason} if it was not looked up.
 
     Examples
     --------
@@ -57,7 +57,7 @@ def summary(answer: Mapping[str, Any]) -> tuple[list[str], int]:
 
 
 def main() -> int:
-    """Ask pip-audit, print what came of it, and return the exit status."""
+    """Run pip-audit, print the result, and return the exit status."""
     asked = subprocess.run(ASK, capture_output=True, text=True, check=False)
     try:
         lines, status = summary(json.loads(asked.stdout))

@@ -1,8 +1,8 @@
-"""Print constraints of the lowest versions that pyproject.toml allows: what `.ci/run` tests beside the newest.
+"""Print constraints with the lowest versions that pyproject.toml allows, which `.ci/run` tests.
 
     python tools/lowest_versions.py > lowest.txt && pip install -c lowest.txt '.[ebm]'
 
-Each is the first version that is named, with whatever mended it.
+Each is the first version that is named, or a later bug-fix release of it.
 """
 
 from __future__ import annotations

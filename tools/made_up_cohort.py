@@ -1,9 +1,9 @@
-"""Write data/examples/cohort.csv.gz: a made-up (SYNTHETIC) extract with outcomes, in the words of some other place.
+"""Write data/examples/cohort.csv.gz: a made-up (SYNTHETIC) extract with outcomes and other column names.
 
     python tools/made_up_cohort.py data/examples/cohort.csv.gz
 
-Age, waist, pressure and family history decide who is a case; magnesium does nothing beside them, so that nobody takes
-the example for a finding. Units and codes are not those of mgrisk: cohort.mapping.toml says how they become so.
+The outcome depends on age, waist, blood pressure and family history; magnesium has no effect given these, so that the
+example cannot be taken for a finding. Units and codes differ from those of mgrisk: cohort.mapping.toml converts them.
 """
 
 from __future__ import annotations
@@ -67,6 +67,6 @@ def made_up(seed: int = 20261128) -> pd.DataFrame:
 
 if __name__ == "__main__":
     text = made_up().to_csv(index=False, lineterminator="\n")
-    # No name and no time in the head: the same bytes whenever it is run.
+    # No name and no time in the gzip header, so that the bytes are always the same.
     with Path(sys.argv[1]).open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
         packed.write(text.encode())

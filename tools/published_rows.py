@@ -1,9 +1,9 @@
-"""Write src/mgrisk/nhanes/published_rows.toml from CDC's codebook: how many records each table has.
+"""Write src/mgrisk/nhanes/published_rows.toml from CDC's codebook: the number of records of each table.
 
 usage: python tools/published_rows.py CODEBOOK_FOLDER
 
-The codebook gives, for each code of a variable, the number of people and the running total; the last running total is
-the number of records of the table. The commonest total over the table's variables is taken.
+For each code of a variable the codebook gives the number of people and the cumulative number; the last one is the
+number of records of the table. The most common total over the variables of a table is used.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import sys
 from pathlib import Path
 
 TARGET = Path(__file__).parents[1] / "src" / "mgrisk" / "nhanes" / "published_rows.toml"
-# Look-up tables are replaced by CDC with every release, and one table's totals differ from the file by three records.
+# CDC replaces look-up tables with every release, and the totals of one table differ from its file by three records.
 LEFT_OUT = {"DSPI", "DSII", "DSBI", "DSQ2_D"}
 HEAD = """\
-# Records of each NHANES table by CDC's codebook pages (tools/published_rows.py): a file with fewer has been cut off.
-# A cut at the border of a record and of an 80-byte card cannot be seen in the file itself.
+# Records of each NHANES table on CDC's codebook pages (tools/published_rows.py); a file with fewer is truncated.
+# A file cut off at the end of both a record and an 80-byte card looks complete.
 source = "CDC/NCHS, NHANES codebook pages: last running total of each table's variables"
 """
 

@@ -1,10 +1,10 @@
-"""MkDocs hook: pages made from what they are about, so that none can be stale.
+"""MkDocs hook: generate pages from code, schemas, cards and notebooks, so that they are always current.
 
     pip install -c constraints.txt -e '.[docs]' && mkdocs build
 
 Commands come from the parser, pipeline files and the scoring file from their schemas, features from the registry, the
-figures of the models from the cards of the released bundles, the gallery from the notebooks; decisions are listed as they
-lie in docs/decisions.
+figures of the models from the cards of the released bundles, the gallery from the notebooks; decisions are listed from
+docs/decisions.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """List decisions, model cards and notebooks under the entries of the navigation that are named for them."""
+    """List decisions, model cards and notebooks under their entries of the navigation."""
     listed = {
         "Decisions": [path.relative_to(ROOT / "docs").as_posix() for path in DECISIONS],
         "How good the models are": [f"reference/models/{path.parent.name}.md" for path in CARDS],
@@ -45,14 +45,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made and not written."""
+    """Add the generated pages."""
     for name, content in pages():
         files.append(File.generated(config, name, content=content))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Let links from a written page to files of the repository that are no pages stand as code."""
+    """Show links to files of the repository that are not pages as code."""
     return re.sub(r"\[([^\]]+)\]\((?:\.\./)+(?:models|data|pipelines|src|benchmarks|tests)/[^)]*\)", r"`\1`", markdown)
 
 
@@ -80,24 +80,24 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 CARDS = sorted((ROOT / "models").glob("*/card.md"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-INTRODUCTION = """One TOML file is one run. `extends = "other.toml"` takes another file as the base; `--set key=value` comes last. A key that
-is not here is an error that names the nearest one."""
+INTRODUCTION = """A TOML file defines a run. `extends = "other.toml"` uses another file as the base; `--set key=value` has precedence over both. An
+unknown key is an error that names the nearest known one."""
 
 
 STATUSES = {
     ExitStatus.DONE: "done",
-    ExitStatus.BUG: "a bug of mgrisk: run again with `--debug` and report what it prints, without values of people",
+    ExitStatus.BUG: "a bug of mgrisk: run again with `--debug` and report the output, without values of people",
     ExitStatus.USAGE: "the command line or a pipeline file cannot be used",
-    ExitStatus.INPUT: "your data, or the place for an output, cannot be used; a row was rejected (`validate`, `--strict`)",
+    ExitStatus.INPUT: "the input data or the output path cannot be used; a row was rejected (`validate`, `--strict`)",
     ExitStatus.SOURCE: "source tables or the network",
-    ExitStatus.BUNDLE: "a model, a run or the registry: not there, damaged, or another than the one asked for",
+    ExitStatus.BUNDLE: "a model, a run or the registry is missing, damaged, or not the one requested",
 }
 COMMANDS = "\n".join(
     [
         "# Commands",
         "",
-        "`mgrisk COMMAND --help` prints what stands here. An error is a line that says what is wrong, where, and what to do,",
-        "on standard error, and one of these exit statuses; 130 is Ctrl-C, 143 SIGTERM or SIGHUP:",
+        "`mgrisk COMMAND --help` prints the same text. An error is a line that says what is wrong, where, and what to do,",
+        "on standard error, with one of these exit statuses; 130 is Ctrl-C, 143 SIGTERM or SIGHUP:",
         "",
         "| exit status | |",
         "|--:|---|",
@@ -148,13 +148,13 @@ def _cell(text: str) -> str:
 
 
 def models_page() -> str:
-    """Return the page on released models: their common figures, those in groups of people, and the cards."""
+    """Return the page on released models: overall performance, performance by group, and the cards."""
     text = (
         (ROOT / "models" / "README.md").read_text("utf-8").replace("# Released bundles", "# How good the models are", 1)
     )
     cards = {path.parent.name: path.read_text("utf-8") for path in CARDS}
     links = "\n".join(f"- [{name}](models/{name}.md)" for name in cards)
-    parts = [text, f"## Model cards\n\nEverything about each model, met or missed:\n\n{links}", GROUPS]
+    parts = [text, f"## Model cards\n\nAll results of each model, with targets met and missed:\n\n{links}", GROUPS]
     for name, card in cards.items():
         parts.append(f"### {name}\n\n" + "\n".join(columns(table_after(card, " by group of people"), 6)))
     return "\n\n".join(parts)
@@ -162,8 +162,8 @@ def models_page() -> str:
 
 GROUPS = """## By group
 
-AUROC, observed/expected and the number of people and cases behind them in 2017-2018, with 95 % intervals. An asterisk marks
-numbers that the data presentation standards of NCHS keep back because too few people stand behind them."""
+AUROC and observed/expected with 95 % intervals, and the numbers of people and cases, in 2017-2018. An asterisk marks
+numbers that are based on too few people for the data presentation standards of NCHS."""
 
 
 def table_after(text: str, heading: str) -> list[str]:
@@ -192,7 +192,7 @@ def decisions_page() -> str:
     return "\n".join(["# Decisions", "", DECIDED, "", "| | | |", "|--:|---|---|", *rows])
 
 
-DECIDED = "What was chosen, what else there was, and why; a page each, never edited away."
+DECIDED = "What was chosen, which alternatives there were, and why. A page stays when a later decision replaces it."
 
 
 def gallery() -> str:
@@ -201,7 +201,7 @@ def gallery() -> str:
     for path in NOTEBOOKS:
         title, _, told = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).partition("\n")
         entries.append(f"## [{title.removeprefix('# ')}](notebooks/{path.stem}.md)\n\n{told.strip()}")
-    head = "# Notebooks\n\nIn `notebooks/` of the repository, shown here with their output: all people are SYNTHETIC."
+    head = "# Notebooks\n\nFrom `notebooks/` of the repository, with output; all people are SYNTHETIC."
     return "\n\n".join([head, *entries])
 
 
@@ -243,28 +243,28 @@ def scoring_file() -> str:
 SCORING = """# The scoring file
 
 One row for each person, CSV in UTF-8 with commas and decimal points, or Parquet. Only age and sex are required. Other columns pass
-through. What means missing, and what else is read: [batch scoring](../batch-scoring.md#what-is-read). Below, the input schema of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
+through. Codes for missing values and other formats are listed under [batch scoring](../batch-scoring.md#what-is-read). The table below is the input schema of the released `undiagnosed`; `mgrisk schema --model …` prints that of any model.
 
-**Who must not be scored.** A model does not hold for some people: `undiagnosed`, `dysglycaemia` and `insulin-resistance` not for people told of diabetes, none of the
-released models for type 1 diabetes or in pregnancy. Three columns, none of them an input, tell it: `diabetes_told` (borderline counts as yes), `likely_type_1` (or `type_1_diabetes`) and `pregnant`, each
-yes, no or empty. A row with a yes gets the status `not_eligible`, `not_eligible:diabetes_told` in `problems`, and no risk; it is none of the rejected rows, nothing else of it is checked, and there is
-nothing to mend. Empty counts as not known and is scored. Where a column is not given, the summary names it with the people that the model is not for. A model made on people of an age and older does not hold for younger ones. `diabetes` scores
-people told of diabetes, who are its cases.
+**Eligibility.** Models do not hold for some people: `undiagnosed`, `dysglycaemia` and `insulin-resistance` not for people with diagnosed diabetes, none of the
+released models for type 1 diabetes or in pregnancy. Three columns, which are not inputs, identify them: `diabetes_told` (borderline counts as yes), `likely_type_1` (or `type_1_diabetes`) and `pregnant`, each
+yes, no or empty. A row with a yes gets the status `not_eligible`, for example `not_eligible:diabetes_told` in `problems`, and no risk; it does not count as rejected, and its other values are not checked.
+An empty cell means not known, and the row is scored. If a column is absent, the summary names it with the people for whom the model does not hold. A model also does not hold for people below the minimum age of its development cohort. `diabetes` scores
+people with diagnosed diabetes, who are among its cases.
 
-**What cannot be.** Values of one person that cannot both be right reject the row, as `contradiction:gestational_diabetes` or `contradiction:large_baby` (of a man) and
+**Contradictions.** Values of one person that cannot both be right reject the row, as `contradiction:gestational_diabetes` or `contradiction:large_baby` (of a man) and
 `contradiction:diastolic_mmhg` (not below the systolic pressure).
 
-**What hardly can be.** A row is scored and flagged: `improbable:weight_greatest_kg` (15 % or more below the present weight), `improbable:blood_pressure_medicine` (of somebody never told of high blood
-pressure), `improbable:leisure_met_min_week` (above all activity), `improbable:bmi_kg_m2` and `improbable:magnesium_total_mg` (not what height and weight, or food and supplements, make of it, by more than 5 %;
-what they make of it is then scored). Of 39,476 adults of NHANES 2007-2023, 210 have the first of these flags and none another. `outside:FEATURE` says by which feature of the model a scored row is
+**Improbable values.** A row is scored and flagged: `improbable:weight_greatest_kg` (15 % or more below the present weight), `improbable:blood_pressure_medicine` (without diagnosed high blood
+pressure), `improbable:leisure_met_min_week` (above total activity), `improbable:bmi_kg_m2` and `improbable:magnesium_total_mg` (more than 5 % different from the value computed from height and weight, or food and supplements;
+the computed value is then scored). Of 39,476 adults of NHANES 2007-2023, 210 have the first of these flags and none has another. `outside:FEATURE` names a feature by which a scored row is
 out of distribution (`in_domain` no). The rules, each with its source: `score/contradictions.toml`.
 
-The answer is the file's columns, then `status` (scored, rejected or not_eligible), `problems`, `risk`, `risk_low` and `risk_high` (90 % interval: sampling error of the
-model), `risk_low_inputs` and `risk_high_inputs` (between these the risk of 90 % of such people would lie were their absent inputs known), `inputs_used` (how
-many of the model's inputs are known), `in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest SHAP values, in calibrated log-odds; an
-absent input is none). `--next-question` adds `next_question`, the absent input that would tell most. The contributions of an additive model add up from a base
-that depends on which inputs are absent: the logit of the risk less all effects. A text that a
-spreadsheet would run as a formula has an apostrophe before it; mgrisk reads it back without.
+The output has the file's columns, then `status` (scored, rejected or not_eligible), `problems`, `risk`, `risk_low` and `risk_high` (90 % interval: sampling error of the
+model), `risk_low_inputs` and `risk_high_inputs` (between these the risk of 90 % of similar people would lie if their absent inputs were known), `inputs_used` (the number
+of known inputs), `in_domain`, `model`, and `reason_1`, `reason_1_value`, `reason_1_effect` … (largest SHAP values, in calibrated log-odds; an
+absent input is never listed). `--next-question` adds `next_question`, the absent input whose measurement would be most informative. The base value of an additive model
+depends on which inputs are absent: it is the logit of the risk minus all effects. A text that a
+spreadsheet would run as a formula has an apostrophe before it, which mgrisk removes when it reads the file.
 
 | column | unit | required | range or levels | |
 |---|---|---|---|---|"""
@@ -285,5 +285,5 @@ def feature_table() -> str:
         f"| {_cell(each.formula)} | {_cell(each.citation)} |"
         for each in FEATURES.values()
     ]
-    head = "# Features\n\nEvery feature, the cycles in which it means the same, how it is made, and from where.\n"
+    head = "# Features\n\nEvery feature, the cycles in which it is comparable, its formula and its source.\n"
     return "\n".join([head, "| feature | | cycles | how | source |", "|---|---|---|---|---|", *rows])

@@ -1,4 +1,4 @@
-"""Logistic regression on medians and z-scores, with survey weights: the first thing that anybody would try."""
+"""Logistic regression with survey weights, median imputation and z-scores: a simple baseline."""
 
 from __future__ import annotations
 

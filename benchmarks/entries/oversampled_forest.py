@@ -1,8 +1,8 @@
-"""A recipe that is often published: cases drawn again until there are as many as others, then a random forest.
+"""Random forest after over-sampling the cases to half of the rows, as is often published.
 
-Its authors draw before they split, so that copies of a case stand on both sides of the split (`claim`). The entry draws
-within the training folds alone: the honest figure of the same recipe. Its risks are still those of people of whom half
-are cases.
+Publications often over-sample before the split, so that copies of a case are on both sides of it (`claim`). The entry
+over-samples within the training folds only, which gives the correct AUROC. Its risks still assume that half of the
+people are cases.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def model() -> Pipeline:
 
 
 def balanced(outcome: pd.Series) -> np.ndarray:
-    """Return the labels of rows in which cases are drawn with replacement until they are as many as others."""
+    """Return the labels of rows in which cases are over-sampled with replacement to the number of non-cases."""
     cases, others = outcome.index[outcome == 1], outcome.index[outcome == 0]
     return np.concatenate([others, np.random.default_rng(1).choice(cases, len(others))])
 
@@ -39,7 +39,7 @@ def enter(people: pd.DataFrame, X: pd.DataFrame) -> pd.DataFrame:
 
 
 def claim(people: pd.DataFrame, X: pd.DataFrame) -> float:
-    """Return the AUROC of ten folds of rows, drawn before the split and without weights."""
+    """Return the AUROC over ten folds of rows, over-sampled before the split and without weights."""
     rows = balanced(people["outcome"][people["fold"] >= 0])
     y = people["outcome"][rows]
     return float(roc_auc_score(y, cross_val_predict(model(), X.loc[rows], y, cv=10, method="predict_proba")[:, 1]))

@@ -1,7 +1,7 @@
-"""A recipe that is often published: cases against people whose glucose is normal, everybody between them left out.
+"""Cases compared with people of normal glucose, without people with prediabetes, as is often published.
 
-Those left out are the controls nearest to cases, and a model is used on them too. The entry evaluates the same model on
-everybody; `claim` is its AUROC without them.
+People with prediabetes are the controls most similar to cases, and a model is used on them too. The entry evaluates the
+same model on all people; `claim` is its AUROC without them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 
 def out_of_fold(people: pd.DataFrame, X: pd.DataFrame) -> np.ndarray:
-    """Return risks by models that have learned from people without prediabetes of the other folds."""
+    """Return risks by models fitted to people without prediabetes in the other folds."""
     risk = np.full(len(people), np.nan)
     fold = people["fold"].to_numpy()
     normal = (~people["prediabetes"] | (people["outcome"] == 1)).to_numpy()
@@ -25,7 +25,7 @@ def out_of_fold(people: pd.DataFrame, X: pd.DataFrame) -> np.ndarray:
 
 
 def enter(people: pd.DataFrame, X: pd.DataFrame) -> pd.DataFrame:
-    """Return risks of everybody, prediabetes or not."""
+    """Return risks of all people, with prediabetes or not."""
     return pd.DataFrame({"SEQN": people["SEQN"], "risk": out_of_fold(people, X)})
 
 

@@ -1,4 +1,4 @@
-"""XGBoost as it comes, with survey weights."""
+"""XGBoost with default settings and survey weights."""
 
 from __future__ import annotations
 

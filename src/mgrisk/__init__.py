@@ -1,6 +1,6 @@
 """mgrisk: calibrated, explained risk of type 2 diabetes from dietary magnesium and lifestyle, on public cohorts.
 
-A research tool. It is no medical device and what it prints is no medical advice.
+A research tool. It is not a medical device, and its output is not medical advice.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PUBLIC = {
     "run": "mgrisk.pipeline.run",
     "survey": "mgrisk.survey",
 }
-"""The public names, and the module of each: it is imported where the name is used, so that `mgrisk --help` is fast."""
+"""Module of each public name, imported when the name is first used, so that `mgrisk --help` is fast."""
 __all__ = ["__version__", *_PUBLIC]
 
 

@@ -1,8 +1,8 @@
-"""Loops that numba compiles (`machine_code`), and those that run as Python until compiling pays.
+"""Decorators for loops that numba compiles, at the first call or once enough data has been processed.
 
-Compiling takes some ten seconds where nothing is kept on disk, importing numba a third of one. So the loops that read
-and write run as the Python that they are while a process has few people: the same lines and the same bytes.
-`compiled` is for loops that Python is too slow for even then.
+Importing numba takes a third of a second, and compiling about ten seconds where nothing is cached on disk. So the loops
+that read and write files run as plain Python while a process handles few people; the output is the same byte for byte.
+`compiled` is for loops that are too slow in Python even then.
 """
 
 from __future__ import annotations
@@ -16,34 +16,33 @@ import numpy as np
 
 _F = TypeVar("_F", bound=Callable[..., object])
 FEW_BYTES: Final = 4 * 2**20
-"""Bytes of arrays, of all loops in a process, until compiling pays: 1,500 people with 30 inputs, or 1.5 seconds."""
+"""Bytes of arrays, summed over a process, above which compiling pays: 1,500 people with 30 inputs, or 1.5 seconds."""
 _given = 0
 _ahead: Final[list[Callable[[], object]]] = []
 _lock: Final = threading.Lock()
 
 
 def compiled(function: _F) -> _F:
-    """Compile a loop that Python calls when it is first called, keeping its types.
+    """Compile a loop at its first call from Python, keeping its type signature.
 
-    The machine code is kept on disk. Such a loop must be called with one kind of arguments only: of two processes that
-    compile it for two kinds at the same time, one would find the other's code under the name of its own
-    (tests/unit/test_machine_code.py holds this). A constant that it takes from another module must come from one that
-    compiles something, too.
+    The machine code is cached on disk. Such a loop must always be called with the same argument types: if two processes
+    compiled it for different types at the same time, one could load the other's code (tests/unit/test_machine_code.py).
+    A constant that it imports must come from a module that compiles something, too, so that it is part of the digest.
     """
     return cast(_F, _Loop(function))
 
 
 def compiled_later(function: _F) -> _F:
-    """Compile as `compiled`, but run the loop as Python until all such loops have been given `FEW_BYTES`.
+    """Compile like `compiled`, but run the loop as Python until all such loops have received `FEW_BYTES`.
 
-    As Python, a vector comes as a memoryview, whose items are plain numbers; where a matrix or a local array gives
-    numpy's own, they wrap around as the machine's do. What wraps around must be numpy's.
+    In Python, a vector is passed as a memoryview, whose items are Python numbers. Matrices and local arrays give numpy
+    numbers, which overflow as machine code does. A number that has to wrap around must be a numpy number.
     """
     return cast(_F, _LaterLoop(function))
 
 
 def compiling_pays(size: int) -> bool:
-    """Return whether there is so much to do that it is not to be done as Python, and count that it is done.
+    """Add to the bytes processed so far, and return whether they exceed `FEW_BYTES`.
 
     Parameters
     ----------
@@ -56,19 +55,19 @@ def compiling_pays(size: int) -> bool:
 
 
 def inner(function: _F) -> _F:
-    """Let compiled code call a function, with arguments of any kind: it is kept on disk with its callers."""
+    """Let compiled code call a function, with arguments of any type; it is cached on disk with its callers."""
     before_compiling(lambda: _numba().register_jitable(function))
     return function
 
 
 def copied(function: _F) -> _F:
-    """Do as `inner`, copying into its callers: for a loop over arrays that is called too often for a call."""
+    """Do as `inner`, but inline the function into its callers, for loops that are called very often."""
     before_compiling(lambda: _numba().register_jitable(inline="always")(function))
     return function
 
 
 def before_compiling(work: Callable[[], object]) -> None:
-    """Have something done once before anything more is compiled: what needs numba, which is imported then."""
+    """Register work that imports numba; it is done once, before the next loop is compiled."""
     _ahead.append(work)
 
 
@@ -84,7 +83,7 @@ class _Loop:
     Attributes
     ----------
     machine_code
-        What numba made of it, None until then.
+        The compiled function; None until it is compiled.
     """
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -96,7 +95,7 @@ class _Loop:
         return (self.machine_code or self._compile())(*arguments)
 
     def _compile(self) -> Any:
-        from mgrisk.machine_code import loop  # numba: a third of a second, which few people do without
+        from mgrisk.machine_code import loop  # imports numba: a third of a second, not needed for few people
 
         with _lock:
             while _ahead:
@@ -109,7 +108,7 @@ class _LaterLoop(_Loop):
     """A loop that runs as Python until compiling pays."""
 
     def __call__(self, *arguments: Any) -> Any:
-        # The tables that a loop looks things up in come as named tuples, and are no work.
+        # Lookup tables are passed as named tuples, and do not count as work.
         if compiling_pays(sum(each.nbytes for each in arguments if isinstance(each, np.ndarray))):
             return super().__call__(*arguments)
         with np.errstate(all="ignore"):
@@ -117,7 +116,7 @@ class _LaterLoop(_Loop):
 
 
 def _plain(argument: Any) -> Any:
-    """Return vectors as memoryviews: three times as fast, and without numpy's integers of eight bits."""
+    """Return vectors as memoryviews: three times as fast, and their items are not numpy's 8-bit integers."""
     is_table, is_vector = isinstance(argument, tuple), isinstance(argument, np.ndarray) and argument.ndim == 1
     if is_table:
         return argument._make(map(_plain, argument))

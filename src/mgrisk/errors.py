@@ -1,8 +1,8 @@
-"""One error type for everything that can go wrong because of what mgrisk was given.
+"""The error type for everything that can go wrong because of the input, the environment or the options.
 
 An error says what is wrong (`message`), where (`where`) and what to do (`hint`), each on one line, and carries
-a stable code for scripts. Its kind decides the exit status of the command. Anything that is not an
-`MgRiskError` is a bug of ours and ends with status 1.
+a stable code for scripts. Its kind decides the exit status of the command. Any other exception is a bug in mgrisk
+and ends with status 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Final, TypedDict, Unpack
 
 LONGEST: Final = 1000
-"""Signs of a line of an error."""
+"""Maximum characters of a line of an error."""
 
 
 class ExitStatus(IntEnum):
@@ -38,7 +38,7 @@ class Found(TypedDict, total=False):
 
 
 class MgRiskError(Exception):
-    """Something mgrisk was given cannot be used.
+    """An input, an option, a file or the environment cannot be used.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class MgRiskError(Exception):
     hint
         What to do about it.
     status
-        Exit status of the command that meets this error.
+        Exit status of the command that ends with this error.
     **found
         `expected` and `got`: what was asked for and what was found, where that helps.
     """
@@ -92,7 +92,7 @@ class MgRiskError(Exception):
         return ", ".join(parts)
 
     def lines(self) -> tuple[str, str, str]:
-        """Return the three lines that a person sees: what, where, what to do; of a name without end, its beginning."""
+        """Return the three lines shown to the user: what, where, what to do; each truncated to `LONGEST` characters."""
         what, where, hint = (
             each if len(each) <= LONGEST else f"{each[:LONGEST]} …" for each in (self.what(), self.where, self.hint)
         )
@@ -131,10 +131,10 @@ def bad_bundle(code: str, message: str, *, where: str, hint: str, **found: Unpac
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, which nobody watches: unlike after Ctrl-C, no temporary file stays to be continued."""
+    """SIGTERM or SIGHUP: unlike Ctrl-C, it leaves no temporary file behind to resume from."""
 
 
-# What a machine says when it is full, shut or worn out; any other error of the system is a bug of ours.
+# Errors of a full, read-only or failing disk; any other system error is a bug in mgrisk.
 MACHINE: Final = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
     | {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
@@ -142,9 +142,9 @@ MACHINE: Final = frozenset(
 
 
 def of_system(problem: OSError) -> MgRiskError:
-    """Return the error of a machine that would not read or write: a full disk, a folder without permission.
+    """Convert a system error of reading or writing, such as a full disk or a missing permission.
 
-    The status is that of input data, as for each output that cannot be written.
+    The exit status is 3, as for every output that cannot be written.
 
     Examples
     --------
@@ -155,14 +155,14 @@ def of_system(problem: OSError) -> MgRiskError:
     said = problem.strerror or str(problem) or type(problem).__name__
     return bad_input(
         f"system.{errno.errorcode.get(problem.errno or 0, 'error').lower()}",
-        f"the machine would not read or write: {said}",
+        f"the system could not read or write: {said}",
         where=str(problem.filename or "a file"),
         hint="check the folder, its permissions and the space left, and run the same again",
     )
 
 
 def few(names: Sequence[str], most: int = 8) -> str:
-    """Return the first of some names, as a message shows them.
+    """Join the first names of a list for a message.
 
     Examples
     --------
@@ -173,15 +173,15 @@ def few(names: Sequence[str], most: int = 8) -> str:
 
 
 def shown(line: str) -> str:
-    r"""Return a line with everything that is not to be seen written as JSON escapes it.
+    r"""Escape every control or invisible character of a line as JSON does.
 
-    A heading, a key, or the name of a file or bundle may hold escape sequences, which move the cursor, hide text or
-    name another window; signs that turn the direction of reading; line ends that begin a message of their own.
+    A heading, a key, or the name of a file or bundle may contain escape sequences, which move the cursor, hide text or
+    rename the window; characters that reverse the text direction; or line ends, which could fake a message.
 
     Parameters
     ----------
     line
-        One line; a line end in it is part of a name, and is escaped.
+        One line; a line end in it is part of a name and is escaped.
 
     Examples
     --------

@@ -1,10 +1,10 @@
-"""The machine code that numba makes of loops, and the folder that keeps it.
+"""Compile loops with numba, and keep the machine code in a cache folder.
 
-The folder is named by a digest of every module that compiles anything. numba by itself looks at the file of the loop
-alone, and would run the code of yesterday after a change in a function of another file that the loop calls.
+The folder is named by a digest of every module that compiles anything. numba itself checks only the file of the loop,
+and would run stale code after a change to a function in another file that the loop calls.
 
-What lies in the folder is executed. It is therefore used only where nobody but the user and root can write
-(docs/threat-model.md); where there is no such folder, loops are compiled anew in each process.
+Files in the folder are executed. It is therefore used only where nobody but the user and root can write
+(docs/threat-model.md); without such a folder, each process compiles its loops again.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ COMPILERS: Final = ("compiled.py", "machine_code.py")
 DAMAGED: Final = (EOFError, UnpicklingError)
 """What numba raises on a file that a power failure has cut short."""
 KEPT: Final = 8
-"""How many folders of other sources, processors or versions of numba stay beside the one in use."""
+"""Cache folders of other sources, processors or numba versions that are kept beside the one in use."""
 
 
 def loop(function: Callable[..., object]) -> Any:
-    """Compile a loop outside the GIL, or take what lies in the folder."""
+    """Compile a loop that releases the GIL, or load its machine code from the cache folder."""
     made = numba.njit(nogil=True)(function)
     if cache_folder() is not None:
-        # numba's word for a folder that cannot be written.
+        # numba raises this for a folder that cannot be written.
         with suppress(RuntimeError):
             made._cache = _Cache(function)
     return made
@@ -46,9 +46,9 @@ def loop(function: Callable[..., object]) -> Any:
 
 @cache
 def cache_folder() -> Path | None:
-    """Return the folder of this version's machine code, made where it is missing; None where none is safe or possible.
+    """Return the cache folder of this version, created if missing; None where no folder is safe or possible.
 
-    It lies below ``$NUMBA_CACHE_DIR``, else in the user's cache folder.
+    It is in ``$NUMBA_CACHE_DIR``, or else in the user's cache folder.
     """
     try:
         folder = (_root() / f"compiled-{_digest()}").resolve()
@@ -56,7 +56,7 @@ def cache_folder() -> Path | None:
         for each in reversed(missing):
             each.mkdir(mode=0o700, exist_ok=True)
         safe = _only_ours(folder)
-    except (OSError, RuntimeError):  # RuntimeError: a user without a home
+    except (OSError, RuntimeError):  # RuntimeError: the user has no home directory
         return None
     if safe and missing:
         _remove_old(folder.parent)
@@ -74,7 +74,7 @@ def _root() -> Path:
 
 
 def _remove_old(root: Path) -> None:
-    """Remove the folders of other sources but for the youngest; a process that still reads one compiles anew."""
+    """Remove all but the newest folders of other versions; a process that still reads a removed one compiles again."""
     with suppress(OSError):
         by_age = sorted(root.glob("compiled-*"), key=lambda each: each.stat().st_mtime)
         for old in by_age[: -KEPT - 1]:
@@ -82,7 +82,7 @@ def _remove_old(root: Path) -> None:
 
 
 def _digest() -> str:
-    """Return a digest of all that the machine code depends on, so that what shares a folder can share each file."""
+    """Return a digest of everything the machine code depends on: sources, processor and versions."""
     sources = {path.relative_to(PACKAGE).as_posix(): path.read_bytes() for path in PACKAGE.rglob("*.py")}
     found = hashlib.sha256()
     for name in sorted(sources):
@@ -94,14 +94,14 @@ def _digest() -> str:
 
 
 def _only_ours(folder: Path) -> bool:
-    """Return whether nobody but the user and root can write in a folder, or put another in its place."""
+    """Return whether only the user and root can write in a folder or replace it."""
     if sys.platform == "win32":
-        return True  # a user's folder is private there, by lists of access that Python does not read
+        return True  # access control lists, which Python does not read, keep a user's folder private there
     for place in (folder, *folder.parents):
         found = place.stat()
         if found.st_uid not in (0, os.geteuid()):
             return False
-        # What lies in a sticky folder, such as /tmp, is its owner's.
+        # In a sticky folder, such as /tmp, only the owner can replace an entry.
         others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         if others_write and (place == folder or not found.st_mode & stat.S_ISVTX):
             return False
@@ -109,7 +109,7 @@ def _only_ours(folder: Path) -> bool:
 
 
 class _Locator(InTreeCacheLocator):  # type: ignore[misc]  # numba is untyped
-    """Our folder, and no other; it may be one that can only be read, with what an image was built with."""
+    """Use this cache folder only. It may be read-only, with machine code from when a container image was built."""
 
     def get_cache_path(self) -> str:
         return str(Path(cast(Path, cache_folder()), self.get_suitable_cache_subpath(self._py_file)))
@@ -123,7 +123,7 @@ class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _Cache(FunctionCache):  # type: ignore[misc]
-    """Machine code on disk. A disk that is full or can only be read keeps none, and the loop runs all the same."""
+    """Machine code on disk. Where the disk is full or read-only nothing is cached, and the loop runs all the same."""
 
     _impl_class = _Implementation
 

@@ -1,7 +1,7 @@
-"""Metrics of predicted risks with design-based intervals, paired differences between models, scorers for scikit-learn.
+"""Metrics of predicted risks with design-based intervals, paired differences of models, and scikit-learn scorers.
 
-The numbers are those of a run's evaluation (`evaluate.intervals`); here they are asked with series or arrays of any
-model's risks and answered as data frames.
+These functions take the risks of any model as series or arrays and return data frames. The numbers are computed as in
+the evaluation of a run (`evaluate.intervals`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COLUMNS: Final = ["metric", "estimate", "se", "low", "high", "n", "events", "pro
 def evaluate(
     y: object, risk: object, design: SurveyDesign, *, metrics: Iterable[str] | None = None, level: float = 0.95
 ) -> pd.DataFrame:
-    """Evaluate predicted risks in the population that a design stands for.
+    """Evaluate predicted risks in the population that a survey design represents.
 
     Parameters
     ----------
@@ -37,24 +37,25 @@ def evaluate(
     risk
         Predicted probability, shape (n,), or what ``predict_proba`` returns, shape (n, 2).
     design
-        The design; its domain is who is evaluated, and values outside it are ignored.
+        The survey design. Only people in its domain are evaluated.
     metrics
-        Names as of `metric_names`, a threshold of risk after an @: ``auroc``, ``net_benefit@0.05``. All of them at 0.05
-        and 0.10 where left out.
+        Names from `metric_names`, with a risk threshold after an @: ``auroc``, ``net_benefit@0.05``. By default all
+        metrics, at thresholds of 0.05 and 0.10.
     level
         Confidence level.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each metric: metric, estimate, se, low, high, n (people), events (cases), problem (why a number is
-        undefined, else empty). Jackknife by PSU, with intervals on t with the degrees of freedom of the design.
+        One row per metric: metric, estimate, se, low, high, n (people), events (cases), problem (why a number is
+        undefined, else empty). Standard errors are from the jackknife over PSUs, and intervals from the t distribution
+        with the degrees of freedom of the design.
 
     Raises
     ------
     MgRiskError
         ``survey.index`` where two series have different indexes; ``metric.missing_risk``, ``metric.bad_outcome`` and
-        the like, as `evaluate.intervals.with_intervals`.
+        the like, as in `evaluate.intervals.with_intervals`.
 
     Examples
     --------
@@ -79,23 +80,23 @@ def compare(
     ranking_only: Iterable[str] = (),
     level: float = 0.95,
 ) -> pd.DataFrame:
-    """Compare models on the same people: differences with intervals that know how much the models err together.
+    """Compare models on the same people: paired differences of metrics with confidence intervals.
 
     Parameters
     ----------
     y, design, metrics, level
         As for `evaluate`.
     risks
-        Predicted probabilities by the name of the model, as for `evaluate`.
+        Predicted probabilities by model name, as for `evaluate`.
     reference
-        The model that the others are compared with; the last one where left out.
+        The model that the others are compared with; by default the last one.
     ranking_only
-        Models whose numbers are no probabilities, such as points of a questionnaire: AUROC and AUPRC alone.
+        Models whose values are not probabilities, such as questionnaire points; they get AUROC and AUPRC only.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each other model and metric: model, reference, and the columns of `evaluate`; the estimate is the
+        One row per other model and metric: model, reference, and the columns of `evaluate`; the estimate is the
         metric of the model minus that of the reference.
 
     Raises
@@ -115,9 +116,9 @@ def compare(
     if len(risks) < 2:
         raise bad_input(
             "metric.one_model",
-            "there is nothing to compare with",
+            "a comparison needs two models or more",
             where="risks",
-            hint='give the risks of two models or more: {"mine": …, "ada": …}',
+            hint='give the risks of another model: {"mine": …, "ada": …}',
             got=", ".join(risks) or "no model",
         )
     refuse_other_index(y, *risks.values())
@@ -138,24 +139,24 @@ SMALLER_IS_BETTER: Final = frozenset({"brier", "log_loss", "ici", "e50", "e90"})
 
 
 def scorer(metric: str) -> Any:
-    """Return a scorer of scikit-learn for a weighted metric, for example of a grid search.
+    """Return a scikit-learn scorer for a weighted metric, for example for a grid search.
 
     Parameters
     ----------
     metric
-        ``auroc``, ``auprc``, ``brier_scaled``, ``net_benefit@0.05`` (at any threshold), or, with their signs turned so
-        that larger is better, ``log_loss``, ``brier``, ``ici``, ``e50``, ``e90``.
+        ``auroc``, ``auprc``, ``brier_scaled`` or ``net_benefit@0.05`` (at any threshold); or ``log_loss``, ``brier``,
+        ``ici``, ``e50`` or ``e90``, negated so that larger is better.
 
     Returns
     -------
     scikit-learn scorer
-        Takes ``sample_weight``, and asks for it where metadata routing is on. With ``GridSearchCV.fit(X, y,
-        sample_weight=design.weights)`` both fits and scores are weighted; ``cross_val_score`` needs routing for that.
+        It accepts ``sample_weight``, and requests it where metadata routing is enabled. With ``GridSearchCV.fit(X, y,
+        sample_weight=design.weights)`` fits and scores are weighted; ``cross_val_score`` needs metadata routing.
 
     Raises
     ------
     MgRiskError
-        ``metric.unknown``; ``metric.no_scorer`` for a metric that is no better for being larger or smaller.
+        ``metric.unknown``; ``metric.no_scorer`` for a metric that is not better when larger or smaller.
 
     Examples
     --------
@@ -174,7 +175,7 @@ def scorer(metric: str) -> Any:
     if base not in LARGER_IS_BETTER | SMALLER_IS_BETTER:
         raise bad_input(
             "metric.no_scorer",
-            "a model is no better for a larger or smaller value of this metric",
+            "this metric cannot rank models: neither larger nor smaller values are better",
             where=metric,
             hint=f"choose from {', '.join(sorted(LARGER_IS_BETTER | SMALLER_IS_BETTER))}",
         )
@@ -196,7 +197,7 @@ def _risk(given: object) -> Floats:
     if array.shape[1] != 2:
         raise bad_input(
             "metric.bad_length",
-            "risks are neither one number for each person nor those of two classes",
+            "risks must be one number per person, or two columns of class probabilities",
             where="risk",
             hint="give the probability of being a case, for example predict_proba(X)[:, 1]",
             expected="(n,) or (n, 2)",

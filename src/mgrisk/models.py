@@ -1,4 +1,4 @@
-"""Models to use: a released one, the bundle in a folder, or a version in a registry; loaded as `load_model`."""
+"""Find and load models: a released one, the bundle in a folder, or a version in a registry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RUNS: Final = Path("runs")
 STORE: Final = RUNS / "mlflow.db"
 SHORTEST: Final = 8
-"""Signs of a digest that a pin has at least."""
+"""Minimum characters of a digest in a pin."""
 DIGEST: Final = re.compile("[0-9a-f]{12,64}")
 
 
@@ -29,23 +29,23 @@ def load_model(
     model_digest: bool = False,
     threads: int = 1,
 ) -> Scorer:
-    """Load a fitted risk model, which predicts as a scikit-learn classifier does, scores and explains people.
+    """Load a fitted risk model, which predicts like a scikit-learn classifier, and scores and explains people.
 
     Parameters
     ----------
     model
-        Name of a released model, folder of a bundle, or NAME@ALIAS of a registry, which is at MLFLOW_TRACKING_URI or
-        else in runs/mlflow.db. The released `undiagnosed` where left out.
+        Name of a released model, folder of a bundle, or NAME@ALIAS in the registry at MLFLOW_TRACKING_URI or else in
+        runs/mlflow.db. By default the released model `undiagnosed`.
     what_if
-        Whether `score` also gives what options, such as more magnesium, would make of each risk.
+        Whether `score` also returns each risk under hypothetical changes, such as more magnesium.
     next_question
-        Whether `score` also names the absent input that would tell most; additive models only.
+        Whether `score` also names the missing input that would reduce uncertainty most; additive models only.
     missing
-        Texts that mean missing in a cell, beside the empty ones, NA and the like.
+        Cell texts that mean missing, in addition to empty cells, NA and the like.
     model_digest
-        Whether the column `model` of `score` has the first signs of the bundle's sha256 behind its name.
+        Whether the column `model` of `score` has the first characters of the bundle's sha256 after its name.
     threads
-        Threads of a model with trees.
+        Threads for tree models.
 
     Returns
     -------
@@ -80,15 +80,15 @@ def load_model(
 
 
 def bundle_folder(model: str | os.PathLike[str] | None) -> Path:
-    """Return the folder of a bundle: one given as a folder, a released one, or one of the registry.
+    """Return the folder of a bundle: one given as a folder, a released one, or one in the registry.
 
     Parameters
     ----------
     model
-        DIR, NAME or NAME@ALIAS, a released NAME before a folder of that name (./NAME is the folder); None for the
-        released default, whatever runs have been registered here. Behind it ``==PIN`` refuses a bundle whose sha256
-        (that of its SHA256SUMS) does not begin with the pin, of at least 8 signs, and which no mgrisk of this version
-        made. A sha256 alone, or at least its first 12 signs, finds a released bundle or one of a run.
+        DIR, NAME or NAME@ALIAS; None for the released default. A released NAME takes precedence over a folder of that
+        name (write ./NAME for the folder). A suffix ``==PIN`` refuses any bundle but the one pinned: PIN is at least
+        the first 8 characters of the sha256 of its SHA256SUMS, or the version of mgrisk that wrote it. A sha256 alone,
+        or at least its first 12 characters, finds a released bundle or the bundle of a run.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def bundle_folder(model: str | os.PathLike[str] | None) -> Path:
         for folder in (*released_bundles().values(), *run_bundles()):
             if _digest(folder).startswith(name):
                 return folder
-    # A folder that happens to be called like a released bundle, such as that of its run, does not hide it.
+    # A folder with the name of a released bundle, such as its run folder, does not hide the released bundle.
     if Path(name).is_dir() and name not in released_bundles():
         return Path(name)
     if "@" not in name:
@@ -117,7 +117,7 @@ def bundle_folder(model: str | os.PathLike[str] | None) -> Path:
 
 
 def run_bundles() -> list[Path]:
-    """Return the bundles of the runs in the folder runs."""
+    """Return the bundle folders of all runs in the folder `runs`."""
     from mgrisk.run_folder import names
 
     return sorted(RUNS.glob(f"*/{names.BUNDLE}")) if RUNS.is_dir() else []
@@ -130,11 +130,11 @@ def _pinned(folder: Path, pin: str, *, where: str) -> Path:
     if pin != version and not (len(pin) >= SHORTEST and digest.startswith(pin)):
         raise bad_bundle(
             "bundle.other",
-            "the model is not the one that was asked for",
+            "the model is not the one that was pinned",
             where=where,
             expected=pin,
             got=f"version {version}, sha256 {digest}",
-            hint="`mgrisk models` lists digests; take the bundle that is meant, or leave out what stands behind ==",
+            hint="`mgrisk models` lists digests; choose the pinned bundle, or leave out == and what follows it",
         )
     return folder
 
@@ -146,7 +146,7 @@ def _digest(folder: Path) -> str:
 
 
 def asked_registry(name: str) -> str:
-    """Return where a registered model is to be found.
+    """Return the URI of the model registry.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def asked_registry(name: str) -> str:
     if not uri:
         raise bad_bundle(
             "registry.none",
-            f"there is no registry to find {name} in",
+            f"no registry found to look up {name}",
             where=str(STORE),
             hint="give --model FOLDER, set MLFLOW_TRACKING_URI, or run a pipeline first",
         )
@@ -165,6 +165,6 @@ def asked_registry(name: str) -> str:
 
 
 def registry_uri() -> str | None:
-    """Return where registered models are: MLFLOW_TRACKING_URI, else the store beside the runs; None without either."""
+    """Return MLFLOW_TRACKING_URI, else the URI of the store beside the runs; None without either."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     return uri or (f"sqlite:///{STORE.resolve()}" if STORE.exists() else None)

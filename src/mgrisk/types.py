@@ -1,4 +1,4 @@
-"""Names of the array types that most of mgrisk takes and returns."""
+"""Aliases of common array and record types."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-"""An encoded matrix: xgboost's own precision."""
+"""An encoded matrix, in the precision of xgboost."""
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
 JsonRecord = dict[str, Any]

@@ -94,7 +94,7 @@ def test_people_who_were_left_out_are_counted_and_named_as_what_they_are(task: T
             f"{gone.sum():,} of {len(of_set):,} people have no risk: 0 % of cases, {share:.0f} % of others"
             in found[label]
         )
-        assert "100 % of those left out have prediabetes, and 0 % of those kept" in found[label]
+        assert "100 % of the excluded non-cases have prediabetes, and 0 % of the remaining ones" in found[label]
     auroc = entered.metrics.query("metric == 'auroc' and set == 'cross-validated'").set_index("model")["estimate"]
     whole = task.run.evaluation.one(model=task.run.winner, set="cross-validated", metric="auroc").estimate
     assert f"from {whole:.3f} to {auroc[task.run.winner]:.3f}" in found["cross-validated"]
@@ -126,7 +126,7 @@ def test_risks_of_people_who_are_not_in_the_task_are_counted_and_not_used(task: 
     more = pd.concat([own, pd.DataFrame({"SEQN": [1, 2], "risk": [0.1, 0.2]})])
     entered = enter(task, "more", more)
     assert [finding.sentence for finding in entered.findings if finding.code == "others"] == [
-        "2 risks are of people who are not in the task: not used"
+        "2 risks are for people who are not in the task: not used"
     ]
     assert entered.metrics.drop(columns="model").equals(enter(task, "own", own).metrics.drop(columns="model"))
 

@@ -96,12 +96,12 @@ def spoil_data(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason", "sets"),
     [
-        (spoil_outcome, "they predict other outcomes: Undiagnosed diabetes and Dysglycaemia", 2),
-        (spoil_label_of_one, "1 of 303 people have another outcome in each", 1),
+        (spoil_outcome, "they predict different outcomes: Undiagnosed diabetes and Dysglycaemia", 2),
+        (spoil_label_of_one, "1 of 303 people have different outcomes in the two runs", 1),
         (spoil_tables, "the source table DEMO_", 2),
         (spoil_names_of_tables, "no source table in common", 2),
-        (spoil_people, "nobody is in this set of both", 2),
-        (spoil_data, "their people are others: SYNTHETIC and clinic", 2),
+        (spoil_people, "no person is in this set in both runs", 2),
+        (spoil_data, "they have different data: SYNTHETIC and clinic", 2),
     ],
 )
 def test_what_is_not_comparable_is_not_compared_and_says_why(
@@ -160,7 +160,7 @@ def test_the_command_says_it_and_writes_one_page_that_fetches_nothing(
     said = capsys.readouterr().out
     assert "SYNTHETIC: Runs compared: demo, other" in said
     assert "other minus demo, cross-validated, on the same 1,433 people" in said
-    assert "held-out: not comparable, because 1 of 303 people have another outcome in each" in said
+    assert "held-out: not comparable, because 1 of 303 people have different outcomes in the two runs" in said
     page = target.read_text("utf-8")
     assert "SYNTHETIC" in page
     # Four curves of each run, held-out and cross-validated, but for the one that could not be estimated.

@@ -99,7 +99,7 @@ def test_no_file_of_a_run_holds_the_password(server: str, run_copy: Path, monkey
 
 
 def test_a_password_in_a_pipeline_file_is_refused(server: str, run_copy: Path) -> None:
-    with pytest.raises(MgRiskError, match="it holds a password") as refused:
+    with pytest.raises(MgRiskError, match="it contains a password") as refused:
         load(run_copy / "resolved.toml", overrides=[f"tracking.uri={server}"])
     assert PASSWORD not in str(refused.value)
 

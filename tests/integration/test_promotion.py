@@ -110,7 +110,7 @@ def test_a_refused_version_is_challenger_until_somebody_promotes_it(
     change_bundle(workspace)
     spoil_slope(workspace)
     said = log(workspace)
-    reason = "calibration_slope of the held-out people is 11.000 (10.400 to 12.000), outside 0.1 to 10"
+    reason = "calibration_slope in held-out people is 11.000 (10.400 to 12.000), outside 0.1 to 10"
     assert "version 2 is challenger" in said
     assert reason in said
     rows = {row.version: row for row in track.registered(uri=uri(workspace))}
@@ -237,7 +237,7 @@ def test_what_is_not_registered_cannot_be_promoted(
 
 
 def test_a_promotion_without_a_reason_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(MgRiskError, match="needs its reason"):
+    with pytest.raises(MgRiskError, match="needs a reason"):
         track.promote(f"{MODEL}@1", alias="champion", because=" ", uri=uri(workspace))
 
 
@@ -270,13 +270,13 @@ def test_a_metric_that_is_not_known_is_no_pass(workspace: Workspace) -> None:
         high=None,
         problem="no cases",
     )
-    assert judge(workspace, None).refusals == ("observed_expected of the held-out people is not known: no cases",)
+    assert judge(workspace, None).refusals == ("observed_expected in held-out people is unknown: no cases",)
 
 
 @pytest.mark.parametrize(
     ("about", "reason"),
     [
-        ({"data": "NHANES"}, "was made of NHANES people; this run of made-up ones cannot replace it"),
+        ({"data": "NHANES"}, "was developed on NHANES people; this run on made-up people cannot replace it"),
         ({"outcome": {"name": "diabetes"}}, "predicts diabetes, not undiagnosed"),
         ({"cycles": ["2015-2016", "2017-2018"]}, "was developed on 2017-2018, the cycle held out here"),
     ],
@@ -291,7 +291,7 @@ def test_what_cannot_be_compared_is_not_replaced(
 def test_a_champion_that_reads_what_the_run_has_not_is_not_replaced(workspace: Workspace, bundle: Bundle) -> None:
     other = replace(bundle, features=(*bundle.features, bundle.features[0].model_copy(update={"name": "another"})))
     assert judge(workspace, (3, other)).refusals == (
-        "version 3, which has the alias, reads another, which this run has not",
+        "version 3, which has the alias, needs another, which this run does not have",
     )
 
 

@@ -129,8 +129,8 @@ def test_out_of_fold_risks_come_from_fits_and_calibrations_without_the_fold(
         unseen = fold == k
         margin[unseen] = learner.fit(X[~unseen], case[~unseen], weight[~unseen], params).margin(X[unseen])
     np.testing.assert_allclose(oof[f"{model}_margin"], margin, rtol=1e-9)
-    everybody = np.nan_to_num(development.spread(margin))
-    of_everybody = development.spread(fold.astype(float))
+    everybody = np.nan_to_num(development.expanded(margin))
+    of_everybody = development.expanded(fold.astype(float))
     for k in range(3):
         others = development.design.where(of_everybody != k)
         log_odds = fit_calibrator(everybody, development.y, others).log_odds(margin[fold == k])
@@ -140,7 +140,7 @@ def test_out_of_fold_risks_come_from_fits_and_calibrations_without_the_fold(
 
 
 def calibration_of(development: SetOfPeople, oof: pd.DataFrame, model: str) -> Calibrator:
-    margin = np.nan_to_num(development.spread(oof[f"{model}_margin"].to_numpy()))
+    margin = np.nan_to_num(development.expanded(oof[f"{model}_margin"].to_numpy()))
     return fit_calibrator(margin, development.y, development.design)
 
 
@@ -222,7 +222,7 @@ def test_a_threshold_of_a_wanted_sensitivity_is_that_of_the_development_people_i
     workspace: Workspace, development: SetOfPeople, oof: pd.DataFrame
 ) -> None:
     for model in LEARNERS:
-        risk = development.spread(oof[f"{model}_risk"].to_numpy())
+        risk = development.expanded(oof[f"{model}_risk"].to_numpy())
         for wanted in (0.8, 0.9):
             expected = threshold_for_sensitivity(development.y, risk, development.design, sensitivity=wanted)
             for name in (CROSS_VALIDATED, "2017-2018"):
@@ -535,7 +535,7 @@ def test_what_magnesium_adds_is_told_by_models_that_had_not_seen_the_person(
     margin = np.zeros(len(case))
     for k in range(3):
         margin[fold == k] = learner.fit(X[fold != k], case[fold != k], weight[fold != k], params).margin(X[fold == k])
-    everybody, of_everybody = np.nan_to_num(development.spread(margin)), development.spread(fold.astype(float))
+    everybody, of_everybody = np.nan_to_num(development.expanded(margin)), development.expanded(fold.astype(float))
     unseen = np.zeros(len(case))
     reported = fit_calibrator(everybody, development.y, development.design)
     fitted, calibrator = fitted_again(workspace, development, reported, told["model"], tuple(features))
@@ -576,7 +576,7 @@ def test_all_magnesium_of_a_person_is_swapped_together(
     monkeypatch.setattr(Encoder, "matrix", watched)
     added._shuffled(workspace, held_out, "spline_logistic")
     own = held_out.frame.iloc[held_out.inside][family].to_numpy(dtype=float)
-    assert len(seen) == added.DEALS
+    assert len(seen) == added.SHUFFLES
     for dealt in seen:
         moved = ~np.isclose(dealt, own, equal_nan=True)
         assert (moved.mean(axis=0) > 0.8).all()

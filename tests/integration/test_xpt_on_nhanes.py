@@ -105,8 +105,8 @@ def test_the_parquet_of_a_table_equals_the_table(table: str, tmp_path: Path) -> 
     whole = xpt.read(path)
     columns = list(whole)[::-2]
     for _ in ("made", "found"):
-        assert store.read_table(path, cache=tmp_path, columns=columns, worth_it=0).equals(whole[columns])
-    assert store.read_table(path, cache=tmp_path, worth_it=0).equals(whole)
+        assert store.read_table(path, cache=tmp_path, columns=columns, min_size=0).equals(whole[columns])
+    assert store.read_table(path, cache=tmp_path, min_size=0).equals(whole)
 
 
 def test_people_without_alcohol_have_exact_zeros() -> None:

@@ -76,11 +76,11 @@ import numpy as np
 from mgrisk import compiled
 from mgrisk.features.registry import features
 from mgrisk.score.csv.read import StringTable, read_cells
-from mgrisk.score.input_schema import Given, wants
+from mgrisk.score.input_schema import Given, compile_schema
 
 compiled.FEW_BYTES = -1
 values, state, cells = np.empty(1), np.empty(1, dtype=np.uint8), StringTable.of(["12.5"])
-wanted = wants((), features(["bmi_kg_m2"]), {"bmi_kg_m2": Given("bmi_kg_m2", 1.0)})
+wanted = compile_schema((), features(["bmi_kg_m2"]), {"bmi_kg_m2": Given("bmi_kg_m2", 1.0)})
 read_cells(cells.content, cells.start, wanted, 0, values, state)
 print(values[0])
 """

@@ -1,4 +1,4 @@
-"""`mgrisk benchmark`: other models on the task of an outcome, beside mgrisk's and published scores."""
+"""`mgrisk benchmark`: evaluate other models on the task of an outcome, beside mgrisk's model and published scores."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from mgrisk.cli.terminal import DISCLAIMER, aligned, say
 from mgrisk.errors import ExitStatus
 
-HELP = "evaluate risks of other models on the task of a released one"
+HELP = "evaluate your model's risks on the task of a released one"
 ABOUT = (
-    "Compare your risks with mgrisk's model and published scores on the same people, folds and held-out cycle. "
-    "Without --run, the pipeline of the outcome is run as far as its evaluation."
+    "Compare your model's risks with mgrisk's and with published scores on the same people, folds and held-out cycle. "
+    "Without --run, the pipeline of the outcome is run up to its evaluation."
 )
 EXAMPLES = (
     "mgrisk benchmark undiagnosed --people people.csv",
@@ -24,16 +24,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("outcome", metavar="OUTCOME", help="undiagnosed, diabetes, dysglycaemia or insulin-resistance")
     parser.add_argument(
-        "--entry", action="append", default=[], metavar="FILE.csv", help="SEQN and risk; may be given several times"
+        "--entry",
+        action="append",
+        default=[],
+        metavar="FILE.csv",
+        help="columns SEQN and risk; may be given several times",
     )
-    parser.add_argument("--people", metavar="FILE.csv", help="write the task's people: set, fold, design, outcome")
-    parser.add_argument("--run", metavar="DIR", help="take the people of this finished run")
-    parser.add_argument("-o", "--output", metavar="PAGE.html", help="a page with all metrics and differences")
-    parser.add_argument("--format", choices=["table", "json"], default="table", help="of what is printed (table)")
+    parser.add_argument("--people", metavar="FILE.csv", help="write the people of the task: set, fold, design, outcome")
+    parser.add_argument("--run", metavar="DIR", help="use the people of this finished run")
+    parser.add_argument("-o", "--output", metavar="PAGE.html", help="write a page with all metrics and differences")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="format of the output (table)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.pipeline.benchmark import open_task, read_entry
     from mgrisk.report.leaderboard import SHOWN, is_of, leaderboard_content, rows_of
     from mgrisk.report.render import write_page

@@ -1,4 +1,4 @@
-"""`mgrisk codebook`: where each feature comes from, what a variable of NHANES is, and which ones speak of something."""
+"""`mgrisk codebook`: look up a feature or an NHANES variable, or search CDC's codebook."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mgrisk.errors import ExitStatus
 
 HELP = "look up features and variables, or search CDC's codebook"
 ABOUT = (
-    "Show where a feature comes from, or a variable with its table, cycles, answers and counts; or search names, "
+    "Show the sources of a feature, or a variable with its table, cycles, answers and counts; or search names, "
     "labels and questions."
 )
 EXAMPLES = (
@@ -26,7 +26,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.features.registry import FEATURES, features, lineage
     from mgrisk.nhanes.codebook import VARIABLES, variable
     from mgrisk.nhanes.documented import counts, documented, search
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"    {found.formula}")
         print(f"    values     {found.allowed}")
         if found.made_of:
-            print(f"    made of    {', '.join(found.made_of)}")
+            print(f"    derived    {', '.join(found.made_of)}")
         print(f"    variables  {', '.join(found.sources)}; weights of the {found.sample}")
         breaks = f"; a break at {', '.join(found.breaks)}" if found.breaks else ""
         print(f"    cycles     {found.cycles}{breaks}")

@@ -1,4 +1,4 @@
-"""`mgrisk compare`: finished runs beside each other, on the same people."""
+"""`mgrisk compare`: compare finished runs on the same people."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ EXAMPLES = ("mgrisk compare runs/demo runs/other -o page.html",)
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders; the first is the reference")
-    parser.add_argument("-o", "--output", metavar="PAGE.html", help="the page to write")
+    parser.add_argument("-o", "--output", metavar="PAGE.html", help="write a page with all metrics and curves")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.report.compared import compared_content, sentences
     from mgrisk.report.render import write_page
     from mgrisk.run_folder.comparison import compare_runs

@@ -1,4 +1,4 @@
-"""`mgrisk completion`: a script that lets a shell complete commands and options."""
+"""`mgrisk completion`: print a script with which a shell completes commands and options."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ EXAMPLES = ("mgrisk completion bash > ~/.local/share/bash-completion/completions
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"], help="for which shell")
+    parser.add_argument("shell", choices=["bash", "zsh", "tcsh"], help="the shell")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     import shtab
 
     print(shtab.complete(options.parser, options.shell))

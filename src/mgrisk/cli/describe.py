@@ -42,7 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="NAME",
-        help="an estimate for each of its values, for ranges (age_years=20,40,60), or for yes and no of a condition",
+        help="one estimate per value, per range (age_years=20,40,60), or for whether a condition holds",
     )
     parser.add_argument(
         "--statistic",
@@ -70,14 +70,14 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def add_people(parser: argparse.ArgumentParser) -> None:
-    """Add the options of whom a question is put to, and of how the answer is written."""
+    """Add the options that select people and cycles, and the output format."""
     parser.add_argument(
         "--cycle",
         nargs="+",
         action="extend",
         default=[],
         metavar="YEARS",
-        help="cycles, combined (the latest that has every variable)",
+        help="cycles to combine (the latest that has every variable)",
     )
     parser.add_argument(
         "--where",
@@ -98,22 +98,22 @@ def add_people(parser: argparse.ArgumentParser) -> None:
         action="extend",
         default=[],
         metavar="BREAK",
-        help="put older values on the later scale",
+        help="convert older values to the scale of later ones",
     )
     parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
     add_source(parser)
     parser.add_argument(
-        "--format", choices=["table", "csv", "json"], default="table", help="of what is printed (table)"
+        "--format", choices=["table", "csv", "json"], default="table", help="format of the output (table)"
     )
 
 
 def ages(text: str) -> tuple[int, ...]:
-    """Return the ages of `--standard`."""
+    """Parse the ages of `--standard`."""
     return tuple(int(each) for each in text.split(","))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.describe.compare import compare
     from mgrisk.describe.query import describe
     from mgrisk.describe.question import Question
@@ -135,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def write(found: Comparison | Description | Regression, form: str) -> None:
-    """Print an answer, and what a reader must know of it beside."""
+    """Print estimates on standard output, and notes about them on standard error."""
     for note in found.notes():
         say(note)
     if form == "json":

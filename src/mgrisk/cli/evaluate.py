@@ -1,4 +1,4 @@
-"""`mgrisk evaluate`: external validation of a bundle on people with a known outcome."""
+"""`mgrisk evaluate`: validate a model externally on people with a known outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mgrisk.models import bundle_folder
 
 HELP = "evaluate a model on people whose outcome is known"
 ABOUT = (
-    "Write discrimination, calibration, decision curves and subgroups with 95 % intervals into a folder, by the "
+    "Write discrimination, calibration, decision curves and subgroups with 95 % intervals into a folder, using the "
     "survey design where the file has one."
 )
 EXAMPLES = (
@@ -29,13 +29,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prediabetes",
         metavar="COLUMN",
-        help="1 or yes for people with prediabetes: AUROC is also given without them among the controls",
+        help="1 or yes for people with prediabetes: AUROC is also given with them excluded from the controls",
     )
-    add_history(parser, what="what the outcomes show of a batch that was scored")
+    add_history(parser, what="the observed performance in a scored batch")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.own_data.external import evaluate_file
     from mgrisk.run_folder import names
 

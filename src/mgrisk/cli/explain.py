@@ -1,4 +1,4 @@
-"""`mgrisk explain`: a page that explains the risks of the people in a file."""
+"""`mgrisk explain`: write a page that explains the risks of the people in a file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mgrisk.models import bundle_folder, load_model
 
 HELP = "explain the risks of the people in a file, on one page"
 ABOUT = (
-    "Write one HTML page: whether the people are in the model's training distribution, what drives their risks, a "
-    "waterfall plot of each person and, where a column tells the outcome, the performance of the model."
+    "Write one HTML page: distribution shift against the development cohort, the inputs that contribute most to the "
+    "risks, a waterfall plot of each person and, with --outcome, the performance of the model."
 )
 EXAMPLES = (
     "mgrisk explain people.csv -o people.html --model undiagnosed",
@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.own_data.explain import explain_people
     from mgrisk.score.summary import not_used
     from mgrisk.storage.destinations import prepare_files

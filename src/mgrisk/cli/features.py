@@ -1,4 +1,4 @@
-"""`mgrisk features`: NHANES participants as a scoring file."""
+"""`mgrisk features`: write NHANES participants as a scoring file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 
 HELP = "write NHANES participants as a scoring file"
-ABOUT = "Compute every feature of the participants of some cycles, a row for each person, as `mgrisk score` reads it."
+ABOUT = "Compute all features of NHANES participants, one row per person, in the format that `mgrisk score` reads."
 EXAMPLES = ("mgrisk features --cycle 2017-2018 -o people.csv",)
 
 
@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.describe.participants import write_people
     from mgrisk.storage.destinations import prepare_files
 

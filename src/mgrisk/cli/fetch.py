@@ -1,4 +1,4 @@
-"""`mgrisk fetch`: raw NHANES tables into the cache."""
+"""`mgrisk fetch`: download raw NHANES tables into the cache."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--cycle", nargs="*", metavar="YEARS", help="cycles, for example 2017-2018 (all)")
     add_source(parser)
-    parser.add_argument("--offline", action="store_true", help="only check what the cache holds")
+    parser.add_argument("--offline", action="store_true", help="only check the tables in the cache")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.features.registry import FEATURES
     from mgrisk.features.summary import paths
     from mgrisk.nhanes.codebook import VARIABLES
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     finally:
         failed = sum(isinstance(outcome, MgRiskError) for outcome in outcomes)
         there = sum(not isinstance(outcome, MgRiskError) and outcome.was_there for outcome in outcomes)
-        counts = f"{there} were there, {len(outcomes) - there - failed} downloaded, {failed} failed"
+        counts = f"{there} in the cache already, {len(outcomes) - there - failed} downloaded, {failed} failed"
         print(f"{len(relatives)} tables: {counts}; {store.source}")
     return ExitStatus.DONE
 

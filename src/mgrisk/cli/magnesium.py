@@ -1,4 +1,4 @@
-"""`mgrisk magnesium`: magnesium intake of the population, or the foods and food groups that it comes from."""
+"""`mgrisk magnesium`: estimate the population's magnesium intake, or the foods and food groups it comes from."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import argparse
 from mgrisk.cli.options import add_source, store_of, whole_number
 from mgrisk.errors import ExitStatus
 
-HELP = "estimate magnesium intake and its foods in NHANES"
+HELP = "estimate magnesium intake and its food sources in NHANES"
 ABOUT = (
     "intake: usual intake and the share below the requirement, by sex and age. foods: the foods or food groups "
-    "that magnesium comes from."
+    "that contribute most magnesium."
 )
 EXAMPLES = (
     "mgrisk magnesium intake --cycle 2017-2018",
@@ -20,23 +20,23 @@ EXAMPLES = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("table", choices=["intake", "foods"], help="intake and requirements, or the foods behind it")
+    parser.add_argument("table", choices=["intake", "foods"], help="usual intake, or its food sources")
     parser.add_argument("--cycle", nargs="+", required=True, metavar="YEARS", help="cycles, estimated separately")
-    parser.add_argument("--top", type=whole_number, default=10, metavar="N", help="foods of each cycle (10)")
+    parser.add_argument("--top", type=whole_number, default=10, metavar="N", help="number of foods per cycle (10)")
     parser.add_argument(
         "--by", choices=["food", "group"], default="food", help="single foods, or all food groups with intervals"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="no standard errors of usual intake, which take some 15 s a cycle"
+        "--quick", action="store_true", help="skip the standard errors of usual intake, about 15 s per cycle"
     )
     add_source(parser)
     parser.add_argument(
-        "--format", choices=["table", "csv", "json"], default="table", help="of what is printed (table)"
+        "--format", choices=["table", "csv", "json"], default="table", help="format of the output (table)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.describe.magnesium import food_table, group_table, magnesium_table
 
     store = store_of(options)

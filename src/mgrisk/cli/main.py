@@ -1,8 +1,8 @@
-"""The `mgrisk` command: parse, call the command's module, turn errors into lines and an exit status.
+"""The `mgrisk` command: parse arguments, call the module of a subcommand, and report errors with an exit status.
 
-Each command is a module of its name with ``HELP`` (a line in the list of commands), ``ABOUT`` (what it does and
+Each subcommand is a module of its name with ``HELP`` (a line in the list of commands), ``ABOUT`` (what it does and
 writes), ``EXAMPLES``, ``add(parser)`` and ``run(options) -> exit status``. Heavy libraries are imported in ``run``, so
-that `mgrisk --help` answers at once.
+that `mgrisk --help` is fast.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ GROUPS: Final = {
 COMMANDS: Final = tuple(command for commands in GROUPS.values() for command in commands)
 
 WIDTH: Final = 90
-"""Signs of a line of a command's description."""
+"""Characters per line of a command's description."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    # Here once, and not at each print: usage errors, warnings and tracebacks name what was given, too.
+    # Escaped here once and not at each print, because usage errors, warnings and tracebacks quote input, too.
     streams = [cast(TextIO, Shown(stream)) for stream in (sys.stdout, sys.stderr)]
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
         return _run(arguments)
@@ -82,28 +82,28 @@ def _done(options: argparse.Namespace) -> int:
     try:
         return int(options.command.run(options))
     except MgRiskError as error:
-        return _told(error, options)
+        return _report(error, options)
     except KeyboardInterrupt as stopped:
-        print("interrupted: what was not finished was not written", file=sys.stderr)
+        print("interrupted: unfinished output was not written", file=sys.stderr)
         return 143 if isinstance(stopped, Terminated) else 130
     except BrokenPipeError:
-        # The reader of our output has gone; there is nobody to tell. Keep Python from complaining at exit.
+        # The reader of the output has closed it. Keep Python from reporting that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(ExitStatus.DONE)
     except Exception as problem:
         if isinstance(problem, OSError) and problem.errno in MACHINE:
-            return _told(of_system(problem), options)
-        # The last resort: say that it is ours, and how to report it. Its message may quote a person's cell.
+            return _report(of_system(problem), options)
+        # Any other exception is a bug. Its message is not printed, since it may quote a cell of a person.
         if options.debug:
             raise
         print(f"error: this is a bug in mgrisk: {type(problem).__name__}", file=sys.stderr)
         print("where: " + _last_place(problem), file=sys.stderr)
-        print("to do: run again with --debug and report what it prints, without values of people", file=sys.stderr)
+        print("to do: run again with --debug and report the output, without any person's values", file=sys.stderr)
         return int(ExitStatus.BUG)
 
 
 def _stop_by_exception() -> None:
-    """Let the signals that end a process raise, so that every `finally` has its turn."""
+    """Raise an exception at the signals that end a process, so that every `finally` runs."""
 
     def stop(*_: object) -> None:
         raise Terminated
@@ -111,25 +111,25 @@ def _stop_by_exception() -> None:
     if threading.current_thread() is threading.main_thread():
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)  # Windows has no SIGHUP
-            # Who was told to ignore one, as by nohup, goes on ignoring it.
+            # A signal that is ignored, for example under nohup, stays ignored.
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, stop)
 
 
-def _told(error: MgRiskError, options: argparse.Namespace) -> int:
+def _report(error: MgRiskError, options: argparse.Namespace) -> int:
     if options.debug:
         traceback.print_exc()
-    told = {"code": error.code, "message": error.what(), "where": error.where, "hint": error.hint}
-    if not log("error", {**told, "status": int(error.status)}):
+    record = {"code": error.code, "message": error.what(), "where": error.where, "hint": error.hint}
+    if not log("error", {**record, "status": int(error.status)}):
         print("\n".join(shown(line) for line in error.lines()), file=sys.stderr)
     return int(error.status)
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Return the parser of the command; the reference pages are made from it."""
+    """Return the parser of the command; the reference pages are generated from it."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    common.add_argument("--log-json", action="store_true", help="standard error as JSON, a record on each line")
+    common.add_argument("--log-json", action="store_true", help="write standard error as JSON, one record per line")
     parser = argparse.ArgumentParser(
         prog="mgrisk",
         usage="mgrisk [-h] [--version] COMMAND ...",
@@ -138,7 +138,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mgrisk {__version__}")
     commands = parser.add_subparsers(prog="mgrisk", required=True, metavar="COMMAND")
-    # argparse knows groups of options alone; what it lists of commands is moved into such groups, and is only shown.
+    # argparse groups options only; the entries of the command list are moved into option groups for display.
     parser._positionals._group_actions.remove(commands)
     for group, members in GROUPS.items():
         listed = parser.add_argument_group(group)

@@ -1,4 +1,4 @@
-"""`mgrisk map`: an extract of your cohort into a scoring file, by a mapping file."""
+"""`mgrisk map`: convert an extract of your data into a scoring file with a mapping file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mgrisk.score.mapping import Mapped
     from mgrisk.score.mapping_file import Mapping
 
-HELP = "turn an extract of your data into a scoring file"
-ABOUT = "Rename columns, convert units and recode answers as a mapping file says; no code."
+HELP = "convert an extract of your data into a scoring file"
+ABOUT = "Rename columns, convert units and recode answers as a mapping file defines, without code."
 EXAMPLES = ("mgrisk map data/examples/extract.csv --mapping data/examples/extract.mapping.toml -o people.csv",)
 
 
@@ -29,15 +29,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--explain",
         action="store_true",
-        help="write nothing; show what each column is made from, how many cells were understood, and ten of those that "
-        "were not: values of people, which have no place in a log",
+        help="write nothing; show the source of each column, how many cells were understood, and ten that were not "
+        "(values of people: do not log them)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the file where it is there already")
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
     add_missing(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.score.mapping import EXAMPLES, map_file
     from mgrisk.score.mapping_file import read_mapping
     from mgrisk.storage.destinations import is_standard_output, prepare_files
@@ -63,26 +63,26 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _rows(done: Mapped) -> Iterator[str]:
-    """Yield what became of the rows."""
+    """Yield how many rows were excluded, undated or merged."""
     from mgrisk.config.checked import brief
 
     for column, rows in done.excluded.items():
         yield f"  excluded by {brief(column)}: {rows:,} of {done.rows:,} rows"
     if done.undated:
-        yield f"  without a date to order them by: {done.undated:,} rows, which come before all others of a person"
+        yield f"  without a date to order them by: {done.undated:,} rows, sorted before a person's other rows"
     if done.of_people:
-        yield f"  {done.rows - sum(done.excluded.values()):,} rows became one for each of {done.written:,} people"
+        yield f"  {done.rows - sum(done.excluded.values()):,} rows merged into one for each of {done.written:,} people"
 
 
 def _explained(done: Mapped, mapping: Mapping) -> Iterator[str]:
-    """Yield what each column is made from and how its cells were understood."""
+    """Yield the source of each column, and how many of its cells were understood."""
     from mgrisk.config.checked import brief
 
     kept = done.rows - sum(done.excluded.values())
     for name, column in mapping.columns.items():
         yield f"{name}: {column.words()[:200]}"
         if name not in done.missing:
-            yield "  carried over as it stands"
+            yield "  copied unchanged"
             continue
         missing, strange = done.missing[name], done.as_they_are[name]
         yield f"  {kept - missing - strange:,} understood, {missing:,} missing, {strange:,} not understood"
@@ -94,4 +94,4 @@ def _unused(done: Mapped) -> Iterator[str]:
     from mgrisk.config.checked import brief
 
     if done.not_carried:
-        yield f"  not carried over: {', '.join(map(brief, done.not_carried))}"
+        yield f"  not copied: {', '.join(map(brief, done.not_carried))}"

@@ -1,4 +1,4 @@
-"""`mgrisk models`: the bundles at hand, and versions in the registry."""
+"""`mgrisk models`: list released bundles, those of runs, and versions in the registry."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mgrisk.models import registry_uri, run_bundles
 
 HELP = "list released models, those of runs, and registered versions"
 ABOUT = (
-    "List what --model takes, with the AUROC and observed/expected of held-out people, 95 % intervals and the "
-    "number of inputs."
+    "List the models that --model accepts, with AUROC and observed/expected in held-out people, 95 % intervals and "
+    "the number of inputs."
 )
 EXAMPLES = (
     "mgrisk models",
@@ -25,36 +25,36 @@ COLUMNS = (
     "name", "kind", "outcome", "model", "inputs", "data", "AUROC", "observed/expected", "promotion", "digest", "parent",
 )  # fmt: skip
 SHORT = 12
-"""Signs of a sha256 that are shown."""
+"""Characters shown of a sha256."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--format", choices=["table", "json"], default="table", help="of what is printed (table)")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="format of the output (table)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     rows = found_models()
     if options.format == "json":
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return ExitStatus.DONE
     print("\n".join(aligned([COLUMNS, *map(_cells, rows)])))
-    say("AUROC and observed/expected are of held-out people, with 95 % intervals")
+    say("AUROC and observed/expected in held-out people, with 95 % intervals")
     return ExitStatus.DONE
 
 
 def found_models() -> list[dict[str, Any]]:
-    """Return what `--model` may name, a row each: released bundles, those of run folders, versions in the registry.
+    """Return one row for each model that `--model` accepts: released, in a run folder, or in the registry.
 
     Returns
     -------
     list
         {name, kind (released | run | registry), outcome, learner, features, data, auroc, performance, digest, sha256,
-        parent, holds_for, model, version, aliases}: `sha256` is that of SHA256SUMS, and `digest` its first signs, as
-        `--model` takes them; `performance` is that on held-out people, with `auroc` and `observed_expected` as estimate
-        and bounds of the 95 % interval, and `auroc` its estimate. A bundle that cannot be read is there with what is
-        wrong with it as its `data`.
+        parent, holds_for, model, version, aliases}: `sha256` is that of SHA256SUMS, and `digest` its first characters,
+        which `--model` accepts; `performance` is that in held-out people, with `auroc` and `observed_expected` as
+        estimate and bounds of the 95 % interval; `auroc` is its estimate. For a bundle that cannot be read, `data`
+        has the error.
     """
     from mgrisk.model.released import released_bundles
 

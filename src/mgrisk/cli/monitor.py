@@ -1,4 +1,4 @@
-"""`mgrisk monitor`: batches over time, from the history that `mgrisk score --history` writes."""
+"""`mgrisk monitor`: monitor scored batches over time, from the history that `mgrisk score --history` writes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 HELP = "monitor scored batches over time: volume, drift, performance, alerts"
 ABOUT = (
-    "Show the batches of a history: rows and rejects, distribution shift, expected and observed performance, and an "
-    "alert for what is beyond a limit."
+    "Show the batches of a history: rows, rejected rows, distribution shift, expected and observed performance, and "
+    "an alert for each value beyond its limit."
 )
 EXAMPLES = (
     "mgrisk monitor batches.jsonl --by clinic -o monitor.html",
@@ -25,23 +25,23 @@ EXAMPLES = (
     "mgrisk monitor batches.jsonl --fail-on-alerts",
 )
 MOST = 20
-"""Batches and alerts on the terminal; the page and JSON have all."""
+"""Batches and alerts shown on the terminal; the page and JSON have all."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("history", metavar="FILE", help="written by `mgrisk score … --history FILE`")
-    parser.add_argument("--by", metavar="COLUMN", help="by the texts of a column that batches were counted by")
-    parser.add_argument("--limits", metavar="FILE.toml", help="limits of alerts that are to be others than mgrisk's")
-    parser.add_argument("-o", "--output", metavar="PAGE.html", help="a page with all tables and pictures")
-    parser.add_argument("--format", choices=["table", "json"], default="table", help="of what is printed (table)")
+    parser.add_argument("--by", metavar="COLUMN", help="show each value of a column that batches were counted by")
+    parser.add_argument("--limits", metavar="FILE.toml", help="alert limits that replace the defaults")
+    parser.add_argument("-o", "--output", metavar="PAGE.html", help="write a page with all tables and figures")
+    parser.add_argument("--format", choices=["table", "json"], default="table", help="format of the output (table)")
     parser.add_argument(
-        "--fail-on-alerts", action="store_true", help="exit with status 7 where the latest batch has alerts"
+        "--fail-on-alerts", action="store_true", help="exit with status 7 if the latest batch has alerts"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.score.history import read_history
     from mgrisk.score.monitor import monitor, read_limits
     from mgrisk.storage.destinations import output_file, prepare_files
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         prepare_files(options.output, inputs=[history, *([limits] if limits else [])])
     found = monitor(read_history(history), read_limits(limits), by=options.by)
-    # A page that is written to standard output stands there alone.
+    # With the page on standard output, nothing else is printed there.
     streams = options.output is not None and output_file(options.output) is None
     if options.format == "json" and not streams:
         print(to_json(found.to_dict()), end="")
@@ -82,7 +82,7 @@ def _lines(found: Monitored) -> list[str]:
     head = ("batch", "model", "rows", "rejected", "mean risk", "expected", "observed", "O/E", "alerts")
     cells = [head]
     for row in whole.to_dict("records"):
-        alerts = int((found.alerts["batch"] == row["batch"]).sum())
+        n_alerts = int((found.alerts["batch"] == row["batch"]).sum())
         seen = row["observed_n"] == row["observed_n"]
         cells.append(
             (
@@ -94,15 +94,16 @@ def _lines(found: Monitored) -> list[str]:
                 f"{row['expected_cases']:,.1f}",
                 f"{row['observed_cases']:,.0f}" if seen else "-",
                 f"{row['observed_expected']:.2f}" if seen else "-",
-                f"{alerts:,}",
+                f"{n_alerts:,}",
             )
         )
     lines = aligned(cells)
-    latest, alerts = _latest(found)
-    lines.append(f"{latest}: {len(alerts)} alerts" if len(alerts) else f"{latest}: nothing beyond its limit")
-    for each in alerts.head(MOST).to_dict("records"):
+    latest, of_latest = _latest(found)
+    count = len(of_latest)
+    lines.append(f"{latest}: {count} alerts" if count else f"{latest}: nothing beyond its limit")
+    for each in of_latest.head(MOST).to_dict("records"):
         where = f"{found.by} {each['group']}: " if each["group"] else ""
         lines.append(f"  {where}{each['says']}")
-    if len(alerts) > MOST:
-        lines.append(f"  and {len(alerts) - MOST} more: --format json or a page (-o) has all")
+    if count > MOST:
+        lines.append(f"  and {count - MOST} more: --format json or a page (-o) has all")
     return [*lines, *found.notes]

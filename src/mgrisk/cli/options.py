@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they stand for."""
+"""Options that several commands share, and the objects they select."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="DIR|NAME|NAME@ALIAS",
-        help="bundle folder, released bundle (undiagnosed), or version in the registry; ==VERSION or ==DIGEST behind "
-        "it refuses any other, and a digest alone finds a released one or one of a run",
+        help="bundle folder, released bundle (undiagnosed), or version in the registry; a suffix ==VERSION or ==DIGEST "
+        "refuses any other, and a digest alone finds a released bundle or that of a run",
     )
 
 
@@ -34,12 +34,12 @@ def add_missing(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="WORD",
-        help="cell that means missing, such as -9 or unknown, beside NA, NULL, . and the like; may be given again",
+        help="cell text that means missing, such as -9, besides NA, NULL, . and the like; may be given several times",
     )
 
 
 def missing_of(options: argparse.Namespace) -> Missing:
-    """Return what means missing."""
+    """Return the cell texts that mean missing."""
     from mgrisk.score.cells import Missing
 
     return Missing.also(options.missing)
@@ -58,7 +58,7 @@ def store_of(options: argparse.Namespace, *, offline: bool = False) -> Store:
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
-    """Add the options of people whose outcome is known."""
+    """Add the options for people with a known outcome."""
     parser.add_argument("input", metavar="INPUT", help="file or folder of people with their outcome")
     add_label_columns(parser, required=True)
     parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
@@ -76,13 +76,13 @@ def add_label_columns(parser: argparse.ArgumentParser, *, required: bool) -> Non
     parser.add_argument(
         "--person",
         metavar="COLUMN",
-        help="whose row it is, where people have several (person_id): visits are no people",
+        help="person identifier, where people have several rows (person_id)",
     )
     parser.set_defaults(prediabetes=None)
 
 
 def label_columns(options: argparse.Namespace) -> LabelColumns:
-    """Return the columns that `add_label_columns` asked for."""
+    """Return the columns that the options of `add_label_columns` name."""
     from mgrisk.own_data.labelled import LabelColumns
 
     return LabelColumns(
@@ -91,14 +91,14 @@ def label_columns(options: argparse.Namespace) -> LabelColumns:
 
 
 def add_history(parser: argparse.ArgumentParser, *, what: str) -> None:
-    """Add the options of what `mgrisk monitor` reads."""
-    parser.add_argument("--history", metavar="FILE", help=f"append {what} to this file, which `mgrisk monitor` reads")
-    parser.add_argument("--batch", metavar="NAME", help="name of the batch in the history (when it was scored)")
-    parser.add_argument("--by", metavar="COLUMN", help="count by the texts of a column too, such as the site")
+    """Add the options of the history that `mgrisk monitor` reads."""
+    parser.add_argument("--history", metavar="FILE", help=f"append {what} to this file, for `mgrisk monitor`")
+    parser.add_argument("--batch", metavar="NAME", help="name of the batch in the history (time of scoring)")
+    parser.add_argument("--by", metavar="COLUMN", help="also count by the values of a column, such as the site")
 
 
 def check_history(options: argparse.Namespace, *, names_batch: bool = False) -> None:
-    """Refuse a name of a batch without a history, outcomes without a batch, and a history that is read.
+    """Refuse a batch name without a history, outcomes without a batch name, and a history that is also an input.
 
     Raises
     ------
@@ -109,20 +109,20 @@ def check_history(options: argparse.Namespace, *, names_batch: bool = False) -> 
 
     if options.batch is not None and not options.history:
         raise usage(
-            "history.no_history", "a batch is named, and no history", where="--batch", hint="add --history FILE"
+            "history.no_history", "a batch is named without a history", where="--batch", hint="add --history FILE"
         )
     if options.batch is not None and len(options.batch) > LONGEST_NAME:
         raise usage(
             "history.long_name",
             "the name of the batch is too long",
             where="--batch",
-            expected=f"at most {LONGEST_NAME} signs",
-            hint="name it by its date",
+            expected=f"at most {LONGEST_NAME} characters",
+            hint="give a shorter name, for example a date",
         )
     if names_batch and options.history and not options.batch:
         raise usage(
             "history.no_batch",
-            "it is not told which batch these outcomes are of",
+            "the batch that these outcomes belong to is not named",
             where="--history",
             hint="add --batch NAME, the name under which the batch was scored",
         )
@@ -134,7 +134,7 @@ def check_history(options: argparse.Namespace, *, names_batch: bool = False) -> 
 
 
 def whole_number(text: str) -> int:
-    """Read a count from 0 to 100."""
+    """Parse a whole number from 0 to 100."""
     value = int(text)
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100")
@@ -142,7 +142,7 @@ def whole_number(text: str) -> int:
 
 
 def share(text: str) -> float:
-    """Read a share from 0 to 1."""
+    """Parse a share from 0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
@@ -150,7 +150,7 @@ def share(text: str) -> float:
 
 
 def significant_digits(text: str) -> int:
-    """Read a count from 1 to 17, with which every double reads back."""
+    """Parse a number of digits from 1 to 17; with 17, every double can be read back exactly."""
     value = int(text)
     if not 1 <= value <= 17:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 17")
@@ -158,7 +158,7 @@ def significant_digits(text: str) -> int:
 
 
 def one_or_more(text: str) -> int:
-    """Read a count of at least 1."""
+    """Parse a whole number of at least 1."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")

@@ -1,4 +1,4 @@
-"""`mgrisk pipelines`: the pipelines that come with mgrisk, and a copy of one to edit."""
+"""`mgrisk pipelines`: list the pipelines that come with mgrisk, or copy one to edit."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ EXAMPLES = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("name", nargs="?", metavar="NAME", help="print this one as a TOML file (a list of all)")
-    parser.add_argument("-o", "--output", metavar="FILE.toml", help="write it here")
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it is there already")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="print this pipeline as TOML (list all)")
+    parser.add_argument("-o", "--output", metavar="FILE.toml", help="write it to this file")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.config.pipeline_file import load
     from mgrisk.config.pipelines import known_pipelines, text_of
     from mgrisk.storage.destinations import prepare_files

@@ -1,4 +1,4 @@
-"""`mgrisk promote`: give a registered version the alias."""
+"""`mgrisk promote`: give an alias to a registered version, overriding the checks of its run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mgrisk.errors import ExitStatus
 from mgrisk.models import asked_registry
 
 HELP = "promote a registered version, overriding the checks"
-ABOUT = "Give a version an alias although the checks of its run said no, and keep the reason with it."
+ABOUT = "Give a version an alias although checks of its run failed, and store the reason with it."
 EXAMPLES = ('mgrisk promote mgrisk-demo-SYNTHETIC@challenger --because "reviewed on 2026-11-30"',)
 
 
@@ -16,11 +16,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("name", metavar="NAME@VERSION", help="or NAME@ALIAS, such as NAME@challenger")
     parser.add_argument("--alias", default="champion", metavar="ALIAS", help="the alias it gets (champion)")
-    parser.add_argument("--because", required=True, metavar="REASON", help="kept with the version")
+    parser.add_argument("--because", required=True, metavar="REASON", help="stored with the version")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.track import promote
 
     version = promote(options.name, alias=options.alias, because=options.because, uri=asked_registry(options.name))

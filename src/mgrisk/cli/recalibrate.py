@@ -1,4 +1,4 @@
-"""`mgrisk recalibrate`: a bundle calibrated to people with a known outcome, naming its parent."""
+"""`mgrisk recalibrate`: recalibrate a model to people with a known outcome, as a new bundle."""
 
 from __future__ import annotations
 
@@ -27,17 +27,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--method",
         required=True,
         choices=["intercept", "logistic"],
-        help="intercept moves the level: at least 20 cases and 20 others; logistic the slope too: 50 and 50",
+        help="intercept needs at least 20 cases and 20 non-cases; logistic also updates the slope, and needs 50 and 50",
     )
-    parser.add_argument("--name", default="", metavar="NAME", help="of the new model (the parent's, with a digest)")
+    parser.add_argument(
+        "--name", default="", metavar="NAME", help="name of the new model (the parent's, with a digest)"
+    )
     parser.add_argument("--label", default="", metavar="TEXT", help="the outcome, where it is not that of the parent")
-    parser.add_argument("--definition", default="", metavar="TEXT", help="how it was told; with --label")
-    parser.add_argument("--overwrite", action="store_true", help="replace DIR where it is a bundle already")
-    parser.add_argument("--population", default="", metavar="TEXT", help="who and when: written into the bundle")
+    parser.add_argument("--definition", default="", metavar="TEXT", help="how the outcome was determined; with --label")
+    parser.add_argument("--overwrite", action="store_true", help="replace DIR if it is a bundle")
+    parser.add_argument("--population", default="", metavar="TEXT", help="people and dates, recorded in the bundle")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.own_data.external import recalibrate_file
 
     made = recalibrate_file(

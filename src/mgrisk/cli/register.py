@@ -1,4 +1,4 @@
-"""`mgrisk register`: put a released or recalibrated bundle into a registry, to be served from there."""
+"""`mgrisk register`: register a released or recalibrated bundle in an MLflow registry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mgrisk.errors import ExitStatus, usage
 from mgrisk.models import STORE, bundle_folder, registry_uri
 
 HELP = "register a released or recalibrated model in MLflow"
-ABOUT = "Put a bundle into the registry at MLFLOW_TRACKING_URI, or in runs/mlflow.db. A run registers its own."
+ABOUT = "Register a bundle at MLFLOW_TRACKING_URI, or in runs/mlflow.db. A run registers its own bundle."
 EXAMPLES = (
     "mgrisk register undiagnosed",
     "mgrisk register clinic-bundle --as clinic --alias champion",
@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from pydantic import ValidationError
 
     from mgrisk.config.pipeline_file import Tracking

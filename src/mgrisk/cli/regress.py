@@ -1,4 +1,4 @@
-"""`mgrisk regress`: linear and logistic regressions of features, NHANES variables and conditions."""
+"""`mgrisk regress`: fit linear and logistic regressions of features, NHANES variables and conditions."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         choices=["linear", "logistic"],
-        help="kind of regression (logistic for a condition, linear for a number)",
+        help="type of regression (logistic for a condition, linear for a number)",
     )
     parser.add_argument(
         "--effect",
         choices=["odds-ratio", "difference", "prevalence-ratio"],
-        help="of a logistic regression: averages of probabilities over the people asked, or odds ratios (odds-ratio)",
+        help="estimates of a logistic regression: odds ratios, or average marginal probabilities (odds-ratio)",
     )
     parser.add_argument(
         "--reference",
@@ -51,7 +51,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def named_level(text: str) -> tuple[str, str]:
-    """Return name and level of `--reference`."""
+    """Parse name and level of `--reference`."""
     name, equals, level = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"{text} is not NAME=LEVEL")
@@ -59,7 +59,7 @@ def named_level(text: str) -> tuple[str, str]:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.describe.question import Question
     from mgrisk.describe.regress import regress
 

@@ -17,12 +17,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.pipeline.finished import open_run
     from mgrisk.report.render import write_report
 
     written = write_report(open_run(options.run).folder)
     if written.failed_sections:
-        print(f"could not be made: {', '.join(written.failed_sections)}")
+        print(f"sections that failed: {', '.join(written.failed_sections)}")
     print(f"report: {written.path} ({written.size / 2**20:.1f} MB)")
     return ExitStatus.DONE

@@ -1,4 +1,4 @@
-"""`mgrisk run`: a pipeline file, from raw tables to report."""
+"""`mgrisk run`: run a pipeline file, from raw tables to report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.pipeline import run as pipeline
 
     finished = pipeline.run(

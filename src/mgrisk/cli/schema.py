@@ -1,4 +1,4 @@
-"""`mgrisk schema`: the columns that a model reads, or an example file of them."""
+"""`mgrisk schema`: show the columns that a model reads, or write an example file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ EXAMPLES = (
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
     parser.add_argument("--pipeline", action="store_true", help="print the JSON schema of pipeline files instead")
-    parser.add_argument("--template", metavar="FILE", help="write an example CSV that scores without a change")
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it is there already")
+    parser.add_argument("--template", metavar="FILE", help="write an example CSV that can be scored as it is")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     if options.pipeline:
         from mgrisk.config.pipeline_file import Pipeline
 
@@ -54,9 +54,7 @@ def run(options: argparse.Namespace) -> int:
         return ExitStatus.DONE
     whole = next((each.auroc for each in scorer.bundle.patterns if not each.absent), None)
     if whole is not None:
-        print(
-            f"AUROC {whole:.3f} with all inputs, over cycles left out; what each costs that is absent stands beside it"
-        )
+        print(f"AUROC {whole:.3f} with all inputs, in left-out cycles; each input shows the change when it is missing")
     if scorer.exclusions:
         print(not_for(scorer.exclusions))
     for row in rows:

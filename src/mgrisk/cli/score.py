@@ -1,4 +1,4 @@
-"""`mgrisk score`: a file of people, or a folder of them, here or on a cluster."""
+"""`mgrisk score`: score a file or a folder of people, locally or on a cluster."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 HELP = "score people in CSV, JSON lines or Parquet"
 ABOUT = (
-    "Write one row for each row of INPUT: calibrated risk, 90 % interval, what absent inputs leave open, reasons, "
-    "status and problems. Only age and sex are required. A bad row is marked and never lost. OUTPUT.summary.json "
-    "and the terminal sum up. The exit status is 6 where all rows are rejected, or more than --max-rejected."
+    "Write one row for each row of INPUT: calibrated risk, 90 % interval, range over missing inputs, reasons, "
+    "status and problems. Only age and sex are required. A bad row is marked and never dropped. OUTPUT.summary.json "
+    "and the terminal have a summary. The exit status is 6 if all rows are rejected, or more than --max-rejected."
 )
 EXAMPLES = (
     "mgrisk score people.csv -o scored.csv --model undiagnosed",
@@ -48,20 +48,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", required=True, metavar="OUTPUT", help="file, folder, or - for standard output"
     )
-    parser.add_argument("--reasons", type=whole_number, default=3, metavar="K", help="largest contributions given (3)")
+    parser.add_argument(
+        "--reasons", type=whole_number, default=3, metavar="K", help="number of largest contributions (3)"
+    )
     parser.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
     parser.add_argument(
         "--max-rejected",
         type=share,
         metavar="SHARE",
-        help="end with status 6, after the output is written, where more of the rows are rejected (only where all are)",
+        help="end with status 6, after the output is written, if more of the rows are rejected (only if all are)",
     )
     parser.add_argument("--strict", action="store_true", help="stop at the first rejected row")
     parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
-    parser.add_argument("--resume", action="store_true", help="keep what is interrupted, and go on with it")
-    parser.add_argument("--what-if", action="store_true", help="add options at published relative risks")
-    parser.add_argument("--next-question", action="store_true", help="add the absent input that would tell most")
-    parser.add_argument("--model-digest", action="store_true", help="first signs of the model's sha256 in each row")
+    parser.add_argument("--resume", action="store_true", help="keep an interrupted output, and continue it")
+    parser.add_argument(
+        "--what-if", action="store_true", help="add risks under hypothetical changes, by published relative risks"
+    )
+    parser.add_argument(
+        "--next-question", action="store_true", help="add the missing input that would reduce uncertainty most"
+    )
+    parser.add_argument("--model-digest", action="store_true", help="add the first characters of the model's sha256")
     add_missing(parser)
     parser.add_argument(
         "--digits",
@@ -70,12 +76,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="significant digits of risks and effects in CSV (6); 17 keeps all, as JSON lines and Parquet do",
     )
-    add_history(parser, what="what the batch came to")
+    add_history(parser, what="a summary of the batch")
     parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.storage.destinations import output_file, prepare_files
 
     check_history(options)
@@ -109,9 +115,9 @@ def _refuse_many_rejected(options: argparse.Namespace, summary: Summary) -> None
             "score.too_many_rejected",
             f"{'all' if rejected == rows else 'too many'} rows are rejected; the output is written",
             where=options.input,
-            expected="one that is not rejected" if most is None else f"at most {100 * most:g}%",
+            expected="at least one that is not rejected" if most is None else f"at most {100 * most:g}%",
             got=f"{rejected:,} of {rows:,}",
-            hint="correct what the codes above name, or allow more with --max-rejected SHARE",
+            hint="correct the problems that the codes above name, or allow more with --max-rejected SHARE",
             status=ExitStatus.REJECTED,
         )
 
@@ -132,7 +138,7 @@ def _file(options: argparse.Namespace, model: Path, progress: Callable[[Progress
             "cluster.needs_folder",
             "a cluster scores the files of a folder",
             where=options.input,
-            hint="write the table in parts, or leave out --cluster: one machine streams a file of any length",
+            hint="split the table into files, or leave out --cluster: one machine streams a file of any length",
         )
     answers = {name: getattr(options, name) for name in ("what_if", "next_question", "missing", "model_digest")}
     scorer = load_model(model, **answers)

@@ -1,4 +1,4 @@
-"""What a terminal gets: text in which nothing commands it, lines aside on standard error, and how far a batch is."""
+"""Output for a terminal or a log: escaped text, messages on standard error, aligned tables and progress."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from mgrisk.storage.destinations import is_standard_output
 if TYPE_CHECKING:
     from mgrisk.score.batch import Progress
 
-DISCLAIMER: Final = "A research tool: no medical device, and nothing it prints is medical advice."
+DISCLAIMER: Final = "mgrisk is a research tool, not a medical device; its output is not medical advice."
 PAUSE_ON_TERMINAL: Final = 0.5
 PAUSE_ELSEWHERE: Final = 10.0
 WIDTH: Final = 60
 
 
 class Shown:
-    """A stream of text, line by line as `shown` writes it: put in place of standard output and standard error.
+    """A text stream that escapes each line with `shown`; it replaces standard output and standard error.
 
-    Bytes, such as the table of `score -o -`, go to the stream's own `buffer` as they are.
+    Bytes, such as the table of `score -o -`, go to the `buffer` of the stream unchanged.
 
     Parameters
     ----------
     raw
-        The stream that is written to; everything but texts is asked of it.
+        The stream to write to. It has all other attributes and methods.
     """
 
     def __init__(self, raw: TextIO) -> None:
         self.raw = raw
 
     def write(self, text: str) -> int:
-        """Write a text; its line ends stay."""
+        """Write a text, keeping its line ends."""
         return self.raw.write("\n".join(map(shown, text.split("\n"))))
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -51,15 +51,15 @@ class Shown:
 
 
 class JsonLog:
-    """Standard error for a machine (`--log-json`): each line of text is a line of JSON, beside records of their own.
+    """Standard error as JSON lines (`--log-json`): one record per line of text, and records of errors and summaries.
 
-    A record has `time`, in UTC, and `event`: a ``message`` is what a person would read, in `message`; an ``error`` has
-    `code`, `message`, `where`, `hint` and `status`; a ``summary`` what the summary file of a batch has.
+    A record has `time`, in UTC, and `event`: a ``message`` has the text in `message`; an ``error`` has `code`,
+    `message`, `where`, `hint` and `status`; a ``summary`` has the content of the summary file of a batch.
 
     Parameters
     ----------
     raw
-        The stream that is written to.
+        The stream to write to.
     """
 
     def __init__(self, raw: TextIO) -> None:
@@ -67,7 +67,7 @@ class JsonLog:
         self._begun = ""
 
     def write(self, text: str) -> int:
-        """Write a text; what does not end in a line end waits for the rest of its line."""
+        """Write a text; an unfinished line waits for its end."""
         *lines, self._begun = (self._begun + text).split("\n")
         for line in filter(str.strip, lines):
             self.record("message", {"message": line})
@@ -75,15 +75,15 @@ class JsonLog:
 
     def record(self, event: str, content: Mapping[str, Any]) -> None:
         """Write a record."""
-        from mgrisk.storage.files import to_json  # loads numpy, which `--help` does without
+        from mgrisk.storage.files import to_json  # imports numpy, which `--help` does not need
 
         record = json.loads(to_json({"time": now(), "event": event, **content}))
-        # In ASCII, so that no sign of it commands a terminal.
+        # In ASCII, so that it holds no control characters.
         self._raw.write(json.dumps(record) + "\n")
         self._raw.flush()
 
     def isatty(self) -> bool:
-        """Return that it is no terminal, so that no line is renewed or broken for one."""
+        """Return False, so that lines are neither redrawn nor wrapped."""
         return False
 
     def __getattr__(self, name: str) -> Any:
@@ -91,7 +91,7 @@ class JsonLog:
 
 
 def log(event: str, content: Mapping[str, Any]) -> bool:
-    """Write a record where standard error is for a machine, and return whether it is."""
+    """Write a record if standard error is JSON lines, and return whether it is."""
     if isinstance(sys.stderr, JsonLog):
         sys.stderr.record(event, content)
         return True
@@ -99,7 +99,7 @@ def log(event: str, content: Mapping[str, Any]) -> bool:
 
 
 def say(line: str) -> None:
-    """Say a line on standard error; a terminal that is narrower gets it in several, broken between words."""
+    """Print a line on standard error, wrapped to the width of a terminal."""
     lines = [line := shown(line)]
     if sys.stderr.isatty():
         width = shutil.get_terminal_size().columns
@@ -108,7 +108,7 @@ def say(line: str) -> None:
 
 
 def tell(*lines: str, output: str = "") -> None:
-    """Print what came of a command, or say it on standard error where standard output has the output itself."""
+    """Print the result lines of a command; on standard error if standard output carries the output file."""
     for line in lines:
         if is_standard_output(output):
             say(line)
@@ -122,7 +122,7 @@ def now() -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the rows of a table as lines, with columns of one width.
+    """Return the rows of a table as lines, with aligned columns.
 
     Examples
     --------
@@ -134,30 +134,30 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 class ProgressLine:
-    """Tells rows, rows a second and time left: a line that renews itself on a terminal, a line now and then elsewhere.
+    """Shows rows, rows per second and time left: one line redrawn on a terminal, or a line every 10 seconds elsewhere.
 
     Parameters
     ----------
     stream
-        Where the line goes.
+        The stream to write to.
     clock
-        Seconds.
+        Returns the time in seconds.
     """
 
     def __init__(self, stream: TextIO | Shown, *, clock: Callable[[], float] = time.monotonic) -> None:
-        # Only numbers are written, and the return to the start of the line is meant.
+        # Not escaped: only numbers are written, and the carriage return is intended.
         self._stream = stream.raw if isinstance(stream, Shown) else stream
         self._clock = clock
         self._terminal = stream.isatty()
         self._pause = PAUSE_ON_TERMINAL if self._terminal else PAUSE_ELSEWHERE
-        self._started = self._told = clock()
+        self._started = self._shown_at = clock()
 
     def __call__(self, progress: Progress) -> None:
-        """Tell it, unless it was told just now."""
+        """Show the progress, unless it was shown just now."""
         now = self._clock()
-        if now - self._told < self._pause:
+        if now - self._shown_at < self._pause:
             return
-        self._told = now
+        self._shown_at = now
         seconds = now - self._started
         left = f", {seconds / progress.share - seconds:,.0f} s left" if progress.share else ""
         line = f"{progress.rows:,} rows, {progress.rows / seconds:,.0f} rows/s{left}"
@@ -168,5 +168,5 @@ class ProgressLine:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        if self._terminal and self._told > self._started:
+        if self._terminal and self._shown_at > self._started:
             self._stream.write("\n")

@@ -1,4 +1,4 @@
-"""`mgrisk validate`: what `mgrisk score` would reject or flag, and why."""
+"""`mgrisk validate`: check what `mgrisk score` would reject or flag, and why."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mgrisk.models import load_model
 
 HELP = "check a file against the input schema of a model"
 ABOUT = (
-    "Say how many rows can be scored, what is wrong with the others and which columns are not used. Nothing is "
-    "written. The exit status is 3 where a row would be rejected."
+    "Show how many rows can be scored, what is wrong with the others and which columns are not used. Nothing is "
+    "written. The exit status is 3 if a row would be rejected."
 )
 EXAMPLES = ("mgrisk validate people.csv --model undiagnosed",)
 
@@ -26,9 +26,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it, and return the exit status."""
+    """Run the command and return its exit status."""
     from mgrisk.score.batch import validate_table
-    from mgrisk.score.eligibility import not_told
+    from mgrisk.score.eligibility import unidentified_exclusions
     from mgrisk.score.summary import NO_ROWS, not_used
 
     scorer = load_model(options.model, missing=options.missing)
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         counts if tally.rows else NO_ROWS,
         *(f"  {count:,} × {code}" for code, count in codes.items()),
         *tally.not_accepted.lines(),
-        *not_told(found.exclusions, found.told),
+        *unidentified_exclusions(found.exclusions, found.exclusion_columns),
         *not_used(found.unused),
     )
     return ExitStatus.INPUT if tally.rejected else ExitStatus.DONE

@@ -15,7 +15,7 @@ import pandas as pd
 
 from mgrisk.errors import bad_source
 from mgrisk.nhanes.codebook import variable
-from mgrisk.nhanes.cycles import TOGETHER, WHERE, cycle, refuse_overlap
+from mgrisk.nhanes.cycles import JOINT_WEIGHTS, WHERE, cycle, refuse_overlap
 from mgrisk.survey.design import WeightLevel
 
 
@@ -99,7 +99,7 @@ def shares(level: WeightLevel, cycles: Sequence[str]) -> tuple[Share, ...]:
     known = [cycle(years) for years in cycles]
     refuse_overlap(known)
     total = sum(each.length for each in known)
-    together = {years: joint for joint in TOGETHER if joint.cycles <= set(cycles) for years in joint.cycles}
+    together = {years: joint for joint in JOINT_WEIGHTS if joint.cycles <= set(cycles) for years in joint.cycles}
     result = []
     for each in known:
         joint = together.get(each.years)

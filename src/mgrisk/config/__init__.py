@@ -1,1 +1,1 @@
-"""Pipeline files as frozen, closed models; facts of the field as rows of TOML files."""
+"""Read and check pipeline files and other TOML and JSON files."""

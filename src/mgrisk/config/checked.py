@@ -1,8 +1,7 @@
-"""Content of files that come from outside, checked by a schema: every field that is read has a type and bounds.
+"""Check the content of untrusted files against a schema with types and bounds.
 
-A bundle may be anybody's. `Checked` is the base of its schemas; `parse` reads the JSON. Numbers are finite and of a
-size that sums, squares and cubes of them stay finite, so that what is checked when it is read need not be checked where
-it is used.
+A bundle may come from anybody. `Checked` is the base class of its schemas; `parse` reads the JSON. Numbers are finite
+and bounded so that their sums, squares and cubes stay finite; code that uses them need not check again.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, Val
 from pydantic_core import from_json
 
 LARGEST: Final = 1e15
-"""Largest size of a number; none of a model comes near it."""
+"""Largest absolute value of a number, far above any in a model."""
 SMALLEST: Final = 1e-15
-"""Smallest size of what something is divided by."""
+"""Smallest absolute value of a divisor."""
 APART: Final = 1e-9
-"""Smallest distance of neighbouring knots, in units of the distance of the outer ones."""
+"""Smallest distance of neighbouring knots, relative to that of the outer ones."""
 
 Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 NotNegative = Annotated[float, Field(ge=0, le=LARGEST)]
 Positive = Annotated[float, Field(ge=SMALLEST, le=LARGEST)]
-# Sums of weights that are divided by one another miss 1 by a rounding.
+# Normalised weights sum to 1 only up to rounding.
 Share = Annotated[float, Field(ge=-1e-9, le=1 + 1e-9)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 Text = Annotated[str, Field(max_length=10_000)]
-# A list of millions of wrong values is refused at the first of them.
+# Stop at the first wrong value of a list, which may have millions.
 Numbers = Annotated[list[Finite], FailFast()]
 Table = Annotated[list[Numbers], FailFast()]
 
@@ -41,7 +40,7 @@ def _increasing(values: list[float]) -> list[float]:
 
 def _knots(values: list[float]) -> list[float]:
     if len(values) > 1 and any(high - low < APART * (values[-1] - values[0]) for low, high in pairwise(values)):
-        raise ValueError("its knots lie too close together")
+        raise ValueError("its knots are too close together")
     return values
 
 
@@ -50,7 +49,7 @@ Knots = Annotated[Increasing, Field(max_length=50), AfterValidator(_knots)]
 
 
 class Checked(BaseModel):
-    """A part of a file: a number is a number and no text, a whole number has no fraction, nothing is NaN or infinite.
+    """Base class of file schemas: numbers are not texts, integers have no fraction, nothing is NaN or infinite.
 
     Examples
     --------
@@ -68,7 +67,7 @@ class Checked(BaseModel):
 
     @classmethod
     def of(cls, content: object) -> Self:
-        """Check content as `parse` returns it; ValueError with the first field that is wrong."""
+        """Check the result of `parse`; raises ValueError with the first field that is wrong."""
         try:
             return cls.model_validate(content)
         except ValidationError as problem:
@@ -76,12 +75,12 @@ class Checked(BaseModel):
 
 
 def parse(content: bytes) -> Any:
-    """Read JSON; ValueError where it is none, is nested deeper than 200 levels or has a NaN."""
+    """Read JSON; raises ValueError if it is invalid, nested deeper than 200 levels or has a NaN."""
     return from_json(content, allow_inf_nan=False)
 
 
 def first_problem(problem: ValidationError) -> str:
-    """Return the first field that is wrong and why, in one line and without the value."""
+    """Return the first field that is wrong, and why, in one line without the value."""
     first = problem.errors(include_url=False, include_input=False)[0]
     said = first["msg"].removeprefix("Value error, ")
     where = ".".join(brief(part) for part in first["loc"])
@@ -89,7 +88,7 @@ def first_problem(problem: ValidationError) -> str:
 
 
 def brief(part: object) -> str:
-    """Return the beginning of a name that a file brought; what a terminal must not obey in it, `errors.shown` escapes.
+    """Return the beginning of a name from a file; `errors.shown` escapes its control characters when it is printed.
 
     Examples
     --------
@@ -100,7 +99,7 @@ def brief(part: object) -> str:
 
 
 def same_length(**lists: Sized) -> None:
-    """Raise ValueError unless the lists are of one length.
+    """Raise ValueError unless the lists have the same length.
 
     Examples
     --------

@@ -1,9 +1,8 @@
-"""Pipeline files: what a run is told, checked before any data is touched.
+"""Read pipeline files, and check them before any data are read.
 
-One TOML file under `pipelines/` is one run; `Pipeline` has its sections, `Model` among them with the candidate
-algorithms, their features and what each may try. The models here are frozen and closed: a misspelt key stops with its
-name and the nearest known one. `extends = "nhanes.toml"` takes another file as the base, and `--set key=value` comes
-last.
+One TOML file defines one run. `Pipeline` has its sections, for example `Model` with the candidate algorithms, their
+features and tuning grids. Unknown keys are refused, with the nearest known one. `extends = "nhanes.toml"` takes another
+file as the base, and `--set key=value` is applied last.
 """
 
 from __future__ import annotations
@@ -24,25 +23,25 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from mgrisk.config.toml import read_toml
 from mgrisk.errors import MgRiskError, usage
 
-# What a grid may hold: at least one value, and none that no learner can use.
+# A grid has at least one value, and only values that the algorithms accept.
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Positive = Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
 NotNegative = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]  # what every library that draws takes
+Seed = Annotated[int, Field(ge=0, lt=2**31)]  # the range that every library accepts
 Column = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-# MLflow keeps names as lines, and refuses longer ones when the run is over.
+# MLflow stores names as single lines, and would refuse longer ones only at the end of the run.
 Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]*$", max_length=250)]
 
 
 def _twice(names: Sequence[str]) -> str:
-    """Return the first name that stands twice; an empty text where there is none."""
+    """Return the first name that is there twice, or an empty text."""
     return next((name for place, name in enumerate(names) if name in names[:place]), "")
 
 
 class Closed(BaseModel):
-    """A section: frozen, and without a key that it does not know."""
+    """A frozen section that refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
@@ -51,23 +50,23 @@ class Splines(Closed):
     """Penalised regression on restricted cubic splines."""
 
     knots: int = Field(default=4, ge=3, le=7, description="Knots of each spline, at Harrell's quantiles")
-    c: Positive = Field(default=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0), description="Inverse penalties tried")
+    c: Positive = Field(default=(0.003, 0.01, 0.03, 0.1, 0.3, 1.0), description="Inverse penalties to try")
 
 
 class XGBoost(Closed):
-    """Gradient-boosted trees; the grid is tried whole."""
+    """Gradient-boosted trees; all combinations of the grid are tried."""
 
     depth: Counts = (2, 3)
     learning_rate: Positive = (0.05,)
-    trees: Counts = Field(default=(50, 100, 150, 200, 300, 400), description="Ensemble sizes read off one fit")
+    trees: Counts = Field(default=(50, 100, 150, 200, 300, 400), description="Numbers of trees, evaluated from one fit")
     min_child_weight: NotNegative = (5.0, 20.0)
     l2: NotNegative = (5.0,)
     subsample: float = Field(default=0.7, gt=0, le=1)
-    columns: float = Field(default=0.6, gt=0, le=1, description="Share of columns offered to a tree")
+    columns: float = Field(default=0.6, gt=0, le=1, description="Share of columns sampled per tree")
 
 
 class MonotoneXGBoost(XGBoost):
-    """Gradient-boosted trees that may not bend the wrong way."""
+    """Gradient-boosted trees with monotone constraints."""
 
     monotone: dict[str, Literal[1, -1]] = Field(
         min_length=1, description="By feature: 1, the risk never falls with it; -1, it never rises"
@@ -81,7 +80,7 @@ class RandomForest(Closed):
     min_child_weight: NotNegative = (2.0,)
     trees: int = Field(default=200, ge=1, le=1000)
     subsample: float = Field(default=0.6, gt=0, le=1)
-    columns: float = Field(default=0.3, gt=0, le=1, description="Share of columns offered to a split")
+    columns: float = Field(default=0.3, gt=0, le=1, description="Share of columns sampled per split")
 
 
 class ExplainableBoosting(Closed):
@@ -94,13 +93,13 @@ class ExplainableBoosting(Closed):
 
 
 class Tuning(Closed):
-    """How the settings of tree ensembles are found."""
+    """How tree ensembles are tuned."""
 
     trials: int = Field(
         default=0,
         ge=0,
         le=1000,
-        description="0: every combination of the grid; else trials of Optuna within its bounds",
+        description="0: every combination of the grid; otherwise the number of Optuna trials within its bounds",
     )
     seed: Seed = 1
 
@@ -109,25 +108,25 @@ class Uncertainty(Closed):
     """Refits under bootstrap weights of the PSUs, for the interval of a person's risk."""
 
     replicates: int = Field(
-        default=50, ge=2, le=1000, description="Each fits the winner once for each fold and once whole"
+        default=50, ge=2, le=1000, description="Refits; each fits the chosen model once per fold and once on all people"
     )
     draws: int = Field(
         default=12,
         ge=0,
         le=200,
-        description="Outcomes drawn from known risks, which tell what the interval covers and by what to widen it; "
-        "each fits the winner once for each fold and once whole. 0: the interval of the bootstrap alone",
+        description="Outcomes simulated from known risks, to measure the coverage of the interval and widen it; "
+        "each fits the chosen model once per fold and once on all people. 0: the bootstrap interval alone",
     )
     seed: Seed = 1
 
 
 class Model(Closed):
-    """Which learners compete, on which features, and which sums of them."""
+    """Candidate algorithms, their features, and stacked ensembles of them."""
 
     features: tuple[str, ...] = Field(min_length=1, description="Rows of features/registry/")
     leave_out: tuple[str, ...] = Field(
         default=(),
-        description="Features that the model must not read, nor anything made of them; race_ethnicity, for example",
+        description="Features that the model must not use, directly or derived; race_ethnicity, for example",
     )
     seed: Seed = 1
     spline_logistic: Splines | None = Field(default=None, description="Spline regression on the outcome")
@@ -139,25 +138,25 @@ class Model(Closed):
     tuning: Tuning = Tuning()
     sums: dict[Name, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(
         default={},
-        description="Further models, each a sum of parts: a learner on the outcome, or learner:marker on the "
-        "logarithm of a marker that the outcome names as its target",
+        description="Stacked ensembles, each a sum of parts: an algorithm fitted to the outcome, or algorithm:marker "
+        "fitted to the logarithm of a marker that the outcome names as a target",
     )
     choose: str | None = Field(
         default=None,
-        description="Model to explain and to bundle, a section or a sum. Left out: the best additive one, unless "
-        "another has a lower log loss by more than chance",
+        description="Model to explain and to bundle, a section or an ensemble. By default the best additive one, "
+        "unless another has a lower log loss by more than chance",
     )
     uncertainty: Uncertainty | None = Field(
-        default=None, description="Left out: a person's interval holds the error of the calibration alone"
+        default=None, description="Without it, a person's interval has the error of calibration alone"
     )
 
     @model_validator(mode="after")
     def _some_learner(self) -> Model:
         if twice := _twice(self.features):
-            raise ValueError(f"features: {twice} stands twice")
+            raise ValueError(f"features: {twice} is there twice")
         learners = ("spline_logistic", "xgboost", "xgboost_monotone", "random_forest", "explainable_boosting")
         if all(getattr(self, name) is None for name in learners):
-            raise ValueError(f"no learner: give a section of {', '.join(f'[model.{name}]' for name in learners)}")
+            raise ValueError(f"no algorithm: give a section of {', '.join(f'[model.{name}]' for name in learners)}")
         if len({spline.knots for spline in self.splines}) > 1:
             raise ValueError("spline_logistic.knots and spline_linear.knots differ: spline models share their columns")
         bound = self.xgboost_monotone.monotone if self.xgboost_monotone else {}
@@ -166,11 +165,11 @@ class Model(Closed):
             raise ValueError(f"xgboost_monotone.monotone: {strange[0]} is not among the features")
         taken = [name for name in self.sums if name in type(self).model_fields]
         if taken:
-            raise ValueError(f"a sum cannot have the name {taken[0]}")
+            raise ValueError(f"sums: an ensemble cannot have the name {taken[0]}")
         given = [name for name in (*learners, "spline_linear") if getattr(self, name) is not None]
         parts = {part.partition(":")[0] for parts in self.sums.values() for part in parts}
         if unknown := sorted(parts - set(given)):
-            raise ValueError(f"sums: there is no learner {unknown[0]}; there are {', '.join(given)}")
+            raise ValueError(f"sums: there is no algorithm {unknown[0]}; there are {', '.join(given)}")
         known = [name for name in learners if getattr(self, name) is not None] + list(self.sums)
         if self.choose is not None and self.choose not in known:
             raise ValueError(f"choose: there is no model {self.choose}; there are {', '.join(known)}")
@@ -183,56 +182,56 @@ class Model(Closed):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The markers that sums learn from, each once."""
+        """The markers that parts of ensembles are fitted to, each once."""
         parts = (part for parts in self.sums.values() for part in parts)
         return tuple(dict.fromkeys(part.partition(":")[2] for part in parts if ":" in part))
 
 
 class Synthetic(Closed):
-    """A cohort that mgrisk makes itself, in place of a source."""
+    """A synthetic cohort, instead of a source."""
 
     people_per_cycle: int = Field(default=4000, ge=200, le=100_000, description="People of all ages in a cycle")
     seed: Seed = 20240101
 
 
 class Own(Closed):
-    """A cohort of one's own, from one file, in place of NHANES; it needs no survey design."""
+    """A cohort from the user's file, instead of NHANES; it needs no survey design."""
 
-    file: str = Field(min_length=1, description="CSV or Parquet, in the shape of the scoring file or with a mapping")
+    file: str = Field(min_length=1, description="CSV or Parquet, in the format of the scoring file or with a mapping")
     mapping: str = Field(default="", description="Mapping file, as for `mgrisk map`: columns, units, codes")
     data: str = Field(
         pattern=r"^[^\x00-\x1f]{1,80}$",
-        description="Who and when they are, as every file and the report call them; SYNTHETIC for made-up people",
+        description="Name of the data in all files and the report; SYNTHETIC for made-up people",
     )
     outcome: Column = Field(description="Column of the outcome: 1, yes or true; 0, no or false; or empty")
-    label: str = Field(default="", description="The outcome in words, where it is not that of cohort.outcome itself")
-    definition: str = Field(default="", description="How a case is told; given with label")
-    warning: str = Field(default="", description="What must be said wherever the outcome is reported")
+    label: str = Field(default="", description="Label of the outcome, if it is not that of cohort.outcome")
+    definition: str = Field(default="", description="Definition of a case; needed with label")
+    warning: str = Field(default="", description="Warning shown wherever the outcome is reported")
     prediabetes: Column | None = Field(
         default=None,
-        description="Column of people with prediabetes: AUROC is also given without them among the controls",
+        description="Column of people with prediabetes: AUROC is also given with them excluded from the controls",
     )
     period: Column | None = Field(
-        default=None, description="Column that says when: its values are development and held_out"
+        default=None, description="Column of the period; its values are named in development and held_out"
     )
     held_out_share: float | None = Field(
-        default=None, gt=0, lt=1, description="Where there is no period: share of the people held out at random"
+        default=None, gt=0, lt=1, description="Without period: share of people held out at random"
     )
     held_out_by: Column | None = Field(
-        default=None, description="Column whose values are held out whole, with held_out_share (the sampling unit)"
+        default=None, description="Column whose values are held out as a whole, with held_out_share (the sampling unit)"
     )
     weight: Column | None = Field(default=None, description="Column of the sampling weight")
     strata: Column | None = Field(default=None, description="Column of the variance stratum")
     psu: Column | None = Field(
-        default=None, description="Column of the sampling unit: a clinic, or the person where one has several rows"
+        default=None, description="Column of the sampling unit: a clinic, or the person if people have several rows"
     )
 
     @model_validator(mode="after")
     def _told(self) -> Own:
         if self.file == "-":
-            raise ValueError("file: a run reads it more than once; standard input cannot be")
+            raise ValueError("file: a run reads it more than once, so it cannot be standard input")
         if self.data == "NHANES":
-            raise ValueError("data: a file of one's own is not NHANES as mgrisk reads it; name it otherwise")
+            raise ValueError("data: NHANES is reserved for the tables that mgrisk reads; give another name")
         if (self.period is None) == (self.held_out_share is None):
             raise ValueError("give period, whose later values are held out, or held_out_share, held out at random")
         if self.held_out_by and self.period:
@@ -243,7 +242,7 @@ class Own(Closed):
 
 
 def dated(periods: Iterable[str]) -> bool:
-    """Tell whether periods all begin with a year, so that their order as texts is that of time.
+    """Return whether all periods begin with a year, so that alphabetical order is chronological.
 
     Examples
     --------
@@ -254,20 +253,20 @@ def dated(periods: Iterable[str]) -> bool:
 
 
 RANDOM: Final = ("development", "held-out")
-"""What stands for the periods of a file whose held-out people are drawn at random."""
+"""Names of the two sets of a file whose held-out people are drawn at random."""
 
 
 class Cohort(Closed):
-    """Who takes part, what is predicted, and which cycle is kept for the test."""
+    """Eligibility, outcome, and development and held-out cycles."""
 
     outcome: str = Field(default="undiagnosed", description="A row of cohort/outcomes.toml")
-    minimum_age: int = Field(default=20, ge=20, le=80, description="Years; the contract of age begins at 20")
+    minimum_age: int = Field(default=20, ge=20, le=80, description="Minimum age in years, at least 20")
     development: tuple[str, ...] = Field(
-        min_length=1, description="Cycles, or periods of the file of [own], that may be learned from"
+        min_length=1, description="Development cycles, or periods of the file of [own]"
     )
-    held_out: tuple[str, ...] = Field(min_length=1, description="Later cycles, opened by the evaluation only")
+    held_out: tuple[str, ...] = Field(min_length=1, description="Later cycles, used for the evaluation only")
     across_breaks: tuple[str, ...] = Field(
-        default=(), description="Breaks of nhanes/eras.toml that this run accepts to cross; the report names them"
+        default=(), description="Breaks of nhanes/eras.toml across which this run pools; the report names them"
     )
     crosswalks: tuple[str, ...] = Field(
         default=(),
@@ -280,7 +279,7 @@ class Cohort(Closed):
     def _later_and_apart(self) -> Cohort:
         for name in ("development", "held_out"):
             if twice := _twice(getattr(self, name)):
-                raise ValueError(f"{name}: {twice} stands twice")
+                raise ValueError(f"{name}: {twice} is there twice")
         overlap = set(self.development) & set(self.held_out)
         if overlap:
             raise ValueError(f"cycles both in development and held out: {sorted(overlap)}")
@@ -290,40 +289,40 @@ class Cohort(Closed):
 
 
 class Evidence(Closed):
-    """The chapter on magnesium: associations in the run's own cycles, beside what is published."""
+    """The chapter on magnesium: associations in the cycles of the run, with published estimates."""
 
     outcomes: tuple[str, ...] = Field(default=(), description="Rows of evidence/outcomes.toml; empty: all of them")
     across_breaks: tuple[str, ...] = Field(
         default=(),
-        description="Breaks of nhanes/eras.toml that the chapter accepts to cross; each cycle has its own level",
+        description="Breaks of nhanes/eras.toml across which the chapter pools, with an intercept for each cycle",
     )
 
 
 class Sensitivity(Closed):
-    """Runs beside the main one that ask what a choice of it costs."""
+    """Sensitivity analyses of choices in the main run."""
 
     imputations: int = Field(
-        default=5, ge=2, le=100, description="Completed data sets on which the winner is fitted again, fold by fold"
+        default=5, ge=2, le=100, description="Imputed data sets on which the chosen model is refitted, fold by fold"
     )
     seed: Seed = 1
 
 
 class Gate(Closed):
-    """What a new version must show on the run's held-out people before it gets the alias."""
+    """Checks in held-out people that a new version must pass to get the alias."""
 
-    observed_expected: tuple[float, float] = Field(default=(0.8, 1.25), description="Or an interval that holds 1")
-    calibration_slope: tuple[float, float] = Field(default=(0.8, 1.25), description="Or an interval that holds 1")
-    auroc_loss: float = Field(default=0.01, ge=0, description="By how much AUROC may lie below the version before it")
+    observed_expected: tuple[float, float] = Field(default=(0.8, 1.25), description="Range, unless the interval has 1")
+    calibration_slope: tuple[float, float] = Field(default=(0.8, 1.25), description="Range, unless the interval has 1")
+    auroc_loss: float = Field(default=0.01, ge=0, description="Allowed decrease of AUROC from the previous version")
 
 
 class Tracking(Closed):
-    """Where MLflow keeps the run."""
+    """Tracking of the run in MLflow."""
 
     uri: Line = Field(
         default="", description="MLflow tracking URI; empty: MLFLOW_TRACKING_URI, else mlflow.db beside the run folder"
     )
     artifacts: Line = Field(
-        default="", description="Where a database without a server keeps files; empty: mlartifacts beside the run"
+        default="", description="Artifact location of a database without a server; empty: mlartifacts beside the run"
     )
     experiment: Line = "mgrisk"
     register_as: str = Field(
@@ -332,27 +331,27 @@ class Tracking(Closed):
     alias: str = Field(default="champion", pattern=r"^[a-z][a-z0-9_-]*$", max_length=100)
     people: bool = Field(
         default=False,
-        description="Whether MLflow gets what has a row for each person: their explanations, and the report's table "
-        "of people",
+        description="Whether files with a row per person are logged in MLflow: explanations, and the report's table of "
+        "people",
     )
     gate: Gate = Gate()
 
     @model_validator(mode="after")
     def _names_of_the_registry(self) -> Tracking:
         if not self.experiment.strip():
-            raise ValueError("experiment: it has no name")
+            raise ValueError("experiment: the name is empty")
         if not re.fullmatch(r"(\w[\w. -]*)?", self.register_as):
-            raise ValueError("register_as: a name has letters, digits, blanks and _ . - only; no slash, colon or @")
-        # MLflow keeps two of these for itself; `challenger` is the alias of a version that was refused its own.
+            raise ValueError("register_as: use letters, digits, blanks and _ . - only; no slash, colon or @")
+        # MLflow reserves two of these; `challenger` is the alias of a version that failed the checks.
         if self.alias in {"latest", "challenger"} or re.fullmatch(r"v\d+", self.alias):
-            raise ValueError(f"alias: {self.alias} has a meaning of its own in the registry; take another word")
+            raise ValueError(f"alias: {self.alias} is reserved in the registry; use another name")
         return self
 
     @model_validator(mode="after")
     def _no_password(self) -> Tracking:
-        # The section is written into the run folder and logged.
+        # The section is written to the run folder and logged.
         if urlsplit(self.uri).password is not None:
-            raise ValueError("uri: it holds a password; give the address in MLFLOW_TRACKING_URI instead")
+            raise ValueError("uri: it contains a password; give the address in MLFLOW_TRACKING_URI instead")
         return self
 
 
@@ -360,7 +359,7 @@ Section = Literal["title", "synthetic", "own", "cohort", "model", "evidence", "s
 
 
 class Pipeline(Closed):
-    """One run, whole."""
+    """The complete configuration of a run."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     title: str
@@ -377,7 +376,7 @@ class Pipeline(Closed):
     @model_validator(mode="before")
     @classmethod
     def _registered_under_its_name(cls, content: Any) -> Any:
-        """Register a run under its own name where no other is given: no name of another model is a default."""
+        """Set the registered name to the name of the run, unless another one is given."""
         if not isinstance(content, Mapping) or not isinstance(tracking := content.get("tracking", {}), Mapping):
             return content
         name = tracking.get("register_as") or content.get("name", "")
@@ -386,7 +385,7 @@ class Pipeline(Closed):
     @model_validator(mode="before")
     @classmethod
     def _drawn_at_random(cls, content: Any) -> Any:
-        """Name the two sets of a file without a period, which no user needs to."""
+        """Set the names of the two sets of a file without a period."""
         match content:
             case {"own": {"held_out_share": _}, "cohort": dict() as cohort}:
                 sets = {"development": (RANDOM[0],), "held_out": (RANDOM[1],)}
@@ -405,11 +404,11 @@ class Pipeline(Closed):
             "[evidence]": self.evidence,
             "cohort.across_breaks": self.cohort.across_breaks,
             "cohort.crosswalks": self.cohort.crosswalks,
-            "a sum with a marker in [model.sums]": self.model.targets,
+            "an ensemble with a marker in [model.sums]": self.model.targets,
         }
         for name, value in beside.items():
             if value:
-                raise ValueError(f"{name} needs the tables of NHANES and does not go with [own]")
+                raise ValueError(f"{name} needs the tables of NHANES and cannot be used with [own]")
         return self
 
     @property
@@ -422,7 +421,7 @@ class Pipeline(Closed):
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
     def digest(self, *sections: Section) -> str:
-        """Return the sha256 of the named sections: what a step depends on."""
+        """Return the sha256 of the named sections, on which a step depends."""
         content = {name: self.model_dump(mode="json")[name] for name in sections}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -433,9 +432,9 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
     Parameters
     ----------
     path
-        TOML file; `extends` in it names another one, relative to it.
+        TOML file; its `extends` names another one, by a relative path.
     overrides
-        `key=value` with dotted keys, as given to `--set`; a value is TOML, or else a bare string.
+        `key=value` with dotted keys, as for `--set`; a value is TOML, or else a bare string.
 
     Raises
     ------
@@ -452,16 +451,16 @@ def load(path: Path | str, *, overrides: Sequence[str] = ()) -> Pipeline:
 
 
 def read_merged(path: Path, *, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Return the content of a pipeline file over that of the files it extends, unchecked.
+    """Return the unchecked content of a pipeline file, merged over the files it extends.
 
     Raises
     ------
     MgRiskError
-        As `load`, but for keys and values; `config.circle`.
+        As `load`, except for keys and values; `config.circle`.
     """
     hint = "give the path of a .toml file, for example pipelines/demo.toml"
     content = read_toml(path, kind="pipeline", prefix="config", hint=hint)
-    # After it is read: what is no file may have no name that leads anywhere.
+    # Resolved after reading, since a path that is not a file may not resolve.
     if path.resolve() in seen:
         raise usage("config.circle", "a pipeline file extends itself", where=str(path), hint="remove one `extends`")
     base = content.pop("extends", None)

@@ -1,4 +1,4 @@
-"""The pipelines that come with mgrisk: by their names, from a checkout or from a wheel."""
+"""Find the pipelines that come with mgrisk by name, in a checkout or a wheel."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def known_pipelines() -> dict[str, Path]:
     True
     """
     package = Path(str(files("mgrisk")))
-    # The wheel carries pipelines/ in the package; an editable installation finds it in the checkout.
+    # A wheel has pipelines/ in the package; an editable installation has it in the checkout.
     found: dict[str, Path] = {}
     for home in (package / "pipelines", package.parents[1] / "pipelines"):
         found |= {path.stem: path for path in sorted(home.glob("*.toml"))}
@@ -29,7 +29,7 @@ def known_pipelines() -> dict[str, Path]:
 
 
 def pipeline_path(given: str | os.PathLike[str]) -> Path:
-    """Return the file of a pipeline that is given by its path, or by the name of one that comes with mgrisk.
+    """Return the file of a pipeline given by path, or by the name of one that comes with mgrisk.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def pipeline_path(given: str | os.PathLike[str]) -> Path:
 
 
 def text_of(name: str) -> str:
-    """Return a pipeline that comes with mgrisk as one TOML file, with what it extends in it, to be edited.
+    """Return a pipeline that comes with mgrisk as one editable TOML file, with the files it extends merged in.
 
     Raises
     ------

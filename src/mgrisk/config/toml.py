@@ -1,7 +1,7 @@
-"""TOML files: those that lie beside the code and hold facts of the field, and those that a user names.
+"""Read TOML files: those of the package, and those that a user names.
 
-The first are part of mgrisk and read as they are. The second may be anything: they are read up to a size, and a file
-that is not TOML is refused with the line that is wrong.
+Files of the package are trusted. A user's file is read up to a maximum size, and refused with the wrong line if it is
+not TOML.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ LARGEST: Final = 1 << 20  # bytes
 
 
 def read_toml(path: Path, *, kind: str, prefix: str, hint: str) -> dict[str, Any]:
-    """Read a file.
+    """Read a TOML file that a user named.
 
     Parameters
     ----------
     path
-        Of the file. A device has no end, and a larger file is none of ours.
+        Path of the file. At most `LARGEST` bytes are read, since a device has no end.
     kind
-        What it should be, in words: pipeline.
+        Kind of file for messages, such as pipeline.
     prefix
-        First part of the error codes.
+        Prefix of the error codes.
     hint
-        What to do where it is not there.
+        What to do if the file does not exist.
 
     Raises
     ------
@@ -36,28 +36,27 @@ def read_toml(path: Path, *, kind: str, prefix: str, hint: str) -> dict[str, Any
         `PREFIX.missing_file`, `PREFIX.not_toml`.
     """
     if not path.is_file() or path.stat().st_size > LARGEST:
-        raise usage(f"{prefix}.missing_file", f"there is no such {kind} file", where=str(path), hint=hint)
+        raise usage(f"{prefix}.missing_file", f"the {kind} file does not exist", where=str(path), hint=hint)
     try:
-        # Windows begins a text with a byte order mark.
+        # Windows editors may write a byte order mark.
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as problem:  # not TOML, not UTF-8, a number of thousands of digits
         raise usage(
-            f"{prefix}.not_toml", f"not a TOML file: {problem}", where=str(path), hint="mend the line named"
+            f"{prefix}.not_toml", f"not a TOML file: {problem}", where=str(path), hint="correct the line named"
         ) from None
 
 
 def rows(package: str, place: str, array: str) -> list[dict[str, Any]]:
-    """Read an array of tables from one TOML file, or from all the files of a folder in the order of their names.
+    """Read an array of tables from a TOML file of the package, or from all files of a folder in order of name.
 
     Parameters
     ----------
     package
-        Name of the package the file lies in.
+        Name of the package with the file.
     place
         Name of the file, or of the folder.
     array
-        Name of the array of tables. Keys that stand above it in a file hold for each of its rows that does not say
-        otherwise.
+        Name of the array of tables. Top-level keys of a file are defaults for its rows.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Features: a row of `registry/` and a short pure function each."""
+"""Features of the models: each is a row in `registry/` and a short pure function."""

@@ -1,9 +1,9 @@
-"""Physical activity at work, for transport and in leisure, and sedentary time, as reported.
+"""Self-reported physical activity at work, for transport and in leisure time.
 
-NHANES asked in three ways: the past 30 days to 2006, where leisure activities were listed one by one (PAQIAF); a
-typical week by the Global Physical Activity Questionnaire (GPAQ) from 2007; and leisure alone by frequency from 2021. A
-person has been asked in one of them; the columns of the others are missing. Minutes and MET-minutes of leisure a week
-are summed over the list (`leisure_list`) or taken from the questionnaire.
+NHANES used three questionnaires: up to 2006 the past 30 days, with single leisure activities (PAQIAF); from 2007 a
+typical week (Global Physical Activity Questionnaire, GPAQ); from 2021 leisure only, by frequency. Each person answered
+one of them; the columns of the others are missing. Weekly minutes and MET-minutes of leisure are summed over the single
+activities (`leisure_list`) or computed from the questionnaire.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 from mgrisk.features.summary import CycleTables, Summary
 from mgrisk.nhanes.codebook import KEY
 
-# WHO GPAQ analysis guide: more than 16 hours a day in one domain is not an answer.
+# WHO GPAQ analysis guide: more than 16 hours a day in one domain is invalid.
 MOST_MINUTES_A_DAY = 960.0
 DAYS_IN_WEEK = 7.0
 DAYS_RECALLED = 30.0  # PAQ and PAQIAF of 1999-2006: "over the past 30 days"
@@ -24,7 +24,7 @@ DAYS_IN_YEAR = 365.25
 # WHO GPAQ analysis guide, also used by CDC (appendix 1 of PAQ_E and later).
 MET_MODERATE = 4.0
 MET_VIGOROUS = 8.0
-# 150 minutes a week of moderate activity, 75 of vigorous, or as much of both together.
+# 150 minutes a week of moderate activity, 75 of vigorous, or an equivalent combination.
 GUIDELINE_MINUTES = 150.0
 YES, NO, UNABLE = 1.0, 2.0, 3.0
 
@@ -44,9 +44,9 @@ VIGOROUS_LEISURE = _Domain("PAQ650", "PAQ655", "PAD660", MET_VIGOROUS)
 MODERATE_LEISURE = _Domain("PAQ665", "PAQ670", "PAD675", MET_MODERATE)
 DOMAINS = (VIGOROUS_WORK, MODERATE_WORK, TRANSPORT, VIGOROUS_LEISURE, MODERATE_LEISURE)
 
-# Days a week for one time in each unit of PAQ050U (day, week, 30 days).
+# Days per week for one time per unit of PAQ050U (day, week, 30 days).
 DAYS_BY_CODE = {1.0: DAYS_IN_WEEK, 2.0: 1.0, 3.0: DAYS_IN_WEEK / DAYS_RECALLED}
-# Times a week for one time in each unit of PAD790U and PAD810U.
+# Times per week for one time per unit of PAD790U and PAD810U.
 TIMES_BY_LETTER = {
     "D": DAYS_IN_WEEK,
     "W": 1.0,
@@ -56,23 +56,23 @@ TIMES_BY_LETTER = {
 
 
 def activity_met_min_week(raw: pd.DataFrame) -> pd.Series:
-    """Return MET-minutes a week over all domains; "does not do it" is zero, no answer is missing."""
+    """Return MET-minutes a week over all domains; a domain not done is zero, one without an answer is missing."""
     return _met_minutes(raw, *DOMAINS)
 
 
 def work_met_min_week(raw: pd.DataFrame) -> pd.Series:
-    """Return MET-minutes a week of paid and unpaid work, chores included."""
+    """Return MET-minutes a week of paid and unpaid work, including chores."""
     return _met_minutes(raw, VIGOROUS_WORK, MODERATE_WORK)
 
 
 def transport_met_min_week(raw: pd.DataFrame) -> pd.Series:
-    """Return MET-minutes a week of walking and bicycling to get about; who is unable to has zero."""
+    """Return MET-minutes a week of walking and cycling for transport; zero for people unable to do it."""
     typical = _met_minutes(raw, TRANSPORT)
     return typical.where(typical.notna(), _recalled_transport(raw))
 
 
 def leisure_minutes(raw: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return minutes a week of moderate and of vigorous leisure activity, as asked from 2007 on.
+    """Return minutes a week of moderate and of vigorous leisure activity, from the questions from 2007 on.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def leisure_minutes(raw: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
 
 
 def derive_meets_guidelines(given: pd.DataFrame) -> pd.Series:
-    """Return whether leisure activity comes to as many MET-minutes as 150 minutes of moderate activity."""
+    """Return whether leisure activity has at least the MET-minutes of 150 minutes of moderate activity a week."""
     return guideline(given["leisure_met_min_week"] / MET_MODERATE, 0.0)
 
 
 def guideline(moderate: pd.Series, vigorous: pd.Series | float) -> pd.Series:
-    """Return yes or no to the aerobic guideline, missing where minutes a week are.
+    """Return whether the aerobic guideline is met, "yes" or "no"; missing if minutes a week are.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def guideline(moderate: pd.Series, vigorous: pd.Series | float) -> pd.Series:
 
 
 def leisure_activity(raw: pd.DataFrame) -> pd.Series:
-    """Return whether any moderate or vigorous leisure activity is done; who is unable to does none."""
+    """Return whether any moderate or vigorous leisure activity is done; no for people unable to do it."""
     vigorous, moderate = _does(raw, "PAQ650", "PAD200", "PAD810Q"), _does(raw, "PAQ665", "PAD320", "PAD790Q")
     any_yes = (vigorous == YES) | (moderate == YES)
     both_no = (vigorous == NO) & (moderate == NO)
@@ -127,15 +127,15 @@ def _typical_week(raw: pd.DataFrame, domain: _Domain) -> pd.Series:
 
 
 def _by_frequency(raw: pd.DataFrame, *, times: str, unit: str, minutes: str) -> pd.Series:
-    """Return minutes a week where so many times a day, week, month or year are told; no unit is asked of "never"."""
+    """Return minutes a week from times per day, week, month or year; a frequency of 0 has no unit."""
     weekly = raw[times] * raw[unit].map(TIMES_BY_LETTER).astype("float64") * raw[minutes]
     weekly = weekly.where(weekly <= MOST_MINUTES_A_DAY * DAYS_IN_WEEK)
     return weekly.mask(raw[times] == 0, 0.0)
 
 
 def _recalled_transport(raw: pd.DataFrame) -> pd.Series:
-    """Return MET-minutes a week of walking and bicycling over the past 30 days, 1999-2006."""
-    # PAD080 is the time of a whole day, so that several times on one day are one day.
+    """Return MET-minutes a week of walking and cycling for transport over the past 30 days, 1999-2006."""
+    # PAD080 is the time per day, so that several times on one day count as one day.
     days = (raw["PAQ050Q"] * raw["PAQ050U"].map(DAYS_BY_CODE)).clip(upper=DAYS_IN_WEEK)
     asked, amount = raw["PAD020"], days * raw["PAD080"] * MET_MODERATE
     values = np.select([asked == YES, asked.isin([NO, UNABLE])], [amount, 0.0], default=np.nan)
@@ -143,7 +143,7 @@ def _recalled_transport(raw: pd.DataFrame) -> pd.Series:
 
 
 def _does(raw: pd.DataFrame, typical: str, recalled: str, times: str) -> pd.Series:
-    """Return YES, NO or missing from whichever of the three questions was asked."""
+    """Return YES, NO or missing, from the one of the three questions that was asked."""
     done = raw[typical].where(raw[typical].notna(), raw[recalled].replace(UNABLE, NO))
     often = raw[times].where(raw[times].isna(), np.where(raw[times] > 0, YES, NO))
     return done.where(done.notna(), often)
@@ -167,9 +167,9 @@ def listed_by_level(people: pd.DataFrame, listed: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by SEQN: ``moderate_min``, ``vigorous_min``, ``moderate_met_min``, ``vigorous_met_min``. Zero where no
-        such activity was done or the person is unable to; missing where that is not known, where times or duration of
-        an activity are, and where a level comes to more than 16 hours a day.
+        Indexed by SEQN: ``moderate_min``, ``vigorous_min``, ``moderate_met_min``, ``vigorous_met_min``. Zero if no
+        such activity was done or the person is unable to do it; missing if that is unknown, if times or duration of an
+        activity are missing, or if the sum is more than 16 hours a day.
 
     Notes
     -----
@@ -191,8 +191,8 @@ def listed_by_level(people: pd.DataFrame, listed: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def told_by_level(people: pd.DataFrame) -> pd.DataFrame:
-    """Return what `listed_by_level` does for people asked from 2007 on, at 4 and 8 MET."""
+def questionnaire_by_level(people: pd.DataFrame) -> pd.DataFrame:
+    """Return the same columns as `listed_by_level` from the questions from 2007 on, with 4 and 8 MET."""
     moderate, vigorous = leisure_minutes(people.set_index(KEY))
     return pd.DataFrame(
         {
@@ -205,9 +205,9 @@ def told_by_level(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def leisure_list(tables: CycleTables) -> pd.DataFrame:
-    """Return MET-minutes a week and whether minutes meet the aerobic guideline, indexed by SEQN."""
+    """Return leisure MET-minutes a week and whether the aerobic guideline is met, indexed by SEQN."""
     listed = tables.records.get("PAQIAF")
-    found = told_by_level(tables.people) if listed is None else listed_by_level(tables.people, listed)
+    found = questionnaire_by_level(tables.people) if listed is None else listed_by_level(tables.people, listed)
     return pd.DataFrame(
         {
             "leisure_met_min_week": found["moderate_met_min"] + found["vigorous_met_min"],

@@ -1,4 +1,4 @@
-"""Body measures, blood pressure and pulse, and weight as told over life."""
+"""Body measurements, blood pressure, pulse, and self-reported weight history."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 KG_IN_POUND = 0.45359237
-# Lower ends of normal, overweight and obese, kg/m². WHO: for all; WHO expert consultation 2004 (doi
-# 10.1016/S0140-6736(03)15268-3): action points for Asian people. The ADA screens Asian Americans from 23 on.
+# Lower limits of normal, overweight and obese, kg/m². General: WHO. Asian people: action points of the WHO expert
+# consultation 2004 (doi 10.1016/S0140-6736(03)15268-3); the ADA screens Asian Americans from 23 on.
 BMI_CUTS = (18.5, 25.0, 30.0)
 BMI_CUTS_ASIAN = (18.5, 23.0, 27.5)
 BMI_CLASSES = ("underweight", "normal", "overweight", "obese")
@@ -22,7 +22,7 @@ def derive_bmi_kg_m2(given: pd.DataFrame) -> pd.Series:
 
 
 def derive_bmi_class(given: pd.DataFrame) -> pd.Series:
-    """Return the WHO class of body mass index; lower cut points where race/ethnicity is known to be Asian."""
+    """Return the WHO class of body mass index, with lower cut points for Asian people."""
     bmi = given["bmi_kg_m2"]
     asian = (given["race_ethnicity"] == "asian").to_numpy()
     place = np.where(asian, np.digitize(bmi, BMI_CUTS_ASIAN), np.digitize(bmi, BMI_CUTS))
@@ -36,45 +36,45 @@ def derive_waist_to_height(given: pd.DataFrame) -> pd.Series:
 
 
 def weight_change_1y_kg(raw: pd.DataFrame) -> pd.Series:
-    """Return weight now less weight a year ago in kg, both as told."""
+    """Return self-reported current weight minus weight a year ago, kg."""
     return _weight_change(raw, "WHD050")
 
 
 def weight_change_10y_kg(raw: pd.DataFrame) -> pd.Series:
-    """Return weight now less weight ten years ago in kg, both as told."""
+    """Return self-reported current weight minus weight ten years ago, kg."""
     return _weight_change(raw, "WHD110")
 
 
 def weight_change_since_25_kg(raw: pd.DataFrame) -> pd.Series:
-    """Return weight now less weight at age 25 in kg, both as told."""
+    """Return self-reported current weight minus weight at age 25, kg."""
     return _weight_change(raw, "WHD120")
 
 
 def weight_greatest_kg(raw: pd.DataFrame) -> pd.Series:
-    """Return the greatest weight ever in kg, as told."""
+    """Return the self-reported greatest weight ever, kg."""
     return raw["WHD140"] * KG_IN_POUND
 
 
 def systolic_mmhg(raw: pd.DataFrame) -> pd.Series:
-    """Return the mean of systolic readings, by auscultation where the cycle has it."""
+    """Return the mean of systolic readings (mmHg), by auscultation if the cycle has it, else oscillometric."""
     return _by_one_method(raw, _numbered("BPXSY", 4), _numbered("BPXOSY", 3))
 
 
 def diastolic_mmhg(raw: pd.DataFrame) -> pd.Series:
-    """Return the mean of diastolic readings above zero, by auscultation where the cycle has it."""
+    """Return the mean of diastolic readings above 0 (mmHg), by auscultation if the cycle has it, else oscillometric."""
     return _by_one_method(raw, _numbered("BPXDI", 4), _numbered("BPXODI", 3))
 
 
 def pulse_bpm(raw: pd.DataFrame) -> pd.Series:
-    """Return the resting pulse, beats/min: counted at the wrist where the cycle has it, else the mean of readings."""
+    """Return the resting pulse, beats/min: counted at the wrist if the cycle has it, else the mean of readings."""
     return _by_one_method(raw, ["BPXPLS"], _numbered("BPXOPLS", 3))
 
 
 def _weight_change(raw: pd.DataFrame, then: str) -> pd.Series:
-    """Return weight told now less weight told of then, kg.
+    """Return self-reported current weight minus an earlier weight, kg.
 
-    Both are told in one interview, so that what a person leaves out of either cancels in part. 1999-2002 asked pregnant
-    women for the weight of the day and later cycles for that before pregnancy; pregnant women are missing in all.
+    Both are reported in the same interview, so that misreporting cancels in part. Pregnant women are missing, because
+    1999-2002 asked them for their current weight and later cycles for their weight before pregnancy.
     """
     change = (raw["WHD020"] - raw[then]) * KG_IN_POUND
     return change.mask(raw["RIDEXPRG"] == PREGNANT)
@@ -86,13 +86,13 @@ def _numbered(name: str, readings: int) -> list[str]:
 
 def _by_one_method(raw: pd.DataFrame, by_hand: Sequence[str], oscillometric: Sequence[str]) -> pd.Series:
     hand, device = _mean_above_zero(raw, by_hand), _mean_above_zero(raw, oscillometric)
-    # 2017-2018 measured by both methods; the two do not mix within a cycle.
+    # 2017-2018 measured by both methods; only one is used within a cycle.
     has_hand = hand.notna().groupby(raw["cycle"]).transform("any")
     return hand.where(has_hand, device)
 
 
 def _mean_above_zero(raw: pd.DataFrame, names: Sequence[str]) -> pd.Series:
-    # A diastolic reading of 0 means that sounds were heard down to zero; NCHS leaves it out of means. One person of
-    # 2011-2012 has a pulse of 0, which means that none was counted.
+    # A diastolic reading of 0 means that sounds were heard down to zero; NCHS excludes it from means. One person of
+    # 2011-2012 has a pulse of 0, which means that it was not counted.
     readings = raw[list(names)]
     return readings.where(readings > 0).mean(axis=1)

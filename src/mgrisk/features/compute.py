@@ -1,13 +1,12 @@
-"""Computing features: from NHANES variables for training, and derived ones alike in training and scoring.
+"""Computation of features from NHANES variables (for training) and from other features (for training and scoring).
 
-`from_nhanes` computes a feature from its variables: as the variable itself (`registry.VARIABLE_OF`), by a function of
-its name, by a summary of a table with several rows for each person, or derived from other features. `complete` derives
-what follows from what is given, and is the only one that scoring needs.
+`from_nhanes` computes a feature from its variables: it is the variable itself (`registry.VARIABLE_OF`), the result of
+the function of the same name, a summary of a table with several rows for each person, or derived from other features.
+`complete` derives missing features from the given ones; scoring needs only this function.
 
-A feature with ``fitted = "usual_magnesium"`` in its row needs a model of the population: it is a column that the model
-of `features/usual_magnesium.py` predicts. The model is fitted once on the people of development, without any outcome,
-and is stored in the bundle, so that a scored row gets the value that a development row got (`fit`, `to_dict`,
-`from_dict`).
+A feature with ``fitted = "usual_magnesium"`` in its row is a prediction of the model in `features/usual_magnesium.py`.
+The model is fitted once on the development cohort, without the outcome, and stored in the bundle, so that scoring and
+development give the same value (`fit`, `to_dict`, `from_dict`).
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats
 
 FITTED_FEATURES: Final = "fitted_features.json"
-"""File of a run folder and of a bundle that holds the fitted models of features."""
+"""File with the fitted models of features, in a run folder and in a bundle."""
 
 
 class FittedModel(Protocol):
-    """A fitted model of features: it needs no data to predict, and goes into a file as JSON."""
+    """A fitted model that predicts features; it is stored as JSON."""
 
     def predict(self, parents: pd.DataFrame) -> pd.DataFrame:
-        """Return the features it makes, from the features that they derive from; same index."""
+        """Return the predicted features, from the features that they are derived from; same index."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers, lists and words."""
+        """Return plain numbers, lists and texts."""
 
 
 Models = Mapping[str, FittedModel]
@@ -50,9 +49,9 @@ def fit(people: pd.DataFrame, design: SurveyDesign, chosen: Iterable[Feature]) -
     Parameters
     ----------
     people
-        Typed features, one row for each row of the design, with those that the chosen ones derive from.
+        Typed features, one row for each row of the design, including those that the chosen ones are derived from.
     design
-        Its domain says who is fitted; each model leaves out whoever lacks what it needs.
+        Survey design, whose domain is fitted; each model excludes people with missing inputs.
     chosen
         Registry rows; each model is fitted once.
 
@@ -64,31 +63,31 @@ def fit(people: pd.DataFrame, design: SurveyDesign, chosen: Iterable[Feature]) -
     Raises
     ------
     MgRiskError
-        What a model raises that cannot be fitted.
+        The error of a model that cannot be fitted.
     """
     names = dict.fromkeys(feature.fitted for feature in chosen if feature.fitted)
     return {name: _module(name).fit(people, design) for name in names}
 
 
 def to_dict(models: Models) -> dict[str, Any]:
-    """Return the models by name as plain values: the content of fitted_features.json."""
+    """Return the models by name as plain values, the content of fitted_features.json."""
     return {name: model.to_dict() for name, model in models.items()}
 
 
 def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
-    """Return what `to_dict` wrote: the models that the features of a bundle need, and whatever else it carries.
+    """Return the models written by `to_dict`.
 
     Parameters
     ----------
     content
-        As `to_dict` returns it; a model that this version does not know is not looked at unless a feature needs it.
+        As returned by `to_dict`; a model unknown to this version is ignored unless a feature needs it.
     chosen
-        Registry rows.
+        Registry rows of the features whose models are required.
 
     Raises
     ------
     MgRiskError
-        ``fitted.missing``, and what a model raises that cannot be read.
+        ``fitted.missing``, and the error of a model that cannot be read.
     """
     there = content if isinstance(content, Mapping) else {}
     needed = dict.fromkeys(feature.fitted for feature in chosen if feature.fitted)
@@ -96,9 +95,9 @@ def from_dict(content: Mapping[str, Any], chosen: Iterable[Feature]) -> Models:
     if lacking:
         raise bad_bundle(
             "fitted.missing",
-            f"the model {lacking[0]} is not there",
+            f"the model {lacking[0]} is missing",
             where=FITTED_FEATURES,
-            hint="take a fresh copy of the bundle",
+            hint="get a fresh copy of the bundle",
         )
     known = dict.fromkeys(feature.fitted for feature in FEATURES.values() if feature.fitted and feature.fitted in there)
     return {name: _module(name).from_dict(there[name]) for name in needed | known}
@@ -110,7 +109,7 @@ def _module(name: str) -> Any:
 
 Compute = Callable[[pd.DataFrame], pd.Series]
 Columns = Mapping[str, Floats]
-"""Features by name as plain arrays: a level is its place among the feature's levels, NaN is missing."""
+"""Features by name as plain arrays; a level is coded as its index among the feature's levels, missing as NaN."""
 
 
 def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models = NO_MODELS) -> pd.DataFrame:
@@ -119,19 +118,18 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models 
     Parameters
     ----------
     raw
-        Frame of `features.summary.gather`, with ``cycle`` and the sources of each feature and of those that it
-        derives from.
+        Frame of `features.summary.gather`, with ``cycle`` and the sources of each feature and of its ancestors.
     chosen
         Registry rows.
     models
-        For features that need a fitted model (`fit`); without theirs they are missing.
+        Fitted models (`fit`); a feature whose model is not given is missing.
 
     Returns
     -------
     pandas.DataFrame
-        Same index; float64 for numbers, capped as the registry says (a later cycle may code higher values than an
-        earlier one), categorical with the registry's levels for categories. Missing in cycles that did not ask or
-        measure it (`nhanes/eras.toml`), where an empty answer would be taken for "no" or 0.
+        Same index; numbers as float64, capped at the registry's ``cap`` (top codes differ between cycles); categories
+        as categoricals with the registry's levels. A feature is missing in cycles that did not ask or measure it
+        (`nhanes/eras.toml`), so that an absent answer does not count as "no" or 0.
     """
     family = computed_from(chosen)
     columns: dict[str, pd.Series] = {}
@@ -152,7 +150,7 @@ def from_nhanes(raw: pd.DataFrame, chosen: Sequence[Feature], *, models: Models 
 
 
 def complete(given: pd.DataFrame, chosen: Sequence[Feature], *, models: Models = NO_MODELS) -> pd.DataFrame:
-    """Fill features that follow from others where they are not given, and apply NHANES's top codes.
+    """Derive missing features from others, and apply NHANES's top codes.
 
     Parameters
     ----------
@@ -161,22 +159,22 @@ def complete(given: pd.DataFrame, chosen: Sequence[Feature], *, models: Models =
     chosen
         Registry rows, ancestors first (`registry.with_ancestors`).
     models
-        For features that need a fitted model.
+        Fitted models of features.
     """
     filled = complete_columns(to_columns(given, chosen), chosen, n=len(given), models=models)
     return to_frame(filled, chosen, index=given.index)
 
 
 def complete_columns(given: Columns, chosen: Sequence[Feature], *, n: int, models: Models = NO_MODELS) -> Columns:
-    """Do the work of `complete` on plain arrays, shape (n,) each: a level is its place, NaN is missing.
+    """Do the same as `complete` on plain arrays of shape (n,) (see `Columns`).
 
-    Only what has to be derived becomes a frame. A feature that needs nothing done is the array that was given.
+    Frames are built only for derivations. A feature that needs no change is returned as the given array.
     """
     columns: dict[str, Floats] = {}
     known = {feature.name: feature for feature in chosen}
     for feature in chosen:
         values = given[feature.name] if feature.name in given else np.full(n, np.nan)
-        # Where everybody gives it, there is nothing to derive.
+        # If nobody lacks it, there is nothing to derive.
         if feature.derived_from and (missing := np.isnan(values)).any():
             parents = [known[name] for name in feature.derived_from]
             values = np.where(missing, derive(feature, columns, parents, n=n, models=models), values)
@@ -187,7 +185,7 @@ def complete_columns(given: Columns, chosen: Sequence[Feature], *, n: int, model
 def derive(
     feature: Feature, given: Columns, parents: Sequence[Feature], *, n: int, models: Models = NO_MODELS
 ) -> Floats:
-    """Return a feature as it is worked out from those that it derives from, on plain arrays, shape (n,).
+    """Return a feature derived from its parents, as plain arrays of shape (n,).
 
     Examples
     --------
@@ -200,12 +198,12 @@ def derive(
 
 
 def to_columns(frame: pd.DataFrame, chosen: Iterable[Feature]) -> Columns:
-    """Return the features that a frame has as plain arrays, a level as its place, NaN where missing."""
+    """Return the features of a frame as plain arrays (see `Columns`)."""
     return {feature.name: _places(frame[feature.name], feature) for feature in chosen if feature.name in frame}
 
 
 def to_frame(columns: Columns, chosen: Iterable[Feature], *, index: pd.Index) -> pd.DataFrame:
-    """Return plain arrays as typed features, one column each."""
+    """Return plain arrays as a frame of typed features."""
     typed_columns = {feature.name: _typed_array(columns[feature.name], feature) for feature in chosen}
     return pd.DataFrame(typed_columns, index=index, copy=False)
 
@@ -241,7 +239,7 @@ def _typed(values: pd.Series, feature: Feature) -> pd.Series:
 
 
 def typed(frame: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
-    """Return the features that the frame has, as float64 numbers and categories of the registry's levels, in order."""
+    """Return the features in the frame, in order: float64 numbers, and categoricals with the registry's levels."""
     return pd.DataFrame(
         {feature.name: _typed(frame[feature.name], feature) for feature in chosen if feature.name in frame},
         index=frame.index,
@@ -249,20 +247,20 @@ def typed(frame: pd.DataFrame, chosen: Sequence[Feature]) -> pd.DataFrame:
 
 
 def _function(feature: Feature, name: str) -> Compute:
-    # Modules move between versions; the row of a bundle may name one that is no more.
+    # Modules are renamed between versions; the row of a bundle may have the old name.
     module = FEATURES.get(feature.name, feature).module
     function: Compute = getattr(_module(module), name)
     return function
 
 
 def underivable(chosen: Iterable[Feature]) -> tuple[str, ...]:
-    """Return the features that this version of mgrisk cannot derive from others, by name.
+    """Return the names of derived features that this version of mgrisk cannot derive.
 
     Parameters
     ----------
     chosen
-        Registry rows, as a bundle of any version may bring them: a feature that it derives may since have lost its
-        function, its model or a parent.
+        Registry rows, possibly of a bundle of another version, whose functions, models or parents this version may
+        lack.
 
     Examples
     --------
@@ -276,7 +274,7 @@ def underivable(chosen: Iterable[Feature]) -> tuple[str, ...]:
 
 
 def _derivable(feature: Feature) -> bool:
-    # The tests hold that each feature of the registry can be derived, from its parents there.
+    # Tests ensure that each feature of the registry can be derived from its parents there.
     known = FEATURES.get(feature.name)
     if known is None or known.fitted != feature.fitted:
         return False

@@ -1,14 +1,14 @@
-"""Diet from 24-hour recalls: nutrients, two scores of diet quality, alcohol and energy needs.
+"""Diet from 24-hour recalls: nutrients, two diet quality scores, alcohol and energy requirements.
 
-Nutrients are means over the days whose recall is reliable.
+Nutrients are means over the reliable recall days.
 
-- A DASH score: how near a diet is to that of the Dietary Approaches to Stop Hypertension trial, from nutrients. It
-  comes out lower than that of Mellen et al. (2008), whose goals it takes (`dash.toml`).
-- The Healthy Eating Index-2020: how well a diet follows the Dietary Guidelines for Americans, 0 to 100 points. It needs
-  food-pattern equivalents, cups and ounces of food groups, which USDA releases beside NHANES (FPED) and CDC does not:
-  the feature is missing where nobody has given their files (`nhanes/food_patterns.py`).
-- Alcohol: drinks a day, from how often and how many, and heavy drinking.
-- Basal metabolic rate, and whether a reported energy intake can be the whole of what was eaten.
+- DASH nutrient score: similarity of a diet to that of the Dietary Approaches to Stop Hypertension trial. It uses the
+  goals of Mellen et al. (2008) but gives lower scores (`dash.toml`).
+- Healthy Eating Index-2020: adherence to the Dietary Guidelines for Americans, 0 to 100 points. It needs food-pattern
+  equivalents (cups and ounces of food groups, FPED), which USDA releases and CDC does not; the feature is missing if
+  these files are not given (`nhanes/food_patterns.py`).
+- Alcohol: drinks a day, from frequency and number of drinks, and heavy drinking.
+- Basal metabolic rate, and the plausibility of the reported energy intake (Goldberg limits).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RELIABLE = 1.0
 
 
 def mean_of_reliable_days(raw: pd.DataFrame, *, day_1: str, day_2: str) -> pd.Series:
-    """Return the mean of two recall columns over the days whose recall is reliable; missing where none is."""
+    """Return the mean of two recall columns over the reliable recall days; missing if there is none."""
     days = np.column_stack(
         [
             raw[day_1].where(raw["DR1DRSTZ"] == RELIABLE),
@@ -45,18 +45,18 @@ def mean_of_reliable_days(raw: pd.DataFrame, *, day_1: str, day_2: str) -> pd.Se
 
 
 def recall_days(raw: pd.DataFrame) -> pd.Series:
-    """Return the number of reliable recall days, 1 or 2; missing where there is none."""
+    """Return the number of reliable recall days, 1 or 2; missing if there is none."""
     count = (raw["DR1DRSTZ"] == RELIABLE).astype(float) + (raw["DR2DRSTZ"] == RELIABLE).astype(float)
     return count.where(count > 0)
 
 
 def energy_kcal(raw: pd.DataFrame) -> pd.Series:
-    """Return mean energy intake of a recalled day in kcal."""
+    """Return mean energy intake over the reliable recall days, kcal/d."""
     return mean_of_reliable_days(raw, day_1="DR1TKCAL", day_2="DR2TKCAL")
 
 
 def _mean_of(nutrient: str) -> Callable[[pd.DataFrame], pd.Series]:
-    """Return the function for the mean amount of a nutrient over the reliable days."""
+    """Return a function that computes the mean amount of a nutrient over the reliable recall days."""
 
     def mean(raw: pd.DataFrame) -> pd.Series:
         return mean_of_reliable_days(raw, day_1=f"DR1T{nutrient}", day_2=f"DR2T{nutrient}")
@@ -85,12 +85,12 @@ alcohol_g_day = _mean_of("ALCO")
 
 
 def recall_day_1_weekend(raw: pd.DataFrame) -> pd.Series:
-    """Return whether the first recalled day was Friday to Sunday; missing where it is not reliable."""
+    """Return whether the first recall day was Friday to Sunday; missing if the recall is not reliable."""
     return _weekend(raw["DR1DAY"].where(raw["DR1DRSTZ"] == RELIABLE))
 
 
 def recall_day_2_weekend(raw: pd.DataFrame) -> pd.Series:
-    """Return whether the second recalled day was Friday to Sunday; missing where it is not reliable."""
+    """Return whether the second recall day was Friday to Sunday; missing if the recall is not reliable."""
     return _weekend(raw["DR2DAY"].where(raw["DR2DRSTZ"] == RELIABLE))
 
 
@@ -112,7 +112,7 @@ class Target(BaseModel):
     halfway: str
 
     def points(self, amount: pd.Series, energy_kcal: pd.Series) -> pd.Series:
-        """Return 1, 0.5 or 0 points for amounts a day at an energy intake; missing without either, or without energy.
+        """Return 1, 0.5 or 0 points for daily amounts at an energy intake; missing without an amount or energy.
 
         Examples
         --------
@@ -133,12 +133,12 @@ TARGETS: tuple[Target, ...] = tuple(
 
 
 def derive_dash_score(given: pd.DataFrame) -> pd.Series:
-    """Return the sum over nine nutrients, 0 to 9 points; missing where one of them is."""
+    """Return the DASH score over nine nutrients, 0 to 9 points; missing if one of them is."""
     return _score(given, TARGETS)
 
 
 def derive_dash_score_without_magnesium(given: pd.DataFrame) -> pd.Series:
-    """Return the sum over eight nutrients, 0 to 8 points; missing where one of them is."""
+    """Return the DASH score over eight nutrients, 0 to 8 points; missing if one of them is."""
     return _score(given, tuple(target for target in TARGETS if target.feature != "magnesium_food_mg"))
 
 
@@ -168,15 +168,15 @@ class Component(BaseModel):
     kcal: float = 0.0
 
     def columns(self) -> tuple[str, ...]:
-        """Return the columns that it is computed from."""
+        """Return the columns from which the component is computed."""
         return (*self.of, self.over) if self.over else self.of
 
     def score(self, intake: pd.DataFrame) -> Floats:
-        """Return its points for each row, shape (n,); NaN where a column of it is missing."""
+        """Return the points of each row, shape (n,); NaN if a column is missing."""
         amount = intake[list(self.of)].sum(axis=1, skipna=False).to_numpy(dtype=np.float64)
         below = intake[self.over or ENERGY].to_numpy(dtype=np.float64)
         factor = {"density": 1000.0, "energy": 100.0 * self.kcal, "ratio": 1.0}[self.kind]
-        # Fat without any saturated fat is the best there is; no fat at all earns nothing, nor does no energy.
+        # Fat without saturated fat has all points; no fat at all, or no energy, has none.
         with np.errstate(divide="ignore", invalid="ignore"):
             value = np.where((amount == 0) & (below == 0), self.none, factor * amount / below)
         return np.asarray(self.points * np.clip((value - self.none) / (self.full - self.none), 0.0, 1.0))
@@ -185,7 +185,7 @@ class Component(BaseModel):
 COMPONENTS: Final[tuple[Component, ...]] = tuple(
     Component.model_validate(row) for row in rows("mgrisk.features", "hei.toml", "component")
 )
-"""The 13 components, in the order of the macro of NCI."""
+"""The 13 components, in the order of the NCI macro."""
 
 
 NUTRIENTS: Final = (ENERGY, "SFAT", "MFAT", "PFAT", "SODI")
@@ -194,12 +194,12 @@ PATTERNS: Final = tuple(dict.fromkeys(name for each in COMPONENTS for name in ea
 
 
 def hei_2020(intake: pd.DataFrame) -> pd.DataFrame:
-    """Score diets by the Healthy Eating Index-2020 for people of 2 years and over.
+    """Compute the Healthy Eating Index-2020 for people of 2 years and older.
 
     Parameters
     ----------
     intake
-        One row for each diet: a recalled day, the mean of a person's days, or the sum over a group. Columns of FPED and
+        One row for each diet: a recall day, the mean of a person's days, or the sum over a group. Columns of FPED and
         of the nutrient totals, without a prefix such as ``DR1T_``: F_TOTAL, F_CITMLB, F_OTHER, V_TOTAL, V_DRKGR,
         V_LEGUMES, D_TOTAL (cup equivalents), G_WHOLE, G_REFINED, PF_TOTAL, PF_SEAFD_HI, PF_SEAFD_LOW, PF_NUTSDS,
         PF_SOY, PF_LEGUMES (ounce equivalents), ADD_SUGARS (teaspoons), KCAL, SFAT, MFAT, PFAT (g), SODI (mg).
@@ -207,19 +207,19 @@ def hei_2020(intake: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Same index; points of each component by the names of `hei.toml`, and ``total``, 0 to 100. A component is missing
-        where a column of it is, and the total then too; without any energy all points are 0.
+        Same index; points of each component by its name in `hei.toml`, and ``total``, 0 to 100. A component, and with
+        it the total, is missing if one of its columns is; without energy intake all points are 0.
 
     Raises
     ------
     MgRiskError
-        ``hei.absent`` for columns that are not there; ``hei.negative``.
+        ``hei.absent`` for missing columns; ``hei.negative`` for negative amounts.
 
     Notes
     -----
-    Standards: USDA/NCI, `hei.toml`; for ages of 2 years and over they are those of the HEI-2015, and the scores are
-    those of its macro. Children under 2 have standards of their own. One recalled day is not a habit: a person's score
-    of a day scatters, and the score of a population is that of its summed intakes, not the mean of its people's scores.
+    Standards: USDA/NCI, `hei.toml`; from 2 years of age they are those of the HEI-2015, and the scores agree with its
+    macro. Children under 2 have other standards. A single day does not represent a person's usual diet, and the score
+    of a population is computed from its summed intakes, not as the mean of individual scores.
 
     Examples
     --------
@@ -232,7 +232,7 @@ def hei_2020(intake: pd.DataFrame) -> pd.DataFrame:
     needed = dict.fromkeys([ENERGY, *(name for component in COMPONENTS for name in component.columns())])
     absent = [name for name in needed if name not in intake]
     if absent:
-        raise _bad("absent", f"{len(absent)} columns are not there", got=", ".join(absent))
+        raise _bad("absent", f"{len(absent)} columns are missing", got=", ".join(absent))
     amounts = intake[list(needed)].astype("float64")
     negative = [name for name in needed if (amounts[name] < 0).any()]
     if negative:
@@ -243,7 +243,7 @@ def hei_2020(intake: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summarise(tables: CycleTables) -> pd.DataFrame:
-    """Return the score of each person's mean reliable day, indexed by SEQN; missing where a reliable day has a gap."""
+    """Return the score of each person's mean over the reliable days, by SEQN; missing if such a day lacks an amount."""
     people = tables.people.set_index(KEY)
     total = pd.DataFrame(0.0, index=people.index, columns=[*PATTERNS, *NUTRIENTS])
     days = pd.Series(0.0, index=people.index)
@@ -265,7 +265,7 @@ def _bad(code: str, message: str, *, got: str) -> MgRiskError:
         f"hei.{code}",
         message,
         where="features/hei, intake",
-        hint="join FPED and the nutrient totals, and take prefixes such as DR1T_ off the names",
+        hint="join FPED and the nutrient totals, and remove prefixes such as DR1T_ from the names",
         got=got,
     )
 
@@ -279,9 +279,9 @@ LIMIT = {"female": 1.0, "male": 2.0}
 
 
 def drinks_per_day(raw: pd.DataFrame) -> pd.Series:
-    """Return drinks a day over the past 12 months; 0 for who never drank or not in these months.
+    """Return mean drinks a day over the past 12 months; 0 for people who did not drink in that time.
 
-    Who refused or did not know how often or how many is missing.
+    Missing for people who refused or did not know the frequency or the number of drinks.
 
     Examples
     --------
@@ -289,8 +289,8 @@ def drinks_per_day(raw: pd.DataFrame) -> pd.Series:
     >>> drinks_per_day(asked.assign(ALQ111=None, ALQ130_TO_2004=None, ALQ130_FROM_2005=[7.0, None])).round(2).tolist()
     [1.99, 0.0]
     """
-    told = raw["ALQ120Q"] * raw["ALQ120U"].map(UNITS).astype(float)
-    days = told.where(raw["ALQ120Q"] != 0, 0.0).clip(upper=DAYS_A_YEAR)
+    reported = raw["ALQ120Q"] * raw["ALQ120U"].map(UNITS).astype(float)
+    days = reported.where(raw["ALQ120Q"] != 0, 0.0).clip(upper=DAYS_A_YEAR)
     days = days.where(days.notna(), raw["ALQ121"].map(FREQUENCIES).astype(float))
     drinks = raw["ALQ130_FROM_2005"].where(raw["ALQ130_FROM_2005"].notna(), raw["ALQ130_TO_2004"])
     none = (days == 0) | (raw["ALQ110"] == NO) | (raw["ALQ111"] == NO)
@@ -298,7 +298,7 @@ def drinks_per_day(raw: pd.DataFrame) -> pd.Series:
 
 
 def derive_heavy_drinking(given: pd.DataFrame) -> pd.Series:
-    """Return whether drinks a day are above 1 for women and 2 for men, "yes" or "no".
+    """Return whether drinks a day exceed 1 for women or 2 for men, "yes" or "no".
 
     Examples
     --------
@@ -362,7 +362,7 @@ RATES: tuple[Rate, ...] = tuple(
 
 
 def derive_basal_metabolic_rate_kcal(given: pd.DataFrame) -> pd.Series:
-    """Return the basal metabolic rate by Schofield's equations in kcal a day; missing under 18 years."""
+    """Return the basal metabolic rate by Schofield's equations, kcal/d; missing under 18 years."""
     age, weight = given["age_years"].to_numpy(), given["weight_kg"].to_numpy()
     rate = np.full(len(given), np.nan)
     for row in RATES:
@@ -372,14 +372,14 @@ def derive_basal_metabolic_rate_kcal(given: pd.DataFrame) -> pd.Series:
 
 
 def derive_energy_report(given: pd.DataFrame) -> pd.Series:
-    """Return under, plausible or over for a told energy intake; an unknown number of recalled days counts as one.
+    """Classify reported energy intake as under, plausible or over; an unknown number of recall days counts as one.
 
     Notes
     -----
-    It marks what cannot be habitual intake of a sedentary person in energy balance: a day of fasting or of a feast as
-    well as a story with gaps. Whoever is dieting is marked too.
+    Intakes outside the limits are implausible as the habitual intake of a sedentary person in energy balance. Besides
+    misreporting, this may be a day of fasting or feasting, or a weight-loss diet.
     """
     ratio = given["energy_kcal"] / given["basal_metabolic_rate_kcal"]
     low, high = GOLDBERG.bounds(given["recall_days"].fillna(1.0))
-    said = np.select([ratio < low, ratio > high], ["under", "over"], default="plausible")
-    return pd.Series(said, index=given.index, dtype=object).where(ratio.notna(), None)
+    report = np.select([ratio < low, ratio > high], ["under", "over"], default="plausible")
+    return pd.Series(report, index=given.index, dtype=object).where(ratio.notna(), None)

@@ -1,7 +1,7 @@
-"""Magnesium at the same energy: the residual method, fitted on the people of development.
+"""Energy-adjusted magnesium by the residual method, fitted on the development cohort.
 
-Who eats more has more of everything. What is left of magnesium when energy is accounted for says which foods were
-chosen, not how much. The logarithm makes the spread alike over the range of energy.
+Intake of all nutrients rises with energy intake. The residual of magnesium on energy reflects the choice of foods, not
+the amount eaten. Logarithms make the variance similar over the range of energy.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from mgrisk.config.checked import Checked, Count
 from mgrisk.errors import bad_bundle, bad_input
 from mgrisk.survey.design import SurveyDesign
 
-WHERE = "magnesium at the same energy"
+WHERE = "energy-adjusted magnesium"
 
 
 @dataclass(frozen=True)
 class EnergyAdjusted:
-    """A fitted line of log magnesium on log energy.
+    """A fitted regression line of log magnesium on log energy.
 
     Parameters
     ----------
     slope
-        Of log magnesium (mg) on log energy (kcal).
+        Slope of log magnesium (mg) on log energy (kcal).
     mean_log_energy
-        Weighted mean of log energy among the people of the fit: the energy at which magnesium is stated.
+        Weighted mean of log energy in the development cohort, to which magnesium is adjusted.
     n
-        People of the fit.
+        Number of people in the fit.
 
     Notes
     -----
-    Residual plus what is expected at the mean energy is log magnesium less slope x (log energy less its mean). Among
-    the people of the fit its logarithm has no weighted correlation with log energy.
+    Log adjusted magnesium is the residual plus the expected value at the mean: log magnesium - slope x (log energy -
+    mean log energy). It has no weighted correlation with log energy in the development cohort.
 
     Examples
     --------
@@ -52,30 +52,30 @@ class EnergyAdjusted:
     n: int
 
     def predict(self, parents: pd.DataFrame) -> pd.DataFrame:
-        """Return magnesium at the mean energy in mg a day; missing without magnesium or energy, same index."""
+        """Return magnesium adjusted to the mean energy, mg/d, same index; missing without magnesium or energy."""
         magnesium, energy = _logs(parents)
         adjusted = np.exp(magnesium - self.slope * (energy - self.mean_log_energy))
         return pd.DataFrame({"magnesium_energy_adjusted_mg": adjusted})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the numbers of the line."""
+        """Return the fields as plain numbers."""
         return asdict(self)
 
 
 def fit(people: pd.DataFrame, design: SurveyDesign) -> EnergyAdjusted:
-    """Fit the line on everybody in the domain who has magnesium and energy above zero.
+    """Fit the line to everyone in the domain with magnesium and energy above zero.
 
     Parameters
     ----------
     people
-        ``magnesium_food_mg`` and ``energy_kcal``, a row for each row of the design.
+        ``magnesium_food_mg`` and ``energy_kcal``, one row for each row of the design.
     design
-        Its analysis weights say who counts and how much.
+        Survey design, whose analysis weights are used.
 
     Raises
     ------
     MgRiskError
-        ``energy_adjusted.no_spread`` where fewer than two different energies are known.
+        ``energy_adjusted.no_spread`` if there are fewer than two different energy intakes.
 
     Notes
     -----
@@ -86,7 +86,7 @@ def fit(people: pd.DataFrame, design: SurveyDesign) -> EnergyAdjusted:
     if np.unique(energy[inside]).size < 2:
         raise bad_input(
             "energy_adjusted.no_spread",
-            "energy intake is not known of two people who differ",
+            "there are fewer than two different energy intakes",
             where=WHERE,
             hint="choose cycles with recalls, or leave the feature out",
         )
@@ -99,7 +99,7 @@ def fit(people: pd.DataFrame, design: SurveyDesign) -> EnergyAdjusted:
 
 
 def from_dict(content: Mapping[str, Any]) -> EnergyAdjusted:
-    """Return what `EnergyAdjusted.to_dict` wrote.
+    """Return the model written by `EnergyAdjusted.to_dict`.
 
     Raises
     ------
@@ -120,13 +120,13 @@ def from_dict(content: Mapping[str, Any]) -> EnergyAdjusted:
 
 
 class _File(Checked):
-    # Of logarithms: beyond these bounds no intake is adjusted, and the exponential overflows.
+    # Bounds on the log scale: plausible intakes are within them, and the exponential does not overflow.
     slope: float = Field(ge=-3, le=3)
     mean_log_energy: float = Field(ge=0, le=15)
     n: Count
 
 
 def _logs(people: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
-    """Return log magnesium and log energy; a day without any has no logarithm and is missing."""
+    """Return log magnesium and log energy; an intake of zero has no logarithm and is missing."""
     magnesium, energy = people["magnesium_food_mg"], people["energy_kcal"]
     return np.log(magnesium.where(magnesium > 0)), np.log(energy.where(energy > 0))

@@ -1,8 +1,8 @@
-"""Where magnesium in food comes from: milligrams a day by food group, and the foods that carry most of it.
+"""Magnesium from food by food group (mg/d), and the foods that contribute most to the population's intake.
 
-Individual foods of a recall (DR1IFF, DR2IFF) are told apart by their 8-digit USDA food code; `food_groups.toml`
-says which group a code belongs to. Amounts in these tables are whole milligrams and the day's total is their
-sum, so that the groups of a day add up to it exactly.
+The individual foods of a recall (DR1IFF, DR2IFF) are identified by 8-digit USDA food codes, which `food_groups.toml`
+assigns to groups. Amounts in these tables are whole milligrams and the day's total is their sum, so that the groups of
+a day add up to it exactly.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ FEATURE: Final = "magnesium_from_{}_mg"
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of `food_groups.toml`: codes that begin so, and are described so, belong to this group.
+    """One row of `food_groups.toml`: food codes with these digits and descriptions belong to this group.
 
     Attributes
     ----------
     prefix
-        First digits of the food code; any of them.
+        First digits of the food code, of which one must match.
     words
-        Regular expressions on the description, any of them; none where the digits decide.
+        Regular expressions, of which one must match the description; empty if only the digits matter.
     dish
-        A mixed dish, which stays whole in the group of its code.
+        Whether it is a mixed dish, which is not divided among groups.
     """
 
     group: str
@@ -53,7 +53,7 @@ class Rule:
     dish: bool = False
 
     def fits(self, codes: list[str], descriptions: list[str]) -> Booleans:
-        """Return which codes this rule fits, shape (n,), whatever the rules above it say."""
+        """Return which codes this rule matches, shape (n,), ignoring the rules before it."""
         words = re.compile("|".join(self.words), re.IGNORECASE)
         pairs = zip(codes, descriptions, strict=True)
         return np.array([code.startswith(self.prefix) and bool(words.search(text)) for code, text in pairs], bool)
@@ -61,10 +61,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class FoodGroups:
-    """The food groups and the ordered rules that fill them.
+    """The food groups and the ordered rules that assign food codes to them.
 
-    `labels` holds the label of each group by its name, in the order of reports; `rich` names the groups of good sources
-    of magnesium. `rules` are tried in order; the first that fits decides.
+    `labels` has the label of each group by name, in the order of reports; `rich` has the groups that are good sources
+    of magnesium. `rules` are tried in order, and the first match is used.
     """
 
     labels: dict[str, str]
@@ -83,12 +83,12 @@ class FoodGroups:
         -------
         pandas.DataFrame
             Index: the codes. Columns: description, group (categorical, all groups in order), dish (bool),
-            rule (place of the rule that decided, from 0).
+            rule (index of the rule that matched, from 0).
 
         Raises
         ------
         MgRiskError
-            ``foods.repeated_code``; ``foods.no_group`` for a code that no rule fits.
+            ``foods.repeated_code``; ``foods.no_group`` for a code that no rule matches.
 
         Examples
         --------
@@ -102,7 +102,7 @@ class FoodGroups:
                 "foods.repeated_code",
                 f"food code {codes[codes.duplicated()].iloc[0]} is described twice",
                 where=f"{WHERE}, DRXFCD",
-                hint="give the descriptions of one cycle at a time; they change between cycles",
+                hint="use the descriptions of one cycle at a time; they change between cycles",
             )
         digits, texts = codes.astype(str).tolist(), descriptions["DRXFCLD"].tolist()
         place = np.full(len(codes), -1)
@@ -112,7 +112,7 @@ class FoodGroups:
             first = int(np.argmax(place < 0))
             raise bad_source(
                 "foods.no_group",
-                f"no rule fits food code {digits[first]}, {texts[first]}",
+                f"no rule matches food code {digits[first]}, {texts[first]}",
                 where="features/food_groups.toml",
                 hint="add a rule for its first digits",
             )
@@ -138,15 +138,15 @@ class FoodGroups:
 
 @dataclass(frozen=True)
 class TopFoods:
-    """The foods that carry most of the population's magnesium, the largest share first.
+    """The foods that contribute most to the population's magnesium intake, the largest share first.
 
     Attributes
     ----------
     records
-        One for each food: food_code, description, group, share (of the population's magnesium from food, a
-        ratio of totals), se, low, high, cumulative (of the shares), mg_per_person (mean, mg a day).
+        One for each food: food_code, description, group, share (of the population's magnesium from food, a ratio of
+        totals), se, low, high, cumulative (sum of the shares so far), mg_per_person (mean, mg/d).
     n, df
-        People in the domain with a positive weight; degrees of freedom.
+        Number of people in the domain with a positive weight; degrees of freedom.
     """
 
     records: tuple[dict[str, Any], ...]
@@ -186,22 +186,22 @@ def day_by_group(foods: pd.DataFrame, groups: pd.DataFrame, *, people: ArrayLike
     foods
         One row for each food eaten, from DR1IFF (day 1) or DR2IFF (day 2): SEQN, DRxIFDCD, DRxIMAGN (mg).
     groups
-        Group of each food code in this cycle, as `FoodGroups.assign` returns it.
+        Group of each food code in this cycle, as returned by `FoodGroups.assign`.
     people
-        SEQN of those wanted, shape (n,), each once.
+        SEQN of the people to return, shape (n,), without duplicates.
     day
         1 or 2.
 
     Returns
     -------
     pandas.DataFrame
-        Index: SEQN in the order given; one column for each group, mg. 0 for people without a food; missing in
-        the group of a food without an amount (human milk). Reliability is not looked at here.
+        Index: SEQN in the order given; one column for each group, mg. 0 if no food of the group was eaten; missing
+        if a food of the group has no amount (human milk). The reliability of the recall is not considered.
 
     Raises
     ------
     MgRiskError
-        ``foods.repeated_person``; ``foods.unknown_code`` for a food that has no row in `groups`.
+        ``foods.repeated_person``; ``foods.unknown_code`` for a food without a row in `groups`.
 
     Examples
     --------
@@ -213,26 +213,26 @@ def day_by_group(foods: pd.DataFrame, groups: pd.DataFrame, *, people: ArrayLike
     index, row, place, amount = _placed(foods, groups, people, day)
     names = list(groups["group"].cat.categories)
     cell = row * len(names) + groups["group"].cat.codes.to_numpy()[place]
-    # Of nothing at all, bincount makes whole numbers.
+    # For empty input, bincount returns integers.
     sums = np.bincount(cell, weights=amount, minlength=len(index) * len(names)).astype(np.float64)
     return pd.DataFrame(sums.reshape(len(index), len(names)), index=index, columns=names)
 
 
 def by_group(day_1: pd.DataFrame, day_2: pd.DataFrame, groups: pd.DataFrame, *, totals: pd.DataFrame) -> pd.DataFrame:
-    """Return magnesium from each food group in mg a day, the mean over each person's reliable recall days.
+    """Return magnesium from each food group, mg/d, as the mean over each person's reliable recall days.
 
     Parameters
     ----------
     day_1, day_2, groups
         As for `day_by_group`.
     totals
-        Everybody with a recall, one row each: SEQN, DR1DRSTZ, DR2DRSTZ (1 is reliable).
+        Everyone with a recall, one row each: SEQN, DR1DRSTZ, DR2DRSTZ (1 is reliable).
 
     Returns
     -------
     pandas.DataFrame
-        Index: SEQN in the order of `totals`; one column for each group, mg a day; missing without a reliable
-        day. The columns add up to `magnesium_food_mg` exactly: sums are of whole milligrams and means of halves.
+        Index: SEQN in the order of `totals`; one column for each group, mg/d; missing without a reliable day. The
+        columns add up to `magnesium_food_mg` exactly.
 
     Raises
     ------
@@ -265,27 +265,27 @@ def _summarise(tables: CycleTables) -> pd.DataFrame:
 
 
 RICH: Final = "rich"
-RICH_LABEL: Final = "Good sources of magnesium together"
+RICH_LABEL: Final = "All good sources of magnesium"
 SUMMARY: Final = Summary(records=("DR1IFF", "DR2IFF"), lists={"DRXFCD": ("DRXFDCD", "DRXFCLD")}, function=_summarise)
-"""magnesium_from_<group>_mg for each group of `food_groups.toml`, as `by_group` makes it."""
+"""The features magnesium_from_<group>_mg of `food_groups.toml`, computed by `by_group`."""
 
 
 def shares(intake: pd.DataFrame, design: SurveyDesign, *, level: float = 0.95) -> GroupedEstimates:
-    """Estimate the share of each column in the population's total, a ratio of totals.
+    """Estimate the share of each column in the population's total, as a ratio of totals.
 
     Parameters
     ----------
     intake
-        mg a day, as `by_group` or `day_by_group` returns it, one row for each row of the design, in its order.
+        mg/d, as returned by `by_group` or `day_by_group`, one row for each row of the design, in the same order.
     design
-        The full design, level RECALL1 (WTDRD1), with its domain among people whose recall is reliable.
+        The full design, level RECALL1 (WTDRD1), whose domain has only people with a reliable recall.
     level
         Confidence level.
 
     Returns
     -------
     GroupedEstimates
-        In the order of the columns; fractions that add up to 1. Errors as `mgrisk.survey.estimates.ratio`.
+        In the order of the columns; shares that add up to 1. Raises as `mgrisk.survey.estimates.ratio`.
 
     Examples
     --------
@@ -299,7 +299,7 @@ def shares(intake: pd.DataFrame, design: SurveyDesign, *, level: float = 0.95) -
 
 
 def with_rich(intake: pd.DataFrame) -> pd.DataFrame:
-    """Return amounts by food group, and before them those of all good sources of magnesium together (`RICH`).
+    """Return amounts by food group, preceded by the sum over all good sources of magnesium (`RICH`).
 
     Examples
     --------
@@ -312,7 +312,7 @@ def with_rich(intake: pd.DataFrame) -> pd.DataFrame:
 def top_foods(
     foods: pd.DataFrame, groups: pd.DataFrame, design: SurveyDesign, *, people: ArrayLike, day: int = 1, top: int = 10
 ) -> TopFoods:
-    """Rank single foods by their share of the population's magnesium from food on one recalled day.
+    """Rank single foods by their share of the population's magnesium from food on one recall day.
 
     Parameters
     ----------
@@ -323,12 +323,12 @@ def top_foods(
     people
         SEQN of each row of the design, shape (n,).
     top
-        How many foods.
+        Number of foods.
 
     Returns
     -------
     TopFoods
-        Errors as `day_by_group` and `mgrisk.survey.estimates.ratio`.
+        Raises as `day_by_group` and `mgrisk.survey.estimates.ratio`.
 
     Examples
     --------
@@ -340,8 +340,8 @@ def top_foods(
     2.0
     """
     index, row, place, amount = _placed(foods, groups, people, day)
-    # Only human milk comes without an amount, on days that are not reliable and so outside the domain; there it
-    # must not make the total of a food missing.
+    # Only human milk has no amount, on days that are not reliable and so outside the domain; it must not make the
+    # total of a food missing.
     amount = np.nan_to_num(amount)
     weighted = np.bincount(place, weights=amount * design.analysis_weight[row], minlength=len(groups))
     everything = np.bincount(row, weights=amount, minlength=len(index))
@@ -371,14 +371,14 @@ def top_foods(
 def _placed(
     foods: pd.DataFrame, groups: pd.DataFrame, people: ArrayLike, day: int
 ) -> tuple[pd.Index[Any], Places, Places, Floats]:
-    """Return the people, and for each food of theirs the person's place, the code's place and the amount."""
+    """Return the people, and for each of their foods the index of the person, the index of the code and the amount."""
     index = pd.Index(np.asarray(people).astype(np.int64), name="SEQN")
     if index.has_duplicates:
         raise bad_input(
             "foods.repeated_person",
-            f"person {index[index.duplicated()][0]} is there twice",
+            f"person {index[index.duplicated()][0]} occurs twice",
             where=f"{WHERE}, people",
-            hint="give each SEQN once",
+            hint="pass each SEQN once",
         )
     row: Places = index.get_indexer(pd.Index(foods["SEQN"].astype(np.int64)))
     eaten, row = foods[row >= 0], row[row >= 0]
@@ -389,6 +389,6 @@ def _placed(
             "foods.unknown_code",
             f"food code {codes[place < 0][0]} is not among the descriptions",
             where=f"{WHERE}, DRXFCD",
-            hint="give the descriptions (DRXFCD) of the same cycle as the foods",
+            hint="use the descriptions (DRXFCD) of the same cycle as the foods",
         )
     return index, row, place, eaten[f"DR{day}IMAGN"].to_numpy(dtype=np.float64)

@@ -1,10 +1,10 @@
-"""Magnesium: intake from food, from supplements and in total, beside energy, reference intakes and calcium.
+"""Magnesium intake from food, supplements and in total, relative to energy, reference intakes and calcium.
 
-Reference intakes by age, sex, pregnancy and lactation are rows of `dri.toml`.
+Reference intakes by age, sex, pregnancy and lactation are in `dri.toml`.
 
-The magnesium depletion score counts, in points, what makes the kidney and the gut lose magnesium. It measures no
-magnesium: its parts stand for hypertension, kidney disease, age and drinking, so that an association of it with
-diabetes is not one of magnesium.
+The magnesium depletion score counts risk factors for losing magnesium through the kidney and the gut. It does not
+measure magnesium: its components also reflect hypertension, kidney disease, age and alcohol use, so that an association
+of the score with diabetes is not evidence of an association with magnesium.
 """
 
 from __future__ import annotations
@@ -54,33 +54,33 @@ def reference_intakes(
     pregnant: ArrayLike | None = None,
     lactating: ArrayLike | None = None,
 ) -> pd.DataFrame:
-    """Look up the magnesium reference intakes of people.
+    """Look up the magnesium reference intakes by age, sex, pregnancy and lactation.
 
     Parameters
     ----------
     age_years
-        Age in years, shape (n,); completed years count, so that 30.9 is 30.
+        Age in years, shape (n,), rounded down to completed years (30.9 counts as 30).
     sex
         ``"female"``, ``"male"`` or missing, shape (n,).
     pregnant, lactating
-        True, False or missing, shape (n,); missing counts as no. A woman who is both has the values of pregnancy.
+        True, False or missing, shape (n,); missing counts as no. If both are true, pregnancy is used.
 
     Returns
     -------
     pandas.DataFrame
-        ``ear_mg``, ``rda_mg``, ``ul_mg`` (mg a day), a row for each person; NaN where there is no such value: under 1
-        year, beyond 50 years in pregnancy and lactation, or with age or sex missing. The EAR is for usual intake from
+        ``ear_mg``, ``rda_mg``, ``ul_mg`` (mg/d), one row for each person; NaN if there is no reference intake: under 1
+        year, above 50 years in pregnancy and lactation, or with age or sex missing. The EAR is for usual intake from
         all sources; the UL is for supplements and medicines alone.
 
     Raises
     ------
     MgRiskError
-        ``dri.bad_sex`` for another word; ``dri.bad_length`` where the lengths differ; ``dri.bad_age`` for ages that are
-        negative or no numbers; ``dri.pregnant_man`` for a man who is pregnant or lactating.
+        ``dri.bad_sex`` for another value; ``dri.bad_length`` if the lengths differ; ``dri.bad_age`` for ages that are
+        negative or not numbers; ``dri.pregnant_man`` for a man marked as pregnant or lactating.
 
     Notes
     -----
-    Institute of Medicine (1997), Dietary Reference Intakes, chapter 6; each row of `dri.toml` says what was read where.
+    Institute of Medicine (1997), Dietary Reference Intakes, chapter 6.
 
     Examples
     --------
@@ -107,7 +107,9 @@ def _ages(values: ArrayLike) -> Floats:
     except (TypeError, ValueError) as error:
         raise _bad("bad_age", "an age is not a number", hint="give ages in years, NaN where unknown") from error
     if age.ndim != 1 or (age < 0).any() or np.isinf(age).any():
-        raise _bad("bad_age", "ages are negative, infinite or no column", hint="give ages in years, NaN where unknown")
+        raise _bad(
+            "bad_age", "ages are negative, infinite or not a column", hint="give ages in years, NaN where unknown"
+        )
     return age
 
 
@@ -116,7 +118,7 @@ def _sexes(values: ArrayLike, size: int) -> NDArray[Any]:
     _same_length("sex", len(series), size)
     odd = sorted({str(each) for each in series[series.notna()]} - {"female", "male"})
     if odd:
-        raise _bad("bad_sex", "sex is not coded as agreed", hint="write female, male or nothing", got=odd[0])
+        raise _bad("bad_sex", "sex has an unknown value", hint="use female, male or missing", got=odd[0])
     return np.asarray(series.where(series.notna(), ""), dtype=str)
 
 
@@ -138,27 +140,27 @@ def _bad(code: str, message: str, *, hint: str = "give one value for each person
 
 
 def magnesium_food_mg(raw: pd.DataFrame) -> pd.Series:
-    """Return magnesium from food and drink of a recalled day in mg."""
+    """Return magnesium from food and drink, mg/d, as the mean over the reliable recall days."""
     return mean_of_reliable_days(raw, day_1="DR1TMAGN", day_2="DR2TMAGN")
 
 
 def magnesium_food_day_1_mg(raw: pd.DataFrame) -> pd.Series:
-    """Return magnesium from food and drink of the first recalled day in mg; missing where it is not reliable."""
+    """Return magnesium from food and drink on the first recall day, mg; missing if the recall is not reliable."""
     return raw["DR1TMAGN"].where(raw["DR1DRSTZ"] == RELIABLE)
 
 
 def magnesium_food_day_2_mg(raw: pd.DataFrame) -> pd.Series:
-    """Return magnesium from food and drink of the second recalled day in mg; missing where it is not reliable."""
+    """Return magnesium from food and drink on the second recall day, mg; missing if the recall is not reliable."""
     return raw["DR2TMAGN"].where(raw["DR2DRSTZ"] == RELIABLE)
 
 
 def magnesium_supplement_mg(raw: pd.DataFrame) -> pd.Series:
-    """Return magnesium from supplements and antacids in mg a day, over the past 30 days."""
+    """Return mean daily magnesium from supplements and antacids over the past 30 days, mg/d."""
     return _amount_taken(raw, supplements="DSD010", antacids="DSD010AN", amount="DSQTMAGN")
 
 
 def magnesium_supplement_recall_mg(raw: pd.DataFrame) -> pd.Series:
-    """Return magnesium from supplements and antacids of a recalled day in mg."""
+    """Return magnesium from supplements and antacids, mg/d, as the mean over the reliable recall days."""
     days = pd.DataFrame(
         {
             f"day_{day}": _amount_taken(
@@ -172,69 +174,69 @@ def magnesium_supplement_recall_mg(raw: pd.DataFrame) -> pd.Series:
 
 def _amount_taken(raw: pd.DataFrame, *, supplements: str, antacids: str, amount: str) -> pd.Series:
     took = (raw[supplements] == 1) | (raw[antacids] == 1)
-    # NHANES leaves the amount empty both for people who took nothing and for products without magnesium.
-    # Who did not say whether they took anything is missing, not zero.
+    # In NHANES the amount is empty both for people who took nothing and for products without magnesium.
+    # People who did not answer whether they took anything are missing, not zero.
     took_none = (raw[supplements] == 2) & (raw[antacids] == 2)
     taken = np.select([took, took_none], [raw[amount].fillna(0.0), 0.0], default=np.nan)
     return pd.Series(taken, index=raw.index)
 
 
 def magnesium_total_mg(raw: pd.DataFrame) -> pd.Series:
-    """Return magnesium from food, drink and supplements in mg a day."""
+    """Return magnesium from food, drink and supplements, mg/d."""
     return magnesium_food_mg(raw) + magnesium_supplement_mg(raw)
 
 
 def derive_magnesium_total_mg(given: pd.DataFrame) -> pd.Series:
-    """Return food plus supplements in mg a day; missing where either is."""
+    """Return magnesium from food plus supplements, mg/d; missing if either is."""
     return given["magnesium_food_mg"] + given["magnesium_supplement_mg"]
 
 
 def derive_usual_magnesium_total_mg(given: pd.DataFrame) -> pd.Series:
-    """Return usual intake from food plus supplements in mg a day; missing where either is."""
+    """Return usual magnesium from food plus supplements, mg/d; missing if either is."""
     return given["usual_magnesium_mg"] + given["magnesium_supplement_mg"]
 
 
 def derive_magnesium_density_mg_1000kcal(given: pd.DataFrame) -> pd.Series:
-    """Return magnesium from food in mg for each 1,000 kcal; missing without energy."""
+    """Return magnesium from food, mg per 1,000 kcal; missing without energy intake."""
     energy = given["energy_kcal"]
     return 1000.0 * given["magnesium_food_mg"] / energy.where(energy > 0)
 
 
 def derive_calcium_to_magnesium_ratio(given: pd.DataFrame) -> pd.Series:
-    """Return calcium over magnesium from food, mg to mg; missing without magnesium."""
+    """Return the ratio of calcium to magnesium from food, mg to mg; missing without magnesium."""
     magnesium = given["magnesium_food_mg"]
     return given["calcium_mg"] / magnesium.where(magnesium > 0)
 
 
 def pregnant(raw: pd.DataFrame) -> pd.Series:
-    """Return whether a woman was pregnant at the examination; no for men, missing where it was not made out."""
+    """Return whether a woman was pregnant at the examination; no for men, missing if it could not be ascertained."""
     return raw["RIDEXPRG"].map({1.0: "yes", 2.0: "no"}).where(raw["RIAGENDR"] != 1, "no")
 
 
 def derive_magnesium_below_ear(given: pd.DataFrame) -> pd.Series:
-    """Return whether usual intake from all sources lies below the estimated average requirement.
+    """Return whether usual intake from all sources is below the estimated average requirement.
 
     Notes
     -----
-    For describing people. Predicted usual intakes are drawn to their mean, so that the share of people marked is not
-    the share of a population below the requirement: that is `features.usual_intake.estimate_usual_intake`.
+    Predicted usual intakes are shrunk towards their mean, so that the share of "yes" does not estimate the prevalence
+    of inadequate intake in a population; `features.usual_intake.estimate_usual_intake` does.
     """
     return _marked(given["usual_magnesium_total_mg"], below=_reference(given)["ear_mg"])
 
 
 def derive_magnesium_rda_share(given: pd.DataFrame) -> pd.Series:
-    """Return magnesium from all sources of a recalled day over the recommended dietary allowance."""
+    """Return magnesium from all sources divided by the recommended dietary allowance."""
     return given["magnesium_total_mg"] / _reference(given)["rda_mg"]
 
 
 def derive_magnesium_supplement_above_ul(given: pd.DataFrame) -> pd.Series:
-    """Return whether supplements and antacids alone give more than the upper intake level."""
+    """Return whether magnesium from supplements and antacids alone exceeds the tolerable upper intake level."""
     upper = reference_intakes(given["age_years"], given["sex"])["ul_mg"]
     return _marked(upper, below=given["magnesium_supplement_mg"])
 
 
 def _reference(given: pd.DataFrame) -> pd.DataFrame:
-    # Lactation is not known here: its requirement is that of other women.
+    # Lactation is not known; its requirement is the same as for other women.
     expecting = (given["pregnant"] == "yes") & (given["sex"] == "female")
     return reference_intakes(given["age_years"], given["sex"], pregnant=expecting)
 
@@ -245,11 +247,11 @@ def _marked(amount: pd.Series, *, below: pd.Series) -> pd.Series:
 
 
 REDUCED, LOW = 90.0, 60.0
-"""Filtration rates, mL/min/1.73 m2, below which there are 1 and 2 points."""
+"""Glomerular filtration rates, mL/min/1.73 m2, below which the score has 1 and 2 points."""
 
 
 def derive_magnesium_depletion_score(given: pd.DataFrame) -> pd.Series:
-    """Return the score, 0 to 5 points; missing where a part is missing.
+    """Return the magnesium depletion score, 0 to 5 points; missing if a component is missing.
 
     Examples
     --------

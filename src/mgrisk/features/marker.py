@@ -1,7 +1,7 @@
-"""Markers: laboratory values that outcomes and evidence are measured by, indices made of them, and kidney function.
+"""Markers: laboratory values for outcomes and evidence, indices computed from them, and kidney function.
 
-They stand beside the features and never predict. Kidney function is serum creatinine on one scale over the cycles, and
-the filtration rate that CKD-EPI 2021 estimates from it.
+Markers are never predictors. Kidney function is serum creatinine on the same scale in all cycles, and the glomerular
+filtration rate estimated from it by CKD-EPI 2021.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from mgrisk.config.toml import rows
 from mgrisk.features.background import gestational_diabetes
 
 MMOL_L_PER_MG_DL = 0.05551
-"""Of glucose, as CDC/NCHS converts LBXGLU to LBDGLUSI."""
-TYPE_1_TOLD_BEFORE = 30.0
-"""Years of age."""
+"""Conversion factor of glucose, as used by CDC/NCHS for LBDGLUSI."""
+TYPE_1_DIAGNOSED_BEFORE = 30.0
+"""Age at diagnosis in years."""
 LESS_THAN_ONE = 666.0
 YES, MONTHS = 1, 1
 NO, BORDERLINE = 2, 3
@@ -33,7 +33,7 @@ def derive_homa_ir(given: pd.DataFrame) -> pd.Series:
 
 
 def derive_homa_b(given: pd.DataFrame) -> pd.Series:
-    """Return the homeostasis model assessment of beta cell function, %; it has no value at 3.5 mmol/L and below."""
+    """Return the homeostasis model assessment of beta cell function, %; missing at 3.5 mmol/L and below."""
     above = MMOL_L_PER_MG_DL * given["glucose_mg_dl"] - 3.5
     return 20.0 * given["insulin_uu_ml"] / above.where(above > 0)
 
@@ -51,29 +51,34 @@ def derive_tyg(given: pd.DataFrame) -> pd.Series:
 
 
 def diabetes_told(raw: pd.DataFrame) -> pd.Series:
-    """Return whether diabetes or borderline diabetes was told of, "yes" or "no"; missing without an answer."""
+    """Return self-reported physician diagnosis of diabetes or borderline diabetes, "yes" or "no"."""
     return raw["DIQ010"].map({YES: "yes", NO: "no", BORDERLINE: "yes"})
 
 
 def likely_type_1(raw: pd.DataFrame) -> pd.Series:
-    """Return whether diabetes is likely to be of type 1, "yes" or "no"; missing without an answer on diabetes.
+    """Return whether diabetes is likely type 1, "yes" or "no"; missing without an answer on diabetes.
 
-    Told of diabetes before 30, on insulin now, and insulin begun within a year of being told. Who did not say when, or
-    how long, is "no". NHANES asks for whole years of age and of insulin, so that both may be rounded by one.
+    Yes for a diagnosis before age 30, current insulin use, and insulin started within a year of diagnosis; no if age at
+    diagnosis or duration of insulin use is missing. NHANES asks for whole years, so that both may be off by one.
     """
-    told = raw["DID040"].where(raw["DID040"] != LESS_THAN_ONE, 0.0)
+    diagnosed = raw["DID040"].where(raw["DID040"] != LESS_THAN_ONE, 0.0)
     quantity = raw["DID060"].where(raw["DID060"] != LESS_THAN_ONE, 0.0)
     on_insulin = quantity.where(raw["DIQ060U"] != MONTHS, quantity / 12.0)
     begun = raw["RIDAGEYR"] - on_insulin
-    likely = (raw["DIQ010"] == YES) & (raw["DIQ050"] == YES) & (told < TYPE_1_TOLD_BEFORE) & (begun - told <= 1.0)
+    likely = (
+        (raw["DIQ010"] == YES)
+        & (raw["DIQ050"] == YES)
+        & (diagnosed < TYPE_1_DIAGNOSED_BEFORE)
+        & (begun - diagnosed <= 1.0)
+    )
     return pd.Series(np.where(likely, "yes", "no"), index=raw.index).where(raw["DIQ010"].notna())
 
 
 def high_glucose_told(raw: pd.DataFrame) -> pd.Series:
-    """Return whether high blood glucose was ever told of: diabetes, borderline, prediabetes, diabetes in a pregnancy.
+    """Return any self-reported diagnosis of high blood glucose: diabetes (also gestational), borderline or prediabetes.
 
-    Who was told of no diabetes and no prediabetes is "no", also where the answer on pregnancies is missing. DIQ160 is
-    not asked of people told of diabetes.
+    No for people without diabetes and prediabetes, even if the answer on pregnancies is missing. DIQ160 is not asked of
+    people with diagnosed diabetes.
     """
     told = raw["DIQ010"].isin([YES, BORDERLINE]) | (raw["DIQ160"] == YES) | (gestational_diabetes(raw) == "yes")
     return pd.Series(np.where(told, "yes", "no"), index=raw.index).where(told | (raw["DIQ160"] == NO))
@@ -84,7 +89,7 @@ CKD_EPI = {row["sex"]: row for row in rows("mgrisk.features", "kidney.toml", "ck
 
 
 def creatinine_mg_dl(raw: pd.DataFrame) -> pd.Series:
-    """Return serum creatinine in mg/dL on the scale of the reference method; `kidney.toml` says of which cycles.
+    """Return serum creatinine, mg/dL, on the scale of the reference method; `kidney.toml` has the corrected cycles.
 
     Examples
     --------
@@ -98,7 +103,7 @@ def creatinine_mg_dl(raw: pd.DataFrame) -> pd.Series:
 
 
 def derive_egfr(given: pd.DataFrame) -> pd.Series:
-    """Return the glomerular filtration rate in mL/min/1.73 m2, CKD-EPI 2021 without race.
+    """Return the estimated glomerular filtration rate, mL/min/1.73 m2, by CKD-EPI 2021 without race.
 
     Examples
     --------

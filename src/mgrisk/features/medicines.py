@@ -1,4 +1,4 @@
-"""Medicines on prescription: classes taken and how many, out of one row for each person and medicine."""
+"""Prescription medicines: classes taken, and number of medicines, from one row for each person and medicine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class MedicineClass:
         Parameters
         ----------
         drugs
-            RXQ_DRUG: a row for each medicine.
+            RXQ_DRUG, one row for each medicine.
 
         Examples
         --------
@@ -65,18 +65,18 @@ CLASSES: Mapping[str, MedicineClass] = _load()
 
 
 def summarise(tables: CycleTables) -> pd.DataFrame:
-    """Return the classes that people take, "yes" or "no", and how many medicines.
+    """Return whether each person takes a medicine of each class, "yes" or "no", and the number of medicines.
 
     Parameters
     ----------
     tables
-        With RXQ_RX (RXDUSE, RXDDRGID) and RXQ_DRUG.
+        Tables of a cycle, with RXQ_RX (RXDUSE, RXDDRGID) and RXQ_DRUG.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by SEQN: a column for each class of `CLASSES`, and ``medicine_count``. Missing for who refused or did
-        not know; a class is also missing for who takes a medicine of unknown name and none known of the class.
+        Indexed by SEQN: a column for each class of `CLASSES`, and ``medicine_count``. Missing for people who refused or
+        did not know; a class is also missing for people who take a medicine of unknown name and none of the class.
     """
     taken, drugs = tables.records[TAKEN], tables.lists[DRUGS]
     people = taken.groupby(KEY)["RXDUSE"].first()

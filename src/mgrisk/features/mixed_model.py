@@ -1,12 +1,12 @@
-"""The parts of a usual intake model: a Box-Cox scale, covariates as columns, and a weighted mixed model.
+"""Parts of a usual-intake model: Box-Cox transformation, coding of covariates, and a weighted mixed model.
 
-`Covariates` turn words and numbers of a person into columns, the same in fitting and in scoring.
+`Covariates` codes categories and numbers as columns of a design matrix, in the same way for fitting and scoring.
 
-`RandomIntercept` is a linear mixed model with a random intercept for each person, for few days of many people,
-weighted. Its likelihood needs no iteration over people: given the ratio g of the variance between people to that
-within, the covariance of a person's n days is known up to scale, and generalised least squares splits into deviations
-of days from the person's mean, which do not see g, and the means, each with variance 1 + n g. What is left is a search
-in one dimension, on sums that are formed once.
+`RandomIntercept` is a weighted linear mixed model with a random intercept for each person, for few days of many people.
+The likelihood is maximised without iterating over people. Given the ratio g of the between-person to the within-person
+variance, the covariance of a person's n days is known up to scale, and generalised least squares splits into two parts:
+the deviations of days from the person's mean, which do not depend on g, and the person means, with variance 1 + n g.
+This leaves a one-dimensional search over g, using sums that are computed once.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from mgrisk.types import Booleans, Floats
 
 @dataclass(frozen=True)
 class Term:
-    """One covariate: a number where `levels` is empty, else a word; the first level is the reference."""
+    """One covariate: a number if `levels` is empty, else a category, with the first level as reference."""
 
     name: str
     levels: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of its columns in the design matrix."""
+        """Names of the covariate's columns in the design matrix."""
         return tuple(f"{self.name}={level}" for level in self.levels[1:]) if self.levels else (self.name,)
 
     def encode(self, values: pd.Series) -> Floats:
-        """Return its columns, shape (n, c); a row of NaN where the value is missing or an unknown word."""
+        """Return the columns, shape (n, c); a row of NaN if the value is missing or an unknown level."""
         if not self.levels:
             return np.asarray(values, dtype=np.float64).reshape(-1, 1)
         words = pd.Index(values.astype(object).map(str, na_action="ignore"), dtype=object)
@@ -55,14 +55,14 @@ class Covariates:
     Parameters
     ----------
     terms
-        In the order of the columns.
+        Covariates, in the order of the columns.
     means
-        Weighted mean of each column among the people of the fit, shape (p,): what stands in for a missing value.
+        Weighted mean of each column in the fit, shape (p,), which replaces missing values.
 
     Examples
     --------
     >>> people = pd.DataFrame({"group": ["men", "women", "men"], "age": [30.0, 40.0, 50.0]})
-    >>> covariates = Covariates.learn(people, np.array([1.0, 1.0, 2.0]))
+    >>> covariates = Covariates.fit(people, np.array([1.0, 1.0, 2.0]))
     >>> covariates.columns
     ('group=women', 'age')
     >>> matrix, missing = covariates.matrix(pd.DataFrame({"group": ["women", None], "age": [40.0, 40.0]}), 2)
@@ -74,20 +74,20 @@ class Covariates:
     means: Floats
 
     @classmethod
-    def learn(cls, people: pd.DataFrame | None, weight: Floats) -> Covariates:
-        """Read levels and means off the people with a positive weight.
+    def fit(cls, people: pd.DataFrame | None, weight: Floats) -> Covariates:
+        """Determine levels and means from the people with a positive weight.
 
         Parameters
         ----------
         people
-            One column for each covariate, numbers or words; None for none.
+            One column for each covariate, numbers or texts; None for no covariates.
         weight
             Shape (n,).
 
         Raises
         ------
         MgRiskError
-            ``intake_covariates.missing`` where one of them lacks a value; ``intake_covariates.bad_length``.
+            ``intake_covariates.missing`` if such a person lacks a value; ``intake_covariates.bad_length``.
         """
         if people is None:
             return cls((), np.zeros(0))
@@ -99,7 +99,7 @@ class Covariates:
                 "missing",
                 "covariates are missing for people in the domain",
                 got=", ".join(lacking),
-                hint="take these people out with design.where(), or make 'unknown' a level",
+                hint="exclude these people with design.where(), or add a level 'unknown'",
             )
         terms = tuple(_term(str(name), inside[name]) for name in inside)
         columns = [term.encode(inside[term.name]) for term in terms]
@@ -108,16 +108,16 @@ class Covariates:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of all columns but the intercept."""
+        """Names of all columns except the intercept."""
         return tuple(name for term in self.terms for name in term.columns)
 
     def matrix(self, people: pd.DataFrame | None, n: int) -> tuple[Floats, Booleans]:
-        """Return the design matrix with its intercept, shape (n, 1 + p), and who had a value filled in, shape (n,).
+        """Return the design matrix with intercept, shape (n, 1 + p), and whether a value was imputed, shape (n,).
 
         Raises
         ------
         MgRiskError
-            ``intake_covariates.absent`` where a column is not there; ``intake_covariates.bad_length``.
+            ``intake_covariates.absent`` if a column is missing; ``intake_covariates.bad_length``.
         """
         intercept = np.ones((n, 1))
         if not self.terms:
@@ -125,7 +125,7 @@ class Covariates:
         absent = [term.name for term in self.terms if people is None or term.name not in people]
         if people is None or absent:
             raise _bad_covariates(
-                "absent", "covariates of the model are not given", got=", ".join(absent), hint="add these columns"
+                "absent", "covariates of the model are missing", got=", ".join(absent), hint="add these columns"
             )
         _check_length(len(people), n)
         columns = np.column_stack([term.encode(people[term.name]) for term in self.terms])
@@ -142,7 +142,7 @@ class Covariates:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Covariates:
-        """Return what `to_dict` wrote."""
+        """Return the covariates written by `to_dict`."""
         terms = tuple(Term(str(row["name"]), tuple(row["levels"])) for row in content["terms"])
         return cls(terms, np.asarray(content["means"], dtype=np.float64))
 
@@ -169,12 +169,12 @@ def _bad_covariates(code: str, message: str, *, hint: str, **found: str) -> MgRi
 
 
 POINTS = 9
-"""Points of the quadrature. On magnesium nine agree with forty to 1e-6."""
+"""Number of quadrature points. For magnesium, results with 9 and 40 points agree to 1e-6."""
 
 
 @cache
 def gauss_hermite(points: int = POINTS) -> tuple[Floats, Floats]:
-    """Return nodes and weights, shape (points,), of the mean over a standard normal variable.
+    """Return quadrature nodes and weights, shape (points,), for the mean over a standard normal variable.
 
     Examples
     --------
@@ -191,15 +191,15 @@ def gauss_hermite(points: int = POINTS) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class BoxCox:
-    """A Box-Cox transformation of amounts that are hardly ever zero.
+    """A Box-Cox transformation of amounts that are rarely zero.
 
     Parameters
     ----------
     power
-        Exponent, 0 (the logarithm) to 1 (no change of shape).
+        Exponent, from 0 (logarithm) to 1 (linear).
     floor
-        Smallest amount on this scale, in the unit of the amounts, above 0. Less, and zero, is taken as this much: half
-        of the smallest amount above zero, as the NCI macros do. Nothing is given back below it.
+        Smallest amount, in the unit of the amounts, above 0. Smaller amounts are set to it, as in the NCI macros (half
+        of the smallest amount above zero), and the inverse is never below it.
 
     Raises
     ------
@@ -231,7 +231,7 @@ class BoxCox:
 
     def forward(self, amount: ArrayLike) -> Floats:
         """Return amounts of any shape on the transformed scale; NaN stays NaN."""
-        # np.maximum hands NaN on: a day without a recall is not a day with little.
+        # np.maximum keeps NaN: a day without a recall stays missing.
         return np.asarray(boxcox(np.maximum(np.asarray(amount, dtype=np.float64), self.floor), self.power))
 
     def inverse(self, transformed: ArrayLike) -> Floats:
@@ -240,19 +240,19 @@ class BoxCox:
         return np.asarray(inv_boxcox(np.maximum(np.asarray(transformed, dtype=np.float64), lowest), self.power))
 
     def expected(self, centre: ArrayLike, *, variance: float) -> Floats:
-        """Return the mean amount of days that scatter normally about a centre on the transformed scale.
+        """Return the mean amount of days that are normally distributed around a centre on the transformed scale.
 
         Parameters
         ----------
         centre
             A person's mean on the transformed scale, any shape.
         variance
-            Variance from day to day on the transformed scale.
+            Day-to-day variance on the transformed scale.
 
         Returns
         -------
         ndarray
-            The shape of `centre`, in the unit of the amounts; rises with `centre`.
+            Shape of `centre`, in the unit of the amounts; increasing in `centre`.
 
         Examples
         --------
@@ -261,11 +261,11 @@ class BoxCox:
         """
         nodes, weights = gauss_hermite()
         spread = np.asarray(centre, dtype=np.float64)[..., None] + np.sqrt(variance) * nodes
-        # Not by matrix product: its last digit depends on how many people are asked about at once.
+        # Not a matrix product, whose last digit depends on the number of people in the call.
         return np.asarray((self.inverse(spread) * weights).sum(axis=-1))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the two numbers that make the scale."""
+        """Return power and floor as plain numbers."""
         return {"power": self.power, "floor": self.floor}
 
 
@@ -274,13 +274,13 @@ def _bad_scale(name: str, message: str, expected: str, got: float) -> MgRiskErro
         f"box_cox.bad_{name}",
         message,
         where="Box-Cox scale",
-        hint="let fit_usual_intake choose it",
+        hint="use the value that fit_usual_intake chooses",
         expected=expected,
         got=str(got),
     )
 
 
-_LOG_RATIO = (-12.0, 6.0)  # of the variances between and within; the lower end is "no difference between people"
+_LOG_RATIO = (-12.0, 6.0)  # log ratio of between-person to within-person variance; the lower limit is practically 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,11 +290,11 @@ class RandomIntercept:
     Parameters
     ----------
     coefficients
-        Of the columns of the design matrix, shape (p,).
+        Coefficients of the columns of the design matrix, shape (p,).
     between, within
-        Variance of people's own means, and of the days of a person, in squared units of the response.
+        Between-person and within-person variance, in squared units of the response.
     deviance
-        Minus twice the weighted log-likelihood of the response; no constant is left out.
+        Minus twice the weighted log-likelihood of the response, including all constants.
     """
 
     coefficients: Floats
@@ -313,14 +313,14 @@ class RandomIntercept:
 
 
 class Days:
-    """Days of people with their covariates: all of the model that does not depend on response or weights.
+    """Recall days with their covariates: the part of the model that does not depend on the response or weights.
 
     Parameters
     ----------
     columns
-        Design matrix, shape (n, k, p): people, days, columns. Days that are not there may hold anything.
+        Design matrix, shape (n, k, p): people, days, columns. Values of absent days are ignored.
     present
-        Which days are there, shape (n, k), at least one for each person.
+        Whether each day is present, shape (n, k), at least one for each person.
 
     Examples
     --------
@@ -338,7 +338,7 @@ class Days:
         self._mean, self._deviation = self._split(columns)
 
     def _split(self, values: Floats) -> tuple[Floats, Floats]:
-        """Return each person's mean, times the root of the number of days, and the deviations of days from it."""
+        """Return each person's mean times the square root of the number of days, and the days' deviations from it."""
         mask = self.present.reshape(*self.present.shape, *(1,) * (values.ndim - 2))
         there = np.where(mask, values, 0.0)
         count = self.count.reshape(-1, *(1,) * (values.ndim - 2)).astype(np.float64)
@@ -346,7 +346,7 @@ class Days:
         return mean * np.sqrt(count), np.where(mask, there - mean[:, None], 0.0)
 
     def rank(self, weight: Floats) -> int:
-        """Return how many columns of the design are no combination of others, among people with a positive weight."""
+        """Return the rank of the design matrix among people with a positive weight."""
         inside = weight > 0
         mean = self._mean[inside]
         days = self._deviation[inside].reshape(-1, mean.shape[1])
@@ -361,11 +361,10 @@ class Days:
         Parameters
         ----------
         response
-            Shape (n, k); values of days that are not there are not looked at.
+            Shape (n, k); values of absent days are ignored.
         weight
-            One for each person, shape (n,), at least 0: the pseudo-likelihood of Tooze et al. (2010), in which a
-            person's contribution counts as often as people like them are in the population. Its scale changes only
-            the deviance.
+            Weight of each person's likelihood contribution, shape (n,), at least 0, as in the pseudo-likelihood of
+            Tooze et al. (2010). The scale of the weights affects only the deviance.
 
         Returns
         -------
@@ -374,21 +373,21 @@ class Days:
         Raises
         ------
         MgRiskError
-            ``random_intercept.no_repeats`` where nobody with a positive weight has two days.
+            ``random_intercept.no_repeats`` if nobody with a positive weight has two days.
 
         Notes
         -----
-        Maximum likelihood, not restricted: with thousands of people the difference is in the fourth digit. Columns
-        that are combinations of others get the shortest of the equivalent solutions, so that a replicate without
-        anybody of some group still has a fit; `rank` tells.
+        Maximum likelihood, not restricted (REML): with thousands of people the results differ in the fourth digit. For
+        collinear columns the minimum-norm solution is used, so that a replicate without anyone of some group can still
+        be fitted; `rank` detects collinear columns.
         """
         inside = weight > 0
         if not (self.count[inside] > 1).any():
             raise bad_input(
                 "random_intercept.no_repeats",
-                "nobody has two days, so that people and days cannot be told apart",
+                "nobody has two recall days, so that between- and within-person variance cannot be separated",
                 where="usual intake",
-                hint="give the second recalls, or take a cycle that has them (2003-2004 and later)",
+                hint="provide the second recalls, or use cycles that have them (2003-2004 and later)",
             )
         y_mean, y_deviation = self._split(response)
         matrices, products, squares, people = [], [], [], []
@@ -415,7 +414,7 @@ class Days:
             spread = -float(np.dot(people, np.log(shares)))
             return days * (1.0 + float(np.log(2.0 * np.pi * within))) + spread, coefficients, within
 
-        from scipy.optimize import minimize_scalar  # only fitting needs it, and scoring is to start at once
+        from scipy.optimize import minimize_scalar  # only for fitting: scoring starts faster without it
 
         best = minimize_scalar(
             lambda log_ratio: profile(log_ratio)[0], bounds=_LOG_RATIO, method="bounded", options={"xatol": 1e-7}

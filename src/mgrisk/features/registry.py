@@ -1,6 +1,6 @@
-"""The feature registry: what each feature is, in which unit and range, from where, and when it means the same.
+"""The feature registry: definition, unit, range, sources and comparability over cycles of each feature.
 
-Rows are read from `registry/`. `lineage` says in words where a feature comes from, for `mgrisk codebook` and for the
+Rows are read from `registry/`. `lineage` traces a feature to its NHANES variables, for `mgrisk codebook` and the
 report's table of features.
 """
 
@@ -22,15 +22,15 @@ from mgrisk.nhanes.cycles import CYCLES
 from mgrisk.nhanes.eras import breaks, exists_in
 from mgrisk.survey.design import WeightLevel
 
-# Bundles bring registry rows of their own, and these names are written into files as they are.
+# Bundles contain registry rows, whose names are written into files unchanged.
 PlainName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", max_length=64)]
 
 
 class Feature(BaseModel):
     """One row of `features/registry/`; the comments at the top of background.toml explain the fields.
 
-    ``comparable`` (first and last cycle that has it), ``gaps`` (cycles between them that do not) and ``breaks`` (cycles
-    from which on it was asked or measured otherwise) are filled in from the codebook and the eras.
+    ``comparable`` (first and last cycle that has it), ``gaps`` (cycles between them without it) and ``breaks`` (first
+    cycles with a changed question or method) are computed from the codebook and the eras.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -62,21 +62,21 @@ class Feature(BaseModel):
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:
         if self.kind == "number" and (self.minimum is None or self.maximum is None or self.minimum > self.maximum):
-            raise ValueError("a number has a minimum and a maximum, which is not below it")
+            raise ValueError("a number needs a minimum and a maximum that is not below it")
         if len(set(self.levels)) < len(self.levels) or (len(self.levels) < 2) != (self.kind == "number"):
-            raise ValueError("a category has at least two levels, each once, and a number has none")
+            raise ValueError("a category needs at least two different levels, and a number has none")
         return self
 
     @property
     def label_with_unit(self) -> str:
-        """Label for an axis or a table, with the unit where there is one."""
+        """Label for an axis or a table, with the unit if there is one."""
         return f"{self.label}, {self.unit}" if self.unit not in {"", "1"} else self.label
 
 
 _ROWS = rows("mgrisk.features", "registry", "feature")
 
 VARIABLE_OF: Mapping[str, str] = MappingProxyType({row["name"]: row["variable"] for row in _ROWS if "variable" in row})
-"""Features that are one NHANES variable as it stands, and which. No field of `Feature`: a bundle need not know it."""
+"""NHANES variable of each feature that is one variable unchanged; not a field of `Feature`, so not in bundles."""
 
 
 def _load() -> Mapping[str, Feature]:
@@ -129,12 +129,12 @@ FEATURES: Mapping[str, Feature] = _load()
 
 
 def features(names: Iterable[str], *, where: str = "model.features") -> tuple[Feature, ...]:
-    """Return registry rows by name, in the order asked for; `where` they were named, for the error.
+    """Return registry rows by name, in the order given; `where` is where they were named, for the error message.
 
     Raises
     ------
     MgRiskError
-        `features.unknown`, with the nearest known name.
+        `features.unknown`, with the closest known name.
 
     Examples
     --------
@@ -156,9 +156,9 @@ def features(names: Iterable[str], *, where: str = "model.features") -> tuple[Fe
 
 
 def computed_from(chosen: Iterable[Feature]) -> tuple[Feature, ...]:
-    """Return the features and those that they cannot be computed without, each once, ancestors first.
+    """Return the features and those needed to compute them from NHANES, without duplicates, ancestors first.
 
-    A feature with NHANES sources of its own needs no other; one without them is made of its parents.
+    A feature with NHANES sources needs no other feature; one without is derived from its parents.
 
     Examples
     --------
@@ -174,12 +174,12 @@ def computed_from(chosen: Iterable[Feature]) -> tuple[Feature, ...]:
 
 
 def without(chosen: Iterable[Feature], left_out: Iterable[str]) -> tuple[Feature, ...]:
-    """Return the features that are none of those left out and cannot be made of any of them, in order.
+    """Return the features, in order, without those left out and those derived from any of them.
 
     Raises
     ------
     MgRiskError
-        `features.unknown` for a name left out that is no feature; `features.none_left`.
+        `features.unknown` for an unknown name in `left_out`; `features.none_left`.
 
     Examples
     --------
@@ -194,13 +194,13 @@ def without(chosen: Iterable[Feature], left_out: Iterable[str]) -> tuple[Feature
             "features.none_left",
             f"no feature is left without {', '.join(sorted(gone))}",
             where="model.leave_out",
-            hint="name other features in model.features",
+            hint="choose other features in model.features",
         )
     return kept
 
 
 def with_ancestors(chosen: Iterable[Feature]) -> tuple[Feature, ...]:
-    """Return the features and those that they can be derived from, each once, ancestors first."""
+    """Return the features and those that they can be derived from, without duplicates, ancestors first."""
     ordered: dict[str, Feature] = {}
     for feature in chosen:
         for parent in with_ancestors(features(feature.derived_from)):
@@ -220,12 +220,12 @@ SAMPLES: Mapping[WeightLevel, str] = MappingProxyType(
         WeightLevel.OGTT: "glucose tolerance test",
     }
 )
-"""Each subsample by the name that readers know it by."""
+"""Name of each subsample for readers."""
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """What is told of one feature.
+    """Definition and origin of one feature.
 
     Attributes
     ----------
@@ -236,13 +236,13 @@ class Lineage:
     made_of
         Features that it is derived from.
     sources
-        Every NHANES variable that it, or what it is derived from, is computed from; each once.
+        NHANES variables from which it and its ancestors are computed, without duplicates.
     sample
         The smallest subsample that it needs.
     cycles
-        First and last cycle that has it, and those between that do not.
+        First and last cycle that has it, and those between without it.
     breaks
-        Cycles from which on it was asked or measured otherwise.
+        First cycles with a changed question or method.
     """
 
     name: str
@@ -296,5 +296,5 @@ def _allowed(feature: Feature) -> str:
     if feature.kind == "category":
         return ", ".join(feature.levels)
     unit = "" if feature.unit == "1" else f" {feature.unit}"
-    capped = "" if feature.cap is None else f", {feature.cap:g} and more as {feature.cap:g}"
+    capped = "" if feature.cap is None else f", {feature.cap:g} or more counts as {feature.cap:g}"
     return f"{feature.minimum:g} to {feature.maximum:g}{unit}{capped}"

@@ -1,7 +1,7 @@
-"""Summaries: features out of tables that have several rows for each person (foods eaten, medicines taken, days worn).
+"""Features from tables with several rows for each person (foods eaten, medicines taken, activities).
 
-A feature of the registry with ``summary = "foods"`` is a column that `SUMMARY` of `features/foods.py` makes. A summary
-sees one cycle at a time, because products and food codes are described cycle by cycle.
+A feature of the registry with ``summary = "foods"`` is a column computed by `SUMMARY` of `features/foods.py`. A summary
+is computed for one cycle at a time, because food codes differ between cycles.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mgrisk.nhanes.harmonise import (
     harmonise,
     read_decoded,
     read_list,
-    refuse_strangers,
+    refuse_unknown_people,
     table_path,
     table_paths,
 )
@@ -32,20 +32,20 @@ from mgrisk.nhanes.store import Store
 
 @dataclass(frozen=True)
 class CycleTables:
-    """What a summary is made from.
+    """Tables of one cycle from which a summary is computed.
 
     Attributes
     ----------
     cycle
         The cycle.
     people
-        Every participant of the cycle, one row each: SEQN and the one-row variables among the features' sources.
+        One row for each participant of the cycle: SEQN and the features' sources that have one row for each person.
     records
-        By table: SEQN and every variable of it that mgrisk knows and the cycle has, decoded.
+        For each table with several rows for each person: SEQN and its known variables in the cycle, decoded.
     lists
-        By table: products, medicines or food codes, as they are in the file.
+        For each list: products, medicines or food codes, as they are in the file.
     patterns
-        Food patterns of day 1 and day 2 (`nhanes/food_patterns.py`), for a summary that asks for them.
+        Food patterns of day 1 and day 2 (`nhanes/food_patterns.py`), if the summary needs them.
     """
 
     cycle: Cycle
@@ -57,21 +57,21 @@ class CycleTables:
 
 @dataclass(frozen=True)
 class Summary:
-    """How several rows for each person become one.
+    """Computation of features from several rows for each person.
 
     Attributes
     ----------
     records
-        Tables with several rows for each person; a cycle without one of them has none of the features, unless `partly`.
+        Tables with several rows for each person; a cycle without one of them has no such features, unless `partly`.
     lists
-        Columns wanted of each list that the records refer to, by table.
+        Columns to read from each list that the records refer to, by table.
     function
-        From the tables of a cycle to a frame with the features' names as columns, indexed by SEQN; people who are not
-        in it have them missing.
+        Function from the tables of a cycle to a frame with the features as columns, indexed by SEQN; people who are
+        not in it have missing values.
     partly
-        Whether a cycle without a table has the features all the same, made of `people`; `records` then lacks it.
+        Whether the features are computed from `people` in a cycle without a table; `records` then lacks that table.
     patterns
-        Food patterns wanted of the files that a user has from USDA; a cycle without its files has none of the features.
+        Food patterns to read from the user's USDA files; a cycle without these files has no such features.
     """
 
     records: tuple[str, ...]
@@ -82,7 +82,7 @@ class Summary:
 
 
 def summary_of(name: str) -> Summary:
-    """Return the summary that a module of features makes."""
+    """Return the summary of a module of features."""
     summary: Summary = import_module(f"mgrisk.features.{name}").SUMMARY
     return summary
 
@@ -90,23 +90,23 @@ def summary_of(name: str) -> Summary:
 def gather(
     store: Store, *, cycles: Sequence[Cycle], chosen: Iterable[Feature], names: Iterable[str] = ()
 ) -> Harmonised:
-    """Read all that some features are computed from: harmonised variables, and summaries under the features' names.
+    """Read the harmonised variables from which features are computed, and compute the summary features.
 
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     cycles
-        The cycles to stack.
+        Cycles to stack.
     chosen
-        Features; those that they must be computed from are added.
+        Features; those needed to compute them are added.
     names
-        Further NHANES variables wanted.
+        Additional NHANES variables.
 
     Returns
     -------
     Harmonised
-        As `mgrisk.nhanes.harmonise.harmonise`, with a column for each feature that has a summary.
+        As `mgrisk.nhanes.harmonise.harmonise`, with a column for each summary feature.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def gather(
     """
     chosen = computed_from(chosen)
     sources = dict.fromkeys((*names, *(source for feature in chosen for source in feature.sources)))
-    # What has several rows for each person comes in through the summaries of the features that name it.
+    # Tables with several rows for each person are read by the summaries.
     found = harmonise(store, cycles=cycles, names=[name for name in sources if not variable(name).records])
     wanted: dict[str, list[str]] = {}
     for feature in chosen:
@@ -150,7 +150,7 @@ def _summarise(
             return None
         place = table_path(store, cycle, table)
         records[table], read = read_decoded(store, place, cycle=cycle, held=held)
-        refuse_strangers(records[table][KEY], people[KEY], cycle=cycle, where=str(store.path(place)))
+        refuse_unknown_people(records[table][KEY], people[KEY], cycle=cycle, where=str(store.path(place)))
         tables.append(read)
     for table, columns in summary.lists.items():
         lists[table], read = read_list(
@@ -168,26 +168,26 @@ def _summarise(
 
 
 def record_variables(table: str, cycle: Cycle) -> tuple[Variable, ...]:
-    """Return the variables of a table with several rows for each person that a cycle has."""
+    """Return the variables, in a cycle, of a table with several rows for each person."""
     return tuple(each for each in VARIABLES.values() if each.table == table and each.records and each.name_in(cycle))
 
 
 def list_path(store: Store | None, cycle: Cycle, table: str) -> str:
-    """Return the path of a list: the same for all cycles, or the cycle's own."""
+    """Return the path of a list, which is common to all cycles or of the cycle."""
     return LOOKUPS.get(table) or (cycle.path(table) if store is None else table_path(store, cycle, table))
 
 
 def paths(
     cycles: Sequence[Cycle], chosen: Iterable[Feature], names: Iterable[str] = (), *, store: Store | None = None
 ) -> tuple[str, ...]:
-    """Return the relative path of every table that `gather` reads, each once.
+    """Return the relative path of every table that `gather` reads, without duplicates.
 
     Parameters
     ----------
     cycles, chosen, names
         As for `gather`.
     store
-        Where raw tables come from; left out, the paths of the CDC site.
+        Source of raw tables; None gives the paths of the CDC site.
     """
     chosen = computed_from(chosen)
     sources = [*names, *(source for feature in chosen for source in feature.sources)]

@@ -1,8 +1,8 @@
-"""In which form people take magnesium: elemental milligrams a day of oxide, citrate, glycinate, chloride and others.
+"""Magnesium from supplements by chemical form: elemental mg/d of oxide, citrate, glycinate, chloride and others.
 
-NHANES lists the products that a person took in the past 30 days (DSQIDS) and what is in each product (DSPI, DSII,
-DSBI). The form is rarely written down: nearly all ingredient rows say MAGNESIUM and no more, and most of what is
-known stands in the product's name. So "unspecified" is a finding, and large, not a remainder to share out.
+NHANES lists the products that a person took in the past 30 days (DSQIDS) and the ingredients of each product (DSPI,
+DSII, DSBI). The form is rarely recorded: nearly all ingredient rows say only MAGNESIUM, and the form is mostly known
+from the product's name. "Unspecified" is therefore a large group, and is not distributed over the other forms.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from mgrisk.survey.estimates import GroupedEstimates, proportion
 from mgrisk.types import Integers
 
 FORMS: Final = ("oxide", "citrate", "glycinate", "chloride", "other", "unspecified")
-"""Forms of magnesium, in the order of reports; `other` is named by its salt, `unspecified` is not named anywhere."""
+"""Forms of magnesium, in the order of reports; `other` is any other named salt, `unspecified` is not named anywhere."""
 
 WHERE: Final = "features/supplements"
 _NO_SALT: Final = ""
 _MONTH: Final = 30.0
-_MG: Final = {1.0: 1.0, 4.0: 0.001, 5.0: 1000.0}  # DSDUNIT: mg, mcg, g; other units are not of mass
+_MG: Final = {1.0: 1.0, 4.0: 0.001, 5.0: 1000.0}  # DSDUNIT: mg, mcg, g; other units are not units of mass
 
 
 @dataclass(frozen=True)
 class Wording:
-    """One row of `supplement_forms.toml`: texts that match name this salt.
+    """One row of `supplement_forms.toml`: regular expressions that identify a salt.
 
     Attributes
     ----------
     form
         One of `FORMS`, or ``none`` for an excipient.
     words
-        Regular expressions, any of them.
+        Regular expressions, of which one must match.
     """
 
     salt: str
@@ -53,7 +53,7 @@ class Wording:
 
 @dataclass(frozen=True)
 class Wordings:
-    """The wordings of salts, and of brands, which are asked where no text names a salt."""
+    """The wordings of salts, and of brands, which are used if no text names a salt."""
 
     salts: tuple[Wording, ...]
     brands: tuple[Wording, ...]
@@ -70,16 +70,16 @@ class Wordings:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How many people's sum over products is the total that CDC prints.
+    """Agreement of each person's sum over products with CDC's published total.
 
     Attributes
     ----------
     people
-        People with magnesium in either.
+        Number of people with magnesium in either.
     agree
-        Of these, how many agree to the printed precision.
+        Number of these whose values agree to the published precision.
     largest
-        Largest difference, mg a day.
+        Largest difference, mg/d.
     """
 
     people: int
@@ -88,7 +88,7 @@ class Agreement:
 
     @property
     def share(self) -> float:
-        """Share that agrees, 0 to 1."""
+        """Share of people whose values agree, 0 to 1."""
         return self.agree / self.people if self.people else float("nan")
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,11 +115,11 @@ def wordings() -> Wordings:
 def product_forms(
     products: pd.DataFrame, ingredients: pd.DataFrame, blends: pd.DataFrame, *, rules: Wordings | None = None
 ) -> pd.DataFrame:
-    """Return the form of the magnesium in each product, and which text says so.
+    """Return the form of the magnesium in each product, and the text that names it.
 
-    The texts are asked in this order, and the first that names a salt decides: the ingredients, the product's
-    name, the parts of its blends, the brand. Where it names several salts, the form is theirs if they share it and
-    ``other`` if not, with all their names: labels do not say how much comes from which, so nothing is divided.
+    The texts are searched in this order, and the first that names a salt is used: ingredients, product name, parts of
+    blends, brand. If it names several salts, the form is their common form, or ``other``, with all their names: labels
+    do not state how much comes from each, so that amounts cannot be divided.
 
     Parameters
     ----------
@@ -128,16 +128,16 @@ def product_forms(
     ingredients
         DSII: DSDPID, DSDIID, DSDINGR, DSDQTY, DSDUNIT.
     blends
-        DSBI: DSDIID, DSDBCNAM; the parts of the ingredients that are blends. A blend is asked where it weighs
-        more than the magnesium of its product; a lighter one cannot hold it.
+        DSBI: DSDIID, DSDBCNAM; the parts of the ingredients that are blends. A blend is searched only if it weighs
+        more than the magnesium of its product, because a lighter one cannot contain it.
     rules
-        The wordings; those of `supplement_forms.toml` by default.
+        The wordings; by default those of `supplement_forms.toml`.
 
     Returns
     -------
     pandas.DataFrame
         Index: DSDPID. Columns: form (categorical, `FORMS`), salt ("" where unspecified), evidence (ingredient,
-        name, blend, brand or ""). A product without magnesium is there too, as unspecified.
+        name, blend, brand or ""). Products without magnesium are included, as unspecified.
 
     Examples
     --------
@@ -169,14 +169,14 @@ def product_forms(
 
 
 def product_numbers(taken: pd.DataFrame, products: pd.DataFrame) -> Integers:
-    """Return the product (DSDPID) of each row of DSQIDS, -1 where it is not in DSPI, shape (n,).
+    """Return the product (DSDPID) of each row of DSQIDS, -1 if it is not in DSPI, shape (n,).
 
     Parameters
     ----------
     taken
-        DSQIDS: DSDPID, or before 2017 the older DSDSUPID.
+        DSQIDS: DSDPID, or DSDSUPID before 2017.
     products
-        DSPI: DSDPID, DSDSUPID (text; empty for products listed later).
+        DSPI: DSDPID, DSDSUPID (text; empty for products added later).
 
     Examples
     --------
@@ -194,7 +194,7 @@ def product_numbers(taken: pd.DataFrame, products: pd.DataFrame) -> Integers:
 
 
 def by_form(taken: pd.DataFrame, products: pd.DataFrame, forms: pd.DataFrame, *, totals: pd.DataFrame) -> pd.DataFrame:
-    """Return elemental magnesium from supplements and antacids by form, mg a day over the past 30 days.
+    """Return elemental magnesium from supplements and antacids by form, mg/d over the past 30 days.
 
     Parameters
     ----------
@@ -204,21 +204,21 @@ def by_form(taken: pd.DataFrame, products: pd.DataFrame, forms: pd.DataFrame, *,
     products
         DSPI: DSDPID, DSDSUPID.
     forms
-        As `product_forms` returns it.
+        Forms of the products, as returned by `product_forms`.
     totals
-        DSQTOT, everybody: SEQN, DSD010, DSD010AN (took supplements, antacids: 1 yes, 2 no).
+        DSQTOT of everyone: SEQN, DSD010, DSD010AN (took supplements, antacids: 1 yes, 2 no).
 
     Returns
     -------
     pandas.DataFrame
-        Index: SEQN in the order of `totals`; one column for each of `FORMS`, mg a day. 0 for who took none;
-        missing for who did not say, as in `magnesium_supplement_mg`. A product with unknown days (7777, 9999) adds
-        nothing, as in CDC's totals.
+        Index: SEQN in the order of `totals`; one column for each of `FORMS`, mg/d. 0 for people who took none;
+        missing for people who did not answer, as in `magnesium_supplement_mg`. A product with unknown days (7777, 9999)
+        counts as 0, as in CDC's totals.
 
     Raises
     ------
     MgRiskError
-        ``supplements.unknown_product`` for a product with magnesium that DSPI does not list.
+        ``supplements.unknown_product`` for a product with magnesium that is not in DSPI.
 
     Examples
     --------
@@ -239,12 +239,12 @@ def by_form(taken: pd.DataFrame, products: pd.DataFrame, forms: pd.DataFrame, *,
             "supplements.unknown_product",
             f"{int((place < 0).sum())} products with magnesium are not in the list of products",
             where=f"{WHERE}, DSPI",
-            hint="take DSPI, DSII and DSBI of a release at least as new as the cycle",
+            hint="use DSPI, DSII and DSBI of a release at least as new as the cycle",
         )
     kept = person >= 0
     cell = person[kept] * len(FORMS) + forms["form"].cat.codes.to_numpy()[place[kept]]
     amount = (rows["DSQIMAGN"] * rows["DSD103"] / _MONTH).to_numpy()[kept]
-    # Of nothing at all, bincount makes whole numbers.
+    # For empty input, bincount returns integers.
     sums = np.bincount(cell, weights=amount, minlength=len(index) * len(FORMS)).astype(np.float64)
     sums = sums.reshape(len(index), len(FORMS))
     took = (totals["DSD010"] == 1) | (totals["DSD010AN"] == 1)
@@ -255,7 +255,7 @@ def by_form(taken: pd.DataFrame, products: pd.DataFrame, forms: pd.DataFrame, *,
 
 def _summarise(tables: CycleTables) -> pd.DataFrame:
     taken, products, ingredients = tables.records["DSQIDS"], tables.lists["DSPI"], tables.lists["DSII"]
-    # The lists serve all cycles; nobody of this one took nine tenths of their products.
+    # The lists are common to all cycles; only about a tenth of their products was taken in this one.
     numbers = product_numbers(taken, products)
     those = products[products["DSDPID"].isin(numbers)]
     forms = product_forms(those, ingredients[ingredients["DSDPID"].isin(numbers)], tables.lists["DSBI"])
@@ -272,7 +272,7 @@ SUMMARY: Final = Summary(
     },
     function=_summarise,
 )
-"""magnesium_<form>_mg for each of `FORMS`, as `by_form` makes it."""
+"""The features magnesium_<form>_mg for each of `FORMS`, computed by `by_form`."""
 
 
 def agreement(intake: pd.DataFrame, totals: pd.DataFrame, *, decimals: int) -> Agreement:
@@ -281,11 +281,11 @@ def agreement(intake: pd.DataFrame, totals: pd.DataFrame, *, decimals: int) -> A
     Parameters
     ----------
     intake
-        As `by_form` returns it.
+        Intake by form, as returned by `by_form`.
     totals
-        DSQTOT in the same order: DSQTMAGN, mg a day; missing where no magnesium was taken.
+        DSQTOT in the same order: DSQTMAGN, mg/d; missing if no magnesium was taken.
     decimals
-        Decimals that CDC prints: 2 from 2011-2012 to 2017-2018, and 1 in the cycles before and after.
+        Decimals in CDC's data: 2 from 2011-2012 to 2017-2018, and 1 in the cycles before and after.
 
     Examples
     --------
@@ -295,27 +295,27 @@ def agreement(intake: pd.DataFrame, totals: pd.DataFrame, *, decimals: int) -> A
     ours, theirs = intake.sum(axis=1).to_numpy(), totals["DSQTMAGN"].fillna(0.0).to_numpy()
     with_any = (ours > 0) | (theirs > 0)
     difference = np.abs(ours - theirs)[with_any]
-    # Half a unit of the last digit, and what binary fractions add to it.
+    # Half a unit of the last digit, plus floating-point error.
     agree = difference <= 0.5 * 10.0**-decimals + 1e-9
     return Agreement(len(difference), int(agree.sum()), float(difference.max(initial=0.0)))
 
 
 def users(intake: pd.DataFrame, design: SurveyDesign, *, level: float = 0.95) -> GroupedEstimates:
-    """Estimate the share of people who take each form, and any.
+    """Estimate the share of people who take each form, and any form.
 
     Parameters
     ----------
     intake
-        As `by_form` returns it, one row for each row of the design, in its order.
+        As returned by `by_form`, one row for each row of the design, in the same order.
     design
-        The full design, level INTERVIEW, with its domain among people who said what they took.
+        The full design, level INTERVIEW, whose domain has only people who answered.
     level
         Confidence level.
 
     Returns
     -------
     GroupedEstimates
-        Share of the domain by form, then ``any``; a person with two forms counts in both. Errors as
+        Share of the domain by form, then ``any``; a person with two forms counts in both. Raises as
         `mgrisk.survey.estimates.proportion`.
 
     Examples
@@ -335,7 +335,7 @@ def _heavy_enough(ingredients: pd.DataFrame) -> pd.DataFrame:
     mass = ingredients["DSDQTY"] * ingredients["DSDUNIT"].map(_MG)
     element = ingredients["DSDINGR"] == "MAGNESIUM"
     magnesium = mass[element].groupby(ingredients["DSDPID"][element]).max()
-    # A product without a row of its own for magnesium has it in its blends, of whatever weight.
+    # A product without a row for magnesium has it in its blends, whatever their weight.
     least = ingredients["DSDPID"].map(magnesium)
     return ingredients.loc[least.isna() | (mass > least), ["DSDPID", "DSDIID"]]
 
@@ -346,7 +346,7 @@ def _by_product(number: Iterable[float], text: Iterable[str]) -> pd.Series[str]:
 
 
 def _named(texts: pd.Series[str], wording: tuple[Wording, ...]) -> pd.DataFrame:
-    """Return form and salt of the products whose texts name a salt; excipients name none."""
+    """Return form and salt of the products whose texts name a salt; excipients do not count."""
     searches = [(row, re.compile("|".join(row.words)).search) for row in wording if row.form != "none"]
     known = {text: [row for row, search in searches if search(text)] for text in texts.unique()}
     found: dict[int, dict[str, str]] = {}

@@ -1,12 +1,12 @@
 """Usual intake from one or two 24-hour recalls: the amount-only NCI method, with survey weights.
 
-A day is not a habit. Recalls of a person scatter so much from day to day that half of the variance between people on
-one day is noise: the share below a requirement comes out wrong, and associations come out too weak. The model takes the
-variance apart, gives the distribution of habits, and for each person the best guess at theirs with its error. It is for
-what nearly everybody eats nearly every day, such as magnesium; docs/decisions/0006-usual-intake.md.
+Intake varies so much from day to day that about half of the variance between people on a single day is within-person
+variation. Ignoring it biases the share below a requirement and attenuates associations. The model separates the two
+variances, and gives the distribution of usual intake and a prediction with its error for each person. It is meant for
+nutrients that nearly everyone consumes nearly every day, such as magnesium; see docs/decisions/0006-usual-intake.md.
 
-Here a model is fitted on people under the design, and the figures of a population get their intervals; the fitted model
-is that of `usual_intake_model`, its parts those of `mixed_model`.
+This module fits the model under a survey design and estimates population figures with standard errors. The fitted model
+is in `usual_intake_model`, its parts in `mixed_model`.
 """
 
 from __future__ import annotations
@@ -40,22 +40,20 @@ def fit_usual_intake(
     Parameters
     ----------
     amount
-        Amount on each recalled day, shape (n, k), NaN where there is no recall; the first column is the first recall,
-        and only people in the domain of the design are looked at. Zero counts as half of the smallest amount
-        above zero.
+        Amount on each recall day, shape (n, k), NaN for no recall; the first column is the first recall. Only people in
+        the domain of the design are used. Zero is set to half of the smallest amount above zero.
     design
-        Weights of the first recall (WTDRD1), as the second is taken as missing at random; the domain says who is
-        fitted.
+        Survey design with the weights of the first recall (WTDRD1); the second recall is assumed missing at random.
     people
-        Covariates by name, a row for each person, numbers or words: groups of sex and age, race/ethnicity. For
-        regression calibration all covariates of the outcome model belong here.
+        Covariates by name, one row for each person, numbers or texts, such as sex, age group and race/ethnicity. For
+        regression calibration, include all covariates of the outcome model.
     weekend
-        Whether a day was Friday, Saturday or Sunday, shape (n, k); without it there is no such effect.
+        Whether a day was Friday, Saturday or Sunday, shape (n, k); None for a model without a weekend effect.
     sequence
-        Whether later recalls may lie lower or higher than the first, which is then the level of usual intake. False
-        takes all recalls as equally good; men in NHANES 2011-2014 then have 3 % less.
+        Whether to estimate an effect of later recalls, with the first recall as the level of usual intake. False treats
+        all recalls as equally valid; the estimate for men in NHANES 2011-2014 is then 3 % lower.
     power
-        Exponent of the Box-Cox transformation, 0 to 1; chosen by maximum likelihood where it is left out.
+        Exponent of the Box-Cox transformation, 0 to 1; by default estimated by maximum likelihood.
 
     Returns
     -------
@@ -66,13 +64,13 @@ def fit_usual_intake(
     MgRiskError
         ``usual_intake.bad_amount``, ``usual_intake.bad_length``, ``usual_intake.no_recall``,
         ``usual_intake.no_amount``, ``usual_intake.missing_weekend``, ``usual_intake.collinear``,
-        ``random_intercept.no_repeats``, and what `Covariates.learn` and `BoxCox` raise.
+        ``random_intercept.no_repeats``, and the errors of `Covariates.fit` and `BoxCox`.
 
     Notes
     -----
     Tooze et al. (2006), J. Am. Diet. Assoc. 106:1575; Tooze et al. (2010), Stat. Med. 29:2857. The first recall is
-    taken as unbiased, later ones as shifted on the transformed scale; usual intake has the first recall's level and 4/7
-    weekdays, 3/7 weekend days.
+    assumed to be unbiased and later ones to be shifted on the transformed scale; usual intake is at the level of the
+    first recall, with 4/7 weekdays and 3/7 weekend days.
 
     Examples
     --------
@@ -91,18 +89,18 @@ def fit_usual_intake(
 
 @dataclass(frozen=True, eq=False)
 class UsualIntakeEstimates:
-    """Figures of usual intake in a population with standard errors from replicate weights.
+    """Estimates of usual intake in a population, with standard errors from replicate weights.
 
     Parameters
     ----------
     model
-        Fitted with the full weights.
+        Model fitted with the full weights.
     statistics
         Names: ``mean``, ``sd``, ``q05`` and so on, ``below_cut_point``, ``attenuation_1_day``, ``attenuation_2_days``.
     estimates, ses
-        Shape (k,); standard errors are NaN without replicates. They hold the error of the whole fit.
+        Shape (k,); standard errors include the error of the model fit, and are NaN without replicates.
     n, df
-        People in the domain with a positive weight; degrees of freedom of the design.
+        Number of people in the domain with a positive weight; degrees of freedom of the design.
     """
 
     model: UsualIntakeModel
@@ -113,7 +111,7 @@ class UsualIntakeEstimates:
     df: int
 
     def frame(self, *, level: float = 0.95) -> pd.DataFrame:
-        """Return one row for each statistic: statistic, estimate, se, low, high, n, df; shares on the logit."""
+        """Return one row for each statistic: statistic, estimate, se, low, high, n, df; logit intervals for shares."""
         half = t_quantile(level, self.df) * self.ses
         low, high = self.estimates - half, self.estimates + half
         for at, name in enumerate(self.statistics):
@@ -124,7 +122,7 @@ class UsualIntakeEstimates:
         return pd.DataFrame(columns).assign(n=self.n, df=self.df)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return flat records and the model."""
+        """Return the estimates as records, and the model."""
         records: list[dict[str, Any]] = self.frame().to_dict(orient="records")  # type: ignore[assignment]
         return {"estimates": records, "model": self.model.to_dict()}
 
@@ -137,20 +135,21 @@ def estimate_usual_intake(
     probabilities: ArrayLike = QUANTILES,
     replicates: Replicates | None = None,
 ) -> UsualIntakeEstimates:
-    """Fit the model and describe a population, with standard errors where replicate weights are given.
+    """Fit the model and estimate usual intake in a population, with standard errors if replicate weights are given.
 
     Parameters
     ----------
     recalls
-        What the people ate on the days they were asked about.
+        Recalled amounts and covariates.
     domain
-        Whom to describe, shape (n,), bool; everybody in the fit where it is left out.
+        People to describe, shape (n,), bool; by default everyone in the fit.
     cut_points
-        One number or one for each person, for example estimated average requirements, mg a day.
+        One number or one for each person, for example estimated average requirements, mg/d.
     probabilities
-        Of the quantiles, shape (k,), strictly between 0 and 1.
+        Probabilities of the quantiles, shape (k,), strictly between 0 and 1.
     replicates
-        Of the same design, from `survey.variance.jackknife`: the model is fitted anew with each, its exponent too.
+        Replicate weights of the same design, from `survey.variance.jackknife`; the model, including the Box-Cox
+        exponent, is refitted with each.
 
     Returns
     -------
@@ -159,7 +158,7 @@ def estimate_usual_intake(
     Raises
     ------
     MgRiskError
-        ``random_intercept.no_repeats``; ``usual_intake.other_design`` where the replicates are of another design.
+        ``random_intercept.no_repeats``; ``usual_intake.other_design`` if the replicates are of another design.
     """
     design, people = recalls.design, recalls.people
     if replicates is not None and len(replicates.design) != len(design):
@@ -187,7 +186,7 @@ def estimate_usual_intake(
 
 
 class RecalledDays:
-    """Recalls and covariates, coded once, to be fitted with any weights.
+    """Recalled amounts and covariates, coded once so that the model can be fitted with different weights.
 
     Parameters
     ----------
@@ -197,7 +196,7 @@ class RecalledDays:
     Raises
     ------
     MgRiskError
-        As `fit_usual_intake`, but for what the fit itself raises.
+        As `fit_usual_intake`, except the errors of the fit itself.
     """
 
     def __init__(
@@ -213,7 +212,7 @@ class RecalledDays:
         days = amounts(amount)
         if len(days) != len(design):
             raise _bad(
-                "bad_length", "amounts and design differ in length", hint="give a row for each row of the design"
+                "bad_length", "amounts and design differ in length", hint="pass one row for each row of the design"
             )
         inside = design.analysis_weight > 0
         silent = inside & ~np.isfinite(days).any(axis=1)
@@ -221,9 +220,9 @@ class RecalledDays:
             raise _bad(
                 "no_recall",
                 f"{int(silent.sum())} people in the domain have no recall",
-                hint="take them out with design.where(), or use weights of the first recall",
+                hint="exclude them with design.where(), or use weights of the first recall",
             )
-        self.inside, self.covariates = inside, Covariates.learn(people, design.analysis_weight)
+        self.inside, self.covariates = inside, Covariates.fit(people, design.analysis_weight)
         self.amount, here = days[inside], np.isfinite(days[inside])
         columns, _ = self.covariates.matrix(None if people is None else people[inside], int(inside.sum()))
         by_day = [np.repeat(columns[:, None, :], days.shape[1], axis=1)]
@@ -239,19 +238,19 @@ class RecalledDays:
         if self.days.rank(design.analysis_weight[inside]) < sum(part.shape[2] for part in by_day):
             raise _bad(
                 "collinear",
-                "a covariate says the same as others, or is the same for everybody",
+                "a covariate is constant or collinear with others",
                 hint="leave one of them out",
                 got=", ".join(self.covariates.columns) or "weekend and sequence",
             )
         above_zero = self.amount[here & (np.nan_to_num(self.amount) > 0)]
         if not above_zero.size:
-            raise _bad("no_amount", "nobody had any of it on any day", hint="check the column")
-        # Half of the smallest, as MIXTRAN does; the same in each replicate.
+            raise _bad("no_amount", "all recalled amounts are zero", hint="check the column")
+        # Half of the smallest amount, as in the macro MIXTRAN; the same in each replicate.
         self.floor = float(above_zero.min()) / 2.0
         self.log_amount = np.where(here, np.log(np.fmax(self.amount, self.floor)), 0.0)
 
     def fit(self, full_weight: Floats, *, power: float | None = None) -> UsualIntakeModel:
-        """Fit the model with weights of everybody in the design, shape (n,); parameters as for `fit_usual_intake`."""
+        """Fit the model with one weight per row of the design, shape (n,); parameters as for `fit_usual_intake`."""
         weight = full_weight[self.inside] / full_weight[self.inside].mean()
         logs = float(weight @ self.log_amount.sum(axis=1))
 
@@ -259,11 +258,11 @@ class RecalledDays:
             return self.days.fit(BoxCox(exponent, self.floor).forward(self.amount), weight)
 
         def deviance(exponent: float) -> float:
-            # The Jacobian of the transformation: deviances of different exponents are then of the same data.
+            # With the Jacobian of the transformation, so that deviances of different exponents are comparable.
             return at(exponent).deviance - 2.0 * (exponent - 1.0) * logs
 
         if power is None:
-            from scipy.optimize import minimize_scalar  # only fitting needs it, and scoring is to start at once
+            from scipy.optimize import minimize_scalar  # only for fitting: scoring starts faster without it
 
             power = float(minimize_scalar(deviance, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-5}).x)
         found = at(power)

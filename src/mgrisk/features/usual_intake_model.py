@@ -1,12 +1,12 @@
-"""A fitted model of usual intake: predictions for people, figures for populations, and its form in a file.
+"""A fitted model of usual intake: predictions for people, estimates for populations, and its file format.
 
-*Back-transformation.* Amounts are modelled on a Box-Cox scale. The mean of a person's days on the natural scale is not
-the back-transformed mean of the transformed days. What comes back is therefore the mean over the within-person error,
-by quadrature.
+*Back-transformation.* Amounts are modelled on a Box-Cox scale. The mean of a person's days on the original scale is not
+the back-transformed mean of the transformed days. Usual intake is therefore computed as the mean over the within-person
+error, by quadrature.
 
-*Distribution.* Usual intake rises with a person's own mean on the transformed scale, which is normal about what the
-covariates say. The distribution in the population is therefore a weighted sum of normal distribution functions, seen
-through a rising curve, and needs neither the simulated people of the NCI macro DISTRIB nor their noise.
+*Distribution.* Usual intake is an increasing function of a person's mean on the transformed scale, which is normally
+distributed given the covariates. The distribution in the population is therefore a weighted sum of normal distribution
+functions at back-transformed arguments. Unlike in the NCI macro DISTRIB, no people are simulated.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Booleans, Floats, Integers
 
 WEEKEND_SHARE = 3.0 / 7.0
-"""Friday, Saturday and Sunday: the days on which Americans eat otherwise (Tooze et al. 2010)."""
-_FAR = 9.0  # standard deviations beyond which nobody is looked for
+"""Share of Friday, Saturday and Sunday, when intake in the US differs from other days (Tooze et al. 2010)."""
+_FAR = 9.0  # standard deviations that bound the search for quantiles
 
 
 @dataclass(frozen=True)
 class UsualScale:
-    """How a person's mean on the transformed scale becomes usual intake.
+    """Conversion of a person's mean on the transformed scale to usual intake.
 
     Parameters
     ----------
     transform
         The Box-Cox scale of a day's amount.
     within
-        Variance from day to day on that scale.
+        Day-to-day variance on that scale.
     weekend
-        How much higher weekend days lie on that scale.
+        Difference of weekend days from weekdays on that scale.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class UsualScale:
     weekend: float = 0.0
 
     def usual(self, centre: ArrayLike) -> Floats:
-        """Return usual intake for means of weekdays on the transformed scale, any shape: 4/7 weekdays, 3/7 weekend."""
+        """Return usual intake (4/7 weekdays, 3/7 weekend) from weekday means on the transformed scale, any shape."""
         at = np.asarray(centre, dtype=np.float64)
         weekdays = self.transform.expected(at, variance=self.within)
         if self.weekend == 0.0:
@@ -67,8 +67,8 @@ class UsualScale:
         return (1.0 - WEEKEND_SHARE) * weekdays + WEEKEND_SHARE * weekends
 
     def mean_for(self, amount: float) -> float:
-        """Return the mean on the transformed scale that gives this usual intake; minus infinity below the floor."""
-        from scipy.optimize import brentq  # only fitting needs it, and scoring is to start at once
+        """Return the weekday mean on the transformed scale for a usual intake; minus infinity up to the floor."""
+        from scipy.optimize import brentq  # not for scoring, which starts faster without it
 
         low = high = float(self.transform.forward(amount))
         step = np.sqrt(self.within) + abs(self.weekend) + 1.0
@@ -85,16 +85,16 @@ class UsualScale:
 
 @dataclass(frozen=True, eq=False)
 class IntakeDistribution:
-    """Usual intake in a population.
+    """Distribution of usual intake in a population.
 
     Parameters
     ----------
     probabilities, quantiles
-        Shape (k,); quantiles in the unit of the amounts, a day.
+        Shape (k,); quantiles in the unit of the amounts per day.
     mean, sd
-        Of usual intake, the same unit.
+        Mean and standard deviation of usual intake, in the same unit.
     n, population
-        People that it rests on, and the sum of their weights.
+        Number of people, and the sum of their weights.
     """
 
     probabilities: Floats
@@ -121,23 +121,23 @@ class IntakeDistribution:
 
 
 class Population:
-    """People whose own means are normal about their covariates.
+    """A weighted population whose individual means are normally distributed given the covariates.
 
     Parameters
     ----------
     scale
-        The way from the transformed scale to usual intake.
+        Conversion from the transformed scale to usual intake.
     centre
-        What the covariates say of each person's weekdays, shape (n,), transformed scale.
+        Expected weekday mean of each person given the covariates, shape (n,), transformed scale.
     weight
         Shape (n,), at least 0, not all 0.
     between
-        Variance of people about that, above 0.
+        Between-person variance given the covariates, above 0.
 
     Raises
     ------
     MgRiskError
-        ``intake_distribution.nobody`` where no weight is positive.
+        ``intake_distribution.nobody`` if no weight is positive.
 
     Examples
     --------
@@ -153,11 +153,14 @@ class Population:
         inside = weight > 0
         if not inside.any():
             raise _bad_distribution(
-                "nobody", "nobody in this domain has a weight", hint="widen the domain", expected="at least 1 person"
+                "nobody",
+                "nobody in this domain has a weight",
+                hint="choose a larger domain",
+                expected="at least 1 person",
             )
         self.scale, self.between = scale, between
         self._inside, self._weight, self._n = inside, weight, int(inside.sum())
-        # People with the same covariates share a normal distribution: thousands become a few.
+        # People with the same covariates have the same distribution, so that only a few need computing.
         self._centre, pattern = np.unique(centre[inside], return_inverse=True)
         self._pattern = pattern.reshape(-1)
         self._share = np.bincount(self._pattern, weight[inside]) / weight[inside].sum()
@@ -170,7 +173,7 @@ class Population:
         MgRiskError
             ``intake_distribution.bad_probability`` for a probability that is not strictly between 0 and 1.
         """
-        from scipy.optimize import brentq  # only fitting needs it, and scoring is to start at once
+        from scipy.optimize import brentq  # not for scoring, which starts faster without it
 
         wanted = np.asarray(probabilities, dtype=np.float64).reshape(-1)
         if not ((wanted > 0.0) & (wanted < 1.0)).all():
@@ -197,13 +200,13 @@ class Population:
         Parameters
         ----------
         cut_points
-            One number, or one for each person, shape (n,), in the unit of the amounts a day. Those of people with
-            weight 0 are not looked at.
+            One number, or one for each person, shape (n,), in the unit of the amounts per day. Those of people with
+            weight 0 are ignored.
 
         Raises
         ------
         MgRiskError
-            ``intake_distribution.bad_cut_point`` where one that counts is missing or the shape is wrong.
+            ``intake_distribution.bad_cut_point`` if one of a person with a weight is missing, or the shape is wrong.
         """
         cuts = np.asarray(cut_points, dtype=np.float64)
         if cuts.shape not in {(), self._weight.shape}:
@@ -213,7 +216,7 @@ class Population:
         inside = np.broadcast_to(cuts, self._weight.shape)[self._inside]
         if not np.isfinite(inside).all():
             raise _bad_distribution(
-                "bad_cut_point", "a person in the domain has no cut-point", hint="leave them out with where()"
+                "bad_cut_point", "a person in the domain has no cut-point", hint="exclude them with where()"
             )
         values, which = np.unique(inside, return_inverse=True)
         at = np.array([self.scale.mean_for(float(value)) for value in values])[which.reshape(-1)]
@@ -234,19 +237,20 @@ QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 @dataclass(frozen=True, eq=False)
 class PersonalIntake:
-    """The best guess at each person's usual intake.
+    """Predicted usual intake of each person.
 
     Parameters
     ----------
     usual
-        Expected usual intake given the person's recalls and covariates, shape (n,), in the unit of the amounts a day.
+        Expected usual intake given the person's recalls and covariates, shape (n,), in the unit of the amounts per
+        day.
     se
-        Standard deviation of the usual intake about it, the same unit: what is unknown about the person. The error
-        of the model's own estimates, small beside it, is not in it.
+        Conditional standard deviation of the person's usual intake, in the same unit. It does not include the much
+        smaller sampling error of the model.
     recalls
         Number of recalls used, shape (n,).
     covariates_missing
-        Whether a covariate was missing or unknown, so that the population mean stood in, shape (n,).
+        Whether a covariate was missing or unknown and replaced by the population mean, shape (n,).
     """
 
     usual: Floats
@@ -255,7 +259,7 @@ class PersonalIntake:
     covariates_missing: Booleans
 
     def frame(self, index: pd.Index | None = None) -> pd.DataFrame:
-        """Return usual, se, recalls and flag (empty, no_recall, covariate_missing, or both with a space between)."""
+        """Return usual, se, recalls and flag (empty, no_recall, covariate_missing, or both separated by a space)."""
         no_recall = np.where(self.recalls == 0, "no_recall", "")
         missing = np.where(self.covariates_missing, "covariate_missing", "")
         flags = [" ".join(word for word in words if word) for words in zip(no_recall, missing, strict=True)]
@@ -263,7 +267,7 @@ class PersonalIntake:
         return pd.DataFrame(columns, index=index)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return how many people have how many recalls, and how many lack a covariate."""
+        """Return the number of people by number of recalls, and the number with a missing covariate."""
         return {
             "people": self.usual.size,
             "recalls": {int(k): int((self.recalls == k).sum()) for k in np.unique(self.recalls)},
@@ -271,8 +275,8 @@ class PersonalIntake:
         }
 
 
-class _Own(NamedTuple):
-    """A person's own mean on the transformed scale given the recalls: normal with this mean and SD, shape (n,) each."""
+class _PersonMean(NamedTuple):
+    """Normal distribution (mean and SD) of a person's mean on the transformed scale given the recalls, shape (n,)."""
 
     mean: Floats
     sd: Floats
@@ -282,22 +286,22 @@ class _Own(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class UsualIntakeModel:
-    """A fitted model; it needs no data to predict, and goes into a file as JSON.
+    """A fitted usual-intake model, stored as JSON.
 
     Parameters
     ----------
     transform
         The Box-Cox scale.
     covariates
-        What is known of a person, and how it is coded.
+        The covariates and their coding.
     coefficients
-        Intercept and covariates, shape (1 + p,), on the transformed scale.
+        Intercept and coefficients of the covariates, shape (1 + p,), on the transformed scale.
     weekend, sequence
-        How much higher weekend days, and days after the first recall, lie on that scale; 0 where not in the model.
+        Effects of weekend days, and of recalls after the first, on that scale; 0 if not in the model.
     between, within
-        Variance between people with the same covariates, and from day to day, on that scale.
+        Between-person variance given the covariates, and within-person (day-to-day) variance, on that scale.
     n, n_repeated, deviance
-        People, those with two or more recalls, and minus twice the log-likelihood, for weights with mean 1.
+        Number of people, number with two or more recalls, and minus twice the log-likelihood (weights with mean 1).
     """
 
     transform: BoxCox
@@ -313,13 +317,13 @@ class UsualIntakeModel:
 
     @property
     def scale(self) -> UsualScale:
-        """The way from the transformed scale to usual intake."""
+        """Conversion from the transformed scale to usual intake."""
         return UsualScale(self.transform, self.within, self.weekend)
 
     def attenuation(self, days: int = 1) -> float:
-        """Return by how much the mean of some days, on the transformed scale, dilutes an association.
+        """Return the attenuation factor of the mean of `days` recalls on the transformed scale.
 
-        The regression slope of a person's own mean on the mean of `days` recalls, given the covariates:
+        It is the regression slope of a person's true mean on the mean of the recalls, given the covariates:
         between / (between + within / days). Rosner, Willett and Spiegelman (1989), Stat. Med. 8:1051.
         """
         return self.between / (self.between + self.within / days)
@@ -327,21 +331,21 @@ class UsualIntakeModel:
     def predict(
         self, amount: ArrayLike, people: pd.DataFrame | None = None, *, weekend: ArrayLike | None = None
     ) -> PersonalIntake:
-        """Return the best prediction of each person's usual intake.
+        """Return the expected usual intake of each person given the recalls.
 
         Parameters
         ----------
         amount
-            Amount on each recalled day, shape (n, k), NaN for no recall; the first column is the first recall.
+            Amount on each recall day, shape (n, k), NaN for no recall; the first column is the first recall.
         people
-            Covariates by name, one row for each person; missing or unknown ones are replaced by their mean and flagged.
+            Covariates by name, one row for each person; missing or unknown values are set to their mean and flagged.
         weekend
             Whether a day was Friday to Sunday, shape (n, k); NaN, or None for all, counts as 3/7.
 
         Returns
         -------
         PersonalIntake
-            Without a recall the mean of people with the same covariates, with the whole spread between people as error.
+            For a person without a recall, the mean of people with the same covariates, and the full between-person SD.
 
         Raises
         ------
@@ -350,9 +354,9 @@ class UsualIntakeModel:
 
         Notes
         -----
-        Kipnis et al. (2009), Biometrics 65:1003: the expectation given the recalls, which is what regression
-        calibration needs, provided that the covariates of the outcome model are among those of this one. The random
-        effect is exactly normal given the recalls: quadrature about its mean needs no search, as macro INDIVINT makes.
+        Kipnis et al. (2009), Biometrics 65:1003: the expectation given the recalls, as regression calibration needs,
+        provided that this model includes the covariates of the outcome model. The random effect is exactly normal given
+        the recalls, so that the quadrature needs no search for its mode as in the macro INDIVINT.
         """
         own = self._given(amount, people, weekend)
         nodes, weights = gauss_hermite()
@@ -369,7 +373,7 @@ class UsualIntakeModel:
         weekend: ArrayLike | None = None,
         probabilities: ArrayLike,
     ) -> Floats:
-        """Return quantiles of what each person's usual intake may be, given the recalls, shape (n, p).
+        """Return quantiles of each person's usual intake, a random variable given the recalls, shape (n, p).
 
         Parameters
         ----------
@@ -380,17 +384,17 @@ class UsualIntakeModel:
 
         Notes
         -----
-        Usual intake rises with a person's own mean on the transformed scale, which is normal given the recalls: its
-        quantiles are those of the normal distribution, carried over. Of people like this person, with the same recalls
-        and covariates, a share `p` eats less; the error of the model's own estimates is not in it.
+        Usual intake is an increasing function of a person's mean on the transformed scale, which is normal given the
+        recalls, so that its quantiles are the back-transformed normal quantiles. Among people with the same recalls and
+        covariates a share `p` has a lower usual intake. The sampling error of the model is not included.
         """
         own = self._given(amount, people, weekend)
         return self.scale.usual(own.mean[:, None] + own.sd[:, None] * ndtri(np.asarray(probabilities)))
 
-    def _given(self, amount: ArrayLike, people: pd.DataFrame | None, weekend: ArrayLike | None) -> _Own:
+    def _given(self, amount: ArrayLike, people: pd.DataFrame | None, weekend: ArrayLike | None) -> _PersonMean:
         days = amounts(amount)
         design, missing = self.covariates.matrix(people, len(days))
-        # Not by matrix products: their last digit depends on how many people are predicted at once.
+        # Not matrix products, whose last digit depends on the number of people predicted at once.
         centre = (design * self.coefficients).sum(axis=1)
         expected = centre[:, None] + self._shifts(days.shape, weekend)
         here = np.isfinite(days)
@@ -398,36 +402,36 @@ class UsualIntakeModel:
         residual = np.where(here, self.transform.forward(days) - expected, 0.0).sum(axis=1)
         own = self.between * residual / (self.within + count * self.between)
         unknown = self.between * self.within / (self.within + count * self.between)
-        return _Own(centre + own, np.sqrt(unknown), count.astype(np.int64), missing)
+        return _PersonMean(centre + own, np.sqrt(unknown), count.astype(np.int64), missing)
 
     def distribution(
         self, people: pd.DataFrame | None, design: SurveyDesign, *, probabilities: ArrayLike = QUANTILES
     ) -> IntakeDistribution:
-        """Return quantiles, mean and spread of usual intake in the domain of a design.
+        """Return quantiles, mean and standard deviation of usual intake in the domain of a design.
 
         Parameters
         ----------
         people
             Covariates, one row for each row of the design.
         design
-            Its analysis weights say who counts and how much; it may be narrower than that of the fit.
+            Survey design, whose domain may be smaller than that of the fit.
         probabilities
             Shape (k,), strictly between 0 and 1.
         """
         return self.population(people, design.analysis_weight).describe(probabilities=probabilities)
 
     def share_below(self, cut_points: ArrayLike, people: pd.DataFrame | None, design: SurveyDesign) -> float:
-        """Return the share of the domain whose usual intake is below a cut-point: one for all, or one for each row.
+        """Return the share of the domain with usual intake below a cut-point (one for all, or one for each row).
 
         Notes
         -----
-        With estimated average requirements as cut-points this estimates the prevalence of inadequate intake
+        With estimated average requirements as cut-points, this estimates the prevalence of inadequate intake
         (Institute of Medicine 2000, Dietary Reference Intakes: applications in dietary assessment, chapter 4).
         """
         return self.population(people, design.analysis_weight).share_below(cut_points)
 
     def population(self, people: pd.DataFrame | None, weight: Floats) -> Population:
-        """Return people as the model sees them, each with a weight, shape (n,), for figures under other weights."""
+        """Return the population of `people` with the given weights, shape (n,)."""
         design, _ = self.covariates.matrix(people, weight.size)
         return Population(self.scale, design @ self.coefficients, weight, between=self.between)
 
@@ -437,7 +441,7 @@ class UsualIntakeModel:
         return self.weekend * np.where(np.isfinite(share), share, WEEKEND_SHARE) + self.sequence * later
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the model as plain numbers, lists and words: what goes into a bundle."""
+        """Return the model as plain numbers, lists and texts, as stored in a bundle."""
         return {
             "format": FORMAT,
             "transform": self.transform.to_dict(),
@@ -449,12 +453,12 @@ class UsualIntakeModel:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> UsualIntakeModel:
-        """Return the model that `to_dict` wrote.
+        """Return the model written by `to_dict`.
 
         Raises
         ------
         MgRiskError
-            ``usual_intake.bad_file`` where it is of another format or damaged.
+            ``usual_intake.bad_file`` if it has another format or is damaged.
         """
         try:
             found = _File.of(content)
@@ -507,12 +511,12 @@ class _File(Checked, extra="forbid"):
     def _of_the_same_columns(self) -> Self:
         columns = sum(max(len(term.levels) - 1, 0) if term.levels else 1 for term in self.covariates.terms)
         if len(self.covariates.means) != columns or len(self.coefficients) != 1 + columns:
-            raise ValueError(f"covariates.means or coefficients is not that of {columns} columns")
+            raise ValueError(f"covariates.means or coefficients does not fit {columns} columns")
         return self
 
 
 def amounts(values: ArrayLike) -> Floats:
-    """Return recalled amounts as people by days, shape (n, k), or refuse them (``usual_intake.bad_amount``)."""
+    """Return recalled amounts as people by days, shape (n, k); raises ``usual_intake.bad_amount``."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 1:
         array = array[:, None]
@@ -522,7 +526,7 @@ def amounts(values: ArrayLike) -> Floats:
             "usual_intake.bad_amount",
             "recalled amounts are negative, infinite or not in the shape of people and days",
             where=WHERE if array.ndim != 2 else f"{WHERE}: {int(wrong.any(axis=1).sum())} people",
-            hint="give a column for each recall, NaN where there is none",
+            hint="use one column for each recall, with NaN for no recall",
             expected="(n, days)",
             got=str(array.shape),
         )
@@ -530,14 +534,14 @@ def amounts(values: ArrayLike) -> Floats:
 
 
 def day_shape(values: ArrayLike, shape: tuple[int, ...]) -> Floats:
-    """Return marks of weekend days in the shape of the amounts, or refuse them (``usual_intake.bad_length``)."""
+    """Return weekend indicators in the shape of the amounts; raises ``usual_intake.bad_length``."""
     array = np.asarray(values, dtype=np.float64)
     if array.shape != shape:
         raise bad_input(
             "usual_intake.bad_length",
-            "the marks of weekend days have another shape than the amounts",
+            "the weekend indicators and the amounts have different shapes",
             where=WHERE,
-            hint="give one mark for each recall, NaN where there is none",
+            hint="use one indicator for each recall, with NaN for no recall",
             expected=str(shape),
             got=str(array.shape),
         )

@@ -1,9 +1,9 @@
-"""Usual magnesium from food and drink: a model of each sex, fitted on the people of development.
+"""Usual magnesium from food and drink: one usual-intake model for each sex, fitted on the development cohort.
 
-Sex and age group are all that the model knows of a person beside the recalls. They are given for everybody, and they
-are what requirements go by. Men and women have models of their own, because the spread from day to day and between
-people differs (docs/decisions/0006-usual-intake.md). Body size, activity and origin are left out: the prediction would
-then borrow from them for people with few recalls, and carry them into every model that uses it.
+Beside the recalls, the model uses only sex and age group, which are known for everyone and determine the requirement.
+Men and women have separate models, because their within- and between-person variances differ
+(docs/decisions/0006-usual-intake.md). Body size, activity and race/ethnicity are not covariates, because the
+predictions would then carry their information into every model that uses them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats
 
 MODEL: Final = "usual_magnesium"
-"""Its name among the fitted models of features."""
+"""Name of the model among the fitted models of features."""
 USUAL: Final = "usual_magnesium_mg"
 SE: Final = "usual_magnesium_se_mg"
 WHERE = "usual magnesium"
@@ -32,7 +32,7 @@ ADULT = 19
 GROUPS = MappingProxyType({19: "19-30", 31: "31-50", 51: "51-70", 71: "71+"})
 """Age groups of the reference intakes, by their first year."""
 BAND: Final = MappingProxyType({USUAL: 0.5, f"{USUAL}_low": 0.1, f"{USUAL}_high": 0.9})
-"""What is said of a person's usual intake in mg a day: which quantile of what it may be, by the column's name."""
+"""Quantiles of a person's usual intake (mg/d) in `UsualMagnesium.band`, by column: median and 80 % interval."""
 _Ask = Callable[[UsualIntakeModel, Floats, pd.DataFrame, Floats], Floats]
 
 
@@ -43,19 +43,19 @@ class UsualMagnesium:
     Parameters
     ----------
     models
-        By sex, ``female`` and ``male``; a sex that nobody of the fit had has none, and its people have no prediction.
+        Models by sex, ``female`` and ``male``; a sex without people in the fit has no model and no predictions.
     """
 
     models: Mapping[str, UsualIntakeModel]
 
     def predict(self, parents: pd.DataFrame) -> pd.DataFrame:
-        """Return usual intake and its uncertainty in mg a day, same index; missing without a recall, and for children.
+        """Return usual intake and its standard deviation, mg/d, same index; missing without a recall and for children.
 
         Notes
         -----
-        Where the days are not given but their mean is, the mean stands for each of `recall_days`, or for one day
-        where their number is not known. A transformed mean lies above the mean of the transformed days, so that for
-        two days this is high: by 1.4 % on average, and by up to 5.6 % for 95 % of people (NHANES 2011-2014).
+        If only the mean of the days is given, it is used for each of the `recall_days` days, or for one day if their
+        number is unknown. A transformed mean exceeds the mean of the transformed days, so that the prediction for two
+        days is then too high, by 1.4 % on average and by at most 5.6 % for 95 % of people (NHANES 2011-2014).
         """
 
         def expected(model: UsualIntakeModel, days: Floats, groups: pd.DataFrame, weekend: Floats) -> Floats:
@@ -65,13 +65,13 @@ class UsualMagnesium:
         return self._of_each(parents, (USUAL, SE), expected)
 
     def band(self, parents: pd.DataFrame) -> pd.DataFrame:
-        """Return median and 80 % interval of each person's usual intake in mg a day (`BAND`); missing as in `predict`.
+        """Return median and 80 % interval of each person's usual intake, mg/d (`BAND`); missing as in `predict`.
 
         Notes
         -----
-        Of people with the same recalls, sex and age group half eat more than the median, and four in five within the
-        interval. The expected intake that `predict` gives is the mean of the same distribution and lies a little above
-        its median, by some 1 %: it is what sums and differences are made of, such as the dose of the what-if.
+        Among people with the same recalls, sex and age group, half have a usual intake above the median, and 80 % have
+        one within the interval. `predict` returns the mean of the same distribution, which is about 1 % above the
+        median and is used for sums and differences.
         """
 
         def quantiles(model: UsualIntakeModel, days: Floats, groups: pd.DataFrame, weekend: Floats) -> Floats:
@@ -80,14 +80,14 @@ class UsualMagnesium:
         return self._of_each(parents, tuple(BAND), quantiles)
 
     def _of_each(self, parents: pd.DataFrame, columns: tuple[str, ...], ask: _Ask) -> pd.DataFrame:
-        """Ask the model of each person's sex, by days, age groups and weekends; one column for each of its answers."""
+        """Apply a function of the model of each person's sex, days, age group and weekends; return its columns."""
         days = _recalled(parents)
         weekend = _weekend(parents)
         groups = age_groups(parents)
         found = np.full((len(parents), len(columns)), np.nan)
-        told = np.isfinite(days).any(axis=1) & ~(parents["age_years"] < ADULT).to_numpy(dtype=bool)
+        known = np.isfinite(days).any(axis=1) & ~(parents["age_years"] < ADULT).to_numpy(dtype=bool)
         for sex, model in self.models.items():
-            here = told & (parents["sex"] == sex).to_numpy(dtype=bool)
+            here = known & (parents["sex"] == sex).to_numpy(dtype=bool)
             found[here] = ask(model, days[here], groups[here], weekend[here])
         return pd.DataFrame(found, index=parents.index, columns=list(columns))
 
@@ -97,14 +97,14 @@ class UsualMagnesium:
 
 
 def fit(people: pd.DataFrame, design: SurveyDesign) -> UsualMagnesium:
-    """Fit the models on the adults of the domain who have a reliable first recall of a known day of the week.
+    """Fit the models on adults of the domain with a reliable first recall on a known day of the week.
 
     Parameters
     ----------
     people
-        The features that usual intake derives from, a row for each row of the design.
+        The features from which usual intake is derived, one row for each row of the design.
     design
-        Its analysis weights say who counts and how much.
+        Survey design, whose analysis weights are used.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def fit(people: pd.DataFrame, design: SurveyDesign) -> UsualMagnesium:
     Raises
     ------
     MgRiskError
-        ``usual_magnesium.nobody``, and what `fit_usual_intake` raises: it needs people with two recalls.
+        ``usual_magnesium.nobody``, and the errors of `fit_usual_intake`, which needs people with two recalls.
     """
     days, weekend, groups = _days(people), _weekend(people), age_groups(people)
     dated = ~(np.isfinite(days) & np.isnan(weekend)).any(axis=1)
@@ -128,35 +128,35 @@ def fit(people: pd.DataFrame, design: SurveyDesign) -> UsualMagnesium:
             "usual_magnesium.nobody",
             "no adult in the domain has a reliable first recall",
             where=WHERE,
-            hint="choose cycles from 2003-2004 on, which have two recalls, or leave the feature out",
+            hint="choose cycles from 2003-2004 on, which have two recalls, or leave out the feature",
         )
     return UsualMagnesium(models)
 
 
 def from_dict(content: Mapping[str, Any]) -> UsualMagnesium:
-    """Return what `UsualMagnesium.to_dict` wrote.
+    """Return the models written by `UsualMagnesium.to_dict`.
 
     Raises
     ------
     MgRiskError
-        ``usual_magnesium.bad_file``, and what `UsualIntakeModel.from_dict` raises.
+        ``usual_magnesium.bad_file``, and the errors of `UsualIntakeModel.from_dict`.
     """
     if not isinstance(content, Mapping) or not content or not set(content) <= {"female", "male"}:
-        raise _bad_file("the models of usual magnesium are not those of the sexes")
+        raise _bad_file("the models of usual magnesium are not by sex")
     models = {sex: UsualIntakeModel.from_dict(model) for sex, model in content.items()}
     for sex, model in models.items():
         terms = model.covariates.terms
         if any(term.name != "age" or not term.levels for term in terms) or not _finite(model):
-            raise _bad_file(f"that of the {sex} sex predicts no intake from age group and days")
+            raise _bad_file(f"the model of the {sex} sex does not predict intake from age group and recall days")
     return UsualMagnesium(models)
 
 
 MOST: Final = 1e4
-"""Milligrams a day that nobody eats."""
+"""Upper bound of magnesium intake, mg/d, far above any real intake."""
 
 
 def _finite(model: UsualIntakeModel) -> bool:
-    """Whether days of nothing and of more than anybody eats have a predicted intake, in each age group."""
+    """Return whether predictions are finite in each age group for days of no magnesium and of `MOST`."""
     groups = pd.DataFrame({"age": [*GROUPS.values(), None]})
     with np.errstate(all="ignore"):
         found = [model.predict(np.full((len(groups), 2), amount), groups) for amount in (0.0, MOST)]
@@ -169,7 +169,7 @@ def _bad_file(message: str) -> MgRiskError:
 
 
 def age_groups(people: pd.DataFrame) -> pd.DataFrame:
-    """Return the one covariate of the models, the age group; None for children and where age is not known.
+    """Return the age group, the only covariate of the models; None for children and unknown age.
 
     Examples
     --------
@@ -186,7 +186,7 @@ def _days(people: pd.DataFrame) -> Floats:
 
 
 def _recalled(people: pd.DataFrame) -> Floats:
-    """Return the days, and the mean in place of days that are not given."""
+    """Return the recall days, with the mean in place of days that are not given."""
     days, mean = _days(people), people["magnesium_food_mg"].to_numpy(dtype=np.float64)
     unknown = ~np.isfinite(days).any(axis=1)
     two = unknown & (people["recall_days"] == 2).to_numpy(dtype=bool)

@@ -1,1 +1,1 @@
-"""NHANES: cycles, exact reading, the cache, the codebook, one harmonised frame, and a synthetic cohort."""
+"""NHANES data: survey cycles, reading of tables, cache, codebook, harmonised frame, and a synthetic cohort."""

@@ -1,6 +1,6 @@
-"""What each NHANES variable in use is: table, label, unit, missing codes, subsample, range, answers.
+"""The NHANES variables that mgrisk uses: table, label, unit, missing codes, subsample, range and answer codes.
 
-Rows of the files in `variables/`, with ranges and answers from `answers.toml`.
+Read from the files in `variables/`; ranges and answer codes come from `answers.toml`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mgrisk.survey.design import WeightLevel
 
 KEY = "SEQN"
 SYNTHETIC = "SYNTHETIC"
-"""Stands in the label of every table of a made-up cohort and on everything made of it: the files themselves say so."""
+"""Marks the label of every table of the synthetic cohort, and everything computed from it."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +32,22 @@ class Variable:
     name
         NHANES name, the column of the harmonised frame.
     table
-        Table without the cycle's suffix.
+        Table name without the cycle's suffix.
     level
-        Subsample in which it was measured; weights follow from it. A cycle may have asked fewer (`Cycle.subsample`).
+        Subsample in which it was measured; it determines the weight. A cycle may have asked fewer people
+        (`Cycle.subsample`).
     unit, label
-        Unit and CDC's label; the unit of an answer code is ``code``, of a text ``text``.
+        Unit and CDC's label; the unit is ``code`` for an answer code and ``text`` for a text.
     missing
         Codes for refused, don't know and cannot be ascertained.
     names
-        Name of the variable in each cycle that asked or measured it; cycles that did not are not there.
+        Name of the variable by cycle, for the cycles that asked or measured it.
     minimum, maximum
-        Smallest and largest value that CDC counted in any cycle; None for codes and texts.
+        Smallest and largest value in CDC's codebook over all cycles; None for codes and texts.
     codes
-        Answer codes and top codes, as CDC writes them, with CDC's words.
+        Answer codes and top codes, as CDC writes them, with CDC's labels.
     records
-        Whether its table has several rows for each person (foods eaten, medicines taken) and not one.
+        Whether its table has several rows for each person (foods eaten, medicines taken).
     """
 
     name: str
@@ -63,7 +64,7 @@ class Variable:
 
     @property
     def is_text(self) -> bool:
-        """Whether its values are texts."""
+        """Whether the values are texts."""
         return self.unit == "text"
 
     def name_in(self, cycle: Cycle) -> str | None:
@@ -77,7 +78,7 @@ class Variable:
         return self.names.get(cycle.years)
 
     def decode(self, values: pd.Series) -> pd.Series:
-        """Return answer codes as CDC's words, a category in the order of the codes; other values as they are.
+        """Return answer codes as a categorical of CDC's labels, in the order of the codes; other values unchanged.
 
         Parameters
         ----------
@@ -93,7 +94,7 @@ class Variable:
             return values
         words = {float(code): word for code, word in self.codes.items() if _is_number(code)}
         present = sorted(set(values.dropna()) | set(words))
-        # Two codes may have the same words in different cycles, and a code may have none.
+        # Two codes may have the same label in different cycles, and a code may have none.
         twice = len(set(words.values())) < len(words)
         labels = {
             code: f"{code:g} {words.get(code, '')}".strip() if twice else words.get(code, f"{code:g}")
@@ -104,7 +105,7 @@ class Variable:
         )
 
     def lines(self) -> list[str]:
-        """Return all of it as lines for people.
+        """Return a description of the variable as lines of text.
 
         Examples
         --------
@@ -117,13 +118,13 @@ class Variable:
         span = "" if self.minimum is None else f"; {self.minimum:g} to {self.maximum:g}"
         cycles = (f"{years} as {name}" if name != self.name else years for years, name in self.names.items())
         answers = [f"    {code}: {words}" for code, words in self.codes.items()]
-        unsaid = [f"    no answer: {', '.join(f'{code:g}' for code in sorted(self.missing))}"] if self.missing else []
+        missing = [f"    no answer: {', '.join(f'{code:g}' for code in sorted(self.missing))}"] if self.missing else []
         return [
             f"{self.name}  ({self.label}{'' if self.unit in ('code', 'text', '1') else f', {self.unit}'})",
             f"    table {self.table}, {self.level} sample{span}",
             f"    in {', '.join(cycles)}",
             *answers,
-            *unsaid,
+            *missing,
         ]
 
 
@@ -136,7 +137,7 @@ def _is_number(text: str) -> bool:
 
 
 def _names(row: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the variable's name in each cycle that has it and its table."""
+    """Return the variable's name by cycle, for the cycles that have both the variable and its table."""
     years = [each.years for each in CYCLES]
     first, last = years.index(row.get("first", years[0])), years.index(row.get("last", years[-1]))
     was = {cycle: name for name, cycles in row.get("was", {}).items() for cycle in cycles}
@@ -157,7 +158,7 @@ def _load() -> Mapping[str, Variable]:
     variables = []
     for row in rows("mgrisk.nhanes", "variables", "variable"):
         # A new variable has no answers until tools/codebook_answers.py has run.
-        said = answers.get(row["name"], {})
+        answer = answers.get(row["name"], {})
         variables.append(
             Variable(
                 name=row["name"],
@@ -167,9 +168,9 @@ def _load() -> Mapping[str, Variable]:
                 label=row["label"],
                 missing=frozenset(float(code) for code in row["missing"]),
                 names=_names(row),
-                minimum=said.get("minimum"),
-                maximum=said.get("maximum"),
-                codes=MappingProxyType(said.get("codes", {})),
+                minimum=answer.get("minimum"),
+                maximum=answer.get("maximum"),
+                codes=MappingProxyType(answer.get("codes", {})),
                 records=row.get("records", False),
             )
         )
@@ -180,12 +181,12 @@ VARIABLES: Mapping[str, Variable] = _load()
 
 
 def variable(name: str) -> Variable:
-    """Return the row of one variable.
+    """Return one variable by name.
 
     Raises
     ------
     MgRiskError
-        `codebook.unknown_variable`, naming the nearest one that is known.
+        `codebook.unknown_variable`, with the closest known name.
 
     Examples
     --------
@@ -194,7 +195,7 @@ def variable(name: str) -> Variable:
     """
     if name in VARIABLES:
         return VARIABLES[name]
-    from mgrisk.nhanes.documented import documented, names  # the whole codebook is read when it is asked
+    from mgrisk.nhanes.documented import documented, names  # reads the whole codebook: only where needed
 
     if (found := documented(name)) is not None:
         return found

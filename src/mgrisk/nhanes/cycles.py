@@ -1,4 +1,4 @@
-"""The survey cycles that mgrisk reads, where each keeps its tables, and which never go together. `cycles.toml`."""
+"""The survey cycles that mgrisk reads, their table names and weights, and cycles that share people (`cycles.toml`)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Names = Mapping[WeightLevel, str]
 
 @dataclass(frozen=True)
 class Joint:
-    """Cycles that have weights of their own where all of them are combined.
+    """Cycles for which NCHS supplies joint weights, used where all of them are combined.
 
     Attributes
     ----------
     cycles
         Names of the cycles.
     weights
-        Weight by level.
+        Weight variable by level.
     """
 
     cycles: frozenset[str]
@@ -40,21 +40,21 @@ class Cycle:
     Attributes
     ----------
     years
-        Its name, for example ``"2017-2018"``.
+        Name, for example ``"2017-2018"``.
     first
-        Its first year, the folder on the CDC site.
+        First year, which names the folder on the CDC site.
     length
-        Nominal length in years: its share of a combined weight.
+        Nominal length in years, from which its share of a combined weight is computed.
     weights
-        Name of its weight by level; a level without a weight is not there.
+        Weight variable by level, for the levels that have one.
     suffix, prefix
-        What its tables' names end or begin with, for example ``"_J"``.
+        Suffix or prefix of its table names, for example ``"_J"``.
     renamed
-        Tables that are in a file of another name, whole.
+        Full file name of each table that has another name in this cycle.
     misplaced
-        Tables that a mirror may keep in the folder of another year.
+        Tables that a mirror may keep in the folder of another year, with that year.
     subsample
-        Tables that were asked of fewer people in this cycle than in others, with their level.
+        Level of each table that was asked of a smaller subsample in this cycle than in others.
     absent
         Tables that the cycle does not have, with the reason.
     """
@@ -93,7 +93,7 @@ class Cycle:
         return self.renamed.get(name, f"{self.prefix}{name}{self.suffix}")
 
     def path(self, name: str) -> str:
-        """Return where a table lies below the root of the CDC site or of a mirror.
+        """Return the path of a table relative to the root of the CDC site or of a mirror.
 
         Raises
         ------
@@ -108,7 +108,7 @@ class Cycle:
         return f"Public/{self.first}/DataFiles/{self.table(name)}.xpt"
 
     def other_path(self, name: str) -> str | None:
-        """Return where a mirror may keep the table instead, or None."""
+        """Return the alternative path under which a mirror may keep the table, or None."""
         return f"Public/{year}/DataFiles/{self.table(name)}.xpt" if (year := self.misplaced.get(name)) else None
 
 
@@ -150,24 +150,24 @@ def _load(content: dict[str, Any]) -> tuple[Cycle, ...]:
 CYCLES: tuple[Cycle, ...] = _load(_content())
 """Every known cycle, the oldest first."""
 
-TOGETHER: tuple[Joint, ...] = tuple(
+JOINT_WEIGHTS: tuple[Joint, ...] = tuple(
     Joint(frozenset(row["cycles"]), _weights(_content())[row["weights"]]) for row in _content()["together"]
 )
-"""Cycles that have weights of their own where all of them are combined."""
+"""Cycles for which NCHS supplies joint weights."""
 
-APART: Mapping[frozenset[str], str] = MappingProxyType(
+OVERLAPPING: Mapping[frozenset[str], str] = MappingProxyType(
     {frozenset(row["cycles"]): row["reason"] for row in _content()["apart"]}
 )
-"""Pairs of cycles that share people, with what hides it."""
+"""Pairs of cycles that share people, with the reason why a join does not show it."""
 
 
 OPTIONAL: frozenset[str] = frozenset(table for row in _content()["optional"] for table in row["tables"])
-"""Tables that a folder may lack without anything else being lost."""
+"""Tables that a source folder may lack; only their own variables are then missing."""
 
 LOOKUPS: Mapping[str, str] = MappingProxyType(
     {table: f"Public/{row['first']}/DataFiles/{table}.xpt" for row in _content()["lookup"] for table in row["tables"]}
 )
-"""Path of each table of products and medicines that serves every cycle."""
+"""Path of each table of products and medicines that is common to all cycles."""
 
 
 def cycle(years: str) -> Cycle:
@@ -176,7 +176,7 @@ def cycle(years: str) -> Cycle:
     Raises
     ------
     MgRiskError
-        ``cycles.unknown_cycle``, with the names that are known.
+        ``cycles.unknown_cycle``, with the known names.
 
     Examples
     --------
@@ -195,12 +195,12 @@ def cycle(years: str) -> Cycle:
 
 
 def refuse_overlap(cycles: Iterable[Cycle]) -> None:
-    """Refuse cycles that hold the same people.
+    """Raise an error if two of the cycles hold the same people.
 
     Raises
     ------
     MgRiskError
-        ``cycles.overlap``, with what hides it from a join, or ``cycles.twice``.
+        ``cycles.overlap``, with the reason, or ``cycles.twice``.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def refuse_overlap(cycles: Iterable[Cycle]) -> None:
     for one, other in itertools.combinations(cycles, 2):
         if one.years == other.years:
             raise usage("cycles.twice", f"{one.years} is named twice", where="cycles", hint="name each cycle once")
-        reason = APART.get(frozenset({one.years, other.years}))
+        reason = OVERLAPPING.get(frozenset({one.years, other.years}))
         if reason is not None:
             raise usage(
                 "cycles.overlap",

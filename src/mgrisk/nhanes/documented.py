@@ -1,9 +1,9 @@
-"""The variables that CDC documents in the tables of these cycles, also those that no row of `variables/` describes.
+"""All variables in CDC's codebook of these cycles, including those without a row in `variables/`.
 
-`codebook.parquet` is CDC's codebook in CDC's words: cycle, table, variable, label, question, who was asked, and each
-code or range with its words and the number of people that CDC counted (tools/codebook_answers.py writes it). What
-`variables/` says by hand of the variables that mgrisk itself uses is read off these words here, by rule; the subsample
-is that of the table.
+`codebook.parquet`, written by tools/codebook_answers.py, is CDC's codebook: cycle, table, variable, label, question,
+target population, and each code or range with its label and the number of people. Unit, missing codes and answer codes
+are derived from these texts by rule; for the variables that mgrisk itself uses they are set by hand in `variables/`.
+The subsample is that of the table.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ NO_ANSWER: Final = re.compile(
     r"(sp )?refus(ed|al)|(do ?n.?t know|unknown)(/not sure)?|could not (obtain|determine)|cannot (be )?ascertain.*",
     re.IGNORECASE,
 )
-"""Words of the codes that mean no answer."""
+"""Labels of codes that mean no answer."""
 BLANK: Final = frozenset({"", ".", "< blank >"})
 RANGE: Final = re.compile(r"(-?[\d.]+) to (-?[\d.]+)")
 NUMBER: Final = re.compile(r"-?\d*\.?\d+")
 
 
 class Table(NamedTuple):
-    """Of whom a table is: the subsample, and whether it has one row for each person, several, or is a list of none."""
+    """Subsample of a table, and its rows for each person: ``one``, ``several``, or ``none`` (a list not of people)."""
 
     level: WeightLevel
     rows: str = "one"
@@ -42,10 +42,10 @@ class Table(NamedTuple):
 
 @cache
 def tables() -> dict[str, Table]:
-    """Return every table by its name without the cycle's suffix: those of `variables/` and of tables.toml."""
+    """Return every table of `variables/` and tables.toml, by its name without the cycle's suffix."""
     found = {row["name"]: Table(WeightLevel(row["level"]), row.get("rows", "one")) for row in _rows_of_tables()}
     for item in VARIABLES.values():
-        # A weight has the level that it is for; of all others in a table the first is that of all who are in it.
+        # A weight has the level of its subsample; the lowest level in a table is that of everyone in the table.
         known = found.get(item.table)
         level = item.level if known is None else min(known.level, item.level, key=lambda level: level.rank)
         found[item.table] = Table(level, "several" if item.records else "one")
@@ -58,7 +58,7 @@ def _rows_of_tables() -> list[dict[str, Any]]:
 
 @cache
 def _codebook() -> tuple[pa.Table, dict[str, list[int]]]:
-    """Return CDC's codebook, and where in it each variable stands."""
+    """Return CDC's codebook, and the row numbers of each variable in it."""
     with files("mgrisk.nhanes").joinpath("codebook.parquet").open("rb") as file:
         table = pq.read_table(file)
     places: dict[str, list[int]] = {}
@@ -74,7 +74,7 @@ def names() -> Iterator[str]:
 
 @cache
 def documents(table: str, cycle: str) -> bool:
-    """Whether the codebook has a table, named without its suffix, of a cycle.
+    """Return whether the codebook has a table (named without its suffix) of a cycle.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def documents(table: str, cycle: str) -> bool:
 
 
 def documentation(name: str) -> list[dict[str, Any]]:
-    """Return CDC's rows of a variable, the oldest cycle first: cycle, table, file, label, question, target, codes.
+    """Return CDC's codebook entries of a variable by cycle: cycle, table, file, label, question, target, codes.
 
     Examples
     --------
@@ -102,7 +102,7 @@ def documentation(name: str) -> list[dict[str, Any]]:
 
 
 class Hit(NamedTuple):
-    """A variable that a search found: its latest label, its table without the cycle's suffix, and who has it."""
+    """A variable found by a search: latest label, table without the cycle's suffix, and cycles that have it."""
 
     name: str
     table: str
@@ -111,7 +111,7 @@ class Hit(NamedTuple):
 
 
 def search(text: str) -> list[Hit]:
-    """Return the variables whose name, label or question has every word of a text, by table and name.
+    """Return the variables whose name, label or question contains every word of a text, sorted by table and name.
 
     Examples
     --------
@@ -127,13 +127,14 @@ def search(text: str) -> list[Hit]:
     fits = [all(word in " ".join(filter(None, row)).casefold() for word in words) for row in texts]
     found = []
     for name in (name for name, rows_of in places.items() if any(fits[place] for place in rows_of)):
-        told = documentation(name)
-        found.append(Hit(name, told[-1]["table"], told[-1]["label"], tuple(row["cycle"] for row in told)))
+        entries = documentation(name)
+        cycles = tuple(row["cycle"] for row in entries)
+        found.append(Hit(name, entries[-1]["table"], entries[-1]["label"], cycles))
     return sorted(found, key=lambda hit: (hit.table, hit.name))
 
 
 def counts(name: str) -> list[str]:
-    """Return a line for each file that has a variable: CDC's words and its number of people for each of them.
+    """Return a line for each file that has a variable: CDC's labels of the codes, with the number of people.
 
     Examples
     --------
@@ -149,11 +150,11 @@ def counts(name: str) -> list[str]:
 
 @cache
 def documented(name: str) -> Variable | None:
-    """Return what CDC's codebook says of a variable, or None where it does not have it.
+    """Return a variable as CDC's codebook describes it, or None if it is not in the codebook.
 
-    A name that stands in several tables is that of the one with one row for each person, and then of the one that had
-    it in most cycles. Of words that differ between cycles the latest are taken. A variable whose code for no answer is
-    a number of something in another cycle is not there: it is two (ALQ130 and SMD233).
+    Of several tables with the variable, one with one row for each person is chosen first, then the one that has it in
+    most cycles. Labels are those of the latest cycle. None is also returned for a variable whose missing code is a
+    valid number in another cycle (ALQ130, SMD233).
 
     Parameters
     ----------
@@ -173,9 +174,9 @@ def documented(name: str) -> Variable | None:
         return None
     table = max(by_table, key=lambda each: (tables()[each].rows == "one", len(by_table[each])))
     found = by_table[table]
-    said = {code["code"]: code["words"] for row in found for code in row["codes"] if code["code"] not in BLANK}
-    missing = {code: words for code, words in said.items() if NUMBER.fullmatch(code) and NO_ANSWER.fullmatch(words)}
-    answers = {code: words for code, words in said.items() if code not in missing}
+    labels = {code["code"]: code["words"] for row in found for code in row["codes"] if code["code"] not in BLANK}
+    missing = {code: words for code, words in labels.items() if NUMBER.fullmatch(code) and NO_ANSWER.fullmatch(words)}
+    answers = {code: words for code, words in labels.items() if code not in missing}
     spans = [
         (float(low), float(high))
         for code in answers
@@ -203,7 +204,7 @@ def documented(name: str) -> Variable | None:
 
 
 def _unit(label: str, codes: dict[str, str], *, spanned: bool) -> tuple[str, str]:
-    """Return unit and label: ``code`` for answers in words, ``text``, or what the label has in brackets, else 1."""
+    """Return unit and label; the unit is ``code``, ``text``, the text in brackets at the label's end, or else 1."""
     if any(not NUMBER.fullmatch(code) for code in codes):
         return "text", label
     counts = sum(words.strip().split(" ")[0] == code for code, words in codes.items())

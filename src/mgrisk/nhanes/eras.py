@@ -1,7 +1,8 @@
-"""Eras: the cycles over which a variable or feature means the same, and the breaks between them. `eras.toml`.
+"""Comparability of variables and features across cycles: eras, and the breaks between them (`eras.toml`).
 
-A request across a break is refused unless it names the break, to accept it or to have CDC's equation applied, or the
-break is one that is accepted without being named. What is allowed comes back, for the run to report it.
+An era is a run of cycles with the same question or method; a break is a change between two eras. Pooling or comparing
+cycles across a break is an error, unless the request names the break (to pool the values as they are, or to apply
+CDC's equation) or the break is accepted by default. The breaks crossed are returned, so that the run can report them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ WHERE = "nhanes/eras.toml"
 
 @dataclass(frozen=True)
 class Crosswalk:
-    """CDC's equation between two methods; applied where a pipeline file or question names the break, never by itself.
+    """CDC's equation between two methods; applied only where a pipeline file or question names the break.
 
     Attributes
     ----------
@@ -35,7 +36,7 @@ class Crosswalk:
     a, b, c
         Coefficients.
     uses
-        Variables that it is computed from; none where it converts the old value.
+        Variables from which the new value is computed; empty if it is computed from the old value.
     """
 
     kind: Literal["linear", "quadratic", "log10", "bmi"]
@@ -45,12 +46,12 @@ class Crosswalk:
     uses: tuple[str, ...] = ()
 
     def apply(self, values: ArrayLike) -> Floats:
-        """Return the values on the scale of the other method; missing stays missing.
+        """Return the values on the scale of the other method; missing values stay missing.
 
         Parameters
         ----------
         values
-            Old values; of ``bmi`` weight in kg and height in cm, shape (n, 2).
+            Old values; for ``bmi``, weight (kg) and height (cm), shape (n, 2).
 
         Examples
         --------
@@ -62,7 +63,7 @@ class Crosswalk:
         x = np.asarray(values, dtype=np.float64)
         if self.kind == "bmi":
             tenths = 10.0 * x[:, :1] / (x[:, 1:] / 100.0) ** 2
-            # Half up; what division leaves of an exact half is rounded off first.
+            # Round half up, after removing the floating-point error of the division.
             return np.asarray(np.floor(np.round(tenths, 6) + 0.5) / 10.0)
         if self.kind == "log10":
             return np.asarray(10.0 ** (self.a + self.b * np.log10(x)))
@@ -71,7 +72,7 @@ class Crosswalk:
 
 @dataclass(frozen=True)
 class Era:
-    """Cycles over which something means the same, and how it was asked or measured in them."""
+    """Cycles over which a variable is comparable, and how it was asked or measured in them."""
 
     cycles: tuple[str, ...]
     how: str
@@ -79,22 +80,22 @@ class Era:
 
 @dataclass(frozen=True)
 class Break:
-    """What changed between two eras.
+    """A change in question or method between two eras.
 
     Attributes
     ----------
     name
-        By which a run allows it.
+        Name under which a run allows it.
     of
-        Variables and features that it concerns.
+        Variables and features affected.
     before, after
-        Last cycle before it and first cycle after.
+        Last cycle before the break and first cycle after it.
     reason, source
-        What changed, and where that is said.
+        What changed, and the source.
     forward, backward
-        CDC's equation for old values on the scale of the new and the other way; None where CDC gives none.
+        CDC's equation from the old to the new scale, and from the new to the old; None if CDC gives none.
     accepted
-        Whether values are pooled as they are where nothing names the break.
+        Whether values are pooled unchanged by default.
     """
 
     name: str
@@ -109,16 +110,16 @@ class Break:
 
     @property
     def converts(self) -> tuple[str, ...]:
-        """Names of the NHANES variables whose older values `forward` converts; none where CDC gives no equation."""
+        """Names of the NHANES variables whose older values `forward` converts; empty if CDC gives no equation."""
         return () if self.forward is None else tuple(name for name in self.of if name in VARIABLES)
 
     def to_dict(self, *, applied: bool = False) -> dict[str, object]:
-        """Return the record of this break for the run's files and the report.
+        """Return the break as a dict for the run's files and the report.
 
         Parameters
         ----------
         applied
-            Whether the values before it were converted by `forward`.
+            Whether the values before the break were converted by `forward`.
         """
         use = "applied to the values before" if applied else "not applied"
         return {
@@ -134,18 +135,18 @@ class Break:
 
 @dataclass(frozen=True)
 class Concept:
-    """Variables and features that share their eras.
+    """Variables and features with the same eras.
 
     Attributes
     ----------
     name
         What they measure.
     of
-        Their names.
+        Names of the variables and features.
     eras, breaks
-        In order of time; a break between each era and the next.
+        In order of time, with one break between each era and the next.
     source
-        Where the eras are said.
+        Source of the eras.
     """
 
     name: str
@@ -155,16 +156,16 @@ class Concept:
     source: str
 
     def era(self, years: str) -> int | None:
-        """Return the place of the era of a cycle, or None where it has none."""
+        """Return the index of the era of a cycle, or None if the cycle is in no era."""
         return next((place for place, era in enumerate(self.eras) if years in era.cycles), None)
 
     def crossed(self, cycles: Iterable[str]) -> tuple[Break, ...]:
-        """Return the breaks between the first and the last era of some cycles; cycles of no era do not count."""
+        """Return the breaks between the first and the last era of some cycles, ignoring cycles in no era."""
         places = [place for years in cycles if (place := self.era(years)) is not None]
         return self.breaks[min(places) : max(places)] if places else ()
 
     def after(self, years: str) -> tuple[Break, ...]:
-        """Return the breaks after a cycle; none where it is of no era."""
+        """Return the breaks after a cycle; empty if the cycle is in no era."""
         place = self.era(years)
         return () if place is None else self.breaks[place:]
 
@@ -199,12 +200,12 @@ CONCEPTS: tuple[Concept, ...] = tuple(_concept(row) for row in rows("mgrisk.nhan
 
 
 def concepts(name: str) -> Iterator[Concept]:
-    """Yield the concepts of a variable or feature; none where it means the same in every cycle."""
+    """Yield the concepts of a variable or feature; nothing if it is comparable in all cycles."""
     return (concept for concept in CONCEPTS if name in concept.of)
 
 
 def exists_in(name: str, years: str) -> bool:
-    """Return whether a variable or feature has an era in a cycle, or needs none.
+    """Return whether a variable or feature is available in a cycle by its eras; True if it has no eras.
 
     Examples
     --------
@@ -215,7 +216,7 @@ def exists_in(name: str, years: str) -> bool:
 
 
 def breaks(names: Iterable[str], cycles: Iterable[str]) -> tuple[Break, ...]:
-    """Return the breaks that some variables or features cross in some cycles, each once.
+    """Return the breaks, without duplicates, that some variables or features cross within some cycles.
 
     Examples
     --------
@@ -228,7 +229,7 @@ def breaks(names: Iterable[str], cycles: Iterable[str]) -> tuple[Break, ...]:
 
 
 def later_breaks(names: Iterable[str], cycles: Iterable[str]) -> tuple[Break, ...]:
-    """Return the breaks of some variables or features that come after any of some cycles, each once.
+    """Return the breaks, without duplicates, of some variables or features that come after any of some cycles.
 
     Examples
     --------
@@ -241,7 +242,7 @@ def later_breaks(names: Iterable[str], cycles: Iterable[str]) -> tuple[Break, ..
 
 
 def equation_sources(crosswalks: Iterable[str]) -> tuple[str, ...]:
-    """Return the NHANES variables that the equations at some breaks are computed from, beside the old values.
+    """Return the NHANES variables, other than the old values, that the equations at some breaks use.
 
     Examples
     --------
@@ -260,29 +261,29 @@ def check_comparable(
     across_breaks: frozenset[str] = frozenset(),
     crosswalks: frozenset[str] = frozenset(),
 ) -> tuple[Break, ...]:
-    """Refuse variables or features that do not mean the same over the cycles, unless the break is allowed by name.
+    """Raise an error if a variable or feature is not comparable over the cycles, unless the break is allowed by name.
 
     Parameters
     ----------
     names
         NHANES variables and features in use.
     cycles
-        Names of the cycles that are put together or compared.
+        Names of the cycles that are pooled or compared.
     across_breaks
-        Names of the breaks that the run accepts.
+        Names of the breaks across which values are pooled unchanged.
     crosswalks
         Names of the breaks before which values are converted, as by `harmonise.apply_crosswalks`.
 
     Returns
     -------
     tuple of Break
-        The breaks crossed, all of them allowed, by name or because they are `accepted`: to be reported.
+        The breaks crossed, all of them allowed by name or by default (`Break.accepted`).
 
     Raises
     ------
     MgRiskError
         ``eras.not_comparable``, with variable, break and reason of each; ``eras.unknown_break``;
-        ``eras.no_equation`` where a break of `crosswalks` converts nothing.
+        ``eras.no_equation`` if a break of `crosswalks` has no equation that converts a variable.
 
     Examples
     --------
@@ -310,14 +311,14 @@ def check_comparable(
     crossed = breaks(wanted, cycles)
     refused = [each for each in crossed if not each.accepted and each.name not in across_breaks | crosswalks]
     if refused:
-        said = [
+        reasons = [
             f"{', '.join(name for name in wanted if name in each.of)} at {each.after} ({each.name}): {each.reason}"
             for each in refused
         ]
         raise usage(
             "eras.not_comparable",
-            f"not comparable over the cycles: {'; '.join(said)}",
+            f"not comparable over the cycles: {'; '.join(reasons)}",
             where=WHERE,
-            hint=f"leave cycles or variables out, or allow by name: {', '.join(each.name for each in refused)}",
+            hint=f"leave out cycles or variables, or allow by name: {', '.join(each.name for each in refused)}",
         )
     return crossed

@@ -1,7 +1,7 @@
-"""Food-pattern equivalents (FPED): the files that USDA releases beside NHANES, in a folder that a user names.
+"""Food-pattern equivalents (FPED) that USDA releases for NHANES, read from the folder in `MGRISK_FOOD_PATTERNS`.
 
-USDA gives the cups and ounces of food groups that each participant ate on each recalled day, a file for each day and
-cycle, such as ``FPED_DR1TOT_1718.sas7bdat``. CDC's site does not have them. `MGRISK_FOOD_PATTERNS` names the folder.
+USDA gives the cup and ounce equivalents of food groups that each participant ate on each recalled day, in one file for
+each day and cycle, such as ``FPED_DR1TOT_1718.sas7bdat``. CDC's site does not have them.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ READABLE: Final = (".sas7bdat", ".csv", ".xpt")
 
 
 def files(folder: Path | None, cycle: Cycle) -> tuple[Path, ...]:
-    """Return the files of both days of a cycle; nothing where there is no folder or it does not hold both.
+    """Return the files of both days of a cycle; empty if no folder is set or it does not have both files.
 
     Raises
     ------
     MgRiskError
-        ``food_patterns.no_folder``; ``food_patterns.several`` where a day has two files.
+        ``food_patterns.no_folder``; ``food_patterns.several`` if a day has two files.
     """
     if folder is None:
         return ()
@@ -48,26 +48,27 @@ def files(folder: Path | None, cycle: Cycle) -> tuple[Path, ...]:
 
 
 def read(paths: Sequence[Path], cycle: Cycle, columns: Sequence[str]) -> tuple[list[pd.DataFrame], list[TableRead]]:
-    """Read the amounts of both days.
+    """Read the food-pattern amounts of both days.
 
     Parameters
     ----------
     paths
-        As `files` returns them.
+        Files, as returned by `files`.
     cycle
-        Their cycle.
+        Cycle of the files.
     columns
-        Food patterns wanted, without the prefix of the day: ``F_TOTAL`` for ``DR1T_F_TOTAL``.
+        Food patterns to read, without the prefix of the day: ``F_TOTAL`` for ``DR1T_F_TOTAL``.
 
     Returns
     -------
     list of pandas.DataFrame, list of TableRead
-        For each day SEQN (int64) and the columns, cup or ounce equivalents or teaspoons; and where they came from.
+        For each day a frame of SEQN (int64) and the columns (cup or ounce equivalents, or teaspoons), and its
+        provenance.
 
     Raises
     ------
     MgRiskError
-        ``food_patterns.absent_column``; what `mgrisk.nhanes.xpt.read` raises.
+        ``food_patterns.absent_column``, and the errors of `mgrisk.nhanes.xpt.read`.
     """
     days, provenance = [], []
     for day, path in zip(DAYS, paths, strict=True):
@@ -80,7 +81,7 @@ def read(paths: Sequence[Path], cycle: Cycle, columns: Sequence[str]) -> tuple[l
                 "food_patterns.absent_column",
                 f"{len(absent)} columns are not in this file",
                 where=str(path),
-                hint="give the totals of a day for each person (FPED_DR1TOT, FPED_DR2TOT) as USDA releases them",
+                hint="use the daily totals of each person (FPED_DR1TOT, FPED_DR2TOT) as USDA releases them",
                 got=", ".join(absent),
             )
         days.append(table[[KEY, *wanted]].rename(columns=wanted).astype({KEY: np.int64}))
@@ -96,7 +97,7 @@ def _of_day(folder: Path, stem: str) -> Path | None:
     if len(found) > 1:
         raise bad_source(
             "food_patterns.several",
-            f"{len(found)} files are of one day",
+            f"{len(found)} files for one day",
             where=str(folder),
             hint="keep one of them",
             got=", ".join(each.name for each in found),

@@ -1,9 +1,9 @@
-"""From raw tables to one frame: a row for each participant, the same name and coding in each cycle.
+"""Raw tables joined into one frame: one row for each participant, the same names and coding in every cycle.
 
-`read_decoded` reads one table of one cycle: variables under their own names, missing codes missing, and the record of
-the file it came from. `harmonise` joins tables and cycles. Every participant of DEMO stays, whatever else is missing,
-because variance estimation needs the whole design. What a cycle does not have is missing, and the result says why.
-`apply_crosswalks` puts measurements of an older method on the scale of a newer one.
+`read_decoded` reads one table of one cycle, renames its variables, sets missing codes to missing, and records the
+file's provenance. `harmonise` joins tables and cycles. Every participant in DEMO is kept even if other tables lack
+them, because variance estimation needs the whole design. Variables that a cycle does not have are missing; the result
+gives the reason. `apply_crosswalks` converts measurements of an older method to the scale of a newer one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mgrisk.nhanes.store import Store, read_table
 
 @dataclass(frozen=True)
 class TableRead:
-    """Which file a run read: its provenance, and whether the file says of itself that it is SYNTHETIC."""
+    """Provenance of one file read by a run, and whether its label marks it as SYNTHETIC."""
 
     cycle: str
     table: str
@@ -36,12 +36,12 @@ class TableRead:
     synthetic: bool
 
     def to_dict(self) -> dict[str, object]:
-        """Return the record of this table as written to the manifest."""
+        """Return the entry of this table in the manifest."""
         return asdict(self)
 
 
 def table_path(store: Store, cycle: Cycle, table: str) -> str:
-    """Return where the source keeps a table of a cycle: a mirror may have it in another folder than the CDC site."""
+    """Return the path of a table of a cycle in the source; a mirror may use another folder than the CDC site."""
     path, other = cycle.path(table), cycle.other_path(table)
     if other is not None and not store.local(path).is_file() and store.local(other).is_file():
         return other
@@ -49,35 +49,35 @@ def table_path(store: Store, cycle: Cycle, table: str) -> str:
 
 
 def lacks(store: Store, cycle: Cycle, table: str) -> bool:
-    """Return whether a table that a cycle has is an optional one that the source does not hold."""
+    """Return whether a table of the cycle is optional and not in the source."""
     return table in OPTIONAL and table not in cycle.absent and store.lacks(table_path(store, cycle, table))
 
 
 def read_decoded(
     store: Store, relative: str, *, cycle: Cycle, held: Sequence[Variable]
 ) -> tuple[pd.DataFrame, TableRead]:
-    """Read a table and decode its variables; this is the only place that applies missing codes.
+    """Read a table and decode its variables; the only place that applies missing codes.
 
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     relative
-        Path of the table, as `table_path` returns it.
+        Path of the table, as returned by `table_path`.
     cycle
-        Decides on the names in the file.
+        Cycle, which determines the names in the file.
     held
-        Variables wanted of this table; all must be in the cycle.
+        Variables to read from this table; all must be in the cycle.
 
     Returns
     -------
     pandas.DataFrame and TableRead
-        SEQN (int64), then a column for each variable: float64, or texts with None where there is none.
+        SEQN (int64), then a column for each variable: float64, or texts with None where missing.
 
     Raises
     ------
     MgRiskError
-        Whatever reading a table raises; ``published.cut_table``.
+        The errors of reading a table; ``published.cut_table``.
     """
     path, digest = store.path(relative), store.digest(relative)
     names = {item.name: cycle_name for item in held if (cycle_name := item.name_in(cycle)) is not None}
@@ -86,7 +86,7 @@ def read_decoded(
     for item in held:
         column = raw[names[item.name]]
         if item.is_text:
-            # SAS has no missing text but the blank one.
+            # In SAS a missing text is a blank text.
             columns[item.name] = column.astype(object).where(column.ne("").to_numpy(), None)
             continue
         values = column.to_numpy(dtype=np.float64, copy=True)
@@ -98,18 +98,18 @@ def read_decoded(
 def read_list(
     store: Store, relative: str, *, columns: Sequence[str], cycle: str = ""
 ) -> tuple[pd.DataFrame, TableRead]:
-    """Read a table that is not about people: products, medicines, food codes.
+    """Read a table that is not about people: products, medicines or food codes.
 
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     relative
-        Its path: one of `cycles.LOOKUPS`, or that of a cycle's own list.
+        Path of the table: one of `cycles.LOOKUPS`, or that of a cycle's own list.
     columns
-        Columns wanted, as they are named and coded in the file.
+        Columns to read, as named and coded in the file.
     cycle
-        The cycle it belongs to; empty for a list that serves all.
+        Cycle of the list; empty for a list common to all cycles.
     """
     path, digest = store.path(relative), store.digest(relative)
     found = read_table(path, columns=list(columns), cache=store.cache, sha256=digest)
@@ -129,30 +129,30 @@ BACKBONE = "DEMO"
 
 @dataclass(frozen=True)
 class AbsentTable:
-    """A table that was wanted and that a cycle does not have, with the reason; its variables are missing."""
+    """A requested table that a cycle does not have, with the reason; its variables are missing."""
 
     cycle: str
     table: str
     reason: str
 
     def to_dict(self) -> dict[str, object]:
-        """Return the record of this table as written to the manifest."""
+        """Return the entry of this table in the manifest."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Harmonised:
-    """Participants of several cycles in one frame, with the files they came from.
+    """Participants of several cycles in one frame, with the provenance of the files read.
 
     Attributes
     ----------
     frame
         One row for each participant; `SEQN` (int64), `cycle` (text), then one column for each variable: float64,
-        or texts with None where there is none.
+        or texts with None where missing.
     tables
         Every file read, in order.
     absent
-        Tables wanted that a cycle, or the folder that is the source, does not have.
+        Requested tables that a cycle or the source folder does not have.
     """
 
     frame: pd.DataFrame
@@ -161,22 +161,21 @@ class Harmonised:
 
     @property
     def synthetic(self) -> bool:
-        """Whether any table says that its people are made up."""
+        """Whether any table is synthetic."""
         return any(table.synthetic for table in self.tables)
 
 
 def table_paths(
     cycles: Iterable[Cycle], names: Iterable[str], *, store: Store | None = None
 ) -> dict[tuple[str, str], str]:
-    """Return the relative path of each table needed that the cycles have, keyed by cycle and table name.
+    """Return the relative path of each available table that the variables need, by cycle and table name.
 
     Parameters
     ----------
     cycles, names
-        Cycles and variables wanted.
+        Cycles and variables.
     store
-        Where raw tables come from: a folder may keep a table elsewhere than the CDC site; left out, the CDC site's
-        paths.
+        Source of raw tables; a folder may use other paths than the CDC site. None gives the CDC site's paths.
     """
     wanted = [variable(name) for name in names]
     return {
@@ -193,19 +192,19 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     cycles
-        The cycles to stack.
+        Cycles to stack.
     names
-        Variables wanted, rows of `variables/`; of tables with one row for each person.
+        Names of the variables, from tables with one row for each person.
 
     Raises
     ------
     MgRiskError
-        Whatever reading a table raises; ``published.cut_table`` for one with fewer records than CDC published;
-        ``cycles.overlap`` where two cycles hold the same people; ``harmonise.several_rows``;
-        `harmonise.duplicate_key` and `harmonise.stranger` where a join would multiply people or meet people whom
-        DEMO does not have.
+        The errors of reading a table; ``published.cut_table`` for a table with fewer records than CDC published;
+        ``cycles.overlap`` if two cycles hold the same people; ``harmonise.several_rows``;
+        ``harmonise.duplicate_key`` if a person has several rows; ``harmonise.stranger`` if a table has people who
+        are not in DEMO.
     """
     refuse_overlap(cycles)
     wanted = [variable(name) for name in dict.fromkeys(names)]
@@ -222,14 +221,14 @@ def harmonise(store: Store, *, cycles: Sequence[Cycle], names: Sequence[str]) ->
 
 
 def refuse_several_rows(item: Variable, *, instead: Sequence[str] = ()) -> None:
-    """Refuse a variable of a table that has not one row for each person.
+    """Raise an error for a variable of a table that has several rows for each person.
 
     Parameters
     ----------
     item
         The variable.
     instead
-        Features that sum its table up.
+        Features that summarise the table.
 
     Raises
     ------
@@ -239,11 +238,11 @@ def refuse_several_rows(item: Variable, *, instead: Sequence[str] = ()) -> None:
     if item.records:
         raise bad_source(
             "harmonise.several_rows",
-            f"{item.name} stands in the table {item.table}, which has not one row for each person",
+            f"{item.name} is in the table {item.table}, which has several rows for each person",
             where=item.table,
-            hint=f"take a feature that sums it up: {few(instead)}"
+            hint=f"use a feature that summarises it: {few(instead)}"
             if instead
-            else "no feature sums it up: read the table with code of your own",
+            else "no feature summarises it: read the table with your own code",
         )
 
 
@@ -253,11 +252,11 @@ def _absent(store: Store, cycles: Sequence[Cycle], wanted: Sequence[Variable]) -
             if table in cycle.absent:
                 yield AbsentTable(cycle.years, table, cycle.absent[table])
             elif lacks(store, cycle, table):
-                yield AbsentTable(cycle.years, table, "CDC releases it, the folder does not hold it")
+                yield AbsentTable(cycle.years, table, "CDC releases it, but the source folder does not have it")
 
 
 def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.DataFrame, list[TableRead]]:
-    # Two tables of today may be one file of an early cycle.
+    # Two current tables may be one file in an early cycle.
     parts: dict[str, list[Variable]] = {table_path(store, cycle, BACKBONE): []}
     for item in sorted(wanted, key=lambda item: (item.table != BACKBONE, item.table)):
         if item.name_in(cycle) is not None and not lacks(store, cycle, item.table):
@@ -273,24 +272,26 @@ def _one_cycle(store: Store, cycle: Cycle, wanted: list[Variable]) -> tuple[pd.D
             people = part
             people.insert(1, "cycle", cycle.years)
             continue
-        refuse_strangers(part[KEY], people[KEY], cycle=cycle, where=str(path))
+        refuse_unknown_people(part[KEY], people[KEY], cycle=cycle, where=str(path))
         people = people.merge(part, on=KEY, how="left", validate="one_to_one")
     assert people is not None
-    columns = {item.name: people[item.name] if item.name in people else _nothing(item, people) for item in wanted}
+    columns = {
+        item.name: people[item.name] if item.name in people else _missing_column(item, people) for item in wanted
+    }
     return pd.DataFrame({KEY: people[KEY], "cycle": people["cycle"], **columns}), read
 
 
-def refuse_strangers(key: pd.Series, people: pd.Series, *, cycle: Cycle, where: str) -> None:
-    """Stop where a table is about people whom DEMO does not have.
+def refuse_unknown_people(key: pd.Series, people: pd.Series, *, cycle: Cycle, where: str) -> None:
+    """Raise an error if a table has people who are not in DEMO.
 
     Parameters
     ----------
     key, people
-        SEQN of the rows of the table, and of everybody in DEMO.
+        SEQN of the rows of the table, and of everyone in DEMO.
     cycle
-        The cycle that both are said to be of.
+        Cycle of both tables.
     where
-        File, for the error.
+        File, for the error message.
 
     Raises
     ------
@@ -300,19 +301,19 @@ def refuse_strangers(key: pd.Series, people: pd.Series, *, cycle: Cycle, where: 
     Examples
     --------
     >>> from mgrisk.nhanes.cycles import CYCLES
-    >>> refuse_strangers(pd.Series([2, 2]), pd.Series([1, 2]), cycle=CYCLES[0], where="DR1IFF.xpt")
+    >>> refuse_unknown_people(pd.Series([2, 2]), pd.Series([1, 2]), cycle=CYCLES[0], where="DR1IFF.xpt")
     """
-    strangers = key[~key.isin(people)].nunique()
-    if strangers:
+    unknown = key[~key.isin(people)].nunique()
+    if unknown:
         raise bad_source(
             "harmonise.stranger",
-            f"{strangers} people of this table are not in {cycle.table(BACKBONE)}",
+            f"{unknown} people of this table are not in {cycle.table(BACKBONE)}",
             where=where,
-            hint="the files are not of one cycle; fetch them again",
+            hint="the files are not of the same cycle; fetch them again",
         )
 
 
-def _nothing(item: Variable, people: pd.DataFrame) -> pd.Series:
+def _missing_column(item: Variable, people: pd.DataFrame) -> pd.Series:
     return pd.Series(None if item.is_text else np.nan, index=people.index, dtype=object if item.is_text else np.float64)
 
 
@@ -321,26 +322,31 @@ def _refuse_duplicates(key: pd.Series, *, where: str) -> None:
     if len(twice):
         raise bad_source(
             "harmonise.duplicate_key",
-            f"{KEY} {twice.iloc[0]} stands more than once ({len(twice)} rows too many)",
+            f"{KEY} {twice.iloc[0]} occurs more than once ({len(twice)} duplicate rows)",
             where=where,
-            hint="one row for each person is needed; the file is damaged, or two cycles share people",
+            hint="fetch the table again, or leave out one of two cycles that share people",
         )
 
 
 def apply_crosswalks(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
-    """Return measurements with the values before some breaks on the scale of the method after them.
+    """Convert values from before some breaks to the scale of the method after them.
 
-    Where two breaks follow each other the older values pass through both equations. A value passes a break only if it
-    is on the scale that the equation converts from: values before a break that is not named stay as they are. A value
-    that an equation takes to 0 or below is missing: of 2007-2014 none, of 1999-2002 one insulin of 0.71 uU/mL.
+    Where several breaks follow each other, the equations are applied in order, up to the first break that is not named.
+    A value that an equation makes 0 or negative becomes missing: none of 2007-2014, and one insulin value (0.71 uU/mL)
+    of 1999-2002.
 
     Parameters
     ----------
     frame
-        Harmonised frame: ``cycle``, and NHANES variables in the units of the equations (glucose mg/dL, insulin uU/mL);
-        with what is converted, the `eras.equation_sources` of the breaks.
+        Harmonised frame: ``cycle``, the NHANES variables in the units of the equations (glucose mg/dL, insulin uU/mL),
+        and the `eras.equation_sources` of the breaks.
     names
-        Names of breaks that have an equation (`Break.converts`).
+        Names of breaks with an equation (`Break.converts`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Copy of `frame` with the converted values.
 
     Examples
     --------

@@ -2,7 +2,7 @@
 
 A number is one byte of sign and excess-64 exponent to the base 16, then up to 56 bits of fraction, most
 significant byte first: ``(-1)**sign * 16**(exponent - 64) * fraction / 2**56``. A missing value is one
-character (``.``, ``_`` or ``A`` to ``Z``) in the first byte and zeros behind it. Source: SAS Technical
+character (``.``, ``_`` or ``A`` to ``Z``) in the first byte, followed by zeros. Source: SAS Technical
 Support document TS-140, "The Record Layout of a Data Set in SAS Transport (XPORT) Format".
 """
 
@@ -20,13 +20,13 @@ SMALLEST: Final = 2.0**-260
 """Smallest magnitude above zero that `encode` writes, 16**-65."""
 
 TOO_LARGE: Final = 2.0**252
-"""Magnitudes from here on, 16**63, do not fit."""
+"""Magnitudes from this value on, 16**63, cannot be represented."""
 
 MISSING: Final = 0x2E << 56
 """The word of the ordinary SAS missing value ``.``."""
 
 TAGS: Final = "._" + string.ascii_uppercase
-"""The characters that tell the 28 missing values of SAS apart."""
+"""The characters of the 28 missing values of SAS."""
 
 _FRACTION: Final = np.uint64((1 << 56) - 1)
 _EXPONENT: Final = np.uint64(0x7F << 56)
@@ -54,16 +54,16 @@ def decode(words: npt.NDArray[np.uint64], *, out: Floats | None = None) -> Float
     Parameters
     ----------
     words
-        The numbers as native unsigned integers, any shape. A number of fewer than 8 bytes is filled up with
-        zero bytes on its right, which is what SAS left out.
+        The numbers as native unsigned integers, any shape. A number of fewer than 8 bytes must be padded on
+        the right with the zero bytes that SAS left out.
     out
-        Where to write the result, of the same shape.
+        Array of the same shape for the result.
 
     Returns
     -------
     numpy.ndarray
-        Doubles of the same shape. Exact where the fraction has at most 53 significant bits, as whatever came
-        from a double has; otherwise rounded to nearest, ties to even. Missing values, tagged or not, are NaN.
+        Doubles of the same shape. Exact where the fraction has at most 53 significant bits, as every number
+        converted from a double has; otherwise rounded to nearest, ties to even. All missing values are NaN.
 
     Examples
     --------
@@ -71,13 +71,13 @@ def decode(words: npt.NDArray[np.uint64], *, out: Floats | None = None) -> Float
     [1.0, 0.0, nan]
     """
     fraction = words & _FRACTION
-    # The power of two that turns the fraction as an integer into the value, with its sign, made of the very
-    # bits of the word. All are normal doubles, so that the product rounds nothing.
+    # The signed power of two by which the integer fraction is multiplied, built from the bits of the word.
+    # It is always a normal double, so that the product is exact.
     scale = words & _EXPONENT
     scale >>= _EXPONENT_SHIFT
     scale += _REBIAS
     scale |= words & _SIGN
-    # As signed integers (the fraction has 56 bits), because that conversion is one machine instruction.
+    # From signed integers (the fraction has 56 bits), because that conversion is one machine instruction.
     values = np.multiply(fraction.view(np.int64).astype(np.float64), scale.view(np.float64), out=out)
     point = words == _POINT
     np.copyto(values, np.nan, where=point)
@@ -85,7 +85,7 @@ def decode(words: npt.NDArray[np.uint64], *, out: Floats | None = None) -> Float
     tagged &= words != 0
     tagged ^= point
     if tagged.any():
-        # Few: missing values with another tag, and zeros with an exponent or a sign, which become the true one.
+        # Rare: missing values with another tag, and zeros with an exponent or a sign, which become 0.0.
         where = np.nonzero(tagged)
         values[where] = np.where(_IS_TAG[words[where] >> _TOP_BYTE], np.nan, 0.0)
     return values
@@ -146,7 +146,7 @@ def encode(values: Floats) -> npt.NDArray[np.uint64]:
     zero = values == 0
     mantissa, exponent = np.frexp(np.where(missing | zero, 1.0, np.abs(values)))
     digits = -(-exponent // 4)
-    # The mantissa has 53 bits and the fraction 56: the three to spare take up what base 16 cannot express.
+    # The mantissa has 53 bits and the fraction 56: the spare three hold the shift to an exponent to the base 16.
     shift = (3 - (4 * digits - exponent)).astype(np.uint64)
     words = np.ldexp(mantissa, 53).astype(np.uint64) << shift
     words |= ((digits + 64) & 0x7F).astype(np.uint64) << _TOP_BYTE

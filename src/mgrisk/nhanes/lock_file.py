@@ -1,11 +1,10 @@
-"""`lock.json` and `published_rows.toml`: whether a table is still, and wholly, what it ought to be.
+"""Checks that a table is unchanged since first use (`lock.json`) and complete (`published_rows.toml`).
 
-The lock file records what each table of a cache was when it was first used. A file that differs later stops the run,
-whether it changed on the disk or at the source. Records are added and never changed; a person who wants the new file
+The lock file records the size, sha256 and number of rows of each table of a cache at first use. A file that differs
+later stops the run, whether it changed on disk or at the source. Records are only added; to accept a new file, the user
 removes the old record.
 
-The number of records that CDC says a table has is the only way to see that a file was cut off at the border of a
-record.
+Only CDC's published number of records shows that a file was cut off exactly between two records.
 """
 
 from __future__ import annotations
@@ -37,16 +36,16 @@ PUBLISHED_ROWS: Mapping[str, int] = _load()
 
 
 def refuse_cut_table(table: str, rows: int, *, where: str) -> None:
-    """Stop where a table has fewer records than CDC published; more are an update of CDC's and pass.
+    """Raise an error if a table has fewer records than CDC published; more records are accepted as an update.
 
     Parameters
     ----------
     table
-        Name with the cycle's suffix or prefix, for example ``DEMO_J``; one without a published number passes.
+        Name with the cycle's suffix or prefix, for example ``DEMO_J``; not checked without a published number.
     rows
-        Records read.
+        Number of records read.
     where
-        File or address, for the error.
+        File or address, for the error message.
 
     Raises
     ------
@@ -61,7 +60,7 @@ def refuse_cut_table(table: str, rows: int, *, where: str) -> None:
     if published is not None and rows < published:
         raise bad_source(
             "published.cut_table",
-            "the table has fewer records than CDC published: the file has been cut off",
+            "the file is truncated: it has fewer records than CDC published",
             where=where,
             expected=f"{published:,}",
             got=f"{rows:,}",
@@ -70,12 +69,12 @@ def refuse_cut_table(table: str, rows: int, *, where: str) -> None:
 
 
 def refuse_cut_file(file: Path, table: str, *, where: str) -> None:
-    """Stop where a file is no whole transport file, or has fewer records than CDC published of the table.
+    """Raise an error if a file is not a complete transport file, or has fewer records than CDC published.
 
     Parameters
     ----------
     file
-        To be looked at; one whose label says SYNTHETIC may have any number of records.
+        File to check; one with SYNTHETIC in its label may have any number of records.
     table, where
         As for `refuse_cut_table`.
 
@@ -90,25 +89,25 @@ def refuse_cut_file(file: Path, table: str, *, where: str) -> None:
 
 
 VERSION: Final = 1
-_SETTLED: Final = 2_000_000_000  # nanoseconds: no clock of a file system is coarser (FAT)
+_SETTLED: Final = 2_000_000_000  # nanoseconds; the coarsest resolution of a file system's times (FAT)
 
 
 @dataclass(frozen=True)
 class LockedTable:
-    """What a table was when it was first used.
+    """Record of a table at first use.
 
     Attributes
     ----------
     size
-        Bytes.
+        Size in bytes.
     sha256
-        Of the file, hexadecimal.
+        Sha256 of the file, hexadecimal.
     rows
-        Records in it.
+        Number of records.
     first_used
-        Time, UTC, ISO 8601.
+        Time of first use, UTC, ISO 8601.
     url
-        The address that had it; empty where the file was in the cache already.
+        Address of the download; empty if the file was already in the cache.
     """
 
     size: int
@@ -125,9 +124,9 @@ class LockFile:
     Attributes
     ----------
     path
-        Of the file; it need not exist.
+        Path of the file, which need not exist.
     guard
-        The file whose lock a process holds while it changes this one.
+        File that a process locks while it changes the lock file.
     """
 
     path: Path
@@ -139,8 +138,8 @@ class LockFile:
         Raises
         ------
         MgRiskError
-            ``store.bad_lock`` where they cannot be read, ``store.other_format`` where another version of mgrisk wrote
-            them in another form.
+            ``store.bad_lock`` if the file cannot be read, ``store.other_format`` if it has the format of another
+            version of mgrisk.
         """
         if not self.path.is_file():
             return {}
@@ -154,38 +153,38 @@ class LockFile:
                 "store.bad_lock",
                 "the lock file of the cache cannot be read",
                 where=str(self.path),
-                hint="restore it; or remove it to lock the tables as they are now",
+                hint="restore it, or remove it to lock the tables as they are now",
                 got=f"{type(error).__name__}: {error}",
             ) from error
         raise bad_source(
             "store.other_format",
-            "the lock file of the cache is of another format",
+            "the lock file of the cache has another format",
             where=str(self.path),
             expected=str(VERSION),
             got=str(written),
-            hint="use another cache (MGRISK_CACHE), or the mgrisk version that wrote it",
+            hint="use another cache (MGRISK_CACHE), or the version of mgrisk that wrote this one",
         )
 
     def check(self, name: str, file: Path, *, where: str, url: str = "") -> None:
-        """Compare a file with its record, or make the record if there is none.
+        """Compare a file with its record, or add a record if there is none.
 
         Parameters
         ----------
         name
-            Of the table, the same each time.
+            Name of the record.
         file
-            What is to be compared.
+            File to compare.
         where
-            For the message: the file itself, or where it comes from.
+            File or address, for the error message.
         url
-            The address that had it, for a new record.
+            Address of the download, for a new record.
 
         Raises
         ------
         MgRiskError
             ``store.changed``, ``store.bad_lock``, and what `nhanes.xpt.header` raises.
         OSError
-            Where a record cannot be written.
+            If a record cannot be written.
         """
         size, content = file.stat().st_size, digest(file)
         known = self.tables().get(name)
@@ -196,16 +195,16 @@ class LockFile:
         if (known.size, known.sha256) != (size, content):
             raise bad_source(
                 "store.changed",
-                f"this table is not what it was when it was first used ({known.first_used})",
+                f"this table has changed since it was first used ({known.first_used})",
                 where=where,
-                hint=f"restore it; or, to go on with the new one, remove its record from "
-                f"{self.path} and the file from the cache",
+                hint=f"restore it, or, to use the new file, remove its record from "
+                f"{self.path} and the old file from the cache",
                 expected=f"{known.size} bytes, {known.rows} rows, sha256 {known.sha256[:12]}",
                 got=f"{size} bytes, {_rows(file)} rows, sha256 {content[:12]}",
             )
 
     def _add(self, name: str, record: LockedTable) -> LockedTable:
-        """Add a record, unless another process has done so; return the one that holds."""
+        """Add a record, unless another process has added one; return the record in the file."""
         with exclusive_lock(self.guard):
             tables = self.tables()
             if name not in tables:
@@ -216,10 +215,10 @@ class LockFile:
 
 
 def digest(path: Path) -> str:
-    """Return the sha256 of a file; one that has not been touched since is not read again."""
+    """Return the sha256 of a file; an unchanged file is not read again."""
     found = path.stat()
     if time.time_ns() - found.st_mtime_ns < _SETTLED:
-        # Two changes within one tick of the file system's clock look like one: remember nothing yet.
+        # Two changes within one tick of the file system's clock have the same time: do not cache yet.
         return sha256(path)
     return _digest_of(path, found.st_size, found.st_mtime_ns, found.st_ino)
 

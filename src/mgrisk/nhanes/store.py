@@ -1,19 +1,19 @@
-"""Where raw tables come from: a folder laid out like the CDC site, or a web site behind a cache.
+"""Raw tables from a folder laid out like the CDC site, or from a web site through a local cache.
 
-What has entered the cache is locked: `lock.json` records the size, sha256 and number of rows of each table when it was
-first used, and a file that differs later stops the run, whether it changed on the disk or at the source. A folder is
-the user's own and is read as it is. Any number of processes may use one cache at once: each table is downloaded under a
-lock of its own, and `lock.json` is changed under another.
+Tables in the cache are locked: `lock.json` records the size, sha256 and number of rows of each table at first use. A
+file that differs later stops the run, whether it changed on disk or at the source. A folder belongs to the user and is
+read without a lock. Several processes may share a cache: each table is downloaded under its own lock, and `lock.json`
+is changed under another.
 
-*Parquet copies.* Large tables are kept as Parquet too, for the runs that follow (`read_table`). The file is named by
-the sha256 of the transport file and the version of the reader, and says both inside, with the number of rows: one that
-does not agree, or that cannot be read, is thrown away and made again.
+*Parquet copies.* Large tables are also kept as Parquet for later runs (`read_table`). The sha256 of the transport file
+and the version of the reader are in the file's name and, with the number of rows, in its metadata. A Parquet file that
+does not match, or cannot be read, is deleted and written again.
 
-Measured (benchmarks/read_xpt.py, one core): of a small table (DEMO) and of one of 12 MB (DR1TOT), 12 columns take
-longer from Parquet than from the transport file, 1.2 to 1.5 times; of one of 75 MB (DR1IFF) they take 0.5 to 0.7 times
-as long, about a fifth of what the whole transport file takes. So only tables of that size, the recalled foods and
-supplements, get a Parquet file. The sha256 of such a table takes as long as three or four of these reads: the store has
-it anyway for what is in its cache, and for what is not it is computed once a process.
+Measured with benchmarks/read_xpt.py on one core: reading 12 columns of a small table (DEMO) or of a 12 MB table
+(DR1TOT) takes 1.2 to 1.5 times as long from Parquet as from the transport file. For a 75 MB table (DR1IFF) it takes 0.5
+to 0.7 times as long, about a fifth of the time for all columns of the transport file. So only tables of that size
+(recalled foods and supplements) are written as Parquet. Computing the sha256 of such a table takes as long as three or
+four of these reads; the store already has it for tables in its cache, and computes it once per process for others.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from mgrisk.storage.lock import exclusive_lock
 from mgrisk.storage.temporary import sweep
 
 CDC: Final = "https://wwwn.cdc.gov/Nchs/Data/Nhanes/"
-"""Base address of the tables since CDC moved them in November 2024."""
+"""Base address of the tables, since CDC moved them in November 2024."""
 _LOCK_FILE: Final = "lock.json"
 _LOCKS: Final = ".locks"
 
 
 def default_cache() -> Path:
-    """Return the folder of fetched tables: ``$MGRISK_CACHE``, or ``~/.cache/mgrisk/nhanes``."""
+    """Return the folder of downloaded tables: ``$MGRISK_CACHE``, or ``~/.cache/mgrisk/nhanes``."""
     return Path(os.environ.get("MGRISK_CACHE") or Path.home() / ".cache" / "mgrisk" / "nhanes")
 
 
 def default_source() -> str:
-    """Return the source if nobody names one: ``$MGRISK_NHANES`` (folder or address), or the CDC site."""
+    """Return the default source: ``$MGRISK_NHANES`` (folder or address), or the CDC site."""
     return os.environ.get("MGRISK_NHANES") or CDC
 
 
@@ -66,18 +66,18 @@ def default_food_patterns() -> Path | None:
 
 @dataclass(frozen=True)
 class FetchResult:
-    """One table that is at hand.
+    """One locally available table.
 
     Attributes
     ----------
     relative
-        Its path below the source.
+        Path relative to the source.
     path
         The local file.
     size
-        Bytes.
+        Size in bytes.
     was_there
-        Whether it needed no download.
+        Whether it was available without a download.
     """
 
     relative: str
@@ -96,15 +96,15 @@ class Store:
         A folder (or ``file://`` address) laid out like the CDC site, or the base address of a web site; the
         CDC site by default.
     cache
-        Folder for what comes from a web site; a subfolder for each, itself laid out like the CDC site.
+        Folder for downloaded tables, with a subfolder for each web site, laid out like the CDC site.
     offline
-        Never ask a web site; what is in the cache is all there is.
+        Whether to use only the cache and never a web site.
     pauses
-        Seconds before each further try of a download.
+        Seconds to wait before each retry of a download.
     sleep
-        What waits so long.
+        Function that waits for a number of seconds.
     food_patterns
-        Folder of USDA's food-pattern files, which no NHANES site has; None where nobody has named one.
+        Folder of USDA's food-pattern files, which NHANES sites do not have; None where not set.
 
     Examples
     --------
@@ -120,12 +120,12 @@ class Store:
     food_patterns: Path | None = field(default_factory=default_food_patterns)
 
     def path(self, relative: str) -> Path:
-        """Return a local file for a table, fetched first where need be.
+        """Return the local file of a table, downloading it first if needed.
 
         Parameters
         ----------
         relative
-            Path below the source, for example ``"Public/2017/DataFiles/DEMO_J.xpt"``.
+            Path relative to the source, for example ``"Public/2017/DataFiles/DEMO_J.xpt"``.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class Store:
         return self.obtain(relative).path
 
     def obtain(self, relative: str) -> FetchResult:
-        """Do as `path` and tell more. Raises as `path`."""
+        """Like `path`, but also return the size and whether a download was needed. Raises as `path`."""
         local, was_there = self.local(relative), True
         folder = self.folder()
         if folder is not None:
@@ -149,25 +149,25 @@ class Store:
         return FetchResult(relative, local, local.stat().st_size, was_there)
 
     def digest(self, relative: str) -> str:
-        """Return the sha256 of a table that `path` gave; raises `OSError` where it is not there."""
+        """Return the sha256 of the local file of a table; raises `OSError` if there is none."""
         return digest(self.local(relative))
 
     def local(self, relative: str) -> Path:
-        """Return where the local file of a table is or would be."""
+        """Return the path of the local file of a table, whether or not it exists."""
         if PurePosixPath(relative).is_absolute() or ".." in PurePosixPath(relative).parts:
-            raise ValueError(f"not a path below the source: {relative!r}")
+            raise ValueError(f"not a path relative to the source: {relative!r}")
         folder = self.folder()
         if folder is None:
-            # One subfolder for each site: the same table of two sites is two files.
+            # One subfolder for each site, because two sites may have different files of the same table.
             folder = self.cache / re.sub(r"[^A-Za-z0-9.-]+", "_", self._base().partition("://")[2]).strip("_")
         return folder / relative
 
     def lacks(self, relative: str) -> bool:
-        """Return whether the source is a folder without this table; what a web site has is known when it is asked."""
+        """Return whether the source is a folder without this table; always False for a web site, which is not asked."""
         return self.folder() is not None and not self.local(relative).is_file()
 
     def folder(self) -> Path | None:
-        """Return the folder that is the source, or None where a web site is."""
+        """Return the source folder, or None if the source is a web site."""
         scheme = urlsplit(self._base()).scheme
         if scheme in ("http", "https"):
             return None
@@ -176,7 +176,7 @@ class Store:
         return Path(self._base()).expanduser()
 
     def locked(self) -> dict[str, LockedTable]:
-        """Return what the lock file of the cache records, by address."""
+        """Return the records of the cache's lock file, by address."""
         return self._lock_file().tables()
 
     def _base(self) -> str:
@@ -186,19 +186,19 @@ class Store:
         return f"{self._base().rstrip('/')}/{relative}"
 
     def _fetch(self, relative: str, local: Path) -> bool:
-        """Download a table; return True if another process did so meanwhile."""
+        """Download a table; return True if another process downloaded it in the meantime."""
         url = self._url(relative)
         if self.offline:
             raise bad_source(
                 "store.offline",
                 "this table is not in the cache and the store is offline",
                 where=str(local),
-                hint=f"fetch it from {url} without --offline, or name a folder that has it as --source",
+                hint=f"fetch it from {url} without --offline, or set --source to a folder that has it",
             )
-        # Known by its name, so that the next process finds and continues it; the lock keeps others out.
+        # A fixed name, so that the next process can find and continue the partial file; the lock excludes others.
         part = local.with_name(f".{local.name}.part")
         with (
-            writes_to(local, hint="make room or set MGRISK_CACHE to another folder"),
+            writes_to(local, hint="free disk space, or set MGRISK_CACHE to another folder"),
             folders_above(local),
             exclusive_lock(self._lock_of(str(local.relative_to(self.cache)))),
         ):
@@ -211,7 +211,7 @@ class Store:
                     os.fsync(written.fileno())
                 self._check_lock(relative, part, where=found, url=found)
                 part.replace(local)
-            except BaseException:  # Ctrl-C too: a body that was not accepted must not be continued later
+            except BaseException:  # Ctrl-C too: a download that was not accepted must not be continued later
                 forget(part)
                 raise
         return False
@@ -250,29 +250,29 @@ def fetch(
     workers: int = 4,
     progress: Callable[[FetchResult | MgRiskError, int, int], None] | None = None,
 ) -> list[FetchResult]:
-    """Bring tables to hand, several at a time.
+    """Download tables that are not yet local, several at a time.
 
     Parameters
     ----------
     store
-        Where they come from.
+        Source of the tables.
     relatives
-        Their paths below the source; one that comes twice is fetched once.
+        Paths relative to the source; duplicates are fetched once.
     workers
-        Downloads at the same time.
+        Number of simultaneous downloads.
     progress
-        Called in this thread after each table with what came of it, how many are done and how many there are.
+        Called in this thread after each table with the result or error, the number done and the total.
 
     Returns
     -------
     list of FetchResult
-        One for each table, in the order asked for.
+        One for each table, in the order given.
 
     Raises
     ------
     MgRiskError
         After all have been tried: the error of the one table that failed, or ``store.fetch_failed`` with
-        every table that did and why. Those fetched stay in the cache.
+        every failed table and the reason. Tables already downloaded stay in the cache.
     """
     wanted = list(dict.fromkeys(relatives))
     if store.folder() is None and store.cache.is_dir():
@@ -294,17 +294,17 @@ def fetch(
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     if failures:
-        raise _together([failures[each] for each in wanted if each in failures], len(wanted))
+        raise _combined_error([failures[each] for each in wanted if each in failures], len(wanted))
     return [results[each] for each in wanted]
 
 
-def _together(failures: list[MgRiskError], wanted: int) -> MgRiskError:
+def _combined_error(failures: list[MgRiskError], wanted: int) -> MgRiskError:
     if len(failures) == 1:
         return failures[0]
-    full = all(error.status is ExitStatus.INPUT for error in failures)  # a cache that cannot be written, for all
+    full = all(error.status is ExitStatus.INPUT for error in failures)  # the cache cannot be written
     return MgRiskError(
         "store.fetch_failed",
-        f"{len(failures)} of {wanted} tables cannot be had",
+        f"{len(failures)} of {wanted} tables are not available",
         where="; ".join(f"{error.where}: {error.what()} [{error.code}]" for error in failures),
         hint="; ".join(dict.fromkeys(error.hint for error in failures)),
         status=ExitStatus.INPUT if full else ExitStatus.SOURCE,
@@ -312,9 +312,9 @@ def _together(failures: list[MgRiskError], wanted: int) -> MgRiskError:
 
 
 READER: Final = 1
-"""Version of what `mgrisk.nhanes.xpt.read` makes of a file; a change of that is a change of this."""
-WORTH_IT: Final = 32 << 20
-"""Bytes of a transport file below which the file itself is read: that is as fast."""
+"""Version of the output of `mgrisk.nhanes.xpt.read`; to be raised when that output changes."""
+MIN_PARQUET_SIZE: Final = 32 << 20
+"""Size in bytes of a transport file from which a Parquet copy is kept; smaller files are read as fast directly."""
 _FOLDER: Final = "parsed"
 _LOCK: Final = ".lock"
 _SHA: Final = b"mgrisk.sha256"
@@ -328,46 +328,46 @@ def read_table(
     columns: Sequence[str] | None = None,
     cache: Path | None = None,
     sha256: str | None = None,
-    worth_it: int = WORTH_IT,
+    min_size: int = MIN_PARQUET_SIZE,
 ) -> pd.DataFrame:
-    """Read a table, by way of its Parquet file where that is faster.
+    """Read a table, from its Parquet copy where that is faster.
 
     Parameters
     ----------
     path
         A SAS transport file.
     columns
-        Names of the columns wanted, in the order wanted; all by default.
+        Names of the columns to read, in this order; all by default.
     cache
-        Folder of the cache; Parquet files are below it in ``parsed/``. None reads the transport file.
+        Folder of the cache; Parquet files are in its subfolder ``parsed/``. None reads the transport file.
     sha256
-        Of the transport file, where it is known (`LockedTable.sha256`); else it is computed, once for each
-        state of the file.
-    worth_it
-        Bytes of a transport file from which it gets a Parquet file.
+        Sha256 of the transport file if known (`LockedTable.sha256`); computed otherwise, once for each state
+        of the file.
+    min_size
+        Size in bytes of a transport file from which a Parquet copy is kept.
 
     Returns
     -------
     pandas.DataFrame
-        The very frame that `mgrisk.nhanes.xpt.read` returns.
+        The same frame that `mgrisk.nhanes.xpt.read` returns.
 
     Raises
     ------
     MgRiskError
-        As `mgrisk.nhanes.xpt.read`. A Parquet file that cannot be written is no error: the table is there.
+        As `mgrisk.nhanes.xpt.read`. Failure to write the Parquet file is not an error.
 
     Examples
     --------
     >>> read_table("DR1IFF_J.xpt", columns=["SEQN", "DR1IMAGN"], cache=Path("cache"))  # doctest: +SKIP
     """
     path = Path(path)
-    if cache is None or not path.is_file() or path.stat().st_size < worth_it:
+    if cache is None or not path.is_file() or path.stat().st_size < min_size:
         return xpt.read(path, columns=columns)
     if columns is not None and (isinstance(columns, str) or len(set(columns)) < len(columns)):
-        return xpt.read(path, columns=columns)  # which says what is wrong with them
+        return xpt.read(path, columns=columns)  # raises the error about the columns
     sha256 = sha256 or digest(path)
     parquet = parquet_of(cache, sha256)
-    frame = _believed(parquet, sha256, columns)
+    frame = _read_parquet(parquet, sha256, columns)
     if frame is not None:
         return frame
     frame = xpt.read(path, columns=columns)
@@ -376,25 +376,25 @@ def read_table(
         with exclusive_lock(parquet.with_name(_LOCK)):
             _write(whole, parquet, sha256)
     except MgRiskError:
-        # A full disk, a cache that is read-only: the next run will have to read the transport file again.
+        # A full disk or a read-only cache: the next run reads the transport file again.
         pass
     return frame
 
 
 def parquet_of(cache: Path, sha256: str) -> Path:
-    """Return where the Parquet file of a transport file is or would be."""
+    """Return the path of the Parquet copy of a transport file, whether or not it exists."""
     return cache / _FOLDER / f"{sha256}-{READER}.parquet"
 
 
-def _believed(parquet: Path, sha256: str, columns: Sequence[str] | None) -> pd.DataFrame | None:
-    """Return the columns if they are there and to be believed; remove the file if it is not."""
+def _read_parquet(parquet: Path, sha256: str, columns: Sequence[str] | None) -> pd.DataFrame | None:
+    """Return the columns, or None if there is no valid copy; an invalid copy is removed."""
     try:
         with pq.ParquetFile(parquet, memory_map=True, page_checksum_verification=True) as found:
-            said = found.schema_arrow.metadata or {}
-            if not _about(sha256, found.metadata.num_rows).items() <= said.items():
-                raise pa.ArrowInvalid("made from another file, or by another reader")
+            metadata = found.schema_arrow.metadata or {}
+            if not _metadata(sha256, found.metadata.num_rows).items() <= metadata.items():
+                raise pa.ArrowInvalid("written from another file, or by another version of the reader")
             if columns is not None and not set(columns) <= set(found.schema_arrow.names):
-                return None  # the transport file has no such column either, and `xpt.read` will say so
+                return None  # the transport file lacks the column too, and `xpt.read` raises the error
             frame: pd.DataFrame = found.read(columns=columns, use_threads=False).to_pandas(use_threads=False)
     except FileNotFoundError:
         return None
@@ -404,16 +404,16 @@ def _believed(parquet: Path, sha256: str, columns: Sequence[str] | None) -> pd.D
     return frame if columns is None else frame[list(columns)]
 
 
-def _about(sha256: str, rows: int) -> dict[bytes, bytes]:
+def _metadata(sha256: str, rows: int) -> dict[bytes, bytes]:
     return {_SHA: sha256.encode(), _READER: str(READER).encode(), _ROWS: str(rows).encode()}
 
 
 def _write(frame: pd.DataFrame, parquet: Path, sha256: str) -> None:
-    # From NumPy arrays: then a NaN stays the number it is and does not become a null.
+    # From NumPy arrays, so that a NaN stays a NaN and does not become a null.
     columns = {
         name: pa.array(column.to_numpy() if column.dtype == "float64" else column) for name, column in frame.items()
     }
-    table = pa.table(columns).replace_schema_metadata(_about(sha256, len(frame)))
+    table = pa.table(columns).replace_schema_metadata(_metadata(sha256, len(frame)))
     with atomic(parquet) as part:
-        # Codes and recalled amounts repeat: dictionaries make the file small, and lz4 costs next to nothing.
+        # Codes and recalled amounts repeat: dictionary encoding makes the file small, and lz4 is fast.
         pq.write_table(table, part, compression="lz4", write_page_checksum=True)

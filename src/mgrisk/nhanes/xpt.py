@@ -1,12 +1,12 @@
-"""SAS transport files, version 5 and 8, read exactly and fast: the header, whether the file is whole, the records.
+"""Reading of SAS transport files, version 5 and 8, exactly and fast, with a check that the file is complete.
 
-`xpt_layout` has the parts of a file and their sources, `ibm_float` the numbers; `write`, the way back, is that of
-`xpt_write`.
+`xpt_layout` describes the parts of a file, `ibm_float` the numbers; `write` is imported from `xpt_write`.
 
-Version 5 does not store the number of rows: it follows from the length of the file. So a file cut exactly behind a
-record at the end of a card looks whole; the store's lock file (size and sha256) is what finds that. Version 8 stores
-it, and long labels: a section LABELV8 (LABELV9 where a format is long, too) stands between the NAMESTR records and the
-OBSV8 card if any variable needs it, with for each such variable its number, the lengths of its texts, and the texts.
+Version 5 does not store the number of rows; it follows from the length of the file. So a file cut off exactly after a
+record at the end of a card looks complete; only the store's lock file (size and sha256) can detect that. Version 8
+stores the number of rows, and long labels: if any variable needs it, a section LABELV8 (or LABELV9, if a format is long
+too) between the NAMESTR records and the OBSV8 card has its number, the lengths of its texts, and the texts.
+
 Source: "Record Layout of a SAS Version 8 or 9 Data Set in SAS Transport Format" and the macro xpt2loc, both by SAS.
 """
 
@@ -54,23 +54,23 @@ def read_long_labels(
     Parameters
     ----------
     part
-        Gives bytes of the file: from where, how many, and what they are (for the message if they lack).
+        Function that returns bytes of the file: start, length, and a description for the error message.
     start
-        Where the section would start.
+        Position at which the section would start.
     n_variables
-        In the table.
+        Number of variables in the table.
     path
-        For messages.
+        Path for error messages.
 
     Returns
     -------
     tuple
-        Where the next card starts; labels and formats by the number of the variable, from 0.
+        Position of the next card; labels and formats by the number of the variable, from 0.
 
     Raises
     ------
     MgRiskError
-        ``xpt.truncated``; ``xpt.not_xport`` where the section contradicts itself.
+        ``xpt.truncated``; ``xpt.not_xport`` if the section is inconsistent.
     """
     header = part(start, CARD, "the header of the labels or of the records")
     kind = next((kind for kind in _LENGTHS if header.startswith(card(kind)[:KIND_END])), None)
@@ -90,7 +90,7 @@ def read_long_labels(
             raise not_xport(path, f"a long label for variable {number} of {n_variables}")
         texts = part(at + size, sum(lengths), "the last long label")
         at += size + len(texts)
-        # The name first, which is known already.
+        # The name comes first and is already known.
         label_end = lengths[0] + lengths[1]
         labels[number - 1] = decode_text(texts[lengths[0] : label_end])
         if kind == "LABELV9":
@@ -99,10 +99,10 @@ def read_long_labels(
 
 
 def stated_rows(observations: bytes, path: Path) -> int | None:
-    """Return the number of records that the OBSV8 card states; None where its writer did not know it."""
+    """Return the number of records stated on the OBSV8 card, or None if it is not stated."""
     count = observations[_COUNT].strip()
     if count in (b"", b"0" * 15):
-        # Zeros are what version 5 has here, and what some writers leave: not the same as a stated 0.
+        # Version 5 and some writers of version 8 have zeros here, which do not mean 0 records.
         return None
     if not count.isdigit():
         raise not_xport(path, f"{count!r} as the number of records")
@@ -117,7 +117,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def header(path: Path | str) -> XptHeader:
-    """Read the header of a transport file and check the file for wholeness.
+    """Read the header of a transport file and check that the file is complete.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def header(path: Path | str) -> XptHeader:
     Raises
     ------
     MgRiskError
-        ``xpt.no_such_file``; ``xpt.html`` for a web page; ``xpt.truncated`` where bytes are missing;
-        ``xpt.several_tables`` where there is more than one data set; ``xpt.not_xport`` for anything else.
+        ``xpt.no_such_file``; ``xpt.html`` for a web page; ``xpt.truncated`` if bytes are missing;
+        ``xpt.several_tables`` if there is more than one data set; ``xpt.not_xport`` for any other file.
         Exit status 4.
     """
     path = Path(path)
@@ -139,20 +139,20 @@ def header(path: Path | str) -> XptHeader:
 
 
 def map_bytes(path: Path) -> Bytes:
-    """Return the bytes of a file, mapped and not yet read; raises as `header` if there is none."""
+    """Return the memory-mapped bytes of a file; raises as `header` if it does not exist or is empty."""
     if not path.is_file():
         raise bad_source("xpt.no_such_file", "no such file", where=str(path), hint="check the path")
     if path.stat().st_size == 0:
         raise truncated(path, "an XPORT file", "an empty file")
-    # As a plain array: a memmap costs much more to slice.
+    # As a plain array, because a memmap is much slower to slice.
     return np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
 
 
 def parse(content: Bytes, *, path: Path) -> Layout:
-    """Return the layout of the bytes of a whole file; `path` is for messages.
+    """Return the layout of the bytes of a whole file; `path` is for error messages.
 
-    Raises as `header`, but for ``xpt.several_tables`` in version 5: that takes a look at all records, which
-    `refuse_second_table` does, in pieces where the reader has them at hand anyway.
+    Raises as `header`, except ``xpt.several_tables`` in version 5: that needs a search of all records, which
+    `refuse_second_table` does block by block while the records are read.
     """
 
     def part(start: int, length: int, what: str) -> bytes:
@@ -195,16 +195,16 @@ def parse(content: Bytes, *, path: Path) -> Layout:
 
 
 def refuse_second_table(data: Bytes, path: Path, *, start: int = 0, stop: int | None = None) -> None:
-    """Refuse a file that has another data set behind the first.
+    """Raise an error if a file has a second data set after the first.
 
     Parameters
     ----------
     data
-        The bytes behind the header.
+        The bytes after the header.
     path
-        For messages.
+        Path for error messages.
     start, stop
-        The part of `data` to look at; all by default.
+        Range of `data` to search; all by default.
 
     Raises
     ------
@@ -213,8 +213,8 @@ def refuse_second_table(data: Bytes, path: Path, *, start: int = 0, stop: int | 
     """
     whole = data.size - data.size % CARD
     stop = whole if stop is None else min(stop, whole)
-    # A data set starts with the cards MEMBER, DSCRPTR and one with "SAS": looking at every third card finds
-    # one of them, unless the file ends before it does, and for that the last two cards are looked at as well.
+    # A data set starts with the cards MEMBER, DSCRPTR and one with "SAS": checking every third card finds one
+    # of them, unless the file ends before that, and so the last two cards are checked too.
     first = -(-start // _STRIDE) * _STRIDE
     n_cards = max(-(-(stop - first) // _STRIDE), 0)
     found: list[int] = []
@@ -236,13 +236,13 @@ def _version(start: bytes, path: Path) -> Version:
             "xpt.html",
             "this is a web page, not a SAS transport file",
             where=str(path),
-            hint="the site has moved the file or has trouble: try later, or name another --source",
+            hint="the site has moved the file or has a fault: try again later, or set another --source",
             expected="an XPORT header",
             got=repr(text.decode("latin-1")),
         )
     if start.startswith(b"**COMPRESSED**"):
         raise not_xport(path, "a file of PROC CPORT")
-    # A file that ends within the first card is cut short if what there is of it is right.
+    # A file that ends within the first card counts as truncated if its bytes match a header.
     for version in (V5, V8):
         if card(version.library)[:KIND_END].startswith(start[:KIND_END]):
             return version
@@ -252,17 +252,17 @@ def _version(start: bytes, path: Path) -> Version:
 def _count_rows(data: Bytes, record_length: int, path: Path, *, numbers: bool) -> int:
     if data.size % CARD:
         raise truncated(path, "a whole number of 80-byte cards", f"{data.size % CARD} bytes in the last one")
-    # Padding is shorter than a card: of the blanks at the end at most 79 are padding, and all that can be
-    # are, because blanks are not a number that occurs (6e-59).
+    # Padding is shorter than a card: up to 79 blanks at the end are padding. Eight blanks as a number would be
+    # 6e-59, which does not occur in data.
     tail = data[max(data.size - CARD + 1, 0) :].tobytes()
     filled = data.size - (len(tail) - len(tail.rstrip(b" ")))
     n_rows = -(-filled // record_length)
     if n_rows * record_length > data.size:
-        # A second data set has records of another length, and says more.
+        # A second data set has records of another length; its error is more specific.
         refuse_second_table(data, path)
         got = f"{data.size - (n_rows - 1) * record_length} bytes of record {n_rows}"
         raise truncated(path, f"records of {record_length} bytes", got)
-    # A record of nothing but blanks has no number: the file is filled up with more than a card.
+    # A table with numbers has no all-blank record: this is padding of more than a card.
     last = data[max(n_rows - 1, 0) * record_length : n_rows * record_length]
     if numbers and n_rows and (last == ord(" ")).all():
         raise not_xport(path, "more than a card of blanks behind the last record")
@@ -281,7 +281,7 @@ def _check_stated(data: Bytes, n_rows: int, record_length: int, path: Path) -> N
         raise not_xport(path, f"{rest.size} bytes behind record {n_rows}, the last")
 
 
-# What is made on the way stays in the processor's cache, and so do the records it is made of.
+# Block sizes chosen so that a block and its intermediate arrays fit in the processor's cache.
 _VALUES_AT_ONCE: Final = 1 << 17
 _BYTES_AT_ONCE: Final = 1 << 21
 _TAGS: Final = ["", *ibm_float.TAGS]
@@ -295,14 +295,13 @@ def read(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.DataFr
     path
         A SAS transport file of version 5 or 8.
     columns
-        Names of the columns wanted, in the order wanted; all by default. Others are not decoded.
+        Names of the columns to read, in this order; all by default. Other columns are not decoded.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each record, index 0 to n - 1. Numbers are float64, exact to the bit (0 is 0.0), missing
-        values of every tag are NaN. Texts are pandas strings without trailing blanks; a missing text is
-        ``""``.
+        One row for each record, index 0 to n - 1. Numbers are exact float64 (zeros are 0.0); missing values of
+        every tag are NaN. Texts are pandas strings without trailing blanks; a missing text is ``""``.
 
     Raises
     ------
@@ -323,7 +322,7 @@ def read(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.DataFr
     content, layout, chosen = _open(path, columns)
     numbers = [variable for variable in chosen if variable.kind == "number"]
     texts = [variable for variable in chosen if variable.kind == "text"]
-    # One row for each variable: the way a pandas block lies in memory, so that the frame needs no copy.
+    # One row for each variable, which is the memory layout of a pandas block, so that the frame needs no copy.
     values = np.empty((len(numbers), layout.n_rows))
     raw = [np.empty(layout.n_rows, dtype=f"S{variable.length}") for variable in texts]
     for start, stop, records in _blocks(content, layout, path, len(numbers)):
@@ -337,7 +336,7 @@ def read(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.DataFr
 
 
 def read_tags(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read which missing value each number is.
+    """Read the SAS missing-value tag of each number.
 
     Parameters
     ----------
@@ -347,9 +346,9 @@ def read_tags(path: Path | str, *, columns: Sequence[str] | None = None) -> pd.D
     Returns
     -------
     pandas.DataFrame
-        Shape and names of what `read` returns; each cell is ``"."``, ``"_"`` or ``"A"`` to ``"Z"`` where the
-        number is missing and ``""`` where it is not. Texts have no tags: their columns are all ``""``. All
-        columns are categorical with the same categories.
+        Same shape and names as the result of `read`. Each cell is ``"."``, ``"_"`` or ``"A"`` to ``"Z"`` if the
+        number is missing, else ``""``; columns of texts are all ``""``. All columns are categorical with the same
+        categories.
 
     Raises
     ------
@@ -398,19 +397,19 @@ def _choose(layout: Layout, columns: Sequence[str], path: Path) -> list[int]:
             "xpt.no_such_column",
             f"table {layout.table} has no column {', '.join(missing)}",
             where=str(path),
-            hint=f"the nearest of its {len(known)} columns: {', '.join(near)}",
+            hint=f"closest names among its {len(known)} columns: {', '.join(near)}",
         )
     return [known[name] for name in columns]
 
 
 def _blocks(content: Bytes, layout: Layout, path: Path, n_numbers: int) -> Iterator[tuple[int, int, Bytes]]:
-    """Yield (first row, row behind the last, their records as rows × bytes)."""
+    """Yield blocks of records: first row, row after the last, and the records as rows × bytes."""
     length = layout.record_length
     step = max(min(_VALUES_AT_ONCE // max(n_numbers, 1), _BYTES_AT_ONCE // length), 1)
     data = content[layout.data_start :]
     for start in range(0, layout.n_rows, step):
         stop = min(start + step, layout.n_rows)
-        # Here and not before, while these records are on their way into the processor's cache anyway.
+        # Here and not earlier, because these records are now being read into the processor's cache anyway.
         refuse_second_table(data, path, start=start * length, stop=stop * length)
         yield start, stop, data[start * length : stop * length].reshape(-1, length)
 
@@ -422,12 +421,12 @@ def _words(records: Bytes, variables: Sequence[XptVariable]) -> npt.NDArray[np.u
     while place < len(variables):
         first, width = variables[place], 1
         if first.length < 8:
-            # SAS cuts a shorter number off on its right, so zeros belong there.
+            # SAS truncates a shorter number on the right, so it is padded with zeros.
             filled = np.zeros((len(records), 8), dtype=np.uint8)
             filled[:, : first.length] = records[:, first.position : first.position + first.length]
             words[place] = filled.view(">u8")[:, 0]
         else:
-            # Neighbours in the record go together.
+            # Adjacent numbers are converted together.
             while (
                 place + width < len(variables)
                 and variables[place + width].length == 8

@@ -1,12 +1,12 @@
-"""What the parts of a SAS transport file look like, in version 5 and version 8.
+"""Layout of SAS transport files, version 5 and version 8.
 
-Both are cards of 80 bytes: headers of the library and of the data set, a NAMESTR of 140 bytes for each
-variable, then the records without a gap, filled up with blanks to a whole card. Version 8 has longer names and
-texts, a section for labels of more than 40 bytes, and says how many records there are.
+Both consist of cards of 80 bytes: headers of the library and of the data set, a NAMESTR of 140 bytes for each
+variable, then the records without gaps, padded with blanks to a whole card. Version 8 has longer names and texts,
+a section for labels of more than 40 bytes, and the number of records.
 
 Sources: SAS Technical Support document TS-140, "The Record Layout of a Data Set in SAS Transport (XPORT)
-Format"; "Record Layout of a SAS Version 8 or 9 Data Set in SAS Transport Format" with SAS's own macros loc2xpt
-and xpt2loc, which say where the counts stand.
+Format"; "Record Layout of a SAS Version 8 or 9 Data Set in SAS Transport Format"; for the positions of the counts,
+SAS's own macros loc2xpt and xpt2loc.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from mgrisk.errors import MgRiskError, bad_source
 from mgrisk.types import Integers
 
 CARD: Final = 80
-"""Bytes of a card, the unit that every part of the file is filled up to."""
+"""Bytes of a card; every part of the file is padded to a multiple of it."""
 
 KIND_END: Final = 48
-"""Bytes of a header card that say its kind; numbers follow."""
+"""Bytes of a header card that state its kind; numbers follow."""
 
 NAMESTR: Final = struct.Struct(">hhhh8s40s8shhh2s8shhl52s")
-"""The 140 bytes about a variable, for writing; a file from VMS leaves out the last four."""
+"""The 140 bytes that describe a variable, for writing; a file from VMS lacks the last four."""
 
-# The parts of a NAMESTR that are read; the long name is there in version 8 only.
+# The fields of a NAMESTR that are read; only version 8 has the long name.
 _PARTS: Final = {
     "type": (">i2", 0),
     "length": (">i2", 4),
@@ -53,7 +53,7 @@ def card(kind: str, *, numbers: str = "0" * 30) -> bytes:
 
 @dataclass(frozen=True)
 class Version:
-    """Where the versions of the format differ.
+    """Differences between the versions of the format.
 
     Attributes
     ----------
@@ -62,11 +62,11 @@ class Version:
     library, member, descriptor, namestr, observations
         Kinds of the header cards.
     name
-        The part of a NAMESTR that is the name of the variable.
+        Field of a NAMESTR with the name of the variable.
     table_name
-        Bytes of the name of the table.
+        Bytes of the table's name.
     n_variables
-        Where the NAMESTR card has the number of variables.
+        Position of the number of variables on the NAMESTR card.
     """
 
     number: int
@@ -95,11 +95,11 @@ class XptVariable:
     kind
         ``"number"`` or ``"text"``.
     length
-        Bytes of one value: 2 to 8 of a number, 1 or more of a text.
+        Bytes of one value: 2 to 8 for a number, 1 or more for a text.
     position
         Bytes from the start of the record.
     format
-        SAS display format, for example ``"DATE9."``; empty where there is none.
+        SAS display format, for example ``"DATE9."``; empty if there is none.
     """
 
     name: str
@@ -112,7 +112,7 @@ class XptVariable:
 
 @dataclass(frozen=True)
 class XptHeader:
-    """What a transport file says of itself, and its number of rows.
+    """Header of a transport file, and its number of rows.
 
     Attributes
     ----------
@@ -123,12 +123,12 @@ class XptHeader:
     record_length
         Bytes of one row.
     n_rows
-        Rows: as stated by version 8, else from the length of the file. Blanks at its end that can be padding
-        are padding.
+        Number of rows: as stated in version 8, else computed from the length of the file, where blanks at the
+        end count as padding if they can be.
     data_start
         Bytes before the first record.
     version
-        Of the format, 5 or 8.
+        Version of the format, 5 or 8.
     """
 
     table: str
@@ -142,21 +142,21 @@ class XptHeader:
 
 @dataclass(frozen=True)
 class Layout:
-    """What `XptHeader` says, with the variables still as they are in the file.
+    """Content of `XptHeader`, with the variables still undecoded.
 
-    A table has up to 400 variables and a reader wants a dozen: the others are checked, all at once, but not
-    made into objects.
+    A table has up to 400 variables, of which a reader usually needs a dozen: all are checked at once, but only
+    those needed become objects.
 
     Attributes
     ----------
     version, table, label, record_length, n_rows, data_start
         As in `XptHeader`.
     names
-        Of the variables, in the order of the file.
+        Names of the variables, in the order of the file.
     parts
-        Their NAMESTR records.
+        NAMESTR records of the variables.
     long_labels, long_formats
-        Those too long for a NAMESTR, by the number of the variable from 0.
+        Labels and formats too long for a NAMESTR, by the number of the variable from 0.
     """
 
     version: Version
@@ -171,7 +171,7 @@ class Layout:
     long_formats: Mapping[int, str] = field(default_factory=dict)
 
     def variable(self, number: int) -> XptVariable:
-        """Return the variable of a number, from 0."""
+        """Return a variable by its number, from 0."""
         # As plain Python numbers and bytes, in the order of _PARTS.
         kind, length, _, label, form, width, decimals, position, _ = self.parts[number].item()
         shown = f"{decode_text(form)}{width or ''}"
@@ -185,7 +185,7 @@ class Layout:
         )
 
     def header(self) -> XptHeader:
-        """Return all of it as a header."""
+        """Return the layout as an `XptHeader`."""
         variables = tuple(self.variable(number) for number in range(len(self.names)))
         return XptHeader(
             self.table, self.label, variables, self.record_length, self.n_rows, self.data_start, self.version.number
@@ -193,7 +193,7 @@ class Layout:
 
 
 def read_namestrs(raw: bytes, size: int, version: Version, path: Path) -> tuple[npt.NDArray[Any], tuple[str, ...], int]:
-    """Return the NAMESTR records, the names in them and the length of a record, or refuse them."""
+    """Return the NAMESTR records, the variables' names and the record length; raise ``xpt.not_xport`` if invalid."""
     dtype = np.dtype(
         {
             "names": list(_PARTS),
@@ -224,10 +224,10 @@ def read_namestrs(raw: bytes, size: int, version: Version, path: Path) -> tuple[
 
 
 def _in_order(parts: npt.NDArray[Any], length: Integers, path: Path) -> npt.NDArray[Any]:
-    """Return NAMESTRs of version 8 with the places of their fields.
+    """Return NAMESTRs of version 8 with the positions of their fields in the record.
 
-    The fields lie in the order of the NAMESTRs: xpt2loc reads them so, and so does ReadStat. The position in a NAMESTR
-    is another one: loc2xpt writes that of SAS's own data set there, numbers before texts.
+    The fields are in the order of the NAMESTRs, as xpt2loc and ReadStat read them. The position stored in a NAMESTR is
+    not used: loc2xpt writes the position in SAS's own data set there, with numbers before texts.
     """
     if int(length.sum()) > np.iinfo(np.int32).max:
         raise not_xport(path, f"records of {length.sum()} bytes")
@@ -237,7 +237,7 @@ def _in_order(parts: npt.NDArray[Any], length: Integers, path: Path) -> npt.NDAr
 
 
 def decode_text(raw: bytes) -> str:
-    """Return a text without its padding: UTF-8 where it is valid, else the code page of Windows (CDC)."""
+    """Return a text without padding, decoded as UTF-8 if valid, else as Windows code page 1252 (as CDC writes)."""
     raw = raw.rstrip(b" \0")
     try:
         return raw.decode("utf-8")
@@ -246,10 +246,10 @@ def decode_text(raw: bytes) -> str:
 
 
 def truncated(path: Path, expected: str, got: str) -> MgRiskError:
-    """Return the error about a file that lacks bytes at its end."""
+    """Return the error for a file that lacks bytes at its end."""
     return bad_source(
         "xpt.truncated",
-        "this SAS transport file is cut short",
+        "this SAS transport file is truncated",
         where=str(path),
         hint="fetch the table again",
         expected=expected,
@@ -258,12 +258,12 @@ def truncated(path: Path, expected: str, got: str) -> MgRiskError:
 
 
 def not_xport(path: Path, got: str, *, code: str = "xpt.not_xport") -> MgRiskError:
-    """Return the error about a file of another kind, or of a kind that is not read."""
+    """Return the error for a file that is not a supported transport file."""
     return bad_source(
         code,
         "this is not a SAS transport file that mgrisk reads",
         where=str(path),
-        hint="fetch the table again; if that does not help, look at the source",
+        hint="fetch the table again; if that does not help, check the source",
         expected="one data set in XPORT version 5 or 8",
         got=got,
     )

@@ -1,4 +1,4 @@
-"""Frames to SAS transport files of version 5: the same frame gives the same bytes each time."""
+"""Writing of frames as SAS transport files of version 5; the same frame always gives the same bytes."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def write(
     labels: Mapping[str, str] | None = None,
     dataset_label: str = "",
 ) -> None:
-    """Write a transport file of version 5; `read` gives the same values back, bit for bit.
+    """Write a transport file of version 5; `read` returns exactly the same values.
 
     Parameters
     ----------
     frame
         Columns of numbers (bool, integer, float, nullable or not) and of texts. Numbers become 8-byte IBM
-        floats, missing ones ``.``, and -0.0 becomes 0.0. Missing texts become ``""``, trailing blanks of
+        floats, missing numbers ``.``, and -0.0 becomes 0.0. Missing texts become ``""``; trailing blanks of
         texts are lost. The index is not written.
     path
-        Where to; an existing file is replaced at once, or not at all where anything goes wrong.
+        File to write; an existing file is replaced atomically, and kept if an error occurs.
     table
         Name of the data set.
     labels
@@ -57,10 +57,10 @@ def write(
     Raises
     ------
     MgRiskError
-        ``xpt.bad_name`` for a table or column that is no SAS name (``[A-Z_][A-Z0-9_]*``, at most 8
-        characters) or comes twice; ``xpt.bad_label``; ``xpt.bad_column`` for a frame or column of another
-        kind or a text of more than 200 bytes; ``xpt.not_representable`` for a number that the format would
-        change: infinities, magnitudes from 16**63 on or below 16**-65, and integers from 2**53 on.
+        ``xpt.bad_name`` for a table or column without a valid SAS name (``[A-Z_][A-Z0-9_]*``, at most 8
+        characters) or with a duplicate name; ``xpt.bad_label``; ``xpt.bad_column`` for a frame or column of
+        another type, or a text of more than 200 bytes; ``xpt.not_representable`` for a number that the format
+        cannot hold: infinities, magnitudes from 16**63 on or below 16**-65, and integers from 2**53 on.
     """
     path, labels = Path(path), labels or {}
     _check_names([table, *frame.columns], labels, dataset_label, path)
@@ -68,7 +68,7 @@ def write(
     widths = [field.shape[1] for field in fields]
     kinds = [_TEXT if _is_text(dtype) else _NUMBER for dtype in frame.dtypes]
     if len(frame) and all((field[-1] == _BLANK).all() for field in fields) and kinds[-1] == _TEXT:
-        # A last record that is all blank looks like padding, unless padding is too short to hold a record.
+        # A last record that is all blank looks like padding, unless records are longer than any padding.
         widths[-1] += max(CARD - sum(widths), 0)
     positions = list(accumulate(widths, initial=0))
     records = np.full((len(frame), positions[-1]), _BLANK, dtype=np.uint8)
@@ -135,15 +135,15 @@ def _encode(column: pd.Series[Any], path: Path, name: object) -> npt.NDArray[np.
     if _is_text(column.dtype):
         texts = column.astype(object).where(column.notna(), "").tolist()
         if not all(isinstance(text, str) for text in texts):
-            raise refuse("xpt.bad_column", "mixes texts with other things", "make it all texts or all numbers")
+            raise refuse("xpt.bad_column", "mixes texts with other types", "make it all texts or all numbers")
         encoded = [text.rstrip(" ").encode() for text in texts]
         length = max([len(text) for text in encoded], default=0) or 1
         if length > _LONGEST_TEXT:
-            raise refuse("xpt.bad_column", f"has a text of {length} bytes", f"version 5 takes {_LONGEST_TEXT}")
+            raise refuse("xpt.bad_column", f"has a text of {length} bytes", f"version 5 allows {_LONGEST_TEXT}")
         joined = b"".join(text.ljust(length) for text in encoded)
         return np.frombuffer(joined, dtype=np.uint8).reshape(len(encoded), length)
     if not pd.api.types.is_bool_dtype(column.dtype) and not pd.api.types.is_numeric_dtype(column.dtype):
-        raise refuse("xpt.bad_column", f"is of type {column.dtype}", "make it numbers or texts")
+        raise refuse("xpt.bad_column", f"has the type {column.dtype}", "convert it to numbers or texts")
     values: Floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
     changed = ~ibm_float.fits(values)
     if pd.api.types.is_integer_dtype(column.dtype):

@@ -1,1 +1,1 @@
-"""A file of people brought by the user: with an outcome to validate on, or to be explained."""
+"""Evaluate, recalibrate and explain a model on a file of the user's people."""

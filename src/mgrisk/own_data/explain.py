@@ -1,8 +1,8 @@
-"""Explain the people of a file: score them, explain their risks, and write one page.
+"""Score the people of a file, explain their risks, and write one page.
 
-The file is streamed through the scorer of `mgrisk score`, so that the page shows the risks that the scored file holds.
-At most `MOST_PEOPLE` of those scored are explained, drawn at random, so that memory is bounded however long the file
-is. Where a column tells the outcome, everybody for whom it is known is evaluated as by `mgrisk evaluate`.
+The file is scored in blocks as by `mgrisk score`, so that the page shows the same risks as the scored file. At most
+`MOST_PEOPLE` of those scored are explained, drawn at random, so that memory is bounded. If a column has the outcome,
+all people with a known outcome are evaluated as by `mgrisk evaluate`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mgrisk.report.render import write_page
 from mgrisk.run_folder.records import Importance
 from mgrisk.score.batch import BatchOptions, score_table
 from mgrisk.score.drift_monitor import LARGE
-from mgrisk.score.eligibility import not_told
+from mgrisk.score.eligibility import unidentified_exclusions
 from mgrisk.score.input_schema import OUTSIDE_DOMAIN
 from mgrisk.score.parquet import BATCH_ROWS, inputs_frame, texts
 from mgrisk.score.scorer import PERSON, Scorer
@@ -48,23 +48,23 @@ STDIN: Final = "-"
 
 @dataclass(frozen=True)
 class ExplainedFile:
-    """What a file came to.
+    """Counts of an explained file.
 
     Attributes
     ----------
     rows, scored, rejected, not_eligible, outside
-        Rows of the file, those with a risk, those whose values are not usable, those for whom the model does not hold,
-        and those scored who are out of the model's training distribution.
+        Rows of the file, rows with a risk, rows with values that are not usable, rows of people to whom the model does
+        not apply, and scored rows out of the training distribution.
     explained
-        How many of those scored are explained.
+        Number of scored people who are explained.
     size
-        Of the page, in bytes.
+        Size of the page in bytes.
     unused
-        Columns that gave no input, each with the one that it may have been meant for, or "".
+        Columns that give no input, each with the input that was perhaps meant, or "".
     not_told
-        The line on whom the model does not hold for although no column tells it, or none.
+        A line that names exclusions for which the file has no column, or none.
     evaluation
-        Who was evaluated, and the metrics with their intervals, in lines; none without an outcome.
+        Lines on who was evaluated and the metrics with their intervals; none without an outcome.
     """
 
     rows: int
@@ -82,15 +82,15 @@ class ExplainedFile:
 def explain_people(
     scorer: Scorer, source: str, target: str, *, columns: LabelColumns | None = None, most: int = MOST_PEOPLE
 ) -> ExplainedFile:
-    """Score and explain a file; write a page.
+    """Score and explain a file, and write a page.
 
     Parameters
     ----------
     scorer
         The model.
     source
-        CSV or Parquet by suffix; ``-`` for standard input. People are found by `person_id`, or by the number of
-        their row (1 is the first below the header) where the file has no such column.
+        CSV or Parquet; ``-`` for standard input. People are named by `person_id`, or by row number (1 is the first
+        below the header) if the file has no such column.
     target
         The page.
     columns
@@ -120,7 +120,7 @@ def explain_people(
     given = inputs_frame(drawn.people, scorer.inputs)
     explanation = scorer.attributions(given)
     people = _people(scorer, explanation, kept, drawn, scorer.uncertainty(given)["recall_share"], labelled)
-    lacking = not_told(summary.exclusions, summary.told)
+    lacking = unidentified_exclusions(summary.exclusions, summary.exclusion_columns)
     evaluated, analysed, lines = None, list[str](), list[str]()
     if labelled is not None and columns is not None:
         found, predictions, _ = evaluate_people(scorer, labelled, outcome=columns.outcome)
@@ -218,7 +218,7 @@ def _people(
     labelled: LabelledPeople | None,
 ) -> ExplainedPeople:
     n = len(scored)
-    # Each stands for one, and each was drawn for himself.
+    # Weights of 1, simple random sampling.
     single = SurveyDesign(
         np.ones(n), np.zeros(n, dtype=np.int64), np.arange(n), WeightLevel.INTERVIEW, single_psu=SinglePsu.CERTAINTY
     )
@@ -235,7 +235,7 @@ def _people(
         in_domain=(scored["in_domain"] == "yes").to_numpy(),
         base_values=explanation.base_values,
         ids=drawn.ids,
-        case=None if labelled is None else labelled.told[drawn.rows],
+        case=None if labelled is None else labelled.outcome[drawn.rows],
         firmness=None,
         recall_share=recall_share.to_numpy(dtype=np.float64),
         design=single,

@@ -1,8 +1,8 @@
-"""`mgrisk evaluate` and `mgrisk recalibrate`: a bundle among other people than those it was made on.
+"""Validate a bundle externally on the people of a file, and recalibrate it to them.
 
-A recalibrated bundle is evaluated on the same people cross-fitted: each fold of whole sampling units by the map of the
-others. The share of cases among the same people sets its level, so that observed over expected is near 1 over all folds
-whatever the model; what is told of it is how far it goes from 1 in single folds, and its interval.
+A recalibrated bundle is evaluated on the same people by cross-fitting: each fold of whole sampling units is predicted
+by the recalibration fitted to the other folds. Since the same people determine its level, observed over expected is
+near 1 over all folds for any model; it is therefore reported as the range over single folds, with its interval.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ from mgrisk.survey.folds import fold_of_psus
 from mgrisk.types import Floats, Integers
 
 OFTEN: Final = 0.1
-"""Share of the people who lack an input from which on it is told."""
-SPECTRUM: Final = "to compare with publications that leave them out, and no measure of use among people as they come"
+"""Share of people without an input from which the input is reported."""
+SPECTRUM: Final = "for comparison with publications that exclude them; not the performance in unselected people"
 LINES: Final = (
     "auroc", "brier_scaled", "log_loss", "calibration_intercept", "calibration_slope", "observed_expected", "ici",
 )  # fmt: skip
-LABELS: Final = {metric: label for metric, label, _, _ in METRICS}
+METRIC_LABELS: Final = {metric: label for metric, label, _, _ in METRICS}
 PERCENTAGES: Final = frozenset(metric for metric, _, _, share in METRICS if share)
 OBSERVED: Final = ("observed_expected", "auroc", "calibration_slope")
 FOLDS: Final = 10
@@ -60,18 +60,18 @@ CROSS_FITTED: Final = ("calibration_slope", "log_loss", "ici", "observed_expecte
 
 @dataclass(frozen=True)
 class External:
-    """What a command did.
+    """Result of an evaluation or recalibration.
 
     Attributes
     ----------
     folder
-        Where its files are.
+        Folder of its files.
     lines
-        What a person wants to read of it.
+        Lines for the terminal.
     bundle
-        Which model it was: `score.scorer.Scorer.provenance`.
+        Provenance of the model: `score.scorer.Scorer.provenance`.
     observed
-        Of an evaluation, what the history of batches keeps of it: `score.history.outcomes_line`'s `whole` and `groups`.
+        Results of an evaluation for the history of batches: `whole` and `groups` of `score.history.outcomes_line`.
     """
 
     folder: Path
@@ -90,22 +90,22 @@ def evaluate_file(
     threads: int = 1,
     missing: Missing = MISSING,
 ) -> External:
-    """Validate a bundle on anybody's data; write evaluation, thresholds, curves and people as JSON, and summary.md.
+    """Validate a bundle on the people of a file; write evaluation, thresholds, curves, people and a summary.
 
     Parameters
     ----------
     model
         Folder of the bundle.
     source, columns
-        The file, and where outcome and design stand in it.
+        The file, and its columns of outcome and design.
     folder
-        Missing, empty, or what an earlier evaluation wrote; it appears whole or not at all.
+        Output folder: missing, empty, or from an earlier evaluation. It is published complete, or not at all.
     by
-        Column by whose texts people are evaluated too, for the history of batches.
+        Column by whose values people are also evaluated, for the history of batches.
     threads
-        Threads of the margin.
+        Threads for prediction by tree models.
     missing
-        What means missing in the file.
+        Words and codes that mean missing in the file.
 
     Raises
     ------
@@ -146,11 +146,9 @@ def evaluate_file(
         write_json(part / names.CURVES, {EXTERNAL: found.curves})
         write_json(part / names.PEOPLE_OF_FILE, context)
         write_text(part / names.SUMMARY, _summary(context, lines))
-    everybody = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
-    observed = {
-        "whole": _observed(everybody),
-        "groups": _observed_by(by, people, predictions.risks[scorer.label], missing),
-    }
+    overall = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
+    by_group = _observed_by(by, people, predictions.risks[scorer.label], missing)
+    observed = {"whole": _observed(overall), "groups": by_group}
     return External(folder, tuple(lines), scorer.provenance, observed)
 
 
@@ -171,8 +169,10 @@ def evaluate_people(
     Assessment, Predictions, InputsOfPeople
         The evaluation, what was evaluated, and which inputs the people have.
     """
-    margin, _, inputs = _margins(scorer.bundle, people)
-    predictions = Predictions(people.y, {scorer.label: scorer.bundle.calibrator.risk(margin)}, {}, people.design)
+    linear_predictor, _, inputs = _linear_predictors(scorer.bundle, people)
+    predictions = Predictions(
+        people.y, {scorer.label: scorer.bundle.calibrator.risk(linear_predictor)}, {}, people.design
+    )
     found = assess(
         predictions,
         complete(people.values, scorer.bundle.family, models=scorer.bundle.models),
@@ -217,7 +217,7 @@ def recalibrate_file(
     threads: int = 1,
     missing: Missing = MISSING,
 ) -> External:
-    """Write a bundle whose risks hold among the people of a file, and which names its parent.
+    """Recalibrate a bundle to the people of a file, and write a new bundle that records its parent.
 
     Parameters
     ----------
@@ -226,13 +226,13 @@ def recalibrate_file(
     method
         ``intercept`` or ``logistic``.
     population
-        Who and when they are, in words; empty where it is not told.
+        Description of the people and dates; may be empty.
     folder
-        The new bundle: missing, empty, or with `overwrite` a bundle, which is replaced.
+        Folder of the new bundle: missing, empty, or, with `overwrite`, a bundle to replace.
     name
-        What it is called; else that of the parent with a digest of what was fitted.
+        Name of the new bundle; by default that of the parent with a digest of the fit.
     label, definition
-        Of the outcome of these people where it is not that of the parent.
+        Label and definition of the outcome, if it is not that of the parent.
 
     Raises
     ------
@@ -245,21 +245,24 @@ def recalibrate_file(
     scorer = load_scorer(model, threads=threads)
     bundle = scorer.bundle
     people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, missing=missing)
-    margin, frame, inputs = _margins(bundle, people)
+    linear_predictor, frame, inputs = _linear_predictors(bundle, people)
     parent = {"name": str(bundle.about["name"]), "sha256": scorer.digest}
-    holds_for = population or f"the people of {Path(source).name}; who and when they were is not told"
-    told: dict[str, Any] = {"parent": parent, "holds_for": holds_for}
+    holds_for = population or f"the people of {Path(source).name}; population and dates not recorded"
+    changes: dict[str, Any] = {"parent": parent, "holds_for": holds_for}
     if name:
-        told["name"] = name
+        changes["name"] = name
     if label:
         own = {"name": columns.outcome, "label": label, "definition": definition, "warning": NO_WARNING}
-        told |= {"outcome": {**bundle.about["outcome"], **own}, "title": f"{label}, recalibrated from {parent['name']}"}
-    made = recalibrate(bundle, margin, people.y, people.design, method=method, told=told)
+        changes |= {
+            "outcome": {**bundle.about["outcome"], **own},
+            "title": f"{label}, recalibrated from {parent['name']}",
+        }
+    made = recalibrate(bundle, linear_predictor, people.y, people.design, method=method, told=changes)
     old = bundle.calibrator
     change = made.about["recalibration"]
     inside, weight = people.inside, people.design.analysis_weight[people.inside]
-    before = float(np.average(old.risk(margin[inside]), weights=weight))
-    found = cross_fit(old.log_odds(margin), people, method=method)
+    before = float(np.average(old.risk(linear_predictor[inside]), weights=weight))
+    found = cross_fit(old.log_odds(linear_predictor), people, method=method)
     lines = (
         *people.lines,
         *inputs.lines,
@@ -272,8 +275,8 @@ def recalibrate_file(
     )
     card = f"# {escape(made.about['name'])}\n\n" + "\n".join(f"- {escape(line.strip())}" for line in lines)
     parent_card = bundle.parts.get(names.CARD, b"").decode()
-    below = f"\n\nThe card of the parent, whose performance is not that of this bundle:\n\n{parent_card}"
-    # The risks as a batch of these people would have them, of a map that did not see the person.
+    below = f"\n\nThe card of the parent model; its performance is not that of this bundle:\n\n{parent_card}"
+    # The distribution of risks in these people, each from a recalibration that was not fitted on the person.
     drift = describe(frame, bundle.features, weight) | {RISK: describe_numbers(found.risk[inside], weight)}
     added = {names.CARD: (card + (below if parent_card else "\n")).encode(), DRIFT: to_json(drift).encode()}
     parts = {**made.parts, **added}
@@ -284,14 +287,14 @@ def recalibrate_file(
 
 @dataclass(frozen=True)
 class CrossFitted:
-    """A recalibration on people that it was not fitted on.
+    """Cross-fitted performance of a recalibration.
 
     Attributes
     ----------
     folds
-        Of whole sampling units; each has the risks of a map fitted on the others.
+        Number of folds of whole sampling units.
     risk
-        Those risks, shape (n,); any number outside the analysis.
+        Risks of each fold by the recalibration fitted to the other folds, shape (n,); arbitrary outside the analysis.
     ratios
         Observed over expected cases in each fold, shape (folds,).
     records
@@ -304,34 +307,36 @@ class CrossFitted:
     records: list[dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what bundle.json says."""
+        """Return the record in bundle.json."""
         return {"folds": self.folds, "observed_expected_by_fold": self.ratios, "records": self.records}
 
     @property
     def lines(self) -> list[str]:
-        """The metrics before and after, in words."""
+        """The metrics before and after recalibration, as lines of text."""
         of = {(record["model"], record["metric"]): record for record in self.records}
-        told = [f"cross-fitted, each of {self.folds} folds of sampling units by the map of the others:"]
+        lines = [f"cross-fitted over {self.folds} folds of sampling units:"]
         for metric in CROSS_FITTED:
             before, after = (of[model, metric] for model in (PARENT, RECALIBRATED))
             if metric != "observed_expected":
-                told.append(f"  {LABELS[metric]}: {_with_interval(before)} before, {_with_interval(after)} after")
+                lines.append(
+                    f"  {METRIC_LABELS[metric]}: {_with_interval(before)} before, {_with_interval(after)} after"
+                )
                 continue
-            spread = f"{self.ratios.min():.3f} to {self.ratios.max():.3f} in single folds"
+            folds = f"{self.ratios.min():.3f} to {self.ratios.max():.3f} over single folds"
             if np.isfinite(after["low"]):
-                spread += f", 95 % interval {after['low']:.3f} to {after['high']:.3f}"
-            told.append(f"  {LABELS[metric]}: {_with_interval(before)} before; after, {spread}")
-            told.append("  (over all folds it is near 1 by construction: the cases of these people set the level)")
-        return told
+                folds += f", 95 % interval {after['low']:.3f} to {after['high']:.3f}"
+            lines.append(f"  {METRIC_LABELS[metric]}: {_with_interval(before)} before; after, {folds}")
+            lines.append("  (over all folds it is near 1 by construction, since it is fitted to these people)")
+        return lines
 
 
 def cross_fit(log_odds: Floats, people: LabelledPeople, *, method: Method) -> CrossFitted:
-    """Evaluate a recalibration on people that it was not fitted on.
+    """Evaluate a recalibration by cross-fitting.
 
     Parameters
     ----------
     log_odds
-        Those of the parent, shape (n,); any number outside the analysis.
+        Log-odds of the parent model, shape (n,); arbitrary outside the analysis.
     people
         Their outcome and design.
     method
@@ -340,7 +345,7 @@ def cross_fit(log_odds: Floats, people: LabelledPeople, *, method: Method) -> Cr
     Raises
     ------
     MgRiskError
-        ``logistic.not_converged`` where a fold leaves no map to be fitted.
+        ``logistic.not_converged`` if no recalibration can be fitted without a fold.
 
     Notes
     -----
@@ -369,14 +374,14 @@ def _refuse_names(name: str, label: str, definition: str) -> None:
             "this is the name of a released model",
             where="--name",
             got=name,
-            hint="give the bundle a name of its own",
+            hint="give the bundle another name",
         )
     if bool(label) != bool(definition):
         raise usage(
             "recalibrate.half_an_outcome",
-            "an outcome of one's own has a label and a definition",
+            "an outcome needs both a label and a definition",
             where="--label and --definition",
-            hint="give both, or neither where the outcome is that of the parent",
+            hint="give both, or neither if the outcome is that of the parent",
         )
 
 
@@ -386,16 +391,16 @@ def _is_evaluation(folder: Path) -> bool:
 
 @dataclass(frozen=True)
 class InputsOfPeople:
-    """Which inputs of the model the people analysed have.
+    """Inputs of the model that are known for the people analysed.
 
     Attributes
     ----------
     missing
-        Share of the people who lack each feature of the model, itself and what it derives from.
+        Share of people without each feature of the model, given or derived.
     auroc
-        AUROC over cycles left out with all inputs, and without those that nobody has; None where it is not known.
+        AUROC in left-out cycles with all inputs, and without those that no person has; None if unknown.
     in_domain
-        Weighted share of the people who are in the training distribution by the inputs that they have.
+        Weighted share of people who are in the training distribution by their known inputs.
     """
 
     missing: Mapping[str, float]
@@ -404,7 +409,7 @@ class InputsOfPeople:
 
     @property
     def absent(self) -> list[str]:
-        """The features that nobody has."""
+        """Features that no person has."""
         return [name for name, share in self.missing.items() if share == 1]
 
     def to_dict(self) -> dict[str, Any]:
@@ -413,7 +418,7 @@ class InputsOfPeople:
 
     @property
     def lines(self) -> list[str]:
-        """What is missing, and what that means for the evaluation."""
+        """Lines on missing inputs, and their consequence for the evaluation."""
         of, absent = len(self.missing), self.absent
         given = [name for name in self.missing if name not in absent]
         each = of - sum(self.missing.values())
@@ -426,21 +431,21 @@ class InputsOfPeople:
         if self.auroc:
             lines.append(AUROC_WITHOUT.format(*self.auroc))
         lines.append(
-            f"in the model's training distribution: {100 * self.in_domain:.1f}% of them by the inputs they have, "
+            f"in the model's training distribution: {100 * self.in_domain:.1f}% of people by their known inputs, "
             f"{each:.1f} of {of} on average"
-            + ("; by so few inputs hardly anybody can be found outside" if each < of / 2 else "")
+            + ("; with so few inputs almost nobody is found out of it" if each < of / 2 else "")
         )
         return lines
 
 
-def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, pd.DataFrame, InputsOfPeople]:
-    """Return margins, shape (n,), 0 for rows not analysed, and features and inputs of the people analysed."""
+def _linear_predictors(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, pd.DataFrame, InputsOfPeople]:
+    """Return linear predictors, shape (n,), 0 for rows not analysed; and features and inputs of the people analysed."""
     given = people.values.iloc[people.inside]
     frame, X = bundle.encode(given)
-    margin = np.zeros(len(people.y))
-    margin[people.inside] = bundle.fitted.margin(X)
+    linear_predictor = np.zeros(len(people.y))
+    linear_predictor[people.inside] = bundle.fitted.margin(X)
     weight = people.design.analysis_weight[people.inside]
-    # What is known of men without asking them is not given by anybody.
+    # Values implied by being male are not counted as given.
     unasked = {row.name for row in bundle.features if row.derived_in_part and given[row.name].isna().all()}
     missing = {
         row.name: 1.0 if row.name in unasked else float(frame[row.name].isna().mean()) for row in bundle.features
@@ -450,7 +455,7 @@ def _margins(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, pd.DataFra
         bundle.auroc_without([name for name, share in missing.items() if share == 1]),
         float(np.average(bundle.in_domain(frame), weights=weight)),
     )
-    return margin, frame, inputs
+    return linear_predictor, frame, inputs
 
 
 def evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
@@ -458,15 +463,15 @@ def evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
     lines = []
     for record in records:
         if record["group"] == "all" and record["metric"] in LINES:
-            lines.append(f"{LABELS[record['metric']]}: {_with_interval(record)}")
+            lines.append(f"{METRIC_LABELS[record['metric']]}: {_with_interval(record)}")
         if record["group"] == CONTROLS:
             lines.append(
-                f"AUROC without people with prediabetes among the controls: {_with_interval(record)}; {SPECTRUM}"
+                f"AUROC with people with prediabetes excluded from the controls: {_with_interval(record)}; {SPECTRUM}"
             )
     expected = next(record for record in records if record["metric"] == "observed_expected")
     if np.isfinite(expected["low"]) and not expected["low"] <= 1 <= expected["high"]:
         way = "low" if expected["estimate"] > 1 else "high"
-        lines.append(f"The risks are too {way} for these people; `mgrisk recalibrate` makes a bundle for them.")
+        lines.append(f"The risks are too {way} for these people; `mgrisk recalibrate` writes a recalibrated bundle.")
     return lines
 
 
@@ -488,14 +493,14 @@ def _summary(context: dict[str, Any], lines: list[str]) -> str:
             f"# {escape(context['model'])} on {escape(Path(context['input']).name)}",
             "",
             *(f"- {escape(line.strip())}" for line in lines),
-            f"- The model was made for: {escape(context['model_outcome']['label'])}. Whether the column "
-            f"{escape(context['outcome'])} is that outcome, no program can tell.",
+            f"- The model predicts: {escape(context['model_outcome']['label'])}. Check that the column "
+            f"{escape(context['outcome'])} is that outcome.",
             "",
-            "| from the file to the analysis | rows left out | rows left |",
+            "| from the file to the analysis | rows excluded | rows remaining |",
             "|---|---|---|",
             *steps,
             "",
-            *(["| problem | rows |", "|---|---|", *codes] if codes else ["The contract found no problem."]),
+            *(["| problem | rows |", "|---|---|", *codes] if codes else ["No problem was found by the input schema."]),
             "",
         ]
     )

@@ -1,11 +1,11 @@
-"""People from a file who come with their outcome, and perhaps with a survey design: everybody counted, nobody dropped.
+"""Read people with a known outcome, and optionally a survey design, from a file; every excluded row is counted.
 
-A cohort without a design is as welcome as a survey. Each person is then drawn on their own from one stratum; up to 100
-random groups of them stand for the sampling units, because a jackknife that leaves out thousands of people one by one
-says the same and takes thousands of times as long (Kott 2001, J. Off. Stat. 17:521, delete-a-group jackknife). So do
-groups of whole sampling units where there are more than a thousand of them. Where people have several rows, by the
-column that is named for it or by `person_id`, and no sampling unit is named, a person is one: visits of one person are
-not independent. A column that looks like such an id, and repeats, is not passed over.
+A cohort without a design is treated as a simple random sample, with up to 100 random groups of people as sampling
+units: the delete-a-group jackknife (Kott 2001, J. Off. Stat. 17:521) gives the same variance as leaving out thousands
+of people one at a time, in much less time. More than a thousand sampling units are grouped in the same way. If people
+have several rows, by the named person column or by `person_id`, and no sampling unit is named, the person is the
+sampling unit, since visits of one person are not independent. An unnamed column that looks like a person identifier
+and has repeated values is refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import given_columns, unused_columns
 from mgrisk.score.contradictions import mark_contradictions
-from mgrisk.score.eligibility import Exclusion, mark_excluded, not_told, with_exclusions
+from mgrisk.score.eligibility import Exclusion, mark_excluded, unidentified_exclusions, with_exclusions
 from mgrisk.score.input_schema import SEPARATOR, WRONG_FIELDS, Checked, Codes, check_columns, refuse_absent
 from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.scorer import PERSON
@@ -42,31 +42,31 @@ SMALLEST_WEIGHT: Final = 1e-12
 YES: Final = frozenset({"1", "1.0", "yes", "true"})
 NO: Final = frozenset({"0", "0.0", "no", "false"})
 CODE: Final = re.compile(r"(-?[0-9]{1,2})(\.0+)?")
-"""What may be quoted of an outcome that is neither: the code of a questionnaire, and nothing that somebody wrote."""
-OUTCOME: Final = ("input.bad_outcome", "a case", "are cases")
-PREDIABETES: Final = ("input.bad_prediabetes", "somebody with prediabetes", "mean prediabetes")
-"""Of a column of yes and no: the code of a value that is neither, who is a yes, and which codes say so."""
+"""Values of an outcome column that may be quoted in an error: questionnaire codes, but no text about a person."""
+OUTCOME: Final = ("input.bad_outcome", "a case", "mean a case")
+PREDIABETES: Final = ("input.bad_prediabetes", "a person with prediabetes", "mean prediabetes")
+"""For a column of yes and no: the error code, the meaning of yes, and how codes that mean yes are described."""
 IDS: Final = frozenset(
     {"id", "memberid", "mrn", "nhsnumber", "participant", "participantid", "patient", "patientid", "personid", "pid"}
     | {"seqn", "subject", "subjectid"}
 )
-"""Names of columns, without case and signs, that are taken for the id of a person."""
+"""Column names that are taken for a person identifier, in lower case without punctuation."""
 
 
 @dataclass(frozen=True)
 class LabelColumns:
-    """Names of the columns that are no features.
+    """Names of the columns that are not features.
 
     Attributes
     ----------
     outcome
         1, yes or true for a case; 0, no or false for others.
     weight, strata, psu
-        Sampling weight, variance stratum and primary sampling unit; None where there are none.
+        Sampling weight, variance stratum and primary sampling unit; None if there are none.
     prediabetes
-        1, yes or true for people with prediabetes, 0, no or false for others; None where that is not told.
+        1, yes or true for people with prediabetes, 0, no or false for others; None if there is none.
     person
-        Who a row is of, where people may have several; None for `person_id`, where the file has it.
+        Person identifier, if people may have several rows; None for `person_id`, if the file has it.
     """
 
     outcome: str
@@ -78,21 +78,21 @@ class LabelColumns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The columns that are there, outcome first."""
+        """The named columns, outcome first."""
         named = (self.outcome, self.weight, self.strata, self.psu, self.prediabetes, self.person)
         return tuple(name for name in named if name)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What takes rows out of the analysis.
+    """A rule that excludes rows from the analysis.
 
     Attributes
     ----------
     keeps, excludes
-        Who stays and who goes, in words.
+        Description of the rows that remain and of those excluded.
     out
-        Rows that it takes out, shape (n,); a row may be taken out by several rules.
+        Rows that it excludes, shape (n,); a row may be excluded by several rules.
     """
 
     keeps: str
@@ -102,38 +102,38 @@ class Rule:
 
 @dataclass(frozen=True)
 class LabelledPeople:
-    """Everybody of a file.
+    """All people of a file, with outcome and design.
 
     Attributes
     ----------
     values
-        Typed features, a row for each row of the file.
+        Typed features, one row per row of the file.
     y
         Outcome, shape (n,); 0 outside the domain.
     design
-        Design of all rows; its domain is who is analysed.
+        Survey design of all rows; its domain is the people analysed.
     attrition
         {step, excluded, n, cases} from the rows of the file to the people analysed.
     problems
-        How often each code of the contract stands.
+        How often each problem code occurs.
     not_accepted
-        Which values the input schema did not accept.
+        Counts of values that the input schema did not accept.
     sampling
         One sentence about the design.
-    told
-        Outcome as told, shape (n,); NaN where it is not.
+    outcome
+        Outcome in the file, shape (n,); NaN where it is missing.
     rules
-        What took rows out, in order.
+        Exclusion rules, in order.
     carried
-        The other columns asked for, as they stand in the file.
+        Other requested columns, unchanged.
     not_told
-        The line on whom the model does not hold for although no column tells it, or none.
+        A line that names exclusions for which the file has no column, or none.
     unused
-        Columns that gave nothing, each with the input that it may have been meant for, or "".
+        Columns that were not used, each with the input that was perhaps meant, or "".
     persons
-        How many people the rows analysed are of; None where nobody has several rows, or no column says who they are of.
+        Number of people analysed; None if nobody has several rows, or there is no person column.
     prediabetes
-        Who is not known to be without prediabetes, shape (n,); None where the file does not tell.
+        Rows not known to be without prediabetes, shape (n,); None without such a column.
     """
 
     values: pd.DataFrame
@@ -143,7 +143,7 @@ class LabelledPeople:
     problems: dict[str, int]
     not_accepted: NotAccepted
     sampling: str
-    told: Floats
+    outcome: Floats
     rules: tuple[Rule, ...]
     carried: pd.DataFrame
     unused: Mapping[str, str]
@@ -153,7 +153,7 @@ class LabelledPeople:
 
     @property
     def inside(self) -> Integers:
-        """Positions of the people analysed."""
+        """Indices of the people analysed."""
         return np.flatnonzero(self.design.analysis_weight > 0)
 
     @property
@@ -163,13 +163,13 @@ class LabelledPeople:
 
     @property
     def lines(self) -> list[str]:
-        """Who is analysed, and who is not, in words."""
+        """Lines on the people analysed and excluded."""
         rows, n = len(self.y), len(self.inside)
         who = f"{n:,} people" if self.persons is None else f"{n:,} rows of {self.persons:,} people"
         lines = [f"{who}, {self.cases:,} cases; {self.sampling}"]
         if n < rows:
             why = [f"{step['excluded']:,}: {step['step']}" for step in self.attrition if step["excluded"]]
-            lines.append(f"left out: {rows - n:,} of {rows:,} rows ({'; '.join(why)})")
+            lines.append(f"excluded: {rows - n:,} of {rows:,} rows ({'; '.join(why)})")
             lines += self.not_accepted.lines()
         return [*lines, *self.not_told]
 
@@ -183,29 +183,29 @@ def read_labelled(
     carry: Sequence[str] = (),
     missing: Missing = MISSING,
 ) -> LabelledPeople:
-    """Read and check a file.
+    """Read and check a file of people with their outcome.
 
     Parameters
     ----------
     source
         A file, or a folder of files, as for `score.sources.open_source`.
     inputs
-        Features of the contract.
+        Features of the input schema.
     columns
-        Where outcome and design stand.
+        Columns of outcome and design.
     excluded
-        Whom the model does not hold for; where columns tell of them, they are left out.
+        People to whom the model does not apply; they are excluded if the file has columns that identify them.
     carry
-        Other columns that are returned, as texts.
+        Other columns to return, as texts.
     missing
-        What means missing, in the columns of outcome and design too.
+        Words and codes that mean missing, also in the columns of outcome and design.
 
     Raises
     ------
     MgRiskError
         ``input.*`` for a file or column that cannot be understood, ``input.bad_weight``, ``input.bad_design``,
-        ``input.repeated_people`` where a column that nobody named looks like people's ids and repeats, and
-        ``input.one_class`` where cases or others are missing.
+        ``input.repeated_people`` for an unnamed column that looks like a person identifier and has repeated values, and
+        ``input.one_class`` if there are no cases or no non-cases.
     """
     inputs = with_exclusions(inputs, excluded)
     with open_source(source, missing=missing, folder=True) as table:
@@ -223,21 +223,21 @@ def read_labelled(
     checked = Checked.joined([part for _, part, _ in parts])
     shifted = np.zeros(len(cells), dtype=np.bool_)
     shifted[list(checked.wrong_fields)] = True
-    # Of the words for missing nothing is left in the columns that say who is a case, how people were sampled, and who.
+    # Words for missing are blanked in the columns of outcome, design and person.
     people = cells[labels].map(lambda cell: "" if missing.holds(cell) else cell)
     y = _yes_or_no(people[columns.outcome], shifted, OUTCOME)
     weight, no_number = _weight(people, columns.weight, shifted)
-    # Nothing in a row of another length is to be believed, so that its cells are no problems of their own.
+    # The cells of a row of another length are not used, so they are not counted as problems.
     codes = Codes(inputs).join(checked.state, {}).texts()
     problems = Counter(code for each in codes for code in str(each).split(SEPARATOR) if code)
     if checked.wrong_fields:
         problems[WRONG_FIELDS] = len(checked.wrong_fields)
-    told = {each.feature.name for each in excluded} & given_columns(table.columns, inputs).keys()
+    exclusion_columns = {each.feature.name for each in excluded} & given_columns(table.columns, inputs).keys()
     rules = (
         Rule("with a cell for each column", "too many or too few fields", shifted),
         Rule(f"{columns.outcome} known", f"{columns.outcome} is not given", np.isnan(y)),
-        Rule("accepted by the contract", "rejected by the contract", checked.rejected),
-        *([Rule("the model holds for them", "not eligible", checked.not_eligible)] if told else []),
+        Rule("accepted by the input schema", "rejected by the input schema", checked.rejected),
+        *([Rule("eligible for the model", "not eligible", checked.not_eligible)] if exclusion_columns else []),
         *(
             [Rule(f"{columns.weight} above 0", f"{columns.weight} is not given or 0", ~(weight > 0))]
             if columns.weight
@@ -255,12 +255,12 @@ def read_labelled(
         _refuse_repeated(people[ids], source)
     stratum, psu, sampling = _places(people, columns, shifted, person, of=person_column)
     if no_number:
-        sampling = f"{columns.weight} is no number in {no_number:,} rows, which are left out; {sampling}"
+        sampling = f"{columns.weight} is not a number in {no_number:,} rows, which are excluded; {sampling}"
     design = SurveyDesign(
         weight=np.where(left, np.nan_to_num(weight), 0.0),
         stratum=stratum,
         psu=psu,
-        # The file's own sample, whole: the levels are those of NHANES, the widest of them says "everybody".
+        # The whole sample of the file. The levels are those of NHANES; the widest one is for all participants.
         level=WeightLevel.INTERVIEW,
         domain=left,
     )
@@ -271,10 +271,10 @@ def read_labelled(
         attrition=attrition,
         problems=dict(problems),
         sampling=sampling,
-        told=y,
+        outcome=y,
         rules=rules,
         carried=cells[list(carry)],
-        not_told=not_told(excluded, told),
+        not_told=unidentified_exclusions(excluded, exclusion_columns),
         not_accepted=sum((part for _, _, part in parts), NotAccepted()),
         unused=unused,
         persons=None if person is None else len(np.unique(person[left])),
@@ -287,7 +287,7 @@ def read_labelled(
             "input.one_class",
             f"{len(found.inside)} people can be analysed, {found.cases} of them cases",
             where=f"{source}: {columns.outcome}",
-            expected="both cases and others",
+            expected="both cases and non-cases",
             hint="; ".join(f"{step['excluded']} rows: {step['step']}" for step in attrition[1:] if step["excluded"])
             or ("name the column of the outcome" if len(people) else "the file has no rows"),
         )
@@ -302,55 +302,55 @@ def _part(
 
 
 def _refuse_repeated(ids: pd.DataFrame, source: str) -> None:
-    """Refuse rows that look like several of one person, which nobody named: as independent people they mislead."""
+    """Refuse an unnamed column that suggests several rows per person, since they would count as independent."""
     for name in ids:
         known = ids[name].str.strip()
         known = known[known != ""]
         if known.duplicated().any():
             raise bad_input(
                 "input.repeated_people",
-                f"{name} looks like a person's id, and repeats: {known.nunique():,} of them in {len(known):,} rows",
+                f"{name} looks like a person identifier, and repeats: {known.nunique()} values in {len(known):,} rows",
                 where=f"{source}: column {name}",
-                hint=f"name it (--person {name}; psu in [own]), so that intervals take people as sampling units; "
+                hint=f"name it (--person {name}; psu in [own]), so that people are the sampling units; "
                 "or rename it if it is something else",
             )
 
 
 def _yes_or_no(column: pd.Series, shifted: Booleans, words: tuple[str, str, str]) -> Floats:
-    """Return 1 for yes, 0 for no and NaN where it is not told, shape (n,); anything else is refused in these words."""
+    """Return 1 for yes, 0 for no and NaN for missing, shape (n,); anything else is refused with these `words`."""
     code, yes, says = words
     cells = column.str.strip().str.lower()
     y = np.select([cells.isin(YES), cells.isin(NO)], [1.0, 0.0], np.nan)
     neither = ~shifted & ~cells.isin(YES | NO | {""}).to_numpy()
     if neither.any():
         codes = sorted({int(found[1]) for cell in cells[neither] if (found := CODE.fullmatch(cell))})
-        what = f"{few([*map(str, codes)])}, which is neither" if codes else "what is neither"
+        what = f"{few([*map(str, codes)])}, which is neither yes nor no" if codes else "values other than yes and no"
         raise bad_input(
             code,
-            f"{column.name} holds {what}, in {neither.sum():,} rows",
+            f"{column.name} has {what}, in {neither.sum():,} rows",
             where=f"column {column.name}, row {int(np.argmax(neither)) + 1}",
             expected=f"1, yes or true for {yes}; 0, no or false for others; or empty",
-            hint=f"say which codes {says}: write them as 1, those of others as 0, and none where it is not known",
+            hint=f"write codes that {says} as 1, other codes as 0, and leave unknown ones empty",
         )
     return y
 
 
 def _persons(people: pd.DataFrame, column: str | None) -> Integers | None:
-    """Return which person each row is of, shape (n,), a row without an id of its own; None where nobody has several."""
+    """Return the index of the person of each row, shape (n,); None if nobody has several rows."""
     if column is None:
         return None
     names = people[column].str.strip()
-    # Whoever has no id gets the number of the row, which no text is.
+    # A row without an identifier gets its row number, which differs from every text.
     person, found = pd.factorize(names.where(names != "", pd.Series(people.index, index=people.index, dtype=object)))
     return None if len(found) == len(people) else person.astype(np.int64)
 
 
 def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> tuple[Floats, int]:
-    """Return the weight of each row, shape (n,), NaN where it has none, and how many have a text that is no number."""
+    """Return the weight of each row, shape (n,), NaN where missing; and the number of rows with a text instead."""
     if name is None:
         return np.ones(len(people)), 0
     weight = pd.to_numeric(people[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    # Neither sums nor products of two sums may overflow or vanish.
+    # Sums, and products of two sums, must neither overflow nor underflow.
     wrong = ~shifted & ((weight < 0) | (weight > LARGEST_WEIGHT) | ((weight > 0) & (weight < SMALLEST_WEIGHT)))
     if wrong.any():
         raise bad_input(
@@ -358,7 +358,7 @@ def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> tuple[
             f"a weight is negative, infinite or of an impossible size, in {int(wrong.sum())} rows",
             where=f"column {name}, row {int(np.argmax(wrong)) + 1}",
             expected=f"0, or {SMALLEST_WEIGHT:g} to {LARGEST_WEIGHT:g}",
-            hint="give weights on a usual scale, such as with a mean of 1, and people outside the sample 0 or none",
+            hint="scale the weights, for example to a mean of 1; people outside the sample have 0 or an empty cell",
         )
     return weight, int((np.isnan(weight) & ~shifted & (people[name].str.strip() != "").to_numpy()).sum())
 
@@ -366,7 +366,7 @@ def _weight(people: pd.DataFrame, name: str | None, shifted: Booleans) -> tuple[
 def _places(
     people: pd.DataFrame, columns: LabelColumns, shifted: Booleans, person: Integers | None, *, of: str | None
 ) -> tuple[Integers, Integers, str]:
-    """Return stratum and PSU of each row, shape (n,) each, and the sentence that says what they are."""
+    """Return stratum and PSU of each row, shape (n,) each, and a sentence that describes them."""
     stratum = np.zeros(len(people), dtype=np.int64)
     if columns.strata:
         stratum = _numbers(people[columns.strata], shifted)
@@ -381,23 +381,23 @@ def _places(
         unit = units.groupby(["stratum", "psu"]).ngroup().to_numpy()
         if columns.psu and person is not None:
             several = int((pd.Series(unit).groupby(person).nunique() > 1).sum())
-            said += f"; {several:,} people have rows in several, which count as independent" if several else ""
+            said += f"; {several:,} people have rows in several units, which count as independent" if several else ""
         found = units.drop_duplicates().sort_values(["stratum", "psu"])
         if len(found) <= MOST_UNITS:
             return stratum, units["psu"].to_numpy(), said
-        dealt = _dealt(found["stratum"].to_numpy(), groups)
-        return stratum, dealt[unit], f"{said}, {len(found):,} of them in {groups} random groups in each stratum"
+        group = _random_groups(found["stratum"].to_numpy(), groups)
+        return stratum, group[unit], f"{said}, {len(found):,} of them in {groups} random groups in each stratum"
     within, each = (f" within the strata of {columns.strata}", " in each") if columns.strata else ("", "")
-    said = f"{weighted}; each person drawn alone{within}, intervals from {groups} random groups of people{each}"
-    return stratum, _dealt(stratum, groups), said
+    said = f"{weighted}; simple random sampling{within}, intervals from {groups} random groups of people{each}"
+    return stratum, _random_groups(stratum, groups), said
 
 
-def _dealt(stratum: Integers, groups: int) -> Integers:
-    """Deal units to random groups of like size within their strata, shape (n_units,)."""
+def _random_groups(stratum: Integers, groups: int) -> Integers:
+    """Assign units to random groups of equal size within their strata, shape (n_units,)."""
     order = np.random.default_rng(SEED).permutation(len(stratum))
-    dealt = np.empty(len(stratum), dtype=np.int64)
-    dealt[order] = pd.Series(order).groupby(stratum[order]).cumcount().to_numpy() % groups
-    return dealt
+    group = np.empty(len(stratum), dtype=np.int64)
+    group[order] = pd.Series(order).groupby(stratum[order]).cumcount().to_numpy() % groups
+    return group
 
 
 def _numbers(column: pd.Series, shifted: Booleans) -> Integers:
@@ -408,9 +408,9 @@ def _numbers(column: pd.Series, shifted: Booleans) -> Integers:
             "input.bad_design",
             f"{int(unknown.sum())} rows have no {column.name}",
             where=f"column {column.name}, row {int(np.argmax(unknown)) + 1}",
-            hint="each row needs its stratum and sampling unit, outside the analysis too",
+            hint="each row needs its stratum and sampling unit, also outside the analysis",
         )
-    # In the order of numbers where they are numbers, for folds and bootstraps are dealt in it; 1 and 01 stay two.
+    # In numeric order if all are numbers, since folds and bootstraps depend on it; 1 and 01 stay distinct.
     names = sorted(text.unique(), key=lambda name: (float(name), name) if _is_number(name) else (math.inf, name))
     return text.map({name: place for place, name in enumerate(names)}).to_numpy(dtype=np.int64)
 

@@ -1,1 +1,1 @@
-"""The steps of a run in order, each with what it reads and writes; a rerun does only what changed."""
+"""Run the steps of a pipeline in order; a rerun repeats only steps whose inputs changed."""

@@ -1,4 +1,4 @@
-"""What magnesium adds in a run: the chosen model refitted with fewer features, cross-validated and held-out."""
+"""Step `added`: incremental value of magnesium, from refits of the chosen model with fewer features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 from mgrisk.types import Floats
 
-DEALS: Final = 20
+SHUFFLES: Final = 20
 
 
 def add_value(workspace: Workspace) -> str:
@@ -37,7 +37,7 @@ def add_value(workspace: Workspace) -> str:
     made: dict[tuple[str, ...], str] = {tuple(each.name for each in chosen[FULL]): FULL}
     for name, features in chosen.items():
         read = tuple(each.name for each in features)
-        if read in made:  # nothing of diet but magnesium: two variants are one
+        if read in made:  # magnesium is the only feature of diet, so that two variants are the same
             for of_set in risks.values():
                 of_set[name] = of_set[made[read]]
             continue
@@ -52,14 +52,14 @@ def add_value(workspace: Workspace) -> str:
         )
         risks[DEVELOPMENT][name] = model.oof_risk
         X = encoder.matrix(held_out.frame.iloc[held_out.inside])
-        risks[HELD_OUT][name] = held_out.spread(model.calibrator.risk(model.fitted.margin(X)))
+        risks[HELD_OUT][name] = held_out.expanded(model.calibrator.risk(model.fitted.margin(X)))
     outcome, later = workspace.outcome.name, workspace.held_out_name
     records = []
     for name, label in ((DEVELOPMENT, CROSS_VALIDATED), (HELD_OUT, later)):
         records += added_value(people[name].y, risks[name], people[name].design, outcome=outcome, set_name=label)
-    deals = _shuffled(workspace, held_out, winner)
+    shuffled = _shuffled(workspace, held_out, winner)
     records += shuffled_value(
-        held_out.y, risks[HELD_OUT][FULL], deals, held_out.design, outcome=outcome, set_name=later
+        held_out.y, risks[HELD_OUT][FULL], shuffled, held_out.design, outcome=outcome, set_name=later
     )
     sets = {name: [each.name for each in features] for name, features in chosen.items()}
     workspace.run.write_object(names.ADDED_VALUE, {**about, "reason": "", "variants": sets, "records": records})
@@ -68,25 +68,25 @@ def add_value(workspace: Workspace) -> str:
 
 
 def _reported(workspace: Workspace, people: SetOfPeople, winner: str) -> Floats:
-    """Return the run's own risks of the chosen model, shape of the design."""
+    """Return the risks of the chosen model in the run, shape of the design."""
     predictions = workspace.run.predictions[[KEY, winner]]
     rows = people.rows.iloc[people.inside][[KEY]].merge(predictions, on=KEY, validate="one_to_one")
-    return people.spread(rows[winner].to_numpy(dtype=np.float64))
+    return people.expanded(rows[winner].to_numpy(dtype=np.float64))
 
 
 def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Floats]:
-    """Return the risks of the bundle with the magnesium of other people, all its features together."""
+    """Return the risks of the bundle with all magnesium features permuted together between people."""
     bundle = read_trained(workspace, winner)
     frame = people.frame.iloc[people.inside]
     family = [feature.name for feature in bundle.features if is_magnesium(feature)]
     random = np.random.default_rng(workspace.pipeline.model.seed)
     risks = []
-    for _ in range(DEALS):
-        dealt = frame.copy()
+    for _ in range(SHUFFLES):
+        shuffled = frame.copy()
         other = random.permutation(len(frame))
         for name in family:
-            dealt[name] = frame[name].iloc[other].set_axis(frame.index)
-        risks.append(people.spread(bundle.risk(bundle.encoder.matrix(dealt))))
+            shuffled[name] = frame[name].iloc[other].set_axis(frame.index)
+        risks.append(people.expanded(bundle.risk(bundle.encoder.matrix(shuffled))))
     return risks
 
 

@@ -1,4 +1,4 @@
-"""Step `audit`, a leakage audit: each feature alone, the pipeline on a permuted outcome, and what came first."""
+"""Step `audit`, a leakage audit: univariable AUROCs, the pipeline on a permuted outcome, and timing of inputs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ REPEATS: Final = 5
 
 
 def audit(workspace: Workspace) -> str:
-    """Audit the development people for what the leak lists missed; write leaks.json."""
+    """Audit the development people for leaks that the lists missed; write leaks.json."""
     people = workspace.people(DEVELOPMENT)
     data = workspace.training_data(people)
     settings, chosen = workspace.pipeline.model, workspace.model_features
     tuned = workspace.run.tuning
     encoder = Encoder(chosen)
-    # A measurement behind the label cannot be dealt out with it: of a sum, its best learner on the label is audited.
+    # Markers cannot be permuted with the label: for an ensemble, its best algorithm fitted to the label is audited.
     winner = tuned.winner
     space = space_of(read_trained(workspace, winner).fitted)
     made = make_learners(settings, encoder, space, threads=workspace.pipeline.threads)
@@ -38,11 +38,11 @@ def audit(workspace: Workspace) -> str:
     inside, weight = people.inside, people.design.analysis_weight
     X = learner.design(encoder.matrix(people.frame.iloc[inside]))
 
-    def out_of_fold(dealt: Floats) -> Floats:
-        margin, of_fold = np.zeros(len(dealt)), data.fold[inside]
+    def out_of_fold(permuted: Floats) -> Floats:
+        margin, of_fold = np.zeros(len(permuted)), data.fold[inside]
         for number in np.unique(of_fold):
             seen = of_fold != number
-            fitted = learner.fit(X[seen], dealt[inside[seen]], weight[inside[seen]], params)
+            fitted = learner.fit(X[seen], permuted[inside[seen]], weight[inside[seen]], params)
             margin[inside[~seen]] = fitted.margin(X[~seen])
         return margin
 

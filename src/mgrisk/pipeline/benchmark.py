@@ -1,4 +1,4 @@
-"""The task of an outcome, made from public tables, and classifiers of scikit-learn as entries of it."""
+"""Create the benchmark task of an outcome, and evaluate scikit-learn classifiers as entries."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ RUNS = Path("runs")
 def benchmark(
     outcome: str, entries: Mapping[str, Any], *, run: str | os.PathLike[str] | None = None
 ) -> dict[str, Entered]:
-    """Evaluate models of one's own on the task of an outcome, beside mgrisk's model and published scores.
+    """Evaluate your models on the task of an outcome, and compare them with mgrisk's model and published scores.
 
     Parameters
     ----------
     outcome
         Name of a released pipeline: undiagnosed, diabetes, dysglycaemia, insulin-resistance.
     entries
-        By name, a frame with the columns SEQN and risk (probability, 0 to 1; of development people from a model that
-        had not learned from their fold), or a classifier of scikit-learn, which is fitted to the inputs of the
-        pipeline on the folds of the task, with survey weights, and calibrated by cross-fitting.
+        By name, a frame with the columns SEQN and risk (probability, 0 to 1; for development people from a model not
+        fitted on their fold), or a scikit-learn classifier, which is fitted to the inputs of the pipeline on the folds
+        of the task, with survey weights, and calibrated by cross-fitting.
     run
-        A finished run whose people are the task; where it is left out, the released pipeline is run, into ``runs``, as
-        far as needed.
+        A finished run whose people are the task; by default the released pipeline is run, in ``runs``, as far as
+        needed.
 
     Returns
     -------
     dict of Entered
-        By name of the entry: `metrics` and paired `differences` as frames, and `findings`, what a reader must know.
+        By name of the entry: `metrics` and paired `differences` as frames, and `findings`, warnings about them.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def benchmark(
 
 
 def risks_of(task: Task, name: str, estimator: Any) -> pd.DataFrame:
-    """Fit a classifier on the folds of a task; return SEQN and risk of everybody in the analysis."""
+    """Fit a classifier on the folds of a task; return SEQN and risk of all people in the analysis."""
     workspace = Workspace(load(task.run.path(names.RESOLVED)), task.run.folder)
     development, held_out = workspace.people(DEVELOPMENT), workspace.people(HELD_OUT)
     encoder = Encoder(workspace.model_features)
@@ -86,7 +86,7 @@ def risks_of(task: Task, name: str, estimator: Any) -> pd.DataFrame:
 
 
 def open_task(outcome: str, *, run: Path | None = None, progress: Progress = lambda _: None) -> Task:
-    """Return the task of an outcome: that of a finished run, or of the released pipeline, run as far as needed.
+    """Return the task of an outcome, from a finished run or from the released pipeline, run as far as needed.
 
     Parameters
     ----------

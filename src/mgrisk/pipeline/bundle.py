@@ -1,4 +1,4 @@
-"""Step `bundle`: the bundle of the chosen model, with its card."""
+"""Step `bundle`: write the bundle of the chosen model, with its card."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mgrisk.storage.files import to_json
 
 OF_PATTERNS: Final = ("auroc", "calibration_slope", "observed_expected")
 DIGITS: Final = {"auroc": 3, "observed_expected": 2}
-"""What a bundle says of its performance, with the digits of its card."""
+"""Performance metrics in a bundle, with their digits on the card."""
 
 
 def bundle(workspace: Workspace) -> str:
-    """Write the winner's bundle with its card."""
+    """Write the bundle of the chosen model, with its card."""
     winner = workspace.run.winner
     trained = read_trained(workspace, winner)
     card = workspace.run.path(names.CARD).read_bytes()
@@ -30,7 +30,7 @@ def bundle(workspace: Workspace) -> str:
 
 
 def _performance(workspace: Workspace, winner: str) -> dict[str, Any]:
-    """Return how well the model did on held-out people; nothing where a metric is not estimable."""
+    """Return the performance in held-out people; empty if a metric is not estimable."""
     found: dict[str, Any] = {}
     for record in workspace.run.evaluation.where(model=winner, group="all").rows:
         if record.metric in DIGITS and record.set != CROSS_VALIDATED and record.estimate is not None:
@@ -41,7 +41,7 @@ def _performance(workspace: Workspace, winner: str) -> dict[str, Any]:
 
 
 def _patterns(workspace: Workspace) -> dict[str, bytes]:
-    """Return patterns.json, where cycles were left out: how well the model does with some inputs absent."""
+    """Return patterns.json, the performance with missing inputs; empty if no cycles were left out."""
     found: dict[str, dict[str, Any]] = {}
     for record in workspace.run.temporal.patterns:
         found.setdefault(record.pattern, {"absent": list(record.absent)})[record.metric] = record.estimate

@@ -1,4 +1,4 @@
-"""Step `calibration`: the shipped calibrator beside others, on out-of-fold predictions of the chosen model."""
+"""Step `calibration`: compare the shipped calibrator with others, on out-of-fold predictions of the chosen model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def calibrate(workspace: Workspace) -> str:
     people = workspace.people(DEVELOPMENT)
     winner = workspace.run.winner
     oof = people.rows[[KEY]].merge(workspace.run.frame(names.OUT_OF_FOLD), on=KEY, how="left")
-    # Outside the analysis there is no margin and no fold; nobody there has a weight.
+    # People outside the analysis have no linear predictor, no fold and no weight.
     margin, fold = oof[f"{winner}_margin"].fillna(0.0), oof["fold"].fillna(-1)
     found = compare_calibrators(margin.to_numpy(dtype="float64"), people.y, people.design, fold.to_numpy(dtype="int64"))
     workspace.run.write_object(
@@ -24,8 +24,8 @@ def calibrate(workspace: Workspace) -> str:
     )
     better = [record.model for record in better_than_shipped(workspace.run.calibrators.differences)]
     losses = [record for record in found.records if record["metric"] == "log_loss"]
-    told = ", ".join(f"{record['model']} {record['estimate']:.4f}" for record in losses)
-    return f"log loss {told}; better than the shipped one: {', '.join(better) or 'none'}"
+    compared = ", ".join(f"{record['model']} {record['estimate']:.4f}" for record in losses)
+    return f"log loss {compared}; better than the shipped one: {', '.join(better) or 'none'}"
 
 
 STEP = Step(

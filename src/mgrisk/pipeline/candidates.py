@@ -1,6 +1,6 @@
-"""Step `candidates`: classifiers given in Python, on the folds of the run, calibrated and explained.
+"""Step `candidates`: fit classifiers passed in Python on the folds of the run, calibrate and explain them.
 
-They are evaluated like the models of the pipeline file. A bundle cannot hold them, since it has no pickle in it.
+They are evaluated like the models of the pipeline file. A bundle cannot contain them, since it has no pickles.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SEED: Final = 1
 
 
 def accepted(candidates: Mapping[str, Any], settings: pipeline_file.Model) -> dict[str, OwnCandidate]:
-    """Return the candidates of a run, once it is seen that they can compete.
+    """Check and return the candidates of a run.
 
     Parameters
     ----------
@@ -58,13 +58,13 @@ def accepted(candidates: Mapping[str, Any], settings: pipeline_file.Model) -> di
                 "candidates.bad_name",
                 f"a candidate cannot have the name {name}",
                 where="candidates",
-                expected="small letters, digits and _, at most 40; no name of another model or of a published score",
-                hint="name it otherwise, such as mine",
+                expected="at most 40 lower-case letters, digits and _, and not the name of a model or published score",
+                hint="give another name, such as mine",
             )
         if isinstance(estimator, type) or not hasattr(estimator, "get_params") or not is_classifier(estimator):
             raise usage(
                 "candidates.no_classifier",
-                f"{name} is no classifier of scikit-learn",
+                f"{name} is not a scikit-learn classifier",
                 where=f"candidates, {name}",
                 got=repr(type(estimator) if not isinstance(estimator, type) else estimator),
                 hint="give an object with fit, predict_proba or decision_function, and get_params, such as "
@@ -74,7 +74,7 @@ def accepted(candidates: Mapping[str, Any], settings: pipeline_file.Model) -> di
 
 
 def compete(workspace: Workspace) -> str:
-    """Fit, calibrate and explain each candidate; write what is known of each, and everybody's risks."""
+    """Fit, calibrate and explain each candidate; write their records, and the risks of all people."""
     people = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
     development, held_out = people[DEVELOPMENT], people[HELD_OUT]
     data, encoder = workspace.training_data(development), Encoder(workspace.model_features)
@@ -108,7 +108,7 @@ def compete(workspace: Workspace) -> str:
 def _explained(
     workspace: Workspace, name: str, trained: TrainedEstimator, development: SetOfPeople, held_out: SetOfPeople
 ) -> JsonRecord:
-    """Return importance, and agreement with the chosen model, among a random sample of the held-out people."""
+    """Return importance, and agreement with the chosen model, in a random sample of held-out people."""
     features, encoder = trained.encoder.features, trained.encoder
     n = len(held_out.inside)
     sample = np.sort(np.random.default_rng(SEED).choice(n, min(n, EXPLAINED), replace=False))

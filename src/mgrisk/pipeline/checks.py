@@ -11,7 +11,7 @@ from mgrisk.run_folder import names
 
 
 def check(workspace: Workspace) -> str:
-    """Run the coded checks; write all of them with their findings; stop where one of severity error did not pass."""
+    """Run the coded checks, and write them with their findings; raise if one of severity error failed."""
     findings = check_run(run_evidence(workspace))
     workspace.run.write_records(names.CHECKS, [finding.to_dict() for finding in findings])
     stop_at_errors(findings)
@@ -22,7 +22,7 @@ def check(workspace: Workspace) -> str:
 
 
 def run_evidence(workspace: Workspace) -> RunEvidence:
-    """Read what the checks and the items look at."""
+    """Read the files that the checks and the items use."""
     run, features = workspace.run, workspace.model_features
     return RunEvidence(
         cohort=run.frame(names.COHORT_PEOPLE),

@@ -1,8 +1,8 @@
-"""What the result of a step depends on besides its inputs: its code, the facts beside it, and libraries.
+"""Determine the code, data files and libraries that the result of a step depends on.
 
-The code of a step is the module that it stands in and all of mgrisk that this module imports, directly or not, read off
-the source without importing it. An import for the type checker alone does not count, and neither do the names that a
-package offers lazily in its `__getattr__`.
+The code of a step is its module and all modules of mgrisk that it imports, directly or indirectly, found in the source
+without importing it. Imports for type checking only are ignored, as are names that a package provides lazily in its
+`__getattr__`.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from mgrisk.storage.files import sha256
 
 ROOT: Final = Path(str(files("mgrisk")))
 FACTS: Final = {".toml", ".html", ".css", ".js"}
-# Where the name of the import is not that of the distribution.
+# Import names that differ from the name of the distribution.
 DISTRIBUTIONS: Final = {
     "sklearn": ("scikit-learn",),
     "interpret": ("interpret-core",),
     "PIL": ("pillow",),
     "xgboost": ("xgboost", "xgboost-cpu"),
 }
-# Used through another library, without an import of our own.
+# Libraries used only through another one.
 BEHIND: Final = {"pandas": ("pyarrow",)}
 
 
 class Source(NamedTuple):
-    """What one module needs.
+    """Dependencies of a module.
 
     Attributes
     ----------
     modules
         Modules of mgrisk that it imports.
     libraries
-        Other packages that it imports, without those of Python.
+        Other packages that it imports, without the standard library.
     texts
-        Its string constants: facts are read by name.
+        Its string constants, which may name data files.
     """
 
     modules: frozenset[str]
@@ -53,7 +53,7 @@ class Source(NamedTuple):
 
 
 class Closure(NamedTuple):
-    """The files below the package, relative to it, and the libraries that some code depends on."""
+    """Files, relative to the package, and libraries that some code depends on."""
 
     files: tuple[str, ...]
     libraries: tuple[str, ...]
@@ -61,7 +61,7 @@ class Closure(NamedTuple):
 
 @cache
 def closure(module: str, root: Path = ROOT) -> Closure:
-    """Return what a module depends on.
+    """Return the files and libraries that a module depends on.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def closure(module: str, root: Path = ROOT) -> Closure:
 
 @cache
 def digest(module: str, root: Path = ROOT) -> str:
-    """Return the sha256 of the files that a module depends on, with the versions of Python and of its libraries."""
+    """Return the sha256 of the files that a module depends on, and of the versions of Python and its libraries."""
     found = closure(module, root)
     content = {name: sha256(root / name) for name in found.files}
     libraries = {name: library_version(name) for name in found.libraries}
@@ -105,7 +105,7 @@ def digest(module: str, root: Path = ROOT) -> str:
 
 
 def library_version(library: str) -> str:
-    """Return the version of a library by the name that it is imported by; `absent` where it is not installed.
+    """Return the version of a library by its import name; `absent` if it is not installed.
 
     Examples
     --------
@@ -119,10 +119,10 @@ def library_version(library: str) -> str:
 
 
 def _facts(folder: Path, paths: dict[Path, Source], root: Path) -> list[Path]:
-    """Return the facts that lie beside modules and that one of them reads.
+    """Return the data files beside modules that one of them reads.
 
-    A file belongs to the modules of its package that name it, or the folder it is in; where none does (the name is put
-    together when it is read) it belongs to all of them.
+    A file belongs to the modules of its package that name it or its folder; if none does (the name is composed at run
+    time), it belongs to all of them.
     """
     found = []
     for path in sorted(folder.rglob("*")):
@@ -139,7 +139,7 @@ def _facts(folder: Path, paths: dict[Path, Source], root: Path) -> list[Path]:
 
 def _path(module: str, root: Path) -> Path:
     place = root.joinpath(*module.split(".")[1:])
-    # A folder of facts may have the name of the module that reads them.
+    # A folder of data files may have the name of the module that reads them.
     of_module = place.with_suffix(".py")
     return of_module if of_module.is_file() else place / "__init__.py"
 
@@ -158,13 +158,13 @@ def _source(path: Path, root: Path) -> Source:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             texts.add(node.value)
         if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-            # A module that is imported by name, such as f"mgrisk.features.{name}": any of its package.
+            # A module imported by a computed name, such as f"mgrisk.features.{name}", may be any of its package.
             package, dot, rest = str(node.values[0].value).rpartition(".")
             if package.startswith("mgrisk.") and dot and not rest:
                 modules |= {f"{package}.{path.stem}" for path in _path(package, root).parent.glob("[a-z]*.py")}
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
-            # What is imported from a package may be a module of it.
+            # A name imported from a package may be a module.
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
             names = [
                 node.module,

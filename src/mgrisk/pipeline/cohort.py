@@ -1,4 +1,4 @@
-"""Step `cohort`: raw NHANES tables become features, the people of the analysis, their attrition and provenance."""
+"""Step `cohort`: compute features and select people from raw NHANES tables, with attrition and provenance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mgrisk.run_folder import names
 
 
 def selection_variables(workspace: Workspace) -> tuple[str, ...]:
-    """Return the NHANES variables that selecting people needs."""
+    """Return the NHANES variables that the selection of people needs."""
     cohort, outcome = workspace.pipeline.cohort, workspace.outcome
     names = select.required_variables(outcome, workspace.model_features, (cohort.development, cohort.held_out))
     learned = targets.required_variables(outcome, workspace.pipeline.model.targets, cohort.development)
@@ -32,7 +32,7 @@ def selection_variables(workspace: Workspace) -> tuple[str, ...]:
 
 
 def refuse_misuse(workspace: Workspace) -> tuple[Break, ...]:
-    """Refuse leaking features and cycles over which something in use does not mean the same; return what is accepted.
+    """Refuse leaking features, and pooling across changes in question or method; return the allowed changes.
 
     Raises
     ------
@@ -60,9 +60,9 @@ def make_cohort(workspace: Workspace, store: Store) -> str:
     if harmonised.synthetic and not workspace.synthetic:
         raise bad_source(
             "cohort.synthetic_source",
-            "the tables say that they are SYNTHETIC, the pipeline takes them for NHANES",
+            "the tables are SYNTHETIC, but the pipeline expects NHANES",
             where=str(store.source),
-            hint="run pipelines/demo.toml, which says SYNTHETIC on all it writes, or name the real tables",
+            hint="run pipelines/demo.toml, which labels its results SYNTHETIC, or name the real tables",
         )
     settings = workspace.pipeline.cohort
     crossed = refuse_misuse(workspace)
@@ -110,22 +110,22 @@ def write_cohort(
     tables: list[dict[str, Any]],
     about: Mapping[str, Any],
 ) -> str:
-    """Write the files of the cohort, wherever its people are from; return a line that says how many they are.
+    """Write the files of a cohort from any source; return a line with the numbers of people.
 
     Parameters
     ----------
     workspace, cohort
         The run, and its people.
     computed
-        Their features with SEQN, row for row with the cohort.
+        Their features with SEQN, in the rows of the cohort.
     models
-        The fitted models of features.
+        The fitted feature models.
     behind
-        Targets, as of `targets.measure_targets`.
+        Targets, as from `targets.measure_targets`.
     tables
-        The files that were read: {cycle, table, rows, size, sha256, synthetic}.
+        Source files: {cycle, table, rows, size, sha256, synthetic}.
     about
-        What cohort.json says of the weights and of what was accepted.
+        Fields of cohort.json on weights and allowed changes.
     """
     workspace.run.write_frame(names.FEATURES, computed)
     workspace.run.write_frame(names.COHORT_PEOPLE, cohort.frame)
@@ -147,7 +147,7 @@ def write_cohort(
 
 
 def fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataFrame) -> compute.Models:
-    """Fit the models of features on the people of development in the analysis; no outcome is looked at."""
+    """Fit the feature models on the development people in the analysis, without outcomes."""
     of_set = (cohort.frame["set"] == DEVELOPMENT).to_numpy()
     _, design = select.design(cohort.frame, level=cohort.level, set_name=DEVELOPMENT)
     people = computed[of_set].reset_index(drop=True)
@@ -155,8 +155,8 @@ def fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataF
     try:
         return {**compute.fit(people, design, workspace.usual_magnesium), **models}
     except MgRiskError:
-        # The model needs no usual intake, so that people who were asked once are no reason to stop; the what-if then
-        # goes by the recalled days.
+        # The risk model does not need usual intake, so that a single recall day is not an error; the what-if then uses
+        # the recalled days.
         return models
 
 

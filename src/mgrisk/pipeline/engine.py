@@ -1,7 +1,7 @@
-"""Steps with memory: a step runs again only when its inputs, its settings, its code or a library that it uses changed.
+"""Run steps incrementally: a step runs again only if its inputs, its settings, its code or a library changed.
 
-The manifest of the run folder holds for each step the key of what went in and the sha256 of what came out. A step
-is skipped when its key is the same and its outputs are still what they were.
+The manifest of the run folder has, for each step, a key of its inputs and the sha256 of its outputs. A step is skipped
+if its key is the same and its outputs are unchanged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and only what is loaded can be held to a thread
+import scipy.linalg  # noqa: F401  # loads its own BLAS, which can be limited to one thread only once it is loaded
 from threadpoolctl import threadpool_limits
 
 from mgrisk.config.pipeline_file import Section
@@ -35,34 +35,34 @@ LIBRARIES: Final = ("xgboost", "numpy", "pandas", "pyarrow", "scikit-learn", "sc
 MODEL: Final = ("cohort", "model", "own")
 """Sections that a trained model depends on."""
 DESCRIBED: Final = ("title", *MODEL, "tracking", "synthetic")
-"""Sections that what is told of a model depends on."""
+"""Sections that the description of a model depends on."""
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a pipeline; each stands in a module of its name, as ``STEP``.
+    """One step of a pipeline, defined as ``STEP`` in a module of its name.
 
     Attributes
     ----------
     name
-        As shown and as in the manifest.
+        Name, as shown and in the manifest.
     inputs, outputs
-        Files or folders of the run folder that it reads and writes.
+        Files or folders in the run folder that it reads and writes.
     optional
-        Further inputs, of steps that not every pipeline has.
+        Further inputs, from steps that not every pipeline has.
     settings
         Sections of the pipeline file that it depends on.
     action
-        Does the work and returns a line for the person who waits.
+        Does the work, and returns a line of progress.
     raw
-        Whether it reads the raw tables, too.
+        Whether it also reads the raw tables.
     wanted
-        Whether a run has the step.
+        Returns whether a run has the step.
     estimators
-        Whether it depends on the estimators that the run was given in Python.
+        Whether it depends on the estimators passed in Python.
     logged
-        Those of its outputs that MLflow gets: none that has a row for each person.
+        Outputs that are logged in MLflow; none has a row per person.
     """
 
     name: str
@@ -87,12 +87,12 @@ class Manifest:
 
     @classmethod
     def open(cls, folder: Path, head: dict[str, Any]) -> Manifest:
-        """Read the manifest of an earlier run in this folder, or begin one.
+        """Read the manifest of an earlier run in this folder, or create one.
 
         Raises
         ------
         MgRiskError
-            `run.other_format` where another version of mgrisk wrote the folder in another form.
+            `run.other_format` if another version of mgrisk wrote the folder in another format.
         """
         path = folder / MANIFEST
         try:
@@ -101,7 +101,7 @@ class Manifest:
             if written != FORMAT:
                 raise usage(
                     "run.other_format",
-                    "the run folder is of another format",
+                    "the run folder has another format",
                     where=str(folder),
                     expected=str(FORMAT),
                     got=str(written),
@@ -110,7 +110,7 @@ class Manifest:
             read = content["steps"]
             steps = {name: {**row, "key": row["key"], "outputs": dict(row["outputs"])} for name, row in read.items()}
         except (ValueError, KeyError, TypeError, AttributeError):
-            steps = {}  # half a manifest cannot be (writes are atomic); an edited one costs a full run
+            steps = {}  # writes are atomic, so it was edited; everything runs again
         return cls(folder, head, steps)
 
     def write(self) -> None:
@@ -121,16 +121,16 @@ class Manifest:
 def run_steps(
     steps: Sequence[Step], workspace: Workspace, manifest: Manifest, *, raw: str, progress: Progress
 ) -> list[str]:
-    """Run the steps that must run; return their names.
+    """Run the steps that are not current; return their names.
 
     Parameters
     ----------
     steps
-        In order.
+        Steps in order.
     workspace
         The pipeline and its run folder.
     manifest
-        Of the run folder; updated after each step.
+        Manifest of the run folder; updated after each step.
     raw
         Digest of the raw tables.
     progress
@@ -138,8 +138,8 @@ def run_steps(
 
     Notes
     -----
-    Linear algebra has one thread in a step: sums that are split over threads end in other last digits with each number
-    of them, and a run is the same on every machine.
+    Linear algebra uses one thread, since the rounding of sums depends on the number of threads, and a run must give the
+    same result on every machine.
     """
     made = {name for step in steps for name in step.outputs}
     done = []
@@ -174,7 +174,7 @@ def run_steps(
 
 
 def peak_memory_mb() -> int:
-    """Return the largest resident size that this process has had, in MiB; 0 where the system does not say."""
+    """Return the peak resident memory of this process in MiB; 0 if the system does not report it."""
     if sys.platform == "win32":
         return 0
     import resource
@@ -185,7 +185,7 @@ def peak_memory_mb() -> int:
 
 @cache
 def environment() -> dict[str, str]:
-    """Return the versions of Python and of the libraries that numbers depend on."""
+    """Return the versions of Python and of the libraries that results depend on."""
     return {"python": platform.python_version(), **{name: closure.library_version(name) for name in LIBRARIES}}
 
 

@@ -1,4 +1,4 @@
-"""Step `evaluate`: all models and published scores, cross-validated and on the held-out cycle."""
+"""Step `evaluate`: evaluate all models and published scores, cross-validated and on the held-out cycle."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class ScoresOfSet:
     Attributes
     ----------
     points
-        By score that only ranks, shape of the design, NaN outside the analysis.
+        Points by score without probabilities, shape of the design, NaN outside the analysis.
     risks
-        Probabilities by name: formulas, published risks, recalibrated scores; shape of the design.
+        Probabilities by name: equations, published risks, recalibrated scores; shape of the design.
     cuts
-        By score: the cuts that were published.
+        Published cut-points by score.
     """
 
     points: Mapping[str, Floats]
@@ -50,46 +50,46 @@ class ScoresOfSet:
 def score_people(
     workspace: Workspace, sets: Mapping[str, SetOfPeople], fold: Integers
 ) -> tuple[dict[str, ScoresOfSet], list[dict[str, Any]]]:
-    """Score both sets and recalibrate on development.
+    """Compute the published scores in both sets, and recalibrate them to the development people.
 
     Parameters
     ----------
     workspace
-        Of the run.
+        Workspace of the run.
     sets
-        People by name of the set, development among them.
+        People by set name, including development.
     fold
-        Fold of everybody in development.
+        Fold of all development people.
 
     Returns
     -------
     dict of ScoresOfSet, and list of dict
-        By name of the set; and what scores.json says of every score that mgrisk knows.
+        Scores by set name; and the records of scores.json for every score.
     """
     points: dict[str, dict[str, Floats]] = {name: {} for name in sets}
     risks: dict[str, dict[str, Floats]] = {name: {} for name in sets}
     about = []
     for name in KNOWN:
         score, why_not = load_score(name), workspace.why_no_score(name)
-        told: dict[str, Any] = {**score.model_dump(mode="json", exclude={"item"}), "evaluated": not why_not}
+        entry: dict[str, Any] = {**score.model_dump(mode="json", exclude={"item"}), "evaluated": not why_not}
         if why_not:
-            about.append({**told, "problem": f"not evaluated, because {why_not}"})
+            about.append({**entry, "problem": f"not evaluated, because {why_not}"})
             continue
         scored = {set_name: score.score(people.frame) for set_name, people in sets.items()}
         for set_name, found in scored.items():
             (points if score.kind == "points" else risks)[set_name][name] = found.value
             if score.kind == "points" and found.risk is not None:
                 risks[set_name][f"{name}:{PUBLISHED}"] = found.risk
-        told["recalibrated"] = []
+        entry["recalibrated"] = []
         for method in Method:
             if method is Method.INTERCEPT and scored[DEVELOPMENT].risk is None:
                 continue
             record, recalibrated = _recalibrated(method, score, scored, sets, fold)
-            told["recalibrated"].append(record)
+            entry["recalibrated"].append(record)
             for set_name, risk in recalibrated.items():
                 risks[set_name][f"{name}:{method}"] = risk
-        told["sets"] = {set_name: _answered(score, scored[set_name], people) for set_name, people in sets.items()}
-        about.append(told)
+        entry["sets"] = {set_name: _answered(score, scored[set_name], people) for set_name, people in sets.items()}
+        about.append(entry)
     cuts = {score.name: score.cuts for score in workspace.scores}
     return {name: ScoresOfSet(points[name], risks[name], cuts) for name in sets}, about
 
@@ -101,7 +101,7 @@ def _recalibrated(
     sets: Mapping[str, SetOfPeople],
     fold: Integers,
 ) -> tuple[dict[str, Any], dict[str, Floats]]:
-    """Return the record of a recalibration and the risks by set; none where it could not be fitted, with the reason."""
+    """Return the record of a recalibration and the risks by set; if the fit failed, the reason and no risks."""
     margin = {name: _margin(method, score, found) for name, found in scored.items()}
     made_on = sets[DEVELOPMENT]
     try:
@@ -113,7 +113,7 @@ def _recalibrated(
 
 
 def _margin(method: Method, score: RiskScore, scored: Scored) -> Floats:
-    """Return the log-odds of the published risk; for slopes of a point score the points, which rank more finely."""
+    """Return the log-odds of the published risk; for a slope on a point score, the points, which have finer ranks."""
     if scored.risk is None or (method is Method.LOGISTIC and score.kind == "points"):
         return scored.value
     log_odds: Floats = logit(scored.risk)
@@ -121,7 +121,7 @@ def _margin(method: Method, score: RiskScore, scored: Scored) -> Floats:
 
 
 def _answered(score: RiskScore, scored: Scored, people: SetOfPeople) -> dict[str, Any]:
-    """Return the weighted share of people with an unanswered item: any, and by what the item reads first."""
+    """Return the weighted share of people with an unanswered item, for any item and by the first feature of an item."""
     missing: dict[str, Booleans] = {}
     for item, of_item in zip(score.item, scored.unanswered, strict=True):
         asked = item.feature or " or ".join(item.features)
@@ -134,7 +134,7 @@ def _answered(score: RiskScore, scored: Scored, people: SetOfPeople) -> dict[str
 
 
 def evaluate(workspace: Workspace) -> str:
-    """Evaluate all learners and published scores, cross-validated and on the held-out cycle."""
+    """Evaluate all models and published scores, cross-validated and on the held-out cycle."""
     records, differences, acted, tables, curves, predictions = [], [], [], [], {}, []
     winner = workspace.run.winner
     sets = {name: workspace.people(name) for name in (DEVELOPMENT, HELD_OUT)}
@@ -146,11 +146,11 @@ def evaluate(workspace: Workspace) -> str:
         risks |= _risks_of_candidates(workspace, people)
         reference = {name: of_set.points[name] for name in workspace.reference}
         cuts = {name: of_set.cuts[name][0] for name in workspace.reference}
-        # At a risk threshold points say nothing: the score is compared there by the risk that its points stand for.
+        # Points have no risk threshold, so a score is compared there by the risk of its points.
         rivals = {f"{name}:{Method.LOGISTIC}" for name in reference}
         beside = {name: risk for name, risk in of_set.risks.items() if name in rivals}
         evaluated = Predictions(people.y, {**risks, **beside}, reference, people.design)
-        # Chosen on the first set, the development people, and only looked at on the second.
+        # Chosen on the development people, and only evaluated on the held-out people.
         thresholds = thresholds or choose_thresholds(evaluated, cuts=cuts)
         found = assess(
             evaluated,
@@ -191,25 +191,25 @@ def evaluate(workspace: Workspace) -> str:
 
 
 def _out_of_fold_risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
-    """Return risks by learner of which neither learner nor calibrator had seen the person, shape of the design."""
+    """Return out-of-fold risks by model, with cross-fitted calibration, shape of the design."""
     oof = workspace.run.frame(names.OUT_OF_FOLD)
     ordered = people.rows.iloc[people.inside][[KEY]].merge(oof, on=KEY, validate="one_to_one")
     models = sorted(workspace.run.tuning.models)
-    return {name: people.spread(ordered[f"{name}_risk"].to_numpy()) for name in models}
+    return {name: people.expanded(ordered[f"{name}_risk"].to_numpy()) for name in models}
 
 
 def _risks(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
-    """Return the reported risks by learner, as the bundles give them, shape of the design."""
+    """Return the risks of the bundles by model, shape of the design."""
     return {name: people.risk(bundle) for name, bundle in read_all_trained(workspace).items()}
 
 
 def _risks_of_candidates(workspace: Workspace, people: SetOfPeople) -> dict[str, Floats]:
-    """Return the risks of the candidates that were given in Python, as out of fold or of held-out people."""
+    """Return the risks of the candidates passed in Python, out of fold or in held-out people."""
     if not workspace.candidates:
         return {}
     known = workspace.run.frame(names.RISKS_OF_CANDIDATES)
     ordered = people.rows.iloc[people.inside][[KEY]].merge(known, on=KEY, validate="one_to_one")
-    return {name: people.spread(ordered[name].to_numpy()) for name in workspace.candidates}
+    return {name: people.expanded(ordered[name].to_numpy()) for name in workspace.candidates}
 
 
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:

@@ -1,4 +1,4 @@
-"""Step `evidence`: associations of magnesium, and what it adds to predictions of each outcome, from the raw tables."""
+"""Step `evidence`: associations of magnesium, and its incremental value for each outcome, from the raw tables."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mgrisk.run_folder import names
 
 
 def estimate(workspace: Workspace, store: Store) -> str:
-    """Estimate the associations of the chapter and what magnesium adds; write them as flat records."""
+    """Estimate the associations of the chapter and the incremental value of magnesium; write flat records."""
     settings = workspace.pipeline.cohort
     chosen = workspace.pipeline.evidence
     assert chosen is not None

@@ -1,7 +1,6 @@
-"""Step `explain`: contributions of everybody, and what can be said of them as a whole.
+"""Step `explain`: SHAP values of all people, and summaries of them.
 
-Both sets are summarised; what is compared (subgroups, other learners, pairs) is of the held-out people, whom no
-learner has seen.
+Both sets are summarised. Comparisons (subgroups, other models, interactions) use the held-out people only.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from mgrisk.types import Floats, JsonRecord, Singles
 
 @dataclass(frozen=True, eq=False)
 class _Explained:
-    """The analysed people of one set: encoded, weighted, explained."""
+    """The analysed people of one set, encoded, weighted and explained."""
 
     name: str
     people: SetOfPeople
@@ -44,7 +43,7 @@ class _Explained:
 
 
 def explain(workspace: Workspace) -> str:
-    """Explain the winner's risk for everybody in the analysis of both sets, and compare it with the other learners."""
+    """Explain the chosen model for all analysed people of both sets, and compare it with the other models."""
     winner = workspace.run.winner
     bundles = read_all_trained(workspace)
     explainer = Explainer(bundles[winner])
@@ -82,11 +81,11 @@ def _explained(workspace: Workspace, explainer: Explainer, name: str) -> _Explai
 
 
 def _table(bundle: Bundle, of: _Explained) -> pd.DataFrame:
-    """Return contributions, interval, domain, and what recall error would add to the interval, of each person."""
+    """Return SHAP values, interval, training distribution, and the recall error not in the interval, of each person."""
     found = bundle.predict(of.X)
     low, high = bundle.interval(found)
     of_inputs = bundle.interval_of_inputs(found)
-    # As if scored from a file: the usual intake is what the recalls say of it, and not given.
+    # As if scored from a file: usual intake is estimated from the recalls, and not given.
     given = of.people.frame.iloc[of.people.inside].drop(columns=USUAL, errors="ignore")
     return of.explanation.frame().assign(
         risk_low=low,
@@ -117,7 +116,7 @@ def _groups(bundle: Bundle, background: _Explained, of: _Explained) -> list[Json
 
 
 def _agreement(bundles: dict[str, Bundle], winner: str, of: _Explained) -> JsonRecord:
-    """Compare the winner's reasons with those of each other learner, and of all together."""
+    """Compare the reasons of the chosen model with those of each other model, and of all together."""
     values = of.explanation.values
     names = [feature.name for feature in of.explanation.features]
     others = {name: Explainer(bundle).values(of.X) for name, bundle in bundles.items() if name != winner}
@@ -132,7 +131,7 @@ def _agreement(bundles: dict[str, Bundle], winner: str, of: _Explained) -> JsonR
 
 
 def _pairs(name: str, bundle: Bundle, background: _Explained, of: _Explained) -> list[JsonRecord]:
-    """Return the strongest pairs of a learner with trees; of trees too deep for it one record that says so."""
+    """Return the strongest interactions of a tree model, or one record with the problem if its trees are too deep."""
     owners, n = bundle.encoder.owners, len(bundle.features)
     total = np.zeros((len(of.X), n, n))
     try:

@@ -1,4 +1,4 @@
-"""A finished run, as `mgrisk.run` returns it and `mgrisk.open_run` opens it: numbers, model, report and plots."""
+"""A finished run, from `mgrisk.run` or `mgrisk.open_run`: results, model, report and plots."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ SHOWN: Final = ("auroc", "observed_expected", "calibration_slope")
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run; what it holds is read when it is first asked for.
+    """A finished run; its files are read at first access.
 
     Attributes
     ----------
     folder
         The run folder.
     steps
-        Names of the steps that had to run; none where the run was opened.
+        Names of the steps that ran; empty for an opened run.
 
     Examples
     --------
@@ -62,27 +62,27 @@ class Run:
 
     @property
     def attrition(self) -> pd.DataFrame:
-        """People after each rule of eligibility: set, rule, n, excluded, events."""
+        """Number of people after each eligibility rule: set, rule, n, excluded, events."""
         return self._files.attrition.frame()
 
     @property
     def table_one(self) -> pd.DataFrame:
-        """Characteristics of the people: a row for each mean or share, with standard error and 95 % interval."""
+        """Characteristics of the people: one row per mean or share, with standard error and 95 % interval."""
         return self._files.table_one.frame()
 
     @property
     def predictions(self) -> pd.DataFrame:
-        """Risk of each person by each model and score: cross-validated in development, and held-out."""
+        """Risk of each person by model and score, cross-validated in development, and in held-out people."""
         return self._files.predictions
 
     @property
     def data(self) -> str:
-        """What its people are: NHANES, SYNTHETIC or the name of a cohort."""
+        """Data label: NHANES, SYNTHETIC or the name of a cohort."""
         return self._files.data_label
 
     @property
     def chosen(self) -> str:
-        """Name of the model that the run chose."""
+        """Name of the chosen model."""
         return self._files.winner
 
     @property
@@ -119,8 +119,8 @@ class Run:
         table = table[
             (table["group"] == "all") & table["metric"].isin(SHOWN) & table["model"].isin(self._files.tuning.models)
         ]
-        told = table.assign(shown=[_interval(row) for row in table.to_dict("records")])
-        wide = told.pivot(index=["set", "model"], columns="metric", values="shown").fillna("")
+        with_intervals = table.assign(shown=[_interval(row) for row in table.to_dict("records")])
+        wide = with_intervals.pivot(index=["set", "model"], columns="metric", values="shown").fillna("")
         title = f"{self.data}: {self._files.manifest.title}; chosen: {self.chosen}"
         return f"<p>{escape(title)}</p>{wide.to_html()}<p>{escape(str(self.report))}</p>"
 
@@ -136,8 +136,7 @@ def open_run(folder: str | os.PathLike[str]) -> Run:
     Raises
     ------
     MgRiskError
-        `report.no_run` where it is none; a file that a run did not get to is missed when it is asked for, as
-        `report.missing_file`.
+        `report.no_run` if it is not one. Access to a file of a step that has not run raises `report.missing_file`.
 
     Examples
     --------

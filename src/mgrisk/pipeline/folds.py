@@ -9,7 +9,7 @@ from mgrisk.run_folder import names
 
 
 def make_folds(workspace: Workspace) -> str:
-    """Deal PSUs to folds."""
+    """Assign PSUs to folds."""
     cohort = workspace.run.frame(names.COHORT_PEOPLE)
     settings = workspace.pipeline.cohort
     folds = assign_folds(cohort, folds=settings.folds, seed=settings.seed)

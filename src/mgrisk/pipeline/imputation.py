@@ -1,6 +1,6 @@
-"""Step `imputation`, a sensitivity analysis: the chosen model on completed data, beside how it takes what is missing.
+"""Step `imputation`, a sensitivity analysis: the chosen model with imputed instead of missing values.
 
-Both are fitted again the same way, fold by fold, and predict the same people; what differs is the gaps.
+Both variants are refitted in the same way, fold by fold, and predict the same people.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NATIVE, IMPUTED = "native", "imputed"
 
 
 def impute(workspace: Workspace) -> str:
-    """Refit the winner on several completed data sets; write imputation.json."""
+    """Refit the chosen model on several imputed data sets; write imputation.json."""
     settings = workspace.pipeline.sensitivity
     assert settings is not None
     tuning = workspace.run.tuning
@@ -100,7 +100,7 @@ def _risks(
     fold: Integers,
     complete: Callable[[Singles, Booleans, str], Singles],
 ) -> dict[str, Floats]:
-    """Return the risks of both sets: out of the folds, calibrated by the other folds; and of the model of everybody."""
+    """Return the risks of both sets: out of fold with cross-fitted calibration, and by the model of all folds."""
     X, y, inside = given[DEVELOPMENT], development.y, development.design.analysis_weight > 0
     margin = np.zeros(len(X))
     for k in np.unique(fold[inside]):
@@ -114,13 +114,13 @@ def _risks(
     later = fit_calibrator(margin, y, development.design).risk(model.margin(people, held_out.inside))
     own = cross_fitted_risk(margin, y, development.design, fold)[inside]
     return {
-        DEVELOPMENT: development.spread(_expected_risk(bundle, own, completed[inside])),
-        HELD_OUT: held_out.spread(_expected_risk(bundle, later, people[held_out.inside])),
+        DEVELOPMENT: development.expanded(_expected_risk(bundle, own, completed[inside])),
+        HELD_OUT: held_out.expanded(_expected_risk(bundle, later, people[held_out.inside])),
     }
 
 
 def _expected_risk(bundle: Bundle, risk: Floats, X: Singles) -> Floats:
-    """Return the risk that the bundle reports of people whose expected log-odds have this risk, shape (n,)."""
+    """Return the risk that the bundle reports for people with this risk at their expected log-odds, shape (n,)."""
     if not isinstance(bundle.fitted, Additive):
         return risk
     found: Floats = expit(bundle.fitted.of_expected_risk(logit(risk), X))
@@ -128,7 +128,7 @@ def _expected_risk(bundle: Bundle, risk: Floats, X: Singles) -> Floats:
 
 
 def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list[JsonRecord]:
-    """Return for each metric that of missing as such, the pooled one, and the pooled difference with its interval."""
+    """Return, by metric, the value with missing inputs, the pooled one, and the pooled difference with its interval."""
     models = {NATIVE: native, **{str(number): risk for number, risk in enumerate(imputed)}}
     alone = with_intervals(people.y, models, people.design, metrics=METRICS)
     less = paired_differences(people.y, models, people.design, reference=NATIVE, metrics=METRICS)

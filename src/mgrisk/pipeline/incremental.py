@@ -1,7 +1,7 @@
-"""What magnesium adds to a prediction of each outcome: the same model with and without it, for the four outcomes.
+"""Incremental value of magnesium for each of the four outcomes: the same model with and without it.
 
-The model is one spline logistic regression for all of them, on the run's features, folds and cycles, so that outcomes
-are compared and not models. Labels, eligibility and weights are those of each outcome.
+The model is a spline logistic regression for all outcomes, on the features, folds and cycles of the run, so that
+outcomes are compared, not models. Labels, eligibility and weights are those of each outcome.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ WITH, WITHOUT = "with magnesium", "without magnesium"
 
 
 def label_variables(chosen: Sequence[Feature], cohort: pipeline_file.Cohort) -> tuple[str, ...]:
-    """Return the NHANES variables that selecting people for each outcome needs, each once."""
+    """Return the NHANES variables that the selection of people for each outcome needs, each once."""
     sets = (cohort.development, cohort.held_out)
     needed = (name for label in LABELS for name in select.required_variables(OUTCOMES[label], chosen, sets))
     return tuple(dict.fromkeys((*needed, *equation_sources(cohort.crosswalks))))
@@ -47,28 +47,28 @@ def label_variables(chosen: Sequence[Feature], cohort: pipeline_file.Cohort) -> 
 def incremental_values(
     raw: pd.DataFrame, frame: pd.DataFrame, chosen: Sequence[Feature], pipeline: pipeline_file.Pipeline
 ) -> Iterator[Record]:
-    """Yield how much higher the AUROC is with magnesium than without, cross-validated and held-out, for each outcome.
+    """Yield the difference in AUROC with and without magnesium, cross-validated and held-out, for each outcome.
 
     Parameters
     ----------
     raw
-        Harmonised NHANES variables of everybody, with `label_variables`.
+        Harmonised NHANES variables of all participants, with `label_variables`.
     frame
-        Completed features, row for row the same people.
+        Completed features, in the same rows.
     chosen
-        Features of the model; nothing is yielded where none, or each, is of magnesium.
+        Features of the model; nothing is yielded if none or all of them are of magnesium.
     pipeline
         Cycles, folds and grids of the run.
 
     Yields
     ------
     Record
-        Contrast ``cross-validated`` or the held-out cycles; intervals are of who was sampled to be evaluated.
+        Contrast ``cross-validated`` or the held-out cycles; intervals cover the sampling of the evaluated people.
 
     Raises
     ------
     MgRiskError
-        As `select.select`. What cannot be trained is there with the code of its problem.
+        As `select.select`. A model that cannot be fitted yields a record with the code of the problem.
     """
     without = [feature for feature in chosen if not is_magnesium(feature)]
     if 0 < len(without) < len(chosen):
@@ -130,7 +130,7 @@ def _risks(
     variants: Mapping[str, Sequence[Feature]],
     pipeline: pipeline_file.Pipeline,
 ) -> dict[str, dict[str, Floats]]:
-    """Return calibrated risks by set and variant: out of fold, and of the model of all development people."""
+    """Return calibrated risks by set and variant: out of fold, and by the model of all development people."""
     development, held_out = sets[DEVELOPMENT], sets[HELD_OUT]
     folds = assign_folds(cohort, folds=pipeline.cohort.folds, seed=pipeline.cohort.seed)
     fold = development.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")["fold"]
@@ -149,5 +149,5 @@ def _risks(
         )
         margin = model.fitted.margin(encoder.matrix(held_out.frame.iloc[held_out.inside]))
         found[DEVELOPMENT][name] = model.oof_risk
-        found[HELD_OUT][name] = held_out.spread(model.calibrator.risk(margin))
+        found[HELD_OUT][name] = held_out.expanded(model.calibrator.risk(margin))
     return found

@@ -1,4 +1,4 @@
-"""Step `items`: every item of TRIPOD+AI and PROBAST+AI, answered from what the run folder holds."""
+"""Step `items`: answer every item of TRIPOD+AI and PROBAST+AI from the files of the run folder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mgrisk.run_folder import names
 
 
 def answer_items(workspace: Workspace) -> str:
-    """Answer every item of TRIPOD+AI and PROBAST+AI from what the run folder holds; write tripod.json, probast.json."""
+    """Answer every item of TRIPOD+AI and PROBAST+AI from the run folder; write tripod.json and probast.json."""
     checks = workspace.run.checks.rows
     facts = run_facts(run_evidence(workspace), checks, title=workspace.pipeline.title, mgrisk=__version__)
-    # The report shows the answers, so that it is written after them: what it will hold is asked of its content.
+    # The report is written after the answers that it shows, so its content is used to check what it will have.
     there = {part["id"] for part in walk(report_content(workspace.folder)["sections"]) if part["status"] == MADE}
     there.add(REPORTING.name)
 
@@ -40,7 +40,7 @@ def answer_items(workspace: Workspace) -> str:
 
 
 LATER: Final = {names.CARD, names.BUNDLE}
-"""What the steps after this one write; a run that cannot write them stops."""
+"""Files of later steps; a run that cannot write them stops."""
 
 
 STEP = Step(

@@ -1,4 +1,4 @@
-"""Known-answer gates: a run on real NHANES first reproduces figures that others have published, or stops."""
+"""Replicate published NHANES estimates before a run on real NHANES, and stop if one is not replicated."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from mgrisk.survey.design import SurveyDesign, WeightLevel
 ESTIMATED: Final = ("estimate", "se", "low", "high", "n", "df")
 POPULATION_RATIO: Final = "population ratio"
 Patterns = Mapping[str, pd.DataFrame]
-"""Food patterns of the first recalled day by cycle, of those that USDA's files are given for."""
+"""Food patterns of the first recalled day by cycle, for cycles with a file of USDA."""
 NO_PATTERNS: Final[Patterns] = MappingProxyType({})
 USUAL: Final = re.compile(r"usual-intake (?:quantile=(0\.\d+)|(below-ear))")
 
 
 @dataclass(frozen=True)
 class UsualIntakeQuestion:
-    """What is asked about habits, which no recalled day shows: answered by `features.usual_intake`, fitted once.
+    """A published estimate of usual intake, replicated with one fit of `features.usual_intake`.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class UsualIntakeQuestion:
     where
         Condition on the people described; they need a reliable first recall.
     quantile
-        Which quantile of usual intake; None asks for the share below the magnesium requirement at their age and sex
+        Quantile of usual intake; None for the share below the magnesium requirement at their age and sex
         (`features/dri.toml`), for people who are neither pregnant nor lactating.
     """
 
@@ -69,7 +69,7 @@ class UsualIntakeQuestion:
         return tuple(dict.fromkeys((*self.names(), *DESIGN, *weights)))
 
     def answer(self, harmonised: Harmonised, *, cycles: Sequence[str]) -> dict[str, Any]:
-        """Return the fields `ESTIMATED`; without an error, which would take a fit for each replicate."""
+        """Return the fields `ESTIMATED`, without a standard error, which would need a fit per replicate."""
         raw = harmonised.frame[harmonised.frame["cycle"].isin(list(cycles))].reset_index(drop=True)
         first, status1, second, status2 = self.names()[:4]
         days = np.column_stack([raw[first].where(raw[status1] == 1), raw[second].where(raw[status2] == 1)])
@@ -91,7 +91,7 @@ class UsualIntakeQuestion:
 
 @dataclass(frozen=True)
 class DietQualityQuestion:
-    """What is asked about the diet of a whole population: the Healthy Eating Index of its summed first days.
+    """A published Healthy Eating Index of a population, computed from its summed first recall days.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class DietQualityQuestion:
     where: str
 
     def names(self) -> tuple[str, ...]:
-        """Return every variable in it, without the food patterns of USDA's files."""
+        """Return every variable in it, without the food patterns of USDA."""
         return ("DR1DRSTZ", *parse(self.where).names, *(f"DR1T{name}" for name in NUTRIENTS))
 
     def sources(self, cycles: Sequence[str]) -> tuple[str, ...]:
@@ -111,7 +111,7 @@ class DietQualityQuestion:
         return tuple(dict.fromkeys((*self.names(), *DESIGN, *weights)))
 
     def answer(self, harmonised: Harmonised, patterns: pd.DataFrame, *, cycles: Sequence[str]) -> dict[str, Any]:
-        """Return the fields `ESTIMATED`, without an error."""
+        """Return the fields `ESTIMATED`, without a standard error."""
         raw = harmonised.frame[harmonised.frame["cycle"].isin(list(cycles))]
         asked = parse(self.where)
         holds = asked.holds({name: raw[name] for name in asked.names}).true & (raw["DR1DRSTZ"] == 1.0).to_numpy()
@@ -123,7 +123,7 @@ class DietQualityQuestion:
 
 
 class KnownAnswer(BaseModel):
-    """One row of `known_answers.toml`; the comments at its top explain the fields."""
+    """A row of `known_answers.toml`, whose header explains the fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -143,7 +143,7 @@ class KnownAnswer(BaseModel):
 
     @property
     def question(self) -> Question | UsualIntakeQuestion | DietQualityQuestion:
-        """What `mgrisk describe`, the model of usual intake, or the score of a population's diet is asked."""
+        """The question for `mgrisk describe`, the model of usual intake, or the diet quality of a population."""
         if self.statistic == POPULATION_RATIO:
             return DietQualityQuestion(self.where)
         if usual := USUAL.fullmatch(self.statistic):
@@ -151,7 +151,7 @@ class KnownAnswer(BaseModel):
         return Question((self.of,), (), self.where, self.statistic, harmonise=self.harmonise)
 
     def estimated(self, harmonised: Harmonised, patterns: Patterns = NO_PATTERNS) -> Mapping[str, Any]:
-        """Return the fields `ESTIMATED`, computed from tables that were read."""
+        """Return the fields `ESTIMATED`, computed from harmonised tables."""
         question = self.question
         if isinstance(question, DietQualityQuestion):
             return question.answer(harmonised, patterns[self.cycles[0]], cycles=self.cycles)
@@ -166,11 +166,11 @@ def _load() -> tuple[KnownAnswer, ...]:
 
 
 ANSWERS: Final[tuple[KnownAnswer, ...]] = _load()
-"""Every known answer, in the order of the file."""
+"""All published estimates, in the order of the file."""
 
 
 def applicable(cycles: Iterable[str]) -> tuple[KnownAnswer, ...]:
-    """Return the answers whose cycles are all among those of a run.
+    """Return the published estimates whose cycles are all in a run.
 
     Examples
     --------
@@ -182,7 +182,7 @@ def applicable(cycles: Iterable[str]) -> tuple[KnownAnswer, ...]:
 
 
 def variables(cycles: Iterable[str]) -> tuple[str, ...]:
-    """Return the NHANES variables that the applicable answers need, each once.
+    """Return the NHANES variables that the applicable estimates need, each once.
 
     Examples
     --------
@@ -194,29 +194,29 @@ def variables(cycles: Iterable[str]) -> tuple[str, ...]:
 
 
 def known_answers(store: Store, *, cycles: Sequence[str], others: str = "") -> list[dict[str, Any]]:
-    """Compute every known answer that applies to the cycles of a run.
+    """Replicate all published estimates that apply to the cycles of a run.
 
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Store of the raw tables.
     cycles
         Cycles of the run.
     others
-        What the run's people are called where they are not those of NHANES, SYNTHETIC for example: nothing published
-        is about them, and no table is read.
+        Data label of the run if it is not NHANES, such as SYNTHETIC; no published estimate applies then, and no table
+        is read.
 
     Returns
     -------
     list of dict
-        A flat record for each known answer, in the order of the file: name, kind, population, cycles, published,
-        tolerance, source, definition, estimate, se, low, high, n, df, passed, note. `passed` is None, and `note` says
-        why, for one that does not apply.
+        A flat record per published estimate, in the order of the file: name, kind, population, cycles, published,
+        tolerance, source, definition, estimate, se, low, high, n, df, passed, note. For one that does not apply,
+        `passed` is None and `note` is the reason.
 
     Raises
     ------
     MgRiskError
-        What reading the tables raises.
+        Errors of reading the tables.
     """
     asked = () if others else applicable(cycles)
     if not asked:
@@ -234,18 +234,18 @@ def _patterns(store: Store, cycles: Sequence[str]) -> Patterns:
 def check(
     harmonised: Harmonised | None, *, cycles: Sequence[str], others: str = "", patterns: Patterns = NO_PATTERNS
 ) -> list[dict[str, Any]]:
-    """Compute the known answers from tables that were read; see `known_answers`.
+    """Replicate the published estimates from harmonised tables; see `known_answers`.
 
     Parameters
     ----------
     harmonised
-        All participants with, at least, `variables`; None where no answer applies.
+        All participants with at least `variables`; None if no estimate applies.
     cycles
         Cycles of the run.
     others
-        As for `known_answers`, where no table says it.
+        As for `known_answers`.
     patterns
-        USDA's food patterns by cycle; an answer that needs those of another cycle does not apply.
+        Food patterns of USDA by cycle; an estimate that needs those of another cycle does not apply.
     """
     if harmonised is not None and harmonised.synthetic:
         others = SYNTHETIC
@@ -271,19 +271,19 @@ def check(
         wrong = [] if abs(off) <= each.tolerance else [f"off by {off:+.3g}"]
         if each.people not in (None, found["n"]):
             wrong.append(f"{found['n']} people for {each.people}")
-        once = "everybody has one score" if each.statistic == POPULATION_RATIO else "the model is fitted once"
+        once = "the population has one score" if each.statistic == POPULATION_RATIO else "the model is fitted once"
         without = "" if found["se"] is not None else f"no standard error: {once}"
         records.append({**about, **found, "passed": not wrong, "note": ", ".join(wrong) or without})
     return records
 
 
 def stop_at_misses(records: Iterable[Mapping[str, Any]]) -> None:
-    """Stop where a known answer was not reproduced.
+    """Raise if a published estimate was not replicated.
 
     Raises
     ------
     MgRiskError
-        ``known_answers.missed``, with each figure, what was found, and the tolerance.
+        ``known_answers.missed``, with the published value, the estimate and the tolerance.
 
     Examples
     --------
@@ -297,14 +297,14 @@ def stop_at_misses(records: Iterable[Mapping[str, Any]]) -> None:
     ]
     raise bad_source(
         "known_answers.missed",
-        f"{len(missed)} known answers are not reproduced: {'; '.join(said)}",
+        f"{len(missed)} published estimates were not replicated: {'; '.join(said)}",
         where=f"pipeline/known_answers.toml: {missed[0]['source']}",
         hint="tables, weights or decoding differ from CDC's; check the lock file, and fetch the tables again",
     )
 
 
 def know(workspace: Workspace, store: Store) -> str:
-    """Reproduce published NHANES figures from the same tables, if they are; stop where one is missed."""
+    """Replicate published NHANES estimates, if the data are NHANES; raise if one is not replicated."""
     cohort, others = workspace.pipeline.cohort, "" if workspace.data_label == NHANES else workspace.data_label
     years = [*cohort.development, *cohort.held_out]
     records = known_answers(store, cycles=years, others=others)
@@ -315,7 +315,7 @@ def know(workspace: Workspace, store: Store) -> str:
 
 
 def known_variables(workspace: Workspace) -> tuple[str, ...]:
-    """Return the NHANES variables that the known answers need; none for SYNTHETIC people."""
+    """Return the NHANES variables that the published estimates need; none for SYNTHETIC people."""
     return () if workspace.synthetic else variables(each.years for each in workspace.cycles)
 
 

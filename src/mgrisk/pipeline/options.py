@@ -1,4 +1,4 @@
-"""Step `options`: what each option would make of the risk of typical people and of the held-out population."""
+"""Step `options`: risks under what-if options, of typical people and of the held-out population."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ POPULATION = "population"
 
 
 def options(workspace: Workspace, store: Store) -> str:
-    """Write what each option would make of the risk of three typical people, and of the held-out population."""
+    """Write the risks of three typical people and of the held-out population under each option."""
     records = [*_typical(workspace), *_population(workspace, store)]
     workspace.run.write_records(names.WHAT_IF, records)
     return f"{len(OPTIONS)} options for {len(TYPICAL)} typical people and the held-out population"
 
 
 def _typical(workspace: Workspace) -> list[dict[str, Any]]:
-    """Return the options of each typical person, with the risk that the run's model gives them."""
+    """Return the options of each typical person, with the risk by the model of the run."""
     run = workspace.run
     scorer = load_scorer(run.path(run.bundle_of_winner))
     frame = pd.DataFrame([person.values for person in TYPICAL])
@@ -84,7 +84,7 @@ def _population(workspace: Workspace, store: Store) -> list[dict[str, Any]]:
     for name in (*OPTIONS, TOGETHER):
         if f"what_if_{name}_risk" not in answers:
             continue
-        # Whose dose is not known keeps the baseline: the mean is of everybody.
+        # People with an unknown dose keep their baseline risk, so that the mean is over the whole population.
         bounds = {
             bound: mean(answers[f"what_if_{name}_{bound}"].fillna(pd.Series(risk)), people.design).estimate
             for bound in ("risk", "low", "high")

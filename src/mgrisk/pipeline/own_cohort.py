@@ -1,8 +1,7 @@
-"""A cohort of one's own: one file, perhaps with a mapping, becomes the cohort of a run, with or without a design.
+"""Create the cohort of a run from a user's file, with or without a mapping and a survey design.
 
-Only what reads NHANES tables is replaced: this module writes the files that `cohort.make_cohort` writes of NHANES,
-and every later step does not know the difference. A row of the file is a participant; its number, from 1, stands
-where NHANES has SEQN, so that no name of a person gets into the run folder.
+This module writes the same files as `cohort.make_cohort` does for NHANES, so that later steps need no changes. A row of
+the file is a participant, with its row number, from 1, as SEQN, so that no identifier of a person is in the run folder.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def files(own: Own) -> tuple[Path, ...]:
 
 
 def columns(own: Own) -> tuple[str, ...]:
-    """Return the columns of the file in the shape of the scoring file, from its head."""
+    """Return the columns of the file, after mapping, from its header."""
     mapping = read_mapping(Path(own.mapping)) if own.mapping else None
     with open_source(own.file, dialect=USUAL if mapping is None else mapping.file.dialect) as table:
         return tuple(table.columns if mapping is None else mapping.columns)
@@ -57,13 +56,13 @@ def given(own: Own) -> frozenset[str]:
 
 
 def refuse_misuse(workspace: Workspace, own: Own) -> None:
-    """Refuse what can be told from the head of the file, before anything is written.
+    """Refuse problems that the header of the file shows, before anything is written.
 
     Raises
     ------
     MgRiskError
-        Those of `read_mapping` and `open_source`; `own.missing_column`; `own.no_feature` for a feature that the file
-        neither has nor allows to derive; those of `cohort.leaks.refuse_leaks`.
+        Those of `read_mapping` and `open_source`; `own.missing_column`; `own.no_feature` for a feature that neither is
+        in the file nor can be derived; those of `cohort.leaks.refuse_leaks`.
     """
     leaks.refuse_leaks(workspace.outcome, workspace.model_features)
     there = columns(own)
@@ -77,11 +76,11 @@ def refuse_misuse(workspace: Workspace, own: Own) -> None:
                 got=f"{len(there)} other columns",
                 hint=hint,
             )
-    lacking = [feature.name for feature in workspace.model_features if not workspace.can_have(feature)]
+    lacking = [feature.name for feature in workspace.model_features if not workspace.has_feature(feature)]
     if lacking:
         raise usage(
             "own.no_feature",
-            f"the file has neither {lacking[0]} nor what it is made of",
+            f"the file has neither {lacking[0]} nor the inputs it is derived from",
             where="model.features",
             got=", ".join(lacking),
             hint="map a column to it, or leave it out of model.features",
@@ -107,7 +106,7 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
             "stratum": people.design.stratum,
             "psu": people.design.psu,
             "weight": people.design.weight,
-            "outcome": people.told,
+            "outcome": people.outcome,
             "eligible": left,
             "analysis": left,
         }
@@ -151,11 +150,11 @@ def make_cohort(workspace: Workspace, own: Own) -> str:
 
 @contextmanager
 def _in_shape(own: Own, folder: Path) -> Iterator[tuple[str, Mapped | None]]:
-    """Give the file in the shape of the scoring file: as it is, or mapped beside the run while it is read."""
+    """Yield the path of the file as a scoring file: itself, or a mapped temporary file beside the run."""
     if not own.mapping:
         yield own.file, None
         return
-    # The name is one that the next run clears away, should this one be killed.
+    # If this run is killed, the next one removes a file of this name.
     there = temporary(folder / "mapped")
     there.mkdir(mode=0o700)
     try:
@@ -191,13 +190,13 @@ def _periods(column: pd.Series, settings: Cohort, own: Own) -> pd.Series:
                 f"no row has {own.period} {name}",
                 where=own.file,
                 got=f"{len(found)} other values",
-                hint="cohort.development and cohort.held_out name values of the column",
+                hint="check that cohort.development and cohort.held_out name values of the column",
             )
     return when
 
 
 def _unit_of_split(own: Own, people: LabelledPeople) -> tuple[str, pd.Series]:
-    """Return what is held out whole, in words, and which one each row is of."""
+    """Return a description of the units that are held out as a whole, and the unit of each row."""
     if own.held_out_by:
         return f"values of {own.held_out_by}", people.carried[own.held_out_by].str.strip()
     if own.psu:
@@ -209,7 +208,7 @@ def _unit_of_split(own: Own, people: LabelledPeople) -> tuple[str, pd.Series]:
 
 
 def _drawn(people: LabelledPeople, settings: Cohort, own: Own) -> pd.Series:
-    """Hold out a share of the units at random; a unit is in one set with all of its rows."""
+    """Hold out a random share of the units; all rows of a unit are in the same set."""
     _, of_row = _unit_of_split(own, people)
     unit, found = pd.factorize(of_row)
     count = min(max(round(len(found) * (own.held_out_share or 0.0)), 1), len(found) - 1)
@@ -224,7 +223,7 @@ def _split(own: Own, people: LabelledPeople) -> str:
 
 
 def _refuse_person_twice(carried: pd.DataFrame, of_set: pd.Series, own: Own) -> None:
-    """Refuse people who would be learned from and tested on: in two folds, or in both sets."""
+    """Refuse people with rows in both sets or in several folds, who would be used to fit and to evaluate."""
     if PERSON not in carried:
         return
     person = carried[PERSON].str.strip()
@@ -233,16 +232,16 @@ def _refuse_person_twice(carried: pd.DataFrame, of_set: pd.Series, own: Own) -> 
     if both := int((sets["nunique"] > 1).sum()):
         raise bad_input(
             "own.person_in_both_sets",
-            f"{both} persons have rows in development and among the held-out",
+            f"{both} people have rows in both the development and the held-out set",
             where=f"{own.file}: {PERSON}",
-            hint="keep a person's first row, or hold out periods with other people",
+            hint="keep the first row of each person, or hold out periods with other people",
         )
     if own.psu is None and (twice := int((sets["size"] > 1).sum())):
         raise bad_input(
             "own.person_twice",
-            f"{twice} persons have several rows, which would stand in several folds",
+            f"{twice} people have several rows, which would be in several folds",
             where=f"{own.file}: {PERSON}",
-            hint=f'give psu = "{PERSON}" in [own], or keep one row of a person',
+            hint=f'give psu = "{PERSON}" in [own], or keep one row per person',
         )
 
 
@@ -270,29 +269,29 @@ def _refuse_one_class(attrition: Iterable[AttritionStep], own: Own) -> None:
                 "own.one_class",
                 f"{step.n} people of {set_name} can be analysed, {step.events} of them cases",
                 where=f"{own.file}: {own.outcome}",
-                expected="both cases and others in both sets",
-                hint="`mgrisk validate` says what is wrong with rows; `mgrisk schema` what a value may be",
+                expected="both cases and non-cases in both sets",
+                hint="`mgrisk validate` shows problems of rows; `mgrisk schema` shows allowed values",
             )
 
 
 def _refuse_few_units(frame: pd.DataFrame, settings: Cohort, own: Own) -> None:
-    """Refuse a design that gives no variance, or fewer sampling units than folds."""
+    """Refuse strata with one sampling unit, and fewer sampling units than folds."""
     units = frame.drop_duplicates(["set", "stratum", "psu"])
     alone = units.groupby(["set", "stratum"]).size()
-    if lonely := int((alone < 2).sum()):
+    if single := int((alone < 2).sum()):
         raise bad_input(
             "own.single_psu",
-            f"{lonely} strata have one sampling unit in development or among the held-out, which gives no variance",
+            f"{single} strata have one sampling unit in the development or held-out set, so variance is undefined",
             where=f"{own.file}: {own.psu}",
-            hint="put strata together that are alike, or leave strata out",
+            hint="combine similar strata, or leave strata out",
         )
-    learned_from = int((units["set"] == DEVELOPMENT).sum())
-    if learned_from < settings.folds:
+    in_development = int((units["set"] == DEVELOPMENT).sum())
+    if in_development < settings.folds:
         raise bad_input(
             "own.few_units",
-            f"{learned_from} sampling units cannot be dealt into {settings.folds} folds",
+            f"{in_development} sampling units cannot be assigned to {settings.folds} folds",
             where=f"{own.file}: {own.psu}",
-            hint="lower cohort.folds; or leave psu out, if people of one unit are not alike",
+            hint="lower cohort.folds; or leave psu out, if people in one unit are independent",
         )
 
 
@@ -301,10 +300,10 @@ def _refuse_empty(workspace: Workspace, computed: pd.DataFrame) -> None:
     if empty:
         raise bad_input(
             "own.empty_feature",
-            f"nobody has a value of {empty[0]}",
+            f"no row has a value of {empty[0]}",
             where="model.features",
             got=", ".join(empty),
-            hint="leave it out of model.features; a wrong unit or code empties a column, and `mgrisk validate` says so",
+            hint="leave it out of model.features, or check its unit and codes with `mgrisk validate`",
         )
 
 

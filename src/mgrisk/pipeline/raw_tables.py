@@ -1,4 +1,4 @@
-"""What a run reads from outside its folder, and what is refused before it is read."""
+"""List the raw tables that a run reads, and refuse pipelines before reading them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def tables(workspace: Workspace, store: Store) -> tuple[str, ...]:
 
 
 def given_files(workspace: Workspace, store: Store) -> tuple[Path, ...]:
-    """Return the files that the run reads and that no NHANES site has."""
+    """Return the source files that do not come from NHANES."""
     return tuple(path for each in workspace.cycles for path in food_patterns.files(store.food_patterns, each))
 
 
 def refuse_misuse(workspace: Workspace) -> None:
-    """Refuse a pipeline whose features leak, or whose cycles do not mean the same in the model or in the evidence.
+    """Refuse a pipeline with leaking features, or that pools across a change in question or method.
 
     Raises
     ------

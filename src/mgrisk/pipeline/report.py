@@ -1,4 +1,4 @@
-"""Step `report`: the report, its figures and the model card."""
+"""Step `report`: write the report, its figures and the model card."""
 
 from __future__ import annotations
 

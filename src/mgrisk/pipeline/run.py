@@ -1,4 +1,4 @@
-"""Run a pipeline file: what is refused at once, which steps there are, and what a finished run is."""
+"""Run a pipeline file: check it, and run its steps in a locked run folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ from mgrisk.storage.lock import exclusive_lock
 from mgrisk.storage.temporary import sweep
 
 LOCK: Final = ".lock"
-# A file that other runs have: why this one has none is said where a reader of the run folder looks.
+# Why a file that other runs have is missing, for the error of a reader of the run folder.
 NO_EVIDENCE: Final = {names.EVIDENCE: "the pipeline file has no section [evidence]; pipelines/magnesium.toml has"}
 STEPS: Final = (
     own_cohort.STEP,
@@ -96,18 +96,18 @@ def run(
     pipeline
         TOML file, or the name of a pipeline that comes with mgrisk, such as ``demo``.
     overrides
-        `key=value`, as `--set`.
+        `key=value`, as for `--set`.
     out
-        Run folder; `runs/<name>` where it is left out.
+        Run folder; by default `runs/<name>`.
     offline
-        Never download; what is not in the cache is an error.
+        Never download; a table that is not in the cache is an error.
     until
-        Last step to run; all where it is left out. Until ``audit`` no model has met an outcome of the held-out cycles.
+        Last step to run; by default all. No outcome of the held-out cycles is used up to ``audit``.
     candidates
-        Classifiers of scikit-learn that compete on the same folds, by name, such as ``{"mine": LogisticRegression()}``.
-        They read the features as columns of numbers (``age_years``, ``sex=male``), and get the survey weights where
-        their fit takes any; they are calibrated, evaluated and explained like the others. A bundle cannot hold one: it
-        holds the model chosen among those of the pipeline file.
+        Candidate scikit-learn classifiers by name, such as ``{"mine": LogisticRegression()}``. They get the features
+        as numeric columns (``age_years``, ``sex=male``), and the survey weights if their `fit` accepts them; they are
+        calibrated, evaluated and explained like the other models on the same folds. The bundle has the model chosen
+        among those of the pipeline file, since it cannot contain a candidate.
     progress
         Called with a line for each step.
 
@@ -119,7 +119,7 @@ def run(
     ------
     MgRiskError
         `candidates.bad_name`, `candidates.no_classifier`, `candidates.missing_values`; `run.unknown_step`;
-        `output.in_use` where another run has the folder.
+        `output.in_use` if another run uses the folder.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def run(
         raw_tables.refuse_misuse(workspace)
     prepare_folder(folder, is_ours=is_run, inputs=_inputs(workspace))
     for name in (names.TRAINED, names.BUNDLE, names.FIGURES):
-        # They are replaced whole, so that they are refused whole.
+        # They are replaced as a whole, so they are checked as a whole.
         prepare_folder(folder / name, is_ours=is_intact)
     track.refuse_misuse(workspace)
     with _alone(folder):
@@ -145,7 +145,7 @@ def run(
 
 
 def _inputs(workspace: Workspace) -> Sequence[Path]:
-    """Return the files and folders of people that a run reads."""
+    """Return the input files and folders of a run."""
     if workspace.pipeline.own is not None:
         return own_cohort.files(workspace.pipeline.own)
     source = None if workspace.pipeline.synthetic is not None else workspace.store.folder()
@@ -154,7 +154,7 @@ def _inputs(workspace: Workspace) -> Sequence[Path]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a run folder, and clear away what a run that was killed in it has left half written."""
+    """Lock a run folder against other runs, and remove temporary files of a killed run."""
     with exclusive_lock(folder / LOCK, output=folder):
         sweep(folder)
         yield
@@ -174,7 +174,7 @@ def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
     }
     manifest = Manifest.open(folder, head)
     if settings.synthetic is not None:
-        # The manifest before anything else: by it the folder is known as that of a run, should this one be killed.
+        # Written first, so that the folder is recognised as a run folder even if this run is killed.
         manifest.write()
         _make_people(workspace, settings.synthetic, progress)
     if settings.own is not None:
@@ -194,7 +194,7 @@ def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
 
 
 def _remove_unwanted(workspace: Workspace, wanted: Sequence[Step], manifest: Manifest) -> None:
-    """Remove what an earlier run in the folder wrote in steps that this one has not: no report may tell of it."""
+    """Remove files of steps that an earlier run in the folder had and this one lacks, so that no report uses them."""
     made = {name for step in wanted for name in step.outputs}
     known = manifest.steps.keys() - {step.name for step in wanted}
     for step in STEPS:

@@ -1,6 +1,6 @@
-"""Step `stability`: the reported model refitted, and whether its reasons for the held-out people stay.
+"""Step `stability`: stability of the reasons of held-out people when the chosen model is refitted.
 
-Settings, scales of a sum and calibration are held: what moves is what the fit itself learns.
+Tuning, weights of an ensemble and calibration are kept; only the fit changes.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ REPLICATES: Final = 10
 SEEDS: Final = 3
 SEED: Final = 20_261_126
 PSUS, FOLDS, SEED_OF_FIT = "psus", "folds", "seed"
-WAYS: Final = {
-    PSUS: "PSUs redrawn (Rao-Wu bootstrap)",
+METHODS: Final = {
+    PSUS: "PSUs resampled (Rao-Wu bootstrap)",
     FOLDS: "one fold of PSUs left out",
-    SEED_OF_FIT: "another seed of the learner",
+    SEED_OF_FIT: "another random seed",
 }
 
 
 def refit_and_explain(workspace: Workspace) -> str:
-    """Write stability.json, by way of refitting, and stability.parquet, by held-out person."""
+    """Write stability.json, by method of refitting, and stability.parquet, by held-out person."""
     tuning = workspace.run.tuning
     winner = tuning.winner
     bundle = read_trained(workspace, winner)
@@ -47,7 +47,7 @@ def refit_and_explain(workspace: Workspace) -> str:
     weight = development.design.analysis_weight[development.inside]
     _, X = bundle.encode(held_out.frame.iloc[held_out.inside])
     reported = Explainer(bundle).values(X)
-    found: dict[str, list[Floats]] = {way: [] for way in WAYS}
+    found: dict[str, list[Floats]] = {way: [] for way in METHODS}
     for way, fitted in _refits(workspace, bundle, development):
         tables = build(fitted, bundle.encoder, background, weight)
         refitted = replace(bundle, fitted=fitted, parts={**bundle.parts, **tables})
@@ -60,14 +60,14 @@ def refit_and_explain(workspace: Workspace) -> str:
         ways.append(
             {
                 "way": way,
-                "label": WAYS[way],
+                "label": METHODS[way],
                 **record,
                 "ranks": dict(zip(features, record["ranks"], strict=True)),
-                # Splines draw nothing: another seed is the same fit, but for rounding.
+                # Spline models use no random numbers, so that another seed gives the same fit up to rounding.
                 "moved": round(max(float(np.abs(each - reported).max()) for each in values), 12),
             }
         )
-    # How firm a person's reasons are is a matter of who was drawn: the seed has its own line above.
+    # The stability of a person's reasons covers sampling only; refits with other seeds are summarised above.
     firm = firmness(reported, [*found[PSUS], *found[FOLDS]])
     workspace.run.write_object(
         names.STABILITY,

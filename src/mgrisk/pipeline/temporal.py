@@ -1,7 +1,7 @@
-"""Step `temporal`: each development cycle predicted from the others, with all inputs and with some absent.
+"""Step `temporal`: predict each development cycle from the others, with all inputs and with some missing.
 
-The held-out cycle has no part in it: what becomes of discrimination and calibration from cycle to cycle, and without
-inputs, is told by people whose outcome was open all along.
+The held-out cycle is not used: changes of discrimination and calibration between cycles, and without inputs, are
+estimated in development people.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mgrisk.types import Booleans, Floats, JsonRecord
 
 METRICS: Final = ("prevalence", "auroc", "calibration_slope", "observed_expected", "ici", "log_loss")
 OF_PATTERNS: Final = ("auroc", "calibration_slope", "observed_expected", "log_loss")
-# The jackknife of a slope is a fit for each replicate, and single inputs and random sets are dozens.
+# The jackknife of a slope needs a fit per replicate, too slow for dozens of single inputs and random sets.
 WITHOUT_SLOPE: Final = ("auroc", "observed_expected", "log_loss")
 
 
@@ -66,7 +66,7 @@ def leave_cycles_out(workspace: Workspace) -> str:
 
 
 def _nothing(workspace: Workspace, about: JsonRecord, reason: str) -> str:
-    """Say why there is nothing to say."""
+    """Write the reason why there is no result."""
     workspace.run.write_object(names.TEMPORAL, {**about, "reason": reason, "cycles": [], "patterns": []})
     return f"not applicable: {reason}"
 
@@ -90,7 +90,7 @@ def _of_pattern(people: SetOfPeople, found: LeftOut, pattern: Pattern, features:
 
 
 def _slope(people: SetOfPeople, log_odds: Floats) -> JsonRecord:
-    """Return the calibration slope with its interval by linearisation, which is one fit."""
+    """Return the calibration slope with its interval by linearisation, from one fit."""
     fit = fit_calibrator(np.nan_to_num(log_odds), people.y, people.design)
     se = float(np.sqrt(fit.covariance[1, 1]))
     reach = t_quantile(0.95, people.design.residual_df(2)) * se

@@ -1,7 +1,7 @@
-"""Step `track`: the run in MLflow, and the gate of the registry: whether its bundle gets the alias.
+"""Step `track`: log the run in MLflow, and check whether its bundle gets the alias in the registry.
 
 The version that has the alias is scored on the same held-out people, so that both are compared with paired,
-design-based intervals, and not by two figures that other people gave.
+design-based intervals.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ COMPARED = ("auroc", "log_loss")
 
 
 def refuse_misuse(workspace: Workspace) -> None:
-    """Refuse a name that is another model's, and a store that cannot take the run, before anything is computed.
+    """Refuse a reserved name, and a store in which the run cannot be logged, before anything is computed.
 
     Raises
     ------
     MgRiskError
-        `tracking.reserved_name` for the name of a released model, which is that of its own pipeline's runs on NHANES
-        alone; those of `track.refuse_store`.
+        `tracking.reserved_name` for the name of a released model, unless the run is of its own pipeline on NHANES;
+        those of `track.refuse_store`.
     """
     pipeline = workspace.pipeline
     name = pipeline.tracking.register_as
@@ -41,27 +41,27 @@ def refuse_misuse(workspace: Workspace) -> None:
     if is_reserved(name) and not its_own:
         raise usage(
             "tracking.reserved_name",
-            f"{name} is the name of a released model, and this run makes another",
+            f"{name} is the name of a released model, and this run creates another one",
             where="tracking.register_as",
-            hint="name yours: --set tracking.register_as=NAME",
+            hint="give another name: --set tracking.register_as=NAME",
         )
     track.refuse_store(pipeline.tracking, workspace.folder)
 
 
 def judge(workspace: Workspace, champion: tuple[int, Bundle | MgRiskError] | None) -> Standing:
-    """Say whether the bundle of a run may follow the version that has the alias.
+    """Decide whether the bundle of a run may replace the version that has the alias.
 
     Parameters
     ----------
     workspace
-        A run that is evaluated and has its bundle.
+        An evaluated run with its bundle.
     champion
-        Version that has the alias and its bundle, or why that cannot be loaded; None where there is none.
+        Version that has the alias, and its bundle or the error of loading it; None if there is none.
 
     Returns
     -------
     Standing
-        With every reason of a refusal, not only the first.
+        The decision, with all reasons of a refusal.
     """
     refusals = tuple(_own(workspace, workspace.pipeline.tracking.gate))
     if champion is None:
@@ -79,7 +79,7 @@ def judge(workspace: Workspace, champion: tuple[int, Bundle | MgRiskError] | Non
 
 
 def _own(workspace: Workspace, gate: Gate) -> Iterator[str]:
-    """Yield what the run's own figures say against its bundle."""
+    """Yield reasons against the bundle from the metrics and checks of its run."""
     for check in workspace.run.checks:
         if check.severity == "error" and check.passed is False:
             yield f"check {check.id} failed: {check.title} ({check.finding})"
@@ -88,17 +88,17 @@ def _own(workspace: Workspace, gate: Gate) -> Iterator[str]:
     for metric, (low, high) in bounds.items():
         record = run.evaluation.one(model=run.winner, set=workspace.held_out_name, metric=metric)
         if record.estimate is None or record.low is None:
-            yield f"{metric} of the held-out people is not known: {record.problem}"
+            yield f"{metric} in held-out people is unknown: {record.problem}"
         elif not low <= record.estimate <= high and not record.holds(1.0):
-            yield f"{metric} of the held-out people is {_with_interval(vars(record))}, outside {low:g} to {high:g}"
+            yield f"{metric} in held-out people is {_with_interval(vars(record))}, outside {low:g} to {high:g}"
 
 
 def _not_comparable(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[str]:
-    """Return why another bundle cannot be held against this run's people."""
+    """Return why another bundle cannot be evaluated on the people of this run."""
     reasons = []
     if bundle.about["data"] != workspace.data_label:
         which = "made-up" if workspace.data_label == SYNTHETIC else "real"
-        reasons.append(f"was made of {bundle.about['data']} people; this run of {which} ones cannot replace it")
+        reasons.append(f"was developed on {bundle.about['data']} people; this run on {which} people cannot replace it")
     if bundle.about["outcome"]["name"] != workspace.outcome.name:
         reasons.append(f"predicts {bundle.about['outcome']['name']}, not {workspace.outcome.name}")
     seen = sorted(set(bundle.about["cycles"]) & set(workspace.pipeline.cohort.held_out))
@@ -106,7 +106,7 @@ def _not_comparable(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -
         reasons.append(f"was developed on {', '.join(seen)}, the cycle held out here")
     lacking = [feature.name for feature in bundle.features if feature.name not in people.frame]
     if lacking:
-        reasons.append(f"reads {', '.join(lacking)}, which this run has not")
+        reasons.append(f"needs {', '.join(lacking)}, which this run does not have")
     return reasons
 
 
@@ -120,7 +120,7 @@ def _compare(workspace: Workspace, bundle: Bundle, people: SetOfPeople) -> list[
 def _worse(records: list[dict[str, Any]], named: str, gate: Gate) -> Iterator[str]:
     difference = {record["metric"]: record for record in records}
     auroc, log_loss = (difference[metric] for metric in COMPARED)
-    # Written so that a difference that is not known, a NaN, is no pass.
+    # Written so that NaN does not pass.
     if not auroc["estimate"] >= -gate.auroc_loss:
         yield f"AUROC on the same people differs by {_with_interval(auroc)} from that of {named}"
     if not log_loss["low"] <= 0:
@@ -134,7 +134,7 @@ def _with_interval(record: Mapping[str, Any]) -> str:
 
 
 def log(workspace: Workspace) -> str:
-    """Track the run in MLflow; its bundle gets the alias where it passes the gate."""
+    """Log the run in MLflow; its bundle gets the alias if it passes the checks."""
     tracking = workspace.pipeline.tracking
     standing = judge(workspace, _champion(workspace))
     tracked = track.log_run(workspace.folder, tracking=tracking, standing=standing)

@@ -1,4 +1,4 @@
-"""Step `train`: tune, calibrate and refit every candidate model; a bundle of each, and out-of-fold predictions."""
+"""Step `train`: tune, calibrate and refit every candidate model; write their bundles and out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mgrisk.storage.files import atomic_folder
 
 
 def make_model(workspace: Workspace) -> str:
-    """Tune, calibrate and refit every learner; write a bundle of each, out-of-fold margins and all candidates."""
+    """Tune, calibrate and refit every model; write their bundles, out-of-fold predictions and tuning results."""
     people = workspace.people(DEVELOPMENT)
     data = workspace.training_data(people)
     trained = train(
@@ -75,8 +75,8 @@ def _bundles(workspace: Workspace, people: SetOfPeople, trained: Trained) -> Map
         "people": len(inside),
         "cases": int(people.y[inside].sum()),
         "prevalence": float(np.average(people.y[inside], weights=weight)),
-        "in_domain": "every number, and its distance from what the number closest to it leads one to expect, within "
-        "the weighted 0.05-99.95 % range of the development people; every category seen among them",
+        "in_domain": "every number, and its difference from the value predicted by its most correlated number, within "
+        "the weighted 0.05-99.95 % range of the development people; every category seen in them",
         "explanation": "interventional Shapley values of the calibrated log-odds; background: all development people, "
         "survey-weighted",
         "configuration_sha256": workspace.pipeline.digest(*workspace.pipeline.decisive),

@@ -1,4 +1,4 @@
-"""The trained models of a run: read back, and fitted again on its development people."""
+"""Read the trained models of a run, and refit them on its development people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def refitter(
     *,
     seed: int | None = None,
 ) -> Again:
-    """Return what fits the chosen model again on other weights of the development people.
+    """Return a function that refits the chosen model with other weights of the development people.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def refitter(
     people
         Its development people.
     seed
-        Of the fit; that of the pipeline file where it is left out.
+        Seed of the fit; by default that of the pipeline file.
 
     Returns
     -------

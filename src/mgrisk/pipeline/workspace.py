@@ -1,4 +1,4 @@
-"""A pipeline with its run folder, as the steps see it: what it asks for, and the people that are in it so far."""
+"""A pipeline with its run folder: settings, features and people for the steps."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 REFERENCE: Final = "ada"
 NHANES: Final = "NHANES"
-AGE: Final = "age_years"  # the one eligibility rule of an own cohort
+AGE: Final = "age_years"  # the only eligibility rule of a cohort from a file
 
 
 @dataclass(frozen=True)
 class SetOfPeople:
-    """Everybody in one set, row for row: design, outcome and completed features.
+    """All people of one set: design, outcome and completed features in the same rows.
 
     Attributes
     ----------
@@ -51,9 +51,9 @@ class SetOfPeople:
     y
         Outcome, shape (n,); 0 outside the analysis, where it has no weight.
     frame
-        Completed features, all rows of the registry in use.
+        All features in use, completed.
     inside
-        Positions of the people in the analysis.
+        Indices of the people in the analysis.
     """
 
     rows: pd.DataFrame
@@ -62,28 +62,28 @@ class SetOfPeople:
     frame: pd.DataFrame
     inside: Integers
 
-    def spread(self, values: Floats) -> Floats:
-        """Put values of the analysed people in their places among all, NaN elsewhere, shape (n,)."""
+    def expanded(self, values: Floats) -> Floats:
+        """Expand values of the analysed people to all rows, with NaN elsewhere, shape (n,)."""
         spread = np.full(len(self.design), np.nan)
         spread[self.inside] = values
         return spread
 
     def encoded(self, bundle: Bundle, frame: pd.DataFrame | None = None) -> Singles:
-        """Encode the analysed people for a bundle, others rows of NaN, (n, n_columns); with other values if given."""
+        """Encode the analysed people for a bundle, or their other values `frame`; NaN elsewhere, (n, n_columns)."""
         frame = self.frame if frame is None else frame
         X = np.full((len(frame), len(bundle.encoder.columns)), np.nan, dtype=np.float32)
         X[self.inside] = bundle.encode(frame.iloc[self.inside])[1]
         return X
 
     def risk(self, bundle: Bundle) -> Floats:
-        """Return the risks that a bundle reports, shape (n,), NaN outside the analysis."""
+        """Return the risks of a bundle, shape (n,), NaN outside the analysis."""
         _, X = bundle.encode(self.frame.iloc[self.inside])
-        return self.spread(bundle.risk(X))
+        return self.expanded(bundle.risk(X))
 
 
 @dataclass(frozen=True, eq=False)
 class OwnCandidate:
-    """A classifier that the run was given in Python, and the sha256 of what it is: `model.estimators.identity`."""
+    """A classifier passed in Python, with its sha256 from `model.estimators.identity`."""
 
     estimator: Any
     identity: str
@@ -96,16 +96,16 @@ class Workspace:
     Attributes
     ----------
     pipeline
-        The pipeline file as it was read.
+        The checked pipeline file.
     folder
         The run folder.
     offline
-        Whether nothing is downloaded: a table that is not in the cache is an error.
+        Whether downloads are disabled; a table that is not in the cache is an error.
     given
-        Features that the file of an own cohort gives; None where the people are those of NHANES, which has all. It is
-        told, not read here, so that no step's code depends on how files of people are read.
+        Features in the file of a user's cohort; None for NHANES, which has all. It is passed in, so that the code of
+        steps does not depend on how files are read.
     candidates
-        Classifiers that compete beside the models of the pipeline file, by name.
+        Candidate classifiers, in addition to the models of the pipeline file, by name.
     """
 
     pipeline: Pipeline
@@ -116,20 +116,20 @@ class Workspace:
 
     def __post_init__(self) -> None:
         if (self.given is None) != (self.pipeline.own is None):
-            raise ValueError("`given` is told of an own cohort, and of no other")
+            raise ValueError("`given` must be set for a user's cohort, and only then")
 
     @cached_property
     def store(self) -> Store:
-        """Where the raw tables are."""
+        """The store of raw tables."""
         if self.pipeline.synthetic is not None:
-            # Real food patterns are not those of made-up people.
+            # Real food patterns do not apply to made-up people.
             made = str(self.run.path(names.SYNTHETIC_TABLES))
             return Store(source=made, cache=default_cache(), offline=True, food_patterns=None)
         return Store(source=self.pipeline.source or default_source(), cache=default_cache(), offline=self.offline)
 
     @property
     def data_label(self) -> str:
-        """What the numbers are about, as written into every file: NHANES, SYNTHETIC or the name of an own cohort."""
+        """Data label of every file: NHANES, SYNTHETIC or the name of a user's cohort."""
         if self.pipeline.own is not None:
             return self.pipeline.own.data
         return SYNTHETIC if self.pipeline.synthetic else NHANES
@@ -141,54 +141,54 @@ class Workspace:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome's row; of an own cohort with what its pipeline file says of it."""
+        """The outcome; for a user's cohort with the definition in its pipeline file."""
         row, own = outcome(self.pipeline.cohort.outcome), self.pipeline.own
         if own is None:
             return row
         column = f"the column {own.outcome} of {Path(own.file).name}"
-        told: dict[str, Any] = {"definition": f"{row.definition}; here: {column}, taken for it"}
+        changes: dict[str, Any] = {"definition": f"{row.definition}; here: {column}, taken for it"}
         if own.label:
-            told = {"definition": f"{own.definition}; {column}", "name": own.outcome, "label": own.label}
-            # Whom another outcome holds for, no program can tell.
-            told |= {"citation": "", "warning": NO_WARNING, "eligible": (), "exclude": ()}
+            changes = {"definition": f"{own.definition}; {column}", "name": own.outcome, "label": own.label}
+            # Eligibility for another outcome is unknown.
+            changes |= {"citation": "", "warning": NO_WARNING, "eligible": (), "exclude": ()}
         if own.warning:
-            told["warning"] = own.warning
-        return row.model_copy(update=told)
+            changes["warning"] = own.warning
+        return row.model_copy(update=changes)
 
     @property
     def model_features(self) -> tuple[Feature, ...]:
-        """Features of the model, without those that it is told to leave out."""
+        """Features of the model, without excluded ones."""
         settings = self.pipeline.model
         return without(features(settings.features), settings.leave_out)
 
     @property
     def scores(self) -> tuple[RiskScore, ...]:
-        """Published scores evaluated beside the model: all that the outcome allows."""
+        """Published scores to compare with the model: all that apply to the outcome."""
         return tuple(load_score(name) for name in KNOWN if not self.why_no_score(name))
 
     def why_no_score(self, name: str) -> str:
-        """Return why a published score is not evaluated; an empty text where it is."""
+        """Return why a published score is not evaluated; an empty text if it is."""
         cohort, score = self.pipeline.cohort, load_score(name)
         if self.given is None:
             level, _ = select.level_in_use(self.outcome, self.model_features, (*cohort.development, *cohort.held_out))
             return score.why_not(self.outcome, level)
-        # A score that lacks a question would be beaten by its lack.
-        lacking = [feature.name for feature in features(score.features) if not self.can_have(feature)]
+        # A comparison with a score that lacks a question would be unfair.
+        lacking = [feature.name for feature in features(score.features) if not self.has_feature(feature)]
         if lacking:
             return f"the file has no {', '.join(lacking)}"
         return score.why_not(self.outcome, max(WeightLevel, key=lambda level: level.rank))
 
     @property
     def reference(self) -> tuple[str, ...]:
-        """The published score that all others and the models are compared with; none where it cannot be evaluated."""
+        """The published score that other scores and models are compared with; empty if it cannot be evaluated."""
         return () if self.why_no_score(REFERENCE) else (REFERENCE,)
 
-    def can_have(self, feature: Feature) -> bool:
-        """Return whether the people's file gives a feature, or all that it is made of."""
+    def has_feature(self, feature: Feature) -> bool:
+        """Return whether the data have a feature, or all inputs that it is derived from."""
         if self.given is None or feature.name in self.given:
             return True
         parents = features(feature.derived_from)
-        return bool(parents) and not feature.derived_in_part and all(self.can_have(parent) for parent in parents)
+        return bool(parents) and not feature.derived_in_part and all(self.has_feature(parent) for parent in parents)
 
     @property
     def all_features(self) -> tuple[Feature, ...]:
@@ -199,16 +199,16 @@ class Workspace:
 
     @property
     def usual_magnesium(self) -> tuple[Feature, ...]:
-        """Usual magnesium and what its model is fitted on, where the run reads recalls of magnesium; else nothing.
+        """Usual magnesium and the inputs of its model, if the run reads recalls of magnesium; otherwise empty.
 
-        No risk needs it: the bundle carries its model for the what-if, whose dose is one of a habit.
+        Risks do not need it: the bundle has its model for the what-if options, whose dose depends on usual intake.
         """
         recalled, usual = features(["magnesium_food_mg", "usual_magnesium_mg"])
-        return with_ancestors((usual,)) if recalled in self.all_features and self.can_have(usual) else ()
+        return with_ancestors((usual,)) if recalled in self.all_features and self.has_feature(usual) else ()
 
     @property
     def read_features(self) -> tuple[Feature, ...]:
-        """All features, and those that the models of features are fitted on beside them."""
+        """All features, and further inputs of the feature models."""
         return tuple(dict.fromkeys((*self.all_features, *self.usual_magnesium)))
 
     @property
@@ -224,12 +224,12 @@ class Workspace:
 
     @property
     def run(self) -> RunFolder:
-        """The run folder, opened anew: what a step has written since is seen."""
+        """The run folder, opened again to see files of the latest steps."""
         return RunFolder(self.folder, self.data_label)
 
     @property
     def models(self) -> Models:
-        """The fitted models of features, from the run folder."""
+        """The fitted feature models, from the run folder."""
         return compute.from_dict(self.run.fitted_features.models, self.all_features)
 
     def people(self, set_name: str) -> SetOfPeople:
@@ -250,18 +250,18 @@ class Workspace:
         )
 
     def fold(self, people: SetOfPeople) -> Integers:
-        """Return the fold of everybody in development, shape of the design, once the folds are seen to be whole."""
+        """Return the fold of all development people, shape of the design, after checking that no PSU is split."""
         folds = self.run.frame(names.FOLDS)
         check_folds(folds, self.run.frame(names.COHORT_PEOPLE))
         merged = people.rows[[KEY]].merge(folds, on=KEY, how="left", validate="one_to_one")
         return merged["fold"].to_numpy(dtype=np.int64)
 
     def training_data(self, people: SetOfPeople) -> TrainingData:
-        """Return the development people as models learn from them."""
+        """Return the development people as training data."""
         return TrainingData(people.frame, people.y, people.design, self.fold(people), self.targets(people))
 
     def targets(self, people: SetOfPeople) -> tuple[Target, ...]:
-        """Return the continuous targets of the development people that the pipeline's sums learn from."""
+        """Return the continuous targets of the development people for the ensembles of the pipeline."""
         measured = self.run.frame(names.TARGETS)
         return tuple(
             Target(name, "continuous", *design_of(name, measured, people.rows)) for name in self.pipeline.model.targets

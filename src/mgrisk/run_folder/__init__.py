@@ -1,1 +1,1 @@
-"""What a run leaves behind: the names of its files, and the one reader and writer of them."""
+"""Names, readers and writers of the files in a run folder."""

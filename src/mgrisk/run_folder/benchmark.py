@@ -1,8 +1,8 @@
-"""A task that any model can enter: the people, folds, weights and held-out cycle of a finished run.
+"""Benchmark other models on the people, folds, weights and held-out cycle of a finished run.
 
-An entry is a risk for each person: of a development person from a model that had not learned from that person's fold,
-of a held-out person from a model that had learned from no held-out person. It is compared with mgrisk's model and with
-published scores, recalibrated, on the people that it has a risk for; who lacks one, and what that does, is said.
+An entry has a risk for each person: for development people from a model not fitted on their fold, and for held-out
+people from a model not fitted on any of them. It is compared with mgrisk's model and with recalibrated published scores
+on the people with a risk. Findings report how many people have no risk, and the effect of excluding them.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ METRICS: Final = (
 RIVALS: Final = tuple(f"{score}:{Method.LOGISTIC}" for score in ("ada", "findrisc", "ausdrisk"))
 PEOPLE: Final = [KEY, "set", "fold", "stratum", "psu", "weight", "outcome"]
 LABEL_KNOWN: Final = 0.97
-"""An AUROC of which no questionnaire is capable: the marker that defines the outcome is among the inputs."""
+"""An AUROC too high for a questionnaire, which suggests that the marker of the outcome is among the inputs."""
 RIGHT: Final = (0.8, 1.25)
-"""Observed over expected of risks that are taken for probabilities of these people."""
+"""Range of observed/expected for risks that are calibrated probabilities in these people."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """The people of a run, and what is known of them.
+    """The prediction task of a run.
 
     Attributes
     ----------
     run
-        A run that is evaluated.
+        A run that has been evaluated.
     """
 
     run: RunFolder
 
     @cached_property
     def people(self) -> pd.DataFrame:
-        """Everybody in the analysis: SEQN, set, fold (-1 of held-out people), stratum, psu, weight, outcome."""
+        """All people in the analysis: SEQN, set, fold (-1 for held-out people), stratum, psu, weight, outcome."""
         cohort = self.run.frame(names.COHORT_PEOPLE)
         inside = cohort[cohort["analysis"]]
         folds = self.run.frame(names.FOLDS)[[KEY, "fold"]]
@@ -67,27 +67,27 @@ class Task:
 
     @property
     def digest(self) -> str:
-        """sha256 of `people`: two tasks of the same digest are the same."""
+        """sha256 of `people`, which identifies the task."""
         return hashlib.sha256(self.people.to_csv(index=False, lineterminator="\n").encode()).hexdigest()
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it is the task that the published leaderboard is of."""
+        """Whether it is the task of the published leaderboard."""
         return self.digest in {task["sha256"] for task in facts("mgrisk.run_folder", "benchmark_tasks.toml", "task")}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a reader of an entry's figures must know.
+    """A warning about the metrics of an entry.
 
     Attributes
     ----------
     code
         ``people_left_out``, ``others``, ``not_probabilities``, ``learned_from_evaluated`` or ``label_known``.
     set
-        The set of people that shows it; empty where it is of both.
+        The set of people that it is about; empty for both.
     sentence
-        In words.
+        The text.
     """
 
     code: str
@@ -97,18 +97,18 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Entered:
-    """An entry beside the others.
+    """An evaluated entry, compared with the other models.
 
     Attributes
     ----------
     name
-        Of the entry.
+        Name of the entry.
     metrics
-        A row for each set, model and metric, on the people whom the entry has a risk for.
+        One row per set, model and metric, on the people with a risk in the entry.
     differences
         Entry minus each other model, paired: model, reference, and the columns of `metrics`.
     findings
-        What must be said with them.
+        Warnings about the metrics.
     """
 
     name: str
@@ -136,16 +136,16 @@ class Entered:
 
 
 def enter(task: Task, name: str, entry: pd.DataFrame) -> Entered:
-    """Evaluate an entry beside mgrisk's model and published scores, on the same people.
+    """Evaluate an entry, and compare it with mgrisk's model and published scores on the same people.
 
     Parameters
     ----------
     task
-        From a finished run.
+        The task of a finished run.
     name
-        What the entry is called.
+        Name of the entry.
     entry
-        Columns SEQN and risk (probability, 0 to 1), a row for each person; other people are counted and left out.
+        Columns SEQN and risk (probability, 0 to 1), one row per person; people not in the task are counted and ignored.
 
     Returns
     -------
@@ -154,23 +154,23 @@ def enter(task: Task, name: str, entry: pd.DataFrame) -> Entered:
     Raises
     ------
     MgRiskError
-        ``benchmark.missing_column``, ``benchmark.person_twice``, ``benchmark.bad_risk``; ``benchmark.nobody`` where it
-        has no case or no other person of either set.
+        ``benchmark.missing_column``, ``benchmark.person_twice``, ``benchmark.bad_risk``; ``benchmark.nobody`` if it has
+        no case or no non-case in either set.
     """
     risk = _checked(name, entry)
     metrics, differences, findings = [], [], []
     others = int((~risk.index.isin(task.people[KEY])).sum())
     if others:
-        findings.append(Finding("others", "", f"{others:,} risks are of people who are not in the task: not used"))
+        findings.append(Finding("others", "", f"{others:,} risks are for people who are not in the task: not used"))
     evaluated = {
         set_name: of_set for set_name in (DEVELOPMENT, HELD_OUT) if (of_set := _OfSet.of(task, set_name, risk))
     }
     if not evaluated:
         raise bad_input(
             "benchmark.nobody",
-            "the entry has not both cases and others of either set",
+            "the entry does not have both cases and non-cases in any set",
             where=name,
-            hint=f"give {KEY} of the task's people: --people writes them",
+            hint=f"give the {KEY} of people in the task: --people writes them",
         )
     for of_set in evaluated.values():
         replicates = replicate_metrics(of_set.y, {name: of_set.risk, **of_set.rivals}, of_set.design, metrics=METRICS)
@@ -189,7 +189,7 @@ def enter(task: Task, name: str, entry: pd.DataFrame) -> Entered:
 
 
 def _checked(name: str, entry: pd.DataFrame) -> pd.Series:
-    """Return risks by SEQN, those that are missing left out."""
+    """Return risks by SEQN, without missing ones."""
     for column in (KEY, RISK):
         if column not in entry:
             raise bad_input(
@@ -203,7 +203,7 @@ def _checked(name: str, entry: pd.DataFrame) -> pd.Series:
     if person.duplicated().any():
         raise bad_input(
             "benchmark.person_twice",
-            f"{int(person.duplicated().sum())} rows are of people who have one already",
+            f"{int(person.duplicated().sum())} rows are for people with another row",
             where=name,
             hint=f"give one risk for each {KEY}",
         )
@@ -212,17 +212,17 @@ def _checked(name: str, entry: pd.DataFrame) -> pd.Series:
     if wrong.any():
         raise bad_input(
             "benchmark.bad_risk",
-            f"{int(wrong.sum())} rows have no {KEY}, or a risk that is no probability",
+            f"{int(wrong.sum())} rows have no {KEY}, or a risk that is not a probability",
             where=f"{name}: row {int(np.argmax(wrong)) + 1}",
-            expected="a number from 0 to 1, or nothing",
-            hint="points of a questionnaire must be made risks first",
+            expected="a number from 0 to 1, or an empty cell",
+            hint="convert points of a questionnaire to risks first",
         )
     return pd.Series(risk.to_numpy(dtype=np.float64), index=person.to_numpy(dtype=np.int64)).dropna()
 
 
 @dataclass(frozen=True, eq=False)
 class _OfSet:
-    """One set of the task, and the risks that an entry and the others give its people."""
+    """One set of the task, with the risks of the entry and of the other models."""
 
     label: str
     y: Floats
@@ -235,7 +235,7 @@ class _OfSet:
 
     @classmethod
     def of(cls, task: Task, set_name: str, risk: pd.Series) -> _OfSet | None:
-        """Return the set; None where the entry has not both cases and others of it."""
+        """Return the set; None unless the entry has both cases and non-cases in it."""
         run = task.run
         level = WeightLevel(run.cohort.weight_level)
         rows, whole = select.design(run.frame(names.COHORT_PEOPLE), level=level, set_name=set_name)
@@ -259,7 +259,7 @@ class _OfSet:
         )
 
     def left_out(self) -> Iterator[Finding]:
-        """Yield who has no risk, what they are like, and what their absence does to a model that has one for them."""
+        """Yield a finding on people without a risk: how many, who they are, and the effect of excluding them."""
         inside, has = self.whole.analysis_weight > 0, self.design.analysis_weight > 0
         if not (inside & ~has).any():
             return
@@ -270,34 +270,34 @@ class _OfSet:
 
         said = [
             f"{int((inside & ~has).sum()):,} of {int(inside.sum()):,} people have no risk: "
-            f"{share(~has, inside & case)} of cases, {share(~has, inside & ~case)} of others"
+            f"{share(~has, inside & case)} of cases, {share(~has, inside & ~case)} of non-cases"
         ]
         if PREDIABETES in self.rows:
             prediabetes, control = self.rows[PREDIABETES].to_numpy(dtype=np.bool_), inside & ~case
             said.append(
-                f"of the others {share(prediabetes, control & ~has)} of those left out have prediabetes, and "
-                f"{share(prediabetes, control & has)} of those kept"
+                f"{share(prediabetes, control & ~has)} of the excluded non-cases have prediabetes, and "
+                f"{share(prediabetes, control & has)} of the remaining ones"
             )
         before, after = (
             replicate_metrics(self.y, {self.winner: self.rivals[self.winner]}, design, metrics=["auroc"]).records()[0]
             for design in (self.whole, self.design)
         )
         said.append(
-            f"leaving them out moves the AUROC of mgrisk's own model from {before['estimate']:.3f} to "
+            f"excluding them changes the AUROC of mgrisk's own model from {before['estimate']:.3f} to "
             f"{after['estimate']:.3f}"
         )
         yield Finding("people_left_out", self.label, "; ".join(said))
 
 
 def _turned(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the difference of a model from the entry into that of the entry from the model."""
+    """Reverse the sign of a difference, so that it is entry minus model."""
     turned = {"estimate": record["estimate"], "low": record["high"], "high": record["low"]}
     minus = {name: None if value is None else -value for name, value in turned.items()}
     return {**record, **minus, "model": record["reference"], "reference": record["model"]}
 
 
 def _of_figures(name: str, winner: str, metrics: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
-    """Yield what the figures themselves give away."""
+    """Yield findings from the metrics themselves."""
     by = {(each["model"], each["metric"], each["set"]): each for each in metrics}
     sets = [set_name for model, metric, set_name in by if (model, metric) == (name, "auroc")]
     for set_name in sets:
@@ -307,14 +307,14 @@ def _of_figures(name: str, winner: str, metrics: Iterable[Mapping[str, Any]]) ->
                 "not_probabilities",
                 set_name,
                 f"observed over expected is {ratio['estimate']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f}): the "
-                "risks are not calibrated for these people, as after over-sampling, class weights or over-fitting, or "
-                "of a model of other people; recalibrate them before thresholds or net benefit are read",
+                "risks are not calibrated for these people, as after oversampling, class weighting or overfitting, or "
+                "with a model for another population; recalibrate them before using thresholds or net benefit",
             )
         if by[name, "auroc", set_name]["estimate"] > LABEL_KNOWN:
             yield Finding(
                 "label_known",
                 set_name,
-                "an AUROC of which no questionnaire is capable: look for HbA1c, glucose or a medicine among the inputs",
+                "an AUROC too high for a questionnaire: look for HbA1c, glucose or a medicine among the inputs",
             )
     if len(sets) < 2:
         return
@@ -327,6 +327,6 @@ def _of_figures(name: str, winner: str, metrics: Iterable[Mapping[str, Any]]) ->
             "learned_from_evaluated",
             "",
             f"from the cross-validated to the held-out people AUROC falls by {fall[name][0]:.3f}, that of mgrisk's "
-            f"model by {fall[winner][0]:.3f}: look for what was learned from people of a fold before they were set "
-            "apart, such as over-sampling, selection of features or imputation",
+            f"model by {fall[winner][0]:.3f}: look for steps fitted before the folds were split off, such as "
+            "oversampling, feature selection or imputation",
         )

@@ -1,4 +1,4 @@
-"""What differs between finished runs: settings, who is in them, and how well their models do on the same people."""
+"""Compare finished runs: settings, attrition, and performance of their models on the same people."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ METRICS: Final = (
 SETS: Final = {HELD_OUT: HELD_OUT, DEVELOPMENT: CROSS_VALIDATED}
 """Names of the sets in a comparison; the risks of development people are cross-validated ones."""
 PEOPLE: Final = "DEMO"
-"""First letters of the NHANES tables that say who the participants are."""
+"""Prefix of the NHANES demographics tables, which define the participants."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Finished runs beside the first of them.
+    """Comparison of finished runs with the first of them.
 
     Attributes
     ----------
     runs
-        The run folders by the name that stands in the tables; the first is the reference.
+        The run folders by their names in the tables; the first is the reference.
     models
         Name of the chosen model of each run.
     settings
-        Settings that differ: a row each, a column for each run; empty where a run has not the setting.
+        Settings that differ: one row per setting, one column per run; empty if a run does not have the setting.
     attrition
-        People after each rule of eligibility: a row for each set and rule, a column for each run.
+        Number of people after each eligibility rule: one row per set and rule, one column per run.
     metrics
         Metrics of the chosen models, each on the people of its own run: run, model, set, metric, estimate, low, high,
         n, events.
     differences
-        The same of a run minus those of the reference, on the people that both have: run, reference, set, metric,
-        estimate, low, high, se, n, events, problem. Intervals are 95 %, paired, by the jackknife over PSUs.
+        Metrics of a run minus those of the reference, on the people in both: run, reference, set, metric, estimate,
+        low, high, se, n, events, problem. Paired 95 % intervals from the jackknife over PSUs.
     not_compared
         Sets whose people are not comparable: run, reference, set, reason.
     """
@@ -102,12 +102,12 @@ class Comparison:
 
 
 def compare_runs(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
-    """Compare finished runs: settings, attrition, and their chosen models on the people that they have in common.
+    """Compare settings, attrition and chosen models of finished runs, the models on the people in both runs.
 
     Parameters
     ----------
     runs
-        Run folders, or what `open_run` returns; the first is the reference.
+        Run folders, or results of `open_run`; the first is the reference.
 
     Returns
     -------
@@ -116,20 +116,20 @@ def compare_runs(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     Raises
     ------
     MgRiskError
-        `compare.few_runs`, `report.no_run`; those of a run folder with a file missing.
+        `compare.few_runs`, `report.no_run`; those of a run folder with a missing file.
 
     Examples
     --------
     >>> compare_runs(["runs/a"])
     Traceback (most recent call last):
-    mgrisk.errors.MgRiskError: a comparison is of two runs or more, got 1 [compare.few_runs]
+    mgrisk.errors.MgRiskError: a comparison needs two runs or more, got 1 [compare.few_runs]
     where: runs/a
     to do: name two run folders, such as runs/demo and runs/other
     """
     if len(runs) < 2:
         raise usage(
             "compare.few_runs",
-            "a comparison is of two runs or more",
+            "a comparison needs two runs or more",
             where=", ".join(os.fspath(run) for run in runs),
             hint="name two run folders, such as runs/demo and runs/other",
             got=str(len(runs)),
@@ -167,7 +167,7 @@ OF_DIFFERENCE: Final = ("metric", "estimate", "low", "high", "se", "n", "events"
 
 
 def why_not(first: RunFolder, second: RunFolder, set_name: str) -> str:
-    """Return why the models of two runs cannot be compared on the same people of a set; nothing where they can.
+    """Return why the models of two runs cannot be compared on the same people of a set; empty if they can.
 
     Parameters
     ----------
@@ -178,24 +178,24 @@ def why_not(first: RunFolder, second: RunFolder, set_name: str) -> str:
     """
     labels = [run.data_label for run in (first, second)]
     if labels[0] != labels[1]:
-        return f"their people are others: {labels[0]} and {labels[1]}"
+        return f"they have different data: {labels[0]} and {labels[1]}"
     outcomes = [run.cohort.outcome for run in (first, second)]
     if outcomes[0].name != outcomes[1].name:
-        return f"they predict other outcomes: {outcomes[0].label} and {outcomes[1].label}"
+        return f"they predict different outcomes: {outcomes[0].label} and {outcomes[1].label}"
     tables = [_tables_of_people(run) for run in (first, second)]
     shared = tables[0].keys() & tables[1].keys()
     if not shared:
-        return "they have no source table in common, so that a number may stand for another person in each"
+        return "they have no source table in common, so that a SEQN may be another person"
     if other := sorted(name for name in shared if tables[0][name] != tables[1][name]):
-        return f"the source table {other[0]} has other content in each, so that a number may stand for another person"
+        return f"the source table {other[0]} differs between them, so that a SEQN may be another person"
     both = _both(first, second, set_name)
     if both.empty:
-        return "nobody is in this set of both"
+        return "no person is in this set in both runs"
     changed = int((both["outcome_first"] != both["outcome_second"]).sum())
     if changed:
-        return f"{changed:,} of {len(both):,} people have another outcome in each"
+        return f"{changed:,} of {len(both):,} people have different outcomes in the two runs"
     if both["outcome_first"].nunique() < 2:
-        return f"of {len(both):,} people in this set of both, all have the same outcome"
+        return f"all {len(both):,} people in this set in both runs have the same outcome"
     return ""
 
 
@@ -206,7 +206,7 @@ def _tables_of_people(run: RunFolder) -> dict[str, str]:
 
 
 def _both(first: RunFolder, second: RunFolder, set_name: str) -> pd.DataFrame:
-    """Return the people of a set who are in the analysis of both runs: outcome and risk in each."""
+    """Return outcome and risk in each run of the people of a set who are in the analysis of both."""
     found = []
     for run in (first, second):
         people = run.predictions
@@ -217,7 +217,7 @@ def _both(first: RunFolder, second: RunFolder, set_name: str) -> pd.DataFrame:
 
 def _differences(first: RunFolder, second: RunFolder, set_name: str) -> Iterator[dict[str, Any]]:
     both = _both(first, second, set_name)
-    # Who has a weight in both runs is in the smaller subsample: its weights and design say whom they stand for.
+    # People with a weight in both runs are in the smaller subsample, whose weights and design are used.
     run = max((first, second), key=lambda each: WeightLevel(each.cohort.weight_level).rank)
     level = WeightLevel(run.cohort.weight_level)
     rows, design = select.design(run.frame(names.COHORT_PEOPLE), level=level, set_name=set_name)
@@ -233,8 +233,8 @@ def _metrics(name: str, run: RunFolder) -> Iterator[dict[str, Any]]:
     for set_name, evaluated in ((HELD_OUT, run.held_out_name), (CROSS_VALIDATED, CROSS_VALIDATED)):
         for metric in METRICS:
             for record in run.evaluation.where(model=run.winner, set=evaluated, metric=metric, group="all"):
-                told = {field: getattr(record, field) for field in OF_DIFFERENCE}
-                yield {"run": name, "model": run.winner, "set": set_name, **told}
+                values = {field: getattr(record, field) for field in OF_DIFFERENCE}
+                yield {"run": name, "model": run.winner, "set": set_name, **values}
 
 
 def _settings(runs: Mapping[str, RunFolder]) -> pd.DataFrame:
@@ -268,7 +268,7 @@ def _attrition(runs: Mapping[str, RunFolder]) -> pd.DataFrame:
         for name, run in runs.items()
         for place, step in enumerate(run.attrition)
     ]
-    # A rule that one run has in place of another's, such as another age, stands beside it.
+    # Corresponding rules with different values, such as another age, are kept next to each other.
     table = pd.DataFrame(rows).sort_values("place", kind="stable")
     wide = table.pivot(index=["set", "rule"], columns="run", values="n").astype("Int64")
     order = pd.MultiIndex.from_frame(table[["set", "rule"]].drop_duplicates().sort_values("set", kind="stable"))

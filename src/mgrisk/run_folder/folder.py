@@ -1,4 +1,4 @@
-"""A run folder: the one reader and writer of its files, with a coded error where one is missing or unreadable."""
+"""Read and write the files of a run folder, with a coded error for a missing or unreadable file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ from mgrisk.types import JsonRecord
 
 T = TypeVar("T")
 UNKNOWN: Final = "UNKNOWN"
-# The files that say what the numbers are about, should another be missing.
+# The files with a data label, should another be missing.
 LABELLED: Final = (
     names.MANIFEST, names.COHORT, names.ATTRITION, names.EVALUATION, names.TUNING, names.EXPLANATION_SUMMARY,
 )  # fmt: skip
@@ -63,7 +63,7 @@ _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 
 def _records(name: str, kind: type[T], *, optional: bool = False) -> cached_property[Records[T]]:
-    """Return the attribute of a file of flat records."""
+    """Return an attribute that reads a file of flat records."""
 
     def read(run: RunFolder) -> Records[T]:
         if optional and not run.has(name):
@@ -74,12 +74,12 @@ def _records(name: str, kind: type[T], *, optional: bool = False) -> cached_prop
 
 
 def _object(name: str, kind: type[T]) -> cached_property[T]:
-    """Return the attribute of a file of one object."""
+    """Return an attribute that reads a file of one object."""
     return cached_property(lambda run: run.read(name, kind))
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a folder is that of a run, finished or not: it has the manifest of a run and not just any other.
+    """Return whether a folder has the manifest of a run, finished or not.
 
     Examples
     --------
@@ -95,12 +95,12 @@ def is_run(folder: Path) -> bool:
 
 
 def open_folder(folder: str | os.PathLike[str]) -> RunFolder:
-    """Return the folder of a run.
+    """Open the folder of a run.
 
     Raises
     ------
     MgRiskError
-        `report.no_run` where it is none.
+        `report.no_run` if it is not one.
     """
     path = Path(folder)
     if not is_run(path):
@@ -115,14 +115,14 @@ def open_folder(folder: str | os.PathLike[str]) -> RunFolder:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The files of a run, each read when first asked for; open it anew to see what was written since.
+    """The files of a run. Each is read at first access and cached; open the folder again to see later changes.
 
     Attributes
     ----------
     folder
-        Where the run is.
+        Path of the run folder.
     data
-        What its people are, for the writers: NHANES, SYNTHETIC or the name of a cohort.
+        Data label for written files: NHANES, SYNTHETIC or the name of a cohort.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class RunFolder:
         write_parquet(self.path(name), frame.assign(data=pd.Categorical([self.data] * len(frame))))
 
     def read(self, name: str, kind: type[T]) -> T:
-        """Read JSON as a kind of record, or of a collection of them.
+        """Read JSON as a record type, or a collection of records.
 
         Raises
         ------
@@ -193,7 +193,7 @@ class RunFolder:
     checks = _records(names.CHECKS, Finding)
     tripod = _records(names.TRIPOD, ItemRecord)
     probast = _records(names.PROBAST, QuestionRecord)
-    # Empty where nobody asked for them.
+    # Empty if not requested.
     evidence = _records(names.EVIDENCE, EvidenceRecord, optional=True)
     candidates = _records(names.CANDIDATES, CandidateRecord, optional=True)
     what_if = _records(names.WHAT_IF, OptionRecord, optional=True)
@@ -212,27 +212,27 @@ class RunFolder:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """Risks and points of everybody in the analysis."""
+        """Risks and points of all people in the analysis."""
         return self.frame(names.PREDICTIONS)
 
     @property
     def winner(self) -> str:
-        """Name of the model that the run chose."""
+        """Name of the chosen model."""
         return self.tuning.winner
 
     @property
     def bundle_of_winner(self) -> str:
-        """Path of the chosen model's bundle within the run."""
+        """Path of the chosen model's bundle in the run folder."""
         return f"{names.TRAINED}/{self.winner}"
 
     @cached_property
     def about(self) -> JsonRecord:
-        """What the chosen model's bundle says of itself."""
+        """Content of the chosen model's bundle.json."""
         return self.read(f"{self.bundle_of_winner}/{DESCRIPTION}", dict[str, Any])
 
     @cached_property
     def reference(self) -> JsonRecord:
-        """How the features were spread in the development people, by feature."""
+        """Distribution of each feature in the development people, by feature."""
         return self.read(f"{self.bundle_of_winner}/{REFERENCE}", dict[str, Any])
 
     @cached_property
@@ -250,13 +250,13 @@ class RunFolder:
 
     @property
     def data_label(self) -> str:
-        """What the numbers are about: SYNTHETIC if any file says so, UNKNOWN if none says anything."""
+        """Data label: SYNTHETIC if any file has it, UNKNOWN if none has a label."""
         labels = set()
         for name in LABELLED:
             try:
                 content = self._json(name)
             except MgRiskError:
-                continue  # its own section will say that it is missing
+                continue  # its own report section names the missing file
             rows = content if isinstance(content, list) else [content]
             labels |= {str(item["data"]) for item in rows if isinstance(item, dict) and "data" in item}
         if SYNTHETIC in labels:

@@ -1,4 +1,4 @@
-"""The files and folders of a run folder, each name once; with the groups of them that steps read and write together."""
+"""Names of the files in a run folder, and groups of files that steps read and write together."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from mgrisk.features import compute
 from mgrisk.model import bundle_files
 
-# The run: what was asked for, what was done, what came of it.
+# The run: settings, manifest and results.
 RESOLVED: Final = "resolved.toml"
 MANIFEST: Final = "manifest.json"
 SYNTHETIC_TABLES: Final = "synthetic"
@@ -29,7 +29,7 @@ TUNING: Final = "tuning.json"
 CANDIDATES: Final = "candidates.json"
 RISKS_OF_CANDIDATES: Final = "candidates.parquet"
 BUNDLE: Final = "bundle"
-# What is known of the chosen one.
+# The chosen model.
 LEAKS: Final = "leaks.json"
 CALIBRATION: Final = "calibration.json"
 EVALUATION: Final = "evaluation.json"
@@ -51,7 +51,7 @@ IMPUTATION: Final = "imputation.json"
 CHECKS: Final = "checks.json"
 TRIPOD: Final = "tripod.json"
 PROBAST: Final = "probast.json"
-# For people to read.
+# Documents.
 REPORT: Final = "report.html"
 CARD: Final = bundle_files.CARD
 FIGURES: Final = "figures"

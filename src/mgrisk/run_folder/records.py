@@ -1,4 +1,4 @@
-"""Typed records of the files that the report shows and no check reads; fields are those of the JSON."""
+"""Typed records of files that the report shows; the fields are those of the JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mgrisk.evidence.records import Record
 
 @dataclass(frozen=True)
 class TableRecord:
-    """A source table: its rows (None where it is no table of people), its size in bytes and its digest."""
+    """A source table: its rows (None if it is not a table of people), its size in bytes and its digest."""
 
     cycle: str
     table: str
@@ -46,7 +46,7 @@ class QuestionRecord:
 
 @dataclass(frozen=True)
 class PublishedFigures:
-    """What was published of a score in some people, figures as printed; `cut` in the unit of the score."""
+    """Published performance of a score in a population, as printed; `cut` in the unit of the score."""
 
     people: str
     outcome: str
@@ -65,7 +65,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class ScoreRecord:
-    """A published score in this run; `problem` says why it was not evaluated, `sets` is by name of the set."""
+    """A published score in this run; `problem` is why it was not evaluated, `sets` is by set name."""
 
     name: str
     label: str
@@ -78,7 +78,7 @@ class ScoreRecord:
 
 
 class Sized:
-    """What every record of an importance can be asked: weighted mean |contribution|, in log-odds, with its interval."""
+    """Base of importance records: weighted mean |SHAP value|, in log-odds, with its interval."""
 
     importance: float | None
     low: float | None
@@ -97,10 +97,10 @@ class Importance(Sized):
     Attributes
     ----------
     direction
-        Rank correlation of value and contribution; None for a category.
+        Rank correlation of value and SHAP value; None for a category.
     rank, rank_low, rank_high, among_first
-        Rank of its importance, with the range over redrawn PSUs and the share of these in which it is among the first
-        three; not known of a file of one's own.
+        Rank of its importance, the range over resampled PSUs, and the share of resamples in which it is among the
+        first three; unknown for a file of the user.
     """
 
     set: str = ""
@@ -120,7 +120,7 @@ class Importance(Sized):
 
 @dataclass(frozen=True)
 class GroupImportance(Sized):
-    """Importance of a group of features as one player, and the sum of their own values."""
+    """Importance of a group of features by grouped SHAP values, and the sum of their single values."""
 
     set: str
     group: str
@@ -132,7 +132,7 @@ class GroupImportance(Sized):
 
 @dataclass(frozen=True)
 class SubgroupImportance(Sized):
-    """Importance of a feature in a subgroup of people; None where they are too few."""
+    """Importance of a feature in a subgroup; None for too few people."""
 
     by: str
     level: str
@@ -146,7 +146,7 @@ class SubgroupImportance(Sized):
 
 @dataclass(frozen=True, kw_only=True)
 class PairImportance(Sized):
-    """Mean |interaction| of two features in a learner with trees; a record with a problem has nothing else."""
+    """Mean |interaction| of two features in a tree model; a record with a problem has nothing else."""
 
     learner: str
     first_label: str = ""
@@ -159,7 +159,7 @@ class PairImportance(Sized):
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far another learner gives the reasons of the chosen one: shares of people, and correlations."""
+    """Agreement of another model with the chosen one on reasons: shares of people, and correlations."""
 
     learner: str
     same_first: float
@@ -179,7 +179,7 @@ class RankRange:
 
 @dataclass(frozen=True)
 class AcrossLearners:
-    """What all learners together make of first reasons and of ranks, by feature."""
+    """First reasons and ranks over all models, by feature."""
 
     models: int
     always_first: float
@@ -188,24 +188,24 @@ class AcrossLearners:
 
 @dataclass(frozen=True)
 class CandidateRecord:
-    """An estimator that was given to the run in Python, beside the models that a bundle can hold.
+    """An estimator passed to the run in Python, in addition to the models that a bundle can hold.
 
     Attributes
     ----------
     estimator, identity
-        As it prints itself, and the sha256 of its settings and source.
+        Its repr, and the sha256 of its settings and source.
     weighted
-        Whether its fit took the survey weights.
+        Whether it was fitted with survey weights.
     log_loss, fold_log_loss
-        Of its calibrated out-of-fold risks, in nats, in all and by fold.
+        Log loss of its calibrated out-of-fold risks, in nats, overall and by fold.
     intercept, slope
-        Of its calibration.
+        Calibration intercept and slope.
     explained, background
-        Held-out people who were explained, and development people from whom unknown features were taken.
+        Number of held-out people explained, and of development people in the background sample.
     features
-        Importance of each feature among those explained.
+        Importance of each feature in the people explained.
     agreement
-        How far it gives them the reasons of the chosen model.
+        Agreement with the chosen model on reasons.
     """
 
     name: str
@@ -224,7 +224,7 @@ class CandidateRecord:
 
 @dataclass(frozen=True)
 class ExplanationSummary:
-    """What can be said of the contributions of everybody; the error is one of log-odds."""
+    """Summary of the SHAP values of all people; the error is in log-odds."""
 
     largest_additivity_error: float
     features: tuple[Importance, ...]
@@ -237,7 +237,7 @@ class ExplanationSummary:
 
 @dataclass(frozen=True)
 class Refits:
-    """Refits of one way: shares of people whose reasons stay, and the range of ranks by feature."""
+    """Refits by one method: shares of people whose reasons stay the same, and the range of ranks by feature."""
 
     way: str
     label: str
@@ -252,23 +252,23 @@ class Refits:
 
 @dataclass(frozen=True)
 class Stability:
-    """Refits of the chosen model, by way of refitting."""
+    """Refits of the chosen model, by method."""
 
     ways: tuple[Refits, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CycleMetric(Metric):
-    """A metric in a development cycle, by a model of the others."""
+    """A metric in a development cycle, predicted by a model fitted on the other cycles."""
 
     cycle: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatternMetric(Metric):
-    """A metric of all development people with some inputs absent, each predicted by a model of the other cycles.
+    """A metric in all development people with some inputs missing, each predicted by a model of the other cycles.
 
-    `refitted_auroc` is that of a model fitted to the inputs that are left; None where the model is not additive.
+    `refitted_auroc` is that of a model fitted to the remaining inputs; None if the model is not additive.
     """
 
     pattern: str
@@ -280,7 +280,7 @@ class PatternMetric(Metric):
 
 @dataclass(frozen=True)
 class Temporal:
-    """The chosen model in cycles that it had not seen; `reason` says why there are none."""
+    """The chosen model in left-out cycles; `reason` is why there are none."""
 
     model: str
     reason: str
@@ -290,7 +290,7 @@ class Temporal:
 
 @dataclass(frozen=True)
 class ImputedMetric(Estimated):
-    """A metric with missing values as such, pooled over imputations, and the difference of the two."""
+    """A metric with missing values kept, the metric pooled over imputations, and their difference."""
 
     set: str
     metric: str
@@ -306,7 +306,7 @@ class ImputedMetric(Estimated):
 
 @dataclass(frozen=True)
 class Imputation:
-    """The chosen model on completed data; `cells_missing` is a share of all inputs of the development people."""
+    """The chosen model on imputed data; `cells_missing` is the share of missing input cells in development."""
 
     model: str
     imputations: int
@@ -318,12 +318,12 @@ class Imputation:
 
 @dataclass(frozen=True)
 class EvidenceRecord(Record, Estimated):
-    """An association, or what else the analysis of magnesium estimated."""
+    """An association, or another estimate of the magnesium analysis."""
 
 
 @dataclass(frozen=True)
 class OptionRecord(Estimated):
-    """What an option would make of the risk of a typical person or of the population, which is called the person."""
+    """Risk of a typical person, or of the population, under an option."""
 
     person: str
     description: str
@@ -341,7 +341,7 @@ class OptionRecord(Estimated):
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What a step wrote: sha256 by file, and which of the files MLflow gets."""
+    """Output of a step: sha256 by file, and the files that are logged in MLflow."""
 
     outputs: dict[str, str]
     logged: tuple[str, ...] = ()
@@ -349,7 +349,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class ManifestRecord:
-    """What made a run: versions of the program and of libraries, and its steps."""
+    """The manifest of a run: versions of mgrisk and libraries, and the steps."""
 
     data: str
     mgrisk: str
@@ -361,13 +361,13 @@ class ManifestRecord:
 
 @dataclass(frozen=True)
 class Curves:
-    """By set, model and kind: columns of a curve, or {problem}."""
+    """Columns of a curve, or {problem}, by set, model and kind."""
 
     sets: dict[str, dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
 class FittedFeatures:
-    """The fitted models of features by name, as `features.compute.to_dict` wrote them."""
+    """Fitted feature models by name, as written by `features.compute.to_dict`."""
 
     models: dict[str, Any]

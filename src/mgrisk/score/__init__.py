@@ -1,1 +1,1 @@
-"""Scoring: people in, calibrated risk with reasons out, one row for each row."""
+"""Score people: calibrated risks with reasons, one output row for each input row."""

@@ -1,8 +1,8 @@
-"""What the inputs that a batch lacks leave unknown, and which of them would tell most if they were measured.
+"""Estimate how much of a batch's uncertainty comes from missing inputs, and which inputs would reduce it most.
 
-Rows are counted by the set of inputs they lack. A batch may have as many sets as rows; the counts are kept of those
-sets whose hashes are smallest, a random sample of the sets that does not depend on the order of rows and adds up from
-block to block.
+Rows are counted by the set of inputs they lack. A batch may have as many sets as rows; only the sets with the smallest
+hashes are counted. These are a random sample that does not depend on the order of rows, and counts of blocks can be
+added.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from mgrisk.model.missing_inputs import as_words
 from mgrisk.types import Booleans, Floats
 
 KEPT: Final = 128
-"""Sets of absent inputs whose rows are counted."""
+"""Maximum number of sets of absent inputs that are counted."""
 
 
 @dataclass(frozen=True)
 class AbsentSets:
-    """Rows by the set of features they lack.
+    """Number of rows by the set of features they lack.
 
     Attributes
     ----------
     rows
-        Number of rows by set; a set is the bits of its features in hexadecimal. At most `KEPT` sets.
+        Number of rows by set, at most `KEPT` sets. A set is a bit mask of features in hexadecimal.
     """
 
     rows: Mapping[str, int]
 
     @classmethod
     def of(cls, values: Floats, scored: Booleans) -> AbsentSets:
-        """Count the scored rows of completed features, shape (n_features, n), NaN where missing."""
+        """Count the scored rows by missing features; `values` has shape (n_features, n), NaN where missing."""
         if not scored.any():
             return cls({})
         words, width = as_words(np.isnan(values))[scored], -(-len(values) // 8)
@@ -71,7 +71,7 @@ class AbsentSets:
 
 
 def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return a number for each row of words, (n, k), as good as random and different for each (splitmix64)."""
+    """Return a hash of each row of words, shape (n, k), by splitmix64."""
     found = np.zeros(len(words), dtype=np.uint64)
     for word in words.T:
         found = (found ^ word) + np.uint64(0x9E3779B97F4A7C15)
@@ -83,16 +83,16 @@ def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 @dataclass(frozen=True)
 class Gain:
-    """What measuring an absent input would tell.
+    """Reduction in uncertainty from measuring a missing input.
 
     Attributes
     ----------
     name
         The input.
     absent
-        Share of the rows that lack it.
+        Share of rows that lack it.
     removes
-        Share of what is unknown of all rows' log-odds (the sum of their variances) that would be known.
+        Share of the variance of the log-odds from missing inputs, summed over rows, that measuring it would remove.
     """
 
     name: str
@@ -100,19 +100,19 @@ class Gain:
     removes: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the summary file says."""
+        """Return the record in the summary file."""
         return dict(vars(self))
 
 
 def gains(bundle: Bundle, found: AbsentSets) -> Sequence[Gain]:
-    """Return the absent inputs, that which would tell most first; none where the model cannot tell.
+    """Return the gain from each missing input, the largest first; empty for a model that is not additive.
 
     Parameters
     ----------
     bundle
-        The model; only an additive one can tell.
+        The model.
     found
-        Rows by the inputs they lack.
+        Number of rows by the inputs they lack.
     """
     if not isinstance(bundle.fitted, Additive):
         return []

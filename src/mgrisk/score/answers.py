@@ -1,7 +1,6 @@
-"""The answers of a bundle: numbers of some people, made into columns of a frame or rows of a CSV file.
+"""The answers of a bundle for a block of rows, as data frame columns or rows of a CSV file.
 
-`WhatIf` holds the what-if columns, the usual magnesium of these people and what `evidence.what_if` says of them, as
-arrays that a writer takes.
+`WhatIf` has the what-if columns as arrays: usual magnesium and the risks of `evidence.what_if`.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ ADVICE_COLUMN: Final = "what_if_magnesium_supplement_advice"
 
 @dataclass(frozen=True)
 class WhatIf:
-    """What options would make of the risks of some people.
+    """Risks under what-if options.
 
     Attributes
     ----------
     names, numbers
-        The columns of numbers, and their values: shape (n_columns, n), NaN where there is none.
+        Names of the numeric columns, and their values: shape (n_columns, n), NaN where there is none.
     advice
-        Which of `ADVICE` is said of a supplement, shape (n,).
+        Index into `ADVICE` of the note on a supplement, shape (n,).
     """
 
     names: tuple[str, ...]
@@ -49,22 +48,22 @@ class WhatIf:
 
     @classmethod
     def of(cls, people: pd.DataFrame, risk: Floats, habit: pd.DataFrame | None = None) -> WhatIf:
-        """Ask for people by their typed features and calibrated risks; NaN where there is no risk.
+        """Compute the what-if columns from typed features and calibrated risks; NaN where there is no risk.
 
         Parameters
         ----------
         people, risk
             As for `what_if`.
         habit
-            What `usual_magnesium.habits` says of them, which stands before the options; None for nothing.
+            Result of `usual_magnesium.habits`, whose columns come before the options; None to leave them out.
         """
         found = what_if(people, risk)
-        told = found.pop(ADVICE_COLUMN).to_numpy()
+        notes = found.pop(ADVICE_COLUMN).to_numpy()
         found = found if habit is None else pd.concat([habit, found], axis=1)
         numbers = found.to_numpy(dtype=np.float64).T.copy()
-        # Of a row that was rejected nothing is said, of amounts no more than of risks.
+        # A rejected row has neither amounts nor risks.
         numbers[:, np.isnan(risk)] = np.nan
-        advice = np.select([told == each for each in ADVICE], list(range(len(ADVICE)))).astype(np.int64)
+        advice = np.select([notes == each for each in ADVICE], list(range(len(ADVICE)))).astype(np.int64)
         advice[np.isnan(risk)] = 0
         return cls(tuple(found.columns), numbers, advice)
 
@@ -84,17 +83,17 @@ def option_features() -> tuple[Feature, ...]:
 @cache
 def option_columns() -> tuple[str, ...]:
     """Return the names of the columns."""
-    nobody = pd.DataFrame({"age_years": np.empty(0), "sex": np.empty(0, dtype=object)})
-    return tuple(what_if(nobody, np.empty(0)).columns)
+    no_people = pd.DataFrame({"age_years": np.empty(0), "sex": np.empty(0, dtype=object)})
+    return tuple(what_if(no_people, np.empty(0)).columns)
 
 
 def about_options() -> dict[str, Any]:
-    """Return what the summary of a batch says: what is assumed, and which study prices each option."""
+    """Return the summary file's record of the options: assumptions, and the study behind each option."""
     return {
-        "what_it_is": "the calibrated risk times published relative risks; not the model's answer to changed inputs",
-        "usual_magnesium": "with a bundle that carries a model of usual intake: median and 80 % interval of a person's "
-        "magnesium from food and drink, mg a day; the dose goes by the mean of the same distribution, and without such "
-        "a model by the recalled days",
+        "what_it_is": "the calibrated risk times published relative risks; not a prediction of the model",
+        "usual_magnesium": "with a bundle that has a model of usual intake: median and 80 % interval of a person's "
+        "magnesium from food and drink, mg a day; the dose uses the mean of the same distribution, or the mean of the "
+        "recalled days without such a model",
         "assumptions": list(ASSUMPTIONS),
         "options": [
             {
@@ -115,32 +114,32 @@ STATUS_WORDS = StringTable.of(STATUSES)
 
 @dataclass(frozen=True)
 class Answers:
-    """Answers of a bundle, one for each row.
+    """Answers of a bundle, one per row.
 
     Attributes
     ----------
     label
-        What the column `model` says.
+        Text of the column `model`.
     features
         The model's features.
     status
-        Place in `STATUSES` of each row, shape (n,).
+        Index into `STATUSES` of each row, shape (n,).
     problems
-        Codes of each row.
+        Problem codes of each row.
     risk
-        Risk, the ends of its interval, and those of what absent inputs leave open; shape (5, n), NaN unless scored.
+        Risk, bounds of its interval, and bounds over missing inputs (`RISKS`); shape (5, n), NaN unless scored.
     used
-        How many of the model's features are known, shape (n,).
+        Number of the model's features that are known, shape (n,).
     inside
-        Who is like the people of the development set, shape (n,).
+        Whether the row is in the model's training distribution, shape (n,).
     values
-        Completed features, a level by its place; NaN where missing; shape (n_features, n).
+        Completed features, a level by its index; NaN where missing; shape (n_features, n).
     feature, effect
-        The largest contributions: which feature, -1 for none, and calibrated log-odds; shape (n, K).
+        The largest contributions: index of the feature, -1 for none, and SHAP value (log-odds); shape (n, K).
     asked
-        Feature that would leave least open were it known, -1 for none, shape (n,); None where that is not asked for.
+        Missing feature that would reduce uncertainty most, -1 for none, shape (n,); None if not requested.
     options
-        What options would make of the risks, where that was asked for.
+        Risks under what-if options, if requested.
     """
 
     label: str
@@ -161,16 +160,16 @@ class Answers:
 
     @property
     def scored(self) -> Booleans:
-        """Who has a risk, shape (n,)."""
+        """Which rows have a risk, shape (n,)."""
         return np.equal(self.status, SCORED)
 
     @property
     def rejected(self) -> Booleans:
-        """Who has values that are not usable, shape (n,)."""
+        """Which rows have values that are not usable, shape (n,)."""
         return np.equal(self.status, REJECTED)
 
     def where(self, mask: Booleans) -> Answers:
-        """Return the answers of some rows, shape (n,), without their reasons and options: what is counted of them."""
+        """Return the answers of the rows in a mask, shape (n,), without reasons and options, for counting."""
         codes = self.problems.texts()[mask].tolist()
         table = StringTable.of(codes)
         counts = Counter(code for joined in codes if joined for code in joined.split(SEPARATOR))
@@ -190,7 +189,7 @@ class Answers:
 
     @property
     def columns(self) -> dict[str, pa.Array]:
-        """The answer's columns by name, as in the scoring file; a number that is not known is null."""
+        """The columns of the answer by name, as in the scored file; unknown numbers are null."""
         usable = self.scored
         columns = {
             "status": _one_of([*STATUSES], self.status),
@@ -215,21 +214,21 @@ class Answers:
         }
 
     def frame(self, index: pd.Index) -> pd.DataFrame:
-        """Return the answer's columns as a frame: texts as objects, NaN for a number that is not known."""
+        """Return the columns of the answer as a frame: texts as objects, NaN for an unknown number."""
         columns = {name: column.to_numpy(zero_copy_only=False) for name, column in self.columns.items()}
-        # A float whether or not another row is rejected.
+        # Always float, so that the type does not depend on whether another row is rejected.
         columns["inputs_used"] = columns["inputs_used"].astype(np.float64)
         return pd.DataFrame(columns, index=index)
 
     def csv_rows(self, data: NDArray[np.uint8], start: Integers, end: Integers, digits: int) -> memoryview:
-        """Return the rows of the scored file: each row as it came, then its answer.
+        """Return the rows of the scored file: each input row unchanged, then its answer.
 
         Parameters
         ----------
         data, start, end
-            The rows' own bytes without line ends are ``data[start[r]:end[r]]``.
+            The bytes of row ``r`` without its line end are ``data[start[r]:end[r]]``.
         digits
-            Significant digits of the answer's numbers, as `decimals.write_float` takes them.
+            Significant digits of the numbers in the answer, as for `decimals.write_float`.
         """
         label = np.frombuffer(csv_line([escape_formula(self.label)]).rstrip(b"\n"), dtype=np.uint8)
         widest = max(

@@ -1,7 +1,7 @@
-"""Batch scoring: a table through a scorer, block by block on several threads, one output row for each input row.
+"""Score a table block by block on several threads, one output row for each input row.
 
-Results come out in the order in which the blocks went in (`in_order`). Counts of rows, problems and risks are added up
-block by block and make the batch's summary (`summary.Tally`, `summary.Summary`).
+Results keep the order of the blocks (`in_order`). Counts of rows, problems and risks are added up over blocks for the
+summary of the batch (`summary.Tally`, `summary.Summary`).
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ from mgrisk.storage.files import sha256, to_json
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 AHEAD: Final = 1
-"""Items that wait for a free thread, so that none waits for the reader; each more costs memory and wins nothing."""
+"""Items queued per batch, so that no thread waits for the reader; more would only cost memory."""
 
 
 def in_order(items: Iterable[Item], work: Callable[[Item], Result], *, workers: int) -> Iterator[Result]:
-    """Yield the result of each item, in order, while the next ones are being worked on.
+    """Yield the result of each item, in order, while the next ones are processed.
 
-    No more than ``workers + AHEAD`` items are taken before the first result is asked for, so that memory does not grow
-    with their number. An error of the work is raised where its result would have stood.
+    At most ``workers + AHEAD`` items are taken ahead of the results, so that memory does not grow with their number.
+    An error is raised in the place of the result.
 
     Examples
     --------
@@ -77,7 +77,7 @@ REJECTS, SUMMARY, SCORED = "rejects", "summary", "scored"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a batch is: rows so far, and the share of the input that they are, None where that is not known."""
+    """Progress of a batch: rows so far, and their share of the input; None where that is unknown."""
 
     rows: int
     share: float | None
@@ -85,7 +85,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class _Scored:
-    """A block with its answers, ready to be written: rejected rows by position, with problems and the row as it was."""
+    """A block with its answers, ready to write; rejected rows by position, with problems and the original row."""
 
     digest: str
     rendered: Any
@@ -95,24 +95,24 @@ class _Scored:
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """What is asked of a batch.
+    """Options of a batch.
 
     Attributes
     ----------
     reasons
-        How many of the largest contributions to give.
+        Number of largest contributions to return.
     rejects
         CSV of rejected rows, or none.
     strict
         Stop at the first rejected row, leaving no output.
     resume
-        Go on after what the same batch had completed when it was killed.
+        Continue after the blocks that the same batch completed before it was interrupted.
     part
-        What the file is called in the first column of rejected rows, where it is a part of a folder.
+        Name of the file in the first column of rejected rows, if it is part of a folder.
     digits
         Significant digits of the numbers in CSV, 1 to `ALL_DIGITS`; Parquet holds doubles.
     by
-        Column by whose texts rows are counted too, such as the site, or none.
+        Column by whose values rows are also counted, such as the site; None for none.
     """
 
     reasons: int
@@ -133,21 +133,22 @@ def score_table(
     workers: int = 1,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
-    """Score a file into a file.
+    """Score a file, and write the scored file.
 
     Parameters
     ----------
     scorer
         The model.
     source, target
-        CSV, JSON lines or Parquet, the output by its name; ``-`` for standard input, and for CSV on standard output.
+        CSV, JSON lines or Parquet; the name of the output determines its format. ``-`` is standard input, and CSV on
+        standard output.
     options
-        The file of rejected rows has the row number (1 is the first below the header), problems, and the row as it was,
-        as JSON; to go on is to begin after the last complete block.
+        The file of rejected rows has the row number (1 is the first below the header), problems, and the original row
+        as JSON. To resume starts after the last complete block.
     workers
-        Threads that score; no byte of the output depends on their number.
+        Number of threads; the output does not depend on it.
     progress
-        Told after each block.
+        Called after each block.
 
     Raises
     ------
@@ -159,11 +160,11 @@ def score_table(
     if options.rejects:
         output_format(options.rejects, of=(Format.CSV,))
     if options.reasons:
-        _ = scorer.explainer  # made here and not first on several threads at once
+        _ = scorer.explainer  # built here, not on several threads at once
     with ExitStack() as stack:
         table = stack.enter_context(open_source(source, missing=scorer.missing))
         added = scorer.columns(reasons=options.reasons)
-        check_columns(table.columns, scorer.contract, where=source, added=added)
+        check_columns(table.columns, scorer.schema_features, where=source, added=added)
         refuse_absent([options.by] if options.by else [], table.columns, source)
         about = {
             "input": source,
@@ -219,7 +220,7 @@ def score_table(
 
 
 def _files(target: str, rejects: str | None) -> dict[str, Path]:
-    """Return the files of a batch, but for streams, in the order in which they appear: the scored one is the last."""
+    """Return the output files of a batch, without streams, in the order of publishing: the scored file is last."""
     names = {REJECTS: rejects, SUMMARY: output_file(target) and f"{target}.summary.json", SCORED: target}
     found = {kind: output_file(name) for kind, name in names.items() if name}
     return {kind: path for kind, path in found.items() if path}
@@ -231,12 +232,12 @@ def _counted(journal: Journal | None, table: Source) -> Tally:
 
 
 def input_digest(source: str) -> str | None:
-    """Return the sha256 of an input, a file or a folder; None of standard input, which cannot be read again."""
+    """Return the sha256 of an input file or folder; None for standard input, which cannot be read again."""
     return None if source == STREAM else sha256(Path(source))
 
 
 def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
-    """Return what a summary says of the answer: which model and mgrisk gave it, its columns, and what these mean."""
+    """Return the summary's record of the answer: model, version of mgrisk, columns and their meaning."""
     columns = scorer.columns(reasons=reasons)
     about = {
         "bundle": scorer.provenance,
@@ -249,12 +250,14 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 
 
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
-    """Apply the contract alone to a file or folder: what scoring it would reject or flag, counted."""
+    """Check a file or folder against the input schema, and count what scoring would reject or flag."""
     with open_source(source, missing=scorer.missing, folder=True) as table:
-        check_columns(table.columns, scorer.contract, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
+        check_columns(
+            table.columns, scorer.schema_features, where=source, added=scorer.columns(reasons=DEFAULT_REASONS)
+        )
 
         def work(block: Any) -> Tally:
-            rows = table.read(block, scorer.contract)
+            rows = table.read(block, scorer.schema_features)
             return _tally(scorer, table, rows, scorer.answer(rows.checked, reasons=0))
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
@@ -262,7 +265,7 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
 
 
 def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: BatchOptions) -> _Scored:
-    rows = table.read(block, scorer.contract)
+    rows = table.read(block, scorer.schema_features)
     answers = scorer.answer(rows.checked, reasons=options.reasons)
     return _Scored(
         digest=table.digest(block),
@@ -274,11 +277,11 @@ def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: B
 
 def _tally(scorer: Scorer, table: Source, rows: Rows, answers: Answers, *, by: str | None = None) -> Tally:
     unknown = NotAccepted.of(rows, table.columns, answers.rejected)
-    return Tally.of(answers, scorer.yardstick, _groups(rows, by, scorer), not_accepted=unknown)
+    return Tally.of(answers, scorer.reference_bins, _groups(rows, by, scorer), not_accepted=unknown)
 
 
 def _groups(rows: Rows, by: str | None, scorer: Scorer) -> list[str] | None:
-    """Return which group each row is of; one text for all words that mean missing."""
+    """Return the group of each row; all texts that mean missing form one group."""
     if by is None:
         return None
     found = ["" if scorer.missing.holds(cell) else brief(cell.strip()) for cell in rows.texts([by])[by]]
@@ -287,18 +290,18 @@ def _groups(rows: Rows, by: str | None, scorer: Scorer) -> list[str] | None:
 
 
 def refuse_many_groups(groups: Collection[str], by: str | None) -> None:
-    """Refuse a column with too many texts to be one of sites, before its counts fill the memory."""
+    """Refuse a column with too many distinct values, before its counts fill the memory."""
     if len(groups) > MOST_GROUPS:
         raise usage(
             "score.many_groups",
             f"the column {by} has more than {MOST_GROUPS} values",
             where="--by",
-            hint="name a column of sites, wards or the like",
+            hint="name a column with few values, such as the site",
         )
 
 
 def _rejected(rows: Rows, answers: Answers, options: BatchOptions) -> list[tuple[int, str, str]]:
-    """Return the rejected rows, as far as they are asked for: of `strict` alone no row as it was."""
+    """Return the rejected rows, if requested; with `strict` alone, without the original row."""
     if not (answers.rejected.any() and (options.rejects or options.strict)):
         return []
 
@@ -324,12 +327,12 @@ def _stop_at_rejected(scored: _Scored, *, rows_before: int, where: str) -> None:
             "input.rejected_row",
             f"row {rows_before + place + 1} is rejected: {problems}",
             where=where,
-            hint="mend the row, or leave out --strict to have it marked in the output",
+            hint="correct the row, or leave out --strict to have it marked in the output",
         )
 
 
 def _key(scorer: Scorer, columns: Sequence[str], **options: Any) -> str:
-    """Return what a batch is, but for the content of its input: that is checked block by block."""
+    """Return a digest of everything that defines a batch, except the input data, which are checked block by block."""
     named = sorted(scorer.missing.words - EMPTY_CELLS)
     content = json.dumps([scorer.fingerprint, list(columns), options, BLOCK_BYTES, *named])
     return hashlib.sha256(content.encode()).hexdigest()
@@ -341,21 +344,21 @@ def _journal(files: Mapping[str, Path], *, key: str, where: str, options: BatchO
         raise not_possible(where)
     if SCORED not in files:
         return None
-    # A Parquet file ends with its index, so that there is no going on after a part of it.
+    # A Parquet file ends with its index, so that writing cannot be resumed within it.
     block_by_block = whole and output_format(where) is not Format.PARQUET
     return Journal(files[SCORED], key=key, resume=options.resume, block_by_block=block_by_block)
 
 
 def _after(done: Sequence[Entry], table: Source, *, where: str) -> Iterator[Any]:
-    """Yield the blocks after those that are done, which must be what they were."""
+    """Yield the blocks after the completed ones, which must be unchanged."""
     blocks = table.blocks()
     for entry in done:
         block = next(blocks, None)
         if block is None or table.digest(block) != entry.block:
             raise bad_input(
                 "resume.other_input",
-                "the input is not what it was when the batch was interrupted",
+                "the input has changed since the batch was interrupted",
                 where=where,
-                hint="leave out --resume to begin anew",
+                hint="leave out --resume to start again",
             )
     yield from blocks

@@ -1,7 +1,6 @@
-"""What a cell says in whatever column it stands: that a value is missing, true or false, or a code.
+"""Interpret cells that mean missing, true or false, or a code, in any column.
 
-One list of words for "missing" (`missing.toml`) holds for CSV, for texts in Parquet and frames, for requests to MLflow
-and for `mgrisk map`.
+One list of words for "missing" (`missing.toml`) is used for CSV, Parquet, frames, MLflow requests and `mgrisk map`.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from typing import Final
 from mgrisk.config.toml import rows
 
 EMPTY_CELLS: Final = frozenset(word for row in rows("mgrisk.score", "missing.toml", "word") for word in row["words"])
-"""The words for "missing" that need not be named."""
+"""The words that mean missing by default."""
 BOOLEANS: Final[Mapping[str, str]] = MappingProxyType({"true": "yes", "false": "no"})
-"""What a boolean is in a column of yes and no, in lower case."""
+"""Levels for booleans, in lower case, in a column of yes and no."""
 NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class Missing:
-    """What means missing in a file.
+    """Words and codes that mean missing in a file.
 
     Attributes
     ----------
     words
-        Texts, compared sign by sign without the blanks around them.
+        Texts, compared exactly after stripping blanks.
     numbers
         Codes such as -9, compared as numbers.
     """
@@ -39,7 +38,7 @@ class Missing:
 
     @classmethod
     def also(cls, words: Iterable[str]) -> Missing:
-        """Return the words of the list and some more.
+        """Return the default words and the given ones.
 
         Examples
         --------
@@ -60,7 +59,7 @@ MISSING: Final = Missing()
 
 
 def as_code(cell: str) -> float | str:
-    """Return what codes are compared by: a number where it is one, else the text; true and false in lower case.
+    """Return a code for comparison: as a number if it is one, else as text; true and false in lower case.
 
     Examples
     --------

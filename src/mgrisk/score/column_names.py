@@ -1,9 +1,9 @@
-"""Which column of a file gives which input, told by the column's name alone.
+"""Match the columns of a file to inputs by name.
 
-An input is given by a column of its name, of a synonym, or of its name with a declared other unit (units.toml); case
-and blanks do not count. A name that says an input in any other way (another unit, other signs, its label with a unit,
-its NHANES variable) is refused where no column gives the input: to take it may be wrong by a factor, to pass over it
-would change the answer without a word. A name that merely resembles an input's is told, and not used.
+A column gives an input if it has its name, a synonym, or its name with another declared unit (units.toml), ignoring
+case and blanks. A name that means an input in another way (an undeclared unit, other punctuation, its label with a
+unit, its NHANES variable) is refused unless another column gives the input: to use it may be wrong by a factor, and to
+ignore it would change the answer silently. A name that only resembles an input is reported and not used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SYNONYMS: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def _plain(name: str) -> str:
-    """Return a name in lower case with underscores for all that is neither letter nor digit."""
+    """Return a name in lower case, with underscores for everything that is neither letter nor digit."""
     return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
 
 
@@ -46,14 +46,14 @@ UNITS: Final = (
 
 @dataclass(frozen=True)
 class Given:
-    """Where a feature stands in a file.
+    """The column that gives a feature.
 
     Attributes
     ----------
     column
         Name of the column.
     factor
-        What its numbers are multiplied with to be in the feature's unit.
+        Factor that converts its numbers to the unit of the feature.
     """
 
     column: str
@@ -61,12 +61,12 @@ class Given:
 
 
 def unit_or_levels(feature: Feature) -> str:
-    """Return what a cell of the feature holds, in a few words: the unit of a number, the levels of a category."""
+    """Return the unit of a number, or the levels of a category, as text."""
     return feature.unit or " or ".join(feature.levels)
 
 
 def given_columns(columns: Iterable[str], inputs: Sequence[Feature]) -> dict[str, Given]:
-    """Return where each feature stands that the columns give; of several columns for one, the first by `_ways`.
+    """Return the column that gives each feature; of several, the first in the order of `_accepted_names`.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def given_columns(columns: Iterable[str], inputs: Sequence[Feature]) -> dict[str
         there.setdefault(_folded(str(column)), column)
     found: dict[str, Given] = {}
     for feature in inputs:
-        for name, factor in _ways(feature.name, feature.kind).items():
+        for name, factor in _accepted_names(feature.name, feature.kind).items():
             if name in there:
                 found[feature.name] = Given(there[name], factor)
                 break
@@ -87,12 +87,12 @@ def given_columns(columns: Iterable[str], inputs: Sequence[Feature]) -> dict[str
 
 
 def check_names(columns: Sequence[str], inputs: Sequence[Feature], *, where: str) -> None:
-    """Refuse two columns for one input, and a column that says an input in a way that is not understood.
+    """Refuse two columns for one input, and a column whose name means an input but is not accepted.
 
     Raises
     ------
     MgRiskError
-        `input.duplicate_column`; `input.unknown_unit` for an input's name with a unit that nobody declared;
+        `input.duplicate_column`; `input.unknown_unit` for the name of an input with an undeclared unit;
         `input.unclear_name` for another spelling of its name, or its NHANES variable; exit status 3.
     """
     folded: dict[str, list[str]] = {}
@@ -100,7 +100,7 @@ def check_names(columns: Sequence[str], inputs: Sequence[Feature], *, where: str
         folded.setdefault(_folded(column), []).append(column)
     absent: list[Feature] = []
     for feature in inputs:
-        there = [column for name in _ways(feature.name, feature.kind) for column in folded.get(name, ())]
+        there = [column for name in _accepted_names(feature.name, feature.kind) for column in folded.get(name, ())]
         if len(there) > 1:
             raise bad_input(
                 "input.duplicate_column",
@@ -128,16 +128,16 @@ def check_names(columns: Sequence[str], inputs: Sequence[Feature], *, where: str
                 "input.unknown_unit",
                 f"the column {column} looks like {meant.name} in a unit that is not converted",
                 where=where,
-                expected=", ".join(_ways(meant.name, meant.kind)),
+                expected=", ".join(_accepted_names(meant.name, meant.kind)),
                 hint=f"convert it to {meant.name}, or rename it if it is something else",
             )
 
 
 def unused_columns(columns: Sequence[str], inputs: Sequence[Feature]) -> dict[str, str]:
-    """Return the columns that give none of the inputs, each with the one that it may have been meant for, or "".
+    """Return the columns that give no input, each with the input that was perhaps meant, or "".
 
-    Those that may have been meant for one come first. Only inputs that no column gives are proposed: by label, NHANES
-    variable or name without unit; else where one name begins with the other; else by the closest name (difflib).
+    Columns with a suggestion come first. Only inputs that no column gives are suggested: by label, NHANES variable or
+    name without unit; else if one name begins with the other; else by the closest name (difflib).
 
     Examples
     --------
@@ -146,7 +146,7 @@ def unused_columns(columns: Sequence[str], inputs: Sequence[Feature]) -> dict[st
     {'Waist': 'waist_cm', 'visit': ''}
     """
     given = given_columns(columns, inputs)
-    used = {name for feature in inputs for name in _ways(feature.name, feature.kind)}
+    used = {name for feature in inputs for name in _accepted_names(feature.name, feature.kind)}
     names: dict[str, str] = {}
     for feature in inputs:
         if feature.name not in given:
@@ -171,7 +171,7 @@ def _meant(column: str, names: Mapping[str, str]) -> str:
 
 
 def _folded(name: str) -> str:
-    """Return a name but for case and blanks, with an underscore for blanks inside it."""
+    """Return a name in lower case, stripped, with an underscore for blanks inside it."""
     return re.sub(r"\s+", "_", name.strip().lower())
 
 
@@ -180,8 +180,8 @@ def _letters(name: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _ways(feature: str, kind: str) -> Mapping[str, float]:
-    """Return the names by which a column gives the feature, its own first, with their factors."""
+def _accepted_names(feature: str, kind: str) -> Mapping[str, float]:
+    """Return the column names accepted for a feature, its own first, with their unit factors."""
     ways = {feature: 1.0} | {name: 1.0 for name, meant in SYNONYMS.items() if meant == feature}
     if kind == "number":
         for (given, meant), factor in FACTORS.items():
@@ -194,21 +194,21 @@ def _ways(feature: str, kind: str) -> Mapping[str, float]:
 
 
 def _spellings(feature: Feature) -> tuple[str, ...]:
-    """Return the names that say the feature with its unit, where it has one, or are its NHANES variable."""
+    """Return the label of a feature with its unit, if it has one, and its NHANES variable."""
     labelled = () if feature.unit in {"", "1"} else (f"{feature.label} {feature.unit}",)
     variable = feature.sources if len(feature.sources) == 1 else ()
-    return (*_ways(feature.name, feature.kind), *labelled, *variable)
+    return (*_accepted_names(feature.name, feature.kind), *labelled, *variable)
 
 
 def _stems(feature: Feature) -> tuple[str, ...]:
-    """Return the plain names of a number without their unit, and its label."""
+    """Return the names of a numeric feature without unit, and its label."""
     if feature.kind != "number":
         return (_plain(feature.label),)
-    return (*(_without_unit(name)[0] for name in _ways(feature.name, feature.kind)), _plain(feature.label))
+    return (*(_without_unit(name)[0] for name in _accepted_names(feature.name, feature.kind)), _plain(feature.label))
 
 
 def _without_unit(name: str) -> tuple[str, str]:
-    """Part a name from its unit, which may have underscores of its own: the longest there is."""
+    """Split a name from the longest unit that it ends with."""
     for place, sign in enumerate(name):
         if sign == "_" and name[place + 1 :] in UNITS:
             return name[:place], name[place + 1 :]

@@ -1,12 +1,12 @@
-"""Outputs of one command that appear together, or not at all.
+"""Publish the outputs of one command together, or not at all.
 
-Each output is written into a file beside it, ``.out.csv.part``, that only its owner may read. Where all are complete
-and on disk, the journal says so, and then they are renamed. A kill before that line leaves the old outputs, a kill
-after it what `--resume` needs to finish, and nothing is half of one and half of the other. The scored file or folder
-comes last: where it is new, all are.
+Each output is written to a file beside it, ``.out.csv.part``, that only its owner may read. When all are complete and
+on disk, the journal records it, and then they are renamed. A kill before that record leaves the old outputs; after it,
+`--resume` can finish the renaming. Old and new outputs are never mixed without a journal. The scored file or folder is
+renamed last: if it is new, all are.
 
-Unless `--resume` was given from the start, an error removes what was written, and so does SIGTERM. Ctrl-C leaves what
-can be continued. As long as an output is written, ``.out.csv.lock`` stands beside it and keeps other commands from it.
+Without `--resume` from the start, an error or SIGTERM removes what was written. Ctrl-C leaves a part that can be
+resumed. While an output is written, ``.out.csv.lock`` beside it keeps other commands from writing it.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from mgrisk.storage.destinations import writes_to
 from mgrisk.storage.lock import exclusive_lock
 
 Moves = Sequence[tuple[Path, Path]]
-"""What is complete, and the output that it becomes."""
+"""Pairs of a complete file and the output that it becomes."""
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A folder that is made part by part, and appears together with files.
+    """A folder that is built part by part and published together with files.
 
     Attributes
     ----------
     staging
-        Where it is made, with whatever else is needed until all is done; removed then.
+        Folder in which it is built, with temporary files; removed at the end.
     made, target
-        What of it becomes the output.
+        Subfolder that becomes the output, and the output.
     """
 
     staging: Path
@@ -49,13 +49,13 @@ class Staged:
 
 
 def continued(stopped: BaseException, *, resume: bool) -> bool:
-    """Return whether what was written may be continued: by whom pressed Ctrl-C, or asked for it from the start."""
+    """Return whether the written part is kept for resuming: after Ctrl-C, or with `--resume` from the start."""
     return resume or (isinstance(stopped, KeyboardInterrupt) and not isinstance(stopped, Terminated))
 
 
 @contextmanager
 def locked(targets: Sequence[Path]) -> Iterator[None]:
-    """Keep other commands from some outputs, files or folders, as long as the block lasts.
+    """Lock output files or folders against other commands for the duration of the block.
 
     Raises
     ------
@@ -73,16 +73,16 @@ def locked(targets: Sequence[Path]) -> Iterator[None]:
 def open_files(
     targets: Sequence[Path], *, journal: Journal | None = None, folder: Staged | None = None
 ) -> Iterator[list[FileIO]]:
-    """Yield the files that become `targets`, all of them, if the block ends well.
+    """Yield the files that become `targets`, all together, if the block succeeds.
 
     Parameters
     ----------
     targets
         Files, locked.
     journal
-        Of the batch, so that it can be continued; without, there must be one target.
+        Journal of the batch, so that it can be resumed; without one, there must be a single target.
     folder
-        A folder that is made otherwise, and appears after the files.
+        A folder built elsewhere that is published after the files.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def open_files(
         `output.cannot_write`.
     """
     moves = [(part_of(target), target) for target in targets]
-    main = folder.target if folder else next(iter(targets), Path())  # what an error of the journal names
+    main = folder.target if folder else next(iter(targets), Path())  # named in an error of the journal
     try:
         with ExitStack() as opened:
             keep = [0] * len(targets)
@@ -107,27 +107,27 @@ def open_files(
         if journal:
             with writes_to(main):
                 journal.complete([_size(made) for made, _ in moves])
-    except BaseException as stopped:  # Ctrl-C and SIGTERM too: what nobody will continue is removed
+    except BaseException as stopped:  # Ctrl-C and SIGTERM too: what cannot be resumed is removed
         if journal:
-            # What is left to be written would meet the same full disk.
+            # Writing the rest would fail on the same full disk.
             with suppress(OSError):
                 journal.close()
         if not (journal and journal.block_by_block and continued(stopped, resume=journal.resume)):
             for left in (*([journal.path] if journal else []), *map(part_of, targets)):
-                # Whatever the disk says to that, the error is the first one.
+                # The first error is reported, not one of this attempt.
                 with suppress(OSError):
                     left.unlink(missing_ok=True)
         raise
-    _appear(moves, journal, folder)
+    _publish(moves, journal, folder)
 
 
 def finish(targets: Sequence[Path], journal: Journal, *, folder: Staged | None = None) -> None:
-    """Rename the outputs that the journal says are complete, as far as the kill had not let it be done.
+    """Rename the outputs that the journal records as complete and that are not yet renamed.
 
     Raises
     ------
     MgRiskError
-        `resume.bad_journal` where one of them is gone, `output.cannot_write`.
+        `resume.bad_journal` where one of them no longer exists, `output.cannot_write`.
     """
     moves = [*((part_of(target), target) for target in targets), *([(folder.made, folder.target)] if folder else [])]
     if journal.sizes is None or len(journal.sizes) != len(moves):
@@ -135,11 +135,11 @@ def finish(targets: Sequence[Path], journal: Journal, *, folder: Staged | None =
     for (made, target), size in zip(moves, journal.sizes, strict=True):
         if _size(made if made.exists() else target) != size:
             raise journal.refusal()
-    _appear(moves, journal, folder)
+    _publish(moves, journal, folder)
 
 
 class _Part(FileIO):
-    """The file that becomes `target`; an error of writing names the target."""
+    """The file that becomes `target`; write errors name the target."""
 
     def __init__(self, target: Path, *, keep: int) -> None:
         self._target, self._path = target, part_of(target)
@@ -149,7 +149,7 @@ class _Part(FileIO):
             self.seek(keep)
 
     def write(self, content: Any, /) -> int:
-        """Write all of some bytes."""
+        """Write all bytes."""
         left = memoryview(content).cast("B")
         size = len(left)
         with writes_to(self._target):
@@ -158,14 +158,14 @@ class _Part(FileIO):
         return size
 
     def complete(self) -> None:
-        """Have all of it on disk, with the permissions of what it replaces."""
+        """Flush the file to disk, with the permissions of the file it replaces."""
         with writes_to(self._target):
             self._path.chmod(_mode(self._target))
             os.fsync(self.fileno())
 
 
 def _mode(target: Path) -> int:
-    """Return the permissions of a file, or those of a new one."""
+    """Return the permissions of a file, or the default ones of a new file."""
     if target.exists():
         return stat.S_IMODE(target.stat().st_mode)
     umask = os.umask(0o077)
@@ -174,17 +174,17 @@ def _mode(target: Path) -> int:
 
 
 def _size(made: Path) -> int:
-    """Return the bytes of a file; 0 of a folder, -1 where there is neither."""
+    """Return the size of a file in bytes; 0 for a folder, -1 if it does not exist."""
     if made.is_dir():
         return 0
     return made.stat().st_size if made.is_file() else -1
 
 
-def _appear(moves: Moves, journal: Journal | None, folder: Staged | None) -> None:
+def _publish(moves: Moves, journal: Journal | None, folder: Staged | None) -> None:
     try:
         _rename(moves, journal, folder)
     except KeyboardInterrupt:
-        # All is complete, and what is left to do takes no time.
+        # Everything is complete; only the quick renaming is left.
         _rename(moves, journal, folder)
         raise
 
@@ -198,7 +198,7 @@ def _rename(moves: Moves, journal: Journal | None, folder: Staged | None) -> Non
                     target.rmdir()  # empty; Windows does not replace even that
                 made.replace(target)
             _sync(target.parent)
-    # The journal goes last: whatever else is left, it tells of.
+    # The journal is removed last, since it records what is left to do.
     if folder and folder.staging.exists():
         shutil.rmtree(folder.staging)
     if journal:
@@ -206,7 +206,7 @@ def _rename(moves: Moves, journal: Journal | None, folder: Staged | None) -> Non
 
 
 def _sync(folder: Path) -> None:
-    """Have the names of a folder on disk, where the system can."""
+    """Flush the directory entries of a folder to disk, where the system supports it."""
     if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""Values of one person that cannot both be right, or hardly can, by the rules of `contradictions.toml`."""
+"""Mark values of one person that contradict each other, or are improbable together (`contradictions.toml`)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ STATES: Final = {"contradiction": CONTRADICTED, "improbable": IMPROBABLE}
 
 
 def mark_contradictions(checked: Checked) -> Checked:
-    """Return checked people with the values marked that contradict another, as it is where there are none.
+    """Mark the values that contradict another value; without any, return the same object.
 
-    A number that is given beside what it is worked out from, and is not that, is marked and worked out.
+    A derived number, such as BMI, that disagrees with the inputs it is computed from is marked and recomputed.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def mark_contradictions(checked: Checked) -> Checked:
         return checked
     state, numbers = checked.state.copy(), checked.numbers.copy() if worked_out else checked.numbers
     for i, marked, wrong in (*found, *((i, IMPROBABLE, wrong) for i, (wrong, _) in worked_out.items())):
-        # What contradicts another value stays so.
+        # A contradiction takes precedence over an improbable value.
         state[i, wrong] = np.maximum(state[i, wrong], marked)
     for i, (wrong, values) in worked_out.items():
         numbers[i, wrong] = values[wrong]
@@ -58,13 +58,13 @@ def mark_contradictions(checked: Checked) -> Checked:
 
 
 def _holds(rule: dict[str, Any], checked: Checked, place: Mapping[str, int]) -> Booleans:
-    """Return who breaks a rule, shape (n,); who lacks one of the two values breaks none."""
+    """Return which rows break a rule, shape (n,); a row without one of the two values does not."""
 
     def has(column: str, level: str) -> Booleans:
         levels = checked.inputs[place[column]].levels
-        # Nobody has a level that a bundle does not know.
-        told: Booleans = checked.numbers[place[column]] == (levels.index(level) if level in levels else -1)
-        return told
+        # No row can have a level that the bundle does not know.
+        has_level: Booleans = checked.numbers[place[column]] == (levels.index(level) if level in levels else -1)
+        return has_level
 
     if "level" in rule:
         return has(rule["column"], rule["level"]) & has(rule["other"], rule["other_level"])
@@ -79,13 +79,13 @@ def _holds(rule: dict[str, Any], checked: Checked, place: Mapping[str, int]) -> 
 
 
 def _worked_out(checked: Checked, place: Mapping[str, int]) -> dict[int, tuple[Booleans, Floats]]:
-    """Return who gives a number that is not what others make of it, and what they make of it, by place of the input."""
+    """Return, by index of a derived input, the rows that disagree with its formula, and the recomputed values."""
     found = {}
     for i, feature in enumerate(checked.inputs):
         if not _is_checked(feature) or not set(feature.derived_from) <= place.keys():
             continue
         rows = [i, *(place[name] for name in feature.derived_from)]
-        # To work it out costs more than to see that no file of the kind gives all of it.
+        # Checked first because it is cheaper than the computation.
         if not np.isfinite(checked.numbers[rows]).all(axis=0).any():
             continue
         parents = [checked.inputs[each] for each in rows[1:]]

@@ -1,9 +1,9 @@
-"""How a batch differs from the people that the model was made on: by feature, in what is missing, and in its risks.
+"""Measure distribution shift between a batch and the development cohort: features, missing values and risks.
 
-Both are compared on bins between quantiles of the reference, so that a batch of any length is a few counts, which add
-up from block to block. What is compared is shares of people in the batch, who have no weights, with shares of the
-population that the reference stands for: a batch from a clinic differs from it without anything being wrong. A shift is
-only called one where there are enough rows for it to exceed what sampling alone makes of the index (`Shift.enough`).
+Both are counted in bins between quantiles of the reference, so that counts of blocks can be added. Unweighted shares of
+the batch are compared with shares of the population that the reference represents; a batch from a clinic differs from
+it without anything being wrong. A shift is reported only where there are enough rows for the index to exceed sampling
+variation (`Shift.enough`).
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from mgrisk.score.answers import Answers
 from mgrisk.types import Booleans, Floats, Integers
 
 SMALL, LARGE = 0.1, 0.25
-"""Population stability index from which a shift counts as small and as large (Siddiqi 2006, Credit Risk Scorecards)."""
+"""Population stability index (PSI) from which a shift is small or large (Siddiqi 2006, Credit Risk Scorecards)."""
 CHANCE: Final = 0.001
-"""How often sampling alone exceeds `Shift.psi_limit`: with thirty independent features, in one batch of thirty."""
+"""Probability that sampling alone exceeds `Shift.psi_limit`: with 30 independent features, about 1 batch in 30."""
 MISSING_MORE: Final = 0.1
-"""How much larger than in development a share of missing values is that counts as more."""
+"""Increase of a share of missing values over development that counts as more."""
 BINS_BETWEEN: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-"""The reference's quantiles between the bins: all but the outermost, beyond which a share is a handful of people."""
+"""Quantiles of the reference that separate the bins, without the outermost ones, where bins would be too small."""
 
 
 @dataclass(frozen=True)
 class Shift:
-    """How the values of one feature, or the risks, lie against the reference.
+    """Distribution shift of one feature, or of the risks, against the reference.
 
     Attributes
     ----------
     name
         The feature, or `risk`.
     people
-        Of the batch, who has a value.
+        Number of rows in the batch with a value.
     psi, psi_by_chance, psi_limit
-        Population stability index over the bins; what it would be on average by sampling alone, and what it would
-        exceed in one of a thousand batches.
+        Population stability index (PSI) over the bins; its mean under sampling alone, and the value exceeded with
+        probability `CHANCE` under sampling alone.
     ks, ks_se
-        Kolmogorov-Smirnov statistic: the largest difference of the distribution functions at a border of bins (for a
-        category, of the shares of a level), and its sampling error: that of the batch and of the reference's effective
-        number of people.
+        Kolmogorov-Smirnov statistic: the largest difference of the distribution functions at a bin edge (for a
+        category, of the share of a level); and its standard error, from the sizes of the batch and the effective size
+        of the reference.
     missing, missing_in_reference
-        Shares.
+        Shares of rows without a value.
     rows
-        Scored rows, with a value or without.
+        Scored rows, with or without a value.
     counts
-        People in each bin, of which the reference has the same.
+        Number of rows in each bin; the reference has the same bins.
     ordered
-        Whether the bins follow one another, so that their shares can be cumulated; those of a category do not.
+        Whether the bins are ordered, so that shares can be cumulated; False for a category.
     """
 
     name: str
@@ -74,11 +74,11 @@ class Shift:
 
     @property
     def enough(self) -> bool:
-        """Whether there are enough people for a large shift to exceed chance: about 100 in the batch for eight bins."""
+        """Whether there are enough rows for a large shift to exceed chance: about 100 for eight bins."""
         return self.psi_limit <= LARGE
 
     def exceeds(self, size: float) -> bool:
-        """Whether the index is at least `size`, and beyond what sampling alone would make of it."""
+        """Whether the PSI is at least `size` and exceeds `psi_limit`."""
         return self.enough and self.psi >= max(size, self.psi_limit)
 
     @property
@@ -87,16 +87,16 @@ class Shift:
         return self.missing >= self.missing_in_reference + MISSING_MORE
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the summary file says."""
+        """Return the record in the summary file."""
         return {**vars(self), "counts": list(self.counts)}
 
     def against(self, *, rows: int, counts: Sequence[int] | Integers) -> Shift:
-        """Compare with other people who were counted in the same bins, in place of the reference.
+        """Compare with other rows counted in the same bins, instead of the reference.
 
         Parameters
         ----------
         rows, counts
-            Their scored rows, and how many of them are in each bin, shape (n_bins,).
+            Their number of scored rows, and the number in each bin, shape (n_bins,).
 
         Examples
         --------
@@ -114,36 +114,36 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Counts of some rows over the bins of a yardstick; those of two blocks add up to those of both.
+class BinCounts:
+    """Counts of rows in the bins of a reference; counts of blocks can be added.
 
     Attributes
     ----------
     rows
         Scored rows.
     counts
-        People in each bin, shape (n_rows_of_the_yardstick, n_bins).
+        Number of rows in each bin of each feature, shape (n_scales, n_bins).
     """
 
     rows: int
     counts: Integers
 
-    def __add__(self, other: Spread) -> Spread:
-        return Spread(self.rows + other.rows, self.counts + other.counts)
+    def __add__(self, other: BinCounts) -> BinCounts:
+        return BinCounts(self.rows + other.rows, self.counts + other.counts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts for a journal."""
+        """Return the counts as JSON for a journal."""
         return {"rows": self.rows, "counts": self.counts.tolist()}
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Spread:
-        """Take back what `to_dict` gave."""
+    def from_dict(cls, content: Mapping[str, Any]) -> BinCounts:
+        """Restore the counts from `to_dict`."""
         return cls(content["rows"], np.array(content["counts"], dtype=np.int64))
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """What one feature is compared on: borders of bins (a level is between its place and half a place around)."""
+    """Bin edges of one feature; the bin of a level reaches half a unit to each side of its index."""
 
     name: str
     number: bool
@@ -153,15 +153,15 @@ class _Scale:
     missing: float
 
 
-class Yardstick:
-    """The bins of a bundle's reference.
+class ReferenceBins:
+    """The bins of the reference distribution of a bundle.
 
     Parameters
     ----------
     features
         The model's features.
     reference
-        The bundle's; without a distribution of risks in it, the risks of a batch are not compared.
+        The bundle's reference; risks are compared only if it has a distribution of risks.
     """
 
     def __init__(self, features: tuple[Feature, ...], reference: Mapping[str, Any]) -> None:
@@ -177,19 +177,19 @@ class Yardstick:
             row[: len(scale.borders)] = scale.borders
         return borders
 
-    def measure(self, answers: Answers) -> Spread:
+    def measure(self, answers: Answers) -> BinCounts:
         """Count the scored rows."""
         borders = self._borders
         counts = np.zeros((len(borders), borders.shape[1] + 1), dtype=np.int64)
         scored, k = answers.scored, len(answers.features)
-        # The values apart from the risks: to put them into one array would take longer than to count them.
+        # Values and risks are counted separately, since joining the arrays would take longer than counting.
         _count(answers.values, scored, borders[:k], counts[:k])
         _count(answers.risk[: len(borders) - k], scored, borders[k:], counts[k:])
-        return Spread(int(scored.sum()), counts)
+        return BinCounts(int(scored.sum()), counts)
 
-    def shifts(self, spread: Spread) -> list[Shift]:
+    def shifts(self, counted: BinCounts) -> list[Shift]:
         """Compare counts with the reference, the largest index first."""
-        found = [_shift(scale, row, spread.rows) for scale, row in zip(self._scales, spread.counts, strict=True)]
+        found = [_shift(scale, row, counted.rows) for scale, row in zip(self._scales, counted.counts, strict=True)]
         return sorted(found, key=lambda shift: -np.nan_to_num(shift.psi, nan=-1.0))
 
 
@@ -198,7 +198,7 @@ def _scale(name: str, levels: tuple[str, ...], row: Mapping[str, Any]) -> _Scale
         shares = tuple(float(row["shares"][level]) for level in levels)
         borders = tuple(place + 0.5 for place in range(len(levels) - 1))
     else:
-        # Many with one value make quantiles coincide: one border, with all the share up to it.
+        # A frequent value makes quantiles coincide: they become one edge, with the whole share up to it.
         below = dict(zip(row["quantiles"].values(), row["below"], strict=True))
         chosen = {row["quantiles"][str(p)]: None for p in BINS_BETWEEN} if below else {}
         borders = tuple(border for border in chosen if below[border] < 1.0)
@@ -215,7 +215,7 @@ def _shift(scale: _Scale, counts: Integers, rows: int) -> Shift:
         unknown: dict[str, Any] = dict.fromkeys(("psi", "psi_by_chance", "psi_limit", "ks", "ks_se"), float("nan"))
         return Shift(scale.name, n, **unknown, missing=missing, missing_in_reference=scale.missing, **counted)
     shares = np.array(scale.shares)
-    # Half a person where there is none, as the index has no value for an empty bin.
+    # An empty bin counts as half a row, since the index is undefined for it.
     of_batch, of_reference = np.maximum(counts, 0.5) / n, np.maximum(shares, 0.5 / m)
     psi = float(((of_batch - of_reference) * np.log(of_batch / of_reference)).sum())
     differences = np.abs(counts / n - shares)
@@ -248,7 +248,7 @@ def _count(
     borders: Floats,
     counts: Integers,
 ) -> None:
-    """Count scored values in each bin; a border belongs to the bin below it, and NaN to none."""
+    """Count scored values in each bin; an edge belongs to the bin below it, and NaN to none."""
     for j in range(len(values)):
         x = values[j]
         above = np.int64(0)

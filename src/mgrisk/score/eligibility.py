@@ -1,8 +1,8 @@
-"""Whom a model does not hold for: read from its outcome and its people, and from columns of the scoring file.
+"""Exclude people to whom a model does not apply, by its outcome and development data and the columns of a file.
 
-A bundle says by its outcome who could have it, on what data it was made and from which age on. `eligibility.toml` says
-which columns tell of somebody who could not. Such a row gets no risk; where the columns are not given, nobody can tell,
-and the summary of a batch says so.
+A bundle records who is eligible for its outcome, its data and the minimum age. `eligibility.toml` lists the columns
+that identify people who are not eligible. Such a row gets no risk. If a file lacks these columns, the summary of the
+batch says so.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from mgrisk.types import Booleans, Floats
 AGE: Final = "age_years"
 _ROWS: Final = rows("mgrisk.score", "eligibility.toml", "exclusion")
 EXCLUSION_COLUMNS: Final = tuple(row["column"] for row in _ROWS)
-"""The columns that tell whom some model does not hold for."""
+"""The columns that identify people excluded by some model."""
 
 
 @dataclass(frozen=True)
 class Exclusion:
-    """One reason why somebody must not be scored.
+    """A reason why a person must not be scored.
 
     Attributes
     ----------
     feature
-        The column that tells.
+        The column that identifies them.
     says
-        Who that is, in words.
+        Description of the excluded people.
     level
-        The level of a category that tells it.
+        Level of a category that is excluded.
     below
-        The number below which it is told.
+        Numbers below this one are excluded.
     """
 
     feature: Feature
@@ -47,18 +47,18 @@ class Exclusion:
     below: float = -np.inf
 
     def holds(self, values: Floats) -> Booleans:
-        """Return of whom it is told, shape (n,); `values` has a level by its place, NaN where nothing is known."""
-        told: Booleans = values == self.feature.levels.index(self.level) if self.level else values < self.below
-        return told
+        """Return which rows are excluded, shape (n,); `values` has a level by its index, NaN where unknown."""
+        excluded: Booleans = values == self.feature.levels.index(self.level) if self.level else values < self.below
+        return excluded
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the summary file says."""
+        """Return the record in the summary file."""
         when = {"level": self.level} if self.level else {"below": self.below}
         return {"column": self.feature.name, **when, "says": self.says}
 
 
 def exclusions(about: Mapping[str, Any]) -> tuple[Exclusion, ...]:
-    """Return whom a bundle does not hold for.
+    """Return the exclusions of a bundle.
 
     Parameters
     ----------
@@ -67,15 +67,15 @@ def exclusions(about: Mapping[str, Any]) -> tuple[Exclusion, ...]:
 
     Examples
     --------
-    >>> told = {"variable": "DIQ010", "equals": 2}
-    >>> about = {"outcome": {"eligible": [told], "exclude": []}, "data": "NHANES", "minimum_age": 40}
+    >>> condition = {"variable": "DIQ010", "equals": 2}
+    >>> about = {"outcome": {"eligible": [condition], "exclude": []}, "data": "NHANES", "minimum_age": 40}
     >>> [(each.feature.name, each.says) for each in exclusions(about)][:2]
-    [('age_years', 'younger than 40 years'), ('diabetes_told', 'told of diabetes')]
+    [('age_years', 'younger than 40 years'), ('diabetes_told', 'with diagnosed diabetes')]
     """
     outcome = about["outcome"]
     of_outcome = {each["variable"] for each in (*outcome.get("eligible", ()), *outcome.get("exclude", ()))}
     age, youngest = FEATURES[AGE], float(about.get("minimum_age", 0.0))
-    # Ages below those of the contract are out of its range, and rejected.
+    # Ages below the minimum of the input schema are rejected as out of range.
     young = (
         [Exclusion(age, f"younger than {youngest:g} years", below=youngest)] if youngest > (age.minimum or 0.0) else []
     )
@@ -88,31 +88,31 @@ def exclusions(about: Mapping[str, Any]) -> tuple[Exclusion, ...]:
 
 
 def with_exclusions(inputs: Sequence[Feature], excluded: Sequence[Exclusion]) -> tuple[Feature, ...]:
-    """Return the columns that a scoring file may have: the inputs of a model, then what tells whom it is not for."""
+    """Return the columns that a scoring file may have: the inputs of a model, then its exclusion columns."""
     known = {feature.name for feature in inputs}
     return (*inputs, *(each.feature for each in excluded if each.feature.name not in known))
 
 
 def mark_excluded(checked: Checked, excluded: Sequence[Exclusion]) -> Checked:
-    """Return checked people with those marked for whom the model does not hold, as it is where there are none.
+    """Mark the people to whom the model does not apply; without any, return the same object.
 
-    Nothing else is said of them: what is wrong with their other cells need not be mended. Of a row with too many or too
-    few cells nothing is known, so that it stays what it is.
+    Other problems of such a row are dropped, since they need not be corrected. A row with too many or too few cells
+    stays rejected, since none of its values are known.
     """
     place = {feature.name: i for i, feature in enumerate(checked.inputs)}
-    told = {place[each.feature.name]: each.holds(checked.numbers[place[each.feature.name]]) for each in excluded}
-    out = np.logical_or.reduce([np.zeros(len(checked), dtype=np.bool_), *told.values()])
+    by_input = {place[each.feature.name]: each.holds(checked.numbers[place[each.feature.name]]) for each in excluded}
+    out = np.logical_or.reduce([np.zeros(len(checked), dtype=np.bool_), *by_input.values()])
     if not out.any():
         return checked
     state = checked.state.copy()
     state[:, out] = GOOD
-    for i, holds in told.items():
+    for i, holds in by_input.items():
         state[i, out & holds] = EXCLUDED
     return replace(checked, state=state)
 
 
 def not_for(excluded: Sequence[Exclusion]) -> str:
-    """Return whom a model does not hold for, in words with the columns that tell.
+    """Describe the excluded people, with the columns that identify them.
 
     Examples
     --------
@@ -122,15 +122,15 @@ def not_for(excluded: Sequence[Exclusion]) -> str:
     return f"not for people {', '.join(f'{each.says} ({each.feature.name})' for each in excluded)}"
 
 
-def not_told(excluded: Sequence[Exclusion], given: Collection[str]) -> list[str]:
-    """Return the line that says whom the model does not hold for although no column of the file tells it, or none.
+def unidentified_exclusions(excluded: Sequence[Exclusion], given: Collection[str]) -> list[str]:
+    """Return a line that names the exclusions for which the file has no column, or none.
 
     Parameters
     ----------
     excluded
-        Whom the model does not hold for.
+        The exclusions of the model.
     given
-        Names of the features that the file has.
+        Names of the features in the file.
     """
     absent = [each for each in excluded if each.feature.name not in given]
-    return [f"{not_for(absent)}; no column tells who they are"] if absent else []
+    return [f"{not_for(absent)}; the file has no column to identify them"] if absent else []

@@ -1,10 +1,10 @@
-"""Expected performance without labels: AUROC, sensitivity and yield that the risks of a batch imply if calibrated.
+"""Compute the performance that the risks of a batch imply if they are calibrated, without outcomes.
 
-Of people whose risks p are calibrated, p of each is expected to be a case and 1 - p not. Expected counts of cases and
-others at or above a threshold, and of pairs of a case and another person in the right order, follow without outcomes.
-Whether the risks are calibrated cannot be seen in this way.
+A person with calibrated risk p counts as p expected cases and 1 - p expected non-cases. Expected counts of cases and
+non-cases at or above a threshold, and of concordant pairs, follow without outcomes. Miscalibration cannot be detected
+in this way.
 
-Risks are counted in bins, so that a batch of any length is a few counts, which add up from block to block.
+Risks are counted in bins, so that counts of blocks can be added.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from mgrisk.evaluate.thresholds import RISKS
 from mgrisk.types import Floats, Integers
 
 STEP: Final = 0.02
-"""Width of a bin in log-odds. People of one bin count as tied, which costs the AUROC at most STEP / 4 = 0.005 where all
-risks lie in one bin, and about 1e-5 where they spread as in a population."""
+"""Width of a bin in log-odds. People in one bin count as tied, which changes the AUROC by at most STEP / 4 = 0.005 (all
+risks in one bin), and by about 1e-5 for risks spread as in a population."""
 EDGES: Final[Floats] = np.union1d(expit(np.arange(-12.0, 12.0 + STEP / 2, STEP)), RISKS)
-"""Lower ends of all bins but the first, from a risk of 6e-6 to 1 - 6e-6. The thresholds are among them, so that who is
-at or above one is exact."""
+"""Lower edges of all bins but the first, from a risk of 6e-6 to 1 - 6e-6. They include the thresholds, so that counts
+at or above a threshold are exact."""
 QUANTILES: Final = (0.1, 0.5, 0.9)
 UNIT: Final = 2.0**-30
-"""Risks are summed in whole multiples of this: the sum is the same in any order, to 1e-9 of each risk."""
+"""Risks are summed in whole multiples of this unit, so that the sum is the same in any order, within 1e-9 per risk."""
 ASSUMES: Final = "holds if the risks are calibrated for these people; miscalibration cannot be seen without outcomes"
 
 
 @dataclass(frozen=True)
 class RiskCounts:
-    """Risks of some rows in bins; those of two blocks add up to those of both.
+    """Counts of risks in bins; counts of blocks can be added.
 
     Attributes
     ----------
     people
-        In each bin, shape (n_bins,).
+        Number of people in each bin, shape (n_bins,).
     risk
         Sum of their risks in multiples of `UNIT`, shape (n_bins,).
     """
@@ -48,7 +48,7 @@ class RiskCounts:
 
     @classmethod
     def of(cls, risk: Floats) -> RiskCounts:
-        """Count risks, shape (n,); NaN, who has none, counts nowhere.
+        """Count risks, shape (n,), without NaN.
 
         Examples
         --------
@@ -56,31 +56,31 @@ class RiskCounts:
         >>> found["people"], round(found["cases"], 6)
         (3, 0.34)
         """
-        # Few edges are looked for among sorted risks, and not each risk among many edges: a tenth of the time.
+        # Searching the edges among sorted risks takes a tenth of the time of searching each risk among the edges.
         ordered = np.sort(risk[~np.isnan(risk)])
         ends = np.concatenate([[0], np.searchsorted(ordered, EDGES), [len(ordered)]])
         below = np.concatenate([[0.0], np.cumsum(np.rint(ordered / UNIT))])
         return cls(np.diff(ends), np.diff(below[ends]).astype(np.int64))
 
     @classmethod
-    def nobody(cls) -> RiskCounts:
-        """Count no risk."""
+    def empty(cls) -> RiskCounts:
+        """Return counts of zero."""
         return cls.of(np.empty(0))
 
     def __add__(self, other: RiskCounts) -> RiskCounts:
         return RiskCounts(self.people + other.people, self.risk + other.risk)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts for a journal."""
+        """Return the counts as JSON for a journal."""
         return {"people": self.people.tolist(), "risk": self.risk.tolist()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> RiskCounts:
-        """Take back what `to_dict` gave."""
+        """Restore the counts from `to_dict`."""
         return cls(*(np.array(content[name], dtype=np.int64) for name in ("people", "risk")))
 
     def quantiles(self) -> dict[str, float | None]:
-        """Return quantiles of the risks by probability, each the mean risk of the bin that it lies in; None of nobody.
+        """Return quantiles of the risks by probability, each as the mean risk of its bin; None without people.
 
         Examples
         --------
@@ -100,15 +100,15 @@ class RiskCounts:
         Returns
         -------
         dict
-            ``people``, ``cases`` (expected), ``auroc`` (expected pairs in the right order over expected pairs of a case
-            and another person), ``thresholds``: for each of `evaluate.thresholds.RISKS` {threshold, flagged,
-            sensitivity, specificity, ppv} as shares of people at or above it (`flagged` of all), and ``assumes``. None
-            where a share is one of nobody.
+            ``people``; ``cases`` (expected); ``auroc`` (expected concordant pairs over expected pairs of a case and a
+            non-case); ``thresholds``, for each of `evaluate.thresholds.RISKS` {threshold, flagged, sensitivity,
+            specificity, ppv}, where `flagged` is the share of all people who are screen-positive; and ``assumes``. None
+            where a denominator is zero.
         """
         cases = self.risk * UNIT
         others = self.people - cases
         all_cases, all_others = float(cases.sum()), float(others.sum())
-        # Nobody makes a pair with himself. Within a bin risks hardly differ: n of the n² pairs are of that kind.
+        # Remove pairs of a person with themselves. Risks in a bin are almost equal, so n of its n² pairs are such.
         alone = float((cases * others / np.maximum(self.people, 1)).sum())
         in_order = float((cases * (np.cumsum(others) - others / 2)).sum()) - alone / 2
         thresholds = []

@@ -1,7 +1,7 @@
-"""What a file is by its name: CSV, JSON lines or Parquet, the first two perhaps packed. Case does not matter.
+"""Determine the format of a file from its name: CSV, JSON lines or Parquet; the first two may be compressed.
 
-The name of an output says what is written, and the names in a folder say which files are parts of a table. What is read
-is told by its bytes (`mgrisk.score.sources`).
+The name of an output determines what is written, and names in a folder determine which files are parts of a table. An
+input is recognised by its first bytes instead (`mgrisk.score.sources`). Case is ignored.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final
 from mgrisk.errors import usage
 from mgrisk.storage.destinations import output_file
 
-PACKED: Final = (".gz", ".zst", ".zstd")
+COMPRESSED: Final = (".gz", ".zst", ".zstd")
 
 
 class Format(Enum):
-    """A format of tables, with the endings of its files."""
+    """A table format, with its file name endings."""
 
     CSV = (".csv",)
     JSON_LINES = (".jsonl", ".ndjson")
@@ -25,17 +25,17 @@ class Format(Enum):
 
     @property
     def endings(self) -> tuple[str, ...]:
-        """How the names of its files end; only lines of text are packed."""
-        packs = () if self is Format.PARQUET else PACKED
-        return (*self.value, *(f"{ending}{pack}" for ending in self.value for pack in packs))
+        """File name endings; only text formats can be compressed."""
+        suffixes = () if self is Format.PARQUET else COMPRESSED
+        return (*self.value, *(f"{ending}{suffix}" for ending in self.value for suffix in suffixes))
 
 
 ENDINGS: Final = tuple(ending for each in Format for ending in each.endings)
-"""How the names of parts of a table end."""
+"""All file name endings of tables."""
 
 
 def format_of(name: str) -> Format | None:
-    """Return what a file is by its name, None where its ending is none of these.
+    """Return the format of a file by its name; None for any other ending.
 
     Examples
     --------
@@ -46,14 +46,14 @@ def format_of(name: str) -> Format | None:
 
 
 def output_format(name: str, *, of: tuple[Format, ...] = tuple(Format)) -> Format:
-    """Return what is to be written under a name; CSV into a stream, or where the name has no ending.
+    """Return the format to write under a name; CSV for a stream, or for a name without an ending.
 
     Parameters
     ----------
     name
-        As the user gave it.
+        Name given by the user.
     of
-        What can be written.
+        Formats that can be written.
 
     Raises
     ------
@@ -72,9 +72,9 @@ def output_format(name: str, *, of: tuple[Format, ...] = tuple(Format)) -> Forma
         endings = [ending for each in of for ending in each.endings]
         raise usage(
             "output.unknown_format",
-            f"what ends in {Path(name).suffix} is not written here",
+            f"files that end in {Path(name).suffix} cannot be written",
             where=name,
             expected=f"a name that ends in {', '.join(endings)}",
-            hint="name the output so; a spreadsheet opens CSV" if found is None else "name the output so",
+            hint="change the name; spreadsheets open CSV" if found is None else "change the name",
         )
     return found

@@ -1,4 +1,4 @@
-"""Files that are no table that is read here, told by their first bytes and called by their name."""
+"""Recognise unsupported file formats by their first bytes, and name them in the error."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from mgrisk.errors import bad_input
 
 FORMATS: Final = rows("mgrisk.score", "formats.toml", "format")
 LONGEST: Final = 512
-"""Bytes of a file that are enough to tell its format."""
+"""Bytes of a file that are needed to recognise its format."""
 CONTROL: Final = ord("\t")
-"""Bytes below it are in no text."""
+"""Smaller bytes do not occur in text."""
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def refuse_other_formats(head: bytes, *, where: str) -> None:
-    """Refuse what begins like a format that is neither CSV nor Parquet.
+    """Refuse a file that begins like a format that is neither CSV nor Parquet.
 
     Parameters
     ----------
     head
-        The first `LONGEST` bytes, unpacked.
+        The first `LONGEST` bytes, decompressed.
     where
         Name of the file.
 
@@ -40,13 +40,13 @@ def refuse_other_formats(head: bytes, *, where: str) -> None:
         if any(_begins(text if "text" in row else head if binary else b"", first) for first in row["first"]):
             raise bad_input(
                 "input.other_format",
-                f"this is {row['name']}, which is not read",
+                f"this is {row['name']}, which cannot be read",
                 where=where,
                 hint=row["hint"],
             )
 
 
 def _begins(head: bytes, first: str) -> bool:
-    """Whether bytes begin so in hexadecimal, of which a last half byte may be open; ``@N:`` leaves out N bytes."""
+    """Whether bytes begin with a pattern in hexadecimal; it may end in half a byte, and ``@N:`` skips N bytes."""
     place, _, digits = first.rpartition(":")
     return head[int(place.removeprefix("@") or 0) :].hex().startswith(digits)

@@ -1,8 +1,8 @@
-"""Cells that a spreadsheet would run as formulas: written with an apostrophe before them, and read back without it.
+"""Escape cells that a spreadsheet would run as formulas with an apostrophe, and remove it when reading.
 
-A name such as ``=HYPERLINK(...)`` that somebody typed into a register must not become a command on the desk of whoever
-opens the scored file. Numbers are numbers, whatever their sign. The two ways are inverse: a cell that begins with
-apostrophes before such a sign gets one more, so that reading gives back what was meant.
+Text such as ``=HYPERLINK(...)`` that somebody typed into a register must not run as a formula when the scored file is
+opened. Numbers are not escaped, whatever their sign. The two directions are inverse: a cell that begins with
+apostrophes before such a character gets one more, so that reading restores the original.
 
 Source: OWASP, CSV Injection.
 """
@@ -31,7 +31,7 @@ EQUALS, AT, TAB, APOSTROPHE = (ord(sign) for sign in "=@\t'")
 
 
 def escape_formula(cell: str) -> str:
-    """Return a cell as it is written.
+    """Return a cell with formulas escaped.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def escape_formula(cell: str) -> str:
 
 
 def unescape_formula(cell: str) -> str:
-    """Return a cell that was written by `escape_formula` as it was meant.
+    """Return the original of a cell that `escape_formula` wrote.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def inert_rows(
     changed: Mapping[int, list[str]] = MappingProxyType({}),
     meant: Callable[[str], str] = str,
 ) -> tuple[NDArray[np.uint8], Integers, Integers]:
-    """Return rows in which no cell is a formula; all others are the bytes that they were.
+    """Escape formulas in rows; rows without any keep their bytes.
 
     Parameters
     ----------
@@ -70,42 +70,42 @@ def inert_rows(
     cells
         Returns the cells of a row by its number.
     changed
-        Rows that are to be written anew anyhow, and their cells.
+        Rows that must be rewritten anyway, with their cells.
     meant
-        What a cell means; `unescape_formula` where the rows come from a file that may have escaped formulas.
+        Returns the original text of a cell; `unescape_formula` for rows from a file that may have escaped formulas.
 
     Returns
     -------
     tuple
-        The same three, with the rows that were written anew behind the others.
+        `data`, `start` and `end`, with the rewritten rows at the end of `data`.
     """
     suspects = np.empty(len(start), dtype=np.int64)
-    anew = dict(changed)
+    rewritten = dict(changed)
     for place in suspects[: suspect_rows(data, start, suspects)].tolist():
-        before = anew[place] if place in anew else cells(place)
+        before = rewritten[place] if place in rewritten else cells(place)
         after = [escape_formula(meant(cell)) for cell in before]
         if after != before:
-            anew[place] = after
-    if not anew:
+            rewritten[place] = after
+    if not rewritten:
         return data, start, end
-    lines = [csv_line(row).removesuffix(b"\n") for row in anew.values()]
+    lines = [csv_line(row).removesuffix(b"\n") for row in rewritten.values()]
     edges = np.cumsum([len(data), *map(len, lines)])
-    start, end, places = start.copy(), end.copy(), list(anew)
+    start, end, places = start.copy(), end.copy(), list(rewritten)
     start[places], end[places] = edges[:-1], edges[1:]
     return np.concatenate([data, np.frombuffer(b"".join(lines), np.uint8)]), start, end
 
 
 def csv_line(cells: list[str]) -> bytes:
-    """Return a line of CSV, quoted where need be."""
+    """Return a line of CSV, quoted where needed."""
     line = io.StringIO()
-    # With "\n" alone as its line end, Python's writer would leave a "\r" unquoted, which readers take for a line end.
+    # With "\n" as its line end, Python's writer would not quote a "\r", which readers take for a line end.
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     return line.getvalue().removesuffix("\r\n").encode() + b"\n"
 
 
 @inner
 def _ends_number(data: NDArray[np.uint8], at: int) -> bool:
-    """Whether digits, a point and an exponent lead from `at` to the end of the cell."""
+    """Whether the rest of the cell from `at` on is digits, a point and an exponent."""
     n, digits, points, powers = len(data), 0, 0, 0
     while at < n and (ZERO <= data[at] <= NINE or data[at] == POINT):
         points += data[at] == POINT
@@ -124,12 +124,12 @@ def _ends_number(data: NDArray[np.uint8], at: int) -> bool:
 
 @compiled_later
 def suspect_rows(data: NDArray[np.uint8], start: Integers, rows: Integers) -> int:
-    """Write which rows may have a cell that is to be made inert, or was; return how many. None is missed.
+    """Find the rows that may have a cell to escape or unescape, and return their number; none is missed.
 
     Parameters
     ----------
     data, start
-        As of `inert_rows`.
+        As in `inert_rows`.
     rows
         Written, shape (n,).
     """
@@ -137,8 +137,8 @@ def suspect_rows(data: NDArray[np.uint8], start: Integers, rows: Integers) -> in
     begin = 0
     while begin < n:
         stop = min(begin + AT_ONCE, n)
-        # One look at many bytes for the few signs that matter; the compiler makes it a handful of instructions. A quote
-        # that ended the bytes before opens the first cell here.
+        # Scan many bytes at once for the few relevant characters; this compiles to a few instructions. A quote at the
+        # end of the previous bytes opens the first cell here.
         hit = np.uint8(begin > 0 and data[begin - 1] == QUOTE)
         for sign in data[begin:stop]:
             hit |= np.uint8((sign == EQUALS) | (sign == AT) | (sign == PLUS) | (sign == MINUS))

@@ -1,4 +1,4 @@
-"""Tables in memory as people to score: pandas, polars, and whatever else speaks Arrow, without a library of theirs."""
+"""Convert tables in memory (pandas, polars, Arrow and others) to a pandas frame, without importing their libraries."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ NULLABLE: Final[dict[Any, Any]] = {
     pa.uint64(): pd.UInt64Dtype(),
     pa.bool_(): pd.BooleanDtype(),
 }
-"""Whole numbers keep their digits beside missing ones, which a float would not."""
+"""Nullable types, in which whole numbers keep all digits beside missing values."""
 
 
 def as_frame(people: object) -> pd.DataFrame:
-    """Return people as a pandas frame.
+    """Convert a table of people to a pandas frame.
 
     Parameters
     ----------
     people
-        A pandas frame, which is returned as it is; a table that has the Arrow PyCapsule interface (polars, pyarrow,
-        DuckDB) or the dataframe interchange protocol; a dict of one person.
+        A pandas frame, which is returned unchanged; a table with the Arrow PyCapsule interface (polars, pyarrow,
+        DuckDB) or the dataframe interchange protocol; or a dict of one person.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def as_frame(people: object) -> pd.DataFrame:
     """
     if isinstance(people, pd.DataFrame):
         return people
-    # Lists are columns of people, which need an order of their rows: a frame has one.
+    # A dict of lists is refused: several people need a frame.
     if isinstance(people, Mapping) and all(pd.api.types.is_scalar(value) for value in people.values()):
         return pd.DataFrame([people])
     try:
@@ -68,8 +68,8 @@ def _no_frame(people: object) -> MgRiskError:
     kind = type(people)
     return bad_input(
         "input.not_a_frame",
-        f"this is no table with named columns, but {kind.__module__}.{kind.__qualname__}",
+        f"this is not a table with named columns, but {kind.__module__}.{kind.__qualname__}",
         where="people",
         expected="a pandas or polars DataFrame, an Arrow table, or a dict of one person",
-        hint="make a frame of it, one row for each person; collect a lazy frame first",
+        hint="convert it to a frame with one row per person; collect a lazy frame first",
     )

@@ -1,8 +1,8 @@
-"""The history of batches: a file of JSON lines, one for each batch that was scored, and one where outcomes came later.
+"""Write and read the history of batches: JSON lines for scored batches, and for their outcomes when these are known.
 
-A line is written at once and whole, under a lock, after the outputs of its batch are there. A line that a kill or a
-full disk cut short is passed over and told, and so is one that somebody edited: the others stand. Of several lines for
-one batch the last counts, for a batch may be scored again.
+A line is written in one piece, under a lock, after the outputs of its batch. A line that was truncated by a kill or a
+full disk, or edited, is skipped and reported. Of several lines for one batch the last counts, since a batch may be
+scored again.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class _Shift(Checked):
     @model_validator(mode="after")
     def _people(self) -> Self:
         if not sum(self.counts) == self.people <= self.rows:
-            raise ValueError("the people in its bins are not those with a value")
+            raise ValueError("the bin counts do not add up to the people with a value")
         return self
 
     def shift(self) -> Shift:
-        """Return it as it was counted; what is not known is NaN."""
+        """Return it as a `Shift`; unknown numbers are NaN."""
         row: dict[str, Any] = {
             name: float("nan") if value is None else value for name, value in self.model_dump().items()
         }
@@ -62,7 +62,7 @@ class _Expected(Checked):
 
 
 class Counted(Checked):
-    """What was counted of the rows of a batch, or of a group of them: `summary.Summary.counted`."""
+    """Counts of the rows of a batch or a group (`summary.Summary.counted`)."""
 
     rows: Count
     scored: Count
@@ -79,11 +79,11 @@ class Counted(Checked):
     @model_validator(mode="after")
     def _of_these_rows(self) -> Self:
         if self.scored + self.rejected + self.not_eligible != self.rows or self.outside_domain > self.scored:
-            raise ValueError("its rows do not add up")
+            raise ValueError("the counts of rows do not add up")
         if any(count > self.rows for count in (*self.rejected_by.values(), *self.not_eligible_by.values())):
-            raise ValueError("a code stands more often than there are rows")
+            raise ValueError("a code is counted more often than there are rows")
         if any(each.rows != self.scored for each in self.drift):
-            raise ValueError("drift is of other rows than those scored")
+            raise ValueError("drift does not cover the scored rows")
         return self
 
     @property
@@ -92,12 +92,12 @@ class Counted(Checked):
         return {each.name: len(each.counts) for each in self.drift}
 
     def shifts(self) -> dict[str, Shift]:
-        """Return how each feature, and the risk, lies against the model's reference."""
+        """Return the shift of each feature, and of the risk, against the model's reference."""
         return {each.name: each.shift() for each in self.drift}
 
 
 class Observed(Checked):
-    """What outcomes show of the risks: by metric the estimate and its 95 % interval, None where there is none."""
+    """Observed performance: by metric the estimate and its 95 % interval, None where there is none."""
 
     n: Count
     cases: Count
@@ -119,15 +119,15 @@ class Batch(_Line):
     Attributes
     ----------
     batch, time
-        Its name, and when it was scored (ISO 8601, UTC).
+        Its name, and the time of scoring (ISO 8601, UTC).
     model, sha256
         Name and digest of the bundle.
     by, groups
-        The column by which rows were counted too, and the counts by its texts.
+        The column by which rows were also counted, and the counts by its values.
     whole
         Counts of all rows.
     synthetic
-        Whether the model's people are made up.
+        Whether the model was developed on made-up people.
     """
 
     kind: Literal["batch"]
@@ -138,12 +138,12 @@ class Batch(_Line):
     @model_validator(mode="after")
     def _in_the_same_bins(self) -> Self:
         if any(group.bins != self.whole.bins for group in self.groups.values()):
-            raise ValueError("a group has other features or bins than all rows")
+            raise ValueError("a group has other features or bins than the whole batch")
         return self
 
 
 class Outcomes(_Line):
-    """Outcomes of a batch that was scored before; the attributes are those of `Batch`."""
+    """Outcomes of a batch scored earlier; the attributes are as in `Batch`."""
 
     kind: Literal["outcomes"]
     whole: Observed
@@ -155,18 +155,18 @@ _LINE: Final[TypeAdapter[Batch | Outcomes]] = TypeAdapter(Annotated[Batch | Outc
 
 @dataclass(frozen=True)
 class History:
-    """What a file of history holds.
+    """The content of a history file.
 
     Attributes
     ----------
     batches
-        Each once, in the order in which they were first scored.
+        Each batch once, in the order in which they were first scored.
     outcomes
-        By batch and digest of the model.
+        Outcomes by batch and digest of the model.
     again
-        How many lines a later one of the same batch replaced.
+        Number of lines that a later line for the same batch replaced.
     unread
-        Numbers of the lines, from 1, that are not whole or not of a history.
+        Numbers of the lines, from 1, that are truncated or not of a history.
     """
 
     batches: tuple[Batch, ...]
@@ -176,18 +176,18 @@ class History:
 
 
 def batch_line(summary: Summary, *, batch: str, time: str, by: str | None) -> dict[str, Any]:
-    """Return what `append` writes of a batch.
+    """Return the line of a batch for `append`.
 
     Parameters
     ----------
     summary
-        What it came to.
+        Summary of the batch.
     batch
-        Its name.
+        Name of the batch.
     time
-        When it was scored, in ISO 8601.
+        Time of scoring, in ISO 8601.
     by
-        The column that its groups are texts of.
+        The column of its groups.
     """
     return {
         **_head("batch", batch, time, summary.about["bundle"], by),
@@ -206,7 +206,7 @@ def outcomes_line(
     time: str,
     by: str | None,
 ) -> dict[str, Any]:
-    """Return what `append` writes of the outcomes of a batch; `whole` and each of `groups` are an `Observed`."""
+    """Return the line of a batch's outcomes for `append`; `whole` and each of `groups` are an `Observed`."""
     return {**_head("outcomes", batch, time, bundle, by), "whole": whole, "groups": groups}
 
 
@@ -216,11 +216,11 @@ def _head(kind: str, batch: str, time: str, bundle: Mapping[str, Any], by: str |
 
 
 BEGINS: Final = b'{"format":'
-"""How each line begins."""
+"""The beginning of each line."""
 
 
 def refuse_other(path: Path) -> None:
-    """Refuse to append to what is no history: another file would be damaged.
+    """Refuse a file that is not a history, which appending would damage.
 
     Raises
     ------
@@ -231,29 +231,29 @@ def refuse_other(path: Path) -> None:
         return
     if not path.is_file():
         raise bad_input(
-            "history.not_a_file", "the history is no regular file", where=str(path), hint="name a file of JSON lines"
+            "history.not_a_file", "the history is not a regular file", where=str(path), hint="name a file of JSON lines"
         )
     with path.open("rb") as stream:
         begins = stream.read(len(BEGINS))
-    # Of the very first line a kill may have left but a part.
+    # A kill may have truncated the very first line.
     if not BEGINS.startswith(begins):
         raise bad_input(
             "history.other_file",
-            "the file is there already, and is no history",
+            "the file exists and is not a history",
             where=str(path),
             hint="name a history that mgrisk wrote, or a new file",
         )
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
-    """Append a line to a history, or begin one.
+    """Append a line to a history, or start one.
 
     Parameters
     ----------
     path
-        The file; what is there stays as it is. After a line that was cut short a new one is begun.
+        The file. Existing lines are not changed. After a truncated line, a new one is started.
     line
-        Of `batch_line` or `outcomes_line`.
+        Result of `batch_line` or `outcomes_line`.
 
     Raises
     ------
@@ -278,14 +278,14 @@ def read_history(path: Path) -> History:
     Raises
     ------
     MgRiskError
-        `history.missing_file`; `history.empty` where no line tells of a batch.
+        `history.missing_file`; `history.empty` where no line records a batch.
     """
     if not path.is_file():
         raise bad_input(
             "history.missing_file",
-            "there is no such history",
+            "the history does not exist",
             where=str(path),
-            hint="`mgrisk score … --history FILE` begins one",
+            hint="`mgrisk score … --history FILE` writes one",
         )
     batches: dict[tuple[str, str | None], Batch] = {}
     outcomes: dict[tuple[str, str | None], Outcomes] = {}
@@ -308,7 +308,7 @@ def read_history(path: Path) -> History:
     if not batches:
         raise bad_input(
             "history.empty",
-            "no line of the history tells of a batch",
+            "no line of the history records a batch",
             where=str(path),
             got=f"{len(unread)} lines that cannot be read",
             hint="name the file that `mgrisk score … --history` writes",

@@ -1,8 +1,8 @@
-"""The input schema, compiled from the feature rows of a bundle: what a file may hold and what each row breaks.
+"""The input schema of a bundle, and checks of files and rows against it.
 
-Which column gives which feature is told by `column_names`. A bad value never stops a batch: its row is rejected with
-the code of the problem, such as ``out_of_range:age_years``. A file that cannot be understood as a whole (a required
-column that is not there, a column twice) is refused before anything is written.
+`column_names` matches columns to features. A bad value never stops a batch: its row is rejected with the code of the
+problem, such as ``out_of_range:age_years``. A file that cannot be read as a whole (a required column is missing, or a
+column is there twice) is refused before anything is written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.score.cells import BOOLEANS, MISSING, NUMBER, Missing
 from mgrisk.score.column_names import Given, check_names, given_columns, unit_or_levels, unused_columns
 from mgrisk.score.csv.decimals import BAD, CONTRADICTED, EMPTY, EXCLUDED, GOOD, IMPROBABLE, OUTSIDE, UNCLEAR
-from mgrisk.score.csv.read import StringTable, Wanted, read_cells
+from mgrisk.score.csv.read import CompiledSchema, StringTable, read_cells
 from mgrisk.score.csv.write import join_codes
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -31,22 +31,22 @@ SEPARATOR: Final = ";"
 WRONG_FIELDS: Final = "wrong_field_count"
 IMPROBABLE_VALUE: Final = "improbable"
 OUTSIDE_DOMAIN: Final = "outside"
-"""Codes of rows that are scored: a value that hardly goes with another, and one that is out of distribution."""
+"""Codes of scored rows: a value that is improbable beside another, and one that is out of distribution."""
 STATUSES: Final = ("scored", "rejected", "not_eligible")
-"""What the column `status` says; a row is given its place in this list."""
+"""The values of the column `status`; a row has an index into this list."""
 SCORED, REJECTED, NOT_ELIGIBLE = range(3)
 
 
 @dataclass(frozen=True)
 class Problems:
-    """The codes of some rows.
+    """The problem codes of a block of rows.
 
     Attributes
     ----------
     content, end
-        The codes of all rows in UTF-8, those of a row joined by semicolons; where those of each row end, shape (n,).
+        The codes of all rows in UTF-8, those of a row joined by semicolons; end offset of each row, shape (n,).
     counts
-        How often each code stood.
+        How often each code occurs.
     """
 
     content: NDArray[np.uint8]
@@ -55,7 +55,7 @@ class Problems:
 
     @property
     def joined(self) -> StringTable:
-        """The codes of each row, empty where there are none."""
+        """The codes of each row, or an empty text."""
         return StringTable(self.content, np.concatenate([[0], self.end]))
 
     def texts(self) -> NDArray[np.object_]:
@@ -74,17 +74,17 @@ class Codes:
     Attributes
     ----------
     inputs
-        The contract's features.
+        The features of the input schema.
     features
-        Those of the model, by which a row may be out of distribution.
+        The features of the model, by which a row may be out of distribution.
     """
 
     inputs: tuple[Feature, ...]
     features: tuple[Feature, ...] = ()
 
     @cached_property
-    def _contract(self) -> list[tuple[int, int, str]]:
-        """The codes of the contract, then those of the model: input, state, code."""
+    def _codes(self) -> list[tuple[int, int, str]]:
+        """The codes of the input schema, then those of the model: input, state, code."""
         found = []
         for i, feature in enumerate(self.inputs):
             if feature.kind == "number":
@@ -101,12 +101,12 @@ class Codes:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [code for _, _, code in self._contract]
+        return [code for _, _, code in self._codes]
 
     @cached_property
     def _tables(self) -> tuple[Integers, StringTable]:
         code = np.full((len(self.inputs) + len(self.features), CONTRADICTED + 1), -1, dtype=np.int64)
-        for k, (i, state, _) in enumerate(self._contract):
+        for k, (i, state, _) in enumerate(self._codes):
             code[i, state] = k
         return code, StringTable.of(self._names)
 
@@ -120,20 +120,20 @@ class Codes:
         state
             State of each input, shape (n_inputs, n).
         wrong_fields
-            Number of cells of rows with too many or too few, by position.
+            Number of cells of rows with too many or too few, by row index.
         outside
-            Who is out of distribution by which feature of the model, shape (n_features, n).
+            Whether a row is out of distribution in each feature of the model, shape (n_features, n).
         """
         code, texts = self._tables
         n = state.shape[1]
         if outside is not None:
             state = np.concatenate([state, outside.view(np.uint8)])
-        counts = [int(np.count_nonzero(state[i] == s)) for i, s, _ in self._contract]
+        counts = [int(np.count_nonzero(state[i] == s)) for i, s, _ in self._codes]
         end = np.empty(n, dtype=np.int64)
         size = sum(count * (len(name) + 1) for name, count in zip(self._names, counts, strict=True))
         content = np.empty(size, dtype=np.uint8)
-        # Of most inputs nothing is to be said in a block: they are not looked at row by row.
-        inputs = np.unique([i for (i, _, _), count in zip(self._contract, counts, strict=True) if count])
+        # Most inputs have no problem in a block; these are skipped.
+        inputs = np.unique([i for (i, _, _), count in zip(self._codes, counts, strict=True) if count])
         join_codes(code, state, inputs.astype(np.int64), texts, content, end)
         content = content[: end[-1] if n else 0]
         counted = Counter({name: count for name, count in zip(self._names, counts, strict=True) if count})
@@ -173,13 +173,13 @@ class Checked:
     Attributes
     ----------
     inputs
-        The contract's features.
+        The features of the input schema.
     numbers
-        Value of each input, a level by its place; NaN where empty, absent or not usable; shape (n_inputs, n).
+        Value of each input, a level by its index; NaN where empty, absent or not usable; shape (n_inputs, n).
     state
         `GOOD`, `IMPROBABLE`, `EMPTY`, `BAD`, `OUTSIDE`, `EXCLUDED` or `CONTRADICTED`; shape (n_inputs, n).
     wrong_fields
-        Number of cells of rows that have too many or too few, by position: nothing in them is to be believed.
+        Number of cells of rows that have too many or too few, by row index; none of their values are used.
     """
 
     inputs: tuple[Feature, ...]
@@ -192,7 +192,7 @@ class Checked:
 
     @classmethod
     def joined(cls, parts: Sequence[Checked]) -> Checked:
-        """Return several blocks, at least one, as one."""
+        """Join one or more blocks."""
         before = np.cumsum([0, *map(len, parts)]).tolist()
         wrong = {
             at + place: count
@@ -205,7 +205,7 @@ class Checked:
 
     @cached_property
     def values(self) -> pd.DataFrame:
-        """Typed features, a column for each input."""
+        """Typed features, one column per input."""
         return to_frame(self.columns, self.inputs, index=pd.RangeIndex(len(self)))
 
     @property
@@ -215,7 +215,7 @@ class Checked:
 
     @cached_property
     def status(self) -> NDArray[np.uint8]:
-        """Place in `STATUSES` of each row, shape (n,)."""
+        """Index into `STATUSES` of each row, shape (n,)."""
         unusable, excluded = np.zeros((2, len(self)), dtype=np.bool_)
         for feature, state in zip(self.inputs, self.state, strict=True):
             unusable |= state >= (EMPTY if feature.required else BAD)
@@ -225,17 +225,17 @@ class Checked:
 
     @property
     def scored(self) -> Booleans:
-        """Who has a risk, shape (n,)."""
+        """Which rows have a risk, shape (n,)."""
         return np.equal(self.status, SCORED)
 
     @property
     def rejected(self) -> Booleans:
-        """Who has values that are not usable, shape (n,)."""
+        """Which rows have values that are not usable, shape (n,)."""
         return np.equal(self.status, REJECTED)
 
     @property
     def not_eligible(self) -> Booleans:
-        """For whom the model does not hold, shape (n,)."""
+        """Which rows are of people to whom the model does not apply, shape (n,)."""
         return np.equal(self.status, NOT_ELIGIBLE)
 
     @property
@@ -245,7 +245,7 @@ class Checked:
 
 
 def schema(inputs: Sequence[Feature]) -> list[dict[str, Any]]:
-    """Return the contract: {name, type, unit, required, minimum, maximum, levels, description} of each column."""
+    """Return the schema: {name, type, unit, required, minimum, maximum, levels, description} of each column."""
     return [
         {
             "name": feature.name,
@@ -262,7 +262,7 @@ def schema(inputs: Sequence[Feature]) -> list[dict[str, Any]]:
 
 
 def refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
-    """Refuse a file without a column that was asked for by its name."""
+    """Refuse a file without a column that was requested by name."""
     for name in names:
         if name not in there:
             raise bad_input(
@@ -270,14 +270,14 @@ def refuse_absent(names: Iterable[str], there: list[str], source: str) -> None:
                 f"the column {name} is missing",
                 where=source,
                 got=few(there),
-                hint="give the names of the columns as they stand in the header",
+                hint="give the column names as in the header",
             )
 
 
 def check_columns(
     columns: Sequence[str], inputs: Sequence[Feature], *, where: str, added: Sequence[str] = RESULTS
 ) -> None:
-    """Refuse a file whose columns cannot be understood, or that has one of those that the answer adds.
+    """Refuse a file whose columns cannot be matched, or that has a column that the answer adds.
 
     Raises
     ------
@@ -285,13 +285,13 @@ def check_columns(
         `input.no_header`, `input.duplicate_column`, `input.unknown_unit`, `input.unclear_name`, `input.missing_column`
         or `input.column_taken`; exit status 3.
     """
-    # Told apart before a column is named: where a header is lacking, its names are the cells of a person.
+    # Checked first, so that no error quotes the cells of a person as column names.
     if any(name[:1].isdigit() for name in columns) and {feature.name for feature in inputs}.isdisjoint(columns):
         raise bad_input(
             "input.no_header",
-            "the first line holds values, and no name of an input",
+            "the first line has values instead of column names",
             where=where,
-            hint="put the names of the columns there; `mgrisk schema --template FILE` writes an example",
+            hint="add a header line; `mgrisk schema --template FILE` writes an example",
         )
     refuse_twice(columns, where=where)
     check_names(columns, inputs, where=where)
@@ -304,21 +304,21 @@ def check_columns(
                 f"the required column {feature.name} is missing",
                 where=where,
                 got=few(columns),
-                hint=(f"rename {near[0]} if it is that, or " if near else "")
+                hint=(f"rename {near[0]} if it is meant, or " if near else "")
                 + f"add {feature.name} ({unit_or_levels(feature)}); see `mgrisk schema`",
             )
     taken = [name for name in added if name in columns]
     if taken:
         raise bad_input(
             "input.column_taken",
-            f"the input has a column {taken[0]}, which the answer would write",
+            f"the input has a column {taken[0]}, which the answer would overwrite",
             where=where,
             hint="rename it; is this file already scored?",
         )
 
 
 def refuse_twice(columns: Sequence[str], *, where: str) -> None:
-    """Refuse a heading that stands twice.
+    """Refuse a header with the same name twice.
 
     Raises
     ------
@@ -329,7 +329,7 @@ def refuse_twice(columns: Sequence[str], *, where: str) -> None:
     if twice:
         raise bad_input(
             "input.duplicate_column",
-            f"the column {twice[0]} stands twice" if twice[0] else "several columns have no name",
+            f"the column {twice[0]} is there twice" if twice[0] else "several columns have no name",
             where=where,
             hint="rename or remove one",
         )
@@ -346,16 +346,15 @@ def check(people: pd.DataFrame, inputs: Sequence[Feature], missing: Missing = MI
     Parameters
     ----------
     people
-        Any frame with unique column names; cells may be text or numbers. Columns that the contract does not know
-        are ignored here.
+        A frame with unique column names; cells may be text or numbers. Columns that are not in the schema are ignored.
     inputs
-        The contract's features.
+        The features of the input schema.
     missing
         What means missing.
     """
     n = len(people)
     given = given_columns(people.columns, inputs)
-    wanted = wants((), inputs, given, missing)
+    wanted = compile_schema((), inputs, given, missing)
     numbers = np.full((len(inputs), n), np.nan)
     state = np.full((len(inputs), n), EMPTY, dtype=np.uint8)
     for i, feature in enumerate(inputs):
@@ -369,26 +368,26 @@ def check(people: pd.DataFrame, inputs: Sequence[Feature], missing: Missing = MI
     return Checked(tuple(inputs), numbers, state)
 
 
-def wants(
+def compile_schema(
     columns: Sequence[str], inputs: Sequence[Feature], given: Mapping[str, Given], missing: Missing = MISSING
-) -> Wanted:
-    """Return the contract in the form that compiled code reads by.
+) -> CompiledSchema:
+    """Return the schema in the form that compiled code uses.
 
     Parameters
     ----------
     columns
         The columns of a file, in order.
     inputs
-        The contract's features.
+        The features of the input schema.
     given
-        Where each feature stands.
+        The column that gives each feature.
     missing
-        What means missing.
+        Words and codes that mean missing.
     """
     places = {given[feature.name].column: i for i, feature in enumerate(inputs) if feature.name in given}
     words = [level_words(feature) for feature in inputs]
     empty = sorted(word.encode() for word in missing.words if word)
-    return Wanted(
+    return CompiledSchema(
         slot=np.array([places.get(name, -1) for name in columns], dtype=np.int64),
         number=np.array([feature.kind == "number" for feature in inputs], dtype=np.bool_),
         factor=np.array([given[feature.name].factor if feature.name in given else 1.0 for feature in inputs]),
@@ -399,7 +398,7 @@ def wants(
         level=np.array([level for each in words for level in each.values()], dtype=np.int64),
         empty=StringTable.of(word.decode() for word in empty),
         first_empty=np.searchsorted([word[0] for word in empty], range(257)).astype(np.int64),
-        gone=np.array(missing.numbers),
+        missing_numbers=np.array(missing.numbers),
     )
 
 
@@ -411,7 +410,7 @@ def _range(feature: Feature) -> tuple[float, float]:
 
 
 def level_words(feature: Feature) -> dict[str, int]:
-    """Return the words for the levels of a feature, in lower case, each with the place of its level.
+    """Return the words for the levels of a feature, in lower case, each with the index of its level.
 
     Examples
     --------
@@ -426,7 +425,7 @@ def level_words(feature: Feature) -> dict[str, int]:
 
 
 def read_text(text: str, feature: Feature, *, factor: float = 1.0, missing: Missing = MISSING) -> tuple[int, float]:
-    """Return the state and the value of one cell: what the compiled code does, said in Python for all of Unicode."""
+    """Return state and value of one cell; the Python version of the compiled loop, for all of Unicode."""
     text = text.strip()
     if missing.holds(text):
         return EMPTY, np.nan
@@ -456,13 +455,13 @@ def _check_texts(
     feature: Feature,
     factor: float,
     missing: Missing,
-    wanted: Wanted,
+    wanted: CompiledSchema,
     i: int,
     numbers: Floats,
     state: NDArray[np.uint8],
 ) -> None:
     row, distinct = _distinct(column)
-    # A lone surrogate has no UTF-8; the sign in its place is as little a number or a level.
+    # A lone surrogate has no UTF-8; its replacement is not a number or a level either.
     cells = StringTable.of(text.encode("utf-8", "replace").decode() for text in distinct)
     values, states = np.full(len(distinct), np.nan), np.full(len(distinct), EMPTY, dtype=np.uint8)
     read_cells(cells.content, cells.start, wanted, i, values, states)
@@ -472,9 +471,9 @@ def _check_texts(
 
 
 def _distinct(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
-    """Return the texts of a column, empty for none, and which of them stands in each row.
+    """Return the distinct texts of a column, empty for none, and the index of the text in each row.
 
-    Levels are few: each is read once. Among objects 1 and True would count as one, so that each row has its own text.
+    Each distinct text is read once. In object columns, 1 and True would be equal, so that each row gets its own text.
     """
     if isinstance(column.dtype, pd.StringDtype):
         row, distinct = pd.factorize(column)

@@ -1,9 +1,9 @@
-"""The journal of a batch: which blocks are complete, and that its outputs are.
+"""The journal of a batch: it records which blocks are complete, and when all outputs are.
 
-Beside ``out.csv`` stands ``.out.csv.journal`` while it is written: a line that says which batch it is, a line for each
-block that is complete, and at the end one that says that all outputs are complete and only have to be renamed
-(`mgrisk.score.commit`). Each line begins with a checksum of itself and of the line before it, so that a journal of
-something else, or one that was changed, is told from one that a kill cut short.
+While ``out.csv`` is written, ``.out.csv.journal`` is beside it: a line that identifies the batch, a line for each
+complete block, and at the end a line that all outputs are complete and only have to be renamed (`mgrisk.score.commit`).
+Each line begins with a checksum of itself and the previous line, which distinguishes a changed or foreign journal from
+a truncated one.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class _Head(_Line):
 
 
 class Entry(_Line):
-    """A block, or a part of a folder, that is complete.
+    """A complete block, or a complete part of a folder.
 
     Attributes
     ----------
     block
         The digest of the input's block, or the name of the part.
     ends
-        Bytes of each output after it; none where an output is not written block by block.
+        Size of each output after it, in bytes; empty where outputs are not written block by block.
     tally
-        What is counted of it.
+        Its counts.
     """
 
     block: str
@@ -68,38 +68,38 @@ def journal_of(target: Path) -> Path:
 class Journal:
     """The journal of the batch that writes `target`.
 
-    To be made while the lock of `target` is held (`commit.locked`).
+    It must be created while the lock of `target` is held (`commit.locked`).
 
     Parameters
     ----------
     target
         The output, a file or folder.
     key
-        What the batch is: bundle, options, columns. Another batch's journal is not continued.
+        Digest of bundle, options and columns. The journal of another batch cannot be resumed.
     resume
-        Whether to continue what an interrupted batch left; without, it is overwritten.
+        Whether to resume an interrupted batch; otherwise its parts are overwritten.
     block_by_block
-        Whether the output can be continued after any of its blocks, or only appear once it is complete.
+        Whether the output can be resumed after any of its blocks, or only be published once it is complete.
 
     Attributes
     ----------
     done
-        Blocks that are complete.
+        Complete blocks.
     sizes
-        Bytes of each output where all are complete, else None.
+        Size of each output in bytes if all are complete, else None.
 
     Raises
     ------
     MgRiskError
-        `resume.other_batch` where the journal is of another batch, `resume.bad_journal` where it is not one, and
-        `resume.not_possible` where there is nothing that could be continued.
+        `resume.other_batch` for the journal of another batch, `resume.bad_journal` for a damaged journal, and
+        `resume.not_possible` where the output cannot be resumed.
     """
 
     def __init__(self, target: Path, *, key: str, resume: bool, block_by_block: bool = True) -> None:
         self.path, self.resume = journal_of(target), resume
         self.block_by_block = block_by_block
         self._head = _Head(key=key)
-        # Where each line that stays ends, and its checksum: nothing that a kill may interrupt is written again.
+        # End offset and checksum of each line that is kept, so that no complete line is ever rewritten.
         self._lines: list[tuple[int, str]] = [(0, "")]
         self._file: BinaryIO | None = None
         self.done: list[Entry] = []
@@ -112,17 +112,17 @@ class Journal:
             raise not_possible(target)
 
     def open(self, parts: Sequence[Path]) -> list[int]:
-        """Begin to write, after the last block whose outputs are all there.
+        """Open for writing after the last block whose outputs are all on disk.
 
         Parameters
         ----------
         parts
-            The outputs so far, as `Entry.ends` has them.
+            The partial outputs, in the order of `Entry.ends`.
 
         Returns
         -------
         list of int
-            Bytes of each that are kept.
+            Number of bytes to keep of each.
         """
         sizes = [part.stat().st_size if part.is_file() else 0 for part in parts]
         ends = [0] * len(parts)
@@ -140,11 +140,11 @@ class Journal:
         return ends
 
     def add(self, entry: Entry) -> None:
-        """Note that a block is complete; its bytes must have been handed to the system before."""
+        """Record that a block is complete; its bytes must have been written before."""
         self._write(entry)
 
     def complete(self, sizes: Sequence[int]) -> None:
-        """Note, as the last line, that all outputs are complete, and on disk; from here on they can only appear."""
+        """Record, as the last line, that all outputs are complete and on disk; only renaming is left."""
         self._write(_Complete(sizes=tuple(sizes)))
         assert self._file is not None
         os.fsync(self._file.fileno())
@@ -152,17 +152,17 @@ class Journal:
         self.sizes = tuple(sizes)
 
     def close(self) -> None:
-        """Close the file; it stays where it is."""
+        """Close the file without removing it."""
         if self._file is not None:
             self._file.close()
 
     def refusal(self) -> MgRiskError:
-        """Return the refusal to continue with this journal."""
+        """Return the error that this journal cannot be resumed."""
         return usage(
             "resume.bad_journal",
-            "what was interrupted here cannot be continued: its journal, or a file that it tells of, was changed",
+            "the interrupted batch cannot be resumed: its journal or a partial output was changed",
             where=str(self.path),
-            hint="leave out --resume to begin anew",
+            hint="leave out --resume to start again",
         )
 
     def _write(self, record: _Line) -> None:
@@ -175,11 +175,11 @@ class Journal:
     def _read(self, content: bytes) -> None:
         head = sealed(self._head.model_dump_json()).encode()
         if head.startswith(content):
-            return  # killed before its first line was whole
-        for line in io.BytesIO(content):  # by \n alone: `splitlines` would take a changed byte, \r, for the end of one
+            return  # killed before its first line was complete
+        for line in io.BytesIO(content):  # split at \n only: `splitlines` would also split at a changed byte, \r
             (end, before), first = self._lines[-1], len(self._lines) == 1
             if not line.endswith(b"\n") and not first:
-                break  # the kill cut it
+                break  # truncated by a kill
             try:
                 record = _RECORD.validate_json(unsealed(line.decode(), after=before))
             except ValueError:
@@ -189,9 +189,9 @@ class Journal:
             if first and line != head:
                 raise usage(
                     "resume.other_batch",
-                    "what was interrupted here was another model, other options or another file",
+                    "the interrupted batch had another model, other options or another file",
                     where=str(self.path),
-                    hint="give the same command again, or leave out --resume to begin anew",
+                    hint="run the same command again, or leave out --resume to start again",
                 )
             if isinstance(record, Entry):
                 self.done.append(record)
@@ -201,14 +201,14 @@ class Journal:
 
 
 def sealed(text: str, *, after: str = "") -> str:
-    r"""Return a line of `text` that begins with its checksum.
+    r"""Return `text` as a line that begins with its checksum.
 
     Parameters
     ----------
     text
         One line.
     after
-        The checksum of the line before.
+        The checksum of the previous line.
 
     Examples
     --------
@@ -224,12 +224,12 @@ def sealed(text: str, *, after: str = "") -> str:
 
 
 def unsealed(line: str, *, after: str = "") -> str:
-    """Return the text of a line that `sealed` made.
+    """Return the text of a line from `sealed`.
 
     Raises
     ------
     ValueError
-        Where it did not.
+        If the checksum does not match.
     """
     text = line[SEAL + 1 :].removesuffix("\n")
     if line != sealed(text, after=after):
@@ -238,15 +238,15 @@ def unsealed(line: str, *, after: str = "") -> str:
 
 
 def not_possible(target: str | Path) -> MgRiskError:
-    """Return the refusal to continue an output that only appears as a whole."""
+    """Return the error that an output cannot be resumed."""
     return usage(
         "resume.not_possible",
-        "only an output in CSV can be gone on with",
+        "only a CSV output can be resumed",
         where=str(target),
         hint="leave out --resume, or name a .csv file",
     )
 
 
 def open_private(path: Path) -> int:
-    """Return the descriptor of a file for reading and writing that only its owner may read; a link is an error."""
+    """Open a file for reading and writing that only its owner may read, and return its descriptor; refuse a link."""
     return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), 0o600)

@@ -1,7 +1,7 @@
-"""JSON lines, one object for each row: read as the CSV that says the same, and written.
+"""Read JSON lines, one object per row, as CSV; and write them.
 
-Numbers keep their digits. A key that a row lacks is an empty cell, and so is null; lists and objects stay JSON. From
-then on a row is read, checked and scored as one of a CSV file.
+Numbers keep their digits. A missing key and null are empty cells; lists and objects stay JSON. The rows are then read,
+checked and scored like those of a CSV file.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from mgrisk.score.formulas import csv_line, escape_formula
 AT_ONCE: Final = 1 << 20
 LONGEST_LINE: Final = 64 * 2**20
 FIRST_SIGNS: Final = (b'{"', b'{ "', b"{}")
-"""How a line of JSON begins; what is printed over several lines is no JSON lines."""
+"""How a line of JSON begins; an object printed over several lines is not JSON lines."""
 
 
 def is_json_lines(first: bytes) -> bool:
-    r"""Return whether bytes begin as JSON lines do.
+    r"""Return whether bytes begin like JSON lines.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def is_json_lines(first: bytes) -> bool:
 
 
 def json_columns(stream: BinaryIO, *, where: str) -> list[str]:
-    """Return all keys of a stream of JSON lines, in the order in which they come.
+    """Return all keys in a stream of JSON lines, in order of first occurrence.
 
     Raises
     ------
@@ -61,8 +61,8 @@ class JsonLinesAsCsv(io.RawIOBase):
     Raises
     ------
     MgRiskError
-        While it is read: `input.not_json_lines` for a line that is no object, and `input.other_columns` for a key that
-        is none of the columns.
+        While it is read: `input.not_json_lines` for a line that is not an object, and `input.other_columns` for a key
+        that is not a column.
     """
 
     def __init__(self, stream: BinaryIO, columns: Sequence[str], *, where: str) -> None:
@@ -71,7 +71,7 @@ class JsonLinesAsCsv(io.RawIOBase):
         self._ready = csv_line([escape_formula(name) for name in columns])
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True."""
         return True
 
     def readinto(self, into: Any) -> int:
@@ -89,15 +89,15 @@ class JsonLinesAsCsv(io.RawIOBase):
             if strange := row.keys() - self._columns:
                 raise bad_input(
                     "input.other_columns",
-                    f"line {number} has a key that the first lines have not",
+                    f"line {number} has a key that the first lines do not have",
                     where=where,
                     got=few(sorted(strange)),
-                    hint="give a file, whose keys are all known before it is scored, and no stream",
+                    hint="score a file instead of a stream, so that all keys are known from the start",
                 )
             try:
                 lines.append(csv_line([escape_formula(_cell(row.get(name))) for name in self._columns]))
             except UnicodeEncodeError:
-                raise _refused("half a sign of UTF-16", number, where) from None
+                raise _refused("half a UTF-16 character", number, where) from None
             size += len(lines[-1])
             if size >= AT_ONCE:
                 yield b"".join(lines)
@@ -106,7 +106,7 @@ class JsonLinesAsCsv(io.RawIOBase):
 
 
 def json_line(row: dict[str, Any]) -> bytes:
-    r"""Return a row as a line of JSON; a number that is not known is null.
+    r"""Return a row as a line of JSON; NaN becomes null.
 
     Examples
     --------
@@ -114,12 +114,12 @@ def json_line(row: dict[str, Any]) -> bytes:
     b'{"sex": "male", "risk": null}\n'
     """
     known = {name: None if value != value else value for name, value in row.items()}
-    # What JSON has no form for, such as a date, is written as text; a text may hold half a sign of UTF-16.
+    # Values without a JSON type, such as dates, are written as text; a text may contain a lone surrogate.
     return json.dumps(known, ensure_ascii=False, default=str).encode("utf-8", "replace") + b"\n"
 
 
 def _rows(stream: BinaryIO, *, where: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield the objects with the numbers of their lines; numbers as they are written."""
+    """Yield the objects with their line numbers; numbers keep their digits."""
     decoder = json.JSONDecoder(object_pairs_hook=_once, parse_float=_Digits, parse_int=_Digits, parse_constant=_Digits)
     for number, line in enumerate(_lines(stream, where=where), start=1):
         if not line.strip():
@@ -127,14 +127,14 @@ def _rows(stream: BinaryIO, *, where: str) -> Iterator[tuple[int, dict[str, Any]
         try:
             row = decoder.decode(line.decode())
         except (ValueError, RecursionError):
-            raise _refused("no JSON object", number, where) from None
+            raise _refused("not a JSON object", number, where) from None
         if not isinstance(row, dict):
-            raise _refused("no JSON object", number, where)
+            raise _refused("not a JSON object", number, where)
         yield number, row
 
 
 class _Digits(str):
-    """A number as it is written."""
+    """The digits of a number."""
 
     __slots__ = ()
 
@@ -142,7 +142,7 @@ class _Digits(str):
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key is there twice")
     return found
 
 
@@ -168,7 +168,7 @@ def _cell(value: Any) -> str:
 
 
 def _read(value: Any) -> Any:
-    """Return a list or object with numbers for digits."""
+    """Convert the digits in a list or object to numbers."""
     if isinstance(value, _Digits):
         return json.loads(value)
     if isinstance(value, list):
@@ -181,6 +181,6 @@ def _refused(what: str, number: int, where: str) -> MgRiskError:
         "input.not_json_lines",
         f"line {number} is {what}",
         where=where,
-        expected="an object on each line, no key of it twice, in UTF-8",
-        hint="write one object for each person, each on a line of its own: jq -c '.[]' array.json > lines.jsonl",
+        expected="one object per line, without duplicate keys, in UTF-8",
+        hint="write one object per person and line, for example with jq -c '.[]' array.json > lines.jsonl",
     )

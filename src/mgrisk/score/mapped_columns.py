@@ -1,8 +1,8 @@
-"""A column of a scoring file made from columns of an extract, as its mapping says, for a block of rows at a time.
+"""Compute a column of a scoring file from columns of an extract, as defined by a mapping, for blocks of rows.
 
-A cell is known, missing, or not understood: an undeclared code, a text in a number, a date that is none. What is not
-understood keeps its text, so that whoever reads the file says what is wrong with the row; where that text would pass
-for a number, which it is not in the unit of the feature, a question mark stands before it.
+A cell is known, missing, or not understood: an undeclared code, a text among numbers, an invalid date. A cell that is
+not understood keeps its text, so that scoring reports it as a problem of the row. If the text could pass for a number
+in the unit of the feature, a question mark is put before it.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ LARGEST_WHOLE: Final = 2.0**53
 
 @dataclass(frozen=True)
 class Cells:
-    """What became of the cells of some rows.
+    """Converted cells of a block of rows.
 
     Attributes
     ----------
     value
-        Numbers or texts, shape (n,); NaN where nothing is known.
+        Numbers or texts, shape (n,); NaN where unknown.
     text
-        The cells as they stand, shape (n,), where they were not understood; NaN elsewhere.
+        The original cells where they were not understood, shape (n,); NaN elsewhere.
     number
-        Whether they are to be numbers.
+        Whether the values are numbers.
     """
 
     value: pd.Series
@@ -65,16 +65,16 @@ class Cells:
         return self.value.isna() & self.text.isna()
 
     def left(self) -> pd.Series:
-        """Return what is written of cells that were not understood, shape (n,); NaN elsewhere."""
+        """Return the output texts of cells that were not understood, shape (n,); NaN elsewhere."""
         return self.text.map(_no_number, na_action="ignore") if self.number else self.text
 
     def written(self) -> pd.Series:
-        """Return the cells as texts, empty where nothing is known, shape (n,)."""
+        """Return the cells as texts, empty where unknown, shape (n,)."""
         return as_texts(self.value).where(self.text.isna(), self.left())
 
 
 def as_texts(values: pd.Series) -> pd.Series:
-    """Return numbers in full, whole ones without a point, or texts as they are; empty for NaN, shape (n,).
+    """Return numbers with all digits, whole ones without a point, and texts unchanged; empty for NaN, shape (n,).
 
     Examples
     --------
@@ -95,66 +95,66 @@ def _number_text(number: float) -> str:
 
 @dataclass(frozen=True)
 class ColumnMaker:
-    """Makes one column of the output.
+    """Computes one column of the output.
 
     Attributes
     ----------
     name
-        Of the column.
+        Name of the column.
     how
-        What it is made from.
+        Its definition in the mapping.
     file
-        How the extract is written.
-    gone
-        What means missing in its cells.
+        Format of the extract.
+    missing_words
+        Words and codes that mean missing in its cells.
     codes
-        Codes that are levels although they are words for missing.
+        Codes that are levels although they are default words for missing.
     """
 
     name: str
     how: MappedColumn
     file: ExtractFormat
-    gone: Missing
+    missing_words: Missing
     codes: frozenset[str]
     feature: Feature | None
 
     @classmethod
     def of(cls, name: str, mapping: Mapping, missing: Sequence[str] = ()) -> ColumnMaker:
-        """Return the maker of a column.
+        """Return the `ColumnMaker` of a column.
 
         Parameters
         ----------
         name
-            Of the column, under [keep] or [features].
+            Name of the column, under [keep] or [features].
         mapping
             The mapping.
         missing
-            Words that mean missing, beside those of the list and of the mapping.
+            Words that mean missing, besides the default words and those of the mapping.
         """
         how = mapping.columns[name]
         named = {*missing, *mapping.missing, *how.missing}
-        # A level may be called NA where nobody says that NA is missing.
+        # A level may be called NA, unless NA is declared to mean missing.
         codes = frozenset(code for code, _ in how.codes) - named
         feature = FEATURES[name] if name in mapping.features else None
         return cls(name, how, mapping.file, Missing.also(named), codes, feature)
 
     @property
     def carried(self) -> bool:
-        """Whether the cells are carried over without being looked at."""
+        """Whether the cells are copied without being interpreted."""
         return self.feature is None and self.how.carried
 
     @property
     def number(self) -> bool:
-        """Whether the column is one of numbers."""
+        """Whether the column is numeric."""
         return self.how.numeric or (self.feature is not None and self.feature.kind == "number")
 
     def cells(self, extract: pd.DataFrame, *, where: str) -> Cells:
-        """Return the column for some rows.
+        """Return the column for a block of rows.
 
         Parameters
         ----------
         extract
-            The columns that are read, as texts; its index is the number of each row.
+            The source columns as texts; the index is the row number.
         where
             Name of the extract.
 
@@ -183,16 +183,16 @@ class ColumnMaker:
         return Cells(value.mask(strange), text.reindex(extract.index).astype(object), self.number)
 
     def _is_missing(self, cells: pd.Series) -> pd.Series:
-        told = {cell: self.gone.holds(cell) and cell not in self.codes for cell in cells.unique()}
-        return cells.map(told).astype(bool)
+        is_missing = {cell: self.missing_words.holds(cell) and cell not in self.codes for cell in cells.unique()}
+        return cells.map(is_missing).astype(bool)
 
     def _combined(self, parts: list[pd.Series], known: dict[str, pd.Series]) -> tuple[pd.Series, pd.Series]:
-        """Return what several columns come to, and where that cannot be told since a cell is not understood."""
+        """Combine several columns; also return where the result is undetermined because a cell is not understood."""
         how = self.how
         strange = [part.isna() & known[name].notna() for part, name in zip(parts, how.columns, strict=True)]
         values, doubtful = pd.concat(parts, axis=1), pd.concat(strange, axis=1).any(axis=1)
         if how.combine in {"any", "all"}:
-            # One yes settles an any, one no an all; else each must be known.
+            # One yes decides `any`, and one no decides `all`; otherwise every cell must be known.
             settles, other = (YES, NO) if how.combine == "any" else (NO, YES)
             settled, known_all = (values == settles).any(axis=1), values.notna().all(axis=1)
             value = pd.Series(np.select([settled, known_all], [settles, other], ""), values.index, dtype=object)
@@ -205,7 +205,7 @@ class ColumnMaker:
         return parts[0], doubtful
 
     def _read(self, cells: pd.Series, name: str, where: str) -> pd.Series:
-        """Return the cells of a column of the extract as values, NaN where they are missing or not understood."""
+        """Convert the cells of a column of the extract; NaN where they are missing or not understood."""
         if self.how.levels:
             levels: pd.Series = cells.map(self._levels(cells.dropna().unique()))
             return levels.astype(object)
@@ -216,12 +216,12 @@ class ColumnMaker:
             return cells
         numbers = self._numbers(cells)
         self._refuse_infinite(numbers, name, where)
-        # What needs no change is written as it stands, digit by digit.
+        # Numbers that need no conversion keep their digits.
         changed = self.how.numeric or not self.file.usual_numbers
         return numbers if changed else cells.where(numbers.notna(), np.nan)
 
     def _levels(self, cells: Iterable[str]) -> dict[str, str]:
-        """Return the level of each cell that has one: as written, as number or boolean, case aside, or by pattern."""
+        """Return the level of each cell that has one: by text, number or boolean, ignoring case, or pattern."""
         declared, codes = self.how.codes, dict[float | str, str]()
         if self.feature:
             words = level_words(self.feature)
@@ -237,7 +237,7 @@ class ColumnMaker:
         return {cell: level for cell, level in found.items() if level}
 
     def _numbers(self, cells: pd.Series) -> pd.Series:
-        """Return cells in the unit of the feature, NaN where they are no numbers."""
+        """Return cells in the unit of the feature, NaN where they are not numbers."""
         how = self.how
         if how.part:
             cells = cells.str.extract(PAIR)[how.part - 1]
@@ -250,7 +250,7 @@ class ColumnMaker:
         return numbers * (how.factor * factor) + how.offset
 
     def _usual_number(self, cell: str) -> str | float:
-        """Return a number in the signs of the file with a decimal point and no sign between thousands, else NaN."""
+        """Return a number with a decimal point and without thousands separators; NaN for anything else."""
         found = self._number.fullmatch(cell)
         if not found or not (found[2] or found[3]):
             return np.nan
@@ -258,14 +258,14 @@ class ColumnMaker:
 
     @cached_property
     def _number(self) -> re.Pattern[str]:
-        """A number in the signs of the file: its sign, whole part, decimals and power."""
-        # A space that no line is broken at is what spreadsheets write.
+        """Pattern of a number with the file's separators: sign, integer part, decimals and exponent."""
+        # Spreadsheets write no-break spaces.
         between = {"": "", " ": "[ \u00a0\u202f]"}.get(self.file.thousands, re.escape(self.file.thousands))
         whole = f"[0-9]+|[0-9]{{1,3}}(?:{between}[0-9]{{3}})+" if between else "[0-9]+"
         return re.compile(f"([+-]?)({whole})?(?:{re.escape(self.file.decimal)}([0-9]*))?([eE][+-]?[0-9]+)?")
 
     def _age(self, known: dict[str, pd.Series]) -> tuple[pd.Series, pd.Series]:
-        """Return completed years, and where a date is none or the second before the first."""
+        """Return completed years, and where a date is invalid or the second one precedes the first."""
         born = days(known[self.how.columns[0]], self.file.dates)
         if isinstance(self.how.age_at, date):
             at, strange = pd.Series(pd.Timestamp(self.how.age_at), born.index), pd.Series(False, born.index)
@@ -286,12 +286,12 @@ class ColumnMaker:
                 "mapping.infinite",
                 f"the {self.name} of row {values.index[int(np.argmax(infinite))]} is infinite",
                 where=f"{where}: column {column}",
-                hint="mend the cell, or name its code under `missing` in the mapping",
+                hint="correct the cell, or name its code under `missing` in the mapping",
             )
 
 
 def pattern(code: str) -> re.Pattern[str]:
-    """Return a code in which ``*`` stands for any signs, to be matched with a cell in lower case (`str.casefold`).
+    """Compile a code in which ``*`` matches any characters, for cells in lower case (`str.casefold`).
 
     Examples
     --------
@@ -303,19 +303,19 @@ def pattern(code: str) -> re.Pattern[str]:
 
 
 def matches(cells: pd.Series, codes: Iterable[str]) -> pd.Series:
-    """Return which cells are one of some codes or patterns, case and the blanks around them aside, shape (n,)."""
+    """Return which cells match a code or pattern, ignoring case and surrounding blanks, shape (n,)."""
     numbers, ways = {as_code(code) for code in codes}, [pattern(code) for code in codes]
-    told = {
+    matched = {
         cell: as_code(cell) in numbers or any(way.fullmatch(cell.strip().casefold()) for way in ways)
         for cell in cells.unique()
     }
-    return cells.map(told).astype(bool)
+    return cells.map(matched).astype(bool)
 
 
 def days(cells: pd.Series, formats: Sequence[str]) -> pd.Series:
-    """Return dates by the first format that fits, the time of day left out; NaT where none does, shape (n,).
+    """Parse dates with the first format that fits, without the time of day; NaT where none does, shape (n,).
 
-    ISO dates, perhaps with a time, are read whatever the formats: typed columns are written so.
+    ISO dates, with or without a time, are always accepted, since typed columns are converted to them.
 
     Examples
     --------

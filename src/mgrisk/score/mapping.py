@@ -1,6 +1,6 @@
-"""An extract of one's own cohort into the shape of the scoring file, by a mapping file.
+"""Convert an extract of a cohort to a scoring file with a mapping file.
 
-Nothing is filled in, and no row is left out but those that the mapping excludes; both are counted.
+Nothing is imputed, and only the rows that the mapping excludes are left out, which are counted.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ from mgrisk.score.sources import open_source
 from mgrisk.types import Floats
 
 EXAMPLES: Final = 10
-"""Cells of a column that a dry run shows."""
+"""Number of cells of a column that a dry run shows."""
 
 
 @dataclass
 class Mapped:
-    """What was done.
+    """Counts of a conversion.
 
     Attributes
     ----------
     rows
-        Rows that were read.
+        Rows read.
     written
-        Rows that were written, or would be.
+        Rows written, or that would be written.
     of_people
-        Whether the rows of a person became one.
+        Whether the rows of a person were merged into one.
     excluded
-        Rows that were left out, by the column that told it.
+        Rows excluded, by the column of the exclusion.
     undated
-        Rows of people without a date to order them by; they come before all others.
+        Rows without a date to order them by; they are sorted before a person's other rows.
     missing
-        Cells that are empty, by column.
+        Empty cells, by column.
     as_they_are
-        Cells that the mapping did not understand and left as they are, by column.
+        Cells that were not understood and left unchanged, by column.
     examples
-        Some different ones of these, by column, where they were asked for.
+        Distinct examples of these cells, by column, if requested.
     not_accepted
-        Which of these may be named without a person's text, and how often each stands.
+        Counts of those of these cells that can be shown without revealing a person's text.
     not_carried
-        Columns of the extract that nothing was made of.
+        Columns of the extract that were not used.
     """
 
     rows: int = 0
@@ -68,7 +68,7 @@ class Mapped:
     not_carried: tuple[str, ...] = ()
 
     def count(self, name: str, cells: Cells, *, examples: int) -> None:
-        """Count the cells of a column, and take examples of those that were not understood."""
+        """Count the cells of a column, and collect examples of those that were not understood."""
         strange = cells.text.dropna()
         self.missing[name] = self.missing.get(name, 0) + int(cells.missing.sum())
         self.as_they_are[name] = self.as_they_are.get(name, 0) + len(strange)
@@ -81,35 +81,35 @@ class Mapped:
 def map_file(
     source: str, mapping: Mapping, target: str | None, *, missing: Sequence[str] = (), examples: int = 0
 ) -> Mapped:
-    """Write an extract in the shape of the scoring file, block by block; where people have several rows, at its end.
+    """Convert an extract to a scoring file, block by block, or at the end if the rows of people are merged.
 
     Parameters
     ----------
     source
-        CSV or Parquet, as for `score`, or delimited text as the mapping says it is written.
+        CSV or Parquet, as for `score`, or delimited text in the format that the mapping declares.
     mapping
-        As read by `read_mapping`.
+        Result of `read_mapping`.
     target
-        A CSV file, perhaps packed, or Parquet, in which all columns are texts; None to write nothing.
+        A CSV file, possibly compressed, or Parquet, in which all columns are texts; None to write nothing.
     missing
-        Words that mean missing in every column, beside those of the list and of the mapping.
+        Words that mean missing in every column, besides the default words and those of the mapping.
     examples
-        How many different cells of a column that were not understood are returned.
+        Maximum number of distinct cells per column that were not understood to return.
 
     Raises
     ------
     MgRiskError
-        As `score_table`; `mapping.missing_column` where the extract has not a column that the mapping names,
-        `input.wrong_field_count` where a row has too many or too few cells, `mapping.infinite` where a number is
-        infinite, or becomes so in another unit; those of `PersonRows`.
+        As `score_table`; `mapping.missing_column` if the extract lacks a column that the mapping names,
+        `input.wrong_field_count` if a row has too many or too few cells, `mapping.infinite` if a number is infinite or
+        becomes so in another unit; those of `PersonRows`.
     """
     done = Mapped(of_people=mapping.people is not None)
     makers = [ColumnMaker.of(name, mapping, missing) for name in mapping.columns]
     with open_source(source, dialect=mapping.file.dialect, folder=True) as table:
         _refuse_absent(mapping.reads, table.columns, source)
         done.not_carried = tuple(name for name in table.columns if name not in mapping.reads)
-        nobody = Missing.also((*missing, *mapping.missing))
-        people = None if mapping.people is None else PersonRows(makers, nobody, where=source)
+        missing_person = Missing.also((*missing, *mapping.missing))
+        people = None if mapping.people is None else PersonRows(makers, missing_person, where=source)
         with _output(target, list(mapping.columns)) as output:
             for block in table.blocks():
                 rows = table.read(block, ())
@@ -118,7 +118,7 @@ def map_file(
                         "input.wrong_field_count",
                         f"row {done.rows + min(wrong) + 1} has too many or too few cells",
                         where=source,
-                        hint="mend the row: which cell is which cannot be told",
+                        hint="correct the row: its cells cannot be matched to columns",
                     )
                 extract = rows.texts(sorted(mapping.reads))
                 extract.index += done.rows + 1
@@ -164,7 +164,7 @@ def _without_excluded(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> 
 
 
 def _order(extract: pd.DataFrame, mapping: Mapping, done: Mapped) -> Floats:
-    """Return what the rows of a person are ordered by: days, or nothing."""
+    """Return the values that order the rows of a person: days, or zeros without dates."""
     if mapping.people is None or not mapping.people.last_by:
         return np.zeros(len(extract))
     found = days(extract[mapping.people.last_by].str.strip(), mapping.file.dates)
@@ -180,5 +180,5 @@ def _refuse_absent(named: Iterable[str], columns: list[str], source: str) -> Non
                 "mapping.missing_column",
                 f"the extract has no column {name}",
                 where=source,
-                hint=f"did you mean {near[0]}?" if near else "mend the mapping, or take the line out",
+                hint=f"did you mean {near[0]}?" if near else "correct the mapping, or remove the line",
             )

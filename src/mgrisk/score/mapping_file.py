@@ -1,6 +1,6 @@
-"""A mapping file: how an extract is written, and from which of its columns each column of a scoring file is made.
+"""Read mapping files, which define the format of an extract and how columns of a scoring file derive from it.
 
-It says what each thing is (columns, units, codes, dates) in a closed set of words, and has no expressions.
+A mapping is declarative: it names columns, units, codes and dates with a fixed set of keys, and has no expressions.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ BOOLEAN: Final = {YES: ("true", "t", "yes", "y", "1"), NO: ("false", "f", "no", 
 FEET_AND_INCHES: Final = "ft_in"
 CONVERSIONS: Final = ("unit", "factor", "offset")
 READINGS: Final = ("constant", "levels", "age_at", "year", "part")
-"""What a cell may be read as where it is not a number or a text as it stands; one of them at most."""
+"""How a cell may be read if it is not a plain number or text; at most one of them."""
 ISO_DATE: Final = "%Y-%m-%d"
 DATE_PARTS: Final = frozenset("YmbBdHMSfIp")
-"""What a format of dates may have."""
+"""Directives allowed in a date format."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -53,7 +53,7 @@ def _whole_dates(formats: tuple[str, ...]) -> tuple[str, ...]:
     for each in formats:
         parts = re.findall("%(.)", each)
         if "y" in parts:
-            raise ValueError("a year of two digits (%y) does not tell its century: export dates with %Y")
+            raise ValueError("a year of two digits (%y) is ambiguous: export dates with %Y")
         month = {"m", "b", "B"} & {*parts}
         if not {"Y", "d"} <= {*parts} <= DATE_PARTS or len(month) != 1 or len({*parts}) != each.count("%"):
             raise ValueError("a date has a year (%Y), a month (%m, %b or %B) and a day (%d), such as %d.%m.%Y")
@@ -68,71 +68,71 @@ class _Part(BaseModel):
 
 
 class ExtractFormat(_Part):
-    """How the extract is written, where that is not comma-separated UTF-8 with decimal points and ISO dates."""
+    """Format of the extract, if it is not comma-separated UTF-8 with decimal points and ISO dates."""
 
     encoding: Annotated[str, AfterValidator(_decodes)] = Field(default=UTF_8, description="cp1252, utf-16, latin-1")
-    separator: str = Field(default=",", pattern=r'^[^"\r\n\x00]$', description="Sign between cells")
-    decimal: Literal[".", ","] = Field(default=".", description="Sign before the decimals")
-    thousands: Literal["", ",", ".", " ", "'"] = Field(default="", description="Sign between thousands")
+    separator: str = Field(default=",", pattern=r'^[^"\r\n\x00]$', description="Separator between cells")
+    decimal: Literal[".", ","] = Field(default=".", description="Decimal separator")
+    thousands: Literal["", ",", ".", " ", "'"] = Field(default="", description="Thousands separator")
     dates: Annotated[tuple[Text, ...], BeforeValidator(_listed), AfterValidator(_whole_dates)] = Field(
-        default=(ISO_DATE,), min_length=1, max_length=10, description="Formats of its dates; the first that fits"
+        default=(ISO_DATE,), min_length=1, max_length=10, description="Date formats; the first that fits is used"
     )
 
     @model_validator(mode="after")
     def _two_signs(self) -> Self:
         if self.decimal == self.thousands:
-            raise ValueError("decimal and thousands are the same sign")
+            raise ValueError("decimal and thousands are the same character")
         return self
 
     @property
     def dialect(self) -> Dialect:
-        """How its text is read."""
+        """The dialect of its text."""
         return Dialect(self.encoding, self.separator)
 
     @property
     def usual_numbers(self) -> bool:
-        """Whether numbers are written as a scoring file has them."""
+        """Whether numbers are written as in a scoring file."""
         return (self.decimal, self.thousands) == (".", "")
 
 
 class People(_Part):
-    """How the rows of a person are told, where there are several."""
+    """How the rows of a person are identified, if there are several."""
 
-    person: Text = Field(description="Column that names the person")
-    last_by: str = Field(default="", description="Column with the date by which rows are ordered; else as in the file")
+    person: Text = Field(description="Column that identifies the person")
+    last_by: str = Field(default="", description="Column with the date that orders rows; otherwise file order")
 
 
 class Exclude(_Part):
-    """Rows that are left out."""
+    """Rows that are excluded."""
 
     column: Text = Field(alias="from", description="Column of the extract")
     codes: tuple[str, ...] = Field(min_length=1, description="Codes or patterns")
 
 
 class MappedColumn(_Part):
-    """What a column of the output is made from."""
+    """Definition of an output column."""
 
     columns: Columns = Field(default=(), alias="from", description="Column of the extract, or several")
     combine: Literal["any", "all", "sum", "mean"] | None = Field(
-        default=None, description="What is made of several columns"
+        default=None, description="How several columns are combined"
     )
     rows: Literal["last", "any", "all", "sum", "mean"] = Field(
-        default="last", description="What is made of several rows of a person"
+        default="last", description="How several rows of a person are merged"
     )
-    constant: str = Field(default="", description="The same for everybody; without `from`")
+    constant: str = Field(default="", description="The same value for all people; without `from`")
     levels: Literal["boolean"] | dict[str, str | tuple[str, ...]] = Field(
         default={}, description='code = "level", or level = ["code", "pattern*"]; or "boolean"'
     )
     age_at: date | Text | None = Field(
-        default=None, description="Day, or column of days, at which the completed years since `from` are counted"
+        default=None, description="Date, or column of dates, up to which the completed years since `from` are counted"
     )
-    year: bool = Field(default=False, description="The year out of a date")
+    year: bool = Field(default=False, description="The year of a date")
     part: Literal[1, 2] | None = Field(default=None, description="The first or second number of 128/82")
-    unit: str = Field(default="", description="Its unit where that is not the feature's, one of score/units.toml")
-    factor: float = Field(default=1.0, description="What its numbers are multiplied with, after the unit")
-    offset: float = Field(default=0.0, description="What is then added")
-    empty: float | None = Field(default=None, description="What a cell without a value counts as in a sum")
-    missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing, beside those for all columns")
+    unit: str = Field(default="", description="Its unit if not that of the feature, one of score/units.toml")
+    factor: float = Field(default=1.0, description="Factor for its numbers, after unit conversion")
+    offset: float = Field(default=0.0, description="Added after the factor")
+    empty: float | None = Field(default=None, description="Value of an empty cell in a sum")
+    missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing, besides those for all columns")
 
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
@@ -140,14 +140,14 @@ class MappedColumn(_Part):
         taken = {self.combine, self.rows}
         converted = any(getattr(self, name) != MappedColumn.model_fields[name].default for name in CONVERSIONS)
         for wrong, why in (
-            (bool(self.constant) == bool(self.columns), "either `from` or `constant`, and one of them"),
+            (bool(self.constant) == bool(self.columns), "exactly one of `from` and `constant` is needed"),
             (len(named) > 1, f"{' and '.join(named)} at once"),
-            ((len(self.columns) > 1) != bool(self.combine), "`combine` says what is made of several columns"),
-            (bool(self.age_at or self.year) and len(self.columns) > 1, "a date stands in one column"),
-            (bool(taken & {"any", "all"}) and named != ["levels"], "any and all take levels yes and no"),
-            (bool(taken & {"any", "all"}) and not self.level_names <= {YES, NO}, "any and all take levels yes and no"),
-            (bool(taken & {"sum", "mean"}) and named not in ([], ["part"]), "sums and means are of numbers"),
-            (converted and named not in ([], ["part"]), "unit, factor and offset are of numbers"),
+            ((len(self.columns) > 1) != bool(self.combine), "`combine` is needed for several columns, and only then"),
+            (bool(self.age_at or self.year) and len(self.columns) > 1, "a date is in one column"),
+            (bool(taken & {"any", "all"}) and named != ["levels"], "any and all need the levels yes and no"),
+            (bool(taken & {"any", "all"}) and not self.level_names <= {YES, NO}, "any and all need levels yes and no"),
+            (bool(taken & {"sum", "mean"}) and named not in ([], ["part"]), "sums and means need numbers"),
+            (converted and named not in ([], ["part"]), "unit, factor and offset need numbers"),
             (self.empty is not None and "sum" not in taken, "`empty` is for a sum"),
         ):
             if wrong:
@@ -156,12 +156,12 @@ class MappedColumn(_Part):
 
     @property
     def readings(self) -> list[str]:
-        """What its cells are read as, where that is not a number or a text as it stands; one at most."""
+        """How its cells are read if they are not plain numbers or texts; at most one."""
         return [name for name in READINGS if getattr(self, name) not in ("", {}, None, False)]
 
     @property
     def carried(self) -> bool:
-        """Whether cells of another column than a feature's are carried over without being looked at."""
+        """Whether the cells are copied without being interpreted; not for features."""
         return not (self.readings or self.numeric or self.combine or self.missing)
 
     @property
@@ -183,7 +183,7 @@ class MappedColumn(_Part):
 
     @property
     def numeric(self) -> bool:
-        """Whether it asks for numbers, whatever it becomes."""
+        """Whether its source columns must be numeric."""
         return (
             self.part is not None
             or not {"sum", "mean"}.isdisjoint({self.combine, self.rows})
@@ -192,13 +192,13 @@ class MappedColumn(_Part):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Every column of the extract that it is made from."""
+        """Every column of the extract that it uses."""
         return (*self.columns, self.age_at) if isinstance(self.age_at, str) else self.columns
 
     def words(self) -> str:
-        """Return what it is made from, in words."""
+        """Describe the definition in words."""
         if self.constant:
-            return f"{self.constant} for everybody"
+            return f"{self.constant} for all people"
         found = " + ".join(self.columns) if self.combine == "sum" else ", ".join(self.columns)
         if self.combine and self.combine != "sum":
             found = f"{self.combine} of {found}"
@@ -218,20 +218,20 @@ def _plain(value: object) -> object:
 class Mapping(_Part):
     """A mapping file."""
 
-    file: ExtractFormat = Field(default=ExtractFormat(), description="How the extract is written")
+    file: ExtractFormat = Field(default=ExtractFormat(), description="Format of the extract")
     missing: tuple[str, ...] = Field(default=(), description="Codes that mean missing in every column")
-    exclude: tuple[Exclude, ...] = Field(default=(), max_length=1000, description="Rows that are left out")
-    people: People | None = Field(default=None, description="Several rows for each person")
+    exclude: tuple[Exclude, ...] = Field(default=(), max_length=1000, description="Rows to exclude")
+    people: People | None = Field(default=None, description="How several rows of a person are merged")
     keep: dict[str, Annotated[MappedColumn, BeforeValidator(_plain)]] = Field(
-        default={}, description="Other columns to carry over, by new name: person_id, the outcome, a weight"
+        default={}, description="Other columns to copy, by new name: person_id, the outcome, a weight"
     )
-    features: dict[str, MappedColumn] = Field(min_length=1, description="By name of the registry")
+    features: dict[str, MappedColumn] = Field(min_length=1, description="Definitions by feature name")
 
     @model_validator(mode="after")
     def _rows_of_people(self) -> Self:
         for name, column in self.columns.items():
             if column.rows != "last" and self.people is None:
-                raise ValueError(f"{name}: `rows` needs [people], which says whose rows they are")
+                raise ValueError(f"{name}: `rows` needs [people], which identifies the person of a row")
         return self
 
     @property
@@ -241,7 +241,7 @@ class Mapping(_Part):
 
     @property
     def reads(self) -> set[str]:
-        """Every column of the extract that is looked at."""
+        """Every column of the extract that is used."""
         of_people = () if self.people is None else (self.people.person, self.people.last_by)
         named = {name for column in self.columns.values() for name in column.reads}
         return (named | {each.column for each in self.exclude} | set(of_people)) - {""}
@@ -262,7 +262,7 @@ def read_mapping(path: Path) -> Mapping:
     except ValidationError as problem:
         raise _bad("bad_value", first_problem(problem), path, "see docs/how-to/map-an-export.md") from None
     if twice := sorted(set(mapping.keep) & set(mapping.features)):
-        raise _bad("bad_value", f"{twice[0]} stands under [keep] and under [features]", path, "give one another name")
+        raise _bad("bad_value", f"{twice[0]} is under both [keep] and [features]", path, "rename one of them")
     for name, column in mapping.keep.items():
         if column.unit:
             raise _bad("bad_unit", f"{name}: {column.unit!r} is not converted", path, "give a factor")
@@ -274,7 +274,7 @@ def read_mapping(path: Path) -> Mapping:
 
 
 def factor_of(feature: Feature, unit: str) -> float:
-    """Return what a number in a unit is multiplied with to be in the feature's own; NaN where nobody declared it.
+    """Return the factor that converts a unit to that of the feature; NaN for an undeclared unit.
 
     Examples
     --------
@@ -296,7 +296,7 @@ def _check(name: str, column: MappedColumn, path: Path) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, sorted(known), n=1)
         hint = f"did you mean {near[0]}?" if near else "`mgrisk schema` lists them; other columns go under [keep]"
-        raise _bad("unknown_feature", f"{name} is no feature of a scoring file", path, hint)
+        raise _bad("unknown_feature", f"{name} is not a feature of a scoring file", path, hint)
     feature = FEATURES[name]
     if math.isnan(factor_of(feature, column.unit)):
         units = ", ".join(_factors(feature))
@@ -310,9 +310,9 @@ def _check(name: str, column: MappedColumn, path: Path) -> None:
     if wrong or (number and column.levels):
         raise _bad("bad_level", f"{name} has no level {', '.join(wrong)}", path, f"its levels: {_levels(feature)}")
     if not number and (column.numeric or column.age_at or column.year):
-        raise _bad("bad_value", f"{name} is no number", path, f"its levels: {_levels(feature)}")
+        raise _bad("bad_value", f"{name} is not a number", path, f"its levels: {_levels(feature)}")
     if column.age_at and feature.unit != "years":
-        raise _bad("bad_value", f"{name} is no age in years", path, "take age_at for age_years")
+        raise _bad("bad_value", f"{name} is not an age in years", path, "use age_at for age_years")
 
 
 def _levels(feature: Feature) -> str:

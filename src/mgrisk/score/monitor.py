@@ -1,10 +1,10 @@
-"""Batches over time: what came, how it was spread, what risks imply, what outcomes showed, and what is beyond limits.
+"""Monitor batches over time: volume, distribution shift, expected and observed performance, and alerts.
 
-A batch from a clinic differs from the people the model was developed on without anything being wrong, and so do all of
-its sites. A site in wrong units differs from the other sites, and from itself before. Each batch is therefore compared
-with the model's reference as a whole, and with its earlier batches; each group (site) with the other groups of its
-batch and with its own earlier batches. One wrong group makes all others differ from "the rest" that it is part of: the
-group that differs most is found first, taken out of the rest, and the others are compared again.
+A batch from a clinic differs from the development cohort without anything being wrong, and so do all of its sites. A
+site with wrong units differs from the other sites, and from its own past. Each batch as a whole is therefore compared
+with the model's reference and with earlier batches, and each group (site) with the other groups of its batch and with
+its own earlier batches. A wrong group would also make the others differ from the rest. The group that differs most is
+therefore removed first, and the others are compared again.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from mgrisk.score.history import Batch, Counted, History, Observed
 from mgrisk.types import Integers
 
 WHOLE: Final = ""
-"""Name of all rows of a batch, beside those of its groups."""
+"""Name of the group of all rows of a batch."""
 UNNAMED: Final = "(not given)"
-"""Group of the rows without a text."""
+"""Name of the group of rows with an empty group column."""
 REFERENCE, OTHERS, BEFORE = "reference", "others", "before"
 WORDS: Final = {REFERENCE: "the model's reference", OTHERS: "the other groups", BEFORE: "earlier batches"}
 FEW_BATCHES: Final = 3
-"""Earlier batches from which on a median is asked."""
+"""Minimum number of earlier batches for a median."""
 BEYOND: Final = 3.3
-"""Standard errors beyond which a difference is not called chance: one in 1,000, as `drift_monitor.CHANCE`."""
+"""Standard errors beyond which a difference exceeds chance: probability 1 in 1,000, as `drift_monitor.CHANCE`."""
 ENOUGH: Final = 100
-"""Rows from which on shares are compared."""
+"""Minimum number of rows for comparing shares."""
 ONE_END: Final = 0.8
-"""Share of a group in the outermost bin that is told as another unit, where fewer than half of the others are in it."""
+"""Share of a group in an outermost bin that suggests another unit, if less than half of the others are in it."""
 BATCHES: Final = (
     *("batch", "time", "model", "sha256", "group", "rows", "scored", "rejected", "not_eligible", "outside"),
     *("mean_risk", "risk_10", "risk_50", "risk_90", "expected_cases", "expected_auroc"),
@@ -60,7 +60,7 @@ NAN: Final = float("nan")
 
 
 class Limits(Checked):
-    """What is called out: `monitor_limits.toml` says what each is."""
+    """Limits of alerts, described in `monitor_limits.toml`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -76,7 +76,7 @@ class Limits(Checked):
 
 
 def read_limits(path: Path | None) -> Limits:
-    """Return the limits of mgrisk, but for those that a file names.
+    """Return the default limits, with those in a file replaced.
 
     Raises
     ------
@@ -96,40 +96,40 @@ def read_limits(path: Path | None) -> Limits:
     except ValueError as problem:
         raise usage(
             "limits.bad_limit",
-            f"a limit cannot be used: {problem}",
+            f"a limit is invalid: {problem}",
             where=str(path),
             expected=", ".join(Limits.model_fields),
-            hint="a limit is a number; name those that are expected, and leave out what is to stay as it is",
+            hint="limits are numbers; use the expected names, and leave out limits that keep their default",
         ) from None
 
 
 @dataclass(frozen=True, eq=False)
 class Monitored:
-    """Batches over time, as tables; the group of all rows is "".
+    """Tables of batches over time; the group of all rows is "".
 
     Attributes
     ----------
     batches
-        A row for each batch and group: {batch, time, model, sha256, group, rows, scored, rejected, not_eligible,
+        One row per batch and group: {batch, time, model, sha256, group, rows, scored, rejected, not_eligible,
         outside (share), mean_risk, risk_10, risk_50, risk_90, expected_cases, expected_auroc, observed_n,
         observed_cases, observed_expected, observed_expected_low, observed_expected_high, auroc, auroc_low,
-        auroc_high}; what is not known is NaN.
+        auroc_high}; unknown numbers are NaN.
     codes
-        {batch, group, code, rows, share}: how often each code stood that rejects a row or says it is not eligible.
+        {batch, group, code, rows, share}: how often each code occurred that rejects a row or makes it not eligible.
     shifts
         {batch, group, feature, against, people, psi, psi_limit, ks, ks_se, missing, missing_against}; `against` is
         ``reference`` (of the model, for all rows), ``others`` (the other groups of the batch) or ``before`` (the
         earlier batches of the same group).
     alerts
-        What is beyond a limit, the latest batch first and in it what is furthest beyond: {batch, group, alert,
-        feature, against, value, limit, says}. `alert` is shift, missing, code, rejected, outside, volume,
-        expected_auroc or observed_expected.
+        Values beyond a limit, the latest batch first and the largest excess first: {batch, group, alert, feature,
+        against, value, limit, says}. `alert` is shift, missing, code, rejected, outside, volume, expected_auroc or
+        observed_expected.
     synthetic
-        Whether a model's people are made up.
+        Whether a model was developed on made-up people.
     notes
-        Lines on what of the history could not be read or was replaced.
+        Lines about history entries that could not be read or were replaced.
     by
-        The column of the groups, or none.
+        The column of the groups, or None.
     """
 
     batches: pd.DataFrame
@@ -156,21 +156,21 @@ class Monitored:
 
 
 def monitor(history: History, limits: Limits, *, by: str | None = None) -> Monitored:
-    """Compare batches.
+    """Compare batches with the reference, with each other and over time.
 
     Parameters
     ----------
     history
-        Of `history.read_history`.
+        Result of `history.read_history`.
     limits
-        Of `read_limits`.
+        Result of `read_limits`.
     by
-        The column that batches were counted by, or none: then batches as a whole.
+        The column that batches were counted by; None to compare whole batches only.
 
     Raises
     ------
     MgRiskError
-        `monitor.not_by` where no batch was counted by this column.
+        `monitor.not_by` if no batch was counted by this column.
 
     Examples
     --------
@@ -200,7 +200,7 @@ def monitor(history: History, limits: Limits, *, by: str | None = None) -> Monit
         rows = [_row(batch, group, counted, seen.get(group)) for group, counted in compared.counted.items()]
         shifts = [*compared.shifts()]
         found = [*compared.of_shifts(shifts), *compared.of_codes(), *compared.of_rows(rows)]
-        # What differs from other sites or from before comes before what differs from the reference, as clinics do.
+        # Differences from other sites or earlier batches come first, since any clinic differs from the reference.
         found.sort(key=lambda alert: (alert["against"] == REFERENCE, -alert["value"] / max(alert["limit"], 1e-9)))
         tables["batches"] += rows
         tables["codes"] += [
@@ -239,18 +239,18 @@ class _Before:
 
 
 class _Compared:
-    """A batch beside its reference, its groups beside each other, and all of them beside what came before."""
+    """Compares a batch with the reference, its groups with each other, and each with earlier batches."""
 
     def __init__(
         self, batch: Batch, groups: Mapping[str, Counted], before: Mapping[str, _Before], limits: Limits
     ) -> None:
-        # A group may have the empty name, that of rows without a text; all rows then stand under no other.
+        # The group of rows with an empty text would have the name of the whole batch.
         self.counted = {WHOLE: batch.whole, **{name or UNNAMED: counted for name, counted in groups.items()}}
         self._before, self._limits = before, limits
         self._of_group = {group: counted.shifts() for group, counted in self.counted.items()}
 
     def shifts(self) -> Iterator[tuple[str, str, Shift]]:
-        """Yield group, what it is compared with, and how it lies, for each feature."""
+        """Yield group, comparison and shift of each feature."""
         for shift in self._of_group[WHOLE].values():
             yield WHOLE, REFERENCE, shift
         for group, of in self._of_group.items():
@@ -263,7 +263,7 @@ class _Compared:
             yield from ((group, OTHERS, shift) for group, shift in self._beside_others(name))
 
     def _beside_others(self, name: str) -> Iterator[tuple[str, Shift]]:
-        """Compare each group with the others, but for those that were found to differ more."""
+        """Compare each group with the others, leaving out groups that were found to differ more."""
         left = {group: of[name] for group, of in self._of_group.items() if group != WHOLE and name in of}
         while len(left) > 1:
             rows = sum(shift.rows for shift in left.values())
@@ -272,7 +272,7 @@ class _Compared:
                 group: shift.against(rows=rows - shift.rows, counts=counts - np.array(shift.counts))
                 for group, shift in left.items()
             }
-            # Of two groups each differs as much from the other: the reference tells which of them is the odd one.
+            # Two groups differ equally from each other; the one further from the reference is reported.
             odd = max(
                 found, key=lambda group: (round(np.nan_to_num(found[group].psi), 6), np.nan_to_num(left[group].psi))
             )
@@ -301,8 +301,8 @@ class _Compared:
             yield _alert(WHOLE, "shift", worst.psi, self._limits.psi, says, feature=worst.name, against=REFERENCE)
         for group, against, shift in shifts:
             if against != REFERENCE and self._differs(shift):
-                whom = WORDS[against] + (", as before" if against == OTHERS and (group, shift.name) in steady else "")
-                says = f"{_named(shift.name)}: PSI {shift.psi:.2f}, KS {shift.ks:.2f} against {whom}{self._end(shift)}"
+                other = WORDS[against] + (", as before" if against == OTHERS and (group, shift.name) in steady else "")
+                says = f"{_named(shift.name)}: PSI {shift.psi:.2f}, KS {shift.ks:.2f} against {other}{self._end(shift)}"
                 yield _alert(group, "shift", shift.psi, self._limits.psi, says, feature=shift.name, against=against)
             more = shift.missing - shift.missing_in_reference
             new = against != REFERENCE or WHOLE not in self._before
@@ -314,7 +314,7 @@ class _Compared:
                 )
 
     def _end(self, shift: Shift) -> str:
-        """Say where nearly all lie at one end of the scale, which the rest of the batch does not."""
+        """Return a note if nearly all rows are at one end of the scale, unlike the rest of the batch."""
         whole = self._of_group[WHOLE][shift.name]
         for end in (0, -1):
             if (
@@ -323,11 +323,11 @@ class _Compared:
                 and shift.counts[end] >= ONE_END * shift.people
                 and whole.counts[end] - shift.counts[end] < (whole.people - shift.people) / 2
             ):
-                return "; nearly all lie at one end, as in another unit"
+                return "; nearly all values are at one end, as in another unit"
         return ""
 
     def of_codes(self) -> Iterator[dict[str, Any]]:
-        """Yield the alerts of codes that reject rows, or say that they are not eligible."""
+        """Yield the alerts of codes that reject rows or make them not eligible."""
         of_group = {group: _codes(counted) for group, counted in self.counted.items()}
         groups = [group for group in self.counted if group != WHOLE]
         of_groups = sum((of_group[group] for group in groups), Counter[str]())
@@ -351,7 +351,7 @@ class _Compared:
                         )
 
     def of_rows(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield the alerts of volume, rejected rows, the training distribution, expected and observed performance."""
+        """Yield the alerts of volume, rejected rows, out-of-distribution rows, expected and observed performance."""
         limits = self._limits
         for row in rows:
             group, n = row["group"], row["rows"]
@@ -368,7 +368,7 @@ class _Compared:
             if len(before.aurocs) >= FEW_BATCHES:
                 less = median(before.aurocs) - row["expected_auroc"]
                 if less > limits.expected_auroc_less:
-                    says = f"expected AUROC {row['expected_auroc']:.3f}, {median(before.aurocs):.3f} before"
+                    says = f"expected AUROC {row['expected_auroc']:.3f}, median before {median(before.aurocs):.3f}"
                     yield _alert(group, "expected_auroc", less, limits.expected_auroc_less, says, against=BEFORE)
             ratio, low, high = (row[f"observed_expected{end}"] for end in ("", "_low", "_high"))
             if abs(ratio - 1) > limits.observed_expected and not low <= 1 <= high:
@@ -376,7 +376,7 @@ class _Compared:
                 yield _alert(group, "observed_expected", abs(ratio - 1), limits.observed_expected, says)
         every = len(self._before[WHOLE].rows) if WHOLE in self._before else 0
         for group, before in self._before.items():
-            # A group that all batches had, and this one has not.
+            # A group that earlier batches had and this one lacks.
             if len(self.counted) > 1 and group not in self.counted and len(before.rows) == every >= FEW_BATCHES:
                 yield from _volume(group, 0, median(before.rows), limits)
 
@@ -384,15 +384,15 @@ class _Compared:
 def _volume(group: str, rows: int, usual: float, limits: Limits) -> Iterator[dict[str, Any]]:
     factor = max(rows, usual) / max(min(rows, usual), 1)
     if factor > limits.volume_factor:
-        says = f"{rows:,} rows, where {usual:,.0f} is the median of earlier batches"
+        says = f"{rows:,} rows; median of earlier batches {usual:,.0f}"
         yield _alert(group, "volume", factor, limits.volume_factor, says, against=BEFORE)
 
 
 def _alert(
     group: str, alert: str, value: float, limit: float, says: str, *, feature: str = "", against: str = ""
 ) -> dict[str, Any]:
-    told = {"feature": feature, "against": against, "value": value, "limit": limit}
-    return {"group": group, "alert": alert, **told, "says": says}
+    fields = {"feature": feature, "against": against, "value": value, "limit": limit}
+    return {"group": group, "alert": alert, **fields, "says": says}
 
 
 def _row(batch: Batch, group: str, counted: Counted, seen: Observed | None) -> dict[str, Any]:
@@ -426,9 +426,9 @@ def _known(value: float | None) -> float:
 
 
 def _record(batch: Batch, group: str, against: str, shift: Shift) -> dict[str, Any]:
-    told = {name: getattr(shift, name) for name in ("people", "psi", "psi_limit", "ks", "ks_se", "missing")}
+    statistics = {name: getattr(shift, name) for name in ("people", "psi", "psi_limit", "ks", "ks_se", "missing")}
     where = {"batch": batch.batch, "group": group, "feature": shift.name, "against": against}
-    return {**where, **told, "missing_against": shift.missing_in_reference}
+    return {**where, **statistics, "missing_against": shift.missing_in_reference}
 
 
 def _codes(counted: Counted) -> Counter[str]:
@@ -436,20 +436,20 @@ def _codes(counted: Counted) -> Counter[str]:
 
 
 def _named(name: str) -> str:
-    """Return the name of a feature with what it is worked out from, of which one may be what is wrong."""
+    """Return the name of a feature with the inputs it is computed from, one of which may be wrong."""
     made_of = FEATURES[name].derived_from if name != RISK and name in FEATURES else ()
     return f"{name} (from {', '.join(made_of)})" if made_of else name
 
 
 def _notes(history: History) -> Iterator[str]:
     if history.again:
-        yield f"batches that were scored again: {history.again:,}; the last time counts"
+        yield f"batches that were scored again: {history.again:,}; the last one counts"
     if history.unread:
         lines = few([*map(str, history.unread)])
-        yield f"lines of the history that cannot be read and are passed over: {len(history.unread):,} ({lines})"
+        yield f"lines of the history that cannot be read and are skipped: {len(history.unread):,} ({lines})"
     models = {batch.sha256 for batch in history.batches}
     if len(models) > 1:
-        yield f"batches of {len(models)} models; each is compared with earlier ones of its own"
+        yield f"batches of {len(models)} models; each is compared with earlier batches of the same model"
 
 
 def _percent(share: float) -> str:

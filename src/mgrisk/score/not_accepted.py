@@ -1,7 +1,7 @@
-"""Which values of a file the input schema did not accept, counted by input, so that codes nobody declared are named.
+"""Count the values that the input schema did not accept, by input, to report undeclared codes.
 
-A value is named only where it is a code and cannot be a person's own text: where it stands in many rows of a column
-that has few such values. A name, a note or a date that came into the wrong column is never shown.
+A value is shown only if it must be a code and not a person's own text: if it occurs in many rows of a column with few
+distinct values. A name, a note or a date in the wrong column is never shown.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ if TYPE_CHECKING:
     from mgrisk.score.sources import Rows
 
 MOST_VALUES: Final = 100
-"""A column with more values that are not accepted holds no codes, and none of them is named."""
+"""A column with more distinct values that are not accepted has no codes, and none of its values is shown."""
 FEWEST_ROWS: Final = 11
-"""Rows in which a value stands before it is named: CMS, Cell Size Suppression Policy, no cell of 1 to 10."""
+"""Minimum rows of a value that is shown: CMS, Cell Size Suppression Policy, no cell of 1 to 10."""
 LONGEST: Final = 40
-"""Signs of a value beyond which it is no code, and not counted."""
-TOLD: Final = 5
+"""Maximum characters of a code; longer values are not counted."""
+MOST_SHOWN: Final = 5
 
 
 @dataclass(frozen=True)
 class NotAccepted:
-    """Values that are no number, no level or out of range; those of two blocks add up to those of both.
+    """Counts of values that are not a number, not a level or out of range; counts of blocks can be added.
 
     Attributes
     ----------
     rows
-        Number of rows by input and by value as it stands in the file; None for an input with more than `MOST_VALUES`.
+        Number of rows by input and by original value; None for an input with more than `MOST_VALUES` values.
     """
 
     rows: Mapping[str, Mapping[str, int] | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rows: Rows, columns: Sequence[str], rejected: Booleans) -> NotAccepted:
-        """Count the values of some rows.
+        """Count the values in a block of rows.
 
         Parameters
         ----------
         rows
-            Rows of a table, checked.
+            Checked rows of a table.
         columns
             The table's columns.
         rejected
-            The rows to look at, shape (n,): of people for whom the model does not hold, nothing need be mended.
+            The rows to count, shape (n,), without people to whom the model does not apply.
         """
         if not rejected.any():
             return cls()
@@ -76,7 +76,7 @@ class NotAccepted:
 
     @classmethod
     def of_cells(cls, cells: Mapping[str, pd.Series]) -> NotAccepted:
-        """Count cells that are not accepted, texts, by input."""
+        """Count texts of cells that are not accepted, by input."""
         return cls({name: _unless_many(_counted(found)) for name, found in cells.items()})
 
     def __add__(self, other: NotAccepted) -> NotAccepted:
@@ -87,7 +87,7 @@ class NotAccepted:
         return NotAccepted(added)
 
     def named(self) -> dict[str, dict[str, int]]:
-        """Return the values that may be named, with their rows, by input; the most frequent input and value first.
+        """Return the values that may be shown, with their rows, by input; the most frequent input and value first.
 
         Examples
         --------
@@ -99,22 +99,26 @@ class NotAccepted:
             for name, values in self.rows.items()
             if values
         }
-        told = {name: values for name, values in found.items() if values}
-        return dict(sorted(told.items(), key=lambda each: (-max(each[1].values()), each[0])))
+        listed = {name: values for name, values in found.items() if values}
+        return dict(sorted(listed.items(), key=lambda each: (-max(each[1].values()), each[0])))
 
     def lines(self) -> list[str]:
-        """Return the line that names the most frequent ones, or none.
+        """Return a line with the most frequent ones, or none.
 
         Examples
         --------
         >>> NotAccepted({"smoking": {"Ex-smoker": 312, "N": 40}}).lines()
         ["  not accepted: smoking: 'Ex-smoker' 312, 'N' 40"]
         """
-        told = [
-            f"{name}: {few([f'{value!r} {count:,}' for value, count in values.items()], most=TOLD)}"
+        listed = [
+            f"{name}: {few([f'{value!r} {count:,}' for value, count in values.items()], most=MOST_SHOWN)}"
             for name, values in self.named().items()
         ]
-        return [f"  not accepted: {'; '.join(told[:TOLD])}{' …' if len(told) > TOLD else ''}"] if told else []
+        return (
+            [f"  not accepted: {'; '.join(listed[:MOST_SHOWN])}{' …' if len(listed) > MOST_SHOWN else ''}"]
+            if listed
+            else []
+        )
 
 
 def _counted(cells: pd.Series) -> Counter[str]:
@@ -126,5 +130,5 @@ def _unless_many(counts: Counter[str]) -> Mapping[str, int] | None:
 
 
 def _ranked(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return values by how often they stand, then by name: in one order however the rows were cut into blocks."""
+    """Return values by frequency, then by name, so that the order does not depend on the blocks."""
     return sorted(counts.items(), key=lambda each: (-each[1], each[0]))

@@ -1,4 +1,4 @@
-"""Scored files: rows with their answers as CSV, packed or not, or as Parquet; whole or not at all."""
+"""Write scored files as CSV, JSON lines or Parquet; a file is published complete, or not at all."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mgrisk.score.cells import NUMBER
 from mgrisk.score.column_names import given_columns
 from mgrisk.score.commit import locked, open_files
 from mgrisk.score.csv.decimals import ALL_DIGITS
-from mgrisk.score.file_names import PACKED, Format, output_format
+from mgrisk.score.file_names import COMPRESSED, Format, output_format
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.json_lines import json_line
 from mgrisk.score.parquet import values
 from mgrisk.score.sources import Rows
 from mgrisk.storage.destinations import open_stream, output_file
 
-Pack = Callable[[bytes | memoryview], bytes | memoryview]
+Compressor = Callable[[bytes | memoryview], bytes | memoryview]
 
 
 def _zstd(content: bytes | memoryview) -> bytes:
@@ -33,7 +33,7 @@ def _zstd(content: bytes | memoryview) -> bytes:
 
 
 def _gzip(content: bytes | memoryview) -> bytes:
-    # No time stamp: the same rows are the same bytes.
+    # No time stamp, so that the same rows give the same bytes.
     return gzip.compress(content, compresslevel=3, mtime=0)
 
 
@@ -41,21 +41,21 @@ def _plain(content: bytes | memoryview) -> bytes | memoryview:
     return content
 
 
-# Both are made to be joined: one block after the other is one file.
-PACKS: Final[dict[str, Pack]] = dict(zip(PACKED, (_gzip, _zstd, _zstd), strict=True))
+# Both formats allow concatenation: compressed blocks in sequence are one file.
+COMPRESSORS: Final[dict[str, Compressor]] = dict(zip(COMPRESSED, (_gzip, _zstd, _zstd), strict=True))
 
 
 class Output(Protocol):
-    """Where scored rows go."""
+    """A destination of scored rows."""
 
     def render(self, rows: Rows, answers: Answers) -> Any:
-        """Return rows and answers in the form that `write` takes; may be called on several threads."""
+        """Convert rows and answers for `write`; may be called on several threads."""
 
     def write(self, rendered: Any) -> None:
-        """Append what was rendered, in order."""
+        """Append rendered rows, in order."""
 
     def texts(self, rows: pd.DataFrame) -> None:
-        """Append rows of texts, in which nothing is "", shape (n, n_columns)."""
+        """Append rows of texts, with "" for missing, shape (n, n_columns)."""
 
 
 class CsvOutput:
@@ -64,25 +64,25 @@ class CsvOutput:
     Parameters
     ----------
     stream
-        Where the bytes go.
-    pack
-        What each block goes through.
+        Stream to write to.
+    compress
+        Compression of each block.
     digits
-        Significant digits of the answers' numbers.
+        Significant digits of the numbers in answers.
     """
 
-    def __init__(self, stream: BinaryIO, pack: Pack = _plain, digits: int = ALL_DIGITS) -> None:
+    def __init__(self, stream: BinaryIO, compress: Compressor = _plain, digits: int = ALL_DIGITS) -> None:
         self._stream = stream
-        self._pack = pack
+        self._compress = compress
         self._digits = digits
 
     def lines(self, content: bytes) -> None:
-        """Append lines that were made elsewhere."""
-        self.write(self._pack(content))
+        """Append complete lines."""
+        self.write(self._compress(content))
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
-        return self._pack(rows.csv_rows(answers, self._digits))
+        return self._compress(rows.csv_rows(answers, self._digits))
 
     def write(self, rendered: bytes | memoryview) -> None:
         """Append lines and hand them to the system."""
@@ -90,23 +90,23 @@ class CsvOutput:
         self._stream.flush()
 
     def texts(self, rows: pd.DataFrame) -> None:
-        """Append lines of texts, in which no cell is a formula."""
+        """Append lines of texts, with formulas escaped."""
         columns = (rows[name].tolist() for name in rows.columns)
         self.lines(b"".join(csv_line([escape_formula(cell) for cell in line]) for line in zip(*columns, strict=True)))
 
 
 class JsonLinesOutput:
-    """Rows as JSON lines; of a file of texts, the inputs that are numbers are numbers, and the rest stays text.
+    """Rows as JSON lines; from a text file, numeric inputs become numbers, and other columns stay text.
 
     Parameters
     ----------
-    stream, pack
+    stream, compress
         As of `CsvOutput`.
     """
 
-    def __init__(self, stream: BinaryIO, pack: Pack = _plain) -> None:
+    def __init__(self, stream: BinaryIO, compress: Compressor = _plain) -> None:
         self._stream = stream
-        self._pack = pack
+        self._compress = compress
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
@@ -118,12 +118,12 @@ class JsonLinesOutput:
             for name in table.column_names
         ]
         lines = (json_line(dict(zip(table.column_names, row, strict=True))) for row in zip(*columns, strict=True))
-        return self._pack(b"".join(lines))
+        return self._compress(b"".join(lines))
 
     def texts(self, rows: pd.DataFrame) -> None:
         """Append rows of texts."""
         lines = zip(*(rows[name].tolist() for name in rows.columns), strict=True)
-        self.write(self._pack(b"".join(json_line(dict(zip(rows.columns, line, strict=True))) for line in lines)))
+        self.write(self._compress(b"".join(json_line(dict(zip(rows.columns, line, strict=True))) for line in lines)))
 
     def write(self, rendered: bytes | memoryview) -> None:
         """Append lines and hand them to the system."""
@@ -132,7 +132,7 @@ class JsonLinesOutput:
 
 
 class ParquetOutput:
-    """Scored rows as Parquet, a row group for each block, with the types of the first."""
+    """Scored rows as Parquet, one row group per block, with the types of the first block."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -145,13 +145,13 @@ class ParquetOutput:
     def write(self, rendered: pa.Table) -> None:
         """Append a row group."""
         if self._writer is None:
-            # A dictionary of doubles, most of which stand once, costs time and is thrown away.
+            # Dictionary encoding of mostly distinct doubles would cost time and be discarded.
             texts = [field.name for field in rendered.schema if not pa.types.is_primitive(field.type)]
             self._writer = pq.ParquetWriter(self._stream, rendered.schema, compression="zstd", use_dictionary=texts)
         self._writer.write_table(rendered)
 
     def texts(self, rows: pd.DataFrame) -> None:
-        """Append a row group of texts, null where there is nothing."""
+        """Append a row group of texts, with null for missing."""
         columns = {name: [cell or None for cell in rows[name].tolist()] for name in rows.columns}
         self.write(pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}))
 
@@ -161,11 +161,11 @@ class ParquetOutput:
             try:
                 self._writer.close()
             finally:
-                self._writer.is_open = False  # or it tries again when it is collected, and the stream is closed
+                self._writer.is_open = False  # otherwise it closes again at garbage collection, with the stream closed
 
 
 def _number(cell: str | None) -> float | int | str | None:
-    """Return the number that a cell is, nothing for an empty one, and as it stands what is neither."""
+    """Return a cell as a number, None if it is empty, and any other text unchanged."""
     text = (cell or "").strip()
     if not NUMBER.fullmatch(text):
         return cell or None
@@ -180,18 +180,18 @@ def with_answers(rows: Rows, answers: Answers) -> pa.Table:
     return table
 
 
-def _pack_of(name: str) -> Pack:
-    return PACKS.get(Path(name).suffix.lower(), _plain)
+def _compressor_of(name: str) -> Compressor:
+    return COMPRESSORS.get(Path(name).suffix.lower(), _plain)
 
 
 @contextmanager
 def open_one(name: str) -> Iterator[BinaryIO]:
-    """Open an output that stands alone: a file appears whole when the block ends well, or not at all.
+    """Open a single output; a file is published complete if the block succeeds, or not at all.
 
     Parameters
     ----------
     name
-        A file or stream, as `destinations.output_file` tells them apart.
+        A file or stream, as distinguished by `destinations.output_file`.
 
     Raises
     ------
@@ -209,14 +209,14 @@ def open_one(name: str) -> Iterator[BinaryIO]:
 
 @contextmanager
 def open_lines(name: str, columns: Sequence[str]) -> Iterator[CsvOutput]:
-    """Open a CSV output as `open_one` does, packed by gzip or zstd as its name says, and write its header."""
+    """Open a CSV output like `open_one`, compressed by gzip or zstd if its name says so, and write its header."""
     with open_one(name) as stream:
         yield lines_into(stream, name, columns)
 
 
 @contextmanager
 def open_rows(name: str, columns: Sequence[str]) -> Iterator[Output]:
-    """Open an output for rows as `open_one` does, in the format of its name."""
+    """Open an output for rows like `open_one`, in the format of its name."""
     with open_one(name) as stream, rows_into(stream, name, columns) as output:
         yield output
 
@@ -224,15 +224,15 @@ def open_rows(name: str, columns: Sequence[str]) -> Iterator[Output]:
 def lines_into(
     stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
 ) -> CsvOutput:
-    """Return a stream as CSV, packed as its name says, with its header unless it was begun before.
+    """Return a stream as CSV, compressed according to its name, with a header unless the output is being resumed.
 
     Raises
     ------
     MgRiskError
-        `output.unknown_format` where the name says that it is another format.
+        `output.unknown_format` if the name is of another format.
     """
     output_format(name, of=(Format.CSV,))
-    output = CsvOutput(stream, _pack_of(name), digits)
+    output = CsvOutput(stream, _compressor_of(name), digits)
     if not begun:
         output.lines(csv_line([escape_formula(name) for name in columns]))
     return output
@@ -242,10 +242,10 @@ def lines_into(
 def rows_into(
     stream: BinaryIO, name: str, columns: Sequence[str], *, begun: bool = False, digits: int = ALL_DIGITS
 ) -> Iterator[Output]:
-    """Yield a stream for scored rows, as Parquet, JSON lines or CSV by its name; the rest as `lines_into`."""
+    """Yield an output for scored rows on a stream, as Parquet, JSON lines or CSV by its name; as `lines_into`."""
     form = output_format(name)
     if form is Format.JSON_LINES:
-        yield JsonLinesOutput(stream, _pack_of(name))
+        yield JsonLinesOutput(stream, _compressor_of(name))
         return
     if form is Format.CSV:
         yield lines_into(stream, name, columns, begun=begun, digits=digits)
@@ -258,7 +258,7 @@ def rows_into(
 
 
 def write_frame(frame: pd.DataFrame, name: str) -> None:
-    """Write people as CSV or Parquet, by name as in `open_one`; numbers in full."""
+    """Write people as CSV or Parquet, by name as in `open_one`; numbers with all digits."""
     if output_format(name, of=(Format.CSV, Format.PARQUET)) is Format.PARQUET:
         with open_one(name) as stream:
             frame.to_parquet(stream, compression="zstd", index=False)

@@ -1,4 +1,4 @@
-"""Parquet as a source: blocks of rows with the file's own types, checked, and as CSV."""
+"""Read Parquet in blocks of rows with the types of the file, check them, and convert them to CSV."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mgrisk.score.column_names import given_columns
 from mgrisk.score.csv.read import read_rows
 from mgrisk.score.csv.source import parsed
 from mgrisk.score.formulas import inert_rows
-from mgrisk.score.input_schema import Checked, check, refuse_twice, wants
+from mgrisk.score.input_schema import Checked, check, compile_schema, refuse_twice
 from mgrisk.types import Integers
 
 BATCH_ROWS: Final = 16_384
@@ -47,7 +47,7 @@ class ParquetRows:
         data = np.frombuffer(_csv(self.own), dtype=np.uint8)
         n = self.own.num_rows
         start, end, fields = (np.empty(n, dtype=np.int64) for _ in range(3))
-        nothing = wants([""] * self.own.num_columns, (), {})
+        nothing = compile_schema([""] * self.own.num_columns, (), {})
         read_rows(data, nothing, start, end, fields, np.empty((0, n)), np.empty((0, n), dtype=np.uint8))
 
         def cells(place: int) -> list[str]:
@@ -56,29 +56,29 @@ class ParquetRows:
         return answers.csv_rows(*inert_rows(data, start, end, cells), digits)
 
     def table(self) -> pa.Table:
-        """Return the file's own columns and types."""
+        """Return the columns with the types of the file."""
         return self.own
 
     def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
-        """Return columns as texts, empty where there is nothing; whole numbers with all digits and without a point."""
+        """Return columns as texts, empty for null; whole numbers have all digits and no point."""
         own = self.own if places is None else self.own.take(pa.array(places))
         there = set(own.column_names)
         columns = {name: texts(own.column(name)) if name in there else [""] * own.num_rows for name in names}
         return pd.DataFrame(columns, dtype=object)
 
     def original(self, place: int) -> Any:
-        """Return a row by column."""
+        """Return a row as a dict by column."""
         row = self.own.slice(place, 1)
         return {name: values(column)[0] for name, column in zip(row.column_names, row.columns, strict=True)}
 
 
 class ParquetSource:
-    """A Parquet file; the keys of the folders right above it, such as ``sex=male``, are columns behind its own.
+    """A Parquet file; partition keys of its parent folders, such as ``sex=male``, are additional columns at the end.
 
     Raises
     ------
     MgRiskError
-        `input.duplicate_column`, and `input.not_parquet` for what Arrow cannot read, when it is opened or later.
+        `input.duplicate_column`, and `input.not_parquet` for a file that Arrow cannot read, when opened or later.
     """
 
     def __init__(self, path: Path, *, missing: Missing = MISSING, rows: int = BATCH_ROWS) -> None:
@@ -94,17 +94,17 @@ class ParquetSource:
         refuse_twice(self.columns, where=self._where)
 
     def blocks(self) -> Iterator[pa.Table]:
-        """Yield blocks with the file's own types."""
+        """Yield blocks with the types of the file."""
         with _reading(self._where):
             for batch in self._file.iter_batches(batch_size=self._rows):
                 block = pa.Table.from_batches([batch])
-                # Else a text that is not UTF-8 would be found by whoever reads what was written.
+                # Checked here, since text that is not UTF-8 would otherwise fail only in the output's reader.
                 block.validate(full=True)
                 self._read += block.num_rows
                 yield self._with_keys(block)
 
     def digest(self, block: pa.Table) -> str:
-        """Return what tells a block from another: a hash of its Arrow form."""
+        """Return a hash of the Arrow form of a block."""
         sink = io.BytesIO()
         with pa.ipc.new_stream(sink, block.schema) as stream:
             stream.write_table(block)
@@ -115,7 +115,7 @@ class ParquetSource:
         return ParquetRows(block, check(inputs_frame(block, inputs), inputs, self._missing))
 
     def share_read(self) -> float:
-        """Return how much of the file has been read."""
+        """Return the share of the file that has been read."""
         return self._read / max(int(self._file.metadata.num_rows), 1)
 
     def _with_keys(self, table: pa.Table) -> pa.Table:
@@ -135,7 +135,7 @@ def inputs_frame(table: pa.Table, inputs: Sequence[Feature]) -> pd.DataFrame:
 
 
 def texts(column: pa.ChunkedArray) -> list[str]:
-    """Return the cells of a column as texts, empty where there is nothing; whole numbers with all digits, no point.
+    """Return the cells of a column as texts, empty for null; whole numbers have all digits and no point.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def texts(column: pa.ChunkedArray) -> list[str]:
 
 
 def folder_keys(path: Path) -> dict[str, str | None]:
-    """Return the keys of the folders right above a file, as Spark and Hive name them, the outermost first.
+    """Return the partition keys in the names of a file's parent folders (Hive style), the outermost first.
 
     Examples
     --------
@@ -160,7 +160,7 @@ def folder_keys(path: Path) -> dict[str, str | None]:
 
 @contextmanager
 def _reading(where: str) -> Iterator[None]:
-    """Refuse what Arrow cannot read."""
+    """Convert read errors of Arrow to `input.not_parquet`."""
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as problem:
@@ -170,20 +170,20 @@ def _reading(where: str) -> Iterator[None]:
         encrypted = "crypt" in said.lower()
         raise bad_input(
             "input.not_parquet",
-            "this is an encrypted Parquet file" if encrypted else f"not a Parquet file that can be read: {said}",
+            "this is an encrypted Parquet file" if encrypted else f"the Parquet file cannot be read: {said}",
             where=where,
             hint="decrypt it, and write it again without encryption" if encrypted else "write the file again",
         ) from None
 
 
 def _is_plain(kind: pa.DataType) -> bool:
-    """Whether a type is one that pandas has as numbers, booleans or texts."""
+    """Whether pandas has a type for numbers, booleans or texts of this type."""
     texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
     return texts or any(of(kind) for of in (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean))
 
 
 def _typed(column: pa.ChunkedArray, *others: Callable[[pa.DataType], bool]) -> pa.ChunkedArray:
-    """Return a column as numbers, booleans or texts, or of a type of which one of `others` is true."""
+    """Return a column as numbers, booleans or texts, or unchanged if one of `others` accepts its type."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if _is_plain(column.type) or any(of(column.type) for of in others):
@@ -193,7 +193,7 @@ def _typed(column: pa.ChunkedArray, *others: Callable[[pa.DataType], bool]) -> p
 
 
 def values(column: pa.ChunkedArray) -> list[Any]:
-    """Return what Python makes of a column; of a date or time that it does not know, how Arrow writes it."""
+    """Return a column as Python values; dates or times that Python cannot represent are texts."""
     try:
         return list(column.to_pylist())
     except (ValueError, OverflowError, pa.ArrowException):
@@ -201,7 +201,7 @@ def values(column: pa.ChunkedArray) -> list[Any]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as text; lists and records as JSON, bytes that are no text in hexadecimal."""
+    """Return a value as text; lists and records as JSON, bytes that are not text in hexadecimal."""
     if value is None or value != value:
         return ""
     if isinstance(value, float) and value.is_integer():

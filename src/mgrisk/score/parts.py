@@ -1,14 +1,14 @@
-"""Scoring a folder of files: each part by itself, on this machine or a Dask cluster, and the folder appears whole.
+"""Score a folder of files, on this machine or a Dask cluster, and publish the output folder when it is complete.
 
-Beside ``scored`` stands ``.scored.parts`` while the work lasts, which only its owner may read. There lie the bundle,
-the parts that are complete, and a receipt of each: what it was made of and its counts. A part is written under a name
-of its own attempt and then renamed, so that it does not matter how often it was begun, where, or who died over it: what
-stands is complete, and two attempts write the same bytes. `--resume` takes the parts whose receipts still hold. The
-folder, the rejected rows and the summary appear together (`mgrisk.score.commit`).
+While ``scored`` is being written, ``.scored.parts`` beside it, which only its owner may read, has the bundle, the
+complete parts, and a receipt of each with the digest of its input and its counts. Each attempt at a part writes under
+its own name and then renames the file. Parts can therefore be attempted any number of times, on any machine: a part
+under its final name is complete, and two attempts write the same bytes. `--resume` reuses the parts with a valid
+receipt. The folder, the rejected rows and the summary are published together (`mgrisk.score.commit`).
 
-On a cluster (docs/decisions/0023-engine-of-the-cluster.md) the scheduler gives the parts of a machine that dies to
-another one. All machines see the same folders under the same names, and have the same mgrisk; both are checked where
-the work is done.
+On a cluster (docs/decisions/0023-engine-of-the-cluster.md) the scheduler reassigns the parts of a machine that dies.
+All machines must see the same folders under the same names, and have the same version of mgrisk; both are checked on
+each machine.
 """
 
 from __future__ import annotations
@@ -56,17 +56,17 @@ BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS = "bundle", "parts", "receipts", "re
 
 @dataclass(frozen=True)
 class Job:
-    """What the parts of a folder have in common: plain values that travel to other machines.
+    """Settings shared by the parts of a folder, as plain values that can be sent to other machines.
 
     Attributes
     ----------
     source, staging
-        Folders of the input and of what is complete; every machine must see both under these names.
+        Folders of the input and of complete parts; every machine must see both under these names.
     fingerprint, version
-        What the bundle and mgrisk itself must be wherever a part is scored.
+        The bundle and the version of mgrisk that every machine must have.
     reasons, rejects, strict, digits, what_if, next_question, missing, by, model_digest
-        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` says whether rejected rows are kept, `missing`
-        has the words beside those of the list.
+        As in `batch.BatchOptions` and `scorer.load_scorer`; `rejects` is whether rejected rows are kept, and `missing`
+        has the words in addition to the default ones.
     """
 
     source: str
@@ -85,22 +85,22 @@ class Job:
 
     @property
     def key(self) -> str:
-        """What tells the answers of this job from those of another, wherever they lie."""
+        """Digest of the settings that the answers depend on, without locations."""
         content = {name: value for name, value in asdict(self).items() if name not in ("source", "staging")}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class Receipt(BaseModel):
-    """A part that is complete.
+    """Receipt of a complete part.
 
     Attributes
     ----------
     key, digest
-        The job, and the content of the input.
+        Digests of the job and of the input's content.
     size
         Bytes of the output.
     tally
-        What it came to.
+        Its counts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -112,7 +112,7 @@ class Receipt(BaseModel):
 
 
 Engine = Callable[[Job, Sequence[str]], Iterator[tuple[str, Receipt]]]
-"""Scores the parts of a job in any order; yields each with its receipt as it is complete."""
+"""Scores the parts of a job in any order, and yields each with its receipt once it is complete."""
 
 
 def score_folder(
@@ -128,29 +128,29 @@ def score_folder(
     model_digest: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
-    """Score a folder of files into a folder of files of the same names.
+    """Score a folder of files, and write a folder of files with the same names.
 
     Parameters
     ----------
     bundle
         Folder of the model.
     source, target
-        Folders; the target must be missing or empty, and appears when all of it is complete.
+        Folders; the target must be missing or empty, and is published when it is complete.
     options
-        The file of rejected rows has part, row, problems, and the row as it was, in the order of the parts; to go on is
-        to take the parts that the same job had completed.
+        The file of rejected rows has part, row, problems, and the original row, in the order of the parts. To resume
+        reuses the parts that the same job has completed.
     engine
-        `on_threads` or `on_cluster`; no byte of the output depends on it.
+        `on_threads` or `on_cluster`; the output does not depend on it.
     what_if, next_question, model_digest, progress
         As for `scorer.load_scorer` and `batch.score_table`.
     missing
-        Words that mean missing, beside those of the list.
+        Words that mean missing, besides the default words.
 
     Raises
     ------
     MgRiskError
         Those of `part_names`, `batch.score_table`, `destinations.prepare_folder` and the engine, `output.exists`,
-        `output.in_use`, and `output.nested` where an output lies in the input or rejected rows among the scored.
+        `output.in_use`, and `output.nested` if an output is inside the input, or the rejects file inside the output.
     """
     target = prepare_folder(target, is_ours=lambda _: True, inputs=[source])
     if options.rejects:
@@ -180,7 +180,7 @@ def score_folder(
     def summed_up(entries: Sequence[Entry], skipped: Mapping[str, str]) -> Summary:
         counts = {entry.block: {name: entry.tally[name] for name in ("rows", "rejected")} for entry in entries}
         about = {"input": str(source), "input_sha256": input_digest(str(source)), "parts": counts, "skipped": skipped}
-        # In the order of the parts, whatever order they came in: sums of floats depend on it.
+        # In the order of the parts, not of completion, since sums of floats depend on the order.
         tally = sum((Tally.from_dict(entry.tally) for entry in entries), Tally())
         refuse_many_groups(tally.groups, options.by)
         return Summary.of(scorer, tally, {**about, **about_answers(scorer, reasons=options.reasons)})
@@ -191,9 +191,7 @@ def score_folder(
             finish(files, journal, folder=folder)
             return summed_up(journal.done, part_names(source)[1])
         if target.exists() and any(target.iterdir()):
-            raise bad_input(
-                "output.exists", "the output is there already", where=str(target), hint="name another folder"
-            )
+            raise bad_input("output.exists", "the output folder exists", where=str(target), hint="name another folder")
         names, skipped = part_names(source)
         with writes_to(target), _staged(staging, resume=options.resume):
             (staging / BUNDLE).mkdir(exist_ok=True)
@@ -227,13 +225,13 @@ def _receipts(
 
 
 def on_threads(workers: int) -> Engine:
-    """Return the engine of this machine alone: as many parts at a time, or all threads on one where there are few."""
+    """Return an engine for this machine: one thread per part, or several threads per part if there are few parts."""
 
     def engine(job: Job, names: Sequence[str]) -> Iterator[tuple[str, Receipt]]:
         if len(names) < workers:
             yield from ((name, score_part(job, name, workers=workers)) for name in names)
             return
-        # Loaded here and not first on several threads at once.
+        # Loaded here, not on several threads at once.
         _scorer(job)
         stopped = Event()
 
@@ -247,7 +245,7 @@ def on_threads(workers: int) -> Engine:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
             finally:
-                # Parts that are not begun are not begun, and those that are stop after a block.
+                # No further parts are started, and running ones stop after the current block.
                 stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -255,7 +253,7 @@ def on_threads(workers: int) -> Engine:
 
 
 def score_part(job: Job, name: str, *, workers: int = 1, progress: Callable[[Progress], None] | None = None) -> Receipt:
-    """Score a part of a job, unless that has been done; what a machine of a cluster is asked to do.
+    """Score a part of a job unless it is complete; this is the task of a cluster worker.
 
     Raises
     ------
@@ -272,7 +270,7 @@ def score_part(job: Job, name: str, *, workers: int = 1, progress: Callable[[Pro
     scorer = _scorer(job)
     attempt = staging / ATTEMPTS / uuid.uuid4().hex
     rejects = attempt / "rejects.csv"
-    # The name's end says what is written: Parquet, CSV, packed or not.
+    # The ending determines the format, so it is kept.
     written = attempt / output.name
     attempt.mkdir(parents=True)
     try:
@@ -302,7 +300,7 @@ def score_part(job: Job, name: str, *, workers: int = 1, progress: Callable[[Pro
 
 
 def _read_receipt(path: Path) -> Receipt | None:
-    """Return a receipt; None where it is not whole, so that its part is made again."""
+    """Return a receipt; None if it is incomplete, so that its part is scored again."""
     try:
         return Receipt.model_validate_json(unsealed(path.read_text("utf-8")))
     except ValueError:
@@ -316,9 +314,9 @@ def _load(bundle: str, job: Job) -> Scorer:
     if scorer.fingerprint != job.fingerprint:
         raise bad_bundle(
             "cluster.other_bundle",
-            "the bundle that this machine reads is not that of the job",
+            "the bundle that this machine reads is not the bundle of the job",
             where=bundle,
-            hint="let every machine see the output's folder under the same name",
+            hint="give every machine access to the output folder under the same name",
         )
     return scorer
 
@@ -339,30 +337,30 @@ def _scorer(job: Job) -> Scorer:
 
 @contextmanager
 def _staged(staging: Path, *, resume: bool) -> Iterator[None]:
-    """Keep the folder in which a folder is made; what it holds when the block ends badly, `--resume` may take.
+    """Create the staging folder; if the block fails, its content stays for `--resume`.
 
     Raises
     ------
     MgRiskError
-        `output.not_ours` where something else stands under its name.
+        `output.not_ours` if something else has its name.
     """
-    ours = {BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS}
+    expected_names = {BUNDLE, PARTS, RECEIPTS, REJECTED, ATTEMPTS}
     with writes_to(staging):
         staging.mkdir(mode=0o700, exist_ok=not staging.is_symlink())
-        if not {path.name for path in staging.iterdir()} <= ours:
+        if not {path.name for path in staging.iterdir()} <= expected_names:
             raise usage(
                 "output.not_ours",
-                "the folder that parts are made in holds something else",
+                "the staging folder contains other files",
                 where=str(staging),
                 hint="move it elsewhere, or name another output",
             )
-        for name in [ATTEMPTS] if resume else ours:
+        for name in [ATTEMPTS] if resume else expected_names:
             shutil.rmtree(staging / name, ignore_errors=True)
     try:
         yield
-    except BaseException as stopped:  # Ctrl-C and SIGTERM too: what nobody will continue is removed
+    except BaseException as stopped:  # Ctrl-C and SIGTERM too: what cannot be resumed is removed
         complete = any(path.is_file() for path in (staging / RECEIPTS).rglob("*"))
-        # One part that is refused, or a cluster that is gone, takes nothing from the others.
+        # A refused part, or a lost cluster, does not invalidate the other parts.
         if not complete or (isinstance(stopped, Terminated) and not resume):
             shutil.rmtree(staging, ignore_errors=True)
         elif isinstance(stopped, MgRiskError):
@@ -380,14 +378,14 @@ def _join_rejects(stream: BinaryIO, staging: Path, names: Sequence[str], target:
 
 
 def _refuse_nested(source: Path, target: Path, rejects: Path | None) -> None:
-    """Refuse outputs that lie in the input, and rejected rows among the scored ones."""
+    """Refuse outputs inside the input, and a file of rejected rows inside the output."""
     for output, folder, what in (
-        (target, source, "the output lies in the input"),
-        (rejects, source, "the file of rejected rows lies in the input"),
-        (rejects, target, "the file of rejected rows lies in the output"),
+        (target, source, "the output is inside the input"),
+        (rejects, source, "the file of rejected rows is inside the input"),
+        (rejects, target, "the file of rejected rows is inside the output"),
     ):
         if output and output.resolve().is_relative_to(folder.resolve()):
-            raise usage("output.nested", what, where=str(output), got=str(folder), hint="name a place outside of it")
+            raise usage("output.nested", what, where=str(output), got=str(folder), hint="name a place outside it")
 
 
 def _move(made: Path, place: Path) -> None:
@@ -402,7 +400,7 @@ def _digest(path: Path) -> str:
 
 PATIENCE: Final = "20s"
 RETRIES: Final = 2
-"""How often a part is tried again after an error that is not the data's, such as a network file system that hiccups."""
+"""Retries of a part after an error not caused by its data, such as one of a network file system."""
 
 
 def on_cluster(address: str) -> Engine:
@@ -412,8 +410,7 @@ def on_cluster(address: str) -> Engine:
     ------
     MgRiskError
         `cluster.not_installed`, `cluster.unreachable`, `cluster.no_certificate`, `cluster.scheduler_died`,
-        `cluster.worker_died` where a part killed several machines one after the other, and what a part itself is
-        refused for.
+        `cluster.worker_died` if several workers in turn died while scoring a part, and the errors of a part itself.
     """
     try:
         import distributed as dask
@@ -424,7 +421,7 @@ def on_cluster(address: str) -> Engine:
             where=f"--cluster {address}",
             hint="pip install 'mgrisk[cluster]', here and on the machines of the cluster",
         ) from None
-    distributed: Any = dask  # Dask has no type hints for half of it
+    distributed: Any = dask  # Dask lacks many type hints
     _check_address(distributed, address)
 
     def engine(job: Job, names: Sequence[str]) -> Iterator[tuple[str, Receipt]]:
@@ -434,26 +431,26 @@ def on_cluster(address: str) -> Engine:
             raise _unreachable(address, str(problem)[:200] or type(problem).__name__) from None
         with client:
             try:
-                # Impure: the same part may be asked for again after the output was thrown away.
+                # Impure: the same part may be requested again after the output was deleted.
                 futures = {client.submit(_attempt, job, name, retries=RETRIES, pure=False): name for name in names}
                 for future in distributed.as_completed(futures, loop=client.loop):
                     name = futures[future]
                     yield name, _received(distributed, future, name)
-                    # The scheduler need not keep what is on disk.
+                    # The result is on disk, so the scheduler need not keep it.
                     future.release()
             except (CancelledError, distributed.comm.CommClosedError):
                 raise usage(
                     "cluster.scheduler_died",
                     "the connection to the scheduler was lost",
                     where=f"--cluster {address}",
-                    hint="look at the scheduler's log, and start it again",
+                    hint="check the scheduler's log, and start it again",
                 ) from None
 
     return engine
 
 
 def _check_address(distributed: Any, address: str) -> None:
-    """Refuse what is no address, which Dask would take a minute over."""
+    """Refuse an invalid address at once; Dask would take a minute."""
     try:
         distributed.comm.get_address_host_port(address)
     except ValueError as problem:
@@ -471,15 +468,15 @@ def _check_address(distributed: Any, address: str) -> None:
 def _unreachable(address: str, got: str) -> MgRiskError:
     return usage(
         "cluster.unreachable",
-        "there is no scheduler",
+        "no scheduler found",
         where=f"--cluster {address!r}",
         got=got,
-        hint="start one with `dask scheduler`, and name it as it tells, tcp://…",
+        hint="start one with `dask scheduler`, and give the address that it prints, tcp://…",
     )
 
 
 def _attempt(job: Job, name: str) -> Receipt | MgRiskError:
-    """Score a part; a refusal is an answer, so that Dask does not try it again."""
+    """Score a part; an error is returned, so that Dask does not retry it."""
     try:
         return score_part(job, name)
     except MgRiskError as refusal:
@@ -492,9 +489,9 @@ def _received(distributed: Any, future: Any, name: str) -> Receipt:
     except distributed.KilledWorker:
         raise usage(
             "cluster.worker_died",
-            "every machine that was given this part died over it",
+            "every worker that scored this part died",
             where=name,
-            hint="look at the workers' logs; a part needs some 600 MB whatever its size",
+            hint="check the workers' logs; a part needs about 600 MB whatever its size",
         ) from None
     if isinstance(answer, MgRiskError):
         raise answer

@@ -1,8 +1,8 @@
-"""Several rows for each person made into one, block by block.
+"""Merge several rows of each person into one, block by block.
 
-Kept are the people met so far, not their rows: a last value with its date, a sum with its count, whether a flag was
-set. Rows in which a cell is missing are left aside for its column, so that the last value is the last one there is. A
-cell that was not understood is no row to be left aside: it is the last value, or the sum that cannot be told.
+Only the state per person is kept, not the rows: a last value with its date, a sum with its count, whether a flag was
+set. Missing cells are skipped, so that the last value is the last known one. A cell that was not understood is not
+skipped: it can be the last value, and it makes a sum undetermined.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from mgrisk.types import Floats
 
 MOST_PEOPLE: Final = 1_000_000
 ROWS_AT_ONCE: Final = 50_000
-"""Rows that are kept before those of a person become one."""
+"""Rows that are buffered before those of each person are merged."""
 
 
 class PersonRows:
-    """The rows of people.
+    """Merges the rows of people.
 
     Parameters
     ----------
     makers
-        The columns.
-    nobody
-        What means, in the column that names the person, that nobody is named.
+        Makers of the columns.
+    missing
+        Words and codes that mean missing in the person column.
     where
         Name of the extract.
     """
 
-    def __init__(self, makers: Sequence[ColumnMaker], nobody: Missing, *, where: str) -> None:
+    def __init__(self, makers: Sequence[ColumnMaker], missing: Missing, *, where: str) -> None:
         self._makers = makers
-        self._nobody = nobody
+        self._missing = missing
         self._where = where
         self._people: dict[str, int] = {}
         self._rows: dict[str, list[pd.DataFrame]] = {maker.name: [] for maker in makers}
@@ -54,11 +54,11 @@ class PersonRows:
         Parameters
         ----------
         people
-            Whose each row is; the index is the number of the row.
+            Person of each row; the index is the row number.
         order
-            What the rows of a person are ordered by, shape (n,); equal ones are in the order of the file.
+            Values that order the rows of a person, shape (n,); ties keep file order.
         columns
-            The cells by column.
+            Cells by column.
 
         Raises
         ------
@@ -66,18 +66,18 @@ class PersonRows:
             `mapping.no_person`, `mapping.too_many_people`.
         """
         named = people.str.strip()
-        if (unnamed := named.map(self._nobody.holds).astype(bool)).any():
+        if (unnamed := named.map(self._missing.holds).astype(bool)).any():
             raise bad_input(
                 "mapping.no_person",
-                f"row {unnamed.idxmax()} does not say whose it is",
+                f"row {unnamed.idxmax()} does not identify a person",
                 where=f"{self._where}: column {people.name}",
-                hint="fill the column in, or exclude such rows by their code",
+                hint="fill in the column, or exclude such rows by their code",
             )
         person = np.array([self._people.setdefault(name, len(self._people)) for name in named], dtype=np.int32)
         if len(self._people) > MOST_PEOPLE:
             raise bad_input(
                 "mapping.too_many_people",
-                f"more than {MOST_PEOPLE:,} people, whose rows are made one in memory",
+                f"more than {MOST_PEOPLE:,} people, whose rows are merged in memory",
                 where=self._where,
                 hint="split the extract by person, map each part, and score the folder of parts",
             )
@@ -103,7 +103,7 @@ class PersonRows:
             self._reduce()
 
     def blocks(self) -> Iterator[dict[str, pd.Series]]:
-        """Yield the columns as texts, a row for each person in the order in which they were met, some people at a time.
+        """Yield the columns as texts, one row per person in order of first occurrence, in blocks.
 
         Raises
         ------
@@ -136,18 +136,18 @@ class PersonRows:
             if np.isinf(value.to_numpy()).any():
                 raise bad_input(
                     "mapping.infinite",
-                    f"the {rows} of somebody's {maker.name} is infinite",
+                    f"the {rows} of a person's {maker.name} is infinite",
                     where=f"{self._where}: column {', '.join(maker.how.columns)}",
-                    hint="mend the cells, or name their code under `missing` in the mapping",
+                    hint="correct the cells, or name their code under `missing` in the mapping",
                 )
         return as_texts(value).where(found["text"].isna(), found["text"])
 
 
 def _one_each(rows: pd.DataFrame, how: str) -> pd.DataFrame:
-    """Return one row for each person, which with further rows of the person gives the same as all of them."""
+    """Merge the rows of each person into one that can be merged with further rows without loss."""
     if how == "last":
         return rows.sort_values(["person", "order"], kind="stable").drop_duplicates("person", keep="last")
     value = {"any": "max", "all": "min"}.get(how, "sum")
     of = rows.groupby("person", sort=False)
-    with np.errstate(over="ignore"):  # an infinite sum is refused when all rows are there
+    with np.errstate(over="ignore"):  # an infinite sum is refused at the end
         return of.agg(value=("value", value), known=("known", "sum"), text=("text", "first")).reset_index()

@@ -1,4 +1,4 @@
-"""A bundle that scores: check, complete, predict, calibrate, give reasons. A row's answer depends on that row alone."""
+"""Score and explain people with a bundle: check, complete, predict and calibrate. Each row is scored independently."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import unused_columns
 from mgrisk.score.contradictions import mark_contradictions
 from mgrisk.score.csv.write import largest
-from mgrisk.score.drift_monitor import Yardstick
+from mgrisk.score.drift_monitor import ReferenceBins
 from mgrisk.score.eligibility import Exclusion, exclusions, mark_excluded, with_exclusions
 from mgrisk.score.frames import as_frame
 from mgrisk.score.input_schema import (
@@ -55,31 +55,31 @@ DEFAULT_REASONS: Final = 3
 MOST_REASONS: Final = 100
 DIGEST_SIGNS: Final = 12
 PERSON: Final = "person_id"
-"""The column that names people; it is no input, and nobody meant it to be one."""
+"""The column that identifies people; never reported as an unused input."""
 
 
 class Scorer:
-    """Predicts, scores and explains with one bundle; a fitted binary classifier to whatever takes one.
+    """Predicts, scores and explains with one bundle, as a fitted binary classifier of scikit-learn.
 
     Parameters
     ----------
     bundle
         A loaded bundle.
     what_if
-        Whether to say what options would make of each risk; what they read is then part of the contract.
+        Whether to add risks under what-if options; their inputs are then part of the input schema.
     next_question
-        Whether to say which absent input would leave least open were it known.
+        Whether to add the missing input that would reduce uncertainty most.
     missing
-        What means missing in a cell.
+        Words and codes that mean missing.
     digest
-        The sha256 of the SHA256SUMS of the bundle's folder; empty for a bundle that is in no folder.
+        The sha256 of the SHA256SUMS of the bundle's folder; empty for a bundle without a folder.
     model_digest
-        Whether the column `model` has the first signs of it behind the name.
+        Whether the column `model` has its first characters after the name.
 
     Raises
     ------
     MgRiskError
-        `bundle.no_next_question` where the model is not additive, so that it cannot tell.
+        `bundle.no_next_question` if the model is not additive.
     """
 
     def __init__(
@@ -95,9 +95,9 @@ class Scorer:
         if next_question and not isinstance(bundle.fitted, Additive):
             raise bad_bundle(
                 "bundle.no_next_question",
-                "the model is not additive, so that it cannot tell which input to ask for next",
+                "only an additive model can name the input to ask for next",
                 where=str(bundle.about["name"]),
-                hint="leave out --next-question, or take an additive model, such as a released one",
+                hint="leave out --next-question, or use an additive model, such as a released one",
             )
         self.bundle = bundle
         self.what_if = what_if
@@ -107,7 +107,7 @@ class Scorer:
         self.model_digest = model_digest
         self._last_columns: list[str] = []
         if PART in bundle.parts:
-            # Read now: a damaged one is refused before a row is scored.
+            # Read now, so that a damaged one is refused before scoring.
             self.explainer = Explainer(bundle)
 
     @cached_property
@@ -117,56 +117,56 @@ class Scorer:
 
     @property
     def stamp(self) -> str:
-        """What the `model` column says: the label, and the first signs of the digest where they are asked for."""
+        """Text of the column `model`: the label, and the first characters of the digest if requested."""
         return f"{self.label}=={self.digest[:DIGEST_SIGNS]}" if self.model_digest else self.label
 
     @property
     def label(self) -> str:
-        """The bundle's name, and SYNTHETIC where its people were made up."""
+        """The name of the bundle, with SYNTHETIC if it was developed on made-up people."""
         name = str(self.bundle.about["name"])
         return f"SYNTHETIC {name}" if self.bundle.about["synthetic"] and "SYNTHETIC" not in name else name
 
     @cached_property
     def inputs(self) -> tuple[Feature, ...]:
-        """Every feature that the answer may depend on."""
+        """All features that the answer may depend on."""
         return tuple(feature for feature in self._family if feature.given)
 
     @cached_property
     def exclusions(self) -> tuple[Exclusion, ...]:
-        """Whom the model does not hold for, by columns that a scoring file may have."""
+        """People to whom the model does not apply, by column of a scoring file."""
         return exclusions(self.bundle.about)
 
     @cached_property
-    def contract(self) -> tuple[Feature, ...]:
-        """Every column that a scoring file may have: the inputs, and what tells whom the model does not hold for."""
+    def schema_features(self) -> tuple[Feature, ...]:
+        """All columns of the input schema: the inputs and the exclusion columns."""
         return with_exclusions(self.inputs, self.exclusions)
 
     @cached_property
     def _family(self) -> tuple[Feature, ...]:
-        """The features of the model, those of the options where they are asked for, and all that these derive from."""
+        """The features of the model and of requested options, and the features that these derive from."""
         if not self.what_if:
             return self.bundle.family
         known = {feature.name: feature for feature in (*self.bundle.family, *with_ancestors(option_features()))}
-        # The bundle's own rows where both have one: they are the contract that the model was made with.
+        # The bundle's definition of a feature takes precedence, since the model was developed with it.
         return tuple({**known, **{feature.name: feature for feature in self.bundle.family}}.values())
 
     @property
     def classes_(self) -> Integers:
-        """What the columns of `predict_proba` are of: 0, no case, and 1, a case."""
+        """The classes of the columns of `predict_proba`: 0, not a case, and 1, a case."""
         return np.array([0, 1])
 
     @property
     def feature_names_in_(self) -> NDArray[np.object_]:
-        """Names of the inputs; what a frame lacks of those that are not required counts as unknown."""
+        """Names of the inputs; inputs that are not required may be missing from a frame."""
         return np.array([feature.name for feature in self.inputs], dtype=object)
 
     @property
     def n_features_in_(self) -> int:
-        """How many inputs there are."""
+        """Number of inputs."""
         return len(self.inputs)
 
     def fit(self, people: object, y: object = None) -> NoReturn:
-        """Refuse: scikit-learn's tools ask whether there is a `fit`, but a bundle is fitted.
+        """Refuse to fit: scikit-learn requires the method, but the model of a bundle is already fitted.
 
         Raises
         ------
@@ -175,16 +175,16 @@ class Scorer:
         """
         raise bad_bundle(
             "bundle.is_fitted",
-            "the model of a bundle is fitted, and not fitted again",
+            "the model of a bundle is already fitted",
             where=self.label,
-            hint="fit another with mgrisk.run, or recalibrate this one to your people with `mgrisk recalibrate`",
+            hint="fit a new model with mgrisk.run, or recalibrate this one with `mgrisk recalibrate`",
         )
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
 
     def __sklearn_tags__(self) -> Tags:
-        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags  # a second, which scoring does without
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags  # slow to import, not needed for scoring
 
         return Tags(
             estimator_type="classifier",
@@ -195,7 +195,7 @@ class Scorer:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Which model this is: {name, version (of the mgrisk that made it), sha256, parent, holds_for}."""
+        """Provenance of the model: {name, version (of mgrisk that wrote it), sha256, parent, holds_for}."""
         about = self.bundle.about
         return {
             "name": about["name"],
@@ -216,13 +216,13 @@ class Scorer:
             "developed on": f"{about['people']:,} people of {about['data']} {', '.join(about['cycles'])}",
             "algorithm": about["learner"],
             "inputs": ", ".join(f"{f.name} (required)" if f.required else f.name for f in self.inputs),
-            "not for people": ", ".join(each.says for each in self.exclusions) or "not told",
+            "not for people": ", ".join(each.says for each in self.exclusions) or "none recorded",
         }
         cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(str(row))}</td></tr>" for name, row in rows.items())
         return f"<table><caption>{escape(self.label)}</caption>{cells}</table>"
 
     def predict_proba(self, people: object) -> Floats:
-        """Predict the risks, as a scikit-learn classifier does.
+        """Predict risks like a scikit-learn classifier.
 
         Parameters
         ----------
@@ -237,34 +237,34 @@ class Scorer:
         Raises
         ------
         MgRiskError
-            `input.rejected_rows` with rows and codes where the input schema rejects a row or the model does not hold
-            for somebody, since a probability has no status: `score` gives those of the others. Those of `score`.
+            `input.rejected_rows` with rows and codes if the input schema rejects a row or the model does not apply to a
+            person, since a probability has no status; `score` returns the risks of the other rows. Those of `score`.
         """
         answers = self.results(people, reasons=0)
         without = answers["status"] != STATUSES[SCORED]
         if without.any():
-            told = [f"{row}: {why}" for row, why in enumerate(answers["problems"]) if without.iloc[row]]
+            reasons_of_rows = [f"{row}: {why}" for row, why in enumerate(answers["problems"]) if without.iloc[row]]
             raise bad_input(
                 "input.rejected_rows",
                 f"{int(without.sum()):,} of {len(answers):,} rows cannot be scored",
-                where=f"rows of the frame, counted from 0: {few(told)}",
-                hint="correct or drop these rows; or use `score`, whose column `status` says which rows they are",
+                where=f"rows of the frame, counted from 0: {few(reasons_of_rows)}",
+                hint="correct or drop these rows, or use `score`, whose column `status` marks them",
             )
         risk = answers["risk"].to_numpy(dtype=np.float64)
         return np.column_stack([1.0 - risk, risk])
 
     def columns(self, *, reasons: int) -> list[str]:
-        """Return the names of the answer's columns.
+        """Return the names of the columns of an answer.
 
         Raises
         ------
         MgRiskError
-            `score.reasons` where the number is negative or above `MOST_REASONS`; exit status 2.
+            `score.reasons` if the number is negative or above `MOST_REASONS`; exit status 2.
         """
         if not 0 <= reasons <= MOST_REASONS:
             raise usage(
                 "score.reasons",
-                "the number of reasons is out of bounds",
+                "the number of reasons is out of range",
                 where="reasons",
                 expected=f"0 to {MOST_REASONS}",
                 got=str(reasons),
@@ -276,13 +276,13 @@ class Scorer:
         return [*RESULTS, *reason_columns(reasons), *asked, *options]
 
     @cached_property
-    def yardstick(self) -> Yardstick:
-        """What a batch is compared with."""
-        return Yardstick(self.bundle.features, self.bundle.drift_reference)
+    def reference_bins(self) -> ReferenceBins:
+        """The bins of the reference that a batch is compared with."""
+        return ReferenceBins(self.bundle.features, self.bundle.drift_reference)
 
     @cached_property
     def fingerprint(self) -> str:
-        """What tells this bundle from any other: the sha256 of all that its answers depend on."""
+        """The sha256 of everything in the bundle that its answers depend on."""
         bundle = self.bundle
         content = to_json([dict(bundle.about), bundle.calibrator.to_dict(), dict(bundle.reference)]).encode()
         parts = {"": content, **bundle.fitted.to_files(), **bundle.parts}
@@ -290,16 +290,16 @@ class Scorer:
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in [models, *parts.values()])).hexdigest()
 
     def schema(self) -> list[dict[str, Any]]:
-        """Return the input contract, a row for each column.
+        """Return the input schema, one record per column.
 
-        `auroc_without` it is there where that was measured; `not_eligible` says who must not be scored, and by which
-        level or below which number the column tells, None where it tells nobody.
+        `auroc_without` is the AUROC without the column, if that was measured. `not_eligible` describes who must not be
+        scored, with the level, or the number below which, a person is excluded; None if the column excludes nobody.
         """
         alone = {next(iter(each.absent)): each.auroc for each in self.bundle.patterns if len(each.absent) == 1}
         not_eligible = {each.feature.name: each.to_dict() for each in self.exclusions}
         return [
             {**row, "auroc_without": alone.get(row["name"]), "not_eligible": not_eligible.get(row["name"])}
-            for row in schema(self.contract)
+            for row in schema(self.schema_features)
         ]
 
     def score(self, people: object, *, reasons: int = DEFAULT_REASONS) -> pd.DataFrame:
@@ -308,46 +308,46 @@ class Scorer:
         Parameters
         ----------
         people
-            A pandas or polars frame or an Arrow table; columns as in `schema`, others pass through. A dict is one
-            person.
+            A pandas or polars frame or an Arrow table with the columns of `schema`; other columns are copied. A dict
+            is one person.
         reasons
-            How many of the largest contributions to give.
+            Number of largest contributions to return.
 
         Returns
         -------
         pandas.DataFrame
-            The input's columns, then those of the answer (`columns`); same index, same order.
+            The input columns, then those of the answer (`columns`), with the same index and order.
 
         Raises
         ------
         MgRiskError
-            `input.not_a_frame`; those of `check_columns`; `score.reasons` for a number of reasons out of bounds.
+            `input.not_a_frame`; those of `check_columns`; `score.reasons` for a number of reasons out of range.
         """
         frame = as_frame(people)
         return pd.concat([frame, self.results(frame, reasons=reasons, beside=True)], axis=1)
 
     def results(self, people: object, *, reasons: int, beside: bool = False) -> pd.DataFrame:
-        """Return the answer's columns alone; those of the people may not have the same names if they go `beside`."""
+        """Return the columns of the answer only; with `beside`, the input must not have columns of the same names."""
         frame, added = as_frame(people), self.columns(reasons=reasons)
         checked = self._checked(frame, added=added if beside else ())
         return self.answer(checked, reasons=reasons).frame(frame.index)
 
     def _checked(self, people: pd.DataFrame, *, added: Sequence[str] = RESULTS) -> Checked:
-        """Check columns and values, and warn of columns that look like inputs and are none, once for a set of names."""
+        """Check columns and values, and warn once per set of names about unused columns that resemble inputs."""
         columns = [*map(str, people.columns)]
-        check_columns(columns, self.contract, where="the frame's columns", added=added)
+        check_columns(columns, self.schema_features, where="columns of the frame", added=added)
         if columns != self._last_columns:
             self._last_columns = columns
-            unused = unused_columns([name for name in columns if name != PERSON], self.contract)
+            unused = unused_columns([name for name in columns if name != PERSON], self.schema_features)
             if near := [f"{name} ({meant}?)" for name, meant in unused.items() if meant]:
                 warnings.warn(f"columns not used: {', '.join(near)}", UserWarning, stacklevel=4)
-        return self._marked(check(people, self.contract, self.missing))
+        return self._marked(check(people, self.schema_features, self.missing))
 
     def _marked(self, checked: Checked) -> Checked:
         return mark_excluded(mark_contradictions(checked), self.exclusions)
 
     def answer(self, checked: Checked, *, reasons: int) -> Answers:
-        """Return what the bundle says of people checked against the contract; of whom it is not for, nothing."""
+        """Return the answers for checked people; people to whom the model does not apply get none."""
         checked = self._marked(checked)
         n, features = len(checked), self.bundle.features
         columns = complete_columns(checked.columns, self._family, n=n, models=self.bundle.models)
@@ -388,18 +388,19 @@ class Scorer:
 
     @cached_property
     def _usual_magnesium(self) -> UsualMagnesium | None:
-        """The model of usual magnesium; None in a bundle that carries none, whose doses go by the recalled days."""
+        """The model of usual magnesium; None if the bundle has none, and doses use the recalled days."""
         found = self.bundle.models.get(MODEL)
         return found if isinstance(found, UsualMagnesium) else None
 
     def uncertainty(self, people: object) -> pd.DataFrame:
-        """Say where the uncertainty of each person's risk comes from; rows of people who are not scored are NaN.
+        """Return the sources of uncertainty of each person's risk; NaN for people who are not scored.
 
         Returns
         -------
         pandas.DataFrame
-            `se_log_odds`, that of the scored interval; `recall_se_log_odds`, what the few recalled days of magnesium
-            leave unknown (`recall_error.recall_se`); `recall_share`, its share in the variance of both. Same index.
+            `se_log_odds`, the standard error behind the scored interval; `recall_se_log_odds`, the standard error from
+            few recalled days of magnesium (`recall_error.recall_se`); `recall_share`, the latter's share of the
+            variance of both. Same index.
         """
         frame = as_frame(people)
         checked = self._checked(frame)
@@ -416,7 +417,7 @@ class Scorer:
         return table
 
     def explain(self, people: object) -> ShapExplanation:
-        """Explain people by SHAP values of the calibrated log-odds; the rows of people who are not scored are NaN.
+        """Compute SHAP values of the calibrated log-odds; rows of people who are not scored are NaN.
 
         Parameters
         ----------
@@ -431,7 +432,7 @@ class Scorer:
         return self.attributions(people).to_shap()
 
     def attributions(self, people: object) -> Explanation:
-        """Return what `explain` makes a `shap.Explanation` of."""
+        """Return the explanation that `explain` converts to a `shap.Explanation`."""
         frame = as_frame(people)
         checked = self._checked(frame)
         explanation = self.explainer.explain(checked.values.set_axis(frame.index))
@@ -441,7 +442,7 @@ class Scorer:
 
     @cached_property
     def _codes(self) -> Codes:
-        return Codes(self.contract, self.bundle.features)
+        return Codes(self.schema_features, self.bundle.features)
 
 
 def load_scorer(
@@ -460,7 +461,7 @@ def load_scorer(
     folder
         The bundle's folder.
     threads
-        Threads for the margin.
+        Threads for prediction by tree models.
     what_if, next_question, missing, model_digest
         As for `Scorer`.
 

@@ -1,4 +1,4 @@
-"""Tables to be scored, by name: CSV and JSON lines, packed or not, and Parquet, read block by block."""
+"""Open tables to score by name (CSV and JSON lines, compressed or not, and Parquet), and read them in blocks."""
 
 from __future__ import annotations
 
@@ -36,30 +36,30 @@ USUAL: Final = Dialect()
 
 
 class Rows(Protocol):
-    """Some consecutive rows of a table, checked."""
+    """Consecutive rows of a table, checked."""
 
     @property
     def checked(self) -> Checked:
-        """What the contract says of them."""
+        """The checked values."""
 
     def csv_rows(self, answers: Answers, digits: int) -> memoryview:
-        """Return the rows with their answers as CSV, numbers in so many significant digits."""
+        """Return the rows with their answers as CSV, with this many significant digits."""
 
     def table(self) -> pa.Table:
-        """Return the table's own columns."""
+        """Return the columns of the table."""
 
     def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
-        """Return columns as texts, empty where there is nothing, of all rows or of some, shape (n, n_names).
+        """Return columns as texts, empty for missing, of all rows or of those at `places`, shape (n, n_names).
 
-        A column that the table has not got is empty: of a folder, another file may have it.
+        A column that the table lacks is empty, since another file of the folder may have it.
         """
 
     def original(self, place: int) -> Any:
-        """Return a row as it was, by column, or as a list of cells."""
+        """Return the original row, as a dict by column or a list of cells."""
 
 
 class Source(Protocol):
-    """A table that is read block by block; `nothing` is a block without rows."""
+    """A table read in blocks; `nothing` is a block without rows."""
 
     columns: list[str]
     nothing: Any
@@ -68,31 +68,32 @@ class Source(Protocol):
         """Yield blocks in order."""
 
     def digest(self, block: Any) -> str:
-        """Return what tells a block from another."""
+        """Return a digest of a block."""
 
     def read(self, block: Any, inputs: Sequence[Feature]) -> Rows:
         """Read and check the rows of a block."""
 
     def share_read(self) -> float | None:
-        """Return how much of the table has been read, None where that is not known."""
+        """Return the share of the table that has been read, or None if unknown."""
 
 
 @contextmanager
 def open_source(
     name: str, *, missing: Missing = MISSING, dialect: Dialect = USUAL, folder: bool = False
 ) -> Iterator[Source]:
-    """Open an input by name: CSV or JSON lines, perhaps packed, or Parquet; ``-`` for the first two on standard input.
+    """Open an input by name: CSV or JSON lines, possibly compressed, or Parquet; ``-`` is standard input.
 
-    Which it is, and whether it is packed by gzip or zstd, its first bytes tell; what is called Parquet must be it.
+    Its first bytes determine the format, and whether it is compressed by gzip or zstd. Standard input cannot be
+    Parquet, and a file named Parquet must be Parquet.
 
     Parameters
     ----------
     name
         The file.
     missing
-        What means missing in it.
+        Words and codes that mean missing.
     dialect
-        How CSV is written.
+        Dialect of CSV.
     folder
         Whether a folder of files is read as one table.
 
@@ -107,7 +108,7 @@ def open_source(
         with _standard_input() as stream:
             begun = _begun(stream, LONGEST)
             json = is_json_lines(begun)
-            # What keys a stream has, its first block tells.
+            # The keys of a stream are those of its first block.
             begun += _begun(stream, BLOCK_BYTES) if json else b""
             keys = json_columns(io.BytesIO(_whole_lines(begun)), where=STANDARD_INPUT) if json else None
             yield _lines(cast(BinaryIO, _Rejoined(begun, stream)), keys, dialect, where=STANDARD_INPUT, missing=missing)
@@ -116,10 +117,10 @@ def open_source(
         yield FolderSource(path, missing=missing, dialect=dialect)
         return
     if path.is_dir():
-        hint = "give one file; `mgrisk score` takes a folder of files"
+        hint = "give one file; only `mgrisk score` accepts a folder"
         raise bad_input("input.folder", "this is a folder", where=name, hint=hint)
     if not path.is_file():
-        raise bad_input("input.missing_file", "there is no such file", where=name, hint="check the path")
+        raise bad_input("input.missing_file", "the file does not exist", where=name, hint="check the path")
     with path.open("rb") as file:
         if file.read(len(MAGIC)) == MAGIC or format_of(name) is Format.PARQUET:
             yield ParquetSource(path, missing=missing)
@@ -138,7 +139,7 @@ def open_source(
 def _lines(
     stream: BinaryIO, keys: list[str] | None, dialect: Dialect, *, where: str, missing: Missing, size: int | None = None
 ) -> CsvSource:
-    """Return a stream as CSV, or as JSON lines with these keys."""
+    """Return a source for a stream of CSV, or of JSON lines with these keys."""
     if keys is None:
         stream = usual_csv(stream, dialect, where=where)
     else:
@@ -147,12 +148,12 @@ def _lines(
 
 
 class FolderSource:
-    """The files of a folder as one table with the columns of all; where a file lacks one, its cells are empty.
+    """The files of a folder as one table with the columns of all files; columns that a file lacks are empty.
 
     Raises
     ------
     MgRiskError
-        Those of `part_names`, and what a file is refused for.
+        Those of `part_names`, and those of each file.
     """
 
     def __init__(self, folder: Path, *, missing: Missing = MISSING, dialect: Dialect = USUAL) -> None:
@@ -167,7 +168,7 @@ class FolderSource:
         self.columns = list(columns)
 
     def blocks(self) -> Iterator[tuple[Source, Any]]:
-        """Yield blocks in order, each with the table that it is of."""
+        """Yield blocks in order, each with its table."""
         for part in self._parts:
             with self._opened(part) as table:
                 yield from ((table, block) for block in table.blocks())
@@ -177,7 +178,7 @@ class FolderSource:
         return open_source(part, missing=self._missing, dialect=self._dialect)
 
     def digest(self, block: tuple[Source, Any]) -> str:
-        """Return what tells a block from another."""
+        """Return a digest of a block."""
         table, own = block
         return table.digest(own)
 
@@ -192,7 +193,7 @@ class FolderSource:
 
 
 def _begun(stream: BinaryIO, size: int) -> bytes:
-    """Return the next bytes, so many where there are; none of what cannot be read, which whoever reads on is told."""
+    """Return the next bytes, at most `size`; none on a read error, which the next read reports."""
     found = b""
     with suppress(EOFError, OSError, zlib.error, pa.ArrowException):
         while len(found) < size and (part := stream.read(size - len(found))):
@@ -207,7 +208,7 @@ def _whole_lines(begun: bytes) -> bytes:
 @contextmanager
 def _standard_input() -> Iterator[BinaryIO]:
     first = sys.stdin.buffer.read(len(MAGIC))
-    with _unpacked(cast(BinaryIO, _Rejoined(first, sys.stdin.buffer)), first) as stream:
+    with _decompressed(cast(BinaryIO, _Rejoined(first, sys.stdin.buffer)), first) as stream:
         yield stream
 
 
@@ -216,24 +217,24 @@ def _file(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:
         first = file.read(len(MAGIC))
         file.seek(0)
-        with _unpacked(file, first) as stream:
+        with _decompressed(file, first) as stream:
             yield stream
 
 
 @contextmanager
-def _unpacked(stream: BinaryIO, first: bytes) -> Iterator[BinaryIO]:
+def _decompressed(stream: BinaryIO, first: bytes) -> Iterator[BinaryIO]:
     if first.startswith(GZIP):
-        with gzip.open(stream) as unpacked:
-            yield cast(BinaryIO, unpacked)
+        with gzip.open(stream) as decompressed:
+            yield cast(BinaryIO, decompressed)
     elif first == ZSTD:
-        with pa.input_stream(stream, compression="zstd") as unpacked:
-            yield unpacked
+        with pa.input_stream(stream, compression="zstd") as decompressed:
+            yield decompressed
     else:
         yield stream
 
 
 class _Rejoined(io.RawIOBase):
-    """A stream whose first bytes have been read, from its beginning."""
+    """A stream with its first bytes, which were already read, put back."""
 
     def __init__(self, first: bytes, rest: BinaryIO) -> None:
         self._first, self._rest = first, rest

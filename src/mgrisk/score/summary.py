@@ -1,7 +1,7 @@
-"""What a batch came to: counts that add up block by block and part by part, and the few lines that say what matters.
+"""Summarise a batch: counts that are added over blocks and parts, and a few lines with the main results.
 
-First rows, rejected ones by code, and which inputs the file gave; then distribution shift where it exceeds chance, and
-the performance that the risks imply if they are calibrated.
+The lines show rows, rejected rows by code and given inputs, then distribution shift where it exceeds chance, and the
+performance that the risks imply if they are calibrated.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from mgrisk.model.reference import RISK
 from mgrisk.score.absent import AbsentSets, Gain, gains
 from mgrisk.score.answers import Answers
 from mgrisk.score.column_names import given_columns, unused_columns
-from mgrisk.score.drift_monitor import LARGE, SMALL, Shift, Spread, Yardstick
-from mgrisk.score.eligibility import Exclusion, not_told
+from mgrisk.score.drift_monitor import LARGE, SMALL, BinCounts, ReferenceBins, Shift
+from mgrisk.score.eligibility import Exclusion, unidentified_exclusions
 from mgrisk.score.expected_performance import RiskCounts
 from mgrisk.score.input_schema import IMPROBABLE_VALUE, NOT_ELIGIBLE, OUTSIDE_DOMAIN, STATUSES
 from mgrisk.score.not_accepted import NotAccepted
@@ -33,30 +33,30 @@ COUNTED: Final = (
     *("mean_risk", "risk_quantiles", "expected_performance", "drift"),
 )
 LITTLE: Final = 0.05
-"""Share of what is unknown below which measuring an input is not worth a line."""
-NO_ROWS: Final = "0 rows: the input has the names of its columns and nothing below them, so that nobody is scored"
-AUROC_WITHOUT: Final = "  AUROC {:.3f} with all inputs, {:.3f} without these, over cycles left out"
+"""Minimum share of the uncertainty that measuring an input would remove, for it to be shown."""
+NO_ROWS: Final = "0 rows: the input has a header and no rows"
+AUROC_WITHOUT: Final = "  AUROC {:.3f} with all inputs, {:.3f} without these, in left-out cycles"
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Counts of some rows; those of two blocks add up to those of both.
+    """Counts of rows; counts of blocks can be added.
 
     Attributes
     ----------
     rows, rejected, not_eligible, outside_domain
-        Counts of rows: all, those with values that are not usable, those for whom the model does not hold, and those
-        outside the domain, who are among the scored.
+        Counts of rows: all, those with values that are not usable, those of people to whom the model does not apply,
+        and scored rows that are out of distribution.
     problems
-        How often each code stood.
+        How often each code occurs.
     not_accepted
-        Which values the input schema did not accept.
-    spread, risks, lacking
-        Scored rows by their values, for the comparison with the reference, by their risks, and by what they lack.
+        Counts of values that the input schema did not accept.
+    bin_counts, risks, lacking
+        Counts of scored rows by value bins for the comparison with the reference, by risk, and by missing inputs.
     columns
-        Of the file, or of any part of a folder; none in the tally of a block.
+        Columns of the file, or of any part of a folder; empty in the tally of a block.
     groups
-        The same counts by the texts of a column, where that is asked for.
+        The same counts by the values of a column, if requested.
     """
 
     rows: int = 0
@@ -65,7 +65,7 @@ class Tally:
     not_eligible: int = 0
     problems: Counter[str] = field(default_factory=Counter)
     not_accepted: NotAccepted = field(default_factory=NotAccepted)
-    spread: Spread | None = None
+    bin_counts: BinCounts | None = None
     risks: RiskCounts | None = None
     lacking: AbsentSets | None = None
     columns: tuple[str, ...] = ()
@@ -75,17 +75,17 @@ class Tally:
     def of(
         cls,
         answers: Answers,
-        yardstick: Yardstick,
+        reference_bins: ReferenceBins,
         group: Sequence[str] | None = None,
         *,
         not_accepted: NotAccepted | None = None,
     ) -> Tally:
-        """Count answers, and those of each group where it is told which one each row is of."""
+        """Count answers, also by group if the group of each row is given."""
         scored = answers.scored
         groups = {}
         if group is not None:
             place, names = pd.factorize(np.asarray(group, dtype=object), sort=True)
-            groups = {str(name): cls.of(answers.where(place == k), yardstick) for k, name in enumerate(names)}
+            groups = {str(name): cls.of(answers.where(place == k), reference_bins) for k, name in enumerate(names)}
         return cls(
             rows=len(answers),
             rejected=int(answers.rejected.sum()),
@@ -93,7 +93,7 @@ class Tally:
             not_eligible=int((answers.status == NOT_ELIGIBLE).sum()),
             problems=answers.problems.counts,
             not_accepted=not_accepted or NotAccepted(),
-            spread=yardstick.measure(answers),
+            bin_counts=reference_bins.measure(answers),
             risks=RiskCounts.of(answers.risk[0][scored]),
             lacking=AbsentSets.of(answers.values, scored),
             groups=groups,
@@ -101,7 +101,7 @@ class Tally:
 
     @property
     def scored(self) -> int:
-        """Rows that have a risk."""
+        """Number of rows with a risk."""
         return self.rows - self.rejected - self.not_eligible
 
     def __add__(self, other: Tally) -> Tally:
@@ -112,7 +112,9 @@ class Tally:
             not_eligible=self.not_eligible + other.not_eligible,
             problems=self.problems + other.problems,
             not_accepted=self.not_accepted + other.not_accepted,
-            spread=self.spread + other.spread if self.spread and other.spread else self.spread or other.spread,
+            bin_counts=self.bin_counts + other.bin_counts
+            if self.bin_counts and other.bin_counts
+            else self.bin_counts or other.bin_counts,
             risks=self.risks + other.risks if self.risks and other.risks else self.risks or other.risks,
             lacking=self.lacking + other.lacking if self.lacking and other.lacking else self.lacking or other.lacking,
             columns=tuple(dict.fromkeys((*self.columns, *other.columns))) if other.columns else self.columns,
@@ -123,13 +125,13 @@ class Tally:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the counts for a journal."""
-        # A plain dict: `dataclasses.asdict` takes a Counter inside a record for things to be counted.
+        """Return the counts as JSON for a journal."""
+        # Not `dataclasses.asdict`, which would rebuild a Counter by counting its items.
         return {
             **vars(self),
             "problems": dict(self.problems),
             "not_accepted": dict(self.not_accepted.rows),
-            "spread": self.spread.to_dict() if self.spread else None,
+            "bin_counts": self.bin_counts.to_dict() if self.bin_counts else None,
             "risks": self.risks.to_dict() if self.risks else None,
             "lacking": dict(self.lacking.rows) if self.lacking else None,
             "columns": list(self.columns),
@@ -138,11 +140,11 @@ class Tally:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Tally:
-        """Take back what `to_dict` gave."""
+        """Restore the counts from `to_dict`."""
         read = {
             "problems": Counter(content["problems"]),
             "not_accepted": NotAccepted(content["not_accepted"]),
-            "spread": Spread.from_dict(content["spread"]) if content["spread"] else None,
+            "bin_counts": BinCounts.from_dict(content["bin_counts"]) if content["bin_counts"] else None,
             "risks": RiskCounts.from_dict(content["risks"]) if content["risks"] else None,
             "lacking": AbsentSets(content["lacking"]) if content["lacking"] is not None else None,
             "columns": tuple(content["columns"]),
@@ -153,37 +155,36 @@ class Tally:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a batch came to; written beside the output as <output>.summary.json.
+    """Summary of a batch, written beside the output as <output>.summary.json.
 
     Attributes
     ----------
     about
         Model, base value and data label.
     tally
-        Counts.
+        Counts of rows.
     rejected_by, not_eligible_by, improbable_by, outside_by
-        How often each code stood that rejects a row, says that the model does not hold for it, that a value hardly goes
-        with another, or by which feature a scored row is out of distribution; the most frequent first. A row may have
-        several.
+        How often each code occurs that rejects a row, excludes a person, marks an improbable value, or names the
+        feature by which a scored row is out of distribution; the most frequent first. A row may have several.
     exclusions
-        Whom the model does not hold for.
-    told
-        Columns that tell it and that the file has.
+        People to whom the model does not apply.
+    exclusion_columns
+        Names of the exclusion columns that the file has.
     given, absent
-        Inputs of the model that some scored row has, itself or what it derives from, and those that none has. What is
-        known of some without being given, such as diabetes in pregnancy of men, counts as absent.
+        Inputs of the model that some scored row has, directly or derived, and inputs that no scored row has. Values
+        that are implied without being given, such as no gestational diabetes in men, count as absent.
     auroc
-        AUROC over cycles left out with all inputs, and without those that none has; None where it is not known.
+        AUROC in left-out cycles with all inputs, and without the absent ones; None if unknown.
     gains
-        What measuring absent inputs would tell, most first.
+        Reduction in uncertainty from measuring each absent input, the largest first.
     unused
-        Columns that gave no input, each with the one that it may have been meant for, or "".
+        Columns that give no input, each with the input that was perhaps meant, or "".
     shifts
-        How the batch lies against the bundle's reference, the largest shift first.
+        Distribution shift against the bundle's reference, the largest first.
     expected
-        What `RiskCounts.expected` says.
+        Result of `RiskCounts.expected`.
     groups
-        The same of each group, where the batch was counted by a column.
+        Summaries of the groups, if the batch was counted by a column.
     """
 
     about: Mapping[str, Any]
@@ -193,7 +194,7 @@ class Summary:
     improbable_by: Mapping[str, int]
     outside_by: Mapping[str, int]
     exclusions: Sequence[Exclusion]
-    told: Sequence[str]
+    exclusion_columns: Sequence[str]
     given: Sequence[str]
     absent: Sequence[str]
     auroc: tuple[float, float] | None
@@ -205,12 +206,12 @@ class Summary:
 
     @classmethod
     def of(cls, scorer: Scorer, tally: Tally, about: Mapping[str, Any], *, whole: bool = True) -> Summary:
-        """Sum up what was counted; of a group, which is not the `whole` batch, what `counted` gives."""
-        shifts = scorer.yardstick.shifts(tally.spread) if tally.spread else []
+        """Summarise the counts of a batch, or of a group (`whole` is False), which has only the fields of `counted`."""
+        shifts = scorer.reference_bins.shifts(tally.bin_counts) if tally.bin_counts else []
         counted = {shift.name: shift.people for shift in shifts if tally.scored}
         people = {each.name: counted[each.name] for each in scorer.bundle.features if each.name in counted}
-        columns = given_columns(tally.columns, scorer.contract)
-        # What is known of men alone, since nobody asks them, no file has given.
+        columns = given_columns(tally.columns, scorer.schema_features)
+        # Values implied by being male were not given by the file.
         in_part = {each.name for each in scorer.bundle.features if each.derived_in_part and each.name not in columns}
         absent = [name for name, count in people.items() if count == 0 or name in in_part]
         given = [name for name in people if name not in absent]
@@ -228,14 +229,16 @@ class Summary:
             improbable_by=_of_kind(ranked, _IMPROBABLE),
             outside_by=_of_kind(ranked, _OUTSIDE),
             exclusions=scorer.exclusions,
-            told=[each.feature.name for each in scorer.exclusions if each.feature.name in columns],
+            exclusion_columns=[each.feature.name for each in scorer.exclusions if each.feature.name in columns],
             given=given,
             absent=absent,
             auroc=scorer.bundle.auroc_without(absent) if whole else None,
             gains=gains(scorer.bundle, tally.lacking) if whole and tally.lacking else [],
-            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.contract) if whole else {},
+            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.schema_features)
+            if whole
+            else {},
             shifts=shifts,
-            expected=(tally.risks or RiskCounts.nobody()).expected(),
+            expected=(tally.risks or RiskCounts.empty()).expected(),
             groups={
                 name: cls.of(scorer, replace(group, columns=tally.columns), {}, whole=False)
                 for name, group in tally.groups.items()
@@ -255,12 +258,14 @@ class Summary:
             "not_accepted": tally.not_accepted.named(),
             "not_eligible": tally.not_eligible,
             "not_eligible_by": dict(self.not_eligible_by),
-            "not_for": [{**each.to_dict(), "given": each.feature.name in self.told} for each in self.exclusions],
+            "not_for": [
+                {**each.to_dict(), "given": each.feature.name in self.exclusion_columns} for each in self.exclusions
+            ],
             "improbable_by": dict(self.improbable_by),
             "outside_domain": tally.outside_domain,
             "outside_by": dict(self.outside_by),
             "mean_risk": self.expected["cases"] / people if people else None,
-            "risk_quantiles": (tally.risks or RiskCounts.nobody()).quantiles(),
+            "risk_quantiles": (tally.risks or RiskCounts.empty()).quantiles(),
             "inputs": {"given": list(self.given), "absent": list(self.absent), **auroc},
             "worth_measuring": [each.to_dict() for each in self.gains],
             "unused_columns": dict(self.unused),
@@ -270,14 +275,14 @@ class Summary:
         }
 
     def counted(self) -> dict[str, Any]:
-        """Return what is counted of the rows: of a group, and in the history of batches."""
-        # What is known without being given, such as diabetes in pregnancy of men, is no distribution of the file.
+        """Return the counts of rows, for a group and for the history of batches."""
+        # Implied values, such as no gestational diabetes in men, are not a distribution of the file.
         shifts = [shift for shift in self.shifts if not (shift.people and shift.name in self.absent)]
-        told = replace(self, about={}, groups={}, shifts=shifts).to_dict()
-        return {name: told[name] for name in COUNTED}
+        counted = replace(self, about={}, groups={}, shifts=shifts).to_dict()
+        return {name: counted[name] for name in COUNTED}
 
     def lines(self) -> list[str]:
-        """Return some ten lines for a person, what matters most first."""
+        """Return about ten lines of text, the most important first."""
         tally = self.tally
         codes = _codes(self.rejected_by)
         rejected = f"{tally.rejected:,} rejected" + (f" ({codes})" if codes else "")
@@ -293,10 +298,10 @@ class Summary:
             parent = bundle["parent"]
             lines.append(f"recalibrated from {parent['name']} ({parent['sha256'][:12]}) for: {bundle['holds_for']}")
         if tally.scored:
-            lines += not_told(self.exclusions, self.told)
+            lines += unidentified_exclusions(self.exclusions, self.exclusion_columns)
         skipped = list(self.about.get("skipped", ()))
         if skipped:
-            lines.append(f"files passed over, whose names begin with . or _ ({len(skipped)}): {few(skipped, most=5)}")
+            lines.append(f"files skipped, whose names begin with . or _ ({len(skipped)}): {few(skipped, most=5)}")
         lines += self._about_inputs()
         if tally.scored:
             lines += [*self._about_drift(), *self._about_expected()]
@@ -313,7 +318,7 @@ class Summary:
             if each.removes >= LITTLE:
                 yield (
                     f"  worth measuring: {each.name}, absent for {_percent(each.absent)} of rows; it would remove "
-                    f"{_percent(each.removes)} of what is unknown"
+                    f"{_percent(each.removes)} of the uncertainty from absent inputs"
                 )
         more = {each.name: each.missing for each in self.shifts if each.name in given and each.misses_more}
         if more:
@@ -324,20 +329,20 @@ class Summary:
     def _about_drift(self) -> Iterator[str]:
         outside = f"out of distribution: {_percent(self.tally.outside_domain / self.tally.scored)} of rows"
         outside += f" ({_codes(self.outside_by, _OUTSIDE, most=2)})" if self.outside_by else ""
-        told = [shift for shift in self.shifts if shift.enough and shift.name in self.given]
-        if not told:
-            yield f"distribution shift: too few rows to tell it from chance; {outside}"
+        shifts = [shift for shift in self.shifts if shift.enough and shift.name in self.given]
+        if not shifts:
+            yield f"distribution shift: too few rows to distinguish it from chance; {outside}"
             return
-        large = [f"{shift.name} {shift.psi:.2f}" for shift in told if shift.exceeds(LARGE)]
-        small = sum(shift.exceeds(SMALL) for shift in told) - len(large)
+        large = [f"{shift.name} {shift.psi:.2f}" for shift in shifts if shift.exceeds(LARGE)]
+        small = sum(shift.exceeds(SMALL) for shift in shifts) - len(large)
         names = f" ({few(large, most=3)})" if large else ""
         yield (
-            f"distribution shift: PSI (population stability index) ≥ {LARGE} for {len(large)} of {len(told)} inputs"
+            f"distribution shift: PSI (population stability index) ≥ {LARGE} for {len(large)} of {len(shifts)} inputs"
             f"{names}, {SMALL} to {LARGE} for {small}; {outside}"
         )
         for shift in self.shifts:
             if shift.enough and shift.name == RISK:
-                gap = f"KS statistic (largest gap of cumulative shares) {shift.ks:.2f}, SE {shift.ks_se:.2f}"
+                gap = f"KS statistic {shift.ks:.2f} (SE {shift.ks_se:.2f})"
                 yield f"  risks: PSI {shift.psi:.2f}, {gap}"
 
     def _about_expected(self) -> Iterator[str]:
@@ -354,7 +359,7 @@ class Summary:
 
 
 def not_used(unused: Mapping[str, str]) -> Iterator[str]:
-    """Yield the line that names every column that gave no input, with what it may have been meant for.
+    """Yield a line with the columns that give no input, each with the input that was perhaps meant.
 
     Examples
     --------
@@ -367,7 +372,7 @@ def not_used(unused: Mapping[str, str]) -> Iterator[str]:
 
 
 def _of_kind(codes: Mapping[str, int], kind: str) -> dict[str, int]:
-    """Return the codes of a kind, which they begin with; those of no kind reject a row."""
+    """Return the codes that begin with `kind`; an empty kind is for codes that reject a row."""
     others = (_EXCLUDED, _IMPROBABLE, _OUTSIDE)
     return {code: count for code, count in codes.items() if code.startswith(kind or others) is bool(kind)}
 
@@ -377,7 +382,7 @@ def _codes(counts: Mapping[str, int], kind: str = "", *, most: int = 4) -> str:
 
 
 def _ranked(problems: Counter[str]) -> dict[str, int]:
-    """Return the codes by how often they stood, then by name: in one order however the rows were cut into blocks."""
+    """Return the codes by frequency, then by name, so that the order does not depend on the blocks."""
     return dict(sorted(problems.items(), key=lambda code: (-code[1], code[0])))
 
 

@@ -1,1 +1,1 @@
-"""Files that appear whole or not at all, and the lock between processes."""
+"""Write files atomically, and lock outputs between processes."""

@@ -1,13 +1,12 @@
-"""What an output may replace: one rule for every command that writes a file or a folder.
+"""Decide what an output may replace, by the same rules for every command that writes a file or a folder.
 
-A **file** replaces a regular file or nothing. Of a symbolic link the target is replaced, or made where there is none;
-the link stays. Standard output, named pipes and character devices such as /dev/null are streams: they are written to
-and never replaced. Folders, sockets and block devices are refused. A **folder** replaces nothing, an empty folder, or
-one that mgrisk wrote and in which all files are still what it wrote. No output may be an input, or another output, of
-the same command, by whatever name.
+A **file** may be new or replace a regular file. For a symbolic link, the target is replaced or created, and the link
+stays. Standard output, named pipes and character devices such as /dev/null are streams: they are written to and never
+replaced. Folders, sockets and block devices are refused. A **folder** may be new, or replace an empty folder or an
+unchanged one that mgrisk wrote. No output may be an input, or another output, of the same command, under any name.
 
-A command asks `prepare_files` or `prepare_folder` before it opens or computes anything; `mgrisk.storage.files` and
-`mgrisk.score.outputs` write by the same rule.
+A command calls `prepare_files` or `prepare_folder` before it opens or computes anything; `mgrisk.storage.files` and
+`mgrisk.score.outputs` follow the same rules.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ from mgrisk.errors import MgRiskError, bad_input, few
 from mgrisk.storage.temporary import is_temporary, restore, sweep_beside
 
 STREAM: Final = "-"
-OVERWRITE: Final = "--overwrite replaces it; or name another"
+OVERWRITE: Final = "add --overwrite to replace it, or name another"
 """Standard input or output, as the name of a file."""
 _OWN_DESCRIPTOR: Final = re.compile(r"/(?:dev|proc/self|proc/(\d+))/fd/(\d+)")
-_LINKS: Final = 40  # as many as Linux follows
+_LINKS: Final = 40  # the limit of Linux
 Identity = tuple[object, ...]
 
 
 def output_file(name: str | Path) -> Path | None:
-    """Return the regular file that an output becomes, there or not, with links followed; None for a stream.
+    """Return the regular file, existing or not, that an output name refers to, with links followed; None for a stream.
 
     Parameters
     ----------
     name
-        As the user gave it; ``-`` is standard output.
+        Name given by the user; ``-`` is standard output.
 
     Raises
     ------
@@ -64,7 +63,7 @@ def output_file(name: str | Path) -> Path | None:
         except FileNotFoundError:
             if target is not path and not target.parent.is_dir():
                 raise _refused(
-                    "broken_link", "the output is a link into a folder that is not there", path, hint="mend the link"
+                    "broken_link", "the output links into a folder that does not exist", path, hint="correct the link"
                 ) from None
             return target
     if stat.S_ISREG(mode):
@@ -77,7 +76,7 @@ def output_file(name: str | Path) -> Path | None:
 
 
 def is_standard_output(name: str | Path) -> bool:
-    """Return whether an output is standard output, so that messages must go elsewhere.
+    """Return whether an output is standard output, so that messages must go to standard error.
 
     Examples
     --------
@@ -89,12 +88,12 @@ def is_standard_output(name: str | Path) -> bool:
 
 @contextmanager
 def open_stream(name: str | Path) -> Iterator[BinaryIO]:
-    """Open an output for which `output_file` returned None; a named pipe waits for its reader.
+    """Open an output for which `output_file` returned None; opening a named pipe waits for its reader.
 
     Raises
     ------
     MgRiskError
-        `output.cannot_write`. That the reader has gone stays a `BrokenPipeError`.
+        `output.cannot_write`. A closed reader still raises `BrokenPipeError`.
     """
     path = Path(name)
     with writes_to(path):
@@ -104,7 +103,7 @@ def open_stream(name: str | Path) -> Iterator[BinaryIO]:
             return
         sys.stdout.flush()
         own = _own_descriptor(path)
-        # Another opening of our own descriptor would begin at the start of the file behind it.
+        # Opening our own descriptor again would start at the beginning of its file.
         descriptor = os.open(path, os.O_WRONLY) if own is None else os.dup(own)
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
@@ -113,19 +112,19 @@ def open_stream(name: str | Path) -> Iterator[BinaryIO]:
 def prepare_files(
     *outputs: str | Path, inputs: Iterable[str | Path] = (), overwrite: bool = True, also: Iterable[Path] = ()
 ) -> None:
-    """Refuse outputs that may not be written, before anything is opened; remove what a killed process left of them.
+    """Refuse outputs that may not be written, before anything is opened; remove leftovers of killed processes.
 
     Parameters
     ----------
     outputs
-        Files as the user named them.
+        File names given by the user.
     inputs
-        All that the command reads; of a folder every file below it. ``-`` is standard input.
+        Everything that the command reads; a folder stands for every file in it. ``-`` is standard input.
     overwrite
         Whether a regular file may be replaced.
     also
-        Further files that the command writes under fixed names, such as a summary or a journal. They may stand there
-        from before, but must be neither an output nor an input.
+        Further files that the command writes under fixed names, such as a summary or a journal. They may exist, but
+        must be neither an output nor an input.
 
     Raises
     ------
@@ -151,7 +150,7 @@ def prepare_files(
         if identity in written:
             raise _refused("twice", "two outputs are the same file", Path(output))
         if named and not overwrite and file is not None and file.exists():
-            raise _refused("exists", "the output is there already", Path(output), hint=OVERWRITE)
+            raise _refused("exists", "the output exists", Path(output), hint=OVERWRITE)
         if identity is not None:
             written.add(identity)
         if file is not None:
@@ -166,11 +165,11 @@ def prepare_folder(
     Parameters
     ----------
     folder
-        As the user named it.
+        Folder name given by the user.
     is_ours
-        Whether mgrisk wrote all that stands in a folder, to be asked of one that is neither missing nor empty.
+        Returns whether mgrisk wrote everything in a folder; called for an existing folder that is not empty.
     inputs
-        All that the command reads, files or folders.
+        Everything that the command reads, files or folders.
     overwrite
         Whether a folder that mgrisk wrote may be replaced.
 
@@ -194,40 +193,40 @@ def prepare_folder(
         except FileNotFoundError:
             if target is not folder:
                 raise _refused(
-                    "broken_link", "the output is a link to a folder that is not there", folder, hint="mend the link"
+                    "broken_link", "the output links to a folder that does not exist", folder, hint="correct the link"
                 ) from None
             return target
         if not stat.S_ISDIR(mode):
-            raise _refused("not_a_folder", "the output is to be a folder, and this is none", folder)
+            raise _refused("not_a_folder", "the output must be a folder, and this is not one", folder)
         there = sorted(path.name for path in target.iterdir() if not is_leftover(path))
     here, place = Path.cwd(), target.resolve()
     if place == here or place in here.parents:
-        raise _refused("current_folder", "the output is the current folder or holds it", folder)
+        raise _refused("current_folder", "the output is the current folder or contains it", folder)
     if any(place in Path(os.path.realpath(each)).parents or place == Path(os.path.realpath(each)) for each in inputs):
-        raise _refused("is_input", "the folder holds an input of the same command", folder)
+        raise _refused("is_input", "the folder contains an input of the same command", folder)
     if there and not is_ours(target):
         raise _refused(
             "foreign_folder",
-            "the folder holds files that this command did not write, or that were changed since",
+            "the folder contains files that this command did not write, or that were changed since",
             folder,
             hint="name a folder that is missing or empty",
             got=few(there),
         )
     if there and not overwrite:
-        raise _refused("exists", "the output is there already", folder, hint=OVERWRITE)
+        raise _refused("exists", "the output folder exists", folder, hint=OVERWRITE)
     return target
 
 
 def is_leftover(path: Path) -> bool:
-    """Return whether a file is a temporary one or an empty lock: what a killed process leaves in its folder."""
+    """Return whether a file is a leftover of a killed process: a temporary file or an empty lock."""
     return is_temporary(path) or (path.name == ".lock" and path.is_file() and path.stat().st_size == 0)
 
 
 @contextmanager
 def writes_to(path: Path, *, hint: str = "check the folder, its permissions and the space left") -> Iterator[None]:
-    """Answer in words, with the name of the output, where the system would not write it.
+    """Convert system errors of writing to `MgRiskError` with the name of the output.
 
-    An error that names a file elsewhere is left as it is, and so is that of a pipe whose reader has gone.
+    An error that names another file is not converted, nor is that of a pipe with a closed reader.
 
     Raises
     ------
@@ -250,10 +249,10 @@ def writes_to(path: Path, *, hint: str = "check the folder, its permissions and 
         raise
     except MgRiskError as refused:
         if refused.code == "output.cannot_write" and _concerns(Path(refused.where), path):
-            refused.where = str(path)  # a file of a folder that is being made under another name
+            refused.where = str(path)  # a file in a folder that is written under a temporary name
         raise
     except OSError as problem:
-        # A copy that fails names the source and the copy.
+        # An error of copying names both source and copy.
         named = [Path(os.fsdecode(each)) for each in (problem.filename, problem.filename2) if each is not None]
         if named and not any(_concerns(each, path) for each in named):
             raise
@@ -267,14 +266,14 @@ def writes_to(path: Path, *, hint: str = "check the folder, its permissions and 
 
 @contextmanager
 def folders_above(path: Path, *, output: Path | None = None) -> Iterator[None]:
-    """Make the folders above a file that are missing; where the block fails, those go again that are empty.
+    """Create the missing parent folders of a file; if the block fails, remove those that are empty.
 
     Parameters
     ----------
     path
         The file.
     output
-        What an error names, where that is another one.
+        Path named in an error, if it is another one.
 
     Raises
     ------
@@ -283,13 +282,13 @@ def folders_above(path: Path, *, output: Path | None = None) -> Iterator[None]:
     """
     above = [each.absolute() for each in path.parents]
     try:
-        # Several threads may write into one new folder: the one that fails must not take it from the others.
+        # Several threads may write into one new folder; one that fails must not remove it for the others.
         with writes_to(path if output is None else output), _lock:
             _used.update(above)
             _new.update(each for each in above if not each.exists())
             path.parent.mkdir(parents=True, exist_ok=True)
         yield
-    except BaseException:  # Ctrl-C too: no empty folder stays
+    except BaseException:  # Ctrl-C too
         with _lock:
             _used.subtract(above)
             for each in above:
@@ -309,22 +308,22 @@ def folders_above(path: Path, *, output: Path | None = None) -> Iterator[None]:
 _lock: Final = threading.Lock()
 _used: Final[Counter[Path]] = Counter()
 _new: Final[set[Path]] = set()
-"""Folders that writers of this process are at work below, and those that were made and hold nothing complete yet."""
+"""Folders in which this process is writing, and created folders without a complete file yet."""
 
 
 def _concerns(named: Path, path: Path) -> bool:
-    """Return whether a file is an output, its temporary file, or a folder above it."""
+    """Return whether a path is an output, its temporary file, or a parent folder."""
     beside = (each for each in (named, *named.parents) if each.parent == path.parent)
     return named in path.parents or any(each == path or each.name.startswith(f".{path.name}.") for each in beside)
 
 
 def _own_descriptor(path: Path) -> int | None:
-    """Return which descriptor of this process a name stands for, such as 1 for /dev/stdout, None where for none."""
+    """Return the descriptor of this process that a name refers to, such as 1 for /dev/stdout; None for others."""
     for _ in range(_LINKS):
         matched = _OWN_DESCRIPTOR.fullmatch(os.path.abspath(path))  # noqa: PTH100  # a link must not be followed
         if matched and matched[1] in (None, str(os.getpid())):
             return int(matched[2])
-        # /dev/fd is a link itself on Linux, and the name of a link in /proc leads nowhere.
+        # /dev/fd is itself a link on Linux, and the target of a link in /proc need not be a path.
         if not os.path.islink(path):  # noqa: PTH114  # False for a name that the system refuses
             return None
         path = path.parent / path.readlink()
@@ -341,9 +340,9 @@ def _identities(name: str | Path) -> Iterator[Identity]:
 
 
 def _identity(name: str | Path, *, standard: int) -> Identity | None:
-    """Return what two names of one file have in common: its number, or its whole path where it is not there yet.
+    """Return the identity of a file: its device and inode, or its full path if it does not exist yet.
 
-    None for a device, which holds nothing that could be lost. `standard` is the descriptor that ``-`` stands for.
+    None for a device, which has no content to lose. `standard` is the descriptor that ``-`` stands for.
     """
     descriptor = standard if str(name) == STREAM else _own_descriptor(Path(name))
     try:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the manifest that says what made them."""
+"""Write files and folders atomically, and read and write JSON, Parquet and arrays."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from mgrisk.storage.temporary import aside, temporary
 SUMS: Final = "SHA256SUMS"
 _HERE: Final = -100  # AT_FDCWD: names are relative to the current folder
 _EXCHANGE: Final = 2  # RENAME_EXCHANGE
-# Signs that command a terminal or turn the direction of reading, and those of file names that are no UTF-8.
+# Control characters, characters that reverse the text direction, and surrogates from file names that are not UTF-8.
 _UNSEEN: Final = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 LARGEST_UNPACKED = 256 * 2**20  # bytes; tables of attributions are a few megabytes
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary file that becomes `path` if the block ends well, and is removed if not.
+    """Yield a temporary file that becomes `path` if the block succeeds, and is removed if not.
 
-    What `path` may be is the rule of `mgrisk.storage.destinations`: of a link the target is replaced, a stream gets the
-    content at the end of the block. A file that is replaced keeps its permissions.
+    `path` follows the rules of `mgrisk.storage.destinations`: the target of a link is replaced, and a stream gets the
+    content at the end of the block. A replaced file keeps its permissions.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def atomic(path: Path) -> Iterator[Path]:
         return
     part = temporary(file)
     with writes_to(file), folders_above(file):
-        # Nobody else's file or link is opened by this name.
+        # Exclusive creation, so that no existing file or link is opened.
         os.close(os.open(part, os.O_CREAT | os.O_EXCL, 0o666))
         try:
             yield part
@@ -81,14 +81,14 @@ def atomic(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, *, is_ours: Callable[[Path], bool] | None = None) -> Iterator[Path]:
-    """Yield a temporary folder that takes the place of `path`, with SHA256SUMS, if the block ends well.
+    """Yield a temporary folder that replaces `path`, with SHA256SUMS, if the block succeeds.
 
     Parameters
     ----------
     path
-        Missing, empty, or a folder of ours.
+        Missing, empty, or a folder that mgrisk wrote.
     is_ours
-        Tells a folder of ours; `is_intact` where it is left out.
+        Returns whether mgrisk wrote a folder; by default `is_intact`.
 
     Raises
     ------
@@ -111,47 +111,47 @@ def atomic_folder(path: Path, *, is_ours: Callable[[Path], bool] | None = None) 
 
 
 def sums(folder: Path) -> str:
-    """Return the content of SHA256SUMS: a line for each file below a folder, as `sha256sum` writes and checks it."""
+    """Return the content of SHA256SUMS: one line per file in a folder, in the format of `sha256sum`."""
     names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     return "".join(f"{sha256(folder / name)}  {name}\n" for name in names if name != SUMS)
 
 
 def is_intact(folder: Path, *, marker: str = SUMS) -> bool:
-    """Return whether a folder is as `atomic_folder` wrote it: SHA256SUMS lists exactly the files in it, as they are.
+    """Return whether a folder is unchanged since `atomic_folder` wrote it: SHA256SUMS matches all files in it.
 
     Parameters
     ----------
     folder
         Any folder.
     marker
-        A file that must be there, too, by which ours are told from others' with a SHA256SUMS.
+        A file that must exist, too, to distinguish folders of mgrisk from others with a SHA256SUMS.
     """
     try:
         if not (folder / marker).is_file() or any(each.is_symlink() for each in folder.rglob("*")):
             return False
-        # In any order: what a folder holds does not depend on it.
+        # The order of the lines does not matter.
         return sorted((folder / SUMS).read_bytes().split(b"\n")) == sorted(sums(folder).encode().split(b"\n"))
     except OSError:
         return False
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Put a folder in the place of another one, in one step where the system can."""
+    """Replace a folder by another one, in one step where the system supports it."""
     if _renamed_at_once(new, old):
         return
-    # A kill between the two renames leaves nothing in its place; whoever writes there next puts the old one back.
+    # A kill between the two renames leaves no folder; the next writer restores the old one.
     left = aside(old)
     old.replace(left)
     try:
         new.replace(old)
-    except BaseException:  # Ctrl-C too: whatever stops the rename, the old folder is put back
+    except BaseException:  # Ctrl-C too: the old folder is restored whatever stops the rename
         left.replace(old)
         raise
     shutil.rmtree(left)
 
 
 def _renamed_at_once(one: Path, other: Path) -> bool:
-    """Exchange two names by Linux's renameat2; False where the system or the file system has no such call."""
+    """Exchange two names with renameat2 of Linux; False where the system or file system does not support it."""
     library = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
     rename = getattr(library, "renameat2", None)
     if rename is None:
@@ -165,7 +165,7 @@ def _renamed_at_once(one: Path, other: Path) -> bool:
 
 
 def sha256(path: Path) -> str:
-    """Return the hexadecimal sha256 of a file, or of a folder: its files' names and sums."""
+    """Return the hexadecimal sha256 of a file, or of the names and sums of the files in a folder."""
     if path.is_dir():
         names = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file())
         lines = "".join(f"{sha256(path / name)}  {name}\n" for name in names)
@@ -175,17 +175,17 @@ def sha256(path: Path) -> str:
 
 
 def read_arrays(content: bytes) -> dict[str, NDArray[np.generic]]:
-    """Read the arrays of an .npz file that may be anybody's: no pickle, and nothing is allocated on its word alone.
+    """Read the arrays of an untrusted .npz file, without pickle, and with checked sizes.
 
     Parameters
     ----------
     content
-        The file, whole.
+        Content of the file.
 
     Raises
     ------
     ValueError
-        Where it is no such file, is larger unpacked than any of ours, or an array is not as long as its header says.
+        If it is not such a file, is too large when unpacked, or an array is not as long as its header says.
 
     Examples
     --------
@@ -205,7 +205,7 @@ def read_arrays(content: bytes) -> dict[str, NDArray[np.generic]]:
                 raise ValueError("it is too large when unpacked")
             for member in archive.infolist():
                 with archive.open(member) as packed:
-                    # A member may hold more than its entry says, so that the entry alone is no limit.
+                    # The declared size is not trusted, since a member may contain more.
                     unpacked = packed.read(member.file_size + 1)
                 arrays[member.filename.removesuffix(".npy")] = _read_array(unpacked)
     except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error) as problem:
@@ -232,7 +232,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically; numbers that are not finite become null, as JSON has no word for them."""
+    """Write JSON atomically; numbers that are not finite become null."""
     write_text(path, to_json(content))
 
 

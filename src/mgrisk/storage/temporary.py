@@ -1,4 +1,4 @@
-"""Temporary files and folders: their names tell whose they are, so that what a killed process left can be removed."""
+"""Name temporary files and folders by process, so that leftovers of killed processes can be removed."""
 
 from __future__ import annotations
 
@@ -32,14 +32,13 @@ def sweep(folder: Path) -> list[Path]:
     Parameters
     ----------
     folder
-        Looked through with all below it. What belongs to a process that lives, or has no name that `temporary` gives,
-        stays.
+        Searched with its subfolders. Files of a running process, or with other names than those of `temporary`, stay.
     """
     return _removed(folder.rglob(".*.part"))
 
 
 def sweep_beside(path: Path) -> list[Path]:
-    """Remove what killed processes left of one output, as `sweep` does, and return the names."""
+    """Remove the leftovers of killed processes for one output, like `sweep`, and return the names."""
     if not path.parent.is_dir():
         return []
     own = re.compile(rf"\.{re.escape(path.name)}{_END}")
@@ -47,12 +46,12 @@ def sweep_beside(path: Path) -> list[Path]:
 
 
 def aside(path: Path) -> Path:
-    """Return a name beside a folder for the time between two renames, under which `restore` finds it again."""
+    """Return a name beside a folder, used between two renames, that `restore` recognises."""
     return temporary(path).with_suffix(".old")
 
 
 def restore(path: Path) -> None:
-    """Put back a folder that a killed process had moved aside; remove it where another one took its place."""
+    """Restore a folder that a killed process had moved aside, or remove it if a new one is in its place."""
     own = re.compile(rf"\.{re.escape(path.name)}{_END.replace('part', 'old')}")
     left = [each for each in path.parent.iterdir() if own.fullmatch(each.name)] if path.parent.is_dir() else []
     for old in left:
@@ -63,7 +62,7 @@ def restore(path: Path) -> None:
 
 
 def is_temporary(path: Path) -> bool:
-    """Return whether a file has such a name as `temporary` gives."""
+    """Return whether a file has a name from `temporary`."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
@@ -82,7 +81,7 @@ def _removed(paths: Iterable[Path]) -> list[Path]:
 
 def _is_dead(process: int) -> bool:
     if sys.platform == "win32":
-        return False  # there is no way to ask that does no harm
+        return False  # it cannot be checked without side effects
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
-"""MLflow: tracking a finished run, its place in the registry, the logged model's answers; no other package imports it.
+"""Track finished runs in MLflow, register their models, and serve them; only this package imports MLflow.
 
-What is logged is read from the run folder, so that a run without tracking is the same run. A model is logged by
-`loader_module`, which keeps the bundle's own files and pickles nothing; MLflow looks for `_load_pyfunc` here.
+Everything logged is read from the run folder, so that tracking does not change a run. A model is logged with
+`loader_module`, which keeps the files of the bundle and pickles nothing; MLflow calls `_load_pyfunc` of this package.
 """
 
 from mgrisk.track.bundle import register_bundle

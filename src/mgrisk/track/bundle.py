@@ -1,4 +1,4 @@
-"""A bundle in MLflow: logged as a model, and registered as a version of a name."""
+"""Log bundles as models in MLflow, and register them as versions."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ MODEL_NAME: Final = "bundle"
 
 
 def register_bundle(folder: Path, *, tracking: Tracking, uri: str, beside: Path) -> Registered:
-    """Register a bundle that no run of this registry made: a released or recalibrated one.
+    """Register a bundle that does not come from a run of this registry: a released or recalibrated one.
 
     Parameters
     ----------
     folder
         The bundle.
     tracking
-        Experiment, registered name (that of the bundle where it is empty) and alias. A version of another bundle that
-        has the alias keeps it.
+        Experiment, registered name (empty: that of the bundle) and alias. A version of another bundle that has the
+        alias keeps it.
     uri
         Tracking URI.
     beside
-        File or folder beside which a database without a server keeps the model's files.
+        File or folder beside which a database without a server stores artifacts.
 
     Returns
     -------
     Registered
-        The version; one that is registered already is not registered again.
+        The version; a registered bundle is not registered again.
 
     Raises
     ------
     MgRiskError
-        `registry.reserved_name` where the name is that of a released model, and the bundle is not that model; those of
+        `registry.reserved_name` if the name is that of a released model and the bundle is another one; those of
         `load_scorer` and `experiment_id`.
     """
     about, digest = load_scorer(folder).bundle.about, sha256(folder)
@@ -54,7 +54,7 @@ def register_bundle(folder: Path, *, tracking: Tracking, uri: str, beside: Path)
             "registry.reserved_name",
             f"{name} is the name of a released model, and this bundle is another",
             where=str(folder),
-            hint="give it a name of its own: --as NAME",
+            hint="give it another name: --as NAME",
         )
     with opened(uri) as client:
         import mlflow
@@ -73,7 +73,7 @@ def register_bundle(folder: Path, *, tracking: Tracking, uri: str, beside: Path)
 
 
 def log_model(bundle: Path) -> str:
-    """Log a bundle in MLflow's active run; returns the identifier of the logged model, which has no version yet."""
+    """Log a bundle in MLflow's active run; return the identifier of the logged model, which has no version yet."""
     import mlflow
 
     scorer = load_scorer(bundle)
@@ -83,7 +83,7 @@ def log_model(bundle: Path) -> str:
         data_path=str(bundle),
         signature=signature(scorer),
         input_example=example_people(scorer),
-        # Given, not inferred: inference would load the model in a second process to watch its imports.
+        # Given explicitly, since inference would load the model in a second process.
         pip_requirements=[f"mgrisk=={scorer.bundle.about['mgrisk']}"],
         metadata={"data": scorer.bundle.about["data"], "columns": scorer.schema()},
     )
@@ -91,13 +91,13 @@ def log_model(bundle: Path) -> str:
 
 
 def model_of(client: MlflowClient, name: str, version: int) -> str:
-    """Return the identifier of the logged model that a version was made from: its source is ``models:/ID``."""
+    """Return the identifier of a version's logged model, from its source ``models:/ID``."""
     return str(client.get_model_version(name, str(version)).source).rpartition("/")[2]
 
 
 def register(client: MlflowClient, model: str, name: str, *, digest: str, description: str) -> int:
-    """Register a logged model; returns its version, which has no alias yet."""
-    # By the client, not by `registered_model_name`: that prints to standard error whatever the log level is.
+    """Register a logged model; return its version, which has no alias yet."""
+    # Not with `registered_model_name`, which prints to standard error at any log level.
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name)
     logged = client.get_logged_model(model)

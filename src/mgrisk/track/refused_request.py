@@ -1,4 +1,4 @@
-"""What MLflow's server answers to a request that cannot be scored."""
+"""The error response of MLflow's server to a request that cannot be scored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mgrisk.errors import MgRiskError
 
 
 class RefusedRequest(MlflowException):
-    """A request that cannot be answered, status 400, in our own words: MLflow would put the people before them."""
+    """A request that cannot be scored, status 400; the message has no data of people, which MLflow would prepend."""
 
     def __init__(self, problem: MgRiskError) -> None:
         self._said = "; ".join(problem.lines())
@@ -22,4 +22,4 @@ class RefusedRequest(MlflowException):
 
     @message.setter
     def message(self, message: str) -> None:
-        """Leave it as it is."""
+        """Ignore a new message."""

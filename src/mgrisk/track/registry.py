@@ -1,4 +1,4 @@
-"""The registry: versions of a bundle, the alias that users ask for, and why a version has it or has not."""
+"""Manage registered versions and their aliases, with the reason of each promotion or refusal."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHALLENGER: Final = "challenger"
-"""Alias of the last version that was refused the alias it was trained for."""
+"""Alias of the last version that failed the checks."""
 PROMOTION: Final = "mgrisk.promotion"
-"""Tag of a version: promoted or refused, and why."""
+"""Tag of a version: promoted or refused, with the reason."""
 BUNDLE: Final = "mgrisk.bundle"
 """Tag of a version: sha256 of the files of its bundle."""
 BY_HAND: Final = "promoted by hand to"
@@ -24,16 +24,16 @@ BY_HAND: Final = "promoted by hand to"
 
 @dataclass(frozen=True)
 class Standing:
-    """What the gate says of a new version.
+    """Result of the checks of a new version.
 
     Attributes
     ----------
     refusals
-        Why it does not get the alias, a sentence each; none where it does.
+        Reasons why it does not get the alias; empty if it does.
     champion
-        Version that it was compared with; None where there was none.
+        Version that it was compared with; None if there was none.
     compared
-        Records of the differences from the champion on the same people.
+        Records of paired differences from the champion.
     """
 
     refusals: tuple[str, ...] = ()
@@ -60,15 +60,15 @@ class Registered:
     Attributes
     ----------
     model, version, aliases
-        As `--model NAME@ALIAS` names it.
+        Name, version and aliases, as in `--model NAME@ALIAS`.
     data
         NHANES, or SYNTHETIC.
     learner
-        The winner of its run.
+        The chosen model of its run.
     auroc
-        Of its run's held-out people; None where the run was not evaluated.
+        AUROC in held-out people; None if the run was not evaluated.
     promotion
-        Why it has its alias or has not; empty for versions that were registered before there was a gate.
+        Why it was promoted or refused; empty for versions registered without checks.
     """
 
     model: str
@@ -113,24 +113,24 @@ def find_bundle(name: str, *, uri: str) -> Path:
 
 
 def find_version(model: str, alias: str, *, uri: str) -> int | None:
-    """Return the version that has an alias now; None where none has."""
+    """Return the version that has an alias now; None if there is none."""
     with opened(uri) as client:
         return holder_of(client, model, alias)
 
 
 def holder_of(client: MlflowClient, model: str, alias: str) -> int | None:
-    """Return the version that has an alias now; None where none has."""
+    """Return the version that has an alias now; None if there is none."""
     return _aliases(client, model).get(alias)
 
 
 def version_of(client: MlflowClient, model: str, bundle: str) -> int | None:
-    """Return the latest version of a bundle with this sha256; None where none is registered."""
+    """Return the latest version of a bundle with this sha256; None if it is not registered."""
     found = client.search_model_versions(f"name = '{model}'")
     return max((int(each.version) for each in found if each.tags.get(BUNDLE) == bundle), default=None)
 
 
 def promote(name: str, *, alias: str, because: str, uri: str) -> int:
-    """Give a version an alias by hand, whatever the gate said; the reason is kept with the version.
+    """Promote a version manually, overriding the checks; the reason is stored with the version.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def promote(name: str, *, alias: str, because: str, uri: str) -> int:
     alias
         For example ``champion``.
     because
-        Why.
+        The reason.
     uri
         Tracking URI.
 
@@ -154,7 +154,7 @@ def promote(name: str, *, alias: str, because: str, uri: str) -> int:
         `registry.not_found`, `promote.no_reason`.
     """
     if not because.strip():
-        raise usage("promote.no_reason", "a promotion by hand needs its reason", where="--because", hint="say why")
+        raise usage("promote.no_reason", "a manual promotion needs a reason", where="--because", hint="give a reason")
     model, _, which = name.partition("@")
     with opened(uri) as client:
         import mlflow
@@ -169,7 +169,7 @@ def promote(name: str, *, alias: str, because: str, uri: str) -> int:
 
 
 def give_alias(client: MlflowClient, model: str, version: int, *, alias: str, reason: str) -> None:
-    """Give a version an alias and write down why; a version that gets another alias is no challenger any more."""
+    """Give a version an alias and record the reason; a challenger that gets another alias loses `challenger`."""
     client.set_model_version_tag(model, str(version), PROMOTION, reason)
     if alias != CHALLENGER and _aliases(client, model).get(CHALLENGER) == version:
         client.delete_registered_model_alias(model, CHALLENGER)
@@ -177,26 +177,25 @@ def give_alias(client: MlflowClient, model: str, version: int, *, alias: str, re
 
 
 def settle(client: MlflowClient, model: str, version: int, *, alias: str, standing: Standing) -> tuple[str, Standing]:
-    """Give a version the alias that it gets, where a run of the same bundle has not settled that before.
+    """Give a version its alias, unless an earlier run of the same bundle has already settled it.
 
-    A bundle that is registered already keeps the alias that it has, and takes none from a version that followed it or
-    was promoted by hand.
+    A registered bundle keeps its alias, and takes none from a version that followed it or was promoted manually.
 
     Parameters
     ----------
     client
-        Of the store.
+        Client of the store.
     model, version
         The version of this run's bundle.
     alias
-        What the run's bundle is registered for.
+        The alias for which the run registers its bundle.
     standing
-        What the gate says.
+        Result of the checks.
 
     Returns
     -------
     tuple
-        The alias that the version has now, empty where it has none, and the standing with what else was against it.
+        The alias that the version has now, or an empty text; and `standing` with further reasons against the alias.
     """
     aliases, before = _aliases(client, model), _promotion(client, model, version)
     holder = aliases.get(alias)
@@ -249,7 +248,7 @@ def registered(*, uri: str) -> list[Registered]:
 
 
 def _aliases(client: MlflowClient, model: str) -> dict[str, int]:
-    """Return version by alias; a search of versions leaves their aliases out."""
+    """Return the version of each alias, which a search of versions does not return."""
     if not client.search_registered_models(f"name = '{model}'"):
         return {}
     return {alias: int(version) for alias, version in client.get_registered_model(model).aliases.items()}
@@ -265,5 +264,5 @@ def _not_found(name: str, uri: str, problem: Exception) -> Exception:
         f"there is no registered model {name}",
         where=without_password(uri),
         got=(str(problem).splitlines() or [""])[0][:200],
-        hint="give --model FOLDER, or run a pipeline that registers it; `mgrisk models` lists what there is",
+        hint="give --model FOLDER, or run a pipeline that registers it; `mgrisk models` lists models",
     )

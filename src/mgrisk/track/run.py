@@ -1,8 +1,8 @@
-"""A finished run in MLflow: its headline metrics, data sets, files and description, what was compared, and its bundle.
+"""Log a finished run in MLflow: headline metrics, data sets, files, description, candidate models and bundle.
 
-A run has the same few metrics whatever its model and cycles, so that MLflow's own comparison of runs answers:
-``cv_auroc`` of the cross-validated development people, ``test_auroc`` of the held-out people, and so on. Each model
-that the run compares is a nested run with the same metrics. Every other figure is in the logged files.
+Every run has the same few metrics, so that runs can be compared in MLflow: ``cv_auroc`` in cross-validated development
+people, ``test_auroc`` in held-out people, and so on. Each model that the run compares is a nested run with the same
+metrics. All other results are in the logged files.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FOLDER: Final = "mgrisk.folder"
-"""Tag of a run: sha256 of the path of its run folder, in which one process runs at a time."""
+"""Tag of a run: sha256 of the path of its run folder, which one process uses at a time."""
 CONTENT: Final = "mgrisk.content"
-"""Tag of a run: sha256 of all that is logged of it."""
+"""Tag of a run: sha256 of everything logged."""
 KIND: Final = "kind"
-"""Tag of a nested run: a model that was compared, or a setting that was tried."""
+"""Tag of a nested run: a compared model or a tuning trial."""
 HEADLINE: Final = (
     "auroc", "auprc", "brier_scaled", "log_loss", "calibration_slope", "observed_expected", "ici",
 )  # fmt: skip
@@ -43,24 +43,24 @@ REFERENCE: Final = "ada"
 DATA: Final = (names.TABLES, names.FEATURES, names.COHORT_PEOPLE)
 TABLE: Final = "evaluation_table.json"
 LONGEST: Final = 5000
-"""Characters that MLflow's database takes as the description of a version."""
+"""Maximum characters of the description of a version in MLflow's database."""
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """Where MLflow keeps a run.
+    """Identifiers of a run in MLflow.
 
     Attributes
     ----------
     uri, experiment, run_id
         Tracking URI without a password, experiment and run.
     nested
-        Number of nested runs: one for each model compared, and one for each setting tried.
+        Number of nested runs: one per compared model and one per tuning trial.
     model, version, alias
-        Registered name, version, and the alias that the version has: `champion`, or `challenger` where it was refused;
-        empty where an unchanged bundle, registered before, has lost it to another.
+        Registered name, version, and the alias of the version: `champion`, or `challenger` if it was refused; empty if
+        an unchanged bundle, registered before, has lost it to another version.
     standing
-        What the gate said, and what else was against the alias.
+        Result of the checks, with further reasons against the alias.
     """
 
     uri: str
@@ -80,8 +80,8 @@ class Tracked:
 def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
     """Log a finished run folder.
 
-    A bundle that is registered already, byte for byte, is not registered again, and a run that is logged already, with
-    the same content, is not logged again. What a process that was killed began for this folder is marked as killed.
+    An identical bundle is not registered again, and a run with the same content is not logged again. Runs of this
+    folder that a killed process started are marked as killed.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
     tracking
         The `[tracking]` section of the pipeline file.
     standing
-        Whether the bundle gets the alias that the section names.
+        Result of the checks: whether the bundle gets the alias of the section.
     """
     uri = tracking_uri(tracking, folder)
     with opened(uri) as client:
@@ -104,7 +104,7 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
         run_id = _logged_before(client, experiment, tags, version=version, model=tracking.register_as)
         nested = [*_models(made), *_settings(made)]
         if run_id is None:
-            # The tags come with the run, so that one that is killed can be told from its first moment.
+            # Tags are set at creation, so that a killed run can be recognised from the start.
             with mlflow.start_run(experiment_id=experiment, run_name=made.manifest.pipeline, tags=tags) as run:
                 run_id = run.info.run_id
                 _log_results(made, tracking)
@@ -116,7 +116,7 @@ def log_run(folder: Path, *, tracking: Tracking, standing: Standing) -> Tracked:
                 _log_headline(made, model)
                 for each in nested:
                     each.log(client, experiment, run_id)
-                # Last, so that a run that has a version is logged in full.
+                # Last, so that a run with a version has been logged completely.
                 if version is None:
                     version = register(
                         client, model, tracking.register_as, digest=bundle, description=_description(made)
@@ -140,13 +140,13 @@ def _digest(content: object) -> str:
 
 
 def _files(run: RunFolder, tracking: Tracking) -> list[str]:
-    """Return the files and folders that MLflow gets: those that the steps name, and the settings."""
+    """Return the files and folders to log: those that the steps name, and the settings."""
     logged = [name for step in run.manifest.steps.values() for name in step.logged]
     return [*logged, names.RESOLVED, *([names.EXPLANATIONS] if tracking.people else [])]
 
 
 def _content(run: RunFolder, tracking: Tracking) -> str:
-    """Return the sha256 of all that is logged of a run folder."""
+    """Return the sha256 of everything logged from a run folder."""
     found = {name: sha256(run.folder / name) for name in (*_files(run, tracking), names.BUNDLE)}
     return _digest({**found, "people": tracking.people, "register_as": tracking.register_as})
 
@@ -154,10 +154,9 @@ def _content(run: RunFolder, tracking: Tracking) -> str:
 def _logged_before(
     client: MlflowClient, experiment: str, tags: Mapping[str, str], *, version: int | None, model: str
 ) -> str | None:
-    """Return the run that has logged this content of this folder in full; mark others that never came to their end.
+    """Return the run that has logged this content of this folder completely; mark unfinished ones as killed.
 
-    The run folder is locked while this runs: whoever began a run of it that is still RUNNING, and did not get as far as
-    the bundle's version, is dead.
+    The run folder is locked, so that a run of it that is still RUNNING and has no version was killed.
     """
     registered_by = client.get_model_version(model, str(version)).run_id if version is not None else None
     whole = None
@@ -190,7 +189,7 @@ def _log_results(run: RunFolder, tracking: Tracking) -> None:
     import mlflow
     from mlflow.utils.git_utils import get_git_commit
 
-    # Here and not above: what is served loads this package, and draws nothing.
+    # Imported here, since serving a model imports this package and needs no plots.
     from mgrisk.report.render import report_without_people
 
     folder, manifest = run.folder, run.manifest
@@ -218,9 +217,9 @@ def _log_results(run: RunFolder, tracking: Tracking) -> None:
 
 
 def _description(run: RunFolder) -> str:
-    """Return what MLflow shows of a run and of its model: the card's first sections, and the headline metrics.
+    """Return the description of a run and its model in MLflow: first sections of the card, and headline metrics.
 
-    The whole card is too long for a description.
+    The complete card is too long.
     """
     title, what_it_is, what_it_is_not, *_ = run.path(names.CARD).read_text("utf-8").split("\n## ")
     sets = _sets(run)
@@ -229,7 +228,7 @@ def _description(run: RunFolder) -> str:
         "| --- | --: | --: |",
         *(f"| {metric} | {' | '.join(_with_interval(run, name, metric) for name in sets)} |" for metric in HEADLINE),
     ]
-    note = f"95 % intervals. The whole card is {names.CARD} among the artifacts."
+    note = f"95 % intervals. The complete card is the artifact {names.CARD}."
     figures = "\n".join(["Performance\n", *table, f"\n{note}"])
     return "\n## ".join([title, what_it_is, what_it_is_not.rstrip() + "\n", figures])[:LONGEST]
 
@@ -239,14 +238,14 @@ def _with_interval(run: RunFolder, set_name: str, metric: str) -> str:
 
 
 def _log_headline(run: RunFolder, model: str) -> None:
-    """Log the headline metrics in MLflow's active run, each set's linked to its people and to the logged model."""
+    """Log the headline metrics of each set in MLflow's active run, linked to its people and to the logged model."""
     import mlflow
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
 
     digests = [run.manifest.steps["cohort"].outputs[name] for name in DATA]
     for set_name, prefix in _sets(run).items():
-        # MLflow's own stub calls the class abstract; it is made to be instantiated.
+        # The type stub of MLflow wrongly declares the class abstract.
         people = MetaDataset(  # type: ignore[abstract]
             CodeDatasetSource(tags=dict(zip(DATA, digests, strict=True))),
             name=f"{run.manifest.data} {'development' if set_name == CROSS_VALIDATED else f'held-out {set_name}'}",
@@ -263,12 +262,12 @@ def _log_headline(run: RunFolder, model: str) -> None:
 
 
 def _sets(run: RunFolder) -> dict[str, str]:
-    """Return the prefix of a metric's name by set."""
+    """Return the metric prefix of each set."""
     return {CROSS_VALIDATED: "cv", run.held_out_name: "test"}
 
 
 def _headline(run: RunFolder, model: str, sets: Mapping[str, str]) -> dict[str, float]:
-    """Return the headline metrics of a model that are defined, by their names in MLflow."""
+    """Return the defined headline metrics of a model, by their names in MLflow."""
     return {
         f"{sets[record.set]}_{record.metric}": record.estimate
         for record in run.evaluation.where(model=model, group="all")
@@ -278,13 +277,13 @@ def _headline(run: RunFolder, model: str, sets: Mapping[str, str]) -> dict[str, 
 
 @dataclass(frozen=True)
 class _Nested:
-    """A nested run: a model that the run compares, or a setting that it tried."""
+    """A nested run: a compared model or a tuning trial."""
 
     name: str
     kind: str
     params: Mapping[str, str]
     metrics: Mapping[str, Sequence[float]]
-    """Values by step; what MLflow shows is the last."""
+    """Values by step; MLflow shows the last."""
 
     def log(self, client: MlflowClient, experiment: str, parent: str) -> None:
         from mlflow.entities import Metric, Param
@@ -297,7 +296,7 @@ class _Nested:
 
 
 def _models(run: RunFolder) -> Iterator[_Nested]:
-    """Yield the run's own models, and the published scores recalibrated to its people."""
+    """Yield the models of the run, and the published scores recalibrated to its people."""
     own = {name: _flat_parts(record.parts) for name, record in run.tuning.models.items()}
     rivals = {record.model for record in run.evaluation if record.model.endswith(f":{Method.LOGISTIC}")}
     for name in (*own, *sorted(rivals)):
@@ -312,7 +311,7 @@ def _flat_parts(parts: Iterable[PartRecord]) -> dict[str, str]:
 def _settings(run: RunFolder) -> Iterator[_Nested]:
     for number, tried in enumerate(run.tuning.candidates, start=1):
         params = {"part": tried.part, **{name: str(value) for name, value in tried.params.items()}}
-        # Of uncalibrated margins: not to be taken for the `cv_log_loss` of a model.
+        # Log loss of uncalibrated predictions, unlike the `cv_log_loss` of a model.
         metrics = {f"tuning_{tried.measure}": [tried.loss], f"tuning_{tried.measure}_by_fold": tried.fold_loss}
         yield _Nested(f"{tried.part} {number}", "setting", params, metrics)
 

@@ -1,8 +1,8 @@
-"""The logged model: the columns of the scoring file in, those of its answer out, wherever MLflow runs it.
+"""The logged model in MLflow: it takes the columns of the scoring file and returns those of the answer.
 
-Its signature leaves the input out. With one MLflow takes away each column that it does not name before the contract
-sees it (a misspelt unit would be a missing value), stops a whole batch for one cell that is no number, and refuses the
-whole numbers of a CSV where a float is meant. The columns stand in the model's metadata, and in its input example.
+Its signature has no input. With an input signature, MLflow would drop every unnamed column before the input schema is
+checked (a misspelt unit would become a missing value), refuse a whole batch for one cell that is not a number, and
+refuse whole numbers in a CSV for floats. The columns are in the model's metadata and input example.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ if TYPE_CHECKING:
 
 
 class _Pyfunc:
-    """What `mlflow.pyfunc` calls."""
+    """The model object for `mlflow.pyfunc`."""
 
     def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
 
     def predict(self, people: object, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """Score people; the answer's columns alone. `params` may give `reasons`, how many reasons.
+        """Score people, and return the columns of the answer only. `params` may set `reasons`, the number of reasons.
 
         Raises
         ------
         RefusedRequest
-            For whatever `Scorer.score` refuses.
+            For every error of `Scorer.score`.
         """
         try:
             frame = _frame(people)
-            _refuse_repeated([*map(str, frame.columns)], self.scorer.contract)
+            _refuse_repeated([*map(str, frame.columns)], self.scorer.schema_features)
             asked = (params or {}).get("reasons")
             answer = self.scorer.results(frame, reasons=DEFAULT_REASONS if asked is None else int(asked))
         except MgRiskError as problem:
-            # Here, since MLflow takes a second to import, and runs whatever asks.
+            # Imported here, since MLflow takes a second to import.
             from mgrisk.track.refused_request import RefusedRequest
 
             raise RefusedRequest(problem) from None
-        # MLflow writes a NaN as it stands, which no JSON parser but Python's reads; None becomes null.
+        # MLflow would write NaN, which is not valid JSON; None becomes null.
         for name in answer.columns[answer.isna().any()]:
             answer[name] = answer[name].astype(object).where(answer[name].notna(), None)
         return answer
 
 
 def _frame(people: object) -> pd.DataFrame:
-    """Return what MLflow makes of a request as a frame: of `instances` and `inputs` it makes arrays by column."""
+    """Return a request as a frame; MLflow passes `instances` and `inputs` as arrays by column."""
     if isinstance(people, list) and all(isinstance(person, dict) for person in people):
         people = pd.DataFrame([{name: _cell(value) for name, value in person.items()} for person in people])
     elif isinstance(people, dict):
@@ -77,7 +77,7 @@ def _cell(value: Any) -> Any:
 
 
 def _refuse_repeated(columns: list[str], inputs: Sequence[Feature]) -> None:
-    """Refuse a heading that stands twice in a CSV: MLflow has pandas read it, which calls the second one ``sex.1``."""
+    """Refuse a duplicate header in a CSV, whose second column pandas has renamed, for example to ``sex.1``."""
     used = {way.column for way in given_columns(columns, inputs).values()}
     for name in columns:
         heading, dot, number = name.rpartition(".")
@@ -86,12 +86,12 @@ def _refuse_repeated(columns: list[str], inputs: Sequence[Feature]) -> None:
 
 
 def _load_pyfunc(path: str) -> _Pyfunc:
-    """Load the bundle for `mlflow.pyfunc`; MLflow asks for a function of this name."""
+    """Load the bundle for `mlflow.pyfunc`, which calls a function of this name."""
     return _Pyfunc(load_scorer(path))
 
 
 def signature(scorer: Scorer) -> ModelSignature:
-    """Return the answer's columns and the parameter `reasons`."""
+    """Return the signature: the columns of the answer, and the parameter `reasons`."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
@@ -105,7 +105,7 @@ def signature(scorer: Scorer) -> ModelSignature:
 
 
 def example_people(scorer: Scorer) -> pd.DataFrame:
-    """Return two made-up people in the shape of the scoring file: the reference medians, and only what is required."""
+    """Return two made-up people as a scoring file: one with the reference medians, one with required inputs only."""
     medians: dict[str, Any] = {}
     for feature in scorer.bundle.inputs:
         row = scorer.bundle.reference.get(feature.name)

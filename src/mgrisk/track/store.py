@@ -1,4 +1,4 @@
-"""Where MLflow keeps things: which store, opened without its chatter, and where the artifacts of a database lie."""
+"""Open the MLflow tracking store, without its log output, and choose the artifact location of a database."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ADDRESS = "MLFLOW_TRACKING_URI"
 SQLITE = "sqlite:///"
 ARTIFACTS = "mlartifacts"
 SERVERS = frozenset({"http", "https", "databricks", "databricks-uc"})
-"""Schemes of servers, which decide for themselves where artifacts lie."""
+"""URI schemes of servers, which choose the artifact location themselves."""
 
 
 def tracking_uri(tracking: Tracking, folder: Path) -> str:
-    """Return the store of a run.
+    """Return the tracking URI of a run.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def tracking_uri(tracking: Tracking, folder: Path) -> str:
 
 
 def without_password(uri: str) -> str:
-    """Return a URI fit to be shown and stored: a password in it is three stars."""
+    """Return a URI with its password replaced by three stars, to show and store."""
     parts = urlsplit(uri)
     if parts.password is None:
         return uri
@@ -56,7 +56,7 @@ def without_password(uri: str) -> str:
 
 @contextmanager
 def opened(uri: str) -> Iterator[MlflowClient]:
-    """Point MLflow at a store without its telemetry and chatter, and leave the process as it was.
+    """Open a store without MLflow's telemetry and log output, and restore the settings of the process afterwards.
 
     Raises
     ------
@@ -69,14 +69,14 @@ def opened(uri: str) -> Iterator[MlflowClient]:
     from mlflow.utils import logging_utils
     from sqlalchemy.exc import SQLAlchemyError
 
-    # Every migration of a fresh store and every model version would be a line of its own otherwise.
+    # Otherwise MLflow logs a line for every migration of a new store and every model version.
     quiet = {name: logging.getLogger(name).level for name in ("alembic", "mlflow")}
     for name in quiet:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging_utils.disable_logging()  # type: ignore[no-untyped-call]
     is_set: bool = mlflow.tracking.is_tracking_uri_set()  # type: ignore[no-untyped-call]
     before = mlflow.get_tracking_uri() if is_set else None
-    # MLflow writes the address into the environment too, for processes that it starts.
+    # MLflow also writes the address to the environment, for processes that it starts.
     environment = os.environ.get(ADDRESS)
     mlflow.set_tracking_uri(uri)
     try:
@@ -84,10 +84,10 @@ def opened(uri: str) -> Iterator[MlflowClient]:
     except (SQLAlchemyError, mlflow.MlflowException) as problem:
         raise bad_bundle(
             "tracking.failed",
-            "the tracking store did not take or give what it was asked",
+            "an operation in the tracking store failed",
             where=without_password(uri),
             got=_first_line(problem),
-            hint="is it locked by another program, or its disk full? run the same again: what is done stays done",
+            hint="check that no other program locks it and its disk is not full, then run the same again",
         ) from problem
     finally:
         mlflow.set_tracking_uri(before or "")
@@ -100,10 +100,10 @@ def opened(uri: str) -> Iterator[MlflowClient]:
 
 
 def experiment_id(client: MlflowClient, tracking: Tracking, *, uri: str, folder: Path) -> str:
-    """Return the experiment of a run, made where there is none.
+    """Return the experiment of a run, created if missing.
 
-    Without a server the artifacts would go to whatever folder the command was started in; they go to
-    `tracking.artifacts`, or to ``mlartifacts`` beside the run folder or beside the SQLite file.
+    Without a server, artifacts are stored in `tracking.artifacts`, or in ``mlartifacts`` beside the run folder or
+    the SQLite file, instead of MLflow's default of the current folder.
     """
     found = _known_experiment(client, tracking, uri=uri)
     if found is not None:
@@ -115,7 +115,7 @@ def experiment_id(client: MlflowClient, tracking: Tracking, *, uri: str, folder:
 
 
 def refuse_store(tracking: Tracking, folder: Path) -> None:
-    """Refuse a store that a run could not be logged in, as far as that can be told before the run.
+    """Refuse a store in which a run cannot be logged, as far as this can be checked before the run.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def refuse_store(tracking: Tracking, folder: Path) -> None:
     Raises
     ------
     MgRiskError
-        `tracking.deleted_experiment`; `tracking.moved_store` where a SQLite store was moved or copied without what its
-        experiment keeps beside it. Exit status 5.
+        `tracking.deleted_experiment`; `tracking.moved_store` if a SQLite store was moved or copied without its
+        artifacts. Exit status 5.
     """
     uri = tracking_uri(tracking, folder)
     file = _sqlite_file(uri)
@@ -136,13 +136,13 @@ def refuse_store(tracking: Tracking, folder: Path) -> None:
         with opened(uri) as client:
             _known_experiment(client, tracking, uri=uri)
     except MgRiskError as problem:
-        # A store that is locked or gone now may be there when the last step asks for it.
+        # A store that is locked or unreachable now may be available at the last step.
         if problem.code not in {"tracking.unreachable", "tracking.failed"}:
             raise
 
 
 def _known_experiment(client: MlflowClient, tracking: Tracking, *, uri: str) -> str | None:
-    """Return the experiment where there is one and it takes a run."""
+    """Return the experiment if it exists and can be used."""
     name = tracking.experiment
     found = client.get_experiment_by_name(name)
     if found is None:
@@ -152,17 +152,17 @@ def _known_experiment(client: MlflowClient, tracking: Tracking, *, uri: str) -> 
             "tracking.deleted_experiment",
             f"the experiment {name} was deleted",
             where=without_password(uri),
-            hint=f"bring it back (`mlflow experiments restore -x {found.experiment_id}`), or name another: "
+            hint=f"restore it (`mlflow experiments restore -x {found.experiment_id}`), or name another: "
             "--set tracking.experiment=NAME",
         )
-    # A place that mgrisk chose is beside the store. Anybody else's is theirs to look after.
+    # Only a location that mgrisk chose, beside the store, is checked.
     file, place = _sqlite_file(uri), str(found.artifact_location)
     if file is not None and not tracking.artifacts and place.endswith(f"/{ARTIFACTS}") and place != _beside(file):
         raise bad_bundle(
             "tracking.moved_store",
-            f"the experiment {name} keeps its files in {place}: the store was moved or copied",
+            f"the experiment {name} has its files in {place}: the store was moved or copied",
             where=without_password(uri),
-            hint="move it back; or name another experiment, whose files will be beside it: "
+            hint="move it back, or name another experiment, whose files will be beside the store: "
             "--set tracking.experiment=NAME",
         )
     return str(found.experiment_id)
@@ -190,10 +190,10 @@ def _client(uri: str) -> MlflowClient:
     try:
         if file is None or not os.access(file.parent, os.W_OK):
             return _asked(uri)
-        # Whoever is first makes the tables of the store, one by one: nobody else may see it meanwhile.
+        # The first process creates the tables one by one, and no other process may see the store meanwhile.
         with exclusive_lock(file.with_name(f".{file.name}.lock")):
             if sys.platform != "win32" and not (file.exists() and file.stat().st_size):
-                _make(file)  # elsewhere a file that is open can have no new name
+                _make(file)  # Windows cannot rename an open file
             return _asked(uri)
     except (ImportError, SQLAlchemyError, CommandError, mlflow.MlflowException) as problem:
         lacking = isinstance(problem, ImportError)
@@ -204,12 +204,12 @@ def _client(uri: str) -> MlflowClient:
             got=_first_line(problem),
             hint="pip install 'mgrisk[postgres]'"
             if lacking
-            else "check the address, that the server is running, and that no other program holds the file",
+            else "check the address, that the server is running, and that no other program locks the file",
         ) from None
 
 
 def _asked(uri: str) -> MlflowClient:
-    """Return the client of a store that has answered: the first question to a database opens its registry, too."""
+    """Return a client of a store after a first request, which also opens the registry of a database."""
     import mlflow
 
     client = mlflow.MlflowClient(tracking_uri=uri)
@@ -219,8 +219,8 @@ def _asked(uri: str) -> MlflowClient:
 
 
 def _make(file: Path) -> None:
-    """Make an empty SQLite store that appears whole: one that was left half made is never opened again."""
-    # SQLite's own journal of such a file, too, which `sweep_beside` does not know.
+    """Create an empty SQLite store atomically, since MLflow cannot open an incomplete one."""
+    # Also remove the journal of SQLite, which `sweep_beside` does not recognise.
     for left in file.parent.glob(f".{file.name}.*.part*"):
         left.unlink()
     with atomic(file) as part:

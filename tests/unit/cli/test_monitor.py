@@ -142,7 +142,7 @@ def test_half_a_line_is_told_and_costs_itself_alone(
     assert run("monitor", path) == 0
     said = capsys.readouterr().out
     assert "night 4" in said
-    assert "passed over: 1 (5)" in said
+    assert "skipped: 1 (5)" in said
 
 
 def test_a_batch_of_nobody_and_one_of_whom_nobody_is_scored_have_their_place(

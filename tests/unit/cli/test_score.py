@@ -22,7 +22,7 @@ def test_what_was_scored_is_told_aside_and_options_say_what_they_are(
     assert out == ""
     assert "8 rows: 7 scored by mgrisk-undiagnosed, 1 rejected (1 × out_of_range:age_years)" in err
     assert "inputs: 28 of 32 given; absent: large_baby, upper_leg_length_cm, weight_change_since_25_kg" in err
-    assert "not the model's answer to changed inputs" in err
+    assert "not a prediction of the model" in err
     with target.open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 8

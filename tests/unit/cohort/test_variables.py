@@ -36,7 +36,7 @@ def test_an_unknown_name_is_a_usage_error_with_the_nearest() -> None:
 
 
 def test_a_variable_of_a_table_with_several_rows_for_each_person_is_refused_with_the_table() -> None:
-    for name, said in (("RXDUSE", "diuretic"), ("DR1IMAGN", "magnesium"), ("DSDUNIT", "code of your own")):
+    for name, said in (("RXDUSE", "diuretic"), ("DR1IMAGN", "magnesium"), ("DSDUNIT", "your own code")):
         with pytest.raises(MgRiskError, match=variable(name).table) as caught:
             refuse_unknown([name])
         assert caught.value.code == "harmonise.several_rows"

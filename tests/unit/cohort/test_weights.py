@@ -17,7 +17,7 @@ from mgrisk.cohort.weights import combined_weight, level_over, shares
 from mgrisk.errors import MgRiskError
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import VARIABLES
-from mgrisk.nhanes.cycles import APART, CYCLES, OPTIONAL, TOGETHER, Cycle, cycle
+from mgrisk.nhanes.cycles import CYCLES, JOINT_WEIGHTS, OPTIONAL, OVERLAPPING, Cycle, cycle
 from mgrisk.nhanes.harmonise import harmonise, table_path
 from mgrisk.nhanes.store import Store
 from mgrisk.survey.design import WeightLevel
@@ -52,7 +52,7 @@ def test_a_cycle_counts_by_its_years(cycles: list[str], expected: list[tuple[str
 
 def combinations() -> st.SearchStrategy[list[str]]:
     return st.lists(st.sampled_from(NAMES), min_size=1, unique=True).filter(
-        lambda cycles: not any(pair <= set(cycles) for pair in APART)
+        lambda cycles: not any(pair <= set(cycles) for pair in OVERLAPPING)
     )
 
 
@@ -110,7 +110,7 @@ def test_the_same_people_are_never_weighed_twice() -> None:
 
 
 def test_every_weight_of_a_cycle_is_in_the_codebook_and_every_weight_of_the_codebook_serves_a_cycle() -> None:
-    known = [*(each.weights for each in CYCLES), *(each.weights for each in TOGETHER)]
+    known = [*(each.weights for each in CYCLES), *(each.weights for each in JOINT_WEIGHTS)]
     assert {name for weights in known for name in weights.values()} == {
         item.name for item in VARIABLES.values() if item.unit == "people"
     }

@@ -29,7 +29,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 def test_what_is_no_file_is_refused_by_its_kind(tmp_path: Path, name: str) -> None:
     problem = refused(tmp_path / name)
     assert (problem.code, problem.hint) == ("mapping.missing_file", "check the path")
-    assert "no such mapping file" in problem.message
+    assert "mapping file does not exist" in problem.message
 
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:

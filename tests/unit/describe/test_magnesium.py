@@ -229,7 +229,7 @@ def test_the_command_gives_food_groups_where_asked(store: Store, capsys: pytest.
     assert main(["magnesium", "foods", "--cycle", "2017-2018", "--by", "group", *source]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("cycle,group,label,rich,mg_per_person")
-    assert lines[1].startswith("2017-2018,rich,Good sources of magnesium together,True,0.0")
+    assert lines[1].startswith("2017-2018,rich,All good sources of magnesium,True,0.0")
 
 
 @pytest.mark.usefixtures("eaten")

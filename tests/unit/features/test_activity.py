@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mgrisk.features import activity
-from mgrisk.features.activity import DOMAINS, listed_by_level, told_by_level
+from mgrisk.features.activity import DOMAINS, listed_by_level, questionnaire_by_level
 from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import features
 from mgrisk.features.summary import gather
@@ -43,7 +43,7 @@ def person(**answers: float) -> pd.DataFrame:
 
 
 def leisure_met_min_week(raw: pd.DataFrame) -> pd.Series:
-    found = told_by_level(raw.assign(SEQN=range(len(raw))))
+    found = questionnaire_by_level(raw.assign(SEQN=range(len(raw))))
     return found["moderate_met_min"] + found["vigorous_met_min"]
 
 

@@ -118,7 +118,7 @@ def test_the_first_rule_that_fits_decides_and_words_must_fit_too() -> None:
     assert found["group"].tolist() == ["a", "b", "b"]
     assert found["rule"].tolist() == [0, 1, 1]
     assert found["dish"].tolist() == [False, True, True]
-    with pytest.raises(MgRiskError, match=r"no rule fits food code 61000000, Orange, raw") as caught:
+    with pytest.raises(MgRiskError, match=r"no rule matches food code 61000000, Orange, raw") as caught:
         small.assign(described((61000000, "Orange, raw")))
     assert caught.value.code == "foods.no_group"
 

@@ -130,7 +130,7 @@ def test_ancestors_stand_before_what_derives_from_them_and_each_feature_stands_o
 
 def test_an_axis_shows_the_unit_only_where_there_is_one() -> None:
     labels = [feature.label_with_unit for feature in features(["waist_cm", "sex", "income_poverty_ratio"])]
-    assert labels == ["Waist, cm", "Sex", "Family income to poverty threshold"]
+    assert labels == ["Waist, cm", "Sex", "Ratio of family income to poverty threshold"]
 
 
 @pytest.mark.parametrize("feature", FEATURES.values(), ids=lambda feature: feature.name)
@@ -159,7 +159,7 @@ def test_a_cycle_between_the_first_and_the_last_that_lacks_a_feature_is_named() 
 
 
 def test_values_are_a_range_with_its_unit_and_top_code_or_the_levels() -> None:
-    assert lineage(FEATURES["age_years"]).allowed == "20 to 120 years, 80 and more as 80"
+    assert lineage(FEATURES["age_years"]).allowed == "20 to 120 years, 80 or more counts as 80"
     assert lineage(FEATURES["waist_to_height"]).allowed == "0.2 to 2"
     assert lineage(FEATURES["smoking"]).allowed == "never, former, current"
     assert lineage(FEATURES["pulse_bpm"]).allowed == "20 to 250 beats/min"

@@ -25,7 +25,7 @@ WEIGHT = np.array([1.0, 1.0, 2.0, 0.0])
 
 @pytest.fixture
 def covariates() -> Covariates:
-    return Covariates.learn(PEOPLE, WEIGHT)
+    return Covariates.fit(PEOPLE, WEIGHT)
 
 
 def test_only_people_with_a_weight_make_levels_and_means(covariates: Covariates) -> None:
@@ -50,11 +50,11 @@ def test_the_columns_do_not_depend_on_who_else_is_there(covariates: Covariates) 
 @pytest.mark.parametrize("words", ["category", "string", object])
 def test_words_are_words_however_they_are_stored(words: str) -> None:
     people = PEOPLE.astype({"group": words})
-    assert Covariates.learn(people, WEIGHT).columns == ("group=women", "age")
+    assert Covariates.fit(people, WEIGHT).columns == ("group=women", "age")
 
 
 def test_no_covariates_leave_the_intercept() -> None:
-    matrix, missing = Covariates.learn(None, WEIGHT).matrix(None, 4)
+    matrix, missing = Covariates.fit(None, WEIGHT).matrix(None, 4)
     assert matrix.tolist() == [[1.0]] * 4
     assert not missing.any()
 
@@ -66,7 +66,7 @@ def test_covariates_go_through_json(covariates: Covariates) -> None:
 
 def test_what_cannot_be_used_is_refused(covariates: Covariates) -> None:
     cases = {
-        "intake_covariates.missing": lambda: Covariates.learn(PEOPLE.assign(age=np.nan), WEIGHT),
+        "intake_covariates.missing": lambda: Covariates.fit(PEOPLE.assign(age=np.nan), WEIGHT),
         "intake_covariates.absent": lambda: covariates.matrix(PEOPLE[["age"]], 4),
         "intake_covariates.bad_length": lambda: covariates.matrix(PEOPLE, 3),
     }

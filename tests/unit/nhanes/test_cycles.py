@@ -11,7 +11,7 @@ import pytest
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.codebook import VARIABLES
-from mgrisk.nhanes.cycles import APART, CYCLES, OPTIONAL, TOGETHER, Cycle, cycle, refuse_overlap
+from mgrisk.nhanes.cycles import CYCLES, JOINT_WEIGHTS, OPTIONAL, OVERLAPPING, Cycle, cycle, refuse_overlap
 from mgrisk.survey.design import WeightLevel
 
 every_cycle = pytest.mark.parametrize("each", CYCLES, ids=lambda each: each.years)
@@ -76,7 +76,7 @@ def test_a_cycle_stands_once() -> None:
 
 def test_all_other_pairs_can_be_stacked() -> None:
     for pair in itertools.combinations(CYCLES, 2):
-        if frozenset(each.years for each in pair) not in APART:
+        if frozenset(each.years for each in pair) not in OVERLAPPING:
             refuse_overlap(pair)
 
 
@@ -99,7 +99,7 @@ def test_a_cycle_has_a_weight_of_every_level_but_the_second_recall_before_2003(e
 
 
 def test_weights_of_1999_2002_together_are_in_the_codebook_for_both_cycles() -> None:
-    (joint,) = TOGETHER
+    (joint,) = JOINT_WEIGHTS
     assert joint.cycles == {"1999-2000", "2001-2002"}
     for name in joint.weights.values():
         assert {years for years, there in VARIABLES[name].names.items() if there} == joint.cycles

@@ -226,7 +226,7 @@ def test_bodies_without_a_length_that_differ_each_time_are_refused(site: Site, p
     site.faults[DEMO] = ["unannounced", "border cut"]
     refused = refusal(site, part, tries=2)
     assert refused.code == "store.download_failed"
-    assert "nobody said how long" in refused.message
+    assert "did not state the length" in refused.message
     assert beside(part) == []
 
 

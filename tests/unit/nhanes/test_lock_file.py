@@ -15,7 +15,7 @@ from mgrisk.nhanes.lock_file import PUBLISHED_ROWS, LockFile, digest, refuse_cut
 
 
 def test_a_table_with_fewer_records_than_published_is_refused() -> None:
-    with pytest.raises(MgRiskError, match="cut off") as caught:
+    with pytest.raises(MgRiskError, match="truncated") as caught:
         refuse_cut_table("DEMO_J", 9253, where="DEMO_J.xpt")
     assert caught.value.code == "published.cut_table"
     assert (caught.value.expected, caught.value.got) == ("9,254", "9,253")

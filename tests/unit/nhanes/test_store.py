@@ -270,7 +270,7 @@ def test_a_web_page_in_the_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("relative", ["/etc/passwd", "../secret.xpt", "Public/../../secret.xpt"])
 def test_a_path_out_of_the_source_is_an_error_of_the_caller(tmp_path: Path, relative: str) -> None:
-    with pytest.raises(ValueError, match="below the source"):
+    with pytest.raises(ValueError, match="relative to the source"):
         Store(source=str(tmp_path), cache=tmp_path / "cache").path(relative)
 
 
@@ -309,7 +309,7 @@ def test_fetch_reports_every_failure_and_keeps_what_it_got(store: Store, site: S
     with pytest.raises(MgRiskError) as refused:
         fetch(store, [DEMO, BMX, GLU], progress=lambda outcome, done, wanted: outcomes.append(outcome))
     assert refused.value.code == "store.fetch_failed"
-    assert refused.value.message == "2 of 3 tables cannot be had", refused.value.where
+    assert refused.value.message == "2 of 3 tables are not available", refused.value.where
     for part in (DEMO, "xpt.html", GLU, "store.missing_table"):
         assert part in refused.value.where
     assert len(outcomes) == 3
@@ -372,7 +372,7 @@ def test_a_full_disk_is_refused_leaves_nothing_and_keeps_what_was_there(
     refused = refusal(store, status=ExitStatus.INPUT)
     assert refused.code == "output.cannot_write"
     assert "No space left" in refused.message
-    assert "make room" in refused.hint
+    assert "free disk space" in refused.hint
     assert files(small_disk) == before
     assert store.path(BMX) == there
 
@@ -492,7 +492,7 @@ def test_the_command_offline_lists_what_is_missing_or_changed_and_asks_nobody(
     assert command("--offline") == ExitStatus.SOURCE
     said = capsys.readouterr()
     assert f"missing: {store.local(DEMO)}\n" in said.err
-    assert f"failed: {store.local(BMX)}: this table is not what it was" in said.err
+    assert f"failed: {store.local(BMX)}: this table has changed since" in said.err
     assert f"{len(asked) - 2} were there, 0 downloaded, 2 failed" in said.out
     assert "[store.fetch_failed]" in said.err
     assert dict(site.asked) == asked

@@ -34,7 +34,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def read(table: Path, cache: Path, **how: Any) -> pd.DataFrame:
-    return store.read_table(table, cache=cache, worth_it=0, **how)
+    return store.read_table(table, cache=cache, min_size=0, **how)
 
 
 def parquet(table: Path, cache: Path) -> Path:

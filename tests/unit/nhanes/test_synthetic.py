@@ -22,7 +22,7 @@ from mgrisk.nhanes.cycles import LOOKUPS, Cycle
 from mgrisk.nhanes.store import Store
 from mgrisk.nhanes.synthetic import CYCLES, Truth, write_cohort
 from mgrisk.nhanes.synthetic.people import adjust
-from mgrisk.nhanes.synthetic.recalls import RECORDS, shared_out
+from mgrisk.nhanes.synthetic.recalls import RECORDS, apportion
 from mgrisk.storage.files import sha256
 
 PIPELINES = sorted((Path(__file__).parents[3] / "pipelines").glob("*.toml"))
@@ -468,8 +468,8 @@ def test_sources_and_forms_are_summarised_as_from_nhanes(cohort: Written) -> Non
     assert (found.max() > 50).all()
 
 
-def test_whole_totals_are_shared_out_where_no_part_weighs_anything() -> None:
-    assert shared_out(np.array([2, 0]), parts=np.zeros(4), person=np.array([0, 0, 0, 1])).tolist() == [1, 1, 0, 0]
+def test_whole_totals_are_apportion_where_no_part_weighs_anything() -> None:
+    assert apportion(np.array([2, 0]), parts=np.zeros(4), person=np.array([0, 0, 0, 1])).tolist() == [1, 1, 0, 0]
 
 
 def test_supplements_on_recalled_days_are_those_of_the_month(people: pd.DataFrame) -> None:

@@ -74,7 +74,7 @@ def test_a_cohort_without_a_design_is_evaluated_with_intervals_and_nobody_vanish
     assert context["model_sha256"] == sha256(model / "SHA256SUMS")
     summary = (out / "summary.md").read_text("utf-8")
     assert "SYNTHETIC toy on people.csv" in summary
-    assert "each person drawn alone" in summary
+    assert "simple random sampling" in summary
     assert "too low for these people" in capsys.readouterr().out
     assert set(json.loads((out / "curves.json").read_text("utf-8"))["external"]["SYNTHETIC toy"]) >= {
         "calibration",
@@ -110,7 +110,7 @@ def test_auroc_without_prediabetes_among_the_controls_stands_beside_that_of_ever
     assert fewer["n"] == int(((known["ill"] == 1) | (known["near"] == "no")).sum())
     assert fewer["events"] == everybody["events"]
     assert fewer["estimate"] > everybody["estimate"]
-    line = f"AUROC without people with prediabetes among the controls: {fewer['estimate']:.3f}"
+    line = f"AUROC with people with prediabetes excluded from the controls: {fewer['estimate']:.3f}"
     assert line in said
     assert line in (out / "summary.md").read_text("utf-8")
     assert run(*asked) == 0
@@ -218,9 +218,9 @@ def test_what_most_people_lack_is_said_on_the_terminal_and_in_the_summary(
     printed, summary = capsys.readouterr().out, (out / "summary.md").read_text("utf-8")
     # In Markdown a name is written so that it is shown as it stands.
     for text in (printed, summary.replace("\\_", "_")):
-        assert f"left out: 5 of {len(frame):,} rows (5: rejected by the contract)" in text
+        assert f"excluded: 5 of {len(frame):,} rows (5: rejected by the input schema)" in text
         assert "inputs: 2 of 6 given: age_years, sex" in text
-        assert "by the inputs they have, 2.0 of 6 on average; by so few inputs hardly anybody can be found" in text
+        assert "by their known inputs, 2.0 of 6 on average; with so few inputs almost nobody is found out of it" in text
         assert "columns not used (1): Smoker" in text
     context = json.loads((out / "people.json").read_text("utf-8"))
     assert context["inputs"]["absent"] == ["race_ethnicity", "smoking", "bmi_kg_m2", "magnesium_total_mg"]
@@ -270,7 +270,7 @@ def test_an_outcome_with_a_third_code_is_refused_and_nothing_is_written(
     method = ("--method", "logistic") if command == "recalibrate" else ()
     out = tmp_path / "out"
     assert run(command, tmp_path / "three.csv", "--outcome", "ill", *method, "--model", model, "-o", out) == 3
-    assert "ill holds 2, which is neither" in capsys.readouterr().err
+    assert "ill has 2, which is neither yes nor no" in capsys.readouterr().err
     assert not out.exists()
 
 
@@ -325,7 +325,7 @@ def test_a_recalibration_is_evaluated_on_people_whom_it_was_not_fitted_on(
     assert of["parent", "log_loss"] == pytest.approx(log_loss(y, risk), rel=1e-5)
     assert of["recalibrated", "observed_expected"] != pytest.approx(1, abs=1e-6)
     assert "1.000" not in said.replace("recalibrated-", "")
-    assert f"{min(ratios):.3f} to {max(ratios):.3f} in single folds" in said
+    assert f"{min(ratios):.3f} to {max(ratios):.3f} over single folds" in said
     assert "cross-fitted" in (tmp_path / "child" / "card.md").read_text("utf-8")
 
 
@@ -334,7 +334,8 @@ def test_help_and_page_say_how_many_cases_are_needed(capsys: pytest.CaptureFixtu
         main(["recalibrate", "--help"])
     said = " ".join(capsys.readouterr().out.split())
     level, slope = LEAST["intercept"], LEAST["logistic"]
-    assert f"level: at least {level} cases and {level} others; logistic the slope too: {slope} and {slope}" in said
+    assert f"intercept needs at least {level} cases and {level} non-cases" in said
+    assert f"logistic also updates the slope, and needs {slope} and {slope}" in said
     page = (Path(__file__).parents[3] / "docs" / "how-to" / "recalibrate.md").read_text("utf-8")
     for method, least in LEAST.items():
         assert f"at least {least} cases and {least} others | `--method {method}`" in page

@@ -52,7 +52,7 @@ def test_every_row_is_analysed_or_counted_out_with_its_reason(tmp_path: Path) ->
         ("rows of the file", 0, 241),
         ("too many or too few fields", 1, 240),
         ("case is not given", 13, 227),
-        ("rejected by the contract", 5, 222),
+        ("rejected by the input schema", 5, 222),
         ("w is not given or 0", 4, 218),
     ]
     assert len(found.inside) == found.design.n == 218
@@ -68,14 +68,14 @@ def test_who_is_not_eligible_is_a_step_of_its_own_where_a_column_tells(tmp_path:
     excluded = [Exclusion(pregnant, "pregnant", level="yes")]
     frame.loc[:5, "age_years"] = 400
     without = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), excluded=excluded)
-    assert [step["step"] for step in without.attrition][-1] == "rejected by the contract"
-    assert without.lines[-1] == "not for people pregnant (pregnant); no column tells who they are"
+    assert [step["step"] for step in without.attrition][-1] == "rejected by the input schema"
+    assert without.lines[-1] == "not for people pregnant (pregnant); the file has no column to identify them"
     frame["pregnant"] = "no"
     frame.loc[3:9, "pregnant"] = "yes"
     found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), excluded=excluded)
     # Of the seven pregnant ones, three have an age that would be rejected.
     assert [(step["step"], step["excluded"]) for step in found.attrition][-2:] == [
-        ("rejected by the contract", 3),
+        ("rejected by the input schema", 3),
         ("not eligible", 7),
     ]
     assert len(found.inside) == 230
@@ -88,7 +88,7 @@ def test_a_cohort_without_a_design_is_people_drawn_alone_in_a_hundred_groups(tmp
     assert (found.design.weight == 1).all()
     assert (found.design.df, found.design.n_clusters) == (99, 100)
     assert np.bincount(found.design.cluster).tolist() == sorted(np.bincount(found.design.cluster).tolist())[::-1]
-    assert "no weights; each person drawn alone" in found.sampling
+    assert "no weights; simple random sampling" in found.sampling
 
 
 def test_units_are_ordered_as_numbers_where_they_are_numbers_and_none_are_merged(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_weights_that_are_texts_are_told_beside_those_that_are_not_given(tmp_pat
     frame.loc[120:124, "w"] = ""
     frame.loc[125:126, "w"] = 0
     found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"))
-    assert found.sampling.startswith("w is no number in 120 rows, which are left out; weights of w")
+    assert found.sampling.startswith("w is not a number in 120 rows, which are excluded; weights of w")
     assert found.attrition[-1]["excluded"] == 127
     assert "no number" not in read_labelled(written(people(), tmp_path), INPUTS, LabelColumns("case")).sampling
 
@@ -173,7 +173,7 @@ def test_other_columns_come_as_they_stand_in_the_file(tmp_path: Path) -> None:
     frame = people()
     found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"), carry=["clinic"])
     assert found.carried["clinic"].tolist() == frame["clinic"].tolist()
-    assert np.nanmean(found.told) == pytest.approx((frame["case"] == "yes").mean())
+    assert np.nanmean(found.outcome) == pytest.approx((frame["case"] == "yes").mean())
 
 
 @pytest.mark.parametrize("third", ["2", "2.0", "-9"])
@@ -183,7 +183,7 @@ def test_an_outcome_with_a_third_code_is_refused_by_the_code(tmp_path: Path, thi
     with pytest.raises(MgRiskError) as caught:
         read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case"))
     assert caught.value.code == "input.bad_outcome"
-    assert caught.value.message == f"case holds {int(float(third))}, which is neither, in 2 rows"
+    assert caught.value.message == f"case has {int(float(third))}, which is neither yes nor no, in 2 rows"
     assert caught.value.where == "column case, row 5"
 
 
@@ -209,7 +209,7 @@ def test_persons_with_several_rows_are_the_sampling_units(tmp_path: Path) -> Non
     once = people().assign(person_id=lambda f: [f"{row:05d}" for row in range(len(f))])
     alone = read_labelled(written(once, tmp_path), INPUTS, LabelColumns("case"))
     assert alone.persons is None
-    assert "each person drawn alone" in alone.sampling
+    assert "simple random sampling" in alone.sampling
     visits = read_labelled(written(pd.concat([once] * 3), tmp_path), INPUTS, LabelColumns("case"))
     assert visits.persons == visits.design.n_clusters == 240
     assert visits.lines[0].startswith("720 rows of 240 people, ")
@@ -225,12 +225,12 @@ def test_a_column_that_looks_like_an_id_and_repeats_is_named_or_refused(tmp_path
     with pytest.raises(MgRiskError) as caught:
         read_labelled(source, INPUTS, LabelColumns("case"))
     assert caught.value.code == "input.repeated_people"
-    assert "240 of them in 720 rows" in caught.value.message
+    assert "240 values in 720 rows" in caught.value.message
     assert "--person MRN" in caught.value.hint
     assert "made-up" not in str(caught.value)
     # Numbers of rows under the name of people's ids do not hide it.
     numbered = pd.concat([once] * 3).assign(person_id=range(720))
-    with pytest.raises(MgRiskError, match="MRN looks like a person's id"):
+    with pytest.raises(MgRiskError, match="MRN looks like a person identifier"):
         read_labelled(written(numbered, tmp_path), INPUTS, LabelColumns("case"))
     source = written(pd.concat([once] * 3), tmp_path)
     named = read_labelled(source, INPUTS, LabelColumns("case", person="MRN"))
@@ -246,7 +246,8 @@ def test_people_in_several_sampling_units_are_told(tmp_path: Path) -> None:
     moved = pd.concat([once, once.iloc[:5].assign(clinic="elsewhere")])
     columns = LabelColumns("case", psu="clinic", person="who")
     assert read_labelled(written(moved, tmp_path), INPUTS, columns).sampling == (
-        "no weights; sampling units are the values of clinic; 5 people have rows in several, which count as independent"
+        "no weights; sampling units are the values of clinic; 5 people have rows in several units, which count as "
+        "independent"
     )
     assert "several" not in read_labelled(written(once, tmp_path), INPUTS, columns).sampling
 
@@ -268,7 +269,7 @@ def test_what_was_left_out_and_not_used_is_said(tmp_path: Path) -> None:
     frame = people().rename(columns={"bmi_kg_m2": "body mass"})
     frame.loc[:3, "age_years"] = 400
     found = read_labelled(written(frame, tmp_path), INPUTS, LabelColumns("case", weight="w"))
-    assert found.lines[1] == "left out: 4 of 240 rows (4: rejected by the contract)"
+    assert found.lines[1] == "excluded: 4 of 240 rows (4: rejected by the input schema)"
     assert found.unused == {"body mass": "bmi_kg_m2", "place": "", "clinic": ""}
 
 

@@ -126,7 +126,7 @@ def test_each_rule_counts_whom_it_takes_out_of_each_set(make: Make) -> None:
     steps = {(step["set"], step["rule"]): step for step in read_json(workspace.run.path("attrition.json"))}
     assert steps["development", "rows of 2015, 2016"]["n"] == 200
     assert steps["development", "case known"]["excluded"] == 2
-    assert steps["development", "accepted by the contract"]["excluded"] == 1
+    assert steps["development", "accepted by the input schema"]["excluded"] == 1
     assert steps["development", "25 years and older"]["excluded"] == 2
     assert steps["held-out", "25 years and older"] == {
         "set": "held-out", "rule": "25 years and older", "n": 99, "excluded": 1,

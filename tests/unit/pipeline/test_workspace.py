@@ -51,5 +51,5 @@ def test_a_model_is_not_left_without_features() -> None:
 
 
 def test_what_the_file_gives_is_told_of_an_own_cohort_and_of_no_other() -> None:
-    with pytest.raises(ValueError, match="own cohort"):
+    with pytest.raises(ValueError, match="user's cohort"):
         Workspace(load(NHANES), Path("runs"), given=frozenset({"age_years"}))

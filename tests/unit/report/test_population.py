@@ -13,7 +13,7 @@ from mgrisk.run_folder.folder import RunFolder
 OWN: dict[str, Any] = {
     "data": "Elsewhere 2015-2017",
     "file": "cohort.csv",
-    "sampling": "no weights; each person drawn alone",
+    "sampling": "no weights; simple random sampling",
     "outcome_column": "dm",
     "other_periods": 1200,
     "problems": {"out_of_range:age_years": 3},
@@ -60,7 +60,7 @@ def test_of_made_up_people_it_does_not_say_that_they_are_real(run_folder: Path) 
 def test_of_a_file_it_says_what_the_file_says_and_what_nobody_can_tell(people_of_a_file: Population) -> None:
     text = said(people_of_a_file)
     for words in (
-        "Elsewhere 2015-2017, 20 and older", "no weights; each person drawn alone", "cohort.csv", "column dm",
+        "Elsewhere 2015-2017, 20 and older", "no weights; simple random sampling", "cohort.csv", "column dm",
         "other periods: 1,200", "smoking 7", "not used: NOTE", "STATUS 31", "4,567 rows",
         "out_of_range:age_years 3", "confidential",
         "cannot be checked automatically",

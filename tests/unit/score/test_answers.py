@@ -103,7 +103,7 @@ def test_frame_and_parquet_say_the_same_whatever_the_blocks(
 
 def test_the_summary_says_what_the_columns_are(scorer: Scorer, people: Path, tmp_path: Path) -> None:
     about = score_table(scorer, str(people), str(tmp_path / "out.csv"), BatchOptions(reasons=0)).to_dict()["what_if"]
-    assert "not the model's answer" in about["what_it_is"]
+    assert "not a prediction of the model" in about["what_it_is"]
     assert "80 % interval" in about["usual_magnesium"]
     assert any("Transport" in each for each in about["assumptions"])
     assert all(option["study"] for option in about["options"] if option["name"] != "magnesium_supplement")

@@ -12,7 +12,7 @@ from tests.conftest import ToyPeople
 
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.reference import PROBABILITIES, RISK, describe_numbers
-from mgrisk.score.drift_monitor import BINS_BETWEEN, CHANCE, LARGE, SMALL, Shift, Spread
+from mgrisk.score.drift_monitor import BINS_BETWEEN, CHANCE, LARGE, SMALL, BinCounts, Shift
 from mgrisk.score.input_schema import check
 from mgrisk.score.scorer import Scorer
 
@@ -33,12 +33,12 @@ def sample(toy_people: ToyPeople) -> pd.DataFrame:
     return toy_people.frame.iloc[places].reset_index(drop=True)
 
 
-def spread_of(scorer: Scorer, people: pd.DataFrame) -> Spread:
-    return scorer.yardstick.measure(scorer.answer(check(people, scorer.contract), reasons=0))
+def spread_of(scorer: Scorer, people: pd.DataFrame) -> BinCounts:
+    return scorer.reference_bins.measure(scorer.answer(check(people, scorer.schema_features), reasons=0))
 
 
 def shifts_of(scorer: Scorer, people: pd.DataFrame) -> dict[str, Shift]:
-    return {shift.name: shift for shift in scorer.yardstick.shifts(spread_of(scorer, people))}
+    return {shift.name: shift for shift in scorer.reference_bins.shifts(spread_of(scorer, people))}
 
 
 def test_a_sample_of_the_reference_has_not_shifted(scorer: Scorer, sample: pd.DataFrame) -> None:
@@ -77,7 +77,7 @@ def test_psi_and_ks_are_those_of_the_shares(scorer: Scorer, sample: pd.DataFrame
 
 def test_counts_add_up_block_by_block_and_through_a_journal(scorer: Scorer, sample: pd.DataFrame) -> None:
     whole = spread_of(scorer, sample)
-    parts = spread_of(scorer, sample.iloc[:700]) + Spread.from_dict(spread_of(scorer, sample.iloc[700:]).to_dict())
+    parts = spread_of(scorer, sample.iloc[:700]) + BinCounts.from_dict(spread_of(scorer, sample.iloc[700:]).to_dict())
     np.testing.assert_array_equal(whole.counts, parts.counts)
     assert whole.rows == parts.rows == len(sample)
 

@@ -21,7 +21,7 @@ from mgrisk.score import sources
 from mgrisk.score.batch import BatchOptions, score_table, validate_table
 from mgrisk.score.csv.decimals import ALL_DIGITS
 from mgrisk.score.csv.source import CsvSource
-from mgrisk.score.eligibility import exclusions, not_told
+from mgrisk.score.eligibility import exclusions, unidentified_exclusions
 from mgrisk.score.scorer import Scorer
 from mgrisk.score.summary import Summary
 
@@ -129,8 +129,9 @@ def test_a_file_without_the_columns_is_answered_as_before_and_told_whom_it_is_no
     other, _, content_of_other = scored(for_everybody, people, tmp_path)
     assert content == content_of_other
     line = (
-        "not for people told of diabetes (diabetes_told), with type 1 diabetes (likely_type_1), pregnant (pregnant); "
-        "no column tells who they are"
+        "not for people with diagnosed diabetes (diabetes_told), with type 1 diabetes (likely_type_1), "
+        "pregnant (pregnant); "
+        "the file has no column to identify them"
     )
     assert line in summary.lines()
     assert not [each for each in other.lines() if each.startswith("not for")]
@@ -176,5 +177,5 @@ def test_what_the_released_bundles_say(name: str, columns: list[str]) -> None:
     found = exclusions(read_bundle(released_bundles()[name]).about)
     assert [each.feature.name for each in found] == columns
     assert all(each.feature == FEATURES[each.feature.name] for each in found)
-    assert not_told(found, columns) == []
-    assert "pregnant (pregnant)" in not_told(found, columns[:-1])[0]
+    assert unidentified_exclusions(found, columns) == []
+    assert "pregnant (pregnant)" in unidentified_exclusions(found, columns[:-1])[0]

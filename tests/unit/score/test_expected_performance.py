@@ -90,7 +90,7 @@ def test_who_has_no_risk_does_not_count() -> None:
 
 
 def test_nobody_has_no_performance() -> None:
-    expected = RiskCounts.nobody().expected()
+    expected = RiskCounts.empty().expected()
     assert (expected["people"], expected["cases"], expected["auroc"]) == (0, 0.0, None)
     assert {at[name] for at in expected["thresholds"] for name in ("flagged", "sensitivity", "specificity", "ppv")} == {
         None
@@ -108,4 +108,4 @@ def test_certain_risks_are_perfect() -> None:
 
 
 def test_it_says_what_it_cannot_see() -> None:
-    assert "miscalibration cannot be seen" in RiskCounts.nobody().expected()["assumes"]
+    assert "miscalibration cannot be seen" in RiskCounts.empty().expected()["assumes"]

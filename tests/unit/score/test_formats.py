@@ -17,7 +17,7 @@ def test_each_format_is_told_by_each_of_its_beginnings_and_what_to_do_is_said(ro
         head = bytes(int(place.removeprefix("@") or 0)) + bytes.fromhex(digits + "9" * (len(digits) % 2))
         with pytest.raises(MgRiskError) as caught:
             refuse_other_formats(head + (b"" if "text" in row else bytes(9)), where="people.csv")
-        assert caught.value.what() == f"this is {row['name']}, which is not read"
+        assert caught.value.what() == f"this is {row['name']}, which cannot be read"
         assert caught.value.hint == row["hint"]
 
 

@@ -1,6 +1,6 @@
 """Codes of rows: which, in which order, how often.
 
-The scoring contract: what each cell may hold, what breaks it, and that a row's verdict is its own.
+The input schema: which cells are accepted and rejected, and that rows are checked independently.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def test_missing_required_column_duplicates_and_taken_names_refuse_the_file() ->
 def test_a_refused_file_is_told_which_column_may_be_the_missing_one() -> None:
     with pytest.raises(MgRiskError) as caught:
         check_columns(["Age", "sex"], INPUTS_CONTRACT, where="people.csv")
-    assert caught.value.hint.startswith("rename Age if it is that, or add age_years (years)")
+    assert caught.value.hint.startswith("rename Age if it is meant, or add age_years (years)")
     with pytest.raises(MgRiskError) as caught:
         check_columns(["sex"], INPUTS_CONTRACT, where="people.csv")
     assert caught.value.hint.startswith("add age_years (years)")

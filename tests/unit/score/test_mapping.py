@@ -117,7 +117,7 @@ def test_codes_compare_as_numbers_where_they_are_numbers(tmp_path: Path) -> None
 def test_what_tells_whom_a_model_does_not_hold_for_is_mapped_though_it_is_no_input(tmp_path: Path) -> None:
     mapping = '[features.diabetes_told]\nfrom = "E11"\nlevels = { 1 = "yes", 0 = "no" }\n'
     assert [row["diabetes_told"] for row in mapped(tmp_path, "E11,X\n1,\n0,\n", mapping)] == ["yes", "no"]
-    with pytest.raises(MgRiskError, match="glucose_mg_dl is no feature of a scoring file"):
+    with pytest.raises(MgRiskError, match="glucose_mg_dl is not a feature of a scoring file"):
         read_mapping(written(tmp_path, '[features.glucose_mg_dl]\nfrom = "G"\n'))
 
 
@@ -271,8 +271,8 @@ def test_the_last_row_by_date_is_that_of_a_person_and_what_was_left_out_is_told(
     assert told[:4] == [
         f"2 rows in {target}",
         "  excluded by STATUS: 1 of 5 rows",
-        "  without a date to order them by: 1 rows, which come before all others of a person",
-        "  4 rows became one for each of 2 people",
+        "  without a date to order them by: 1 rows, sorted before a person's other rows",
+        "  4 rows merged into one for each of 2 people",
     ]
 
 
@@ -317,7 +317,7 @@ def test_a_dry_run_shows_ten_different_cells_escaped_and_writes_nothing(
         "sex: S",
         "  0 understood, 0 missing, 43 not understood",
         f"  not understood: {shown}",
-        "  not carried over: AGE",
+        "  not copied: AGE",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 

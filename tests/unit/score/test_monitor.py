@@ -48,8 +48,8 @@ def history_of(scorer: Scorer, batches: list[pd.DataFrame], folder: Path, *more:
     path = folder / "history.jsonl"
     path.unlink(missing_ok=True)
     for night, frame in enumerate(batches, start=1):
-        answers = scorer.answer(check(frame.drop(columns="site"), scorer.contract), reasons=0)
-        tally = Tally.of(answers, scorer.yardstick, frame["site"].tolist())
+        answers = scorer.answer(check(frame.drop(columns="site"), scorer.schema_features), reasons=0)
+        tally = Tally.of(answers, scorer.reference_bins, frame["site"].tolist())
         summary = Summary.of(scorer, tally, {"bundle": BUNDLE})
         append(path, batch_line(summary, batch=f"night {night}", time=f"2026-11-{night:02d}", by="site"))
     for line in more:
@@ -83,7 +83,7 @@ def test_one_site_in_wrong_units_is_found_by_feature_and_site_and_no_other(
     alerts = [*found(monitored, f"night {len(batches)}")]
     assert {alert[:3] for alert in alerts if alert[0] and alert[1] == "shift"} == {("north", "shift", "bmi_kg_m2")}
     assert alerts[0][:3] == ("north", "shift", "bmi_kg_m2")
-    assert "nearly all lie at one end" in monitored.alerts["says"].iloc[0]
+    assert "nearly all values are at one end" in monitored.alerts["says"].iloc[0]
     # The clinic's age stands once, after it, and as what it is.
     (reference,) = [alert for alert in alerts if alert[3] == "reference"]
     assert reference[2] == "age_years"
@@ -142,7 +142,7 @@ def test_volume_and_a_site_that_is_gone_are_found(
     volume = monitored.alerts[monitored.alerts["alert"] == "volume"]
     assert set(volume["batch"]) == {"night 4"}
     assert volume["group"].iloc[0] == "south"
-    assert volume["says"].iloc[0].startswith("0 rows, where")
+    assert volume["says"].iloc[0].startswith("0 rows; median")
     assert "" in set(volume["group"])
 
 

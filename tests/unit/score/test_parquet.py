@@ -92,4 +92,4 @@ def test_a_text_that_is_no_utf_8_is_refused_and_not_told(tmp_path: Path) -> None
     with pytest.raises(MgRiskError) as caught:
         list(source.blocks())
     assert caught.value.code == "input.not_parquet"
-    assert "J" not in caught.value.what().removeprefix("not a Parquet file that can be read: Invalid UTF8")
+    assert "J" not in caught.value.what().removeprefix("the Parquet file cannot be read: Invalid UTF8")

@@ -88,7 +88,7 @@ def test_blocks_do_not_matter_and_it_is_what_plain_python_says(rows: list, block
 
 @pytest.mark.parametrize("nobody", [" ", "NA", "-9.0"])
 def test_a_row_of_nobody_is_refused_by_its_number(nobody: str) -> None:
-    with pytest.raises(MgRiskError, match="row 2 does not say whose it is") as refused:
+    with pytest.raises(MgRiskError, match="row 2 does not identify a person") as refused:
         made([("a", 0, "", "", "", ""), (nobody, 0, "", "", "", "")], 1)
     assert refused.value.code == "mapping.no_person"
 

@@ -175,7 +175,7 @@ def test_shifts_are_told_where_there_are_rows_enough(scorer: Scorer, toy_people:
         summed_up(scorer, people, tmp_path).lines()
     )
     few = "\n".join(summed_up(scorer, heavier.head(12), tmp_path).lines())
-    assert "too few rows to tell it from chance" in few
+    assert "too few rows to distinguish it from chance" in few
     assert "PSI" not in few
 
 
@@ -188,7 +188,7 @@ def test_the_shift_of_risks_has_a_ks_statistic(scorer: Scorer, toy_people: ToyPe
     (shift,) = [shift for shift in summary.shifts if shift.name == RISK]
     (line,) = [line for line in summary.lines() if line.startswith("  risks: PSI")]
     assert f"PSI {shift.psi:.2f}, KS statistic" in line
-    assert f"{shift.ks:.2f}, SE {shift.ks_se:.2f}" in line
+    assert f"{shift.ks:.2f} (SE {shift.ks_se:.2f})" in line
     assert summary.to_dict()["drift"][0].keys() >= {"psi", "psi_limit", "ks", "ks_se"}
 
 
@@ -220,7 +220,7 @@ def test_what_absent_inputs_cost_is_told_where_the_bundle_knows(scorer: Scorer, 
     ]
     bundle = replace(scorer.bundle, parts={**scorer.bundle.parts, "patterns.json": json.dumps(rows).encode()})
     summary = summed_up(Scorer(bundle), FIVE_PEOPLE, tmp_path)
-    assert "  AUROC 0.820 with all inputs, 0.771 without these, over cycles left out" in summary.lines()
+    assert "  AUROC 0.820 with all inputs, 0.771 without these, in left-out cycles" in summary.lines()
     told = summary.to_dict()["inputs"]
     assert (told["auroc_with_all"], told["auroc_without_absent"]) == (0.82, 0.7712)
 

@@ -150,7 +150,7 @@ def test_a_wrong_request_is_refused_in_our_own_words_and_without_a_traceback(
 
 def test_a_heading_that_stands_twice_in_a_csv_is_refused(ask: Ask) -> None:
     status, answer = ask("age_years,sex,sex\n50,male,female\n", "text/csv")
-    assert (status, answer["message"].partition(" [")[0]) == (400, "error: the column sex stands twice")
+    assert (status, answer["message"].partition(" [")[0]) == (400, "error: the column sex is there twice")
 
 
 def test_columns_that_only_look_numbered_are_no_repeated_headings(ask: Ask) -> None:

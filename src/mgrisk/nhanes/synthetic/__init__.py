@@ -1,9 +1,8 @@
-"""A cohort of people who do not exist, in the tables of NHANES, with a truth to find again.
+"""A synthetic cohort in the format of NHANES tables, simulated with known true effects.
 
-The cohort stands in for NHANES where the real tables are not available (the demo, tests, simulations): the same
-files, columns, codes, skip patterns and survey design, so that every step that reads NHANES reads it
-unchanged. Its distributions resemble those of NHANES 2007-2018; its numbers mean nothing about any real
-population.
+The cohort replaces NHANES where the real tables are not available (demo, tests, simulations). It has the same files,
+columns, codes, skip patterns and survey design, so that all code that reads NHANES can read it. Its distributions
+resemble those of NHANES 2007-2018; its results say nothing about any real population.
 """
 
 from __future__ import annotations
@@ -42,16 +41,16 @@ from mgrisk.storage.files import write_text
 __all__ = ["CYCLES", "NOTE", "Truth", "write_cohort"]
 
 NOTE = "SYNTHETIC.txt"
-"""File in the root of the folder that says so in words; it tells a synthetic folder from a mirror."""
+"""File in the root of the folder that explains the data; it distinguishes a synthetic folder from a mirror."""
 
 CYCLES = tuple(cycle(years) for years in ("2007-2008", "2009-2010", "2011-2012", "2013-2014", "2015-2016", "2017-2018"))
 """Cycles that the cohort can be written for: those whose questionnaires and tables it resembles."""
 
 MOST_PEOPLE = 100_000
-"""Most people in a cycle: the sequence numbers of a cycle have that much room."""
+"""Largest number of people in a cycle, limited by the range of its sequence numbers."""
 
 _STATES = {NONE: "none", DIAGNOSED: "diagnosed", UNDIAGNOSED: "undiagnosed"}
-_STAGES = 20  # a source of chance each
+_STAGES = 20  # each with its own random generator
 _LONGEST_LABEL = 40  # bytes, of a SAS transport file
 _TEXT = """SYNTHETIC DATA: THESE ARE NOT REAL PEOPLE
 
@@ -67,7 +66,7 @@ most six. The true magnesium effect is {effect:+.2f} log-odds of diabetes for ea
 
 @dataclass(frozen=True)
 class Truth:
-    """What is true about the synthetic people and cannot be read from their tables.
+    """True values of the simulation that are not in the tables.
 
     Attributes
     ----------
@@ -76,14 +75,15 @@ class Truth:
     seed
         Seed of the cohort.
     magnesium_log_odds
-        True log-odds of undiagnosed (and of diagnosed) diabetes for each 100 mg/d of usual magnesium from
-        food and drink.
+        True log odds ratio of undiagnosed (and of diagnosed) diabetes per 100 mg/d of usual magnesium intake
+        from food and drink.
     supplement_log_odds
-        The same for magnesium from supplements and antacids.
+        True log odds ratio per 100 mg/d of magnesium from supplements and antacids.
     recall_log_sd
-        True spread of the log of a day's magnesium within a person, on days of one kind.
+        True within-person SD of the log of a day's magnesium intake, for days of the same kind (weekday or
+        weekend).
     weekend_log
-        True log of the ratio of a day's magnesium on Friday to Sunday over Monday to Thursday.
+        True log of the ratio of magnesium intake on Friday to Sunday to that on Monday to Thursday.
     """
 
     people: pd.DataFrame
@@ -123,26 +123,26 @@ def write_cohort(
     seed: int = 20240101,
     cycles: Sequence[Cycle] = CYCLES,
 ) -> Truth:
-    """Write a synthetic cohort as SAS transport files, laid out as the CDC site is.
+    """Write a synthetic cohort as SAS transport files, laid out like the CDC site.
 
-    Each file appears whole or not at all. The same arguments give the same bytes; a cycle's files do not
-    depend on which other cycles are written.
+    Files are written atomically. The same arguments give the same bytes; a cycle's files do not depend on which other
+    cycles are written.
 
     Parameters
     ----------
     folder
-        Root, made if need be: tables go to ``Public/<first year>/DataFiles/<TABLE>.xpt``, the note beside.
+        Root folder, created if needed; tables are written to ``Public/<first year>/DataFiles/<TABLE>.xpt``.
     people_per_cycle
-        People of all ages interviewed in each cycle, 200 to 100,000.
+        Number of people of all ages interviewed in each cycle, 200 to 100,000.
     seed
-        Not negative.
+        Random seed, 0 or more.
     cycles
-        Which cycles.
+        Cycles to write.
 
     Returns
     -------
     Truth
-        What the tables do not show.
+        True values that are not in the tables.
 
     Raises
     ------
@@ -162,9 +162,9 @@ def write_cohort(
     if not 200 <= people_per_cycle <= MOST_PEOPLE:
         raise usage(
             "synthetic.bad_size",
-            "the synthetic cohort cannot have that many people in a cycle",
+            "this number of people in a cycle is not supported",
             where="people_per_cycle",
-            hint="the default is 4000",
+            hint="choose a number in the range; the default is 4000",
             expected=f"200 to {MOST_PEOPLE}",
             got=str(people_per_cycle),
         )
@@ -177,7 +177,7 @@ def write_cohort(
             got=str(seed),
         )
     effect = parameter_groups()["magnesium_effect"]
-    # The note comes first: there is no moment at which tables lie there without it.
+    # The note is written first, so that the folder never has tables without it.
     note = _TEXT.format(
         seed=seed,
         people=people_per_cycle,
@@ -199,7 +199,7 @@ def write_cohort(
 
 
 def _write_cycle(folder: Path, cycle: Cycle, size: int, seed: int) -> pd.DataFrame:
-    # One source of chance for each cycle and stage: a change in one moves no other.
+    # One random generator for each cycle and stage, so that a change in one stage does not affect others.
     stages = [np.random.default_rng([seed, cycle.first, stage]) for stage in range(_STAGES)]
     people: Columns = select_people(stages[0], cycle=cycle, people=size)
     people |= take_part(stages[1], people)

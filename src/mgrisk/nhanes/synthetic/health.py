@@ -1,8 +1,8 @@
 """Health of the synthetic people: diabetes and its diagnosis, laboratory values, blood pressure, history and medicines.
 
-The truth comes first: who has diabetes and who knows it. Laboratory values agree with it exactly. Blood pressure has
-its medicine, and readings by auscultation and by oscillometry. Then follow care of diabetes, education, alcohol,
-weights remembered, upper legs, the pulse, and prescription medicines.
+The true state is drawn first: who has diabetes, and whether it is diagnosed. Laboratory values are then drawn to be
+consistent with it. Blood pressure includes antihypertensive medicine, and readings by auscultation and oscillometry.
+Diabetes care, education, alcohol, self-reported weights, upper leg length, pulse and prescription medicines follow.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from mgrisk.nhanes.synthetic.parameters import Columns, by_sex, chance, linear, lookup, pair, parameter_groups, pick
+from mgrisk.nhanes.synthetic.parameters import (
+    Columns,
+    by_sex,
+    correlated_normals,
+    draw_index,
+    linear,
+    lookup,
+    parameter_groups,
+    probability,
+)
 from mgrisk.nhanes.synthetic.people import ADULT, RACES, adjust
 from mgrisk.types import Booleans, Floats
 
@@ -26,14 +35,14 @@ _ADOLESCENT = 12  # years
 def add_diabetes(rng: np.random.Generator, people: Columns) -> Columns:
     """Return the true risk, the true state and the laboratory values of everyone.
 
-    A diagnosis is drawn first; undiagnosed diabetes is then drawn among the others with the probability
-    ``risk_undiagnosed``, a logistic function of the groups ``undiagnosed`` and ``magnesium_effect`` of
-    `parameters.toml` and of the PSU. Nobody under 20 has undiagnosed diabetes.
+    A diagnosis is drawn first. Undiagnosed diabetes is then drawn among the others with the probability
+    ``risk_undiagnosed``, from a logistic model with the coefficients ``undiagnosed`` and ``magnesium_effect`` of
+    `parameters.toml` and a PSU effect. Nobody under 20 has undiagnosed diabetes.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people`, `add_body`, `add_habits` and `add_diet`.
 
@@ -41,8 +50,8 @@ def add_diabetes(rng: np.random.Generator, people: Columns) -> Columns:
     -------
     Columns
         ``risk_undiagnosed`` (probability given no diagnosis; NaN under 20), ``risk_diagnosed``, ``state``
-        (`NONE`, `DIAGNOSED`, `UNDIAGNOSED`), ``borderline`` (0/1, told so), ``hba1c`` (%, one decimal) and
-        ``glucose`` (mg/dL, whole): without a diagnosis, HbA1c >= 6.5 or glucose >= 126 if and only if the
+        (`NONE`, `DIAGNOSED`, `UNDIAGNOSED`), ``borderline`` (0/1, self-reported), ``hba1c`` (%, one decimal)
+        and ``glucose`` (mg/dL, whole): without a diagnosis, HbA1c >= 6.5 or glucose >= 126 if and only if the
         state is `UNDIAGNOSED`.
     """
     given = parameter_groups()
@@ -52,12 +61,12 @@ def add_diabetes(rng: np.random.Generator, people: Columns) -> Columns:
     magnesium += effect["supplement_per_100_mg"] * np.nan_to_num(people["supplement_magnesium"]) / 100
     shared = magnesium + people["psu_diabetes"]
     young = lookup(given["young"]["diagnosed"], people["age_years"] >= _ADOLESCENT)
-    risk_diagnosed = np.where(adult, chance(linear(given["diagnosed"], people) + shared), young)
+    risk_diagnosed = np.where(adult, probability(linear(given["diagnosed"], people) + shared), young)
     logit = np.where(adult, linear(given["undiagnosed"], people) + shared, given["young"]["logit"])
-    risk = np.where(adult, chance(logit), np.nan)
+    risk = np.where(adult, probability(logit), np.nan)
     diagnosed = rng.random(size) < risk_diagnosed
     undiagnosed = ~diagnosed & (rng.random(size) < np.nan_to_num(risk))
-    almost = rng.random(size) < chance(linear(given["borderline"], people))
+    almost = rng.random(size) < probability(linear(given["borderline"], people))
     state = np.select([diagnosed, undiagnosed], [DIAGNOSED, UNDIAGNOSED], NONE)
     hba1c, glucose = _laboratory(rng, state, logit, people["black"])
     return {
@@ -76,7 +85,7 @@ def add_insulin(rng: np.random.Generator, people: Columns) -> Columns:
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people`, `add_body` and `add_diabetes`.
     """
@@ -97,7 +106,7 @@ def _laboratory(rng: np.random.Generator, state: Floats, logit: Floats, black: F
     size = len(state)
 
     def healthy() -> tuple[Floats, Floats]:
-        z_hba1c, z_glucose = pair(rng, given["correlation"], size)
+        z_hba1c, z_glucose = correlated_normals(rng, given["correlation"], size)
         return (
             _predicted(given["hba1c"], logit, black) + given["hba1c"]["sd"] * z_hba1c,
             _predicted(given["glucose"], logit, black) + given["glucose"]["sd"] * z_glucose,
@@ -113,7 +122,7 @@ def _laboratory(rng: np.random.Generator, state: Floats, logit: Floats, black: F
 
     hba1c, glucose = _below(healthy)
     near_hba1c, near_glucose = _below(near)
-    z_hba1c, z_glucose = pair(rng, given["above_correlation"], size)
+    z_hba1c, z_glucose = correlated_normals(rng, given["above_correlation"], size)
     high_hba1c = HBA1C_LIMIT + np.round(_excess(given["hba1c_excess"], z_hba1c), 1)
     high_glucose = GLUCOSE_LIMIT + np.round(_excess(given["glucose_excess"], z_glucose))
     both, glucose_alone = np.cumsum(given["above_shares"])[:2]
@@ -121,7 +130,7 @@ def _laboratory(rng: np.random.Generator, state: Floats, logit: Floats, black: F
     found = state == UNDIAGNOSED
     hba1c = np.where(found, np.where((kind < both) | (kind >= glucose_alone), high_hba1c, near_hba1c), hba1c)
     glucose = np.where(found, np.where(kind < glucose_alone, high_glucose, near_glucose), glucose)
-    z_hba1c, z_glucose = pair(rng, given["diagnosed_correlation"], size)
+    z_hba1c, z_glucose = correlated_normals(rng, given["diagnosed_correlation"], size)
     known = state == DIAGNOSED
     floors = given["hba1c_diagnosed"], given["glucose_diagnosed"]
     hba1c = np.where(known, floors[0]["floor"] + _excess(floors[0], z_hba1c), hba1c)
@@ -130,7 +139,7 @@ def _laboratory(rng: np.random.Generator, state: Floats, logit: Floats, black: F
 
 
 def _predicted(group: Mapping[str, float], logit: Floats, black: Floats) -> Floats:
-    # The regressions were fitted where log-odds lie between about -7 and -1; beyond, they stay at the end.
+    # The regressions were fitted to log-odds between about -7 and -1; values outside are set to the limits.
     return group["intercept"] + group["slope"] * (np.clip(logit, -7, -1) + 3.5) + group["black"] * black
 
 
@@ -139,7 +148,7 @@ def _excess(group: Mapping[str, float], z: Floats) -> Floats:
 
 
 def _below(draw: Callable[[], tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
-    """Draw until both values, as rounded, are below their limits: a cut distribution, no heap at 6.4."""
+    """Draw until both rounded values are below their limits: a truncated distribution, without a peak at 6.4."""
     hba1c, glucose = draw()
     high = _is_high(hba1c, glucose)
     while high.any():
@@ -153,34 +162,35 @@ def _is_high(hba1c: Floats, glucose: Floats) -> Booleans:
     return np.asarray((np.round(hba1c, 1) >= HBA1C_LIMIT) | (np.round(glucose) >= GLUCOSE_LIMIT))
 
 
-AUSCULTATED, OSCILLOMETRIC = "ear", "machine"
+AUSCULTATED, OSCILLOMETRIC = "auscultated", "oscillometric"
 
 
 def add_pressure(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return medicine against high blood pressure and systolic readings of everyone.
+    """Return antihypertensive medicine and systolic readings of everyone.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people`, `add_body` and `add_habits`.
 
     Returns
     -------
     Columns
-        ``told_to_take`` and ``takes`` (0/1, of those with hypertension), and the readings (mmHg, NaN where
-        there is none) ``ear1`` to ``ear4``, even, and ``machine1`` to ``machine3``, whole.
+        ``told_to_take`` and ``takes`` (medicine, 0/1, among those with hypertension), and the readings (mmHg,
+        NaN if not taken) ``auscultated1`` to ``auscultated4``, even, and ``oscillometric1`` to
+        ``oscillometric3``, whole.
     """
     given = parameter_groups()
     size, systolic = len(people["age"]), given["systolic"]
-    told = (people["hypertension"] > 0) & (rng.random(size) < chance(linear(given["told_to_take"], people)))
-    takes = told & (rng.random(size) < chance(linear(given["takes"], people)))
+    told = (people["hypertension"] > 0) & (rng.random(size) < probability(linear(given["told_to_take"], people)))
+    takes = told & (rng.random(size) < probability(linear(given["takes"], people)))
     usual = _usual(rng, people)
     found: Columns = {"told_to_take": told.astype(np.float64), "takes": takes.astype(np.float64)}
     for method in (AUSCULTATED, OSCILLOMETRIC):
         rules = systolic[method]
-        pattern = pick(rng, rules["share"], size)
+        pattern = draw_index(rng, rules["share"], size)
         for place, shift in enumerate(rules["shift"]):
             error = np.exp(rules["log_sd"] * rng.standard_normal(size))
             value = systolic["floor"] + (usual - systolic["floor"]) * error + shift
@@ -206,25 +216,24 @@ POUNDS = 1 / 0.45359237  # in a kilogram
 INCHES = 1 / 2.54  # in a centimetre
 EDUCATIONS = 5
 WEIGHTS = ("now", "year", "ten", "young", "greatest")
-_ALIKE = 0.7  # correlation of how often people drink with how much, and of the weights that they remember
+_ALIKE = 0.7  # correlation between drinking frequency and amount, and among self-reported weights
 
 
 def add_laboratory(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return creatinine, triglycerides, and glucose two hours after a drink of it, with the weight of that subsample.
+    """Return creatinine, triglycerides, and 2-hour glucose of the tolerance test, with the weight of its subsample.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `take_part`, `add_body`, `add_habits`, `add_diabetes` and `add_insulin`.
 
     Returns
     -------
     Columns
-        ``creatinine`` and ``triglycerides`` (mg/dL; NaN where the blood did not suffice), ``two_hours`` (mg/dL; of
-        those who drank it and have no diagnosis), ``tolerance_weight`` (0 for those of the fasting subsample who did
-        not).
+        ``creatinine`` and ``triglycerides`` (mg/dL; NaN if not measured), ``two_hours`` (mg/dL; of people without a
+        diagnosis who took the test), ``tolerance_weight`` (0 for people of the fasting subsample who did not).
     """
     given, size = parameter_groups("health"), len(people["age"])
     adult, fasted = people["age_years"] >= ADULT, people["fasting_weight"] > 0
@@ -263,22 +272,22 @@ def add_laboratory(rng: np.random.Generator, people: Columns) -> Columns:
 
 
 def add_history(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return care of diabetes, education, alcohol, and the weights that people remember.
+    """Return diabetes care, education, alcohol, and self-reported weights.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people`, `add_body`, `add_habits` and `add_diabetes`.
 
     Returns
     -------
     Columns
-        ``takes_insulin``, ``pills`` (0/1), ``told_years`` (years since told of diabetes), ``prediabetes`` (0/1),
+        ``takes_insulin``, ``pills`` (0/1), ``told_years`` (years since diagnosis), ``prediabetes`` (0/1),
         ``education`` (1 to 5), ``drinker`` (0 never, 1 seldom, 2 more), ``often`` (1 every day to 10 once or twice a
-        year, 0 not in the past year), ``drinks`` (on such a day), ``said_height`` (inches), and ``said_…`` for each of
-        `WEIGHTS` (pounds).
+        year, 0 not in the past year), ``drinks`` (per drinking day), ``said_height`` (self-reported, inches), and
+        ``said_…`` for each of `WEIGHTS` (self-reported, pounds).
     """
     given, size = parameter_groups("health"), len(people["age"])
     care, known = given["care"], people["state"] == DIAGNOSED
@@ -300,12 +309,12 @@ def add_history(rng: np.random.Generator, people: Columns) -> Columns:
 
 def _alcohol(rng: np.random.Generator, people: Columns) -> Columns:
     given, size = parameter_groups("health")["alcohol"], len(people["age"])
-    drinker = pick(rng, [given["never"], given["seldom"], 1 - given["never"] - given["seldom"]], size)
+    drinker = draw_index(rng, [given["never"], given["seldom"], 1 - given["never"] - given["seldom"]], size)
     tends = given["men"] * (0.5 - people["female"]) + given["smoker"] * people["smoker"] + given["age"] * people["age"]
     alike = rng.standard_normal(size)
     spread = np.sqrt(1 - _ALIKE**2)
     often_rank, much_rank = (ndtr(tends + _ALIKE * alike + spread * rng.standard_normal(size)) for _ in range(2))
-    # The first answers are of those who drink most often.
+    # The first answers mean drinking most often.
     often = 1.0 + np.searchsorted(np.cumsum(given["often"])[:-1], 1 - often_rank, side="right")
     place = np.searchsorted(np.cumsum(given["drinks_share"])[:-1], much_rank, side="right")
     none = rng.random(size) < np.where(drinker == 1, given["none_now"][0], given["none_now"][1])
@@ -328,7 +337,7 @@ def _weights(rng: np.random.Generator, people: Columns) -> Columns:
         logs[name] = mean + about["sd"] * z
     now = np.log(people["weight_kg"] * POUNDS) + logs["now"]
     found = {f"said_{name}": np.round(np.exp(now + logs[name])) for name in ("year", "ten", "young")}
-    # Nobody remembers a greatest weight below another one.
+    # The greatest weight is at least as large as every other reported weight.
     most = np.maximum(np.exp(now + np.maximum(logs["greatest"], 0.0)), np.exp(now))
     most = np.maximum(np.round(most), np.maximum(found["said_year"], found["said_ten"] * (age >= -1.4)))
     about = given["height"]
@@ -342,12 +351,12 @@ def _weights(rng: np.random.Generator, people: Columns) -> Columns:
 
 
 def add_more(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return blood fats, hips, diastolic readings, where people were born, and births.
+    """Return blood lipids, hip circumference, diastolic readings, country of birth, and births.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people`, `add_body`, `add_habits` and `add_pressure`.
 
@@ -355,8 +364,8 @@ def add_more(rng: np.random.Generator, people: Columns) -> Columns:
     -------
     Columns
         ``cholesterol``, ``hdl`` (mg/dL, whole), ``hip_cm``, ``born_in_us`` (0/1), ``delivered`` (0/1), ``births``,
-        ``large_baby`` (0/1), and the diastolic readings (mmHg) beside the systolic ones: ``ear1_low``, ``machine1_low``
-        and so on, NaN where there is none.
+        ``large_baby`` (0/1), and the diastolic readings (mmHg): ``auscultated1_low``, ``oscillometric1_low`` and so on,
+        NaN if not taken.
     """
     given, size = parameter_groups("health"), len(people["age"])
     adult = people["age_years"] >= ADULT
@@ -378,7 +387,7 @@ def add_more(rng: np.random.Generator, people: Columns) -> Columns:
         "hip_cm": np.round(hip + given["hip"]["sd"] * rng.standard_normal(size), 1),
         "born_in_us": (rng.random(size) < lookup(given["born"]["in_us"], stage, people["race"])).astype(np.float64),
         "delivered": (rng.random(size) < births["delivered"]).astype(np.float64),
-        "births": pick(rng, births["number"], size).astype(np.float64),
+        "births": draw_index(rng, births["number"], size).astype(np.float64),
         "large_baby": (rng.random(size) < births["large"]).astype(np.float64),
         **_diastolic(rng, people),
     }
@@ -396,7 +405,7 @@ def _diastolic(rng: np.random.Generator, people: Columns) -> Columns:
         usual = np.where(terms["age_years"] >= ADULT, linear(given["adult"], terms), linear(given["young"], terms))
         for reading in range(readings):
             value = usual + habit + given["within"] * rng.standard_normal(size)
-            # It stays below the systolic one.
+            # At least 10 mmHg below the systolic reading.
             value = np.minimum(np.clip(value, *given["range"]), systolic[:, reading] - 10)
             low = step * np.round(value / step)
             found[f"{method}{reading + 1}_low"] = np.where(made[:, reading], low, np.nan)
@@ -404,12 +413,12 @@ def _diastolic(rng: np.random.Generator, people: Columns) -> Columns:
 
 
 def add_upper_leg(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return ``upper_leg_cm`` by height, sex, age, race and BMI, one decimal, NaN where it is not measured.
+    """Return ``upper_leg_cm`` by height, sex, age, race and BMI, one decimal, NaN if not measured.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people` and `add_body`.
     """
@@ -420,7 +429,7 @@ def add_upper_leg(rng: np.random.Generator, people: Columns) -> Columns:
 
 
 def _adult_or_child(given: Mapping[str, Any], people: Columns, **of_child: Floats) -> tuple[Floats, Floats]:
-    """Return mean and spread of each person: of adults by sex, of children with `of_child` beside their columns."""
+    """Return mean and SD for each person: of adults by sex, of children with the additional columns `of_child`."""
     adult = people["age_years"] >= ADULT
     mean, spread = by_sex(given, people)
     child = linear(given["young"], {**people, **of_child})
@@ -433,15 +442,15 @@ def add_pulse(rng: np.random.Generator, people: Columns) -> Columns:
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people`, `add_body`, `add_habits` and `add_pressure`.
 
     Returns
     -------
     Columns
-        Beats/min, NaN where there is none: ``pulse``, counted at the wrist, even, and beside the oscillometric
-        pressures ``machine1_pulse`` to ``machine3_pulse``, whole.
+        Beats/min, NaN if not measured: ``pulse``, counted at the wrist, even, and with the oscillometric blood
+        pressures ``oscillometric1_pulse`` to ``oscillometric3_pulse``, whole.
     """
     given, size = parameter_groups("health")["pulse"], len(people["age"])
     mean, spread = _adult_or_child(given, people, year=people["age_years"] - 14)
@@ -465,7 +474,7 @@ def add_medicines(rng: np.random.Generator, people: Columns) -> Columns:
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `add_pressure` and `add_history`.
     """
@@ -479,9 +488,9 @@ def add_medicines(rng: np.random.Generator, people: Columns) -> Columns:
     taken: Columns = {}
     for number, drug in enumerate(drugs):
         logit = np.log(drug["share"] / (1 - drug["share"])) + drug["age"] * people["age"]
-        taken[f"drug{number}"] = (groups[drug["among"]] & (rng.random(size) < chance(logit))).astype(np.float64)
+        taken[f"drug{number}"] = (groups[drug["among"]] & (rng.random(size) < probability(logit))).astype(np.float64)
     for among in ("takes", "pills"):
-        # Who says to take some has at least the commonest; insulins are many.
+        # People who report taking such medicine have at least the commonest drug; insulins are many.
         of = [f"drug{number}" for number, drug in enumerate(drugs) if drug["among"] == among]
         none = groups[among] & (np.sum([taken[name] for name in of], axis=0) == 0)
         taken[of[0]] = np.where(none, 1.0, taken[of[0]])

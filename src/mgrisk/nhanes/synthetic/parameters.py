@@ -1,4 +1,4 @@
-"""What is known about the synthetic people (the TOML files beside), and the few ways to draw from it."""
+"""Parameters of the synthetic cohort (the TOML files in this folder), and functions that draw from them."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import numpy.typing as npt
 from mgrisk.types import Floats, Integers
 
 Columns = dict[str, Floats]
-"""The people of one cycle: a column of numbers for each property, all of one length."""
+"""The people of one cycle: an array of numbers for each property, all of the same length."""
 
 SPREAD = "sd"
 
 
 @cache
 def parameter_groups(file: str = "parameters") -> Mapping[str, Any]:
-    """Return the groups of a TOML file beside, `parameters.toml` or another; each has its source in a comment there."""
+    """Return the groups of a TOML file in this folder; the sources are in comments of the file."""
     text = files("mgrisk.nhanes.synthetic").joinpath(f"{file}.toml").read_text("utf-8")
     return tomllib.loads(text)
 
@@ -32,14 +32,14 @@ def linear(terms: Mapping[str, float], people: Columns) -> Floats:
     Parameters
     ----------
     terms
-        Coefficients by name of a column of `people`; ``intercept`` stands alone, ``sd`` is no term.
+        Coefficients by name of a column of `people`, with an ``intercept``; ``sd`` is ignored.
     people
-        Columns of equal length, among them every name in `terms`.
+        Columns of equal length, including every name in `terms`.
 
     Raises
     ------
     KeyError
-        A term that no column of `people` has.
+        If a term is not a column of `people`.
 
     Examples
     --------
@@ -54,30 +54,30 @@ def linear(terms: Mapping[str, float], people: Columns) -> Floats:
     return total
 
 
-def chance(logit: Floats) -> Floats:
-    """Return probabilities of log-odds."""
+def probability(logit: Floats) -> Floats:
+    """Return the probabilities of log-odds."""
     return np.asarray(1.0 / (1.0 + np.exp(-logit)), dtype=np.float64)
 
 
 def by_sex(group: Mapping[str, Mapping[str, float]], people: Columns) -> tuple[Floats, Floats]:
-    """Return the linear predictor and the spread of a group with the keys ``male`` and ``female``."""
+    """Return the linear predictor and the SD of a group with the keys ``male`` and ``female``."""
     female = people["female"] > 0
     mean = np.where(female, linear(group["female"], people), linear(group["male"], people))
     return mean, np.where(female, group["female"][SPREAD], group["male"][SPREAD])
 
 
-def pick(rng: np.random.Generator, shares: Sequence[float], size: int) -> Integers:
-    """Draw places in a list of shares (which need not add up to 1)."""
+def draw_index(rng: np.random.Generator, shares: Sequence[float], size: int) -> Integers:
+    """Draw indices with probabilities proportional to `shares`."""
     cumulated = np.cumsum(np.asarray(shares, dtype=np.float64))
     return np.searchsorted(cumulated / cumulated[-1], rng.random(size), side="right").astype(np.int64)
 
 
-def pair(rng: np.random.Generator, correlation: float, size: int) -> tuple[Floats, Floats]:
-    """Draw two columns of standard normal numbers with a correlation."""
+def correlated_normals(rng: np.random.Generator, correlation: float, size: int) -> tuple[Floats, Floats]:
+    """Draw two arrays of standard normal numbers with a given correlation."""
     first, second = rng.standard_normal(size), rng.standard_normal(size)
     return first, correlation * first + np.sqrt(1.0 - correlation**2) * second
 
 
 def lookup(table: Sequence[Any], *places: npt.NDArray[Any]) -> Floats:
-    """Return the entries of a (nested) list of numbers at arrays of places."""
+    """Return the entries of a (nested) list of numbers at arrays of indices."""
     return np.asarray(np.asarray(table, dtype=np.float64)[tuple(each.astype(np.int64) for each in places)])

@@ -1,7 +1,7 @@
-"""The synthetic people: how they are sampled, and their body, habits and usual diet.
+"""The synthetic people: sampling, body measurements, habits and usual diet.
 
-Sampling is that of NHANES: strata, PSUs, unequal selection, nonresponse at the interview and at the examination, and
-the weights that follow from them.
+Sampling follows NHANES: strata, PSUs, unequal selection probabilities, nonresponse to the interview and the
+examination, and the weights that result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,16 @@ import numpy as np
 from scipy.special import ndtr
 
 from mgrisk.nhanes.cycles import Cycle
-from mgrisk.nhanes.synthetic.parameters import Columns, by_sex, chance, linear, lookup, pair, parameter_groups, pick
+from mgrisk.nhanes.synthetic.parameters import (
+    Columns,
+    by_sex,
+    correlated_normals,
+    draw_index,
+    linear,
+    lookup,
+    parameter_groups,
+    probability,
+)
 from mgrisk.types import Booleans, Floats, Integers
 
 RACES = ("mexican", "hispanic", "white", "black", "asian", "other")
@@ -25,19 +34,19 @@ def select_people(rng: np.random.Generator, *, cycle: Cycle, people: int) -> Col
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     cycle
-        Sets the size of the population, the numbers of the strata and who is over-sampled.
+        Cycle, which determines the population size, the stratum numbers and the oversampled groups.
     people
-        Number of people to draw, of all ages.
+        Number of people of all ages to draw.
 
     Returns
     -------
     Columns
-        ``stratum``, ``psu`` (1, 2), ``cluster`` (0 to 29), ``band`` and ``race`` (places in the lists of
+        ``stratum``, ``psu`` (1, 2), ``cluster`` (0 to 29), ``band`` and ``race`` (indices in the lists of
         `parameters.toml`), ``age_years``, ``female``, ``income`` (ratio to poverty), ``selection_weight``
-        (people, adding up to the population of the cycle), ``psu_bmi``, ``psu_diet``, ``psu_diabetes``
-        (random effects), 0/1 columns for each race and ``age``, ``age2``, ``pir`` on the scale of the
+        (people, with the population of the cycle as the sum), ``psu_bmi``, ``psu_diet``, ``psu_diabetes``
+        (random effects), 0/1 columns for each race, and ``age``, ``age2``, ``pir`` on the scale of the
         coefficients.
 
     References
@@ -50,11 +59,11 @@ def select_people(rng: np.random.Generator, *, cycle: Cycle, people: int) -> Col
     clusters = design["strata"] * design["psus"]
     sizes = np.exp(rng.normal(0, design["psu_size_log_sd"], clusters))
     tilt = np.exp(rng.normal(0, design["psu_race_log_sd"], (clusters, len(RACES))))
-    cluster = np.sort(pick(rng, sizes.tolist(), people))
+    cluster = np.sort(draw_index(rng, sizes.tolist(), people))
     cell = np.zeros(people, dtype=np.int64)
     for number in range(clusters):
         here = np.flatnonzero(cluster == number)
-        cell[here] = pick(rng, (share * rate * tilt[number][None, :, None]).ravel().tolist(), len(here))
+        cell[here] = draw_index(rng, (share * rate * tilt[number][None, :, None]).ravel().tolist(), len(here))
     band, race, low = (each.astype(np.int64) for each in np.unravel_index(cell, share.shape))
     first = np.array([*parameter_groups()["ages"]["first"], OLDEST + 1])
     age = first[band] + np.floor(rng.random(people) * (first[band + 1] - first[band]))
@@ -101,7 +110,7 @@ def _population(cycle: Cycle) -> float:
 
 
 def _cells(cycle: Cycle) -> tuple[Floats, Floats]:
-    """Return population share and relative chance of selection by age band x race x (high, low income)."""
+    """Return population share and relative selection probability by age band x race x (high, low income)."""
     selection, income = parameter_groups()["selection"], parameter_groups()["income"]
     share = np.array(selection["share"])
     rate = np.array(selection["rate"])
@@ -111,7 +120,7 @@ def _cells(cycle: Cycle) -> tuple[Floats, Floats]:
     low = np.array(income["low"])[np.digitize(first, [20, 60])]
     shares = np.stack([share * (1 - low), share * low], axis=2) / share.sum()
     more = np.array(selection["low_income_rate"])[None, :]
-    # The rate of a race and age is that of both incomes together.
+    # The given rate of a race and age is that of both income groups combined.
     high_rate = rate / (1 - low + low * more)
     return shares, np.stack([high_rate, high_rate * more], axis=2)
 
@@ -128,24 +137,24 @@ def _income(rng: np.random.Generator, race: Integers, low: Integers) -> Floats:
 
 
 def adjust(weight: Floats, *, totals: Floats, cells: Integers, responds: Booleans) -> Floats:
-    """Return weights of those who respond that add up to known totals.
+    """Return weights of the respondents, adjusted to known totals.
 
     Parameters
     ----------
     weight
         Weights before the adjustment, in people.
     totals
-        People in each cell.
+        Number of people in each cell.
     cells
-        Cell of each person, a place in `totals`.
+        Cell of each person, an index in `totals`.
     responds
-        Who gets a weight; the others get 0.
+        Whether each person responds; the others get a weight of 0.
 
     Returns
     -------
     numpy.ndarray
-        Weights by cell in proportion to `weight`. A cell in which nobody responds is spread over all
-        others, so that the sum is that of `totals` in any case (0 where nobody responds at all).
+        Weights proportional to `weight` within each cell. The total of a cell without respondents is spread over
+        all other cells, so that the sum is always that of `totals` (0 if nobody responds at all).
 
     Examples
     --------
@@ -162,22 +171,22 @@ def adjust(weight: Floats, *, totals: Floats, cells: Integers, responds: Boolean
 
 
 def take_part(rng: np.random.Generator, people: Columns) -> Columns:
-    """Draw who was examined, recalled the diet and fasted, and derive the weights of each part.
+    """Draw who was examined, gave a dietary recall and fasted, and derive the weights of each subsample.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
-        What `select_people` returns.
+        Columns of `select_people`.
 
     Returns
     -------
     Columns
         ``examined``, ``in_glucose`` and ``fasted`` (0/1), ``recall1`` and ``recall2`` (status codes 1
         reliable, 2 not reliable, 4 breast-fed, 5 not done), ``interview_weight``, ``exam_weight``,
-        ``recall1_weight``, ``recall2_weight`` (each with the sum of the population) and ``fasting_weight``
-        (the sum of those of 12 years and older); 0 for those without part.
+        ``recall1_weight``, ``recall2_weight`` (each with the population as the sum) and ``fasting_weight``
+        (with the population of 12 years and older as the sum); 0 for people who did not take part.
     """
     response = parameter_groups()["response"]
     age, band, size = people["age_years"], people["band"], len(people["band"])
@@ -233,7 +242,7 @@ ACTIVITIES = ("work_vigorous", "work_moderate", "transport", "leisure_vigorous",
 
 
 def add_body(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return ``height_cm``, ``weight_kg``, ``bmi_kg_m2``, ``waist_cm`` and the terms made of them."""
+    """Return ``height_cm``, ``weight_kg``, ``bmi_kg_m2``, ``waist_cm`` and the regression terms computed from them."""
     given = parameter_groups()
     size, adult = len(people["age"]), people["age_years"] >= ADULT
     height_z, bmi_z, waist_z = rng.standard_normal((3, size))
@@ -251,7 +260,7 @@ def add_body(rng: np.random.Generator, people: Columns) -> Columns:
     young_bmi = usual * np.exp(spread * bmi_z - spread**2 / 2 + people["psu_bmi"])
     young_waist = lookup(young["waist"], sex, year) + young["waist_per_bmi"] * (young_bmi - usual)
     height = np.where(adult, height, lookup(young["height"], sex, year) * (1 + young["height_sd"] * height_z))
-    # The ends of NHANES 2007-2018: a log-normal tail knows no end.
+    # Limited to the range of NHANES 2007-2018, because the log-normal distribution is unbounded.
     bmi = np.clip(np.where(adult, bmi, young_bmi), 12, 80)
     waist = np.where(adult, waist, young_waist + young["waist_sd"] * waist_z)
     weight = bmi * (height / 100) ** 2
@@ -262,7 +271,7 @@ def add_body(rng: np.random.Generator, people: Columns) -> Columns:
         "weight_kg": np.clip(weight, 2.5, 250),
         "bmi_kg_m2": bmi,
         "waist_cm": np.clip(waist, 35, 180),
-        # Children stand at the reference person; nothing that has these terms is asked of them.
+        # Children get the values of the reference person; no variable with these terms is simulated for them.
         "bmi": np.where(adult, (bmi - 28) / 5, 0.0),
         "waist": np.where(adult, (waist - 99) / 10, 0.0),
         "height": np.where(adult, (height - 168) / 10, 0.0),
@@ -275,24 +284,24 @@ def add_habits(rng: np.random.Generator, people: Columns, *, cycle: Cycle) -> Co
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people` and `add_body`.
     cycle
-        Sleep was asked in whole hours before 2015-2016.
+        Cycle; sleep was asked in whole hours before 2015-2016.
 
     Returns
     -------
     Columns
         0/1 columns ``smoked``, ``smoker``, ``some_days``, ``hypertension``, ``family``, ``leisure``,
         ``pregnant``, ``ever_pregnant``; ``sedentary_min``, ``sleep_hours``, ``gestational`` (1, 2 or 3),
-        and for each of `ACTIVITIES` its name (0/1), ``…_days`` (a week) and ``…_minutes`` (a day).
+        and for each of `ACTIVITIES` its name (0/1), ``…_days`` (per week) and ``…_minutes`` (per day).
     """
     given = parameter_groups()
     size = len(people["age"])
 
     def happens(name: str, terms: Columns) -> Floats:
-        return (rng.random(size) < chance(linear(given[name], terms))).astype(np.float64)
+        return (rng.random(size) < probability(linear(given[name], terms))).astype(np.float64)
 
     found: Columns = {name: happens(name, people) for name in ("smoked", "hypertension", "family")}
     found["smoker"] = found["smoked"] * happens("smokes", people)
@@ -309,9 +318,9 @@ def add_habits(rng: np.random.Generator, people: Columns, *, cycle: Cycle) -> Co
     women = given["women"]
     fertile = (people["female"] > 0) & (people["age_years"] >= ADULT) & (people["age_years"] <= 44)
     found["pregnant"] = (fertile & (rng.random(size) < women["pregnant"])).astype(np.float64)
-    ever = rng.random(size) < chance(linear(women["ever_pregnant"], people))
+    ever = rng.random(size) < probability(linear(women["ever_pregnant"], people))
     ever = (people["female"] > 0) & (people["age_years"] >= ADULT) & (ever | (found["pregnant"] > 0))
-    told = rng.random(size) < chance(linear(women["gestational"], {**people, **found}))
+    told = rng.random(size) < probability(linear(women["gestational"], {**people, **found}))
     almost = rng.random(size) < women["gestational_borderline"]
     found["ever_pregnant"] = ever.astype(np.float64)
     found["gestational"] = np.select([told, almost], [1.0, 3.0], 2.0)
@@ -329,24 +338,24 @@ def _activities(rng: np.random.Generator, people: Columns) -> Columns:
         own = np.sqrt(1 - given["common"] ** 2 - given["group"][name] ** 2)
         active = given["common"] * common + given["group"][name] * factors[name.split("_")[0]]
         active = active + own * rng.standard_normal(size)
-        # Ranks of normal factors: activities go together, and each share stays that of its regression.
-        share = chance(linear(given["kind"][name], people))
+        # Ranks of correlated normal factors: activities correlate, and each share is that of its regression.
+        share = probability(linear(given["kind"][name], people))
         found[name] = (ndtr(active) < share).astype(np.float64)
-        found[f"{name}_days"] = (1 + pick(rng, given["days"][name], size)).astype(np.float64)
-        found[f"{name}_minutes"] = np.take(minutes, pick(rng, given["minutes_share"][name], size))
+        found[f"{name}_days"] = (1 + draw_index(rng, given["days"][name], size)).astype(np.float64)
+        found[f"{name}_minutes"] = np.take(minutes, draw_index(rng, given["minutes_share"][name], size))
     return found
 
 
 def add_diet(rng: np.random.Generator, people: Columns) -> Columns:
     """Return usual intakes, two recall days and supplements.
 
-    A recall day is the usual intake times a log-normal error with mean 1 (`day2` on the second day), so
+    The intake on a recall day is the usual intake times a log-normal error with mean 1 (`day2` on the second day), so
     that the mean of many first days of a person is the usual intake.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people`, `add_body` and `add_habits`.
 
@@ -355,12 +364,12 @@ def add_diet(rng: np.random.Generator, people: Columns) -> Columns:
     Columns
         ``usual_energy`` (kcal/d), ``usual_magnesium`` (mg/d, food and drink), ``energy1``, ``magnesium1``,
         ``energy2``, ``magnesium2`` (kcal and mg of the two days), ``supplement`` and ``antacid`` (0/1),
-        ``supplement_magnesium`` (mg/d; NaN where there is none).
+        ``supplement_magnesium`` (mg/d; NaN if none is taken).
     """
     given, young = parameter_groups()["diet"], parameter_groups()["young"]
     size, adult = len(people["age"]), people["age_years"] >= ADULT
     stage = np.digitize(people["age_years"], young["diet_first"][1:]).astype(np.int64)
-    z_energy, z_magnesium = pair(rng, given["between_correlation"], size)
+    z_energy, z_magnesium = correlated_normals(rng, given["between_correlation"], size)
     usual: Columns = {}
     for name, z in (("energy", z_energy), ("magnesium", z_magnesium)):
         spread = given[f"between_{name}_sd"]
@@ -369,7 +378,7 @@ def add_diet(rng: np.random.Generator, people: Columns) -> Columns:
         usual[name] = np.exp(np.where(adult, log_adult, log_young) + spread * z + people["psu_diet"])
     found: Columns = {f"usual_{name}": values for name, values in usual.items()}
     for day in (1, 2):
-        errors = pair(rng, given["within_correlation"], size)
+        errors = correlated_normals(rng, given["within_correlation"], size)
         for name, z in zip(("energy", "magnesium"), errors, strict=True):
             spread = given[f"within_{name}_sd"]
             factor = given["day2"][name] if day == 2 else 1.0
@@ -382,14 +391,14 @@ def _supplements(rng: np.random.Generator, people: Columns, stage: Integers) -> 
     size, adult = len(people["age"]), people["age_years"] >= ADULT
 
     def happens(name: str) -> Booleans:
-        adults = chance(linear(given[name], people))
+        adults = probability(linear(given[name], people))
         return np.asarray(rng.random(size) < np.where(adult, adults, lookup(young[name], stage)))
 
     takes, contains = happens("supplement"), happens("supplement_magnesium")
-    antacid = (rng.random(size) < chance(linear(given["antacid"], people))) & adult
+    antacid = (rng.random(size) < probability(linear(given["antacid"], people))) & adult
     with_magnesium = antacid & (rng.random(size) < dose["antacid_magnesium"])
     rest = 1 - sum(dose["common_share"])
-    place = pick(rng, [*dose["common_share"], rest], size)
+    place = draw_index(rng, [*dose["common_share"], rest], size)
     own = np.where(adult, dose["median"], young["dose"]) * np.exp(dose["log_sd"] * rng.standard_normal(size))
     amount = np.where(adult & (place < len(dose["common"])), np.array([*dose["common"], 0.0])[place], own)
     extra = dose["antacid_median"] * np.exp(dose["antacid_log_sd"] * rng.standard_normal(size))

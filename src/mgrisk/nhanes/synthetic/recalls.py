@@ -1,6 +1,6 @@
-"""Recalled days of the synthetic people: day of the week, weights, nutrients, foods and supplements.
+"""Dietary recalls of the synthetic people: day of the week, weights, nutrients, foods and supplements.
 
-Foods and supplements are tables with several rows for each person, beside the lists that they refer to.
+Foods, supplements and medicines are tables with several rows for each person, with the product lists they refer to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from mgrisk.nhanes.codebook import KEY, VARIABLES
 from mgrisk.nhanes.cycles import Cycle
-from mgrisk.nhanes.synthetic.parameters import Columns, linear, lookup, parameter_groups, pick
+from mgrisk.nhanes.synthetic.parameters import Columns, draw_index, linear, lookup, parameter_groups
 from mgrisk.nhanes.synthetic.people import ADULT, adjust
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -27,25 +27,25 @@ _SPREADS = ("between", "within")
 
 
 def add_days(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return days of the week, the days' energy and magnesium with the weekend in them, and weights that balance it.
+    """Return days of the week, energy and magnesium with a weekend effect, and weights balanced over the week.
 
     Interviews are not spread evenly over the week; usual intake is 4/7 weekdays and 3/7 weekend (Friday to Sunday).
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `take_part` and `add_diet`.
 
     Returns
     -------
     Columns
-        ``day1``, ``day2`` (1 Sunday to 7 Saturday; NaN without an interview), and in place of the columns so named
-        ``energy1``, ``magnesium1``, ``energy2``, ``magnesium2``, ``recall1_weight`` and ``recall2_weight``.
+        ``day1``, ``day2`` (1 Sunday to 7 Saturday; NaN without an interview), and new values of ``energy1``,
+        ``magnesium1``, ``energy2``, ``magnesium2``, ``recall1_weight`` and ``recall2_weight``.
     """
     given, size = parameter_groups("recalls")["days"], len(people["age"])
-    first = pick(rng, given["first"], size)
+    first = draw_index(rng, given["first"], size)
     others = np.asarray(given["second"]) * (1 - np.eye(7))
     until = np.cumsum(others / others.sum(axis=1, keepdims=True), axis=1)[first]
     second = np.minimum((rng.random(size)[:, None] >= until).sum(axis=1), 6)
@@ -67,12 +67,12 @@ def _by_weekend(weekend: Booleans) -> tuple[Integers, Floats]:
 
 
 def add_nutrients(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return what else the food of both days held: ``fiber1``, ``calcium2`` and so on, a pair for each nutrient.
+    """Return the other nutrients of both days: ``fiber1``, ``fiber2``, ``calcium1`` and so on.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `select_people` and `add_days`.
     """
@@ -119,7 +119,7 @@ def _sometimes(rng: np.random.Generator, about: Mapping[str, Any], stage: Intege
 
 
 RECORDS = ("DR1IFF", "DR2IFF", "DSQIDS", "RXQ_RX")
-"""Tables that this module makes, where `nhanes/variables` has rows of them."""
+"""Tables with several rows for each person that this module simulates."""
 _MAGNESIUM_NUMBER = 231.0  # DSDIID of magnesium
 _MG = 1.0  # DSDUNIT
 _CLASSES = "ABC"
@@ -131,19 +131,19 @@ def records_of(rng: np.random.Generator, people: Columns, *, cycle: Cycle, seque
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
-        Columns of all stages, `add_products` and `add_medicines` too.
+        Columns of all stages, including `add_products` and `add_medicines`.
     cycle
-        Decides on names.
+        Cycle, which determines the names.
     sequence
         SEQN of each person.
 
     Returns
     -------
     dict
-        Frame by table name without the cycle's suffix: SEQN and the variables of `nhanes/variables` that the cycle has,
-        under the cycle's names. The magnesium of a day's foods adds up to the day's total.
+        Frame by table name without the cycle's suffix: SEQN and the cycle's variables, under the cycle's names. The
+        sum of the magnesium of a day's foods is the day's total.
     """
     made = {f"DR{day}IFF": _foods(rng, people, day=day, sequence=sequence) for day in DAYS}
     made |= {"DSQIDS": _supplements(people, sequence), "RXQ_RX": _medicines(rng, people, sequence)}
@@ -160,7 +160,7 @@ def records_of(rng: np.random.Generator, people: Columns, *, cycle: Cycle, seque
 
 
 def foods_list() -> pd.DataFrame:
-    """Return DRXFCD, the list of food codes; each cycle has one."""
+    """Return DRXFCD, the list of food codes of a cycle."""
     foods = parameter_groups("foods")["list"]["foods"]
     names = [food["name"] for food in foods]
     codes = [float(food["code"]) for food in foods]
@@ -168,7 +168,7 @@ def foods_list() -> pd.DataFrame:
 
 
 def lists() -> dict[str, pd.DataFrame]:
-    """Return the lists that serve every cycle, by the names in `nhanes.cycles.LOOKUPS`: products and medicines."""
+    """Return the lists of products and medicines common to all cycles, by their names in `nhanes.cycles.LOOKUPS`."""
     products, drugs = parameter_groups("products")["product"], parameter_groups("products")["drug"]
     ingredients = [
         {
@@ -199,7 +199,7 @@ def lists() -> dict[str, pd.DataFrame]:
 
 def _drug_row(drug: dict[str, Any]) -> dict[str, object]:
     def classes(prefix: str, numbers: Sequence[Sequence[int]], places: int) -> dict[str, float]:
-        # Each place has three levels; what a drug does not have is missing.
+        # Each drug or ingredient has three levels of classes; absent levels are missing.
         padded = [[*levels, *[np.nan] * 3][:3] for levels in numbers] + [[np.nan] * 3] * (places - len(numbers))
         return {
             f"{prefix}{place}{letter}": float(number)
@@ -218,39 +218,39 @@ def _drug_row(drug: dict[str, Any]) -> dict[str, object]:
 
 
 def add_products(rng: np.random.Generator, people: Columns) -> Columns:
-    """Return which supplement and antacid a person takes, how often, and what was taken on the recalled days.
+    """Return the supplement and antacid that each person takes, how often, and what was taken on the recalled days.
 
     Parameters
     ----------
     rng
-        Source of chance.
+        Random generator.
     people
         Needs the columns of `take_part` and `add_diet`.
 
     Returns
     -------
     Columns
-        ``product`` and ``antacid_product`` (places in `products.toml`, NaN for none), ``product_days`` (of 30),
-        ``product_magnesium`` and ``antacid_product_magnesium`` (mg on a day of taking it, NaN for none),
-        and of the recalled days ``supplement_day1``, ``antacid_day1`` (0/1), ``supplement_magnesium1`` (mg, NaN for
-        none) and those of day 2.
+        ``product`` and ``antacid_product`` (indices in `products.toml`, NaN for none), ``product_days`` (of 30),
+        ``product_magnesium`` and ``antacid_product_magnesium`` (mg per day of use, NaN for none), and for the
+        recalled days ``supplement_day1``, ``antacid_day1`` (0/1), ``supplement_magnesium1`` (mg, NaN for none) and
+        the same for day 2.
     """
     given, products = parameter_groups("products")["supplements"], parameter_groups("products")["product"]
     size, total = len(people["age"]), people["supplement_magnesium"]
     some = ~np.isnan(total)
     takes, antacid = people["supplement"] > 0, people["antacid"] > 0
-    days = np.asarray(given["days"])[pick(rng, given["days_share"], size)]
+    days = np.asarray(given["days"])[draw_index(rng, given["days_share"], size)]
     each_day = np.round(total * 30 / days, 2)
 
     def chosen(kind: str) -> Floats:
         places = [place for place, each in enumerate(products) if each["kind"] == kind]
         shares = [products[place]["share"] for place in places]
-        return np.asarray(places, dtype=np.float64)[pick(rng, shares, size)]
+        return np.asarray(places, dtype=np.float64)[draw_index(rng, shares, size)]
 
     with_it, without, antacid_with, antacid_without = (
         chosen(kind) for kind in ("with", "without", "antacid with", "antacid without")
     )
-    # Who takes both has the magnesium in the supplement.
+    # For people who take both, the magnesium is in the supplement.
     found: Columns = {
         "product": np.where(takes, np.where(some, with_it, without), np.nan),
         "antacid_product": np.where(antacid, np.where(some & ~takes, antacid_with, antacid_without), np.nan),
@@ -273,7 +273,7 @@ def _foods(rng: np.random.Generator, people: Columns, *, day: int, sequence: Flo
     reliable = (people["examined"] > 0) & (people[f"recall{day}"] == 1)
     size = int(reliable.sum())
     person = np.repeat(np.arange(size), 1 + rng.poisson(about["mean"], size))
-    food = pick(rng, [each["share"] for each in foods], len(person))
+    food = draw_index(rng, [each["share"] for each in foods], len(person))
     amount = np.exp(about["amount_log_sd"] * rng.standard_normal(len(person)))
 
     def of(name: str) -> Floats:
@@ -282,7 +282,7 @@ def _foods(rng: np.random.Generator, people: Columns, *, day: int, sequence: Flo
 
     def whole(name: str) -> Floats:
         total: Integers = np.round(people[f"{name}{day}"][reliable]).astype(np.int64)
-        return shared_out(total, parts=of(name), person=person)
+        return apportion(total, parts=of(name), person=person)
 
     return pd.DataFrame(
         {
@@ -295,26 +295,26 @@ def _foods(rng: np.random.Generator, people: Columns, *, day: int, sequence: Flo
     )
 
 
-def shared_out(totals: Integers, *, parts: Floats, person: Integers) -> Floats:
-    """Share whole totals out in proportion, in whole numbers that add up to them exactly.
+def apportion(totals: Integers, *, parts: Floats, person: Integers) -> Floats:
+    """Divide whole totals in proportion to `parts`, in whole numbers with exactly these sums.
 
     Parameters
     ----------
     totals
-        Whole, one for each person, shape (people,).
+        Whole numbers, one for each person, shape (people,).
     parts
-        Not negative, shape (n,); where a person's are all zero they count alike.
+        Proportions, not negative, shape (n,); if all of a person are zero, they count equally.
     person
-        Whose part it is, a place in `totals`, in rising order; everyone has a part.
+        Person of each part, an index in `totals`, in ascending order; everyone has at least one part.
 
     Returns
     -------
     numpy.ndarray
-        Shape (n,), float64: the largest remainders are rounded up.
+        Shape (n,), float64; the largest remainders are rounded up.
 
     Examples
     --------
-    >>> shared_out(np.array([10, 3]), parts=np.array([1.0, 1.0, 1.0, 0.0]), person=np.array([0, 0, 0, 1])).tolist()
+    >>> apportion(np.array([10, 3]), parts=np.array([1.0, 1.0, 1.0, 0.0]), person=np.array([0, 0, 0, 1])).tolist()
     [4.0, 3.0, 3.0, 3.0]
     """
     sums = np.bincount(person, weights=parts, minlength=len(totals))

@@ -1,4 +1,4 @@
-"""The people as NHANES would have coded them: tables, rows, skip patterns, answer codes, missing values."""
+"""The synthetic people coded as NHANES tables: rows, skip patterns, answer codes and missing values."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mgrisk.types import Booleans, Floats
 
 _YES, _NO, _BORDERLINE = 1.0, 2.0, 3.0
 _IN_YEARS = 2.0
-_RECALLED = (1.0,)  # status of a recall day with totals: those of breast-fed children are missing
-_YOUNGEST_PRESSURE = 8  # years, and of the pulse
+_RECALLED = (1.0,)  # status of a recall day with totals; breast-fed children have none
+_YOUNGEST_PRESSURE = 8  # years, for blood pressure and pulse
 _YOUNGEST_LEG = 8  # years
 _YOUNGEST_WEIGHT = 16  # years
 _YOUNGEST_FATS = 6  # years
@@ -45,20 +45,20 @@ def code_tables(
     Parameters
     ----------
     rng, later
-        Sources of chance of refusals and missing measurements; `later` of the columns that came later, so that the
-        older ones stay as they were.
+        Random generators of refusals and missing measurements; `later` for columns added later, so that the
+        values of the older columns stay the same.
     people
         Columns of all stages.
     cycle
-        Decides on names, on variables that were not measured, and on who was asked.
+        Cycle, which determines names, the variables measured, and who was asked.
     sequence
         SEQN of each person.
 
     Returns
     -------
     dict
-        Frame by table name without the cycle's suffix: SEQN and every variable that the synthetic people have and
-        the cycle asked or measured, under the cycle's name for it; one row for each person the table holds in NHANES.
+        Frame by table name without the cycle's suffix: SEQN and every simulated variable that the cycle asked or
+        measured, under its name in the cycle; one row for each person who would be in this NHANES table.
     """
     coded = {**_interview(rng, people, cycle), **_examination(rng, people, cycle)}
     coded |= _pressure(rng, people, coded["BPQ020"] == _YES)
@@ -78,7 +78,7 @@ def code_tables(
     for variable in VARIABLES.values():
         name = variable.name_in(cycle)
         if name is not None and variable.name in coded and not variable.records:
-            # Insulin lay in the file of glucose before 2013-2014.
+            # Insulin was in the file of glucose before 2013-2014.
             table = files.setdefault(cycle.table(variable.table), variable.table)
             columns = tables.setdefault(table, {KEY: sequence})
             columns[name] = coded[variable.name]
@@ -86,7 +86,7 @@ def code_tables(
 
 
 def _rows(people: Columns, cycle: Cycle) -> dict[str, Booleans]:
-    """Return whom each table holds; ages as found in the tables of 2007-2018."""
+    """Return who is in each table, by the ages in the tables of 2007-2018."""
     age, examined = people["age_years"], people["examined"] > 0
     everyone = np.ones(len(age), dtype=np.bool_)
     return {
@@ -120,7 +120,7 @@ def _rows(people: Columns, cycle: Cycle) -> dict[str, Booleans]:
 
 
 def _first_asked_activity(cycle: Cycle, *, table: bool) -> int:
-    # PAQ_J holds adults alone; before, children from 2 on are in the table and asked other questions.
+    # PAQ_J has adults only; earlier tables have children from 2 years on, who were asked other questions.
     if cycle.first >= 2017:
         return 18
     return 2 if table else 12
@@ -174,7 +174,7 @@ def _activity(rng: np.random.Generator, people: Columns, asked: Booleans) -> Col
     for name, (question, days, minutes) in zip(ACTIVITIES, _QUESTIONS, strict=True):
         coded[question] = _refuse(rng, question, _answer(people[name]), asked)
         coded[days] = _refuse(rng, days, people[f"{name}_days"], coded[question] == _YES)
-        # Who does not know the days is not asked for the minutes.
+        # People who do not know the days are not asked for the minutes.
         known = coded[days] <= 7
         coded[minutes] = _refuse(rng, minutes, people[f"{name}_minutes"], known)
     return coded
@@ -226,7 +226,7 @@ def _pressure(rng: np.random.Generator, people: Columns, told_of_it: Booleans) -
 
 
 def _recalled(people: Columns) -> Columns:
-    """Code what the recalled days hold beside energy and magnesium."""
+    """Code the nutrients and supplements of the recalled days other than food energy and magnesium."""
     given = parameter_groups("recalls")
     coded: Columns = {}
     for day in DAYS:
@@ -243,7 +243,7 @@ def _recalled(people: Columns) -> Columns:
 
 
 def _history(rng: np.random.Generator, people: Columns, coded: Columns) -> Columns:
-    """Code care of diabetes, education, and weights and heights that people remember."""
+    """Code diabetes care, education, and self-reported weights and heights."""
     age, everyone = people["age_years"], np.ones(len(people["age_years"]), dtype=np.bool_)
     told, borderline = coded["DIQ010"] == _YES, coded["DIQ010"] == _BORDERLINE
     others = (coded["DIQ010"] == _NO) & (age >= 12)
@@ -268,7 +268,7 @@ def _history(rng: np.random.Generator, people: Columns, coded: Columns) -> Colum
 
 
 def _more(rng: np.random.Generator, people: Columns, coded: Columns) -> Columns:
-    """Code blood fats, hips, upper legs, diastolic readings, advice to take medicine, and births."""
+    """Code blood lipids, hip and upper leg measurements, diastolic readings, medicine prescribed, and births."""
     age, size = people["age_years"], len(people["age_years"])
     blood = (rng.random(size) < parameter_groups()["response"]["hba1c"]) & (age >= _YOUNGEST_FATS)
     delivered = (coded["RHQ131"] == _YES) & (people["delivered"] > 0)
@@ -290,7 +290,7 @@ def _more(rng: np.random.Generator, people: Columns, coded: Columns) -> Columns:
 
 
 def _born(people: Columns, cycle: Cycle) -> Floats:
-    """Return the country of birth: from 2011 on all others are one code."""
+    """Return the code of the country of birth; from 2011 on all other countries have one code."""
     others = lookup(parameter_groups("health")["born"]["elsewhere"], people["race"])
     return np.where(people["born_in_us"] > 0, _YES, others if cycle.first < 2011 else _NO)
 
@@ -324,7 +324,7 @@ def _answer(flags: Floats) -> Floats:
 
 
 def _refuse(rng: np.random.Generator, name: str, answers: Floats, asked: Booleans) -> Floats:
-    """Return answers with refused and don't know at the shares of NHANES, missing where not asked."""
+    """Return answers with refused and don't know as often as in NHANES, and missing if not asked."""
     given = parameter_groups()["refusals"]
     refused, unknown = given.get(name, given["other"])
     codes = sorted(VARIABLES[name].missing) if name in VARIABLES else [np.nan]

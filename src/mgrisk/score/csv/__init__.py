@@ -1,1 +1,1 @@
-"""CSV in and out by compiled loops: numbers, cells, rows."""
+"""Read and write CSV with compiled loops."""

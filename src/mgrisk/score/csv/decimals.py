@@ -1,9 +1,9 @@
-"""Numbers in CSV: decimals to doubles and doubles to decimals, as compiled loops on bytes.
+"""Convert decimals to doubles and back, as compiled loops on bytes.
 
-A number that is read is the nearest double, or is left to Python. A double is written as the shortest decimal that
-reads back to it (Schubfach; Giulietti 2020, "The Schubfach way to render doubles"), in the form of Python's `repr`, or
-rounded to fewer significant digits, in the form of ``format(x, ".6g")``. Both need powers
-of ten in 128 bits and a few machine instructions. The signs of a CSV file and the states of a cell stand here, too.
+A decimal is read as the nearest double, or left to Python. A double is written as the shortest decimal that reads back
+to it (Schubfach; Giulietti 2020, "The Schubfach way to render doubles"), in the form of Python's `repr`, or rounded to
+fewer significant digits, in the form of ``format(x, ".6g")``. Both need powers of ten in 128 bits and a few machine
+instructions. The special characters of CSV and the states of a cell are also defined here.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from mgrisk.compiled import inner
 from mgrisk.score.csv.instructions import bits, high_product, leading_zeros, put_word, trailing_zeros, word
 
 GOOD, IMPROBABLE, EMPTY, BAD, OUTSIDE, UNCLEAR, EXCLUDED, CONTRADICTED = range(8)
-"""Usable, usable but improbable beside another value, empty, no number or level, out of range, for Python to say, one
-that says whom the model is not for, or that contradicts another value."""
+"""States of a cell: usable, improbable beside another value, empty, not a number or level, out of range, left to
+Python, excludes the person from the model, or contradicts another value."""
 COMMA, QUOTE, LF, CR, POINT, PLUS, MINUS, ZERO, NINE = (ord(sign) for sign in ',"\n\r.+-09')
 EACH: Final = np.uint64(0x0101010101010101)
 TOPS: Final = np.uint64(0x8080808080808080)
-"""Of the eight bytes of a word, each one's lowest and highest bit."""
+"""The lowest, and the highest, bit of each of the eight bytes of a word."""
 
-# Powers of ten as 128 bits with the first one set, cut off below: POWERS[e - FIRST_POWER] is 10^e times a power of two.
+# Powers of ten as truncated 128 bits with the top bit set: POWERS[e - FIRST_POWER] is 10^e times a power of two.
 FIRST_POWER: Final = -342
 LAST_POWER: Final = 324
 
@@ -39,14 +39,14 @@ def _powers() -> NDArray[np.uint64]:
 
 
 POWERS = _powers()
-EXACT_TENS = np.array([float(10**k) for k in range(23)])  # the powers of ten that a double holds
+EXACT_TENS = np.array([float(10**k) for k in range(23)])  # the powers of ten that a double represents exactly
 MIDDLE_TWO = 1000
 TWOS = 2.0 ** np.arange(-MIDDLE_TWO, MIDDLE_TWO)
 
 
 @inner
 def _scaled(mantissa: np.uint64, e: int) -> tuple[bool, float]:
-    """Return mantissa × 10^e rounded to the nearest double, and whether that is sure."""
+    """Return whether mantissa × 10^e is certainly rounded correctly, and the nearest double."""
     if mantissa < np.uint64(1 << 53) and -22 <= e <= 22:
         x = np.float64(mantissa)
         return True, (x * EXACT_TENS[e] if e >= 0 else x / EXACT_TENS[-e])
@@ -55,7 +55,7 @@ def _scaled(mantissa: np.uint64, e: int) -> tuple[bool, float]:
     zeros = leading_zeros(mantissa)
     m = mantissa << np.uint64(zeros)
     high, low = POWERS[e - FIRST_POWER, 0], POWERS[e - FIRST_POWER, 1]
-    # The upper 128 of the 192 bits of the product; the true ones are at most 2 more.
+    # The upper 128 of the 192 bits of the product; the exact value is at most 2 larger.
     lower = m * high
     upper = high_product(m, high)
     carried = lower + high_product(m, low)
@@ -88,7 +88,7 @@ def read_number(data: NDArray[np.uint8], first: int, last: int) -> tuple[int, fl
         sign = data[at]
         if ZERO <= sign <= NINE:
             seen = True
-            # Of more than 19 digits Python says what they round to.
+            # More than 19 digits are left to Python.
             if digits < 19:
                 mantissa = mantissa * np.uint64(10) + np.uint64(sign - ZERO)
             if mantissa != np.uint64(0):
@@ -126,13 +126,13 @@ def read_number(data: NDArray[np.uint8], first: int, last: int) -> tuple[int, fl
 
 @inner
 def short_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
-    """Read a plain decimal of at most seven signs that ends its cell; return where, or -1 where it is none.
+    """Read a plain decimal of at most seven characters up to the end of its cell; return its end, or -1 if it is none.
 
-    Eight bytes at a time, without a branch for each (Mycroft 1987; Lemire 2021, "Number parsing at a gigabyte per
-    second"); eight bytes must be there.
+    It reads eight bytes at once without branches (Mycroft 1987; Lemire 2021, "Number parsing at a gigabyte per
+    second"); eight bytes must be readable.
     """
     w = word(data, first)
-    # The first byte below "-": in a number only the end of its cell is. Those above it may be wrong, the first is not.
+    # The first byte below "-" ends the cell. The mask may be wrong above that byte, but not at it.
     ends = (w - EACH * np.uint64(MINUS)) & ~w & TOPS
     if ends == np.uint64(0):
         return -1, 0.0
@@ -147,7 +147,7 @@ def short_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
         shift -= np.uint64(8)
     if shift == np.uint64(0) or at == first:
         return -1, 0.0
-    # The signs at the upper end, "0" as 0; below them nothing but zeros.
+    # Move the characters to the upper end, with "0" as 0 and zeros below them.
     x = (w ^ EACH * np.uint64(ZERO)) << (np.uint64(64) - shift)
     others = (((x & ~TOPS) + EACH * np.uint64(0x76)) | x) & TOPS  # above 9
     after = 0
@@ -168,7 +168,7 @@ def short_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
 
 @inner
 def plain_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
-    """Read a plain decimal of at most 15 digits that ends its cell; return where, or -1 where it is none."""
+    """Read a plain decimal of at most 15 digits up to the end of its cell; return its end, or -1 if it is none."""
     at, n = first, len(data)
     negative = at < n and data[at] == MINUS
     if negative:
@@ -184,7 +184,7 @@ def plain_number(data: NDArray[np.uint8], first: int) -> tuple[int, float]:
             break
         at += 1
     length = at - begin
-    # A point alone is no number; 15 digits are below 2^53, so that one division rounds once.
+    # A point alone is not a number; 15 digits are below 2^53, so that a division rounds once.
     if at == n or length > 15 or length == 0 or (length == 1 and point >= 0):
         return -1, 0.0
     if data[at] != COMMA and data[at] != LF and data[at] != CR:
@@ -199,19 +199,19 @@ LONGEST_FLOAT: Final = 25
 """Bytes of the longest double: sign, 17 digits, point, exponent."""
 LONGEST_DIGITS: Final = 17
 ALL_DIGITS: Final = 17
-"""Significant digits with which every double reads back."""
+"""Significant digits with which every double can be read back exactly."""
 SHOWN_DIGITS: Final = 6
-"""Significant digits of the answer's numbers in text, unless others are asked for."""
+"""Default significant digits of the numbers of an answer in text."""
 VALUE_DIGITS: Final = 10
-"""Significant digits of a feature's value among the reasons."""
+"""Significant digits of the feature values in reasons."""
 MOST_ROUNDED: Final = 15
-"""Significant digits up to which a double is rounded; with more it is written so that it reads back."""
+"""Maximum significant digits for rounding; with more, a double is written so that it can be read back exactly."""
 TENS = np.array([10**k for k in range(20)], dtype=np.uint64)
 
 
 @inner
 def _odd(high: np.uint64, low: np.uint64, c: np.uint64) -> np.uint64:
-    """Return the upper 64 bits of 128 × 64, the last one set where anything was cut off."""
+    """Return the upper 64 bits of a 128 × 64 bit product, with the last bit set if anything was truncated."""
     lower = high * c
     upper = high_product(high, c)
     total = lower + high_product(low, c)
@@ -261,15 +261,15 @@ def _shortest(x: float) -> tuple[np.uint64, np.int64]:
 
 @inner
 def _digits(d: np.uint64) -> int:
-    """Return how many digits a number has that is not zero."""
-    # 1233 / 4096 is a little more than log10(2): the guess is right or one too large.
+    """Return the number of digits of a nonzero number."""
+    # 1233 / 4096 is slightly more than log10(2): the estimate is right or one too large.
     guess = ((64 - leading_zeros(d)) * 1233) >> 12
     return guess + (1 if d >= TENS[guess] else 0)
 
 
 @inner
 def _eight(d: np.uint64) -> np.uint64:
-    """Return eight digits as bytes, the first one lowest: each half, quarter and eighth in one product for all."""
+    """Return eight digits as bytes, the first digit in the lowest byte, with one product per halving."""
     x = d // np.uint64(10_000) | (d % np.uint64(10_000)) << np.uint64(32)
     hundreds = ((x * np.uint64(10486)) >> np.uint64(20)) & np.uint64(0x0000007F0000007F)
     x = hundreds | (x - np.uint64(100) * hundreds) << np.uint64(16)
@@ -279,7 +279,7 @@ def _eight(d: np.uint64) -> np.uint64:
 
 @inner
 def _put_digits(out: NDArray[np.uint8], at: int, d: np.uint64, n: int) -> None:
-    """Write the n digits of a number, and whatever up to seventeen bytes."""
+    """Write the n digits of a number; up to seventeen bytes are overwritten."""
     if n <= 8:
         put_word(out, at, _eight(d * TENS[8 - n]))
         return
@@ -292,13 +292,13 @@ def _put_digits(out: NDArray[np.uint8], at: int, d: np.uint64, n: int) -> None:
 
 @inner
 def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: int, point: bool) -> int:
-    """Write ``d × 10^e`` as `repr` does; with an exponent from 10^most on; `point`: whole numbers end in ``.0``."""
+    """Write ``d × 10^e`` like `repr`, with an exponent from 10^most on; with `point`, whole numbers end in ``.0``."""
     ten = np.uint64(10)
     while d % ten == np.uint64(0):
         d //= ten
         e += 1
     n = _digits(d)
-    place = n - 1 + int(e)  # of the first digit: 0 for units
+    place = n - 1 + int(e)  # power of ten of the first digit
     plain = -4 <= place < most
     if plain and place < 0:
         for i in range(1 - place):
@@ -306,7 +306,7 @@ def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: i
         out[at + 1] = POINT
         _put_digits(out, at + 1 - place, d, n)
         return at + 1 - place + n
-    # The place of the point among the digits; behind them all there is none.
+    # Position of the point among the digits; none after the last digit.
     before = place + 1 if plain else 1
     if before < n:
         _put_digits(out, at + 1, d, n)
@@ -337,12 +337,12 @@ def _decimal(out: NDArray[np.uint8], at: int, d: np.uint64, e: np.int64, most: i
 
 @inner
 def _rounded(x: float, most: int) -> tuple[np.uint64, np.int64]:
-    """Return digits and exponent of a positive double rounded to `most` digits, of a tie to the even one."""
+    """Return digits and exponent of a positive double rounded to `most` digits, ties to even."""
     guess = (((np.int64(bits(x) >> np.uint64(52)) - 1023) * 1233) >> 12) - most  # or one too small
     for e in range(guess + 1, guess + 3):
         if not -22 <= e <= 22:
             break
-        # Rounded once: what lies closer to the middle than that is not sure.
+        # A value this close to a midpoint is not certainly rounded correctly.
         scaled = x / EXACT_TENS[e] if e >= 0 else x * EXACT_TENS[-e]
         if scaled < EXACT_TENS[most]:
             below = np.floor(scaled)
@@ -365,10 +365,10 @@ def _rounded(x: float, most: int) -> tuple[np.uint64, np.int64]:
 
 @inner
 def write_float(out: NDArray[np.uint8], at: int, x: float, most: int) -> int:
-    """Write a finite double from `at` on, nothing for NaN; return where it ends.
+    """Write a finite double from `at` on, or nothing for NaN; return the end.
 
-    With up to `MOST_ROUNDED` significant digits as ``format(x, f".{most}g")``, with more as `repr`. Of a subnormal
-    double the digits of its `repr` are rounded.
+    Up to `MOST_ROUNDED` significant digits are written as by ``format(x, f".{most}g")``, and more as by `repr`. For a
+    subnormal double, the digits of its `repr` are rounded.
     """
     if np.isnan(x):
         return at

@@ -1,4 +1,4 @@
-"""Delimited text in another encoding or with another separator, as the CSV in UTF-8 that is read everywhere else."""
+"""Convert delimited text in another encoding or with another separator to comma-separated UTF-8."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from mgrisk.errors import MgRiskError, bad_input
 from mgrisk.score.formulas import csv_line
 
 LONGEST_LINE: Final = 16 * 2**20
-"""Signs; a longer line has no line end, or is none of a table."""
+"""Maximum characters of a line; a longer one is not of a table."""
 LONGEST_RECORD: Final = 64 * 2**20
-"""Signs of a record, which may have line ends in quotes."""
+"""Maximum characters of a record, which may have line ends in quotes."""
 UTF_8: Final = "utf-8"
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a file of delimited text is written.
+    """Format of delimited text.
 
     Attributes
     ----------
     encoding
-        As Python calls it: utf-8, cp1252, utf-16.
+        Python name of the encoding: utf-8, cp1252, utf-16.
     separator
-        Sign between the cells.
+        Character between cells.
     """
 
     encoding: str = UTF_8
@@ -36,26 +36,26 @@ class Dialect:
 
     @property
     def usual(self) -> bool:
-        """Whether it is what is read without being told."""
+        """Whether it is the default dialect."""
         return self.separator == "," and codecs.lookup(self.encoding).name == UTF_8
 
 
 def usual_csv(stream: BinaryIO, dialect: Dialect, *, where: str) -> BinaryIO:
-    r"""Return a stream as comma-separated UTF-8, converted while it is read; as it is where it is that already.
+    r"""Return a stream as comma-separated UTF-8, converted while it is read; unchanged if it has the default dialect.
 
     Parameters
     ----------
     stream
         Bytes.
     dialect
-        How they are written.
+        Their format.
     where
         The stream's name.
 
     Raises
     ------
     MgRiskError
-        `input.not_csv` while it is read, for what cannot be decoded, a quote left open, and a record without an end.
+        `input.not_csv` while it is read, for bytes that cannot be decoded, an open quote, or a record without an end.
 
     Examples
     --------
@@ -67,7 +67,7 @@ def usual_csv(stream: BinaryIO, dialect: Dialect, *, where: str) -> BinaryIO:
 
 
 class _Converted(io.RawIOBase):
-    """A stream of records in other words."""
+    """A stream of converted records."""
 
     def __init__(self, stream: BinaryIO, dialect: Dialect, where: str) -> None:
         self._records = _records(stream, dialect, where)
@@ -86,7 +86,7 @@ class _Converted(io.RawIOBase):
 
 
 class _Borrowed(io.RawIOBase):
-    """A stream that stays open when whoever reads it is done."""
+    """A stream that stays open when its reader is closed."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -105,12 +105,12 @@ def _records(stream: BinaryIO, dialect: Dialect, where: str) -> Iterator[list[st
 
     def lines() -> Iterator[str]:
         nonlocal read
-        # UTF-16 and UTF-8 with a byte order mark may be called by either of their names.
+        # Remove the byte order mark of UTF-16 and UTF-8 under either name of the encoding.
         mark = "\ufeff"
         while line := text.readline(LONGEST_LINE):
             read += len(line)
             if read > LONGEST_RECORD or len(line) == LONGEST_LINE:
-                raise _unreadable(f"a record does not end within {read:,} signs; is a quote left open?", dialect, where)
+                raise _unreadable(f"a record has more than {read:,} characters; is a quote open?", dialect, where)
             yield line.removeprefix(mark)
             mark = ""
 
@@ -125,7 +125,7 @@ def _records(stream: BinaryIO, dialect: Dialect, where: str) -> Iterator[list[st
         byte = bytes(problem.object[problem.start : problem.start + 1])
         raise _unreadable(f"byte 0x{byte.hex()}: {problem.reason}", dialect, where) from None
     except UnicodeError:
-        # The texts of the rarer codecs quote what they read.
+        # Error messages of rarer codecs quote the input.
         raise _unreadable("its bytes cannot be decoded", dialect, where) from None
 
 
@@ -134,5 +134,5 @@ def _unreadable(what: str, dialect: Dialect, where: str) -> MgRiskError:
         "input.not_csv",
         f"this cannot be read as delimited text in {dialect.encoding}: {what}",
         where=where,
-        hint="are encoding and separator under [file] those of the file?",
+        hint="check encoding and separator under [file]",
     )

@@ -1,4 +1,4 @@
-"""Six instructions of the machine that numba has no name for: as Python, and as LLVM for compiled code."""
+"""Six machine instructions that numba does not expose, in Python and as LLVM for compiled code."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ def high_product(a: np.uint64, b: np.uint64) -> np.uint64:
 
 
 def leading_zeros(a: np.uint64) -> int:
-    """Return the leading zero bits of a uint64 that is not zero."""
+    """Return the number of leading zero bits of a nonzero uint64."""
     return 64 - int(a).bit_length()
 
 
 def trailing_zeros(a: np.uint64) -> np.uint64:
-    """Return the trailing zero bits of a uint64 that is not zero."""
+    """Return the number of trailing zero bits of a nonzero uint64."""
     return np.uint64((int(a) & -int(a)).bit_length() - 1)
 
 
 def word(data: NDArray[np.uint8], at: int) -> np.uint64:
-    """Return eight bytes of a contiguous array of uint8 from `at` on, the first one lowest; all must be there."""
+    """Load eight bytes of a contiguous uint8 array from `at` on, the first one lowest; all must exist."""
     return np.uint64(int.from_bytes(data[at : at + 8], "little"))
 
 
 def put_word(out: NDArray[np.uint8], at: int, value: np.uint64) -> None:
-    """Write eight bytes into a contiguous array of uint8 from `at` on, the lowest one first; there must be room."""
+    """Store eight bytes in a contiguous uint8 array from `at` on, the lowest one first; there must be room."""
     out[at : at + 8] = memoryview(int(value).to_bytes(8, "little"))
 
 
@@ -42,7 +42,7 @@ def bits(x: float) -> np.uint64:
 
 @before_compiling
 def _in_llvm() -> None:
-    """Tell numba how compiled code does the same."""
+    """Register the LLVM implementations with numba."""
     from llvmlite import ir
     from numba import float64, int64, types, uint64, void
     from numba.extending import lower_builtin, type_callable

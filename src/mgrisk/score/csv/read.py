@@ -1,8 +1,8 @@
-"""CSV bytes to numbers: the compiled loops that read, all outside the GIL.
+"""Read CSV bytes into numbers, in compiled loops that release the GIL.
 
-They follow Python's `csv` module to the letter (quotes, doubled quotes, newlines in quotes, LF, CRLF and CR). A number
-is the nearest double; a cell that a loop is not sure of is left to Python (`UNCLEAR`). Short texts, such as levels of a
-category, come in the form that compiled code takes (`StringTable`).
+They behave exactly like Python's `csv` module (quotes, doubled quotes, newlines in quotes, LF, CRLF and CR). A number
+is the nearest double; a cell that a loop cannot decide is left to Python (`UNCLEAR`). Short texts, such as levels of a
+category, are passed to compiled code as a `StringTable`.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class StringTable(NamedTuple):
 
     @classmethod
     def of(cls, texts: Iterable[str]) -> StringTable:
-        """Return texts in UTF-8."""
+        """Encode texts in UTF-8."""
         encoded = [text.encode() for text in texts]
         start = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), start)
 
     def to_arrow(self) -> pa.StringArray:
-        """Return the texts as Arrow has them, at most 2 GiB in all."""
+        """Return the texts as an Arrow array, at most 2 GiB in total."""
         starts = pa.py_buffer(self.start.astype(np.int32))
         return pa.StringArray.from_buffers(len(self.start) - 1, starts, pa.py_buffer(self.content))
 
@@ -65,21 +65,21 @@ class StringTable(NamedTuple):
 FEW: Final = 32
 
 
-class Wanted(NamedTuple):
-    """What is wanted of a row: an entry for each column of the file, then one for each input of the contract.
+class CompiledSchema(NamedTuple):
+    """What to read of a row: an entry for each column of the file, then one for each input.
 
     Attributes
     ----------
     slot
-        Input that a column of the file is, or -1.
+        Index of the input that a column gives, or -1.
     number, factor, low, high
-        Whether the input is a number; what the file's number is multiplied with; the closed range of the product.
+        Whether the input is a number; the factor for the number in the file; the closed range of the product.
     levels, first_level, level
-        Words for all levels; those of input ``i`` are ``first_level[i]:first_level[i + 1]``. Which level a word is.
+        Words for all levels; those of input ``i`` are ``first_level[i]:first_level[i + 1]``; the level of each word.
     empty, first_empty
-        Words for an empty cell in order; those that begin with byte ``b`` are ``first_empty[b]:first_empty[b + 1]``.
-    gone
-        Numbers of the file that stand for an empty cell.
+        Sorted words that mean missing; those beginning with byte ``b`` are ``first_empty[b]:first_empty[b + 1]``.
+    missing_numbers
+        Numbers in the file that mean missing.
     """
 
     slot: Integers
@@ -92,7 +92,7 @@ class Wanted(NamedTuple):
     level: Integers
     empty: StringTable
     first_empty: Integers
-    gone: Floats
+    missing_numbers: Floats
 
 
 @inner
@@ -105,7 +105,7 @@ def _among(
     texts: tuple[int, int],
     fold: bool,
 ) -> int:
-    """Return which of the texts from ``texts[0]`` to ``texts[1]`` the bytes are, or -1; `fold` lowers A to Z."""
+    """Return the index, between two limits, of the text that equals the bytes, or -1; `fold` ignores ASCII case."""
     for k in range(texts[0], texts[1]):
         if start[k + 1] - start[k] != last - first:
             continue
@@ -124,7 +124,7 @@ def _among(
 
 @inner
 def _one_of(x: float, numbers: Floats) -> bool:
-    """Whether a number is one of some."""
+    """Whether a number is in an array."""
     found = False
     for k in range(len(numbers)):
         found |= x == numbers[k]
@@ -133,7 +133,7 @@ def _one_of(x: float, numbers: Floats) -> bool:
 
 @inner
 def _blank(sign: int) -> bool:
-    """Whether Python's `str.strip` takes an ASCII sign away."""
+    """Whether Python's `str.strip` removes an ASCII character."""
     return sign == 32 or 9 <= sign <= 13 or 28 <= sign <= 31
 
 
@@ -143,16 +143,16 @@ def _read_cells(
     first: Integers,
     last: Integers,
     which: Integers,
-    wanted: Wanted,
+    wanted: CompiledSchema,
     values: Floats,
     state: NDArray[np.uint8],
 ) -> None:
-    """Read cells: cell ``k`` is ``data[first[k]:last[k]]`` and input ``which[k]``; a negative end is for Python."""
-    # Each of these once, not once for each cell: taking an array out of a tuple is counted by numba.
+    """Read cells: cell ``k`` is ``data[first[k]:last[k]]`` of input ``which[k]``; a negative end is left to Python."""
+    # Unpacked once and not per cell, because numba counts references when an array is taken from a tuple.
     number, factor, low, high = wanted.number, wanted.factor, wanted.low, wanted.high
     names, name_start, first_level = wanted.levels.content, wanted.levels.start, wanted.first_level
     empty, empty_start, first_empty = wanted.empty.content, wanted.empty.start, wanted.first_empty
-    level, gone = wanted.level, wanted.gone
+    level, missing_numbers = wanted.level, wanted.missing_numbers
     for k in range(len(first)):
         a, b, i = first[k], last[k], which[k]
         values[k] = np.nan
@@ -166,9 +166,9 @@ def _read_cells(
         if a == b:
             state[k] = EMPTY
             continue
-        if number[i] or len(gone):
+        if number[i] or len(missing_numbers):
             found, x = read_number(data, a, b)
-            if found == GOOD and _one_of(x, gone):
+            if found == GOOD and _one_of(x, missing_numbers):
                 state[k] = EMPTY
                 continue
             if found == GOOD and number[i]:
@@ -197,7 +197,7 @@ def _read_cells(
 
 @inner
 def _cell_end(data: NDArray[np.uint8], at: int) -> tuple[int, bool]:
-    """Return where the cell that begins at `at` ends, and whether a quote in it is still open there."""
+    """Return the end of the cell that begins at `at`, and whether a quote is still open there."""
     n = len(data)
     if at < n and data[at] == QUOTE:
         at += 1
@@ -211,7 +211,7 @@ def _cell_end(data: NDArray[np.uint8], at: int) -> tuple[int, bool]:
                 continue
             at += 1
             break
-    # Eight bytes at a time: none of those that end a cell is as large as "-".
+    # Eight bytes at a time; every byte that ends a cell is smaller than "-".
     while at + 8 <= n:
         w = word(data, at)
         small = (w - EACH * np.uint64(MINUS)) & ~w & TOPS
@@ -229,7 +229,7 @@ def _cell_end(data: NDArray[np.uint8], at: int) -> tuple[int, bool]:
 
 @inner
 def _turn(few: NDArray[Any], out: NDArray[Any]) -> None:
-    """Write as many rows as `out` has columns into these."""
+    """Transpose the first rows of `few` into the columns of `out`."""
     for i in range(out.shape[0]):
         for r in range(out.shape[1]):
             out[i, r] = few[r, i]
@@ -237,9 +237,9 @@ def _turn(few: NDArray[Any], out: NDArray[Any]) -> None:
 
 @compiled_later
 def border(data: NDArray[np.uint8], most: int) -> tuple[int, bool]:
-    """Return where the last whole record ends, its line end included, and whether a quote is open after it.
+    """Return the end of the last complete record, including its line end, and whether a quote is open after it.
 
-    Of more than `most` line ends, the rest is not looked at.
+    Everything after `most` line ends is ignored.
     """
     at, last, n, count = 0, 0, len(data), 0
     while at < n and count < most:
@@ -257,34 +257,34 @@ def border(data: NDArray[np.uint8], most: int) -> tuple[int, bool]:
 @compiled_later
 def read_rows(
     data: NDArray[np.uint8],
-    wanted: Wanted,
+    wanted: CompiledSchema,
     start: Integers,
     end: Integers,
     fields: Integers,
     values: Floats,
     state: NDArray[np.uint8],
 ) -> int:
-    """Read whole records; return how many.
+    """Read complete records; return their number.
 
     Parameters
     ----------
     data
-        Records, each with a line end; blank lines are no records.
+        Records, each with a line end; blank lines are not records.
     wanted
         What to read of them.
     start, end, fields
-        Written: where a record begins and ends, its line end left out, and how many cells it has; shape (n,).
+        Written: start and end of each record without its line end, and its number of cells; shape (n,).
     values, state
-        Written: value and state of each input; shape (n_inputs, n). Of a row of another length they are no answer.
+        Written: value and state of each input; shape (n_inputs, n). They are undefined for a row of another length.
     """
     at, n, count = 0, len(data), 0
     slot, number, factor, low, high = wanted.slot, wanted.number, wanted.factor, wanted.low, wanted.high
-    gone, width, size = wanted.gone, len(slot), len(state)
-    # What is not a plain number is read at the end of its row, all of it together.
+    missing_numbers, width, size = wanted.missing_numbers, len(slot), len(state)
+    # Cells that are not plain numbers are read together at the end of their row.
     first, last, which = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
     odd_values, odd_state = np.empty(size), np.empty(size, dtype=np.uint8)
-    # A few rows at a time are kept together: writing each cell to a far place of its own took as long as reading it.
-    # What no column gives stays empty.
+    # A few rows are buffered, because writing each cell to a distant address took as long as reading it.
+    # Inputs without a column stay empty.
     few_values, few_state = np.full((FEW, size), np.nan), np.full((FEW, size), EMPTY, dtype=np.uint8)
     place = 0
     while at < n:
@@ -305,7 +305,7 @@ def read_rows(
                 at, x = short_number(data, begin) if begin + 8 <= n else (-1, 0.0)
                 if at < 0:
                     at, x = plain_number(data, begin)
-                if at >= 0 and _one_of(x, gone):
+                if at >= 0 and _one_of(x, missing_numbers):
                     few_values[place, i] = np.nan
                     few_state[place, i] = EMPTY
                 elif at >= 0:
@@ -321,7 +321,7 @@ def read_rows(
                         closing = begin + 1
                         while closing < at and data[closing] != QUOTE:
                             closing += 1
-                        # Doubled quotes, and signs after the closing one, are for Python.
+                        # Doubled quotes, and characters after the closing quote, are left to Python.
                         first[odd], last[odd] = begin + 1, (closing if closing == at - 1 else -1)
                     odd += 1
             column += 1
@@ -351,7 +351,7 @@ def read_rows(
 def read_cells(
     data: NDArray[np.uint8],
     start: Integers,
-    wanted: Wanted,
+    wanted: CompiledSchema,
     i: int,
     values: Floats,
     state: NDArray[np.uint8],

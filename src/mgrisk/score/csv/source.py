@@ -1,4 +1,4 @@
-"""CSV as a source: a stream cut into blocks of whole records, and a block read into checked rows."""
+"""Split a CSV stream into blocks of complete records, and read a block into checked rows."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ from mgrisk.score.answers import Answers
 from mgrisk.score.cells import MISSING, Missing
 from mgrisk.score.column_names import Given, given_columns
 from mgrisk.score.csv.decimals import GOOD, UNCLEAR
-from mgrisk.score.csv.read import Wanted, border, read_rows
+from mgrisk.score.csv.read import CompiledSchema, border, read_rows
 from mgrisk.score.formats import BYTE_ORDER_MARK, LONGEST, refuse_other_formats
 from mgrisk.score.formulas import inert_rows, unescape_formula
-from mgrisk.score.input_schema import Checked, read_text, refuse_twice, wants
+from mgrisk.score.input_schema import Checked, compile_schema, read_text, refuse_twice
 from mgrisk.types import Integers
 
 BLOCK_BYTES: Final = 4 * 2**20
 LONGEST_RECORD: Final = 64 * 2**20
-"""A record that does not end within so many bytes has a quote that nobody closed."""
+"""Maximum bytes of a record; a longer one has an unclosed quote."""
 UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 OTHERS: Final = {";": "semicolons", "\t": "tabs", "|": "bars"}
 SEPARATOR_LINE: Final = re.compile("sep=(.),*", re.IGNORECASE)
-"""What Excel takes the separator from, where a file begins with it."""
+"""A first line that declares the separator to Excel."""
 LOOK_AHEAD: Final = 64 * 2**10
 FIRST_ROWS: Final = 20
 ALL: Final = 2**62
 
-# A cell may be as long as a record, and each of its signs six among the rejected rows ("\u0000"); Python's own limit of
-# 131,072 is for its whole process, and we only ever raise it.
+# A cell may be as long as a record, and each character may take six in the rejects file ("\u0000"). Python's limit of
+# 131,072 holds for the whole process, and is only raised here.
 csv.field_size_limit(2**31 - 1)
 
 
 @dataclass(frozen=True)
 class CsvRows:
-    """Some consecutive rows of a file, checked.
+    """Consecutive rows of a file, checked.
 
     Attributes
     ----------
     columns, where
-        The file's columns, and its name.
+        Columns and name of the file.
     data, start, end
-        Row ``r`` is ``data[start[r]:end[r]]``, its line end left out.
+        Row ``r`` is ``data[start[r]:end[r]]``, without its line end.
     checked
-        What the contract says of them.
+        The checked values.
     """
 
     columns: Sequence[str]
@@ -67,14 +67,14 @@ class CsvRows:
     checked: Checked
 
     def csv_rows(self, answers: Answers, digits: int) -> memoryview:
-        """Return the rows with their answers as CSV; cells are copied byte for byte, but for formulas."""
-        # Rows of another length are cut or filled up, so that the answer stands below its header.
+        """Return the rows with their answers as CSV; cells are copied byte for byte, except formulas."""
+        # Rows of another length are truncated or padded, so that the answer is below its header.
         changed = {place: self._filled(place) for place in self.checked.wrong_fields}
         rows = inert_rows(self.data, self.start, self.end, self._cells, changed=changed, meant=unescape_formula)
         return answers.csv_rows(*rows, digits)
 
     def table(self) -> pa.Table:
-        """Return the cells as text; rows of another length are cut, or filled up with empty cells."""
+        """Return the cells as text; rows of another length are truncated, or padded with empty cells."""
         return pa.table({name: pa.array(cells, pa.string()) for name, cells in self._columns().items()})
 
     def texts(self, names: Sequence[str], places: Integers | None = None) -> pd.DataFrame:
@@ -84,7 +84,7 @@ class CsvRows:
         return pd.DataFrame({name: columns.get(name, nothing) for name in names}, dtype=object)
 
     def original(self, place: int) -> Any:
-        """Return a row as it was: cells by column, or a list where there are too many or too few."""
+        """Return the original row: cells by column, or a list if there are too many or too few."""
         cells = self._cells(place)
         return cells if place in self.checked.wrong_fields else dict(zip(self.columns, cells, strict=True))
 
@@ -107,15 +107,15 @@ class CsvSource:
     Parameters
     ----------
     stream
-        Bytes; a byte order mark at the beginning is left out.
+        Bytes; a byte order mark at the beginning is skipped.
     where
         The stream's name.
     size
-        Its bytes, where they are known.
+        Its size in bytes, if known.
     missing
-        What means missing.
+        Words and codes that mean missing.
     block_bytes
-        How much is read at a time. The blocks of a stream depend on this alone, never on who reads it.
+        Block size. The blocks of a stream depend on this alone.
 
     Raises
     ------
@@ -142,8 +142,8 @@ class CsvSource:
         self._rest = b""
         self._ended = False
         self.nothing = b""
-        # The contract of the last block: that of the next one, too.
-        self._contract: tuple[tuple[Feature, ...], dict[str, Given], Wanted] | None = None
+        # The compiled schema is kept for the next block.
+        self._schema: tuple[tuple[Feature, ...], dict[str, Given], CompiledSchema] | None = None
         self._fill(block_bytes)
         refuse_other_formats(self._rest[:LONGEST], where=where)
         while self._rest.startswith(BYTE_ORDER_MARK):
@@ -156,7 +156,7 @@ class CsvSource:
                 raise _other_separator(named[1], where)
             names = self._header()
         if not names:
-            what = "the first line is blank, where the header must be" if self._rest else "the file has no header line"
+            what = "the first line is blank instead of a header" if self._rest else "the file has no header line"
             raise bad_input("input.empty", what, where=where, hint="see `mgrisk schema --template FILE`")
         if len(names) == 1 and (other := [sign for sign in OTHERS if sign in names[0]]):
             raise _other_separator(other[0], where)
@@ -166,7 +166,7 @@ class CsvSource:
         refuse_twice(self.columns, where=where)
 
     def _header(self) -> list[str]:
-        """Return the cells of the next line, none of a blank one."""
+        """Return the cells of the next line, none for a blank line."""
         line = self._take(1)
         if line.endswith(b"\r"):
             self._rest = self._rest.removeprefix(b"\n")
@@ -175,13 +175,13 @@ class CsvSource:
         return parsed(line, where=self._where) if line else []
 
     def _refuse_other_first_lines(self, names: Sequence[str]) -> None:
-        """Refuse a title in place of the header, and a header without a name for R's row names."""
+        """Refuse a title instead of a header, and a header without a name for the row names of R."""
         ahead = io.StringIO(self._rest[:LOOK_AHEAD].decode(errors="replace"), newline="")
         first = [row for row in itertools.islice(csv.reader(ahead), FIRST_ROWS) if row]
         if _filled(names) <= 1 < max(map(_filled, first), default=0):
             raise bad_input(
                 "input.title_row",
-                "the first line is a title and no header",
+                "the first line is a title, not a header",
                 where=self._where,
                 hint="remove the lines above the header",
             )
@@ -189,18 +189,18 @@ class CsvSource:
         if len(numbers) == len(first) > 1 and numbers == [str(k + 1) for k in range(len(first))]:
             raise bad_input(
                 "input.row_names",
-                "the header has no name for the row names that R's write.table writes",
+                "the header has no name for the row names that write.table of R writes",
                 where=self._where,
                 hint="write.csv(people, file, row.names = FALSE)",
             )
 
     def blocks(self) -> Iterator[bytes]:
-        """Yield blocks of whole records in order."""
+        """Yield blocks of complete records in order."""
         while block := self._take(ALL):
             yield block
 
     def digest(self, block: bytes) -> str:
-        """Return what tells a block from another."""
+        """Return a digest of a block."""
         return xxhash.xxh3_128_hexdigest(block)
 
     def read(self, block: bytes, inputs: Sequence[Feature]) -> CsvRows:
@@ -214,10 +214,10 @@ class CsvSource:
         if not block.isascii():
             _check_utf8(block, where=self._where)
         inputs = tuple(inputs)
-        if self._contract is None or self._contract[0] is not inputs:
+        if self._schema is None or self._schema[0] is not inputs:
             given = given_columns(self.columns, inputs)
-            self._contract = inputs, given, wants(self.columns, inputs, given, self._missing)
-        _, given, wanted = self._contract
+            self._schema = inputs, given, compile_schema(self.columns, inputs, given, self._missing)
+        _, given, wanted = self._schema
         data = np.frombuffer(block, dtype=np.uint8)
         most = block.count(b"\n") + block.count(b"\r")  # at least as many as records
         start, end, fields = (np.empty(most, dtype=np.int64) for _ in range(3))
@@ -236,30 +236,30 @@ class CsvSource:
         return rows
 
     def share_read(self) -> float | None:
-        """Return how much of the stream has been read, None where its size is not known."""
+        """Return the share of the stream that has been read, or None if its size is unknown."""
         return self._read / self._size if self._size else None
 
     def _take(self, most: int) -> bytes:
-        """Return whole records, at most so many and as many as a block holds; at the end of the stream the rest."""
+        """Return up to `most` complete records that fit in a block; at the end of the stream the rest."""
         size = self._block_bytes
         while True:
             self._fill(size)
             last, open_quote = _border(self._rest, most)
             if self._ended and (most == ALL or not last):
                 if open_quote:
-                    # Python's csv would close it, and make one rejected row of all that follow the quote.
-                    raise _not_csv("a quote is open where the file ends; is it cut short?", self._where)
+                    # Python's csv would accept it, and read everything after the quote as one row.
+                    raise _not_csv("a quote is open at the end of the file; is it truncated?", self._where)
                 block, self._rest = self._rest, b""
                 return block + (b"" if block.endswith((b"\n", b"\r")) or not block else b"\n")
             if last:
                 block, self._rest = self._rest[:last], self._rest[last:]
                 return block
             if size > LONGEST_RECORD:
-                raise _not_csv(f"a record does not end within {size:,} bytes; is a quote left open?", self._where)
+                raise _not_csv(f"a record does not end within {size:,} bytes; is a quote open?", self._where)
             size += self._block_bytes
 
     def _fill(self, size: int) -> None:
-        """Read until so many bytes are there, or the stream ends."""
+        """Read until `size` bytes are buffered, or the stream ends."""
         parts, there = [self._rest], len(self._rest)
         try:
             while there < size and not self._ended:
@@ -273,7 +273,7 @@ class CsvSource:
                 "input.cannot_read",
                 f"the input cannot be read to its end: {problem}",
                 where=self._where,
-                hint="is it cut short? take a fresh copy",
+                hint="it may be truncated; make a new copy",
             ) from None
         self._rest = b"".join(parts)
 
@@ -299,7 +299,7 @@ def _filled(cells: Sequence[str]) -> int:
 def _other_separator(sign: str, where: str) -> MgRiskError:
     return bad_input(
         "input.other_separator",
-        f"the cells are parted by {OTHERS.get(sign, 'another sign than commas')}",
+        f"the cells are separated by {OTHERS.get(sign, 'another character than commas')}",
         where=where,
         hint="save the file as CSV with commas, and numbers with a decimal point",
     )
@@ -316,7 +316,7 @@ def _check_utf8(data: bytes, *, where: str) -> None:
     try:
         data.decode()
     except UnicodeDecodeError as problem:
-        # The byte alone: its line is somebody's.
+        # Only the byte is quoted, since its line may be about a person.
         byte = data[problem.start : problem.start + 1]
         raise _not_csv(
             f"{problem.reason} 0x{byte.hex()}, which in Latin-1 is {byte.decode('latin-1')!r}", where

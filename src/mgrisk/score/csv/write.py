@@ -1,4 +1,4 @@
-"""Answers to CSV bytes: the compiled loops that write, all outside the GIL."""
+"""Write answers as CSV bytes, in compiled loops that release the GIL."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Reasons(NamedTuple):
     Attributes
     ----------
     feature, effect
-        Which feature it is, -1 for none, and its contribution in calibrated log-odds; shape (n, K).
+        Index of the feature, -1 for none, and its contribution (SHAP value, calibrated log-odds); shape (n, K).
     shown
-        Value of each feature of the model, a level by its place; NaN where missing; shape (n_features, n).
+        Value of each feature of the model, a level by its index; NaN where missing; shape (n_features, n).
     number
         Whether a feature is a number.
     names, levels, first_level
@@ -57,17 +57,17 @@ def join_codes(
     out: NDArray[np.uint8],
     end: Integers,
 ) -> None:
-    """Write the codes of each row one after the other, joined by semicolons.
+    """Write the codes of each row, joined by semicolons.
 
     Parameters
     ----------
     code, state, inputs
         Code of each input in each state, -1 for none, shape (n_inputs, n_states); state of each input (n_inputs, n);
-        which inputs to look at.
+        indices of the inputs to check.
     texts
         The codes.
     out, end
-        Written: the bytes, and where those of each row end, shape (n,).
+        Written: the bytes, and the end of each row, shape (n,).
     """
     at = 0
     content, start = texts.content, texts.start
@@ -86,16 +86,16 @@ def join_codes(
 
 @compiled_later
 def largest(values: Floats, feature: Integers, effect: Floats) -> None:
-    """Write the largest contributions of each row, by size; of equal ones the first feature comes first.
+    """Find the largest contributions of each row, by absolute size; ties keep the order of features.
 
-    What contributes nothing is no reason: an input that is absent, for example.
+    A contribution of zero, for example of an absent input, is not a reason.
 
     Parameters
     ----------
     values
         Contributions, shape (n_features, n).
     feature, effect
-        Written: which feature, -1 where there is none, and its contribution; shape (n, K).
+        Written: index of the feature, -1 for none, and its contribution; shape (n, K).
     """
     p, n = values.shape
     most = feature.shape[1]
@@ -126,7 +126,7 @@ def _value(
     content: NDArray[np.uint8],
     start: Integers,
 ) -> int:
-    """Write a feature's value: a number for people, or the name of a level."""
+    """Write the value of a feature: a rounded number, or the name of a level."""
     if np.isnan(x):
         return at
     if number:
@@ -137,7 +137,7 @@ def _value(
 
 @compiled_later
 def write_reason_values(reasons: Reasons, k: int, out: NDArray[np.uint8], end: Integers) -> None:
-    """Write the feature's value of the k-th reason of each row, one after the other."""
+    """Write the feature value of the k-th reason of each row."""
     feature, shown, number, first_level = reasons.feature, reasons.shown, reasons.number, reasons.first_level
     content, level_start = reasons.levels.content, reasons.levels.start
     at = 0
@@ -169,32 +169,32 @@ def write_rows(
     digits: int,
     out: NDArray[np.uint8],
 ) -> int:
-    """Write the rows of the scored file; return how many bytes.
+    """Write the rows of the scored file; return the number of bytes.
 
     Parameters
     ----------
     data, start, end
-        The rows as they came, copied as they are.
+        The input rows, which are copied unchanged.
     status, statuses
-        Which of the statuses each row has; of the first one alone there is an answer to write.
+        Index of the status of each row; only rows with the first one have an answer.
     codes, codes_end
-        As of `join_codes`.
+        As in `join_codes`.
     numbers
         Risk and its intervals, shape (n_columns, n).
     used, inside, label
-        How many of the model's features are known; whether in the domain; what the column `model` says.
+        Number of known features of the model; whether the row is in distribution; text of the column `model`.
     reasons
-        With none, of shape (n, 0).
+        The reasons; shape (n, 0) for none.
     asked
-        Feature to ask for next, -1 for none, shape (n,); of shape (0,) where it is not wanted.
+        Feature to ask for next, -1 for none, shape (n,); shape (0,) if not requested.
     more, said, sayings
-        Further numbers, shape (n_columns, n); behind them which of the sayings, shape (n,), with none of them (0,).
+        Further numbers, shape (n_columns, n); then the index of a note, shape (n,), or shape (0,) for none.
     digits
-        Significant digits of numbers, as `write_float` takes them.
+        Significant digits of numbers, as in `write_float`.
     out
         Written.
     """
-    # Each of these once, not once for each cell: taking an array out of a tuple is counted by numba.
+    # Unpacked once and not per cell, because numba counts references when an array is taken from a tuple.
     feature, effect, shown, number = reasons.feature, reasons.effect, reasons.shown, reasons.number
     first_level, content, level_start = reasons.first_level, reasons.levels.content, reasons.levels.start
     names, name_start = reasons.names.content, reasons.names.start
@@ -202,7 +202,7 @@ def write_rows(
     words, word_start = statuses.content, statuses.start
     at = 0
     for r in range(len(start)):
-        # A slice, which is copied as a whole; short texts are quicker byte by byte.
+        # Copied as a slice; short texts are faster byte by byte.
         out[at : at + end[r] - start[r]] = data[start[r] : end[r]]
         at += end[r] - start[r]
         out[at] = COMMA

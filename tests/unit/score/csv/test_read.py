@@ -14,7 +14,7 @@ from mgrisk.features.registry import Feature, features
 from mgrisk.score.cells import EMPTY_CELLS, MISSING, Missing
 from mgrisk.score.csv.decimals import BAD, EMPTY, GOOD, OUTSIDE, UNCLEAR
 from mgrisk.score.csv.read import StringTable, border, read_cells, read_rows
-from mgrisk.score.input_schema import Given, read_text, wants
+from mgrisk.score.input_schema import Given, compile_schema, read_text
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 AGE, SMOKING, TOLD = features(["age_years", "smoking", "hypertension_told"])
@@ -33,7 +33,7 @@ def read_cell(text: str, feature: Feature, *, factor: float = 1.0, missing: Miss
     """Return what the compiled code says of one cell."""
     values, state = np.empty(1), np.empty(1, dtype=np.uint8)
     cells = StringTable.of([text])
-    wanted = wants((), [feature], {feature.name: Given(feature.name, factor)}, missing)
+    wanted = compile_schema((), [feature], {feature.name: Given(feature.name, factor)}, missing)
     read_cells(cells.content, cells.start, wanted, 0, values, state)
     return int(state[0]), float(values[0])
 
@@ -43,7 +43,7 @@ def rows_of(text: str) -> list[list[str]]:
     data = np.frombuffer(text.encode(), dtype=np.uint8)
     start, end, fields = (np.empty(len(data) + 1, dtype=np.int64) for _ in range(3))
     nothing = (np.empty((0, len(data) + 1)), np.empty((0, len(data) + 1), dtype=np.uint8))
-    n = read_rows(data, wants((), (), {}), start, end, fields, *nothing)
+    n = read_rows(data, compile_schema((), (), {}), start, end, fields, *nothing)
     found = [next(csv.reader([data[start[r] : end[r]].tobytes().decode()])) for r in range(n)]
     assert [len(row) for row in found] == fields[:n].tolist()
     return found
@@ -99,7 +99,7 @@ SHORT = st.one_of(
 def test_numbers_in_rows_are_what_python_reads_of_each_cell(rows: list[tuple[str, str]], line_end: str) -> None:
     missing = Missing.also(["9", "0.0"])
     text = "".join(f"{first},{second}{line_end}" for first, second in rows)
-    wanted = wants(["a", "b"], [ANY_NUMBER], {ANY_NUMBER.name: Given("b", 1.0)}, missing)
+    wanted = compile_schema(["a", "b"], [ANY_NUMBER], {ANY_NUMBER.name: Given("b", 1.0)}, missing)
     data = np.frombuffer(text.encode(), dtype=np.uint8)
     start, end, fields = (np.empty(len(data), dtype=np.int64) for _ in range(3))
     values, state = np.empty((1, len(data))), np.empty((1, len(data)), dtype=np.uint8)
