@@ -51,13 +51,13 @@ def compare(*, depth: int, rows: int, threads: int, repeats: int = 3) -> None:
     tables = build()
     values = tables.values(people)  # compile, or load from numba's cache, before timing
     data = xgb.DMatrix(people)
-    margin = booster.predict(data, output_margin=True)
+    log_odds = booster.predict(data, output_margin=True)
     explainer = shap.TreeExplainer(booster, feature_perturbation="tree_path_dependent")
     calls: dict[str, Callable[[], object]] = {
         "mgrisk, 1 thread": lambda: tables.values(people),
         f"mgrisk, {threads} threads": lambda: tables.values(people, n_threads=threads),
         "mgrisk, building the tables": build,
-        "xgboost margin alone": lambda: booster.inplace_predict(people, predict_type="margin"),
+        "xgboost prediction alone": lambda: booster.inplace_predict(people, predict_type="margin"),
         "xgboost pred_contribs": lambda: booster.predict(data, pred_contribs=True),
         "shap.TreeExplainer": lambda: explainer.shap_values(people),
     }
@@ -67,7 +67,7 @@ def compare(*, depth: int, rows: int, threads: int, repeats: int = 3) -> None:
             seconds[name].append(timed(call))
     median = {name: statistics.median(times) for name, times in seconds.items()}
     ours = median[f"mgrisk, {threads} threads"]
-    error = np.abs(tables.base + values.sum(axis=1) - margin).max()
+    error = np.abs(tables.base + values.sum(axis=1) - log_odds).max()
     print(f"\n{N_TREES} trees of depth {depth}, {N_COLUMNS} columns, {rows:,} rows, {threads} threads")
     for name, value in median.items():
         print(f"  {name:<30}{value:9.3f} s {value / ours:9.2f} x")

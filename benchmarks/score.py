@@ -2,7 +2,7 @@
 
     python benchmarks/score.py [--rows 1000000] [--reason-rows 100000] [--depth 3 4] [--cores 1 2] [--pairs 3]
 
-    naive     pandas.read_csv, XGBClassifier.predict_proba, shap.TreeExplainer, DataFrame.to_csv
+    simple    pandas.read_csv, XGBClassifier.predict_proba, shap.TreeExplainer, DataFrame.to_csv
     careful   polars in and out, inplace_predict on float32, pred_contribs, argpartition for the reasons
     mgrisk    `mgrisk score`: beyond these it checks every cell, gives intervals, `in_domain` and codes of problems
     parsing, predicting, writing    each alone, as in the careful script; the slowest is the limit
@@ -30,7 +30,7 @@ WARM_ROWS = 2_000
 REASONS = 3
 
 
-def naive(people: Path, bundle: Path, target: Path, *, reasons: int) -> Callable[[Path], object]:
+def simple(people: Path, bundle: Path, target: Path, *, reasons: int) -> Callable[[Path], object]:
     import numpy as np
     import pandas as pd
     import shap
@@ -118,7 +118,7 @@ def writing(people: Path, bundle: Path, target: Path, *, reasons: int) -> Callab
     return lambda source: (frame if source == people else frame[:WARM_ROWS]).write_csv(target)
 
 
-ALL = {each.__name__: each for each in (naive, careful, mgrisk, parsing, predicting, writing)}
+ALL = {each.__name__: each for each in (simple, careful, mgrisk, parsing, predicting, writing)}
 
 
 def child(name: str, folder: Path, *, depth: int, rows: int, reasons: int, cores: int) -> None:
@@ -194,7 +194,7 @@ def main() -> None:
                 write_bundle(folder / f"depth-{depth}", depth=depth)
             for cores in chosen.cores:
                 for reasons, rows in ((0, chosen.rows), (REASONS, chosen.reason_rows)):
-                    names = ["naive", "careful", "mgrisk"] + ([] if reasons else ["parsing", "predicting", "writing"])
+                    names = ["simple", "careful", "mgrisk"] + ([] if reasons else ["parsing", "predicting", "writing"])
                     print(f"\n{rows:,} rows x {len(NAMES)} columns, depth {depth}, {reasons} reasons, {cores} cores")
                     table(run(names, folder, pairs=chosen.pairs, depth=depth, rows=rows, reasons=reasons, cores=cores))
 

@@ -72,9 +72,9 @@ def main() -> None:
             runs = [run(folder, **sizes) for _ in range(chosen.pairs)]
             speed = sizes["rows"] / statistics.median(seconds for seconds, _ in runs)
             first = first or speed
-            told = label or "rows 200,000 (the first)"
+            shown = label or "rows 200,000 (the first)"
             print(
-                f"  {told:<24}{speed:>9,.0f}{speed / first:>14.2f}{max(peak for _, peak in runs):>14,.0f}", flush=True
+                f"  {shown:<24}{speed:>9,.0f}{speed / first:>14.2f}{max(peak for _, peak in runs):>14,.0f}", flush=True
             )
 
 

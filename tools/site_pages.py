@@ -20,7 +20,7 @@ import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from mgrisk.cli.main import command_line
+from mgrisk.cli.main import WIDTH, command_line
 from mgrisk.config.pipeline_file import Pipeline
 from mgrisk.errors import ExitStatus
 from mgrisk.features.registry import FEATURES
@@ -91,6 +91,8 @@ STATUSES = {
     ExitStatus.INPUT: "the input data or the output path cannot be used; a row was rejected (`validate`, `--strict`)",
     ExitStatus.SOURCE: "source tables or the network",
     ExitStatus.BUNDLE: "a model, a run or the registry is missing, damaged, or not the one requested",
+    ExitStatus.REJECTED: "all rows were rejected, or more than `--max-rejected`; the output is written",
+    ExitStatus.ALERTS: "`monitor --fail-on-alerts`: the latest batch has alerts",
 }
 COMMANDS = "\n".join(
     [
@@ -101,7 +103,7 @@ COMMANDS = "\n".join(
         "",
         "| exit status | |",
         "|--:|---|",
-        *(f"| {int(status)} | {meaning} |" for status, meaning in STATUSES.items()),
+        *(f"| {int(status)} | {STATUSES[status]} |" for status in ExitStatus),
     ]
 )
 
@@ -111,7 +113,7 @@ def commands(parser: argparse.ArgumentParser, name: str) -> Iterator[str]:
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for command, sub in action.choices.items():
-                sub.formatter_class = lambda prog: argparse.HelpFormatter(prog, width=92)
+                sub.formatter_class = lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=WIDTH)
                 sub.prog = f"{name} {command}"
                 yield f"## mgrisk {command}\n\n```text\n{sub.format_help().strip()}\n```"
 
@@ -199,8 +201,8 @@ def gallery() -> str:
     """Return the page that leads to the notebooks."""
     entries = []
     for path in NOTEBOOKS:
-        title, _, told = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).partition("\n")
-        entries.append(f"## [{title.removeprefix('# ')}](notebooks/{path.stem}.md)\n\n{told.strip()}")
+        title, _, description = "".join(json.loads(path.read_text("utf-8"))["cells"][0]["source"]).partition("\n")
+        entries.append(f"## [{title.removeprefix('# ')}](notebooks/{path.stem}.md)\n\n{description.strip()}")
     head = "# Notebooks\n\nFrom `notebooks/` of the repository, with output; all people are SYNTHETIC."
     return "\n\n".join([head, *entries])
 

@@ -1,4 +1,4 @@
-"""The conventions of docs/architecture.md, read off the source itself."""
+"""Check the conventions of docs/architecture.md on the source code."""
 
 from __future__ import annotations
 

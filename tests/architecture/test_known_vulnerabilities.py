@@ -1,4 +1,4 @@
-"""The look-up of vulnerabilities in CI says what it looked up and what not, and fails where it finds one."""
+"""The vulnerability check of CI lists packages not looked up, and fails if one has a vulnerability."""
 
 from __future__ import annotations
 

@@ -1,26 +1,34 @@
-"""What surrounds the package: tasks, continuous integration, citation and metadata name one thing in one way."""
+"""Tasks, continuous integration, citation, metadata and changelog are consistent with each other."""
 
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distributions, requires
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 JUSTFILE = (ROOT / "justfile").read_text("utf-8")
 TASKS = set(re.findall(r"^([a-z][a-z-]*)(?: [^:\n]*)?:(?!=)", JUSTFILE, re.MULTILINE))
-TOLD = [
+TEXTS = [
     *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / ".github").rglob("*.md"), ROOT / ".ci" / "run",
 ]  # fmt: skip
 
 
 def test_a_task_that_is_named_exists() -> None:
     named = {
-        path.name: re.findall(r"(?:`|bin/|^ *)just ([a-z][a-z-]*)", path.read_text("utf-8"), re.M) for path in TOLD
+        path.name: re.findall(r"(?:`|bin/|^ *)just ([a-z][a-z-]*)", path.read_text("utf-8"), re.M) for path in TEXTS
     }
     assert sum(map(len, named.values())) > 5, "the tasks were not found"
     assert {name: lost for name, tasks in named.items() if (lost := set(tasks) - TASKS)} == {}
@@ -56,6 +64,63 @@ def test_hooks_run_what_is_installed_for_developers() -> None:
     tools = {hook["entry"].split()[0] for hook in repositories[0]["hooks"]}
     lint = JUSTFILE.partition("\nlint:")[2].partition("\n\n")[0]
     assert tools <= {line.split()[0] for line in lint.split("\n") if line.strip()}
+
+
+def pinned(file: str) -> dict[str, str]:
+    """Return version by name of a file of constraints or requirements."""
+    lines = re.findall(r"^([\w.-]+)==(\S+)", (ROOT / file).read_text("utf-8"), re.MULTILINE)
+    return {canonicalize_name(name): version for name, version in lines}
+
+
+def needed(requirements: Iterable[str]) -> Iterator[str]:
+    """Yield the names of requirements that hold here and of what they need in turn, where they are installed."""
+    names = list(requirements)
+    seen: set[str] = set()
+    while names:
+        requirement = Requirement(names.pop())
+        name = canonicalize_name(requirement.name)
+        if name not in seen and (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            seen.add(name)
+            yield name
+            with suppress(PackageNotFoundError):
+                names += requires(name) or []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="requirements.txt is of Linux")
+def test_every_requirement_is_pinned_and_has_hashes_and_none_is_lacking() -> None:
+    text = (ROOT / "requirements.txt").read_text("utf-8")
+    constraints, requirements = pinned("constraints.txt"), pinned("requirements.txt")
+    assert {name: constraints.get(name) for name in requirements} == requirements
+    blocks = [
+        " ".join(each.split()) for each in re.sub(r"^#.*\n", "", text, flags=re.M).replace("\\\n", " ").splitlines()
+    ]
+    pin = re.compile(r"[\w.-]+==\S+( --hash=sha256:[0-9a-f]{64})+")
+    assert [block for block in blocks if not pin.fullmatch(block)] == []  # no index, no address, no marker
+    assert len(blocks) == len(requirements)
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    names = set(needed([*PROJECT["dependencies"], *build]))
+    assert len(names) > 50
+    assert names - requirements.keys() == set()
+
+
+def test_pinned_versions_run_on_the_first_release_of_the_lowest_python() -> None:
+    lowest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    # A version that is installed here is looked at, whatever Python this is.
+    constraints = pinned("constraints.txt")
+    found = {
+        f"{each.name}=={each.version}": each.metadata["Requires-Python"]
+        for each in distributions()
+        if constraints.get(canonicalize_name(each.name)) == each.version
+    }
+    assert len(found) > 50
+    assert {name: asked for name, asked in found.items() if asked and lowest not in SpecifierSet(asked)} == {}
+
+
+def test_continuous_integration_and_the_container_install_by_hash() -> None:
+    for place in (".ci/run", "Containerfile"):
+        installed = re.findall(r"pip\S* install .*", (ROOT / place).read_text("utf-8"))
+        assert re.search("--require-hashes -r .*requirements.txt", installed[0]), place
+        assert "--no-build-isolation" in installed[1], place
 
 
 def test_the_short_task_leaves_out_modules_that_exist_and_no_whole_package() -> None:

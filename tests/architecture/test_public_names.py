@@ -1,4 +1,4 @@
-"""What `import mgrisk` offers, its page of the reference and its docstrings agree."""
+"""The public names of `mgrisk`, the reference page and the docstrings agree."""
 
 from __future__ import annotations
 

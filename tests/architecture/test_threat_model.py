@@ -1,4 +1,4 @@
-"""docs/threat-model.md names for each promise the tests that hold it, and each of them exists."""
+"""Each defence in docs/threat-model.md names its tests, and each of them exists."""
 
 from __future__ import annotations
 

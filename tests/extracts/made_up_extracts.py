@@ -1,8 +1,8 @@
-"""Extracts as a hospital, an insurer and a nutrition study send them: made up (SYNTHETIC), with the truth beside them.
+"""Made-up (SYNTHETIC) extracts of a hospital, an insurer and a nutrition study, with the true values.
 
-Each is a file in the words of its place, the mapping file beside this module, and the people as the input schema has
-them: one row for each person, in the order in which the mapping gives them. Age, waist, blood pressure and family
-history decide who is a case; magnesium does nothing.
+Each has a file with its own column names and codes, the mapping file beside this module, and the people in the input
+schema: one row for each person, in the order of the mapped file. The outcome depends on age, waist, blood pressure and
+family history, not on magnesium.
 
     extract = hospital(20_000)
     path = extract.write(tmp_path)

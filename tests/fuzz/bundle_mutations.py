@@ -1,8 +1,7 @@
-"""Bundles with one thing wrong: each leaf of each JSON file, each array, each file; with sums that are right again.
+"""Bundles with one error in a JSON value, an array or a file, and with valid checksums.
 
-`of_every_kind` has a bundle for each kind of file that is read. `mutations` yields what a damaged, edited or hostile
-copy of one may be. `verdict` says what comes of it: such a bundle is refused when it is loaded, with exit status 5, or
-scores with finite answers.
+`of_every_kind` has a bundle for each kind of file. `mutations` yields damaged, edited and hostile copies of one.
+`verdict` tells whether such a bundle is refused when it is loaded, with exit status 5, or gives finite risks.
 """
 
 from __future__ import annotations

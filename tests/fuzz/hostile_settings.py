@@ -1,4 +1,4 @@
-"""Pipeline files of one's own cohort and mapping files as attackers would write them, each with what is said of it.
+"""Hostile and invalid pipeline and mapping files, each with the expected error.
 
 A kind is the bytes of the file and the code of its refusal, and what is changed in the people beside it.
 """

@@ -1,4 +1,4 @@
-"""Tables as people bring them and as attackers would, some 200 kinds, each with what must become of it.
+"""Some 200 kinds of unusual or hostile tables, each with the expected result.
 
 A kind is the name of its file, its bytes, and what is expected: for each row either the row that it must be read as
 (age, sex, told of hypertension, BMI) or the code of its problem; or, for a file that is refused, the code of the error.

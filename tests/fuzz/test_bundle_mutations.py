@@ -1,4 +1,4 @@
-"""A bundle with one thing wrong is refused when it is loaded or scores with finite answers: `bundle_mutations`."""
+"""A bundle with one error is refused when it is loaded or gives finite risks (see `bundle_mutations`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One small SYNTHETIC run of the whole pipeline, shared by the integration tests, and the real mirror where it is."""
+"""A small SYNTHETIC run of the whole pipeline, shared by the integration tests, and the NHANES tables if available."""
 
 from __future__ import annotations
 

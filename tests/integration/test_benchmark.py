@@ -1,4 +1,4 @@
-"""Entries on the task of a run: the figures of the run itself, and each flaw found where it is and nowhere else."""
+"""Entries of a benchmark reproduce the figures of the run, and each planted flaw is found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder on a real Dask cluster whose machines are killed in the middle: nothing is lost, nothing stands twice."""
+"""A folder scored on a Dask cluster whose workers are killed: no row is lost or doubled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finished runs compared: on the same people with paired intervals, or not at all and why."""
+"""Finished runs are compared on the same people with paired intervals, or refused with the reason."""
 
 from __future__ import annotations
 

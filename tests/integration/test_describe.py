@@ -1,4 +1,4 @@
-"""`mgrisk describe` as people and scripts use it: on the SYNTHETIC demo tables, and on the real ones."""
+"""`mgrisk describe` on the SYNTHETIC demo tables and on the real ones."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_values_of_two_methods_are_put_on_one_scale_and_it_is_said(
     (after,), notes = described(capsys, *question, "--harmonise", "glucose-2015")
     # CDC's equation of 2015: the mean of a line is the line of the mean.
     assert after["estimate"] == pytest.approx(-0.5108 + 1.023 * before["estimate"])
-    assert "before 2015-2016 is put on the later scale (glucose-2015)" in notes
+    assert "before 2015-2016 is converted to the later scale (glucose-2015)" in notes
 
 
 def test_tests_of_groups_have_the_fields_of_the_interface(made_up: Path, capsys: pytest.CaptureFixture[str]) -> None:

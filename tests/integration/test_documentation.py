@@ -1,7 +1,7 @@
-"""Every command and snippet of the documentation is understood, runs, and prints what its page shows.
+"""Every command and snippet of the documentation is valid, runs, and prints the output on its page.
 
 Commands of a page run one after the other, as a reader would type them, in a folder that looks like a clone with a
-finished demo run. What cannot run here is listed with the reason, and with the test that holds it.
+finished demo run. Commands that cannot run here are listed with the reason and the test that covers them.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ PAGES = sorted(
 OTHERS = {
     "python3": "a virtual environment: `.ci/run` makes one",
     "pip": "installs: `.ci/run` does",
+    "pytest": "runs tests",
     "just": "tests/architecture/test_project_files.py",
     "mlflow": "a server or a page that goes on running: tests/integration/test_served.py",
     "curl": "asks that server",
@@ -59,6 +60,7 @@ ELSEWHERE = {
 STATUSES = {"mgrisk validate people.csv --model undiagnosed": 3}
 # Pages whose commands need what is not here, or are run by a test of their own.
 PAGES_ELSEWHERE = {
+    "docs/how-to/add-a-feature.md": "a changed copy of the source: tests/integration/test_add_a_feature.py",
     "docs/how-to/mlflow-server.md": "a PostgreSQL server: tests/integration/test_postgres.py",
     "docs/how-to/map-an-export.md": "three exports that the test makes: tests/integration/test_mapped_extracts.py",
     "docs/how-to/monitor.md": "a history of its own: tests/unit/cli/test_monitor.py",
@@ -66,6 +68,7 @@ PAGES_ELSEWHERE = {
 }
 # Pages whose TOML has a test of its own.
 TOML_ELSEWHERE = {
+    "docs/how-to/add-a-feature.md": "tests/integration/test_add_a_feature.py",
     "docs/how-to/map-an-export.md": "tests/integration/test_mapped_extracts.py",
     "docs/how-to/monitor.md": "tests/unit/cli/test_monitor.py",
 }

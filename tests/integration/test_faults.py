@@ -1,4 +1,4 @@
-"""Bad input gets one error that says what, where and what to do, and nothing half-written stays behind."""
+"""Bad input gives one error that says what, where and what to do, and leaves no partial output."""
 
 from __future__ import annotations
 

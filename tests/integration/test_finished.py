@@ -1,4 +1,4 @@
-"""A finished run in Python: what it holds as tables and a model, and its plots on anybody's axes."""
+"""A finished run in Python: its tables, its model, and its plots on given axes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch that is killed, twice, and gone on with: the bytes of one that nobody disturbed."""
+"""A batch that is killed twice and resumed equals an uninterrupted one byte for byte."""
 
 from __future__ import annotations
 

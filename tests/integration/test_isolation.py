@@ -1,4 +1,4 @@
-"""No held-out person in tuning, calibration or imputation, no PSU in two folds: and these checks can fail."""
+"""No held-out person is in tuning, calibration or imputation, no PSU in two folds, and these checks can fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Extracts of a hospital, an insurer and a nutrition study (SYNTHETIC) come out as what was put into them."""
+"""Mapping SYNTHETIC extracts of a hospital, an insurer and a nutrition study gives the true values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real pipeline on the real mirror: known numbers of NHANES 2007-2018."""
+"""The pipeline on the real tables gives the expected numbers of NHANES 2007-2018."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a person's cell holds and whatever a command makes of it, no message of the command shows it."""
+"""No message of a command shows a person's value."""
 
 from __future__ import annotations
 

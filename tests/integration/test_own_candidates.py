@@ -1,4 +1,4 @@
-"""An estimator that is given in Python competes in a run, and no trace of it stays in a run without it."""
+"""An estimator passed in Python is a candidate of a run, and leaves no files in a later run without it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def test_it_competes_and_a_rerun_does_what_changed(run_copy: Path, settings: tup
     alone, trained = before.evaluation.frame(), before.path("trained").stat().st_mtime_ns
     first, said = run(run_copy, settings, 0.01)
     assert first.steps == ("candidates", "evaluate")
-    (line,) = [line for line in said if line.startswith("candidates")]
-    assert f"a bundle can hold none of these, and holds {first.chosen}" in line
+    (place,) = [place for place, line in enumerate(said) if "] candidates: " in line]
+    assert f"a bundle can hold none of these, and holds {first.chosen}" in said[place + 1]
     assert run(run_copy, settings, 0.01)[0].steps == ()
 
     # Evaluated as the others, whose numbers stay as they were.

@@ -1,4 +1,4 @@
-"""A file in place of NHANES, from mapping to report: the how-to's example, and the demo cohort read from a file."""
+"""Training on a file instead of NHANES: the example of the how-to, and the demo cohort read from a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of people in a browser: every way to find, filter, sort, open and compare them."""
+"""The table of people in a browser: search, filter, sort, open and compare."""
 
 from __future__ import annotations
 
@@ -278,7 +278,7 @@ def test_the_outcome_is_shown_where_it_is_known(
 ) -> None:
     assert people.case is not None
     first = int(np.argmax(people.risk))
-    said = "has it" if people.case[first] else "does not have it"
+    said = "present" if people.case[first] else "absent"
     page = visit(page_of_people).page
     assert rows(page)[0][3] == said
     page.press("#explorer-find", "Enter")
@@ -382,7 +382,7 @@ def test_the_rows_shown_are_saved_as_they_are_sorted(
         k = place[each["person_id"]]
         assert float(each["risk"]) == pytest.approx(people.risk[k], rel=1e-3)
         assert float(each["Body mass index, kg/m²"]) == round(people.data["bmi_kg_m2"].iloc[k])
-        assert each["Outcome"] in {"has it", "does not have it"}
+        assert each["Outcome"] in {"present", "absent"}
         largest = int(np.argmax(np.abs(people.contributions[k])))
         assert each["reason_1"] == people.features[largest].label
         assert float(each["reason_1_effect"]) == pytest.approx(people.contributions[k, largest], abs=1e-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ import pandas as pd
 import pytest
 
 import mgrisk
-from mgrisk.cli.main import main
+from mgrisk.cli.main import command_line, main
+from mgrisk.cli.run import result
 from mgrisk.pipeline.finished import Run
 from mgrisk.storage.files import sha256
 
@@ -49,6 +51,26 @@ def test_every_output_says_synthetic(small_run: Run) -> None:
     for path in (folder / "figures").glob("*.svg"):
         assert "SYNTHETIC" in path.read_text("utf-8"), path.name
     assert (folder / "synthetic" / "SYNTHETIC.txt").exists()
+
+
+def test_a_run_ends_with_performance_its_interval_and_what_to_open(small_run: Run) -> None:
+    head, *lines = result(small_run)
+    assert head == "SYNTHETIC people: estimate (95 % interval)"
+    rows = [line.split()[0] for line in lines if line.count(" to ")]
+    assert {"spline_logistic", "xgboost", "ada"} <= set(rows)
+    assert not any(":" in name for name in rows)
+    table = small_run.evaluation.frame()
+    chosen = table[(table["model"] == small_run.chosen) & (table["set"] == "2017-2018") & (table["group"] == "all")]
+    (auroc,) = chosen[chosen["metric"] == "auroc"].to_dict("records")
+    shown = "{estimate:.3f} ({low:.3f} to {high:.3f})".format(**auroc)
+    assert [line for line in lines if line.startswith(small_run.chosen) and shown in line]
+    *_, report, bundle, following = lines
+    assert (report, bundle) == (
+        f"report: {small_run.report} (open it in a browser)",
+        f"bundle: {small_run.bundle}",
+    )
+    command = shlex.split(following.removeprefix("next: mgrisk "))
+    assert command_line().parse_args(command).model == str(small_run.bundle)
 
 
 def test_evaluation_has_every_model_on_both_sets_with_intervals(small_run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Inputs that are changed in the page: the answer is that of the bundle, whatever the values and what is absent."""
+"""Inputs changed in the page give the risks of the bundle for any values and absent inputs."""
 
 from __future__ import annotations
 

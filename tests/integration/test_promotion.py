@@ -1,4 +1,4 @@
-"""The gate of the registry: which version gets the alias, and what a refusal says."""
+"""Which version gets the alias in the registry, and the reasons given otherwise."""
 
 import json
 import re
@@ -247,7 +247,8 @@ def test_a_model_that_ranks_and_fits_worse_on_the_same_people_does_not_follow(
     reversed_risks(bundle).write(workspace.run.path("bundle"))
     auroc, log_loss = judge(workspace, (4, bundle)).refusals
     assert re.match(
-        r"AUROC on the same people differs by -0\.\d+ \(-0\.\d+ to -?\d\.\d+\) from that of version 4", auroc
+        r"AUROC on the same people differs by -0\.\d+ \(95 % interval -0\.\d+ to -?\d\.\d+\) from that of version 4",
+        auroc,
     )
     assert log_loss.startswith("log loss on the same people is higher by")
     # The other way round it is welcome.
@@ -257,7 +258,7 @@ def test_a_model_that_ranks_and_fits_worse_on_the_same_people_does_not_follow(
 
 def test_a_failed_check_of_severity_error_keeps_the_alias_away(workspace: Workspace) -> None:
     change_records(workspace, "checks.json", lambda each: each["id"] == "MGR001", status="finding", finding="2 do")
-    assert judge(workspace, None).refusals == ("check MGR001 failed: Nobody stands in the cohort twice (2 do)",)
+    assert judge(workspace, None).refusals == ("check MGR001 failed: Nobody is in the cohort twice (2 do)",)
 
 
 def test_a_metric_that_is_not_known_is_no_pass(workspace: Workspace) -> None:

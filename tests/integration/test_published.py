@@ -1,7 +1,7 @@
-"""Figures that NCHS printed, asked of `mgrisk describe`: each is met to the last printed digit, or is said to be not.
+"""`mgrisk describe` reproduces published figures of NCHS to the last digit, or the difference is documented.
 
-Why not is told on the page of published figures, whose counts are these.
-`place` says where a figure stands, or who reported it where the brief itself was not read. Briefs 131, 288 and 508 say
+The reasons and counts are in docs/published-figures.md. `place` is the place of a figure in the publication, or the
+secondary source. Briefs 131, 288 and 508 say
 which of their figures are age-adjusted; that 290 and 363 adjust those for all ages, and 515 none, was recognised by
 reproducing all of them.
 """

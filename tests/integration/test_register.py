@@ -1,4 +1,4 @@
-"""`mgrisk register`: a released bundle in a registry answers like the bundle, once, and under its own name alone."""
+"""`mgrisk register`: a registered bundle scores like the bundle and has one version under its own name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mgrisk regress` as people and scripts use it: on SYNTHETIC tables, and on the real ones beside a fit by hand."""
+"""`mgrisk regress` on SYNTHETIC tables, and on the real ones compared with a separate fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Released bundles: what a clean clone scores with, as the README says."""
+"""A new clone scores with the released bundles, as described in the README."""
 
 from __future__ import annotations
 

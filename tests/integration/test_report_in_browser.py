@@ -1,4 +1,4 @@
-"""The report as a browser shows it: nothing fetched, nothing run but our script, and as much on paper or without it."""
+"""The report in a browser: no request, only its own script, and complete when printed or without script."""
 
 from __future__ import annotations
 
@@ -100,20 +100,20 @@ def test_dots_of_a_dependence_plot_take_the_colours_of_a_second_feature(
     )
     drawn = people.data.iloc[age["data"]["people"]]
     page = visit(small_run.report).page
-    assert page.locator(".colours li").count() == 0
+    assert page.locator(".colours > span").count() == 0
     page.select_option("#dependence-age_years-colour", label="Sex")
-    assert page.inner_text("#dependence-age_years ul.colours").split("\n") == ["● female", "● male"]
+    assert page.inner_text("#dependence-age_years .colours").split("\n") == ["● female", "● male"]
     assert colours(page) == [int((drawn["sex"] == level).sum()) for level in ("female", "male")]
     # Fifths of a number: each range has its dots, and together they are all of them.
     page.select_option("#dependence-age_years-colour", label="Age, years")
-    ranges = page.inner_text("#dependence-age_years ul.colours").split("\n")
+    ranges = page.inner_text("#dependence-age_years .colours").split("\n")
     ages = (drawn["age_years"] / 5).round() * 5
     ends = [[float(end) for end in each.removeprefix("● ").split(" to ")] for each in ranges]
     assert len(ends) == 5
     assert colours(page) == [int(((ages >= low) & (ages <= high)).sum()) for low, high in ends]
     assert sum(colours(page)) == len(drawn)
     page.select_option("#dependence-age_years-colour", label="none")
-    assert page.locator(".colours li").count() == 0
+    assert page.locator(".colours > span").count() == 0
     assert colours(page) == [len(drawn)]
 
 

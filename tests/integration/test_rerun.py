@@ -1,4 +1,4 @@
-"""A finished run and a changed program: only the steps that the change concerns run again."""
+"""After a change of the code only the affected steps of a finished run are rerun."""
 
 from __future__ import annotations
 

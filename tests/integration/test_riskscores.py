@@ -1,4 +1,4 @@
-"""Published scores in a SYNTHETIC run: which are evaluated, under which names, and what recalibration does to them."""
+"""Published scores in a SYNTHETIC run: which are evaluated, their names, and their recalibration."""
 
 from __future__ import annotations
 

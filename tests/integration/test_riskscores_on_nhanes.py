@@ -1,4 +1,4 @@
-"""Published scores on the real tables: what others found on the same cycles comes out again."""
+"""Published scores on the real tables reproduce published results on the same cycles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mgrisk score` as a user runs it: one output row for each input row, the same answer whatever surrounds a row."""
+"""`mgrisk score` gives one output row for each input row, independent of the other rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The logged model where MLflow runs it, `mlflow models predict`, `serve` and Spark: the answers of `mgrisk score`."""
+"""The logged model in `mlflow models predict`, `serve` and Spark gives the results of `mgrisk score`."""
 
 import json
 import os

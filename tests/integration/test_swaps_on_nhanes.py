@@ -1,4 +1,4 @@
-"""Magnesium and energy of the foods in swaps.toml, computed again from the tables of 2017-2018."""
+"""Magnesium and energy of the foods in swaps.toml equal those computed from the tables of 2017-2018."""
 
 from __future__ import annotations
 

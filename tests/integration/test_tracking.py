@@ -1,4 +1,4 @@
-"""What MLflow holds of a run, read back: each figure under its own name, each file under its own digest."""
+"""MLflow has each figure of a run under its name and each file with its digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that is killed while it logs a run: the next one finishes what was begun, or marks it as killed."""
+"""If a process is killed while it logs a run, the next one completes the run or marks it as killed."""
 
 from __future__ import annotations
 

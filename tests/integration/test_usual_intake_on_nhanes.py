@@ -1,7 +1,7 @@
-"""Usual magnesium intake of men in NHANES 2011-2014 beside what is published.
+"""Usual magnesium intake of men in NHANES 2011-2014, compared with published figures.
 
 Luo (2019), as noted in the project's evidence: men 2011-2014, median 338 (quartiles 268 and 420) mg a day, 55-57 %
-inadequate. Its definition of men and of inadequacy was not to be had. Food alone and men of 19 years and older, with
+inadequate. Its definition of men and of inadequacy is not available. Food alone and men of 19 years and older, with
 the first recall as the level, give the three quartiles to the milligram, and 52.5 % below the requirements of the
 Institute of Medicine (330 mg to the age of 30, 350 mg after): within 3 points of 55 %, not of 57 %. The two published
 figures do not go together: a log-normal distribution through the quartiles has 54.2 % below 350 mg and 47.1 % below

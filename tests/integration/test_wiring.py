@@ -1,4 +1,4 @@
-"""What each step hands to the next: whose outcomes, weights and files a number of the run was made from."""
+"""Each step passes the right outcomes, weights and files to the next."""
 
 from __future__ import annotations
 
@@ -453,7 +453,7 @@ def test_a_cycle_left_out_is_predicted_by_the_others_and_measured_by_itself(
     X = learner.design(Encoder(workspace.model_features).matrix(development.frame.iloc[development.inside]))
     case, weight = cases(development), weights(development)
     cycle = development.rows["cycle"].to_numpy()[development.inside]
-    found = of_cycles_left_out(workspace, development).said[NOTHING][development.inside]
+    found = of_cycles_left_out(workspace, development).predicted[NOTHING][development.inside]
     for name in np.unique(cycle):
         own = cycle == name
         alone = learner.fit(X[~own], case[~own], weight[~own], params).margin(X[own])
@@ -483,7 +483,7 @@ def test_each_pattern_of_absent_inputs_is_measured_on_everybody_of_cycles_that_w
     assert {row["pattern"] for row in told["patterns"]} == chosen.keys()
     inside, case, weight = development.inside, cases(development), weights(development)
     for row in told["patterns"]:
-        pattern, log_odds = chosen[row["pattern"]], found.said[row["pattern"]][inside]
+        pattern, log_odds = chosen[row["pattern"]], found.predicted[row["pattern"]][inside]
         assert (row["kind"], row["label"]) == (pattern.kind, pattern.label)
         assert row["absent"] == [names[place] for place in pattern.absent]
         if row["metric"] in METRICS:

@@ -1,4 +1,4 @@
-"""95 % intervals cover 95 % of the time: a made-up finite population, sampled as NHANES is, thousands of times.
+"""95 % intervals cover the truth in 95 % of thousands of samples from a made-up finite population.
 
 Strata of PSUs, two PSUs drawn from each with replacement, people drawn from each PSU at two different rates, so that
 weights, strata and clusters all matter. The truth is computed from the whole population.

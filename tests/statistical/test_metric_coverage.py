@@ -1,4 +1,4 @@
-"""95 % intervals of metrics, and of differences between models, cover 95 % of the time.
+"""95 % intervals of metrics, and of differences between models, cover the truth in 95 % of samples.
 
 A made-up population, sampled as a cycle of NHANES is: 15 strata, two PSUs drawn from each with replacement, people at
 two rates. Two models err together, as models of the same people do. The truth is that of the whole population.

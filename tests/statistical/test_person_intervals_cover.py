@@ -1,7 +1,7 @@
-"""What the interval of a person covers on SYNTHETIC cohorts, of which the expected risks are known.
+"""Coverage of person intervals on SYNTHETIC cohorts with known expected risks.
 
-The cohorts are those of the released model of undiagnosed diabetes, with its features and its stack. What was measured
-stands in docs/decisions/0020-interval-from-refits.md; here it may not get worse unseen.
+The cohorts are those of the released model of undiagnosed diabetes, with its features and its stack. The measured
+coverage is in docs/decisions/0020-interval-from-refits.md; this test fails if it gets worse.
 """
 
 from __future__ import annotations

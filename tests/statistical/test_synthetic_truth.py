@@ -1,4 +1,4 @@
-"""Statistics find the truth of the SYNTHETIC cohort again: means and shares, with honest intervals, and an effect.
+"""Means, shares and an effect in SYNTHETIC cohorts recover the truth, with intervals that cover it.
 
 The truth is the expectation of the superpopulation that a seed draws PSUs and people from. It is read off very large
 cohorts with thousands of PSUs: a cohort of 30 PSUs has its own accidents, however many people are in it.

@@ -1,4 +1,4 @@
-"""Usual intake finds the truth again: in simulated surveys, and in the SYNTHETIC cohort."""
+"""Usual intake recovers the truth in simulated surveys and in the SYNTHETIC cohort."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The toy survey with what R says about it (tests/golden/survey.R), a mirror to put tables into, a finished run."""
+"""A small survey with the results of R (tests/golden/survey.R), a folder for tables, and a finished run."""
 
 from __future__ import annotations
 

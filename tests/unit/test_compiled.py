@@ -1,4 +1,4 @@
-"""Loops run as Python until compiling pays, with the answers of machine code."""
+"""Loops run in Python until compilation pays, with the results of compiled code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an error carries, and that it survives the way between processes."""
+"""The fields of an error, and its transfer between processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine code of loops: where it is kept, when it is made anew, and that loops run where nothing is kept."""
+"""The cache of compiled loops: its place, when it is renewed, and running without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics as frames: the numbers of a run, of R and of scikit-learn; paired differences; scorers that weigh."""
+"""Metrics as frames: the results of a run, of R and of scikit-learn; paired differences; weighted scorers."""
 
 from __future__ import annotations
 

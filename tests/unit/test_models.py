@@ -1,4 +1,4 @@
-"""Which bundle a command takes where none is given, or one that is not there."""
+"""The bundle that a command uses if none is named, and errors for unknown names."""
 
 from __future__ import annotations
 

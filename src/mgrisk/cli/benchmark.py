@@ -56,6 +56,8 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([each.to_dict() for each in entered], indent=1))
     else:
         print(is_of(task))
+        if entered:
+            print("Estimates with 95 % intervals:")
         for each in entered:
             for set_name in dict.fromkeys(each.metrics["set"]):
                 lines = [[set_name, *(label for label, _ in SHOWN.values())], *rows_of(each, set_name)]

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from mgrisk.cli.options import add_source, store_of
+from mgrisk.cli.options import Options, add_source, store_of
 from mgrisk.cli.terminal import say
 from mgrisk.errors import ExitStatus
 
@@ -28,7 +28,8 @@ EXAMPLES = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument(
+    question = parser.add_argument_group("question")
+    question.add_argument(
         "--of",
         nargs="+",
         action="extend",
@@ -36,7 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="feature or NHANES variable; or a condition: 'bmi_kg_m2 >= 30'; or arithmetic: 'DR1TTFAT * 9 / DR1TKCAL'",
     )
-    parser.add_argument(
+    question.add_argument(
         "--by",
         nargs="+",
         action="extend",
@@ -44,34 +45,41 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="one estimate per value, per range (age_years=20,40,60), or for whether a condition holds",
     )
-    parser.add_argument(
+    question.add_argument(
         "--statistic",
         default="",
         metavar="S",
         help="mean | proportion | total | ratio | age-adjusted | quantile=0.5 (mean of numbers, else proportion)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--standard",
         type=ages,
         default=(20, 40, 60),
         metavar="AGES",
         help="where the age groups of age-adjusted begin (20,40,60)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--interval",
         default="korn-graubard",
         choices=["korn-graubard", "logit"],
         help="interval of proportions (korn-graubard)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--test", action="store_true", help="whether groups of the last --by differ, and the trend over them"
     )
-    add_people(parser)
+    add_people(parser, question)
 
 
-def add_people(parser: argparse.ArgumentParser) -> None:
+def add_people(parser: argparse.ArgumentParser, question: Options) -> None:
     """Add the options that select people and cycles, and the output format."""
-    parser.add_argument(
+    question.add_argument(
+        "--where",
+        default="",
+        metavar="CONDITION",
+        help="who is studied, for example \"age_years >= 20 and sex == 'male'\"",
+    )
+    tables = parser.add_argument_group("NHANES tables")
+    tables.add_argument(
         "--cycle",
         nargs="+",
         action="extend",
@@ -79,20 +87,14 @@ def add_people(parser: argparse.ArgumentParser) -> None:
         metavar="YEARS",
         help="cycles to combine (the latest that has every variable)",
     )
-    parser.add_argument(
-        "--where",
-        default="",
-        metavar="CONDITION",
-        help="who is studied, for example \"age_years >= 20 and sex == 'male'\"",
-    )
-    parser.add_argument(
+    tables.add_argument(
         "--across-break",
         nargs="+",
         default=[],
         metavar="BREAK",
         help="allow pooling across this change in question or method",
     )
-    parser.add_argument(
+    tables.add_argument(
         "--harmonise",
         nargs="+",
         action="extend",
@@ -100,9 +102,10 @@ def add_people(parser: argparse.ArgumentParser) -> None:
         metavar="BREAK",
         help="convert older values to the scale of later ones",
     )
-    parser.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
-    add_source(parser)
-    parser.add_argument(
+    tables.add_argument("--weight", default="", metavar="NAME", help="NHANES weight (that of the smallest subsample)")
+    add_source(tables)
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "--format", choices=["table", "csv", "json"], default="table", help="format of the output (table)"
     )
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mgrisk.cli.options import add_history, add_labels, add_model, check_history, label_columns, missing_of
+from mgrisk.cli.options import add_history, add_labels, check_history, label_columns, missing_of
 from mgrisk.cli.terminal import DISCLAIMER, now, say, tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder
@@ -24,13 +24,14 @@ EXAMPLES = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
-    add_labels(parser)
-    parser.add_argument(
+    people = add_labels(parser)
+    people.add_argument(
         "--prediabetes",
         metavar="COLUMN",
         help="1 or yes for people with prediabetes: AUROC is also given with them excluded from the controls",
     )
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
     add_history(parser, what="the observed performance in a scored batch")
 
 

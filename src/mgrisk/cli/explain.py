@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mgrisk.cli.options import add_label_columns, add_missing, add_model, label_columns
+from mgrisk.cli.options import add_labels, label_columns
 from mgrisk.cli.terminal import DISCLAIMER, tell
 from mgrisk.errors import ExitStatus, usage
 from mgrisk.models import bundle_folder, load_model
@@ -23,11 +23,9 @@ OF_OUTCOME = ("weight", "strata", "psu", "person")
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
-    add_missing(parser)
-    parser.add_argument("input", metavar="INPUT", help="file, or - for standard input")
-    add_label_columns(parser, required=False)
-    parser.add_argument("-o", "--output", required=True, metavar="PAGE", help="page.html, or - for standard output")
+    add_labels(parser, people="file, or - for standard input", required=False)
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="PAGE", help="page.html, or - for standard output")
 
 
 def run(options: argparse.Namespace) -> int:

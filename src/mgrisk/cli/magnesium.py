@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from mgrisk.cli.options import add_source, store_of, whole_number
+from mgrisk.cli.terminal import say
 from mgrisk.errors import ExitStatus
 
 HELP = "estimate magnesium intake and its food sources in NHANES"
@@ -51,5 +52,6 @@ def run(options: argparse.Namespace) -> int:
     elif options.format == "csv":
         print(frame.to_csv(index=False), end="")
     else:
+        say("low to high is a 95 % interval")
         print(frame.to_string(index=False, float_format="{:.3f}".format, na_rep=""))
     return ExitStatus.DONE

@@ -44,21 +44,22 @@ from mgrisk.cli import (
     score,
     validate,
 )
+from mgrisk.cli.options import Options
 from mgrisk.cli.terminal import DISCLAIMER, JsonLog, Shown, log
 from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
 
 GROUPS: Final = {
-    "score people": (score, explain, validate, schema, map),
+    "score people": (schema, map, validate, score, explain),
     "evaluate on your people": (evaluate, recalibrate, monitor),
     "models": (models, register, promote),
-    "train": (run, pipelines, report, compare, benchmark),
-    "NHANES": (fetch, codebook, describe, regress, magnesium, features),
+    "train": (pipelines, run, report, compare, benchmark),
+    "NHANES": (fetch, codebook, features, describe, regress, magnesium),
     "shell": (completion,),
 }
 """The commands as `mgrisk --help` lists them, in the order of use."""
 COMMANDS: Final = tuple(command for commands in GROUPS.values() for command in commands)
 
-WIDTH: Final = 90
+WIDTH: Final = 78
 """Characters per line of a command's description."""
 
 
@@ -127,9 +128,6 @@ def _report(error: MgRiskError, options: argparse.Namespace) -> int:
 
 def command_line() -> argparse.ArgumentParser:
     """Return the parser of the command; the reference pages are generated from it."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    common.add_argument("--log-json", action="store_true", help="write standard error as JSON, one record per line")
     parser = argparse.ArgumentParser(
         prog="mgrisk",
         usage="mgrisk [-h] [--version] COMMAND ...",
@@ -146,16 +144,23 @@ def command_line() -> argparse.ArgumentParser:
             name = command.__name__.rpartition(".")[2]
             of_command = commands.add_parser(
                 name,
-                parents=[common],
+                add_help=False,
                 help=command.HELP,
                 description="\n".join(textwrap.wrap(command.ABOUT, WIDTH)),
                 epilog="examples:\n" + "\n".join(f"  {example}" for example in command.EXAMPLES),
                 formatter_class=argparse.RawDescriptionHelpFormatter,
             )
             command.add(of_command)
+            _add_common(of_command.add_argument_group("general"))
             of_command.set_defaults(command=command, parser=parser)
             listed._group_actions.append(commands._choices_actions[-1])
     return parser
+
+
+def _add_common(group: Options) -> None:
+    group.add_argument("-h", "--help", action="help", help="show this help")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    group.add_argument("--log-json", action="store_true", help="write standard error as JSON, one record per line")
 
 
 def _last_place(problem: BaseException) -> str:

@@ -22,9 +22,12 @@ EXAMPLES = ("mgrisk map data/examples/extract.csv --mapping data/examples/extrac
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("input", metavar="EXTRACT", help="file, folder of files, or - for standard input")
-    parser.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes, dates")
-    what = parser.add_mutually_exclusive_group(required=True)
+    read = parser.add_argument_group("input")
+    read.add_argument("input", metavar="EXTRACT", help="file, folder of files, or - for standard input")
+    read.add_argument("--mapping", required=True, metavar="FILE", help="TOML: columns, units, codes, dates")
+    add_missing(read)
+    output = parser.add_argument_group("output")
+    what = output.add_mutually_exclusive_group(required=True)
     what.add_argument("-o", "--output", metavar="FILE", help="CSV, JSON lines or Parquet, by its ending")
     what.add_argument(
         "--explain",
@@ -32,8 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="write nothing; show the source of each column, how many cells were understood, and ten that were not "
         "(values of people: do not log them)",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
-    add_missing(parser)
+    output.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
 
 
 def run(options: argparse.Namespace) -> int:

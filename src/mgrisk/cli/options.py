@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from mgrisk.score.cells import Missing
 
 
+Options = argparse._ActionsContainer
+"""A parser, or a group of its options, which `--help` shows under a heading."""
 LONGEST_NAME = 60
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(group: Options) -> None:
     """Add `--model`."""
-    parser.add_argument(
+    group.add_argument(
         "--model",
         metavar="DIR|NAME|NAME@ALIAS",
         help="bundle folder, released bundle (undiagnosed), or version in the registry; a suffix ==VERSION or ==DIGEST "
@@ -27,9 +29,14 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_missing(parser: argparse.ArgumentParser) -> None:
+def accepted(options: argparse.Namespace) -> str:
+    """Say which command shows what a column accepts."""
+    return f"what is accepted: mgrisk schema{f' --model {options.model}' if options.model else ''}"
+
+
+def add_missing(group: Options) -> None:
     """Add `--missing`."""
-    parser.add_argument(
+    group.add_argument(
         "--missing",
         action="append",
         default=[],
@@ -45,9 +52,9 @@ def missing_of(options: argparse.Namespace) -> Missing:
     return Missing.also(options.missing)
 
 
-def add_source(parser: argparse.ArgumentParser) -> None:
+def add_source(group: Options) -> None:
     """Add `--source`."""
-    parser.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
+    group.add_argument("--source", metavar="BASE", help="folder or base URL (MGRISK_NHANES, else the CDC site)")
 
 
 def store_of(options: argparse.Namespace, *, offline: bool = False) -> Store:
@@ -57,32 +64,33 @@ def store_of(options: argparse.Namespace, *, offline: bool = False) -> Store:
     return Store(source=options.source or default_source(), cache=default_cache(), offline=offline)
 
 
-def add_labels(parser: argparse.ArgumentParser) -> None:
-    """Add the options for people with a known outcome."""
-    parser.add_argument("input", metavar="INPUT", help="file or folder of people with their outcome")
-    add_label_columns(parser, required=True)
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
-    add_missing(parser)
-
-
-def add_label_columns(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Add the options that name the columns of outcome and design."""
-    parser.add_argument(
-        "--outcome", required=required, metavar="COLUMN", help="1 or yes for a case, 0 or no for others"
-    )
-    parser.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
-    parser.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
-    parser.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
-    parser.add_argument(
+def add_labels(
+    parser: argparse.ArgumentParser,
+    *,
+    people: str = "file or folder of people with their outcome",
+    required: bool = True,
+) -> Options:
+    """Add the options for people with a known outcome, in groups, and return the group of the people."""
+    group = parser.add_argument_group("people and model")
+    group.add_argument("input", metavar="INPUT", help=people)
+    add_model(group)
+    group.add_argument("--outcome", required=required, metavar="COLUMN", help="1 or yes for a case, 0 or no for others")
+    add_missing(group)
+    design = parser.add_argument_group("survey design")
+    design.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
+    design.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
+    design.add_argument("--psu", metavar="COLUMN", help="primary sampling unit (each person)")
+    design.add_argument(
         "--person",
         metavar="COLUMN",
         help="person identifier, where people have several rows (person_id)",
     )
     parser.set_defaults(prediabetes=None)
+    return group
 
 
 def label_columns(options: argparse.Namespace) -> LabelColumns:
-    """Return the columns that the options of `add_label_columns` name."""
+    """Return the columns that the options of `add_labels` name."""
     from mgrisk.own_data.labelled import LabelColumns
 
     return LabelColumns(
@@ -91,10 +99,11 @@ def label_columns(options: argparse.Namespace) -> LabelColumns:
 
 
 def add_history(parser: argparse.ArgumentParser, *, what: str) -> None:
-    """Add the options of the history that `mgrisk monitor` reads."""
-    parser.add_argument("--history", metavar="FILE", help=f"append {what} to this file, for `mgrisk monitor`")
-    parser.add_argument("--batch", metavar="NAME", help="name of the batch in the history (time of scoring)")
-    parser.add_argument("--by", metavar="COLUMN", help="also count by the values of a column, such as the site")
+    """Add the options of the history that `mgrisk monitor` reads, in a group."""
+    group = parser.add_argument_group("monitoring")
+    group.add_argument("--history", metavar="FILE", help=f"append {what} to this file, for `mgrisk monitor`")
+    group.add_argument("--batch", metavar="NAME", help="name of the batch in the history (time of scoring)")
+    group.add_argument("--by", metavar="COLUMN", help="also count by the values of a column, such as the site")
 
 
 def check_history(options: argparse.Namespace, *, names_batch: bool = False) -> None:

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mgrisk.cli.options import add_labels, add_model, label_columns, missing_of
+from mgrisk.cli.options import add_labels, label_columns, missing_of
 from mgrisk.cli.terminal import DISCLAIMER, say, tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import bundle_folder
@@ -21,21 +21,21 @@ EXAMPLES = ("mgrisk recalibrate clinic.csv --outcome has_it --model undiagnosed 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
     add_labels(parser)
-    parser.add_argument(
+    made = parser.add_argument_group("recalibrated model")
+    made.add_argument(
         "--method",
         required=True,
         choices=["intercept", "logistic"],
         help="intercept needs at least 20 cases and 20 non-cases; logistic also updates the slope, and needs 50 and 50",
     )
-    parser.add_argument(
-        "--name", default="", metavar="NAME", help="name of the new model (the parent's, with a digest)"
-    )
-    parser.add_argument("--label", default="", metavar="TEXT", help="the outcome, where it is not that of the parent")
-    parser.add_argument("--definition", default="", metavar="TEXT", help="how the outcome was determined; with --label")
-    parser.add_argument("--overwrite", action="store_true", help="replace DIR if it is a bundle")
-    parser.add_argument("--population", default="", metavar="TEXT", help="people and dates, recorded in the bundle")
+    made.add_argument("--population", default="", metavar="TEXT", help="people and dates, recorded in the bundle")
+    made.add_argument("--name", default="", metavar="NAME", help="name of the new model (the parent's, with a digest)")
+    made.add_argument("--label", default="", metavar="TEXT", help="the outcome, where it is not that of the parent")
+    made.add_argument("--definition", default="", metavar="TEXT", help="how the outcome was determined; with --label")
+    output = parser.add_argument_group("output")
+    output.add_argument("-o", "--output", required=True, metavar="DIR", help="folder to write")
+    output.add_argument("--overwrite", action="store_true", help="replace DIR if it is a bundle")
 
 
 def run(options: argparse.Namespace) -> int:

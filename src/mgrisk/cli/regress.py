@@ -18,8 +18,9 @@ EXAMPLES = ('mgrisk regress --of "LBXTC >= 240" --on race_ethnicity age_years=20
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--of", required=True, metavar="OUTCOME", help="a number, or a condition: 'LBXTC >= 240'")
-    parser.add_argument(
+    question = parser.add_argument_group("question")
+    question.add_argument("--of", required=True, metavar="OUTCOME", help="a number, or a condition: 'LBXTC >= 240'")
+    question.add_argument(
         "--on",
         nargs="+",
         action="extend",
@@ -28,17 +29,17 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="numbers and arithmetic on them, categories, ranges (age_years=20,40,60), conditions, spline(age_years), "
         "interactions (sex:age_years)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--model",
         choices=["linear", "logistic"],
         help="type of regression (logistic for a condition, linear for a number)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--effect",
         choices=["odds-ratio", "difference", "prevalence-ratio"],
         help="estimates of a logistic regression: odds ratios, or average marginal probabilities (odds-ratio)",
     )
-    parser.add_argument(
+    question.add_argument(
         "--reference",
         nargs="+",
         action="extend",
@@ -47,7 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=LEVEL",
         help="level that the others are compared with (the first)",
     )
-    add_people(parser)
+    add_people(parser, question)
 
 
 def named_level(text: str) -> tuple[str, str]:

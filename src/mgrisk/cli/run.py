@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
 
-from mgrisk.cli.terminal import DISCLAIMER, say
+from mgrisk.cli.terminal import DISCLAIMER, aligned, say
 from mgrisk.errors import ExitStatus
+
+if TYPE_CHECKING:
+    from mgrisk.pipeline.finished import Run
 
 HELP = "run a pipeline file, from raw tables to report"
 ABOUT = (
@@ -20,16 +24,25 @@ EXAMPLES = (
     "mgrisk run pipelines/own-cohort.toml --until train",
 )
 
+SHOWN: Final = {
+    "auroc": ("AUROC", 3),
+    "observed_expected": ("observed/expected", 2),
+    "calibration_slope": ("calibration slope", 2),
+}
+"""Metrics on the terminal, with label and decimals; the report has all."""
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or one that comes with mgrisk: demo")
-    parser.add_argument(
+    group = parser.add_argument_group("pipeline")
+    group.add_argument("pipeline", metavar="PIPELINE", help="a .toml file, or one that comes with mgrisk: demo")
+    group.add_argument(
         "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the file"
     )
-    parser.add_argument("--out", metavar="DIR", help="run folder (runs/<name>)")
-    parser.add_argument("--offline", action="store_true", help="use downloaded tables only")
-    parser.add_argument(
+    group.add_argument("--offline", action="store_true", help="use downloaded tables only")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", metavar="DIR", help="run folder (runs/<name>)")
+    output.add_argument(
         "--until", metavar="STEP", help="stop after a step, for example train: before the held-out test"
     )
 
@@ -47,24 +60,29 @@ def run(options: argparse.Namespace) -> int:
         progress=say,
     )
     if options.until:
-        print(f"stopped after {options.until}: {finished.folder}")
+        print(f"stopped after {options.until}: {finished.folder}\nnext: the same command without --until goes on")
         return ExitStatus.DONE
-    table = finished.evaluation.frame()
-    data = ", ".join(table["data"].unique())
-    wanted = ["auroc", "calibration_slope", "calibration_intercept", "observed_expected", "ici"]
-    print(f"\n{data}{' people' if data == 'SYNTHETIC' else ''}; estimate (95 % interval, survey design)")
-    # Recalibrated scores and groups are in the report: here stand the models and the scores as they were published.
-    shown = table["metric"].isin(wanted) & ~table["model"].str.contains(":") & (table["group"] == "all")
-    for set_name, rows in table[shown].groupby("set", sort=False):
-        print(f"  {set_name}")
-        for model, of_model in rows.groupby("model", sort=False):
-            cells = [f"{r['metric']} {_interval(r)}" for _, r in of_model.iterrows()]
-            print(f"    {model:<16} {'  '.join(cells)}")
-    print(f"\nreport: {finished.report}\nbundle: {finished.bundle}\n{DISCLAIMER}")
+    print("\n".join(["", *result(finished), DISCLAIMER]))
     return ExitStatus.DONE
 
 
-def _interval(row: Any) -> str:
-    if row["low"] is None or row["low"] != row["low"]:
-        return f"{row['estimate']:.3f}"
-    return f"{row['estimate']:.3f} ({row['low']:.3f}, {row['high']:.3f})"
+def result(finished: Run) -> Iterator[str]:
+    """Yield what a run ends with: performance of the models and of the scores as published, and what to open."""
+    from mgrisk.evaluate.records import Interval
+    from mgrisk.nhanes.codebook import SYNTHETIC
+    from mgrisk.report.formats import interval
+
+    yield f"{finished.data}{' people' if finished.data == SYNTHETIC else ''}: estimate (95 % interval)"
+    table = finished.evaluation.frame()
+    table = table[table["metric"].isin(SHOWN) & ~table["model"].str.contains(":") & (table["group"] == "all")]
+    rows = []
+    for set_name, of_set in table.groupby("set", sort=False):
+        rows.append([str(set_name), *(label for label, _ in SHOWN.values())])
+        for model, of_model in of_set.groupby("model", sort=False):
+            cells = {each["metric"]: each for each in of_model.to_dict("records")}
+            shown = {name: interval(Interval.of(row), digits=SHOWN[name][1]) for name, row in cells.items()}
+            rows.append([str(model), *(shown.get(name, "") for name in SHOWN)])
+    yield from aligned(rows)
+    yield f"report: {finished.report} (open it in a browser)"
+    yield f"bundle: {finished.bundle}"
+    yield f"next: mgrisk score people.csv -o scored.csv --model {finished.bundle}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mgrisk.cli.options import (
+    accepted,
     add_history,
     add_missing,
     add_model,
@@ -43,41 +44,45 @@ EXAMPLES = (
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_model(parser)
-    parser.add_argument("input", metavar="INPUT", help="file, folder of files, or - for standard input")
-    parser.add_argument(
+    people = parser.add_argument_group("people and model")
+    people.add_argument("input", metavar="INPUT", help="file, folder of files, or - for standard input")
+    add_model(people)
+    add_missing(people)
+    output = parser.add_argument_group("output")
+    output.add_argument(
         "-o", "--output", required=True, metavar="OUTPUT", help="file, folder, or - for standard output"
     )
-    parser.add_argument(
+    output.add_argument(
         "--reasons", type=whole_number, default=3, metavar="K", help="number of largest contributions (3)"
     )
-    parser.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
-    parser.add_argument(
-        "--max-rejected",
-        type=share,
-        metavar="SHARE",
-        help="end with status 6, after the output is written, if more of the rows are rejected (only if all are)",
-    )
-    parser.add_argument("--strict", action="store_true", help="stop at the first rejected row")
-    parser.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
-    parser.add_argument("--resume", action="store_true", help="keep an interrupted output, and continue it")
-    parser.add_argument(
+    output.add_argument(
         "--what-if", action="store_true", help="add risks under hypothetical changes, by published relative risks"
     )
-    parser.add_argument(
+    output.add_argument(
         "--next-question", action="store_true", help="add the missing input that would reduce uncertainty most"
     )
-    parser.add_argument("--model-digest", action="store_true", help="add the first characters of the model's sha256")
-    add_missing(parser)
-    parser.add_argument(
+    output.add_argument("--model-digest", action="store_true", help="add the first characters of the model's sha256")
+    output.add_argument(
         "--digits",
         type=significant_digits,
         default=6,
         metavar="N",
         help="significant digits of risks and effects in CSV (6); 17 keeps all, as JSON lines and Parquet do",
     )
+    rejected = parser.add_argument_group("rejected rows")
+    rejected.add_argument("--rejects", metavar="FILE", help="CSV of the rejected rows with their problems")
+    rejected.add_argument(
+        "--max-rejected",
+        type=share,
+        metavar="SHARE",
+        help="end with status 6, after the output is written, if more of the rows are rejected (only if all are)",
+    )
+    rejected.add_argument("--strict", action="store_true", help="stop at the first rejected row")
+    large = parser.add_argument_group("large files and folders")
+    large.add_argument("--workers", type=one_or_more, default=os.cpu_count() or 1, metavar="N", help="threads (all)")
+    large.add_argument("--resume", action="store_true", help="keep an interrupted output, and continue it")
+    large.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
     add_history(parser, what="a summary of the batch")
-    parser.add_argument("--cluster", metavar="ADDRESS", help="Dask scheduler for a folder, such as tcp://host:8786")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -124,6 +129,8 @@ def _refuse_many_rejected(options: argparse.Namespace, summary: Summary) -> None
 
 def _lines(options: argparse.Namespace, summary: Summary) -> list[str]:
     lines = summary.lines()
+    if summary.tally.rejected:
+        lines[0] += f"; {accepted(options)}"
     if options.what_if:
         what_it_is = summary.about["what_if"]["what_it_is"]
         lines.append(f"what-if columns: {what_it_is}; the summary file names studies and assumptions")

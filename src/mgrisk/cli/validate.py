@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from mgrisk.cli.options import add_missing, add_model
+from mgrisk.cli.options import accepted, add_missing, add_model
 from mgrisk.cli.terminal import tell
 from mgrisk.errors import ExitStatus
 from mgrisk.models import load_model
@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
         counts if tally.rows else NO_ROWS,
         *(f"  {count:,} × {code}" for code, count in codes.items()),
         *tally.not_accepted.lines(),
+        *([f"  {accepted(options)}"] if tally.rejected else []),
         *unidentified_exclusions(found.exclusions, found.exclusion_columns),
         *not_used(found.unused),
     )

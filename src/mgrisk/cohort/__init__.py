@@ -1,1 +1,1 @@
-"""Who is studied, what is predicted, what may not be used for it, and how people are split."""
+"""The cohort: eligibility, outcomes, leakage checks, survey weights and folds."""

@@ -1,4 +1,4 @@
-"""The folds of a run: the PSUs of the development set, and the check that no PSU or held-out person is misplaced."""
+"""The cross-validation folds of a run, by PSU, and a check that no PSU is split and no held-out person is in a fold."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from mgrisk.survey.folds import fold_of_psus
 
 
 def assign_folds(frame: pd.DataFrame, *, folds: int, seed: int) -> pd.DataFrame:
-    """Assign the PSUs of the development set to folds, as `survey.folds.fold_of_psus`.
+    """Assign the PSUs of the development set to folds, by `survey.folds.fold_of_psus`.
 
     Parameters
     ----------
     frame
         `Cohort.frame`.
     folds
-        Number of folds; at least the number of PSUs in a stratum keeps a stratum's PSUs apart.
+        Number of folds; if it is at least the number of PSUs in a stratum, these are in different folds.
     seed
-        Of the order of strata and of PSUs within them.
+        Random seed for the order of strata and of PSUs within them.
 
     Returns
     -------
     pandas.DataFrame
-        SEQN, stratum, psu, fold of everybody in the development set.
+        SEQN, stratum, psu and fold of everyone in the development set.
     """
     people = frame.loc[frame["set"] == DEVELOPMENT, [KEY, "stratum", "psu"]].reset_index(drop=True)
     psus, cluster = np.unique(people[["stratum", "psu"]].to_numpy(np.int64), axis=0, return_inverse=True)
@@ -34,21 +34,21 @@ def assign_folds(frame: pd.DataFrame, *, folds: int, seed: int) -> pd.DataFrame:
 
 
 def check_folds(folds: pd.DataFrame, frame: pd.DataFrame) -> None:
-    """Stop where a PSU stands in two folds or a held-out person in any.
+    """Raise an error if a PSU is in two folds or a held-out person is in any.
 
     Raises
     ------
     MgRiskError
-        `split.psu_in_two_folds` or `split.held_out_in_folds`: a bug of ours or an edited file, never to be ignored.
+        `split.psu_in_two_folds` or `split.held_out_in_folds`: a bug in mgrisk, or an edited file.
     """
     held = folds[KEY].isin(frame.loc[frame["set"] != DEVELOPMENT, KEY])
     if held.any():
         raise _broken("split.held_out_in_folds", f"{int(held.sum())} held-out people are in the folds")
-    # Where a person lives is read from the cohort: what is checked does not testify for itself.
+    # Stratum and PSU are taken from the cohort, not from the file that is checked.
     placed = folds[[KEY, "fold"]].merge(frame[[KEY, "stratum", "psu"]], on=KEY, how="left")
     spread = placed.groupby(["stratum", "psu"])["fold"].nunique()
     if (spread > 1).any():
-        raise _broken("split.psu_in_two_folds", f"{int((spread > 1).sum())} PSUs stand in more than one fold")
+        raise _broken("split.psu_in_two_folds", f"{int((spread > 1).sum())} PSUs are in more than one fold")
 
 
 def _broken(code: str, message: str) -> MgRiskError:

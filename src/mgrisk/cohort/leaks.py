@@ -1,10 +1,9 @@
-"""The leak guard: features that give the outcome away are refused by name, or listed where they may follow from it.
+"""Leakage audit: features that leak the outcome are rejected; features that may be affected by it are listed.
 
-Refused are features computed from what defines, treats or follows the outcome (`outcomes.toml`). What is asked or
-measured after the outcome is known may be changed by knowing it, and is listed by `timing`. A visit of NHANES goes in
-order: the interview at home, the examination with blood and the first recall, the second recall by telephone 3 to 10
-days later, and the laboratory's results by mail some weeks after that. Cases with a diagnosis have known it before all
-that.
+Features computed from variables that define, treat or follow the outcome (`outcomes.toml`) are errors. Answers and
+measurements made after people know their outcome may be affected by it, and are listed by `timing`. The order in NHANES
+is: interview at home; examination with blood sample and first recall; second recall by telephone 3 to 10 days later;
+laboratory results by mail some weeks after that. Diagnosed cases knew of their diagnosis before the interview.
 """
 
 from __future__ import annotations
@@ -25,44 +24,45 @@ MARKER = "marker"
 
 
 def refuse_leaks(outcome: Outcome, chosen: Sequence[Feature]) -> None:
-    """Stop where a feature, or one that it is made of, is a marker or has a source on the outcome's leak lists.
+    """Raise an error if a feature, or one of its ancestors, is a marker or has a source on the outcome's leak lists.
 
     Raises
     ------
     MgRiskError
-        `leakage.by_name`, naming the feature, its source and the pattern that forbids it; `leakage.marker`.
+        `leakage.by_name`, with the feature, its source and the matching pattern; `leakage.marker`.
     """
     for feature in chosen:
         for part in with_ancestors([feature]):
-            made_of = "" if part.name == feature.name else f", by way of {part.name}"
+            made_of = "" if part.name == feature.name else f" (via {part.name})"
             if part.group == MARKER:
                 raise usage(
                     "leakage.marker",
-                    f"feature {feature.name} is measured for outcomes and evidence and never predicts{made_of}",
+                    f"feature {feature.name} is a marker, for outcomes and evidence only, not a predictor{made_of}",
                     got=part.name,
                     where="model.features",
-                    hint="leave the feature out; features/registry/marker.toml and its like hold the markers",
+                    hint="leave out the feature; markers are listed in features/registry/marker.toml",
                 )
             _refuse_sources(outcome, feature, part, made_of)
 
 
 def refuse_leaking_variables(outcome: Outcome, names: Sequence[str]) -> None:
-    """Stop where an NHANES variable is on the outcome's leak lists.
+    """Raise an error if an NHANES variable is on the outcome's leak lists.
 
     Raises
     ------
     MgRiskError
-        `leakage.by_name`, naming the variable and the pattern that forbids it.
+        `leakage.by_name`, with the variable and the matching pattern.
     """
     for name in names:
         for leak in outcome.leaks:
             if pattern := _pattern_of(leak, name):
                 raise usage(
                     "leakage.by_name",
-                    f"variable {name} gives away {outcome.name}: it is on the leak list {leak.name}, which {leak.why}",
+                    f"variable {name} leaks the outcome {outcome.name}: "
+                    f"it is on the list {leak.name}, which {leak.why}",
                     got=pattern,
                     where="variables",
-                    hint="load it without the outcome, for estimates; or leave it out",
+                    hint="leave it out, or load it without the outcome",
                 )
 
 
@@ -74,21 +74,23 @@ def _refuse_sources(outcome: Outcome, feature: Feature, part: Feature, made_of: 
             if pattern := _pattern_of(leak, source):
                 raise usage(
                     "leakage.by_name",
-                    f"feature {feature.name} gives away {outcome.name}: its source {source}{made_of} is on the "
-                    f"leak list {leak.name}, which {leak.why}",
+                    f"feature {feature.name} leaks the outcome {outcome.name}: its source {source}{made_of} is on the "
+                    f"list {leak.name}, which {leak.why}",
                     got=pattern,
                     where="model.features",
-                    hint="leave the feature out; cohort/leaks.toml says what defines, treats or follows",
+                    hint="leave out the feature; the lists are in cohort/leaks.toml",
                 )
 
 
 def _pattern_of(leak: Leak, name: str) -> str | None:
-    """Return the first pattern of a leak list that an NHANES variable is caught by."""
+    """Return the first pattern of a leak list that matches an NHANES variable."""
     return next((pattern for pattern in leak.patterns if fnmatchcase(name, pattern)), None)
 
 
-TOLD, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS = "told before", "interview", "examination", "telephone", "results"
-ORDER: Final = (TOLD, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS)
+BEFORE, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS = (
+    "before the visit", "interview", "examination", "telephone", "results",
+)  # fmt: skip
+ORDER: Final = (BEFORE, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS)
 STAGES: Mapping[WeightLevel, str] = MappingProxyType(
     {
         WeightLevel.INTERVIEW: INTERVIEW,
@@ -101,22 +103,22 @@ STAGES: Mapping[WeightLevel, str] = MappingProxyType(
         WeightLevel.OGTT: EXAMINATION,
     }
 )
-# Age, sex, origin and the diabetes of relatives are as they would be without the outcome.
-UNMOVED = ("RIDAGEYR", "RIAGENDR", "RIDRETH*", "MCQ250A", "MCQ260A*", "MCQ300C")
+# Age, sex, race/ethnicity and relatives' diabetes cannot be affected by the outcome.
+UNAFFECTED = ("RIDAGEYR", "RIAGENDR", "RIDRETH*", "MCQ250A", "MCQ260A*", "MCQ300C")
 
 
 @dataclass(frozen=True)
 class Timing:
-    """When a feature is asked or measured, and whether the outcome was known by then.
+    """When a feature is asked or measured, and whether people knew their outcome by then.
 
     Attributes
     ----------
     feature, source
-        The feature, and its source that comes last.
+        The feature, and the last of its sources.
     stage, known
-        When that is asked or measured, and when people know whether they are cases; of `ORDER`.
+        When the source is asked or measured, and when people learn whether they are cases; values of `ORDER`.
     finding
-        Whether the feature may follow from the outcome, because some cases knew of it first.
+        Whether the feature may be affected by the outcome, because some cases knew of it before.
     """
 
     feature: str
@@ -126,22 +128,22 @@ class Timing:
     finding: bool
 
     def to_dict(self) -> dict[str, object]:
-        """Return the record for the run's files and the report."""
+        """Return the record as a dict for the run's files and the report."""
         return asdict(self)
 
 
 def timing(outcome: Outcome, chosen: Sequence[Feature]) -> list[Timing]:
-    """Compare when each feature is asked or measured with when people know whether they are cases.
+    """Compare when each feature is asked or measured with when people learn whether they are cases.
 
-    An outcome told by laboratory values alone is known when the results come; one that counts people told of a
-    diagnosis is known, to them, before everything that is asked.
+    An outcome defined only by laboratory values is known when the results arrive; one that includes a self-reported
+    diagnosis is known to diagnosed cases before the interview.
 
     Parameters
     ----------
     outcome
-        What is predicted.
+        Outcome that is predicted.
     chosen
-        Features; what they are made of counts.
+        Features; the sources of their ancestors are included.
 
     Examples
     --------
@@ -152,14 +154,16 @@ def timing(outcome: Outcome, chosen: Sequence[Feature]) -> list[Timing]:
     >>> [each.finding for each in timing(outcome("diabetes"), features(["waist_cm", "age_years"]))]
     [True, False]
     """
-    known = TOLD if any(each.variable not in outcome.required for each in outcome.case) else RESULTS
+    known = BEFORE if any(each.variable not in outcome.required for each in outcome.case) else RESULTS
     found = []
     for feature in chosen:
         sources = list(dict.fromkeys(name for part in with_ancestors([feature]) for name in part.sources))
-        moved = [name for name in sources if not any(fnmatchcase(name, pattern) for pattern in UNMOVED)]
-        last = max(moved or sources, key=lambda name: ORDER.index(_stage(name)))
+        affected = [name for name in sources if not any(fnmatchcase(name, pattern) for pattern in UNAFFECTED)]
+        last = max(affected or sources, key=lambda name: ORDER.index(_stage(name)))
         stage = _stage(last)
-        found.append(Timing(feature.name, last, stage, known, bool(moved) and ORDER.index(stage) > ORDER.index(known)))
+        found.append(
+            Timing(feature.name, last, stage, known, bool(affected) and ORDER.index(stage) > ORDER.index(known))
+        )
     return found
 
 

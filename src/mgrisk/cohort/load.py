@@ -1,4 +1,4 @@
-"""NHANES as a data scientist asks for it: people with features, variables, outcome and design, in one call."""
+"""Loading of NHANES participants with features, variables, outcome and survey design in one call."""
 
 from __future__ import annotations
 
@@ -28,28 +28,27 @@ from mgrisk.survey.design import SurveyDesign
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """People of some cycles of NHANES who meet the rules, ready for estimates and for scikit-learn.
+    """Eligible people of some NHANES cycles, for survey estimates and scikit-learn.
 
     Attributes
     ----------
     frame
-        Features and variables, a row for each person, indexed by SEQN. Numbers are float64, answers categories; what
-        was not answered or measured is missing.
+        Features and variables, one row for each person, indexed by SEQN. Numbers are float64, answers categories.
     outcome
-        1 for a case and 0 for others, same index; None where no outcome was asked for.
+        1 for a case and 0 for others, same index; None if no outcome was requested.
     design
-        The survey design, row for row with `frame`: the weight that what was measured asks for, the cycles combined.
-        Its PSUs are those of all participants.
+        The survey design, aligned with `frame`, with the combined weight of the smallest subsample in use. Its PSUs are
+        those of all participants.
     attrition
-        A row for each rule: rule, n, excluded, and events where there is an outcome.
+        One row for each rule: rule, n, excluded, and events if there is an outcome.
     cycle
         Cycle of each person, same index.
     weight, forced_by
-        Names of the weights, and the variable or feature that asked for them.
+        Names of the weights, and the variable or feature that determined them.
     synthetic
-        Whether the people are made up.
+        Whether the people are synthetic.
     harmonised
-        Names of the breaks before which values were put on the later scale.
+        Names of the breaks before which values were converted to the later scale.
     """
 
     frame: pd.DataFrame
@@ -67,7 +66,7 @@ class People:
 
     def __repr__(self) -> str:
         made_up = f"{SYNTHETIC}: " if self.synthetic else ""
-        scale = f"; on the later scale of {', '.join(self.harmonised)}" if self.harmonised else ""
+        scale = f"; converted to the later scale of {', '.join(self.harmonised)}" if self.harmonised else ""
         cases = "" if self.outcome is None else f"; {int(self.outcome.sum()):,} cases of {self.outcome.name}"
         return (
             f"People({made_up}{len(self):,} of {', '.join(self.cycle.unique())}{cases}; {self.frame.shape[1]} columns; "
@@ -92,7 +91,7 @@ def load_nhanes(
     source: str | Path | None = None,
     offline: bool = False,
 ) -> People:
-    """Read people of NHANES with features, variables, an outcome and the survey design, as a run reads its cohort.
+    """Read NHANES participants with features, variables, an outcome and the survey design, as in a model run.
 
     Parameters
     ----------
@@ -101,20 +100,19 @@ def load_nhanes(
     features
         Features of the registry, such as ``magnesium_food_mg`` (`mgrisk codebook` lists them).
     outcome
-        Outcome, such as ``undiagnosed``: who is eligible for it and was measured is kept. None keeps everybody of the
-        age who was in the subsample of what is asked for.
+        Outcome, such as ``undiagnosed``; only eligible people with a known outcome are kept. None keeps everyone of the
+        minimum age in the subsample of the requested variables.
     variables
-        NHANES variables, such as ``SLQ050``, of any table with one row for each person that CDC's codebook in mgrisk
-        has; answers are in CDC's words.
+        NHANES variables, such as ``SLQ050``, from tables with one row for each person; answers have CDC's labels.
     minimum_age
-        In years.
+        Minimum age in years.
     across_breaks, harmonise
-        Names of breaks in question or method over which values are pooled as they are, or put on the later scale by
-        CDC's equation.
+        Names of breaks in question or method across which values are pooled unchanged, or converted to the later scale
+        by CDC's equation.
     source
-        Folder laid out like the CDC site, or base address; ``$MGRISK_NHANES`` or the CDC site where left out.
+        Folder laid out like the CDC site, or base address; by default ``$MGRISK_NHANES`` or the CDC site.
     offline
-        Never ask a web site: what is in the cache is all there is.
+        Whether to use only the cache and never a web site.
 
     Returns
     -------
@@ -124,9 +122,9 @@ def load_nhanes(
     ------
     MgRiskError
         ``features.unknown``, ``codebook.unknown_variable``, ``outcomes.unknown``, ``cycles.unknown_cycle``, each with
-        what is known; ``harmonise.several_rows`` with the table; ``describe.not_measured`` where a cycle lacks a
-        variable; ``leakage.by_name`` where a feature or variable gives the outcome away; ``eras.not_comparable`` with
-        the break to name; ``load.twice``; ``load.nobody``; what reading tables raises.
+        known names; ``harmonise.several_rows`` with the table; ``describe.not_measured`` if a cycle lacks a variable;
+        ``leakage.by_name`` if a feature or variable leaks the outcome; ``eras.not_comparable`` with the break to name;
+        ``load.twice``; ``load.nobody``; the errors of reading tables.
 
     Examples
     --------
@@ -172,9 +170,9 @@ def load_nhanes(
     if full.n == 0:
         raise bad_input(
             "load.nobody",
-            "nobody meets the rules",
+            "nobody is eligible",
             where=", ".join(years),
-            hint="ask for a lower minimum_age, other cycles, or fewer variables at a time",
+            hint="use a lower minimum_age, other cycles, or fewer variables at a time",
         )
     models = compute.fit(compute.from_nhanes(raw, family), full, family)
     columns = compute.from_nhanes(raw, chosen, models=models)

@@ -1,4 +1,4 @@
-"""Outcomes as rows of `outcomes.toml`: who can have them, how they are told, what gives them away."""
+"""Outcomes defined in `outcomes.toml`: eligibility, case definition and leak lists."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mgrisk.features.compute import from_nhanes
 from mgrisk.features.registry import FEATURES, computed_from, features
 
 NO_WARNING: Final = (
-    "Whether the people of the file are those whom you mean, and its column the outcome that it is called, no program "
-    "can tell. An association is not an effect."
+    "mgrisk cannot check whether the people in the file are the intended population and its outcome column is correct. "
+    "An association is not an effect."
 )
-"""Warning of an outcome that a file brings and no row here describes."""
+"""Warning for an outcome from a file, which has no row here."""
 
 
 class _Row(BaseModel):
@@ -27,16 +27,16 @@ class _Row(BaseModel):
 
 
 class Condition(_Row):
-    """A bound or a value that an NHANES variable, or a feature of the group marker, must meet.
+    """A condition on an NHANES variable or a feature of the group marker.
 
     Attributes
     ----------
     variable
         Name of the variable or marker.
     at_least, equals
-        One of them: the smallest value that meets it, or the code or level that does.
+        Exactly one of them: the smallest value that meets the condition, or the code or level that does.
     label
-        The condition in words, where people are told of it.
+        Description of an eligibility rule.
     """
 
     variable: str
@@ -47,11 +47,11 @@ class Condition(_Row):
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.at_least is None) == (self.equals is None):
-            raise ValueError(f"{self.variable}: one of at_least and equals")
+            raise ValueError(f"{self.variable}: a condition needs either at_least or equals")
         return self
 
     def holds(self, columns: pd.DataFrame) -> pd.Series:
-        """Return where it is met; a missing value meets nothing."""
+        """Return where the condition is met; a missing value does not meet it."""
         values = columns[self.variable]
         return values >= self.at_least if self.at_least is not None else values == self.equals
 
@@ -75,7 +75,7 @@ class Outcome(_Row):
     case: tuple[Condition, ...]
     eligible: tuple[Condition, ...] = ()
     exclude: tuple[Condition, ...] = ()
-    # Says how the model is evaluated, not what it is: no part of a bundle.
+    # Used only for evaluation, and so not stored in bundles.
     prediabetes: tuple[Condition, ...] = Field(default=(), exclude=True)
     targets: tuple[str, ...] = ()
     leaks: tuple[Leak, ...]
@@ -86,50 +86,50 @@ class Outcome(_Row):
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
-        """All its conditions: of a case, of who can be one, and of who is left out."""
+        """All conditions: case definition, eligibility and exclusion."""
         return (*self.case, *self.eligible, *self.exclude)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What its rules read, each once: NHANES variables and markers."""
+        """NHANES variables and markers used by the rules, without duplicates."""
         return tuple(dict.fromkeys((*self.required, *(each.variable for each in self.conditions))))
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Names of the NHANES variables that define the outcome and who can have it, those of its markers included."""
+        """NHANES variables that define the outcome and eligibility, including the sources of markers."""
         return tuple(dict.fromkeys(source for name in self.names for source in _sources(name)))
 
     @property
     def defining(self) -> frozenset[str]:
-        """Names of the NHANES variables that make a case: what is required of everybody and what a case is told by."""
+        """NHANES variables that define a case, including those required of everyone."""
         names = (*self.required, *(each.variable for each in self.case))
         return frozenset(source for name in names for source in _sources(name))
 
     def columns(self, raw: pd.DataFrame) -> pd.DataFrame:
-        """Return what its rules read, a column for each of `names`.
+        """Return the columns used by the rules, one for each of `names`.
 
         Parameters
         ----------
         raw
-            Harmonised frame with `variables`; with ``cycle`` where the outcome has markers.
+            Harmonised frame with `variables`, and with ``cycle`` if the outcome has markers.
         """
         return _columns(raw, self.names)
 
     def label_people(self, raw: pd.DataFrame) -> pd.Series:
-        """Return 1 for a case, 0 for a control, missing for who is neither.
+        """Return 1 for a case, 0 for a control, and missing if neither.
 
-        Who lacks a required value is neither, but for a case by a condition that needs no required value: a person told
-        of diabetes has it, whatever was measured.
+        People with a missing required value are neither, unless they meet a condition that needs no required value:
+        people with diagnosed diabetes are cases, whatever was measured.
         """
         columns = _columns(raw, (*self.required, *(each.variable for each in self.case)))
         measured = columns[list(self.required)].notna().all(axis=1)
-        told = [each.holds(columns) for each in self.case if each.variable not in self.required]
+        unmeasured = [each.holds(columns) for each in self.case if each.variable not in self.required]
         case = np.logical_or.reduce([each.holds(columns) for each in self.case])
-        known = np.logical_or.reduce([measured, *told])
+        known = np.logical_or.reduce([measured, *unmeasured])
         return pd.Series(np.where(known, case.astype(float), np.nan), index=raw.index)
 
     def near_cases(self, raw: pd.DataFrame) -> pd.Series:
-        """Return who meets a condition of `prediabetes`; cases do too."""
+        """Return who meets a condition of `prediabetes`, including cases."""
         columns = _columns(raw, (each.variable for each in self.prediabetes))
         return pd.Series(np.logical_or.reduce([each.holds(columns) for each in self.prediabetes]), index=raw.index)
 
@@ -142,7 +142,7 @@ def _columns(raw: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
 
 
 def _sources(name: str) -> Iterator[str]:
-    """Yield the NHANES variables that a variable or a marker is made of."""
+    """Yield the NHANES variables from which a variable or a marker is computed."""
     if name not in FEATURES:
         yield name
         return
@@ -164,7 +164,7 @@ OUTCOMES: Mapping[str, Outcome] = _load()
 
 
 def outcome(name: str, *, where: str = "cohort.outcome") -> Outcome:
-    """Return the row of one outcome; `where` it was named, for the error.
+    """Return an outcome by name; `where` is where it was named, for the error message.
 
     Raises
     ------

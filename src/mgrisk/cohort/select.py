@@ -1,7 +1,7 @@
-"""Who takes part: eligibility rule by rule, with what each rule cost, and the weight that follows.
+"""Selection of the analysis population: eligibility rules, attrition by rule, and the survey weight.
 
-Nobody is dropped. People outside the analysis stay in the frame with `analysis` false, because the variance of a
-domain needs the whole design.
+No rows are dropped: people outside the analysis stay in the frame with `analysis` false, because variance estimation
+for a domain needs the whole design.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ EXAMINED, PREGNANT = 2, 1
 
 @dataclass(frozen=True)
 class AttritionStep:
-    """One eligibility rule in one set: who was left after it.
+    """Attrition by one eligibility rule in one set.
 
     Attributes
     ----------
     set, rule
         Development or held-out; the rule in words.
     n, excluded
-        People left, and people whom the rule took out.
+        Number of people remaining and excluded.
     events
-        Cases among those left whose outcome is known.
+        Number of known cases among those remaining.
     """
 
     set: str
@@ -45,24 +45,23 @@ class AttritionStep:
     events: int
 
     def to_dict(self) -> dict[str, object]:
-        """Return the record as written to attrition.json."""
+        """Return the entry of attrition.json."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """All participants with the outcome, the design and who is in the analysis.
+    """All participants with outcome, design and membership in the analysis.
 
     Attributes
     ----------
     frame
-        One row for each participant of all cycles: SEQN, cycle, set, stratum, psu, weight, outcome, eligible (who can
-        have the outcome, measured or not), analysis; and prediabetes (who has it or worse) where the outcome says what
-        that is.
+        One row for each participant of all cycles: SEQN, cycle, set, stratum, psu, weight, outcome, eligible (measured
+        or not), analysis, and prediabetes (or diabetes) if the outcome defines it.
     attrition
-        A row for each rule and set.
+        One entry for each rule and set.
     level, forced_by
-        The weight level and the variable that forced it.
+        The weight level, and the variable that determined it.
     """
 
     frame: pd.DataFrame
@@ -74,7 +73,7 @@ class Cohort:
 def level_in_use(
     outcome: Outcome | None, chosen: Sequence[Feature], cycles: Sequence[str], *, variables: Sequence[str] = ()
 ) -> tuple[WeightLevel, str]:
-    """Return the smallest subsample that covers everything in use in some cycles, and what forced it."""
+    """Return the smallest subsample that covers all variables in use, and the variable that determined it."""
     names = (*(() if outcome is None else outcome.variables), *variables)
     levels = {name: level_over(variable(name).level, [name], cycles) for name in names}
     for item in chosen:
@@ -86,7 +85,7 @@ def level_in_use(
 def required_variables(
     outcome: Outcome | None, chosen: Sequence[Feature], sets: Iterable[Sequence[str]], *, variables: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """Return the NHANES variables that selecting people needs, each once: eligibility, outcome, design and weights.
+    """Return the NHANES variables for selection, without duplicates: eligibility, outcome, design and weights.
 
     Parameters
     ----------
@@ -118,27 +117,27 @@ def select(
     minimum_age: int,
     variables: Sequence[str] = (),
 ) -> Cohort:
-    """Apply the eligibility rules and attach the survey design; weights are combined within each set.
+    """Apply the eligibility rules and add the survey design; weights are combined within each set.
 
     Parameters
     ----------
     raw
         Harmonised frame of all participants.
     outcome
-        What is predicted; None where nothing is, and only age and subsample decide.
+        Outcome that is predicted; None selects by age and subsample only.
     chosen
-        Features in use; with the outcome they decide the weight.
+        Features in use; together with the outcome they determine the weight.
     development, held_out
         Cycles of the two sets.
     minimum_age
-        In years.
+        Minimum age in years.
     variables
-        NHANES variables in use beside the features; they decide the weight, too.
+        Additional NHANES variables in use, which also determine the weight.
 
     Raises
     ------
     MgRiskError
-        As `weights.shares`: cycles of a set that share people, or that have no weight of the level.
+        As `weights.shares`: cycles of a set share people, or have no weight of the level.
     """
     level, forced_by = level_in_use(outcome, chosen, [*development, *held_out], variables=variables)
     sets = {DEVELOPMENT: tuple(development), HELD_OUT: tuple(held_out)}
@@ -188,7 +187,7 @@ def select(
 
 
 def design(frame: pd.DataFrame, *, level: WeightLevel, set_name: str) -> tuple[pd.DataFrame, SurveyDesign]:
-    """Return the rows of one set, everybody in them, and their design with the analysis as its domain.
+    """Return all rows of one set, and their design with the analysis as its domain.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What stands behind a label: the measurements that a model may learn from beside it, each in its own subsample."""
+"""Targets: the laboratory measurements behind an outcome, on which a model may be trained in addition."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ COLUMNS: Final = (KEY, "target", "value", "weight")
 
 
 def required_variables(outcome: Outcome, names: Iterable[str], development: Sequence[str]) -> tuple[str, ...]:
-    """Return the NHANES variables that the targets need, each once: their sources and their weights.
+    """Return the NHANES variables that the targets need, without duplicates: sources and weights.
 
     Parameters
     ----------
     outcome
-        What is predicted.
+        Outcome that is predicted.
     names
-        Targets asked for.
+        Names of the targets.
     development
-        Cycles that may be learned from.
+        Cycles of the development set.
 
     Raises
     ------
     MgRiskError
-        `targets.unknown` where the outcome names no such target; those of `weights.shares`.
+        `targets.unknown` if the outcome has no such target; the errors of `weights.shares`.
     """
     chosen = tuple(dict.fromkeys(names))
     for name in chosen:
         if name not in outcome.targets:
             raise usage(
                 "targets.unknown",
-                f"{name} is no target of the outcome {outcome.name}",
+                f"{name} is not a target of the outcome {outcome.name}",
                 where="model.sums",
                 expected=", ".join(outcome.targets) or "none",
-                hint="name a target of the outcome, or add it to its row in cohort/outcomes.toml",
+                hint="choose a target of the outcome, or add it to the outcome in cohort/outcomes.toml",
             )
     sources = (source for feature in computed_from(features(chosen)) for source in feature.sources)
     weights = (each.weight for name in chosen for each in shares(FEATURES[name].level, development))
@@ -56,7 +56,7 @@ def required_variables(outcome: Outcome, names: Iterable[str], development: Sequ
 def measure_targets(
     raw: pd.DataFrame, people: pd.DataFrame, names: Sequence[str], *, development: Sequence[str]
 ) -> pd.DataFrame:
-    """Return the logarithms of targets of the development people who can have the outcome.
+    """Return the logarithms of targets for eligible people of the development set.
 
     Parameters
     ----------
@@ -65,59 +65,61 @@ def measure_targets(
     people
         `select.Cohort.frame` of the same rows.
     names
-        Targets.
+        Names of the targets.
     development
-        Cycles that may be learned from; nobody else is in the result.
+        Cycles of the development set.
 
     Returns
     -------
     pandas.DataFrame
-        A row for each person and target: SEQN, target, value (natural logarithm), weight (of the target's subsample,
-        over the development cycles together, above 0).
+        One row for each person and target: SEQN, target, value (natural logarithm), weight (of the target's subsample,
+        combined over the development cycles, above 0).
     """
     markers = from_nhanes(raw, features(names))
     parts = [nothing_measured()]
     for name in names:
         value = markers[name].to_numpy(dtype=np.float64)
         weight = combined_weight(raw, FEATURES[name].level, development).to_numpy()
-        learned = (people["set"] == DEVELOPMENT) & people["eligible"] & (weight > 0) & (value > 0)
-        rows = np.flatnonzero(learned)
+        included = (people["set"] == DEVELOPMENT) & people["eligible"] & (weight > 0) & (value > 0)
+        rows = np.flatnonzero(included)
         key = raw[KEY].to_numpy()[rows]
         parts.append(pd.DataFrame({KEY: key, "target": name, "value": np.log(value[rows]), "weight": weight[rows]}))
     return pd.concat(parts[1:] or parts, ignore_index=True)
 
 
 def nothing_measured() -> pd.DataFrame:
-    """Return what `measure_targets` returns where nothing is learned from but the outcome: its columns and no row."""
+    """Return an empty frame with the columns of `measure_targets`."""
     return pd.DataFrame(columns=list(COLUMNS)).astype({KEY: "int64", "value": "float64", "weight": "float64"})
 
 
 def design_of(name: str, of_target: pd.DataFrame, people: pd.DataFrame) -> tuple[Floats, SurveyDesign]:
-    """Return the values and the design of one target, row for row with the people of the development set.
+    """Return the values and the design of one target, aligned with the rows of the development set.
 
     Parameters
     ----------
     name
-        Of the target.
+        Name of the target.
     of_target
         Result of `measure_targets`, or targets.parquet of a run.
     people
-        Rows of the development set, as `select.design` returns them.
+        Rows of the development set, as returned by `select.design`.
 
     Returns
     -------
     tuple of numpy.ndarray and SurveyDesign
-        Values less their weighted mean, shape (n,), NaN for who has none; the full design with those measured as its
-        domain. A constant teaches nothing, but around 0 the single precision of trees keeps its digits.
+        Values minus their weighted mean, shape (n,), NaN if not measured, and the full design with the people measured
+        as its domain. Centring avoids a loss of precision in the single-precision arithmetic of trees.
     """
-    rows = of_target.loc[of_target["target"] == name, [KEY, "value", "weight"]].rename(columns={"weight": "own"})
+    rows = of_target.loc[of_target["target"] == name, [KEY, "value", "weight"]].rename(
+        columns={"weight": "target_weight"}
+    )
     joined = people[[KEY, "stratum", "psu"]].merge(rows, on=KEY, how="left", validate="one_to_one")
     design = SurveyDesign(
-        weight=joined["own"].fillna(0.0).to_numpy(),
+        weight=joined["target_weight"].fillna(0.0).to_numpy(),
         stratum=joined["stratum"].to_numpy(),
         psu=joined["psu"].to_numpy(),
         level=FEATURES[name].level,
         domain=joined["value"].notna().to_numpy(),
     )
-    centre = np.average(rows["value"], weights=rows["own"])
+    centre = np.average(rows["value"], weights=rows["target_weight"])
     return joined["value"].to_numpy(dtype=np.float64) - centre, design

@@ -1,4 +1,4 @@
-"""What a name stands for: a feature of the registry, an NHANES variable as it was decoded, or the cycle."""
+"""Names of columns: a feature of the registry, a decoded NHANES variable, or the cycle."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ CYCLE: Final = "cycle"
 
 
 def refuse_unknown(names: Iterable[str]) -> None:
-    """Refuse a name that stands for nothing, or for several values of a person.
+    """Raise an error for an unknown name, or a variable with several values for each person.
 
     Raises
     ------
     MgRiskError
-        ``describe.unknown_name``, with the nearest one that is known; ``harmonise.several_rows``, with the table.
+        ``describe.unknown_name``, with the closest known name; ``harmonise.several_rows``, with the table.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def refuse_unknown(names: Iterable[str]) -> None:
 
 
 def refuse_many_rows(name: str) -> None:
-    """Refuse a variable of a table that has not one row for each person, with the features that sum the table up.
+    """Raise an error for a variable of a table with several rows for each person, naming features that summarise it.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def refuse_many_rows(name: str) -> None:
 
 
 def level_of(name: str, cycles: Iterable[str]) -> WeightLevel:
-    """Return the subsample in which some cycles measured a feature or variable.
+    """Return the subsample in which a feature or variable was measured in some cycles.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def sources_of(name: str) -> tuple[str, ...]:
 
 
 def problem_in(name: str, chosen: Cycle) -> MgRiskError | None:
-    """Return why a name is not available in a cycle, or None.
+    """Return the error for a name that is not available in a cycle, or None.
 
     Examples
     --------
@@ -109,32 +109,33 @@ def problem_in(name: str, chosen: Cycle) -> MgRiskError | None:
         "describe.not_measured",
         _why(name, chosen),
         where=f"cycle {chosen.years}",
-        hint="name other cycles, or leave it out",
+        hint="choose other cycles, or leave it out",
     )
 
 
 def _why(name: str, chosen: Cycle) -> str:
-    """Say whether CDC did not ask or measure it, or mgrisk does not have the table."""
+    """Return whether it was not asked or measured, or mgrisk does not have the table."""
     tables = list(dict.fromkeys(variable(source).table for source in sources_of(name)))
     for table in tables:
         if table in chosen.absent:
-            return f"there is no {name} of {chosen.years} here: {chosen.absent[table]}"
+            return f"{name} is not available for {chosen.years}: {chosen.absent[table]}"
     if any(documents(table, chosen.years) for table in tables):
         return f"{name} was not asked or measured in {chosen.years}"
     return (
-        f"mgrisk has no codebook of {tables[0]} of {chosen.years}, and cannot say whether {name} was asked or measured"
+        f"mgrisk has no codebook of {tables[0]} for {chosen.years}, so that it is unknown whether {name} was asked or "
+        "measured"
     )
 
 
 def column(name: str, raw: pd.DataFrame) -> pd.Series:
-    """Return an NHANES variable or the cycle for conditions: numbers and codes as float64, the rest as categories.
+    """Return an NHANES variable or the cycle: numbers and codes as float64, texts and the cycle as categories.
 
     Parameters
     ----------
     name
         NHANES variable, or ``cycle``.
     raw
-        Harmonised frame with it.
+        Harmonised frame that has it.
     """
     if name == CYCLE:
         return raw[CYCLE].astype("category")
@@ -142,7 +143,7 @@ def column(name: str, raw: pd.DataFrame) -> pd.Series:
 
 
 def decoded(name: str, values: pd.Series) -> pd.Series:
-    """Return the column with CDC's words in place of answer codes, as a category in the order of the codes.
+    """Return the column with CDC's labels in place of answer codes, as a categorical in the order of the codes.
 
     Examples
     --------

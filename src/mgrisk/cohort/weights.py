@@ -1,8 +1,9 @@
-"""The weight of a person in several cycles together: each cycle's weight, at its share of the years.
+"""Combined survey weights over several cycles: each cycle's weight multiplied by its share of the years.
 
-The weight of a two-year cycle stands for the whole population. In T years together it counts by 2/T; the four-year
-weight of 1999-2002, which replaces the two-year ones where both cycles are in, by 4/T; the weight of 2017 to March
-2020 by 3.2/T. Then the combined weights add up to one population, that of the middle of the years.
+The weights of each cycle add up to the whole population. In a combination of T years, two-year weights are multiplied
+by 2/T, the four-year weight of 1999-2002 (which replaces the two-year weights if both cycles are combined) by 4/T, and
+the weight of 2017 to March 2020 by 3.2/T. The combined weights then add up to the population at the middle of the
+period.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from mgrisk.survey.design import WeightLevel
 
 @dataclass(frozen=True)
 class Share:
-    """What a cycle's weight counts in a combination.
+    """Share of a cycle's weight in a combination.
 
     Attributes
     ----------
@@ -30,7 +31,7 @@ class Share:
     weight
         NHANES name of the weight.
     years, total
-        Years that the weight stands for, and years of the combination.
+        Number of years of the weight, and of the combination.
     """
 
     cycle: str
@@ -40,19 +41,19 @@ class Share:
 
     @property
     def share(self) -> float:
-        """What the weight counts."""
+        """Factor of the weight."""
         return self.years / self.total
 
 
 def level_over(level: WeightLevel, sources: Iterable[str], cycles: Iterable[str]) -> WeightLevel:
-    """Return the subsample that covers something in each of some cycles.
+    """Return the smallest subsample in which some variables were measured over several cycles.
 
     Parameters
     ----------
     level
-        Subsample in which it was measured, as a rule.
+        Subsample in which they were measured in most cycles.
     sources
-        NHANES variables that it is made of: a cycle may have asked one of fewer people.
+        NHANES variables; a cycle may have asked one of a smaller subsample.
     cycles
         Names of the cycles combined.
 
@@ -69,20 +70,20 @@ def level_over(level: WeightLevel, sources: Iterable[str], cycles: Iterable[str]
 
 
 def shares(level: WeightLevel, cycles: Sequence[str]) -> tuple[Share, ...]:
-    """Return which weight of each cycle counts, and with which share.
+    """Return the weight of each cycle and its share in the combination.
 
     Parameters
     ----------
     level
         Subsample.
     cycles
-        Names of the cycles combined, each once.
+        Names of the cycles combined, without duplicates.
 
     Raises
     ------
     MgRiskError
-        ``cycles.overlap``, ``cycles.twice``, ``cycles.unknown_cycle``; ``weights.none`` where a cycle has no weight
-        of that level.
+        ``cycles.overlap``, ``cycles.twice``, ``cycles.unknown_cycle``; ``weights.none`` if a cycle has no weight of
+        that level.
 
     Notes
     -----
@@ -110,19 +111,19 @@ def shares(level: WeightLevel, cycles: Sequence[str]) -> tuple[Share, ...]:
                 "weights.none",
                 f"{each.years} has no weight of the level {level}",
                 where=WHERE,
-                hint=f"leave {each.years} out, or the variables that need this weight",
+                hint=f"leave out {each.years}, or the variables that need this weight",
             )
         result.append(Share(each.years, weights[level], years, total))
     return tuple(result)
 
 
 def combined_weight(raw: pd.DataFrame, level: WeightLevel, cycles: Sequence[str]) -> pd.Series:
-    """Return the weight of each person in several cycles together.
+    """Return the combined weight of each person over several cycles.
 
     Parameters
     ----------
     raw
-        Harmonised frame with ``cycle`` and the weights that `shares` names.
+        Harmonised frame with ``cycle`` and the weights listed by `shares`.
     level
         Subsample.
     cycles
@@ -148,6 +149,6 @@ def combined_weight(raw: pd.DataFrame, level: WeightLevel, cycles: Sequence[str]
     for each in shares(level, cycles):
         here = (raw["cycle"] == each.cycle).to_numpy()
         given = raw.loc[here, each.weight].fillna(0.0).to_numpy(dtype=np.float64)
-        # In this order the weights of k two-year cycles are to the bit those divided by k.
+        # In this order the result for k two-year cycles is bit-identical to the weights divided by k.
         weight[here] = given * each.years / each.total
     return pd.Series(weight, index=raw.index)

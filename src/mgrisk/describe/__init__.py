@@ -1,1 +1,1 @@
-"""Design-based estimates from the raw tables: what a question may name, and how it is answered."""
+"""Design-based estimates, tests and regressions from the NHANES tables."""

@@ -1,4 +1,4 @@
-"""What every answer says beside its numbers: weight, cycles, who is left out; and how records become a table."""
+"""Results of a question with their context (weight, cycles, exclusions), and formatting of records as a table."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from mgrisk.survey.design import WeightLevel
 
 @dataclass(frozen=True)
 class Answer:
-    """Flat records with what a reader must know beside them.
+    """Records of estimates, with the context needed to interpret them.
 
     Attributes
     ----------
     records
-        A row each; `data` is NHANES or SYNTHETIC.
+        One for each estimate; `data` is NHANES or SYNTHETIC.
     level, weight, forced_by
-        Weight level, the names of its weights, and the name that forced it, or ``--weight``.
+        Weight level, names of the weights, and the variable that determined the level, or ``--weight``.
     cycles
-        The cycles described.
+        Cycles described.
     undecided
-        Weighted share of all people of whom it is missing whether, or where, they count, so that they are nowhere.
+        Weighted share of all people who are in no group because a value is missing.
     synthetic
-        Whether the people are made up.
+        Whether the people are synthetic.
     crossed
-        Breaks in meaning between the cycles that were accepted.
+        Breaks in question or method across which values were pooled on request.
     harmonised
-        Breaks before which values were put on the later scale.
+        Breaks before which values were converted to the later scale.
     not_harmonised
-        Breaks after some of the cycles that are accepted without being named.
+        Breaks after some of the cycles across which values are pooled by default.
     warnings
-        What is wrong with who is counted, in sentences.
+        Warnings about who is counted, in sentences.
     """
 
     LEFT_OUT: ClassVar[str] = "a value of --where or --by is missing"
@@ -59,37 +59,38 @@ class Answer:
         return pd.DataFrame(list(self.records))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the records and where they come from as a plain dict."""
+        """Return the records and their context as a plain dict."""
         about = {"weight_level": str(self.level), "weight": list(self.weight), "forced_by": self.forced_by}
         about["harmonised"] = [each.name for each in self.harmonised]
         return {**about, "cycles": list(self.cycles), "undecided": self.undecided, "records": list(self.records)}
 
     def plain_records(self) -> list[dict[str, Any]]:
-        """Return the records for JSON, which has no NaN: None stands in its place."""
+        """Return the records for JSON, with None in place of NaN."""
         return [
             {key: None if isinstance(value, float) and value != value else value for key, value in record.items()}
             for record in self.records
         ]
 
     def notes(self) -> list[str]:
-        """Return in words what a reader must know beside the numbers."""
-        first = f"{SYNTHETIC}: these people are made up; no number is about anybody"
+        """Return the context of the records in sentences."""
+        first = f"{SYNTHETIC}: these people are simulated; no number describes a real population"
         notes = [first] if self.synthetic else []
         notes.append(f"cycles {', '.join(self.cycles)}")
         notes.append(f"weight {', '.join(self.weight)} ({self.level} sample), because of {self.forced_by}")
         notes += self.warnings
-        notes += [f"across the break at {each.after} ({each.name}): {each.reason}" for each in self.crossed]
+        notes += [f"pooled across the break at {each.after} ({each.name}): {each.reason}" for each in self.crossed]
         notes += [
-            f"{', '.join(each.converts)} before {each.after} is put on the later scale ({each.name}): {each.reason}"
+            f"{', '.join(each.converts)} before {each.after} is converted to the later scale ({each.name}): "
+            f"{each.reason}"
             for each in self.harmonised
         ]
         notes += [
-            f"{', '.join(each.converts)} before {each.after} is as released: {each.reason}; for the later scale add "
-            f"--harmonise {each.name}"
+            f"{', '.join(each.converts)} before {each.after} is as released: {each.reason}; to convert it to the later "
+            f"scale add --harmonise {each.name}"
             for each in self.not_harmonised
         ]
         if self.undecided > 0:
-            notes.append(f"{100 * self.undecided:.1f} % (weighted) are left out: {self.LEFT_OUT}")
+            notes.append(f"{100 * self.undecided:.1f} % (weighted) are excluded: {self.LEFT_OUT}")
         return notes
 
 
@@ -99,9 +100,9 @@ def table(rows: Sequence[Sequence[str]], *, texts: Set[str]) -> list[str]:
     Parameters
     ----------
     rows
-        The first is the head. A column that is empty in every other row is left out, and so is its head.
+        The first row is the header. A column that is empty in all other rows is omitted.
     texts
-        Heads of the columns that stand to the left; numbers stand to the right.
+        Headers of the left-aligned columns; the others are right-aligned.
 
     Examples
     --------
@@ -121,7 +122,7 @@ def table(rows: Sequence[Sequence[str]], *, texts: Set[str]) -> list[str]:
 
 
 def digits(value: float, se: float) -> str:
-    """Write a number with two significant digits of its standard error.
+    """Format a number with the decimals of two significant digits of its standard error.
 
     Examples
     --------
@@ -135,7 +136,7 @@ def digits(value: float, se: float) -> str:
 
 
 def p_value(value: float) -> str:
-    """Write a p value.
+    """Format a p value.
 
     Examples
     --------

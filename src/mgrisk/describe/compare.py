@@ -1,4 +1,4 @@
-"""Whether groups differ, and whether there is a trend over them: what `mgrisk describe --test` computes."""
+"""Tests of differences and trends between groups, for `mgrisk describe --test`."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ UNTESTABLE: Final = frozenset(
         "logistic.not_converged", "logistic.rank", "regression.no_columns", "regression.singular",
     }
 )  # fmt: skip
-"""Errors that say that there is nothing to compare, or less of it than a test needs: the answer has no p value."""
+"""Errors for too few data for a test; the result then has no p value."""
 
 
 @dataclass(frozen=True)
 class Comparison(Answer):
     """Tests: variable, level, by, within, test, statistic, numerator, denominator, p, slope, se, n, data.
 
-    `statistic` follows F with the degrees of freedom `numerator` and `denominator`. Shares are tested by the chi-square
-    of Rao and Scott, means by Wald's test. Groups in order have a linear trend too: `slope` for each year of cycles,
-    each range, or each unit of a number, of log-odds where shares are compared. `within` is the group that all are of.
+    `statistic` is an F statistic with degrees of freedom `numerator` and `denominator`. Shares are tested by the
+    Rao-Scott chi-square test, means by a Wald test. Ordered groups also have a linear trend, with `slope` per year (of
+    cycles), range or unit of a number, in log-odds for shares. `within` is the outer group of the comparison.
     """
 
     TEXTS: ClassVar[frozenset[str]] = frozenset({"variable", "level", "by", "within", "test"})
 
     def lines(self) -> list[str]:
-        """Return the records as the lines of a table for people."""
+        """Return the records as lines of an aligned table."""
         rows: list[tuple[str, ...]] = [
             ("variable", "level", "by", "within", "test", "F", "df", "p", "slope", "se", "n")
         ]
@@ -75,9 +75,9 @@ def compare(
 
 
 def compared(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) -> Comparison:
-    """Test whether the groups of a question differ, from tables that were read.
+    """Test whether the groups of a question differ, using tables already read.
 
-    The groups of the last of `by` are compared, within each group of those before it.
+    The groups of the last entry of `by` are compared within each group of the entries before it.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def _compared(asked: Asked) -> Comparison:
             "describe.test",
             f"there is no test of {question.statistic}" if question.by else "a test needs groups",
             where="--test",
-            hint="leave --statistic out: means and shares are tested" if question.by else "--by sex, for example",
+            hint="omit --statistic: means and shares are tested" if question.by else "add groups, for example --by sex",
         )
     return asked.answered(Comparison, (record for text in question.of for record in _of(text, asked)))
 
@@ -125,7 +125,7 @@ def _of(text: str, asked: Asked) -> Iterator[dict[str, Any]]:
 
 
 def _scores(asked: Asked, by: str) -> Floats | None:
-    """Return the place of each person's group on a line, shape (n,), or None where groups have no order."""
+    """Return the score of each person's group for the trend, shape (n,), or None if the groups have no order."""
     group = grouping(by)
     values = asked.shown[group.names[0]]
     if group.cuts:

@@ -1,9 +1,9 @@
-"""A small language of conditions on people and of amounts: comparisons, `and`, `or`, `not`, and arithmetic on names.
+"""A small language of conditions and amounts: comparisons, `and`, `or`, `not`, and arithmetic on names.
 
-Nothing is ever evaluated as Python: the text is parsed to a syntax tree, a handful of node kinds is let through, and
-the tree is walked here. A condition that meets a missing value is neither true nor false but undecided (Kleene's
-logic, as in SQL), so that `not bmi_kg_m2 >= 30` never counts people without a BMI; `missing(NAME)` asks for them. An
-amount of which a part is missing is missing, and so is one divided by zero.
+The text is never evaluated as Python: it is parsed to a syntax tree, of which only a few node kinds are allowed, and
+the tree is interpreted here. A condition on a missing value is neither true nor false but undecided (Kleene's
+three-valued logic, as in SQL), so that `not bmi_kg_m2 >= 30` does not include people without a BMI; `missing(NAME)`
+selects them. An amount is missing if a part is missing or if it is divided by zero.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from mgrisk.types import Booleans, Floats
 
 LONGEST: Final = 1000
 GRAMMAR: Final = (
-    "compare names with numbers or 'texts' (== != < <= > >= in), join with and, or, not; missing(NAME); + - * / on "
-    "numbers: for example age_years >= 20 and sex == 'male'"
+    "compare names with numbers or 'texts' (== != < <= > >= in), combine with and, or, not; missing(NAME); + - * / on "
+    "numbers; for example age_years >= 20 and sex == 'male'"
 )
 Literal = float | str
 
@@ -64,7 +64,7 @@ _SIGNS: Final[Mapping[type[ast.cmpop], str]] = {
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """For whom a condition holds, and for whom that cannot be said.
+    """Values of a condition: for whom it is true, and for whom it is undecided.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Truth:
 
     @property
     def false(self) -> Booleans:
-        """For whom the condition does not hold."""
+        """For whom the condition is false."""
         return ~(self.true | self.undecided)
 
 
@@ -88,9 +88,9 @@ class Condition:
     Attributes
     ----------
     text
-        As written.
+        Text as written.
     names
-        The names in it, each once, in order.
+        Names in the condition, in order, without duplicates.
     """
 
     text: str
@@ -98,23 +98,23 @@ class Condition:
     _tree: ast.expr
 
     def missing(self, columns: Mapping[str, pd.Series]) -> Booleans:
-        """Return who lacks any of the names, shape (n,), whether or not the condition can be decided without it."""
+        """Return who has a missing value of any name, shape (n,), even if the condition is decided without it."""
         found: Booleans = np.logical_or.reduce([columns[name].isna().to_numpy(dtype=np.bool_) for name in self.names])
         return found
 
     def holds(self, columns: Mapping[str, pd.Series]) -> Truth:
-        """Decide the condition for each row.
+        """Evaluate the condition for each row.
 
         Parameters
         ----------
         columns
-            A series of numbers or of categories for each name, all of one length.
+            A series of numbers or of categories for each name, all of the same length.
 
         Raises
         ------
         MgRiskError
-            ``condition.kind`` for a number compared with a text or an order of categories, ``condition.unknown_level``
-            for a text that is no level of its category.
+            ``condition.kind`` for a number compared with a text, or categories compared by order;
+            ``condition.unknown_level`` for a text that is not a level of the category.
 
         Examples
         --------
@@ -127,14 +127,14 @@ class Condition:
 
 @dataclass(frozen=True, eq=False)
 class Amount:
-    """A parsed number of each person.
+    """A parsed arithmetic expression.
 
     Attributes
     ----------
     text
-        As written.
+        Text as written.
     names
-        The names in it, each once, in order.
+        Names in the expression, in order, without duplicates.
     """
 
     text: str
@@ -147,7 +147,7 @@ class Amount:
         Parameters
         ----------
         columns
-            A series for each name, all of one length.
+            A series for each name, all of the same length.
 
         Raises
         ------
@@ -164,7 +164,7 @@ class Amount:
         return pd.Series(_amount(self._tree, columns))
 
     def quotient(self) -> tuple[Amount, Amount] | None:
-        """Return numerator and denominator where it is a quotient of two amounts with names, None elsewhere.
+        """Return numerator and denominator if it is a quotient of two amounts with names, else None.
 
         Examples
         --------
@@ -186,7 +186,7 @@ def parse(text: str) -> Condition:
     Raises
     ------
     MgRiskError
-        ``condition.syntax`` for what is not of the language, with the part that is not.
+        ``condition.syntax`` for a syntax error, with the part that is not allowed.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def parse(text: str) -> Condition:
 
 
 def expression(text: str) -> Condition | Amount:
-    """Parse a condition or an amount, whichever it is.
+    """Parse a condition or an amount.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def expression(text: str) -> Condition | Amount:
 
 
 def evaluated(text: str, columns: Mapping[str, pd.Series]) -> pd.Series | Truth:
-    """Return what a condition or an amount comes to for each row.
+    """Evaluate a condition or an amount for each row.
 
     Raises
     ------
@@ -226,7 +226,7 @@ def evaluated(text: str, columns: Mapping[str, pd.Series]) -> pd.Series | Truth:
 
 
 def unknown(values: pd.Series | Truth) -> Booleans:
-    """Return of whom a value is missing, or a condition undecided, shape (n,)."""
+    """Return for whom a value is missing or a condition undecided, shape (n,)."""
     return values.undecided if isinstance(values, Truth) else values.isna().to_numpy(dtype=np.bool_)
 
 
@@ -235,7 +235,7 @@ def _parsed(text: str, names_of: Callable[[ast.expr, str], list[str]]) -> tuple[
         raise _refused(f"{text[:40]}…", f"it is longer than {LONGEST} characters")
     try:
         with warnings.catch_warnings():
-            # Python warns about some of what is refused below in its own words.
+            # Python may warn about code that is rejected below.
             warnings.simplefilter("error")
             tree = ast.parse(text.strip(), mode="eval").body
         names = tuple(dict.fromkeys(names_of(tree, text)))
@@ -256,7 +256,7 @@ def _amount_names(node: ast.expr, text: str) -> list[str]:
             return [name]
         case ast.BinOp() if type(node.op) in _ARITHMETIC:
             return [*_amount_names(node.left, text), *_amount_names(node.right, text)]
-        # Of several signs in a row one might be thousands: each is a step of the walk.
+        # Only one sign: thousands of signs in a row would exhaust the recursion.
         case ast.UnaryOp(op=ast.USub()) if not isinstance(node.operand, ast.UnaryOp):
             return _amount_names(node.operand, text)
         case ast.Constant() if isinstance(_literal(node, text), float):
@@ -265,15 +265,15 @@ def _amount_names(node: ast.expr, text: str) -> list[str]:
 
 
 def _amount(node: ast.expr, columns: Mapping[str, pd.Series]) -> Floats:
-    """Return an amount of each row, NaN where it is missing or not finite; a number alone has shape ()."""
+    """Return the amount of each row, NaN if missing or not finite; a constant has shape ()."""
     match node:
         case ast.Name(id=name):
             if isinstance(columns[name].dtype, pd.CategoricalDtype):
                 raise usage(
                     "condition.kind",
-                    f"{name} is a category and is taken as a number",
+                    f"{name} is a category and cannot be used as a number",
                     where=name,
-                    hint="leave it out, or compare it with == and one of its levels",
+                    hint="leave it out, or compare it with one of its levels by ==",
                 )
             return columns[name].to_numpy(dtype=np.float64)
         case ast.BinOp():
@@ -342,7 +342,7 @@ def _names_of_pair(left: ast.expr, sign: ast.cmpop, right: ast.expr, text: str) 
 def _pair(
     left: ast.expr, sign: ast.cmpop, right: ast.expr, text: str
 ) -> tuple[ast.expr, type[ast.cmpop], Literal | tuple[Literal, ...] | ast.expr]:
-    """Return a name, how it is compared, and the literals; or two amounts."""
+    """Return a name, the comparison and the literals; or two amounts with the comparison."""
     kind = type(sign)
     if isinstance(left, ast.Name) and kind in (ast.In, ast.NotIn):
         if not isinstance(right, (ast.Tuple, ast.List)) or not right.elts:
@@ -368,7 +368,7 @@ def _literal(node: ast.expr, text: str) -> Literal:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str) and sign > 0:
             return node.value
-        # True and False are whole numbers to Python.
+        # True and False are integers in Python.
         if isinstance(node.value, (int, float)) and not isinstance(node.value, bool):
             try:
                 return sign * float(node.value)
@@ -395,7 +395,7 @@ def _compared(
     elif any(isinstance(each, str) for each in wanted):
         raise usage(
             "condition.kind",
-            f"{name} is a number and is compared with a text",
+            f"{name} is a number and cannot be compared with a text",
             where=name,
             hint="compare it with a number, without quotes",
         )
@@ -412,7 +412,7 @@ def _check_levels(column: pd.Series, name: str, sign: type[ast.cmpop], wanted: t
     if sign not in (ast.Eq, ast.NotEq, ast.In, ast.NotIn) or not all(isinstance(each, str) for each in wanted):
         raise usage(
             "condition.kind",
-            f"{name} is a category and is compared with {_SIGNS[sign]} or with a number",
+            f"{name} is a category and cannot be compared by {_SIGNS[sign]} or with a number",
             where=name,
             hint=f"use == or in with one of {', '.join(map(repr, levels))}",
         )
@@ -433,4 +433,4 @@ def _said(node: ast.expr) -> str:
 
 
 def _refused(text: str, why: str) -> MgRiskError:
-    return usage("condition.syntax", f"a condition cannot be read: {why}", where=text or "(empty)", hint=GRAMMAR)
+    return usage("condition.syntax", f"the condition cannot be parsed: {why}", where=text or "(empty)", hint=GRAMMAR)

@@ -1,4 +1,4 @@
-"""What people are split by, and what a regression is on: names, ranges, conditions, splines and interactions."""
+"""Groups of `--by` and terms of `--on`: names, ranges, conditions, splines and interactions."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ NUMBERS: Final = r"\s*[-+.\d][-+.\d, ]*"
 
 @dataclass(frozen=True)
 class Grouping:
-    """What `--by` splits people by: the values of a name, ranges of a number, or whether a condition holds.
+    """A grouping of people: by the values of a name, by ranges of a number, or by a condition.
 
-    For a regression arithmetic, splines and interactions, too, which make no groups.
+    For a regression also arithmetic, splines and interactions, which do not define groups.
 
     Attributes
     ----------
     text
-        As written.
+        Text as written.
     names
-        The names in it.
+        Names of features and variables in the text.
     cuts
-        Where ranges begin; people below the first are in none.
+        Lower bounds of ranges; people below the first are in no range.
     knots
-        Of a spline: its knots, or one number, how many of them.
+        Knots of a spline, or a single number: the number of knots.
     parts
-        What an interaction is of.
+        Parts of an interaction.
     """
 
     text: str
@@ -48,20 +48,20 @@ class Grouping:
 
     @property
     def variable(self) -> str:
-        """The name or text whose values count."""
+        """The name or text whose values are used."""
         return self.names[0] if self.cuts or self.knots else self.text
 
-    def unsaid(self, columns: Mapping[str, pd.Series]) -> Booleans:
-        """Return for whom it cannot be said, shape (n,)."""
+    def undecided(self, columns: Mapping[str, pd.Series]) -> Booleans:
+        """Return for whom the group is undecided because a value is missing, shape (n,)."""
         if self.parts:
-            found: Booleans = np.logical_or.reduce([part.unsaid(columns) for part in self.parts])
+            found: Booleans = np.logical_or.reduce([part.undecided(columns) for part in self.parts])
             return found
         return unknown(columns[self.variable] if self.variable in columns else evaluated(self.text, columns))
 
     def members(
         self, shown: Mapping[str, pd.Series], columns: Mapping[str, pd.Series], inside: Booleans
     ) -> list[tuple[str, Booleans]]:
-        """Return each group and who is in it, shape (n,).
+        """Return each group's label and members, a boolean array of shape (n,).
 
         Raises
         ------
@@ -76,9 +76,9 @@ class Grouping:
             if not isinstance(truth, Truth):
                 raise usage(
                     "describe.no_groups",
-                    f"{self.text} makes no groups",
+                    f"{self.text} does not define groups",
                     where="--by",
-                    hint="name ranges (age_years=20,40,60), conditions, or several groupings one after the other",
+                    hint="use ranges (age_years=20,40,60), conditions, or several groupings in a row",
                 )
             return [(f"{self.text}: yes", truth.true), (f"{self.text}: no", truth.false)]
         values = shown[self.text]
@@ -90,7 +90,7 @@ class Grouping:
                 "describe.too_many_groups",
                 f"{self.text} has {len(ordered)} values",
                 where="--by",
-                hint=f"at most {MOST_GROUPS}; name where ranges begin: {self.text}={_starts(values[inside])}",
+                hint=f"at most {MOST_GROUPS} are allowed; use ranges: {self.text}={_starts(values[inside])}",
             )
         return [(f"{self.text}={_plain(value)}", (values == value).to_numpy(dtype=np.bool_)) for value in ordered]
 
@@ -100,7 +100,7 @@ class Grouping:
                 "describe.not_a_number",
                 f"{self.names[0]} is a category and has no ranges",
                 where="--by",
-                hint=f"--by {self.names[0]}",
+                hint=f"use --by {self.names[0]}",
             )
         numbers, found = values.to_numpy(dtype=np.float64), []
         for low, high in itertools.pairwise((*self.cuts, np.inf)):
@@ -110,12 +110,12 @@ class Grouping:
 
 
 def grouping(text: str) -> Grouping:
-    """Read what `--by` of a description or `--on` of a regression is given.
+    """Parse an argument of `--by` (descriptions) or `--on` (regressions).
 
     Raises
     ------
     MgRiskError
-        ``describe.cuts`` where numbers do not increase, ``condition.syntax``.
+        ``describe.cuts`` if the numbers do not increase, ``condition.syntax``.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def _increasing(text: str, written: str, example: str) -> tuple[float, ...]:
     if not found or any(low >= high for low, high in itertools.pairwise(found)):
         raise usage(
             "describe.cuts",
-            "the numbers at which ranges or knots are do not increase",
+            "the numbers of ranges or knots do not increase",
             where="--by or --on",
             got=text,
             hint=f"for example {example}",
@@ -156,7 +156,7 @@ def _increasing(text: str, written: str, example: str) -> tuple[float, ...]:
 
 
 def _starts(values: pd.Series) -> str:
-    """Return where thirds of some numbers begin, as an example of ranges."""
+    """Return the lower bounds of the thirds of some numbers, as an example of ranges."""
     return ",".join(_plain(float(each)) for each in np.unique(np.round(values.dropna().quantile([0, 1 / 3, 2 / 3]))))
 
 

@@ -1,4 +1,4 @@
-"""Magnesium in the population, as tables: intake by sex, age and cycle, and the foods that carry most of it."""
+"""Tables of magnesium intake in the population: by sex, age and cycle, by food group, and by single foods."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mgrisk.survey.variance import jackknife, logit_interval, replicate_variance
 from mgrisk.types import Floats
 
 AGES: Final = {"20-30": (20, 30), "31 and over": (31, 200), "20 and over": (20, 200)}
-"""Age groups of the table, first and last completed year; the requirement of adults rises between 30 and 31."""
+"""Age groups of the table, first and last completed year; the requirement of adults increases at 31."""
 
 RELIABLE: Final = 1.0
 PREGNANT: Final = 1.0
@@ -43,12 +43,12 @@ class MagnesiumTable:
     Attributes
     ----------
     records
-        Flat: cycle, sex, ages, statistic, unit, estimate, se, low, high, n, df, note, data. Statistics: means in mg a
-        day of the first recalled day (``food_mean``), of supplements and antacids over 30 days (``supplement_mean``)
-        and of both (``total_mean``); ``food_usual_median``, the median habit; ``food_below_ear`` and
-        ``total_below_ear``, shares of habits below the estimated average requirement; ``supplement_above_ul``, the
-        share whose supplements alone pass the upper level. What a cycle cannot say is there as NaN with the reason in
-        ``note``.
+        cycle, sex, ages, statistic, unit, estimate, se, low, high, n, df, note, data. Statistics: mean intake (mg/d)
+        from food on the first recall day (``food_mean``), from supplements and antacids over 30 days
+        (``supplement_mean``) and from both (``total_mean``); ``food_usual_median``, the median usual intake from food;
+        ``food_below_ear`` and ``total_below_ear``, the shares with usual intake below the estimated average
+        requirement; ``supplement_above_ul``, the share whose supplements alone exceed the tolerable upper intake level.
+        A statistic that is not available for a cycle is NaN, with the reason in ``note``.
     """
 
     records: tuple[dict[str, Any], ...]
@@ -63,28 +63,28 @@ class MagnesiumTable:
 
 
 def magnesium_table(store: Store, *, cycles: Sequence[str], standard_errors: bool = True) -> MagnesiumTable:
-    """Read some cycles and describe the magnesium intake of their adults, each cycle for itself.
+    """Read some cycles and describe the magnesium intake of adults, separately by cycle.
 
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     cycles
         Names of the cycles.
     standard_errors
-        Whether the model of usual intake is fitted anew with each jackknife replicate, some 15 s a cycle; without,
-        its figures have no standard errors.
+        Whether to refit the usual-intake model with each jackknife replicate, about 15 s per cycle; otherwise its
+        estimates have no standard errors.
 
     Returns
     -------
     MagnesiumTable
-        Of people of 20 years and over who are not known to be pregnant, with a reliable first recall, weighted by
-        its weight; from 2007 on of those who said whether they take supplements.
+        For people of 20 years and over, not known to be pregnant, with a reliable first recall, weighted by the recall
+        weight; from 2007 on only people who answered whether they take supplements.
 
     Raises
     ------
     MgRiskError
-        What reading tables raises.
+        The errors of reading tables.
     """
     records = []
     for years in cycles:
@@ -100,10 +100,11 @@ def describe(people: pd.DataFrame, design: SurveyDesign, *, standard_errors: boo
     Parameters
     ----------
     people
-        One row for each row of the design: sex (``female``, ``male``), age_years, day_1_mg and day_2_mg (food on the
-        recalled days, NaN where not reliable), supplement_mg (mg a day; NaN for everybody where nobody was asked).
+        One row for each row of the design: sex (``female``, ``male``), age_years, day_1_mg and day_2_mg (from food on
+        the recall days, NaN if not reliable), supplement_mg (mg/d; NaN for everyone if nobody was asked).
     design
-        Level RECALL1; whoever of its domain has no first recall, or did not say what they take, is left out.
+        Survey design of level RECALL1; people without a first recall, or who did not answer about supplements, are
+        excluded from its domain.
     standard_errors
         As for `magnesium_table`.
 
@@ -114,10 +115,9 @@ def describe(people: pd.DataFrame, design: SurveyDesign, *, standard_errors: boo
 
     Notes
     -----
-    Habits are those of `features.usual_intake`, one fit for each sex with age group and use of supplements as
-    covariates. For the share below the requirement, a person's own supplements are taken off the requirement: a habit
-    of food is below the rest exactly where food and supplements together are below the whole. EAR:
-    `features.magnesium`.
+    Usual intake: `features.usual_intake`, fitted for each sex with age group and use of supplements as covariates. For
+    the share of total intake below the requirement, each person's supplements are subtracted from the requirement (EAR,
+    `features.magnesium`), and usual intake from food is compared with the rest.
     """
     asked = bool(people["supplement_mg"].notna().any())
     repeated = bool(people["day_2_mg"].notna().any())
@@ -145,30 +145,30 @@ def describe(people: pd.DataFrame, design: SurveyDesign, *, standard_errors: boo
 
 
 def top_foods(store: Store, *, years: str, top: int = 10, youngest: int = 20) -> foods.TopFoods:
-    """Read a cycle and rank the foods that carry most of its people's magnesium on the first recalled day.
+    """Read a cycle and rank foods by their share of the population's magnesium on the first recall day.
 
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     years
         Name of the cycle.
     top
-        How many foods.
+        Number of foods.
     youngest
-        Age in years from which on people count.
+        Minimum age in years.
 
     Raises
     ------
     MgRiskError
-        ``cycles.absent_table`` for a cycle without single foods; what reading tables raises.
+        ``cycles.absent_table`` for a cycle without single foods; the errors of reading tables.
     """
     day = _first_day(store, years, youngest)
     return foods.top_foods(day.eaten, day.groups, day.design, people=day.people, top=top)
 
 
 def food_table(store: Store, *, cycles: Sequence[str], top: int = 10) -> pd.DataFrame:
-    """Rank the foods of some cycles, each cycle for itself.
+    """Rank the foods of some cycles, separately by cycle.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def food_table(store: Store, *, cycles: Sequence[str], top: int = 10) -> pd.Data
     Returns
     -------
     pandas.DataFrame
-        Its records, with ``cycle`` and ``rank``.
+        Records of `TopFoods`, with ``cycle`` and ``rank``.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def food_table(store: Store, *, cycles: Sequence[str], top: int = 10) -> pd.Data
 
 
 def group_table(store: Store, *, cycles: Sequence[str], youngest: int = 20) -> pd.DataFrame:
-    """Estimate magnesium from each food group on the first recalled day of some cycles, each cycle for itself.
+    """Estimate magnesium from each food group on the first recall day, separately by cycle.
 
     Parameters
     ----------
@@ -203,10 +203,10 @@ def group_table(store: Store, *, cycles: Sequence[str], youngest: int = 20) -> p
     Returns
     -------
     pandas.DataFrame
-        For each cycle all good sources of magnesium together (``rich``), then every group, the largest first: cycle,
-        group, label, rich (bool), mg_per_person (mean, mg a day) with se, low and high, share (of all magnesium from
-        food, a ratio of totals) with share_low and share_high, n and df. The groups without ``rich`` add up to
-        everything.
+        For each cycle a row for all good sources of magnesium (``rich``), then one for each group, the largest first:
+        cycle, group, label, rich (bool), mg_per_person (mean, mg/d) with se, low and high, share (of all magnesium from
+        food, a ratio of totals) with share_low and share_high, n and df. The rows other than ``rich`` add up to the
+        total.
 
     Raises
     ------
@@ -223,7 +223,7 @@ def group_table(store: Store, *, cycles: Sequence[str], youngest: int = 20) -> p
         found: dict[str, dict[str, Any]] = {}
         for column, amount in foods.with_rich(by_group).items():
             name = str(column)
-            # Human milk has no amount and is of days outside the domain.
+            # Human milk has no amount, and only on days outside the domain.
             milligrams, share = (
                 mean(amount.fillna(0.0), day.design),
                 ratio(amount.fillna(0.0), total.fillna(0.0), day.design),
@@ -239,7 +239,7 @@ def group_table(store: Store, *, cycles: Sequence[str], youngest: int = 20) -> p
 
 
 class _FirstDay(NamedTuple):
-    """Single foods of the first recalled day, their groups, and who ate them."""
+    """Single foods of the first recall day, their groups, and the people with their design."""
 
     eaten: pd.DataFrame
     groups: pd.DataFrame
@@ -290,7 +290,7 @@ def _design(raw: pd.DataFrame, years: str) -> SurveyDesign:
 
 
 def _of_days(people: pd.DataFrame, group: SurveyDesign, *, asked: bool) -> Iterator[tuple[str, Estimate]]:
-    """Yield what needs no model of habits."""
+    """Yield the estimates that need no usual-intake model."""
     food, supplement = people["day_1_mg"], people["supplement_mg"]
     limit = reference_intakes(people["age_years"], people["sex"])["ul_mg"]
     yield "food_mean", mean(food, group)
@@ -302,10 +302,10 @@ def _of_days(people: pd.DataFrame, group: SurveyDesign, *, asked: bool) -> Itera
 def _usual(
     people: pd.DataFrame, design: SurveyDesign, *, asked: bool, standard_errors: bool
 ) -> dict[str, dict[str, Estimate]]:
-    """Return what is said of habits, by age group."""
+    """Return the estimates of usual intake, by age group."""
     days = people[["day_1_mg", "day_2_mg"]].to_numpy(dtype=np.float64)
     requirement = reference_intakes(people["age_years"], people["sex"])["ear_mg"].to_numpy()
-    # Habits beyond what supplements leave of the requirement are enough; whole milligrams spare most of the inversions.
+    # The requirement minus supplements; rounded to whole mg, so that few different values need computing.
     rest = np.clip(requirement - np.round(people["supplement_mg"].fillna(0.0).to_numpy()), 0.0, None)
     covariates = pd.DataFrame({"older": (people["age_years"] >= AGES["31 and over"][0]).astype(float)})
     if asked:
@@ -351,7 +351,7 @@ def _estimate(name: str, estimate: float, se: float, design: SurveyDesign) -> Es
 
 def _note(name: str, *, asked: bool, repeated: bool) -> str:
     if not asked and name.startswith(("supplement", "total")):
-        return "not known, because the amounts in supplements are released from 2007-2008 on"
+        return "not available, because the amounts in supplements are released from 2007-2008 on"
     if not repeated and name in USUAL:
-        return "not known, because habits cannot be told from days where nobody was asked twice"
+        return "not available, because usual intake cannot be estimated without a second recall"
     return ""

@@ -1,4 +1,4 @@
-"""NHANES participants as a file that `mgrisk score` reads."""
+"""NHANES participants as an input file for `mgrisk score`."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ EXAMINED = 2
 
 
 def write_people(store: Store, *, cycles: Sequence[str], target: str) -> int:
-    """Write the examined participants within the age range of the contract; return how many.
+    """Write the examined participants within the age range of the input schema; return their number.
 
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     cycles
-        Cycles wanted.
+        Names of the cycles.
     target
-        CSV or Parquet by suffix, or ``-``.
+        Output file, CSV or Parquet by suffix, or ``-``.
     """
     if len(set(cycles)) != len(cycles):
         raise usage("people.cycle_twice", "a cycle is named twice", where="--cycle", hint="name each cycle once")
-    # What needs a fitted model is left to the bundle, which carries the model.
+    # Features that need a fitted model are computed by the bundle, which has the model.
     chosen = tuple(
         feature
         for feature in FEATURES.values()

@@ -1,7 +1,7 @@
-"""Design-based estimates of features, NHANES variables and conditions, by domains: what `mgrisk describe` computes.
+"""Design-based estimates of features, NHANES variables and conditions by domain, for `mgrisk describe`.
 
-`describe` reads the tables that a question needs, `answer` estimates on a frame that is there, and a `Description`
-holds flat records and prints them as a table.
+`describe` reads the tables that a question needs; `answer` uses tables already read. A `Description` holds the
+estimates as records and formats them as a table.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ TEXTS: Final = ("variable", "level", "by", "statistic")
 class Description(Answer):
     """Estimates: variable, level, by, statistic, estimate, se, low, high, n, df, missing, presentation, data.
 
-    `missing` is the weighted share of the domain whose value is missing; `presentation` whether NCHS would print a
-    proportion (`survey.presentation`), empty of other statistics.
+    `missing` is the weighted share of the domain with a missing value; `presentation` states whether a proportion meets
+    the NCHS presentation standards (`survey.presentation`), and is empty for other statistics.
     """
 
     def lines(self) -> list[str]:
-        """Return the records as the lines of a table for people."""
+        """Return the records as lines of an aligned table."""
         rows: list[tuple[str, ...]] = [
             ("variable", "level", "by", "statistic", "estimate", "se", "95 % interval", "n", "df", "missing", "NCHS")
         ]
@@ -78,15 +78,15 @@ def describe(
 
 
 def answer(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) -> Description:
-    """Answer a question from tables that were read.
+    """Answer a question using tables already read.
 
     Parameters as for `question.ask`.
 
     Raises
     ------
     MgRiskError
-        ``describe.statistic`` for a statistic that the kind of a variable does not have; ``describe.too_many_groups``;
-        ``weights.none``; what the survey estimates raise.
+        ``describe.statistic`` for a statistic that is not defined for the variable; ``describe.too_many_groups``;
+        ``weights.none``; the errors of the survey estimates.
     """
     return _described(ask(question, harmonised, cycles=cycles))
 
@@ -119,7 +119,7 @@ def _records(text: str, asked: Asked, group: SurveyDesign) -> list[dict[str, Any
             "describe.statistic",
             f"{text} has no {name}",
             where="--statistic",
-            hint=f"--of '{text} >= …' for the share with a large value" if numeric else "leave --statistic out",
+            hint=f"use --of '{text} >= …' for the share with a large value" if numeric else "omit --statistic",
         )
     missing_of = unknown(values)
     function: Callable[..., Estimate] = mean if numeric else partial(_proportion, interval=question.interval)
@@ -129,7 +129,7 @@ def _records(text: str, asked: Asked, group: SurveyDesign) -> list[dict[str, Any
         function = total
     elif name == RATIO:
         top, bottom = (side.values(asked.columns) for side in quotient(text))
-        # Who has zero of the denominator counts: the quotient is of the totals.
+        # People with a denominator of 0 are included, because the ratio is of totals.
         missing_of, of_level = unknown(top) | unknown(bottom), {"": top.to_numpy()}
         function = partial(_ratio, denominator=bottom.to_numpy())
     elif name == AGE_ADJUSTED:
@@ -167,9 +167,9 @@ def _age_adjusted(age: pd.Series, group: SurveyDesign, starts: tuple[int, ...]) 
     if (ages.isna().to_numpy() & (group.analysis_weight > 0)).any():
         raise usage(
             "describe.age_adjusted",
-            f"the standard population is of {starts[0]} years and over, and some people described are younger",
+            f"the standard population begins at {starts[0]} years, and some people described are younger",
             where="--statistic",
-            hint=f"--where '{AGE} >= {starts[0]}'",
+            hint=f"add --where '{AGE} >= {starts[0]}'",
         )
 
     def adjusted(values: Floats, design: SurveyDesign) -> Estimate:

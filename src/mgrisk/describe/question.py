@@ -1,7 +1,7 @@
-"""What is asked of NHANES: names, conditions and ranges, checked before tables are read, and the people who answer.
+"""A question about NHANES (names, conditions, ranges), its validation, and the data needed to answer it.
 
-`ask` puts a question to tables that are there, and `read` reads them first. Both give columns and the design, from
-which `query` estimates and `regress` fits.
+`read` reads the tables that a question needs; `ask` uses tables already read. Both return the columns and the survey
+design from which `query`, `compare` and `regress` compute results.
 """
 
 from __future__ import annotations
@@ -43,28 +43,28 @@ AGE_ADJUSTED: Final = "age-adjusted"
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked.
+    """A question to be answered from NHANES.
 
     Attributes
     ----------
     of
-        Features, NHANES variables, arithmetic on them, or conditions, whose share is estimated.
+        What to estimate: features, NHANES variables, arithmetic on them, or conditions, whose share is estimated.
     by
-        Whose values are domains: features or variables; a number cut at values, ``age_years=20,40,60``; conditions.
+        Groupings into domains: features or variables, ranges of a number (``age_years=20,40,60``), or conditions.
     where
-        Condition on the people described: a domain too, never a filter of rows.
+        Condition that defines the domain; no rows are dropped.
     statistic
-        ``mean``, ``proportion``, ``quantile=P``; ``total`` over the population, to which people without a value add
-        nothing; ``ratio`` of two totals, ``A / B``; or ``age-adjusted``: means and shares in the US population of 20
-        years and over of the year 2000. The mean of numbers and shares of categories where it is empty.
+        ``mean``, ``proportion``, ``quantile=P``; ``total`` over the population (people without a value count as 0);
+        ``ratio`` of two totals, ``A / B``; or ``age-adjusted``, means and shares standardised to the US population of
+        the year 2000, 20 years and over. If empty, means of numbers and shares of categories.
     weight
-        NHANES name of the weight to use; where it is empty, that of the smallest subsample in the question.
+        NHANES name of the weight to use; if empty, that of the smallest subsample in the question.
     standard
-        Ages at which the groups of ``age-adjusted`` begin.
+        Lower age limits of the groups of ``age-adjusted``.
     interval
-        Of proportions: ``korn-graubard``, as NCHS prints it, or ``logit``.
+        Interval of proportions: ``korn-graubard``, as published by NCHS, or ``logit``.
     harmonise
-        Names of breaks (`nhanes/eras.toml`) before which values are put on the later scale by CDC's equation.
+        Names of breaks (`nhanes/eras.toml`) before which values are converted to the later scale by CDC's equation.
     """
 
     of: tuple[str, ...]
@@ -77,12 +77,12 @@ class Question:
     harmonise: tuple[str, ...] = ()
 
     def names(self) -> tuple[str, ...]:
-        """Return every feature and variable in it, each once.
+        """Return every feature and variable in the question, without duplicates.
 
         Raises
         ------
         MgRiskError
-            ``describe.unknown_name`` with the nearest one, ``condition.syntax``, ``describe.statistic``.
+            ``describe.unknown_name`` with the closest name, ``condition.syntax``, ``describe.statistic``.
         """
         statistic_of(self.statistic)
         standard_population(self.standard)
@@ -101,7 +101,7 @@ class Question:
         return tuple(names)
 
     def level(self, cycles: Sequence[str]) -> tuple[WeightLevel, str]:
-        """Return the subsample that covers everything in the question in some cycles, and the name that forced it."""
+        """Return the subsample that covers all variables of the question, and the variable that determines it."""
         if not self.weight:
             return weight_level({name: level_of(name, cycles) for name in self.names()})
         found = [level for level in WeightLevel if _weights_or_none(level, cycles) == (self.weight,)]
@@ -116,18 +116,18 @@ class Question:
         return found[0], "--weight"
 
     def features(self) -> tuple[Feature, ...]:
-        """Return the features in it."""
+        """Return the features in the question."""
         return features(name for name in self.names() if name in FEATURES)
 
     def sources(self, cycles: Sequence[str]) -> tuple[str, ...]:
-        """Return the NHANES variables to read: sources of everything asked for, the design and the weights."""
+        """Return the NHANES variables to read: sources of the names in the question, design and weights."""
         level, _ = self.level(cycles)
         asked = (source for name in self.names() for source in sources_of(name))
         converted = equation_sources(self.harmonise)
         return tuple(dict.fromkeys([*asked, *converted, *DESIGN, *_weights(level, cycles)]))
 
     def gather(self, store: Store, cycles: Sequence[str]) -> Harmonised:
-        """Read everybody in some cycles with all that the question needs."""
+        """Read all participants of some cycles with the variables that the question needs."""
         chosen = [cycle(years) for years in cycles]
         return gather(store, cycles=chosen, chosen=self.features(), names=self.sources(cycles))
 
@@ -137,30 +137,22 @@ KindOfAnswer = TypeVar("KindOfAnswer", bound=Answer)
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A question with the people who answer it.
+    """A question with the data to answer it.
 
     Attributes
     ----------
     question
-        What is asked.
+        The question.
     columns, shown
-        A series for each name of the question, shape (n,): numbers and codes, and the same in CDC's words.
+        A series for each name of the question, shape (n,): numbers and codes, and the same with CDC's labels.
     full, domain
-        The design of everybody in the cycles, and of those for whom `where` holds.
-    unsaid
-        For whom a value of `where` or `by` is missing, shape (n,).
+        The design of all participants of the cycles, and the same with `where` as its domain.
+    undecided
+        For whom `where` or a group of `by` is undecided because a value is missing, shape (n,).
     weight, forced_by
-        Names of the weights, and the name that forced them.
-    cycles
-        The cycles described.
-    synthetic
-        Whether the people are made up.
-    crossed
-        Breaks in meaning between the cycles that were accepted.
-    harmonised
-        Breaks before which values were put on the later scale.
-    not_harmonised
-        Breaks after some of the cycles that are accepted without being named.
+        Names of the weights, and the variable that determined them.
+    cycles, synthetic, crossed, harmonised, not_harmonised
+        As in `Answer`.
     """
 
     question: Question
@@ -168,7 +160,7 @@ class Asked:
     shown: Mapping[str, pd.Series]
     full: SurveyDesign
     domain: SurveyDesign
-    unsaid: Booleans
+    undecided: Booleans
     weight: tuple[str, ...]
     forced_by: str
     cycles: tuple[str, ...]
@@ -178,27 +170,27 @@ class Asked:
     not_harmonised: tuple[Break, ...] = ()
 
     def answered(self, kind: type[KindOfAnswer], records: Iterable[dict[str, Any]]) -> KindOfAnswer:
-        """Return records with what a reader must know of these people."""
+        """Return the records as an answer, with their context."""
         return kind(
             records=tuple({**record, "data": SYNTHETIC if self.synthetic else "NHANES"} for record in records),
             level=self.full.level,
             weight=self.weight,
             forced_by=self.forced_by,
             cycles=self.cycles,
-            undecided=share(self.unsaid, self.full),
+            undecided=share(self.undecided, self.full),
             synthetic=self.synthetic,
             crossed=self.crossed,
             harmonised=self.harmonised,
             not_harmonised=self.not_harmonised,
-            warnings=tuple(self._half_known()),
+            warnings=tuple(self._partly_missing()),
         )
 
     def values(self, text: str) -> pd.Series | Truth:
-        """Return what a text of `of` or `by` stands for: numbers, categories in CDC's words, or where it holds."""
+        """Return the values of a text in `of` or `by`: numbers, categories with CDC's labels, or truth values."""
         return self.shown[text] if text in self.shown else evaluated(text, self.columns)
 
     def groups(self, by: Sequence[str]) -> list[tuple[str, SurveyDesign]]:
-        """Return the groups that groupings make, crossed, each with its label; groups without people are left out."""
+        """Return the non-empty groups of crossed groupings, each with its label and design."""
         inside = self.domain.analysis_weight > 0
         found = [grouping(text).members(self.shown, self.columns, inside) for text in by]
         groups = []
@@ -208,8 +200,8 @@ class Asked:
                 groups.append(("; ".join(label for label, _ in members), self.domain.where(mask)))
         return groups
 
-    def _half_known(self) -> Iterator[str]:
-        """Say of which conditions the known parts decide who is counted."""
+    def _partly_missing(self) -> Iterator[str]:
+        """Yield a warning for each condition that is decided for some people despite missing values."""
         for text in self.question.of:
             condition = None if text.isidentifier() else expression(text)
             if not isinstance(condition, Condition):
@@ -219,8 +211,9 @@ class Asked:
             if decided > 0 and share(truth.undecided, self.domain) > 0:
                 guard = " and ".join(f"not missing({name})" for name in condition.names)
                 yield (
-                    f"'{text}': {100 * decided:.1f} % lack a part of it and are counted by the others, while people "
-                    f"whose other parts do not decide it are left out; to leave out both, add --where '{guard}'"
+                    f"'{text}': {100 * decided:.1f} % have a missing value but are counted, because their other values "
+                    f"decide the condition; others with a missing value are excluded; to exclude both, add --where "
+                    f"'{guard}'"
                 )
 
 
@@ -230,19 +223,19 @@ def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     question
-        What is asked.
+        The question.
     cycles
-        Cycles to combine; the latest one that has everything asked for where none is named.
+        Cycles to combine; by default the latest one that has all variables of the question.
     across_breaks
-        Names of the breaks in meaning between cycles that are accepted (`nhanes/eras.toml`).
+        Names of the breaks in question or method across which values are pooled (`nhanes/eras.toml`).
 
     Raises
     ------
     MgRiskError
-        As `Question.names`, `ask` and reading tables; ``describe.no_cycle``, ``describe.not_measured``,
-        ``describe.nothing_to_harmonise``; as `eras.check_comparable`.
+        As `Question.names`, `ask`, `eras.check_comparable` and reading tables; ``describe.no_cycle``,
+        ``describe.not_measured``, ``describe.nothing_to_harmonise``.
     """
     names = question.names()
     chosen = list(cycles)
@@ -256,7 +249,7 @@ def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across
             "describe.no_cycle",
             f"no cycle has all of {', '.join(names)}",
             where="mgrisk describe",
-            hint="ask for fewer at a time",
+            hint="use fewer variables at a time",
         )
     meant = [*names, *(each.name for each in computed_from(question.features()))]
     converted = frozenset(question.harmonise)
@@ -266,7 +259,7 @@ def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across
         known = [each.name for each in later if each.converts]
         raise usage(
             "describe.nothing_to_harmonise",
-            f"nothing that is asked of {', '.join(chosen)} is converted at {', '.join(idle)}",
+            f"no variable of the question in {', '.join(chosen)} is converted at {', '.join(idle)}",
             where="--harmonise",
             hint=f"one of {', '.join(known)}" if known else "leave it out",
         )
@@ -279,16 +272,16 @@ def read(store: Store, question: Question, *, cycles: Sequence[str] = (), across
 
 
 def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) -> Asked:
-    """Put a question to tables that were read.
+    """Prepare the data of a question from tables already read.
 
     Parameters
     ----------
     question
-        What is asked.
+        The question.
     harmonised
-        All participants of some cycles, as `Question.gather` reads them.
+        All participants of some cycles, as returned by `Question.gather`.
     cycles
-        The cycles to combine, of those in `harmonised`.
+        Cycles to combine, among those in `harmonised`.
 
     Raises
     ------
@@ -305,18 +298,18 @@ def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) ->
         level=level,
     )
     columns = _columns(question, raw, full)
-    everybody = Truth(np.ones(len(raw), dtype=np.bool_), np.zeros(len(raw), dtype=np.bool_))
-    where = parse(question.where).holds(columns) if question.where else everybody
-    unsaid = np.zeros(len(raw), dtype=np.bool_)
+    everyone = Truth(np.ones(len(raw), dtype=np.bool_), np.zeros(len(raw), dtype=np.bool_))
+    where = parse(question.where).holds(columns) if question.where else everyone
+    undecided = np.zeros(len(raw), dtype=np.bool_)
     for text in question.by:
-        unsaid |= grouping(text).unsaid(columns)
+        undecided |= grouping(text).undecided(columns)
     return Asked(
         question=question,
         columns=columns,
         shown={name: decoded(name, values) for name, values in columns.items()},
         full=full,
         domain=full.where(where.true),
-        unsaid=where.undecided | (where.true & unsaid),
+        undecided=where.undecided | (where.true & undecided),
         weight=_weights(level, cycles),
         forced_by=forced_by,
         cycles=tuple(cycles),
@@ -325,7 +318,7 @@ def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) ->
 
 
 def _columns(question: Question, raw: pd.DataFrame, full: SurveyDesign) -> dict[str, pd.Series]:
-    """Return every feature and variable in the question; models of features are fitted on everybody described."""
+    """Return every feature and variable in the question; models of features are fitted on all participants."""
     chosen = question.features()
     parents = computed_from(chosen)
     models = compute.fit(from_nhanes(raw, parents), full, parents)
@@ -345,7 +338,7 @@ def _weights(level: WeightLevel, cycles: Sequence[str]) -> tuple[str, ...]:
 
 
 def statistic_of(text: str) -> tuple[str, float]:
-    """Return the name of a statistic, empty for that of the kind, and the probability of a quantile."""
+    """Return the name of a statistic (empty for the default) and the probability of a quantile."""
     if text in {"", "mean", "proportion", "total", RATIO, AGE_ADJUSTED}:
         return text, float("nan")
     found = re.fullmatch(r"quantile=(0?\.\d+)", text)
@@ -385,6 +378,6 @@ def quotient(text: str) -> tuple[Amount, Amount]:
 
 
 def share(mask: Booleans, design: SurveyDesign) -> float:
-    """Return the weighted share of a domain of whom something is true; NaN where nobody is in it."""
+    """Return the weighted share of a domain for whom `mask` is true; NaN if the domain is empty."""
     whole = float(design.analysis_weight.sum())
     return float(design.analysis_weight[mask].sum()) / whole if whole > 0 else float("nan")

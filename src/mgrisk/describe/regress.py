@@ -1,6 +1,6 @@
-"""Regressions of a number or a condition on variables, ranges and conditions: what `mgrisk regress` computes.
+"""Regressions of a number or a condition on variables, ranges and conditions, for `mgrisk regress`.
 
-The question is that of `describe`: `of` is the outcome, and the groupings of `by` are the terms.
+The question is that of `describe`: `of` is the outcome, and the groupings in `by` are the terms.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ Effect = Literal["odds-ratio", "difference", "prevalence-ratio"]
 NAN: Final = float("nan")
 
 
-class Reading(NamedTuple):
-    """How a regression is read: what is asked of the fit, and what it is called."""
+class EffectMeasure(NamedTuple):
+    """An effect measure of a regression, and the names of its statistics."""
 
     effect: of_fit.Effect
     statistic: str
@@ -38,38 +38,38 @@ class Reading(NamedTuple):
     is_ratio: bool
 
 
-READINGS: Final[Mapping[tuple[Model, Effect], Reading]] = {
-    ("linear", "difference"): Reading("coefficient", "difference", "value", "difference of differences", False),
-    ("logistic", "odds-ratio"): Reading("coefficient", "odds ratio", "odds", "ratio of odds ratios", True),
-    ("logistic", "difference"): Reading("difference", "average difference", "", "", False),
-    ("logistic", "prevalence-ratio"): Reading("ratio", "prevalence ratio", "", "", True),
+EFFECT_MEASURES: Final[Mapping[tuple[Model, Effect], EffectMeasure]] = {
+    ("linear", "difference"): EffectMeasure("coefficient", "difference", "value", "difference of differences", False),
+    ("logistic", "odds-ratio"): EffectMeasure("coefficient", "odds ratio", "odds", "ratio of odds ratios", True),
+    ("logistic", "difference"): EffectMeasure("difference", "average difference", "", "", False),
+    ("logistic", "prevalence-ratio"): EffectMeasure("ratio", "prevalence ratio", "", "", True),
 }
 EFFECTS: Final[Mapping[Model, Effect]] = {"linear": "difference", "logistic": "odds-ratio"}
 
 
 @dataclass(frozen=True)
 class Regression(Answer):
-    """A regression, a row for each coefficient or average, and each reference level.
+    """A regression, with a record for each coefficient or average effect and each reference level.
 
     Fields of a record: outcome, variable, level, reference, statistic, estimate, low, high, coefficient, se, p,
-    p_variable, p_curve, n, df, data. `estimate` is an odds ratio; in a linear regression a difference in the unit of
-    the outcome; an average difference of probabilities; or a prevalence ratio: of a level from the reference level, of
-    a number per unit; of the intercept, odds or value where all terms are zero or the reference; of an interaction the
-    ratio or difference of two of them. `coefficient` and `se` are its logarithm or the difference itself. `p_variable`
-    tests all levels of a variable at once, `p_curve` that a spline is a straight line. The row of a reference level has
-    1 or 0.
+    p_variable, p_curve, n, df, data. `estimate` is an odds ratio, a difference in the unit of the outcome (linear
+    regression), an average difference of probabilities, or a prevalence ratio: of a level against the reference level,
+    or per unit of a number. For the intercept it is the odds or value with all terms at zero or their reference; for an
+    interaction it is a ratio of odds ratios or a difference of differences. `coefficient` and `se` are on the log scale
+    for ratios. `p_variable` tests all levels of a variable jointly, `p_curve` the non-linearity of a spline. The record
+    of a reference level has the estimate 1 or 0.
     """
 
     LEFT_OUT: ClassVar[str] = "a value of --of, --on or --where is missing"
 
     def lines(self) -> list[str]:
-        """Return the records as the lines of a table for people."""
+        """Return the records as lines of an aligned table."""
         rows: list[tuple[str, ...]] = [
             ("variable", "level", self._statistic, "95 % interval", "p", "p of variable", "p of curve", "of")
         ]
         for record in self.records:
             is_reference = bool(record["reference"]) and record["level"] == record["reference"]
-            is_interaction = record["statistic"] in {each.of_interactions for each in READINGS.values()}
+            is_interaction = record["statistic"] in {each.of_interactions for each in EFFECT_MEASURES.values()}
             spread = (record["high"] - record["low"]) / 4.0
             estimate, low, high = (digits(record[key], spread) for key in ("estimate", "low", "high"))
             rows.append(
@@ -87,7 +87,7 @@ class Regression(Answer):
         return table(rows, texts={"variable", "level", "of"})
 
     def notes(self) -> list[str]:
-        """Return in words what a reader must know beside the numbers."""
+        """Return the context of the records in sentences."""
         last = self.records[-1]
         return [
             *super().notes(),
@@ -137,31 +137,31 @@ def fitted(
     effect: Effect | None = None,
     reference: Mapping[str, str] | None = None,
 ) -> Regression:
-    """Fit the regression of a question to tables that were read.
+    """Fit the regression of a question, using tables already read.
 
     Parameters
     ----------
     question
-        `of` names one outcome, a number or a condition; `by` the terms: numbers as they are, categories and ranges with
-        a coefficient for each level but the reference, conditions; splines, ``spline(age_years)`` with four knots,
-        ``spline(age_years=5)`` with five or ``spline(age_years=20,40,60)`` with these; and interactions of terms,
-        ``sex:age_years``.
+        `of` has one outcome, a number or a condition. `by` has the terms: numbers; categories, ranges and conditions,
+        with a coefficient for each level except the reference; splines, ``spline(age_years)`` with four knots,
+        ``spline(age_years=5)`` with five or ``spline(age_years=20,40,60)`` with the given ones; and interactions of
+        terms, ``sex:age_years``.
     harmonised, cycles
         As for `question.ask`.
     model
-        ``logistic`` or ``linear``; logistic for a condition and linear for a number where left out.
+        ``logistic`` or ``linear``; by default logistic for a condition and linear for a number.
     effect
-        Of a logistic regression: ``odds-ratio`` where left out, ``difference`` or ``prevalence-ratio``, which are
-        averages over the people asked (`survey.terms.fit_terms`).
+        Effect measure of a logistic regression: ``odds-ratio`` (default), or ``difference`` or ``prevalence-ratio``,
+        averaged over the people in the domain (`survey.terms.fit_terms`).
     reference
-        Reference level by variable; where left out the first level that somebody has, and the first knot of a spline.
+        Reference level by variable; by default the first level present, or the first knot of a spline.
 
     Raises
     ------
     MgRiskError
-        ``regress.outcome`` for a category, or a number that is not 0 or 1 in a logistic regression;
-        ``regress.reference`` for a level that nobody has; ``regress.no_terms``; ``regress.no_main`` for an interaction
-        whose parts are no terms; ``regress.effect``; ``describe.nobody``; as `question.ask` and
+        ``regress.outcome`` for a category, or a number other than 0 and 1 in a logistic regression;
+        ``regress.reference`` for a level that is not present; ``regress.no_terms``; ``regress.no_main`` for an
+        interaction without main effects; ``regress.effect``; ``describe.nobody``; as `question.ask` and
         `survey.frames.regression`.
 
     Notes
@@ -174,16 +174,21 @@ def fitted(
 def _fitted(asked: Asked, model: Model | None, effect: Effect | None, reference: Mapping[str, str]) -> Regression:
     (text,) = asked.question.of
     if not asked.question.by:
-        raise usage("regress.no_terms", "a regression has no terms", where="--on", hint="--on age_years sex")
+        raise usage(
+            "regress.no_terms",
+            "a regression has no terms",
+            where="--on",
+            hint="add terms, for example --on age_years sex",
+        )
     outcome = _outcome(asked, text)
     kind: Model = model or ("logistic" if isinstance(asked.values(text), Truth) else "linear")
-    reading = READINGS.get((kind, effect or EFFECTS[kind]))
-    if reading is None:
+    measure = EFFECT_MEASURES.get((kind, effect or EFFECTS[kind]))
+    if measure is None:
         raise usage(
             "regress.effect",
             f"a {kind} regression has no {effect}",
             where="--effect",
-            hint=f"one of {', '.join(known for model_, known in READINGS if model_ == kind)}",
+            hint=f"one of {', '.join(known for model_, known in EFFECT_MEASURES if model_ == kind)}",
         )
     terms = _terms(asked, reference)
     known = (outcome.notna() & terms.columns.notna().all(axis=1)).to_numpy()
@@ -191,9 +196,9 @@ def _fitted(asked: Asked, model: Model | None, effect: Effect | None, reference:
     if domain.n == 0:
         raise usage(
             "describe.nobody",
-            "nobody has a value of everything in the regression",
+            "nobody has complete data for the regression",
             where=f"cycles {', '.join(asked.cycles)}",
-            hint="ask for fewer at a time, or another --where",
+            hint="use fewer variables, or another --where",
         )
     if kind == "logistic" and not outcome[domain.analysis_weight > 0].isin((0.0, 1.0)).all():
         raise _no_outcome(text, "has values other than 0 and 1", f"--of '{text} >= …'")
@@ -202,15 +207,15 @@ def _fitted(asked: Asked, model: Model | None, effect: Effect | None, reference:
         terms.columns,
         domain,
         kind=kind,
-        effect=reading.effect,
+        effect=measure.effect,
         splines=terms.splines,
         interactions=terms.interactions,
     )
     present = terms.columns[domain.analysis_weight > 0]
-    records = [{"outcome": text, **record} for record in _records(found, terms, present, reading)]
-    # Who is below the first range is not asked for; who lacks a value is.
-    asked_for = asked.domain.domain & (asked.unsaid | terms.columns.notna().all(axis=1).to_numpy())
-    left_out = replace(asked, unsaid=asked.unsaid | (asked_for & outcome.isna().to_numpy()))
+    records = [{"outcome": text, **record} for record in _records(found, terms, present, measure)]
+    # People below the first range are not counted as excluded; people with a missing value are.
+    asked_for = asked.domain.domain & (asked.undecided | terms.columns.notna().all(axis=1).to_numpy())
+    left_out = replace(asked, undecided=asked.undecided | (asked_for & outcome.isna().to_numpy()))
     answer = left_out.answered(Regression, records)
     if found["df"].iloc[0] > 0:
         return answer
@@ -218,8 +223,8 @@ def _fitted(asked: Asked, model: Model | None, effect: Effect | None, reference:
         answer,
         warnings=(
             *answer.warnings,
-            f"{len(found)} coefficients are more than the design can tell apart: there are no intervals and no p "
-            "values; combine cycles, or ask for fewer terms",
+            f"{len(found)} coefficients are more than the degrees of freedom of the design allow: there are no "
+            "intervals and no p values; combine cycles, or use fewer terms",
         ),
     )
 
@@ -234,19 +239,19 @@ def _outcome(asked: Asked, text: str) -> pd.Series:
 
 
 def _no_outcome(text: str, why: str, hint: str) -> MgRiskError:
-    return usage("regress.outcome", f"{text} {why} and is no outcome of this regression", where="--of", hint=hint)
+    return usage("regress.outcome", f"{text} {why} and cannot be the outcome", where="--of", hint=f"use {hint}")
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Columns by variable, categories with their reference first; knots by variable, and which terms interact."""
+    """Columns by variable (categories with the reference first), knots of splines by variable, and interactions."""
 
     columns: pd.DataFrame
     splines: Mapping[str, Sequence[float]]
     interactions: Sequence[Sequence[str]] = ()
 
     def levels(self, name: str, present: pd.DataFrame) -> list[str]:
-        """Return the levels of a variable, the reference first; none of a number or a condition."""
+        """Return the levels of a variable, the reference first; empty for a number or a condition."""
         if name in self.splines:
             return [f"{knot:g}" for knot in self.splines[name]]
         values = present[name]
@@ -255,16 +260,16 @@ class Terms:
         return []
 
     def referred(self, name: str, level: str, present: pd.DataFrame) -> Terms:
-        """Return them with another reference of a variable."""
+        """Return the terms with another reference level of a variable."""
         levels = self.levels(name, present) if name in present else []
         if level not in levels:
             raise usage(
                 "regress.reference",
-                f"{level!r} is no level of {name} among the people asked",
+                f"{level!r} is not a level of {name} in the domain",
                 where="--reference",
                 hint=f"one of {', '.join(levels)}"
                 if levels
-                else "give NAME=LEVEL of a category, of ranges or of a spline in --on",
+                else "use NAME=LEVEL for a category, ranges or a spline in --on",
             )
         if name in self.splines:
             knots = sorted(self.splines[name], key=lambda knot: f"{knot:g}" != level)
@@ -293,7 +298,10 @@ def _terms(asked: Asked, reference: Mapping[str, str]) -> Terms:
         if group.knots:
             if isinstance(values.dtype, pd.CategoricalDtype):
                 raise usage(
-                    "describe.not_a_number", f"{name} is a category and has no curve", where="--on", hint=f"--on {name}"
+                    "describe.not_a_number",
+                    f"{name} is a category and has no spline",
+                    where="--on",
+                    hint=f"use --on {name}",
                 )
             splines[name] = of_fit.knots_of(values.to_numpy(dtype=np.float64), group.knots, asked.domain)
         columns[name] = values
@@ -302,9 +310,9 @@ def _terms(asked: Asked, reference: Mapping[str, str]) -> Terms:
         if lacking := [part.text for part in group.parts if part.text not in named]:
             raise usage(
                 "regress.no_main",
-                f"{group.text} is an interaction of {', '.join(lacking)}, which is no term of its own",
+                f"{group.text} is an interaction without the main effect of {', '.join(lacking)}",
                 where="--on",
-                hint=f"--on {' '.join(part.text for part in group.parts)} {group.text}",
+                hint=f"use --on {' '.join(part.text for part in group.parts)} {group.text}",
             )
         interactions.append([named[part.text] for part in group.parts])
     terms = Terms(pd.DataFrame(columns), splines, interactions)
@@ -313,28 +321,30 @@ def _terms(asked: Asked, reference: Mapping[str, str]) -> Terms:
     return terms
 
 
-def _records(found: pd.DataFrame, terms: Terms, present: pd.DataFrame, reading: Reading) -> Iterator[dict[str, Any]]:
-    """Yield a row for each coefficient or average, and one for each reference level before the other levels."""
+def _records(
+    found: pd.DataFrame, terms: Terms, present: pd.DataFrame, measure: EffectMeasure
+) -> Iterator[dict[str, Any]]:
+    """Yield a record for each coefficient or average effect, with reference levels before the other levels."""
     fits = found.to_dict("index")
     of_variable: dict[str, list[tuple[str, str]]] = {}
     for name in present.columns:
         levels = terms.levels(name, present)
         of_variable[name] = [(level, f"{name}={level}") for level in levels] or [("", name)]
-    rows = [] if reading.effect != "coefficient" else [(of_fit.INTERCEPT, reading.at_zero, "", "", of_fit.INTERCEPT)]
+    rows = [] if measure.effect != "coefficient" else [(of_fit.INTERCEPT, measure.at_zero, "", "", of_fit.INTERCEPT)]
     for name, pairs in of_variable.items():
-        rows += [(name, reading.statistic, pairs[0][0], level, label) for level, label in pairs]
-    for names in terms.interactions if reading.effect == "coefficient" else ():
-        # What is at the reference of any part has no coefficient.
+        rows += [(name, measure.statistic, pairs[0][0], level, label) for level, label in pairs]
+    for names in terms.interactions if measure.effect == "coefficient" else ():
+        # There is no coefficient for the reference level of any part.
         for parts in product(*(of_variable[name][len(of_variable[name]) > 1 :] for name in names)):
             at = ", ".join(level for level, _ in parts if level)
-            rows.append((":".join(names), reading.of_interactions, "", at, ":".join(label for _, label in parts)))
+            rows.append((":".join(names), measure.of_interactions, "", at, ":".join(label for _, label in parts)))
     tests = {variable: fits[label] for variable, _, _, _, label in rows if label in fits}
     n_and_df = {key: next(iter(fits.values()))[key] for key in ("n", "df")}
     for variable, statistic, reference, level, label in rows:
         fit = fits.get(label)
-        estimate = {"estimate": 1.0 if reading.is_ratio else 0.0, "low": NAN, "high": NAN}
+        estimate = {"estimate": 1.0 if measure.is_ratio else 0.0, "low": NAN, "high": NAN}
         if fit is not None:
-            estimate = {key: np.exp(fit[key]) if reading.is_ratio else fit[key] for key in estimate}
+            estimate = {key: np.exp(fit[key]) if measure.is_ratio else fit[key] for key in estimate}
         yield {
             **{"variable": variable, "level": level, "reference": reference, "statistic": statistic},
             **estimate,

@@ -1,9 +1,9 @@
-"""What magnesium adds: the same model with and without it, on the same people, as paired differences.
+"""Incremental value of magnesium: paired differences between models with and without it in the same people.
 
-Four models with the same settings: all features; all but those of magnesium; none of diet; and none of diet but
-magnesium. At published relative risks magnesium can add about 0.003 to the AUROC, and less on one day's recall; more
-than `SUSPICIOUS` is a reason to look for a leak and not to rejoice. IDI and NRI are not computed: they are no proper
-scores, and reward a model for being miscalibrated.
+Four models with the same settings are compared: with all features, without magnesium, without diet (including
+magnesium), and without diet but with magnesium. At published relative risks magnesium can add about 0.003 to the AUROC,
+less with one day's recall; a gain above `SUSPICIOUS` suggests leakage. IDI and NRI are not computed, since they are not
+proper scores and can improve by miscalibration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mgrisk.types import Floats
 FAMILY: Final = "magnesium"
 DIET: Final = "diet"
 SUSPICIOUS: Final = 0.01
-"""Gain in AUROC from which on magnesium adds more than it can: what the leak audit must then explain."""
+"""Gain in AUROC above which magnesium adds more than is plausible, so that leakage must be excluded."""
 METRICS: Final = ("auroc", "log_loss", "brier", *(f"net_benefit@{risk:g}" for risk in RISKS))
 FULL: Final = "all features"
 WITHOUT: Final = "without magnesium"
@@ -34,14 +34,14 @@ SHUFFLED: Final = "magnesium shuffled"
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two variants whose difference answers one question.
+    """Two variants to compare.
 
     Attributes
     ----------
     question
-        What is added to what.
+        What the variants differ in.
     more, less
-        The variant with it and the one without.
+        The variants with and without it.
     """
 
     question: str
@@ -57,7 +57,7 @@ COMPARISONS: Final = (
 
 
 def is_magnesium(feature: Feature) -> bool:
-    """Tell whether a feature is of the magnesium family, or made from one that is, such as a diet score."""
+    """Return whether a feature is of the magnesium family or derives from it, such as a diet score."""
     return any(each.group == FAMILY for each in with_ancestors((feature,)))
 
 
@@ -67,12 +67,12 @@ def variants(features: Sequence[Feature]) -> dict[str, tuple[Feature, ...]]:
     Parameters
     ----------
     features
-        Those of the model.
+        Features of the model.
 
     Returns
     -------
     dict
-        By name of the variant; empty where no feature is of magnesium, or none of anything else.
+        Features by name of the variant; empty where no feature, or every feature, is of magnesium or diet.
     """
     magnesium = [feature for feature in features if is_magnesium(feature)]
     others = [feature for feature in features if not is_magnesium(feature)]
@@ -103,8 +103,8 @@ def added_value(
     -------
     list of dict
         Records {question, model, reference, outcome, set, metric, estimate, low, high, se, n, events, problem,
-        presentation}: the variant with what is asked about less the one without it. Intervals are of who was sampled
-        to be evaluated; both models are taken as they are.
+        presentation}: the variant with the features in question minus the one without. Intervals are for the sampling
+        of the people evaluated; both models are fixed.
     """
     found = replicate_metrics(y, risks, design, metrics=METRICS)
     context = {"outcome": outcome, "set": set_name}
@@ -119,25 +119,25 @@ def added_value(
 def shuffled_value(
     y: Floats, risk: Floats, shuffled: Sequence[Floats], design: SurveyDesign, *, outcome: str, set_name: str
 ) -> list[dict[str, Any]]:
-    """Say what the fitted model loses where people swap their magnesium, all features of the family together.
+    """Return the permutation importance of magnesium in the fitted model, all features of the family together.
 
     Parameters
     ----------
     y, design, outcome, set_name
         As for `added_value`.
     risk
-        Of the model, shape (n,).
+        Risks of the model, shape (n,).
     shuffled
-        Its risks with the family's values dealt out anew, one array for each deal.
+        Its risks with the family's values permuted between people, one array for each permutation.
 
     Returns
     -------
     list of dict
-        Records as those of `added_value`: the model less the mean of the deals. Not the same question: a model that
-        leans on magnesium loses by the swap what another model would have learned from fibre or energy.
+        Records as those of `added_value`: the model minus the mean of the permutations. This differs from incremental
+        value: without magnesium, a refitted model would use correlated features such as fibre or energy instead.
     """
-    deals = {f"deal {place}": each for place, each in enumerate(shuffled)}
-    found = replicate_metrics(y, {FULL: risk, **deals}, design, metrics=METRICS)
+    permuted = {f"permutation {place}": each for place, each in enumerate(shuffled)}
+    found = replicate_metrics(y, {FULL: risk, **permuted}, design, metrics=METRICS)
 
     def column(models: Sequence[str], metric: str) -> Floats:
         parts = [np.append(found.full[model, metric], found.replicates[model, metric]) for model in models]
@@ -145,7 +145,7 @@ def shuffled_value(
 
     columns = {
         (name, metric): column(models, metric)
-        for name, models in ((FULL, [FULL]), (SHUFFLED, list(deals)))
+        for name, models in ((FULL, [FULL]), (SHUFFLED, list(permuted)))
         for metric in METRICS
     }
     context = {"question": "magnesium, by shuffling it in the fitted model", "outcome": outcome, "set": set_name}

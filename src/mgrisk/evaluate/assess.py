@@ -1,9 +1,10 @@
 """The evaluation of a run: all models on the same people of one set, as flat records and curves.
 
-Discrimination, calibration and classification at risk thresholds are estimated for everybody and in each group of
-people (sex, age, race/ethnicity …), as domains of one design: a model that is right on the whole may be wrong about
-women, the poor or one ethnic group. Small groups give numbers too, with a code that says whether NCHS would print them.
-Published risk scores stand beside the models: discrimination, calibration, and their published cuts.
+Discrimination, calibration and classification at risk thresholds are estimated in all people and in each subgroup (sex,
+age, race/ethnicity …), as domains of one design: a model that is calibrated overall may be miscalibrated in women, in
+people of low income or in one ethnic group. Estimates in small groups have a code that says whether NCHS standards
+would allow their presentation. Published risk scores are compared with the models: discrimination, calibration, and
+classification at their published cuts.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from mgrisk.evaluate.curves import Curve, calibration_curve, decision_curve, gro
 from mgrisk.evaluate.intervals import MetricReplicates, replicate_metrics
 from mgrisk.evaluate.metrics import metric_names
 from mgrisk.evaluate.predictions import Predictions
-from mgrisk.evaluate.thresholds import RISKS, Thresholds, act, threshold_table
+from mgrisk.evaluate.thresholds import RISKS, Thresholds, classify, threshold_table
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Booleans, Floats
 
@@ -41,16 +42,16 @@ NAN: Final = float("nan")
 
 @dataclass(frozen=True)
 class Grouping:
-    """A row of subgroups.toml: how people are put into groups.
+    """A row of subgroups.toml: a division of people into groups.
 
     Attributes
     ----------
     name, feature, source
-        Name in records; the feature that decides; why these groups.
+        Name in records; the feature that defines the groups; the reason for these groups.
     bounds
-        Lower bounds of all groups but the first, for a number.
+        For a number, lower bounds of all groups but the first.
     levels
-        Names of the groups, in order; those of the category where left out.
+        Names of the groups in order; the levels of the category where left out.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Grouping:
     levels: tuple[str, ...] = ()
 
     def members(self, values: pd.Series) -> Iterator[tuple[str, Booleans]]:
-        """Yield the name of each group and who is in it, shape (n,); last those without a value, where there are any.
+        """Yield the name of each group and its members, shape (n,); last people without a value, if any.
 
         Examples
         --------
@@ -97,26 +98,26 @@ def subgroups(predictions: Predictions, frame: pd.DataFrame, *, outcome: str, se
     predictions, outcome, set_name
         As for `assess.assess`.
     frame
-        Features of everybody in the set, row for row with the design.
+        Features of all people in the set, in the rows of the design.
 
     Returns
     -------
     list of dict
         Records of `METRICS` as those of `assess.assess`, with the grouping as `group` and the name of the group as
-        `level`. A grouping whose feature the run does not have, and a group of nobody, are there with their problem:
-        ``subgroup.absent`` and ``metric.empty``.
+        `level`. A grouping by a feature that the run does not have, and an empty group, have a record with the problem
+        ``subgroup.absent`` or ``metric.empty``.
     """
     records: list[dict[str, Any]] = []
     y, models, ranking_only = predictions.y, predictions.scores, frozenset(predictions.points)
     for grouping in groupings():
         context = {"outcome": outcome, "set": set_name, "group": grouping.name}
         if grouping.feature not in frame:
-            records += [_nobody(model, "subgroup.absent") | context | {"level": "all"} for model in models]
+            records += [_no_people(model, "subgroup.absent") | context | {"level": "all"} for model in models]
             continue
         for level, who in grouping.members(frame[grouping.feature]):
             domain = predictions.design.where(who)
             if domain.n == 0:
-                found = [_nobody(model, "metric.empty") for model in models]
+                found = [_no_people(model, "metric.empty") for model in models]
             else:
                 found = replicate_metrics(y, models, domain, metrics=METRICS, ranking_only=ranking_only).records()
             records += [record | context | {"level": level} for record in found]
@@ -130,14 +131,14 @@ NO_PREDIABETES: Final = "without prediabetes"
 def _without_prediabetes(
     predictions: Predictions, prediabetes: Booleans, context: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Return the AUROC of everything with cases as they are and no controls with prediabetes."""
+    """Return the AUROC of all models and scores without controls who have prediabetes."""
     domain = predictions.design.where((predictions.y == 1.0) | ~prediabetes)
     points = frozenset(predictions.points)
     found = replicate_metrics(predictions.y, predictions.scores, domain, metrics=["auroc"], ranking_only=points)
     return [{**context, "group": CONTROLS, "level": NO_PREDIABETES, **record} for record in found.records()]
 
 
-def _nobody(model: str, problem: str) -> dict[str, Any]:
+def _no_people(model: str, problem: str) -> dict[str, Any]:
     numbers = dict.fromkeys(("estimate", "low", "high", "se"), NAN)
     about = {"n": 0, "events": 0, "problem": problem, "presentation": "suppress:effective_size"}
     return {"model": model, "metric": "auroc", **numbers, **about}
@@ -161,25 +162,25 @@ def assess_scores(
     Parameters
     ----------
     predictions
-        Of the published scores alone.
+        Predictions of the published scores alone.
     cuts
         Published cuts of each score, in its own unit.
     reference
-        The score that the others are compared with, or none; its own ranking is in the records of `assess`.
+        The score that the others are compared with, or none; its own AUROC is in the records of `assess`.
     model
-        The risk of the chosen model by its name, which each score is compared with too.
+        The risk of the chosen model by its name, with which each score is compared, too.
     context
         Written into each record.
 
     Returns
     -------
     list of dict, and list of dict
-        Records and differences as of `assess`; of a cut, the metric is named by it: ``sensitivity@5``.
+        Records and differences as in `assess`; metrics at a cut are named by it: ``sensitivity@5``.
     """
     y, scores, design = predictions.y, predictions.scores, predictions.design
     found = replicate_metrics(y, {**scores, **model}, design, ranking_only=frozenset((*predictions.points, *model)))
     of_scores = [record for record in found.records() if record["model"] not in {*reference, *model}]
-    # Recalibration changes no ranking but for the difference between folds.
+    # Recalibration changes the ranking only by differences between folds.
     differences = [
         record for other in (*reference, *model) for record in found.differences(other) if record["model"] in cuts
     ]
@@ -192,7 +193,7 @@ def assess_scores(
 def at_cut(
     y: Floats, values: Mapping[str, Floats], design: SurveyDesign, *, cuts: Mapping[str, Iterable[float]]
 ) -> list[dict[str, Any]]:
-    """Return sensitivity, specificity and predictive values of scores at their cuts: who has it or more is positive.
+    """Return sensitivity, specificity and predictive values of scores at their cuts; positive is a score ≥ the cut.
 
     Parameters and records as for `assess_scores`.
 
@@ -221,12 +222,12 @@ EXTERNAL: Final = "external"
 """The set of people who come from a file."""
 EVERYBODY: Final = "everybody"
 DIFFERED: Final = frozenset(metric_names(thresholds=())) - {"prevalence"}
-"""Metrics of which models differ on all thresholds; in net benefit they differ at each of `RISKS`."""
+"""Metrics for which differences between models are reported; net benefit is compared at each of `RISKS`."""
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """How the models did on one set.
+    """Performance of the models on one set.
 
     Attributes
     ----------
@@ -235,14 +236,14 @@ class Assessment:
         problem, presentation}; those of all people first, then those of the groups of subgroups.toml. The AUROC
         without prediabetes has the group `CONTROLS` and the level `NO_PREDIABETES`.
     differences
-        The same with `reference`: model minus reference, on the same people and replicates. Each model against every
-        other one and every published score; in net benefit, which needs a risk, against those with probabilities and
-        against treating `EVERYBODY`.
+        The same with `reference`: model minus reference, in the same people and replicates, for each model against
+        every other one and every published score. Net benefit is compared with models and scores that have risks, and
+        with treat all (`EVERYBODY`).
     thresholds
         Records of `thresholds.threshold_table`: the same with `rule` and `threshold`.
     curves
-        By model: `calibration`, `calibration_groups`, `roc` and `decision`, of points `roc` alone; each a table of
-        columns, or {problem} where it could not be made.
+        By model: `calibration`, `calibration_groups`, `roc` and `decision`, for point scores `roc` alone; each a table
+        of columns, or {problem} where it could not be computed.
     """
 
     records: list[dict[str, Any]]
@@ -268,33 +269,33 @@ def assess(
     predictions
         Calibrated probabilities of models and of recalibrated scores, and points of published scores.
     frame
-        Features of everybody in the set, row for row with the design: who belongs to which group.
+        Features of all people in the set, in the rows of the design, which define the groups.
     chosen
-        The model whose bundle leaves the run; with the published scores it is evaluated in each group.
+        The model that is bundled; it and the published scores are evaluated in each group.
     thresholds
-        From `thresholds.choose_thresholds` on the development people.
+        Result of `thresholds.choose_thresholds` in the development people.
     outcome, set_name
         Written into each record.
     prediabetes
-        Who has it, shape (n,), whatever it is for cases; None where that is not known.
+        Who has prediabetes, shape (n,), with any value for cases; None where that is not known.
 
     Notes
     -----
-    People with prediabetes are the controls that are hardest to tell from cases. Leaving them out, as some publications
-    do, raises any AUROC (spectrum effect: Ransohoff and Feinstein 1978, N. Engl. J. Med. 299:926), which is why the
-    AUROC without them stands beside that of everybody and in the place of none.
+    Controls with prediabetes are the hardest to discriminate from cases. Leaving them out, as some publications do,
+    raises any AUROC (spectrum effect: Ransohoff and Feinstein 1978, N. Engl. J. Med. 299:926), so the AUROC without
+    them is reported in addition to that of all people.
     """
     y, risks, points, design = predictions.y, predictions.risks, predictions.points, predictions.design
     of_set = {"outcome": outcome, "set": set_name}
     context = {**of_set, "group": "all", "level": "all"}
     found = replicate_metrics(y, predictions.scores, design, ranking_only=frozenset(points))
-    acted = _net_benefits(predictions)
+    classified = _net_benefits(predictions)
     differences = [
         record
-        for replicates in (found, acted)
+        for replicates in (found, classified)
         for reference in dict.fromkeys(model for model, _ in replicates.full)
         for record in replicates.differences(reference)
-        if record["model"] in risks and (replicates is acted or record["metric"] in DIFFERED)
+        if record["model"] in risks and (replicates is classified or record["metric"] in DIFFERED)
     ]
     table = threshold_table(predictions, thresholds=thresholds)
     of_chosen = replace(predictions, risks={chosen: risks[chosen]})
@@ -311,7 +312,7 @@ def assess(
 
 
 def _net_benefits(predictions: Predictions) -> MetricReplicates:
-    """Return net benefits at the fixed risks: of whatever gives a risk, and of everybody."""
+    """Return net benefits at the fixed risks: of models and scores with risks, and of treat all."""
     y, design = predictions.y, predictions.design
     at = np.array(RISKS)
     rules = {name: risk[:, None] >= at for name, risk in predictions.risks.items()}
@@ -319,9 +320,9 @@ def _net_benefits(predictions: Predictions) -> MetricReplicates:
     columns: dict[tuple[str, str], Floats] = {}
     scale = np.empty(0)
     for name, flagged in rules.items():
-        acted = act(y, flagged, design)
-        scale = acted.scale
-        benefit = acted.net_benefit(at)
+        classified = classify(y, flagged, design)
+        scale = classified.scale
+        benefit = classified.net_benefit(at)
         columns |= {(name, f"net_benefit@{risk:g}"): benefit[:, place] for place, risk in enumerate(RISKS)}
     return MetricReplicates.of(y, columns, design, scale=scale)
 
@@ -341,7 +342,7 @@ def _curves(predictions: Predictions) -> dict[str, dict[str, Any]]:
 
 
 def _curve(make: Callable[..., Curve], y: Floats, risk: Floats, design: SurveyDesign) -> dict[str, Any]:
-    """Return a curve's columns, or why there is none: few cases can leave a fit without an answer."""
+    """Return a curve's columns, or the problem where its fit did not converge, as with few cases."""
     try:
         return make(y, risk, design).to_dict()
     except MgRiskError as problem:

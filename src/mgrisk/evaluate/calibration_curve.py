@@ -16,14 +16,14 @@ KNOT_PROBABILITIES = HARRELL_QUANTILES[4]
 
 
 def spline_basis(x: Floats, knots: Floats) -> Floats:
-    """Restricted cubic spline with a column of ones: linear beyond the outer knots.
+    """Return the basis of a restricted cubic spline with a constant: linear beyond the outer knots.
 
     Parameters
     ----------
     x
         Shape (n,), any unit.
     knots
-        Shape (k,), increasing; with fewer than 3 of them the basis is a straight line, with none a constant.
+        Shape (k,), increasing; with 1 or 2 the basis is a line, with none a constant.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""The shipped calibrator beside others: cross-fitted on the same margins, scored by log loss, resampled together.
+"""Comparison of the bundle's calibrator with others: cross-fitted on the same margins, with paired jackknife intervals.
 
-The jackknife weighs people anew and leaves the fitted maps alone, as it does with the learners. Fitted again in every
-replicate, a map would follow the accidents of the very replicate that judges it, and its slope would always be 1.
+The jackknife reweights people and keeps the fitted maps, as it keeps the models. Refitted in every replicate, a map
+would be evaluated in the data that it was fitted to, with a slope of 1 always.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ GRID: Final = np.linspace(0.01, 0.99, 50)
 
 @dataclass(frozen=True)
 class CalibratorComparison:
-    """How the calibrators do on people whom they have not seen.
+    """Cross-fitted performance of the calibrators.
 
     Attributes
     ----------
     records
         {model (the calibrator), metric, estimate, low, high, se, n, events, problem}, with 95 % jackknife intervals.
     differences
-        The same with `reference`: each other calibrator less the logistic one, on the same people and replicates.
+        The same with `reference`: each other calibrator minus the logistic one, in the same people and replicates.
     failed
         Calibrators that could not be fitted, each with the reason.
     venn_abers
-        {margin, logistic, low, high}: at up to 50 quantiles of the margin, the shipped risk and the Venn-Abers bounds
-        p0 and p1: the isotonic risk had one more person of this margin been no case, or a case. They are no
+        {margin, logistic, low, high}: at up to 50 quantiles of the margin, the bundle's risk and the Venn-Abers bounds
+        p0 and p1: the isotonic risk with one more person of this margin who is a non-case, or a case. They are not a
         confidence interval.
     """
 
@@ -65,9 +65,9 @@ def compare_calibrators(margin: Floats, y: Floats, design: SurveyDesign, fold: I
     margin, y
         Out-of-fold margins and outcome, shape (n,); any number outside the domain.
     design
-        Full design of the development set with the analysis as its domain.
+        Full design of the development set, with the analysis population as its domain.
     fold
-        Fold of each person, shape (n,): each fold's risks come from the calibrator of the others.
+        Fold of each person, shape (n,): each fold's risks come from the calibrator fitted to the others.
 
     Raises
     ------
@@ -88,8 +88,8 @@ def compare_calibrators(margin: Floats, y: Floats, design: SurveyDesign, fold: I
     return CalibratorComparison(found.records(), found.differences(LOGISTIC), failed, _bounds(margin, y, design))
 
 
-def better_than_shipped(differences: Iterable[CalibratorMetric]) -> list[CalibratorMetric]:
-    """Return the differences in log loss whose interval lies below 0: what calibrates better than the logistic map."""
+def better_calibrators(differences: Iterable[CalibratorMetric]) -> list[CalibratorMetric]:
+    """Return the differences in log loss whose interval lies below 0: calibrators better than the logistic map."""
     return [each for each in differences if each.metric == "log_loss" and each.high is not None and each.high < 0]
 
 

@@ -1,8 +1,8 @@
 """Coded checks of a run: data, splits, leaks, calibration, explanation, fit and fairness.
 
-`checks.toml` lists them with title, severity and source; here is a function for each, which answers from the records of
-the run whether it holds. Every check is reported, whatever its result, and one of severity error stops the run. The
-check of sample size uses the criteria of Riley et al. (2020) for a binary outcome.
+`checks.toml` lists them with title, severity and source; a function for each evaluates it from the records of the run.
+All results are reported, and a failed check of severity error stops the run. The check of sample size uses the criteria
+of Riley et al. (2020) for a binary outcome.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mgrisk.config.toml import rows
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.added_value import COMPARISONS
 from mgrisk.evaluate.assess import CROSS_VALIDATED, EVERYBODY, groupings
-from mgrisk.evaluate.calibrators import better_than_shipped
+from mgrisk.evaluate.calibrators import better_calibrators
 from mgrisk.evaluate.records import (
     OPEN,
     AddedValue,
@@ -39,45 +39,45 @@ from mgrisk.evaluate.records import (
 from mgrisk.nhanes.codebook import KEY
 
 Holds = bool | str | None
-"""Whether it holds; `OPEN` where the data are too few to say, None where it does not apply."""
+"""Whether the check passed; `OPEN` where the data are too few to say, None where it does not apply."""
 Verdict = tuple[Holds, str]
-"""Whether it holds, and the number, or the reason, that says so."""
+"""Whether the check passed, and the number or reason."""
 
 
 MOSTLY_MISSING: Final = 0.5
-"""Weighted share of people without a value, above which a feature is."""
+"""Largest weighted share of people without a value."""
 MISSING_APART: Final = 0.1
-"""Largest difference of that share between development and the held-out cycle."""
+"""Largest difference of that share between development and held-out cycles."""
 FEWEST_CASES: Final = 20
-"""In a fold."""
+"""Fewest cases in a fold."""
 SUSPICIOUS_AUROC: Final = 0.85
 LARGEST_ICI: Final = 0.02
 ADDITIVE: Final = 1e-5
-"""Largest error of a sum of Shapley values, log-odds."""
+"""Largest error of a sum of SHAP values, in log-odds."""
 RATIO: Final = (0.8, 1.25)
-"""What is near 1, of observed to expected and of a slope."""
+"""Range that counts as near 1, for observed/expected and the slope."""
 SHRINKAGE: Final = 0.9
 OPTIMISM: Final = 0.05
 MARGIN: Final = 0.05
-"""The criteria of Riley: least shrinkage, largest optimism of R², and of the error of the prevalence."""
+"""Criteria of Riley: smallest shrinkage factor, largest optimism of R², and margin of error of the prevalence."""
 
 
 @dataclass(frozen=True, eq=False)
 class RunEvidence:
-    """What the checks look at of a run.
+    """The data and records of a run that the checks use.
 
     Attributes
     ----------
     cohort, folds, oof
-        Frames.
+        Frames of the run folder.
     evaluation, differences, table_one, known_answers, tuning, leaks, calibrators, added_value
         As `records` describes them.
     about
-        Who the people are.
+        Description of the cohort.
     additivity_error
-        Largest error over everybody of the sum of contributions, in log-odds.
+        Largest error of any person's sum of SHAP values, in log-odds.
     features, columns, minimum_age
-        Number of features of the model, and of the columns that they make; youngest age, in years.
+        Numbers of features and of encoded columns of the model; minimum age, in years.
     """
 
     cohort: pd.DataFrame
@@ -99,7 +99,7 @@ class RunEvidence:
 
     @property
     def winner(self) -> str:
-        """Name of the model whose bundle leaves the run."""
+        """Name of the model that is bundled."""
         return self.tuning.winner
 
     @property
@@ -115,13 +115,13 @@ class RunEvidence:
         metric
             Name as in `metrics.metric_names`.
         held_out
-            Whether of the held-out set; else the cross-validated one.
+            Whether the held-out set, or else the cross-validated one.
         """
         return self.evaluation.one(model=self.winner, metric=metric, set=self.held_out if held_out else CROSS_VALIDATED)
 
 
 def shown(record: Estimated, *, digits: int = 3) -> str:
-    """Return an estimate with its interval; a record says by its `problem` why it has none."""
+    """Return an estimate with its interval as text."""
     if record.estimate is None:
         return "not estimable"
     centre = f"{record.estimate:.{digits}f}"
@@ -131,15 +131,16 @@ def shown(record: Estimated, *, digits: int = 3) -> str:
 
 
 def near_one(found: Estimated) -> Holds:
-    """Judge by its interval what ought to be 1: wrong without 1 in it, right inside of `RATIO`, else not to be told.
+    """Judge by its interval a quantity that ought to be 1.
 
-    An interval that holds 1 does not show that 1 is right: a wide one holds 0.5 as well.
+    False where the interval excludes 1, True where it lies within `RATIO`, otherwise `OPEN`: a wide interval that
+    contains 1 is no evidence that the quantity is near 1.
 
     Examples
     --------
     >>> from mgrisk.evaluate.records import Interval
     >>> near_one(Interval(1.0, 0.9, 1.1)), near_one(Interval(0.7, 0.6, 0.9)), near_one(Interval(0.3, 0.1, 1.6))
-    (True, False, 'not shown wrong, and cannot be told')
+    (True, False, 'inconclusive')
     """
     if found.excludes(1.0):
         return False
@@ -147,38 +148,38 @@ def near_one(found: Estimated) -> Holds:
     return True if inside else OPEN
 
 
-def twice(run: RunEvidence) -> Verdict:
-    """Ask whether anybody is in the cohort twice."""
+def duplicates(run: RunEvidence) -> Verdict:
+    """Check that nobody is in the cohort twice."""
     count = int(run.cohort[KEY].duplicated().sum())
-    return count == 0, f"{count} do"
+    return count == 0, f"{count} duplicates"
 
 
 def weights(run: RunEvidence) -> Verdict:
-    """Ask whether everybody in the analysis has a positive weight."""
+    """Check that all people in the analysis have a positive weight."""
     analysed = run.cohort.loc[run.cohort["analysis"], "weight"]
     count = int((~(analysed > 0)).sum())
     return count == 0, f"{count} of {len(analysed)} have none"
 
 
-def known(run: RunEvidence) -> Verdict:
-    """Ask whether published figures about these cycles are reproduced from the run's own tables."""
+def replication(run: RunEvidence) -> Verdict:
+    """Check that published estimates for these cycles are replicated from the run's own tables."""
     asked = [record for record in run.known_answers if record.passed is not None]
     if not asked:
-        return None, "no published figure is about the people of this run"
+        return None, "no published estimate is about the people of this run"
     missed = [record.name for record in asked if not record.passed]
-    return not missed, f"{len(asked) - len(missed)} of {len(asked)} reproduced"
+    return not missed, f"{len(asked) - len(missed)} of {len(asked)} replicated"
 
 
 def missing(run: RunEvidence) -> Verdict:
-    """Ask whether a feature of the model is missing in more than half of the development people, weighted."""
+    """Check that no feature is missing in more than half of the development people, weighted."""
     shares = _missing(run, DEVELOPMENT)
     much = [f"{name} {share:.0%}" for name, share in shares.items() if share > MOSTLY_MISSING]
     worst = max(shares, key=lambda name: shares[name])
     return not much, ", ".join(much) or f"most: {worst}, {shares[worst]:.0%}"
 
 
-def missing_apart(run: RunEvidence) -> Verdict:
-    """Ask whether a feature is missing more or less often, by 10 percentage points, in the held-out cycle."""
+def missing_shift(run: RunEvidence) -> Verdict:
+    """Check that no feature's share of missing values differs by over 10 percentage points in the held-out cycles."""
     before, after = _missing(run, DEVELOPMENT), _missing(run, HELD_OUT)
     gaps = {name: after[name] - before[name] for name in before.keys() & after.keys()}
     apart = [
@@ -188,35 +189,35 @@ def missing_apart(run: RunEvidence) -> Verdict:
 
 
 def breaks(run: RunEvidence) -> Verdict:
-    """Ask whether a question or method changed between the cycles of the run."""
+    """Check that no question or method changed between the cycles of the run."""
     names = [each.name for each in run.about.breaks]
     return not names, f"{', '.join(names)}: accepted" if names else "none"
 
 
 def folds(run: RunEvidence) -> Verdict:
-    """Ask whether a PSU is in two folds."""
+    """Check that no PSU is in two folds."""
     spread = int((run.folds.groupby(["stratum", "psu"])["fold"].nunique() > 1).sum())
-    return spread == 0, f"{spread} PSUs do"
+    return spread == 0, f"{spread} PSUs are"
 
 
 def separation(run: RunEvidence) -> Verdict:
-    """Ask whether a held-out person is among those of tuning or calibration."""
+    """Check that no held-out person was used in tuning or calibration."""
     held_out = set(run.cohort.loc[run.cohort["set"] != DEVELOPMENT, KEY])
     shared = len(held_out & (set(run.oof[KEY]) | set(run.folds[KEY])))
     return shared == 0, f"{shared} are"
 
 
-def later(run: RunEvidence) -> Verdict:
-    """Ask whether the held-out cycles are later than all of development."""
+def temporal_order(run: RunEvidence) -> Verdict:
+    """Check that the held-out cycles are later than all development cycles."""
     if run.about.own and (run.about.own.split or not dated(run.cohort["cycle"].unique())):
-        return None, run.about.own.split or "the periods are no dates: their order is the file's word"
+        return None, run.about.own.split or "the periods are not dates: their order is taken from the file"
     of_set = run.cohort.groupby("set", observed=True)["cycle"]
     last, first = str(of_set.max()[DEVELOPMENT]), str(of_set.min()[HELD_OUT])
     return last < first, f"development up to {last}, held out from {first}"
 
 
 def fold_cases(run: RunEvidence) -> Verdict:
-    """Ask whether every fold has at least 20 cases."""
+    """Check that every fold has at least 20 cases."""
     fewest = int(run.oof.groupby("fold")["outcome"].sum().min())
     return fewest >= FEWEST_CASES, f"fewest: {fewest}, limit {FEWEST_CASES}"
 
@@ -236,7 +237,7 @@ def cox_snell(*, log_loss: float, prevalence: float) -> float:
     Parameters
     ----------
     log_loss
-        Mean negative log likelihood of people it has not seen, in nats.
+        Mean negative log likelihood out of sample, in nats.
     prevalence
         Share of cases among them, strictly between 0 and 1.
 
@@ -255,7 +256,7 @@ def people_needed(parameters: int, *, prevalence: float, r_squared: float) -> in
     Parameters
     ----------
     parameters
-        Candidate parameters: columns, not features.
+        Number of candidate parameters: columns, not features.
     prevalence
         Share of cases, strictly between 0 and 1.
     r_squared
@@ -264,8 +265,8 @@ def people_needed(parameters: int, *, prevalence: float, r_squared: float) -> in
     Returns
     -------
     int
-        People for a shrinkage of at least 0.9, an optimism of R² of at most 0.05, and a prevalence known to 0.05. They
-        are of a simple random sample: multiply by the design effect.
+        Sample size for a shrinkage factor of at least 0.9, an optimism of R² of at most 0.05, and a margin of error of
+        the prevalence of 0.05, in a simple random sample: multiply it by the design effect.
 
     Notes
     -----
@@ -290,24 +291,24 @@ def people_needed(parameters: int, *, prevalence: float, r_squared: float) -> in
 
 
 def discrimination(run: RunEvidence) -> Verdict:
-    """Ask whether AUROC, cross-validated or held-out, is too high to be true: above 0.85."""
+    """Check that neither the cross-validated nor the held-out AUROC is implausibly high: above 0.85."""
     found = {"cross-validated": _cv(run, "auroc"), "held-out": _held_out(run, "auroc")}
     said = ", ".join(f"{name} {shown(record)}" for name, record in found.items())
     high = max(record.value for record in found.values())
     return high <= SUSPICIOUS_AUROC, f"AUROC {said}; limit {SUSPICIOUS_AUROC}"
 
 
-def alone(run: RunEvidence) -> Verdict:
-    """Ask whether one feature alone has an AUROC that only a leak explains."""
+def univariable(run: RunEvidence) -> Verdict:
+    """Check that no univariable AUROC is so high that only leakage explains it."""
     best = max(run.leaks.alone, key=lambda each: each.auroc)
     return (
         best.auroc <= best.limit,
-        f"best alone: {best.feature}, AUROC {best.auroc:.3f}, limit {best.limit}",
+        f"highest univariable AUROC: {best.feature} {best.auroc:.3f}, limit {best.limit}",
     )
 
 
 def rare_value(run: RunEvidence) -> Verdict:
-    """Ask whether one value of a feature, such as a medicine, gives cases away by its likelihood ratio."""
+    """Check that no value of a feature, such as a medicine, has an implausibly high likelihood ratio."""
     rarest = max(run.leaks.alone, key=lambda each: each.likelihood_ratio)
     return (
         rarest.likelihood_ratio <= rarest.ratio_limit,
@@ -317,19 +318,19 @@ def rare_value(run: RunEvidence) -> Verdict:
 
 
 def permuted(run: RunEvidence) -> Verdict:
-    """Ask whether the pipeline predicts an outcome that was permuted at random."""
+    """Check that the pipeline does not predict a randomly permuted outcome."""
     found = run.leaks.permuted
     return not found.finding, f"AUROC {found.auroc:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def timing(run: RunEvidence) -> Verdict:
-    """Ask whether a feature was asked or measured after cases knew of their outcome."""
+    """Check that no feature was asked or measured after cases knew of their outcome."""
     late = [each.feature for each in run.leaks.timing if each.finding]
     return not late, f"{len(late)} features may follow from the outcome" + (f": {', '.join(late)}" if late else "")
 
 
 def magnesium(run: RunEvidence) -> Verdict:
-    """Ask whether magnesium adds more to AUROC than published relative risks allow."""
+    """Check that magnesium adds no more to the AUROC than published relative risks allow."""
     if run.added_value.reason:
         return None, run.added_value.reason
     questions = {each.question for each in COMPARISONS[:2]}
@@ -341,60 +342,60 @@ def magnesium(run: RunEvidence) -> Verdict:
 
 
 def slope(run: RunEvidence) -> Verdict:
-    """Ask whether the calibration slope of held-out people is near 1."""
+    """Check that the calibration slope in held-out people is near 1."""
     found = _held_out(run, "calibration_slope")
     return near_one(found), f"slope {shown(found)}"
 
 
 def calibrator(run: RunEvidence) -> Verdict:
-    """Ask whether another calibrator has a lower log loss than the logistic one."""
-    # Logistic stays whatever is found: it alone keeps contributions exact. A warning says what that costs.
+    """Check that no other calibrator has a lower log loss than the logistic one."""
+    # The logistic map is kept in any case, since it alone keeps SHAP values exact; the warning says what that costs.
     better = [
         f"{each.model} by {gain.estimate:.5f} nats ({gain.low:.5f} to {gain.high:.5f})"
-        for each in better_than_shipped(run.calibrators.differences)
+        for each in better_calibrators(run.calibrators.differences)
         if (gain := each.times(-1.0))
     ]
     return not better, "; ".join(better) or "none whose interval of the difference lies below 0"
 
 
 def ratio(run: RunEvidence) -> Verdict:
-    """Ask whether observed/expected of held-out people is near 1."""
+    """Check that observed/expected in held-out people is near 1."""
     found = _held_out(run, "observed_expected")
     return near_one(found), f"observed/expected {shown(found)}"
 
 
-def distance(run: RunEvidence) -> Verdict:
-    """Ask whether the integrated calibration index (ICI) of held-out people is at most 0.02."""
+def integrated_calibration(run: RunEvidence) -> Verdict:
+    """Check that the integrated calibration index (ICI) in held-out people is at most 0.02."""
     found = _held_out(run, "ici")
     small = found.estimate is not None and found.estimate <= LARGEST_ICI
-    told = found.high is not None and found.high <= LARGEST_ICI
-    return OPEN if small and not told else small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
+    certain = found.high is not None and found.high <= LARGEST_ICI
+    return OPEN if small and not certain else small, f"ICI {shown(found, digits=4)}, limit {LARGEST_ICI}"
 
 
 def additivity(run: RunEvidence) -> Verdict:
-    """Ask whether Shapley values add up to the calibrated log-odds, to 1e-5."""
+    """Check that SHAP values add up to the calibrated log-odds, to 1e-5."""
     error = run.additivity_error
     return error <= ADDITIVE, f"largest error {error:.1e}, limit {ADDITIVE:.0e}"
 
 
 def sample_size(run: RunEvidence) -> Verdict:
-    """Ask whether there are as many people as the criteria of Riley ask for the columns of the model."""
+    """Check that the effective sample size meets the criteria of Riley for the number of columns."""
     loss, share = _cv(run, "log_loss"), _cv(run, "prevalence")
     explained = cox_snell(log_loss=loss.value, prevalence=share.value)
     if explained <= 0:
-        return False, "the model explains nothing out of fold"
+        return False, "the out-of-fold log loss is not below that of the prevalence"
     needed = people_needed(run.columns, prevalence=share.value, r_squared=explained)
-    # Of a simple random sample; the design of the survey costs people, by as much as it does for the prevalence.
+    # The criteria are for a simple random sample; the design effect is that of the prevalence.
     assert share.se is not None
     p = share.value
     effective = min(loss.n, p * (1.0 - p) / share.se**2)
     return effective >= needed, (
-        f"{loss.n} people, worth {effective:.0f} of a simple sample, for {run.columns} columns; needed {needed}"
+        f"{loss.n} people, effective sample size {effective:.0f}, for {run.columns} columns; needed {needed}"
     )
 
 
 def inside_grid(run: RunEvidence) -> Verdict:
-    """Ask whether a chosen setting lies at the edge of what was tried."""
+    """Check that no chosen setting lies at the edge of its grid."""
     edges = []
     for part in run.tuning.models[run.winner].parts:
         tried = [each.params for each in run.tuning.candidates if each.part == part.part]
@@ -405,49 +406,49 @@ def inside_grid(run: RunEvidence) -> Verdict:
     return not edges, "; ".join(edges) or "none at an edge"
 
 
-def better_than_nothing(run: RunEvidence) -> Verdict:
-    """Ask whether the held-out Brier score is better than that of the prevalence alone."""
+def better_than_prevalence(run: RunEvidence) -> Verdict:
+    """Check that the held-out Brier score is better than that of the prevalence alone."""
     found = _held_out(run, "brier_scaled")
     return found.low is not None and found.low > 0, f"scaled Brier score {shown(found)}"
 
 
-def as_promised(run: RunEvidence) -> Verdict:
-    """Ask whether held-out AUROC is shown to be lower than the cross-validated one."""
+def held_out_auroc(run: RunEvidence) -> Verdict:
+    """Check that the held-out AUROC is not significantly lower than the cross-validated one."""
     before, after = _cv(run, "auroc"), _held_out(run, "auroc")
     worse = after.high is not None and after.high < before.value
     return not worse, f"AUROC cross-validated {shown(before)}, held-out {shown(after)}"
 
 
-def useful(run: RunEvidence) -> Verdict:
-    """Ask whether net benefit at a risk threshold of 5 % is shown to exceed that of treat all and treat none."""
+def net_benefit(run: RunEvidence) -> Verdict:
+    """Check that net benefit at a risk threshold of 5 % significantly exceeds that of treat all and treat none."""
     own = _held_out(run, "net_benefit@0.05")
     gain = run.differences.one(model=run.winner, reference=EVERYBODY, metric=own.metric, set=own.set)
     proven = all(record.low is not None and record.low > 0 for record in (gain, own))
     said = "; ".join(
-        f"{name} {shown(r.times(1000), digits=1)}" for name, r in (("over everybody", gain), ("over nobody", own))
+        f"{name} {shown(r.times(1000), digits=1)}" for name, r in (("minus treat all", gain), ("minus treat none", own))
     )
     return proven, f"true positives per 1,000 people {said}"
 
 
 def groups_calibrated(run: RunEvidence) -> Verdict:
-    """Ask whether observed/expected is near 1 in each group; shown wrong are those outside of `RATIO` alone."""
+    """Check that observed/expected is near 1 in each group; wrong are significant ones outside `RATIO` alone."""
     judged = [r for r in _groups(run, "observed_expected") if r.estimate is not None]
     if not judged:
         return None, "the run has no groups"
     wrong = [r for r in judged if near_one(r) is False and not RATIO[0] <= r.value <= RATIO[1]]
-    untold = [r for r in judged if near_one(r) == OPEN]
+    undecided = [r for r in judged if near_one(r) == OPEN]
     said = [f"{r.group} {r.level} {shown(r, digits=2)}" for r in wrong]
-    if untold:
-        widest = max(untold, key=lambda r: (r.high or 0.0) - (r.low or 0.0))
+    if undecided:
+        widest = max(undecided, key=lambda r: (r.high or 0.0) - (r.low or 0.0))
         said.append(
-            f"cannot be told in {len(untold)} of {len(judged)} groups; widest: {widest.group} {widest.level} "
+            f"inconclusive in {len(undecided)} of {len(judged)} groups; widest: {widest.group} {widest.level} "
             f"{shown(widest, digits=2)}"
         )
-    return False if wrong else OPEN if untold else True, "; ".join(said) or f"near 1 in {len(judged)} groups"
+    return False if wrong else OPEN if undecided else True, "; ".join(said) or f"near 1 in {len(judged)} groups"
 
 
-def groups_ranked(run: RunEvidence) -> Verdict:
-    """Ask whether a group is shown to have a lower AUROC than all people together."""
+def groups_discrimination(run: RunEvidence) -> Verdict:
+    """Check that no group has a significantly lower AUROC than all people together."""
     whole = _held_out(run, "auroc").value
     found = [r for r in _groups(run, "auroc") if r.high is not None]
     if not found:
@@ -459,7 +460,7 @@ def groups_ranked(run: RunEvidence) -> Verdict:
 
 
 def groups_large(run: RunEvidence) -> Verdict:
-    """Ask whether a group is too small to be shown by the NCHS standards."""
+    """Check that no group is too small for presentation by the NCHS standards."""
     found = _groups(run, "prevalence")
     small = [f"{r.group} {r.level}" for r in found if r.presentation.startswith("suppress")]
     return not small, ", ".join(small) or f"{len(found)} groups"
@@ -481,18 +482,18 @@ def _groups(run: RunEvidence, metric: str) -> list[MetricRecord]:
 
 
 CHECKS: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
-    "MGR001": twice,
+    "MGR001": duplicates,
     "MGR002": weights,
-    "MGR003": known,
+    "MGR003": replication,
     "MGR004": missing,
-    "MGR005": missing_apart,
+    "MGR005": missing_shift,
     "MGR006": breaks,
     "MGR101": folds,
     "MGR102": separation,
-    "MGR103": later,
+    "MGR103": temporal_order,
     "MGR104": fold_cases,
     "MGR201": discrimination,
-    "MGR202": alone,
+    "MGR202": univariable,
     "MGR203": rare_value,
     "MGR204": permuted,
     "MGR205": timing,
@@ -500,18 +501,18 @@ CHECKS: Final[Mapping[str, Callable[[RunEvidence], Verdict]]] = {
     "MGR301": slope,
     "MGR302": calibrator,
     "MGR303": ratio,
-    "MGR304": distance,
+    "MGR304": integrated_calibration,
     "MGR401": additivity,
     "MGR501": sample_size,
     "MGR502": inside_grid,
-    "MGR503": better_than_nothing,
-    "MGR504": as_promised,
-    "MGR505": useful,
+    "MGR503": better_than_prevalence,
+    "MGR504": held_out_auroc,
+    "MGR505": net_benefit,
     "MGR601": groups_calibrated,
-    "MGR602": groups_ranked,
+    "MGR602": groups_discrimination,
     "MGR603": groups_large,
 }
-"""Every check by its code, in the order of checks.toml."""
+"""The checks by code, in the order of checks.toml."""
 
 
 STATUS: Final = {True: "passed", False: "finding", None: "not applicable"}
@@ -523,7 +524,7 @@ def check_run(run: RunEvidence) -> list[Finding]:
     Parameters
     ----------
     run
-        Files of the run folder.
+        Data and records of the run.
 
     Returns
     -------
@@ -539,7 +540,7 @@ def check_run(run: RunEvidence) -> list[Finding]:
 
 
 def stop_at_errors(findings: Sequence[Finding]) -> None:
-    """Stop the run where a check of severity error did not pass.
+    """Stop the run where a check of severity error failed.
 
     Raises
     ------

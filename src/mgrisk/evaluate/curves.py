@@ -1,6 +1,6 @@
-"""What gets drawn of a risk model: calibration curve, calibration in groups, ROC curve and decision curve.
+"""Curves of a risk model: calibration curve, calibration in groups, ROC curve and decision curve.
 
-Only numbers are made here; each result has `.frame()` for tables and plots.
+The results are numbers, with `.frame()` for tables and plots.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy.special import expit, logit
 
 from mgrisk.errors import bad_input
 from mgrisk.evaluate.metrics import Weighted, rank_domain
-from mgrisk.evaluate.thresholds import act
+from mgrisk.evaluate.thresholds import classify
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.survey.estimates import mean, proportion, weighted_quantile
 from mgrisk.survey.variance import jackknife, replicate_variance, t_quantile
@@ -26,12 +26,12 @@ THRESHOLDS = tuple(round(0.01 * step, 2) for step in range(1, 21))
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Columns of equal length that make one curve.
+    """The points of a curve, as columns of equal length.
 
     Parameters
     ----------
     columns
-        By name; the function that made the curve says what each holds.
+        Columns by name; the function that computes the curve documents them.
     df
         Degrees of freedom of its intervals.
     """
@@ -68,23 +68,23 @@ def calibration_curve(
     risk
         Predicted probability, shape (n,).
     design
-        The full design; its domain is who is evaluated.
+        The full design; its domain is the people evaluated.
     grid
-        Predicted risks at which to read the curve, shape (k,), strictly between 0 and 1; 50 points between
-        the 1st and the 99th weighted percentile, evenly spaced in log odds, where left out.
+        Predicted risks at which to evaluate the curve, shape (k,), strictly between 0 and 1; 50 points between the 1st
+        and the 99th weighted percentile, evenly spaced in log odds, where left out.
     level
-        Confidence level of each point.
+        Confidence level of each point's interval.
 
     Returns
     -------
     Curve
-        Columns `risk`, `observed`, `low`, `high`, shape (k,), 0 to 1. Jackknife (JKn) of the log odds of the
-        curve, knots included, and t with the degrees of freedom of the design.
+        Columns `risk`, `observed`, `low`, `high`, shape (k,), 0 to 1. Intervals by the jackknife (JKn) of the log odds
+        of the curve, including the knots, and t with the degrees of freedom of the design.
 
     Raises
     ------
     MgRiskError
-        ``metric.*`` for wrong input, ``metric.one_class`` without both cases and others,
+        ``metric.*`` for wrong input, ``metric.one_class`` without cases or without non-cases,
         ``logistic.not_converged``, ``design.single_psu``.
 
     Notes
@@ -104,7 +104,7 @@ def calibration_curve(
     if full.one_class:
         raise bad_input(
             "metric.one_class",
-            "a calibration curve needs both cases and others",
+            "a calibration curve needs both cases and non-cases",
             where=f"{people.y.size} people, {int(people.y.sum())} cases",
             hint="widen the domain",
         )
@@ -142,14 +142,13 @@ def grouped_calibration(
     y, risk, design, level
         As for `calibration_curve`.
     groups
-        Number of groups, at least 2; equal risks stay together, so that there may be fewer.
+        Number of groups, at least 2; there may be fewer, since equal risks are kept together.
 
     Returns
     -------
     Curve
-        Columns `group` (from 1), `predicted`, `observed`, `se`, `low`, `high` (interval on the logit; NaN
-        without cases), `n`, `events`, `share` of the population. A picture for readers; no test is made of
-        it.
+        Columns `group` (from 1), `predicted`, `observed`, `se`, `low`, `high` (interval on the logit; NaN without
+        cases), `n`, `events`, `share` of the population.
 
     Raises
     ------
@@ -204,9 +203,8 @@ def roc_curve(y: ArrayLike, risk: ArrayLike, design: SurveyDesign) -> Curve:
     Returns
     -------
     Curve
-        Columns `threshold` (positive from there up; infinite at the first point), `sensitivity` and
-        `false_positive_rate`, from (0, 0) to (1, 1); NaN where there are no cases, or no others. The
-        trapezoids below it add up to `metrics.auroc`.
+        Columns `threshold` (infinite at the first point), `sensitivity` and `false_positive_rate`, from (0, 0) to
+        (1, 1); NaN without cases or without non-cases. The area by the trapezoidal rule is `metrics.auroc`.
 
     Raises
     ------
@@ -241,22 +239,22 @@ def decision_curve(
     thresholds: ArrayLike = THRESHOLDS,
     level: float = 0.95,
 ) -> Curve:
-    """Net benefit of acting on a risk, on everybody and on nobody.
+    """Net benefit of classification at risk thresholds, of treat all and of treat none.
 
     Parameters
     ----------
     y, risk, design, level
-        As for `calibration_curve`. Points of a score must be made risks first: a rule that says yes to the same people
-        at every threshold is a straight line, which any risk beats far from the rule's own threshold.
+        As for `calibration_curve`. Points of a score must first be converted to risks: a rule with the same positive
+        people at every threshold is at a disadvantage far from its own threshold.
     thresholds
-        Risks from which one would act, shape (k,), strictly between 0 and 1.
+        Risk thresholds, shape (k,), strictly between 0 and 1.
 
     Returns
     -------
     Curve
-        Columns `threshold`; `model`, `low`, `high`: its net benefit in true positives per person; `all`, `all_low`,
-        `all_high`: that of acting on everybody; `gain`, `gain_low`, `gain_high`: of the model less that of acting on
-        everybody, paired; `none`: zeros. Jackknife (JKn) and t with the degrees of freedom of the design.
+        Columns `threshold`; `model`, `low`, `high`: net benefit of the model in true positives per person; `all`,
+        `all_low`, `all_high`: of treat all; `gain`, `gain_low`, `gain_high`: paired difference of the model and treat
+        all; `none`: zeros. Intervals by the jackknife (JKn) and t with the degrees of freedom of the design.
 
     Raises
     ------
@@ -277,9 +275,9 @@ def decision_curve(
     """
     rank_domain(y, risk, design)  # for its errors
     at = np.asarray(thresholds, dtype=np.float64)
-    said = np.asarray(risk, dtype=np.float64)[:, None] >= at
-    model, everybody = (act(y, flagged, design) for flagged in (said, np.ones_like(said)))
-    benefit, of_all = model.net_benefit(at), everybody.net_benefit(at)
+    positive = np.asarray(risk, dtype=np.float64)[:, None] >= at
+    model, treat_all = (classify(y, flagged, design) for flagged in (positive, np.ones_like(positive)))
+    benefit, of_all = model.net_benefit(at), treat_all.net_benefit(at)
     columns = {"threshold": at, "none": np.zeros_like(at)}
     critical = t_quantile(level, design.df)
     for name, prefix, values in (("model", "", benefit), ("all", "all_", of_all), ("gain", "gain_", benefit - of_all)):
@@ -289,7 +287,7 @@ def decision_curve(
 
 
 def _climb(weights: Floats) -> Floats:
-    # Weights at each distinct risk, lowest first, to the share at or above each risk, highest first.
+    # From weights at each distinct risk, lowest first, to the share at or above each risk, highest first.
     summed = np.cumsum(weights[::-1])
     if summed[-1] == 0.0:
         return np.full(weights.size + 1, np.nan)

@@ -1,8 +1,8 @@
-"""Metrics with design-based intervals, and differences between models on the same people and replicates.
+"""Metrics with design-based intervals, and differences between models in the same people and replicates.
 
-Every metric is recomputed with each set of jackknife weights (JKn), the quantiles among them with those of the
-Rao-Wu bootstrap: a row bootstrap would take people of one PSU for independent. All models share the replicates, so
-that the interval of a difference knows how much two models err together.
+Every metric is recomputed with each set of jackknife weights (JKn), and quantiles with those of the Rao-Wu bootstrap; a
+bootstrap of rows would treat people of one PSU as independent. All models share the replicates, so that the interval of
+a difference accounts for the correlation of their errors.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from mgrisk.survey.presentation import presentation, presentation_code
 from mgrisk.survey.variance import jackknife, logit_interval, rao_wu, replicate_variance, t_quantile
 from mgrisk.types import Floats, Integers
 
-# Measures between 0 and 1, whose interval must stay there. Others: log for a ratio, as they are for the rest.
+# Measures between 0 and 1 have intervals on the logit, ratios on the log, others on their own scale.
 SHARES = frozenset({"prevalence", "sensitivity", "specificity", "ppv", "npv", "flagged"})
 ON_LOGIT = frozenset({"auroc", "auprc", "brier"}) | SHARES
 ON_LOG = frozenset({"observed_expected", "number_to_test"})
-# Distances are never below 0; near it the plain scale covers better than the logit (decision on intervals).
+# Distances are at least 0; near 0 their own scale has better coverage than the logit (decision on intervals).
 DISTANCES = frozenset({"ici", "e50", "e90"})
-# A coefficient beside an intercept: that costs a degree of freedom (`SurveyDesign.residual_df`).
+# A coefficient fitted together with an intercept has one degree of freedom less (`SurveyDesign.residual_df`).
 SLOPES = frozenset({"calibration_slope"})
 # The jackknife is inconsistent for sample quantiles (Efron 1982).
 BOOTSTRAPPED = frozenset({"e50", "e90"})
@@ -49,15 +49,15 @@ class MetricReplicates:
     replicates
         Metric of each replicate, by model and metric, each of shape (R,).
     problems
-        Code of what went wrong, by model and metric; empty where nothing did.
+        Code of the problem, by model and metric; empty without one.
     scale
         Weight of each jackknife replicate in the variance, shape (R,).
     bootstrap_scale
-        The same of each bootstrap replicate, for the metrics of `BOOTSTRAPPED`.
+        Weight of each bootstrap replicate, for the metrics of `BOOTSTRAPPED`.
     n, events, df
         People and cases in the domain with a positive weight; degrees of freedom of the design.
     presentation
-        Whether the share of cases in the domain may be shown: code of `survey.presentation`.
+        Code of `survey.presentation` for the share of cases in the domain.
     """
 
     full: dict[tuple[str, str], float]
@@ -74,16 +74,16 @@ class MetricReplicates:
     def of(
         cls, y: ArrayLike, columns: Mapping[tuple[str, str], Floats], design: SurveyDesign, *, scale: Floats
     ) -> MetricReplicates:
-        """Take metrics that were computed with all sets of jackknife weights at once.
+        """Return the replicates of metrics that were computed with all sets of jackknife weights.
 
         Parameters
         ----------
         y
             Outcome, 0 or 1, shape (n,); ignored outside the domain.
         columns
-            By model and metric: with the full weights, then with each replicate's, shape (R + 1,).
+            Values by model and metric: with the full weights, then with each replicate's, shape (R + 1,).
         design
-            The full design; its domain is who is evaluated.
+            The full design; its domain is the people evaluated.
         scale
             `Replicates.scale`, shape (R,).
         """
@@ -123,7 +123,7 @@ class MetricReplicates:
             mine, theirs = (model, metric), (reference, metric)
             estimate = self.full[mine] - self.full[theirs]
             se = self._se(metric, estimate, self.replicates[mine] - self.replicates[theirs])
-            # The interval of a difference between two such quantiles covered too seldom (decision on intervals): none.
+            # Intervals of differences between these quantiles had too low coverage (decision on intervals): none.
             half = NAN if metric in BOOTSTRAPPED else t_quantile(level, self._df(metric)) * se
             records.append(
                 {
@@ -164,12 +164,12 @@ class MetricReplicates:
 
     def _se(self, metric: str, estimate: float, replicates: Floats) -> float:
         if not (np.isfinite(estimate) and np.isfinite(replicates).all()):
-            return NAN  # a likelihood ratio of infinity, in the sample or in a replicate of it
+            return NAN  # an infinite ratio, in the sample or in a replicate
         scale = self.bootstrap_scale if metric in BOOTSTRAPPED else self.scale
         return float(np.sqrt(replicate_variance(estimate, replicates, scale)))
 
     def _presentation(self, metric: str, found: Estimate) -> str:
-        """Judge a share by itself, the AUROC by its own interval, and what is no share by the share of cases."""
+        """Return the presentation code: of shares and the AUROC by themselves, of others by the share of cases."""
         base = metric.partition("@")[0]
         if base in SHARES:
             people = {"sensitivity": self.events, "specificity": self.n - self.events}.get(base, self.n)
@@ -194,11 +194,11 @@ def replicate_metrics(
     risk_by_model
         Predicted probability of each person by model, each of shape (n,); ignored outside the domain.
     design
-        The full design; its domain is who is evaluated.
+        The full design; its domain is the people evaluated.
     metrics
-        Names as in `metrics.metric_names`; all of them at thresholds 0.05 and 0.10 where left out.
+        Names as in `metrics.metric_names`; all of them, at thresholds 0.05 and 0.10, where left out.
     ranking_only
-        Models whose numbers only rank people, such as points of a questionnaire: AUROC and AUPRC alone.
+        Models without probabilities, such as points of a questionnaire: for these AUROC and AUPRC alone.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def replicate_metrics(
     if unknown:
         raise bad_input(
             "metric.unknown_model",
-            "a model that only ranks is not among the models",
+            "ranking_only names a model that is not among the models",
             where=", ".join(sorted(unknown)),
             hint=f"choose from {', '.join(risk_by_model)}",
         )
@@ -261,7 +261,7 @@ def with_intervals(
     ranking_only: frozenset[str] = frozenset(),
     level: float = 0.95,
 ) -> list[dict[str, Any]]:
-    """Metrics of each model with design-based intervals.
+    """Return metrics of each model with design-based intervals.
 
     Parameters and errors as for `replicate_metrics`; `level` is the confidence level.
 
@@ -271,13 +271,13 @@ def with_intervals(
         Flat records {model, metric, estimate, low, high, se, n, events, problem, presentation}. `se` is on the scale of
         the metric. Intervals use t with the degrees of freedom of the design (one less for the calibration slope), on
         the logit for shares, AUROC, AUPRC and Brier score, on the log for observed over expected and the number to test
-        (delta method). Numbers that are undefined are NaN and `problem` says why: ``metric.undefined``,
+        (delta method). Undefined numbers are NaN and `problem` says why: ``metric.undefined``,
         ``logistic.not_converged``, ``logistic.rank``, or one of these after ``replicate:`` where the estimate exists
-        but not its uncertainty. ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees of
-        freedom.
-        `presentation` is a code of `survey.presentation`: of the share itself, of the AUROC by its interval, of
-        whatever is no share that of the share of cases. `ici`, `e50` and `e90` of a well calibrated model lie above 0
-        all the same, by what its curve errs: their intervals are those of a model that is off (decision on intervals).
+        but not its standard error. ``interval.undefined``: the estimate is exactly 0 or 1, or the design has no degrees
+        of freedom.
+        `presentation` is a code of `survey.presentation`: of a share by itself, of the AUROC by its interval, of other
+        metrics by the share of cases. `ici`, `e50` and `e90` of a perfectly calibrated model are above 0, too, by the
+        sampling error of the calibration curve: their intervals hold for a miscalibrated model (decision on intervals).
 
     Examples
     --------
@@ -302,7 +302,7 @@ def paired_differences(
     ranking_only: frozenset[str] = frozenset(),
     level: float = 0.95,
 ) -> list[dict[str, Any]]:
-    """Differences of each model from a reference model, on the same people and replicates.
+    """Return differences between each model and a reference model, in the same people and replicates.
 
     Parameters and errors as for `replicate_metrics`, and ``metric.unknown_reference``; `reference` is a key
     of `risk_by_model`.
@@ -311,7 +311,7 @@ def paired_differences(
     -------
     list of dict
         Flat records {model, reference, metric, estimate, low, high, se, n, events, problem, presentation}: metric
-        of the model less that of the reference, for the metrics that both have, with an interval on t.
+        of the model minus that of the reference, for the metrics that both have, with a t interval.
     """
     found = replicate_metrics(y, risk_by_model, design, metrics=metrics, ranking_only=ranking_only)
     return found.differences(reference, level=level)

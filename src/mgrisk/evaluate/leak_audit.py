@@ -1,9 +1,9 @@
-"""What the leak lists missed: features that tell the outcome alone, and a pipeline that tells a permuted one.
+"""Leakage audit: univariable discrimination of each feature, and prediction of a permuted outcome by the pipeline.
 
-A single honest feature of undiagnosed diabetes (age, waist) has an AUROC near 0.7. One that is far better alone holds
-the outcome, whatever its name. A rare value, such as a medicine, can give it away while the AUROC stays low; then the
-likelihood ratio of that value shows it. A pipeline that predicts labels dealt out at random has seen those of the
-people it predicts.
+The best legitimate features for undiagnosed diabetes (age, waist) have a univariable AUROC near 0.7; one that is much
+higher suggests that the feature contains the outcome. A rare value, such as a medicine, can reveal the outcome with a
+low AUROC; it is detected by its likelihood ratio. A pipeline that predicts randomly permuted outcomes has used those of
+the people it predicts.
 """
 
 from __future__ import annotations
@@ -27,28 +27,29 @@ from mgrisk.types import Floats, Integers
 
 BINS: Final = 20
 PRIOR: Final = 5.0
-"""People of mean weight and mean risk added to each bin: few cases in a bin are no proof."""
+"""People of mean weight and mean risk added to each bin, so that a few cases do not count as evidence."""
 ROUNDING: Final = 1e-9
 PERMUTED: Final = "all features, outcome permuted"
 
 
 @dataclass(frozen=True)
 class LeakFinding:
-    """AUROC of one feature alone, or of all of them on a permuted outcome.
+    """Univariable AUROC of a feature, or AUROC of all features for a permuted outcome.
 
     Attributes
     ----------
     feature
         Name, or `PERMUTED`.
     auroc, low, high
-        Weighted, out of fold, with its 95 % interval; NaN for the interval of an AUROC of exactly 1.
+        Weighted out-of-fold AUROC with its 95 % interval; an AUROC of exactly 1 has the interval NaN.
     limit, ratio_limit
-        What AUROC and likelihood ratio ought not to pass; NaN for that of the permuted outcome.
+        Limits of AUROC and likelihood ratio; the latter is NaN for the permuted outcome.
     likelihood_ratio
-        Of the bin or level that speaks most for the outcome, how much likelier it is in cases than in others; the lower
-        end of its 95 % interval. NaN for the permuted outcome.
+        Largest lower bound of the 95 % intervals of the likelihood ratios (cases over non-cases) of bins or levels; NaN
+        for the permuted outcome.
     finding
-        Whether one of them does: of a feature the AUROC itself, of the permuted outcome its lower end.
+        Whether a limit is exceeded: by the AUROC or likelihood ratio of a feature, or by the lower bound of the AUROC
+        for the permuted outcome.
     """
 
     feature: str
@@ -68,17 +69,17 @@ class LeakFinding:
 def audit_alone(
     data: TrainingData, *, features: Sequence[Feature], limit: float, ratio_limit: float
 ) -> list[LeakFinding]:
-    """Measure how well each feature alone tells the outcome, out of fold and in whatever direction or shape.
+    """Estimate each feature's univariable out-of-fold AUROC, for associations of any shape.
 
-    Numbers fall into bins of equal population share, a missing value into one of its own; the risk of a bin or level is
-    that of the other folds.
+    Numbers are divided into bins of equal population share, with a bin for missing values; the risk of a bin or level
+    is estimated in the other folds.
 
     Parameters
     ----------
     data
-        The development people; those of the analysis are audited.
+        Data of the development people; the analysis population is used.
     features
-        Registry rows to audit.
+        Features to audit.
     limit, ratio_limit
         `Outcome.alone_limit` and `Outcome.ratio_limit`.
 
@@ -114,25 +115,25 @@ def audit_alone(
 def audit_permuted(
     out_of_fold: Callable[[Floats], Floats], data: TrainingData, *, seed: int, repeats: int = 10
 ) -> LeakFinding:
-    """Run a whole pipeline on labels dealt out at random; what still predicts them leaks.
+    """Run a whole pipeline on a permuted outcome; if it still predicts, there is leakage.
 
     Parameters
     ----------
     out_of_fold
-        From an outcome, shape (n,), to a score of each person that the person's fold has not taught, shape (n,): the
-        pipeline with all that it learns, selection of features and tuning included.
+        Maps an outcome, shape (n,), to out-of-fold scores, shape (n,), by the whole pipeline, including selection of
+        features and tuning.
     data
-        The development people; their outcome is permuted.
+        Data of the development people, whose outcome is permuted.
     seed
-        Of the permutations.
+        Seed of the permutations.
     repeats
         Number of permutations, at least 2.
 
     Returns
     -------
     LeakFinding
-        Mean AUROC of the permutations, and its interval from their spread. Labels are permuted within folds, so that
-        each keeps its number of cases.
+        Mean AUROC of the permutations, and its interval from their variation. Outcomes are permuted within folds, so
+        that each fold keeps its number of cases.
 
     Raises
     ------
@@ -142,7 +143,7 @@ def audit_permuted(
     if repeats < 2:
         raise bad_input(
             "leak_audit.repeats",
-            "one permutation has no spread",
+            "an interval needs at least two permutations",
             where="leak_audit.audit_permuted",
             hint="give 2 or more",
             got=str(repeats),
@@ -152,12 +153,12 @@ def audit_permuted(
     random = np.random.default_rng(seed)
     found = np.empty(repeats)
     for repeat in range(repeats):
-        dealt = outcome.copy()
+        permuted = outcome.copy()
         for number in np.unique(folds[inside]):
             members = np.flatnonzero(inside & (folds == number))
-            dealt[members] = outcome[random.permutation(members)]
-        score = out_of_fold(dealt)
-        found[repeat] = auroc(dealt[inside], score[inside], weight[inside])
+            permuted[members] = outcome[random.permutation(members)]
+        score = out_of_fold(permuted)
+        found[repeat] = auroc(permuted[inside], score[inside], weight[inside])
     centre = float(found.mean())
     half = float(t_quantile(0.95, repeats - 1) * found.std(ddof=1) / np.sqrt(repeats))
     return LeakFinding(
@@ -166,7 +167,7 @@ def audit_permuted(
 
 
 def _out_of_fold(values: pd.Series, y: Floats, weight: Floats, fold: NDArray[Any]) -> Floats:
-    """Return each person's risk as the other folds know it from this one feature; 0 outside the domain."""
+    """Return each person's risk given one feature, estimated in the other folds; 0 outside the domain."""
     inside = weight > 0
     risk = np.zeros(len(values))
     for number in np.unique(fold[inside]):
@@ -183,10 +184,10 @@ def _out_of_fold(values: pd.Series, y: Floats, weight: Floats, fold: NDArray[Any
 
 
 def _likelihood_ratio(values: pd.Series, y: Floats, weight: Floats) -> float:
-    """Return the largest lower bound of a group's likelihood ratio: weighted shares, with the error of the counts.
+    """Return the largest lower bound of the groups' likelihood ratios: weighted shares, with the error of the counts.
 
-    Half a person is added to each count of a group, so that one without others has a bound. Simel 1991, J Clin
-    Epidemiol 44:763, for the interval on the log.
+    Half a person is added to each count, so that a group without non-cases has a bound. The interval on the log is that
+    of Simel 1991, J Clin Epidemiol 44:763.
     """
     group = _groups(values, weight)
     size = group.max() + 1
@@ -203,7 +204,7 @@ def _likelihood_ratio(values: pd.Series, y: Floats, weight: Floats) -> float:
 
 
 def _groups(values: pd.Series, weight: Floats) -> Integers:
-    """Return the bin or level of each value, 0 for a missing one; bins are of those with weight."""
+    """Return the bin or level of each value, 0 for a missing one; quantiles are those of people with weight."""
     if not pd.api.types.is_numeric_dtype(values):
         return np.asarray(pd.Categorical(values).codes + 1, dtype=np.int64)
     numbers = values.to_numpy(dtype=np.float64)

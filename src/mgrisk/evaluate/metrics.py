@@ -1,13 +1,13 @@
-"""The measures of a risk model, each a pure function ``f(y, risk, weight)``.
+"""Weighted performance measures of a risk model, each a pure function ``f(y, risk, weight)``.
 
-Shapes are (n,) throughout: `y` the outcome, 0 or 1; `risk` the predicted probability; `weight` at least 0, of which
-only ratios matter. Doubling a row is the same as doubling its weight. A measure that the people do not define, such as
-the AUROC without cases, is NaN; wrong input raises `MgRiskError` (see `rank`).
+All shapes are (n,): `y` is the outcome, 0 or 1; `risk` the predicted probability; `weight` at least 0, of which only
+ratios matter. Doubling a row equals doubling its weight. An undefined measure, such as the AUROC without cases, is NaN;
+invalid input raises `MgRiskError` (see `rank`).
 
-Replicates share their work: sorting people by risk does not depend on the weights (`Ranked`), so that a hundred
-replicates share one sort, and all metrics of one replicate share one pass over the sorted weights (`Weighted`). The
-integrated calibration index, E50 and E90 are distances from a flexible calibration curve (`FlexibleCurve`): the outcome
-on a restricted cubic spline of the log-odds of the risk.
+Sorting by risk does not depend on the weights (`Ranked`), so that all replicates share one sort, and all metrics of a
+replicate share sums of the sorted weights (`Weighted`). The integrated calibration index, E50 and E90 are distances
+from a flexible calibration curve (`FlexibleCurve`): the outcome on a restricted cubic spline of the log-odds of the
+risk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.survey.linear_models import maximise_likelihood
 from mgrisk.types import Floats, Integers
 
-# A risk of exactly 0 or 1 has no log odds; this holds them at about -28 and 28.
+# Risks of exactly 0 or 1 have no log odds; clipping limits these to about -28 and 28.
 SMALLEST_RISK = 1e-12
 
 
@@ -61,7 +61,7 @@ class Ranked:
 
     @cached_property
     def logit_risk(self) -> Floats:
-        """Log odds of the risk, held within those of 1e-12 and its complement, shape (n,)."""
+        """Log odds of the risk, which is clipped to 1e-12 from 0 and 1, shape (n,)."""
         held = np.clip(self.risk, SMALLEST_RISK, 1.0 - SMALLEST_RISK)
         return np.asarray(logit(held), dtype=np.float64)
 
@@ -81,7 +81,7 @@ def rank(y: ArrayLike, risk: ArrayLike, *, name: str = "risk", probability: bool
     risk
         Predicted probability, shape (n,); any finite score where `probability` is False.
     name
-        What an error calls the risk, for example the name of the model.
+        Name of the risk in errors, for example that of the model.
     probability
         Whether `risk` must lie within 0 and 1.
 
@@ -113,28 +113,28 @@ def rank(y: ArrayLike, risk: ArrayLike, *, name: str = "risk", probability: bool
         )
     if outcome.size == 0:
         raise bad_input(
-            "metric.empty", "there is nobody to evaluate", where=name, hint="check the domain and its weights"
+            "metric.empty", "there are no people to evaluate", where=name, hint="check the domain and its weights"
         )
     if not np.isin(outcome, (0.0, 1.0)).all():
         raise bad_input(
             "metric.bad_outcome",
             "an outcome is missing or not 0 or 1",
             where=f"{name}, {int((~np.isin(outcome, (0.0, 1.0))).sum())} rows",
-            hint="take people without the outcome out of the domain first",
+            hint="exclude people without the outcome from the domain first",
         )
     if not np.isfinite(scores).all():
         raise bad_input(
             "metric.missing_risk",
             "a risk is missing",
             where=f"{name}, {int((~np.isfinite(scores)).sum())} rows",
-            hint="compare models on people whom all of them can score: narrow the domain first",
+            hint="compare models in people whom all of them can score: narrow the domain first",
         )
     if probability and not ((scores >= 0.0) & (scores <= 1.0)).all():
         raise bad_input(
             "metric.bad_risk",
             "a risk is not within 0 and 1",
             where=name,
-            hint="name scores that only rank people in ranking_only",
+            hint="list scores that are not probabilities in ranking_only",
             got=f"{scores.min():g} to {scores.max():g}",
         )
     order = np.argsort(scores, kind="stable")
@@ -184,7 +184,7 @@ def rank_domain(
 
 @dataclass(frozen=True, eq=False)
 class Weighted:
-    """Ranked people with one set of weights; shared pieces are computed once and kept.
+    """Ranked people with one set of weights; intermediate results are cached.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class Weighted:
     weight
         Weights in the order of `people`, shape (n,), at least 0; only their ratios matter.
     near
-        The same people with similar weights, whose fits start the iterations.
+        The same people with similar weights, whose fits are starting values.
     """
 
     people: Ranked
@@ -202,12 +202,12 @@ class Weighted:
 
     @cached_property
     def case_weight(self) -> Floats:
-        """Weight of cases, 0 for others, shape (n,)."""
+        """Weight of cases, 0 for non-cases, shape (n,)."""
         return self.weight * self.people.y
 
     @cached_property
     def other_weight(self) -> Floats:
-        """Weight of those who are not cases, 0 for cases, shape (n,)."""
+        """Weight of non-cases, 0 for cases, shape (n,)."""
         return self.weight * (1.0 - self.people.y)
 
     @cached_property
@@ -222,35 +222,35 @@ class Weighted:
 
     @cached_property
     def others(self) -> float:
-        """Sum of the weights of those who are not cases."""
+        """Sum of the weights of non-cases."""
         return float(self.other_weight.sum())
 
     @cached_property
     def one_class(self) -> bool:
-        """Whether there are only cases, or none."""
+        """Whether there are no cases or no non-cases."""
         return self.cases == 0.0 or self.others == 0.0
 
     @cached_property
     def ties(self) -> tuple[Floats, Floats]:
-        """Weights of cases and of others at each distinct risk, in increasing order."""
+        """Weights of cases and of non-cases at each distinct risk, in increasing order."""
         starts = self.people.tie_starts
         return np.add.reduceat(self.case_weight, starts), np.add.reduceat(self.other_weight, starts)
 
     def at_or_above(self, threshold: float) -> tuple[float, float]:
-        """Return the weights of cases and of others with a risk of at least `threshold`."""
+        """Return the weights of cases and of non-cases with a risk of at least `threshold`."""
         first = int(np.searchsorted(self.people.risk, threshold, side="left"))
         return float(self.case_weight[first:].sum()), float(self.other_weight[first:].sum())
 
     def below(self, threshold: float) -> tuple[float, float]:
-        """Return the weights of cases and of others with a risk below `threshold`."""
+        """Return the weights of cases and of non-cases with a risk below `threshold`."""
         first = int(np.searchsorted(self.people.risk, threshold, side="left"))
         return float(self.case_weight[:first].sum()), float(self.other_weight[:first].sum())
 
     @cached_property
     def shares(self) -> tuple[Floats, Floats]:
-        """Share of cases and weight at each distinct risk: a fit to these is the fit to the people.
+        """Share of cases and weight at each distinct risk; a fit to these equals the fit to the people.
 
-        A published score gives ten thousand people a few dozen risks, for which its fits are as much shorter.
+        A published score has a few dozen distinct values, so its fits are much faster.
         """
         cases, others = self.ties
         weight = cases + others
@@ -292,7 +292,7 @@ NAN = float("nan")
 
 
 def metric_names(*, thresholds: tuple[float, ...] = (0.05, 0.10)) -> tuple[str, ...]:
-    """Names of all measures, those at a threshold once for each threshold.
+    """Return the names of all measures, those at a threshold once for each threshold.
 
     Parameters
     ----------
@@ -344,12 +344,12 @@ def find_measure(name: str) -> Callable[[Weighted], float]:
 
 
 def measure_people(name: str, y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Compute the measure of that name of people, as each of the functions below; errors of `measure` and `rank`."""
+    """Compute a measure by name, as the functions below do; raises the errors of `measure` and `rank`."""
     return measure(name, _sample(y, risk, weight))
 
 
 def auroc(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Probability that a case has a higher risk than a non-case; ties count half. Any score will do.
+    """Probability that a case has a higher risk than a non-case; ties count half. Any score can be used.
 
     Examples
     --------
@@ -368,7 +368,7 @@ def _auroc(sample: Weighted) -> float:
 
 
 def auprc(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Average precision: precision at each distinct risk, weighted by the gain in recall. Any score will do.
+    """Average precision: precision at each distinct risk, weighted by the gain in recall. Any score can be used.
 
     Examples
     --------
@@ -389,7 +389,7 @@ def _auprc(sample: Weighted) -> float:
 
 
 def prevalence(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Share of cases; the same whatever the risk."""
+    """Share of cases; it does not depend on the risk."""
     return _prevalence(_sample(y, risk, weight, probability=False))
 
 
@@ -398,7 +398,7 @@ def _prevalence(sample: Weighted) -> float:
 
 
 def brier(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Mean squared distance of the risk from the outcome.
+    """Mean squared difference between risk and outcome.
 
     Examples
     --------
@@ -413,7 +413,7 @@ def _brier(sample: Weighted) -> float:
 
 
 def brier_scaled(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """1 minus the Brier score over that of the prevalence: 1 is perfect, 0 no better than the prevalence."""
+    """1 minus the Brier score divided by that of the prevalence: 1 is perfect, 0 no better than the prevalence."""
     return _brier_scaled(_sample(y, risk, weight))
 
 
@@ -423,7 +423,7 @@ def _brier_scaled(sample: Weighted) -> float:
 
 
 def log_loss(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Mean negative log likelihood, in nats; risks are held within 2.2e-16 and its complement."""
+    """Mean negative log likelihood, in nats; risks are clipped to 2.2e-16 from 0 and 1."""
     return _log_loss(_sample(y, risk, weight))
 
 
@@ -435,7 +435,7 @@ def _log_loss(sample: Weighted) -> float:
 
 
 def calibration_intercept(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Calibration in the large: by how many log odds the risks are too low (or, negative, too high)."""
+    """Calibration in the large: log odds by which the risks are too low (negative: too high)."""
     return _intercept(_sample(y, risk, weight))
 
 
@@ -444,7 +444,7 @@ def _intercept(sample: Weighted) -> float:
 
 
 def calibration_slope(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Slope of the outcome on the log odds of the risk: below 1 where risks are too extreme."""
+    """Slope of a logistic regression on the log odds of the risk: below 1 where risks are too extreme."""
     return _slope(_sample(y, risk, weight))
 
 
@@ -454,7 +454,7 @@ def _slope(sample: Weighted) -> float:
 
 
 def observed_expected(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Observed cases over the sum of the risks."""
+    """Observed cases divided by the sum of the risks."""
     return _observed_expected(_sample(y, risk, weight))
 
 
@@ -464,7 +464,7 @@ def _observed_expected(sample: Weighted) -> float:
 
 
 def ici(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Mean distance of the risks from the flexible calibration curve (Austin and Steyerberg 2019)."""
+    """Mean absolute difference between risks and the flexible calibration curve (Austin and Steyerberg 2019)."""
     return _ici(_sample(y, risk, weight))
 
 
@@ -473,7 +473,7 @@ def _ici(sample: Weighted) -> float:
 
 
 def e50(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """Median distance of the risks from the flexible calibration curve."""
+    """Median absolute difference between risks and the flexible calibration curve."""
     return _e50(_sample(y, risk, weight))
 
 
@@ -482,7 +482,7 @@ def _e50(sample: Weighted) -> float:
 
 
 def e90(y: ArrayLike, risk: ArrayLike, weight: ArrayLike) -> float:
-    """90th percentile of the distance of the risks from the flexible calibration curve."""
+    """90th percentile of the absolute difference between risks and the flexible calibration curve."""
     return _e90(_sample(y, risk, weight))
 
 
@@ -491,7 +491,7 @@ def _e90(sample: Weighted) -> float:
 
 
 def net_benefit(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, threshold: float) -> float:
-    """Share of true positives less that of false ones at the odds of the threshold (Vickers and Elkin 2006).
+    """Share of true positives minus that of false positives × odds of the threshold (Vickers and Elkin 2006).
 
     Examples
     --------
@@ -516,7 +516,7 @@ def _sensitivity(sample: Weighted, threshold: float) -> float:
 
 
 def specificity(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, threshold: float) -> float:
-    """Share of people who are not cases with a risk below the threshold."""
+    """Share of non-cases with a risk below the threshold."""
     return measure(f"specificity@{float(threshold)!r}", _sample(y, risk, weight))
 
 
@@ -535,7 +535,7 @@ def _ppv(sample: Weighted, threshold: float) -> float:
 
 
 def npv(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, threshold: float) -> float:
-    """Share of people who are not cases among those with a risk below the threshold."""
+    """Share of non-cases among people with a risk below the threshold."""
     return measure(f"npv@{float(threshold)!r}", _sample(y, risk, weight))
 
 
@@ -545,7 +545,7 @@ def _npv(sample: Weighted, threshold: float) -> float:
 
 
 def flagged(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, threshold: float) -> float:
-    """Share of people with a risk of at least the threshold: who would be called in."""
+    """Share of people with a risk of at least the threshold (screen-positive)."""
     return measure(f"flagged@{float(threshold)!r}", _sample(y, risk, weight))
 
 
@@ -554,7 +554,7 @@ def _flagged(sample: Weighted, threshold: float) -> float:
 
 
 def number_to_test(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, threshold: float) -> float:
-    """People with a risk of at least the threshold for each case among them: those tested to find one, 1 / PPV.
+    """Screen-positive people to test for each case found, 1 / PPV.
 
     Examples
     --------
@@ -570,7 +570,7 @@ def _number_to_test(sample: Weighted, threshold: float) -> float:
 
 
 def _share(part: float, whole: float) -> float:
-    # Sums of the same weights in another order can differ in the last digit: a share is never above 1.
+    # Sums of the same weights in another order can differ in the last digit, but a share is at most 1.
     return min(part / whole, 1.0) if whole > 0 else NAN
 
 
@@ -580,7 +580,7 @@ def _sample(y: ArrayLike, risk: ArrayLike, weight: ArrayLike, *, probability: bo
     if weights.shape != outcome.shape or not np.isfinite(weights).all() or (weights < 0).any():
         raise bad_input(
             "metric.bad_weight",
-            "a weight is missing, infinite or negative, or there is not one for each person",
+            "weights are missing, infinite or negative, or their number is not that of the people",
             where="weights of a metric",
             hint="give one weight of at least 0 for each person",
         )

@@ -1,4 +1,4 @@
-"""Sets of inputs that are taken away to see what a model's risks are worth without them."""
+"""Sets of inputs that are removed to evaluate a model without them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Kind = Literal["all", "set", "input", "random"]
 
 @dataclass(frozen=True)
 class Pattern:
-    """What is absent.
+    """A set of absent inputs.
 
     Attributes
     ----------
     name, label
-        In records, and as the report says it.
+        Name in records, and in the report.
     kind
-        Nothing is absent, a named set of inputs, one input, or inputs drawn at random.
+        Nothing absent, a named set of inputs, one input, or inputs drawn at random.
     absent
-        Numbers of the model's features that are absent.
+        Indices of the model's features that are absent.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Pattern:
 
 
 def patterns(features: Sequence[Feature]) -> tuple[Pattern, ...]:
-    """Return nothing, the sets of missing_inputs.toml, each input alone, and sets drawn at random.
+    """Return the empty set, the sets of missing_inputs.toml, each input alone, and sets drawn at random.
 
-    What is required of everybody is never absent. Sets that are the same as an earlier one are left out.
+    Required inputs are never absent. A set that equals an earlier one is left out.
 
     Parameters
     ----------
     features
-        The model's.
+        Features of the model.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def _all(features: Sequence[Feature]) -> Iterator[Pattern]:
             if (features[place].name not in only if only else features[place].name in named)
             or features[place].group in groups
         ]
-        # A model that lacks much of what is to be left cannot tell what is left of it.
+        # A set with `only` needs a model that has all of these features.
         if absent and only <= {feature.name for feature in features}:
             yield Pattern(row["name"], row["label"], "set", np.array(absent))
     for place in optional:

@@ -1,4 +1,4 @@
-"""What models and published scores say of the same people, with what became of them and how they were sampled."""
+"""Predictions of models and published scores for the same people, with their outcomes and survey design."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mgrisk.types import Floats
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What is evaluated, row for row.
+    """Predictions to evaluate, with outcome and design in the same rows.
 
     Attributes
     ----------
@@ -20,9 +20,9 @@ class Predictions:
     risks
         Probabilities by the name of the model or score, shape (n,) each.
     points
-        Published point scores by name, shape (n,) each: they rank, but are no probabilities.
+        Published point scores by name, shape (n,) each, which are not probabilities.
     design
-        The full design of the set, with the analysis as its domain.
+        The full design of the set, with the analysis population as its domain.
 
     Examples
     --------

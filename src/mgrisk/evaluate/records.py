@@ -1,6 +1,6 @@
-"""Typed records of the files that the checks of a run read: estimates with their intervals, and what they are of.
+"""Typed records of the files of a run that its checks and report read, such as estimates with their intervals.
 
-A number is None where it is not defined; `problem` is the code that says why, and empty where nothing went wrong.
+A number is None where it is not defined; `problem` is the code of the reason, and otherwise empty.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Records(Generic[R]):
     Attributes
     ----------
     rows
-        In the order of the file.
+        The records in the order of the file.
     file
-        Its name, for errors.
+        Name of the file, for errors.
 
     Examples
     --------
@@ -56,12 +56,12 @@ class Records(Generic[R]):
         return Records(tuple(kept), self.file)
 
     def one(self, **wanted: object) -> R:
-        """Return the one record whose fields have these values; that of all people unless a `group` is asked for.
+        """Return the single record whose fields have these values, for all people unless a `group` is given.
 
         Raises
         ------
         MgRiskError
-            `report.no_record` where there is none, or more than one.
+            `report.no_record` where there is none, or several.
         """
         if self.rows and "group" in vars(self.rows[0]):
             wanted = {"group": "all", **wanted}
@@ -77,12 +77,12 @@ class Records(Generic[R]):
         return found[0]
 
     def frame(self) -> pd.DataFrame:
-        """Return the records as a table, a row each."""
+        """Return the records as a table, one row for each."""
         return pd.DataFrame([vars(row) for row in self.rows])
 
 
 class Estimated:
-    """What every record of an estimate with its interval can be asked."""
+    """Methods of every record with an estimate and its interval."""
 
     estimate: float | None
     low: float | None
@@ -95,15 +95,15 @@ class Estimated:
         return self.estimate
 
     def holds(self, value: float) -> bool:
-        """Tell whether there is an interval and whether it holds a value."""
+        """Return whether there is an interval that contains a value."""
         return self.low is not None and self.high is not None and self.low <= value <= self.high
 
     def excludes(self, value: float) -> bool:
-        """Tell whether there is an interval and whether a value lies outside it."""
+        """Return whether there is an interval that excludes a value."""
         return self.low is not None and self.high is not None and not self.low <= value <= self.high
 
     def times(self, factor: float) -> Interval:
-        """Return the estimate and its interval in another unit."""
+        """Return the estimate and its interval multiplied by a factor."""
         estimate, low, high = (None if each is None else factor * each for each in (self.estimate, self.low, self.high))
         return Interval(estimate, *((high, low) if factor < 0 else (low, high)), getattr(self, "problem", ""))
 
@@ -115,7 +115,7 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Interval(Estimated):
-    """An estimate with its interval, and nothing else."""
+    """An estimate with its interval alone."""
 
     estimate: float | None
     low: float | None
@@ -124,7 +124,7 @@ class Interval(Estimated):
 
     @classmethod
     def of(cls, found: Mapping[Any, Any]) -> Interval:
-        """Return that of a row of a frame, in which a number that is not there may be NaN.
+        """Return the interval of a row of a frame, in which a missing number may be NaN.
 
         Examples
         --------
@@ -138,10 +138,11 @@ class Interval(Estimated):
 
 @dataclass(frozen=True)
 class MetricRecord(Estimated):
-    """A metric of one model, on one set, in one group of people; `all` where nobody is left out.
+    """A metric of one model, on one set, in one group of people, or `all`.
 
-    Estimate, interval and standard error are in the unit of the metric; n and events are people and cases with a
-    weight; `presentation` says whether the number may be shown (`survey.presentation`), `data` what the people are.
+    Estimate, interval and standard error are in the unit of the metric; n and events are numbers of people and cases
+    with a positive weight; `presentation` says whether the number may be shown (`survey.presentation`), `data` from
+    which data the people are.
     """
 
     outcome: str
@@ -163,14 +164,14 @@ class MetricRecord(Estimated):
 
 @dataclass(frozen=True)
 class DifferenceRecord(MetricRecord):
-    """A metric of one model minus that of the reference, on the same people and replicates."""
+    """A metric of one model minus that of the reference, in the same people and replicates."""
 
     reference: str
 
 
 @dataclass(frozen=True)
 class ThresholdRecord(MetricRecord):
-    """A metric of acting by a rule, which came to a threshold of the model's risk or points."""
+    """A metric of classification at a threshold of the model's risk or points, which a rule chose."""
 
     rule: str
     threshold: float
@@ -178,7 +179,7 @@ class ThresholdRecord(MetricRecord):
 
 @dataclass(frozen=True)
 class TableOneRecord(Estimated):
-    """A mean of a number or a share of a level, in one group of one set; `missing` is a weighted share."""
+    """The mean of a number or the share of a level, in one group of one set; `missing` is a weighted share."""
 
     set: str
     group: str
@@ -197,7 +198,7 @@ class TableOneRecord(Estimated):
 
 @dataclass(frozen=True)
 class KnownAnswerRecord(Estimated):
-    """A published figure and what the run's own tables say; `passed` is None where it is about other people."""
+    """A published estimate and its replication; `passed` is None where it is about other people."""
 
     name: str
     kind: str
@@ -214,7 +215,7 @@ class KnownAnswerRecord(Estimated):
 
 @dataclass(frozen=True)
 class BreakRecord:
-    """A change over the cycles that the run was told to accept: `nhanes.eras.Break`."""
+    """A change of question or method that the run allows pooling across: `nhanes.eras.Break`."""
 
     name: str
     of: tuple[str, ...]
@@ -227,9 +228,9 @@ class BreakRecord:
 
 @dataclass(frozen=True)
 class MappingRecord:
-    """How the columns of a file were mapped; `left_as_they_are` counts cells and `excluded` rows, by column.
+    """Mapping of the columns of a file; `left_as_they_are` counts cells and `excluded` rows, by column.
 
-    `rows` is how many were read where those of a person became one.
+    `rows` is the number of rows read where several of a person were combined.
     """
 
     file: str
@@ -241,9 +242,9 @@ class MappingRecord:
 
 @dataclass(frozen=True)
 class OwnRecord:
-    """What became of a file of people on its way into the run.
+    """How a run read the user's own data.
 
-    `problems` counts rows by code; `split` says who was held out at random, and is empty where a period was held out.
+    `problems` counts rows by code; `split` describes a random split, and is empty where a period was held out.
     """
 
     data: str
@@ -258,7 +259,7 @@ class OwnRecord:
 
 @dataclass(frozen=True)
 class CohortRecord:
-    """Who the people of a run are: their weights, what was accepted of their cycles, their outcome."""
+    """The cohort of a run: its weights, the breaks that it allows, its outcome."""
 
     data: str
     weight_level: str
@@ -272,7 +273,7 @@ class CohortRecord:
 
 @dataclass(frozen=True)
 class CalibratorRecord:
-    """The map from margin to log-odds: intercept + slope × margin, with their covariance."""
+    """The map from margin to log-odds: intercept + slope × margin, with the covariance of both."""
 
     intercept: float
     slope: float
@@ -282,7 +283,7 @@ class CalibratorRecord:
 
 @dataclass(frozen=True)
 class PartRecord:
-    """A part of a model: its settings, and how much it counts in the sum."""
+    """A part of a model: its settings, and its weight in the ensemble."""
 
     part: str
     scale: float
@@ -291,7 +292,7 @@ class PartRecord:
 
 @dataclass(frozen=True)
 class WideningRecord:
-    """By what a person's interval was widened, and what it covered in each fifth of known risk: `coverage.Widening`."""
+    """Widening of a person's interval, and its coverage in each fifth of known risk: `coverage.Widening`."""
 
     draws: int
     stretch: float
@@ -304,8 +305,8 @@ class WideningRecord:
 class ModelRecord:
     """A trained model.
 
-    Log loss of its calibrated out-of-fold risks, in nats, in all and by fold; the intercept of a sum, the calibration
-    of its margin, its parts, and by what a person's interval was widened.
+    Log loss of its calibrated out-of-fold risks, in nats, in total and by fold; the intercept of an ensemble, the
+    calibration of its margin, its parts, and the widening of a person's interval.
     """
 
     log_loss: float
@@ -318,7 +319,7 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class Tuning:
-    """What training tried and chose."""
+    """The candidates of training, and the chosen model."""
 
     winner: str
     models: dict[str, ModelRecord]
@@ -326,12 +327,12 @@ class Tuning:
 
     @property
     def parts(self) -> list[JsonRecord]:
-        """The parts of the chosen model, as a refit takes them."""
+        """The parts of the chosen model, for a refit."""
         return [vars(part) for part in self.models[self.winner].parts]
 
     @property
     def chosen(self) -> Chosen:
-        """The chosen model, as what fits it again takes it."""
+        """The chosen model, for `refit.again`."""
         record = self.models[self.winner]
         line = record.calibration
         calibration = Calibrator(line.intercept, line.slope, np.array(line.covariance), line.df)
@@ -340,7 +341,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class LeakRecord:
-    """How well one feature alone tells the outcome, and what it ought not to pass: `leak_audit.LeakFinding`."""
+    """Univariable AUROC and likelihood ratio of a feature, with their limits: `leak_audit.LeakFinding`."""
 
     feature: str
     auroc: float
@@ -351,7 +352,7 @@ class LeakRecord:
 
 @dataclass(frozen=True)
 class PermutedRecord:
-    """How well all features tell a permuted outcome, and whether that is more than chance."""
+    """AUROC of all features for a permuted outcome, and whether it is significantly above 0.5."""
 
     auroc: float
     low: float | None
@@ -361,7 +362,7 @@ class PermutedRecord:
 
 @dataclass(frozen=True)
 class Leaks:
-    """What the leakage audit found."""
+    """Results of the leakage audit."""
 
     alone: tuple[LeakRecord, ...]
     permuted: PermutedRecord
@@ -370,7 +371,7 @@ class Leaks:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Estimated):
-    """A metric in a file that says of what it is."""
+    """A metric in a file that states the model and set itself."""
 
     metric: str
     estimate: float | None
@@ -382,14 +383,14 @@ class Metric(Estimated):
 
 @dataclass(frozen=True, kw_only=True)
 class CalibratorMetric(Metric):
-    """A metric of a calibrator, which is called the model, or its difference from that of the shipped one."""
+    """A metric of a calibrator (its name is in `model`), or its difference from the logistic one."""
 
     model: str
 
 
 @dataclass(frozen=True)
 class Calibrators:
-    """The shipped calibrator beside others; `failed` has the reason by calibrator."""
+    """Comparison of the bundle's calibrator with others; `failed` has the reason by calibrator."""
 
     learner: str
     records: tuple[CalibratorMetric, ...]
@@ -399,7 +400,7 @@ class Calibrators:
 
 @dataclass(frozen=True, kw_only=True)
 class Gain(Metric):
-    """What a metric gains by what the question names: the model with it minus the one without."""
+    """Incremental value in a metric: the model with the features in question minus the one without."""
 
     question: str
     set: str
@@ -407,7 +408,7 @@ class Gain(Metric):
 
 @dataclass(frozen=True)
 class AddedValue:
-    """What magnesium adds to the prediction; `reason` says why nothing was compared, `limit` is one of AUROC."""
+    """Incremental value of magnesium; `reason` says why nothing was compared, `limit` is that of the AUROC."""
 
     model: str
     limit: float
@@ -415,21 +416,20 @@ class AddedValue:
     records: tuple[Gain, ...]
 
 
-OPEN: Final = "not shown wrong, and cannot be told"
+OPEN: Final = "inconclusive"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """Result of one check.
 
     Attributes
     ----------
     id, subject, title, severity, source
-        Row of checks.toml: stable code, what it is about, what ought to be true, whether the run stops where it is
-        not, and why it ought to.
+        Row of checks.toml: stable code, subject, what is checked, whether failing stops the run, and the source.
     status, finding
-        ``passed``; ``finding``, what ought to be true is not; `OPEN`, the data are too few to say either; or ``not
-        applicable``. And the number, or the reason, that says so.
+        ``passed``; ``finding`` where it failed; `OPEN` where the data are too few to say; or ``not applicable``. And
+        the number or reason.
     """
 
     id: str
@@ -442,7 +442,7 @@ class Finding:
 
     @property
     def passed(self) -> bool | None:
-        """Whether it is true; None where it does not apply or cannot be told."""
+        """Whether the check passed; None where it does not apply or is inconclusive."""
         return {"passed": True, "finding": False}.get(self.status)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""TRIPOD+AI and PROBAST+AI: every item answered from the results of the run, with the path of its evidence."""
+"""TRIPOD+AI and PROBAST+AI checklists, answered from the results of a run, with the paths of the evidence."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from mgrisk.evaluate.checks import RunEvidence, shown
 from mgrisk.evaluate.records import Finding
 
 REPOSITORY: Final = "docs/"
-"""Evidence that begins so is a page of the repository and not a file of the run folder."""
-ASK: Final = "A run does not know it of a file; whoever made {elsewhere} must say."
+"""Prefix of evidence that is a page of the repository and not a file of the run folder."""
+ASK: Final = "Not known for the user's own data; to be answered by the authors of {elsewhere}."
 
 
 def run_facts(run: RunEvidence, checks: Sequence[Finding], *, title: str, mgrisk: str) -> dict[str, str]:
-    """Return what the answers are filled with.
+    """Return the facts that the answers are filled with.
 
     Parameters
     ----------
     run
-        Files of the run folder.
+        Data and records of the run.
     checks
-        What the coded checks found.
+        Results of the coded checks.
     title, mgrisk
         Title of the pipeline; version of the program.
     """
@@ -76,15 +76,15 @@ def tripod(facts: Mapping[str, str], exists: Callable[[str], bool]) -> list[dict
     Parameters
     ----------
     facts
-        From `run_facts`.
+        Result of `run_facts`.
     exists
-        Whether a piece of evidence is in the run folder.
+        Returns whether a file of evidence is in the run folder.
 
     Returns
     -------
     list of dict
-        {item, topic, status, answer, evidence, source}; status is ``done``, ``not done`` or ``not applicable``. An
-        item whose evidence is not there is not done, because; nor is one of which only the makers of a file can tell.
+        {item, topic, status, answer, evidence, source}; status is ``done``, ``not done`` or ``not applicable``. An item
+        without its evidence is not done, nor is one that only the authors of the user's own data can answer.
     """
     answered = []
     for row in rows("mgrisk.evaluate", "tripod.toml", "item"):
@@ -106,14 +106,14 @@ def probast(facts: Mapping[str, str], checks: Sequence[Finding], exists: Callabl
     facts, exists
         As for `tripod`.
     checks
-        What the coded checks found.
+        Results of the coded checks.
 
     Returns
     -------
     list of dict
         {id, topic, answer, reason, check, evidence, source}; answer is ``yes``, ``probably yes``, ``probably no``,
-        ``not applicable`` or, where the evidence is not there, ``no information``. The answers are those of the people
-        who made the model: an assessor's own are what the tool asks for.
+        ``not applicable`` or, where the evidence is missing, ``no information``. The answers are those of the model's
+        developers; PROBAST+AI is meant for independent assessors.
     """
     verdicts = {each.id: each for each in checks}
     answered = []

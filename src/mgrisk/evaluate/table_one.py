@@ -1,4 +1,4 @@
-"""Table 1: who the people are, weighted, in all, among cases and among the others."""
+"""Table 1: weighted characteristics of all people, of cases and of non-cases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mgrisk.survey import estimates
 from mgrisk.survey.design import SurveyDesign
 from mgrisk.types import Floats
 
-# A row about nobody stands in the table all the same.
+# The estimate in a group without people, which has a row, too.
 NOBODY: Final = estimates.Estimate(estimate=nan, se=nan, low=nan, high=nan, n=0, df=0)
 
 
@@ -31,18 +31,18 @@ def table_one(
     Parameters
     ----------
     frame
-        Typed features of everybody in the set, row for row with the design.
+        Typed features of all people in the set, in the rows of the design.
     y
         Outcome, shape (n,); any value outside the domain.
     design
-        Full design with the analysis as its domain.
+        Full design, with the analysis population as its domain.
 
     Returns
     -------
     list of dict
         Records {set, group, variable, label, unit, level, statistic, estimate, se, low, high, n, missing}: the mean of
-        a number, the share of each level of a category, among those whose value is known; `missing` is the weighted
-        share of the group whose value is not.
+        a number, or the share of each level of a category, among people with a known value; `missing` is the weighted
+        share of the group without one.
     """
     groups = {"all": design, "case": design.where(y == 1), "other": design.where(y == 0)}
     records = []

@@ -1,10 +1,10 @@
-"""Classification at a risk threshold: who is screen-positive, how many are found and missed, and net benefit.
+"""Classification at a risk threshold: screen-positives, sensitivity, predictive values and net benefit.
 
 Thresholds are fixed risks, the risk that reaches a fixed sensitivity, or the published cut of a score. Those that
-depend on data are chosen on development people alone; the held-out cycle only shows what they give.
+depend on data are chosen in development people alone, and applied to the held-out cycles.
 
-A rule says yes or no to each person, so that every measure of it follows from four weighted sums. They are made once
-for each PSU; a replicate is then one product of matrices, for a whole decision curve at once (`act`).
+All measures of a classification follow from four weighted sums. These are computed once for each PSU; all replicates of
+a whole decision curve are then one matrix product (`classify`).
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from mgrisk.types import Floats
 
 
 @dataclass(frozen=True, eq=False)
-class Acted:
-    """Weights of people by outcome and by what the rules say, with the full weights first, then each replicate's.
+class Classified:
+    """Weights of people by outcome and classification: with the full weights first, then with each replicate's.
 
     Parameters
     ----------
     true, false
-        Cases and others whom a rule flags, shape (R + 1, rules).
+        Weights of screen-positive cases and non-cases, shape (R + 1, rules).
     cases, others
-        All of them, shape (R + 1, 1).
+        Weights of all cases and non-cases, shape (R + 1, 1).
     scale
         Weight of each replicate in the variance, shape (R,).
     """
@@ -47,7 +47,7 @@ class Acted:
     scale: Floats
 
     def measure(self, name: str) -> Floats:
-        """Return a measure of each rule, shape (R + 1, rules); NaN where its denominator is nobody.
+        """Return a measure of each rule, shape (R + 1, rules); NaN where its denominator is 0.
 
         Parameters
         ----------
@@ -59,19 +59,19 @@ class Acted:
         return np.where(np.isfinite(found), found, np.nan)
 
     def net_benefit(self, threshold: ArrayLike) -> Floats:
-        """Return true positives per person less false ones at the odds of a threshold, shape (R + 1, rules).
+        """Return net benefit: true positives minus false positives × odds, per person, shape (R + 1, rules).
 
         Parameters
         ----------
         threshold
-            Risk from which one would act, of each rule, shape (rules,), or one for all.
+            Risk threshold of each rule, shape (rules,), or one for all.
         """
         at = np.asarray(threshold, dtype=np.float64)
         found: Floats = (self.true - self.false * at / (1.0 - at)) / (self.cases + self.others)
         return found
 
 
-MEASURES: Final[Mapping[str, Callable[[Acted], Floats]]] = {
+MEASURES: Final[Mapping[str, Callable[[Classified], Floats]]] = {
     "sensitivity": lambda a: a.true / a.cases,
     "specificity": lambda a: (a.others - a.false) / a.others,
     "ppv": lambda a: a.true / (a.true + a.false),
@@ -81,22 +81,22 @@ MEASURES: Final[Mapping[str, Callable[[Acted], Floats]]] = {
 }
 
 
-def act(y: ArrayLike, flagged: ArrayLike, design: SurveyDesign) -> Acted:
-    """Add up what rules do to the people of a domain.
+def classify(y: ArrayLike, flagged: ArrayLike, design: SurveyDesign) -> Classified:
+    """Sum the weights of people in a domain by outcome and by the classification of each rule.
 
     Parameters
     ----------
     y
         Outcome, 0 or 1, shape (n,); ignored outside the domain.
     flagged
-        Whether each rule flags each person, bool, shape (n, rules).
+        Whether each person is screen-positive by each rule, bool, shape (n, rules).
     design
-        The full design; its domain is who is evaluated.
+        The full design; its domain is the people evaluated.
 
     Returns
     -------
-    Acted
-        With jackknife replicates (JKn).
+    Classified
+        The sums, with jackknife replicates (JKn).
 
     Raises
     ------
@@ -107,40 +107,40 @@ def act(y: ArrayLike, flagged: ArrayLike, design: SurveyDesign) -> Acted:
     --------
     >>> from mgrisk.survey.design import WeightLevel
     >>> design = SurveyDesign([1.0] * 4, [1, 1, 2, 2], [1, 2, 1, 2], WeightLevel.EXAM)
-    >>> act([0, 1, 0, 1], [[True], [True], [False], [False]], design).measure("ppv")[0].tolist()
+    >>> classify([0, 1, 0, 1], [[True], [True], [False], [False]], design).measure("ppv")[0].tolist()
     [0.5]
     """
     inside = np.flatnonzero(design.analysis_weight)
     case = np.asarray(y, dtype=np.float64)[inside]
-    said = np.asarray(flagged, dtype=np.bool_)[inside]
+    positive = np.asarray(flagged, dtype=np.bool_)[inside]
     weight, cluster = design.analysis_weight[inside], design.cluster[inside]
 
     def totals(value: Floats) -> Floats:
         return np.asarray(np.bincount(cluster, weight * value, minlength=design.n_clusters), dtype=np.float64)
 
     columns = [totals(part) for part in (case, 1.0 - case)]
-    columns += [totals(case * column) for column in said.T]
-    columns += [totals((1.0 - case) * column) for column in said.T]
+    columns += [totals(case * column) for column in positive.T]
+    columns += [totals((1.0 - case) * column) for column in positive.T]
     replicates = jackknife(design)
     factors = np.vstack((np.ones(design.n_clusters), replicates.factors))
     sums = factors @ np.column_stack(columns)
-    # Differences of sums leave 1e-12 where nobody is: such a rule flags nobody, and not almost nobody.
+    # Rounding leaves sums of about 1e-12 where there are no people.
     sums[sums < 1e-12 * sums[0, :2].sum()] = 0.0
-    rules = said.shape[1]
-    return Acted(sums[:, 2 : 2 + rules], sums[:, 2 + rules :], sums[:, :1], sums[:, 1:2], replicates.scale)
+    rules = positive.shape[1]
+    return Classified(sums[:, 2 : 2 + rules], sums[:, 2 + rules :], sums[:, :1], sums[:, 1:2], replicates.scale)
 
 
 def threshold_for_sensitivity(y: ArrayLike, score: ArrayLike, design: SurveyDesign, *, sensitivity: float) -> float:
-    """Return the highest threshold from which on at least that share of the cases is flagged.
+    """Return the highest threshold with at least the given sensitivity.
 
     Parameters
     ----------
     y
         Outcome, 0 or 1, shape (n,); ignored outside the domain.
     score
-        Risk or points, shape (n,); people at the threshold or above are flagged.
+        Risk or points, shape (n,); people at or above the threshold are screen-positive.
     design
-        The full design; its domain is whom the threshold is chosen on: development people, never held-out ones.
+        The full design; its domain is the development people, in whom the threshold is chosen.
     sensitivity
         Strictly between 0 and 1.
 
@@ -165,7 +165,7 @@ def threshold_for_sensitivity(y: ArrayLike, score: ArrayLike, design: SurveyDesi
             where=f"{people.y.size} people",
             hint="widen the domain",
         )
-    # The highest score at or above which the share lies is the lowest of the negated scores that reaches it.
+    # The highest score with this share of cases at or above it is a lower quantile of the negated scores.
     return -float(weighted_quantile(-people.risk[case], weight[case], [sensitivity])[0])
 
 
@@ -176,19 +176,19 @@ Thresholds = Mapping[str, Mapping[str, float]]
 
 
 def choose_thresholds(predictions: Predictions, *, cuts: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Return the thresholds of every model and published score, by the rule that gave them.
+    """Return the thresholds of every model and published score, by rule.
 
     Parameters
     ----------
     predictions
-        Of the development people.
+        Predictions for the development people.
     cuts
-        Points from which on a published score says "high risk".
+        Published cuts of scores: points that are classified as high risk, and above.
 
     Returns
     -------
     dict
-        By model and rule: ``risk 0.05``, ``sensitivity 0.8`` (reached on these people) or ``published cut``.
+        Thresholds by model and rule: ``risk 0.05``, ``sensitivity 0.8`` (in these people) or ``published cut``.
     """
     found: dict[str, dict[str, float]] = {}
     y, design = predictions.y, predictions.design
@@ -204,14 +204,14 @@ def choose_thresholds(predictions: Predictions, *, cuts: Mapping[str, float]) ->
 
 
 def threshold_table(predictions: Predictions, *, thresholds: Thresholds) -> list[dict[str, Any]]:
-    """Say what each threshold comes to on a set of people.
+    """Evaluate each threshold in a set of people.
 
     Parameters
     ----------
     predictions
-        Of any people.
+        Predictions for any people.
     thresholds
-        From `choose_thresholds`.
+        Result of `choose_thresholds`.
 
     Returns
     -------
@@ -224,12 +224,12 @@ def threshold_table(predictions: Predictions, *, thresholds: Thresholds) -> list
     for name, score in predictions.scores.items():
         rules = thresholds[name]
         at = np.array(list(rules.values()))
-        acted = act(y, score[:, None] >= at, design)
-        values = {metric: acted.measure(metric) for metric in MEASURES}
+        classified = classify(y, score[:, None] >= at, design)
+        values = {metric: classified.measure(metric) for metric in MEASURES}
         if name in predictions.risks:
-            values["net_benefit"] = acted.net_benefit(at)
+            values["net_benefit"] = classified.net_benefit(at)
         for place, (rule, threshold) in enumerate(rules.items()):
             columns = {(name, metric): each[:, place] for metric, each in values.items()}
-            found = MetricReplicates.of(y, columns, design, scale=acted.scale)
+            found = MetricReplicates.of(y, columns, design, scale=classified.scale)
             records += [{**record, "rule": rule, "threshold": threshold} for record in found.records()]
     return records

@@ -1,1 +1,1 @@
-"""Why a person got this risk: exact Shapley values of the reported margin, summaries and stability."""
+"""Explanations of risks: SHAP values on the calibrated log-odds, their summaries and their stability."""

@@ -1,8 +1,8 @@
 """SHAP values of any model: by permutations of the features, over a sample of the development people.
 
-Where a model has no exact method (`attributions`), each person is explained by walking through permutations of the
-features forth and back, taking the features that are not yet known from the background. Base value plus SHAP values
-are the log-odds exactly; how they are divided among features is an estimate.
+For models without an exact method (`attributions`), features are switched from background values to the person's own
+in random order, and in its reverse. Base value plus SHAP values equal the log-odds exactly; their division among
+features is an estimate.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ def permutation_values(
     Parameters
     ----------
     log_odds
-        From features, shape (n, n_features), NaN where missing, to log-odds, shape (n,).
+        Computes log-odds, shape (n,), from features, shape (n, n_features), NaN where missing.
     people, background
-        Features of whom to explain, and of whom to take what is not known, shape (m, n_features).
+        Features of the people to explain, shape (n, n_features), and of the background, shape (m, n_features).
     seed
-        Of the permutations.
+        Seed of the permutations.
 
     Returns
     -------
@@ -57,9 +57,9 @@ def permutation_values(
 
 
 def drawn(weight: Floats, size: int) -> Integers:
-    """Return places of people who stand for a population, each for an equal share of it; shape (size,).
+    """Return positions of a systematic sample with probability proportional to weight, shape (size,).
 
-    Systematic sampling in proportion to weight, from a fixed start; a heavy weight may come twice.
+    The start is fixed; a person with a large weight may be drawn twice.
 
     Examples
     --------

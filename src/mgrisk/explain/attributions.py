@@ -1,13 +1,13 @@
-"""Shapley values on the calibrated log-odds: one number for each feature, which add up to it.
+"""SHAP values on the calibrated log-odds: one number for each feature; base value plus all numbers is the log-odds.
 
-Interventional Shapley values with the whole survey-weighted development population as background. The values of the
-linear predictor, times the calibrator's slope, are those of the calibrated log-odds; the base is the weighted mean of
-the calibrated log-odds in that population.
+They are interventional Shapley values with the whole survey-weighted development population as background. The values
+of the linear predictor times the calibrator's slope are those of the calibrated log-odds; the base value is the
+weighted mean of the calibrated log-odds in that population.
 
-Each kind of model has its exact method: an additive model needs no more than itself, whatever inputs a person lacks
-(`model.additive`). The others are prepared once over the background (`prepare`): trees by tables of patterns (`trees`);
-shape functions column by column, where a pair's table is shared between its two columns by the definition of the value.
-The values of a sum are the scaled sums of those of its parts.
+Each kind of model has an exact method. An additive model explains itself, whatever inputs are absent
+(`model.additive`). The others are prepared once over the background (`prepare`): trees by tables of codes (`trees`),
+shape functions column by column, with a pair's table divided between its columns by the definition of the Shapley
+value. The values of an ensemble are the scaled sums of those of its parts.
 """
 
 from __future__ import annotations
@@ -67,18 +67,18 @@ class LookUpTable:
 
 
 class Explained(Protocol):
-    """A part of a model with what explaining it needs."""
+    """A part of a model, ready to explain."""
 
     @property
     def base(self) -> float:
-        """Weighted mean of the part's margin in the background."""
+        """Weighted mean of the part's linear predictor in the background."""
 
     @property
     def tables(self) -> list[LookUpTable] | None:
         """What its contributions are the sums of; None where it has curves."""
 
     def values(self, X: Singles) -> Floats:
-        """Return the contribution of each player to the part's margin, shape (n, n_players)."""
+        """Return the Shapley value of each player for the part's linear predictor, shape (n, n_players)."""
 
 
 def prepare(
@@ -88,21 +88,21 @@ def prepare(
     background: Singles,
     weight: Floats,
 ) -> Arrays:
-    """Return the arrays that explaining a part needs.
+    """Return the arrays needed to explain a part.
 
     Parameters
     ----------
     fitted
-        A model that is no sum.
+        A model that is not an ensemble of parts.
     owners, n_players
-        Player of each encoded column, shape (n_columns,), and how many there are: features, or groups of them.
+        Player of each encoded column, shape (n_columns,), and the number of players: features, or groups of them.
     background, weight
-        Encoded matrix (m, n_columns) and survey weights (m,), whole.
+        Encoded matrix (m, n_columns) and survey weights (m,) of the whole background.
     """
     if isinstance(fitted, Additive):
         return {}
     if isinstance(fitted, FittedTrees):
-        from mgrisk.explain.trees import TreeTables  # numba: a third of a second, which models without trees do without
+        from mgrisk.explain.trees import TreeTables  # numba: a third of a second, for trees alone
 
         return TreeTables.build(
             fitted.booster[: fitted.trees],
@@ -122,7 +122,7 @@ def prepare(
 
 
 def read_part(fitted: Fitted, arrays: Arrays, owners: Integers, n_players: int) -> Explained:
-    """Return a part ready to explain, from what `prepare` made for the same players.
+    """Return a part ready to explain, from the arrays that `prepare` returned for the same players.
 
     Raises
     ------
@@ -136,7 +136,7 @@ def read_part(fitted: Fitted, arrays: Arrays, owners: Integers, n_players: int) 
 
         of_trees = TreeTables.from_arrays(arrays)
         if (of_trees.n_columns, of_trees.n_players) != (len(owners), n_players):
-            raise bad_attributions("its tables are of other columns or features than the bundle's")
+            raise bad_attributions("its tables are for other columns or features than the bundle's")
         return _Trees(of_trees)
     if isinstance(fitted, FittedSplines):
         return _Splines(fitted, _floats(arrays, "column_means", owners.shape), owners, n_players)
@@ -150,7 +150,7 @@ def read_part(fitted: Fitted, arrays: Arrays, owners: Integers, n_players: int) 
 
 
 def bad_attributions(what: str) -> Exception:
-    """Return the error about attributions that `prepare` cannot have made."""
+    """Return the error for attributions that `prepare` cannot have produced."""
     hint = "the bundle is damaged; take a fresh copy"
     return bad_bundle("bundle.bad_attributions", f"{PART}: {what}", where=PART, hint=hint)
 
@@ -171,7 +171,7 @@ class _Additive:
 
 
 def _sum_by(values: Floats, owner: Integers, n: int) -> Floats:
-    """Add up rows of (p, n_people) by owner; shape (n_people, n), those of an owner in one piece."""
+    """Sum rows of (p, n_people) by owner; shape (n_people, n), contiguous by owner."""
     grouped = np.zeros((n, values.shape[1]))
     for row, place in zip(values, owner, strict=True):
         grouped[place] += row
@@ -261,16 +261,17 @@ class _Shapes:
 
 
 def _share_out(shape: Shape, background: Singles, weight: Floats) -> tuple[float, tuple[Floats, ...]]:
-    """Return the weighted mean of a table and what each of its columns gets, by bin.
+    """Return the weighted mean of a table, and the Shapley values of its columns by bin.
 
-    With two columns, f(x, y) is worth E f(x, Y) where x alone is known: half of what each adds first and last.
+    With two columns, the value of f(x, y) with x alone known is E f(x, Y). A column's Shapley value is the mean of what
+    it adds as the first and as the second.
     """
     share = np.zeros(shape.scores.shape)
     np.add.at(share, shape.bins(background), weight / weight.sum())
     mean = float((share * shape.scores).sum())
     if len(shape.columns) == 1:
         return mean, (shape.scores - mean,)
-    # Each column alone is set against the background's distribution of the other, whatever goes with what.
+    # Interventional: each column is combined with the marginal distribution of the other.
     of_first, of_second = share.sum(axis=1), share.sum(axis=0)
     first_known = (shape.scores @ of_second)[:, None]
     second_known = (of_first @ shape.scores)[None, :]
@@ -288,19 +289,20 @@ def _floats(arrays: Arrays, name: str, shape: tuple[int, ...]) -> Floats:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Attributions of some people, in the shape of `shap.Explanation`.
+    """SHAP values of some people, as in `shap.Explanation`.
 
     Attributes
     ----------
     values
-        Contribution of each feature to the calibrated log-odds, shape (n, n_features).
+        SHAP value of each feature on the calibrated log-odds, shape (n, n_features).
     base_values
-        Of each person, shape (n,): the weighted mean of the calibrated log-odds in the development population. Of an
-        additive model, the log-odds of a person whose known inputs are average; it depends on which are absent.
+        Base value of each person, shape (n,): the weighted mean of the calibrated log-odds in the development
+        population; for an additive model, the log-odds where all observed inputs are average, which depends on the
+        absent ones.
     features
         The features, in column order.
     data
-        The features' values, one column each; same index as the people given.
+        The features' values, one column each, with the index of the people given.
     """
 
     values: Floats
@@ -310,19 +312,19 @@ class Explanation:
 
     @property
     def log_odds(self) -> Floats:
-        """Base plus all contributions: the logit of the reported risk, shape (n,)."""
+        """Base value plus all SHAP values: the logit of the reported risk, shape (n,)."""
         total: Floats = self.base_values + self.values.sum(axis=1)
         return total
 
     def frame(self) -> pd.DataFrame:
-        """Return the contributions with a `base_value` column, one row for each person."""
+        """Return the SHAP values with a `base_value` column, one row for each person."""
         names = [feature.name for feature in self.features]
         table = pd.DataFrame(self.values, columns=names, index=self.data.index)
         table.insert(0, "base_value", self.base_values)
         return table
 
     def to_shap(self) -> ShapExplanation:
-        """Return it as shap's plots take it; categories are their codes in `data`, and words in `display_data`."""
+        """Return a `shap.Explanation` for shap's plots; categories are codes in `data`, and text in `display_data`."""
         from mgrisk.explain.for_shap import ShapExplanation  # shap: two seconds, which scoring does without
 
         return ShapExplanation(
@@ -336,16 +338,16 @@ class Explanation:
 
 
 def build(fitted: Fitted, encoder: Encoder, background: Singles, weight: Floats) -> dict[str, bytes]:
-    """Return attributions.npz, by name: what explaining needs, computed once over the background.
+    """Return attributions.npz by its name: tables for explanation, computed once over the background.
 
-    Empty for an additive model, which needs nothing but itself.
+    Empty for an additive model, which needs none.
 
     Parameters
     ----------
     fitted, encoder
-        The margin and its columns.
+        The model and the encoder of its columns.
     background, weight
-        Encoded matrix (m, n_columns) and survey weights (m,) of the development analysis, whole.
+        Encoded matrix (m, n_columns) and survey weights (m,) of the whole development analysis population.
     """
     if isinstance(fitted, Additive):
         return {}
@@ -359,7 +361,7 @@ def build(fitted: Fitted, encoder: Encoder, background: Singles, weight: Floats)
 
 
 def scaled_parts(fitted: Fitted) -> list[tuple[float, Fitted]]:
-    """Return the parts of a sum with their scales; a model that is no sum is its only part."""
+    """Return the parts of an ensemble with their scales; any other model is its only part."""
     if isinstance(fitted, FittedSum):
         return list(zip(fitted.scales.scales, fitted.parts, strict=True))
     return [(1.0, fitted)]
@@ -368,17 +370,17 @@ def scaled_parts(fitted: Fitted) -> list[tuple[float, Fitted]]:
 class Explainer:
     """Explains the reported risk of a bundle.
 
-    The values of a sum are the scaled sums of those of its parts (linearity of the Shapley value).
+    The values of an ensemble are the scaled sums of those of its parts (linearity of the Shapley value).
 
     Parameters
     ----------
     bundle
-        A loaded bundle, with its attributions part where it is not additive.
+        A loaded bundle, with its attributions where it is not additive.
 
     Attributes
     ----------
     base_value
-        Base of everybody; of an additive model, of people of whom nothing is absent.
+        The base value; for an additive model, that of people without absent inputs.
 
     Raises
     ------
@@ -404,9 +406,9 @@ class Explainer:
         )
 
     def values(self, X: Singles) -> Floats:
-        """Return contributions to the calibrated log-odds, shape (n, n_features), of an encoded matrix.
+        """Return SHAP values on the calibrated log-odds, shape (n, n_features), of an encoded matrix.
 
-        Those of a feature lie in one piece in memory.
+        They are contiguous by feature.
         """
         if isinstance(self.bundle.fitted, Additive):
             return self._of_additive(X)[1]
@@ -430,7 +432,7 @@ class Explainer:
         return found
 
     def _of_additive(self, X: Singles) -> tuple[Floats, Floats]:
-        """Return base (n,) and contributions (n, n_features) as the bundle predicts them."""
+        """Return base values (n,) and SHAP values (n, n_features), as the bundle predicts them."""
         found = self.bundle.predict(X)
         assert found.contributions is not None
         assert found.base is not None

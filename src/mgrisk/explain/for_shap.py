@@ -1,4 +1,4 @@
-"""SHAP values as shap's own plots take them, with the index of the people and a table for those who want one."""
+"""SHAP values as a `shap.Explanation` for shap's plots, with the index of the people and a table."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SHOWN: Final = 5
 
 
 class ShapExplanation(shap.Explanation):  # type: ignore[misc]  # shap has no types
-    """SHAP values of people in calibrated log-odds, a row each; `values`, `base_values`, `data`, `feature_names`.
+    """SHAP values of people in calibrated log-odds, one row each: `values`, `base_values`, `data`, `feature_names`.
 
-    Takes part in whatever takes a `shap.Explanation`: plots, and slices such as ``explanation[:, "age_years"]``.
-    Of a rejected person all values are NaN.
+    Works wherever a `shap.Explanation` does: in plots, and in slices such as ``explanation[:, "age_years"]``. All
+    values of a rejected person are NaN.
 
     Parameters
     ----------
     *given, **named
         As for `shap.Explanation`.
     index
-        Of the people, shape (n,). Not `instance_names`, by which shap would look up rows where it means places.
+        Index of the people, shape (n,). It is not `instance_names`, since shap would take positions for names then.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class ShapExplanation(shap.Explanation):  # type: ignore[misc]  # shap has no ty
         self._put(np.arange(len(self.values)) if index is None else index.to_numpy(dtype=object))
 
     def _put(self, index: Any) -> None:
-        # Into what is sliced along with the values.
+        # Stored where shap slices it together with the values.
         self._s.index = Obj(index, 0)
 
     def __copy__(self) -> Self:
@@ -51,7 +51,7 @@ class ShapExplanation(shap.Explanation):  # type: ignore[misc]  # shap has no ty
 
     @property
     def index(self) -> Any:
-        """Index of the people, shape (n,); that of the person where one was picked."""
+        """Index of the people, shape (n,), or of a single person."""
         return self._s.index
 
     @property
@@ -61,7 +61,7 @@ class ShapExplanation(shap.Explanation):  # type: ignore[misc]  # shap has no ty
         return total
 
     def frame(self) -> pd.DataFrame:
-        """Return `base_value` and the SHAP values of each feature, a row for each person; index as in the input."""
+        """Return `base_value` and the SHAP value of each feature, one row for each person; index as in the input."""
         people = self.index if np.ndim(self.values) > 1 else [self.index]
         table = pd.DataFrame(np.atleast_2d(self.values), columns=list(self.feature_names), index=pd.Index(people))
         table.insert(0, "base_value", self.base_values)

@@ -1,21 +1,21 @@
-"""Groups of features as players, and which features interact: exact Shapley values and interaction values.
+"""Grouped SHAP values, with groups of features as players, and SHAP interaction values, both exact.
 
-Nutrients are correlated, and so are waist and body mass index: one by one they share what they know, and each looks
-small. In the game between groups (magnesium, diet, activity, body, background …) a group joins with all its features at
-once. Its Shapley value is what the Owen values of its features sum to, whatever the values within (Owen 1977, in
-Mathematical Economics and Game Theory, 76-88); it differs from the sum of the features' own Shapley values by the
-interactions across groups.
+Nutrients are correlated, and so are waist and body mass index: correlated features share their importance, and each of
+them appears small. In the game between groups (magnesium, diet, activity, body, background …) all features of a group
+join together. The Shapley value of a group is the sum of the Owen values of its features (Owen 1977, in Mathematical
+Economics and Game Theory, 76-88); it differs from the sum of the features' own Shapley values by interactions across
+groups.
 
-Interactions are exact interventional Shapley interaction values of trees. For the game of `trees` a leaf of value v
-matters to the players of P = A - B and Q = B - A alone. With p and q of them the interaction index (Grabisch and
-Roubens 1999, Int. J. Game Theory 28:547) of a pair is
+Interactions are exact interventional Shapley interaction values of trees. In the game of `trees` a leaf of value v
+involves the players of P = A - B and Q = B - A alone. With p and q players in these, the interaction index (Grabisch
+and Roubens 1999, Int. J. Game Theory 28:547) of a pair is
 
-- v (p-2)! q! / (p+q-1)!  where both are of P,
-- v p! (q-2)! / (p+q-1)!  where both are of Q,
-- -v (p-1)! (q-1)! / (p+q-1)!  where one is of each.
+- v (p-2)! q! / (p+q-1)!  where both are in P,
+- v p! (q-2)! / (p+q-1)!  where both are in Q,
+- -v (p-1)! (q-1)! / (p+q-1)!  where one is in each.
 
-As in shap, half of it stands at each of the two places of the pair, so that a feature's value is its own part plus its
-row of halves.
+As in shap, each of the two entries of a pair in the matrix is half of it, so that a feature's SHAP value is the sum of
+its row.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class GroupedValues:
-    """What each group of features moves, person by person.
+    """Grouped SHAP values of some people.
 
     Attributes
     ----------
     groups
-        Names, in the order in which the features first name them.
+        Names of the groups, in order of their first feature.
     values
         Shapley values of the game between groups, in calibrated log-odds, shape (n, n_groups).
     summed
-        Sums of the features' own values, likewise: equal where no feature works together with one of another group.
+        Sums of the features' own SHAP values, of the same shape: equal to `values` without interactions across groups.
     """
 
     groups: tuple[str, ...]
@@ -71,7 +71,7 @@ def grouped_values(bundle: Bundle, background: Singles, weight: Floats, X: Singl
     bundle
         A bundle with its attributions.
     background, weight
-        Encoded matrix (m, n_columns) and survey weights (m,) of the development analysis, whole, as for
+        Encoded matrix (m, n_columns) and survey weights (m,) of the whole development analysis population, as for
         `attributions.build`.
     X
         Encoded matrix of the people to explain, shape (n, n_columns).
@@ -79,8 +79,8 @@ def grouped_values(bundle: Bundle, background: Singles, weight: Floats, X: Singl
     Returns
     -------
     GroupedValues
-        With the base value of each person (`Explanation.base_values`), `values` and `summed` both add up to the
-        calibrated log-odds.
+        Both `values` and `summed` add up to the calibrated log-odds, with the base value of each person
+        (`Explanation.base_values`).
     """
     groups = tuple(dict.fromkeys(feature.group for feature in bundle.features))
     of_feature = np.array([groups.index(feature.group) for feature in bundle.features], dtype=np.int64)
@@ -94,7 +94,7 @@ def grouped_values(bundle: Bundle, background: Singles, weight: Floats, X: Singl
 
 
 def tree_parts(fitted: Fitted) -> list[tuple[float, xgboost.Booster]]:
-    """Return the trees of a model with their scales; other parts are left out."""
+    """Return the tree parts of a model with their scales."""
     parts = scaled_parts(fitted)
     return [(scale, part.booster[: part.trees]) for scale, part in parts if isinstance(part, FittedTrees)]
 
@@ -105,15 +105,15 @@ def summarise_groups(found: GroupedValues, design: SurveyDesign) -> list[dict[st
     Parameters
     ----------
     found
-        Of everybody in the domain of the design, in order.
+        Values of all people in the domain of the design, in order.
     design
         Full design.
 
     Returns
     -------
     list of dict
-        {group, importance, se, low, high, summed}: weighted mean absolute value of the group as one player with its
-        design-based interval, and the same of the sum of its features' own values.
+        {group, importance, se, low, high, summed}: weighted mean absolute value of the group with its design-based
+        interval, and that of the sum of its features' own values.
     """
     records: list[dict[str, Any]] = []
     for place, group in enumerate(found.groups):
@@ -133,7 +133,7 @@ def summarise_groups(found: GroupedValues, design: SurveyDesign) -> list[dict[st
 
 
 def mean_size(values: Floats, design: SurveyDesign) -> estimates.Estimate:
-    """Return the weighted mean absolute value over the domain, with its interval; `values` are those of the domain."""
+    """Return the weighted mean absolute value, with its interval; `values` are for the domain of the design alone."""
     size = np.zeros(len(design))
     size[design.analysis_weight > 0] = np.abs(values)
     return estimates.mean(size, design)
@@ -146,7 +146,7 @@ def _sum_by(values: Floats, owner: Sequence[int] | Integers, n: int) -> Floats:
     return total
 
 
-# A leaf that meets d players costs 4^d d^2 table entries.
+# A leaf with d players takes 4^d d^2 table entries.
 MOST_PLAYERS: Final = 6
 
 
@@ -171,13 +171,13 @@ def interaction_values(
     Returns
     -------
     ndarray
-        Shape (n, n_players, n_players), symmetrical, in log-odds, zero on the diagonal: half the index of a pair at
-        each of its places.
+        Shape (n, n_players, n_players), symmetric, in log-odds, zero on the diagonal: half the interaction index of a
+        pair in each of its two entries.
 
     Raises
     ------
     MgRiskError
-        ``explain.too_many_players`` where a path meets more than six; as `TreeTables.build` else.
+        ``explain.too_many_players`` where a path has more than six players; those of `TreeTables.build`.
     """
     ensemble = read_ensemble(booster)
     owner = checked_owners(owners, n_columns=ensemble.n_columns, n_players=n_players)
@@ -212,17 +212,17 @@ def strongest_pairs(
     Parameters
     ----------
     values
-        Interaction values of everybody in the domain, shape (n, n_features, n_features), in calibrated log-odds.
+        Interaction values of all people in the domain, shape (n, n_features, n_features), in calibrated log-odds.
     features, design
         The features, and the full design.
     most
-        How many pairs.
+        Number of pairs.
 
     Returns
     -------
     list of dict
-        {first, second, first_label, second_label, importance, se, low, high}: weighted mean absolute value of both
-        halves together, with its interval; strongest first, pairs that never interact left out.
+        {first, second, first_label, second_label, importance, se, low, high}: weighted mean absolute interaction index
+        with its interval, strongest first; pairs without interaction are left out.
     """
     records: list[dict[str, Any]] = []
     for i, one in enumerate(features):
@@ -247,7 +247,7 @@ def strongest_pairs(
 
 
 def _codes(leaf: Leaf, X: Singles, owner: Integers, players: Sequence[int]) -> Integers:
-    """Return which players of a leaf's path each row satisfies, as bits, shape (n,)."""
+    """Return the players on a leaf's path whose conditions each row meets, as bits, shape (n,)."""
     place: Mapping[int, int] = {player: bit for bit, player in enumerate(players)}
     satisfied = np.ones((len(players), len(X)), dtype=np.bool_)
     for split, left in leaf.path:
@@ -260,7 +260,7 @@ def _codes(leaf: Leaf, X: Singles, owner: Integers, players: Sequence[int]) -> I
 
 @lru_cache(maxsize=MOST_PLAYERS)
 def _shares(d: int) -> Floats:
-    """Return half the index of each pair, for each A and B among d players and a leaf of value 1, (2^d, 2^d, d, d)."""
+    """Return half the index of each pair of d players, for each A and B and a leaf of value 1, (2^d, 2^d, d, d)."""
     full = (1 << d) - 1
     shares = np.zeros((full + 1, full + 1, d, d))
     for a in range(full + 1):

@@ -1,8 +1,8 @@
-"""Sampling error of contributions: by how much refits of the pipeline moved them, from what the bundle keeps of refits.
+"""Sampling error of SHAP values, from the refits that a bundle summarises.
 
-The bundle holds the covariance of its refits as a few linear forms of the encoded columns (`model.uncertainty`,
-`model.additive.Sampling`). The part of each form that belongs to a feature is by how much that feature's contribution
-moved, so that bands of curves and intervals of importance cost no refit.
+A bundle stores the covariance of its refits as a few linear forms of the encoded columns (`model.uncertainty`,
+`model.additive.Sampling`). The terms of a feature in these forms are the deviations of its SHAP value, so that bands
+of dependence curves and intervals of importance need no refit.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from mgrisk.types import Floats, Singles
 
 @dataclass(frozen=True, eq=False)
 class ContributionErrors:
-    """What the refits of a bundle say of the contributions of some people.
+    """Sampling error of the SHAP values of some people.
 
     Attributes
     ----------
     encoder, terms
-        Columns of the model and the curve of each.
+        Encoder of the model, and the spline of each encoded column.
     loadings, centre
         Forms of the design columns, in standard errors of calibrated log-odds, shape (p, k), and means (p,).
     absent_gives_nothing
-        Whether an absent value contributes nothing, as in an additive model.
+        Whether absent values have a SHAP value of 0, as in an additive model.
     df
         Degrees of freedom of the design of the development people.
     X
@@ -49,7 +49,7 @@ class ContributionErrors:
 
     @classmethod
     def of(cls, bundle: Bundle, X: Singles) -> Self | None:
-        """Return those of a bundle and the encoded people, None where the bundle keeps no refits."""
+        """Return the errors for a bundle and encoded people, None where the bundle has no refits."""
         fitted, slope, df = bundle.fitted, bundle.calibrator.slope, bundle.calibrator.df
         if isinstance(fitted, Additive):
             if (kept := fitted.sampling) is None:
@@ -61,10 +61,9 @@ class ContributionErrors:
         return cls(bundle.encoder, held.terms, held.factor**0.5 * held.loadings[1:], held.centre, False, df, X)
 
     def moved(self, names: Sequence[str]) -> Floats:
-        """Return the forms of the summed contributions of some features, shape (n, k).
+        """Return the forms of the sum of SHAP values of some features, shape (n, k).
 
-        The sampling variance of a sum of contributions, or of a weighted mean of them, is the sum of the squares of its
-        forms.
+        The sampling variance of such a sum, or of a weighted mean over people, is the sum of squares of its forms.
         """
         columns = np.flatnonzero([self.encoder.features[each.owner].name in names for each in self.encoder.columns])
         ends = np.cumsum([term.width for term in self.terms])
@@ -78,6 +77,6 @@ class ContributionErrors:
         return found
 
     def reach(self, forms: Floats, *, level: float = 0.95) -> Floats:
-        """Return half the width of the interval of each sum of contributions, from its forms (..., k)."""
+        """Return half the width of the interval of each sum of SHAP values, from its forms (..., k)."""
         reach: Floats = t_quantile(level, self.df) * np.sqrt((forms**2).sum(axis=-1))
         return reach

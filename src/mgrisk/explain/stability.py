@@ -1,9 +1,9 @@
 """Stability of explanations: under refitting of one model, and agreement between models.
 
-Refits change three things, each by itself: which PSUs were drawn, which fold was left out, and the random seed of
-algorithms that draw (`stability`). Agreement compares explanations of the same people by two models (`compare`): two
-algorithms that predict alike may still give different reasons. A first reason that few refits give, or that changes
-with the model, says more of the sample or the model than of the person.
+Refits vary the PSUs drawn, the fold left out, or the random seed of the algorithm, one at a time (`stability`).
+Agreement compares explanations of the same people by two models (`compare`): models with similar predictions may still
+give different reasons. A first reason that few refits give, or that changes with the model, depends more on the sample
+or the model than on the person.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def compare(values: Floats, others: Floats, weight: Floats, *, reasons: int = RE
     weight
         Analysis weight of each person, shape (n,), all positive.
     reasons
-        How many of the largest contributions count as a person's reasons.
+        Number of the largest contributions that are a person's reasons.
 
     Returns
     -------
     dict
-        {same_first, in_common, log_odds, importance, features}: weighted share of people whose largest contribution
-        is of the same feature with the same sign; weighted mean share of their first reasons in common; correlation
-        of the summed contributions; rank correlation of the mean absolute contributions; and the correlation of each
-        feature's contributions, None where one model does not use it.
+        {same_first, in_common, log_odds, importance, features}: weighted share of people whose largest contribution is
+        of the same feature with the same sign; weighted mean share of reasons in common; correlation of the summed
+        contributions; rank correlation of the mean absolute contributions; and the correlation of each feature's
+        contributions, None where one model does not use it.
     """
     first, second = _order(values)[:, 0], _order(others)[:, 0]
     rows = np.arange(len(values))
@@ -56,29 +56,29 @@ def compare(values: Floats, others: Floats, weight: Floats, *, reasons: int = RE
 
 
 def across(values: Floats, others: Sequence[Floats], weight: Floats) -> dict[str, Any]:
-    """Summarise how far reasons survive a change of model: other families, or refits of one.
+    """Summarise agreement of reasons between several models: other algorithms, or refits of one.
 
     Parameters
     ----------
     values
-        Contributions by the model that is reported, shape (n, n_features).
+        Contributions by the reported model, shape (n, n_features).
     others
-        The same people explained by each other model; at least one.
+        Contributions of the same people by each other model; at least one.
     weight
         As for `compare`.
 
     Returns
     -------
     dict
-        {models, always_first, ranks}: how many models there are in all; weighted share of people whose first reason
-        is of the same feature in all of them; and {low, high} of each feature's rank of importance over them.
+        {models, always_first, ranks}: number of models including the reported one; weighted share of people whose first
+        reason is the same feature in all of them; and {low, high} of each feature's rank of importance over them.
     """
-    everybody = [values, *others]
+    all_models = [values, *others]
     first = _order(values)[:, 0]
     always = np.all([_order(each)[:, 0] == first for each in others], axis=0)
-    ranks = np.array([rankdata(-np.average(np.abs(each), axis=0, weights=weight)) for each in everybody])
+    ranks = np.array([rankdata(-np.average(np.abs(each), axis=0, weights=weight)) for each in all_models])
     return {
-        "models": len(everybody),
+        "models": len(all_models),
         "always_first": float(np.average(always, weights=weight)),
         "ranks": [
             {"low": float(low), "high": float(high)}
@@ -104,25 +104,25 @@ def _correlation(a: Floats, b: Floats, weight: Floats) -> float | None:
     return float(np.average(a * b, weights=weight) / spread) if spread > 1e-12 else None
 
 
-def firmness(values: Floats, refits: Sequence[Floats]) -> Floats:
+def first_reason_stability(values: Floats, refits: Sequence[Floats]) -> Floats:
     """Return the share of refits that give a person the same first reason, shape (n,).
 
     Parameters
     ----------
     values
-        Contributions by the model that is reported, in log-odds, shape (n, n_features).
+        Contributions by the reported model, in log-odds, shape (n, n_features).
     refits
-        The same people explained by each refit; at least one.
+        Contributions of the same people by each refit; at least one.
 
     Returns
     -------
     ndarray
-        Share in which the largest contribution is of the same feature and has the same sign.
+        Share of refits whose largest contribution is of the same feature and has the same sign.
 
     Examples
     --------
     >>> reported = np.array([[0.5, -0.1], [0.1, -0.2]])
-    >>> firmness(reported, [np.array([[0.4, -0.2], [0.3, -0.2]]), np.array([[0.3, 0.1], [0.1, -0.4]])])
+    >>> first_reason_stability(reported, [np.array([[0.4, -0.2], [0.3, -0.2]]), np.array([[0.3, 0.1], [0.1, -0.4]])])
     array([1. , 0.5])
     """
     rows = np.arange(len(values))
@@ -139,17 +139,17 @@ def stability(values: Floats, refits: Sequence[Floats], weight: Floats) -> dict[
     Parameters
     ----------
     values, refits
-        As for `firmness`.
+        As for `first_reason_stability`.
     weight
         Analysis weight of each person, shape (n,), all positive.
 
     Returns
     -------
     dict
-        {refits, same_first, in_common, always_first, log_odds, ranks}: how many there are; weighted share of people
-        whose first reason is the same, and of their first three reasons in common, on average over the refits; share
-        whose first reason is the same in all of them; lowest correlation of the log-odds, None where a refit gives
-        everybody the same; {low, high} of each feature's rank of importance, the reported model among them.
+        {refits, same_first, in_common, always_first, log_odds, ranks}: number of refits; weighted share of people with
+        the same first reason, and weighted mean share of the first three reasons in common, both averaged over refits;
+        share of people with the same first reason in all refits; lowest correlation of the log-odds, None where a refit
+        predicts a constant; {low, high} of each feature's rank of importance, including the reported model.
     """
     pairs = [compare(values, each, weight) for each in refits]
     found = across(values, refits, weight)

@@ -1,8 +1,7 @@
-"""Summaries of Shapley values over a population, with survey weights.
+"""Summaries of SHAP values over a population, with survey weights.
 
-`summarise` says how much each feature moves the calibrated log-odds; `rank_ranges` how certain that order is, by the
-rank of every feature over replicates of the survey; `by_subgroup` whether it is the same by sex, age and
-race/ethnicity, each with its interval.
+`summarise` returns the mean absolute SHAP value of each feature; `rank_ranges` the range of its rank over bootstrap
+replicates of the survey; `by_subgroup` its mean absolute SHAP value by sex, age and race/ethnicity, with intervals.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ def summarise(explanation: Explanation, design: SurveyDesign) -> list[dict[str, 
     Parameters
     ----------
     explanation
-        Attributions of everybody in the domain of the design, in order.
+        SHAP values of all people in the domain of the design, in order.
     design
-        Full design; its domain with positive weight is who was explained.
+        Full design; its domain is the people explained.
 
     Returns
     -------
     list of dict
-        {feature, label, group, importance, se, low, high, direction}: the weighted mean absolute contribution in
+        {feature, label, group, importance, se, low, high, direction}: the weighted mean absolute SHAP value in
         calibrated log-odds with its design-based interval; `direction` is the weighted rank correlation of the
-        feature's value with its contribution, None for a category.
+        feature's value and its SHAP value, None for a category.
     """
     inside = np.flatnonzero(design.analysis_weight > 0)
     records = []
@@ -82,24 +81,24 @@ FIRST = 3
 def rank_ranges(
     explanation: Explanation, design: SurveyDesign, *, replicates: int = 500, seed: int = 1, level: float = 0.95
 ) -> list[dict[str, Any]]:
-    """Return the rank of each feature's mean absolute contribution, and its range over redrawn PSUs.
+    """Return the rank of each feature's mean absolute SHAP value, and its range over bootstrap samples of PSUs.
 
     Parameters
     ----------
     explanation
-        Attributions of everybody in the domain of the design, in order.
+        SHAP values of all people in the domain of the design, in order.
     design
-        Full design; its domain with positive weight is who was explained.
+        Full design; its domain is the people explained.
     replicates, seed
-        Of the Rao-Wu bootstrap: a rank is no smooth statistic, so that the jackknife does not serve.
+        Replicates and seed of the Rao-Wu bootstrap; the jackknife is not valid for ranks, which are not smooth.
     level
-        Share of the replicates that lie in the range.
+        Share of the replicates within the range.
 
     Returns
     -------
     list of dict
-        {feature, rank, rank_low, rank_high, among_first} in the order of the features: `among_first` is the share
-        of replicates in which it is among the first three. The model is the same in all: what varies is the people.
+        {feature, rank, rank_low, rank_high, among_first} in the order of the features: `among_first` is the share of
+        replicates in which the feature is among the first three. The model is fixed; the people vary.
     """
     inside = np.flatnonzero(design.analysis_weight > 0)
     weight, cluster = design.analysis_weight[inside], design.cluster[inside]
@@ -107,7 +106,7 @@ def rank_ranges(
     totals = np.column_stack([np.bincount(cluster, weight * column, design.n_clusters) for column in size.T])
     mass = np.bincount(cluster, weight, design.n_clusters)
     factors = rao_wu(design, replicates=replicates, seed=seed).factors
-    # The mass of a replicate divides all features alike and orders none.
+    # The total weight of a replicate is the same divisor for all features and does not affect ranks.
     redrawn = rankdata(-(factors @ totals), axis=1)
     low, high = np.quantile(redrawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="closest_observation")
     rank = rankdata(-totals.sum(axis=0) / mass.sum())
@@ -136,7 +135,7 @@ def by_subgroup(explanation: Explanation, people: pd.DataFrame, design: SurveyDe
     Parameters
     ----------
     explanation
-        Attributions of everybody in the domain of the design, in order.
+        SHAP values of all people in the domain of the design, in order.
     people
         Completed features of the same people, also those that the model does not use.
     design
@@ -145,8 +144,8 @@ def by_subgroup(explanation: Explanation, people: pd.DataFrame, design: SurveyDe
     Returns
     -------
     list of dict
-        {by, level, feature, n, importance, se, low, high, problem}: of a subgroup with fewer than 30 people the
-        numbers are None and the problem is ``too_few``.
+        {by, level, feature, n, importance, se, low, high, problem}: in a subgroup of fewer than 30 people the numbers
+        are None and the problem is ``too_few``.
     """
     inside = np.flatnonzero(design.analysis_weight > 0)
     size = np.zeros((len(design), len(explanation.features)))

@@ -1,4 +1,4 @@
-"""The compiled loops behind `trees`: filling the tables over a background, and looking rows up in them."""
+"""The compiled loops of `trees`: filling the tables over a background, and looking up rows in them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from mgrisk.model.trees.leaves import MAX_DEPTH, Groups, Leaves
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 LANES: Final = 8
-"""Rows that are looked up together, and players of a group that lie side by side: a group has at most so many."""
-# Rows that go through all groups together: their columns and sums (480 bytes a row at 40 columns) stay in the
-# second cache, and a loop over them is long enough to be worth starting. Measured from 64 to 2048.
+"""Rows that are looked up together, and the largest number of players of a group."""
+# Rows processed together: their columns and sums (480 bytes a row with 40 columns) stay in the second cache. It is the
+# fastest of 64 to 2048.
 BLOCK_ROWS = 512
-# SHARE[p, q] = p! q! / (p + q + 1)!, the share of one player among the p + q + 1 that matter.
+# SHARE[p, q] = p! q! / (p + q + 1)!, the share of one of p + q + 1 players.
 _SIZES = range(MAX_DEPTH)
 SHARE = np.array([[1.0 / ((p + q + 1) * math.comb(p + q, p)) for q in _SIZES] for p in _SIZES])
 
 
 class Wide(NamedTuple):
-    """The table of an ensemble as rows are looked up in it.
+    """The table of an ensemble, arranged for look-up.
 
     Attributes
     ----------
     entry
-        For each group, for each code, the values of its players side by side, zeros up to eight; flat.
+        For each group and code, the values of its players, padded with zeros to eight; flat.
     player
-        The players of each group, eight each: those that are none stand for one past the last.
+        The players of each group, padded to eight with the number of players.
     """
 
     entry: Floats
@@ -42,7 +42,7 @@ class Wide(NamedTuple):
 
 
 def widen(groups: Groups, table: Floats, *, n_players: int) -> Wide:
-    """Turn a table, where each player of a group has its entries by code, into one with the players side by side."""
+    """Rearrange a table from codes within players to players within codes."""
     codes, players = 1 << np.diff(groups.split_start), np.diff(groups.player_start)
     wide = Wide(_on_a_line(LANES * int(codes.sum())), np.full(LANES * len(codes), n_players, dtype=np.int64))
     narrow_ends, wide_ends = np.cumsum(codes * players), np.cumsum(LANES * codes)
@@ -54,7 +54,7 @@ def widen(groups: Groups, table: Floats, *, n_players: int) -> Wide:
 
 
 def _on_a_line(size: int) -> Floats:
-    """Return zeros that begin with a line of the cache: eight that lie across two cost twice as much to read."""
+    """Return zeros aligned to a cache line: eight numbers across two lines would take twice as long to read."""
     zeros = np.zeros(size + LANES)
     first = -(zeros.ctypes.data // zeros.itemsize) % LANES
     return zeros[first : first + size]
@@ -78,8 +78,8 @@ def _add_eight(
 ) -> Any:
     """Add the entries of eight rows to the sums of eight players.
 
-    Eight vectors are read, one for each row, turned by 24 shuffles so that there is one for each player, and added
-    where the sums of that player lie. Looked up one by one, each number would cost two loads and a store of its own.
+    Eight vectors are read, one for each row, transposed by 24 shuffles into one for each player, and added to the sums
+    of that player. Otherwise each number would take two loads and a store.
     """
     wide, index = ir.VectorType(ir.DoubleType(), LANES), ir.IntType(64)
 
@@ -114,7 +114,7 @@ def _add_eight(
     return numba.void(*kinds), generate
 
 
-# Told of its type: numba's own says what an intrinsic is made of, not how it is called.
+# Cast, since numba's type describes the definition of an intrinsic, not its calls.
 add_eight = cast(Callable[..., None], intrinsic(_add_eight))
 
 
@@ -129,7 +129,7 @@ def _row_codes(
     last: int,
     codes: npt.NDArray[np.uint32],
 ) -> None:
-    """Write the answers of the rows from `row` on to the splits from `first` to `last`; `columns` is X transposed."""
+    """Write the codes of the rows from `row` on for the splits from `first` to `last`; `columns` is X transposed."""
     codes[:] = 0
     for k in range(first, last):
         bit = np.uint32(1 << (k - first))
@@ -145,7 +145,7 @@ def _row_codes(
 
 
 def room_for_sums(n_players: int) -> Floats:
-    """Return what `explain` adds up in: a row for each player and one for those that are none."""
+    """Return the working memory of `explain`: a row of sums for each player and one for padding."""
     return _on_a_line((n_players + 1) * BLOCK_ROWS)
 
 
@@ -159,18 +159,18 @@ def explain(
     sums: Floats,
     out: Floats,
 ) -> None:
-    """Write the values of the rows from `start` to `stop`: blocks of rows outside, then groups of leaves.
+    """Write the values of the rows from `start` to `stop`, by blocks of rows and groups of leaves.
 
     Parameters
     ----------
     columns
         The matrix, transposed: shape (n_columns, n).
     sums
-        Room to work in, of `room_for_sums`.
+        Working memory from `room_for_sums`.
     out
         Written; shape (n_players, n).
     """
-    # Each of these once, not once for each group: taking an array out of a tuple is counted by numba.
+    # Read once, since numba counts references for each array taken from a tuple.
     split_start, column, threshold = groups.split_start, groups.split_column, groups.split_threshold
     default_left, entry, player = groups.split_default_left, wide.entry, wide.player
     n_players = out.shape[0]
@@ -199,7 +199,7 @@ def explain(
 
 @copied
 def _leaf_table(value: float, share: Floats, d: int, values: Floats) -> None:
-    """Write the values of the `d` players of a leaf for each A, given the background's share in each B."""
+    """Write the values of the `d` players of a leaf for each A, given the share of the background in each B."""
     full = (1 << d) - 1
     for satisfied in range(full + 1):
         values[satisfied] = 0.0
@@ -207,7 +207,7 @@ def _leaf_table(value: float, share: Floats, d: int, values: Floats) -> None:
         q = 0
         for i in range(d):
             q += (lacking >> i) & 1
-        # Only B that make up for what x lacks count: `lacking` and any part of `satisfied`.
+        # Only B that contain all of `lacking` have values: `lacking` and any part of `satisfied`.
         common = satisfied
         while True:
             p = d - q
@@ -227,7 +227,7 @@ def _leaf_table(value: float, share: Floats, d: int, values: Floats) -> None:
 
 @inner
 def _sets(leaves: Leaves, first: int, d: int, n_codes: int, set_of: Integers) -> None:
-    """Write for each code which of the `d` players of a leaf it satisfies, one bit each."""
+    """Write for each code the players of a leaf whose conditions it meets, as `d` bits."""
     for code in range(n_codes):
         satisfied = 0
         for i in range(d):
@@ -249,7 +249,7 @@ def _add_leaf(
 ) -> float:
     """Add the values of a leaf to the entries of its group, which begin at `entry`; return its part of the mean.
 
-    `by_set` is the share of the background in each B, `set_of` the A of each code; `values` is room to work in.
+    `by_set` is the share of the background in each B, `set_of` the A of each code; `values` is working memory.
     """
     first = leaves.slot_start[leaf]
     d = leaves.slot_start[leaf + 1] - first
@@ -301,7 +301,7 @@ def fill(
 
 @compiled
 def fill_by_cover(groups: Groups, leaves: Leaves, table: Floats) -> float:
-    """Do as `fill` with the training weights in the trees: the players of a leaf are independent of each other."""
+    """Do as `fill` with the training weights in the trees, taking the players of a leaf as independent."""
     by_set = np.empty(1 << MAX_DEPTH)
     set_of = np.empty(1 << MAX_DEPTH, dtype=np.int64)
     values = np.empty((1 << MAX_DEPTH, MAX_DEPTH))

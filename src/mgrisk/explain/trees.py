@@ -1,21 +1,18 @@
-"""Exact interventional Shapley values of a tree ensemble's margin, at the cost of looking them up.
+"""Exact interventional Shapley values of a tree ensemble's linear predictor, by look-up tables.
 
-The game of a row ``x`` against a background row ``z``: coalition ``S`` of players takes its columns from
-``x``, all others from ``z``, and is worth the ensemble's margin. Columns that stand for one thing (the
-one-hot columns of a source, a family of nutrients) are one player. For one leaf of value ``v``, let A be
-the players on its path whose conditions ``x`` satisfies, and B those that ``z`` satisfies. Unless A and B
-together are the whole path, every value is zero; else, with ``p = |A - B|`` and ``q = |B - A|``, a player
-of A - B gets ``v (p-1)! q! / (p+q)!`` and one of B - A gets ``-v p! (q-1)! / (p+q)!``.
+In the game of a row ``x`` against a background row ``z``, a coalition ``S`` of players takes its columns from ``x`` and
+all others from ``z``; its value is the ensemble's margin. Columns that belong together (one-hot columns of a feature, a
+family of nutrients) are one player. For a leaf of value ``v``, let A be the players on its path whose conditions ``x``
+meets, and B those whose conditions ``z`` meets. Unless A and B together are the whole path, all values are zero; else,
+with ``p = |A - B|`` and ``q = |B - A|``, a player of A - B gets ``v (p-1)! q! / (p+q)!`` and one of B - A gets
+``-v p! (q-1)! / (p+q)!``.
 
-So the background enters only as a weighted histogram of B. It is taken once, over the *whole* background,
-and summed into a table: for each code of a group of leaves (see `model.trees.leaves.Groups`) the value of each of its
-few players. Explaining a row is computing its codes and adding table entries, for a background of any size.
+The background therefore enters only as a weighted histogram of B. It is computed once over the *whole* background and
+summed into a table: for each code of a group of leaves (see `model.trees.leaves.Groups`) the value of each of its few
+players. Explaining a row means computing its codes and adding table entries, whatever the size of the background.
 
-The margin itself is looked up by the same codes (`model.trees.leaves.LeafSums`), so that reasons cost little more than
-the prediction does.
-
-Source: the closed form is that of interventional TreeSHAP, Lundberg et al. (2020), Nature Machine
-Intelligence 2:56-67; the library woodelf-explainer (PyPI) sums over a background in advance, too.
+Source: the closed form is that of interventional TreeSHAP, Lundberg et al. (2020), Nature Machine Intelligence
+2:56-67; the library woodelf-explainer (PyPI) also sums over a background in advance.
 """
 
 from __future__ import annotations
@@ -57,18 +54,18 @@ MAX_TABLE_ENTRIES = 1 << 27
 
 @dataclass(frozen=True, eq=False)
 class TreeTables:
-    """Shapley values of an ensemble for every pattern of answers to its splits.
+    """Shapley values of an ensemble for every code of its groups of splits.
 
-    Made by `build` or `from_arrays`; checked when made, read-only afterwards.
+    Created by `build` or `from_arrays`, which check it; read-only.
 
     Attributes
     ----------
     base
-        Weighted mean of the margin over the background (log-odds): the value of knowing nothing.
+        Weighted mean of the margin over the background (log-odds).
     n_players, n_columns
-        Columns of what `values` returns and of what it takes.
+        Numbers of columns of the result and the argument of `values`.
     groups
-        The splits that are asked together, and their players.
+        The splits of each group, and their players.
     table
         For each group, for each of its players, one entry (log-odds) for each code; shape (n_entries,).
     """
@@ -100,11 +97,11 @@ class TreeTables:
         ----------
         booster
             A gbtree of objective ``binary:logistic`` or ``reg:squarederror``, numeric splits, depth at most 8. All its
-            trees count.
+            trees are used.
         owners
             Player of each column, integers below `n_players`, shape (n_columns,).
         n_players
-            Number of players; one that owns no column, or no column of a split, gets exactly zero.
+            Number of players; one without a column that is split on has the value 0.
         background
             float32, missing values NaN, shape (m, n_columns).
         weight
@@ -143,10 +140,10 @@ class TreeTables:
 
     @classmethod
     def path_dependent(cls, booster: xgboost.Booster, *, owners: npt.NDArray[np.integer], n_players: int) -> Self:
-        """Sum the values of a booster over the training weights that its trees hold, in place of a background.
+        """Sum the values of a booster over the training weights in its trees, in place of a background.
 
-        It is the question that xgboost's ``pred_contribs`` and `shap.TreeExplainer` without data answer, and answers
-        with one player for each column as they do. Reports do not ask it: its base value is no population's mean.
+        With one player for each column these are the values of xgboost's ``pred_contribs`` and of `shap.TreeExplainer`
+        without data. Reports do not use them, since their base value is not the mean of a population.
 
         Parameters, result and errors as for `build`.
         Source: Lundberg et al. (2020), Nature Machine Intelligence 2:56-67, algorithm 2.
@@ -186,13 +183,13 @@ class TreeTables:
         X
             float32, missing values NaN, shape (n, n_columns).
         n_threads
-            Threads to spread the rows over; no bit of the result depends on it. The work is done outside the
-            GIL and holds no state, so that callers may as well run several calls at once.
+            Number of threads; the result does not depend on it. The work is done outside the GIL and is stateless, so
+            that callers may also run several calls at once.
 
         Returns
         -------
         ndarray
-            Shape (n, n_players), those of a player in one piece; `base` plus the sum of a row is its margin.
+            Shape (n, n_players), contiguous by player; `base` plus the sum of a row is its margin.
 
         Raises
         ------
@@ -200,7 +197,7 @@ class TreeTables:
             ``explain.bad_matrix``.
         """
         columns = np.ascontiguousarray(checked_matrix(X, self.n_columns, where="X").T).view()
-        # numba compiles anew for a writable array: one kind, one compilation.
+        # numba would compile again for a writable array.
         columns.flags.writeable = False
         out = np.empty((self.n_players, len(X)))
 
@@ -221,7 +218,7 @@ class TreeTables:
         return widen(self.groups, self.table, n_players=self.n_players)
 
     def to_arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Return everything as plain arrays, for ``np.savez``; `from_arrays` takes them back."""
+        """Return the tables as plain arrays, for ``np.savez``; `from_arrays` reads them back."""
         scalars = {"base": np.float64(self.base), "n_players": np.int64(self.n_players)}
         scalars["n_columns"] = np.int64(self.n_columns)
         arrays = {**scalars, **self.groups._asdict(), "table": self.table}
@@ -229,17 +226,17 @@ class TreeTables:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Self:
-        """Take back what `to_arrays` gave, from a file that may have been damaged or forged.
+        """Read back the result of `to_arrays` from a file that may be damaged or forged.
 
         Parameters
         ----------
         arrays
-            For example what ``np.load(path, allow_pickle=False)`` returned.
+            For example the result of ``np.load(path, allow_pickle=False)``.
 
         Returns
         -------
         TreeTables
-            Gives the same values bit for bit.
+            With exactly the same values.
 
         Raises
         ------
@@ -249,7 +246,7 @@ class TreeTables:
         if set(arrays) != set(_DTYPES):
             raise bad_tables("names", sorted(_DTYPES), sorted(arrays))
         try:
-            # A copy: what was verified cannot be changed through another reference to it.
+            # A copy, which cannot be changed through another reference after it was checked.
             found = {name: np.array(arrays[name], order="C") for name in _DTYPES}
         except (ValueError, OSError, EOFError, BadZipFile) as error:
             raise bad_tables("arrays", "plain numeric arrays", error) from error

@@ -1,11 +1,11 @@
-"""The released kind of model: additive on restricted cubic splines, and right for whatever inputs a person has.
+"""Additive models on restricted cubic splines, which predict from any subset of their inputs: the released models.
 
     log-odds = intercept + Σ_j coefficient_j (z_j − mean_j)
 
 with z the spline and level columns of the encoder and their means in the development population. Inputs that are absent
-are integrated out (`missing_inputs`): for each pattern of absent inputs the model is again linear in the columns that
-are observed, followed by a straight line. So an observed input has the Shapley value of an additive model, an absent
-one has exactly 0, and what waist would have told is credited to body mass index where that is what told it.
+are integrated out (`missing_inputs`): for each pattern of absent inputs the model is again linear in the observed
+columns, followed by a linear map. So an observed input has the Shapley value of an additive model, and an absent one
+exactly 0. Where waist is absent and body mass index predicts it, the effect of waist is credited to body mass index.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mgrisk.types import Booleans, Floats, Integers, Singles
 
 FILE: Final = "additive.json"
 MOST_ASKED: Final = 1 << 16
-"""Patterns whose next input is kept."""
+"""Patterns for which the next input to ask for is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,9 @@ class Sampling:
     loadings, offset
         Shapes (p, k) and (k,).
     base, factor
-        What the forms do not hold, on average, and by what they are to be multiplied.
+        Mean variance that the quadratic form does not explain, and the factor of the form.
     replicates
-        Refits that it was made of.
+        Number of refits it was estimated from.
     """
 
     loadings: Floats
@@ -53,7 +53,7 @@ class Sampling:
     replicates: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain numbers."""
+        """Return the section `sampling` of additive.json."""
         return {
             "loadings": self.loadings.tolist(),
             "offset": self.offset.tolist(),
@@ -65,21 +65,21 @@ class Sampling:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What the model says of some people.
+    """Predictions for some people.
 
     Attributes
     ----------
     log_odds
         Log-odds of the reported risk, shape (n,).
     base
-        The log-odds where every observed input is average, shape (n,): contributions add up from here.
+        The log-odds where every observed input is average, shape (n,). Base plus contributions are `log_odds`.
     contributions
-        Of each input, shape (n_inputs, n); 0 where it is absent.
+        SHAP value of each input in log-odds, shape (n_inputs, n); 0 where it is absent.
     expected, unknown
-        Mean and standard deviation of the log-odds over what the absent inputs may be, shape (n,) each. With nothing
-        absent the mean is `log_odds`; otherwise it differs, since a mean risk is not the risk at the mean.
+        Mean and standard deviation of the log-odds over the distribution of the absent inputs, shape (n,) each. With
+        nothing absent the mean is `log_odds`; otherwise it differs, since the mean risk is not the risk at the mean.
     variance
-        Sampling variance of `log_odds`, shape (n,); 0 where no refits were made.
+        Sampling variance of `log_odds`, shape (n,); 0 without refits.
     """
 
     log_odds: Floats
@@ -99,7 +99,7 @@ class _Patterns:
     of_row
         Pattern of each row, shape (n,).
     order
-        The rows, those of a pattern one after the other, shape (n,).
+        The rows sorted by pattern, shape (n,).
     keys
         Bits of each pattern.
     absent
@@ -123,15 +123,15 @@ class Additive:
     owners
         Input that each encoded column belongs to, shape (n_columns,).
     intercept
-        Mean log-odds of the population.
+        Log-odds at the mean of the design columns.
     coefficients
-        Of each design column, shape (p,).
+        Coefficient of each design column, shape (p,).
     moments
         Mean and covariance of the design columns in the population.
     lines
         From expected log-odds to log-odds of the expected risk.
     sampling
-        Sampling error of the log-odds; None where no refits were made.
+        Sampling error of the log-odds; None without refits.
     """
 
     terms: tuple[Term, ...]
@@ -141,7 +141,7 @@ class Additive:
     moments: Moments
     lines: Lines
     sampling: Sampling | None = None
-    # Not of the constructor: a copy begins with nothing worked out.
+    # A copy begins with an empty cache.
     _next: dict[int | bytes, int] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -151,10 +151,10 @@ class Additive:
 
     @cached_property
     def _weights(self) -> Floats:
-        """The model, then the forms of its sampling error, of standardised design columns, shape (p, 1 + k)."""
+        """Coefficients of the model and loadings of its sampling error, for standardised columns, shape (p, 1 + k)."""
         loadings = np.empty((len(self.coefficients), 0)) if self.sampling is None else self.sampling.loadings
         weights = np.column_stack([self.coefficients, loadings]) * self.moments.scale[:, None]
-        # Forms of nothing fill up whole registers of the processor.
+        # Padded with zeros to whole registers of the processor.
         return np.pad(weights, ((0, 0), (0, -weights.shape[1] % 8)))
 
     @cached_property
@@ -173,10 +173,10 @@ class Additive:
 
     @cached_property
     def _curves(self) -> tuple[Integers, Integers, Floats, Floats]:
-        """First design column of each encoded column, first knot of each, the knots, and factors of each design column.
+        """First design column and first knot of each encoded column, the knots, and factors of each design column.
 
-        The factors, shape (p, 4), make a standardised column of `cubic_spline.basis`: of the value, or its cube above a
-        knot; of the cubes above the last knot but one and above the last; and what is subtracted.
+        The factors, shape (p, 4), give a standardised column of `cubic_spline.basis`: the first multiplies the value,
+        or its cube above a knot; two multiply the cubes above the last knot but one and the last; one is subtracted.
         """
         knots = [np.array(term.knots if len(term.knots) >= 3 else ()) for term in self.terms]
         curve = np.vstack([*map(_standardising, knots), np.empty((0, 4))])
@@ -190,7 +190,7 @@ class Additive:
         )
 
     def answer(self, X: Singles) -> Answer:
-        """Say what the model makes of an encoded matrix (n, n_columns), NaN where an input is absent."""
+        """Predict from an encoded matrix (n, n_columns), NaN where an input is absent."""
         X = np.ascontiguousarray(X)
         found, n = self._patterns(X), len(X)
         contributions, squares, variance = np.zeros((len(self.first), n)), np.zeros(n), np.zeros(n)
@@ -221,13 +221,13 @@ class Additive:
         return self.answer(X).log_odds
 
     def of_expected_risk(self, expected: Floats, X: Singles) -> Floats:
-        """Return the log-odds of the expected risk from expected log-odds, shape (n,), by what each row lacks."""
+        """Return the log-odds of the expected risk from expected log-odds, shape (n,), given what each row lacks."""
         slope, intercept = self.lines.at(self.answer(X).unknown)
         found: Floats = slope * expected + intercept
         return found
 
     def _few(self, X: Singles, found: _Patterns, contributions: Floats, squares: Floats, variance: Floats) -> None:
-        """Do what `many` does, in the same order of operations and to the same digits, without compiling anything."""
+        """Do the work of `many` without compiling: the same operations in the same order, so the same digits."""
         z = np.zeros((len(self.of_input), len(X)))
         first_column, first_knot, knots, curve = self._curves
         for c, column in enumerate(X.T.astype(np.float64)):
@@ -255,7 +255,7 @@ class Additive:
                 squares[rows] += form * form
 
     def _of_pattern(self, out: Integers) -> tuple[Floats, Floats, float]:
-        """Return of absent columns K_MM⁻¹ weights_M (q, 1 + k), what each column counts (p,), and `unknown`."""
+        """Return K_MM⁻¹ weights_M of the absent columns (q, 1 + k), the weight of each column (p,), and `unknown`."""
         weights, precision = self._weights, self.moments.precision
         lower, right = precision[np.ix_(out, out)], weights[out]
         places = range(len(out))
@@ -277,8 +277,8 @@ class Additive:
         return right, own, max(unknown, 0.0)
 
     def _patterns(self, X: Singles) -> _Patterns:
-        words = as_words(np.isnan(X[:, self.first].T))
-        # One word for each sorts at once; of more the rows are sorted as bytes.
+        words = as_words(np.isnan(X)[:, self.first])
+        # Single words are sorted as integers, several as bytes.
         keys = words.view(np.uint64 if words.shape[1] == 1 else np.dtype((np.void, words.shape[1] * 8))).ravel()
         order = np.argsort(keys, kind="stable")
         ordered = keys[order]
@@ -289,7 +289,7 @@ class Additive:
         return _Patterns(of_row, order, ordered[begins].tolist(), np.ascontiguousarray(absent))
 
     def next_inputs(self, X: Singles) -> Integers:
-        """Return which absent input would leave least unknown were it known, -1 where none is absent, shape (n,)."""
+        """Return the absent input whose measurement would remove most variance, -1 where none is absent, shape (n,)."""
         found = self._patterns(X)
         if len(self._next) + len(found.keys) > MOST_ASKED:
             self._next.clear()
@@ -303,7 +303,7 @@ class Additive:
         return np.array(known, dtype=np.int64)[found.of_row]
 
     def gains(self, absent: Booleans) -> Floats:
-        """Return by how much the variance that stays unknown would shrink were one absent input known.
+        """Return by how much measuring each absent input would reduce the unknown variance of the log-odds.
 
         Parameters
         ----------
@@ -313,16 +313,16 @@ class Additive:
         Returns
         -------
         NDArray
-            Squared log-odds, shape (n_inputs,); 0 for inputs that are there.
+            Squared log-odds, shape (n_inputs,); 0 for inputs that are not absent.
         """
         return self.moments.gains(self.coefficients, absent[self.of_input], self._columns_of_input)
 
     def unknown(self, absent: Booleans) -> float:
-        """Return the variance of the log-odds over what absent inputs may be; `absent` as for `gains`."""
+        """Return the variance of the log-odds over the distribution of the absent inputs; `absent` as for `gains`."""
         return float(self.moments.forms(self.coefficients[:, None], absent[self.of_input])[1][0])
 
     def after(self, *, stretch: float, added: float) -> Additive:
-        """Return it with a variance added to that of log-odds which are to be stretched afterwards."""
+        """Return the model with a variance added to that of its log-odds after they are multiplied by `stretch`."""
         if self.sampling is None:
             return self
         return replace(self, sampling=replace(self.sampling, base=self.sampling.base + added / stretch**2))
@@ -363,7 +363,7 @@ class Additive:
         covariance += np.tril(covariance, -1).T
         moments, lines = Moments(np.array(found.mean), covariance), found.lines
         if p and np.linalg.eigvalsh(covariance / np.outer(moments.scale, moments.scale))[0] < -1e-6:
-            raise bad_model(FILE, "has a covariance that no columns can have")
+            raise bad_model(FILE, "has a covariance that is not positive semidefinite")
         return cls(
             tuple(Term(0.0, tuple(knots)) for knots in found.knots),
             owners,
@@ -421,7 +421,7 @@ class _File(Checked):
             raise ValueError(f"coefficients, mean or covariance is not that of {p} design columns")
         if self.sampling is not None and len(self.sampling.loadings) != p:
             raise ValueError(f"sampling.loadings has not a row for each of {p} design columns")
-        # The diagonal of a lower triangle that lies row by row.
+        # The diagonal of a lower triangle stored row by row.
         variances = [self.covariance[k * (k + 3) // 2] for k in range(p)]
         if any(variance != 0 and variance < SMALLEST**2 for variance in variances):
             raise ValueError("covariance has a variance below 0 or next to 0")

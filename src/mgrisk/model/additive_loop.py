@@ -1,4 +1,4 @@
-"""The compiled loop of `model.additive`: design columns, expected values of absent ones, contributions and errors."""
+"""The compiled loop of `model.additive`: contributions, sampling error and unknown variance of each row."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from mgrisk.compiled import compiled, inner
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 CHUNK: Final = 64
-"""Rows that are worked on at once, one beside the other in the processor's registers."""
+"""Rows processed together, so that the processor works on several at once."""
+
+# What a loop does not change is read before it: arrays may overlap for all that the compiler knows, and it would read
+# it again for each number.
 
 
 @inner
@@ -47,8 +50,9 @@ def _design(
         for k in range(begin, end - 2):
             place += 1
             factor, of_before, of_last, shift = curve[place, 0], curve[place, 1], curve[place, 2], curve[place, 3]
+            start = knot[k]
             for r in range(size):
-                above = max(value[r] - knot[k], 0.0)
+                above = max(value[r] - start, 0.0)
                 cube = above * above * above * factor - before_cube[r] * of_before + last_cube[r] * of_last
                 z[place, r] = (cube - shift) * known[r]
 
@@ -68,20 +72,39 @@ def _solve(precision: Floats, weights: Floats, out: Integers, lower: Floats, rig
         for i in range(k + 1, q):
             lower[i, k] *= inverse
         for i in range(k + 1, q):
+            factor = lower[i, k]
             for j in range(k + 1, i + 1):
-                lower[i, j] -= lower[i, k] * lower[j, k]
+                lower[i, j] -= factor * lower[j, k]
     for k in range(q):
+        factor = lower[k, k]
         for c in range(m):
-            right[k, c] *= lower[k, k]
+            right[k, c] *= factor
         for i in range(k + 1, q):
+            factor = lower[i, k]
             for c in range(m):
-                right[i, c] -= lower[i, k] * right[k, c]
+                right[i, c] -= factor * right[k, c]
     for k in range(q - 1, -1, -1):
+        factor = lower[k, k]
         for c in range(m):
-            right[k, c] *= lower[k, k]
+            right[k, c] *= factor
         for i in range(k):
+            factor = lower[k, i]
             for c in range(m):
-                right[i, c] -= lower[k, i] * right[k, c]
+                right[i, c] -= factor * right[k, c]
+
+
+@inner
+def _add_weighted(z: Floats, weights: Floats, size: int, total: Floats) -> None:
+    """Add weights × columns of some rows to `total`, four columns at a time, in the order of the columns."""
+    p = len(weights)
+    for i in range(0, p - p % 4, 4):
+        a, b, c, d = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
+        for r in range(size):
+            total[r] = total[r] + z[i, r] * a + z[i + 1, r] * b + z[i + 2, r] * c + z[i + 3, r] * d
+    for i in range(p - p % 4, p):
+        weight = weights[i]
+        for r in range(size):
+            total[r] += z[i, r] * weight
 
 
 @compiled
@@ -103,12 +126,12 @@ def many(
     squares: Floats,
     variance: Floats,
 ) -> None:
-    """Go through the rows in the order of their patterns.
+    """Compute contributions, sampling error and unknown variance of all rows, pattern by pattern.
 
     Parameters
     ----------
     order
-        The rows, those of a pattern one after the other.
+        The rows sorted by pattern.
     first_column, first_knot, knot, curve
         `Additive._curves`.
     of_input
@@ -116,18 +139,18 @@ def many(
     ridge
         λ of `missing_inputs`.
     X, pattern, absent
-        Encoded matrix (n, n_columns), row by row, since the order of patterns jumps from row to row; pattern of each
-        row; which inputs each pattern lacks.
+        Encoded matrix (n, n_columns), stored row by row, since rows are visited in the order of patterns; pattern of
+        each row; which inputs each pattern lacks.
     weights, precision, offset
         Weights of the standardised columns in each form (p, 1 + k), inverse of their ridged correlation (p, p), and
-        what is added to each form but the first, (k,).
+        offset of each form but the first, (k,).
     contributions, squares, variance
-        Written: of each input to the first form, (n_inputs, n); from 0, sum of squares of the others, (n,); variance
-        of the first that stays unknown, (n,).
+        Written: contribution of each input to the first form, (n_inputs, n); sum of squares of the other forms, (n,);
+        unknown variance of the first form, (n,).
     """
     p, m = weights.shape
     z, moved, total = np.empty((p, CHUNK)), np.empty((len(contributions), CHUNK)), np.empty((m, CHUNK))
-    # For the absent columns Σ_j K_ij z_j, of which K_MM⁻¹ makes what they are expected to be, less the sign.
+    # For absent columns Σ_j K_ij z_j; minus K_MM⁻¹ times these is their expectation.
     expected, lacking = np.empty((p, CHUNK)), np.empty(p, dtype=np.bool_)
     lower, right, own, forms = np.empty((p, p)), np.empty((p, m)), np.empty(p), np.empty(m)
     places = np.empty(p, dtype=np.int64)
@@ -137,23 +160,18 @@ def many(
         size = len(rows)
         _design(X, rows, first_column, first_knot, knot, curve, z)
         total[:] = 0.0
-        for i in range(p):
-            for c in range(m):
-                weight = weights[i, c]
-                for r in range(size):
-                    total[c, r] += z[i, r] * weight
+        for c in range(m):
+            _add_weighted(z, weights[:, c], size, total[c])
         lacking[:] = False
         for r in range(size):
             if r == 0 or pattern[rows[r]] != pattern[rows[r - 1]]:
+                gone = absent[pattern[rows[r]]]
                 for i in range(p):
-                    lacking[i] |= absent[pattern[rows[r]], of_input[i]]
+                    lacking[i] |= gone[of_input[i]]
         for k in range(p):
             if lacking[k]:
                 expected[k] = 0.0
-                for i in range(p):
-                    weight = precision[k, i]
-                    for r in range(size):
-                        expected[k, r] += z[i, r] * weight
+                _add_weighted(z, precision[k], size, expected[k])
         moved[:] = 0.0
         begin = 0
         while begin < size:
@@ -170,24 +188,28 @@ def many(
                 _solve(precision, weights, out, lower, right)
                 own[:] = weights[:, 0]
                 for k in range(q):
-                    weight = right[k, 0]
+                    row, weight = precision[out[k]], right[k, 0]
                     for i in range(p):
-                        own[i] -= precision[out[k], i] * weight
+                        own[i] -= row[i] * weight
                     left += weights[out[k], 0] * (weight - ridge * weights[out[k], 0])
                 left = max(left, 0.0)
             for i in range(p):
+                into, weight = moved[of_input[i]], own[i]
                 for r in range(begin, end):
-                    moved[of_input[i], r] += z[i, r] * own[i]
+                    into[r] += z[i, r] * weight
             for r in range(begin, end):
                 variance[rows[r]] = left
                 for c in range(m):
                     forms[c] = total[c, r]
                 for k in range(len(out)):
+                    value = expected[out[k], r]
                     for c in range(m):
-                        forms[c] -= expected[out[k], r] * right[k, c]
+                        forms[c] -= value * right[k, c]
+                square = 0.0
                 for c in range(m - 1):
                     form = offset[c] + forms[c + 1]
-                    squares[rows[r]] += form * form
+                    square += form * form
+                squares[rows[r]] = square
             begin = end
         for j in range(len(contributions)):
             for r in range(size):

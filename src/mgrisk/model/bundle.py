@@ -1,21 +1,21 @@
 """The model bundle: a fitted, calibrated model in a folder of JSON, arrays and xgboost's own format; no pickle.
 
-bundle.json      what it predicts, for whom, from which features; format version
+bundle.json      outcome, population, features and format version
 additive.json | model.ubj | shapes.json | sum.json with part-0-…, part-1-… of these
-calibrator.json  linear predictor to log-odds; an additive model has it taken in, and this is the identity
-uncertainty.npz  what sampling error does to a person's log-odds, where the pipeline was fitted again to tell
+calibrator.json  map from the linear predictor to log-odds; the identity in an additive model, which includes it
+uncertainty.npz  sampling error of a person's log-odds, where the pipeline was refitted to estimate it
 fitted_features.json  models of features such as usual intake: those that the model's features need, and that of usual
                  magnesium for the what-if, where the run could fit it
-reference.json   how the features were spread in the development population
-drift_reference.json  the same of the people whom the bundle was recalibrated on, and of their risks: what batches are
-                 compared with; who is in the training distribution goes by the development population
-patterns.json    AUROC and calibration over cycles left out, with some inputs absent, where the run measured them
-attributions.npz what the Shapley values of other than additive models need (written by `explain.attributions`)
+reference.json   distribution of the features in the development population
+drift_reference.json  distribution of features and risks in the people the bundle was recalibrated on, with which
+                 batches are compared; out of distribution still refers to the development population
+patterns.json    AUROC and calibration with some inputs absent, over left-out cycles, where the run measured them
+attributions.npz tables for the SHAP values of models that are not additive (written by `explain.attributions`)
 card.md          model card
 SHA256SUMS       of all of these; loading verifies them
 
-Bundles of format 1, whose spline models are in coefficients.json with a median in place of what is missing, are read as
-they were.
+Bundles of format 1 are still read: their spline models are in coefficients.json and replace a missing value by the
+median.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ from mgrisk.types import Booleans, Floats, Singles
 
 FORMAT: Final = 2
 READ: Final = (1, 2)
-"""Formats that are read."""
-LARGEST_FILE: Final = 64 * 2**20  # bytes; a bundle is megabytes, whatever is larger is not one of ours
+"""Formats that can be read."""
+LARGEST_FILE: Final = 64 * 2**20  # bytes; files of a bundle have megabytes
 
 
 class _Condition(Checked):
@@ -90,7 +90,7 @@ Interval = Annotated[list[Finite | None], Field(min_length=3, max_length=3)]
 
 
 class Performance(Checked):
-    """How well the model did on held-out people, as its card prints it.
+    """Performance of the model in held-out people, as printed in its card.
 
     Attributes
     ----------
@@ -106,14 +106,14 @@ class Performance(Checked):
 
 
 class _About(Checked):
-    """What is read of bundle.json."""
+    """The fields of bundle.json that are read."""
 
     format: Literal[1, 2]
     name: str = Field(min_length=1, max_length=200)
     learner: Text
     synthetic: bool
     data: Text
-    # It is put into the requirements of a logged model.
+    # It goes into the requirements of a logged model.
     mgrisk: str = Field(pattern=r"^[0-9A-Za-z.+!-]{1,40}$")
     outcome: _Outcome
     cycles: list[Text]
@@ -135,14 +135,14 @@ class _About(Checked):
 
 
 class PatternOfInputs(Checked):
-    """How well the model did over cycles left out with some inputs absent.
+    """Performance of the model over left-out cycles with some inputs absent.
 
     Attributes
     ----------
     absent
         Names of the features.
     auroc, calibration_slope, observed_expected
-        Weighted estimates; of the last two None where there is none.
+        Weighted estimates; None where the last two are not estimable.
     """
 
     absent: list[str]
@@ -157,21 +157,21 @@ class _Patterns(Checked):
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a bundle says of some people, in log-odds.
+    """Predictions of a bundle for some people, in log-odds.
 
     Attributes
     ----------
     log_odds
-        Of the reported risk, shape (n,).
+        Log-odds of the reported risk, shape (n,).
     se
-        Its standard error, shape (n,): of all that `about["interval"]` names.
+        Their standard error, shape (n,); `about["interval"]` says what it includes.
     expected, unknown
-        Mean and standard deviation of the log-odds over what the absent inputs may be, shape (n,) each. NaN where the
-        model cannot tell, since it is not additive.
+        Mean and standard deviation of the log-odds over the distribution of the absent inputs, shape (n,) each. NaN
+        where the model is not additive.
     base
-        Where the contributions add up from, shape (n,); None where the model is not additive.
+        Log-odds minus the sum of contributions, shape (n,); None where the model is not additive.
     contributions
-        Of each feature, shape (n_features, n); None where the model is not additive.
+        SHAP value of each feature, shape (n_features, n); None where the model is not additive.
     """
 
     log_odds: Floats
@@ -184,7 +184,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A fitted, calibrated model with its contract.
+    """A fitted, calibrated model with its input schema.
 
     Attributes
     ----------
@@ -193,7 +193,7 @@ class Bundle:
     features
         Features of the model, in the order of the encoder.
     fitted, calibrator
-        The margin, and the map from it to the risk.
+        The linear predictor, and the map from it to the risk.
     reference
         Weighted distribution of each feature in the development population.
     parts
@@ -201,7 +201,7 @@ class Bundle:
     models
         Fitted models of the features that need one.
     uncertainty
-        Sampling error of the whole pipeline; None where only that of the calibration is known.
+        Sampling error of the whole pipeline; None where only that of the calibration was estimated.
     """
 
     about: Mapping[str, Any]
@@ -214,7 +214,7 @@ class Bundle:
     uncertainty: Uncertainty | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds, for another process; on disk a bundle is what `write` writes."""
+        """Return the state for pickling to another process; on disk a bundle is what `write` writes."""
         return {
             name: dict(value) if isinstance(value, MappingProxyType) else value for name, value in vars(self).items()
         }
@@ -226,7 +226,7 @@ class Bundle:
 
     @cached_property
     def inputs(self) -> tuple[Feature, ...]:
-        """Every feature that a scoring file may give."""
+        """Features that a scoring file may contain."""
         return tuple(feature for feature in self.family if feature.given)
 
     @cached_property
@@ -244,7 +244,7 @@ class Bundle:
         return complete_columns(given, self.family, n=n, models=self.models)
 
     def predict(self, X: Singles) -> Prediction:
-        """Say what the model makes of an encoded matrix (n, n_columns), NaN where an input is absent."""
+        """Predict from an encoded matrix (n, n_columns), NaN where an input is absent."""
         to_log_odds = self.calibrator.log_odds
         if not isinstance(self.fitted, Additive):
             margin, cannot = self.fitted.margin(X), np.full(len(X), np.nan)
@@ -267,40 +267,40 @@ class Bundle:
         return risk
 
     def interval(self, found: Prediction, *, level: float = 0.90) -> tuple[Floats, Floats]:
-        """Return the bounds of the risk, shape (n,) each, on t with the degrees of freedom of the design."""
+        """Return the bounds of the risk, shape (n,) each, from the t distribution with the df of the design."""
         reach = t_quantile(level, self.calibrator.df) * found.se
         return expit(found.log_odds - reach), expit(found.log_odds + reach)
 
     def interval_of_inputs(self, found: Prediction, *, level: float = 0.90) -> tuple[Floats, Floats]:
-        """Return between which bounds the risk would lie were the absent inputs known, shape (n,) each."""
+        """Return the bounds within which the risk would lie if the absent inputs were known, shape (n,) each."""
         reach = NormalDist().inv_cdf((1.0 + level) / 2.0) * found.unknown
         return expit(found.expected - reach), expit(found.expected + reach)
 
     def in_domain(self, frame: pd.DataFrame) -> Booleans:
-        """Tell who is like the people of development, shape (n,), from completed model features."""
+        """Return who is in the training distribution, shape (n,), from completed model features."""
         inside: Booleans = np.logical_not(
             np.logical_or.reduce(self.outside(to_columns(frame, self.features), n=len(frame)))
         )
         return inside
 
     def outside(self, columns: Columns, *, n: int) -> Booleans:
-        """Tell by which feature of the model each is unlike the people of development, shape (n_features, n)."""
+        """Return which features of each person are out of the training distribution, shape (n_features, n)."""
         return reference.outside_domain(columns, self.features, self.reference, n=n)
 
     @cached_property
     def patterns(self) -> tuple[PatternOfInputs, ...]:
-        """How well the model did with some inputs absent, all of them first; empty where the run did not measure it."""
+        """Performance by pattern of absent inputs, the complete one first; empty where the run did not measure it."""
         if PATTERNS not in self.parts:
             return ()
         found = read_file(lambda rows: _Patterns.of({"patterns": rows}), self.parts, PATTERNS).patterns
         known = {feature.name for feature in self.features}
         if not any(not row.absent for row in found) or any(not known.issuperset(row.absent) for row in found):
-            raise bad_file(PATTERNS, "has other inputs than the bundle's features, or not the pattern with all of them")
+            raise bad_file(PATTERNS, "names inputs that the bundle does not have, or lacks the pattern with all inputs")
         return tuple(found)
 
     @cached_property
     def drift_reference(self) -> Mapping[str, Any]:
-        """What batches are compared with: the people it was recalibrated on, else those of development."""
+        """Distribution that batches are compared with: of the recalibration cohort, else the development cohort."""
         if DRIFT not in self.parts:
             return self.reference
         return read_file(lambda row: reference.check(row, self.features), self.parts, DRIFT)
@@ -311,10 +311,10 @@ class Bundle:
         return "recalibration" if DRIFT in self.parts else "development"
 
     def auroc_without(self, absent: Collection[str]) -> tuple[float, float] | None:
-        """Return the AUROC over cycles left out with all inputs, and without some.
+        """Return the AUROC over left-out cycles with all inputs, and without some.
 
-        Where the run did not measure this very set, that of an additive model is read off the sets that it measured,
-        by how much they leave unknown; of any other model nothing is known.
+        Where the run did not measure this set, the AUROC of an additive model is interpolated between the sets that it
+        measured, by the unknown variance that each leaves. None for any other model.
 
         Parameters
         ----------
@@ -332,13 +332,13 @@ class Bundle:
         names = [feature.name for feature in self.features]
         left = {each: self.fitted.unknown(np.isin(names, list(each))) for each in (asked, *known)}
         order = sorted(known, key=lambda each: left[each])
-        # More unknown is never better; what single sets say above or below that is chance.
+        # More unknown variance is never better: estimates above that are chance.
         falling = np.minimum.accumulate([known[each] for each in order])
         return whole, float(np.interp(left[asked], [left[each] for each in order], falling))
 
     @property
     def refits(self) -> int:
-        """How many refits the interval was made of."""
+        """Number of refits behind the interval."""
         found = self.fitted.sampling if isinstance(self.fitted, Additive) else self.uncertainty
         return 0 if found is None else found.replicates
 
@@ -365,7 +365,7 @@ class Bundle:
 
 
 def is_bundle(folder: Path) -> bool:
-    """Return whether a folder is a bundle that holds what was written, and nothing else.
+    """Return whether a folder is an unchanged bundle and holds nothing else.
 
     Examples
     --------
@@ -403,7 +403,7 @@ def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
     for parent in family:
         feature = own.get(parent.name, parent)
         if (feature.kind, feature.levels) != (parent.kind, parent.levels):
-            raise _broken(f"others are derived from {feature.name}, which has other levels in this version", folder)
+            raise _broken(f"other features derive from {feature.name}, which has other levels in this version", folder)
     spread_of_features = read_file(lambda row: reference.check(row, features), contents, REFERENCE)
     fitted_features = {FITTED_FEATURES: b"{}", **contents}
     models = read_file(lambda row: compute.from_dict(row, family), fitted_features, FITTED_FEATURES)
@@ -423,12 +423,12 @@ def read_bundle(folder: Path, *, threads: int = 1) -> Bundle:
     )
     _check_parts(found)
     if about["refits"] != found.refits:
-        raise _broken("the refits of its interval are not there, or not meant to be", folder)
+        raise _broken("the refits of its interval are not those that bundle.json states", folder)
     return found
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Read what a bundle says of itself; its files are what was written, but whether they make a model is not asked.
+    """Read bundle.json after verifying the checksums; the model itself is not read.
 
     Parameters
     ----------
@@ -479,13 +479,13 @@ def _verified(folder: Path) -> dict[str, bytes]:
             hint="give the folder named bundle/ of a run, or one under models/",
         )
     contents = {}
-    # Bytes, and split at "\n" alone: no other sign may pass for the end of a line.
+    # Bytes, split at "\n" alone: no other character may count as the end of a line.
     sums = _read(folder, SUMS).decode("utf-8", errors="replace")
     for line in sums.removesuffix("\n").split("\n"):
         digest, _, name = line.partition("  ")
         content = _read(folder, name)
         if hashlib.sha256(content).hexdigest() != digest:
-            raise _bad_sum(f"{name} is not what was written: its sha256 differs", folder)
+            raise _bad_sum(f"{name} was changed: its sha256 differs from SHA256SUMS", folder)
         contents[name] = content
     return contents
 
@@ -493,7 +493,7 @@ def _verified(folder: Path) -> dict[str, bytes]:
 def _read(folder: Path, name: str) -> bytes:
     """Return a file of the folder itself: neither the name nor a link may lead out of it."""
     path = folder / name
-    # A longer name is none that a system could look for.
+    # File systems cannot look up very long names.
     if len(name) > 60 or path.parent != folder or not path.is_file() or path.stat().st_size > LARGEST_FILE:
         raise _bad_sum(f"{brief(name)} is missing, too large or not in the folder", folder)
     if path.resolve().parent != folder.resolve():
@@ -502,7 +502,7 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _check_parts(bundle: Bundle) -> None:
-    """Read what is otherwise read when it is asked for, so that no row is scored before it is refused."""
+    """Read the parts that are otherwise read late, so that a damaged one is refused before a row is scored."""
     _ = bundle.patterns, bundle.drift_reference
     try:
         bundle.parts.get(CARD, b"").decode("utf-8")

@@ -1,4 +1,4 @@
-"""The files of a bundle, each name once, and how one of JSON is read by its schema."""
+"""Names of the files of a bundle, and reading its JSON files by a schema."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_file(check: Callable[[Any], Read], files: Mapping[str, bytes], name: st
     Parameters
     ----------
     check
-        Makes of its content what is read, for example `Checked.of`; ValueError with the first field that is wrong.
+        Converts the parsed content, for example `Checked.of`; raises ValueError naming the first invalid field.
     files
         Files of a bundle by name.
     name, code
@@ -43,7 +43,7 @@ def read_file(check: Callable[[Any], Read], files: Mapping[str, bytes], name: st
     Raises
     ------
     MgRiskError
-        `code`, with the file and its first field that is wrong; exit status 5.
+        `code`, with the file and its first invalid field; exit status 5.
     """
     if name not in files:
         raise bad_file(name, "is missing", code=code)

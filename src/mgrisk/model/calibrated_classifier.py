@@ -1,4 +1,4 @@
-"""Any classifier of scikit-learn with the calibration of a run: a weighted logistic map of out-of-fold scores."""
+"""Calibration of any scikit-learn classifier by a weighted logistic map of its out-of-fold scores, as in a run."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
     """A binary classifier whose probabilities are calibrated in the population that the weights stand for.
 
     Each fold is scored by a copy of the classifier fitted to the other folds. A logistic regression of the outcome on
-    these scores, with the weights, is the calibration; the classifier is then fitted to everybody. Scores are those of
-    ``decision_function``, or the log-odds of ``predict_proba``.
+    these scores, with the weights, is the calibration; the classifier is then fitted to all rows. Scores are the values
+    of ``decision_function``, or the log-odds of ``predict_proba``.
 
     Parameters
     ----------
@@ -51,17 +51,17 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
     classes_
         The two classes.
     estimator_
-        The classifier fitted to everybody.
+        The classifier fitted to all rows.
     intercept_, slope_
         The calibration: log-odds = intercept + slope × score.
 
     Notes
     -----
-    The calibration of a run (`model.calibration`), for any classifier. With survey weights and the same folds it is
-    that of ``CalibratedClassifierCV(method="sigmoid", ensemble=False)`` of scikit-learn, which moves the outcomes
-    towards each other by one observation (Platt 1999); here that is done only where the scores separate the classes,
-    for which there is no logistic fit otherwise. What scikit-learn's has not: PSUs that stay whole in folds within
-    folds (``groups``), and weights for the last step of a pipeline.
+    This is the calibration of a run (`model.calibration`). With survey weights and the same folds it is that of
+    scikit-learn's ``CalibratedClassifierCV(method="sigmoid", ensemble=False)``, but for Platt's (1999) smoothing of the
+    outcomes by one observation, which is used here only where the scores separate the classes, since there is no
+    logistic fit then. Unlike scikit-learn's, it keeps PSUs whole in folds within folds (``groups``), and passes weights
+    to the last step of a pipeline.
 
     Examples
     --------
@@ -99,7 +99,7 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
         Raises
         ------
         ValueError
-            As scikit-learn has it: outcomes of other than two classes, folds that do not test each row once.
+            As in scikit-learn: an outcome without exactly two classes, folds that do not test each row once.
         """
         X, y = indexable(X, y)
         y = column_or_1d(y, warn=True)
@@ -143,7 +143,7 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
         return self.classes_[case.astype(np.intp)]
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Return who may ask for what `fit` is given: the classifier and the splitter."""
+        """Return the routing of the arguments of `fit` to the classifier and the splitter."""
         return (
             MetadataRouter(owner=self)
             .add_self_request(self)
@@ -161,7 +161,7 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
         return LogisticRegression() if self.estimator is None else self.estimator
 
     def _routed(self, model: Any, sample_weight: Any, groups: Any) -> Any:
-        """Return what the classifier's fit and the splitter's split are given."""
+        """Return the arguments of the classifier's `fit` and the splitter's `split`."""
         given = {"sample_weight": sample_weight, "groups": groups}
         given = {name: values for name, values in given.items() if values is not None}
         if sklearn.get_config()["enable_metadata_routing"]:
@@ -185,7 +185,7 @@ class DesignCalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstima
 
 
 def weight_name(model: Any) -> str:
-    """Return by which name the fit of a classifier, or of the last step of a pipeline, takes weights; "" for none."""
+    """Return the name of the weight argument of a classifier's or pipeline's `fit`; "" where it takes no weights."""
     last = model.steps[-1] if isinstance(model, Pipeline) else ("", model)
     if not has_fit_parameter(last[1], "sample_weight"):
         return ""
@@ -201,7 +201,7 @@ def margin_of(fitted: Any, X: Any) -> Floats:
 
 
 def _calibration(margin: Floats, case: Floats, weight: Floats) -> tuple[float, float]:
-    """Return intercept and slope; of scores that separate the classes, or are all the same, what is nearest to them."""
+    """Return intercept and slope, also for scores that are constant or separate the classes."""
     try:
         found = fit_logistic_map(margin, case, weight)
     except MgRiskError as error:

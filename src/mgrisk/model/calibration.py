@@ -1,15 +1,15 @@
-"""Calibration: from the linear predictor of a model to a risk.
+"""Calibration: maps from the linear predictor of a model to a risk.
 
-One predictor, one calibrator: logistic recalibration fitted on out-of-fold linear predictors with the survey design
-(`Calibrator`). It alone keeps Shapley values of the linear predictor exact for the reported risk (docs/decisions/0001).
-Beta calibration, isotonic regression and Venn-Abers prediction are fitted beside it so that a model which needs another
-map is noticed (`evaluate.calibrators`).
+The calibrator of a model (`Calibrator`) is a logistic recalibration, fitted to out-of-fold linear predictors with the
+survey design. Only a linear map keeps Shapley values of the linear predictor exact for the reported risk
+(docs/decisions/0001). Beta calibration, isotonic regression and Venn-Abers prediction are fitted for comparison, to
+detect a model that needs another map (`evaluate.calibrators`).
 
 Inductive Venn-Abers prediction with survey weights is two isotonic fits, one for each outcome the person could have. A
-person to be predicted joins the calibration people, once as a case and once as none; the isotonic risk at the person's
-own linear predictor is p1 and p0. Both fits for everybody come from one pass: an isotonic fit is the slope of the lower
-hull of cumulated cases over cumulated weight, and a newcomer changes it only by a bridge between the hull to the left
-and the hull to the right.
+person to be predicted joins the calibration sample, once as a case and once as a non-case; p1 and p0 are the isotonic
+risks at the person's own linear predictor. Both fits for all people come from one pass: an isotonic fit is the slope of
+the lower convex hull of cumulative cases over cumulative weight, and one more person changes it only by a common
+tangent of the hull to the left and the hull to the right.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from sklearn.isotonic import IsotonicRegression
 
 MEANING: Final = (
-    "90 % interval of the share of cases among people with the same margin: sampling error of the calibration under "
-    "the survey design; the learner's own error is not in it"
+    "90 % interval of the share of cases among people with the same linear predictor: sampling error of the "
+    "calibration under the survey design, without that of the model's coefficients"
 )
-"""What the interval of a bundle means that has no `uncertainty.Uncertainty`."""
+"""Meaning of the interval of a bundle without `uncertainty.Uncertainty`."""
 
 Pair = Annotated[Numbers, Field(min_length=2, max_length=2)]
 
 
 @dataclass(frozen=True)
 class Calibrator:
-    """The map from a margin to the reported risk: risk = expit(intercept + slope × margin).
+    """The map from the linear predictor (margin) to the reported risk: risk = expit(intercept + slope × margin).
 
     Attributes
     ----------
@@ -51,8 +51,8 @@ class Calibrator:
     covariance
         Their design-based covariance, shape (2, 2).
     df
-        Degrees of freedom of the design, not of the regression: a person's interval is widened until it covers with the
-        t of these (`coverage`), so that another t would change the factor and not the interval.
+        Degrees of freedom of the design. A person's interval is widened until it covers with their t quantile
+        (`coverage`); with the degrees of freedom of the regression the factor would differ and the interval not.
     """
 
     intercept: float
@@ -72,15 +72,14 @@ class Calibrator:
     def se(self, margin: Floats) -> Floats:
         """Return the standard error of the calibrated log-odds, shape (n,).
 
-        It carries the sampling error of the calibration, with the survey design; it does not carry the error of
-        the learner itself.
+        It is the design-based sampling error of the calibration, without that of the model's coefficients.
         """
         (v_intercept, cov), (_, v_slope) = self.covariance
         se: Floats = np.sqrt(np.maximum(v_intercept + 2 * cov * margin + v_slope * margin**2, 0.0))
         return se
 
     def taken_in(self) -> Calibrator:
-        """Return the map of calibrated log-odds to themselves, with the same error: for a model that holds the map."""
+        """Return the identity map of calibrated log-odds with the same error, for a model that includes the map."""
         shift = np.array([[1.0, -self.intercept / self.slope], [0.0, 1.0 / self.slope]])
         return Calibrator(0.0, 1.0, shift @ self.covariance @ shift.T, self.df)
 
@@ -96,7 +95,7 @@ class Calibrator:
 
     @classmethod
     def from_dict(cls, row: object) -> Calibrator:
-        """Read it back; ValueError where a number is none that `to_dict` writes."""
+        """Read it back; ValueError where a value is invalid."""
         found = _File.of(row)
         return cls(found.intercept, found.slope, np.array(found.covariance, dtype=np.float64), found.df)
 
@@ -125,7 +124,7 @@ def fit_calibrator(margin: Floats, y: Floats, design: SurveyDesign) -> Calibrato
     y
         Outcome, shape (n,); any value outside the domain.
     design
-        Full design of the development set with the analysis as its domain.
+        Full design of the development set, with the analysis population as its domain.
     """
     fit = fit_logistic(np.column_stack([np.ones(len(margin)), margin]), y, design)
     return Calibrator(
@@ -137,7 +136,7 @@ def fit_calibrator(margin: Floats, y: Floats, design: SurveyDesign) -> Calibrato
 
 
 def cross_fitted_risk(margin: Floats, y: Floats, design: SurveyDesign, fold: Integers) -> Floats:
-    """Return risks of which neither learner nor calibrator saw the person: each fold is calibrated on the others."""
+    """Return risks from a model and calibrator that did not see the person: each fold is calibrated on the others."""
     risk = np.full(len(margin), np.nan)
     for k in np.unique(fold):
         unseen = fold == k
@@ -147,16 +146,16 @@ def cross_fitted_risk(margin: Floats, y: Floats, design: SurveyDesign, fold: Int
 
 @dataclass(frozen=True, eq=False)
 class VennAbers:
-    """Calibration people, as cumulated sums in increasing order of margin.
+    """The calibration sample as cumulative sums in increasing order of the linear predictor (margin).
 
     Attributes
     ----------
     margin
         Distinct margins, increasing, shape (k,).
     weight, cases
-        Weight and weight of cases up to and with each margin, from 0, shape (k + 1,).
+        Cumulative weight, and weight of cases, up to and including each margin, from 0, shape (k + 1,).
     newcomer
-        Weight with which a person joins: the mean weight of the calibration people.
+        Weight of the person to be predicted: the mean weight of the calibration sample.
     """
 
     margin: Floats
@@ -165,7 +164,7 @@ class VennAbers:
     newcomer: float
 
     def bounds(self, margin: Floats) -> tuple[Floats, Floats]:
-        """Return p0 and p1, shape (n,) each: the calibrated risk had the person been no case, or a case."""
+        """Return p0 and p1, shape (n,) each: the calibrated risk if the person were a non-case, or a case."""
         left = np.searchsorted(self.margin, margin, side="left")
         right = np.searchsorted(self.margin, margin, side="right")
         before = _hull(self.weight, self.cases)
@@ -176,13 +175,13 @@ class VennAbers:
         )
 
     def risk(self, margin: Floats) -> Floats:
-        """Return the one probability p1 / (1 - p0 + p1), which loses least log loss in the worst case, shape (n,)."""
+        """Return the probability p1 / (1 - p0 + p1), which minimises the worst-case log loss, shape (n,)."""
         low, high = self.bounds(margin)
         merged: Floats = high / (1.0 - low + high)
         return merged
 
     def _bridge(self, left: Integers, right: Integers, before: Integers, after: Integers, *, case: float) -> Floats:
-        """Return the slope of the common tangent of both hulls, by Newton's method in a bracket."""
+        """Return the slope of the common tangent of both hulls, by Newton's method with bracketing."""
         slope = np.full(len(left), self.cases[-1] / self.weight[-1])
         low, high = np.zeros(len(left)), np.ones(len(left))
         while True:
@@ -199,7 +198,7 @@ class VennAbers:
             slope = proposal
 
     def _touch(self, start: Integers, hull: Integers, slope: Floats) -> Integers:
-        """Return where a line of the slope touches the hull that begins at each start."""
+        """Return the point where a line of the given slope touches the hull that begins at each start."""
         here = start
         while True:
             there = hull[here]
@@ -221,19 +220,19 @@ def _hull(x: Floats, y: Floats) -> Integers:
 
 
 def fit_venn_abers(margin: Floats, y: Floats, weight: Floats) -> VennAbers:
-    """Take in the calibration people.
+    """Fit Venn-Abers prediction to the calibration sample.
 
     Parameters
     ----------
     margin, y
         Out-of-fold margins and outcome, shape (n,); any value where the weight is 0.
     weight
-        Analysis weights, shape (n,), 0 for people who do not count.
+        Analysis weights, shape (n,), 0 for people outside the analysis.
 
     Notes
     -----
-    Vovk and Petej (2014), Venn-Abers predictors, UAI; the same numbers as the package venn-abers 1.5.4 where all
-    weights are equal. That package takes no weights (docs/decisions/0010-calibrators-beside-the-logistic-one.md).
+    Vovk and Petej (2014), Venn-Abers predictors, UAI. With equal weights the numbers are those of the package
+    venn-abers 1.5.4, which takes no weights (docs/decisions/0010-calibrators-beside-the-logistic-one.md).
 
     Examples
     --------
@@ -266,9 +265,9 @@ class Beta:
     Attributes
     ----------
     intercept, slope
-        The logistic map, which brings any margin to log-odds.
+        The logistic map from margins to log-odds.
     a, b, c
-        The beta map of its probabilities; 1, 1 and 0 leave them as they are.
+        The beta map of its probabilities; 1, 1 and 0 are the identity.
     """
 
     intercept: float
@@ -293,8 +292,8 @@ class Isotonic:
     regression
         The fitted isotonic regression.
     least
-        No risk is below it or above its complement: half a person among the calibration people. A step without a case
-        would say "never", and one such person with the disease would cost an infinite log loss.
+        Lower limit of the risk, and 1 minus the upper limit: half a person of the calibration sample. A step without a
+        case would otherwise have risk 0, and a single case there an infinite log loss.
     """
 
     regression: IsotonicRegression
@@ -307,14 +306,14 @@ class Isotonic:
 
 
 def fit_logistic_map(margin: Floats, y: Floats, weight: Floats) -> Beta:
-    """Fit the map that is shipped; its covariance is `fit_calibrator`'s.
+    """Fit the logistic map that bundles use; `fit_calibrator` also gives its covariance.
 
     Parameters
     ----------
     margin, y
         Out-of-fold margins and outcome, shape (n,); any value where the weight is 0.
     weight
-        Analysis weights, shape (n,), 0 for people who do not count.
+        Analysis weights, shape (n,), 0 for people outside the analysis.
 
     Raises
     ------
@@ -332,8 +331,8 @@ def fit_beta(margin: Floats, y: Floats, weight: Floats) -> Beta:
 
     Notes
     -----
-    Kull, Silva Filho and Flach (2017), Electron. J. Stat. 11:5052: a logistic regression on ln p and -ln(1 - p); where
-    one of the two coefficients is negative it is set to 0 and the other fitted again, so that the map increases.
+    Kull, Silva Filho and Flach (2017), Electron. J. Stat. 11:5052: a logistic regression on ln p and -ln(1 - p). If one
+    of the two coefficients is negative it is set to 0 and the other refitted, so that the map increases.
     """
     first = fit_logistic_map(margin, y, weight)
     inside = weight > 0
@@ -366,7 +365,7 @@ def cross_fitted(
     weight: Floats,
     fold: Integers,
 ) -> Floats:
-    """Return the risks of a map that each fold's people had no part in, shape (n,)."""
+    """Return cross-fitted risks, shape (n,): the map for each fold is fitted to the others."""
     risk = np.full(len(margin), np.nan)
     for k in np.unique(fold):
         unseen = fold == k
@@ -382,4 +381,4 @@ def _log_odds_parts(log_odds: Floats) -> Floats:
 FITS: Final[Mapping[str, Callable[[Floats, Floats, Floats], RiskMap]]] = MappingProxyType(
     {LOGISTIC: fit_logistic_map, "beta": fit_beta, "isotonic": fit_isotonic, "venn_abers": fit_venn_abers}
 )
-"""The maps by name, the shipped one first."""
+"""The maps by name, that of bundles first."""

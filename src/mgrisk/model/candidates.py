@@ -1,10 +1,10 @@
-"""Candidate models: the algorithms that a pipeline file asks for, alone and in sums, and how their settings are tuned.
+"""Candidate models: the algorithms that a pipeline file asks for, alone and stacked, and the tuning of their settings.
 
-A part is an algorithm on a target; a model is one part or a sum of several. `tune` tries every setting of a part's grid
-on the same design-based folds and scores it by a weighted proper score. `search` looks through a large grid with
-Optuna: each trial is a setting between the smallest and the largest value of each row of the grid, scored as a whole
-path. Sizes of an ensemble are read off one fit for each fold, and the size with the lowest loss over all folds counts.
-That is what stopping early looks for, without each fold stopping elsewhere and without a part of the people set aside.
+A part is an algorithm trained on a target; a model is one part or a stacked ensemble of several. `tune` tries every
+setting of a part's grid on the same design-based folds and scores it by a weighted proper score. `search` searches a
+large grid with Optuna: each trial draws a setting between the smallest and the largest value of each row of the grid.
+Each fold needs one fit for all sizes of an ensemble, and the size with the lowest loss over all folds is chosen. This
+replaces early stopping, which would stop each fold at another size or need a validation set.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A learner on a target: what a model is made of."""
+    """An algorithm on a target: one component of a model."""
 
     learner: Learner
     target: Target
 
     @property
     def name(self) -> str:
-        """Name of the learner, with the target where that is not the outcome."""
+        """Name of the algorithm, with the target where that is not the outcome."""
         return self.learner.name if self.target.name == OUTCOME else f"{self.learner.name}:{self.target.name}"
 
     def fit(self, X: Singles, params: Params, *, factor: Floats | None = None) -> Predictor:
-        """Fit one candidate on everybody whom the target was measured in.
+        """Fit one candidate to all people in whom the target was measured.
 
         Parameters
         ----------
@@ -51,29 +51,29 @@ class Part:
         params
             The candidate.
         factor
-            What each person's weight is multiplied by, shape (n,): a replicate of the survey. 1 where left out.
+            Factor of each person's weight, shape (n,): a bootstrap replicate of the survey. 1 where left out.
         """
         weight = self.target.design.analysis_weight * (1.0 if factor is None else factor)
         rows = np.flatnonzero(weight > 0)
         return self.learner.fit(self.learner.design(X)[rows], self.target.value[rows], weight[rows], params)
 
     def margin(self, fitted: Predictor, X: Singles, rows: Integers | Booleans) -> Floats:
-        """Return what a fit predicts for some rows of an encoded matrix."""
+        """Return the linear predictor (margin) of a fit for some rows of an encoded matrix."""
         return fitted.margin(self.learner.design(X)[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class TunedPart:
-    """All candidates of a part, the best, and that one's out-of-fold margins.
+    """All candidates of a part, the best of them, and its out-of-fold margins.
 
     Attributes
     ----------
     part, candidates
-        In the order tried.
+        The part, and its candidates in the order tried.
     best
         The candidate with the lowest loss.
     margin
-        Out-of-fold margin of each development person, shape (n,); NaN for whom none was needed.
+        Out-of-fold margin of each development person, shape (n,); NaN where none was needed.
     """
 
     part: Part
@@ -88,11 +88,11 @@ def tune(part: Part, X: Singles, fold: Integers, *, needed: Integers) -> TunedPa
     Parameters
     ----------
     part
-        A learner with its grid, and what it learns from.
+        An algorithm with its grid, and its target.
     X, fold
-        Encoded matrix (n, n_columns) and fold number (n,) of the development people; no one else.
+        Encoded matrix (n, n_columns) and fold number (n,) of the development people alone.
     needed
-        Positions of people whose out-of-fold margin is wanted beside those whom the target was measured in.
+        Positions of further people, without a measured target, whose out-of-fold margin is wanted.
     """
     target, learner = part.target, part.learner
     rows = target.rows
@@ -122,34 +122,35 @@ def tune(part: Part, X: Singles, fold: Integers, *, needed: Integers) -> TunedPa
 
 @runtime_checkable
 class Searchable(Learner, Protocol):
-    """A learner whose grid may be searched rather than tried whole."""
+    """An algorithm whose grid can be searched."""
 
     def at(self, pick: Pick) -> Self:
-        """Return the learner with one value in place of each row of its grid but the sizes read off one fit.
+        """Return the algorithm with one value for each row of its grid, apart from the sizes that one fit covers.
 
         Parameters
         ----------
         pick
-            From the name of a row and its values to the value chosen; whole numbers where all values are.
+            Chooses a value, given the name of a row and its values; an integer where all values are integers.
         """
 
 
 def search(part: Part, X: Singles, fold: Integers, *, needed: Integers, trials: int, seed: int) -> TunedPart:
-    """Search the settings of a part; a learner that cannot be searched has its grid tried whole.
+    """Search the settings of a part; the whole grid of an algorithm that cannot be searched is tried.
 
     Parameters
     ----------
     part, X, fold, needed
         As for `tune`.
     trials
-        Settings tried.
+        Number of settings tried.
     seed
-        Of the sampler (tree-structured Parzen estimator; Bergstra 2011, Algorithms for hyper-parameter optimization).
+        Seed of the sampler (tree-structured Parzen estimator; Bergstra 2011, Algorithms for hyper-parameter
+        optimization).
 
     Returns
     -------
     TunedPart
-        One candidate for each trial: its best size.
+        One candidate for each trial, with its best size.
     """
     if not isinstance(part.learner, Searchable):
         return tune(part, X, fold, needed=needed)
@@ -171,14 +172,14 @@ def _suggest(trial: Trial, name: str, values: Sequence[float]) -> float:
     low, high = min(values), max(values)
     if all(isinstance(value, int) for value in values):
         return trial.suggest_int(name, int(low), int(high))
-    # Rates and penalties work by their ratio; a row that begins at zero has none.
+    # Rates and penalties are searched on the log scale, unless a row begins at zero.
     return trial.suggest_float(name, low, high, log=low > 0)
 
 
 def make_learners(
     settings: pipeline_file.Model, encoder: Encoder, space: SplineSpace | None, *, threads: int, kind: Kind = "binary"
 ) -> tuple[Learner, ...]:
-    """Return the learners that a pipeline file asks for and that can learn a kind of target, in a fixed order."""
+    """Return the algorithms that a pipeline file asks for and that fit a kind of target, in a fixed order."""
     columns, learners = encoder.columns, list[Learner]()
     spline = settings.spline_logistic if kind == "binary" else settings.spline_linear
     if spline is not None and space is not None:
@@ -253,12 +254,12 @@ def make_models(
     *,
     threads: int,
 ) -> dict[str, tuple[Part, ...]]:
-    """Return the parts of each model: every learner alone on the outcome, then the sums that were asked for.
+    """Return the parts of each model: every algorithm alone on the outcome, then the stacked ensembles asked for.
 
     Parameters
     ----------
     settings, encoder, space
-        The `[model]` section, the columns, and the design columns of spline models, None where there are none.
+        The `[model]` section, the encoder, and the design columns of spline models, None without these.
     targets
         The outcome first, then the continuous targets.
     threads
@@ -267,7 +268,7 @@ def make_models(
     Raises
     ------
     MgRiskError
-        `line_up.unknown_part` where a sum names a learner or a target that is not there.
+        `line_up.unknown_part` where an ensemble names an unknown algorithm or target.
     """
     known = {
         part.name: part
@@ -281,10 +282,10 @@ def make_models(
         if missing:
             raise usage(
                 "line_up.unknown_part",
-                f"the model {name} asks for the part {missing[0]}",
+                f"the model {name} has an unknown part: {missing[0]}",
                 where=f"model.sums.{name}",
                 expected=", ".join(known),
-                hint="name a learner of [model], with a colon and a target of the outcome where it learns a marker",
+                hint="name an algorithm of [model], with a colon and the target where it is fitted to a continuous one",
             )
         models[name] = tuple(known[each] for each in names)
     return models

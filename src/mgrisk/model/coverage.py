@@ -1,13 +1,13 @@
-"""How often a person's interval covers, tried on outcomes whose risks are known, and what it is widened by.
+"""Coverage of a person's interval, estimated by drawing outcomes from known risks, and its widening to 90 %.
 
-Refits under bootstrap weights (`uncertainty`) do not see what penalisation costs: a model that predicts well from few
-cases draws all risks together, and every refit does so as much. That shows only where the risks are known. So outcomes
-are drawn from risks (`draw_known`), the model is fitted and calibrated on each draw with its settings held, and what it
-says is compared with the risks that the outcomes were drawn from:
+Refits under bootstrap weights (`uncertainty`) do not show the bias of penalisation: a penalised model with few cases
+shrinks all risks towards each other, and so does every refit. This shows only where the risks are known. So outcomes
+are drawn from risks (`draw_known`), the model is fitted and calibrated on each draw with fixed settings, and its
+predictions are compared with the risks that the outcomes were drawn from. This gives
 
-- by how much it compresses log-odds. The interval grows by that in proportion to how far a person's log-odds lie from
-  those of the cases, which is where the calibration holds the model (`Known.stretch`);
-- by what multiple of the standard error the known risks are covered as often as the interval says, in each fifth of
+- how much the log-odds are compressed. The interval is widened by this in proportion to the distance of a person's
+  log-odds from those of the cases, where calibration fixes them (`Known.stretch`);
+- the factor of the standard error with which the interval covers the known risks at its nominal level in each fifth of
   risk (`Known.widening`).
 """
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 LEVEL: Final = 0.90
 FIFTHS: Final = (0.2, 0.4, 0.6, 0.8)
 LESS: Final = 100.0
-"""How much less a spline regression is penalised where it gives the risks that outcomes are drawn from."""
+"""By what the penalty is divided in the spline regression from whose risks outcomes are drawn."""
 NEIGHBOURS: Final = 20
-"""People of the nearest risk among whom the one is drawn whose residuals a person gets."""
+"""Number of people of nearest risk among whom the donor of a person's residuals is drawn."""
 
 
 @dataclass(frozen=True)
 class Widening:
-    """By what a person's interval was widened, and what it covered before and after, in the draws.
+    """Widening of a person's interval, and its coverage in the draws before and after.
 
     Attributes
     ----------
@@ -54,10 +54,10 @@ class Widening:
     stretch
         Standard deviation of the relative compression of log-odds.
     factor
-        What the standard error is multiplied by, at least 1.
+        Factor of the standard error, at least 1.
     before, covered
-        Weighted shares of known risks within the interval, by fifth of risk from low to high: of the bootstrap alone,
-        and as it is reported.
+        Weighted shares of known risks within the interval, by fifth of risk from low to high: with the bootstrap's
+        interval alone, and with the reported one.
     """
 
     draws: int
@@ -79,14 +79,14 @@ class Widening:
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What the model says of outcomes that were drawn from known risks.
+    """Errors of the model in outcomes drawn from known risks.
 
     Attributes
     ----------
     log_odds
-        Of the risks, shape (n,).
+        Log-odds of the known risks, shape (n,).
     errors
-        Calibrated log-odds of the model fitted to each draw less those, shape (n, draws).
+        Calibrated log-odds of the model fitted to each draw minus the known ones, shape (n, draws).
     weight
         Positive survey weights, shape (n,).
     """
@@ -110,16 +110,16 @@ class Known:
         return float(np.sqrt(np.mean(slopes**2)))
 
     def widening(self, se: Floats, critical: float, *, before: Floats) -> Widening:
-        """Find the least factor, not below 1, with which known risks are covered in each fifth as often as is said.
+        """Find the smallest factor, at least 1, that gives nominal coverage of known risks in each fifth of risk.
 
         Parameters
         ----------
         se
-            Standard error of the log-odds as it would be reported but for the factor, shape (n,).
+            Standard error of the log-odds before the factor, shape (n,).
         critical
             Critical value of the interval.
         before
-            Standard error of the bootstrap alone, shape (n,).
+            Standard error from the bootstrap alone, shape (n,).
 
         Examples
         --------
@@ -142,7 +142,7 @@ class Known:
 
     @property
     def _fifths(self) -> Sequence[Integers]:
-        # Where many have the same risk a fifth may be empty.
+        # With many equal risks a fifth may be empty.
         found = (np.flatnonzero(self.fifth == number) for number in range(len(FIFTHS) + 1))
         return [of for of in found if len(of)]
 
@@ -154,22 +154,22 @@ class Known:
 
 
 def from_cases(log_odds: Floats, weight: Floats) -> Floats:
-    """Return how far log-odds lie from their mean among the cases that they lead one to expect, shape (n,)."""
+    """Return the log-odds minus their mean among expected cases, weighted by the risks, shape (n,)."""
     found: Floats = log_odds - np.average(log_odds, weights=weight * expit(log_odds))
     return found
 
 
 def draw_known(model: TrainedModel, X: Singles, data: TrainingData, *, draws: int, seed: int) -> Known:
-    """Draw outcomes from known risks, and fit and calibrate the model on each draw with its settings and scales held.
+    """Draw outcomes from known risks, and fit and calibrate the model on each draw with fixed settings and scales.
 
     Parameters
     ----------
     model
         The parts with their settings.
     X, data
-        Encoded matrix of all development people, shape (n, n_columns), and the people.
+        Encoded matrix of all development people, shape (n, n_columns), and their data.
     draws, seed
-        How many outcomes are drawn for each person, and the seed.
+        Number of outcomes drawn for each person, and the seed.
 
     Raises
     ------
@@ -178,19 +178,18 @@ def draw_known(model: TrainedModel, X: Singles, data: TrainingData, *, draws: in
 
     Notes
     -----
-    The known risks are those of the same model with its splines nearly unpenalised, so that they have what the penalty
-    takes away. Its margin is the log-odds plus noise; calibrated with the slope b found out of fold it would vary too
-    little, by the factor b in variance, and uncalibrated too much. With the root of b it varies as the log-odds do
-    (Louis 1984, J. Am. Stat. Assoc. 79:393). A slope above 1 is that of trees, which keep their settings and may be too
-    flat, and is taken as it is. The intercept keeps the prevalence.
+    The known risks come from the same model with nearly unpenalised splines, which do not shrink. Its linear predictor
+    is the log-odds plus noise. Multiplied by the out-of-fold calibration slope b its variance would be too small by the
+    factor b, and without calibration too large; multiplied by the square root of b it has the variance of the log-odds
+    (Louis 1984, J. Am. Stat. Assoc. 79:393). A slope above 1 occurs with trees, which keep their settings and may
+    shrink, and is used as it is. The intercept preserves the prevalence.
 
-    A part that learns from a continuous marker must see markers that go with the drawn outcome, for the outcome is a
-    threshold of them. The outcome is drawn first, since its risk must be known; then each person gets the residuals of
-    all markers together from somebody of nearly the same risk who has that outcome, added to the expected markers of
-    the less penalised fit. The other way round, markers drawn and a threshold applied, the risk would be known only
-    as far as the distribution of residuals is, in its tail.
+    A part fitted to a continuous marker needs markers that agree with the drawn outcome, which is a threshold of them.
+    The outcome is drawn first, since its risk must be known. Each person then gets the residuals of all markers from a
+    donor of nearly the same risk with that outcome, added to the expected markers of the less penalised fit. If markers
+    were drawn first and the threshold applied, the risk would depend on the tail of the distribution of residuals.
 
-    Outcomes are drawn independently: what people of a PSU have in common is in the bootstrap, not in the draws.
+    Outcomes are drawn independently: correlation within PSUs is in the bootstrap, not in the draws.
     """
     rng = np.random.default_rng(seed)
     weight, inside = data.design.analysis_weight, data.inside
@@ -224,7 +223,7 @@ def draw_known(model: TrainedModel, X: Singles, data: TrainingData, *, draws: in
 
 
 def _margins(model: TrainedModel, X: Singles, data: TrainingData) -> tuple[Floats, Fits]:
-    """Return margins out of fold, shape (n,), and the fits to everybody."""
+    """Return out-of-fold margins, shape (n,), and the fits to all people."""
     return out_of_fold(lambda factor: model.refit(X, factor=factor), X, data, np.ones(len(X))), model.refit(X)
 
 
@@ -235,7 +234,7 @@ def _less_penalised(params: Params) -> Params:
 def _donors(
     case: Floats, log_odds: Floats, rows: Integers, parts: Sequence[Part], data: TrainingData, rng: np.random.Generator
 ) -> Integers:
-    """Return for each person somebody with the outcome drawn, about the risk, and all markers measured, shape (n,)."""
+    """Return each person's donor, with the drawn outcome, a similar risk and all markers measured, shape (n,)."""
     donor = np.arange(len(case))
     markers = [part.target.rows for part in parts if part.target.kind == "continuous"]
     if not markers:
@@ -249,7 +248,7 @@ def _donors(
             raise MgRiskError(
                 "coverage.no_donors",
                 "nobody with one of the outcomes has all continuous targets measured",
-                expected="people with and without the outcome in whom every target of the sum was measured",
+                expected="people with and without the outcome in whom every target of the ensemble was measured",
                 where="model.uncertainty.draws",
                 hint="set draws = 0: the interval is then that of the bootstrap alone",
             )

@@ -1,9 +1,9 @@
-"""Sums of curves with gaps filled by a constant: spline models of bundles of format 1, and the interval of trees.
+"""Sums of spline curves with missing values filled: spline models of format 1, and the interval of tree models.
 
-A fitted curve is a straight line and a weighted sum of the cubes of what lies above each knot; so is any linear form of
-the design columns of `splines.basis`. `Curves` works out the weights of these cubes once and adds them up in compiled
-loops. `FittedSplines` is a spline model as bundles of format 1 hold it: a missing value counts as the median or mean of
-the training rows. Models trained today are `additive.Additive`.
+A fitted curve is a line plus a weighted sum of truncated cubes (x − knot)³₊, and so is any linear combination of the
+design columns of `splines.basis`. `Curves` computes the weights of these cubes once and sums them in compiled loops.
+`FittedSplines` is the spline model of bundles of format 1, which replaces a missing value by the median or mean of the
+training rows. Models trained now are `additive.Additive`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mgrisk.model.splines import Term
 from mgrisk.types import Floats, Integers, Singles
 
 BLOCK_ROWS: Final = 512
-"""Rows that go through all columns together, so that what is added up stays in the first caches."""
+"""Rows processed together, so that their sums stay in the first caches."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +34,13 @@ class Curves:
     Attributes
     ----------
     fill
-        Value in place of a missing one, shape (n_columns,).
+        Value that replaces a missing one, shape (n_columns,).
     start, knot
         The knots of column ``c`` are ``knot[start[c]:start[c + 1]]``.
     cube
         Weight of the cube above each knot in each form, shape (n_knots, m).
     slope, constant
-        The rest of each curve, shape (n_columns, m).
+        Linear and constant term of each curve, shape (n_columns, m).
     """
 
     fill: Floats
@@ -52,7 +52,7 @@ class Curves:
 
     @classmethod
     def of(cls, terms: Sequence[Term], weights: Floats, centre: Floats) -> Curves:
-        """Work out the weights of the cubes.
+        """Compute the weights of the cubes.
 
         Parameters
         ----------
@@ -82,7 +82,7 @@ class Curves:
         )
 
     def parts(self, X: Singles) -> Floats:
-        """Return the first form of each column, shape (n, n_columns), those of a column in one piece."""
+        """Return the first form of each column, shape (n, n_columns), contiguous by column."""
         columns = np.ascontiguousarray(X.T)
         out = np.empty(columns.shape)
         _parts(columns, self.fill, self.start, self.knot, self.cube, self.slope, self.constant, out)
@@ -182,7 +182,7 @@ class FittedSplines:
     intercept
         Margin at the reference of all design columns.
     coefficients, centre
-        One of each for each design column; a column's part of the margin is coefficient × (column − centre).
+        One for each design column; a column's part of the margin is coefficient × (column − centre).
     """
 
     terms: tuple[Term, ...]
@@ -246,5 +246,5 @@ class _File(Checked):
     def _of_the_same_columns(self) -> Self:
         width = sum(Term(term.fill, tuple(term.knots)).width for term in self.terms)
         if not len(self.coefficients) == len(self.centre) == width:
-            raise ValueError(f"coefficients or centre has not a number for each of {width} design columns")
+            raise ValueError(f"coefficients or centre does not have a number for each of {width} design columns")
         return self

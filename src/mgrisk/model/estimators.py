@@ -1,7 +1,7 @@
-"""Classifiers of scikit-learn as candidates of a run: fitted on its folds, with its weights, and calibrated as its own.
+"""Scikit-learn classifiers as candidates of a run, fitted and calibrated with its folds and weights.
 
-What makes an estimator what it is (`identity`) is its settings and the source of its classes: a rerun fits it again
-where these change. A fitted one is kept nowhere: a bundle has no pickle in it.
+An estimator is identified by its settings and the source of its classes (`identity`); a rerun fits it again when these
+change. A fitted one is not stored, since a bundle contains no pickle.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class TrainedEstimator:
     Attributes
     ----------
     fitted, calibrator
-        Fitted to everybody, and the map from its scores to log-odds.
+        The classifier fitted to all people, and the map from its scores to log-odds.
     encoder
-        From features to the columns that it reads.
+        Encoder of the features into the columns that it reads.
     oof_risk
-        Risks of which neither classifier nor calibrator saw the person's fold, shape of the design; NaN outside the
+        Risks from a classifier and calibrator fitted without the person's fold, shape of the design; NaN outside the
         analysis.
     log_loss, fold_log_loss
-        Weighted mean log loss of these, in nats, in all and by fold.
+        Weighted mean log loss of `oof_risk` in nats, over all people and by fold.
     weighted
         Whether the classifier takes weights; the calibration always has them.
     """
@@ -76,14 +76,14 @@ def train_estimator(name: str, estimator: Any, data: TrainingData, encoder: Enco
     Parameters
     ----------
     name, estimator
-        As in the candidates of `mgrisk.run`; the estimator itself is left as it is.
+        As in the candidates of `mgrisk.run`; the estimator itself is not changed.
     data, encoder
-        The development people, and from their features to columns.
+        Data of the development people, and the encoder of their features.
 
     Raises
     ------
     MgRiskError
-        `candidates.missing_values` where somebody lacks an input and the classifier takes no missing ones.
+        `candidates.missing_values` where inputs are missing and the classifier does not accept missing values.
     """
     inside, fold, design = data.inside, data.fold, data.design
     X = data.matrix(encoder)
@@ -114,7 +114,7 @@ def _fit(name: str, estimator: Any, rows: pd.DataFrame, y: Floats, weight: Float
     given = weight_name(estimator)
     weights = {given: mean_one(weight)} if given else {}
     try:
-        # Weights go to who takes them, whatever the routing that the caller has switched on for his own pipelines.
+        # Weights are passed as `fit` takes them, whatever metadata routing the caller has enabled.
         with sklearn.config_context(enable_metadata_routing=False):
             return clone(estimator).fit(rows, y.astype(np.int64), **weights)
     except ValueError as problem:
@@ -123,14 +123,14 @@ def _fit(name: str, estimator: Any, rows: pd.DataFrame, y: Floats, weight: Float
             raise
         raise usage(
             "candidates.missing_values",
-            f"{100 * lacking:.0f} % of the people lack an input, and {name} takes no missing values",
+            f"{100 * lacking:.0f} % of the people lack an input, and {name} does not accept missing values",
             where=f"candidates, {name}",
             hint="put an imputer before it: make_pipeline(SimpleImputer(add_indicator=True), …)",
         ) from problem
 
 
 def identity(estimator: Any) -> str:
-    """Return the sha256 of what an estimator is: its settings, and source and library version of its classes.
+    """Return the sha256 of an estimator's settings and of the source and library version of its classes.
 
     Examples
     --------
@@ -147,7 +147,7 @@ def _facts(estimator: Any) -> Iterator[tuple[str, ...]]:
     try:
         source = inspect.getsource(kind)
     except (OSError, TypeError):
-        source = ""  # of a class that was typed in or compiled: its name and settings must do
+        source = ""  # interactive or compiled classes are identified by name and settings alone
     yield kind.__module__, kind.__qualname__, str(getattr(library, "__version__", "")), source
     for name, value in sorted(estimator.get_params(deep=True).items()):
         if hasattr(value, "get_params") and not isinstance(value, type):

@@ -1,10 +1,10 @@
 """Explainable boosting machines: shape functions on bins, fitted by the library interpret.
 
-The linear predictor is the intercept and one entry of each table; a table belongs to one column, or to a pair of them.
+The linear predictor is the intercept plus one entry of each table; a table belongs to one column or to a pair.
 
-The machine is fitted without its early stopping on a random part of the rows: neighbours of one PSU must not decide
-when to stop. The number of rounds is a setting, tried on the design-based folds like any other, and all rows are
-boosted. Source: Lou 2013, Accurate intelligible models with pairwise interactions.
+The library's early stopping on a random part of the rows is off, since that part shares PSUs with the rest. The number
+of rounds is a setting tuned on the design-based folds, and all rows are boosted. Source: Lou 2013, Accurate
+intelligible models with pairwise interactions.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Shape:
     columns
         One or two encoded columns.
     cuts
-        Increasing cut points of each; a value at a cut lies above it.
+        Increasing cut points of each column; a value equal to a cut belongs to the upper bin.
     scores
-        Part of the margin by bin, one axis for each column: bin 0 is missing, bin 1 below the first cut.
+        Part of the margin by bin, one axis for each column: bin 0 is for missing values, bin 1 below the first cut.
     """
 
     columns: tuple[int, ...]
@@ -55,7 +55,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class FittedShapes:
-    """A fitted additive model of shapes."""
+    """A fitted sum of shape functions."""
 
     intercept: float
     shapes: tuple[Shape, ...]
@@ -126,13 +126,13 @@ class ExplainableBoostingLearner:
     columns
         The encoded columns.
     rounds, interactions
-        The grid: rounds of boosting over all columns, and pairs of columns with a table of their own.
+        The grid: rounds of boosting over all columns, and the number of pairs of columns with a table.
     learning_rate, bins
-        Step of a round; most bins of a column.
+        Learning rate; maximum number of bins of a column.
     seed
-        Of the library.
+        Seed of the library.
     kind
-        What it learns.
+        Kind of target.
     """
 
     columns: tuple[Column, ...]
@@ -145,7 +145,7 @@ class ExplainableBoostingLearner:
     name: str = field(default="explainable_boosting", init=False)
 
     def at(self, pick: Pick) -> ExplainableBoostingLearner:
-        """Return the learner with one value of each row of the grid."""
+        """Return the algorithm with one value for each row of the grid."""
         return replace(
             self,
             rounds=(int(pick("rounds", self.rounds)),),
@@ -153,7 +153,7 @@ class ExplainableBoostingLearner:
         )
 
     def design(self, X: Singles) -> Singles:
-        """Return the encoded matrix itself: a missing value is a value of its own."""
+        """Return the encoded matrix itself: missing values have a bin of their own."""
         return X
 
     def candidates(self) -> Sequence[Params]:
@@ -183,7 +183,7 @@ class ExplainableBoostingLearner:
             random_state=self.seed,
         )
         with warnings.catch_warnings():
-            # It says that its own pictures leave out what is missing; none of them is drawn.
+            # The warning concerns the library's plots, which are not used.
             warnings.filterwarnings("ignore", message="Missing values detected", category=UserWarning)
             machine.fit(X.astype(np.float64), y, sample_weight=mean_one(weight))
         return FittedShapes(float(np.ravel(machine.intercept_)[0]), tuple(_shapes(machine)))
@@ -211,6 +211,6 @@ def _shapes(machine: Any) -> Iterator[Shape]:
     for columns, scores in zip(machine.term_features_, machine.term_scores_, strict=True):
         # The library bins a column more coarsely for a pair than alone, where it has both binnings.
         cuts = [machine.bins_[column][min(len(columns), len(machine.bins_[column])) - 1] for column in columns]
-        # Its last bin along each axis is for values of unknown categories, which numbers do not have.
+        # The last bin along each axis is for unknown categories, which numbers do not have.
         known = np.array(scores[tuple(slice(0, -1) for _ in columns)], dtype=np.float64)
         yield Shape(tuple(columns), tuple(np.array(each, dtype=np.float64) for each in cuts), known)

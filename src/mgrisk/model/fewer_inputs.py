@@ -1,9 +1,9 @@
-"""A spline model fitted again to fewer inputs, for dozens of sets of inputs at the price of a few fits.
+"""Spline models refitted to subsets of their inputs, dozens of subsets at the cost of a few fits.
 
-The design columns, penalties and scales of the parts are held. A linear part needs the cross-products of its columns
-once, and a small system of equations for each set. A logistic part goes on from the coefficients of the whole model
-with that model's second derivatives, which hardly change, until its gradient vanishes; where they do change, it is
-fitted anew.
+The design columns, penalties and scales of the parts are fixed. A linear part needs the cross-products of its columns
+once, and a small system of equations for each subset. A logistic part starts from the coefficients of the full model
+and iterates with the full model's second derivatives until the gradient vanishes; if that does not converge, it is
+fitted from scratch.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from mgrisk.types import Booleans, Floats, Singles
 
 STEPS: Final = 100
 CLOSE: Final = 1e-5
-"""A logistic fit ends where no coefficient of a standardised column moves by more."""
+"""A logistic fit ends when no coefficient of a standardised column changes by more."""
 
 
 class _Refit(Protocol):
     def on(self, kept: Booleans) -> tuple[float, Floats]:
-        """Return intercept and coefficients, shape (p,), 0 for columns that are not kept, shape (p,)."""
+        """Return the intercept, and coefficients, shape (p,), which are 0 for columns that are not kept."""
 
 
 class FewerInputs:
-    """Fits a sum of spline models to some of its design columns.
+    """Refits a spline model, or a stacked ensemble of them, to some of its design columns.
 
     Parameters
     ----------
     fits
-        The model of all columns: spline parts alone.
+        The full model, with spline parts alone.
     params
         Settings of each part.
     X
         Encoded matrix, shape (n, n_columns).
     who
-        Whose rows are fitted to, shape (n,).
+        Rows to fit to, shape (n,).
     """
 
     def __init__(self, fits: Fits, params: Sequence[dict[str, Any]], X: Singles, who: Booleans) -> None:
@@ -57,7 +57,7 @@ class FewerInputs:
         ]
 
     def fit(self, kept: Booleans) -> tuple[float, Floats]:
-        """Return intercept and coefficients of the sum of the standardised columns that are kept, shape (p,)."""
+        """Return the model's intercept and its coefficients of standardised columns, 0 where not kept, shape (p,)."""
         scales = (1.0,) if self._fits.scales is None else self._fits.scales.scales
         intercept = 0.0 if self._fits.scales is None else self._fits.scales.intercept
         coefficients = np.zeros(len(kept))
@@ -116,7 +116,7 @@ class _Logistic:
             beta[places] += step
             if np.abs(step).max() < CLOSE:
                 return float(beta[0]), beta[1:]
-        # Where what is gone told the outcome almost surely the second derivatives are others, and steps lead away.
+        # Without inputs that almost determined the outcome the second derivatives differ, and the steps diverge.
         again = self._learner.fit(self._basis[:, places[1:]], self._y, self._weight, {"c": self._c})
         beta[places[1:]] = again.coefficients
         return again.intercept, beta[1:]

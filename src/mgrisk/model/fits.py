@@ -1,7 +1,8 @@
-"""The parts of a model fitted to the same people, and the model that is bundled of them.
+"""The parts of a model fitted to the same people, and their combination into the model of a bundle.
 
-Spline parts share their design columns, so that a scaled sum of them, on the label and on the markers behind it, is one
-set of coefficients: `additive.Additive`, with the calibration taken in. Trees and shape functions stay parts of a sum.
+Spline parts share their design columns, so a scaled sum of them, on the label and on its continuous markers, is one set
+of coefficients: `additive.Additive`, which includes the calibration. Trees and shape functions stay separate parts of a
+stacked ensemble.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.types import Booleans, Floats, Integers, Singles
 
 POINTS: Final = 41
-"""Quantiles of the population's log-odds that stand for it where lines are fitted."""
+"""Number of quantiles of the population's log-odds to which `Lines` are fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +33,9 @@ class Fits:
     Attributes
     ----------
     parts, fits
-        What was fitted, and the fits.
+        The parts, and their fits.
     scales
-        How much each counts; None where the model is one learner on the outcome, which is its own margin.
+        Weights of the parts in the ensemble; None where the model is a single part on the outcome.
     """
 
     parts: tuple[Part, ...]
@@ -43,7 +44,7 @@ class Fits:
 
     @property
     def space(self) -> SplineSpace:
-        """The design columns of the spline parts, one at least."""
+        """The design columns of the spline parts, of which there is at least one."""
         return next(fit.space for fit in self.fits if isinstance(fit, LinearFit))
 
     def margin(self, X: Singles, rows: Integers | Booleans) -> Floats:
@@ -59,9 +60,9 @@ class Fits:
         owners
             Feature of each encoded column, shape (n_columns,).
         calibrator
-            From the margin to log-odds.
+            Map from the margin to log-odds.
         X, weight
-            Encoded matrix (n, n_columns) and weights (n,) of the population, 0 for who is not of it.
+            Encoded matrix (n, n_columns) and weights (n,) of the population, 0 for people outside it.
         """
         scales = self.scales or Scales(0.0, (1.0,))
         scaled = list(zip(scales.scales, self.fits, strict=True))

@@ -1,12 +1,12 @@
-"""Multiple imputation of the encoded matrix: the sensitivity run that asks what native missing values cost.
+"""Multiple imputation of the encoded matrix: a sensitivity analysis for the models' own handling of missing values.
 
-Chained equations: each column with gaps is regressed on all others by Bayesian ridge, and the gaps are drawn from the
-predictive distribution, several rounds. Each imputation learns from PSUs drawn anew with replacement, so that what is
-not known of the regressions, under the design, is part of what differs between them (Rubin and Schenker 1986). Fitted
-on training people alone. The outcome is no predictor, since nobody who is to be scored has it; the logarithm of the
-survey weight is one, since the design is part of how people came to be asked (Reiter, Raghunathan and Kinney 2006,
-Survey Methodology 32:143-149). Drawn numbers stay within those seen; of a category a level is drawn. scikit-learn's
-`IterativeImputer` does the work.
+Chained equations: in several rounds each column with missing values is regressed on all others by Bayesian ridge, and
+the missing values are drawn from the predictive distribution. Each imputation is fitted to a bootstrap sample of PSUs,
+so that the imputations differ by the sampling error of the regressions, too (Rubin and Schenker 1986). Only training
+people are used. The outcome is no predictor, since it is unknown in scoring; the logarithm of the survey weight is one,
+since selection depends on the design (Reiter, Raghunathan and Kinney 2006, Survey Methodology 32:143-149). Drawn
+numbers stay within the observed range; for a category a level is drawn. The implementation is scikit-learn's
+`IterativeImputer`.
 
 Source: van Buuren and Groothuis-Oudshoorn (2011), J. Stat. Software 45(3).
 """
@@ -41,7 +41,7 @@ class Pooled:
     estimate, se
         Mean of the estimates, and the root of the total variance.
     between
-        Share of the variance that differs between the completed data sets: what the gaps cost.
+        Share of the variance between the completed data sets, which is due to missing values.
     """
 
     estimate: float
@@ -50,7 +50,7 @@ class Pooled:
 
 
 class Imputer:
-    """Draws what is missing, as learned from training people.
+    """Draws missing values from a model fitted to training people.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Imputer:
     X, weight, cluster
         Encoded matrix (n, n_columns), NaN where missing, survey weights and PSUs (n,) of the training people.
     seed
-        Of this imputation; another seed is another draw.
+        Seed of this imputation; another seed gives another draw.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Imputer:
         members = [np.flatnonzero(cluster == each) for each in np.unique(cluster)]
         chosen = np.concatenate([members[k] for k in self._random.integers(len(members), size=len(members))])
         X, weight = X[chosen], weight[chosen]
-        # A column that nobody has stays as it is: nothing can be learned about it.
+        # A column that is missing in all rows cannot be imputed and stays missing.
         self._used = np.flatnonzero(np.isfinite(X).any(axis=0))
         low, high = (edge(X[:, self._used], axis=0) for edge in (np.nanmin, np.nanmax))
         self._imputer: Any = IterativeImputer(
@@ -88,12 +88,12 @@ class Imputer:
             random_state=seed,
         )
         with warnings.catch_warnings():
-            # Draws do not converge to anything: that they go on changing is what they are for.
+            # Random draws do not converge, and are not meant to.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self._imputer.fit(self._with_weight(X, weight))
 
     def draw(self, X: Singles, weight: Floats) -> Singles:
-        """Return the matrix with its gaps drawn, shape (n, n_columns); what is known stays."""
+        """Return the matrix with missing values drawn, shape (n, n_columns)."""
         completed = X.astype(np.float64)
         drawn = self._imputer.transform(self._with_weight(X, weight))[:, :-1]
         completed[:, self._used] = np.where(np.isnan(X[:, self._used]), drawn, X[:, self._used])
@@ -104,7 +104,7 @@ class Imputer:
         return completed.astype(np.float32)
 
     def _levels(self, drawn: Floats) -> Floats:
-        """Draw one level for each row from numbers that are taken for probabilities; of two levels one has a column."""
+        """Draw one level for each row, drawn numbers being its probabilities; of two levels only one has a column."""
         shares = np.clip(np.nan_to_num(drawn), 1e-6, 1.0)
         if shares.shape[1] == 1:
             return (self._random.random(shares.shape) < shares).astype(np.float64)
@@ -138,14 +138,14 @@ def pool(estimates: Sequence[float], errors: Sequence[float]) -> Pooled:
 
 
 def interval(pooled: Pooled, *, imputations: int, df: int, level: float = 0.95) -> tuple[float, float]:
-    """Return the interval of a pooled estimate on t, with the degrees of freedom of Barnard and Rubin (1999).
+    """Return the t interval of a pooled estimate with the degrees of freedom of Barnard and Rubin (1999).
 
     Parameters
     ----------
     pooled
         As returned by `pool`.
     imputations
-        How many data sets were pooled.
+        Number of data sets pooled.
     df
         Degrees of freedom of the design.
     """

@@ -1,13 +1,13 @@
-"""What every algorithm shares: the targets it is fitted to, the encoded matrix it sees, and what is asked of it.
+"""The common interface of algorithms: targets, the encoded matrix, and the protocols of models and their fits.
 
-A fitted model turns an encoded matrix into one linear predictor (`margin`), with survey weights and nothing else.
-Classes are never re-weighted nor re-sampled: the probability is the product (docs/decisions/0002).
+An algorithm is fitted with survey weights; a fitted model computes one linear predictor (`margin`) from an encoded
+matrix. Classes are never re-weighted or re-sampled, since probabilities are wanted (docs/decisions/0002).
 
-A target is the outcome itself, or a continuous measurement behind it. A label says on which side of a threshold a
-person was; the measurement says how far. HbA1c was measured in all who were examined, glucose in those who fasted, so
-that each target has its own people and its own survey weights.
+A target is the outcome or a continuous measurement that defines it. The outcome says on which side of a threshold a
+person was, the measurement how far from it. HbA1c was measured in all examined people and glucose in those who fasted,
+so each target has its own people and survey weights.
 
-The encoder makes of typed features one row of columns, each owned by one feature.
+The encoder turns typed features into a row of columns, each of which belongs to one feature.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ OUTCOME: Final = "outcome"
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """One target of development people, row for row with the frame of features.
+    """A target of the development people, in the rows of the frame of features.
 
     Attributes
     ----------
     name
         ``outcome``, or the marker of a continuous target.
     kind
-        ``binary`` for the outcome, 0 or 1; ``continuous`` for the natural logarithm of a marker, less a constant.
+        ``binary`` for the outcome, 0 or 1; ``continuous`` for the natural logarithm of a marker minus a constant.
     value
         Shape (n,); any value outside the domain of the design.
     design
-        Design of the subsample that the target was measured in, with whom it may be learned from as its domain.
+        Design of the subsample in which the target was measured, with the people to fit to as its domain.
     """
 
     name: str
@@ -56,16 +56,16 @@ class Target:
 
     @property
     def rows(self) -> Integers:
-        """Positions of the people that it may be learned from."""
+        """Positions of the people to fit to."""
         return np.flatnonzero(self.design.analysis_weight > 0)
 
     @property
     def measure(self) -> str:
-        """Name of its proper score: ``log_loss`` or ``squared_error``."""
+        """Name of the target's proper score: ``log_loss`` or ``squared_error``."""
         return "log_loss" if self.kind == "binary" else "squared_error"
 
     def loss(self, margin: Floats, rows: Integers) -> float:
-        """Return the weighted proper score of margins over some of its rows.
+        """Return the weighted proper score of predictions over some rows.
 
         Parameters
         ----------
@@ -81,12 +81,12 @@ class Target:
 
 
 def weighted_log_loss(y: Floats, margin: Floats, weight: Floats) -> float:
-    """Return the weighted mean of −log likelihood of a log-odds margin, in nats; exact for any margin."""
+    """Return the weighted mean of −log likelihood of log-odds, in nats; accurate for log-odds of any size."""
     return float(np.average(log_loss(y, margin), weights=weight))
 
 
 def log_loss(y: Floats, margin: Floats) -> Floats:
-    """Return −log likelihood of each log-odds margin, in nats, shape (n,); exact for any margin."""
+    """Return −log likelihood of each of some log-odds, in nats, shape (n,); accurate for log-odds of any size."""
     found: Floats = np.logaddexp(0.0, margin) - y * margin
     return found
 
@@ -100,7 +100,7 @@ class Column:
     name
         Feature name, with the level where the feature is a category.
     owner
-        Index of the feature it belongs to; one-hot columns of a feature share one owner.
+        Index of its feature; one-hot columns of a feature share one owner.
     level
         The level that the column is 1 for, or None for a number.
     """
@@ -112,10 +112,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Encoder:
-    """Encoding fixed by the registry alone: nothing is learned, so that nothing can leak.
+    """Encoding of features by the registry alone: nothing is estimated from data, so nothing can leak.
 
-    A number is one column. A category of two levels is one column, 1 for the second level; one of more levels is a
-    column for each. Missing is NaN in all columns of the feature.
+    A number is one column. A category of two levels is one column, 1 for the second level; a category of more levels
+    has one column for each. A missing value is NaN in all columns of the feature.
 
     Examples
     --------
@@ -145,7 +145,7 @@ class Encoder:
         return self.encode(to_columns(frame, self.features), n=len(frame))
 
     def encode(self, columns: Columns, *, n: int) -> Singles:
-        """Encode plain arrays, shape (n, n_columns), NaN where missing; a column lies in one piece in memory."""
+        """Encode plain arrays, shape (n, n_columns), NaN where missing, contiguous by column."""
         X = np.empty((n, len(self.columns)), dtype=np.float32, order="F")
         for place, column in enumerate(self.columns):
             feature = self.features[column.owner]
@@ -169,49 +169,49 @@ Pick = Callable[[str, Sequence[float]], float]
 
 
 class Fitted(Protocol):
-    """A fitted learner, as a bundle holds it."""
+    """A fitted model, as a bundle holds it."""
 
     def margin(self, X: Singles) -> Floats:
-        """Return the margin, shape (n,), of an encoded matrix (n, n_columns).
+        """Return the linear predictor, shape (n,), of an encoded matrix (n, n_columns).
 
-        Log-odds before calibration, or the expected value of a continuous target.
+        These are log-odds before calibration, or the expected value of a continuous target.
         """
 
     def to_files(self) -> dict[str, bytes]:
-        """Return the files that `Learner.from_files` needs, by name; none of them is a pickle."""
+        """Return the files of the model by name, for `from_files`; none of them is a pickle."""
 
 
 class Predictor(Protocol):
-    """What a learner fits: it predicts from rows of the learner's `design`."""
+    """A fit of an algorithm, which predicts from rows of the algorithm's `design`."""
 
     def margin(self, X: Any) -> Floats:
-        """Return the margin, shape (n,): log-odds, or the expected value of a continuous target."""
+        """Return the linear predictor, shape (n,): log-odds, or the expected value of a continuous target."""
 
 
 class Learner(Protocol):
-    """A family of models with a grid of settings."""
+    """An algorithm with a grid of settings."""
 
     @property
     def name(self) -> str:
-        """Name of the family, as in records."""
+        """Name of the algorithm, as in records."""
 
     @property
     def kind(self) -> Kind:
-        """What it learns: an outcome or a continuous target."""
+        """Kind of target that it is fitted to."""
 
     def candidates(self) -> Sequence[Params]:
         """Return the settings to try, in a fixed order."""
 
     def design(self, X: Singles) -> NDArray[np.floating]:
-        """Return what it learns from, a row for each of an encoded matrix (n, n_columns); nothing is learned here."""
+        """Return the design matrix, one row for each row of an encoded matrix (n, n_columns)."""
 
     def fit_path(self, X: Any, y: Floats, weight: Floats) -> Iterator[tuple[Params, Predictor]]:
-        """Fit every candidate on the same rows, sharing work where one fit holds several candidates.
+        """Fit every candidate to the same rows; candidates that differ in size alone share a fit.
 
         Parameters
         ----------
         X, y, weight
-            Rows of the design, outcome 0 or 1 or a continuous target (n,), positive survey weights (n,).
+            Rows of the design matrix, outcome 0 or 1 or a continuous target (n,), and positive survey weights (n,).
         """
 
     def fit(self, X: Any, y: Floats, weight: Floats, params: Params) -> Predictor:
@@ -229,28 +229,28 @@ def read_model(check: Callable[[Any], Read], files: Mapping[str, bytes], name: s
 
 
 def mean_one(weight: Floats) -> Floats:
-    """Scale weights to mean 1, so that a penalty means the same whatever population they add up to."""
+    """Scale weights to mean 1, so that a penalty does not depend on the size of the population."""
     scaled: Floats = weight / weight.mean()
     return scaled
 
 
 def spline_columns(columns: Sequence[Column]) -> Booleans:
-    """Tell which columns are numbers and take a curve, shape (n_columns,)."""
+    """Return which columns are numbers, which get a spline, shape (n_columns,)."""
     return np.array([column.level is None for column in columns])
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One setting of one part and how it did on people it had not seen.
+    """One setting of one part and its out-of-fold loss.
 
     Attributes
     ----------
     part, params
-        What was tried.
+        Name of the part, and the setting.
     measure
         The proper score: ``log_loss``, in nats, or ``squared_error``.
     loss
-        Weighted mean of it over all out-of-fold people whom the target was measured in.
+        Weighted mean of the score of out-of-fold predictions over all people in whom the target was measured.
     fold_loss
         The same within each fold.
     """
@@ -279,11 +279,11 @@ class Chosen:
     Attributes
     ----------
     model
-        Name of the model: a learner's section, or a sum.
+        Name of the model: that of an algorithm's section or of a stacked ensemble.
     parts
         Its parts as in tuning.json: {part, scale, params}.
     intercept
-        Of a sum; None where the model is one learner on the outcome.
+        Intercept of an ensemble; None where the model is one part on the outcome.
     calibration
         The map from its margin to log-odds.
     """

@@ -1,16 +1,16 @@
-"""Inputs that are absent: the expected linear predictor given those that are there, and what stays unknown.
+"""Absent inputs: the expected linear predictor given the observed inputs, and its remaining variance.
 
-An additive model is linear in its design columns z, so that with the population's mean μ and covariance Σ of the
-columns the absent ones (M) are integrated out given the observed ones (O):
+An additive model is linear in its design columns z. With the population's mean μ and covariance Σ of the columns, the
+absent ones (M) are integrated out given the observed ones (O):
 
     E[z_M | z_O] = μ_M + Σ_MO (Σ_OO + λ I)⁻¹ (z_O − μ_O)
     E[η | z_O]   = b0 + b_O z_O + b_M E[z_M | z_O]                    linear in z_O again
     s²           = b_Mᵀ (Σ_MM − Σ_MO (Σ_OO + λ I)⁻¹ Σ_OM) b_M         variance of η that stays unknown
 
-with every column in units of its standard deviation. All of it follows from the inverse K of Σ + λ I by solving with
-its block K_MM alone: E[z_M | z_O] = μ_M − K_MM⁻¹ K_MO (z_O − μ_O). Half of the people of a survey lack some input, so
-that μ and Σ are estimated by the EM algorithm for incomplete normal data (Little and Rubin 2019, Statistical Analysis
-with Missing Data, section 11.2), with survey weights.
+with every column in units of its standard deviation. With K the inverse of Σ + λ I, only its block K_MM has to be
+solved: E[z_M | z_O] = μ_M − K_MM⁻¹ K_MO (z_O − μ_O). Half of the people of a survey lack some input, so μ and Σ are
+estimated with survey weights by the EM algorithm for incomplete normal data (Little and Rubin 2019, Statistical
+Analysis with Missing Data, section 11.2).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ RIDGE: Final = 0.01
 """λ, in units of a column's variance."""
 STEPS: Final = 50
 CLOSE: Final = 1e-4
-"""EM ends where no mean and no covariance moves by more, in units of standard deviations."""
+"""EM ends when no mean and no covariance changes by more, in units of standard deviations."""
 CONSTANT: Final = 1e-9
 """A column with a smaller standard deviation, in units of its mean, is constant."""
 NODES: Final = 21
 FLAT: Final = 1e-3
-"""Log-odds that spread by less are of one risk: its line is 1 to six digits, and cannot be fitted."""
+"""Below this standard deviation of the log-odds no line is fitted: its slope would be 1 to six digits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Moments:
         return np.asarray(np.linalg.inv(correlation + RIDGE * np.eye(len(self.mean))), dtype=np.float64)
 
     def forms(self, weights: Floats, absent: Booleans) -> tuple[Floats, Floats]:
-        """Return linear forms of the columns as forms of those that are observed.
+        """Return linear forms of all columns as expected forms of the observed ones.
 
         Parameters
         ----------
@@ -77,8 +77,8 @@ class Moments:
         Returns
         -------
         tuple
-            The weights of the expected forms, 0 for absent columns, shape (p, m); and the variance of the first form
-            that stays unknown.
+            The weights of the expected forms, 0 for absent columns, shape (p, m); and the unknown variance of each
+            form, shape (m,).
         """
         if not absent.any():
             return weights, np.zeros(weights.shape[1])
@@ -92,7 +92,7 @@ class Moments:
 
     def _solved(self, out: Integers, right: Floats) -> Floats:
         """Solve with the block K_MM of the absent columns."""
-        # LAPACK's own routine: called for each pattern, where the checks around it would cost more than it does.
+        # LAPACK's routine itself: it is called for each pattern, and scipy's checks would cost more than the solution.
         _, found, failed = dposv(self.precision[out][:, out], right)
         if failed:
             raise ArithmeticError("the covariance of the design columns is not positive definite")
@@ -100,12 +100,12 @@ class Moments:
         return solved
 
     def gains(self, weights: Floats, absent: Booleans, groups: Sequence[Integers]) -> Floats:
-        """Return by how much the unknown variance of a form would shrink were one group of columns known.
+        """Return by how much knowing each group of columns would reduce the unknown variance of a form.
 
         Parameters
         ----------
         weights, absent
-            As for `forms`, of one form, shape (p,) each.
+            As for `forms`, for one form, shape (p,) each.
         groups
             Columns of each group.
 
@@ -117,33 +117,33 @@ class Moments:
         found = np.zeros(len(groups))
         lacking = np.flatnonzero(absent)
         place = np.cumsum(absent) - 1
-        # What stays unknown of the absent columns: their covariance given the observed ones, and λ.
+        # Covariance of the absent columns given the observed ones, plus λ.
         left = np.linalg.inv(self.precision[np.ix_(lacking, lacking)])
         scaled = (weights * self.scale)[lacking]
         moved = left @ scaled
         for number, group in enumerate(groups):
             here = place[group[absent[group]]]
             if len(here):
-                told = moved[here] @ np.linalg.solve(left[np.ix_(here, here)], moved[here])
-                found[number] = told - RIDGE * scaled[here] @ scaled[here]
+                reduction = moved[here] @ np.linalg.solve(left[np.ix_(here, here)], moved[here])
+                found[number] = reduction - RIDGE * scaled[here] @ scaled[here]
         return np.maximum(found, 0.0)
 
     def expected_forms(self, Z: Floats, gone: Booleans, weights: Floats) -> tuple[Floats, Floats]:
-        """Return linear forms as expected given what is there of each row once some columns are taken away.
+        """Return the expected linear forms given the observed columns of each row, with some columns removed.
 
         Parameters
         ----------
         Z
             Design columns, NaN where missing, shape (n, p).
         gone
-            Columns taken away from everybody, shape (p,).
+            Columns removed from all rows, shape (p,).
         weights
             As for `forms`, shape (p, m).
 
         Returns
         -------
         tuple
-            The forms, shape (n, m), and the variance of the first that stays unknown, shape (n,).
+            The forms, shape (n, m), and the unknown variance of the first, shape (n,).
         """
         found, unknown = np.zeros((len(Z), weights.shape[1])), np.zeros(len(Z))
         away = np.nan_to_num(Z - self.mean)
@@ -154,7 +154,7 @@ class Moments:
         return found, unknown
 
     def expected(self, Z: Floats) -> Floats:
-        """Return design columns with what is missing replaced by its expectation given the rest, shape (n, p)."""
+        """Return design columns with missing values replaced by their expectation given the rest, shape (n, p)."""
         found = Z.copy()
         for rows, absent in _patterns(Z):
             if absent.any():
@@ -175,11 +175,11 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
     Parameters
     ----------
     Z
-        Design columns, NaN where missing, shape (n, p); a column that nobody has counts as constant 0.
+        Design columns, NaN where missing, shape (n, p); a column missing in all rows counts as constant 0.
     weight
         Positive survey weights, shape (n,).
     start
-        Where the estimates are near, those of similar people: fewer steps lead to the same.
+        Estimates from similar people as starting values: the same result in fewer steps.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def fit_moments(Z: Floats, weight: Floats, *, start: Moments | None = None) -> M
         mean, covariance = moved_mean, moved
         if change < CLOSE:
             break
-    # Symmetric to the last digit, as a bundle that holds one triangle gives it back.
+    # Symmetric to the last digit, since a bundle stores one triangle.
     covariance = (covariance + covariance.T) / 2.0
     return Moments(centre + mean * scale, covariance * np.outer(scale, scale))
 
@@ -236,15 +236,15 @@ def _moments(filled: Floats, share: Floats, mean: Floats) -> Floats:
 
 
 def as_words(absent: Booleans) -> NDArray[np.uint64]:
-    """Return what each row lacks, shape (k, n), as the bits of whole words, shape (n, n_words), which sort quickly."""
-    bits = np.packbits(absent, axis=0)
-    words = np.zeros((bits.shape[1], -(-len(bits) // 8) * 8), dtype=np.uint8)
-    words[:, : len(bits)] = bits.T
+    """Return the absent inputs of each row, shape (n, k), as bits of words, shape (n, n_words), which sort quickly."""
+    bits = np.packbits(absent, axis=1)
+    words = np.zeros((len(bits), -(-bits.shape[1] // 8) * 8), dtype=np.uint8)
+    words[:, : bits.shape[1]] = bits
     return words.view(np.uint64)
 
 
 def _patterns(Z: Floats) -> Iterator[tuple[Integers, Booleans]]:
-    """Yield the rows that lack the same columns, and which these are."""
+    """Yield the rows that lack the same columns, and the absent columns."""
     absent = np.isnan(Z)
     rows: dict[bytes, list[int]] = {}
     for row, bits in enumerate(np.packbits(absent, axis=1)):
@@ -255,18 +255,18 @@ def _patterns(Z: Floats) -> Iterator[tuple[Integers, Booleans]]:
 
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """The straight line from an expected linear predictor to the log-odds of the expected risk, by what is unknown.
+    """Lines from the expected linear predictor to the log-odds of the expected risk, by its unknown SD.
 
-    The risk of a person of whom s is unknown is E[logistic(η + s ε)] with ε normal. Within a pattern of absent inputs
-    s is fixed, so that this is a smooth rising function of η. It is replaced by the line that costs least log loss over
-    the population, so that contributions add up to the log-odds of the reported risk.
+    With unknown standard deviation s, a person's risk is E[logistic(η + s ε)] with ε standard normal. Within a pattern
+    of absent inputs s is fixed, and this is a smooth increasing function of η. It is replaced by the line with the
+    least log loss over the population, so that contributions add up to the log-odds of the reported risk.
 
     Attributes
     ----------
     s
-        Grid, shape (g,), from 0.
+        Grid of unknown standard deviations from 0, shape (g,).
     slope, intercept
-        Of each line, shape (g,).
+        Slope and intercept of the line at each, shape (g,).
     """
 
     s: Floats
@@ -274,12 +274,12 @@ class Lines:
     intercept: Floats
 
     def at(self, s: Floats) -> tuple[Floats, Floats]:
-        """Return slope and intercept of the lines where so much is unknown, by interpolation on the grid."""
+        """Return slope and intercept at unknown standard deviations, by interpolation on the grid."""
         return np.interp(s, self.s, self.slope), np.interp(s, self.s, self.intercept)
 
     @classmethod
     def none(cls) -> Lines:
-        """Return lines that change nothing, for an additive part of a sum."""
+        """Return identity lines, for an additive part of a stacked ensemble."""
         return cls(np.zeros(1), np.ones(1), np.zeros(1))
 
     @classmethod
@@ -290,9 +290,9 @@ class Lines:
         ----------
         quantiles
             Evenly spaced quantiles of the population's linear predictor with nothing absent, in log-odds. With s
-            unknown its spread about the mean is smaller, by as much as s² takes of its variance.
+            unknown, its variance is smaller by s².
         size
-            Points of the grid.
+            Number of grid points.
         """
         centre, spread = quantiles.mean(), quantiles.std()
         if spread < FLAT:
@@ -309,7 +309,7 @@ class Lines:
 
 
 def _line(eta: Floats, risk: Floats, slope: float, intercept: float) -> tuple[float, float]:
-    """Return the logistic line nearest to risks in log loss, by Newton's method."""
+    """Return slope and intercept of the logistic line with the least log loss for risks, by Newton's method."""
     basis = np.column_stack([eta, np.ones(len(eta))])
     line = np.array([slope, intercept])
     for _ in range(50):

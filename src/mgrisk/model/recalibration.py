@@ -1,4 +1,4 @@
-"""A bundle for another population: the same linear predictor, another calibrator, and the record of its parent."""
+"""Recalibration of a bundle for another population: the same linear predictor with a new calibrator."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from mgrisk.types import Floats
 
 Method = Literal["intercept", "logistic"]
 LEAST: Final[dict[str, int]] = {"intercept": 20, "logistic": 50}
-"""Fewest cases, and fewest others, that a method takes: 1 / sqrt(20) is a standard error of the level of 0.22 log-odds,
-1 / sqrt(50) one of the slope of 0.14 where log-odds spread by 1. With fewer the parent is the better guess."""
+"""Fewest cases, and fewest non-cases, for each method. The standard error of the intercept is then at most about
+1 / sqrt(20) = 0.22 log-odds, and that of the slope 1 / sqrt(50) = 0.14 where log-odds have a standard deviation of 1.
+With fewer, the parent's calibration is the better estimate."""
 
 
 def recalibrate(
-    bundle: Bundle, margin: Floats, y: Floats, design: SurveyDesign, *, method: Method, told: dict[str, Any]
+    bundle: Bundle, margin: Floats, y: Floats, design: SurveyDesign, *, method: Method, changes: dict[str, Any]
 ) -> Bundle:
-    """Fit the map anew and return the bundle that has it.
+    """Fit a new calibrator and return the bundle that has it.
 
     Parameters
     ----------
@@ -37,22 +38,22 @@ def recalibrate(
     design
         Design of the new people.
     method
-        ``intercept`` moves the level alone, ``logistic`` level and slope.
-    told
-        What bundle.json says of it: at least ``parent`` and ``holds_for``. Without a ``name``, it is that of the parent
-        with a digest of the new map and of all this, so that no two different recalibrations have one name.
+        ``intercept`` refits the intercept alone, ``logistic`` intercept and slope.
+    changes
+        Entries for bundle.json: at least ``parent`` and ``holds_for``. The default ``name`` is that of the parent with
+        a digest of the new calibrator and of these entries, so that different recalibrations have different names.
 
     Raises
     ------
     MgRiskError
-        ``recalibrate.too_few_events``; ``recalibrate.reversed`` where cases have no higher risk; those of
-        `survey.linear_models.fit_logistic`.
+        ``recalibrate.too_few_events``; ``recalibrate.reversed`` where the parent's risk is not higher in cases; those
+        of `survey.linear_models.fit_logistic`.
 
     Notes
     -----
-    Steyerberg (2019), Clinical Prediction Models, chapter 20. Weights count as everywhere. The variance of a person's
-    log-odds is that of the parent, times the squared change of slope, and the mean variance of the new map in addition.
-    The error of the parent's level is counted although the new people give the level: that errs on the wide side.
+    Steyerberg (2019), Clinical Prediction Models, chapter 20. Survey weights are used. The variance of a person's
+    log-odds is that of the parent times the squared change of slope, plus the mean variance of the new calibrator. It
+    still contains the error of the parent's intercept, which the new data replace: the interval is somewhat too wide.
     """
     inside = design.analysis_weight > 0
     cases = int(y[inside].sum())
@@ -62,7 +63,7 @@ def recalibrate(
             "recalibrate.too_few_events",
             f"{cases} cases among {int(inside.sum())} people are too few for --method {method}",
             where="recalibration",
-            expected=f"at least {LEAST[method]} cases and as many others",
+            expected=f"at least {LEAST[method]} cases and as many non-cases",
             got=str(fewer),
             hint="use --method intercept"
             if LEAST["intercept"] <= fewer
@@ -77,9 +78,9 @@ def recalibrate(
     if of_cases <= of_others:
         raise bad_input(
             "recalibrate.reversed",
-            "among these people the risk of the parent is no higher in cases than in others",
+            "among these people the parent's risk is no higher in cases than in non-cases",
             where="recalibration",
-            got=f"mean log-odds of {of_cases:.3f} in cases and {of_others:.3f} in others",
+            got=f"mean log-odds of {of_cases:.3f} in cases and {of_others:.3f} in non-cases",
             hint="check the coding of the outcome; a model that ranks people wrongly cannot be recalibrated",
         )
     if method == "intercept":
@@ -95,12 +96,12 @@ def recalibrate(
         uncertainty = uncertainty.after(stretch=stretch, added=added)
     if isinstance(fitted, Additive):
         fitted = fitted.after(stretch=new.slope, added=added)
-    digest = hashlib.sha256(to_json([new.to_dict(), told]).encode()).hexdigest()
-    # How well the parent did elsewhere says nothing of these people.
+    digest = hashlib.sha256(to_json([new.to_dict(), changes]).encode()).hexdigest()
+    # The parent's performance in other people does not apply to these.
     about = {
         **{key: value for key, value in bundle.about.items() if key != "performance"},
         "name": f"{bundle.about['name']}-recalibrated-{digest[:8]}",
-        **told,
+        **changes,
         "interval": f"{bundle.about['interval']}; with the error of the recalibration added",
         "recalibration": {
             "method": method,

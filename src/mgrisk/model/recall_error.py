@@ -1,4 +1,4 @@
-"""What a person's few recalled days leave unknown about the risk: it varies as the usual magnesium may."""
+"""Uncertainty of a person's risk because usual magnesium intake is estimated from a few recalled days."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ NODES: Final = 9
 
 
 def recall_se(bundle: Bundle, given: pd.DataFrame) -> Floats:
-    """Return by how much the log-odds would scatter were the usual magnesium known, shape (n,).
+    """Return the standard deviation of the log-odds over a person's possible usual magnesium intakes, shape (n,).
 
-    The standard deviation of the calibrated log-odds over usual intakes that fit a person's recalls: normal about the
-    prediction of `features.usual_magnesium`, with its standard error, never below 0. Every feature that derives from
-    usual magnesium moves along; recalled amounts as such do not, they are what was said.
+    Usual intake given the recalls is normal about the prediction of `features.usual_magnesium`, with its standard
+    error, and not below 0. Features that derive from usual magnesium vary with it; recalled amounts are fixed.
 
     Parameters
     ----------
@@ -33,8 +32,8 @@ def recall_se(bundle: Bundle, given: pd.DataFrame) -> Floats:
     Returns
     -------
     ndarray
-        Log-odds; NaN where the model reads no usual magnesium, where a person has no recall, and where the usual intake
-        itself is given, whose error only the giver knows.
+        In calibrated log-odds. NaN where the model does not use usual magnesium, where a person has no recall, and
+        where the usual intake itself is given, whose error is not known.
     """
     usual = next((feature for feature in bundle.family if feature.fitted == MODEL), None)
     if usual is None:
@@ -55,10 +54,10 @@ def recall_se(bundle: Bundle, given: pd.DataFrame) -> Floats:
 
 
 def recall_share(recall: Floats, sampling: Floats) -> Floats:
-    """Return the share of recall error in the variance of an interval that held it beside the sampling error.
+    """Return the share of recall error in the variance of recall error plus sampling error.
 
-    The interval of the scored file does not hold it: its risk is that of people with the same answers. The share says
-    how much of a wider interval, for the risk had the usual intake been known, the few recalled days would make.
+    The interval of the scored file does not include recall error, since its risk is that of people with the same
+    answers. The share refers to the wider interval for the risk given the person's true usual intake.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""The reference distribution: how each feature was spread in the population that the model was made on.
+"""The reference distribution: the weighted distribution of each feature in the development population.
 
-A number is also described beside the one that it goes with most closely: a waist of 60 cm is somebody's and a body mass
-index of 55 is somebody's, but not both the same person's.
+For a number, its distribution given the most correlated other number is described, too: a waist of 60 cm and a body
+mass index of 55 both occur, but not in the same person.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.types import Booleans, Floats
 
 RISK: Final = "risk"
-"""Under this name stands the distribution of the risk that was computed for people whom the learner had not seen."""
+"""Key of the distribution of out-of-fold risks."""
 CLOSE: Final = 0.5
-"""Correlation from which two numbers are said to go together."""
+"""Smallest correlation with a companion."""
 PROBABILITIES: Final = (0.0005, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.9995)
 
 
@@ -38,9 +38,10 @@ def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: Floats) -> 
     Returns
     -------
     dict
-        By feature: that of `describe_numbers`, or `missing`, `people` and `shares` (by level). A number with a
-        companion has `beside`: {name, slope, low, high}, the other number whose correlation is largest and at least
-        0.5, the slope on it, and the weighted 0.05 % and 99.95 % quantiles of the number less slope times the other.
+        By feature: the result of `describe_numbers`, or `missing`, `people` and `shares` (by level). A number with a
+        companion, the other number whose correlation is largest and at least 0.5, has `beside`: {name, slope, low,
+        high}, the companion, the slope on it, and the weighted 0.05 % and 99.95 % quantiles of the number minus slope
+        times the companion.
     """
     content: dict[str, Any] = {}
     for feature in chosen:
@@ -64,7 +65,7 @@ def describe(frame: pd.DataFrame, chosen: Sequence[Feature], weight: Floats) -> 
 
 
 def _companion(frame: pd.DataFrame, name: str, others: Sequence[str], weight: Floats) -> dict[str, Any] | None:
-    """Return the closest companion of a number, among people who have both, or None."""
+    """Return the most correlated companion of a number, among people who have both, or None."""
     best, found = CLOSE, None
     for other in others:
         both = frame[[name, other]].notna().all(axis=1).to_numpy()
@@ -85,9 +86,8 @@ def describe_numbers(values: Floats, weight: Floats) -> dict[str, Any]:
     Returns
     -------
     dict
-        `missing` (share), `people` (how many of equal weight would be as precise: Kish's effective number of those
-        known), `quantiles` (by probability), and `below`: the share up to each of these quantiles, which is more than
-        its probability where many have the same value.
+        `missing` (share), `people` (Kish's effective sample size of the known values), `quantiles` (by probability),
+        and `below`: the share at or below each quantile, which exceeds its probability where values are tied.
     """
     known = ~np.isnan(values)
     numbers, of_known = values[known], weight[known]
@@ -112,10 +112,10 @@ class _Known(Checked):
 
     @field_validator("people")
     @classmethod
-    def _of_somebody(cls, people: float) -> float:
-        # An effective number of people is at least 1, but for its rounding.
+    def _zero_or_at_least_one(cls, people: float) -> float:
+        # An effective sample size is at least 1, apart from rounding.
         if 0 < people < 0.5:
-            raise ValueError("it is neither 0 nor at least 1")
+            raise ValueError("it must be 0 or at least 1")
         return people
 
 
@@ -146,12 +146,12 @@ class _Numbers(_Known):
 
 
 def check(reference: object, chosen: Sequence[Feature]) -> Mapping[str, Any]:
-    """Return a reference read from a file, as one that `describe` could have made of these features.
+    """Return a reference read from a file after checking that it fits the features.
 
     Raises
     ------
     ValueError
-        With the first feature and field that is wrong.
+        Names the first invalid feature and field.
     """
     if not isinstance(reference, dict):
         raise ValueError("it is no object")
@@ -161,7 +161,7 @@ def check(reference: object, chosen: Sequence[Feature]) -> Mapping[str, Any]:
         if isinstance(row, _Shares) and row.shares.keys() != set(feature.levels):
             raise ValueError(f"{feature.name}: the shares are not those of its levels")
         if isinstance(row, _Numbers) and row.beside is not None and row.beside.name not in numbers:
-            raise ValueError(f"{feature.name}: its companion {brief(row.beside.name)} is none of the numbers")
+            raise ValueError(f"{feature.name}: its companion {brief(row.beside.name)} is not a number of the model")
     if RISK in reference:
         _check(RISK, _Numbers, reference[RISK])
     return reference
@@ -175,14 +175,13 @@ def _check(name: str, schema: type[_Known], row: object) -> _Known:
 
 
 def outside_domain(columns: Columns, chosen: Sequence[Feature], reference: Mapping[str, Any], *, n: int) -> Booleans:
-    """Tell by which feature a person is unlike the people of the development set, shape (n_features, n).
+    """Return which features of each person are out of the training distribution, shape (n_features, n).
 
-    It is so where a number, or its distance from what its companion leads one to expect, lies beyond the weighted
-    0.05 % or 99.95 % quantile, or a category is one that the development set did not have. Whoever is outside by no
-    feature is in the domain.
+    A number is so if it, or its residual given its companion, lies outside the weighted 0.05 % and 99.95 % quantiles; a
+    category is so if its level did not occur in the development set. A person with no such feature is in the domain.
     """
     outside = np.zeros((len(chosen), n), dtype=np.bool_)
-    # NaN is neither below nor above, so that nobody is outside for what is not known.
+    # NaN is neither below nor above: an unknown value is never outside.
     for feature, found in zip(chosen, outside, strict=True):
         values, row = columns[feature.name], reference[feature.name]
         if feature.kind != "number":

@@ -1,9 +1,8 @@
-"""Fitting a chosen model again, with nothing tuned anew: fewer features, other weights, or one cycle left out.
+"""Refitting a chosen model with its settings fixed: with fewer features, other weights, or without one cycle.
 
-`refit` trains it on some of its features, with the same folds and people and the settings that were chosen
-(`narrowed`). `again` gives what fits it to other weights, such as those of a bootstrap of PSUs, or to another matrix,
-the scales of a sum held. `left_out_log_odds` predicts each cycle by a model that never saw it, with everything that was
-measured and with inputs taken away.
+`refit` trains it on some of its features, with the same folds, people and chosen settings (`narrowed`). A `Refitter`
+fits it to other weights, such as those of a bootstrap of PSUs, or to another matrix, with fixed scales.
+`left_out_log_odds` predicts each cycle by a model fitted to the others, with all inputs and with some removed.
 """
 
 from __future__ import annotations
@@ -40,19 +39,19 @@ LEARNERS: Final = (
 def narrowed(
     settings: pipeline_file.Model, model: str, parts: Sequence[Mapping[str, Any]], features: Sequence[str]
 ) -> pipeline_file.Model:
-    """Return settings that leave one model to train, on some features, and of each grid what was chosen.
+    """Return settings that train one model alone, on some features, with its chosen settings as grids.
 
     Parameters
     ----------
     settings
         The `[model]` section of a pipeline file.
     model
-        Name of the model: a learner's section, or a sum.
+        Name of the model: that of an algorithm's section or of a stacked ensemble.
     parts
-        Its parts as in tuning.json: {part, params}. Where a learner serves several targets with different settings,
-        the grid keeps all of them.
+        Its parts as in tuning.json: {part, params}. Where an algorithm is fitted to several targets with different
+        settings, the grid keeps all of them.
     features
-        Names of the features, some of those of the section.
+        Names of the features, a subset of those of the section.
     """
     kept: dict[str, dict[str, set[float]]] = {}
     for part in parts:
@@ -65,7 +64,7 @@ def narrowed(
         if isinstance(section, LEARNERS):
             changes[name] = _section(section, kept[name], features) if name in kept else None
     changes["tuning"] = pipeline_file.Tuning()
-    # The interval of a person is the business of the model that is shipped: dozens of refits for each subset otherwise.
+    # Intervals are for the bundled model alone: they would take dozens of refits for each subset.
     changes["uncertainty"] = None
     changes["choose"] = None
     changes["sums"] = {model: settings.sums[model]} if model in settings.sums else {}
@@ -88,14 +87,14 @@ def refit(
     data, threads
         As for `train.train`.
     features
-        What is left to it.
+        The features to keep.
     settings, model, parts
         As for `narrowed`.
 
     Returns
     -------
     tuple of Encoder and TrainedModel
-        What turns features into its columns, and the model with out-of-fold risks and its fit to everybody.
+        The encoder of its features, and the model with its out-of-fold risks and its fit to all people.
 
     Raises
     ------
@@ -108,20 +107,20 @@ def refit(
 
 
 @dataclass(frozen=True, eq=False)
-class Again:
-    """A model's parts with their settings, to be fitted again.
+class Refitter:
+    """A model's parts with their settings, to be refitted.
 
     Attributes
     ----------
     parts, params, scales
-        What is fitted, its settings, and how much each part counts, which is held.
+        The parts, their settings, and their fixed weights in the ensemble.
     owners
         Feature of each encoded column.
     calibration
-        The map from margins to log-odds, which is held by `model`.
+        The map from margins to log-odds, which `model` keeps.
     X, weight
-        Encoded matrix of the development people whom any part learns from, others NaN, shape (n, n_columns), and
-        their analysis weight.
+        Encoded matrix of the development people, NaN for those to whom no part is fitted, shape (n, n_columns), and
+        their analysis weight, shape (n,).
     """
 
     parts: tuple[Part, ...]
@@ -133,31 +132,31 @@ class Again:
     weight: Floats
 
     def __call__(self, factor: Floats | None, X: Singles | None = None) -> Fits:
-        """Fit with everybody's weight multiplied by a factor, shape (n,), None for 1; on another matrix if given."""
+        """Fit with each person's weight multiplied by a factor, shape (n,), None for 1; on another matrix if given."""
         X = self.X if X is None else X
         fits = tuple(part.fit(X, each, factor=factor) for part, each in zip(self.parts, self.params, strict=True))
         return Fits(self.parts, fits, self.scales)
 
     def model(self, fits: Fits) -> tuple[Fitted, Calibrator]:
-        """Return what a bundle holds of fits."""
+        """Return the model and calibrator of fits, as a bundle holds them."""
         return fits.model(self.owners, self.calibration, self.X, self.weight)
 
-    def among(self, who: Booleans) -> Again:
-        """Return the same for some of the people, the design columns of spline parts described among them alone."""
+    def among(self, who: Booleans) -> Refitter:
+        """Return the same for some of the people, with mean and covariance of design columns among them alone."""
         rows = np.flatnonzero(who & (self.weight > 0))
         space: SplineSpace | None = None
         parts = []
         for part in self.parts:
             learner = part.learner
             if isinstance(learner, SplineLearner):
-                # All spline parts share one.
+                # All spline parts share one space.
                 space = space or learner.space.among(self.X[rows], self.weight[rows])
                 learner = replace(learner, space=space)
             parts.append(replace(part, learner=learner))
         return replace(self, parts=tuple(parts), weight=np.where(who, self.weight, 0.0))
 
 
-def again(
+def make_refitter(
     data: TrainingData,
     *,
     chosen: Chosen,
@@ -165,28 +164,28 @@ def again(
     features: Sequence[Feature],
     settings: pipeline_file.Model,
     threads: int,
-) -> Again:
-    """Return what fits a model again as it was trained, on other weights.
+) -> Refitter:
+    """Return the function that refits a trained model to other weights.
 
     Parameters
     ----------
     data, features, threads
         As for `train.train`.
     chosen
-        The model. How its parts are scaled, and its calibration, are held.
+        The model. The scales of its parts, and its calibration, are fixed.
     space
         The design columns of its spline parts, if any.
     settings
-        As for `narrowed`; another seed of the settings is another draw of learners that draw.
+        As for `narrowed`; their seed is that of randomised algorithms.
     """
     only = narrowed(settings, chosen.model, chosen.parts, [each.name for each in features])
     encoder = Encoder(tuple(features))
     made = make_models(only, encoder, space, data.all_targets, threads=threads)
     known = {part.name: part for of_model in made.values() for part in of_model}
-    # A part of a sum that counts nothing was not fitted.
+    # Parts with scale 0 were not fitted.
     counted = [part for part in chosen.parts if part["scale"] > 0] or list(chosen.parts[:1])
     scales = tuple(float(part["scale"]) for part in counted)
-    return Again(
+    return Refitter(
         parts=tuple(known[str(part["part"])] for part in counted),
         params=tuple(dict(part["params"]) for part in counted),
         scales=None if chosen.intercept is None else Scales(chosen.intercept, scales),
@@ -214,34 +213,37 @@ def space_of(fitted: Fitted) -> SplineSpace | None:
 
 @dataclass(frozen=True, eq=False)
 class LeftOut:
-    """Calibrated log-odds of each cycle from models of the others, by what is absent, shape (n,); NaN outside.
+    """Calibrated log-odds of each cycle from models of the other cycles, by pattern, shape (n,); NaN outside.
 
     Attributes
     ----------
-    said
-        Of the model, by name of the pattern.
+    predicted
+        Log-odds from the model, by name of the pattern.
     refitted
-        Of a model fitted to the inputs that are left, with penalty and scales as they are; of additive models alone.
+        Log-odds from a model refitted to the remaining inputs with the same penalties and scales; for additive models
+        alone.
     """
 
-    said: dict[str, Floats]
+    predicted: dict[str, Floats]
     refitted: dict[str, Floats]
 
 
-def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, absent: Mapping[str, Integers]) -> LeftOut:
-    """Predict each cycle from the others, with the settings as they are.
+def left_out_log_odds(
+    refit: Refitter, data: TrainingData, cycle: Integers, *, absent: Mapping[str, Integers]
+) -> LeftOut:
+    """Predict each cycle from the others, with fixed settings.
 
-    Model, calibration and what is expected of absent inputs are all of the other cycles; the calibration is fitted on
-    margins out of their folds.
+    The model, the calibration and the distribution of absent inputs are estimated in the other cycles; the calibration
+    is fitted to out-of-fold margins.
 
     Parameters
     ----------
     refit
-        Fits the model again, everybody's weight multiplied by a factor.
+        Refits the model with weights multiplied by a factor.
     data, cycle
         The development people and the cycle of each, shape (n,).
     absent
-        By name of a pattern, the features that are taken away.
+        Features that are removed, by name of the pattern.
 
     Raises
     ------
@@ -264,7 +266,7 @@ def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, abse
             for name, features in absent.items():
                 encoded = X[rows].copy()
                 encoded[:, np.isin(refit.owners, features)] = np.nan
-                found.said[name][rows] = calibrator.log_odds(fitted.margin(encoded))
+                found.predicted[name][rows] = calibrator.log_odds(fitted.margin(encoded))
             continue
         fewer = FewerInputs(fits, local.params, X, others)
         columns, there = fits.space.expected(X)[seen], design_columns(fitted.terms, X[rows])
@@ -275,7 +277,7 @@ def left_out_log_odds(refit: Again, data: TrainingData, cycle: Integers, *, abse
             weights = np.column_stack([fitted.coefficients, again.slope * coefficients / fitted.moments.scale])
             expected, unknown = fitted.moments.expected_forms(there, gone, weights)
             slope, constant = fitted.lines.at(np.sqrt(unknown))
-            found.said[name][rows] = slope * (fitted.intercept + expected[:, 0]) + constant
+            found.predicted[name][rows] = slope * (fitted.intercept + expected[:, 0]) + constant
             of_refit = found.refitted.setdefault(name, np.full(len(X), np.nan))
             of_refit[rows] = again.intercept + again.slope * intercept + expected[:, 1]
     return found

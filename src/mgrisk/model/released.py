@@ -16,11 +16,11 @@ RETIRED: Final = {
     "diabetes-2021-2023": "diabetes",
     "insulin-resistance-2021-2023": "insulin-resistance",
 }
-"""Released bundles of earlier versions, and which one is to be used."""
+"""Released bundles of earlier versions, and their replacements."""
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a registered name is that of a released bundle, with mgrisk- before it or without.
+    """Return whether a name in a registry is that of a released bundle, with or without the prefix mgrisk-.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def released_bundles() -> dict[str, Path]:
     True
     """
     package = Path(str(files("mgrisk")))
-    # The wheel carries models/ as mgrisk/released; an editable installation finds it in the checkout.
+    # The wheel contains models/ as mgrisk/released; an editable installation finds it in the checkout.
     found: dict[str, Path] = {}
     for home in (package.parents[1] / "models", package / "released"):
         if home.is_dir():
@@ -53,13 +53,13 @@ def released(name: str) -> Path:
     Raises
     ------
     MgRiskError
-        `bundle.unknown` with the names that there are, `bundle.retired` with what to use; exit status 5.
+        `bundle.unknown` with the known names, `bundle.retired` with the replacement; exit status 5.
     """
     found = released_bundles()
     if name not in found and name in RETIRED:
         raise bad_bundle(
             "bundle.retired",
-            f"{name} is no longer released: {RETIRED[name]} is right for whatever inputs are given",
+            f"{name} is no longer released: {RETIRED[name]} predicts from any subset of its inputs",
             where=name,
             hint=f"use --model {RETIRED[name]}",
         )

@@ -1,10 +1,9 @@
-"""Additive models on restricted cubic splines: a curve for each number, a step for each level, nothing else.
+"""Additive models on restricted cubic splines: a curve for each number and a coefficient for each level.
 
-A restricted cubic spline (`survey.cubic_spline`) is the usual curve for a continuous predictor in this field.
-`SplineSpace` holds the knots, and mean and covariance of the
-design columns, so that a missing value is replaced by what the others of the same person lead one to expect.
-`SplineLearner` fits ridge-penalised logistic or linear regression to these columns. All spline models of a run share
-one space: a sum of them is one model of the same kind, `additive.Additive`.
+`SplineSpace` holds the knots of the splines (`survey.cubic_spline`), and mean and covariance of the design columns.
+With these a missing value is replaced by its expectation given the person's other values. `SplineLearner` fits
+ridge-penalised logistic or linear regression to these columns. All spline models of a run share one space, so a sum of
+them is one additive model, `additive.Additive`.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ from mgrisk.types import Floats, Singles
 
 @dataclass(frozen=True)
 class Term:
-    """What one encoded column becomes: a value in place of a missing one, and a curve.
+    """The spline of one encoded column, and the value that replaces a missing one where these are filled.
 
-    There is no mark for "was missing". Who did not answer NHANES is not who leaves a cell of a file empty, and a
-    mark learned from a handful of people would move a whole column's risks.
+    There is no indicator of missing values: reasons for missing values in NHANES are not those in a user's file, and an
+    indicator estimated from a few people would shift the risks of a whole file.
 
     Attributes
     ----------
     fill
-        Value put in place of a missing one: the weighted median (numbers) or mean (0/1 columns) of training rows.
+        Value that replaces a missing one: the weighted median (numbers) or mean (0/1 columns) of training rows.
     knots
         Knots of the curve; empty for a straight line.
     """
@@ -83,7 +82,7 @@ def _term(x: Floats, weight: Floats, *, knots: int) -> Term:
 class SplineSpace:
     """The design columns of additive models: knots, and mean and covariance of the columns in the population.
 
-    Nothing in it depends on an outcome.
+    It does not depend on an outcome.
 
     Attributes
     ----------
@@ -99,7 +98,7 @@ class SplineSpace:
 
     @classmethod
     def fit(cls, columns: Sequence[Column], X: Singles, weight: Floats, *, knots: int) -> SplineSpace:
-        """Place the knots, and estimate mean and covariance from rows that may lack values.
+        """Place the knots, and estimate mean and covariance from incomplete rows.
 
         Parameters
         ----------
@@ -108,23 +107,23 @@ class SplineSpace:
         X, weight
             Encoded matrix (n, n_columns), NaN where missing, and positive survey weights (n,).
         knots
-            Knots of each number's curve, at Harrell's quantiles.
+            Number of knots of each number's spline, at Harrell's quantiles.
         """
         terms = fit_terms(columns, X, weight, knots=knots)
         return cls(terms, fit_moments(design_columns(terms, X), weight))
 
     def among(self, X: Singles, weight: Floats) -> SplineSpace:
-        """Return the space with the same knots, and mean and covariance of other people, (n, n_columns) and (n,)."""
+        """Return the space with the same knots, and moments of other people; X (n, n_columns), weight (n,)."""
         return SplineSpace(self.terms, fit_moments(design_columns(self.terms, X), weight, start=self.moments))
 
     def expected(self, X: Singles) -> Floats:
-        """Return standardised design columns, what is missing replaced by its expectation given the rest.
+        """Return standardised design columns, with missing values replaced by their expectation given the rest.
 
         Parameters
         ----------
         X
-            Encoded matrix (n, n_columns), NaN where missing. Training asks for the same matrix hundreds of times: the
-            last answer is kept, and is not to be changed.
+            Encoded matrix (n, n_columns), NaN where missing. Training asks for the same matrix hundreds of times, so
+            the last result is cached, read-only.
 
         Returns
         -------
@@ -156,9 +155,9 @@ class LinearFit:
     space
         The columns.
     intercept
-        Its value where every column is average.
+        Linear predictor at the mean of every column.
     coefficients
-        Of each standardised column, shape (p,).
+        Coefficient of each standardised column, shape (p,).
     """
 
     space: SplineSpace
@@ -167,7 +166,7 @@ class LinearFit:
 
     @property
     def weights(self) -> Floats:
-        """Weights of the design columns as they are, shape (p,)."""
+        """Coefficients of the unstandardised design columns, shape (p,)."""
         found: Floats = self.coefficients / self.space.moments.scale
         return found
 
@@ -186,9 +185,9 @@ class SplineLearner:
     space
         The design columns.
     c
-        Inverse penalties on weights of mean 1: scikit-learn's C, or one over its alpha for a continuous target.
+        Inverse penalties for weights of mean 1: scikit-learn's C, or 1 / alpha for a continuous target.
     kind
-        What it learns: an outcome (logistic) or a continuous target (linear).
+        Kind of target: an outcome (logistic) or a continuous target (linear).
     """
 
     space: SplineSpace
@@ -197,7 +196,7 @@ class SplineLearner:
 
     @property
     def name(self) -> str:
-        """Name of the family, by kind."""
+        """Name of the algorithm, by kind."""
         return "spline_logistic" if self.kind == "binary" else "spline_linear"
 
     def candidates(self) -> Sequence[Params]:

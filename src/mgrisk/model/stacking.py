@@ -1,7 +1,7 @@
-"""Stacked models: a scaled sum of parts, and how a fitted model of any kind is read back from a bundle.
+"""Stacked ensembles, whose linear predictor is a scaled sum of parts, and reading a fitted model from a bundle.
 
-A sum of linear predictors is one: it is calibrated once, and its Shapley values are the scaled sums of those of its
-parts. The scales are a survey-weighted logistic regression of the outcome on the parts, none of them negative.
+An ensemble is calibrated once, and its Shapley values are the scaled sums of those of its parts. The scales are the
+non-negative coefficients of a survey-weighted logistic regression of the outcome on the parts.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ FILE: Final = "sum.json"
 
 @dataclass(frozen=True)
 class Scales:
-    """How much each part counts in the sum.
+    """Intercept and weight of each part of a stacked ensemble.
 
     Attributes
     ----------
     intercept
         In log-odds.
     scales
-        One for each part, at least 0: log-odds for a unit of the part's margin.
+        Weight of each part, at least 0: log-odds for a unit of the part's margin.
     """
 
     intercept: float
     scales: tuple[float, ...]
 
     def total(self, margins: Floats) -> Floats:
-        """Return the margin of the sum, shape (n,), from those of its parts, shape (n, n_parts)."""
+        """Return the margin of the ensemble, shape (n,), from the margins of its parts, shape (n, n_parts)."""
         total = np.full(len(margins), self.intercept)
         for scale, part in zip(self.scales, margins.T, strict=True):
             total += scale * part
@@ -95,10 +95,10 @@ class _File(Checked):
 
 
 def fit_scales(margins: Sequence[Floats], y: Floats, design: SurveyDesign) -> Scales:
-    """Fit how much each part counts: survey-weighted logistic regression of the outcome on the parts' margins.
+    """Fit the scales by survey-weighted logistic regression of the outcome on the parts' margins.
 
-    No part counts negatively (Breiman 1996, Stacked regressions, Machine Learning 24:49): a part that would has
-    nothing to add, and parts that learned the same thing are not played off against each other.
+    Scales are not negative (Breiman 1996, Stacked regressions, Machine Learning 24:49), so that highly correlated parts
+    do not get large scales of opposite sign.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def fit_scales(margins: Sequence[Floats], y: Floats, design: SurveyDesign) -> Sc
     design
         Full design of the development set with the analysis as its domain.
     """
-    from scipy.optimize import minimize  # only fitting needs it, and scoring is to start at once
+    from scipy.optimize import minimize  # only fitting needs it, and scoring starts faster without
 
     inside = np.flatnonzero(design.analysis_weight > 0)
     weight, case = design.analysis_weight[inside], y[inside]
@@ -136,7 +136,7 @@ def fit_scales(margins: Sequence[Floats], y: Floats, design: SurveyDesign) -> Sc
 
 
 def read_fitted(files: Mapping[str, bytes], *, owners: Integers, threads: int) -> Fitted:
-    """Read a fitted model back; which kind it is, its files say.
+    """Read a fitted model back; its files say of which kind it is.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def read_fitted(files: Mapping[str, bytes], *, owners: Integers, threads: int) -
     """
     if FILE in files:
         scales, parts = part_files(files)
-        # A part is never a sum: a hostile bundle cannot nest without end.
+        # A part is never an ensemble: a hostile bundle cannot nest without end.
         return FittedSum(scales, tuple(_read_part(part, owners=owners, threads=threads) for part in parts))
     return _read_part(files, owners=owners, threads=threads)
 

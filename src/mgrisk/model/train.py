@@ -1,7 +1,7 @@
-"""Training: tune each part on folds, add parts up to models, calibrate on out-of-fold margins, refit on everybody.
+"""Training: tune each part on folds, stack parts, calibrate on out-of-fold margins, and refit to all people.
 
-A part is a learner on a target; a model is one part, or a sum of several. Only people of the development set come
-in here. The held-out cycle is not an argument of anything.
+A part is an algorithm on a target; a model is one part or a stacked ensemble of several. Only the development set is
+used; nothing here takes the held-out cycle.
 """
 
 from __future__ import annotations
@@ -46,23 +46,23 @@ class TrainedModel:
     Attributes
     ----------
     parts, params
-        What it is made of, and the chosen candidate of each.
+        The parts, and the chosen candidate of each.
     scales
-        How much each part counts; None where the model is one learner on the outcome, which is its own margin.
+        Weights of the parts in the ensemble; None where the model is one part on the outcome.
     fitted, calibrator
-        Fitted to everybody of development, as a bundle holds it, and what maps its margin to log-odds.
+        The model fitted to all development people, as a bundle holds it, and the map from its margin to log-odds.
     calibration
-        The map from margins to log-odds, fitted on out-of-fold margins; an additive model has taken it in.
+        The map from margins to log-odds, fitted to out-of-fold margins; an additive `fitted` includes it.
     oof_margin, oof_risk
-        Out-of-fold margin, and risk of which neither parts, scales nor calibrator saw the person's fold; NaN
-        outside the analysis, shape of the design.
+        Out-of-fold margin, and risk from parts, scales and calibrator fitted without the person's fold, shape of the
+        design; NaN outside the analysis.
     log_loss, fold_log_loss
         Weighted mean log loss of `oof_risk` over the analysis and within each fold, in nats.
     uncertainty
-        Sampling error of a person's log-odds, from refits; of the winner alone, where the pipeline file asks for it.
-        An additive model has it in itself.
+        Sampling error of a person's log-odds, from refits; for the chosen model alone, where the pipeline file asks for
+        it. In an additive model it is part of `fitted`.
     widening
-        By what that was widened to cover known risks; None where no outcomes were drawn.
+        Widening of the interval to nominal coverage of known risks; None where no outcomes were drawn.
     """
 
     parts: tuple[Part, ...]
@@ -80,19 +80,19 @@ class TrainedModel:
 
     @property
     def refitted(self) -> bool:
-        """Whether the sampling error of a person's log-odds is told by refits."""
+        """Whether the sampling error of a person's log-odds was estimated by refits."""
         sampling = self.fitted.sampling if isinstance(self.fitted, Additive) else self.uncertainty
         return sampling is not None
 
     def refit(self, X: Singles, *, factor: Floats | None = None) -> Fits:
-        """Fit the parts again with the same settings and scales, perhaps on a replicate of the survey.
+        """Refit the parts with the same settings and scales, for example to a bootstrap replicate.
 
         Parameters
         ----------
         X
             Encoded matrix of all development people, shape (n, n_columns).
         factor
-            What each person's weight is multiplied by, shape (n,); 1 where left out.
+            Factor of each person's weight, shape (n,); 1 where left out.
         """
         return _fit(self.parts, self.params, self.scales, X, factor=factor)
 
@@ -114,29 +114,28 @@ class TrainedModel:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """Everything that training made.
+    """The results of training.
 
     Attributes
     ----------
     encoder
-        From features to columns.
+        Encoder of the features.
     tuned
         Each part with all its candidates.
     models
-        By name.
+        The models by name.
     winner
-        Name of the model that is chosen: by the pipeline file, or else by `choose`.
+        Name of the chosen model: by the pipeline file, or else by `choose`.
     """
 
     encoder: Encoder
     tuned: tuple[TunedPart, ...]
     models: Mapping[str, TrainedModel]
-
     winner: str
 
 
 def train(data: TrainingData, *, features: Sequence[Feature], settings: pipeline_file.Model, threads: int) -> Trained:
-    """Tune, add up, calibrate and refit; then refit the winner under bootstrap weights to tell its sampling error.
+    """Tune, stack, calibrate and refit; then refit the chosen model under bootstrap weights for its sampling error.
 
     Parameters
     ----------
@@ -171,8 +170,8 @@ def train(data: TrainingData, *, features: Sequence[Feature], settings: pipeline
 def choose(models: Mapping[str, TrainedModel], outcome: Target) -> str:
     """Return the name of the model with the lowest log loss of calibrated out-of-fold risks.
 
-    An additive model is right for whatever inputs a person has. The best of them is taken unless the lowest log loss
-    is lower than its own by more than chance: the 95 % interval of the mean difference on the same people excludes 0.
+    An additive model predicts from any subset of its inputs. The best additive model is chosen unless the lowest log
+    loss is significantly lower: the 95 % interval of the mean difference in the same people excludes 0.
     """
 
     def best(names: Iterable[str]) -> str:
@@ -192,14 +191,14 @@ def choose(models: Mapping[str, TrainedModel], outcome: Target) -> str:
 
 
 def log_odds_of(risk: Floats) -> Floats:
-    """Return the log-odds of risks, held within those of the machine's precision."""
-    # A risk that is rounded to 0 or 1 has no log-odds; the metrics hold it within the same bounds.
+    """Return the log-odds of risks, which are clipped to machine precision from 0 and 1."""
+    # A risk that is rounded to 0 or 1 has no log-odds; the metrics clip at the same bounds.
     found: Floats = logit(np.clip(risk, np.finfo(np.float64).eps, 1.0 - np.finfo(np.float64).eps))
     return found
 
 
 def fit_space(settings: pipeline_file.Model, encoder: Encoder, X: Singles, data: TrainingData) -> SplineSpace | None:
-    """Return the design columns of spline models, of the people of the analysis; None where no spline is asked for."""
+    """Return the design columns of spline models, fitted to the analysis population; None without spline models."""
     if not settings.splines:
         return None
     inside = data.inside
@@ -226,7 +225,7 @@ def _with_uncertainty(
     design = fits.space.expected(X)[inside] * fits.space.moments.scale if isinstance(fitted, Additive) else None
 
     def form(deviations: Floats) -> tuple[Sampling | Uncertainty, Floats]:
-        """Return the form of deviations, and the standard error of everybody."""
+        """Return the form fitted to deviations, and each person's standard error."""
         if design is not None:
             sampling = fit_sampling(deviations, design, weight)
             return sampling, standard_error(sampling, design)
@@ -278,7 +277,7 @@ def _train_model(
     fits = _fit(parts, params, scales, X)
     fitted, calibrator = fits.model(owners, calibration, X, design.analysis_weight)
     if isinstance(fitted, Additive):
-        # As the bundle does: from expected log-odds to the expected risk.
+        # As in the bundle: from expected log-odds to the expected risk.
         log_odds[rows] = fitted.of_expected_risk(log_odds[rows], X[rows])
         oof_risk[rows] = expit(log_odds[rows])
     return TrainedModel(
@@ -305,7 +304,7 @@ def _fit(
 ) -> Fits:
     if scales is None:
         return Fits(tuple(parts), (parts[0].fit(X, params[0], factor=factor),), None)
-    # A part that counts nothing is not fitted, shipped or explained.
+    # A part with scale 0 is left out of the model.
     counted = [place for place, scale in enumerate(scales.scales) if scale > 0] or [0]
     return Fits(
         tuple(parts[place] for place in counted),
@@ -315,9 +314,9 @@ def _fit(
 
 
 def _cross_fitted_sum(tuned: Sequence[TunedPart], outcome: Target, fold: Integers) -> Floats:
-    """Return the margin of a sum whose scales were fitted on the other folds, shape (n,).
+    """Return the margin of an ensemble whose scales were fitted to the other folds, shape (n,).
 
-    The calibrator is fitted on it: so it corrects what fitting the scales adds in optimism, too.
+    The calibrator is fitted to it, and so also corrects the optimism of the scales.
     """
     margins = [part.margin for part in tuned]
     total = np.full(len(fold), np.nan)

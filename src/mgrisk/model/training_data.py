@@ -1,4 +1,4 @@
-"""The people whom a model learns from: features, outcome, design, folds and targets as one object, checked once."""
+"""Training data: features, outcome, design, folds and targets of the same people, checked together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHERE = "the development people"
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The development set, row for row; the held-out people are no part of it.
+    """The development set, without held-out people.
 
     Attributes
     ----------
@@ -27,17 +27,17 @@ class TrainingData:
     y
         Outcome 0 or 1, shape (n,); any value outside the domain of the design.
     design
-        Full design of the development set, with the analysis as its domain.
+        Full design of the development set, with the analysis population as its domain.
     fold
         Fold of each person, shape (n,).
     targets
-        Continuous targets of the same people, which sums may learn from.
+        Continuous targets of the same people, for parts of stacked ensembles.
 
     Raises
     ------
     MgRiskError
-        `train.other_people` where the parts are not of one length, `train.bad_outcome` where somebody of the analysis
-        has an outcome that is neither 0 nor 1.
+        `train.other_people` where lengths differ, `train.bad_outcome` where an outcome in the analysis is neither 0 nor
+        1.
 
     Examples
     --------
@@ -62,28 +62,28 @@ class TrainingData:
         if others:
             raise bad_input(
                 "train.other_people",
-                "features, outcome, folds, targets and design are not of the same people",
+                "features, outcome, folds, targets and design have different numbers of rows",
                 where=WHERE,
-                hint="give each a row for everybody in the design, those outside the analysis too",
+                hint="give each a row for every person of the design, including those outside the analysis",
                 expected=f"{len(self.design)} rows",
                 got=", ".join(others),
             )
         if not np.isin(self.y[self.inside], (0.0, 1.0)).all():
             raise bad_input(
                 "train.bad_outcome",
-                "somebody of the analysis has an outcome that is neither 0 nor 1",
+                "an outcome in the analysis is neither 0 nor 1",
                 where=WHERE,
                 hint="leave people without an outcome out of the analysis",
             )
 
     @cached_property
     def inside(self) -> Integers:
-        """Positions of the people of the analysis."""
+        """Positions of the analysis population."""
         return np.flatnonzero(self.design.analysis_weight > 0)
 
     @cached_property
     def outcome(self) -> Target:
-        """The outcome as a target; outside the analysis, where it has no weight but must be a number, it is 0."""
+        """The outcome as a target; 0 outside the analysis, where its weight is 0."""
         return Target(OUTCOME, "binary", np.where(self.design.analysis_weight > 0, self.y, 0.0), self.design)
 
     @property
@@ -92,9 +92,9 @@ class TrainingData:
         return (self.outcome, *self.targets)
 
     def matrix(self, encoder: Encoder) -> Singles:
-        """Return the encoded matrix of everybody, shape (n, n_columns).
+        """Return the encoded matrix of all people, shape (n, n_columns).
 
-        Only those whom any target is learned from are encoded; all others are rows of NaN, which no fit can see.
+        Rows of people without weight for any target are NaN; no fit uses them.
         """
         rows = np.unique(np.concatenate([target.rows for target in self.all_targets]))
         X = np.full((len(self.frame), len(encoder.columns)), np.nan, dtype=np.float32)

@@ -1,10 +1,10 @@
-"""Sampling error of one person's risk: bootstrap refits of the whole pipeline, kept as one small quadratic form.
+"""Sampling error of a person's risk, from bootstrap refits of the whole pipeline, stored as a small quadratic form.
 
-The pipeline is fitted again under bootstrap weights of the PSUs (`bootstrap_refits`). How much each refit's log-odds
-differ from those of the model is projected on a spline basis of the encoded columns, which holds a spline model and
-trees in the main. Their mean square is |L' b(x)|² for a table L of a few columns, so that scoring costs one small
-product for each person and no refit is shipped. What the basis does not hold is added, on average over the population.
-What no refit sees, that penalisation draws all risks together, is found by `coverage` and taken into the same form.
+The pipeline is refitted under bootstrap weights of the PSUs (`bootstrap_refits`). The differences between the log-odds
+of the refits and of the model are projected on a spline basis of the encoded columns, which represents most of the
+variation of spline models and trees. Their mean square is |L' b(x)|² for a matrix L of a few columns, so a bundle needs
+no refits and scoring one small product for each person. The mean residual variance is added. The shrinkage of risks by
+penalisation, which refits do not show, is estimated by `coverage` and included in the same form.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from mgrisk.survey.variance import rao_wu
 from mgrisk.types import Floats, Singles
 
 if TYPE_CHECKING:
-    from mgrisk.model.fits import Fits  # only fitting needs it, and scoring is to start at once
+    from mgrisk.model.fits import Fits  # only fitting needs it, and scoring starts faster without
 
 Refit = Callable[[Floats], "Fits"]
-"""Fits the chosen setting again, with everybody's weight multiplied by a factor, shape (n,)."""
+"""Refits the model with each person's weight multiplied by a factor, shape (n,)."""
 OUT: Final = 1e-9
-"""Factor of a PSU that was not drawn: no weight to speak of, but its people stay among the rows of the fit."""
+"""Factor of a PSU that was not drawn: negligible weight, but its people stay among the rows of the fit."""
 
 
 def bootstrap_refits(
@@ -48,23 +48,23 @@ def bootstrap_refits(
     replicates: int,
     seed: int,
 ) -> Floats:
-    """Fit the pipeline again and say by how much each person's calibrated log-odds moved.
+    """Refit the pipeline to bootstrap replicates and return the change of each person's calibrated log-odds.
 
     Parameters
     ----------
     refit
-        The model with its chosen setting.
+        Refits the model with its chosen settings.
     X, data
-        The development people and their encoded matrix, shape (n, n_columns); m people are in the analysis.
+        Encoded matrix of the development people, shape (n, n_columns), and their data; m are in the analysis.
     log_odds
-        Calibrated log-odds of these, shape (m,).
+        Calibrated log-odds of the analysis population, shape (m,).
     replicates, seed
-        Of `survey.variance.rao_wu`.
+        As for `survey.variance.rao_wu`.
 
     Returns
     -------
     ndarray, shape (m, replicates)
-        Log-odds of the refit less `log_odds`.
+        Log-odds of the refit minus `log_odds`.
 
     Raises
     ------
@@ -74,10 +74,10 @@ def bootstrap_refits(
 
     Notes
     -----
-    People whose PSU was not drawn stay among the rows with next to no weight, so that a penalty means the same as in
-    the model; how parts of a sum are scaled is held, as the settings are.
-    A replicate of strata with two PSUs is made of half the sample: a linear statistic gets its variance exactly, and
-    what grows with the square of the noise (a tree that splits elsewhere) gets up to three times its own.
+    People whose PSU was not drawn keep a negligible weight, so that the penalty has the same strength as in the model.
+    Settings and scales are fixed. With two PSUs in each stratum a replicate consists of half the sample: the variance
+    of a linear statistic is right, and that of a strongly non-linear one (trees that split elsewhere) is overestimated
+    by up to a factor of three.
     """
     design, inside = data.design, data.inside
     drawn = rao_wu(design, replicates=replicates, seed=seed)
@@ -91,14 +91,14 @@ def bootstrap_refits(
 
 
 def out_of_fold(refit: Refit, X: Singles, data: TrainingData, factor: Floats) -> Floats:
-    """Return margins of fits to the other folds, shape (n,); 0 outside the analysis and where the factor is 0.
+    """Return out-of-fold margins, shape (n,); 0 outside the analysis and where the factor is 0.
 
     Parameters
     ----------
     refit, X, data
         As for `bootstrap_refits`.
     factor
-        What everybody's weight is multiplied by, shape (n,).
+        Factor of each person's weight, shape (n,).
     """
     fold, inside = data.fold, data.inside[factor[data.inside] > 0]
     margin = np.zeros(len(fold))
@@ -111,17 +111,15 @@ def out_of_fold(refit: Refit, X: Singles, data: TrainingData, factor: Floats) ->
 FILE: Final = "uncertainty.npz"
 MOST_NUMBERS: Final = 1 << 20
 MEANING: Final = (
-    "90 % interval for the risk of people with these values: sampling error of learner and calibration under the "
-    "survey design, from refits of the pipeline under Rao-Wu bootstrap weights of the PSUs with settings as chosen; "
-    "not in it: what a missing value or an error of a person's own answers hides, and change of the population"
+    "90 % interval for the risk of people with these values: sampling error of model and calibration under the survey "
+    "design, from refits of the pipeline under Rao-Wu bootstrap weights of the PSUs with the chosen settings; not "
+    "included: missing values, errors in a person's own answers, and changes of the population"
 )
-WIDENED: Final = (
-    "; widened so that outcomes drawn from known risks are covered as often as it says, in each fifth of risk"
-)
-"""What is added to that where the widening was found."""
+WIDENED: Final = "; widened to nominal coverage of known risks, from which outcomes were drawn, in each fifth of risk"
+"""Addition to `MEANING` where the interval was widened."""
 KNOTS: Final = 4
 DROPPED: Final = 0.1
-"""Share of the mean variance that the columns left out of L may hold."""
+"""Share of the mean variance that the columns left out of L may represent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,16 +129,15 @@ class Uncertainty:
     Attributes
     ----------
     terms
-        A curve for each encoded column.
+        Spline of each encoded column.
     loadings
-        The table L: a row for the constant and for each design column of the terms, shape (1 + p, k).
+        The matrix L: a row for the constant and for each design column of the terms, shape (1 + p, k).
     centre
         Population means of the design columns, shape (p,).
     base, factor
-        The variance is base + factor × |L' b(x)|², squared log-odds: what the basis does not hold, on average and in
-        proportion.
+        The variance in squared log-odds is base + factor × |L' b(x)|².
     replicates
-        How many refits it was made of.
+        Number of refits it was estimated from.
     """
 
     terms: tuple[Term, ...]
@@ -164,7 +161,7 @@ class Uncertainty:
         return Curves.of(self.terms, self.loadings[1:], self.centre)
 
     def after(self, *, stretch: float, added: float) -> Uncertainty:
-        """Return it for log-odds stretched about any point, with a variance added to everybody's."""
+        """Return the error of log-odds that are multiplied by `stretch`, with a variance added."""
         return replace(
             self,
             loadings=stretch * self.loadings,
@@ -197,7 +194,7 @@ class Uncertainty:
         try:
             arrays = read_arrays(content)
             if sum(array.size for array in arrays.values()) > MOST_NUMBERS:
-                raise ValueError("it has more numbers than any of ours")
+                raise ValueError("it has too many numbers")
             found = _File.of({name: array.tolist() for name, array in arrays.items()})
         except ValueError as problem:
             raise bad_model(FILE, f"cannot be read: {problem}") from None
@@ -231,7 +228,7 @@ class _File(Checked):
     def _of_the_same_columns(self) -> Self:
         same_length(fills=self.fills, widths=self.widths)
         if sum(self.widths) != len(self.knots):
-            raise ValueError("widths are not those of the knots")
+            raise ValueError("widths do not add up to the number of knots")
         p = sum(Term(0.0, tuple(_Curve(knots=each).knots)).width for each in self.of_columns())
         if len(self.centre) != p or len(self.loadings) != 1 + p:
             raise ValueError(f"centre or loadings is not that of {p} design columns")
@@ -247,14 +244,14 @@ class _File(Checked):
 
 
 def with_stretch(moved: Floats, away: Floats, stretch: float) -> Floats:
-    """Return deviations whose mean square is that of the refits, with what a stretch of the log-odds adds.
+    """Return deviations whose mean square is that of the refits plus the variance of a random stretch of log-odds.
 
     Parameters
     ----------
     moved
         Deviations of refits, shape (n, replicates).
     away
-        Log-odds less those at which they are not stretched, shape (n,).
+        Log-odds minus the fixed point of the stretch, shape (n,).
     stretch
         Standard deviation of the stretch.
 
@@ -273,12 +270,12 @@ def with_stretch(moved: Floats, away: Floats, stretch: float) -> Floats:
 
 
 def fit_uncertainty(deviations: Floats, X: Singles, weight: Floats, columns: Sequence[Column]) -> Uncertainty:
-    """Press the deviations of refits into a quadratic form.
+    """Fit a quadratic form to the deviations of refits.
 
     Parameters
     ----------
     deviations
-        Calibrated log-odds of each refit less those of the model, shape (n, replicates).
+        Calibrated log-odds of each refit minus those of the model, shape (n, replicates).
     X, weight
         Encoded matrix (n, n_columns) and positive survey weights (n,) of the development analysis.
     columns
@@ -292,35 +289,35 @@ def fit_uncertainty(deviations: Floats, X: Singles, weight: Floats, columns: Seq
 
 
 def fit_sampling(deviations: Floats, design: Floats, weight: Floats) -> Sampling:
-    """Press the deviations of refits of an additive model into forms of its own design columns.
+    """Fit a quadratic form of an additive model's own design columns to the deviations of its refits.
 
     Parameters
     ----------
     deviations
         As for `fit_uncertainty`.
     design, weight
-        Design columns less their means, shape (n, p), and positive survey weights (n,).
+        Design columns minus their means, shape (n, p), and positive survey weights (n,).
     """
     loadings, base, factor = _quadratic_form(deviations, design, weight)
     return Sampling(loadings[1:], loadings[0], base, factor, deviations.shape[1])
 
 
 def standard_error(found: Sampling, design: Floats) -> Floats:
-    """Return the standard error of the log-odds, shape (n,), where no input is absent; `design` as for the fit."""
+    """Return the standard error of the log-odds, shape (n,), with no input absent; `design` as for `fit_sampling`."""
     variance = found.base + found.factor * ((found.offset + design @ found.loadings) ** 2).sum(axis=1)
     error: Floats = np.sqrt(variance)
     return error
 
 
 def _quadratic_form(deviations: Floats, design: Floats, weight: Floats) -> tuple[Floats, float, float]:
-    """Return the table L, (1 + p, k), and what is to be added to |L' b(x)|² and multiplied with it."""
-    from scipy.optimize import nnls  # only fitting needs it, and scoring is to start at once
+    """Return the matrix L, (1 + p, k), and base and factor of the variance."""
+    from scipy.optimize import nnls  # only fitting needs it, and scoring starts faster without
 
     share = weight / weight.sum()
     basis = np.column_stack([np.ones(len(design)), design])
     size = np.sqrt(share @ basis**2)
     size[size == 0] = 1.0
-    # Directions of the basis that vary by themselves in the population, each with variance 1.
+    # Uncorrelated directions of the basis in the population, each with variance 1.
     spread, axes = np.linalg.eigh((basis / size).T @ (basis / size * share[:, None]))
     kept = spread > 1e-8 * spread[-1]
     whiten = axes[:, kept] / np.sqrt(spread[kept]) / size[:, None]

@@ -257,7 +257,7 @@ def recalibrate_file(
             "outcome": {**bundle.about["outcome"], **own},
             "title": f"{label}, recalibrated from {parent['name']}",
         }
-    made = recalibrate(bundle, linear_predictor, people.y, people.design, method=method, told=changes)
+    made = recalibrate(bundle, linear_predictor, people.y, people.design, method=method, changes=changes)
     old = bundle.calibrator
     change = made.about["recalibration"]
     inside, weight = people.inside, people.design.analysis_weight[people.inside]

@@ -92,6 +92,7 @@ def _shuffled(workspace: Workspace, people: SetOfPeople, winner: str) -> list[Fl
 
 STEP = Step(
     "added",
+    "estimate the incremental value of magnesium",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING, names.PREDICTIONS),
     outputs=(names.ADDED_VALUE,),
     logged=(names.ADDED_VALUE,),

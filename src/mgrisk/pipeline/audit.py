@@ -63,13 +63,14 @@ def audit(workspace: Workspace) -> str:
     best = max(alone, key=lambda each: each.auroc)
     found = sum(each.finding for each in (*alone, permuted))
     return (
-        f"{found} findings; best alone {best.feature} {best.auroc:.3f} (limit {best.limit:.2f}); "
-        f"permuted outcome {permuted.auroc:.3f}"
+        f"{found} findings; highest univariable AUROC {best.auroc:.3f} ({best.feature}; limit {best.limit:.2f}); "
+        f"AUROC with a permuted outcome {permuted.auroc:.3f}"
     )
 
 
 STEP = Step(
     "audit",
+    "audit for leakage",
     inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.LEAKS,),
     logged=(names.LEAKS,),

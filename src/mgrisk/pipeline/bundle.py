@@ -26,7 +26,7 @@ def bundle(workspace: Workspace) -> str:
     parts = {**trained.parts, names.CARD: card, **_patterns(workspace)}
     about = {**trained.about, **_performance(workspace, winner)}
     replace(trained, about=about, parts=parts).write(workspace.run.path(names.BUNDLE))
-    return f"{winner} in {workspace.run.path('bundle')}"
+    return f"chosen: {winner}"
 
 
 def _performance(workspace: Workspace, winner: str) -> dict[str, Any]:
@@ -51,6 +51,7 @@ def _patterns(workspace: Workspace) -> dict[str, bytes]:
 
 STEP = Step(
     "bundle",
+    "write the model bundle",
     inputs=(names.TRAINED, names.TUNING, names.EVALUATION, names.CARD, names.TEMPORAL),
     outputs=(names.BUNDLE,),
     settings=DESCRIBED,

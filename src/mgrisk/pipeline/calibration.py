@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mgrisk.cohort.select import DEVELOPMENT
-from mgrisk.evaluate.calibrators import better_than_shipped, compare_calibrators
+from mgrisk.evaluate.calibrators import better_calibrators, compare_calibrators
 from mgrisk.nhanes.codebook import KEY
 from mgrisk.pipeline.engine import MODEL, Step
 from mgrisk.pipeline.workspace import Workspace
@@ -22,14 +22,15 @@ def calibrate(workspace: Workspace) -> str:
         names.CALIBRATION,
         {"learner": winner, "outcome": workspace.outcome.name, **found.to_dict()},
     )
-    better = [record.model for record in better_than_shipped(workspace.run.calibrators.differences)]
+    better = [record.model for record in better_calibrators(workspace.run.calibrators.differences)]
     losses = [record for record in found.records if record["metric"] == "log_loss"]
     compared = ", ".join(f"{record['model']} {record['estimate']:.4f}" for record in losses)
-    return f"log loss {compared}; better than the shipped one: {', '.join(better) or 'none'}"
+    return f"log loss {compared}; shown better than the logistic one: {', '.join(better) or 'none'}"
 
 
 STEP = Step(
     "calibration",
+    "compare calibration methods",
     inputs=(*names.PEOPLE, names.OUT_OF_FOLD, names.TUNING),
     outputs=(names.CALIBRATION,),
     logged=(names.CALIBRATION,),

@@ -143,6 +143,7 @@ def _explained(
 
 STEP = Step(
     "candidates",
+    "fit and calibrate the candidates given in Python",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.CANDIDATES, names.RISKS_OF_CANDIDATES),
     settings=DESCRIBED,

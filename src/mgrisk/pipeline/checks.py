@@ -18,7 +18,7 @@ def check(workspace: Workspace) -> str:
     failed = [finding.id for finding in findings if finding.passed is False]
     untold = sum(finding.status == OPEN for finding in findings)
     named = f": {', '.join(failed)}" if failed else ""
-    return f"{len(findings)} checks, {len(failed)} with findings{named}; {untold} cannot be told"
+    return f"{len(findings)} checks, {len(failed)} with findings{named}; {untold} cannot be decided"
 
 
 def run_evidence(workspace: Workspace) -> RunEvidence:
@@ -46,6 +46,7 @@ def run_evidence(workspace: Workspace) -> RunEvidence:
 
 STEP = Step(
     "checks",
+    "check the run",
     inputs=(*names.TOLD, *names.AUDITED, names.FOLDS, names.OUT_OF_FOLD),
     outputs=(names.CHECKS,),
     logged=(names.CHECKS,),

@@ -162,6 +162,7 @@ def fit_features(workspace: Workspace, cohort: select.Cohort, computed: pd.DataF
 
 STEP = Step(
     "cohort",
+    "select the cohort and compute its features",
     inputs=(),
     outputs=names.OF_COHORT,
     logged=(names.COHORT, names.ATTRITION, names.TABLES),

@@ -46,7 +46,9 @@ class Step:
     Attributes
     ----------
     name
-        Name, as shown and in the manifest.
+        Name, as shown, in the manifest and for `--until`.
+    title
+        What it does, as shown.
     inputs, outputs
         Files or folders in the run folder that it reads and writes.
     optional
@@ -66,6 +68,7 @@ class Step:
     """
 
     name: str
+    title: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     settings: tuple[Section, ...]
@@ -134,7 +137,7 @@ def run_steps(
     raw
         Digest of the raw tables.
     progress
-        Called with one line for each step.
+        Called with a line when a step begins, and with one of its seconds and its summary when it has ended.
 
     Notes
     -----
@@ -143,7 +146,8 @@ def run_steps(
     """
     made = {name for step in steps for name in step.outputs}
     done = []
-    for step in steps:
+    for number, step in enumerate(steps, 1):
+        shown = f"[{number:>{len(str(len(steps)))}}/{len(steps)}] {step.name}: {step.title}"
         read = (*step.inputs, *(name for name in step.optional if name in made))
         inputs = {name: sha256(manifest.folder / name) for name in read}
         settings = workspace.pipeline.digest(*step.settings)
@@ -152,9 +156,10 @@ def run_steps(
         content += [{name: each.identity for name, each in workspace.candidates.items()}] if step.estimators else []
         key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
         if _is_current(step, key, manifest):
-            progress(f"{step.name:<10} unchanged")
+            progress(f"{shown} (unchanged)")
             continue
         manifest.steps.pop(step.name, None)
+        progress(shown)
         started = time.perf_counter()
         with threadpool_limits(limits=1, user_api="blas"):
             summary = step.action(workspace)
@@ -168,7 +173,7 @@ def run_steps(
             "summary": summary,
         }
         manifest.write()
-        progress(f"{step.name:<10} {seconds:6.1f} s  {summary}")
+        progress(f"{seconds:9.1f} s  {summary}")
         done.append(step.name)
     return done
 

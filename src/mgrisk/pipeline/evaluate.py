@@ -214,11 +214,14 @@ def _risks_of_candidates(workspace: Workspace, people: SetOfPeople) -> dict[str,
 
 def _estimate(records: list[dict[str, Any]], model: str, set_name: str) -> str:
     row = next(r for r in records if r["model"] == model and r["set"] == set_name and r["metric"] == "auroc")
-    return f"{row['estimate']:.3f} ({row['low']:.3f}-{row['high']:.3f})"
+    if row["low"] is None:
+        return f"{row['estimate']:.3f} (interval not estimable)"
+    return f"{row['estimate']:.3f} (95 % interval {row['low']:.3f} to {row['high']:.3f})"
 
 
 STEP = Step(
     "evaluate",
+    "evaluate, cross-validated and held out",
     inputs=(*names.PEOPLE, names.FOLDS, names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
     optional=(names.CANDIDATES, names.RISKS_OF_CANDIDATES),
     outputs=names.EVALUATED,

@@ -42,6 +42,7 @@ def _added(workspace: Workspace, store: Store) -> Iterator[Record]:
 
 STEP = Step(
     "evidence",
+    "estimate associations of magnesium",
     inputs=(names.TABLES, names.FITTED_FEATURES),
     outputs=(names.EVIDENCE,),
     logged=(names.EVIDENCE,),

@@ -147,6 +147,7 @@ def _pairs(name: str, bundle: Bundle, background: _Explained, of: _Explained) ->
 
 STEP = Step(
     "explain",
+    "compute SHAP values",
     inputs=(*names.PEOPLE, names.TRAINED, names.TUNING),
     outputs=names.EXPLAINED,
     logged=(names.EXPLANATION_SUMMARY,),

@@ -19,4 +19,11 @@ def make_folds(workspace: Workspace) -> str:
     return f"{psus} PSUs in {settings.folds} folds"
 
 
-STEP = Step("folds", inputs=names.PEOPLE, outputs=(names.FOLDS,), settings=("cohort",), action=make_folds)
+STEP = Step(
+    "folds",
+    "assign people to folds",
+    inputs=names.PEOPLE,
+    outputs=(names.FOLDS,),
+    settings=("cohort",),
+    action=make_folds,
+)

@@ -17,7 +17,7 @@ from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.calibration import cross_fitted_risk, fit_calibrator
 from mgrisk.model.imputation import Imputer, interval, pool
-from mgrisk.model.refit import Again
+from mgrisk.model.refit import Refitter
 from mgrisk.pipeline.engine import Step
 from mgrisk.pipeline.trained import read_trained, refitter
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
@@ -66,7 +66,7 @@ def impute(workspace: Workspace) -> str:
         },
     )
     (auroc,) = (each for each in records if each["set"] == "cross-validated" and each["metric"] == "auroc")
-    return f"AUROC of {settings.imputations} imputations less that of missing as such: {auroc['difference']:+.4f}"
+    return f"AUROC with {settings.imputations} imputations minus AUROC with missing values: {auroc['difference']:+.4f}"
 
 
 def _drawn(
@@ -93,7 +93,7 @@ def _drawn(
 
 def _risks(
     bundle: Bundle,
-    refit: Again,
+    refit: Refitter,
     given: dict[str, Singles],
     development: SetOfPeople,
     held_out: SetOfPeople,
@@ -156,6 +156,7 @@ def _records(people: SetOfPeople, native: Floats, imputed: list[Floats]) -> list
 
 STEP = Step(
     "imputation",
+    "compare with multiple imputation",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.IMPUTATION,),
     logged=(names.IMPUTATION,),

@@ -45,6 +45,7 @@ LATER: Final = {names.CARD, names.BUNDLE}
 
 STEP = Step(
     "items",
+    "answer TRIPOD+AI and PROBAST+AI",
     inputs=(*names.TOLD, *names.AUDITED, names.FOLDS, names.OUT_OF_FOLD, names.CHECKS),
     optional=names.OPTIONAL,
     outputs=(names.TRIPOD, names.PROBAST),

@@ -311,7 +311,7 @@ def know(workspace: Workspace, store: Store) -> str:
     workspace.run.write_records(names.KNOWN_ANSWERS, records)
     stop_at_misses(records)
     passed = sum(record["passed"] is True for record in records)
-    return f"{passed} known answers reproduced, {len(records) - passed} not applicable"
+    return f"{passed} published estimates replicated, {len(records) - passed} not applicable"
 
 
 def known_variables(workspace: Workspace) -> tuple[str, ...]:
@@ -321,6 +321,7 @@ def known_variables(workspace: Workspace) -> tuple[str, ...]:
 
 STEP = Step(
     "known",
+    "replicate published estimates",
     inputs=(names.TABLES,),
     outputs=(names.KNOWN_ANSWERS,),
     logged=(names.KNOWN_ANSWERS,),

@@ -116,6 +116,7 @@ def _number(value: Any) -> float | None:
 
 STEP = Step(
     "options",
+    "estimate what-if options",
     inputs=(*names.PEOPLE, names.TRAINED, names.TUNING, names.PREDICTIONS),
     outputs=(names.WHAT_IF,),
     logged=(names.WHAT_IF,),

@@ -341,6 +341,7 @@ def _make(workspace: Workspace) -> str:
 
 STEP = Step(
     "cohort",
+    "read the file, select the cohort and compute its features",
     inputs=(),
     outputs=names.OF_COHORT,
     logged=(names.COHORT, names.ATTRITION, names.TABLES),

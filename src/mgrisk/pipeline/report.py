@@ -21,6 +21,7 @@ def report(workspace: Workspace) -> str:
 
 STEP = Step(
     "report",
+    "write the report",
     inputs=(*names.TOLD, *names.AUDITED, names.CHECKS, names.TRIPOD, names.PROBAST),
     optional=names.OPTIONAL,
     outputs=(names.REPORT, names.FIGURES, names.CARD),

@@ -109,7 +109,7 @@ def run(
         calibrated, evaluated and explained like the other models on the same folds. The bundle has the model chosen
         among those of the pipeline file, since it cannot contain a candidate.
     progress
-        Called with a line for each step.
+        Called with a line when a step begins, and with one of its seconds and its summary when it has ended.
 
     Returns
     -------
@@ -220,4 +220,4 @@ def _make_people(workspace: Workspace, made: Synthetic, progress: Progress) -> N
         seed=made.seed,
         cycles=workspace.cycles,
     )
-    progress(f"people     made {made.people_per_cycle:,} SYNTHETIC people for each cycle, as XPT tables")
+    progress(f"made {made.people_per_cycle:,} SYNTHETIC people for each cycle, as XPT tables")

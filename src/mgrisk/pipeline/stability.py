@@ -14,7 +14,7 @@ import pandas as pd
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.explain.attributions import Explainer, build
-from mgrisk.explain.stability import firmness, stability
+from mgrisk.explain.stability import first_reason_stability, stability
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.learners import Fitted
 from mgrisk.model.uncertainty import OUT
@@ -68,7 +68,7 @@ def refit_and_explain(workspace: Workspace) -> str:
             }
         )
     # The stability of a person's reasons covers sampling only; refits with other seeds are summarised above.
-    firm = firmness(reported, [*found[PSUS], *found[FOLDS]])
+    firm = first_reason_stability(reported, [*found[PSUS], *found[FOLDS]])
     workspace.run.write_object(
         names.STABILITY,
         {"learner": winner, "set": HELD_OUT, "ways": ways},
@@ -76,7 +76,7 @@ def refit_and_explain(workspace: Workspace) -> str:
     people = pd.DataFrame({KEY: held_out.rows[KEY].to_numpy()[held_out.inside], "firmness": firm})
     workspace.run.write_frame(names.FIRMNESS, people)
     share = float(np.average(firm, weights=of_people))
-    return f"the first reason of a held-out person stays in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
+    return f"the first reason of held-out people is the same in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
 
 
 def _refits(workspace: Workspace, bundle: Bundle, development: SetOfPeople) -> Iterator[tuple[str, Fitted]]:
@@ -93,6 +93,7 @@ def _refits(workspace: Workspace, bundle: Bundle, development: SetOfPeople) -> I
 
 STEP = Step(
     "stability",
+    "refit the model, and compare explanations",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=names.REFITTED,
     logged=(names.STABILITY,),

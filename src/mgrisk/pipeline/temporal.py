@@ -53,7 +53,7 @@ def leave_cycles_out(workspace: Workspace) -> str:
     except MgRiskError as problem:
         return _nothing(workspace, about, problem.what())
     names_of_features = [feature.name for feature in bundle.features]
-    everything = found.said[NOTHING]
+    everything = found.predicted[NOTHING]
     cycles = [
         {"cycle": name, **record}
         for place, name in enumerate(years)
@@ -81,7 +81,7 @@ def _of_pattern(people: SetOfPeople, found: LeftOut, pattern: Pattern, features:
         "absent": [features[place] for place in pattern.absent],
         "refitted_auroc": None if refitted is None else _auroc(people, refitted),
     }
-    log_odds = found.said[pattern.name]
+    log_odds = found.predicted[pattern.name]
     replicated = OF_PATTERNS if pattern.kind in ("all", "set") else WITHOUT_SLOPE
     for record in _metrics(people, log_odds, everybody, replicated):
         yield {**about, **record}
@@ -115,6 +115,7 @@ def _metrics(people: SetOfPeople, log_odds: Floats, who: Booleans, metrics: tupl
 
 STEP = Step(
     "temporal",
+    "leave each cycle out and predict it",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TRAINED, names.TUNING),
     outputs=(names.TEMPORAL,),
     logged=(names.TEMPORAL,),

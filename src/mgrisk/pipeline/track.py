@@ -130,7 +130,7 @@ def _worse(records: list[dict[str, Any]], named: str, gate: Gate) -> Iterator[st
 def _with_interval(record: Mapping[str, Any]) -> str:
     if record["problem"]:
         return f"an unknown amount ({record['problem']})"
-    return f"{record['estimate']:.3f} ({record['low']:.3f} to {record['high']:.3f})"
+    return f"{record['estimate']:.3f} (95 % interval {record['low']:.3f} to {record['high']:.3f})"
 
 
 def log(workspace: Workspace) -> str:
@@ -161,6 +161,7 @@ def _champion(workspace: Workspace) -> tuple[int, Bundle | MgRiskError] | None:
 
 STEP = Step(
     "track",
+    "log the run in MLflow",
     inputs=(
         *names.TOLD,
         *names.AUDITED,

@@ -111,6 +111,7 @@ def _meaning(model: TrainedModel) -> str:
 
 STEP = Step(
     "train",
+    "tune, calibrate and refit the candidate models",
     inputs=(*names.PEOPLE, names.TARGETS, names.FOLDS, names.TABLES, names.KNOWN_ANSWERS),
     outputs=(names.TRAINED, names.OUT_OF_FOLD, names.TUNING),
     logged=(names.TUNING,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mgrisk.model.bundle import Bundle, read_bundle
-from mgrisk.model.refit import Again, again, space_of
+from mgrisk.model.refit import Refitter, make_refitter, space_of
 from mgrisk.pipeline.workspace import SetOfPeople, Workspace
 from mgrisk.run_folder import names
 
@@ -24,7 +24,7 @@ def refitter(
     people: SetOfPeople,
     *,
     seed: int | None = None,
-) -> Again:
+) -> Refitter:
     """Return a function that refits the chosen model with other weights of the development people.
 
     Parameters
@@ -40,11 +40,11 @@ def refitter(
 
     Returns
     -------
-    Again
+    Refitter
         As `model.refit.again` returns it.
     """
     settings = workspace.pipeline.model
-    return again(
+    return make_refitter(
         workspace.training_data(people),
         chosen=workspace.run.tuning.chosen,
         space=space_of(bundle.fitted),

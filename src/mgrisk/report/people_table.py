@@ -257,7 +257,7 @@ def _told(people: PeopleShown, data: pd.DataFrame, kept: Integers) -> list[dict[
     told: list[dict[str, Any]] = []
     if people.case is not None:
         outcome = [None if np.isnan(case) else int(case) for case in people.case[kept]]
-        told.append({"label": OUTCOME, "levels": ["does not have it", "has it"], "of": outcome, "said": True})
+        told.append({"label": OUTCOME, "levels": ["absent", "present"], "of": outcome, "said": True})
     if AGE in data:
         age = data[AGE].to_numpy(dtype=np.float64)
         band = np.searchsorted([start for start, _ in AGE_BANDS], age, side="right") - 1

@@ -1,1 +1,1 @@
-"""Published risk scores as tables: a TOML file each, with source and golden vectors in the tests."""
+"""Published risk scores, each defined in a TOML file with its source."""

@@ -1,7 +1,7 @@
-"""Published risk scores, a TOML file each: points that add up or a logistic formula, and their recalibration.
+"""Published risk scores (sums of points, or logistic formulas) read from TOML files, and their recalibration.
 
-A score's items say what one answer, or several together, add to it. On the scale of the people at hand a score is
-recalibrated by its intercept alone, or by intercept and slope.
+Each item of a score adds points or log-odds for one or several answers. A score is recalibrated to a population by
+its intercept, or by intercept and slope.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ Bands = tuple[tuple[float, float], ...]
 
 
 class Row(BaseModel):
-    """A part of a score's TOML file: closed and frozen."""
+    """A part of a score's TOML file; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Condition(Row):
-    """What must hold of one answer; one of its bounds and levels.
+    """A condition on one feature, with exactly one bound or level.
 
     Attributes
     ----------
     feature
         Name of the feature.
     level, not_level
-        The category that meets it, or the only one that does not: who did not answer meets `not_level`.
+        The category that meets the condition, or the only one that does not; a missing value meets `not_level`.
     at_least, above, below
         Bound of a number.
     """
@@ -58,11 +58,11 @@ class Condition(Row):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if len(self.model_fields_set - {"feature"}) != 1:
-            raise ValueError(f"{self.feature}: one bound or level")
+            raise ValueError(f"{self.feature}: a condition needs exactly one bound or level")
         return self
 
     def holds(self, people: pd.DataFrame) -> Booleans:
-        """Return who meets it, shape (n,); no answer meets nothing but `not_level`."""
+        """Return who meets the condition, shape (n,); a missing value meets only `not_level`."""
         values = people[self.feature]
         if self.level is not None:
             return (values == self.level).to_numpy(dtype=np.bool_)
@@ -74,29 +74,30 @@ class Condition(Row):
         return numbers > self.above if self.above is not None else numbers < self.below
 
     def unknown(self, people: pd.DataFrame) -> Booleans:
-        """Return whose answer is missing and could have decided, shape (n,)."""
+        """Return for whom the condition is undecided because the value is missing, shape (n,)."""
         if self.not_level is not None:
             return np.zeros(len(people), dtype=np.bool_)
         return people[self.feature].isna().to_numpy()
 
 
 class Item(Row):
-    """One row of a score: from one feature by bounds, categories or unit, or `worth` where conditions hold.
+    """One item of a score: points (or log-odds) by bounds, categories or unit of a feature, or by conditions.
 
     Attributes
     ----------
     feature
-        Name of the feature; none where `all` or `any` says what counts.
+        Name of the feature; empty if `all` or `any` is given.
     bands, above
-        Lower bounds with what a value gains from them on, or above them; the highest bound that is passed counts.
+        Lower bounds with the points of values from the bound on (`bands`) or above it (`above`); the highest bound that
+        is passed counts.
     levels
-        What each category gains; others gain nothing.
+        Points by category; other categories have none.
     per_unit
-        What each unit of a number gains.
+        Points per unit of a number.
     all, any, worth
-        Conditions all or any of which must hold to gain `worth`.
+        Conditions, all or any of which must hold for the points `worth`.
     when
-        Conditions on the people for whom the item counts.
+        Conditions that restrict the item to some people.
     """
 
     feature: str = ""
@@ -113,25 +114,25 @@ class Item(Row):
     def _one_way(self) -> Self:
         ways = (self.bands or self.above, self.levels, self.per_unit is not None, self.all, self.any)
         if sum(map(bool, ways)) != 1 or bool(self.feature) == bool(self.all or self.any):
-            raise ValueError(f"{self.feature or 'an item'}: bounds, levels or unit of a feature, or conditions")
+            raise ValueError(f"{self.feature or 'an item'}: needs bounds, levels or unit of a feature, or conditions")
         return self
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features that it reads."""
+        """Names of the features that the item uses."""
         conditions = (each.feature for each in (*self.all, *self.any, *self.when))
         return tuple(name for name in (self.feature, *conditions) if name)
 
     def gained(self, people: pd.DataFrame) -> Floats:
-        """Return what each person gains, shape (n,); nothing without an answer."""
+        """Return each person's points, shape (n,); 0 for a missing value."""
         return np.where(_every(self.when, people), self._worth(people), 0.0)
 
     def unanswered(self, people: pd.DataFrame) -> Booleans:
-        """Return for whom the item counts and an answer that could have decided it is missing, shape (n,)."""
+        """Return for whom the item is undecided because a value is missing, shape (n,)."""
         if self.feature:
             open_yet: Booleans = people[self.feature].isna().to_numpy(dtype=np.bool_)
         elif self.all:
-            # Open where no condition is known to fail, and one is not known.
+            # Undecided if no condition is known to fail and at least one is unknown.
             may = [each.holds(people) | each.unknown(people) for each in self.all]
             open_yet = np.all(may, axis=0) & ~_every(self.all, people)
         else:
@@ -174,7 +175,7 @@ KNOWN: Final = ("ada", "cdc", "findrisc", "cambridge", "leicester", "ausdrisk", 
 
 
 class Published(Row):
-    """What others have reported of a score: in whom, for which outcome, at which cut; figures as they are printed."""
+    """Published performance of a score: population, outcome and cut-off, with figures as printed."""
 
     people: str
     outcome: str
@@ -192,23 +193,23 @@ class RiskScore(Row):
     Attributes
     ----------
     kind
-        ``points`` add up; ``logistic``: the items add up with `intercept` to log-odds.
+        ``points``: the items add up to points; ``logistic``: the items and `intercept` add up to log-odds.
     predicts
-        What the score was made to tell, in words, and of whom.
+        Outcome and population for which the score was developed.
     maximum
-        Highest score possible; 1 of a formula.
+        Highest possible score; 1 for a formula.
     high
-        Points or probability from which on the score says "high risk"; None where nothing was published.
+        Points or probability from which on the risk is "high"; None if not published.
     unanswered
-        ``counts nothing``, as a blank on a paper form; or ``not scored``, where a formula has no meaning without.
+        ``counts nothing``: a missing item has 0 points; ``not scored``: a person with a missing item has no score.
     not_asked
-        Items of the score that NHANES does not ask, which gain nothing for anybody here.
+        Items of the score that NHANES does not ask, which have 0 points for everyone.
     notes
-        How the answers of NHANES stand for those of the score.
+        How the items are approximated by NHANES variables.
     risk
-        Published risk by points: lower bounds with the share of people who have or get what it predicts.
+        Published risk by points: lower bounds, with the share of people who have or develop the outcome.
     published
-        What others have reported of it.
+        Published performance.
     """
 
     name: str
@@ -230,24 +231,24 @@ class RiskScore(Row):
     @model_validator(mode="after")
     def _of_its_kind(self) -> Self:
         if self.kind == "points" and self.intercept != 0.0:
-            raise ValueError(f"{self.name}: points have no intercept")
+            raise ValueError(f"{self.name}: a score of points has no intercept")
         if self.kind == "logistic" and self.risk:
-            raise ValueError(f"{self.name}: a formula gives its risk itself")
+            raise ValueError(f"{self.name}: a logistic score has no table of risks")
         return self
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features that the score needs, each once."""
+        """Names of the features that the score needs, without duplicates."""
         return tuple(dict.fromkeys(name for item in self.item for name in item.features))
 
     @property
     def cuts(self) -> tuple[float, ...]:
-        """Published cuts, each once: the one of "high risk" first."""
+        """Published cut-offs without duplicates, the one of "high risk" first."""
         cuts = (self.high, *(each.cut for each in self.published))
         return tuple(dict.fromkeys(cut for cut in cuts if cut is not None))
 
     def score(self, people: pd.DataFrame) -> Scored:
-        """Score people.
+        """Compute the score.
 
         Parameters
         ----------
@@ -262,7 +263,7 @@ class RiskScore(Row):
         return Scored(value, unanswered, self.published_risk(value))
 
     def published_risk(self, value: Floats) -> Floats | None:
-        """Return the published probability of points, or that of a formula; None where none was published."""
+        """Return the published probability for points, or the probability of a formula; None if not published."""
         if self.kind == "logistic":
             return value
         if not self.risk:
@@ -271,35 +272,37 @@ class RiskScore(Row):
         return np.where(np.isnan(value), np.nan, shares[np.searchsorted(bounds, value, side="right") - 1])
 
     def why_not(self, outcome: Outcome, level: WeightLevel) -> str:
-        """Return why the score cannot be evaluated for an outcome; an empty text where it can.
+        """Return the reason why the score cannot be evaluated for an outcome; empty if it can.
 
         Parameters
         ----------
         outcome
-            What is predicted: a score must not read what defines a case.
+            Outcome; a score must not use variables that define a case.
         level
-            Subsample that the weight of the run stands for.
+            Subsample of the run's weight.
         """
         for each in with_ancestors(features(self.features)):
-            if told := [source for source in each.sources if source in outcome.defining]:
-                return f"its input {each.name} reads {', '.join(told)}, which defines the outcome"
+            if shared := [source for source in each.sources if source in outcome.defining]:
+                return f"its input {each.name} uses {', '.join(shared)}, which defines the outcome"
             if self.unanswered == "not scored" and each.level.rank > level.rank:
-                return f"its input {each.name} was measured in fewer people ({each.level}) than the weight's ({level})"
+                return (
+                    f"its input {each.name} was measured in a smaller sample ({each.level}) than the weight's ({level})"
+                )
         return ""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """People scored.
+    """Scores of people.
 
     Attributes
     ----------
     value
-        Points or probability, shape (n,); NaN for who is not scored.
+        Points or probability, shape (n,); NaN if not scored.
     unanswered
-        Whose answer to which item is missing, shape (items, n).
+        Whether each item is missing for each person, shape (items, n).
     risk
-        Published probability, shape (n,); None where none was published.
+        Published probability, shape (n,); None if not published.
     """
 
     value: Floats
@@ -333,7 +336,7 @@ def load_score(name: str) -> RiskScore:
 
 
 class Method(StrEnum):
-    """``intercept`` moves all log-odds alike; ``logistic`` stretches them too."""
+    """Method of recalibration: ``intercept`` shifts the log-odds; ``logistic`` also changes the slope."""
 
     INTERCEPT = "intercept"
     LOGISTIC = "logistic"
@@ -341,35 +344,35 @@ class Method(StrEnum):
 
 @dataclass(frozen=True)
 class Recalibration:
-    """The map from a score to a probability: expit(intercept + slope x margin)."""
+    """Recalibration of a score (log-odds or points) to a probability: expit(intercept + slope x score)."""
 
     method: Method
     intercept: float
     slope: float
 
-    def risk(self, margin: Floats) -> Floats:
-        """Return probabilities, shape (n,), of log-odds or points."""
-        risk: Floats = expit(self.intercept + self.slope * margin)
+    def risk(self, score: Floats) -> Floats:
+        """Return probabilities, shape (n,), for log-odds or points."""
+        risk: Floats = expit(self.intercept + self.slope * score)
         return risk
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the record as written to scores.json."""
+        """Return the entry of scores.json."""
         return asdict(self)
 
 
-def recalibrate(method: Method, margin: Floats, y: Floats, design: SurveyDesign) -> Recalibration:
+def recalibrate(method: Method, score: Floats, y: Floats, design: SurveyDesign) -> Recalibration:
     """Fit a recalibration to the domain of a design, with its weights.
 
     Parameters
     ----------
     method
-        The intercept alone needs log-odds; with the slope, points will do.
-    margin
+        ``intercept`` needs log-odds; ``logistic`` also works with points.
+    score
         Log-odds of the published risk, or points, shape (n,); any number outside the domain.
     y
         Outcome, 0 or 1, shape (n,); any value outside the domain.
     design
-        Full design of the development set with the analysis as its domain.
+        Full design of the development set, with the analysis as its domain.
 
     Raises
     ------
@@ -386,16 +389,16 @@ def recalibrate(method: Method, margin: Floats, y: Floats, design: SurveyDesign)
     """
     ones = np.ones(len(design))
     if method is Method.INTERCEPT:
-        fit = fit_logistic(ones[:, None], y, design, offset=margin)
+        fit = fit_logistic(ones[:, None], y, design, offset=score)
         return Recalibration(method, float(fit.coefficients[0]), 1.0)
-    fit = fit_logistic(np.column_stack([ones, margin]), y, design)
+    fit = fit_logistic(np.column_stack([ones, score]), y, design)
     return Recalibration(method, float(fit.coefficients[0]), float(fit.coefficients[1]))
 
 
-def cross_fitted(method: Method, margin: Floats, y: Floats, design: SurveyDesign, fold: Integers) -> Floats:
-    """Return probabilities of which the recalibration had not seen the person: each fold by the others, shape (n,)."""
+def cross_fitted(method: Method, score: Floats, y: Floats, design: SurveyDesign, fold: Integers) -> Floats:
+    """Return cross-fitted probabilities, shape (n,): each fold is recalibrated by a fit to the other folds."""
     risk = np.full(len(design), np.nan)
     for k in np.unique(fold):
         unseen = fold == k
-        risk[unseen] = recalibrate(method, margin, y, design.where(~unseen)).risk(margin[unseen])
+        risk[unseen] = recalibrate(method, score, y, design.where(~unseen)).risk(score[unseen])
     return risk

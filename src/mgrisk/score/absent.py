@@ -40,7 +40,7 @@ class AbsentSets:
         """Count the scored rows by missing features; `values` has shape (n_features, n), NaN where missing."""
         if not scored.any():
             return cls({})
-        words, width = as_words(np.isnan(values))[scored], -(-len(values) // 8)
+        words, width = as_words(np.ascontiguousarray(np.isnan(values).T))[scored], -(-len(values) // 8)
         met, counts = np.unique(words[:, 0] if words.shape[1] == 1 else words, axis=0, return_counts=True)
         met = met.reshape(len(met), -1)
         kept = np.argsort(_mixed(met), kind="stable")[:KEPT]

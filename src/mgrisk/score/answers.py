@@ -283,7 +283,8 @@ class Answers:
 
     def _reason_values(self, k: int, usable: Booleans) -> pa.Array:
         widest = max(LONGEST_FLOAT, *(len(level) for feature in self.features for level in feature.levels), 0)
-        out, end = np.empty(len(self) * widest, dtype=np.uint8), np.empty(len(self), dtype=np.int64)
+        # Numbers and texts are written by words, which may reach beyond the last of them.
+        out, end = np.empty(len(self) * widest + 16, dtype=np.uint8), np.empty(len(self), dtype=np.int64)
         write_reason_values(self._reasons, k, out, end)
         values = StringTable(out, np.concatenate([[0], end])).to_arrow()
         return values if usable.all() else pc.if_else(pa.array(usable), values, "")

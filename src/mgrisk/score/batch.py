@@ -29,7 +29,7 @@ from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.file_names import Format, output_format
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns, refuse_absent
-from mgrisk.score.journal import Entry, Journal, not_possible
+from mgrisk.score.journal import Entry, Journal, not_possible, other_input
 from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer
@@ -177,6 +177,8 @@ def score_table(
         key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict, digits=options.digits)
         journal = _journal(files, key=key, where=target, options=options)
         if journal and journal.sizes:
+            if any(True for _ in _after(journal.done, table, where=source)):
+                raise other_input(source)
             finish([*files.values()], journal)
             return Summary.of(scorer, _counted(journal, table), about)
         streams = dict(zip(files, stack.enter_context(open_files([*files.values()], journal=journal)), strict=True))
@@ -355,10 +357,5 @@ def _after(done: Sequence[Entry], table: Source, *, where: str) -> Iterator[Any]
     for entry in done:
         block = next(blocks, None)
         if block is None or table.digest(block) != entry.block:
-            raise bad_input(
-                "resume.other_input",
-                "the input has changed since the batch was interrupted",
-                where=where,
-                hint="leave out --resume to start again",
-            )
+            raise other_input(where)
     yield from blocks

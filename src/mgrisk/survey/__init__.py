@@ -1,12 +1,11 @@
-"""Design-based statistics: weights, strata and PSUs bound into one object that every estimate asks for.
+"""Design-based survey statistics.
 
-The functions named here take series and groups and return data frames (`frames`). `design` holds the design with its
-rule for single PSUs. `variance` has Taylor linearisation, replicate weights of the jackknife (JKn) and the Rao-Wu
-bootstrap, and `replicated`, which takes any statistic through either. `estimates` has totals, means, shares, ratios,
-quantiles and directly standardised means; `linear_models` linear and logistic regression with Wald tests; `terms`
-splines (`cubic_spline`), interactions, average differences and prevalence ratios;
-`contingency` the chi-square of Rao and Scott; `folds`
-cross-validation by PSUs; `presentation` whether a share is precise enough to be shown.
+The functions exported here take series and groups and return data frames (`frames`). `design` has the survey design,
+with the rule for single PSUs. `variance` has Taylor linearisation, replicate weights (jackknife JKn, Rao-Wu bootstrap),
+and `replicated` for any statistic. `estimates` has totals, means, shares, ratios, quantiles and directly standardised
+means; `linear_models` linear and logistic regression with Wald tests; `terms` splines (`cubic_spline`), interactions,
+average differences and prevalence ratios; `contingency` the Rao-Scott chi-square test; `folds` cross-validation by PSU;
+`presentation` the NCHS presentation standards for proportions.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    # When asked for: what uses the design alone does not wait for pandas, nor depend on all estimates.
+    # Imported lazily: code that uses only the design does not load pandas or depend on all estimates.
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from mgrisk.survey import design, frames

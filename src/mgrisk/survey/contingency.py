@@ -1,4 +1,4 @@
-"""Whether shares differ between groups: Pearson's chi-square with the correction of Rao and Scott."""
+"""Pearson's chi-square test of independence with the Rao-Scott correction."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from mgrisk.types import Floats, Integers
 
 @dataclass(frozen=True)
 class ChiSquareTest:
-    """Test that two categories are independent.
+    """Test of independence of two categorical variables.
 
     Parameters
     ----------
     statistic
-        Pearson's chi-square over its expectation under the design, which follows F.
+        Pearson's chi-square divided by its expectation under the design, an F statistic.
     numerator, denominator
-        Degrees of freedom of F, no whole numbers.
+        Degrees of freedom of F, not necessarily integers.
     p
         P value; NaN without degrees of freedom of the design.
     n
-        People in the domain with a positive weight.
+        Number of people in the domain with a positive weight.
     """
 
     statistic: float
@@ -48,12 +48,12 @@ class ChiSquareTest:
 def chi_square(
     rows: Sequence[object] | ArrayLike, columns: Sequence[object] | ArrayLike, design: SurveyDesign
 ) -> ChiSquareTest:
-    """Test whether two categories are independent in the domain.
+    """Test whether two categorical variables are independent in the domain.
 
     Parameters
     ----------
     rows, columns
-        A category of each person, each of shape (n,); ignored outside the domain.
+        Categories of each person, each of shape (n,); ignored outside the domain.
     design
         The full design with its domain.
 
@@ -65,12 +65,12 @@ def chi_square(
     ------
     MgRiskError
         ``design.bad_length``; ``design.missing_values`` for a missing category in the domain;
-        ``chi_square.one_category`` where one of the two has a single category there; ``chi_square.empty_cells`` where
-        too many combinations are empty; ``design.single_psu``.
+        ``chi_square.one_category`` if a variable has a single category there; ``chi_square.empty_cells`` if too many
+        combinations are empty; ``design.single_psu``.
 
     Notes
     -----
-    Rao and Scott (1984), Ann. Stat. 12:46, second order, with the observed shares in the design effects:
+    Rao and Scott (1984), Ann. Stat. 12:46, second-order correction, with observed shares in the design effects:
     ``svychisq(statistic = "F")`` of the R package survey.
 
     Examples
@@ -91,16 +91,16 @@ def chi_square(
     table = share.reshape(n_rows, n_columns)
     expected = np.outer(table.sum(axis=1), table.sum(axis=0))
     pearson = float(((table - expected) ** 2 / expected).sum())
-    # Contrasts of log shares that no effect of rows or columns alone can make: the interaction of a loglinear model.
+    # Contrasts of log shares for the interaction of a loglinear model.
     contrasts = np.kron(_contrasts(n_rows), _contrasts(n_columns))
     per_share = contrasts / np.where(share > 0, share, np.inf)[:, None]
     simple = contrasts.T @ per_share
     if np.linalg.matrix_rank(simple) < len(simple):
         raise bad_input(
             "chi_square.empty_cells",
-            "too many combinations of two categories have nobody",
+            "too many combinations of two categories are empty",
             where=f"{WHERE}: {int((share == 0).sum())} of {share.size}",
-            hint="join some of the categories",
+            hint="combine some of the categories",
         )
     effects = np.linalg.solve(simple, per_share.T @ covariance @ per_share)
     whole = float(np.trace(effects))
@@ -111,7 +111,7 @@ def chi_square(
 
 
 def _codes(categories: Sequence[object] | ArrayLike, inside: Any, design: SurveyDesign) -> tuple[Integers, int]:
-    """Return the number of each person's category among those in the domain, 0 outside it, and how many there are."""
+    """Return the code of each person's category (0 outside the domain), and the number of categories in the domain."""
     series = pd.Series(np.asarray(categories, dtype=object))
     if len(series) != len(design):
         raise wrong_length(series.shape, design)
@@ -123,7 +123,7 @@ def _codes(categories: Sequence[object] | ArrayLike, inside: Any, design: Survey
             "chi_square.one_category",
             "a test of independence needs two categories or more",
             where=WHERE,
-            hint="widen the domain",
+            hint="use a larger domain",
             got=", ".join(map(str, found)) or "nobody",
         )
     return np.maximum(codes, 0), len(found)

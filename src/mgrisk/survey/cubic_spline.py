@@ -1,4 +1,4 @@
-"""Restricted cubic splines: cubic between their knots and a straight line beyond the outer ones."""
+"""Restricted cubic splines: cubic between the knots and linear beyond the outer knots."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def basis(x: Floats, knots: Floats) -> Floats:
     x
         Values, shape (n,).
     knots
-        Increasing knots, shape (k,), k >= 3; with fewer the basis is `x` alone.
+        Increasing knots, shape (k,), k >= 3; with fewer the basis is only `x`.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def basis(x: Floats, knots: Floats) -> Floats:
     if k < 3:
         return x[:, None]
     above = np.maximum(x[:, None] - knots, 0.0)
-    # Not ** 3: what numpy's pow returns in the last digit depends on the processor.
+    # Not ** 3: the last digit of numpy's pow depends on the processor.
     cubes = above * above * above
     last, before = knots[-1], knots[-2]
     inner = knots[:-2]

@@ -1,8 +1,8 @@
-"""The survey design as one immutable object: weights, strata, PSUs and the domain under study.
+"""The survey design as one immutable object: weights, strata, PSUs and the domain.
 
-A subpopulation is a mask, or a shorter table whose design still lists all PSUs (`SurveyDesign.keep`). A PSU without
-members of the domain still says something about how much the domain varies from PSU to PSU, and forgetting it would
-make standard errors too small (NCHS, NHANES tutorials, module 4; Lumley 2010, Complex Surveys, section 2.2.2).
+A subpopulation is a mask, or a shorter table whose design still has all PSUs (`SurveyDesign.keep`). PSUs without
+members of the domain contribute to the variance between PSUs; dropping them would make standard errors too small (NCHS,
+NHANES tutorials, module 4; Lumley 2010, Complex Surveys, section 2.2.2).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ WHERE = "survey design"
 class WeightLevel(StrEnum):
     """Subsample of NHANES in which a variable was measured, from the largest to the smallest.
 
-    Each level is a subset of the one before: everybody interviewed, everybody examined, those who gave blood, a
+    Each level is a subset of the one before: everyone interviewed, everyone examined, people with a blood sample, a
     reliable day-1 recall, two recalls, the morning fasting subsample, the glucose tolerance test. Blood, recall and
-    fasting are not strictly nested; no released weight covers their intersection, and the smallest is the closest.
-    Blood has a weight of its own in 2021-2023 alone; before, it has that of the examination.
+    fasting are not strictly nested; no released weight covers their intersection, so that the weight of the smallest is
+    used. Blood has a separate weight only in 2021-2023; before, it has the examination weight.
     """
 
     INTERVIEW = "interview"
@@ -46,12 +46,12 @@ class WeightLevel(StrEnum):
 
 
 class SinglePsu(StrEnum):
-    """What a stratum with one PSU says about the variance: a rule that is stated with the design, never guessed.
+    """Rule for the variance contribution of a stratum with a single PSU.
 
-    ``fail`` refuses, for the public NHANES files have no such stratum and one means that rows are gone;
-    ``certainty`` takes the PSU as drawn with certainty, so that it adds nothing; ``adjust`` takes its distance
-    from the mean of the whole sample in place of that from its stratum, which errs on the large side.
-    The same as ``options(survey.lonely.psu = ...)`` of the R package survey.
+    ``fail`` raises an error, because the public NHANES files have no such stratum and one means that rows are missing;
+    ``certainty`` treats the PSU as sampled with certainty, so that it contributes nothing; ``adjust`` uses its
+    deviation from the mean of the whole sample instead of its stratum, which is conservative. As
+    ``options(survey.lonely.psu = ...)`` of the R package survey.
     """
 
     FAIL = "fail"
@@ -65,17 +65,17 @@ def weight_level(levels: Mapping[str, WeightLevel]) -> tuple[WeightLevel, str]:
     Parameters
     ----------
     levels
-        For each variable in use, the subsample in which it was measured.
+        The subsample in which each variable in use was measured.
 
     Returns
     -------
     tuple of WeightLevel and str
-        The level, and the first variable that forced it.
+        The level, and the first variable that requires it.
 
     Raises
     ------
     MgRiskError
-        ``design.no_variables`` where `levels` is empty.
+        ``design.no_variables`` if `levels` is empty.
 
     Notes
     -----
@@ -90,7 +90,7 @@ def weight_level(levels: Mapping[str, WeightLevel]) -> tuple[WeightLevel, str]:
     if not levels:
         raise bad_input(
             "design.no_variables",
-            "no variables are named, so that no weight can be chosen",
+            "no weight can be chosen without variables",
             where=WHERE,
             hint="name at least one variable",
         )
@@ -111,14 +111,14 @@ class SurveyDesign:
     psu
         Variance PSU (SDMVPSU), shape (n,), integers that are numbered within the stratum.
     level
-        Subsample that the weight belongs to.
+        Subsample of the weight.
     domain
-        Who is under study, shape (n,), bool; everybody where it is left out.
+        Whether each person is in the domain, shape (n,), bool; by default everyone.
     single_psu
-        Rule for strata of the full design that have one PSU only.
+        Rule for strata of the full design with a single PSU.
     psus
-        Stratum and PSU of each PSU of the full design, shape (k, 2), where rows were left out (`keep`); those of the
-        rows where it is left out.
+        Stratum and number of each PSU of the full design, shape (k, 2), if rows were removed (`keep`); by default the
+        PSUs of the rows.
 
     Raises
     ------
@@ -128,7 +128,7 @@ class SurveyDesign:
 
     Notes
     -----
-    The arrays are copied and made read-only, so that two estimates from one design speak of the same people.
+    The arrays are copied and made read-only, so that all estimates from a design are of the same people.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class SurveyDesign:
                 "weight",
                 "a weight is missing, infinite or negative",
                 where=f"row {int(np.argmax(wrong))}, {int(wrong.sum())} rows in all",
-                hint="give people outside the subsample a weight of 0",
+                hint="set the weight of people outside the subsample to 0",
             )
         domain = np.ones(weight.size, dtype=np.bool_) if self.domain is None else self.domain
         self._set("weight", weight)
@@ -196,7 +196,7 @@ class SurveyDesign:
         Returns
         -------
         SurveyDesign
-            The domain is the intersection of the old one and `mask`.
+            Its domain is the intersection of the old domain and `mask`.
 
         Raises
         ------
@@ -204,15 +204,15 @@ class SurveyDesign:
             ``design.bad_length`` or ``design.bad_domain``.
         """
         smaller = replace(self, domain=self.domain & _mask(mask, len(self)))
-        # The clusters do not depend on the domain; handing them on spares a sort for each subgroup.
+        # The clusters do not depend on the domain; reusing them avoids a sort for each subgroup.
         smaller.__dict__["_clusters"] = self._clusters
         return smaller
 
     def keep(self, mask: ArrayLike) -> SurveyDesign:
-        """Return the design with some rows alone, all PSUs of the full design still in it.
+        """Return a design of only some rows that still has all PSUs of the full design.
 
-        Estimates and their standard errors are those of ``where(mask)``. It is for libraries that know no domains,
-        such as scikit-learn: each row of the shorter design is one to be learned from.
+        Estimates and standard errors are the same as with ``where(mask)``. It is for libraries without domains, such as
+        scikit-learn.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class SurveyDesign:
 
     @property
     def weights(self) -> Floats:
-        """`analysis_weight`, to be given to scikit-learn as ``sample_weight``, shape (n,)."""
+        """`analysis_weight`, for use as ``sample_weight`` in scikit-learn, shape (n,)."""
         return self.analysis_weight
 
     @cached_property
@@ -254,22 +254,22 @@ class SurveyDesign:
 
     @property
     def df(self) -> int:
-        """Degrees of freedom: PSUs minus strata, of those that hold any positive analysis weight."""
+        """Degrees of freedom: number of PSUs minus number of strata, among those with a positive analysis weight."""
         present = np.unique(self.cluster[self.analysis_weight > 0])
         return int(present.size - np.unique(self.cluster_stratum[present]).size)
 
     def residual_df(self, coefficients: int) -> int:
-        """Return the degrees of freedom of a regression: each coefficient but the first costs one.
+        """Return the residual degrees of freedom of a regression: `df` + 1 - `coefficients`.
 
         Parameters
         ----------
         coefficients
-            Of the whole regression, its constant and what it is adjusted for among them.
+            Number of coefficients of the regression, including the intercept and adjustment terms.
 
         Returns
         -------
         int
-            0 or less where the design cannot tell so many apart: there is then no interval and no p value.
+            If 0 or less, intervals and p values are undefined.
 
         Notes
         -----
@@ -317,7 +317,7 @@ class SurveyDesign:
         return int(self._clusters[1].size)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the size of the design as a plain dict: what a report says about it."""
+        """Return the size of the design as a plain dict."""
         return {
             "level": str(self.level),
             "rows": len(self),
@@ -351,7 +351,7 @@ def _mask(values: ArrayLike, n: int) -> Booleans:
             "the mask of a domain is not boolean",
             expected="bool",
             got=str(array.dtype),
-            hint="decide what a missing value means, for example (age >= 20).fillna(False)",
+            hint="convert it, deciding what a missing value means, for example (age >= 20).fillna(False)",
         )
     return array
 
@@ -362,7 +362,7 @@ def _check_length(name: str, array: NDArray[Any], n: int) -> None:
             "design.bad_length",
             f"{name} has the wrong length",
             where=WHERE,
-            hint="give one value for each row of the full design, outside the domain too",
+            hint="pass one value for each row of the full design, including rows outside the domain",
             expected=f"({n},)",
             got=str(array.shape),
         )
@@ -373,6 +373,6 @@ def _bad(name: str, message: str, *, where: str = "", hint: str = "", **found: s
         f"design.bad_{name}",
         message,
         where=f"{WHERE}: {where}" if where else WHERE,
-        hint=hint or f"give one {name} for each row, without missing values",
+        hint=hint or f"pass one {name} for each row, without missing values",
         **found,
     )

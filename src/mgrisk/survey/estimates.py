@@ -1,8 +1,8 @@
 """Design-based totals, means, shares, ratios, quantiles and standardised means, with standard errors and intervals.
 
-All intervals are on t with the degrees of freedom of the design. A missing value inside the domain is an error and
-never quietly left out: whether leaving it out is right is for the caller to say, with ``design.where``. Directly
-standardised means and shares are what they would be in a population of a standard age distribution.
+All intervals use t with the degrees of freedom of the design. A missing value inside the domain is an error: the caller
+must exclude it explicitly with ``design.where``. Directly standardised means and shares are weighted to the age
+distribution of a standard population.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from mgrisk.types import Floats
 
 @dataclass(frozen=True)
 class Estimate:
-    """One number with its uncertainty.
+    """One estimate with its uncertainty.
 
     Parameters
     ----------
     estimate, se, low, high
-        Estimate, standard error and interval, in the unit of the values; NaN where undefined.
+        Estimate, standard error and interval, in the unit of the values; NaN if undefined.
     n
-        People in the domain with a positive weight.
+        Number of people in the domain with a positive weight.
     df
         Degrees of freedom of the design in the domain.
     """
@@ -53,7 +53,7 @@ UNDEFINED: Final = Estimate(float("nan"), float("nan"), float("nan"), float("nan
 
 @dataclass(frozen=True)
 class GroupedEstimates:
-    """One estimate for each group, in the order of the groups' names.
+    """Estimates by group.
 
     Parameters
     ----------
@@ -137,8 +137,8 @@ def mean(values: ArrayLike, design: SurveyDesign, *, level: float = 0.95) -> Est
 def proportion(values: ArrayLike, design: SurveyDesign, *, level: float = 0.95) -> Estimate:
     """Estimate the share of the domain for whom `values` is 1 (or True).
 
-    Parameters, errors and missing values as for `total`; ``design.not_binary`` for other values than 0 and 1.
-    The interval is symmetric on the logit and lies within 0 and 1; its bounds are NaN for a share of exactly
+    Parameters, errors and missing values as for `total`; ``design.not_binary`` for values other than 0 and 1.
+    The interval is symmetric on the logit scale and within 0 and 1; its bounds are NaN for a share of exactly
     0 or 1. Source: ``svyciprop(method = "xlogit")`` of the R package survey, the closed form of its "logit".
 
     Examples
@@ -153,9 +153,9 @@ def proportion(values: ArrayLike, design: SurveyDesign, *, level: float = 0.95) 
     if not np.isin(array, (0.0, 1.0)).all():
         raise bad_input(
             "design.not_binary",
-            "a proportion is asked for values other than 0 and 1",
+            "a proportion needs values of 0 and 1",
             where=WHERE,
-            hint="give a condition, for example values == 1, or use mean",
+            hint="use a condition, for example values == 1, or mean",
         )
     plain = mean(array, design, level=level)
     low, high = logit_interval(plain.estimate, plain.se, level=level, df=design.df)
@@ -165,8 +165,8 @@ def proportion(values: ArrayLike, design: SurveyDesign, *, level: float = 0.95) 
 def ratio(numerator: ArrayLike, denominator: ArrayLike, design: SurveyDesign, *, level: float = 0.95) -> Estimate:
     """Estimate the ratio of two totals in the domain.
 
-    Parameters, errors and missing values as for `total`; ``design.zero_denominator`` where the denominator
-    adds up to zero. Source: ``svyratio`` of the R package survey.
+    Parameters, errors and missing values as for `total`; ``design.zero_denominator`` if the denominator is
+    zero. Source: ``svyratio`` of the R package survey.
 
     Examples
     --------
@@ -181,17 +181,17 @@ def ratio(numerator: ArrayLike, denominator: ArrayLike, design: SurveyDesign, *,
     if base == 0.0:
         raise bad_input(
             "design.zero_denominator",
-            "the denominator of a ratio adds up to zero",
+            "the denominator of a ratio is zero",
             where=WHERE,
             hint="check its values in the domain",
         )
     estimate = float(design.analysis_weight @ top) / base
-    # Residuals before the division, so that a ratio that everybody shares has exactly no variance.
+    # Residuals before the division, so that a ratio that is the same for everyone has a variance of exactly 0.
     return _symmetric(estimate, _linear_se((top - estimate * bottom) / base, design), design, level)
 
 
 def complete_values(values: ArrayLike, design: SurveyDesign) -> Floats:
-    """Return the values as floats, 0 outside the domain; refuse what is missing inside it, shape (n,)."""
+    """Return the values as floats, 0 outside the domain, shape (n,); missing values inside it are an error."""
     array = np.array(values, dtype=np.float64)
     if array.shape != (len(design),):
         raise wrong_length(array.shape, design)
@@ -206,18 +206,18 @@ def complete_values(values: ArrayLike, design: SurveyDesign) -> Floats:
     missing = ~np.isfinite(array) & inside
     if missing.any():
         raise missing_values(int(missing.sum()))
-    # Whatever stands outside the domain must not reach a sum: 0 times NaN is NaN.
+    # Values outside the domain must not affect sums: 0 times NaN is NaN.
     array[~inside] = 0.0
     return array
 
 
 def wrong_length(shape: tuple[int, ...], design: SurveyDesign) -> MgRiskError:
-    """Return the error about values that are not one for each row of the design."""
+    """Return the error for values that do not have one for each row of the design."""
     return bad_input(
         "design.bad_length",
         "values have the wrong length",
         where=WHERE,
-        hint="give one value for each row of the full design, outside the domain too",
+        hint="pass one value for each row of the full design, including rows outside the domain",
         expected=f"({len(design)},)",
         got=str(shape),
     )
@@ -236,9 +236,9 @@ def _symmetric(estimate: float, se: float, design: SurveyDesign, level: float) -
 def quantile(values: ArrayLike, design: SurveyDesign, *, probability: float, level: float = 0.95) -> Estimate:
     """Estimate a quantile of values in the domain, with Woodruff's interval.
 
-    Parameters, errors and missing values as for `total`; `probability` lies strictly between 0 and 1
-    (``design.bad_probability``). A bound is NaN where the interval of the distribution function leaves 0
-    to 1. The standard error is the length of the interval over twice the critical value. Source: Woodruff
+    Parameters, errors and missing values as for `total`; `probability` is strictly between 0 and 1
+    (``design.bad_probability``). A bound is NaN if the interval of the distribution function extends beyond 0
+    or 1. The standard error is the length of the interval divided by twice the critical value. Source: Woodruff
     (1952), JASA 47:635; ``svyquantile(qrule = "math", interval.type = "mean")`` of the R package survey.
 
     Examples
@@ -261,12 +261,12 @@ def quantile(values: ArrayLike, design: SurveyDesign, *, probability: float, lev
 
 
 def weighted_quantile(values: ArrayLike, weight: ArrayLike, probabilities: ArrayLike) -> Floats:
-    """Quantiles of a weighted sample: the smallest value with at least that share of weight up to it.
+    """Return quantiles of a weighted sample: the smallest value with at least that share of the weight up to it.
 
     Parameters
     ----------
     values
-        Shape (n,), any unit; values with weight 0 do not count.
+        Shape (n,), any unit; values with weight 0 are ignored.
     weight
         Shape (n,), at least 0.
     probabilities
@@ -275,7 +275,7 @@ def weighted_quantile(values: ArrayLike, weight: ArrayLike, probabilities: Array
     Returns
     -------
     ndarray, shape (k,)
-        Observed values: no interpolation, so that doubled rows and doubled weights give the same answer.
+        Observed values without interpolation, so that doubled rows and doubled weights give the same result.
 
     Raises
     ------
@@ -293,14 +293,14 @@ def weighted_quantile(values: ArrayLike, weight: ArrayLike, probabilities: Array
             "design.bad_probability",
             "the probability of a quantile is not strictly between 0 and 1",
             where=WHERE,
-            hint="write the median as 0.5",
+            hint="use 0.5 for the median",
         )
     all_weights = np.asarray(weight, dtype=np.float64)
     counts = all_weights > 0
     array = np.asarray(values, dtype=np.float64)[counts]
     order = np.argsort(array, kind="stable")
     cumulated = np.cumsum(all_weights[counts][order])
-    # A share that is met but for rounding is met: otherwise the scale of the weights would decide.
+    # With a tolerance for rounding errors, so that the result does not depend on the scale of the weights.
     position = np.searchsorted(cumulated, (wanted - 1e-10) * cumulated[-1])
     chosen: Floats = array[order][position]
     return chosen
@@ -314,14 +314,14 @@ def standardised_mean(
     standard: Mapping[str, float],
     level: float = 0.95,
 ) -> Estimate:
-    """Estimate the mean of the groups' means, weighted by a standard population (direct standardisation).
+    """Estimate the directly standardised mean: the mean of group means, weighted by a standard population.
 
     Parameters
     ----------
     values
         Shape (n,), any unit, or 0 and 1 for a share; ignored outside the domain.
     groups
-        Group of each person, shape (n,), a name of `standard`; ignored outside the domain.
+        Group of each person, shape (n,), a key of `standard`; ignored outside the domain.
     design
         The full design with its domain.
     standard
@@ -332,7 +332,7 @@ def standardised_mean(
     Returns
     -------
     Estimate
-        With an interval on t. The standard population has no sampling error.
+        With a t interval. The standard population is treated as known.
 
     Raises
     ------
@@ -342,9 +342,9 @@ def standardised_mean(
 
     Notes
     -----
-    The variance is that of the fixed combination of the group means, as SUDAAN and NCHS have it:
+    The variance is that of a fixed linear combination of the group means, as in SUDAAN and at NCHS:
     ``svycontrast(svyby(~y, ~group, design, svymean, covmat = TRUE), shares)`` of the R package survey. R's
-    `svystandardize` takes the adjusted weights as given, which is slightly different, as its manual says.
+    `svystandardize` treats the adjusted weights as fixed, which gives slightly different results.
 
     Examples
     --------
@@ -361,22 +361,22 @@ def standardised_mean(
             "design.bad_length",
             "groups have the wrong length",
             where=WHERE,
-            hint="give one group for each row of the full design, outside the domain too",
+            hint="pass one group for each row of the full design, including rows outside the domain",
             expected=str(len(design)),
             got=str(len(label)),
         )
     missing = label.isna().to_numpy() & inside
     if missing.any():
         raise missing_values(int(missing.sum()))
-    strangers = set(label[inside]) - set(standard)
-    if strangers:
+    unknown = set(label[inside]) - set(standard)
+    if unknown:
         raise bad_input(
             "standard.unknown_group",
             "a group of the domain is not in the standard population",
             where=WHERE,
-            hint="leave it out of the domain, or add it to the standard",
+            hint="exclude it from the domain, or add it to the standard",
             expected=", ".join(standard),
-            got=", ".join(sorted(map(str, strangers))),
+            got=", ".join(sorted(map(str, unknown))),
         )
     whole = float(sum(standard.values()))
     estimate, scores = 0.0, np.zeros(len(design))
@@ -388,7 +388,7 @@ def standardised_mean(
                 "standard.empty_group",
                 f"nobody in the domain is in the group {name} of the standard population",
                 where=WHERE,
-                hint="a standard with fewer groups, or a wider domain",
+                hint="use a standard with fewer groups, or a larger domain",
             )
         of_group = float(weight @ array[member]) / float(weight.sum())
         share = size / whole

@@ -1,7 +1,7 @@
-"""Folds of cross-validation that respect the design: whole PSUs, the PSUs of a stratum in different folds.
+"""Cross-validation folds that respect the survey design: whole PSUs, with the PSUs of a stratum in different folds.
 
-Wieczorek, Guerin and McMahon 2022 (Stat 11:e454): cross-validation of survey data samples folds as the survey
-sampled people. Neighbours of one PSU resemble each other; in two folds they would flatter the score.
+Folds are sampled as the survey sampled people (Wieczorek, Guerin and McMahon 2022, Stat 11:e454). People of the same
+PSU are similar; splitting a PSU over folds would make performance estimates too optimistic.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from mgrisk.types import Integers
 
 
 def fold_of_psus(psus: Integers, *, folds: int, seed: int) -> Integers:
-    """Assign PSUs to folds, stratum after stratum.
+    """Assign PSUs to folds, stratum by stratum.
 
     Parameters
     ----------
     psus
-        Stratum and PSU of each, shape (k, 2), in order and each once.
+        Stratum and number of each PSU, shape (k, 2), sorted, without duplicates.
     folds
-        Number of folds; at least the number of PSUs in a stratum keeps a stratum's PSUs apart.
+        Number of folds; if it is at least the number of PSUs in a stratum, these are in different folds.
     seed
-        Of the order of strata and of PSUs within them.
+        Random seed for the order of strata and of PSUs within them.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def fold_of_psus(psus: Integers, *, folds: int, seed: int) -> Integers:
     order = np.concatenate(
         [random.permutation(np.flatnonzero(stratum == each)) for each in random.permutation(np.unique(stratum))]
     )
-    # In turn, like cards: neighbours in the order, and so the PSUs of a stratum, get different folds.
+    # Assigned in turn, so that consecutive PSUs, and so those of a stratum, are in different folds.
     fold = np.empty(len(psus), dtype=np.int64)
     fold[order] = np.arange(len(psus)) % folds
     return fold
@@ -56,16 +56,17 @@ class DesignKFold:
     Parameters
     ----------
     n_splits
-        Number of folds, from 2 to the number of PSUs; at least the number of PSUs in a stratum keeps them apart.
+        Number of folds, from 2 to the number of PSUs; if it is at least the number of PSUs in a stratum, these are in
+        different folds.
     design
-        Design of the rows that are split. Who is outside its domain is split too, and has a weight of 0.
+        Design of the rows that are split. People outside its domain are split too, with a weight of 0.
     seed
-        Of the order of strata and PSUs; a run with this seed has the same folds.
+        Random seed for the order of strata and PSUs; a run with the same seed has the same folds.
 
     Raises
     ------
     MgRiskError
-        ``split.folds`` where there are fewer than 2 folds or more than PSUs.
+        ``split.folds`` if there are fewer than 2 folds or more folds than PSUs.
 
     Notes
     -----
@@ -94,39 +95,39 @@ class DesignKFold:
         if not 2 <= self.n_splits <= self.design.n_clusters:
             raise bad_input(
                 "split.folds",
-                "the number of folds does not suit the design",
+                "the number of folds does not fit the design",
                 where="n_splits",
-                hint="five is usual",
+                hint="choose a number in the range; five is usual",
                 expected=f"2 to {self.design.n_clusters}, the number of PSUs",
                 got=str(self.n_splits),
             )
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of folds; the arguments are those of scikit-learn and are not looked at."""
+        """Return the number of folds; the arguments of scikit-learn's interface are ignored."""
         return self.n_splits
 
     def split(self, X: Sized, y: object = None, groups: object = None) -> Iterator[tuple[Integers, Integers]]:
-        """Yield the rows to learn from and the rows to test on, fold by fold.
+        """Yield the indices of the training and test rows of each fold.
 
         Parameters
         ----------
         X
-            What is split, one row for each row of the design.
+            Data to split, one row for each row of the design.
         y, groups
-            Not looked at.
+            Ignored.
 
         Raises
         ------
         MgRiskError
-            ``design.bad_length`` where `X` has another number of rows than the design.
+            ``design.bad_length`` if `X` and the design have different numbers of rows.
         """
         rows = X.shape[0] if hasattr(X, "shape") else len(X)
         if rows != len(self.design):
             raise bad_input(
                 "design.bad_length",
-                "the rows that are split are not those of the design",
+                "the data and the design have different numbers of rows",
                 where=WHERE,
-                hint="give one row for each row of the design; design.keep(mask) leaves rows out of it",
+                hint="pass one row for each row of the design; design.keep(mask) removes rows from it",
                 expected=str(len(self.design)),
                 got=str(rows),
             )

@@ -1,8 +1,7 @@
-"""Design-based estimates as data frames: series and groups in, a frame out. These are the functions of `mgrisk.survey`.
+"""Design-based estimates as data frames, by groups: the functions exported by `mgrisk.survey`.
 
-`estimates` and `terms` do the estimating. Here is how they are asked from a notebook: with pandas or polars
-series or arrays; with groups, which are domains of the design; and with missing values, whose rows leave the domain and
-stay in the design.
+These functions wrap `estimates` and `terms` for interactive use. They accept pandas or polars series or arrays, groups,
+which are domains of the design, and missing values, whose rows are excluded from the domain but stay in the design.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from mgrisk.types import Floats
 
 
 def mean(values: object, design: SurveyDesign, *, by: object = None, level: float = 0.95) -> pd.DataFrame:
-    """Estimate the mean of values, of everybody or of each group.
+    """Estimate the mean of values, overall or by group.
 
     Parameters
     ----------
     values
         Numbers in any unit, shape (n,), one for each row of the design: a pandas or polars series, or an array. Rows
-        without a value leave the domain and stay in the design.
+        without a value are excluded from the domain.
     design
         The design with its domain.
     by
@@ -41,14 +40,15 @@ def mean(values: object, design: SurveyDesign, *, by: object = None, level: floa
     Returns
     -------
     pandas.DataFrame
-        estimate, se, low and high in the unit of the values, with an interval on t with the degrees of freedom of the
-        design; n, people with a value and a positive weight; df. One row, or a row for each group, indexed by it.
+        estimate, se, low and high in the unit of the values, with a t interval with the degrees of freedom of the
+        design; n, the number of people with a value and a positive weight; df. One row, or one for each group, indexed
+        by group.
 
     Raises
     ------
     MgRiskError
-        ``survey.not_numbers`` for words; ``survey.index`` where two series have different indexes;
-        ``survey.no_groups`` where nobody has a group; ``design.bad_length``; ``design.single_psu``.
+        ``survey.not_numbers`` for texts; ``survey.index`` if two series have different indexes;
+        ``survey.no_groups`` if nobody has a group; ``design.bad_length``; ``design.single_psu``.
 
     Notes
     -----
@@ -68,7 +68,7 @@ def mean(values: object, design: SurveyDesign, *, by: object = None, level: floa
 def total(values: object, design: SurveyDesign, *, by: object = None, level: float = 0.95) -> pd.DataFrame:
     """Estimate the total of values over the population.
 
-    Parameters, result and errors as for `mean`. A person without a value adds nothing to the total. Source:
+    Parameters, result and errors as for `mean`. People without a value do not contribute to the total. Source:
     ``svytotal`` of the R package survey, with ``na.rm = TRUE``.
 
     Examples
@@ -109,8 +109,8 @@ def ratio(
 ) -> pd.DataFrame:
     """Estimate the ratio of two totals.
 
-    Parameters, result and errors as for `mean`, and ``design.zero_denominator``; rows without one of the two values
-    leave the domain. Source: ``svyratio`` of the R package survey.
+    Parameters, result and errors as for `mean`, and ``design.zero_denominator``; rows without either value are excluded
+    from the domain. Source: ``svyratio`` of the R package survey.
 
     Examples
     --------
@@ -135,17 +135,17 @@ def proportion(
     level: float = 0.95,
     interval: Literal["korn-graubard", "logit"] = "korn-graubard",
 ) -> pd.DataFrame:
-    """Estimate the share of people of whom something is true, or the share of each category.
+    """Estimate the share of people with a value of true, or the share of each category.
 
     Parameters
     ----------
     values
-        Truths or 0 and 1; or categories or words, each of which gets a row.
+        Booleans, or 0 and 1; or categories or texts, with a row for each.
     design, by, level
         As for `mean`.
     interval
-        ``korn-graubard``: the exact binomial interval for the effective number of people, as NCHS prints it. ``logit``:
-        symmetric on the logit, undefined for a share of 0 or 1.
+        ``korn-graubard``: the exact binomial interval for the effective sample size, as published by NCHS. ``logit``:
+        symmetric on the logit scale, undefined for a share of 0 or 1.
 
     Returns
     -------
@@ -172,9 +172,9 @@ def proportion(
     if interval not in ("korn-graubard", "logit"):
         raise bad_input(
             "survey.interval",
-            "a proportion has no such interval",
+            "unknown interval of a proportion",
             where="interval",
-            hint="korn-graubard, or logit",
+            hint="use korn-graubard or logit",
             got=str(interval),
         )
 
@@ -223,19 +223,20 @@ def regression(
     y
         Outcome, shape (n,): numbers, or 0 and 1 in a logistic regression.
     X
-        Terms: a frame, a series or an array with n rows. Numbers are taken as they are; of categories and words each
-        level but the first present gets a column. An intercept is added.
+        Terms: a frame, a series or an array with n rows. Numbers are used unchanged; categories and texts have a column
+        for each level except the first present. An intercept is added.
     design, level
-        As for `mean`. Rows without the outcome or a term leave the domain.
+        As for `mean`. Rows without the outcome or a term are excluded from the domain.
     kind
         ``linear``, or ``logistic``, whose coefficients are log-odds.
     effect
-        ``coefficient``; of a logistic regression also ``difference``, the average marginal effect on the probability,
-        or ``ratio``, the logarithm of the prevalence ratio: everybody of the domain at a level, and everybody at the
-        reference, the other terms as they are; of a number the mean slope, and one unit more.
+        ``coefficient``; for a logistic regression also ``difference``, the average marginal effect on the probability,
+        or ``ratio``, the logarithm of the prevalence ratio. They compare the average risk of everyone in the domain at
+        a level with that at the reference, other terms unchanged; for a number they are the mean slope, and the ratio
+        for one unit more.
     splines
-        Knots of the restricted cubic spline of a number, three or more, or how many of them: ``{"age": [4]}``. Its
-        rows compare the other knots with the first that is named.
+        Knots of the restricted cubic spline of a number, three or more, or the number of knots: ``{"age": [4]}``. Its
+        rows compare the other knots with the first one given.
     interactions
         Pairs of names of terms.
     by
@@ -245,9 +246,9 @@ def regression(
     -------
     pandas.DataFrame
         estimate, se, low, high, p (two-sided), n and df of each coefficient, indexed by group and term. Intervals and p
-        values are on t with the residual degrees of freedom of the design. `p_variable` is that of Wald's test that all
-        coefficients of a column of `X` are zero, `p_curve` that a spline is a straight line; NaN where the design
-        cannot tell so many apart.
+        values use t with the residual degrees of freedom of the design. `p_variable` is for the Wald test that all
+        coefficients of a column of `X` are zero, `p_curve` for the non-linearity of a spline; NaN if there are too few
+        degrees of freedom.
 
     Raises
     ------
@@ -270,7 +271,7 @@ def regression(
     """
     if kind not in get_args(Kind):
         raise bad_input(
-            "survey.kind", "there is no such regression", where="kind", hint="linear, or logistic", got=str(kind)
+            "survey.kind", "unknown kind of regression", where="kind", hint="use linear or logistic", got=str(kind)
         )
     found = _pandas(X)
     terms = found if isinstance(found, pd.DataFrame) else found.to_frame()
@@ -289,21 +290,21 @@ def regression(
 
 
 def chi_square(values: object, by: object, design: SurveyDesign) -> pd.DataFrame:
-    """Test whether the shares of categories are the same in all groups, with the correction of Rao and Scott.
+    """Test whether the shares of categories are equal in all groups (Rao-Scott chi-square test).
 
     Parameters
     ----------
     values
-        Categories, words, truths or numbers of few values, one for each row of the design, shape (n,).
+        Categories, texts, booleans or numbers with few values, one for each row of the design, shape (n,).
     by
-        Group of each person, shape (n,). Rows without a value or a group leave the domain.
+        Group of each person, shape (n,). Rows without a value or a group are excluded from the domain.
     design
         As for `mean`.
 
     Returns
     -------
     pandas.DataFrame
-        One row: statistic, which follows F; numerator and denominator, its degrees of freedom; p; n.
+        One row: statistic (F), numerator and denominator (degrees of freedom), p, n.
 
     Raises
     ------
@@ -330,7 +331,7 @@ def chi_square(values: object, by: object, design: SurveyDesign) -> pd.DataFrame
 def _of_numbers(
     statistic: Callable[..., Estimate], values: list[object], design: SurveyDesign, by: object
 ) -> pd.DataFrame:
-    """Apply a statistic of a domain and arrays to each group."""
+    """Compute a statistic of a domain and arrays for each group."""
     names, domains = _domains(design, by, *values)
     arrays = [numbers(each) for each in values]
     rows = {group: statistic(domain, *arrays) if domain.n else UNDEFINED for group, domain in domains}
@@ -341,7 +342,7 @@ def _of_numbers(
 def _domains(
     design: SurveyDesign, by: object, *columns: object
 ) -> tuple[list[Hashable], list[tuple[tuple[Hashable, ...], SurveyDesign]]]:
-    """Return the names of the groupings, and each group with its people who have a value in every column."""
+    """Return the names of the groupings, and each group with the domain of its people without missing values."""
     several = isinstance(by, list | tuple) and by and hasattr(by[0], "__len__") and not isinstance(by[0], str)
     grouped = [] if by is None else list(by) if several else [by]  # type: ignore[call-overload]
     refuse_other_index(*columns, *grouped)
@@ -361,7 +362,7 @@ def _domains(
             "survey.no_groups",
             "nobody in the domain has a group",
             where=f"by: {', '.join(map(str, names))}",
-            hint="check the groups, and that they are of these people",
+            hint="check that the groups are of the same people",
         )
     return names, found
 
@@ -375,14 +376,14 @@ def _side_by_side(given: Iterable[object], design: SurveyDesign) -> pd.DataFrame
 
 
 def refuse_other_index(*given: object) -> None:
-    """Refuse series and frames whose indexes differ: their rows may be of different people."""
+    """Raise an error for series and frames with different indexes, whose rows may be of different people."""
     indexes = [each.index for each in given if isinstance(each, pd.Series | pd.DataFrame)]
     if any(not indexes[0].equals(other) for other in indexes[1:]):
         raise bad_input(
             "survey.index",
             "two series have different indexes, so that their rows may be of different people",
             where="values and by",
-            hint="take both from one frame, or bring one into the order of the other with reindex",
+            hint="take both from one frame, or align one with the other by reindex",
         )
 
 
@@ -402,18 +403,18 @@ def _series(given: object) -> pd.Series:
 
 
 def _is_numeric(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype)  # truths are numbers, too
+    return pd.api.types.is_numeric_dtype(column.dtype)  # booleans count as numbers
 
 
 def numbers(given: object) -> Floats:
-    """Return a series or array as floats, NaN where missing, shape (n,); refuse words."""
+    """Return a series or array as floats, NaN where missing, shape (n,); raises ``survey.not_numbers``."""
     column = _series(given)
     if not _is_numeric(column):
         raise bad_input(
             "survey.not_numbers",
-            "values are no numbers",
+            "values are not numbers",
             where=str(column.name or "values"),
-            hint="estimate shares of categories with proportion; or give a condition, such as values == 'yes'",
+            hint="estimate shares of categories with proportion, or use a condition such as values == 'yes'",
             got=str(column.dtype),
         )
     return column.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -1,7 +1,6 @@
-"""Design-weighted linear and logistic regression, and Wald tests of their terms.
+"""Survey-weighted linear and logistic regression, and Wald tests of their terms.
 
-Both fit by weights and take Taylor-linearised standard errors on the full design; rows outside the domain count for the
-variance alone.
+Standard errors are Taylor-linearised on the full design; rows outside the domain are used only for the variance.
 """
 
 from __future__ import annotations
@@ -23,18 +22,18 @@ from mgrisk.types import Booleans, Floats
 
 @dataclass(frozen=True, eq=False)
 class RegressionFit:
-    """Coefficients of a design-weighted regression.
+    """Coefficients of a survey-weighted regression.
 
     Parameters
     ----------
     coefficients
-        Per unit of each column, shape (p,): log odds, or units of the outcome in a linear regression.
+        Coefficients per unit of each column, shape (p,): log-odds, or units of the outcome in a linear regression.
     covariance
-        Their design-based (sandwich) covariance, shape (p, p).
+        Design-based (sandwich) covariance of the coefficients, shape (p, p).
     df
-        Residual degrees of freedom, `SurveyDesign.residual_df`; an interval uses t with these.
+        Residual degrees of freedom (`SurveyDesign.residual_df`) for t intervals.
     n
-        Number of people that the fit saw.
+        Number of people in the fit.
     """
 
     coefficients: Floats
@@ -48,7 +47,7 @@ class RegressionFit:
         return np.sqrt(np.diag(self.covariance))
 
     def interval(self, *, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Return the bounds of intervals on t with the residual degrees of freedom, each of shape (p,)."""
+        """Return the bounds of t intervals with the residual degrees of freedom, each of shape (p,)."""
         half = t_quantile(level, self.df) * self.se
         return self.coefficients - half, self.coefficients + half
 
@@ -74,12 +73,12 @@ class RegressionFit:
 
 @dataclass(frozen=True)
 class WaldTest:
-    """Test that some coefficients are all zero.
+    """Wald test that some coefficients are all zero.
 
     Parameters
     ----------
     statistic
-        Wald chi-squared over the number of coefficients, which follows F.
+        Wald chi-square divided by the number of coefficients, an F statistic.
     numerator, denominator
         Degrees of freedom of F.
     p
@@ -102,9 +101,9 @@ def wald_test(fit: RegressionFit, columns: Sequence[int]) -> WaldTest:
     Parameters
     ----------
     fit
-        From `fit_linear` or `fit_logistic`.
+        Result of `fit_linear` or `fit_logistic`.
     columns
-        Places of the columns in the design matrix, each once.
+        Indices of the columns in the design matrix, without duplicates.
 
     Returns
     -------
@@ -113,12 +112,12 @@ def wald_test(fit: RegressionFit, columns: Sequence[int]) -> WaldTest:
     Raises
     ------
     MgRiskError
-        ``regression.no_columns`` for none, twice the same, or one that does not exist; ``regression.singular`` where
-        the covariance of the coefficients has no inverse, as with more of them than degrees of freedom.
+        ``regression.no_columns`` for no columns, duplicates or unknown columns; ``regression.singular`` if the
+        covariance of the coefficients is singular, as with more coefficients than degrees of freedom.
 
     Notes
     -----
-    ``regTermTest(model, terms)`` of the R package survey; the denominator are the residual degrees of freedom.
+    ``regTermTest(model, terms)`` of the R package survey; the denominator is the residual degrees of freedom.
 
     Examples
     --------
@@ -132,9 +131,9 @@ def wald_test(fit: RegressionFit, columns: Sequence[int]) -> WaldTest:
     if places.size == 0 or np.unique(places).size != places.size or not ((places >= 0) & (places < terms)).all():
         raise bad_input(
             "regression.no_columns",
-            "the columns of a Wald test are none, twice the same or unknown",
+            "the columns of a Wald test are empty, duplicated or unknown",
             where=WHERE,
-            hint=f"name columns from 0 to {terms - 1}, each once",
+            hint=f"use different columns from 0 to {terms - 1}",
             got=str(places.tolist()),
         )
     beta, covariance = fit.coefficients[places], fit.covariance[np.ix_(places, places)]
@@ -142,7 +141,7 @@ def wald_test(fit: RegressionFit, columns: Sequence[int]) -> WaldTest:
     if not (size > 0).all() or np.linalg.matrix_rank(covariance / np.outer(size, size)) < places.size:
         raise bad_input(
             "regression.singular",
-            "the covariance of the tested coefficients has no inverse",
+            "the covariance of the tested coefficients is singular",
             where=f"{WHERE}: {places.size} coefficients, {fit.df} degrees of freedom",
             hint="test fewer coefficients",
         )
@@ -154,7 +153,7 @@ def wald_test(fit: RegressionFit, columns: Sequence[int]) -> WaldTest:
 def rows_in_domain(
     X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: ArrayLike | None = None
 ) -> tuple[Booleans, Floats, Floats, Floats]:
-    """Check the data of a regression; return who is in it, and their rows, outcomes and offsets.
+    """Check the data of a regression; return the mask of the domain, and its rows, outcomes and offsets.
 
     Raises
     ------
@@ -170,7 +169,7 @@ def rows_in_domain(
             "design.bad_length",
             "the regression and the design have different lengths",
             where=WHERE,
-            hint="give one row for each row of the full design",
+            hint="pass one row for each row of the full design",
             expected=f"X ({len(design)}, p), y ({len(design)},)",
             got=f"X {rows.shape}, y {outcome.shape}, offset {known.shape}",
         )
@@ -189,10 +188,10 @@ def rows_in_domain(
 
 
 def column_sizes(X: Floats, share: Floats, *, kind: str) -> Floats:
-    """Return the root mean square of each column, shape (p,); refuse columns that say the same as others.
+    """Return the root mean square of each column, shape (p,); raises an error for collinear columns.
 
-    Columns divided by it have one size, so that tests of rank and of convergence do not depend on units. `kind`,
-    ``linear`` or ``logistic``, stands in the code and the message of the error.
+    Columns are divided by it so that tests of rank and convergence do not depend on units. `kind`, ``linear`` or
+    ``logistic``, is used in the code and message of the error.
 
     Raises
     ------
@@ -226,7 +225,7 @@ def fit_linear(X: ArrayLike, y: ArrayLike, design: SurveyDesign) -> RegressionFi
     Parameters
     ----------
     X
-        Design matrix with its column of ones, shape (n, p). Rows outside the domain may hold anything.
+        Design matrix including a column of ones, shape (n, p). Rows outside the domain are ignored.
     y
         Outcome in any unit, shape (n,).
     design
@@ -245,9 +244,9 @@ def fit_linear(X: ArrayLike, y: ArrayLike, design: SurveyDesign) -> RegressionFi
 
     Notes
     -----
-    Binder (1983), Int. Stat. Rev. 51:279: the same numbers as ``svyglm(family = gaussian())`` of the R package
-    survey. The covariance is that of the totals of the influence function (y - fitted) x (X'WX)^-1; it asks neither
-    for equal variances nor for a true straight line.
+    Binder (1983), Int. Stat. Rev. 51:279; same results as ``svyglm(family = gaussian())`` of the R package survey. The
+    covariance is that of the totals of the influence function (y - fitted) x (X'WX)^-1; it does not assume equal
+    variances or a correctly specified mean.
 
     Examples
     --------
@@ -262,7 +261,7 @@ def fit_linear(X: ArrayLike, y: ArrayLike, design: SurveyDesign) -> RegressionFi
     share = weight / weight.sum()
     size = column_sizes(rows, share, kind="linear")
     Z = rows / size
-    # Least squares on the rows and not on their cross products, which would lose half of the digits.
+    # Least squares on the rows, because cross products would lose half of the digits.
     root = np.sqrt(share)
     scaled, *_ = np.linalg.lstsq(Z * root[:, None], outcome * root, rcond=None)
     residual = outcome - Z @ scaled
@@ -282,13 +281,13 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
     Parameters
     ----------
     X
-        Design matrix with its column of ones, shape (n, p). Rows outside the domain may hold anything.
+        Design matrix including a column of ones, shape (n, p). Rows outside the domain are ignored.
     y
         Outcome, 0 or 1, shape (n,).
     design
         The full design with its domain.
     offset
-        Known part of the linear predictor, log odds, shape (n,).
+        Offset of the linear predictor, log-odds, shape (n,).
 
     Returns
     -------
@@ -302,9 +301,8 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
 
     Notes
     -----
-    Binder (1983), Int. Stat. Rev. 51:279: the same numbers as ``svyglm(family = quasibinomial())`` of the R
-    package survey. The covariance is that of the totals of the influence function (y - p) x A^-1, where A is
-    the information.
+    Binder (1983), Int. Stat. Rev. 51:279; same results as ``svyglm(family = quasibinomial())`` of the R package survey.
+    The covariance is that of the totals of the influence function (y - p) x A^-1, where A is the information matrix.
 
     Examples
     --------
@@ -320,7 +318,7 @@ def fit_logistic(X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: Ar
 def logistic_influence(
     X: ArrayLike, y: ArrayLike, design: SurveyDesign, *, offset: ArrayLike | None = None
 ) -> tuple[RegressionFit, Floats]:
-    """Return `fit_logistic` and the influence of each person on its coefficients, per unit of weight, shape (n, p)."""
+    """Return the result of `fit_logistic` and its influence function, per unit of weight, shape (n, p)."""
     inside, rows_in, outcome_in, known_in = rows_in_domain(X, y, design, offset=offset)
     if not np.isin(outcome_in, (0.0, 1.0)).all():
         raise bad_input(
@@ -342,7 +340,7 @@ def logistic_influence(
 def maximise_likelihood(
     X: Floats, y: Floats, weight: Floats, *, offset: Floats | None = None, start: Floats | None = None
 ) -> Floats:
-    """Maximise the weighted logistic likelihood by Newton's method with halved steps.
+    """Maximise the weighted logistic likelihood by Newton's method with step halving.
 
     Parameters
     ----------
@@ -351,22 +349,22 @@ def maximise_likelihood(
     y
         Outcome, 0 or 1 (or a share between), shape (n,).
     weight
-        Weight of each row, at least 0, shape (n,); only ratios of weights matter.
+        Weight of each row, at least 0, shape (n,); only relative weights matter.
     offset
-        Known part of the linear predictor, log odds, shape (n,).
+        Offset of the linear predictor, log-odds, shape (n,).
     start
-        Coefficients to start from, shape (p,): those of a neighbouring fit spare iterations.
+        Starting coefficients, shape (p,); those of a similar fit reduce the number of iterations.
 
     Returns
     -------
     ndarray, shape (p,)
-        Log odds per unit of each column.
+        Log-odds per unit of each column.
 
     Raises
     ------
     MgRiskError
-        ``logistic.rank`` for columns that are linear combinations of others; ``logistic.not_converged`` where
-        the likelihood has no maximum, as when a column separates cases from others.
+        ``logistic.rank`` for collinear columns; ``logistic.not_converged`` if the likelihood has no maximum, as when a
+        column separates cases from others.
 
     Examples
     --------
@@ -376,7 +374,7 @@ def maximise_likelihood(
     share = weight / weight.sum()
     known = np.zeros(y.size) if offset is None else offset
     size = column_sizes(X, share, kind="logistic")
-    # Columns of one size: the test of convergence below then does not depend on units.
+    # Scaled columns, so that the test of convergence below does not depend on units.
     Z = X / size
     beta = np.zeros(X.shape[1]) if start is None else np.asarray(start, dtype=np.float64) * size
     eta = Z @ beta + known
@@ -388,7 +386,7 @@ def maximise_likelihood(
             step = np.linalg.solve(hessian, Z.T @ (share * (y - fitted)))
         except np.linalg.LinAlgError:
             break
-        # The length of the step, not the gain: under separation each step gains less but none gets shorter.
+        # Test the step length, not the gain: under separation the gains decrease but the steps do not.
         if np.abs(step).max() < 1e-9 * (1.0 + np.abs(beta).max()):
             solution: Floats = (beta + step) / size
             return solution
@@ -405,7 +403,7 @@ def maximise_likelihood(
         "logistic.not_converged",
         f"a logistic regression did not converge in {MAX_ITERATIONS} iterations",
         where=f"{y.size} rows, {int((y * (weight > 0)).sum())} events, {X.shape[1]} columns",
-        hint="a column separates cases from others, or events are too few: drop columns or widen the domain",
+        hint="drop columns or use a larger domain: a column may separate cases from others, or events are too few",
     )
 
 

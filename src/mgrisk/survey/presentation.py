@@ -1,7 +1,6 @@
-"""Whether a share is precise enough to be shown: the NCHS data presentation standards for proportions.
+"""The NCHS data presentation standards for proportions: whether an estimate is reliable enough to be shown.
 
-A small group gives a number all the same. The standards say when to keep it back, when a statistician must look, and
-when it may stand in a table.
+The standards define when a proportion is suppressed, when it needs statistical review, and when it may be presented.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from mgrisk.survey.variance import t_quantile
 
 PRESENT: Final = "present"
 SMALLEST: Final = 30.0
-"""Effective people below which a share is kept back."""
+"""Effective sample size below which a share is suppressed."""
 WIDEST: Final = 0.30
-"""Width of the interval from which on a share is kept back."""
+"""Width of the interval from which on a share is suppressed."""
 NARROW: Final = 0.05
-"""Width of the interval up to which the relative width does not matter."""
+"""Width of the interval up to which the relative width is not considered."""
 WIDEST_RELATIVE: Final = 1.30
 FEWEST_DF: Final = 8
 
 
 def korn_graubard(share: Estimate, *, level: float = 0.95) -> tuple[float, float]:
-    """Return the exact binomial interval for the effective number of people.
+    """Return the exact binomial (Korn-Graubard) interval for the effective sample size.
 
     Parameters
     ----------
@@ -41,10 +40,10 @@ def korn_graubard(share: Estimate, *, level: float = 0.95) -> tuple[float, float
 
     Notes
     -----
-    Korn and Graubard (1998), Surv. Methodol. 24:193: Clopper and Pearson with n_eff = p (1 - p) / se^2, times the
-    square of t with n - 1 over t with the degrees of freedom of the design, never above n. For a share of exactly 0
-    or 1 n_eff is n. As in the SAS macro that NCHS published with its standards (calculate_KornGraubard_CIs 2.0);
-    without the limit of n the same as ``svyciprop(method = "beta")`` of the R package survey.
+    Korn and Graubard (1998), Surv. Methodol. 24:193: Clopper-Pearson interval with n_eff = p (1 - p) / se^2, multiplied
+    by the squared ratio of t with n - 1 to t with the design's degrees of freedom, and limited to n. For a share of
+    exactly 0 or 1, n_eff is n. As in the SAS macro that NCHS published with its standards (calculate_KornGraubard_CIs
+    2.0); without the limit to n the same as ``svyciprop(method = "beta")`` of the R package survey.
 
     Examples
     --------
@@ -63,7 +62,7 @@ def korn_graubard(share: Estimate, *, level: float = 0.95) -> tuple[float, float
 
 
 def presentation(share: Estimate) -> str:
-    """Say whether a share may be shown; see `presentation_code`, with Korn and Graubard's interval.
+    """Return the `presentation_code` of a share with its Korn-Graubard interval.
 
     Examples
     --------
@@ -75,26 +74,26 @@ def presentation(share: Estimate) -> str:
 
 
 def presentation_code(share: Estimate, low: float, high: float) -> str:
-    """Say whether a share with this interval may be shown.
+    """Return whether a share may be shown under the NCHS presentation standards.
 
     Parameters
     ----------
     share
-        Estimate between 0 and 1, standard error, people and degrees of freedom.
+        Estimate between 0 and 1, with standard error, n and degrees of freedom.
     low, high
-        Its 95 % interval.
+        Bounds of its 95 % interval.
 
     Returns
     -------
     str
-        ``suppress:effective_size``, ``suppress:width`` or ``suppress:relative_width``: not to be shown as an estimate.
-        ``review:none`` (exactly 0 or 1) or ``review:df``: shown with a mark. ``present``.
+        ``suppress:effective_size``, ``suppress:width`` or ``suppress:relative_width``: not to be shown;
+        ``review:none`` (exactly 0 or 1) or ``review:df``: shown with a mark; or ``present``.
 
     Notes
     -----
-    Parker et al. (2017), Vital Health Stat 2(175): kept back with fewer than 30 people or effective people, an interval
-    of 0.30 or wider, or one wider than 0.05 and than 130 % of the share; reviewed at 0 or 1 and below 8 degrees of
-    freedom. Limits as in the SAS macro that NCHS published with it.
+    Parker et al. (2017), Vital Health Stat 2(175): suppressed if the sample size or effective sample size is below 30,
+    the interval is 0.30 or wider, or it is wider than 0.05 and than 130 % of the share; reviewed at 0 or 1 and below 8
+    degrees of freedom. Limits as in the SAS macro that NCHS published with it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The US population of the year 2000 by age, for direct standardisation with age groups of one's own.
+"""The US population of the year 2000 by age, for direct standardisation with any age groups.
 
 Projected population in thousands. Source: Klein and Schoenborn (2001), Age adjustment using the 2000 projected U.S.
 population, NCHS Healthy People Statistical Notes 20, table 1.
@@ -24,21 +24,21 @@ US_2000: Final[Mapping[int, float]] = MappingProxyType(
         70: 8_726.0, 75: 7_415.0, 80: 4_900.0, 85: 4_259.0,
     }
 )  # fmt: skip
-"""People in thousands by the age in years at which their group begins; it ends where the next one begins."""
+"""Number of people in thousands, by the lower age limit of the group in years."""
 
 
 def standard_population(starts: Sequence[int]) -> dict[str, float]:
-    """Return the size of age groups in the standard population, in thousands, by their labels.
+    """Return the size of age groups in the standard population, in thousands, by label.
 
     Parameters
     ----------
     starts
-        Ages in years at which the groups begin; the last one has no end.
+        Lower age limits of the groups in years; the last group is open.
 
     Raises
     ------
     MgRiskError
-        ``survey.standard`` where they do not increase, or a group begins where the published population has none.
+        ``survey.standard`` if they do not increase, or are not among the limits of the published age groups.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def standard_population(starts: Sequence[int]) -> dict[str, float]:
             "the standard population has no such age groups",
             where="standard",
             got=", ".join(map(str, starts)),
-            hint=f"increasing ages out of {', '.join(map(str, US_2000))}",
+            hint=f"use increasing ages among {', '.join(map(str, US_2000))}",
         )
     ends = [*starts[1:], 1000]
     return {
@@ -61,7 +61,7 @@ def standard_population(starts: Sequence[int]) -> dict[str, float]:
 
 
 def age_group(age_years: ArrayLike, starts: Sequence[int]) -> pd.Series:
-    """Return the group of each age in years; missing below the first one and where the age is missing.
+    """Return the group of each age in years; missing below the first group and for missing ages.
 
     Examples
     --------

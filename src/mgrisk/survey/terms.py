@@ -1,9 +1,9 @@
-"""Terms of a regression and what is read off it: coefficients, average differences and ratios of prevalences.
+"""Regression terms, and effects: coefficients, average differences and prevalence ratios.
 
-A term is a number, a category, a spline or an interaction of these. It has columns of the design matrix, which are zero
-at its reference, and levels, each a point of the same columns. A coefficient is that of a level; an average difference
-or a ratio compares the risks that the fitted model gives the people of the domain with everybody at a level and with
-everybody at the reference, the other terms as they are.
+A term is a number, a category, a spline or an interaction. It has columns of the design matrix, which are zero at its
+reference, and levels, each defined by values of these columns. A coefficient compares a level with the reference. An
+average difference or ratio compares the average predicted risks of the people in the domain, with everyone at a level
+and with everyone at the reference, other terms unchanged.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ class Term:
     Attributes
     ----------
     name
-        Of the variable; names joined with ``:`` for an interaction.
+        Name of the variable; names joined with ``:`` for an interaction.
     columns
-        Its columns of the design matrix, shape (n, k); zero for who is at the reference.
+        Columns of the design matrix, shape (n, k); zero for people at the reference.
     levels
-        Its levels but the reference, r of them; one without a name for a number.
+        The r levels except the reference; a single unnamed level for a number.
     points
-        The columns of a person at each level, shape (r, k); of a number at 1.
+        Values of the columns at each level, shape (r, k); for a number at 1.
     kind
-        What it is.
+        Kind of the term.
     parts
         Names of the variables of an interaction.
     """
@@ -72,7 +72,7 @@ def number(name: str, values: Floats) -> Term:
 
 
 def category(name: str, values: pd.Series, design: SurveyDesign) -> Term:
-    """Return a term with a coefficient for each level but the first among those of the domain; of truths, for true."""
+    """Return a term with a coefficient for each level except the first in the domain; for booleans, for true."""
     if pd.api.types.is_bool_dtype(values.dtype):
         return Term(name, values.to_numpy(dtype=np.float64, na_value=0.0)[:, None], ("",), np.ones((1, 1)), "category")
     words = values.astype("category")
@@ -84,14 +84,14 @@ def category(name: str, values: pd.Series, design: SurveyDesign) -> Term:
 
 
 def spline(name: str, values: Floats, knots: Sequence[float], design: SurveyDesign) -> Term:
-    """Return a restricted cubic spline, whose levels are its knots; the first that is named is the reference.
+    """Return a restricted cubic spline, whose levels are its knots; the first one given is the reference.
 
     Parameters
     ----------
     name, values
-        A number, shape (n,).
+        Name and values of a number, shape (n,).
     knots
-        Three or more values; or one, how many knots to place at Harrell's quantiles of the domain (3 to 7).
+        Three or more values; or a single number of knots (3 to 7) to be placed at Harrell's quantiles of the domain.
     design
         The design with its domain.
 
@@ -107,7 +107,7 @@ def spline(name: str, values: Floats, knots: Sequence[float], design: SurveyDesi
             f"the knots of {name} are fewer than three, or two are the same",
             where=WHERE,
             got=", ".join(f"{each:g}" for each in places),
-            hint="name three or more values apart from each other, or a number of knots from 3 to 7",
+            hint="use three or more different values, or a number of knots from 3 to 7",
         )
     ordered = np.sort(places)
     at = basis(np.asarray(places), ordered)
@@ -121,7 +121,7 @@ def spline(name: str, values: Floats, knots: Sequence[float], design: SurveyDesi
 
 
 def knots_of(values: Floats, knots: Sequence[float], design: SurveyDesign) -> list[float]:
-    """Return knots as they are named, or as many as one number says at Harrell's quantiles of the domain."""
+    """Return the given knots, or a given number of knots at Harrell's quantiles of the domain."""
     places = [float(each) for each in knots]
     if len(places) > 1 or places[0] not in HARRELL_QUANTILES:
         return places
@@ -131,7 +131,7 @@ def knots_of(values: Floats, knots: Sequence[float], design: SurveyDesign) -> li
 
 
 def interaction(*parts: Term) -> Term:
-    """Return the products of the columns of some terms, whose levels are the pairs of theirs."""
+    """Return the interaction of some terms: products of their columns, with combinations of their levels."""
     return Term(
         ":".join(each.name for each in parts),
         _products([each.columns for each in parts]),
@@ -145,7 +145,7 @@ def interaction(*parts: Term) -> Term:
 
 
 def _products(blocks: Sequence[Floats]) -> Floats:
-    """Return each column of the first times each of the next, and so on; rows of length 1 stand for all."""
+    """Return the products of all combinations of columns; blocks with a single row are broadcast."""
     found = blocks[0]
     for block in blocks[1:]:
         pairs = found[:, :, None] * block[:, None, :]
@@ -156,31 +156,31 @@ def _products(blocks: Sequence[Floats]) -> Floats:
 def fit_terms(
     y: Floats, terms: Sequence[Term], design: SurveyDesign, *, kind: Kind, effect: Effect, level: float = 0.95
 ) -> pd.DataFrame:
-    """Fit a regression and read what is asked for off it.
+    """Fit a regression and return the requested effects.
 
     Parameters
     ----------
     y
         Outcome, shape (n,).
     terms
-        Interactions after their parts.
+        Terms, with interactions after their parts.
     design
-        The full design with its domain, in which nothing is missing.
+        The full design; there must be no missing values in its domain.
     kind
         ``linear`` or ``logistic``.
     effect
-        ``coefficient``; of a logistic regression also ``difference``, the average marginal effect on the probability,
-        and ``ratio``, the logarithm of the ratio of the average probabilities. They are of a level against the
-        reference; of a number the difference is the mean slope, and the ratio is for one unit more.
+        ``coefficient``; for a logistic regression also ``difference``, the average marginal effect on the probability,
+        and ``ratio``, the logarithm of the ratio of the average probabilities. They compare a level with the reference;
+        for a number the difference is the mean slope, and the ratio is for one unit more.
     level
-        Coverage of the intervals.
+        Confidence level.
 
     Returns
     -------
     pandas.DataFrame
-        `COLUMNS` of each level, indexed by term; p values are on t with the residual degrees of freedom. `p_variable`
-        is of Wald's test that a term, of effects that averages have with its interactions, has no coefficient;
-        `p_curve` that a spline is a straight line. NaN where the design cannot tell so many coefficients apart.
+        `COLUMNS` of each level, indexed by term; p values use t with the residual degrees of freedom. `p_variable` is
+        for the Wald test that all coefficients of a term (for averages, including its interactions) are zero;
+        `p_curve` for the non-linearity of a spline. NaN if there are too few degrees of freedom.
 
     Raises
     ------
@@ -191,22 +191,22 @@ def fit_terms(
     Notes
     -----
     ``svyglm`` and ``regTermTest`` of the R package survey. Averages: Bieler, Brown, Williams and Brogan (2010), Am. J.
-    Epidemiol. 171:618; the standard error linearises coefficients and the average over people together, as Stata's
+    Epidemiol. 171:618; the standard error accounts for both the coefficients and the average over people, as Stata's
     ``margins, vce(unconditional)``.
     """
     if effect != "coefficient" and kind != "logistic":
         raise bad_input(
             "regression.effect",
-            f"a linear regression has no {effect} beside its coefficients",
+            f"the effect {effect} is not defined for a linear regression",
             where="effect",
-            hint="leave it out, or ask for a logistic regression",
+            hint="leave it out, or use a logistic regression",
         )
     if effect != "coefficient" and not terms:
         raise bad_input(
             "regression.one_level",
-            "there is nothing to average over: no term has two levels",
+            "no term has two levels, so that there is no average effect",
             where=WHERE,
-            hint="ask for a term that has, or widen the domain",
+            hint="add a term with two levels, or use a larger domain",
         )
     places, X = _matrix(terms, len(design))
     if kind == "logistic":
@@ -239,7 +239,7 @@ def fit_terms(
 def _matrix(
     terms: Sequence[Term], n: int, instead: Mapping[str, Floats] | None = None
 ) -> tuple[dict[str, list[int]], Floats]:
-    """Return the places of each term and the design matrix, with other columns of some variables if asked for."""
+    """Return the column indices of each term and the design matrix, with replaced columns for some variables."""
     blocks = {each.name: each.columns for each in terms} | dict(instead or {})
     places, columns = {INTERCEPT: [0]}, [np.ones((n, 1))]
     for term in terms:
@@ -265,7 +265,7 @@ def _averages(
     share = weight / weight.sum()
 
     def average(of_person: Floats, gradient: Floats) -> tuple[float, Floats]:
-        # Who was sampled moves the coefficients, and whom the average is over.
+        # Sampling affects both the coefficients and the people over whom the average is taken.
         value = float(share @ of_person)
         score = influence @ (share @ gradient)
         score[inside] += (of_person - value) / weight.sum()
@@ -310,26 +310,26 @@ def terms_of(
     splines: Mapping[str, Sequence[float]],
     interactions: Sequence[Sequence[str]],
 ) -> Iterator[Term]:
-    """Yield the term of each variable, numbers as float arrays and categories as series, and then the interactions.
+    """Yield the term of each variable (numbers as float arrays, categories as series), then the interactions.
 
     Raises
     ------
     MgRiskError
-        ``regression.no_variable`` for a spline or an interaction of what is not there, or of a category as a spline;
+        ``regression.no_variable`` for a spline or an interaction of an unknown variable, or a spline of a category;
         ``regression.repeated`` for an interaction of a variable with itself; ``regression.knots``.
     """
     if repeated := [pair for pair in interactions if len(set(pair)) < max(len(pair), 2)]:
         raise bad_input(
             "regression.repeated",
-            f"{':'.join(repeated[0])} is no interaction of two variables",
+            f"{':'.join(repeated[0])} is not an interaction of two variables",
             where="interactions",
-            hint="name each variable once; a curve is asked for as a spline",
+            hint="name each variable once; use a spline for a curve",
         )
     for name in [*splines, *(each for pair in interactions for each in pair)]:
         if name not in columns or (name in splines and isinstance(columns[name], pd.Series)):
             raise bad_input(
                 "regression.no_variable",
-                f"{name} is not among the terms" if name not in columns else f"{name} is a category and has no curve",
+                f"{name} is not among the terms" if name not in columns else f"{name} is a category and has no spline",
                 where="splines and interactions",
                 hint=f"one of {', '.join(columns)}",
             )

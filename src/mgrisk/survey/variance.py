@@ -1,10 +1,10 @@
 """Variance under the design: Taylor linearisation, jackknife (JKn) and Rao-Wu bootstrap.
 
-All treat PSUs as drawn with replacement within strata, the convention for the public NHANES design variables. Taylor
-linearisation is for means and regressions. The stratified delete-one-PSU jackknife takes any smooth statistic. The
-Rao-Wu rescaling bootstrap draws PSUs again within their strata: where a statistic is not smooth (a quantile, a tuned
-model) the jackknife may fail and the bootstrap does not. Its answer depends on a seed and on the number of replicates;
-the jackknife's on neither. `replicated` gives the uncertainty of any statistic from the replicate weights of either.
+All treat PSUs as sampled with replacement within strata, the convention for the public NHANES design variables. Taylor
+linearisation is for means and regressions. The stratified delete-one-PSU jackknife works for any smooth statistic. The
+Rao-Wu rescaling bootstrap resamples PSUs within strata, and also works for statistics that are not smooth (a quantile,
+a tuned model), where the jackknife may fail; its results depend on a seed and the number of replicates. `replicated`
+estimates the uncertainty of any statistic from replicate weights.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ def t_quantile(level: float, df: int) -> float:
             "design.bad_level",
             "a confidence level is not between 0 and 1",
             where=WHERE,
-            hint="write 95 % as 0.95",
+            hint="use 0.95 for 95 %",
             got=str(level),
         )
     return float(stdtrit(df, 0.5 + level / 2.0)) if df > 0 else float("nan")
 
 
 def logit_interval(estimate: float, se: float, *, level: float, df: int) -> tuple[float, float]:
-    """Return the interval that is symmetric on the logit, for an estimate between 0 and 1.
+    """Return the interval that is symmetric on the logit scale, for an estimate between 0 and 1.
 
     Parameters
     ----------
     estimate, se
-        Estimate and its standard error on the natural scale.
+        Estimate and its standard error on the original scale.
     level
         Confidence level.
     df
@@ -57,7 +57,7 @@ def logit_interval(estimate: float, se: float, *, level: float, df: int) -> tupl
     Returns
     -------
     tuple of float
-        Lower and upper bound; NaN where the estimate is not strictly between 0 and 1.
+        Lower and upper bound; NaN if the estimate is not strictly between 0 and 1.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def logit_interval(estimate: float, se: float, *, level: float, df: int) -> tupl
     >>> round(low, 3), round(high, 3)
     (0.299, 0.701)
     """
-    # Sums in another order leave 1 - 1e-16 where the answer is 1, and its log odds would look like knowledge.
+    # Rounding may give 1 - 1e-16 instead of 1, whose logit would be finite.
     if not 1e-12 < estimate < 1.0 - 1e-12:
         return float("nan"), float("nan")
     half = t_quantile(level, df) * se / (estimate * (1.0 - estimate))
@@ -74,34 +74,35 @@ def logit_interval(estimate: float, se: float, *, level: float, df: int) -> tupl
 
 
 def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> Floats:
-    """Covariance of the weighted totals of scores.
+    """Return the covariance matrix of the weighted totals of scores.
 
-    For an estimator that is not a total, give its influence function: (y - mean) / sum of weights for a mean.
+    For an estimator that is not a total, pass its influence function, for example (y - mean) / sum of weights for a
+    mean.
 
     Parameters
     ----------
     scores
-        Score of each person before weighting, shape (n,) or (n, k), in any unit; only those with a positive
-        analysis weight are looked at.
+        Score of each person before weighting, shape (n,) or (n, k), in any unit; scores of people without a positive
+        analysis weight are ignored.
     design
         The full design with its domain.
 
     Returns
     -------
     ndarray, shape (k, k)
-        Covariance in squared units of the scores. PSUs without members of the domain stay in as zeros.
+        Covariance in squared units of the scores. PSUs without members of the domain count with a total of 0.
 
     Raises
     ------
     MgRiskError
         ``design.bad_length``; ``design.missing_values`` for a score that is not finite inside the domain;
-        ``design.single_psu`` where a stratum of the full design has one PSU only and the rule is to fail.
+        ``design.single_psu`` if a stratum of the full design has a single PSU and the rule is ``fail``.
 
     Notes
     -----
-    Binder (1983), Int. Stat. Rev. 51:279; the same numbers as `survey::svyrecvar` in R. Under the rule ``adjust``
-    the total of a single PSU enters as it is: for an influence function, whose mean over the sample is 0, that is its
-    distance from the mean of the sample; for a plain total it is far too much, in R as here.
+    Binder (1983), Int. Stat. Rev. 51:279; same results as `survey::svyrecvar` in R. Under the rule ``adjust`` the total
+    of a single PSU is used uncentred: for an influence function, whose mean over the sample is 0, that is the deviation
+    from the sample mean; for a plain total it greatly overestimates the variance, as in R.
 
     Examples
     --------
@@ -117,7 +118,7 @@ def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> Floats:
             "design.bad_length",
             "scores have the wrong length",
             where=WHERE,
-            hint="give one row of scores for each row of the full design",
+            hint="pass one row of scores for each row of the full design",
             expected=f"({len(design)}, k)",
             got=str(array.shape),
         )
@@ -136,7 +137,7 @@ def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> Floats:
     if design.single_psu is SinglePsu.ADJUST:
         means[counts == 1.0] = 0.0
     centred = totals - means[stratum]
-    # A single PSU has no spread to correct: certainty leaves a deviation of 0, adjust one from the whole sample.
+    # No correction for a single PSU: its deviation is 0 (certainty) or from the whole sample (adjust).
     correction = np.divide(counts, counts - 1.0, out=np.ones_like(counts), where=counts > 1.0)
     covariance: Floats = (centred * correction[stratum, None]).T @ centred
     return covariance
@@ -144,16 +145,16 @@ def taylor_covariance(scores: ArrayLike, design: SurveyDesign) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """Replicate weights, kept as one factor for each replicate and PSU.
+    """Replicate weights, stored as one factor for each replicate and PSU.
 
     Parameters
     ----------
     factors
-        What the weight of a PSU is multiplied by in a replicate, shape (R, n_clusters).
+        Factor of each PSU's weight in each replicate, shape (R, n_clusters).
     scale
-        What the squared deviation of a replicate counts for in the variance, shape (R,).
+        Factor of each replicate's squared deviation in the variance, shape (R,).
     design
-        The design that the factors belong to.
+        The design of the factors.
     method
         ``JKn`` or ``bootstrap``.
     """
@@ -172,41 +173,41 @@ class Replicates:
         return weight
 
     def weights(self) -> Iterator[Floats]:
-        """Yield the analysis weights of one replicate after the other, each of shape (n,)."""
+        """Yield the analysis weights of each replicate, of shape (n,)."""
         for r in range(len(self)):
             yield self.replicate_weight(r)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the kind and the number of the replicates as a plain dict."""
+        """Return method and number of the replicates as a plain dict."""
         return {"method": self.method, "replicates": len(self), "df": self.design.df}
 
 
 def jackknife(design: SurveyDesign) -> Replicates:
-    """Delete each PSU of the full design in turn (JKn).
+    """Return the weights of the stratified delete-one-PSU jackknife (JKn).
 
     Parameters
     ----------
     design
-        The full design with its domain. PSUs without members of the domain are deleted too: the others of
-        their stratum then weigh more.
+        The full design with its domain. PSUs without members of the domain are deleted too, which increases the weights
+        of the others in their stratum.
 
     Returns
     -------
     Replicates
-        One replicate for each PSU, in the order of `SurveyDesign.cluster`; none for a single PSU that counts as
-        drawn with certainty.
+        One replicate for each PSU, in the order of `SurveyDesign.cluster`; none for a single PSU under the rule
+        ``certainty``.
 
     Raises
     ------
     MgRiskError
-        ``design.single_psu`` where a stratum of the full design has one PSU only and the rule is to fail.
+        ``design.single_psu`` if a stratum of the full design has a single PSU and the rule is ``fail``.
 
     Notes
     -----
-    Rust and Rao (1996), Stat. Methods Med. Res. 5:283; ``as.svrepdesign(type = "JKn")`` in R: in a
-    stratum of h PSUs the deleted one gets 0, the others h / (h - 1), and the replicate counts for
-    (h - 1) / h. Under the rule ``adjust`` a single PSU is deleted as if strata were the PSUs: the other H - 1 strata
-    get H / (H - 1), and the replicate counts for (H - 1) / H, as in R.
+    Rust and Rao (1996), Stat. Methods Med. Res. 5:283; ``as.svrepdesign(type = "JKn")`` in R: in a stratum of h PSUs
+    the factor is 0 for the deleted PSU and h / (h - 1) for the others, and the scale of the replicate is (h - 1) / h.
+    Under the rule ``adjust`` a single PSU is deleted as if strata were PSUs: the factor of the other H - 1 strata is
+    H / (H - 1), and the scale (H - 1) / H, as in R.
 
     Examples
     --------
@@ -235,7 +236,7 @@ def jackknife(design: SurveyDesign) -> Replicates:
 
 
 def replicate_variance(full: ArrayLike, estimates: ArrayLike, scale: ArrayLike) -> Floats:
-    """Variance from replicate estimates, centred at the estimate of the full sample.
+    """Return the variance from replicate estimates, centred at the estimate of the full sample.
 
     Parameters
     ----------
@@ -249,11 +250,11 @@ def replicate_variance(full: ArrayLike, estimates: ArrayLike, scale: ArrayLike) 
     Returns
     -------
     ndarray
-        Shape () or (k,), squared units of the estimate; NaN where any replicate is NaN.
+        Shape () or (k,), squared units of the estimate; NaN if any replicate is NaN.
 
     Notes
     -----
-    ``mse = TRUE`` in the R package survey: never smaller than the variance about the mean of the replicates.
+    ``mse = TRUE`` in the R package survey: never smaller than the variance around the mean of the replicates.
 
     Examples
     --------
@@ -266,61 +267,61 @@ def replicate_variance(full: ArrayLike, estimates: ArrayLike, scale: ArrayLike) 
 
 
 def missing_values(count: int) -> MgRiskError:
-    """Return the error about values that are not finite inside the domain."""
+    """Return the error for values that are not finite inside the domain."""
     return bad_input(
         "design.missing_values",
         "values are missing inside the domain",
         where=f"{WHERE}: {count} rows with a positive weight",
-        hint="take them out of the domain first: design.where(numpy.isfinite(values))",
+        hint="exclude them from the domain first: design.where(numpy.isfinite(values))",
     )
 
 
 def psus_per_stratum(design: SurveyDesign) -> Floats:
-    """Return the number of PSUs of each stratum, shape (strata,); refuse single ones where the rule is to fail."""
+    """Return the number of PSUs of each stratum, shape (strata,); single ones are an error under the rule ``fail``."""
     counts = np.bincount(design.cluster_stratum)
     if design.single_psu is SinglePsu.FAIL and (counts < 2).any():
         lonely = int(np.argmax(counts < 2))
         stratum = design.cluster_psu[design.cluster_stratum == lonely][0, 0]
         raise bad_input(
             "design.single_psu",
-            "a stratum has one PSU only, so that its variance cannot be estimated",
+            "a stratum has only one PSU, so that its variance cannot be estimated",
             where=f"{WHERE}: stratum {stratum}, {int((counts < 2).sum())} strata in all",
-            hint="build the design from all rows of the cycle, then narrow it with where(); or set single_psu",
+            hint="build the design from all rows of the cycle, then restrict it with where(); or set single_psu",
         )
     return counts.astype(np.float64)
 
 
 def rao_wu(design: SurveyDesign, *, replicates: int = 500, seed: int) -> Replicates:
-    """Draw h - 1 of the h PSUs of each stratum, with replacement, again and again.
+    """Return the weights of the Rao-Wu bootstrap: h - 1 of the h PSUs of each stratum are sampled with replacement.
 
     Parameters
     ----------
     design
-        The full design with its domain; PSUs without members of the domain are drawn too.
+        The full design with its domain; PSUs without members of the domain are sampled too.
     replicates
         Number of replicates, at least 2. The relative simulation error of a standard error is about
         1 / sqrt(2 * replicates): 3 % for 500.
     seed
-        Seed of the draws; the same seed and design give the same weights.
+        Random seed; the same seed and design give the same weights.
 
     Returns
     -------
     Replicates
-        A PSU that was drawn k times weighs k * h / (h - 1) times its weight; each replicate counts for
-        1 / replicates about the estimate of the full sample. A single PSU that counts as certain keeps its weight.
+        The factor of a PSU sampled k times is k * h / (h - 1); the scale of each replicate is 1 / replicates. A single
+        PSU under the rule ``certainty`` keeps its weight.
 
     Raises
     ------
     MgRiskError
-        ``design.single_psu`` where the rule for single PSUs is to fail; ``bootstrap.adjust`` where it is to adjust, for
-        which there is no bootstrap; ``bootstrap.replicates``.
+        ``design.single_psu`` if a stratum has a single PSU and the rule is ``fail``; ``bootstrap.adjust`` if it is
+        ``adjust``, for which there is no bootstrap; ``bootstrap.replicates``.
 
     Notes
     -----
-    Rao and Wu (1988), JASA 83:231, in the form of weights of Rao, Wu and Yue (1992), Surv. Methodol. 18:209, with
-    m = h - 1 draws: 1 - sqrt(m / (h - 1)) + sqrt(m / (h - 1)) * (h / m) * k becomes k * h / (h - 1), never negative.
-    ``as.svrepdesign(type = "subbootstrap", mse = TRUE)`` of the R package survey makes the same factors from its own
-    random numbers and counts each replicate for 1 / (replicates - 1).
+    Rao and Wu (1988), JASA 83:231, as weights by Rao, Wu and Yue (1992), Surv. Methodol. 18:209, with m = h - 1 draws:
+    1 - sqrt(m / (h - 1)) + sqrt(m / (h - 1)) * (h / m) * k becomes k * h / (h - 1), which is never negative.
+    ``as.svrepdesign(type = "subbootstrap", mse = TRUE)`` of the R package survey gives factors with the same
+    distribution, and the scale 1 / (replicates - 1).
 
     Examples
     --------
@@ -335,7 +336,7 @@ def rao_wu(design: SurveyDesign, *, replicates: int = 500, seed: int) -> Replica
             "bootstrap.replicates",
             "a bootstrap needs more replicates",
             where=WHERE,
-            hint="take some hundreds",
+            hint="use several hundred",
             expected="2 or more",
             got=str(replicates),
         )
@@ -343,7 +344,7 @@ def rao_wu(design: SurveyDesign, *, replicates: int = 500, seed: int) -> Replica
     if design.single_psu is SinglePsu.ADJUST and (counts == 1).any():
         raise bad_input(
             "bootstrap.adjust",
-            "a stratum has one PSU only, and the rule adjust has no bootstrap",
+            "a stratum has only one PSU, and there is no bootstrap under the rule adjust",
             where=WHERE,
             hint="use the jackknife or Taylor linearisation, or the rule certainty",
         )
@@ -360,18 +361,18 @@ def rao_wu(design: SurveyDesign, *, replicates: int = 500, seed: int) -> Replica
 
 @dataclass(frozen=True, eq=False)
 class Replicated:
-    """A statistic of one or more numbers, recomputed with every set of replicate weights.
+    """A statistic of one or more numbers, recomputed with each set of replicate weights.
 
     Parameters
     ----------
     estimate
-        From the full weights, shape (k,).
+        Estimate with the full weights, shape (k,).
     replicates
-        From each set of replicate weights, shape (R, k).
+        Estimates with each set of replicate weights, shape (R, k).
     covariance
-        About the estimate of the full sample, shape (k, k); NaN where a replicate is undefined.
+        Covariance around the estimate of the full sample, shape (k, k); NaN if a replicate is undefined.
     df, n
-        Degrees of freedom of the design; people in the domain with a positive weight.
+        Degrees of freedom of the design; number of people in the domain with a positive weight.
     method
         ``JKn`` or ``bootstrap``.
     """
@@ -389,7 +390,7 @@ class Replicated:
         return np.sqrt(np.diag(self.covariance))
 
     def interval(self, *, level: float = 0.95) -> tuple[Floats, Floats]:
-        """Return the bounds of intervals on t with the degrees of freedom of the design, each of shape (k,)."""
+        """Return the bounds of t intervals with the degrees of freedom of the design, each of shape (k,)."""
         half = t_quantile(level, self.df) * self.se
         return self.estimate - half, self.estimate + half
 
@@ -400,7 +401,7 @@ class Replicated:
         return pd.DataFrame(columns).assign(n=self.n, df=self.df)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the result as a plain dict of lists and numbers, without the replicates."""
+        """Return the result as a plain dict of lists and numbers, without the replicate estimates."""
         return {
             "estimate": self.estimate.tolist(),
             "se": self.se.tolist(),
@@ -418,10 +419,10 @@ def replicated(statistic: Callable[[Floats], ArrayLike], replicates: Replicates)
     Parameters
     ----------
     statistic
-        Called with analysis weights of shape (n,), 0 outside the domain; answers with a number or shape (k,).
-        It must ignore rows of weight 0.
+        Function of analysis weights of shape (n,), 0 outside the domain; returns a number or shape (k,). It must ignore
+        rows with weight 0.
     replicates
-        From `variance.jackknife` or `rao_wu`.
+        Result of `jackknife` or `rao_wu`.
 
     Returns
     -------
@@ -430,7 +431,7 @@ def replicated(statistic: Callable[[Floats], ArrayLike], replicates: Replicates)
     Raises
     ------
     MgRiskError
-        ``replicated.shape`` where replicates answer with another number of numbers than the full sample.
+        ``replicated.shape`` if the statistic returns another shape for a replicate than for the full sample.
 
     Notes
     -----
@@ -452,9 +453,9 @@ def replicated(statistic: Callable[[Floats], ArrayLike], replicates: Replicates)
     if odd is not None:
         raise bad_input(
             "replicated.shape",
-            "a statistic answers with different numbers of values for different weights",
+            "a statistic returns different numbers of values for different weights",
             where=WHERE,
-            hint="let it answer with NaN where a value is undefined",
+            hint="return NaN where a value is undefined",
             expected=str(full.shape),
             got=str(odd.shape),
         )

@@ -1,9 +1,9 @@
-"""Kill one command at random moments, again and again, until it has been killed often enough.
+"""Kill a command at random moments until it has been killed a given number of times.
 
     python kill_loop.py KILLS LONGEST_SECONDS SEED SEPARATOR FIRST... SEPARATOR AGAIN... SEPARATOR RESET...
 
 A process that has imported everything forks; the child runs `mgrisk FIRST...`, and the parent kills it after a random
-time of at most so many seconds. What was killed is gone on with by `mgrisk AGAIN...`. Where the child ends before its
+time of at most so many seconds. A killed command is continued by `mgrisk AGAIN...`. Where the child ends before its
 time, the paths of RESET are put aside under its number for the test to compare, and the next one begins from nothing.
 Prints {"kills", "ends", "statuses"} as JSON.
 """

@@ -1,4 +1,4 @@
-"""Files as they come: each is scored row by row, or refused with what to do; no row is lost and none is made up."""
+"""Malformed files are scored row by row or refused with what to do; no row is lost or invented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of pipeline and mapping file: one error in words with its status, and nothing is left behind."""
+"""Every kind of invalid pipeline or mapping file gives one error with its status and leaves no files."""
 
 from __future__ import annotations
 

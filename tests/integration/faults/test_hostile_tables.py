@@ -1,4 +1,4 @@
-"""Every kind of table by every command: each row comes out once and is read as meant, or the file is refused whole.
+"""For every kind of table and every command, each row is output once and read correctly, or the file is refused.
 
 A refusal is one error with status 3 and the same code everywhere, and leaves nothing behind.
 """

@@ -1,4 +1,4 @@
-"""A machine that fails: full, read-only, locked, a clock that jumps. What was there stays, and what to do is said."""
+"""A full or read-only disk, a lock or a wrong clock gives an error with what to do, and no data is lost."""
 
 from __future__ import annotations
 

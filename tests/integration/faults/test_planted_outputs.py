@@ -1,4 +1,4 @@
-"""Every command that writes: nothing planted where its output is named changes in a byte, and no failure leaves any.
+"""No command changes a file planted at the path of its output, and a failing command leaves no files.
 
 The tables `FILES` and `FOLDERS` hold all of them; an option of the parser that is in neither fails.
 """

@@ -1,4 +1,4 @@
-"""The command's edges: help without heavy libraries, usage errors, exit statuses."""
+"""The command line: help without heavy libraries, usage errors, exit statuses."""
 
 from __future__ import annotations
 

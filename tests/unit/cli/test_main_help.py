@@ -1,4 +1,4 @@
-"""What `--help` says: groups in the order of use, a description and examples of each command, help of each option."""
+"""`--help` has groups in the order of use, a description and examples of each command, and help of each option."""
 
 from __future__ import annotations
 
@@ -46,3 +46,12 @@ def test_a_command_has_a_description_and_examples_that_are_understood(
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_has_help(name: str) -> None:
     assert [action.option_strings or action.dest for action in of(name)._actions if not action.help] == []
+
+
+def test_many_options_stand_in_groups_in_the_order_of_use() -> None:
+    headings = {name: re.findall(r"^([A-Za-z][A-Za-z ]+):$", of(name).format_help(), re.MULTILINE) for name in NAMES}
+    assert all(found[-2:] == ["general", "examples"] for found in headings.values())
+    long = [name for name in NAMES if len(of(name)._actions) > 10]
+    assert {"score", "evaluate", "recalibrate", "describe", "regress"} <= set(long)
+    assert [name for name in long if {"options", "positional arguments"} & set(headings[name])] == []
+    assert headings["score"][:2] == headings["explain"][:2] == ["people and model", "output"]

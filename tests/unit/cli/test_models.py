@@ -1,4 +1,4 @@
-"""`mgrisk models` names what `--model` takes, also what cannot be loaded."""
+"""`mgrisk models` lists what `--model` accepts, and bundles that cannot be loaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mgrisk score --history`, `evaluate --history` and `monitor`, as a nightly job runs them."""
+"""`mgrisk score --history`, `evaluate --history` and `monitor` in sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of the command line, which have bounds, and words for missing, which every command that reads takes."""
+"""Bounds of numeric options, and `--missing` in every command that reads people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mgrisk report` asks for a run folder."""
+"""`mgrisk report` needs a run folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mgrisk score` as a user sees it: the table in the file, what it came to on standard error."""
+"""`mgrisk score` writes the table to the file and the summary to standard error."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def test_what_was_scored_is_told_aside_and_options_say_what_they_are(
     out, err = capsys.readouterr()
     assert out == ""
     assert "8 rows: 7 scored by mgrisk-undiagnosed, 1 rejected (1 × out_of_range:age_years)" in err
+    assert "; what is accepted: mgrisk schema --model undiagnosed" in err
     assert "inputs: 28 of 32 given; absent: large_baby, upper_leg_length_cm, weight_change_since_25_kg" in err
     assert "not a prediction of the model" in err
     with target.open(encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""Progress for people: renewed on a terminal, plain lines elsewhere, never at each block."""
+"""Progress is redrawn on a terminal and printed as lines elsewhere, but not for each block."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folds of whole PSUs, the PSUs of a stratum apart, nobody of the held-out cycle among them."""
+"""Folds have whole PSUs, the PSUs of a stratum in different folds, and no held-out people."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What defines, treats or follows an outcome cannot be a feature of its model.
+"""A variable that defines, treats or follows an outcome cannot be a feature of its model.
 
-What is asked or measured after the outcome is known is said so.
+The error says whether it is measured after the outcome is known.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def test_a_marker_is_refused_and_so_is_what_is_made_of_one(row: Outcome) -> None
             refuse_leaks(row, [FEATURES["waist_cm"], marker])
         assert caught.value.code == "leakage.marker"
         assert marker.name in caught.value.what()
-    with pytest.raises(MgRiskError, match=r"made is measured .* by way of "):
+    with pytest.raises(MgRiskError, match=r"made is a marker, .* \(via "):
         refuse_leaks(row, [made])
 
 
@@ -107,14 +107,14 @@ def test_a_source_is_seen_behind_a_derived_and_behind_a_summary_feature(monkeypa
     known = {each.name: each for each in (serum, derived, filled, fitted, summed)}
     monkeypatch.setattr(registry, "FEATURES", {**FEATURES, **known})
     for name, source in {"derived": "LBXSOSSI", "filled": "LBXSOSSI", "made": "LBXSOSSI", "pills": "RXDDRGID"}.items():
-        with pytest.raises(MgRiskError, match=f"{name} gives away undiagnosed: its source {source}"):
+        with pytest.raises(MgRiskError, match=f"{name} leaks the outcome undiagnosed: its source {source}"):
             refuse_leaks(outcome("undiagnosed"), [known[name]])
 
 
 def test_medicines_that_lower_no_glucose_predict_before_a_diagnosis_and_not_after_it() -> None:
     diuretic = FEATURES["waist_cm"].model_copy(update={"name": "diuretic_use", "sources": ("RXDDRGID",)})
     refuse_leaks(outcome("undiagnosed"), [diuretic])
-    with pytest.raises(MgRiskError, match="diuretic_use gives away diabetes"):
+    with pytest.raises(MgRiskError, match="diuretic_use leaks the outcome diabetes"):
         refuse_leaks(outcome("diabetes"), [diuretic])
     reading_more = diuretic.model_copy(update={"sources": ("RXDDRGID", "DIQ070")})
     with pytest.raises(MgRiskError, match="DIQ070"):

@@ -131,7 +131,7 @@ def test_it_says_in_a_line_and_on_a_page_of_a_notebook_what_it_is(people: People
         (lambda **t: load_nhanes("2014-2015", features=["sex"], **t), "cycles.unknown_cycle", "2014-2015"),
         (lambda **t: load_nhanes("2007-2008", variables=["RIDRETH3"], **t), "describe.not_measured", "2007-2008"),
         (lambda **t: load_nhanes("2015-2016", features=["sex", "sex"], **t), "load.twice", "sex"),
-        (lambda **t: load_nhanes("2015-2016", **t), "design.no_variables", "no variables"),
+        (lambda **t: load_nhanes("2015-2016", **t), "design.no_variables", "without variables"),
         (lambda **t: load_nhanes("2015-2016", features=["sex"], minimum_age=120, **t), "load.nobody", "nobody"),
         (lambda **t: load_nhanes("2015-2016", outcome="undiagnosed", variables=["LBXGH"], **t),
          "leakage.by_name", "glycaemia"),
@@ -158,7 +158,7 @@ def test_a_break_is_pooled_or_converted_by_name(run_and_tables: tuple[Path, Path
         (-0.5108 + 1.023 * pooled.frame["LBXGLU"][before].dropna()).tolist()
     )
     assert converted.frame["LBXGLU"][~before].equals(pooled.frame["LBXGLU"][~before])
-    assert "on the later scale of glucose-2015" in repr(converted)
+    assert "to the later scale of glucose-2015" in repr(converted)
     assert "later scale" not in repr(pooled)
 
 

@@ -1,4 +1,4 @@
-"""Who is a case, who is a control, and who is neither."""
+"""Outcomes: cases, controls, and people who are neither."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_outcome_reads_known_variables_and_markers_and_needs_what_a_case_is_t
 
 def test_a_condition_is_a_bound_or_a_value_and_not_both_or_neither() -> None:
     for content in ({}, {"at_least": 1.0, "equals": 1.0}):
-        with pytest.raises(ValueError, match="one of at_least and equals"):
+        with pytest.raises(ValueError, match="either at_least or equals"):
             Condition.model_validate({"variable": "LBXGH", **content})
 
 

@@ -1,4 +1,4 @@
-"""Who takes part: rule by rule, nobody dropped, and the weight that the variables force."""
+"""Eligibility by rule, attrition that accounts for all people, and the weight required by the variables."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_a_rule_counts_only_whom_the_rules_before_it_left() -> None:
         ("20 years and older", 3, 1, 1),
         ("examined", 3, 0, 1),
         ("not pregnant", 3, 0, 1),
-        ("never told of diabetes; borderline counts as told", 2, 1, 1),
+        ("no self-reported diagnosis of diabetes or borderline diabetes", 2, 1, 1),
         ("in the subsample of WTSAF2YR", 2, 0, 1),
         ("LBXGH measured", 2, 0, 1),
         ("LBXGLU measured", 2, 0, 1),

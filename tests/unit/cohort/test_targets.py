@@ -1,4 +1,4 @@
-"""Targets: measured in people who can have the outcome, with the weight of their own subsample, never held out."""
+"""Targets use eligible development people with a measurement, and the weight of their subsample."""
 
 from __future__ import annotations
 

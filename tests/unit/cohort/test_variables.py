@@ -59,7 +59,7 @@ def test_a_variable_that_a_cycle_did_not_measure_is_named_with_the_cycle() -> No
         ("SLQ300", "2005-2006", "SLQ300 was not asked or measured in 2005-2006"),
         ("LBXGH", "2021-2023", "HbA1c of this cycle is not among the tables that mgrisk can check"),
         ("LBXGLT", "2017-2018", "CDC stopped the oral glucose tolerance test after 2015-2016"),
-        ("LBXSCH", "2021-2023", "mgrisk has no codebook of BIOPRO of 2021-2023, and cannot say whether"),
+        ("LBXSCH", "2021-2023", "mgrisk has no codebook of BIOPRO for 2021-2023, so that it is unknown whether"),
     ],
 )
 def test_what_cdc_did_not_measure_is_told_from_what_mgrisk_does_not_have(name: str, years: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Weights of cycles together: each at its share of the years, so that they add up to one population."""
+"""Weights of combined cycles are in proportion to their years and add up to the population."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content from outside: a number is a number of a usable size, JSON is JSON, and what is wrong is told in one line."""
+"""Content from outside is checked for valid numbers and JSON, with errors of one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pipelines by name: those of the checkout, and copies that say the same."""
+"""Pipelines are found by name, and copies of them define the same run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a user names may be anything: only a small file that is TOML is read.
+"""Only small TOML files are read; any other path is refused.
 
-Rows of TOML files: one file or a folder of them, with what stands above the rows.
+Rows are read from one TOML file or a folder of them, with the keys above the rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The toy survey of the golden values as NHANES tables have it."""
+"""The small survey of the golden values in the form of NHANES tables."""
 
 from __future__ import annotations
 

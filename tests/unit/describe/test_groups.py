@@ -36,8 +36,8 @@ def test_an_interaction_is_of_what_stands_between_colons() -> None:
 
 
 def test_for_whom_an_interaction_or_a_spline_cannot_be_said() -> None:
-    assert grouping("sex:age_years").unsaid(COLUMNS).tolist() == [False, True, True]
-    assert grouping("spline(age_years)").unsaid(COLUMNS).tolist() == [False, False, True]
+    assert grouping("sex:age_years").undecided(COLUMNS).tolist() == [False, True, True]
+    assert grouping("spline(age_years)").undecided(COLUMNS).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("text", ["spline(age_years)", "sex:age_years", "age_years * 2"])

@@ -1,4 +1,4 @@
-"""The tables of magnesium: survey means, habits below the requirement, and what cannot be known is said."""
+"""Tables of magnesium: survey means, usual intake below the requirement, and notes on missing estimates."""
 
 from __future__ import annotations
 
@@ -109,11 +109,11 @@ def test_what_nobody_was_asked_is_there_with_the_reason() -> None:
     for name in ("supplement_mean", "total_mean", "supplement_above_ul", "total_below_ear"):
         rows = figures(no_supplements, name)
         assert rows["estimate"].isna().all()
-        assert rows["note"].str.startswith("not known, because").all()
+        assert rows["note"].str.startswith("not available, because").all()
     assert figures(no_supplements, "food_below_ear")["estimate"].notna().all()
     one_day = describe(people.assign(day_2_mg=NAN), design, standard_errors=False)
     assert figures(one_day, "food_below_ear")["estimate"].isna().all()
-    assert figures(one_day, "food_below_ear")["note"].str.contains("asked twice").all()
+    assert figures(one_day, "food_below_ear")["note"].str.contains("without a second recall").all()
     assert figures(one_day, "total_mean")["note"].eq("").all()
 
 

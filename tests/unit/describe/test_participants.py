@@ -1,4 +1,4 @@
-"""NHANES participants for scoring, of any cycle: what the cycle lacks is empty."""
+"""NHANES participants of any cycle for scoring; inputs that the cycle lacks are empty."""
 
 from __future__ import annotations
 

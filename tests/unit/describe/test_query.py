@@ -83,7 +83,7 @@ def test_on_which_scale_older_values_are_is_said_with_what_would_change_it(found
     (bmi,) = (each for concept in CONCEPTS for each in concept.breaks if each.name == "bmi-2011")
     assert any(note.endswith("--harmonise bmi-2011") for note in replace(found, not_harmonised=(bmi,)).notes())
     applied = replace(found, harmonised=(bmi,))
-    assert any(note.startswith("BMXBMI before 2011-2012 is put on the later scale") for note in applied.notes())
+    assert any(note.startswith("BMXBMI before 2011-2012 is converted to the later scale") for note in applied.notes())
     assert applied.to_dict()["harmonised"] == ["bmi-2011"]
 
 
@@ -270,7 +270,7 @@ def test_a_condition_that_some_meet_without_all_of_its_parts_is_warned_of_with_i
     (warning,) = asked(people, either).warnings
     told, bmi, weight = people["DIQ010"], people["BMXBMI"], people["WTMEC2YR"].to_numpy()
     counted = ((told == 1) & bmi.isna()) | (told.isna() & (bmi >= 30))
-    assert f"{100 * weight[counted].sum() / weight.sum():.1f} % lack a part" in warning
+    assert f"{100 * weight[counted].sum() / weight.sum():.1f} % have a missing value" in warning
     guard = "not missing(DIQ010) and not missing(BMXBMI)"
     assert guard in warning
     guarded = asked(people, either, where=guard)
@@ -312,9 +312,9 @@ def test_people_whose_domain_is_unknown_are_left_out_and_said(people: pd.DataFra
     found = asked(people, "RIDAGEYR", by=("DIQ010",), where="DIQ010 != 3")
     weight, unknown = people["WTINT2YR"].to_numpy(), people["DIQ010"].isna().to_numpy()
     assert found.undecided == pytest.approx(weight[unknown].sum() / weight.sum())
-    assert any("left out" in note for note in found.notes())
+    assert any("are excluded" in note for note in found.notes())
     assert [each["by"] for each in found.records] == ["DIQ010=Yes", "DIQ010=No"]
-    assert not any("left out" in note for note in asked(people, "DIQ010").notes())
+    assert not any("are excluded" in note for note in asked(people, "DIQ010").notes())
 
 
 def test_by_crosses_its_names_and_takes_numbers_of_few_values(people: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""A run in which nothing is wrong, as the checks and the reporting items see it."""
+"""A run without findings, as the input of checks and reporting items."""
 
 from __future__ import annotations
 

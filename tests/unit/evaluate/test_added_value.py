@@ -1,4 +1,4 @@
-"""What magnesium adds: variants of the features, and differences on the same people."""
+"""Incremental value of magnesium: variants of the features, and differences on the same people."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Groups are domains of the whole design; whoever has no value, and whatever has no people, is there all the same.
+"""Groups are domains of the whole design; people without a value and groups without people are listed.
 
 Published scores on one set: ranking against scikit-learn, cuts by hand, differences with the score and the model.
 
-The evaluation of a run: every model on the same people, scores that only rank beside probabilities.
+The evaluation of a run: every model on the same people, and scores without probabilities.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The flexible calibration curve: Harrell's basis, and curves that find what is bent."""
+"""The flexible calibration curve: Harrell's basis, and detection of non-linear miscalibration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The comparison of calibrators finds a margin that needs another map, and leaves a good one alone."""
+"""The comparison of calibrators detects a linear predictor that needs another calibrator, and no other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from mgrisk.errors import MgRiskError
 from mgrisk.evaluate import calibrators
-from mgrisk.evaluate.calibrators import CalibratorComparison, better_than_shipped, compare_calibrators
+from mgrisk.evaluate.calibrators import CalibratorComparison, better_calibrators, compare_calibrators
 from mgrisk.evaluate.intervals import paired_differences
 from mgrisk.evaluate.records import CalibratorMetric
 from mgrisk.model.calibration import FITS, cross_fitted
@@ -36,7 +36,7 @@ def differences(found: CalibratorComparison) -> list[CalibratorMetric]:
 def test_a_margin_that_bends_is_calibrated_better_by_another_map() -> None:
     margin, y, design, fold = survey(-2.5, 0.5)
     found = compare_calibrators(margin, y, design, fold)
-    better = {record.model for record in better_than_shipped(differences(found))}
+    better = {record.model for record in better_calibrators(differences(found))}
     assert "beta" in better
     assert found.failed == {}
     slopes = {record["model"]: record for record in found.records if record["metric"] == "calibration_slope"}
@@ -46,7 +46,7 @@ def test_a_margin_that_bends_is_calibrated_better_by_another_map() -> None:
 
 def test_a_straight_margin_is_left_to_the_logistic_map() -> None:
     found = compare_calibrators(*survey(-2.5, 0.0))
-    assert better_than_shipped(differences(found)) == []
+    assert better_calibrators(differences(found)) == []
 
 
 def test_differences_are_paired_on_the_cross_fitted_risks_of_the_domain() -> None:

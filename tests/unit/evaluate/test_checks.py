@@ -157,7 +157,7 @@ def test_a_group_shown_wrong_is_named_beside_how_many_cannot_be_told(sound_run: 
     found = {finding.id: finding for finding in check_run(wide(wrong(sound_run)))}["MGR601"]
     assert found.status == "finding"
     assert "bmi 30 to below 35 0.69 (0.52 to 0.91)" in found.finding
-    assert "cannot be told in 1 of 2 groups; widest: sex female 0.34 (0.07 to 1.64)" in found.finding
+    assert "inconclusive in 1 of 2 groups; widest: sex female 0.34 (0.07 to 1.64)" in found.finding
 
 
 def test_a_group_off_by_little_is_no_finding_however_sure(sound_run: RunEvidence) -> None:
@@ -188,7 +188,7 @@ def test_what_cannot_be_asked_does_not_apply_and_says_why(sound_run: RunEvidence
     ("split", "periods", "finding"),
     [
         ("25 % of the people, drawn at random", ("development", "held-out"), "25 % of the people, drawn at random"),
-        ("", ("second", "after"), "the periods are no dates: their order is the file's word"),
+        ("", ("second", "after"), "the periods are not dates: their order is taken from the file"),
     ],
 )
 def test_whether_the_held_out_people_are_later_is_not_asked_where_nothing_is_dated(

@@ -1,4 +1,4 @@
-"""Planted leaks are found, honest features are not, and a pipeline that peeks tells a permuted outcome."""
+"""Planted leaks are found, other features are not, and a leaking pipeline predicts a permuted outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures of a risk model, beside scikit-learn and by their laws; people ranked by their risk."""
+"""Metrics of a risk model, compared with scikit-learn and by their properties."""
 
 from __future__ import annotations
 

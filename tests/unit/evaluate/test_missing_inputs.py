@@ -1,4 +1,4 @@
-"""Patterns of absent inputs: what each takes from a model, each once, and never what is required of everybody."""
+"""Patterns of absent inputs are unique and never include a required input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table 1 is about the population, says how much is missing, and has a row for whatever cannot be said."""
+"""Table 1 describes the population, with missing values and rows for numbers that cannot be estimated."""
 
 from __future__ import annotations
 

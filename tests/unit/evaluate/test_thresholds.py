@@ -1,6 +1,6 @@
-"""Sums over PSUs say of a rule what the metrics say of people, with every set of weights.
+"""Metrics of a threshold from sums over PSUs equal those from people, with every set of weights.
 
-Threshold tables: thresholds chosen on some people and shown on others.
+Threshold tables: thresholds chosen on some people and evaluated on others.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import (
     MEASURES,
     RISKS,
-    act,
     choose_thresholds,
+    classify,
     threshold_for_sensitivity,
     threshold_table,
 )
@@ -30,8 +30,8 @@ def test_every_measure_is_that_of_the_people_with_every_set_of_weights(
     name: str, toy: pd.DataFrame, part: SurveyDesign
 ) -> None:
     at = np.array([0.2, 0.3])
-    acted = act(toy["y"], toy["risk"].to_numpy()[:, None] >= at, part)
-    found = acted.net_benefit(at) if name == "net_benefit" else acted.measure(name)
+    classified = classify(toy["y"], toy["risk"].to_numpy()[:, None] >= at, part)
+    found = classified.net_benefit(at) if name == "net_benefit" else classified.measure(name)
     sets = [part.analysis_weight, *jackknife(part).weights()]
     expected = [
         [getattr(metrics, name)(toy["y"], toy["risk"], weight, threshold=threshold) for threshold in at]
@@ -41,26 +41,26 @@ def test_every_measure_is_that_of_the_people_with_every_set_of_weights(
 
 
 def test_a_rule_that_flags_nobody_has_no_predictive_value(toy: pd.DataFrame, part: SurveyDesign) -> None:
-    acted = act(toy["y"], np.zeros((len(toy), 1), dtype=bool), part)
-    assert np.isnan(acted.measure("ppv")).all()
-    assert np.isnan(acted.measure("number_to_test")).all()
-    assert (acted.measure("sensitivity") == 0.0).all()
-    assert (acted.measure("specificity") == 1.0).all()
+    classified = classify(toy["y"], np.zeros((len(toy), 1), dtype=bool), part)
+    assert np.isnan(classified.measure("ppv")).all()
+    assert np.isnan(classified.measure("number_to_test")).all()
+    assert (classified.measure("sensitivity") == 0.0).all()
+    assert (classified.measure("specificity") == 1.0).all()
 
 
 def test_a_rule_that_flags_no_case_finds_none_by_whatever_number_of_tests(
     toy: pd.DataFrame, part: SurveyDesign
 ) -> None:
-    acted = act(toy["y"], (toy["y"] == 0).to_numpy()[:, None], part)
-    assert (acted.measure("ppv") == 0.0).all()
-    assert np.isnan(acted.measure("number_to_test")).all()
+    classified = classify(toy["y"], (toy["y"] == 0).to_numpy()[:, None], part)
+    assert (classified.measure("ppv") == 0.0).all()
+    assert np.isnan(classified.measure("number_to_test")).all()
 
 
 def test_what_stands_outside_the_domain_changes_nothing(toy: pd.DataFrame, part: SurveyDesign) -> None:
     flagged = toy["risk"].to_numpy()[:, None] >= 0.3
     beyond = np.where(part.domain[:, None], flagged, ~flagged)
     y = toy["y"].where(part.domain)
-    assert (act(y, beyond, part).true == act(toy["y"], flagged, part).true).all()
+    assert (classify(y, beyond, part).true == classify(toy["y"], flagged, part).true).all()
 
 
 @pytest.mark.parametrize("wanted", [0.5, 0.8, 0.9])

@@ -1,6 +1,6 @@
 """
 
-Changed inputs: moved by the dose where they are there, left where the dose is not known, nothing else touched.
+Inputs are changed by the dose if both are known; nothing else changes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""People of whom nothing is absent, and models whose population they are."""
+"""People without absent inputs, and models developed on them."""
 
 from __future__ import annotations
 

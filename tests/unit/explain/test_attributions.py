@@ -1,6 +1,6 @@
 """Attributions add up to the reported risk, and are Shapley values of it by their definition.
 
-Those of an additive model are its terms as they are given what is observed: an input that is absent has none.
+Those of an additive model are its terms given the observed inputs; an absent input has 0.
 """
 
 from __future__ import annotations

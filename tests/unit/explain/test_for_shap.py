@@ -1,4 +1,4 @@
-"""Every plot of shap takes an explanation, whose slices keep whose values they are."""
+"""Every plot of shap accepts an explanation, and slices keep their people."""
 
 from __future__ import annotations
 

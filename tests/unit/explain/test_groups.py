@@ -1,6 +1,6 @@
-"""Groups as players: Shapley values of the game between groups, by their definition, and additive in any case.
+"""Grouped Shapley values equal their definition and add up.
 
-Interaction values: the index by its definition, those of shap where it asks the same, nothing among stumps.
+Interaction values equal their definition, those of shap for the same game, and 0 for stumps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sampling error of contributions: its forms add up to those of a person's log-odds, and no refits give none."""
+"""Quadratic forms of the sampling error of contributions add up to that of the log-odds; they need refits."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Two explanations of the same people, compared by numbers that can be worked out by hand.
+"""Agreement between two explanations of the same people, with values computed by hand.
 
-Reasons over refits: shares by hand, and the limits of no change and of nothing but change.
+Stability over refits: shares computed by hand, and the limits of no change and complete change.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mgrisk.explain.stability import across, compare, firmness, stability
+from mgrisk.explain.stability import across, compare, first_reason_stability, stability
 
 MINE = np.array([[3.0, 1.0, 0.5, 0.1], [-3.0, 2.0, 0.5, 0.1], [0.1, 0.2, 0.3, 0.4]])
 WEIGHT = np.array([1.0, 1.0, 2.0])
@@ -60,8 +60,8 @@ WEIGHT_STABILITY = np.array([1.0, 2.0, 5.0])
 
 def test_firmness_counts_the_same_feature_with_the_same_sign() -> None:
     # The second person's first reason is another one, the third's has turned round.
-    np.testing.assert_array_equal(firmness(REPORTED, [OTHER]), [1.0, 0.0, 0.0])
-    np.testing.assert_allclose(firmness(REPORTED, [OTHER, REPORTED, REPORTED]), [1.0, 2 / 3, 2 / 3])
+    np.testing.assert_array_equal(first_reason_stability(REPORTED, [OTHER]), [1.0, 0.0, 0.0])
+    np.testing.assert_allclose(first_reason_stability(REPORTED, [OTHER, REPORTED, REPORTED]), [1.0, 2 / 3, 2 / 3])
 
 
 def test_a_refit_that_is_the_model_changes_nothing() -> None:
@@ -84,7 +84,7 @@ def test_the_same_first_reason_on_average_is_the_mean_firmness() -> None:
     random = np.random.default_rng(3)
     values, refits = random.normal(size=(50, 6)), [random.normal(size=(50, 6)) for _ in range(7)]
     weight = random.uniform(1, 3, 50)
-    mean = float(np.average(firmness(values, refits), weights=weight))
+    mean = float(np.average(first_reason_stability(values, refits), weights=weight))
     assert stability(values, refits, weight)["same_first"] == pytest.approx(mean)
 
 

@@ -1,8 +1,8 @@
-"""Summaries speak of the population: weighted, with the design's intervals, over the domain alone.
+"""Summaries are weighted, with design-based intervals, over the domain.
 
-Ranks over redrawn PSUs: what is far apart keeps its place, what is close changes it.
+Ranks over resampled PSUs: distant features keep their ranks, close ones do not.
 
-Importance within subgroups: domains of the full design, and nothing said of few people.
+Importance within subgroups: domains of the full design, without results for few people.
 """
 
 from __future__ import annotations

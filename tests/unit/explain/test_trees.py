@@ -1,4 +1,4 @@
-"""The tables against shap's own explainer, every coalition, and the laws of the Shapley value."""
+"""Shapley values of trees against shap, all coalitions, and their axioms."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Activity in MET-minutes: zero, "does not do it", unable to and no answer are told apart in each questionnaire.
+"""Activity in MET-minutes: zero, "does not do it", unable to and no answer are distinguished in each questionnaire.
 
-Listed leisure activities: times, minutes and METs of 30 days come to MET-minutes of a week.
+Listed leisure activities: times, minutes and METs of 30 days give MET-minutes a week.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Background features from answer codes: what each code means, and what no answer means."""
+"""Background features from answer codes, including codes for no answer."""
 
 from __future__ import annotations
 

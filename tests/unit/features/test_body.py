@@ -1,4 +1,4 @@
-"""Body measures are taken as measured; the others follow from them, from readings, and from what people tell."""
+"""Body features: measured values, values derived from them, blood pressure readings and self-reports."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Features that need a model: fitted once, carried as plain values, the same for a scored row as for a fitted one.
+"""Fitted features: fitted once, saved as plain values, and the same in scoring as in fitting.
 
-Computing features: one type for each kind, what is given wins, what is not given is derived or missing.
+Computing features: one type for each kind; given values have precedence, others are derived or missing.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The index gives the points that NCI's macro gives, and each standard means what it says.
+"""The index gives the points of NCI's macro, and each standard is applied correctly.
 
-Drinks a day: never and not this year are 0, unknown is missing, and both questionnaires mean the same.
+Drinks a day: never and not this year are 0, unknown is missing, and both questionnaires agree.
 
 Energy needs by Schofield, credible energy intakes by Goldberg, and misreporting as published on NHANES.
 """

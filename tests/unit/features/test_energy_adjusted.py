@@ -1,4 +1,4 @@
-"""Magnesium at the same energy: nothing of energy is left in it, and the same value comes out of a file."""
+"""Energy-adjusted magnesium is uncorrelated with energy, and a saved model gives the same value."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Magnesium: from food, from supplements, together; nothing taken is zero, nothing said is missing.
+"""Magnesium: from food, from supplements, together; none taken is zero, no answer is missing.
 
-Reference intakes: the break between 30 and 31, pregnancy, what has no value, what is refused.
+Reference intakes: the change between ages 30 and 31, pregnancy, missing values, invalid values.
 
 The magnesium depletion score: points of each part, and none where a part is missing.
 """

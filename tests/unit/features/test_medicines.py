@@ -1,4 +1,4 @@
-"""Medicines taken: the class of each ingredient decides, none is "no", refused and of unknown name are missing."""
+"""Medicines: the class of each ingredient decides; none is "no"; refused answers and unknown names are missing."""
 
 from __future__ import annotations
 

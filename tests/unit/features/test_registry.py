@@ -1,6 +1,6 @@
-"""The registry is whole: every row has its function, its sources and a range that can hold.
+"""Every row of the registry has its function, its sources and a possible range.
 
-Where a feature comes from, in words: traced to NHANES variables, with range, sample, cycles and breaks.
+The provenance of a feature: NHANES variables, with range, sample, cycles and breaks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Summaries: several rows for each person become one, in the cycles that have the tables, and nobody is lost."""
+"""Summaries combine the rows of each person in the cycles that have the tables, and lose no person."""
 
 from __future__ import annotations
 

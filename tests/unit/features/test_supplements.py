@@ -1,4 +1,4 @@
-"""The form is read from what the tables say, never shared out; amounts add up to CDC's totals."""
+"""The chemical form is taken from the tables, amounts are not divided by form, and they add up to CDC's totals."""
 
 from __future__ import annotations
 

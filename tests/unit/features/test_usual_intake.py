@@ -1,6 +1,6 @@
-"""Covariates of usual intake: the same columns in fitting and in scoring, and what stands in for a missing value.
+"""Covariates of usual intake: the same columns in fitting and in scoring, and the replacement of missing values.
 
-Fitting usual intake: what the fit sees, what weights, domains and replicates do, and what is refused.
+Fitting usual intake: its data, weights, domains, replicates, and errors.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The Box-Cox scale: there and back, the floor, and the mean over days.
+"""The Box-Cox scale: transformation and its inverse, the lower limit, and the mean over days.
 
-The mixed model: against R nlme, against the likelihood itself, and what weights mean.
+The mixed model: against R nlme and the likelihood, and the meaning of weights.
 
 Predictions of a known model: shrinkage, error, flags, and the form in a file.
 

@@ -1,4 +1,4 @@
-"""Usual magnesium as a feature: fitted on adults by sex, predicted row by row, from days or from their mean."""
+"""Usual magnesium as a feature: fitted on adults by sex, predicted for each row, from days or from their mean."""
 
 from __future__ import annotations
 

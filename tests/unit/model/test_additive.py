@@ -1,6 +1,6 @@
-"""An additive model says the same of a person whatever else is in the file, and is right for what the person lacks.
+"""The risk of an additive model does not depend on other rows, and is calibrated for absent inputs.
 
-Files give it back bit for bit, and damaged ones are refused.
+Files restore it bit for bit, and damaged ones are refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bundle scores after loading as before writing, and is refused in whatever way it was damaged."""
+"""A bundle gives the same risks after loading, and any damaged bundle is refused."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], "not the pattern with all of them"),
+        ([], "lacks the pattern with all inputs"),
         ([{"absent": [], "auroc": 1.5, "calibration_slope": 1.0, "observed_expected": 1.0}], "patterns.0.auroc"),
         ([{"absent": [], "auroc": 0.8, "observed_expected": 1.0}], "patterns.0.calibration_slope"),
         (
@@ -254,7 +254,7 @@ def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
                 {"absent": each, "auroc": 0.8, "calibration_slope": None, "observed_expected": None}
                 for each in ([], ["shoe_size"])
             ],
-            "other inputs",
+            "inputs that the bundle does not have",
         ),
         ({}, "patterns: Input should be a valid list"),
     ],

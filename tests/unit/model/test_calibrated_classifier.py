@@ -1,4 +1,4 @@
-"""A classifier with the calibration of a run, in scikit-learn's manners."""
+"""A classifier with the calibration of a run and the interface of scikit-learn."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Calibration: one logistic map of the margin, fitted with the design; nobody's own fold is in it.
+"""Calibration: a logistic function of the linear predictor, fitted with the design and cross-fitted.
 
-The maps beside the shipped one: each finds what it is made for, with weights, and nobody's own fold is in it.
+Other calibrators: each corrects its kind of miscalibration, with weights, and is cross-fitted.
 
 Venn-Abers with weights: two isotonic fits for each person, as scikit-learn and the package venn-abers make them.
 """

@@ -1,8 +1,8 @@
-"""Tuning: candidates are scored on people they have not seen, with survey weights.
+"""Tuning: candidates are evaluated on people of other folds, with survey weights.
 
 Search: within the bounds of the grid, reproducible, and never worse than what was tried.
 
-The line-up: every learner that was asked for, alone and in sums, and nothing that was not.
+Candidates: exactly the requested algorithms, alone and in stacked ensembles.
 """
 
 from __future__ import annotations

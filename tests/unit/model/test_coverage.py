@@ -1,4 +1,4 @@
-"""What an interval covers is found on outcomes whose risks are known, and it is widened by what that takes."""
+"""The coverage of intervals is estimated on outcomes with known risks, and intervals are widened to reach it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Compiled curves are the spline basis times its coefficients, for any knots, and a row's value is its own.
+"""Compiled curves are the spline basis times its coefficients, for any knots, independent of other rows.
 
-Spline models of format 1: what is missing counts as what is filled in, and files give the margins back.
+Spline models of format 1: missing values are replaced as in format 1, and files restore the linear predictors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A classifier of scikit-learn learns from the folds, weights and calibration of a run, and is known by what it is."""
+"""A classifier of scikit-learn uses the folds, weights and calibration of a run, and has a digest."""
 
 from __future__ import annotations
 

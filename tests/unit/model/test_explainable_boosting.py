@@ -1,6 +1,6 @@
-"""Shape functions: one entry of each table, missing in a bin of its own, and files that give them back.
+"""Shape functions: one entry of each table, a separate bin for missing, and files that restore them.
 
-The explainable boosting machine: our tables are the library's predictions, and no row is set aside.
+The explainable boosting machine: tables equal the library's predictions, and no row is held out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A fit on the columns that are kept is that of scikit-learn on these columns: logistic, linear and summed parts."""
+"""A refit on fewer columns equals scikit-learn on these columns: logistic, linear and stacked parts."""
 
 from __future__ import annotations
 

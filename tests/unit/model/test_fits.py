@@ -1,4 +1,4 @@
-"""Spline parts of a sum become one additive model with the calibration in it; trees stay parts."""
+"""Spline parts of a stacked ensemble become one calibrated additive model; trees stay parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imputation draws what could have been there, from training people alone, and its estimates pool by Rubin's rules."""
+"""Imputation uses training people only, and its estimates are pooled by Rubin's rules."""
 
 from __future__ import annotations
 

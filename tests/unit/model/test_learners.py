@@ -1,6 +1,6 @@
-"""Targets: each has its own people and weights, and a proper score.
+"""Targets have their own people, weights and proper score.
 
-Encoding learns nothing: columns follow from the registry, and a row from itself alone.
+Encoding has no fitted state: columns follow from the registry, and a row does not depend on others.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Absent columns are integrated out as conditional normal theory says, and moments come from incomplete rows.
 
-Lines stand for the mean of the logistic over what is unknown at next to no log loss.
+Lines approximate the mean of the logistic over absent inputs with hardly any loss.
 """
 
 from __future__ import annotations

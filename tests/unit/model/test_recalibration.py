@@ -1,4 +1,4 @@
-"""A recalibrated bundle has the level, and the slope, of the new people, and says whose child it is."""
+"""A recalibrated bundle has the level and slope of the new people, and names its original model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LEARNERS = pytest.mark.parametrize("learner", ["spline_logistic", "xgboost"])
 ADDITIVE = "spline_logistic"
 N = 800
-TOLD = {"parent": {"name": "toy", "sha256": "0" * 64}, "holds_for": "a clinic, 2022"}
+CHANGES = {"parent": {"name": "toy", "sha256": "0" * 64}, "holds_for": "a clinic, 2022"}
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def new_people(parent: Bundle, *, level: float, slope: float) -> tuple[np.ndarra
 
 def test_intercept_moves_the_level_alone_and_the_mean_risk_is_that_observed(parent: Bundle) -> None:
     margin, y, design = new_people(parent, level=0.7, slope=1.0)
-    made = recalibrate(parent, margin, y, design, method="intercept", told=TOLD)
+    made = recalibrate(parent, margin, y, design, method="intercept", changes=CHANGES)
     assert made.calibrator.slope == parent.calibrator.slope
     assert made.calibrator.intercept - parent.calibrator.intercept == pytest.approx(0.7, abs=0.15)
     weight = design.analysis_weight
@@ -62,7 +62,7 @@ def test_intercept_moves_the_level_alone_and_the_mean_risk_is_that_observed(pare
 
 def test_logistic_is_the_regression_on_the_log_odds_of_the_parent(parent: Bundle) -> None:
     margin, y, design = new_people(parent, level=-0.4, slope=0.6)
-    made = recalibrate(parent, margin, y, design, method="logistic", told=TOLD)
+    made = recalibrate(parent, margin, y, design, method="logistic", changes=CHANGES)
     log_odds = parent.calibrator.log_odds(margin)
     fit = fit_logistic(np.column_stack([np.ones(N), log_odds]), y, design)
     change = made.about["recalibration"]
@@ -75,14 +75,14 @@ def test_logistic_is_the_regression_on_the_log_odds_of_the_parent(parent: Bundle
 
 
 def test_it_names_its_parent_and_for_whom_it_holds(parent: Bundle) -> None:
-    made = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=TOLD)
-    assert made.about["parent"] == TOLD["parent"]
+    made = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", changes=CHANGES)
+    assert made.about["parent"] == CHANGES["parent"]
     assert made.about["holds_for"] == "a clinic, 2022"
     assert re.fullmatch("toy-recalibrated-[0-9a-f]{8}", made.about["name"])
-    again = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=TOLD)
-    other = recalibrate(parent, *new_people(parent, level=0.1, slope=1.0), method="intercept", told=TOLD)
-    elsewhere = {**TOLD, "holds_for": "another clinic"}
-    told = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", told=elsewhere)
+    again = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", changes=CHANGES)
+    other = recalibrate(parent, *new_people(parent, level=0.1, slope=1.0), method="intercept", changes=CHANGES)
+    elsewhere = {**CHANGES, "holds_for": "another clinic"}
+    told = recalibrate(parent, *new_people(parent, level=0.0, slope=1.0), method="intercept", changes=elsewhere)
     assert again.about["name"] == made.about["name"]
     assert len({made.about["name"], other.about["name"], told.about["name"]}) == 3
     assert isinstance(made.fitted, Additive)
@@ -100,12 +100,12 @@ def test_the_error_of_the_recalibration_is_added_to_that_of_the_parent(
     # Twice, the second time for others: the variance is added to that of the first.
     for level, slope in ((0.5, 0.7), (-0.2, 1.3)):
         margin, y, design = new_people(parent, level=level, slope=slope)
-        again, made = made, recalibrate(made, margin, y, design, method=method, told=TOLD)
+        again, made = made, recalibrate(made, margin, y, design, method=method, changes=CHANGES)
         stretch = made.about["recalibration"]["slope_of_parent"]
         added = np.average(made.calibrator.se(margin) ** 2, weights=design.analysis_weight)
         expected = np.sqrt((stretch * again.predict(X).se) ** 2 + added)
         np.testing.assert_allclose(made.predict(X).se, expected, rtol=1e-9)
-    plain = recalibrate(without_refits(parent), margin, y, design, method=method, told=TOLD)
+    plain = recalibrate(without_refits(parent), margin, y, design, method=method, changes=CHANGES)
     np.testing.assert_array_equal(plain.predict(X).se, plain.calibrator.se(plain.fitted.margin(X)))
 
 
@@ -113,7 +113,7 @@ def test_a_line_after_a_line_moves_all_that_an_additive_model_says(parent: Bundl
     made, X = parent, toy_people.matrix
     intercept, slope = 0.0, 1.0
     for level, steep in ((0.5, 0.7), (-0.3, 1.4)):
-        made = recalibrate(made, *new_people(made, level=level, slope=steep), method="logistic", told=TOLD)
+        made = recalibrate(made, *new_people(made, level=level, slope=steep), method="logistic", changes=CHANGES)
         change = made.about["recalibration"]
         intercept = change["intercept_of_parent"] + change["slope_of_parent"] * intercept
         slope *= change["slope_of_parent"]
@@ -134,7 +134,7 @@ def test_a_line_after_a_line_moves_all_that_an_additive_model_says(parent: Bundl
 def test_a_recalibrated_bundle_is_written_and_read_with_its_refits(
     parent: Bundle, toy_people: ToyPeople, tmp_path: Path
 ) -> None:
-    made = recalibrate(parent, *new_people(parent, level=0.4, slope=0.8), method="logistic", told=TOLD)
+    made = recalibrate(parent, *new_people(parent, level=0.4, slope=0.8), method="logistic", changes=CHANGES)
     made.write(tmp_path / "made")
     loaded = read_bundle(tmp_path / "made")
     assert loaded.refits == parent.refits == 20
@@ -148,12 +148,12 @@ def test_too_few_cases_are_refused_with_the_method_that_they_do_for(parent: Bund
     few = np.zeros(N)
     few[np.flatnonzero(y)[:30]] = 1
     with pytest.raises(MgRiskError, match="30 cases") as caught:
-        recalibrate(parent, margin, few, design, method="logistic", told=TOLD)
+        recalibrate(parent, margin, few, design, method="logistic", changes=CHANGES)
     assert caught.value.code == "recalibrate.too_few_events"
     assert caught.value.hint == "use --method intercept"
     few[np.flatnonzero(few)[:15]] = 0
     with pytest.raises(MgRiskError, match="15 cases") as caught:
-        recalibrate(parent, margin, few, design, method="intercept", told=TOLD)
+        recalibrate(parent, margin, few, design, method="intercept", changes=CHANGES)
     assert "as it is" in caught.value.hint
 
 
@@ -163,7 +163,7 @@ def test_a_model_that_ranks_in_reverse_is_not_recalibrated(parent: Bundle, metho
     turned = replace(parent, calibrator=replace(parent.calibrator, slope=-parent.calibrator.slope))
     for bundle, outcome in ((parent, 1 - y), (turned, y)):
         with pytest.raises(MgRiskError) as caught:
-            recalibrate(bundle, margin, outcome, design, method=method, told=TOLD)
+            recalibrate(bundle, margin, outcome, design, method=method, changes=CHANGES)
         assert caught.value.code == "recalibrate.reversed"
 
 
@@ -171,5 +171,5 @@ def test_a_model_that_ranks_in_reverse_is_not_recalibrated(parent: Bundle, metho
 def test_a_model_that_gives_everybody_the_same_risk_is_not_recalibrated(parent: Bundle, method: Method) -> None:
     _, y, design = new_people(parent, level=0.0, slope=1.0)
     with pytest.raises(MgRiskError) as caught:
-        recalibrate(parent, np.zeros(N), y, design, method=method, told=TOLD)
+        recalibrate(parent, np.zeros(N), y, design, method=method, changes=CHANGES)
     assert caught.value.code == "recalibrate.reversed"

@@ -1,4 +1,4 @@
-"""Recall error moves the risk by as much as the model says of usual magnesium, and is told only where it is known."""
+"""Recall error of the risk follows from the model of usual magnesium, and is missing without one."""
 
 from __future__ import annotations
 

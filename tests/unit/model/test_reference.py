@@ -1,4 +1,4 @@
-"""The reference distribution: weighted shares and quantiles, and who is like the people it describes."""
+"""The reference distribution: weighted shares and quantiles, and the training distribution."""
 
 from __future__ import annotations
 

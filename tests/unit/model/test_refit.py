@@ -1,8 +1,8 @@
-"""Refits under bootstrap weights: each is the whole pipeline, and their spread is the design's standard error.
+"""Refits under bootstrap weights: each repeats the whole pipeline, and their spread is the design-based standard error.
 
-The chosen model again with fewer features: nothing tuned anew, and the same answer where nothing was taken away.
+The chosen model with fewer features: settings are kept, and without a change the result is the same.
 
-Cycles left out: nothing of the predicted cycle reaches its prediction, and inputs may be taken away from it.
+Cycles left out: its prediction uses nothing of the predicted cycle, and inputs may be removed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mgrisk.model.calibration import fit_calibrator, fit_logistic_map
 from mgrisk.model.candidates import Part
 from mgrisk.model.fits import Fits
 from mgrisk.model.missing_inputs import fit_moments
-from mgrisk.model.refit import Again, Chosen, LeftOut, again, left_out_log_odds, narrowed, refit, space_of
+from mgrisk.model.refit import Chosen, LeftOut, Refitter, left_out_log_odds, make_refitter, narrowed, refit, space_of
 from mgrisk.model.splines import SplineLearner, SplineSpace, design_columns
 from mgrisk.model.train import TrainedModel, train
 from mgrisk.model.uncertainty import OUT, bootstrap_refits
@@ -185,10 +185,10 @@ def fitter(
     trained: TrainedModel,
     model: str,
     space: SplineSpace | None = None,
-) -> Again:
+) -> Refitter:
     """Return what fits a trained model again, as a run does from what it wrote."""
     record = trained.to_dict()
-    return again(
+    return make_refitter(
         people.data,
         chosen=Chosen(model, record["parts"], record["intercept"], trained.calibration),
         space=space_of(trained.fitted),
@@ -235,9 +235,9 @@ def test_outcomes_of_a_cycle_do_not_reach_its_own_prediction(
     inside = toy_people.inside
     own, others = inside[cycle[inside] == 1], inside[cycle[inside] != 1]
     for name in ABSENT:
-        np.testing.assert_array_equal(first.said[name][own], second.said[name][own], err_msg=name)
-        assert np.abs(first.said[name][others] - second.said[name][others]).max() > 0.1
-        assert np.isnan(np.delete(first.said[name], inside)).all()
+        np.testing.assert_array_equal(first.predicted[name][own], second.predicted[name][own], err_msg=name)
+        assert np.abs(first.predicted[name][others] - second.predicted[name][others]).max() > 0.1
+        assert np.isnan(np.delete(first.predicted[name], inside)).all()
     assert first.refitted.keys() == (set(ABSENT) if model == "spline_logistic" else set())
     for name, found in first.refitted.items():
         np.testing.assert_array_equal(found[own], second.refitted[name][own], err_msg=name)
@@ -256,7 +256,7 @@ def test_inputs_of_a_cycle_do_not_reach_the_prediction_of_others_in_it(
     changed = replace(toy_people, frame=frame)
     first, second = (predicted(people, cycle, known) for people in (toy_people, changed))
     own = toy_people.inside[(cycle == 1)[toy_people.inside] & ~half[toy_people.inside]]
-    for one, other in ((first.said, second.said), (first.refitted, second.refitted)):
+    for one, other in ((first.predicted, second.predicted), (first.refitted, second.refitted)):
         for name in ABSENT:
             # Sums over blocks of rows are rounded by the size of the block.
             np.testing.assert_allclose(one[name][own], other[name][own], rtol=0, atol=1e-10, err_msg=name)
@@ -306,9 +306,9 @@ def test_model_and_calibration_are_those_of_the_other_cycles(
     expected = line.intercept + line.slope * fit.margin(space.expected(local.X)[own])
     complete = np.isfinite(local.X[own]).all(axis=1)
     assert 0.3 < complete.mean() < 0.9
-    np.testing.assert_allclose(found.said["nothing"][own][complete], expected[complete], rtol=1e-9)
+    np.testing.assert_allclose(found.predicted["nothing"][own][complete], expected[complete], rtol=1e-9)
     # Who lacks an input has the expected risk, by a line that is near the diagonal.
-    np.testing.assert_allclose(found.said["nothing"][own], expected, atol=0.5)
+    np.testing.assert_allclose(found.predicted["nothing"][own], expected, atol=0.5)
 
 
 def test_inputs_are_taken_from_who_is_predicted_and_not_from_who_is_learned_from(
@@ -316,12 +316,12 @@ def test_inputs_are_taken_from_who_is_predicted_and_not_from_who_is_learned_from
 ) -> None:
     inside, own = toy_people.inside, toy_people.inside[cycle[toy_people.inside] == 1]
     for model in known:
-        found = predicted(toy_people, cycle, known, model).said
+        found = predicted(toy_people, cycle, known, model).predicted
         assert np.abs(found["nothing"] - found["bmi"])[inside].max() > 0.1
         # Taking the input from the people of the cycle alone is the same as the pattern.
         frame = toy_people.frame.copy()
         frame.loc[cycle == 1, "bmi_kg_m2"] = np.nan
-        lacking = predicted(replace(toy_people, frame=frame), cycle, known, model).said["nothing"]
+        lacking = predicted(replace(toy_people, frame=frame), cycle, known, model).predicted["nothing"]
         np.testing.assert_allclose(lacking[own], found["bmi"][own], atol=1e-9)
 
 

@@ -1,4 +1,4 @@
-"""Released bundles are found by name, load, and are named where another name was given."""
+"""Released bundles are found by name, can be loaded, and are suggested for former names."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Restricted cubic splines against the textbook.
 
-The design columns: knots and moments of training rows, what is missing is what the rest lead one to expect.
+The design columns: knots and moments of training rows, and expected values for missing ones.
 
-Ridge regression on them: survey weights are people, and fits are minima of their penalised likelihood.
+Ridge regression on them: weights count people, and fits minimise the penalised likelihood.
 """
 
 from __future__ import annotations

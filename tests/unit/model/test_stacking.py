@@ -1,6 +1,6 @@
-"""Sums of parts: scales are fitted with weights and never negative, and files give the sum back.
+"""Stacked ensembles: scales are fitted with weights and never negative, and files restore the model.
 
-Reading a model back: its files say which kind it is, and a sum holds no sums.
+Reading a model back: its files determine the kind, and ensembles are not nested.
 """
 
 from __future__ import annotations

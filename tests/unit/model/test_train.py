@@ -1,4 +1,4 @@
-"""Training: what is in the analysis decides everything, and what is outside decides nothing."""
+"""Training depends only on people in the analysis."""
 
 from __future__ import annotations
 

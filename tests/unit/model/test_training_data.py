@@ -1,4 +1,4 @@
-"""The development people as one object: what does not belong together is refused, who is not analysed is not seen."""
+"""Training data: inconsistent parts are refused, and people outside the analysis are not used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quadratic form gives the spread of refits back, for each person alone, after a file as before."""
+"""The quadratic form reproduces the spread of refits for each person, also after saving and loading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web site on loopback that has tables and can be told to misbehave."""
+"""A local web server with tables, which can simulate failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of variables, against CDC's own codebook where that is at hand."""
+"""The table of variables agrees with CDC's codebook if that is available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every cycle of NHANES since 1999: where its tables lie, what it lacks, and with which it is never stacked."""
+"""Every cycle of NHANES since 1999: paths of its tables, tables it lacks, and cycles not pooled with it."""
 
 from __future__ import annotations
 

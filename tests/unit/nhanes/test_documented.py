@@ -1,4 +1,4 @@
-"""What is read off CDC's words is what `variables/` says by hand, and what the tables hold."""
+"""Variables from CDC's codebook agree with those of `variables/` and with the tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What means the same over which cycles: a request across a break is refused by name, or allowed by name."""
+"""Comparability across cycles: pooling across a break is refused unless the break is named."""
 
 from __future__ import annotations
 

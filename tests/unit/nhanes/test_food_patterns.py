@@ -1,4 +1,4 @@
-"""USDA's food-pattern files: found by day and cycle, read by name, and never half of what is needed."""
+"""USDA's food-pattern files are found by day and cycle, read by name, and refused if incomplete."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""One table of one cycle: own names, missing codes missing, texts, and where it came from.
+"""One table of one cycle: names, missing codes, text, and provenance.
 
-From raw tables to one frame: nobody lost, nobody doubled, no code left that means no answer.
+From raw tables to one frame: no person lost or doubled, and no code for missing left.
 """
 
 from __future__ import annotations

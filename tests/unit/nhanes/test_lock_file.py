@@ -1,4 +1,4 @@
-"""Published numbers of records find files that were cut off where the format cannot tell."""
+"""Published numbers of records detect truncated files that the format cannot detect."""
 
 from __future__ import annotations
 

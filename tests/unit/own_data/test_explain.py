@@ -1,4 +1,4 @@
-"""From a file of people to a page: the risks of the scored file, every row accounted for, text as text."""
+"""The page of `mgrisk explain` has the risks of the scored file, accounts for every row, and escapes text."""
 
 from __future__ import annotations
 

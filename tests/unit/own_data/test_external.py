@@ -1,4 +1,4 @@
-"""`mgrisk evaluate` and `mgrisk recalibrate` as a user runs them, on a small cohort without and with a design."""
+"""`mgrisk evaluate` and `mgrisk recalibrate` on a small cohort without and with a design."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_a_recalibrated_bundle_has_its_own_name_and_outcome_and_replaces_none_un
     assert about["name"] == "clinic-2022"
     outcome = about["outcome"]
     assert (outcome["name"], outcome["label"], outcome["definition"]) == ("ill", "Toy illness", "found in two visits")
-    assert outcome["warning"].startswith("Whether the people of the file")
+    assert outcome["warning"].startswith("mgrisk cannot check whether the people in the file")
     before = sha256(child / "SHA256SUMS")
     capsys.readouterr()
     assert run(*asked) == 3

@@ -1,4 +1,4 @@
-"""A file with outcomes is read whole: every row is in the analysis or in a step that says why not."""
+"""Every row of a file with outcomes is in the analysis or is excluded with a reason."""
 
 from __future__ import annotations
 

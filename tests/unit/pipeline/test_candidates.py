@@ -1,4 +1,4 @@
-"""What may compete in a run is a classifier, under a name that nothing else has."""
+"""A candidate of a run must be a classifier with a unique name."""
 
 from __future__ import annotations
 

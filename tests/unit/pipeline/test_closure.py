@@ -1,4 +1,4 @@
-"""What a step's code depends on, read off the source: modules, the facts beside them, libraries; and nothing else."""
+"""The code that a step depends on: modules, their TOML files and libraries, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step `cohort`: what is refused before a table is read, and on whom models of features are fitted."""
+"""Step `cohort`: settings refused before tables are read, and the people to whom fitted features are fitted."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Steps with memory: what changed runs again, and what depends on it, and nothing else."""
+"""The engine reruns changed steps and those that depend on them, and no others."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -56,6 +57,7 @@ class Folder:
         steps = [
             Step(
                 name,
+                f"makes {name}",
                 inputs,
                 outputs,
                 (name,),
@@ -81,8 +83,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
 def test_a_second_run_does_nothing_and_says_so(folder: Folder) -> None:
     before = (folder.path / MANIFEST).read_bytes()
     assert folder.run() == []
-    assert [line.split() for line in folder.said] == [[name, "unchanged"] for name in "abcd"]
+    assert folder.said == [f"[{place}/4] {name}: makes {name} (unchanged)" for place, name in enumerate("abcd", 1)]
     assert (folder.path / MANIFEST).read_bytes() == before
+
+
+def test_a_step_is_named_when_it_begins_and_has_its_seconds_and_summary_when_it_has_ended(folder: Folder) -> None:
+    folder.settings["b"] = "2"
+    folder.run()
+    assert folder.said[:2] == ["[1/4] a: makes a (unchanged)", "[2/4] b: makes b"]
+    assert re.fullmatch(r" +\d+\.\d s  made b", folder.said[2])
+    assert folder.said[3] == "[3/4] c: makes c"
+    folder.settings["c"], folder.fails = "2", {"c"}
+    with pytest.raises(KeyboardInterrupt):
+        folder.run()
+    assert folder.said[-1] == "[3/4] c: makes c"
 
 
 def test_a_changed_input_runs_its_step_and_those_that_follow_from_it(folder: Folder) -> None:
@@ -210,7 +224,7 @@ def test_the_number_of_threads_does_not_move_a_digit_of_a_step(tmp_path: Path, m
 
     for number in (1, 2):
         with threadpool_limits(number, user_api="blas"):
-            step = Step(f"fit {number}", (), (), (), fit)
+            step = Step(f"fit {number}", "", (), (), (), fit)
             workspace = SimpleNamespace(pipeline=SimpleNamespace(digest=lambda: ""))
             run_steps([step], workspace, Manifest.open(tmp_path, {}), raw="", progress=lambda _: None)
             assert blas_threads() == {number}

@@ -1,4 +1,4 @@
-"""Inputs that only some pipelines have: read where an earlier step makes them, and no error where none does."""
+"""Optional inputs are used if an earlier step writes them, and are no error otherwise."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def run(folder: Path, *, extra: str | None) -> list[str]:
         return name
 
     steps = [
-        Step("told", (), ("told",), (), lambda _: write("told", "told"), optional=("extra",)),
+        Step("told", "", (), ("told",), (), lambda _: write("told", "told"), optional=("extra",)),
     ]
     if extra is not None:
-        steps.insert(0, Step("extra", ("source",), ("extra",), (), lambda _: write("extra", extra)))
+        steps.insert(0, Step("extra", "", ("source",), ("extra",), (), lambda _: write("extra", extra)))
     workspace = cast(Workspace, SimpleNamespace(pipeline=SimpleNamespace(digest=lambda *_: "same settings")))
     return run_steps(steps, workspace, Manifest.open(folder, {}), raw="", progress=lambda _: None)
 

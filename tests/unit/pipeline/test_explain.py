@@ -1,4 +1,4 @@
-"""Step `explain`: pairs of features in the trees of a learner, against the weighted development people."""
+"""Step `explain`: interactions of features in trees, with the weighted development people as background."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What magnesium adds to each outcome, on people whose insulin alone depends on magnesium."""
+"""Incremental value of magnesium for each outcome, in people of whom only insulin depends on magnesium."""
 
 from __future__ import annotations
 

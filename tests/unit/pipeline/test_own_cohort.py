@@ -1,4 +1,4 @@
-"""A file of one's own as a cohort: who gets in, who is counted out, and what is refused before anything is learned."""
+"""A user's file as a cohort: eligibility, attrition, and errors before training."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_an_outcome_of_its_own_is_named_as_the_file_says(make: Make) -> None:
     told = workspace.outcome
     assert (told.name, told.label) == ("case", "Diabetes in 5 years")
     assert told.definition == "told within five years; the column case of cohort.csv"
-    assert "no program can tell" in told.warning
+    assert "mgrisk cannot check whether" in told.warning
     assert told.leaks  # those of cohort.outcome still hold
     taken = make().outcome
     assert taken.name == "diabetes"

@@ -1,4 +1,4 @@
-"""The run folder as steps see it: which features the model reads."""
+"""The workspace of the steps: which features the model uses."""
 
 from __future__ import annotations
 

@@ -256,7 +256,7 @@ def test_a_check_with_a_finding_is_said_aloud(run_folder: Path) -> None:
     failed = [each for each in read_json(run_folder / "checks.json") if each["passed"] is False]
     assert failed
     assert [block["text"].replace("\u00a0", " ") for block in blocks if block["kind"] == "callout"] == [
-        f"Not passed: {each['title']}. {each['finding']}" for each in failed
+        f"Failed: {each['title']}. {each['finding']}" for each in failed
     ]
 
 

@@ -1,4 +1,4 @@
-"""The page of batches: every table and picture is made, texts of a file command nothing, and SYNTHETIC stands."""
+"""The page of batches has every table and figure, escapes text, and shows SYNTHETIC."""
 
 from __future__ import annotations
 

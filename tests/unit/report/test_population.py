@@ -1,4 +1,4 @@
-"""A report says whose numbers it shows: nothing of NHANES is said of a file of one's own, nor the other way round."""
+"""A report describes its population: NHANES and user data are never confused."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Items of scores: bounds, categories, units, conditions, and what no answer means to each.
+"""Items of scores: bounds, categories, units, conditions, and missing answers.
 
-Published scores against golden vectors, by hand, on their bounds and against the charts they are printed with.
+Published scores against golden vectors, hand-computed values at their bounds, and printed charts.
 
 Golden values: tests/golden/riskscores.json, with the source of each. The ADA test: CDC/ADA, "how your test is scored"
 (cdc.gov/diabetes/widgets/risktest) and the height and weight chart of the test as printed (column 5'10":
 174-208 lb 1 point, 209-277 lb 2 points, from 278 lb on 3 points).
 
-Recalibration of published scores: the numbers of R survey, its defining equations, and folds that stay unseen.
+Recalibration of published scores: the numbers of R survey, its defining equations, and cross-fitting.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def test_a_score_that_reads_what_defines_the_outcome_is_not_evaluated() -> None:
 def test_a_formula_of_fasting_values_needs_a_fasting_weight() -> None:
     framingham, by_hba1c = load_score("framingham"), outcome("undiagnosed-hba1c")
     assert framingham.why_not(by_hba1c, WeightLevel.FASTING) == ""
-    assert "fewer people" in framingham.why_not(by_hba1c, WeightLevel.RECALL1)
+    assert "smaller sample" in framingham.why_not(by_hba1c, WeightLevel.RECALL1)
 
 
 @pytest.mark.parametrize("risk_score", SCORES, ids=KNOWN)

@@ -1,4 +1,4 @@
-"""The one reader and writer of a run's files: records as they were written, and an error with its reason where not."""
+"""The reader and writer of a run's files: records are restored, and unreadable files give an error with a reason."""
 
 from __future__ import annotations
 

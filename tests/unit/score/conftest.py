@@ -1,4 +1,4 @@
-"""Loops that read and write, as Python and as machine code."""
+"""Loops for reading and writing, in Python and compiled."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What absent inputs leave unknown: counts that add up, and gains that are drops of the model's own variance."""
+"""Uncertainty from absent inputs: counts add up, and gains are reductions of the model's variance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What-if columns: the numbers of evidence.what_if on every row, in every format; the rest of a row as without."""
+"""What-if columns equal those of evidence.what_if in every format, and other columns do not change."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Results in the order of the work, few at a time, errors where they belong.
+"""Results come in the order of the tasks, few at a time, with errors in their place.
 
-Batches: the same bytes whatever the block size and the number of workers, and after any interruption.
+Batches give the same bytes for any block size and number of workers, and after any interruption.
 """
 
 from __future__ import annotations

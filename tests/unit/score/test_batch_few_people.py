@@ -1,4 +1,4 @@
-"""Few people are scored without compiling anything, and the bytes are those of compiled loops."""
+"""Few people are scored without compilation, with the same bytes as by compiled loops."""
 
 from __future__ import annotations
 

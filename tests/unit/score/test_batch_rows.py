@@ -1,4 +1,4 @@
-"""The law of a batch: each input row comes out exactly once, in order, or the file is refused and nothing is left."""
+"""Each input row is output exactly once, in order, or the file is refused and no output remains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cell says in any column: one list of words for missing, codes as numbers, booleans whatever their case."""
+"""Cells of any column: one list of words for missing, numeric codes, booleans in any case."""
 
 from __future__ import annotations
 

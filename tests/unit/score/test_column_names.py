@@ -1,4 +1,4 @@
-"""Names and units that a header announces: used, converted where declared, refused where one would have to guess."""
+"""Names and units in a header are used, converted if known, and refused if ambiguous."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A column that gives no input, or gives it under another name, is answered alike by every command and by frames."""
+"""Unused and misnamed columns are treated alike by every command and for frames."""
 
 from __future__ import annotations
 

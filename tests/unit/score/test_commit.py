@@ -1,4 +1,4 @@
-"""Files that appear together: all at the end, none after an error, and after a kill none or all."""
+"""Outputs appear together: all at the end, none after an error, and none or all after a kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that cannot both be right reject the row, and only such."""
+"""Rows with contradictory values are rejected, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shifts of a batch: none in a sample of the reference, found where there are some, added up block by block."""
+"""Distribution shift of a batch: none in a sample of the reference, detected if present, added up over blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a model does not hold for: no risk, a reason, and the same answer whichever way the rows come."""
+"""People for whom a model does not hold get no risk but a reason, in every kind of input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expected performance without labels: that of the pairs themselves, and of outcomes drawn from the risks."""
+"""Expected performance without labels equals that over all pairs, and over simulated outcomes."""
 
 from __future__ import annotations
 

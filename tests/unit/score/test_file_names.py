@@ -1,4 +1,4 @@
-"""The name of an output says what is written, and a name that says nothing known is refused."""
+"""The extension of an output determines its format, and an unknown one is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of files is read as one table by whatever reads people, as `score` reads it part by part."""
+"""Every command that reads people reads a folder of files as one table, like `score`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formats of other programs are called by their name; a heading that begins like one is none of them."""
+"""Formats of other programs are recognised and named; a heading that begins like one is not."""
 
 from __future__ import annotations
 

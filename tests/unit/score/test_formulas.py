@@ -1,4 +1,4 @@
-"""No cell of a scored file is a formula, none is lost by it, and numbers stay numbers."""
+"""No cell of a scored file is a formula, no cell is lost, and numbers stay numbers."""
 
 from __future__ import annotations
 

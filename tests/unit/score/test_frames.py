@@ -1,4 +1,4 @@
-"""People in polars, Arrow and other tables are scored and explained as in pandas; nothing else is taken for a table."""
+"""People in polars, Arrow and other tables are scored and explained as in pandas; other objects are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of batches: lines stay whatever happens to the one after them, and the last of a batch counts."""
+"""The history of batches: a damaged line does not affect others, and the last line of a batch counts."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Codes of rows: which, in which order, how often.
+"""Codes of rows: their order and counts.
 
-The input schema: which cells are accepted and rejected, and that rows are checked independently.
+The input schema: valid and invalid cells, independent of other rows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A journal: what of it counts after a kill, and that nothing but our own is continued."""
+"""A journal: its valid part after a kill, and refusal of damaged or foreign ones."""
 
 from __future__ import annotations
 

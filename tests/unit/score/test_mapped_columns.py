@@ -1,4 +1,4 @@
-"""Each way in which a column is made from columns of an extract, and what becomes of cells that are not understood."""
+"""Each way to compute a column from an extract, and cells that are not understood."""
 
 from __future__ import annotations
 

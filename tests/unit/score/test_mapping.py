@@ -1,4 +1,4 @@
-"""An extract becomes a scoring file by its mapping: units and codes as declared, nothing filled in, no row left out."""
+"""A mapping converts an extract to a scoring file with its units and codes, without imputation or lost rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A mapping file that cannot be meant is refused with the place; what it says is told in words."""
+"""An invalid mapping file is refused with the place of the error; a valid one is described in words."""
 
 from __future__ import annotations
 

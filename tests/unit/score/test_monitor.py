@@ -1,4 +1,4 @@
-"""Batches with known truth: what is wrong is found by site and feature, and nothing where nothing is wrong."""
+"""Batches with planted errors: alerts name site and feature, and correct batches give none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes that the input schema does not know are named, and no text of a person is."""
+"""Unknown codes are listed, but no text about a person."""
 
 from __future__ import annotations
 

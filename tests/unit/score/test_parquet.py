@@ -1,4 +1,4 @@
-"""Parquet as it comes: digits kept, keys of folders, and what Arrow cannot read refused in one sentence."""
+"""Parquet: digits are kept, partition keys are columns, and unreadable files are refused with one error."""
 
 from __future__ import annotations
 

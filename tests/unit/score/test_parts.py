@@ -1,4 +1,4 @@
-"""Folders of parts: each part as if scored alone, whole or not at all, gone on with after an interruption."""
+"""Folders of parts: each part is scored as if alone, completely or not at all, and resumed after interruptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several rows of a person become one, the same however the file is cut into blocks."""
+"""Several rows of a person are combined, independent of the division into blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scorer is a fitted classifier to scikit-learn, and says where the uncertainty of each person's risk comes from."""
+"""A scorer is a fitted classifier of scikit-learn, and gives the sources of uncertainty of each risk."""
 
 from __future__ import annotations
 

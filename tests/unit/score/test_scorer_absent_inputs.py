@@ -1,6 +1,6 @@
-"""Inputs that are absent: how many are known, what they leave open, no reason of theirs, and which to ask for next.
+"""Absent inputs: number of known inputs, remaining uncertainty, no contribution, and the next question.
 
-What a row says of them is the same in CSV, in Parquet and in a frame.
+The results are the same for CSV, Parquet and frames.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tables by name: plain, packed or Parquet, each gives the same rows."""
+"""Tables as CSV, compressed or Parquet give the same rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counts of a batch: what the summary says is what a reader of the scored file counts, however the rows were cut."""
+"""Counts of the summary equal those of the scored file, for any division into blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an output may replace, name by name; what commands make of it is in test_planted_outputs."""
+"""What an output may replace, for each kind of path; commands are tested in test_planted_outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a killed process left is removed or put back, and nothing else is."""
+"""Files left by a killed process are removed or restored, and no others."""
 
 from __future__ import annotations
 

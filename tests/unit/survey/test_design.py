@@ -144,7 +144,7 @@ def test_a_shorter_design_stays_one_when_it_is_shortened_again(toy: pd.DataFrame
 
 def test_a_single_psu_is_named_though_none_of_its_rows_is_left() -> None:
     design = SurveyDesign([1.0] * 3, [1, 1, 2], [1, 2, 1], WeightLevel.EXAM).keep([True, True, False])
-    with pytest.raises(MgRiskError, match="one PSU only") as caught:
+    with pytest.raises(MgRiskError, match="only one PSU") as caught:
         mean([1.0, 2.0], design)
     assert "stratum 2" in caught.value.where
 

@@ -1,4 +1,4 @@
-"""Estimates as frames: the numbers of R, domains for groups, missing values out of the domain and not of the design."""
+"""Estimates as frames: the results of R, groups as domains, and missing values excluded from the domain only."""
 
 from __future__ import annotations
 

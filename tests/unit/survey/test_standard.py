@@ -1,4 +1,4 @@
-"""The standard population: the shares that NCHS prints for the age groups of its reports."""
+"""The standard population: the published shares of the age groups in reports of NCHS."""
 
 from __future__ import annotations
 

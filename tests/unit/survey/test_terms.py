@@ -1,4 +1,4 @@
-"""Splines, interactions, average differences and prevalence ratios: the numbers of R on the toy survey."""
+"""Splines, interactions, average differences and prevalence ratios: the results of R on a small survey."""
 
 from __future__ import annotations
 

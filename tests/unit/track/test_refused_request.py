@@ -1,4 +1,4 @@
-"""A refusal keeps its words whatever MLflow puts before them, and is the fault of the request."""
+"""An error message is kept when MLflow wraps it, and has the status of an invalid request."""
 
 from __future__ import annotations
 

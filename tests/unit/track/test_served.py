@@ -1,4 +1,4 @@
-"""The logged model says of its columns what they are, whatever the bundle and whoever is rejected."""
+"""The logged model has the same output columns for any bundle and for rejected rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to the server of MLflow itself, in this process: answered as the file is, or refused in our own words."""
+"""Requests to the MLflow server, in this process, are answered like files or refused with mgrisk's error message."""
 
 from __future__ import annotations
 

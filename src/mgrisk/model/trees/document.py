@@ -1,9 +1,8 @@
-"""model.ubj read strictly, before xgboost sees it.
+"""Strict validation of model.ubj before xgboost reads it.
 
-xgboost 3.2 reads a model in C++ and trusts it: one wrong byte ends the whole process, or has it follow an index that
-leads out of an array. A bundle comes from anywhere, so its bytes are decoded here first, to the last one and against
-limits, and what they say must be trees: every index inside, every node below one parent, every number finite.
-tests/fuzz holds the two to each other.
+xgboost 3.2 reads a model in C++ without checks: one wrong byte can crash the process or make it read outside an array.
+A bundle may come from anywhere, so its bytes are first decoded here completely and within limits, and must be valid
+trees: indices within bounds, one parent for each node, finite numbers. tests/fuzz tests this against xgboost.
 """
 
 from __future__ import annotations
@@ -17,9 +16,9 @@ from numpy.typing import NDArray
 from mgrisk.config.checked import LARGEST
 from mgrisk.types import Integers
 
-DEEPEST: Final = 12  # containers within containers; xgboost's own go seven deep
+DEEPEST: Final = 12  # nested containers; xgboost's own files have seven levels
 MOST_NODES: Final = 1 << 22
-# Markers of UBJSON 12 that xgboost writes, and the big-endian numbers behind them.
+# Markers of UBJSON 12 that xgboost writes, and the types of the big-endian numbers that follow.
 _NUMBERS: Final = {"i": ">i1", "U": ">u1", "I": ">i2", "l": ">i4", "L": ">i8", "d": ">f4", "D": ">f8"}
 
 _OF_NODES: Final = {
@@ -39,31 +38,31 @@ _NO_PARENT: Final = 2**31 - 1
 
 
 def check(content: bytes, *, n_columns: int, objectives: Collection[str]) -> None:
-    """Make sure that bytes are an ensemble of numerical trees that xgboost can be given.
+    """Check that bytes are an ensemble of numerical trees that xgboost can read safely.
 
     Parameters
     ----------
     content
-        The file, whole.
+        The whole file.
     n_columns
-        Columns that a split may ask for.
+        Number of columns that splits may refer to.
     objectives
-        What the model may have been fitted to, under xgboost's names.
+        Allowed objectives, by xgboost's names.
 
     Raises
     ------
     ValueError
-        With what is wrong.
+        Says what is wrong.
     """
     decoded = _Decoder(content).document()
     try:
         _check_learner(decoded, n_columns, objectives)
     except (AttributeError, KeyError, TypeError) as problem:
-        raise ValueError(f"it has not the parts of an xgboost model: {problem!r}") from None
+        raise ValueError(f"it lacks parts of an xgboost model: {problem!r}") from None
 
 
 class _Decoder:
-    """Decodes the part of UBJSON that xgboost writes; containers of a stated length, or closed by a bracket."""
+    """Decodes the part of UBJSON that xgboost writes: containers of a stated length, or closed by a bracket."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -73,22 +72,22 @@ class _Decoder:
         try:
             found = self._value(self._take(1), 0)
         except UnicodeDecodeError:
-            raise ValueError("it is no UBJSON, or cut short") from None
+            raise ValueError("it is not UBJSON, or truncated") from None
         if self.at != len(self.content):
-            raise ValueError("something stands behind its end")
+            raise ValueError("there are bytes after its end")
         if not isinstance(found, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
         return found
 
     def _take(self, size: int) -> bytes:
         if size < 0 or self.at + size > len(self.content):
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
         self.at += size
         return self.content[self.at - size : self.at]
 
     def _value(self, marker: bytes, depth: int) -> Any:
         if depth > DEEPEST:
-            raise ValueError("it is nested too deep")
+            raise ValueError("it is nested too deeply")
         sign = marker.decode("ascii")
         if sign == "{":
             return self._object(depth)
@@ -98,7 +97,7 @@ class _Decoder:
             return self._take(self._length()).decode("utf-8")
         if sign in _NUMBERS:
             return self._numbers(sign, 1)[0].item()
-        raise ValueError(f"it has the sign {sign!r}, which xgboost does not write")
+        raise ValueError(f"it has the marker {sign!r}, which xgboost does not write")
 
     def _numbers(self, sign: str, count: int) -> NDArray[Any]:
         kind = np.dtype(_NUMBERS[sign])
@@ -106,7 +105,7 @@ class _Decoder:
 
     def _length(self) -> int:
         if self._take(1) != b"L":
-            raise ValueError("a length is not of 64 bits")
+            raise ValueError("a length does not have 64 bits")
         return int(self._numbers("L", 1)[0])
 
     def _object(self, depth: int) -> dict[str, Any]:
@@ -114,7 +113,7 @@ class _Decoder:
         while self._peek() != b"}":
             key = self._take(self._length()).decode("utf-8")
             if key in found:
-                raise ValueError(f"{key!r} stands there twice")
+                raise ValueError(f"{key!r} occurs twice")
             found[key] = self._value(self._take(1), depth + 1)
         self._take(1)
         return found
@@ -124,7 +123,7 @@ class _Decoder:
             self._take(1)
             sign = self._take(1).decode("ascii")
             if sign not in _NUMBERS or self._take(1) != b"#":
-                raise ValueError("an array is not of numbers")
+                raise ValueError("an array has no numeric type")
             count = self._length()
             if count > MOST_NODES:
                 raise ValueError("an array is too long")
@@ -143,7 +142,7 @@ class _Decoder:
 
     def _peek(self) -> bytes:
         if self.at >= len(self.content):
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
         return self.content[self.at : self.at + 1]
 
 
@@ -165,15 +164,15 @@ def _check_learner(document: Mapping[str, Any], n_columns: int, objectives: Coll
     parameters = learner["learner_model_param"]
     _only(parameters, "base_score", "boost_from_average", "num_class", "num_feature", "num_target")
     if [_whole(parameters[name]) for name in ("num_class", "num_feature", "num_target")] != [0, n_columns, 1]:
-        raise ValueError(f"it is not of one number from {n_columns} columns")
+        raise ValueError(f"it does not predict one number from {n_columns} columns")
     _whole(parameters["boost_from_average"])
     base = _number(parameters["base_score"].removeprefix("[").removesuffix("]"))
     if "logistic" in learner["objective"]["name"] and not 0 < base < 1:
-        raise ValueError("its base score is no probability")
+        raise ValueError("its base score is not a probability")
     booster = learner["gradient_booster"]
     _only(booster, "model", "name")
     if booster["name"] != "gbtree":
-        raise ValueError("it is no gradient-boosted tree ensemble")
+        raise ValueError("it is not a gradient-boosted tree ensemble")
     _check_model(booster["model"], n_columns)
 
 
@@ -194,14 +193,14 @@ def _check_model(model: Mapping[str, Any], n_columns: int) -> None:
     trees, rounds = model["trees"], model["iteration_indptr"]
     _only(model["gbtree_model_param"], "num_parallel_tree", "num_trees")
     if _whole(model["gbtree_model_param"]["num_trees"]) != len(trees) or len(model["tree_info"]) != len(trees):
-        raise ValueError("its number of trees is not that of its trees")
+        raise ValueError("it states another number of trees than it has")
     if np.any(_integers(model["tree_info"], "tree_info")):
-        raise ValueError("its trees are of several classes")
+        raise ValueError("its trees belong to several classes")
     ends = _integers(rounds, "iteration_indptr")
     if not len(ends) or ends[0] != 0 or ends[-1] != len(trees) or np.any(np.diff(ends) < 1):
-        raise ValueError("its rounds are not made of its trees")
+        raise ValueError("its rounds do not match its trees")
     if not 1 <= _whole(model["gbtree_model_param"]["num_parallel_tree"]) <= max(len(trees), 1):
-        raise ValueError("its rounds are not made of its trees")
+        raise ValueError("its rounds do not match its trees")
     for place, tree in enumerate(trees):
         try:
             _check_tree(tree, place, n_columns)
@@ -215,7 +214,7 @@ def _check_tree(tree: Mapping[str, Any], place: int, n_columns: int) -> None:
     _only(parameters, "num_deleted", "num_feature", "num_nodes", "size_leaf_vector")
     stated = [_whole(parameters[name]) for name in ("num_deleted", "num_feature", "size_leaf_vector")]
     if tree["id"] != place or stated not in ([0, n_columns, 0], [0, n_columns, 1]):
-        raise ValueError("its place, columns or leaves are not those of the model")
+        raise ValueError("its number, columns or leaves do not match the model")
     if any(len(tree[name]) for name in _CATEGORICAL):
         raise ValueError("it splits by categories")
     n = _whole(parameters["num_nodes"])
@@ -223,20 +222,20 @@ def _check_tree(tree: Mapping[str, Any], place: int, n_columns: int) -> None:
     for name, kinds in _OF_NODES.items():
         column = tree[name]
         if not isinstance(column, np.ndarray) or column.dtype.kind not in kinds or column.shape != (n,) or n == 0:
-            raise ValueError(f"{name} has not a number for each of {n} nodes")
-        # Compared so that NaN is refused, too: what xgboost adds up is to stay finite.
+            raise ValueError(f"{name} does not have a number for each of {n} nodes")
+        # The comparison also refuses NaN: sums in xgboost must stay finite.
         if not (np.abs(column) <= LARGEST).all():
-            raise ValueError(f"{name} is not finite or larger than any of ours")
+            raise ValueError(f"{name} is not finite, or too large")
         if kinds == "iu":
             found[name] = column.astype(np.int64)
     _check_shape(found["left_children"], found["right_children"], found["parents"])
     inside = (found["split_indices"] >= 0) & (found["split_indices"] < n_columns)
     if not inside.all() or found["split_type"].any() or not np.isin(found["default_left"], (0, 1)).all():
-        raise ValueError("a split is not of one of the columns")
+        raise ValueError("a split does not use one of the columns")
 
 
 def _check_shape(left: Integers, right: Integers, parents: Integers) -> None:
-    """Children lie behind their parents, and each node but the first has one: so all hang together as a tree."""
+    """Check that children follow their parents and each node but the first has one parent, as in a tree."""
     nodes = np.arange(len(left))
     split = left != -1
     if np.any(split != (right != -1)):
@@ -244,19 +243,19 @@ def _check_shape(left: Integers, right: Integers, parents: Integers) -> None:
     children = np.concatenate([left[split], right[split]])
     above = np.concatenate([nodes[split], nodes[split]])
     if not np.array_equal(np.sort(children), nodes[1:]) or np.any(children <= above):
-        raise ValueError("its nodes are no tree")
+        raise ValueError("its nodes are not a tree")
     if parents[0] != _NO_PARENT or np.any(parents[children] != above):
-        raise ValueError("its parents are not those of its children")
+        raise ValueError("its parents do not match its children")
 
 
 def _only(found: Mapping[str, Any], *names: str, optional: tuple[str, ...] = ()) -> None:
     missing, more = set(names) - set(found), set(found) - set(names) - set(optional)
     if missing or more:
-        raise ValueError(f"it lacks {sorted(missing)} and has {sorted(more)} beside what it should")
+        raise ValueError(f"it lacks {sorted(missing)} and has unexpected {sorted(more)}")
 
 
 def _integers(values: Any, name: str) -> Integers:
-    # xgboost writes short ones number by number, each with its own sign.
+    # xgboost writes short arrays number by number, each with its own marker.
     found = np.array(values)
     if found.ndim != 1 or not (found.dtype.kind in "iu" or found.size == 0):
         raise ValueError(f"{name} are not whole numbers")
@@ -265,11 +264,11 @@ def _integers(values: Any, name: str) -> Integers:
 
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise ValueError(f"{text!r} is no whole number")
+        raise ValueError(f"{text!r} is not a whole number")
     return int(text)
 
 
 def _number(text: str) -> float:
     if len(text) > 40 or not all(sign in "+-.0123456789eE" for sign in text) or not abs(float(text)) <= LARGEST:
-        raise ValueError(f"{text!r} is no finite number of the size of a score")
+        raise ValueError(f"{text!r} is not a finite number, or too large")
     return float(text)

@@ -1,9 +1,9 @@
 """Tree ensembles grown by xgboost through its native interface: gradient-boosted trees and a random forest.
 
-Weights go in, raw linear predictors come out. The forest is one round of many deep parallel trees at learning rate 1
-without penalty, each on a sample of people and columns: each leaf is a Newton step from the prevalence, which is an
-affine function of the leaf's weighted share of cases (Breiman 2001, Machine Learning 45:5, averages these shares). The
-logistic recalibration turns it into a risk.
+Trees are grown with survey weights and give the linear predictor. The forest is one round of many deep parallel trees
+at learning rate 1 without penalty, each on a sample of people and columns. Each leaf is a Newton step from the
+prevalence, an affine function of the leaf's weighted share of cases (Breiman 2001, Machine Learning 45:5, averages
+these shares). The logistic recalibration turns it into a risk.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ OBJECTIVES: Mapping[Kind, str] = {"binary": "binary:logistic", "continuous": "re
 
 @dataclass(frozen=True)
 class FittedTrees:
-    """A fitted ensemble, perhaps read off the first trees of a longer one.
+    """A fitted ensemble: the first trees of a booster.
 
     Attributes
     ----------
     booster
         The xgboost ensemble.
     trees
-        How many of its trees count.
+        Number of its trees that are used.
     sums
-        All of its trees as look-up tables, which give the same margin faster; None where they do not.
+        All of its trees as look-up tables, which compute the same margin faster; None where that is not possible.
     """
 
     booster: xgboost.Booster
@@ -55,7 +55,7 @@ class FittedTrees:
         return margin.astype(np.float64)
 
     def to_files(self) -> dict[str, bytes]:
-        """Return model.ubj, with no more trees than count."""
+        """Return model.ubj, with the used trees alone."""
         return {FILE: bytes(self.booster[: self.trees].save_raw("ubj"))}
 
     @classmethod
@@ -78,7 +78,7 @@ class FittedTrees:
         try:
             booster.load_model(bytearray(content))
             booster.set_param({"nthread": threads})
-            # It looks at some of what it has loaded only when it is first asked for something.
+            # xgboost reads some of what it has loaded only at the first call.
             return cls(booster, booster.num_boosted_rounds(), LeafSums.of(booster))
         except (UnicodeDecodeError, xgboost.core.XGBoostError) as problem:
             first_line = str(problem).strip().splitlines()[0]
@@ -102,7 +102,7 @@ def grow(
     X, y, weight
         Encoded matrix (n, n_columns), target (n,) and positive survey weights (n,), which are scaled to mean 1.
     columns, kind
-        The encoded columns; what is learned.
+        The encoded columns; the kind of target.
     rounds, settings
         Rounds of boosting, and further settings under xgboost's own names.
     """
@@ -116,7 +116,7 @@ def grow(
 
 @dataclass(frozen=True)
 class BoostedTreesLearner:
-    """xgboost over a whole grid; all ensemble sizes of a setting are read off one fit.
+    """Boosted trees of xgboost over a grid; all ensemble sizes of a setting share one fit.
 
     Parameters
     ----------
@@ -129,9 +129,9 @@ class BoostedTreesLearner:
     seed, threads
         Seed of the sampling; threads used by xgboost.
     kind
-        What it learns: an outcome (logistic loss) or a continuous target (squared error).
+        Kind of target: an outcome (logistic loss) or a continuous target (squared error).
     monotone
-        By column: 1 where the margin must not fall with it, -1 where it must not rise.
+        By column: 1 where the margin must not decrease with it, -1 where it must not increase.
     """
 
     columns: tuple[Column, ...]
@@ -149,7 +149,7 @@ class BoostedTreesLearner:
 
     @property
     def name(self) -> str:
-        """Name of the family; with constraints it is another one."""
+        """Name of the algorithm, another one with constraints."""
         return "xgboost_monotone" if self.monotone else "xgboost"
 
     def _settings(self) -> list[dict[str, float]]:
@@ -158,7 +158,7 @@ class BoostedTreesLearner:
         return [dict(zip(names, values, strict=True)) for values in grid]
 
     def at(self, pick: Pick) -> BoostedTreesLearner:
-        """Return the learner with one value of each row of the grid; all ensemble sizes stay."""
+        """Return the algorithm with one value for each row of the grid and all ensemble sizes."""
         return replace(
             self,
             depth=(int(pick("depth", self.depth)),),
@@ -168,7 +168,7 @@ class BoostedTreesLearner:
         )
 
     def design(self, X: Singles) -> Singles:
-        """Return the encoded matrix itself: a missing value is a value of its own."""
+        """Return the encoded matrix itself: xgboost handles missing values."""
         return X
 
     def candidates(self) -> Sequence[Params]:
@@ -227,7 +227,7 @@ class RandomForestLearner:
     seed, threads
         Seed of the sampling; threads used by xgboost.
     kind
-        What it learns.
+        Kind of target.
     """
 
     columns: tuple[Column, ...]
@@ -242,7 +242,7 @@ class RandomForestLearner:
     name: str = field(default="random_forest", init=False)
 
     def at(self, pick: Pick) -> RandomForestLearner:
-        """Return the learner with one value of each row of the grid."""
+        """Return the algorithm with one value for each row of the grid."""
         return replace(
             self,
             depth=(int(pick("depth", self.depth)),),
@@ -250,7 +250,7 @@ class RandomForestLearner:
         )
 
     def design(self, X: Singles) -> Singles:
-        """Return the encoded matrix itself: a missing value is a value of its own."""
+        """Return the encoded matrix itself: xgboost handles missing values."""
         return X
 
     def candidates(self) -> Sequence[Params]:

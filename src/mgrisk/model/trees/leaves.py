@@ -1,14 +1,14 @@
-"""The linear predictor of an xgboost ensemble by look-up: bit for bit what xgboost returns, several times as fast.
+"""The linear predictor of an xgboost ensemble by look-up tables: the same bits as xgboost, several times as fast.
 
-A tree is nothing but its leaves: each is a value and the conditions on the way to it. A *group* is a set of leaves of
-one tree that together ask at most eight yes/no questions (splits). The answers of a row are a code of at most eight
-bits, and all that those leaves make of a row depends on that code only. A tree of depth 3 is one group of 7 questions;
-one of depth 4 is two of 8, the root asked in both; one of depth 8 pairs of leaves.
+A leaf is a value and the conditions on the path to it. A *group* is a set of leaves of one tree with at most eight
+different splits in total. The outcomes of these splits for a row are a code of at most eight bits, which determines the
+row's leaf in the group. A tree of depth 3 is one group of 7 splits; one of depth 4 is two groups of 8, both with the
+root; one of depth 8 consists of pairs of leaves.
 
-The booster is read from its JSON form (`read_ensemble`): thresholds and leaf values there are the shortest decimals
-that round to the stored float32, so that they come back bit for bit. Blocks of rows go through one group after the
-other (`LeafSums`), so that the comparisons of a split are one loop over a block, and xgboost's own order of adding up
-float32 values is kept.
+The booster is read from its JSON form (`read_ensemble`), whose thresholds and leaf values are the shortest decimals
+that round to the stored float32 numbers, and so are read back exactly. Blocks of rows go through one group after the
+other (`LeafSums`): the comparisons of a split are one loop over a block, and float32 values are summed in xgboost's own
+order.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from mgrisk.types import Booleans, Floats, Integers, Singles
 if TYPE_CHECKING:
     import xgboost
 
-# A code fits in eight bits, so a path has at most eight conditions, a group at most 256 codes, and the
-# entries of one player are 2 kB: they stay in the first cache while a block of rows goes through them.
+# A code has eight bits, so a path has at most eight conditions, a group at most 256 codes, and the entries of one
+# player take 2 kB, which stay in the first cache while a block of rows is processed.
 MAX_DEPTH = 8
-# Sizes a hostile file could otherwise blow up: each explained row takes n_players float64.
+# Limits memory for hostile files: each explained row takes n_players float64 numbers.
 MAX_COLUMNS = 1 << 16
-# Their margin is the sum of the leaves, with the base score on the same scale (logit or identity).
+# Their margin is the sum of the leaves and the base score on the same scale (logit or identity).
 OBJECTIVES = ("binary:logistic", "reg:squarederror")
 
 
@@ -50,7 +50,7 @@ class Split(NamedTuple):
 class Leaf:
     """A leaf value (log-odds) and the splits on the path to it, each with whether the path goes left.
 
-    `cover` has for each split the share of the training weight (sum of Hessians) at it that the path goes with.
+    `cover` has for each split the share of its training weight (sum of Hessians) that takes the side of the path.
     """
 
     value: float
@@ -68,15 +68,15 @@ class Ensemble:
 
 
 class Groups(NamedTuple):
-    """What groups of leaves ask, and of whom: flat arrays for compiled code.
+    """Splits and players of groups of leaves, as flat arrays for compiled code.
 
     Attributes
     ----------
     split_start, split_column, split_threshold, split_default_left
-        The splits of group ``g`` are ``split_start[g]:split_start[g + 1]``, at most eight; the first of
-        them is bit 0 of the code. The offsets have one entry more than there are groups.
+        The splits of group ``g`` are ``split_start[g]:split_start[g + 1]``, at most eight; the first of them is bit 0
+        of the code. There is one more offset than groups.
     player_start, player
-        The players that own the columns of those splits, likewise.
+        The players that own the columns of these splits, with offsets in the same way.
     """
 
     split_start: Integers
@@ -88,11 +88,11 @@ class Groups(NamedTuple):
 
     @property
     def n_entries(self) -> int:
-        """Table entries needed: for each group, its players times its codes."""
+        """Number of table entries: players × codes, summed over groups."""
         return int(np.sum(np.diff(self.player_start) << np.diff(self.split_start)))
 
     def check(self, *, n_columns: int, n_players: int) -> None:
-        """Refuse what would make the compiled look-up, which checks no index, read or write elsewhere."""
+        """Refuse indices out of bounds, which the compiled look-up does not check."""
         n_splits = self.split_column.size
         if not n_splits == self.split_threshold.size == self.split_default_left.size:
             raise bad_tables("split_threshold", f"{n_splits} splits", self.split_threshold.size)
@@ -100,7 +100,7 @@ class Groups(NamedTuple):
             ("split_start", self.split_start, n_splits),
             ("player_start", self.player_start, self.player.size),
         ):
-            # Compared, not subtracted: a difference of hostile int64 values may overflow into a good one.
+            # Compared, not subtracted: a difference of hostile int64 values may overflow into a valid one.
             if start.size == 0 or start[0] != 0 or start[-1] != length or (start[1:] < start[:-1]).any():
                 raise bad_tables(name, f"offsets rising from 0 to {length}", start)
         if self.split_start.size != self.player_start.size:
@@ -120,15 +120,16 @@ class Groups(NamedTuple):
 
 
 class Leaves(NamedTuple):
-    """The leaves of groups: flat arrays for compiled code, needed only while tables are built.
+    """The leaves of groups, as flat arrays for compiled code, needed only while tables are built.
 
     Attributes
     ----------
     start, value
         The leaves of group ``g`` are ``start[g]:start[g + 1]``; their values are log-odds.
     slot_start, slot_player, slot_need, slot_want, slot_cover
-        The players on the path of a leaf, likewise. `slot_player` counts within the group; a code satisfies
-        the player iff ``code & slot_need == slot_want``; `slot_cover` is the product of the covers of its splits.
+        The players on the path of a leaf, with offsets in the same way. `slot_player` is an index within the group; a
+        code meets the player's conditions if ``code & slot_need == slot_want``; `slot_cover` is the product of the
+        covers of the player's splits.
     """
 
     start: Integers
@@ -143,13 +144,13 @@ class Leaves(NamedTuple):
 def read_ensemble(booster: xgboost.Booster) -> Ensemble:
     """Read the leaves of a booster.
 
-    Every tree of the booster counts, as in ``Booster.predict``; a model stopped early is to be cut first
+    All trees of the booster are used, as in ``Booster.predict``; slice a model with early stopping first
     (``booster[: booster.best_iteration + 1]``).
 
     Parameters
     ----------
     booster
-        A gbtree of objective ``binary:logistic`` or ``reg:squarederror`` with numeric splits and one output, of depth
+        A gbtree of objective ``binary:logistic`` or ``reg:squarederror`` with numeric splits, one output and a depth of
         at most 8.
 
     Returns
@@ -178,19 +179,19 @@ def read_ensemble(booster: xgboost.Booster) -> Ensemble:
 
 
 def group_leaves(ensemble: Ensemble, *, owners: Integers) -> tuple[Groups, Leaves]:
-    """Pack the leaves of an ensemble into the fewest groups that whole subtrees of at most eight splits make.
+    """Pack the leaves of an ensemble into groups: the largest subtrees with at most eight different splits.
 
     Parameters
     ----------
     ensemble
-        What `read_ensemble` returned.
+        The result of `read_ensemble`.
     owners
         Player of each column, shape (n_columns,).
 
     Returns
     -------
     tuple of Groups and Leaves
-        Trees that never split are in neither: they are part of the base value alone.
+        Trees without a split are in neither; they belong to the base value.
     """
     split_start, player_start, leaf_start, slot_start = [0], [0], [0], [0]
     splits: list[Split] = []
@@ -239,7 +240,7 @@ def group_leaves(ensemble: Ensemble, *, owners: Integers) -> tuple[Groups, Leave
 
 
 def bad_tables(name: str, expected: object, got: object) -> MgRiskError:
-    """Return the error about tables that `build` cannot have made."""
+    """Return the error for tables that `build` cannot have produced."""
     return bad_bundle(
         "explain.bad_tables",
         f"the explanation tables are damaged ({name})",
@@ -268,11 +269,11 @@ def checked_owners(owners: npt.NDArray[np.integer], *, n_columns: int, n_players
 
 def checked_matrix(X: Singles, n_columns: int, *, where: str) -> Singles:
     """Return a float32 matrix of the booster's columns, or refuse it (``explain.bad_matrix``)."""
-    # float64 is refused, not rounded: whoever compares with a threshold must know what was compared.
+    # float64 is refused, not rounded: rounding could move a value across a threshold.
     if not isinstance(X, np.ndarray) or X.dtype != np.float32 or X.ndim != 2 or X.shape[1] != n_columns:
         raise bad_input(
             "explain.bad_matrix",
-            "this is not a matrix that the booster could have been given",
+            "the matrix does not have the columns or the type of the booster",
             where=where,
             hint="give the columns of the booster in its order, converted with .astype(numpy.float32)",
             expected=f"float32 of shape (n, {n_columns})",
@@ -299,7 +300,7 @@ def checked_share(weight: Floats, *, n_rows: int) -> Floats:
 
 def _pack(leaves: Sequence[Leaf], *, level: int) -> list[Sequence[Leaf]]:
     """Split the leaves below one node into groups; they all share the first `level` conditions."""
-    # One leaf asks at most MAX_DEPTH questions, so the recursion ends there at the latest.
+    # One leaf has at most MAX_DEPTH splits, so the recursion ends there at the latest.
     if len(_distinct_splits(leaves)) <= MAX_DEPTH:
         return [leaves]
     sides = ([leaf for leaf in leaves if leaf.path[level][1] is left] for left in (True, False))
@@ -315,7 +316,7 @@ def _slots(leaf: Leaf, *, bit: Mapping[Split, int], owners: Integers) -> dict[in
     met: dict[int, tuple[int, int, float]] = {}
     side: dict[Split, bool] = {}
     for (split, left), share in zip(leaf.path, leaf.cover, strict=True):
-        # The same question answered both ways on one path: neither x nor any z gets there.
+        # Both sides of the same split on one path: no row reaches this leaf.
         if side.setdefault(split, left) is not left:
             return None
         player = int(owners[split.column])
@@ -333,7 +334,7 @@ def _leaves(tree: Mapping[str, Any], *, number: int) -> tuple[Leaf, ...]:
     weight = np.array(tree["sum_hessian"], dtype=np.float32).astype(np.float64)
 
     def walk(node: int, path: tuple[tuple[Split, bool], ...], cover: tuple[float, ...]) -> None:
-        # np.float32 first: the JSON decimal stands for a float32, not for the double nearest to it.
+        # np.float32 first: the JSON decimal stands for a float32, not for the nearest double.
         number_here = float(np.float32(tree["split_conditions"][node]))
         left = tree["left_children"][node]
         if left == -1:
@@ -396,12 +397,11 @@ class LeafSums:
     base
         Margin before any tree.
     groups
-        The splits that are asked together.
+        The splits of each group.
     value
-        Value of the leaf that a code leads to, 0 where it is in another group of the tree; those of group ``g`` from
-        ``start[g]`` on.
+        Value of the leaf of each code, 0 where the leaf is in another group of the tree.
     start
-        Shape (n_groups,).
+        Where the values of each group begin, shape (n_groups,).
     """
 
     base: np.float32
@@ -411,9 +411,9 @@ class LeafSums:
 
     @classmethod
     def of(cls, booster: xgboost.Booster) -> Self | None:
-        """Read a booster; None where it is of a kind, or so deep, that xgboost itself must be asked.
+        """Read a booster; None where its kind or depth is not supported.
 
-        It is believed only if it returns what xgboost returns for rows on both sides of many of the splits.
+        The tables are used only if they return what xgboost returns for rows on both sides of many splits.
         """
         try:
             ensemble = read_ensemble(booster)
@@ -427,7 +427,7 @@ class LeafSums:
         value, start = np.concatenate(tables), np.cumsum(sizes) - sizes
         probes = _probes(groups, n_columns=ensemble.n_columns)
         expected = booster.inplace_predict(probes, predict_type="margin")
-        # xgboost rounds the logarithm of the base score in its own way, a unit in the last place to either side.
+        # xgboost may round the logarithm of the base score to the next float32 on either side.
         base = np.float32(ensemble.base_margin)
         for near in (base, np.nextafter(base, np.float32(np.inf)), np.nextafter(base, np.float32(-np.inf))):
             found = cls(near, groups, value, start)

@@ -72,8 +72,8 @@ def checks(run: RunFolder) -> Section:
     ]
     columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
     untold = sum(record.status == OPEN for record in records)
-    said = f"{len(records)} checks: {len(found)} not passed, {untold} that these data cannot decide."
-    notes = [callout(f"Not passed: {record.title}. {record.finding}", tone="warning") for record in found]
+    said = f"{len(records)} checks: {len(found)} failed, {untold} that these data cannot decide."
+    notes = [callout(f"Failed: {record.title}. {record.finding}", tone="warning") for record in found]
     return CHECKS.of([text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])
 
 

@@ -54,8 +54,10 @@ def _break_sentences(run: RunFolder) -> list[str]:
         f"{', '.join(each.of)}: {each.reason} (crosswalk: {each.crosswalk}; {each.source})."
         for each in run.cohort.breaks
     ]
-    lacking = run.cohort.absent
-    return found + [f"{each.table} of {each.cycle} is absent: {each.reason}" for each in lacking]
+    cycles: dict[tuple[str, str], list[str]] = {}
+    for each in run.cohort.absent:
+        cycles.setdefault((each.table, each.reason), []).append(each.cycle)
+    return found + [f"{table} is absent in {span(of)}: {reason}." for (table, reason), of in cycles.items()]
 
 
 def methods(run: RunFolder) -> Section:

@@ -208,7 +208,7 @@ def _checks(run: RunFolder) -> list[dict[str, Any]]:
     found = [record for record in records if record.passed is False]
     return [
         {
-            "label": "Checks not passed",
+            "label": "Failed checks",
             "value": f"{len(found)} of {len(records)}",
             "tone": "warning" if found else "",
             "items": [f"{record.title} ({record.id})" for record in found[:NAMED]],

@@ -39,7 +39,7 @@ const dotColours = ({ data, element, bare }) => {
     if (each.length !== places.length) continue;
     const layer = dots.parentNode, axes = layer.parentNode, above = layer.nextSibling;
     const choice = element("select", [element("option", "none", { value: "" }), ...data.features.flatMap(({ label, unit, levels }, k) => (levels.length > LEVELS.length ? [] : [element("option", `${label}${unit ? `, ${unit}` : ""}`, { value: k })]))], { id: `${figure.id}-colour` });
-    const legend = element("ul", [], { class: "colours", role: "status", "aria-label": "Colours of the dots" });
+    const legend = element("div", [], { class: "colours", role: "status", "aria-label": "Colours of the dots" });
     choice.addEventListener("input", () => {
       layer.replaceChildren(dots);
       const chosen = choice.value === "" ? [] : groups(Number(choice.value));
@@ -58,7 +58,7 @@ const dotColours = ({ data, element, bare }) => {
         layer.append(drawn);
         const swatch = element("span", "\u25cf", { "aria-hidden": "true" });
         swatch.style.color = colour;
-        return [element("li", [swatch, ` ${label}`])];
+        return [element("span", [swatch, ` ${label}`])];
       }));
     });
     figure.querySelector("figcaption").before(element("label", ["Colour the dots by ", choice], { class: "colour" }), legend);

@@ -38,7 +38,10 @@ from mgrisk.types import Booleans, Floats, Integers
 
 
 class StringTable(NamedTuple):
-    """Short texts for compiled code: text ``k`` is ``content[start[k]:start[k + 1]]``."""
+    """Short texts for compiled code: text ``k`` is ``content[start[k]:start[k + 1]]``.
+
+    Tables made by `of` have eight more bytes at the end, so that texts can be copied by words.
+    """
 
     content: NDArray[np.uint8]
     start: Integers
@@ -48,7 +51,7 @@ class StringTable(NamedTuple):
         """Encode texts in UTF-8."""
         encoded = [text.encode() for text in texts]
         start = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
-        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), start)
+        return cls(np.frombuffer(b"".join(encoded) + bytes(8), dtype=np.uint8), start)
 
     def to_arrow(self) -> pa.StringArray:
         """Return the texts as an Arrow array, at most 2 GiB in total."""

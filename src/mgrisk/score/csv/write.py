@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mgrisk.compiled import compiled_later, inner
 from mgrisk.score.csv.decimals import COMMA, LF, VALUE_DIGITS, write_float
+from mgrisk.score.csv.instructions import put_word, word
 from mgrisk.score.csv.read import StringTable
 from mgrisk.types import Booleans, Floats, Integers
 
@@ -45,6 +46,14 @@ class Reasons(NamedTuple):
 def _copy(out: NDArray[np.uint8], at: int, content: NDArray[np.uint8], first: int, last: int) -> int:
     for i in range(last - first):
         out[at + i] = content[first + i]
+    return at + last - first
+
+
+@inner
+def _copy_text(out: NDArray[np.uint8], at: int, content: NDArray[np.uint8], first: int, last: int) -> int:
+    """Copy a text of a `StringTable`, eight bytes at a time: up to seven bytes behind it are overwritten."""
+    for i in range(0, last - first, 8):
+        put_word(out, at + i, word(content, first + i))
     return at + last - first
 
 
@@ -132,7 +141,7 @@ def _value(
     if number:
         return write_float(out, at, x, VALUE_DIGITS)
     level = first_level + np.int64(x)
-    return _copy(out, at, content, start[level], start[level + 1])
+    return _copy_text(out, at, content, start[level], start[level + 1])
 
 
 @compiled_later
@@ -206,7 +215,7 @@ def write_rows(
         out[at : at + end[r] - start[r]] = data[start[r] : end[r]]
         at += end[r] - start[r]
         out[at] = COMMA
-        at = _copy(out, at + 1, words, word_start[status[r]], word_start[status[r] + 1])
+        at = _copy_text(out, at + 1, words, word_start[status[r]], word_start[status[r] + 1])
         scored = status[r] == 0
         out[at] = COMMA
         at = _copy(out, at + 1, codes, codes_end[r - 1] if r else 0, codes_end[r])
@@ -230,7 +239,7 @@ def write_rows(
             out[at] = COMMA
             at += 1
             if j >= 0:
-                at = _copy(out, at, names, name_start[j], name_start[j + 1])
+                at = _copy_text(out, at, names, name_start[j], name_start[j + 1])
             out[at] = COMMA
             at += 1
             if j >= 0:
@@ -243,13 +252,13 @@ def write_rows(
             out[at] = COMMA
             at += 1
             if asked[r] >= 0 and scored:
-                at = _copy(out, at, names, name_start[asked[r]], name_start[asked[r] + 1])
+                at = _copy_text(out, at, names, name_start[asked[r]], name_start[asked[r] + 1])
         for k in range(more.shape[0]):
             out[at] = COMMA
             at = write_float(out, at + 1, more[k, r], digits)
         if len(said):
             out[at] = COMMA
-            at = _copy(out, at + 1, saying, saying_start[said[r]], saying_start[said[r] + 1])
+            at = _copy_text(out, at + 1, saying, saying_start[said[r]], saying_start[said[r] + 1])
         out[at] = LF
         at += 1
     return at

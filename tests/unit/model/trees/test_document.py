@@ -1,4 +1,4 @@
-"""A model.ubj that is not what xgboost writes never reaches xgboost."""
+"""A model.ubj that differs from what xgboost writes is refused before xgboost reads it."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_every_beginning_is_refused(document: bytes) -> None:
     for size in range(len(document)):
         with pytest.raises(ValueError):  # noqa: PT011  # many things are wrong with them
             check(document[:size])
-    with pytest.raises(ValueError, match="behind its end"):
+    with pytest.raises(ValueError, match="after its end"):
         check(document + b" ")
 
 
@@ -75,24 +75,24 @@ def first_tree(content: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda d: first_tree(d)["left_children"].__setitem__(0, 9_999), "no tree"),
-        (lambda d: first_tree(d)["left_children"].__setitem__(1, 0), "no tree"),
+        (lambda d: first_tree(d)["left_children"].__setitem__(0, 9_999), "not a tree"),
+        (lambda d: first_tree(d)["left_children"].__setitem__(1, 0), "not a tree"),
         (lambda d: first_tree(d)["left_children"].__setitem__(0, -1), "one child"),
         (lambda d: first_tree(d)["parents"].__setitem__(1, 2), "parents"),
         (lambda d: first_tree(d)["split_indices"].__setitem__(0, 3), "one of the columns"),
         (lambda d: first_tree(d)["split_type"].__setitem__(0, 1), "one of the columns"),
         (lambda d: first_tree(d)["split_conditions"].__setitem__(0, float("nan")), "not finite"),
         (lambda d: first_tree(d)["base_weights"].pop(), "a number for each"),
-        (lambda d: first_tree(d)["tree_param"].update(num_nodes="-7"), "no whole number"),
-        (lambda d: first_tree(d)["tree_param"].update(num_deleted="1"), "its place, columns or leaves"),
-        (lambda d: first_tree(d).update(more=[]), "beside what it should"),
-        (lambda d: d["learner"]["gradient_booster"].update(name="dart"), "no gradient-boosted"),
+        (lambda d: first_tree(d)["tree_param"].update(num_nodes="-7"), "not a whole number"),
+        (lambda d: first_tree(d)["tree_param"].update(num_deleted="1"), "its number, columns or leaves"),
+        (lambda d: first_tree(d).update(more=[]), "unexpected"),
+        (lambda d: d["learner"]["gradient_booster"].update(name="dart"), "not a gradient-boosted"),
         (lambda d: d["learner"]["gradient_booster"]["model"]["trees"].pop(), "number of trees"),
         (lambda d: d["learner"]["gradient_booster"]["model"]["tree_info"].__setitem__(0, 1), "several classes"),
         (lambda d: d["learner"]["gradient_booster"]["model"]["iteration_indptr"].__setitem__(1, 3), "rounds"),
-        (lambda d: d["learner"]["learner_model_param"].update(base_score="nan"), "no finite number"),
-        (lambda d: d["learner"]["learner_model_param"].update(base_score="1E0"), "no probability"),
-        (lambda d: d["learner"]["learner_model_param"].update(num_class="3"), "not of one number"),
+        (lambda d: d["learner"]["learner_model_param"].update(base_score="nan"), "not a finite number"),
+        (lambda d: d["learner"]["learner_model_param"].update(base_score="1E0"), "not a probability"),
+        (lambda d: d["learner"]["learner_model_param"].update(num_class="3"), "not predict one number"),
         (lambda d: d["learner"]["objective"].update(name="multi:softprob"), "objective"),
         (lambda d: d["learner"].update(feature_names=["a"]), "feature_names"),
         (lambda d: d["learner"].pop("objective"), "lacks"),

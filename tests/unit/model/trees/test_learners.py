@@ -1,6 +1,7 @@
-"""Boosted trees: survey weights are scale-free, sizes are read off one fit, files give the trees back.
+"""Boosted trees: weights are scale-free, ensemble sizes are evaluated from one fit, files restore the trees.
 
-The random forest: weights are people, margins affine in the leaves' shares of cases, forests reproducible.
+The random forest: weights count people, linear predictors are affine in the shares of cases of the leaves, and forests
+are reproducible.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The margin by look-up: bit for bit xgboost's, or not at all."""
+"""Linear predictors by look-up equal those of xgboost bit for bit, or are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What magnesium adds, in the report: every difference with its interval, and no more said than it shows."""
+"""Incremental value of magnesium in the report: every difference with its interval, in cautious words."""
 
 from __future__ import annotations
 

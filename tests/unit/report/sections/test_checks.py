@@ -1,4 +1,4 @@
-"""Both reporting lists in the report: every item with its answer, and links that lead somewhere."""
+"""TRIPOD+AI and PROBAST+AI in the report: every item with its answer and valid links."""
 
 from __future__ import annotations
 

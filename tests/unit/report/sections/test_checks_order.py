@@ -1,4 +1,4 @@
-"""Checks and known answers in the report: what was found stands first, and what was counted is counted right."""
+"""Checks and replications in the report: findings come first, and counts are right."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_checks_with_a_finding_stand_before_those_that_passed(run_folder: Path) 
     assert table is not None
     assert [row["cells"][0] for row in table["rows"]] == [found["id"], "MGR800", "MGR900", "MGR901"]
     assert [row["cells"][2] for row in table["rows"]] == [found["severity"], OPEN, "passed", "passed"]
-    assert section["blocks"][0]["text"].startswith("4 checks: 1 not passed, 1 that")
+    assert section["blocks"][0]["text"].startswith("4 checks: 1 failed, 1 that")
 
 
 def test_published_figures_and_those_computed_again_in_r_are_counted_apart(run_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Dependence and interactions in the report: bands that are those of the refits, ranges that are told apart, pairs."""
+"""Dependence and interactions in the report: bands from the refits, ranges of curves, pairs of features."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """
 
-Refits in the report: shares by way of refitting, ranges of ranks, and a learner that draws nothing.
+Stability in the report: shares by kind of refit, ranges of ranks, and models without random draws.
 """
 
 from __future__ import annotations

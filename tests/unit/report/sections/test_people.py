@@ -1,4 +1,4 @@
-"""Two people worked out to the last step: from a base that is their own to the reported risk."""
+"""Two people calculated completely, from their base values to the reported risks."""
 
 from __future__ import annotations
 

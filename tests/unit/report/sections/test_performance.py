@@ -1,4 +1,4 @@
-"""Differences of performance in words that claim no more than their intervals."""
+"""Differences of performance are described according to their intervals."""
 
 from __future__ import annotations
 

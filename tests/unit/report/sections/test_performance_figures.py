@@ -1,4 +1,4 @@
-"""Curves in the report: each model's own, of the set that the figure is of, with the figures of the evaluation."""
+"""Curves in the report belong to the right model and set, and agree with the evaluation."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """
 
-The model's own answer to changed inputs stands under Prediction, as what it is, and not where nobody asked.
+The model's prediction for changed inputs is shown under Prediction, with its caveat, only if computed.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def test_a_person_gets_swaps_in_grams_and_no_supplement_number_where_a_clinician
     table = find_table(published(RunFolder(run_folder)), "options-man-52")
     assert table is not None
     by_option = {line["cells"][0]: line["cells"][1:] for line in table["rows"]}
-    assert by_option["Reach the allowance of magnesium by a supplement"] == ["ask a clinician first", "–"]
-    assert by_option["Reach the allowance of magnesium by food"][0] == "120.0 mg/d"
+    assert by_option["Meet the RDA of magnesium by a supplement"] == ["ask a clinician first", "–"]
+    assert by_option["Meet the RDA of magnesium by food"][0] == "120.0 mg/d"
     assert "in place of" in table["notes"][1]
     baseline = RunFolder(run_folder).what_if.one(person="man-52", option="diet").baseline
     assert percent(baseline, digits=percent_digits(baseline)) in table["notes"][0]
@@ -112,7 +112,7 @@ def test_the_table_has_the_risk_as_is_and_each_change_and_says_that_it_is_no_eff
         )]  # fmt: skip
         assert [line[place] for line in cells] == shown
     assert cells[0][0] == "As they are"
-    assert "the day they were seen" in block["notes"][0]
+    assert "at their visit" in block["notes"][0]
 
 
 def test_a_run_without_options_has_no_table(run_folder: Path) -> None:

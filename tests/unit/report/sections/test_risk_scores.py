@@ -1,4 +1,4 @@
-"""Published scores in the report: each that was evaluated, with what was published, and why others were not."""
+"""Published scores in the report: those evaluated, with published results, and reasons for the others."""
 
 from __future__ import annotations
 

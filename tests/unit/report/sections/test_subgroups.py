@@ -1,4 +1,4 @@
-"""Groups in the report: every number with its interval, small groups greyed and not drawn, absent ones named."""
+"""Groups in the report: every number with its interval, small groups greyed out, absent ones listed."""
 
 from __future__ import annotations
 

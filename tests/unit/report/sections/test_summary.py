@@ -1,4 +1,4 @@
-"""The summary of the report says what it can where a model gives everybody the same risk."""
+"""The summary of the report for a model that gives all people the same risk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cycles left out and inputs taken away, as the report says it."""
+"""Cycles left out of the fit and absent inputs in the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Thresholds in the report: those of the file with how they came about, and those that the reader moves to."""
+"""Thresholds in the report: those of the file with their origin, and adjustable ones."""
 
 from __future__ import annotations
 

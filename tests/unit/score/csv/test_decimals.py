@@ -1,4 +1,4 @@
-"""Numbers where they round: ties and their neighbours, the last digit that fits, powers of two and ten."""
+"""Rounding of numbers: ties and their neighbours, the last digit, powers of two and ten."""
 
 from __future__ import annotations
 

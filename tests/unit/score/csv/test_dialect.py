@@ -1,4 +1,4 @@
-"""Delimited text in other words becomes comma-separated UTF-8, or is refused without showing what is in it."""
+"""Other delimited text is converted to comma-separated UTF-8, or refused without showing its content."""
 
 from __future__ import annotations
 

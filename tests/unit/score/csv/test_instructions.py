@@ -1,4 +1,4 @@
-"""Each instruction gives the same as Python and as machine code, for any 64 bits."""
+"""Each instruction gives the same result in Python and compiled, for any 64 bits."""
 
 from __future__ import annotations
 

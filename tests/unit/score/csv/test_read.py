@@ -1,4 +1,4 @@
-"""Compiled reading says what Python's csv and float say, of any bytes; what it is not sure of, it leaves to Python."""
+"""The compiled reader agrees with Python's csv and float on any bytes, and leaves unclear numbers to Python."""
 
 from __future__ import annotations
 

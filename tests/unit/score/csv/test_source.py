@@ -1,4 +1,4 @@
-"""A stream of CSV in blocks: every record once, in order, whatever the size of a block and the pieces of the stream."""
+"""A stream of CSV in blocks has every record once, in order, for any size of blocks and pieces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled writing: doubles in the shortest form that reads back, as Python writes them."""
+"""The compiled writer gives the shortest decimal that reads back to the same double, as Python does."""
 
 from __future__ import annotations
 
