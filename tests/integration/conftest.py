@@ -165,8 +165,9 @@ def visit(browser: Any) -> Iterator[Callable[..., Opened]]:
 
 @pytest.fixture(scope="module")
 def own_page(small_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of `mgrisk explain` for some people, one of them hostile and one rejected."""
+    """The page of `mgrisk explain` for some people with an outcome, one of them hostile and one rejected."""
     from mgrisk.own_data.explain import explain_people
+    from mgrisk.own_data.labelled import LabelColumns
     from mgrisk.score.scorer import load_scorer
     from mgrisk.track import example_people
 
@@ -175,8 +176,10 @@ def own_page(small_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     people = pd.concat([example_people(scorer)] * 20, ignore_index=True).astype({"age_years": object})
     people.insert(0, "person_id", [HOSTILE, *(f"Q{place}" for place in range(1, len(people)))])
     people.loc[5, "age_years"] = "old"
+    people["ill"] = ["1" if place % 7 == 2 else "0" for place in range(len(people))]
     people.to_csv(folder / "people.csv", index=False)
-    explain_people(scorer, str(folder / "people.csv"), str(folder / "own.html"))
+    columns = LabelColumns("ill")
+    explain_people(scorer, str(folder / "people.csv"), str(folder / "own.html"), columns=columns)
     return folder / "own.html"
 
 

@@ -158,13 +158,16 @@ def test_the_command_says_it_and_writes_one_page_that_fetches_nothing(
     target = tmp_path / "page.html"
     assert main(["compare", str(small_run.folder), str(copied), "-o", str(target)]) == 0
     said = capsys.readouterr().out
-    assert "SYNTHETIC: demo, other compared" in said
+    assert "SYNTHETIC: Runs compared: demo, other" in said
     assert "other minus demo, cross-validated, on the same 1,433 people" in said
     assert "held-out: not comparable, because 1 of 303 people have different outcomes in the two runs" in said
     page = target.read_text("utf-8")
     assert "SYNTHETIC" in page
-    # The calibration of each, cross-validated and held-out, where it could be estimated for one of them.
-    assert page.count("<svg") == 3
+    # Four curves of each run, held-out and cross-validated, but for the one that could not be estimated.
+    assert page.count("<svg") == 15
+    assert "demo: Decision curve" in page
+    assert "other: ROC curve" in page
+    assert "Integrated calibration index (ICI), percentage points" in page
     assert "no calibration curve, because" in page
     assert "not comparable, because 1 of 303" in page
     assert "src=" not in page

@@ -52,7 +52,7 @@ def made_up(n: int) -> PeopleShown:
         id_label="person_id", ids=ids, features=chosen, data=data, contributions=contributions,
         base_values=np.full(n, -3.0), risk=risk, low=risk * 0.8, high=risk * 1.1,
         low_inputs=risk * 0.7, high_inputs=risk * 1.2,
-        in_domain=np.arange(n) % 50 != 7, reference=reference, case=random.random(n) < risk,
+        in_domain=np.arange(n) % 50 != 7, reference=reference, case=(random.random(n) < risk).astype(float),
     )  # fmt: skip
 
 

@@ -304,7 +304,7 @@ def test_axe_finds_nothing_serious_in_filters_columns_controls_and_a_comparison(
     visit: Callable[..., Opened], two_people: PeopleShown, tmp_path: Path, scheme: str
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not here")
-    path = page_of(replace(two_people, case=np.array([True, False])), tmp_path / "axe.html")
+    path = page_of(replace(two_people, case=np.array([1.0, 0.0])), tmp_path / "axe.html")
     page = visit(path, fragment="#person=P1&with=P0", color_scheme=scheme).page
     for label in ("Waist, cm", "Smoking"):
         page.select_option("#explorer-variable", label=label)

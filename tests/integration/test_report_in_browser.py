@@ -28,11 +28,11 @@ def test_dark_and_light_are_told_apart_and_text_stands_out_in_both(
     assert paper == {"light": "rgb(252, 252, 250)", "dark": "rgb(20, 24, 29)"}
 
 
-def test_the_page_of_one_s_own_people_asks_first_whether_they_are_like_those_of_the_model(
+def test_the_page_of_one_s_own_people_asks_first_whether_they_are_in_the_training_distribution(
     visit: Callable[..., Opened], own_page: Path
 ) -> None:
     page = visit(own_page).page
-    assert page.inner_text("main > section:nth-of-type(2) h2").startswith("Are they like the people")
+    assert page.inner_text("main > section:nth-of-type(2) h2").startswith("Are these people in the model's training")
     assert "39 scored, 1 rejected" in page.inner_text("#summary")
     assert page.inner_text("#explorer-status").startswith("SYNTHETIC: 39 of 39 people; mean risk")
     page.fill("#explorer-find", "<script>")
@@ -40,6 +40,29 @@ def test_the_page_of_one_s_own_people_asks_first_whether_they_are_like_those_of_
     assert page.inner_text("#explorer-heading").startswith("SYNTHETIC: person_id <script>")
     assert "SYNTHETIC" in page.locator("#explorer-waterfall svg").text_content()
     assert page.title().startswith("SYNTHETIC: ")
+
+
+def test_a_page_with_an_outcome_has_a_threshold_to_move_and_fits_a_narrow_screen(
+    visit: Callable[..., Opened], own_page: Path
+) -> None:
+    page = visit(own_page, viewport={"width": 390, "height": 800}).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+    def shown(name: str) -> float:
+        return float(page.inner_text(f".threshold [data-of={name}]").replace(",", ""))
+
+    positive = {}
+    for key in ("End", "Home"):
+        page.press(".threshold input", key)
+        positive[shown("risk")] = shown("positive")
+    assert positive[50.0] < positive[0.5]
+    assert shown("tp") + shown("fn") == pytest.approx(shown("cases"), abs=0.11)
+    # Of the 40 rows every seventh from the third has the outcome, and one of the others is rejected.
+    assert shown("cases") == pytest.approx(1000 * 6 / 39, abs=0.06)
+    # Of so few people no group may be drawn: the table is there.
+    assert page.is_visible("#own-groups")
+    assert page.is_visible("#own-roc svg")
+    assert page.inner_text("#explorer-table thead").count("Outcome") == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])

@@ -10,8 +10,8 @@ from mgrisk.errors import ExitStatus
 
 HELP = "compare finished runs on the people they share"
 ABOUT = (
-    "Print settings that differ, attrition, paired differences with 95 % intervals and calibration; the first run "
-    "is the reference."
+    "Print the settings that differ and the paired difference in AUROC with its 95 % interval, and write a page with "
+    "all metrics, attrition and curves. The first run is the reference."
 )
 EXAMPLES = ("mgrisk compare runs/demo runs/other -o page.html",)
 
@@ -19,9 +19,7 @@ EXAMPLES = ("mgrisk compare runs/demo runs/other -o page.html",)
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders; the first is the reference")
-    parser.add_argument(
-        "-o", "--output", metavar="PAGE.html", help="write a page with all tables and calibration curves"
-    )
+    parser.add_argument("-o", "--output", metavar="PAGE.html", help="write a page with all metrics and curves")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,6 +34,8 @@ def run(options: argparse.Namespace) -> int:
     found = compare_runs(options.runs)
     content = compared_content(found)
     print(content["title"])
+    if len(found.settings):
+        print(f"settings that differ ({' | '.join(found.runs)}):")
     for setting, *values in found.settings.itertuples():
         print(f"  {setting}: {' | '.join(value or '–' for value in values)}")
     for sentence in sentences(found):

@@ -64,13 +64,18 @@ def store_of(options: argparse.Namespace, *, offline: bool = False) -> Store:
     return Store(source=options.source or default_source(), cache=default_cache(), offline=offline)
 
 
-def add_labels(parser: argparse.ArgumentParser) -> Options:
+def add_labels(
+    parser: argparse.ArgumentParser,
+    *,
+    people: str = "file or folder of people with their outcome",
+    required: bool = True,
+) -> Options:
     """Add the options for people with a known outcome, in groups, and return the group of the people."""
-    people = parser.add_argument_group("people and model")
-    people.add_argument("input", metavar="INPUT", help="file or folder of people with their outcome")
-    add_model(people)
-    people.add_argument("--outcome", required=True, metavar="COLUMN", help="1 or yes for a case, 0 or no for others")
-    add_missing(people)
+    group = parser.add_argument_group("people and model")
+    group.add_argument("input", metavar="INPUT", help=people)
+    add_model(group)
+    group.add_argument("--outcome", required=required, metavar="COLUMN", help="1 or yes for a case, 0 or no for others")
+    add_missing(group)
     design = parser.add_argument_group("survey design")
     design.add_argument("--weight", metavar="COLUMN", help="sampling weight: 0, or 1e-12 to 1e12 (all 1)")
     design.add_argument("--strata", metavar="COLUMN", help="variance stratum (one)")
@@ -81,7 +86,7 @@ def add_labels(parser: argparse.ArgumentParser) -> Options:
         help="person identifier, where people have several rows (person_id)",
     )
     parser.set_defaults(prediabetes=None)
-    return people
+    return group
 
 
 def label_columns(options: argparse.Namespace) -> LabelColumns:

@@ -218,6 +218,8 @@ def at_cut(
 
 
 CROSS_VALIDATED: Final = "cross-validated"
+EXTERNAL: Final = "external"
+"""The set of people who come from a file."""
 EVERYBODY: Final = "everybody"
 DIFFERED: Final = frozenset(metric_names(thresholds=())) - {"prevalence"}
 """Metrics for which differences between models are reported; net benefit is compared at each of `RISKS`."""

@@ -19,7 +19,7 @@ from scipy.special import expit
 from mgrisk.cohort.outcomes import NO_WARNING
 from mgrisk.config.checked import brief
 from mgrisk.errors import usage
-from mgrisk.evaluate.assess import CONTROLS, assess
+from mgrisk.evaluate.assess import CONTROLS, EXTERNAL, Assessment, assess
 from mgrisk.evaluate.intervals import replicate_metrics
 from mgrisk.evaluate.predictions import Predictions
 from mgrisk.evaluate.thresholds import RISKS
@@ -31,30 +31,26 @@ from mgrisk.model.reference import RISK, describe, describe_numbers
 from mgrisk.model.released import is_reserved
 from mgrisk.own_data.labelled import LabelColumns, LabelledPeople, read_labelled
 from mgrisk.report.model_card import escape
+from mgrisk.report.sections.performance import METRICS
 from mgrisk.riskscores.scores import Method as Map
 from mgrisk.riskscores.scores import cross_fitted
 from mgrisk.run_folder import names
 from mgrisk.score.cells import MISSING, Missing
-from mgrisk.score.scorer import load_scorer
+from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import AUROC_WITHOUT, not_used
 from mgrisk.storage.destinations import prepare_folder
 from mgrisk.storage.files import atomic_folder, is_intact, to_json, write_json, write_text
 from mgrisk.survey.folds import fold_of_psus
 from mgrisk.types import Floats, Integers
 
-EXTERNAL: Final = "external"
 OFTEN: Final = 0.1
 """Share of people without an input from which the input is reported."""
 SPECTRUM: Final = "for comparison with publications that exclude them; not the performance in unselected people"
-METRIC_LABELS: Final = {
-    "auroc": "AUROC",
-    "brier_scaled": "Scaled Brier score",
-    "log_loss": "Log loss, nats",
-    "calibration_intercept": "Calibration intercept (ideal 0)",
-    "calibration_slope": "Calibration slope (ideal 1)",
-    "observed_expected": "Observed / expected cases (ideal 1)",
-    "ici": "Integrated calibration index (ICI)",
-}
+LINES: Final = (
+    "auroc", "brier_scaled", "log_loss", "calibration_intercept", "calibration_slope", "observed_expected", "ici",
+)  # fmt: skip
+METRIC_LABELS: Final = {metric: label for metric, label, _, _ in METRICS}
+PERCENTAGES: Final = frozenset(metric for metric, _, _, share in METRICS if share)
 OBSERVED: Final = ("observed_expected", "auroc", "calibration_slope")
 FOLDS: Final = 10
 FOLD_SEED: Final = 1
@@ -127,18 +123,7 @@ def evaluate_file(
     scorer = load_scorer(model, threads=threads)
     carry = [by] if by else []
     people = read_labelled(source, scorer.inputs, columns, excluded=scorer.exclusions, carry=carry, missing=missing)
-    linear_predictor, _, inputs = _linear_predictors(scorer.bundle, people)
-    risk = scorer.bundle.calibrator.risk(linear_predictor)
-    found = assess(
-        Predictions(people.y, {scorer.label: risk}, {}, people.design),
-        complete(people.values, scorer.bundle.family, models=scorer.bundle.models),
-        chosen=scorer.label,
-        # Thresholds are fixed and not chosen on these people.
-        thresholds={scorer.label: {f"risk {at:g}": at for at in RISKS}},
-        outcome=columns.outcome,
-        set_name=EXTERNAL,
-        prediabetes=people.prediabetes,
-    )
+    found, predictions, inputs = evaluate_people(scorer, people, outcome=columns.outcome)
     context = {
         "model": scorer.label,
         "model_sha256": scorer.digest,
@@ -154,7 +139,7 @@ def evaluate_file(
         "inputs": inputs.to_dict(),
         "unused_columns": dict(people.unused),
     }
-    lines = [*people.lines, *inputs.lines, *not_used(people.unused), *_evaluation_lines(found.records)]
+    lines = [*people.lines, *inputs.lines, *not_used(people.unused), *evaluation_lines(found.records)]
     with atomic_folder(folder, is_ours=_is_evaluation) as part:
         write_json(part / names.EVALUATION, found.records)
         write_json(part / names.THRESHOLDS, found.thresholds)
@@ -162,8 +147,43 @@ def evaluate_file(
         write_json(part / names.PEOPLE_OF_FILE, context)
         write_text(part / names.SUMMARY, _summary(context, lines))
     overall = [record for record in found.records if record["group"] == "all" and record["metric"] in OBSERVED]
-    observed = {"whole": _observed(overall), "groups": _observed_by(by, people, risk, missing)}
+    by_group = _observed_by(by, people, predictions.risks[scorer.label], missing)
+    observed = {"whole": _observed(overall), "groups": by_group}
     return External(folder, tuple(lines), scorer.provenance, observed)
+
+
+def evaluate_people(
+    scorer: Scorer, people: LabelledPeople, *, outcome: str
+) -> tuple[Assessment, Predictions, InputsOfPeople]:
+    """Evaluate a model on people whose outcome is known.
+
+    Parameters
+    ----------
+    scorer, people
+        The model, and the people by its inputs.
+    outcome
+        The column that tells it, for the records.
+
+    Returns
+    -------
+    Assessment, Predictions, InputsOfPeople
+        The evaluation, what was evaluated, and which inputs the people have.
+    """
+    linear_predictor, _, inputs = _linear_predictors(scorer.bundle, people)
+    predictions = Predictions(
+        people.y, {scorer.label: scorer.bundle.calibrator.risk(linear_predictor)}, {}, people.design
+    )
+    found = assess(
+        predictions,
+        complete(people.values, scorer.bundle.family, models=scorer.bundle.models),
+        chosen=scorer.label,
+        # Nothing is chosen on these people: the risks from which one would act are fixed.
+        thresholds={scorer.label: {f"risk {at:g}": at for at in RISKS}},
+        outcome=outcome,
+        set_name=EXTERNAL,
+        prediabetes=people.prediabetes,
+    )
+    return found, predictions, inputs
 
 
 def _observed_by(by: str | None, people: LabelledPeople, risk: Floats, missing: Missing) -> dict[str, dict[str, Any]]:
@@ -438,10 +458,11 @@ def _linear_predictors(bundle: Bundle, people: LabelledPeople) -> tuple[Floats, 
     return linear_predictor, frame, inputs
 
 
-def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
+def evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
+    """Return the metrics of everybody with their intervals, and what to do where the risks are too high or too low."""
     lines = []
     for record in records:
-        if record["group"] == "all" and record["metric"] in METRIC_LABELS:
+        if record["group"] == "all" and record["metric"] in LINES:
             lines.append(f"{METRIC_LABELS[record['metric']]}: {_with_interval(record)}")
         if record["group"] == CONTROLS:
             lines.append(
@@ -455,9 +476,13 @@ def _evaluation_lines(records: list[dict[str, Any]]) -> list[str]:
 
 
 def _with_interval(record: dict[str, Any]) -> str:
+    if not np.isfinite(record["estimate"]):
+        return "not estimable"
+    times, digits, unit = (100.0, 2, " %") if record["metric"] in PERCENTAGES else (1.0, 3, "")
+    estimate, low, high = (f"{times * record[name]:.{digits}f}" for name in ("estimate", "low", "high"))
     if not np.isfinite(record["low"]):
-        return f"{record['estimate']:.3f} (interval not estimable)"
-    return f"{record['estimate']:.3f} (95 % interval {record['low']:.3f} to {record['high']:.3f})"
+        return f"{estimate}{unit} (interval not estimable)"
+    return f"{estimate}{unit} (95 % interval {low} to {high})"
 
 
 def _summary(context: dict[str, Any], lines: list[str]) -> str:

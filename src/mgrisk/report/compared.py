@@ -1,4 +1,4 @@
-"""The page of `mgrisk compare`: settings that differ, attrition, paired differences, and calibration side by side."""
+"""The page of `mgrisk compare`: paired differences, settings, attrition and the performance of each run."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ import pandas as pd
 from mgrisk.evaluate.assess import CROSS_VALIDATED
 from mgrisk.evaluate.records import Interval
 from mgrisk.nhanes.codebook import SYNTHETIC
-from mgrisk.report.blocks import Block, Section, callout, column, row, section, table, text
+from mgrisk.report.blocks import Block, Section, callout, column, grid, row, section, table, text
 from mgrisk.report.content import BANNERS, page_content
 from mgrisk.report.formats import count, interval, model_label
-from mgrisk.report.sections.performance import DIFFERENCES, METRICS
-from mgrisk.report.sections.performance_figures import calibration_figure, no_calibration
+from mgrisk.report.sections.performance import DIFFERENCES, METRICS, OF_DISTANCES, curve_figures
 from mgrisk.run_folder.comparison import Comparison
 
+NET_BENEFIT: Final = "net_benefit"
 LABELS: Final[dict[str, tuple[str, int, bool, float]]] = {
-    **{name: (label, digits, False, times) for name, (label, digits, times) in DIFFERENCES.items()},
     **{name: (label, digits, share, 1.0) for name, label, digits, share in METRICS},
+    **{
+        name: (label, digits, False, times)
+        for name, (label, digits, times) in DIFFERENCES.items()
+        if name.startswith(NET_BENEFIT)
+    },
 }
 """Label, digits, whether a percentage is shown, and by what the record is multiplied, as the report has it."""
-CALIBRATION: Final = ("calibration_intercept", "calibration_slope", "observed_expected", "ici")
 
 
 def compared_content(comparison: Comparison) -> dict[str, Any]:
     """Describe a comparison, in the shape of `content.report_content`."""
     labels = {run.data_label for run in comparison.runs.values()}
     synthetic = SYNTHETIC in labels
-    heading = f"{', '.join(comparison.runs)} compared"
-    sections = [_summary(comparison), _settings(comparison), _attrition(comparison), _calibration(comparison)]
+    heading = f"Runs compared: {', '.join(comparison.runs)}"
+    sections = [_summary(comparison), _settings(comparison), _attrition(comparison), _performance(comparison)]
     data = SYNTHETIC if synthetic else ", ".join(sorted(labels))
     banner = BANNERS[SYNTHETIC] if synthetic else ""
     return page_content(heading, sections, data=data, synthetic=synthetic, banner=banner)
@@ -40,8 +43,8 @@ def sentences(comparison: Comparison) -> list[str]:
     """Say for each set of people what the difference in AUROC shows, or why there is none."""
     said = [
         f"{each['run']} minus {each['reference']}, {each['set']}, on the same {count(each['n'])} people with "
-        f"{count(each['events'])} cases: AUROC {interval(Interval.of(each), signed=True)}, {_shown(Interval.of(each))} "
-        "(95 % interval)."
+        f"{count(each['events'])} cases: difference in AUROC (95 % interval) "
+        f"{interval(Interval.of(each), signed=True)}, {_shown(Interval.of(each))}."
         for each in comparison.differences.to_dict("records")
         if each["metric"] == "auroc"
     ]
@@ -53,9 +56,9 @@ def sentences(comparison: Comparison) -> list[str]:
 
 
 def _shown(found: Interval) -> str:
-    if found.excludes(0.0):
-        return "a difference"
-    return "no difference shown" if found.low is not None else "of which nothing can be said"
+    if found.low is None:
+        return "so that nothing can be said of a difference"
+    return "evidence of a difference" if found.excludes(0.0) else "no evidence of a difference"
 
 
 def _summary(comparison: Comparison) -> Section:
@@ -63,29 +66,41 @@ def _summary(comparison: Comparison) -> Section:
         text(
             f"The reference is {comparison.reference}.",
             *(f"Chosen model of {name}: {model_label(model)}." for name, model in comparison.models.items()),
-            "Differences are those of the run minus the reference, on the people who are in the analysis of both, with "
-            "paired 95 % intervals by the jackknife over PSUs; risks of development people are cross-validated.",
+            "A difference is the run minus the reference on the people who are in the analysis of both, with a paired "
+            "95 % interval by the jackknife over PSUs. The risks of development people are cross-validated.",
         ),
         *(callout(sentence) for sentence in sentences(comparison)),
     ]
-    found = comparison.differences
-    for number, ((run, set_name), rows) in enumerate(found.groupby(["run", "set"], sort=False)):
+    for number, (run, rows) in enumerate(comparison.differences.groupby("run", sort=False)):
+        sets = list(dict.fromkeys(rows["set"]))
+        found = {(each["metric"], each["set"]): each for each in rows.to_dict("records")}
         lines = [
             row(
-                [LABELS[each["metric"]][0], _in_its_unit(each, signed=True)],
-                {"metric": each["metric"], **Interval.of(each).bounds},
+                [_label_of_difference(metric), *(_difference(found[metric, set_name]) for set_name in sets)],
+                {"metric": metric, **{set_name: Interval.of(found[metric, set_name]).bounds for set_name in sets}},
             )
-            for each in rows.to_dict("records")
+            for metric in dict.fromkeys(rows["metric"])
         ]
-        columns = [column("Metric", numeric=False), column("Difference (95 % interval)")]
-        caption = f"{run} minus {comparison.reference}, {set_name}"
+        columns = [column("Metric", numeric=False), *(column(f"Difference, {set_name}") for set_name in sets)]
+        caption = f"{run} minus {comparison.reference} (95 % intervals)"
         blocks.append(table(f"differences-{number}", caption, columns, lines))
     return section("summary", "Paired differences on the same people", blocks)
 
 
-def _in_its_unit(record: Mapping[Hashable, Any], *, signed: bool = False) -> str:
+def _label_of_difference(metric: str) -> str:
+    """Return the label of a difference: without the ideal of the metric, and of percentages in percentage points."""
+    label, _, share, _ = LABELS[metric]
+    return label.partition(" (ideal")[0] + (", percentage points" if share else "")
+
+
+def _difference(record: Mapping[Hashable, Any]) -> str:
     _, digits, share, times = LABELS[record["metric"]]
-    return interval(Interval.of(record).times(times), digits=digits, share=share, signed=signed)
+    return interval(Interval.of(record).times(100.0 if share else times), digits=digits, signed=True)
+
+
+def _in_its_unit(record: Mapping[Hashable, Any]) -> str:
+    _, digits, share, times = LABELS[record["metric"]]
+    return interval(Interval.of(record).times(times), digits=digits, share=share)
 
 
 def _settings(comparison: Comparison) -> Section:
@@ -94,7 +109,7 @@ def _settings(comparison: Comparison) -> Section:
     block = (
         table("settings-table", "Settings that differ", columns, lines)
         if lines
-        else text("All settings are the same: what differs comes from the source tables or from versions.")
+        else text("No setting differs. What differs comes from the source tables or from versions of mgrisk.")
     )
     return section("settings", "Settings that differ", [block])
 
@@ -108,25 +123,36 @@ def _attrition(comparison: Comparison) -> Section:
     return section("attrition", "Who is in the analysis", blocks)
 
 
-def _calibration(comparison: Comparison) -> Section:
+def _performance(comparison: Comparison) -> Section:
     columns = [column("Metric", numeric=False), *(column(name) for name in comparison.runs)]
     parts = []
     for set_name, rows in comparison.metrics.groupby("set", sort=False):
-        lines = []
-        for metric in CALIBRATION:
-            of_metric = {each["run"]: each for each in rows.to_dict("records") if each["metric"] == metric}
-            lines.append(row([LABELS[metric][0], *(_in_its_unit(of_metric[name]) for name in comparison.runs)]))
-        caption = f"Calibration of each chosen model on the people of its own run, {set_name}"
-        blocks = [table(f"calibration-{set_name}", caption, columns, lines)]
-        blocks += [_curve(comparison, name, place, str(set_name)) for place, name in enumerate(comparison.runs)]
-        parts.append(section(f"calibration-of-{set_name}", f"Calibration, {set_name}", blocks))
-    return section("calibration", "Calibration side by side", [], sections=parts)
+        found = {(each["metric"], each["run"]): each for each in rows.to_dict("records")}
+        lines = [
+            row([LABELS[metric][0], *(_in_its_unit(found[metric, name]) for name in comparison.runs)])
+            for metric in dict.fromkeys(rows["metric"])
+        ]
+        caption = f"Chosen model of each run on the people of that run, {set_name} (95 % intervals)"
+        again = set_name == CROSS_VALIDATED
+        blocks = [
+            table(f"metrics-{set_name}", caption, columns, lines, notes=[] if again else [OF_DISTANCES]),
+            grid(_curves(comparison, str(set_name)), folded="The curves of each run, cross-validated" if again else ""),
+        ]
+        parts.append(section(f"performance-{set_name}", f"Performance, {set_name}", blocks))
+    return section("performance", "Performance of each run", [], sections=parts)
 
 
-def _curve(comparison: Comparison, name: str, place: int, set_name: str) -> Block:
-    run = comparison.runs[name]
-    evaluated = CROSS_VALIDATED if set_name == CROSS_VALIDATED else run.held_out_name
-    if problem := no_calibration(run, evaluated, run.winner):
-        return callout(f"{name}: no calibration curve, because {problem}.", tone="warning")
-    drawn = calibration_figure(run, f"run-{place}-{set_name}", evaluated, run.winner)
-    return {**drawn, "title": f"{name}: {drawn['title']}"}
+def _curves(comparison: Comparison, set_name: str) -> list[Block]:
+    """Return the same curve of each run side by side, one kind after the other."""
+    of_runs = []
+    for place, (name, run) in enumerate(comparison.runs.items()):
+        evaluated = CROSS_VALIDATED if set_name == CROSS_VALIDATED else run.held_out_name
+        drawn = curve_figures(run, f"run-{place}-{set_name}", evaluated, [run.winner])
+        of_runs.append([_named(block, name) for block in drawn])
+    return [block for same in zip(*of_runs, strict=True) for block in same]
+
+
+def _named(block: Block, name: str) -> Block:
+    """Return a figure, or the sentence in place of one, with the name of its run before it."""
+    told = "title" if block["kind"] == "figure" else "text"
+    return {**block, told: f"{name}: {block[told]}"}

@@ -80,16 +80,12 @@ def report_content(folder: Path) -> dict[str, Any]:
     label = run.data_label
     sections = [each.attempt(run) for each in SECTIONS]
     title = _first(lambda: run.about["title"], lambda: run.manifest.title, default=f"Run {folder.name}")
-    content = {
+    return {
         **page_content(title, sections, data=label, synthetic=label == SYNTHETIC, banner=BANNERS.get(label, "")),
         "name": _first(lambda: run.about["name"], default=folder.name),
         "winner": _first(lambda: run.winner, default=""),
         "mgrisk": _first(lambda: run.manifest.mgrisk, lambda: run.about["mgrisk"], default="unknown"),
     }
-    # Through JSON and back: what JSON has no word for (NaN, NumPy numbers) is gone before anybody relies on it.
-    # And no line ends between a number and its percent sign.
-    plain: dict[str, Any] = json.loads(re.sub(r"(?<=\d) %", f"{NBSP}%", to_json(content)))
-    return plain
 
 
 def page_content(
@@ -98,7 +94,7 @@ def page_content(
     """Return what every page holds, with its sections marked where the people are made up."""
     if synthetic:
         mark_synthetic(sections)
-    return {
+    content = {
         "format": FORMAT,
         "title": f"{SYNTHETIC}: {heading}" if synthetic else heading,
         "heading": heading,
@@ -108,6 +104,10 @@ def page_content(
         "mgrisk": mgrisk,
         "sections": sections,
     }
+    # Through JSON and back: what JSON has no word for (NaN, NumPy numbers) is gone before anybody relies on it.
+    # And no line ends between a number and its percent sign.
+    plain: dict[str, Any] = json.loads(re.sub(r"(?<=\d) %", f"{NBSP}%", to_json(content)))
+    return plain
 
 
 def failed_sections(content: dict[str, Any]) -> tuple[str, ...]:

@@ -46,7 +46,8 @@ class ExplainedPeople:
     base_values
         Base value of each person, in calibrated log-odds, shape (n,).
     ids, case
-        What each person is found by, and whether the person has the outcome, shape (n,); None where it is not known.
+        What each person is found by, and whether the person has the outcome, 1 or 0, shape (n,): NaN where that is not
+        known of the person, None where it is not known of anybody.
     firmness
         Share of the refits in which each person's largest contribution is that of the same feature, shape (n,); None
         where there were none.
@@ -72,7 +73,7 @@ class ExplainedPeople:
     in_domain: Booleans
     base_values: Floats
     ids: Sequence[str]
-    case: Booleans | None
+    case: Floats | None
     firmness: Floats | None
     recall_share: Floats
     design: SurveyDesign
@@ -154,7 +155,7 @@ def explained_people(run: RunFolder, set_name: str = select.HELD_OUT) -> Explain
         in_domain=explanations["in_domain"].to_numpy(dtype=np.bool_),
         base_values=explanations["base_value"].to_numpy(dtype=np.float64),
         ids=[str(key) for key in keys[KEY]],
-        case=rows["outcome"].to_numpy(dtype=np.float64)[inside] == 1,
+        case=rows["outcome"].to_numpy(dtype=np.float64)[inside],
         firmness=_firmness(run, keys) if set_name == select.HELD_OUT else None,
         recall_share=explanations["recall_share"].to_numpy(dtype=np.float64),
         design=design,

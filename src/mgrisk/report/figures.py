@@ -406,7 +406,8 @@ def dependence(data: Mapping[str, Any]) -> Figure:
     edges, share = floats(data["density"]["edges"]), floats(data["density"]["share"])
     if len(edges):
         below.stairs(share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
-        below.stairs(floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
+        if data["density"]["before"]:
+            below.stairs(floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
     # The rug shows single people where the bars are too low to be seen.
     _rug(below, floats(data["x"]))
     below.set_yticks([])
@@ -478,6 +479,22 @@ def heat(data: Mapping[str, Any]) -> Figure:
     return picture
 
 
+def risks(data: Mapping[str, Any]) -> Figure:
+    """Draw the shares of people by predicted risk, on a logarithmic axis; `edges` and `share` are of the bars."""
+    picture, axes = canvas(6.6, 3.2)
+    edges, share = floats(data["edges"]), 100.0 * floats(data["share"])
+    axes.stairs(share, edges, fill=True, color=BLUE, alpha=0.6, linewidth=0)
+    panels.risk_ticks(axes, low=float(edges[0]), high=float(edges[-1]))
+    axes.set(xlabel="Predicted risk", ylabel="Share of people, %", ylim=(0.0, 1.05 * float(share.max())))
+    axes.grid(True, axis="y")
+    said = [
+        f"risk {100 * low:.2g} to {100 * high:.2g} %: {each:.1f} % of people"
+        for low, high, each in zip(edges[:-1], edges[1:], share, strict=True)
+    ]
+    axes.add_artist(Tips(np.sqrt(edges[:-1] * edges[1:]), share, said))
+    return picture
+
+
 Draw = Callable[[Mapping[str, Any]], Figure]
 DRAWINGS: Final[Mapping[str, Draw]] = {
     "roc": roc,
@@ -496,6 +513,7 @@ DRAWINGS: Final[Mapping[str, Draw]] = {
     "amounts": amounts,
     "trend": trend,
     "heat": heat,
+    "risks": risks,
 }
 
 

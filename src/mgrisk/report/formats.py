@@ -142,12 +142,14 @@ def interval(record: Estimated, *, digits: int = 3, share: bool = False, signed:
 
 
 def model_label(name: str) -> str:
-    """Return the name of a model, a part of one or a published score as a reader knows it.
+    """Return the name of a model, a part of one or a published score as a reader knows it; a bundle's as it stands.
 
     Examples
     --------
     >>> model_label("ada:logistic"), model_label("xgboost:glucose_mg_dl"), model_label("my_model")
     ('ADA risk test, recalibrated', 'XGBoost (log Fasting plasma glucose)', 'My model')
+    >>> model_label("mgrisk-undiagnosed")
+    'mgrisk-undiagnosed'
     """
     score, _, variant = name.partition(":")
     if score in MODELS:
@@ -156,7 +158,7 @@ def model_label(name: str) -> str:
         return load_score(score).label + VARIANTS[variant]
     except MgRiskError:
         words = name.replace("_", " ")
-        return words[:1].upper() + words[1:]
+        return name if "-" in name else words[:1].upper() + words[1:]
 
 
 def level_label(level: str) -> str:

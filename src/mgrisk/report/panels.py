@@ -311,21 +311,22 @@ def _bar_label(bar: Mapping[str, Any]) -> str:
 
 
 def dependence(axes: Axes, data: Mapping[str, Any]) -> None:
-    """Draw contribution against a feature: dots of held-out people, their mean with its band, that of development."""
+    """Draw contribution against a feature: dots of people, their mean with its band, that of the development people."""
     axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     edges = floats(data["density"]["edges"])
     x, y = floats(data["x"]), floats(data["y"])
     dots(axes, x, y, GREY, size=3.2, name="dots")
     before = data["before"]
-    axes.plot(
-        floats(before["x"]), floats(before["y"]), color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)),
-        label="development",
-    )  # fmt: skip
+    if before["x"]:
+        axes.plot(
+            floats(before["x"]), floats(before["y"]), color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)),
+            label="development",
+        )  # fmt: skip
     line_x, line_y = floats(data["line"]["x"]), floats(data["line"]["y"])
     low, high = floats(data["band"]["low"]), floats(data["band"]["high"])
     if np.isfinite(low).any():
         axes.fill_between(line_x, low, high, color=BLUE, alpha=0.16, linewidth=0, label="95 % band over refits")
-    axes.plot(line_x, line_y, color=BLUE, linewidth=2.4, label="held-out")
+    axes.plot(line_x, line_y, color=BLUE, linewidth=2.4, label=data["whom"])
     unit = data["x_label"]
     said = [
         f"{unit} {x:.4g}: {number(float(m), signed=True)}"

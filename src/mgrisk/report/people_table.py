@@ -156,7 +156,8 @@ class PeopleShown:
     weight
         Survey weight, shape (n,); None where people stand for themselves.
     case
-        Whether the person has the outcome, shape (n,); None where it is not known.
+        Whether the person has the outcome, 1 or 0, shape (n,): NaN where that is not known of the person, None where it
+        is not known of anybody.
     firmness
         Share of the refits in which the person's largest contribution is that of the same feature, shape (n,); None
         where there were none.
@@ -183,7 +184,7 @@ class PeopleShown:
     in_domain: Booleans
     reference: JsonRecord
     weight: Floats | None = None
-    case: Booleans | None = None
+    case: Floats | None = None
     firmness: Floats | None = None
     recall_share: Floats | None = None
     coarse: bool = True
@@ -255,7 +256,7 @@ def _told(people: PeopleShown, data: pd.DataFrame, kept: Integers) -> list[dict[
     """
     told: list[dict[str, Any]] = []
     if people.case is not None:
-        outcome = people.case[kept].astype(int).tolist()
+        outcome = [None if np.isnan(case) else int(case) for case in people.case[kept]]
         told.append({"label": OUTCOME, "levels": ["absent", "present"], "of": outcome, "said": True})
     if AGE in data:
         age = data[AGE].to_numpy(dtype=np.float64)

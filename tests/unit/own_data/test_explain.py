@@ -13,10 +13,13 @@ import pandas as pd
 import pytest
 
 from mgrisk.errors import MgRiskError
-from mgrisk.own_data.explain import explain_people
-from mgrisk.report.formats import percent
+from mgrisk.evaluate.records import Interval
+from mgrisk.own_data.explain import _scored, explain_people
+from mgrisk.own_data.external import evaluate_file
+from mgrisk.own_data.labelled import LabelColumns
+from mgrisk.report.formats import interval, percent
 from mgrisk.score.cells import Missing
-from mgrisk.score.scorer import Scorer
+from mgrisk.score.scorer import Scorer, load_scorer
 
 if TYPE_CHECKING:
     from tests.conftest import ToyPeople
@@ -93,6 +96,91 @@ def test_each_person_s_base_and_contributions_give_the_reported_risk_back_whatev
     absent = np.array([[value is None for value in values] for values in data["values"]])
     assert absent.any()
     assert (contributions[absent] == 0).all()
+
+
+def with_outcome(frame: pd.DataFrame, path: Path) -> Path:
+    """People with an outcome that one of them does not tell, and a weight; the first is rejected."""
+    random = np.random.default_rng(4)
+    ill = np.where(random.random(len(frame)) < 0.3, "1", "0").astype(object)
+    ill[1] = ""
+    frame = frame.assign(ill=ill, w=random.uniform(1, 3, len(frame))).astype({"age_years": object})
+    frame.iloc[0, frame.columns.get_loc("age_years")] = "old"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_an_outcome_is_evaluated_on_the_page_with_the_numbers_of_mgrisk_evaluate(
+    toy_bundles: dict[str, Bundle], toy_people: ToyPeople, tmp_path: Path
+) -> None:
+    bundle = toy_bundles["spline_logistic"]
+    performance = {"set": "2017-2018", "auroc": [0.8, 0.7, 0.9], "observed_expected": [1.0, None, None]}
+    replace(bundle, about={**bundle.about, "performance": performance}).write(tmp_path / "model")
+    path = with_outcome(toy_people.frame, tmp_path / "people.csv")
+    columns = LabelColumns("ill", weight="w")
+    evaluate_file(tmp_path / "model", str(path), columns, folder=tmp_path / "out")
+    records = json.loads((tmp_path / "out" / "evaluation.json").read_text("utf-8"))
+    whole = {each["metric"]: Interval.of(each) for each in records if each["group"] == "all"}
+    found = explain_people(load_scorer(tmp_path / "model"), str(path), str(tmp_path / "page.html"), columns=columns)
+    page = (tmp_path / "page.html").read_text("utf-8")
+    for metric, digits, share in (("auroc", 3, False), ("brier", 4, False), ("ici", 2, True)):
+        assert interval(whole[metric], digits=digits, share=share) in page
+    for figure in ("own-roc", "own-precision-recall", "own-calibration", "own-decision", "own-groups-figure"):
+        assert f'<figure id="{figure}"' in page
+    assert 'class="threshold"' in page
+    thresholds = json.loads((tmp_path / "out" / "thresholds.json").read_text("utf-8"))
+    (ppv,) = (Interval.of(each) for each in thresholds if (each["metric"], each["threshold"]) == ("ppv", 0.1))
+    assert interval(ppv, digits=1, share=True) in page
+    assert found.evaluation[0].startswith(f"{len(toy_people.frame) - 2:,} people")
+    assert any(line.startswith("AUROC: ") for line in found.evaluation)
+    assert {"ill", "w"}.isdisjoint(found.unused)
+    # Whoever does not tell the outcome is explained all the same.
+    told = next(each for each in held(tmp_path / "page.html")["told"] if each["label"] == "Outcome")
+    assert found.explained == len(toy_people.frame) - 1 == len(told["of"])
+    assert told["of"][0] is None
+    assert "95 % band over refits" in page
+    assert sum(each == 1 for each in told["of"]) == whole_events(records)
+
+
+def whole_events(records: list[dict[str, Any]]) -> int:
+    return next(int(each["events"]) for each in records if each["group"] == "all")
+
+
+def test_an_outcome_in_standard_input_is_refused_before_anything_is_read(scorer: Scorer, tmp_path: Path) -> None:
+    with pytest.raises(MgRiskError) as caught:
+        explain_people(scorer, "-", str(tmp_path / "page.html"), columns=LabelColumns("ill"))
+    assert caught.value.code == "explain.outcome_of_a_stream"
+
+
+def test_of_many_people_some_are_drawn_in_the_order_of_the_file_with_their_own_answers(
+    scorer: Scorer, source: Path, tmp_path: Path
+) -> None:
+    explain_people(scorer, str(source), str(tmp_path / "all.html"))
+    found = explain_people(scorer, str(source), str(tmp_path / "some.html"), most=15)
+    assert (found.scored, found.explained, found.rows) == (39, 15, 40)
+    every, some = held(tmp_path / "all.html"), held(tmp_path / "some.html")
+    places = [every["ids"].index(each) for each in some["ids"]]
+    assert len(places) == 15
+    assert places == sorted(set(places))
+    assert places != list(range(15))
+    for name in ("risk", "low", "base"):
+        assert some[name] == [every[name][place] for place in places]
+    page = (tmp_path / "some.html").read_text("utf-8")
+    assert "15 of 39 people, drawn at random" in page
+    assert "39 scored, 1 rejected" in page
+
+
+def test_a_draw_takes_each_row_at_its_place_whatever_the_blocks(scorer: Scorer, tmp_path: Path) -> None:
+    n = 50_000
+    ages = np.where(np.arange(n) % 3 == 0, 200, 20 + np.arange(n) % 60)  # every third is rejected
+    pd.DataFrame({"age_years": ages, "sex": "male"}).to_csv(tmp_path / "many.csv", index=False)
+    drawn = _scored(scorer, str(tmp_path / "many.csv"), 500)
+    assert len(drawn.risk) == drawn.summary.tally.scored == n - len(range(0, n, 3))
+    assert len(drawn.rows) == drawn.people.num_rows == 500
+    assert (drawn.rows % 3 != 0).all()
+    assert (np.diff(drawn.rows) > 0).all()
+    assert drawn.rows[-1] > 45_000
+    np.testing.assert_array_equal(drawn.people.column("age_years").to_pandas().astype(int), ages[drawn.rows])
+    assert drawn.ids == [str(row + 1) for row in drawn.rows]
 
 
 def test_without_a_person_id_people_are_found_by_their_row(

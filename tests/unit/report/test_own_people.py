@@ -15,6 +15,7 @@ from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
 from mgrisk.report.blocks import blocks_of, find_section, find_table
 from mgrisk.report.explained import ExplainedPeople
+from mgrisk.report.figures import draw
 from mgrisk.report.formats import percent
 from mgrisk.report.own_people import OwnPeople, own_content
 from mgrisk.run_folder.records import Importance
@@ -52,9 +53,10 @@ def own() -> OwnPeople:
         recall_share=np.full(n, np.nan), design=design, inside=np.arange(n),
     )  # fmt: skip
     return OwnPeople(
-        source="people.csv", rows=44, not_eligible=3, not_told=["not for people pregnant"],
+        source="people.csv", rows=44, not_eligible=3, outside=2, not_told=["not for people pregnant"],
         problems={"out_of_range:age_years": 1}, id_label="person_id",
         explained=people,
+        risk=risk,
         drift=[
             {"name": "age_years", "psi": 0.6, "psi_by_chance": 0.05, "large": True},
             {"name": "risk", "psi": 0.02, "psi_by_chance": 0.05, "large": False},
@@ -83,11 +85,13 @@ def domain_rows(own: OwnPeople) -> dict[str, dict[str, Any]]:
     return {line["raw"]["feature"]: line for line in found["rows"]}
 
 
-def test_the_first_question_is_whether_they_are_like_the_development_people(own: OwnPeople) -> None:
+def test_the_first_question_is_whether_they_are_in_the_training_distribution(own: OwnPeople) -> None:
     content = own_content(own)
-    assert [part["id"] for part in content["sections"]] == ["summary", "domain", "drivers", "people", "limits"]
+    assert [part["id"] for part in content["sections"]] == [
+        "summary", "domain", "drivers", "dependence", "risks-section", "people", "limits",
+    ]  # fmt: skip
     card = content["sections"][0]["blocks"][1]["items"][1]
-    assert (card["value"], card["range"], card["tone"]) == ("2 are not", "5.0\u00a0%", "warning")
+    assert (card["value"], card["range"], card["tone"]) == ("2 out of it", "5.0\u00a0%", "warning")
 
 
 def test_limits_name_the_people_that_the_model_was_made_on(own: OwnPeople) -> None:
@@ -112,11 +116,66 @@ def test_each_feature_stands_beside_the_development_people_with_what_is_outside_
     assert rows["age_years"]["cells"][5] == "0 (0.0\u00a0%)"
     assert rows["magnesium_total_mg"]["cells"][2:4] == ["300 (300 to 300)", "300 (22 to 78)"]
     (warning,) = [b["text"] for b in find_section(own_content(own), "domain")["blocks"] if b["kind"] == "callout"]
-    assert "Age: 5.0\u00a0% outside" in warning
-    assert "Age: PSI 0.60 against the development people." in warning
-    assert "Risk: spread" not in warning
+    assert "Age: 5.0\u00a0% out of distribution." in warning
+    assert "Age: large shift, PSI 0.60." in warning
+    assert "Predicted risk" not in warning
     assert (rows["age_years"]["cells"][7], rows["sex"]["cells"][7]) == ("0.60 (0.05)", "–")
-    assert "Magnesium, total (25.0\u00a0% here, 10.0\u00a0% there)" in warning
+    assert "Magnesium, total (25.0\u00a0%, in development 10.0\u00a0%)" in warning
+
+
+def test_a_shift_that_cannot_be_estimated_is_a_dash_and_no_twice_said_sentence(own: OwnPeople) -> None:
+    unknown = {"name": "age_years", "psi": None, "psi_by_chance": None, "large": False}
+    content = own_content(replace(own, drift=[unknown]))
+    found = find_table(find_section(content, "domain"), "domain-table")
+    assert found is not None
+    assert [line["cells"][7] for line in found["rows"]] == ["–", "–", "–"]
+    assert "not estimable (not estimable)" not in str(content)
+
+
+def test_each_number_in_which_people_differ_has_a_dependence_plot_without_development_people(own: OwnPeople) -> None:
+    part = find_section(own_content(own), "dependence")
+    (drawn,) = blocks_of({"sections": [part]}, "figure")
+    assert drawn["id"] == "dependence-age_years"
+    assert (drawn["data"]["before"]["x"], drawn["data"]["density"]["before"]) == ([], [])
+    assert drawn["data"]["whom"] == "people of this file"
+    assert {len(line["cells"]) for line in drawn["table"]["rows"]} == {len(drawn["table"]["columns"])} == {5}
+    # Of magnesium all have 300 mg or none.
+    assert "No plot of Magnesium, total: no two people" in part["blocks"][-1]["text"]
+    assert "dashed" not in part["blocks"][0]["text"]
+    assert len(draw(drawn)) > 1000
+
+
+def test_people_by_risk_add_up_to_everybody_and_to_the_expected_cases(own: OwnPeople) -> None:
+    risk = np.array([0.0, 0.005, 0.01, 0.3, 1.0])
+    (drawn,) = find_section(own_content(replace(own, risk=risk)), "risks-section")["blocks"]
+    raw = {(line["raw"]["low"], line["raw"]["high"]): line["raw"] for line in drawn["table"]["rows"]}
+    assert {ends: each["n"] for ends, each in raw.items() if each["n"]} == {
+        (0.0, 0.01): 2, (0.01, 0.02): 1, (0.2, 0.5): 1, (0.5, 1.0): 1,
+    }  # fmt: skip
+    assert sum(each["expected"] for each in raw.values()) == pytest.approx(risk.sum())
+    # Risks beyond the axis are counted in its first and last bar.
+    assert (drawn["data"]["share"][0], drawn["data"]["share"][-1]) == (pytest.approx(0.2), pytest.approx(0.2))
+    assert sum(drawn["data"]["share"]) == pytest.approx(1.0)
+    assert len(draw(drawn)) > 1000
+
+
+def test_where_some_are_explained_each_figure_says_of_how_many(own: OwnPeople) -> None:
+    many = np.full(1000, 0.1)
+    content = own_content(replace(own, risk=many, rows=1004))
+    words = "40 of 1,000 people, drawn at random"
+    titles = [block["title"] for block in blocks_of(content, "figure")]
+    assert sum(words in title for title in titles) == 2
+    assert {block["data"]["whom"] for block in blocks_of(content, "figure") if block["drawing"] == "dependence"} == {
+        words
+    }
+    assert "1,000 scored, 1 rejected" in str(content["sections"][0])
+    said = "Explained are 40 of 1,000 people, drawn at random."
+    assert said in str(content["sections"][0])
+    assert find_section(content, "people")["blocks"][0]["text"] == said
+    (shown,) = blocks_of(content, "explorer")
+    assert words in shown["caption"]
+    assert "Distribution of the predicted risk, 1,000 people" in titles
+    assert words not in str(own_content(own))
 
 
 def test_one_s_own_people_are_shown_as_given(own: OwnPeople) -> None:
@@ -162,6 +221,6 @@ def test_the_first_card_names_the_absent_inputs_and_what_they_cost(own: OwnPeopl
 
 
 def test_nobody_outside_is_said_without_alarm(own: OwnPeople) -> None:
-    content = own_content(replace(own, explained=replace(own.explained, in_domain=np.ones(40, dtype=bool))))
+    content = own_content(replace(own, outside=0))
     card = content["sections"][0]["blocks"][1]["items"][1]
-    assert (card["value"], card["tone"]) == ("all within its training distribution", "")
+    assert (card["value"], card["tone"]) == ("All in it", "")

@@ -62,7 +62,7 @@ def people() -> PeopleShown:
         base_values=base, risk=risk, low=risk / 2, high=risk * 1.5, in_domain=np.array([True, True, False, True]),
         low_inputs=np.array([*risk[:3] / 3, np.nan]), high_inputs=np.array([*risk[:3] * 2, np.nan]),
         reference={"age_years": {"quantiles": {"0.5": 46.0}}, "sex": {"shares": {"female": 0.5, "male": 0.5}}},
-        weight=np.array([10.4, 20.0, 30.0, 40.0]), case=np.array([False, True, False, False]),
+        weight=np.array([10.4, 20.0, 30.0, 40.0]), case=np.array([0.0, 1.0, 0.0, np.nan]),
     )  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def told(people: PeopleShown) -> dict[str, dict[str, Any]]:
 def test_people_can_be_chosen_by_outcome_age_group_and_training_distribution(people: PeopleShown) -> None:
     found = told(people)
     assert list(found) == ["Outcome", "Age group, years", "Training distribution"]
-    assert found["Outcome"]["of"] == [0, 1, 0, 0]
+    assert found["Outcome"]["of"] == [0, 1, 0, None]
     assert found["Age group, years"]["of"] == [0, 1, None, 3]  # of the age itself, not of the rounded one
     assert found["Training distribution"]["of"] == [0, 0, 1, 0]
     # An opened person says what is not among the values.

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from mgrisk.cohort.select import DEVELOPMENT
+from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
 from mgrisk.features.registry import Feature
 from mgrisk.report.blocks import Block, Section, column, figure, grid, row, section, table, text
 from mgrisk.report.explained import ExplainedPeople, binned, explained_people, representative
@@ -26,11 +26,13 @@ from mgrisk.types import Booleans, Floats
 OPEN: Final = 4
 HOW_TO_READ: Final = (
     "A dependence plot shows the SHAP value (contribution, log-odds) of a feature against its value. The solid "
-    "line is the weighted mean in ventiles of the held-out people, the dashed line that of the development people; "
-    "each dot is one person of a weighted sample. The lower panel has the weighted distribution of the feature: "
-    "bars for the held-out people, a line for development; the highest 0.5 % are counted in the last bar. Where "
-    "the two lines differ, the feature interacts with others whose distribution has changed. A contribution is "
-    "part of a prediction, not an effect."
+    "line is the weighted mean in ventiles of the people; each dot is one person of a weighted sample. The lower "
+    "panel has the weighted distribution of the feature; the highest 0.5 % are counted in the last bar. A "
+    "contribution is part of a prediction, not an effect."
+)
+BESIDE: Final = (
+    "The dashed line, and the line in the lower panel, are of the development people. Where the solid and the dashed "
+    "line differ, the feature interacts with others whose distribution has changed."
 )
 BAND: Final = (
     "The band is the 95 % interval of the solid line over refits of the model under bootstrap weights of the PSUs, "
@@ -42,35 +44,41 @@ DOTS: Final = 300
 
 def dependence(
     people: ExplainedPeople,
-    developed_on: ExplainedPeople,
+    developed_on: ExplainedPeople | None,
     summed: Sequence[Feature],
     along: Feature,
     *,
     name: str = "",
     what: str = "",
+    whom: str = HELD_OUT,
 ) -> Block:
     """Return the figure of a contribution along a number.
 
     Parameters
     ----------
     people, developed_on
-        The held-out people, who are drawn, and those of development, whose line and density stand behind theirs.
+        The people who are drawn, and those of development, whose line and density stand behind theirs; None where they
+        are not known one by one.
     summed, along
         Features whose contributions are added up, and the number along which.
     name, what
         Of the figure; those of the number where left out.
+    whom
+        Who the people are, in the legend.
     """
     name, what = f"dependence-{name or along.name}", what or along.label
     x, contribution = _along(people, summed, along)
     line = binned(x, contribution, people.weight)
     reach = _reach(people, summed, x, line)
-    before_x, before = _along(developed_on, summed, along)
+    before_x, before, before_weight = np.empty(0), np.empty(0), np.empty(0)
+    if developed_on:
+        (before_x, before), before_weight = _along(developed_on, summed, along), developed_on.weight
     dots = representative(people, min(DOTS, 4 * len(x)))
     edges = _edges(x, people.weight)
     dots = dots[x[dots] <= (edges[-1] if len(edges) else -np.inf)]
     shown = _ranges(line)
     rows = [
-        _row(point, shown[place], reach[place], _between(line, place, before_x), before, developed_on.weight)
+        _row(point, shown[place], reach[place], _between(line, place, before_x), before, before_weight)
         for place, point in enumerate(line)
     ]
     unknown = ~np.isfinite(x)
@@ -83,17 +91,17 @@ def dependence(
             percent(share),
             number(mean, signed=True),
             *("–", "–"),
-            *_before(~np.isfinite(before_x), before, developed_on.weight),
+            *_before(~np.isfinite(before_x), before, before_weight),
         ]
         rows.append(row(cells, {"share": share, "mean": mean}))
         lacking = f" The value is missing for {percent(share)} of the people; their mean contribution is {number(mean, signed=True)}."
     columns = [
         column(labelled(along.label, along.unit), numeric=False), column("Share of people"),
         column("Mean contribution, log-odds"), column("95 % band over refits"), column("5th to 95th percentile"),
-        column("Share, development"), column("Mean contribution, development"),
+        *(column(label) for label in ("Share, development", "Mean contribution, development") if developed_on),
     ]  # fmt: skip
     low, high = (line[0], line[-1]) if line else ({"mean": float("nan")}, {"mean": float("nan")})
-    earlier = binned(before_x, before, developed_on.weight)
+    earlier = binned(before_x, before, before_weight)
     return figure(
         name,
         "dependence",
@@ -106,6 +114,7 @@ def dependence(
         data={
             "x_label": labelled(along.label, along.unit),
             "y_label": "SHAP value, log-odds",
+            "whom": whom,
             "x": [float(f"{each:.4g}") for each in x[dots]],
             "y": contribution[dots].round(4).tolist(),
             # Places of the dots in the table of people, by whose values the page can colour them.
@@ -119,7 +128,7 @@ def dependence(
             "density": {
                 "edges": edges.tolist(),
                 "share": _density(x, people.weight, edges),
-                "before": _density(before_x, developed_on.weight, edges),
+                "before": _density(before_x, before_weight, edges) if developed_on else [],
             },
         },
         behind=table(f"{name}-table", f"{what}: mean contribution by {along.label}", columns, rows),
@@ -193,6 +202,8 @@ def _row(
 
 
 def _before(here: Booleans, contribution: Floats, weight: Floats) -> list[str]:
+    if not len(here):
+        return []
     if not here.any():
         return [percent(0.0), "–"]
     share = float(weight[here].sum() / weight.sum())
@@ -282,22 +293,36 @@ def interactions(run: RunFolder) -> list[Block]:
     return blocks
 
 
+def dependence_blocks(
+    people: ExplainedPeople, developed_on: ExplainedPeople | None, along: Sequence[Feature], *, whom: str = HELD_OUT
+) -> list[Block]:
+    """Return how to read dependence plots, and those of some numbers, of which the first are open.
+
+    Parameters
+    ----------
+    people, developed_on, whom
+        As for `dependence`.
+    along
+        The numbers, by importance.
+    """
+    if not along:
+        return []
+    drawn = [dependence(people, developed_on, [feature], feature, whom=whom) for feature in along]
+    words = (HOW_TO_READ, BESIDE if developed_on else "", BAND if people.errors is not None else "")
+    blocks = [text(*words), grid(drawn[:OPEN])]
+    if drawn[OPEN:]:
+        blocks.append(grid(drawn[OPEN:], folded=f"The other {len(drawn) - OPEN} numeric features, by importance"))
+    return blocks
+
+
 def dependence_of_all(run: RunFolder) -> Section:
     """Describe how risks depend on each number but those of magnesium, which have a section, and which pairs interact."""
     people = explained_people(run)
     developed_on = explained_people(run, DEVELOPMENT)
     named = {feature.name: feature for feature in people.features}
     ordered = [named[record.feature] for record in importance_records(run)]
-    drawn = [
-        dependence(people, developed_on, [feature], feature)
-        for feature in ordered
-        if feature.kind == "number" and feature.group != "magnesium"
-    ]
-    blocks: list[Block] = [text(HOW_TO_READ, BAND if people.errors is not None else "")]
-    if drawn:
-        blocks.append(grid(drawn[:OPEN]))
-    if drawn[OPEN:]:
-        blocks.append(grid(drawn[OPEN:], folded=f"The other {len(drawn) - OPEN} numeric features, by importance"))
+    along = [feature for feature in ordered if feature.kind == "number" and feature.group != "magnesium"]
+    blocks = dependence_blocks(people, developed_on, along)
     pairs = section(f"{SECTION.name}-interactions", "Interactions of two features", interactions(run))
     return SECTION.of(blocks, sections=[pairs])
 

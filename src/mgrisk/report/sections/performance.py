@@ -5,7 +5,7 @@ Metrics and paired differences; curves; classification at risk thresholds; group
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from mgrisk.cohort.select import HELD_OUT
@@ -13,13 +13,13 @@ from mgrisk.evaluate.assess import CONTROLS, CROSS_VALIDATED, EVERYBODY
 from mgrisk.evaluate.metrics import RANK_METRICS
 from mgrisk.evaluate.records import DifferenceRecord, MetricRecord
 from mgrisk.report.blocks import Block, Section, callout, column, grid, raw_records, row, section, table, text
+from mgrisk.report.evaluated import Evaluated
 from mgrisk.report.formats import count, interval, model_label, percent, span
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.candidates import not_bundled
 from mgrisk.report.sections.performance_figures import (
     calibration_figure,
     decision_figure,
-    no_calibration,
     precision_recall_figure,
     roc_figure,
     set_label,
@@ -34,6 +34,11 @@ FAIR: Final = (
     "Discrimination of the published score is that of its points. Its other metrics use the risk that the points "
     "correspond to in the development set (recalibrated). Its published cut-off is another threshold than those of "
     "the model, and classification there looks worse for that reason alone."
+)
+OF_DISTANCES: Final = (
+    "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
+    "points. They are above 0 even for a well-calibrated model, because the smooth curve has error too. Their "
+    "intervals are valid for a miscalibrated model and too high for a calibrated one."
 )
 AGAIN: Final = "cross-validated"
 SCORE: Final = "ada"
@@ -76,9 +81,7 @@ def performance(run: RunFolder) -> Section:
             "with publications that exclude them, not a measure of performance in practice."
             for each in fewer
         ),
-        "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
-        "points. They are above 0 even for a well-calibrated model, because the smooth curve has error too. Their "
-        "intervals are valid for a miscalibrated model and too high for a calibrated one.",
+        OF_DISTANCES,
     ]
     rows = [*_rows(run, models), *_without_prediabetes(run, models)]
     blocks: list[Block] = [
@@ -125,26 +128,25 @@ def performance(run: RunFolder) -> Section:
 def _curves(run: RunFolder, models: list[str]) -> list[Block]:
     """Return the figures in pairs: held-out, and cross-validated beside it without saying it all again."""
     found = []
-    ranking = [ranked_by(model) for model in models]
-    kinds: tuple[Callable[[str, str], Block], ...] = (
-        lambda name, of: roc_figure(run, name, of, ranking),
-        lambda name, of: precision_recall_figure(run, name, of, ranking),
-        lambda name, of: _calibration(run, name, of),
-        lambda name, of: decision_figure(run, name, of, models),
+    held_out, again = (
+        curve_figures(run, name, of, models) for name, of in ((HELD_OUT, run.held_out_name), (AGAIN, CROSS_VALIDATED))
     )
-    for make in kinds:
-        for name, of in ((HELD_OUT, run.held_out_name), (AGAIN, CROSS_VALIDATED)):
-            drawn = make(name, of)
-            if name == AGAIN and drawn["kind"] == "figure":
-                drawn["caption"] = "The same for the development people, cross-validated."
-            found.append(drawn)
+    for first, second in zip(held_out, again, strict=True):
+        if second["kind"] == "figure":
+            second["caption"] = "The same for the development people, cross-validated."
+        found += [first, second]
     return found
 
 
-def _calibration(run: RunFolder, name: str, set_name: str) -> Block:
-    if problem := no_calibration(run, set_name, run.winner):
-        return callout(f"No calibration curve, {set_label(set_name)}: failed, because {problem}.", tone="warning")
-    return calibration_figure(run, name, set_name, run.winner)
+def curve_figures(run: Evaluated, name: str, set_name: str, models: list[str]) -> list[Block]:
+    """Return the ROC, precision-recall, calibration and decision curves of a set of people."""
+    ranking = [ranked_by(model) for model in models]
+    return [
+        roc_figure(run, name, set_name, ranking),
+        precision_recall_figure(run, name, set_name, ranking),
+        calibration_figure(run, name, set_name, run.winner),
+        decision_figure(run, name, set_name, models),
+    ]
 
 
 def compare(record: DifferenceRecord) -> str:

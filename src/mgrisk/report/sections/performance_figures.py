@@ -8,20 +8,23 @@ from typing import Any, Final
 import numpy as np
 
 from mgrisk.cohort.select import DEVELOPMENT, HELD_OUT
-from mgrisk.evaluate.assess import CROSS_VALIDATED
+from mgrisk.evaluate.assess import CROSS_VALIDATED, EXTERNAL
 from mgrisk.evaluate.records import Interval
-from mgrisk.report.blocks import Block, column, figure, row, table
+from mgrisk.report.blocks import Block, callout, column, figure, row, table
+from mgrisk.report.evaluated import Evaluated
 from mgrisk.report.formats import count, interval, model_label, number, percent, span
-from mgrisk.run_folder.folder import RunFolder
 from mgrisk.types import Floats, Integers
 
 CURVE_POINTS: Final = 240
 FALSE_POSITIVES: Final = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
 RECALLS: Final = (0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+CORNERS: Final = " The published score takes few values, so its curve has corners."
+OF_SCORE: Final = " The published score is recalibrated."
+IN_PREDICTIONS: Final = {CROSS_VALIDATED: DEVELOPMENT, EXTERNAL: EXTERNAL}
 HISTOGRAM_EDGES: Final = np.geomspace(0.001, 0.5, 26)  # even on the logarithmic axis of the figure
 
 
-def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> Block:
+def roc_figure(run: Evaluated, name: str, set_name: str, models: list[str]) -> Block:
     """Return the ROC curves of all models of a set."""
     curves, read = [], {}
     for model in models:
@@ -34,8 +37,8 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
         f"{name}-roc",
         "roc",
         f"ROC curves, {set_label(set_name)}",
-        caption="Weighted sensitivity against weighted false positive rate; AUROC with 95 % interval in the legend. "
-        "The published score takes few values, so its curve has corners.",
+        caption="Weighted sensitivity against weighted false positive rate; AUROC with 95 % interval in the legend."
+        f"{CORNERS if len(models) > 1 else ''}",
         alt=f"ROC curves of {', '.join(model_label(model) for model in models)}; "
         + "; ".join(f"AUROC {curve['label']}" for curve in curves),
         data={"curves": curves},
@@ -47,7 +50,7 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
     )
 
 
-def precision_recall_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> Block:
+def precision_recall_figure(run: Evaluated, name: str, set_name: str, models: list[str]) -> Block:
     """Return the precision-recall curves of all models of a set, beside the precision of chance: the share of cases."""
     share = run.evaluation.one(model=run.winner, set=set_name, metric="prevalence").value
     curves, read = [], {}
@@ -77,7 +80,7 @@ def precision_recall_figure(run: RunFolder, name: str, set_name: str, models: li
     )
 
 
-def _curve(run: RunFolder, set_name: str, model: str, metric: str, x: Floats, y: Floats) -> dict[str, Any]:
+def _curve(run: Evaluated, set_name: str, model: str, metric: str, x: Floats, y: Floats) -> dict[str, Any]:
     """Return a curve as it is drawn, with the metric in its label."""
     kept = _thin(x, y, CURVE_POINTS)
     found = run.evaluation.one(model=model, set=set_name, metric=metric)
@@ -101,14 +104,20 @@ def _readings(
     return [column(heading), *(column(model_label(model)) for model in read)], rows
 
 
-def no_calibration(run: RunFolder, set_name: str, model: str) -> str:
+def no_calibration(run: Evaluated, set_name: str, model: str) -> str:
     """Return why the calibration curve of a model, or its deciles, could not be estimated; empty where they could."""
     curves = run.curves.sets[set_name][model]
     return str(curves["calibration"].get("problem") or curves["calibration_groups"].get("problem") or "")
 
 
-def calibration_figure(run: RunFolder, name: str, set_name: str, model: str) -> Block:
-    """Return the calibration of a model: smooth curve with band, deciles, and the distribution of risk."""
+def calibration_figure(run: Evaluated, name: str, set_name: str, model: str) -> Block:
+    """Return the calibration of a model: smooth curve with band, deciles, and the distribution of risk.
+
+    Where the curve could not be estimated, a sentence says why.
+    """
+    if problem := no_calibration(run, set_name, model):
+        said = f"{model_label(model)}, {set_label(set_name)}: no calibration curve, because {problem}."
+        return callout(said, tone="warning")
     curves = run.curves.sets[set_name][model]
     smooth, groups = curves["calibration"], curves["calibration_groups"]
     rows = []
@@ -150,7 +159,7 @@ def calibration_figure(run: RunFolder, name: str, set_name: str, model: str) -> 
     )
 
 
-def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> Block:
+def decision_figure(run: Evaluated, name: str, set_name: str, models: list[str]) -> Block:
     """Return the decision curves of the models and of the recalibrated score."""
     found = {model: run.curves.sets[set_name][model]["decision"] for model in models}
     chosen = found[run.winner]
@@ -168,12 +177,9 @@ def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str])
         f"{name}-decision",
         "decision",
         f"Decision curve, {set_label(set_name)}",
-        caption=(
-            "Net benefit of classification at a risk threshold: true positives per 1,000 people minus false "
-            "positives weighted by the odds of the threshold, compared with treat all and treat none. Band: "
-            "pointwise 95 % interval of the chosen model. A model is useful where its curve lies above both lines. "
-            "The published score is recalibrated."
-        ),
+        caption="Net benefit of classification at a risk threshold: true positives per 1,000 people minus false positives "
+        "weighted by the odds of the threshold, compared with treat all and treat none. Band: pointwise 95 % interval of the "
+        f"chosen model. A model is useful where its curve lies above both lines.{OF_SCORE if len(models) > 1 else ''}",
         alt=f"Decision curves of {', '.join(model_label(model) for model in models)} for thresholds of 1 to 20 %",
         data={
             "threshold": chosen["threshold"],
@@ -193,19 +199,23 @@ def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str])
     )
 
 
-def _histogram(run: RunFolder, set_name: str, model: str) -> dict[str, Any]:
+def _histogram(run: Evaluated, set_name: str, model: str) -> dict[str, Any]:
     people = run.predictions
-    people = people[people["set"] == (DEVELOPMENT if set_name == CROSS_VALIDATED else HELD_OUT)]
-    edges = HISTOGRAM_EDGES
-    # What lies beyond the axis is counted at its edge: nobody vanishes from the picture.
-    risk = people[model].to_numpy(dtype=np.float64).clip(edges[0], edges[-1] * (1 - 1e-9))
-    shares = {}
-    for key, value in (("cases", 1.0), ("others", 0.0)):
-        here = people["outcome"].to_numpy(dtype=np.float64) == value
-        weight = people["weight"].to_numpy(dtype=np.float64)[here]
-        counted = np.histogram(risk[here], bins=edges, weights=weight)[0]
-        shares[key] = (counted / max(float(weight.sum()), 1e-300)).tolist()
-    return {"edges": edges.tolist(), **shares}
+    people = people[people["set"] == IN_PREDICTIONS.get(set_name, HELD_OUT)]
+    outcome, weight, risk = (people[name].to_numpy(dtype=np.float64) for name in ("outcome", "weight", model))
+    shares = {
+        key: risk_shares(risk[outcome == value], weight[outcome == value])
+        for key, value in (("cases", 1.0), ("others", 0.0))
+    }
+    return {"edges": HISTOGRAM_EDGES.tolist(), **shares}
+
+
+def risk_shares(risk: Floats, weight: Floats) -> list[float]:
+    """Return the weighted share of people between each two of `HISTOGRAM_EDGES`, those beyond at the edges."""
+    inside = risk.clip(HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1] * (1 - 1e-9))
+    counted = np.histogram(inside, bins=HISTOGRAM_EDGES, weights=weight)[0]
+    shares: list[float] = (counted / max(float(weight.sum()), 1e-300)).tolist()
+    return shares
 
 
 def _thin(x: Floats, y: Floats, wanted: int) -> Integers:
@@ -219,4 +229,6 @@ def _thin(x: Floats, y: Floats, wanted: int) -> Integers:
 
 def set_label(set_name: str) -> str:
     """Return what a set of people is called in a title."""
+    if set_name == EXTERNAL:
+        return "people of this file"
     return "cross-validated" if set_name == CROSS_VALIDATED else f"held-out {span([set_name])}"

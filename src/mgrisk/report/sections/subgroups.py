@@ -8,9 +8,9 @@ from typing import Any, Final
 from mgrisk.evaluate.assess import MISSING
 from mgrisk.evaluate.records import MetricRecord
 from mgrisk.report.blocks import Block, callout, column, figure, raw_records, row, table
+from mgrisk.report.evaluated import Evaluated
 from mgrisk.report.formats import count, interval, level_label, model_label, unit_label
 from mgrisk.run_folder import names
-from mgrisk.run_folder.folder import RunFolder
 
 UNASKED: Final = "subgroup.absent"
 IN_GROUPS: Final = (
@@ -34,7 +34,7 @@ GROUPS: Final = {
 SUPPRESSED: Final = "suppress"
 
 
-def groups_figure(run: RunFolder, name: str, set_name: str, label: str) -> Block:
+def groups_figure(run: Evaluated, name: str, set_name: str, label: str) -> Block:
     """Return AUROC, observed / expected cases and calibration slope of the chosen model in each group, with the table."""
     behind = groups_table(run, name, set_name, label)
     if behind["kind"] != "table":
@@ -45,12 +45,14 @@ def groups_figure(run: RunFolder, name: str, set_name: str, label: str) -> Block
     rows: list[dict[str, Any]] = [{"label": "All", "group": "all", "level": "all"}]
     for group, level in dict.fromkeys((record.group, record.level) for record in records):
         rows.append({"label": f"{GROUPS[group]}: {_level(level)}", "group": group, "level": level})
-    panels = []
+    panels: list[dict[str, Any]] = []
     for metric, ideal in DRAWN:
         found = {(record.group, record.level): record for record in of_model if record.metric == metric}
         points = [_point(found.get((line["group"], line["level"]))) for line in rows]
         everybody = points[0]["estimate"]
         panels.append({"title": titles[metric], "ideal": ideal, "everybody": everybody, "points": points})
+    if all(point["estimate"] is None for panel in panels for point in panel["points"]):
+        return behind  # so few people that nothing may be drawn
     return figure(
         f"{name}-groups-figure",
         "panels",
@@ -83,7 +85,7 @@ def _breaks(rows: Sequence[dict[str, Any]]) -> list[int]:
     return [place for place in range(1, len(rows)) if rows[place]["group"] != rows[place - 1]["group"]]
 
 
-def groups_table(run: RunFolder, name: str, set_name: str, label: str, *, folded: bool = False) -> Block:
+def groups_table(run: Evaluated, name: str, set_name: str, label: str, *, folded: bool = False) -> Block:
     """Return the chosen model in each group; a group that NCHS would not print is greyed and says so."""
     of_model = run.evaluation.where(set=set_name, model=run.winner)
     records = [record for record in of_model if record.group in GROUPS]

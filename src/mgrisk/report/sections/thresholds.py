@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 
 from mgrisk.evaluate.records import ThresholdRecord
+from mgrisk.evaluate.thresholds import PUBLISHED_CUT
 from mgrisk.report.blocks import Block, column, raw_records, row, table
+from mgrisk.report.evaluated import Evaluated
 from mgrisk.report.formats import interval, model_label, number, percent
-from mgrisk.run_folder.folder import RunFolder
 
 CLASSIFIED: Final = (
     ("flagged", "Screen-positive", 1, True),
@@ -20,14 +21,17 @@ CLASSIFIED: Final = (
     ("npv", "Negative predictive value", 1, True),
     ("number_to_test", "Number needed to screen", 1, False),
 )
+SENSITIVITY: Final = "sensitivity"
+CHOSEN: Final = " Thresholds for a given sensitivity were chosen on the development people."
 MOVED_TO: Final = tuple(round(0.005 * step, 3) for step in range(1, 101))
 START: Final = 0.05
 
 
-def thresholds_table(run: RunFolder, name: str, set_name: str, label: str, *, folded: bool = False) -> Block:
+def thresholds_table(run: Evaluated, name: str, set_name: str, label: str, *, folded: bool = False) -> Block:
     """Return what classification at risk thresholds comes to: the chosen model, the score recalibrated and at its cut."""
     records = run.thresholds.where(set=set_name)
-    scores = dict.fromkeys(record.model for record in records if record.model not in run.tuning.models)
+    cut = {record.model for record in records.where(rule=PUBLISHED_CUT)}
+    scores = dict.fromkeys(record.model for record in records if record.model.partition(":")[0] in cut)
     rows = []
     for model in (run.winner, *scores):
         mine = records.where(model=model)
@@ -44,9 +48,9 @@ def thresholds_table(run: RunFolder, name: str, set_name: str, label: str, *, fo
         [column("Threshold", numeric=False), *(column(title) for _, title, _, _ in CLASSIFIED)],
         rows,
         notes=[
-            "Thresholds are examples, not recommendations: the choice depends on costs and benefits. Thresholds "
-            "for a given sensitivity were chosen on the development people. The number needed to screen, 1 / "
-            "positive predictive value, is how many screen-positive people are tested for each case found.",
+            "Thresholds are examples, not recommendations: the choice depends on costs and benefits."
+            f"{CHOSEN if any(record.rule.startswith(SENSITIVITY) for record in records) else ''} The number needed to "
+            "screen, 1 / positive predictive value, is how many screen-positive people are tested for each case found.",
         ],
         folded=folded,
     )
@@ -55,12 +59,12 @@ def thresholds_table(run: RunFolder, name: str, set_name: str, label: str, *, fo
 def _rule_label(record: ThresholdRecord, *, points: bool) -> str:
     kind, _, value = record.rule.partition(" ")
     at = f"{number(record.threshold, digits=0)} points" if points else f"a risk of {percent(record.threshold)}"
-    if kind == "sensitivity":
+    if kind == SENSITIVITY:
         return f"From {at}: sensitivity {percent(float(value), digits=0)} in development"
     return f"From {at}" + (", the published cut" if points else "")
 
 
-def threshold_slider(run: RunFolder, set_name: str, label: str) -> Block:
+def threshold_slider(run: Evaluated, set_name: str, label: str) -> Block:
     """Return the block in which the reader moves the threshold of the chosen model and reads the confusion matrix.
 
     Its points hold threshold, sensitivity and false positive rate as the evaluation has them, weighted; the page works

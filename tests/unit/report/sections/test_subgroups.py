@@ -48,6 +48,12 @@ def test_a_group_that_would_not_be_printed_is_greyed_and_its_numbers_marked(run_
     assert not male["pale"]
 
 
+def test_so_few_people_that_nothing_may_be_drawn_have_the_table_alone(run_folder: Path, edit: Edit) -> None:
+    edit("evaluation.json", lambda records: [{**each, "presentation": "suppress:effective_size"} for each in records])
+    block = groups_figure(RunFolder(run_folder), "held-out", HELD_OUT, "held-out")
+    assert block == groups_table(RunFolder(run_folder), "held-out", HELD_OUT, "held-out")
+
+
 def test_the_figure_has_the_estimates_of_each_group_and_keeps_back_what_the_standards_keep_back(
     run_folder: Path, edit: Edit
 ) -> None:
