@@ -38,13 +38,13 @@ def compare(path: Path, *, cache: Path, repeats: int) -> None:
     """Print one block of results for a file."""
     names = [variable.name for variable in xpt.header(path).variables]
     some, neighbours = names[:: len(names) // N_WANTED][:N_WANTED], names[:N_WANTED]
-    assert store.read_table(path, columns=some, cache=cache, worth_it=0).equals(xpt.read(path, columns=some))
+    assert store.read_table(path, columns=some, cache=cache, min_size=0).equals(xpt.read(path, columns=some))
     whole = "mgrisk, whole"
     calls: dict[str, Callable[[], object]] = {
         whole: lambda: xpt.read(path),
         "mgrisk, 12 columns": lambda: xpt.read(path, columns=some),
         "mgrisk, the first 12": lambda: xpt.read(path, columns=neighbours),
-        "mgrisk, 12 from Parquet": lambda: store.read_table(path, columns=some, cache=cache, worth_it=0),
+        "mgrisk, 12 from Parquet": lambda: store.read_table(path, columns=some, cache=cache, min_size=0),
         "mgrisk, header alone": lambda: xpt.header(path),
         "pandas.read_sas": lambda: pd.read_sas(path, format="xport"),
         "pyreadstat, whole": lambda: pyreadstat.read_xport(path),

@@ -230,7 +230,7 @@ class Eaters:
     """A simulated survey of recalls and outcomes, with the truth about its people."""
 
     panel: Panel
-    rung: AdjustmentSet
+    adjustment: AdjustmentSet
     usual: NDArray[np.float64]
 
 
@@ -244,7 +244,7 @@ def draw_eaters() -> Callable[..., Eaters]:
     from mgrisk.evidence.adjustment_set import AdjustmentSet
     from mgrisk.evidence.people import Panel
 
-    rung = AdjustmentSet(
+    adjustment = AdjustmentSet(
         name="toy", label="toy", reason="toy", main=True, all_nutrients=("magnesium", "energy"), all_terms=("age",)
     )
     between = np.array([[0.28**2, 0.7 * 0.28 * 0.25], [0.7 * 0.28 * 0.25, 0.25**2]])
@@ -279,6 +279,6 @@ def draw_eaters() -> Callable[..., Eaters]:
             outcomes={"undiagnosed": case, "homa_ir": eta + random.normal(0, 0.6, n)},
             frame=pd.DataFrame({"sex": np.where(male, "male", "female"), "age_years": 50 + 10 * age}),
         )
-        return Eaters(panel, rung, usual)
+        return Eaters(panel, adjustment, usual)
 
     return draw

@@ -38,7 +38,7 @@ def main() -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, content in enumerate(seeds(asked.target)):
         (corpus / f"seed-{number}").write_bytes(content)
-    options = [f"-max_total_time={asked.seconds}", f"-artifact_prefix={corpus}-", "-timeout=20", "-rss_limit_mb=4000"]
+    options = [f"-max_total_time={asked.seconds}", f"-artifact_prefix={corpus}-", "-timeout=120", "-rss_limit_mb=4000"]
     atheris.Setup([sys.argv[0], *options, str(corpus)], TARGETS[asked.target])
     atheris.Fuzz()
 

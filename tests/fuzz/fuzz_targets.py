@@ -12,8 +12,10 @@ import functools
 import hashlib
 import io
 import itertools
+import json
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,6 +27,7 @@ import pyarrow.parquet as pq
 import xgboost
 
 from mgrisk import compiled
+from mgrisk.cli.main import main
 from mgrisk.config import pipeline_file
 from mgrisk.errors import ExitStatus, MgRiskError
 from mgrisk.features.registry import FEATURES
@@ -147,8 +150,26 @@ def read_both_ways(content: bytes) -> None:
 
 
 def score_parquet(content: bytes) -> None:
-    """Any bytes as Parquet: as many rows out as in, and `validate` counts the same, or both refuse it."""
-    source, target = folder() / "people.parquet", folder() / "scored-parquet.csv"
+    """Any bytes as Parquet: as many rows out as in, or it is refused."""
+    rows = scored_and_validated(content, folder() / "people.parquet", folder() / "scored-parquet.csv")
+    if rows is not None:
+        with (folder() / "scored-parquet.csv").open(encoding="utf-8", newline="") as stream:
+            found = list(csv.reader(stream))
+        assert len(found) == rows + 1
+        assert len({len(row) for row in found}) == 1
+
+
+def score_json_lines(content: bytes) -> None:
+    """Any bytes as JSON lines: as many objects out as in, with the same keys, or it is refused."""
+    rows = scored_and_validated(content, folder() / "people.jsonl", folder() / "scored.jsonl")
+    if rows is not None:
+        lines = (folder() / "scored.jsonl").read_bytes().split(b"\n")[:-1]
+        assert len(lines) == rows
+        assert len({tuple(json.loads(line)) for line in lines}) <= 1
+
+
+def scored_and_validated(content: bytes, source: Path, target: Path) -> int | None:
+    """Return the number of rows that `score` and `validate` both count; None where both refuse the file."""
     source.write_bytes(content)
     told: list[Tally | str] = []
     for work in (
@@ -162,11 +183,23 @@ def score_parquet(content: bytes) -> None:
     scored, validated = told
     if isinstance(scored, str) or isinstance(validated, str):
         assert scored == validated
-        return
+        return None
     assert (scored.rows, scored.problems) == (validated.rows, validated.problems)
-    found = list(csv.reader(io.StringIO(target.read_bytes().decode("utf-8"), newline="")))
-    assert len(found) == scored.rows + 1
-    assert len({len(row) for row in found}) == 1
+    return scored.rows
+
+
+def monitor_history(content: bytes) -> None:
+    """Any bytes as a history of batches: `monitor` says what it holds, or refuses it; of a few its page, too."""
+    path, page = folder() / "batches.jsonl", folder() / "monitor.html"
+    path.write_bytes(content)
+    drawn = hashlib.sha256(content).digest()[0] < 8  # a page takes a second
+    ways = [[], ["--by", "site", "--format", "json"], *([["--by", "site", "-o", str(page)]] if drawn else [])]
+    for way in ways:
+        with redirect_stdout(io.StringIO()) as told, redirect_stderr(io.StringIO()) as said:
+            status = main(["monitor", str(path), *way])
+        assert status in (ExitStatus.DONE, ExitStatus.USAGE, ExitStatus.INPUT), said.getvalue()
+        if status == ExitStatus.DONE and "json" in way:
+            assert json.loads(told.getvalue())["by"] == "site"
 
 
 def read_toml(content: bytes) -> None:
@@ -284,6 +317,15 @@ def seeds(name: str) -> list[bytes]:
         return found
     if name == "parquet":
         return [parquet_of(compression=packed, use_dictionary=packed == "zstd") for packed in ("none", "gzip", "zstd")]
+    if name == "history":
+        return [HISTORY, HISTORY.replace(b"night 2", b"night 1")]
+    if name == "json-lines":
+        return [
+            b'{"person_id": 9007199254740993, "age_years": 50, "sex": "male", "bmi_kg_m2": 25.5}\n'
+            b'{"sex": "female", "age_years": null, "note": {"seen": [1, 2.50, "=1+1"]}}\r\n',
+            b'\xef\xbb\xbf{"age_years": "61", "hypertension_told": true, "height_in": 7e1, "a": "\\ud83d\\ude00\\n"}',
+            b'{ "age_years": -9.0, "waist_cm": NaN, "visit": [[], {"a": -Infinity}]}\n\n{}\n{"age_years": 33}',
+        ]
     if name in ("csv", "csv-ways"):
         return [
             (EXAMPLES / "people.csv").read_bytes(),
@@ -345,11 +387,30 @@ constant = "no"
 """
 """Every way of a mapping, of which little fits the example extract."""
 
+COUNTED = (
+    b'{"rows":9,"scored":8,"rejected":1,"rejected_by":{"out_of_range:age_years":1},"not_eligible":0,'
+    b'"not_eligible_by":{},"outside_domain":1,"mean_risk":0.2,"risk_quantiles":{"0.1":0.1,"0.5":0.2,"0.9":null},'
+    b'"expected_performance":{"cases":1.6,"auroc":0.7},"drift":[{"name":"age_years","people":7,"psi":0.3,'
+    b'"psi_by_chance":0.1,"psi_limit":null,"ks":0.2,"ks_se":0.1,"missing":0.125,"missing_in_reference":0,"rows":8,'
+    b'"counts":[3,4],"ordered":true}]}'
+)
+HISTORY = b"".join(
+    b'{"format":1,"kind":"batch","batch":"night %s","time":"2026-11-01T01:00:00Z","model":"toy","sha256":"00",'
+    b'"by":"site","synthetic":true,"whole":%s,"groups":{"north":%s,"":%s}}\n' % (night, COUNTED, COUNTED, COUNTED)
+    for night in (b"1", b"2")
+) + (
+    b'{"format":1,"kind":"outcomes","batch":"night 1","time":"2026-12-01T01:00:00Z","model":"toy","sha256":"00",'
+    b'"by":null,"whole":{"n":8,"cases":2,"metrics":{"auroc":[0.7,0.6,null],"observed_expected":[1,0.5,1.5]}},"groups":{}}'
+)
+"""Two batches by site, and outcomes of the first."""
+
 TARGETS: dict[str, Target] = {
     "xpt": read_xpt,
     "csv": score_csv,
     "csv-ways": read_both_ways,
     "parquet": score_parquet,
+    "json-lines": score_json_lines,
+    "history": monitor_history,
     "toml": read_toml,
     "mapping": map_extract,
     "bundle": load_damaged_bundle,

@@ -11,9 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.adjustment_set import DIET_QUALITY, OUTCOMES, RUNGS
+from mgrisk.evidence.adjustment_set import DIET_QUALITY, OUTCOMES, SEQUENCE
 from mgrisk.evidence.people import Panel, build_panel, panels, read_people
-from mgrisk.evidence.regression import Adjusted, Fitted, fit_corrected, fit_naive, linear_coding, on_scale, panel_scales
+from mgrisk.evidence.regression import (
+    Adjusted,
+    Fitted,
+    fit_corrected,
+    fit_uncorrected,
+    linear_coding,
+    on_scale,
+    panel_scales,
+)
 from mgrisk.nhanes.store import Store
 
 CYCLES = ("2007-2008", "2009-2010", "2011-2012", "2013-2014", "2015-2016", "2017-2018")
@@ -41,8 +49,8 @@ pytestmark = pytest.mark.nhanes
 
 
 @pytest.fixture(scope="module")
-def ladder(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """One row for each panel, rung, correction and outcome: ours, and what R says."""
+def sequence(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """One row for each panel, adjustment, correction and outcome: ours, and what R says."""
     rscript = shutil.which("Rscript")
     if rscript is None:
         pytest.skip("Rscript is not installed")
@@ -54,19 +62,21 @@ def ladder(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> pd.DataFra
     rows = []
     for name in panels():
         panel = build_panel(people, name)
-        scales = panel_scales(panel, RUNGS[-1].all_nutrients)
-        for rung in RUNGS:
-            adjusted = Adjusted.of(panel, rung)
+        scales = panel_scales(panel, SEQUENCE[-1].all_nutrients)
+        for adjustment in SEQUENCE:
+            adjusted = Adjusted.of(panel, adjustment)
             usual = adjusted.intake_model(scales).fit(panel.design.analysis_weight[panel.inside]).usual
-            of_rung = {"naive": adjusted.naive, "corrected": usual}
-            for correction, intake in of_rung.items():
+            of_adjustment = {"uncorrected": adjusted.recall_mean, "corrected": usual}
+            for correction, intake in of_adjustment.items():
                 _export(
-                    folder / f"{name}.{rung.name}.{correction}.csv", panel, adjusted.matrix(linear_coding(), intake)
+                    folder / f"{name}.{adjustment.name}.{correction}.csv",
+                    panel,
+                    adjusted.matrix(linear_coding(), intake),
                 )
-            for fit in fit_naive(panel, rung, [linear_coding()]):
-                rows.append((f"{name}.{rung.name}.naive/{_label(fit.outcome)}", *_first(fit)))
-            for fit in fit_corrected(panel, rung, [linear_coding()], scales=scales):
-                rows.append((f"{name}.{rung.name}.corrected/{_label(fit.outcome)}", *_first(fit)))
+            for fit in fit_uncorrected(panel, adjustment, [linear_coding()]):
+                rows.append((f"{name}.{adjustment.name}.recall_mean/{_label(fit.outcome)}", *_first(fit)))
+            for fit in fit_corrected(panel, adjustment, [linear_coding()], scales=scales):
+                rows.append((f"{name}.{adjustment.name}.corrected/{_label(fit.outcome)}", *_first(fit)))
     script = folder / "svyglm.R"
     script.write_text(SVYGLM, encoding="utf-8")
     said = subprocess.run([rscript, str(script), str(folder)], capture_output=True, text=True, check=True)
@@ -99,18 +109,20 @@ def _export(path: Path, panel: Panel, X: np.ndarray) -> None:
     pd.DataFrame({**where, **outcomes, **columns}).to_csv(path, index=False)
 
 
-def test_every_estimate_and_every_naive_interval_is_that_of_svyglm(ladder: pd.DataFrame) -> None:
-    assert len(ladder) == 2 * len(RUNGS) * len(OUTCOMES)
-    assert ladder.notna().all(axis=None)
-    assert ladder["estimate"].to_numpy() == pytest.approx(ladder["r_estimate"].to_numpy(), rel=1e-6)
-    naive = ladder[ladder.index.str.contains("naive")]
+def test_every_estimate_and_every_naive_interval_is_that_of_svyglm(sequence: pd.DataFrame) -> None:
+    assert len(sequence) == 2 * len(SEQUENCE) * len(OUTCOMES)
+    assert sequence.notna().all(axis=None)
+    assert sequence["estimate"].to_numpy() == pytest.approx(sequence["r_estimate"].to_numpy(), rel=1e-6)
+    uncorrected = sequence[sequence.index.str.contains("uncorrected")]
     for name in NUMBERS:
-        assert naive[name].to_numpy() == pytest.approx(naive[f"r_{name}"].to_numpy(), rel=1e-5, abs=1e-9), name
-    assert (ladder["df"] == ladder["r_df"]).all()
+        assert uncorrected[name].to_numpy() == pytest.approx(uncorrected[f"r_{name}"].to_numpy(), rel=1e-5, abs=1e-9), (
+            name
+        )
+    assert (sequence["df"] == sequence["r_df"]).all()
 
 
-def test_the_error_of_the_correction_is_in_the_corrected_interval(ladder: pd.DataFrame) -> None:
-    corrected = ladder[ladder.index.str.contains("corrected")]
+def test_the_error_of_the_correction_is_in_the_corrected_interval(sequence: pd.DataFrame) -> None:
+    corrected = sequence[sequence.index.str.contains("corrected")]
     # svyglm takes predicted intake for known.
     assert (corrected["se"] > 0.97 * corrected["r_se"]).all()
     assert (corrected["se"] / corrected["r_se"]).mean() > 1.02
@@ -130,7 +142,7 @@ def test_the_model_with_diet_quality_is_as_in_r(mirror: Path, tmp_path: Path) ->
         pytest.skip("MGRISK_FOOD_PATTERNS does not name the folder of USDA's food patterns")
     panel = build_panel(read_people(store, CYCLES), "fasting")
     assert DIET_QUALITY in panel.models
-    for fit in fit_naive(panel, DIET_QUALITY, [linear_coding()], outcomes=[*WITH_DIET_QUALITY]):
+    for fit in fit_uncorrected(panel, DIET_QUALITY, [linear_coding()], outcomes=[*WITH_DIET_QUALITY]):
         found = float(fit.coefficients[0]), float(fit.se[0])
         assert found == pytest.approx(WITH_DIET_QUALITY[fit.outcome], rel=1e-6)
         assert (fit.n, fit.df) == (9034, 66)

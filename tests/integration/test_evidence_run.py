@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import mgrisk
-from mgrisk.evidence.adjustment_set import RUNGS
+from mgrisk.evidence.adjustment_set import SEQUENCE
 from mgrisk.pipeline.finished import Run
 from mgrisk.storage.files import read_json
 
@@ -39,9 +39,9 @@ def test_every_analysis_is_there_and_what_failed_says_why(records: pd.DataFrame)
 
 
 def test_the_ladder_has_every_rung_for_every_outcome_asked_for(records: pd.DataFrame) -> None:
-    ladder = records[(records["analysis"] == "association") & (records["contrast"] == "per 100 mg/d")]
-    assert set(ladder["outcome"]) == {"undiagnosed", "homa_ir", "glucose_2h"}
-    assert len(ladder) == 3 * len(RUNGS) * 2 * 2
+    sequence = records[(records["analysis"] == "association") & (records["contrast"] == "per 100 mg/d")]
+    assert set(sequence["outcome"]) == {"undiagnosed", "homa_ir", "glucose_2h"}
+    assert len(sequence) == 3 * len(SEQUENCE) * 2 * 2
 
 
 def test_what_magnesium_adds_is_there_for_four_outcomes_in_both_sets(records: pd.DataFrame) -> None:

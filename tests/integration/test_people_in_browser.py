@@ -157,10 +157,10 @@ def test_people_are_chosen_by_risk_group_and_reason(
 def test_a_group_of_few_has_no_figure(visit: Callable[..., Opened], page_of_people: Path) -> None:
     page = visit(page_of_people).page
     page.fill("#explorer-find", "P0001")
-    assert status(page) == "10 of 10,000 people. Fewer than 30: no figure is given for them as a group."
+    assert status(page) == "10 of 10,000 people. Fewer than 30: no mean is shown."
     page.fill("#explorer-find", "nobody")
     assert status(page).startswith("0 of 10,000")
-    assert "Nobody is like that." in page.inner_text("#explorer-table tbody")
+    assert "No person matches." in page.inner_text("#explorer-table tbody")
 
 
 def test_a_person_is_found_by_id_and_opened_by_keyboard_alone(
@@ -278,7 +278,7 @@ def test_the_outcome_is_shown_where_it_is_known(
 ) -> None:
     assert people.case is not None
     first = int(np.argmax(people.risk))
-    said = "has it" if people.case[first] else "does not have it"
+    said = "present" if people.case[first] else "absent"
     page = visit(page_of_people).page
     assert rows(page)[0][3] == said
     page.press("#explorer-find", "Enter")
@@ -382,7 +382,7 @@ def test_the_rows_shown_are_saved_as_they_are_sorted(
         k = place[each["person_id"]]
         assert float(each["risk"]) == pytest.approx(people.risk[k], rel=1e-3)
         assert float(each["Body mass index, kg/m²"]) == round(people.data["bmi_kg_m2"].iloc[k])
-        assert each["Outcome"] in {"has it", "does not have it"}
+        assert each["Outcome"] in {"present", "absent"}
         largest = int(np.argmax(np.abs(people.contributions[k])))
         assert each["reason_1"] == people.features[largest].label
         assert float(each["reason_1_effect"]) == pytest.approx(people.contributions[k, largest], abs=1e-4)

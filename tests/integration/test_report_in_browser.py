@@ -12,6 +12,9 @@ import pytest
 from tests.integration.conftest import Opened
 
 from mgrisk.pipeline.finished import Run
+from mgrisk.report.blocks import blocks_of
+from mgrisk.report.content import report_content
+from mgrisk.report.explained import explained_people
 from mgrisk.run_folder.folder import RunFolder
 
 
@@ -62,6 +65,42 @@ def test_the_first_screen_holds_the_answers_and_the_checks(visit: Callable[..., 
     for place in range(8):
         box = cards.nth(place).bounding_box()
         assert box["y"] + box["height"] <= 900
+
+
+def test_dots_of_a_dependence_plot_take_the_colours_of_a_second_feature(
+    visit: Callable[..., Opened], small_run: Run
+) -> None:
+    run = RunFolder(small_run.folder)
+    people = explained_people(run)
+    (age,) = (
+        each for each in blocks_of(report_content(small_run.folder), "figure") if each["id"] == "dependence-age_years"
+    )
+    drawn = people.data.iloc[age["data"]["people"]]
+    page = visit(small_run.report).page
+    assert page.locator(".colours > span").count() == 0
+    page.select_option("#dependence-age_years-colour", label="Sex")
+    assert page.inner_text("#dependence-age_years .colours").split("\n") == ["● female", "● male"]
+    assert colours(page) == [int((drawn["sex"] == level).sum()) for level in ("female", "male")]
+    # Fifths of a number: each range has its dots, and together they are all of them.
+    page.select_option("#dependence-age_years-colour", label="Age, years")
+    ranges = page.inner_text("#dependence-age_years .colours").split("\n")
+    ages = (drawn["age_years"] / 5).round() * 5
+    ends = [[float(end) for end in each.removeprefix("● ").split(" to ")] for each in ranges]
+    assert len(ends) == 5
+    assert colours(page) == [int(((ages >= low) & (ages <= high)).sum()) for low, high in ends]
+    assert sum(colours(page)) == len(drawn)
+    page.select_option("#dependence-age_years-colour", label="none")
+    assert page.locator(".colours > span").count() == 0
+    assert colours(page) == [len(drawn)]
+
+
+def colours(page: Any) -> list[int]:
+    """Count the dots of each colour that are seen in the plot of age."""
+    paths = "[...document.querySelectorAll('[id=\"dependence-age_years-dots\"] path')]"
+    seen = f"{paths}.filter(each => each.style.display !== 'none')"
+    found = page.evaluate(f"{seen}.map(each => [each.style.stroke, each.getAttribute('d').match(/M/g).length])")
+    assert len({colour for colour, _ in found}) == len(found)
+    return [dots for _, dots in found]
 
 
 def test_contents_follow_the_scroll_with_the_parts_of_the_section(visit: Callable[..., Opened], small_run: Run) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.regression import fit_corrected, fit_naive, linear_coding
+from mgrisk.evidence.regression import fit_corrected, fit_uncorrected, linear_coding
 from mgrisk.features.mixed_model import BoxCox
 from mgrisk.survey.variance import t_quantile
 
@@ -27,9 +27,9 @@ def surveys(draw_eaters: Callable[..., Any]) -> pd.DataFrame:
     rows = []
     for _ in range(SURVEYS):
         eaters = draw_eaters(random, n=2500)
-        naive = fit_naive(eaters.panel, eaters.rung, [linear_coding()])
-        corrected = fit_corrected(eaters.panel, eaters.rung, [linear_coding()], scales=SCALES)
-        for fit in (*naive, *corrected):
+        uncorrected = fit_uncorrected(eaters.panel, eaters.adjustment, [linear_coding()])
+        corrected = fit_corrected(eaters.panel, eaters.adjustment, [linear_coding()], scales=SCALES)
+        for fit in (*uncorrected, *corrected):
             estimate, se = float(fit.coefficients[0]), float(fit.se[0])
             covers = abs(estimate - TRUTH) < t_quantile(0.95, fit.df) * se
             rows.append((fit.outcome, fit.correction, estimate, se, covers))

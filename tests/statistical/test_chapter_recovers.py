@@ -15,7 +15,7 @@ import pytest
 
 from mgrisk.evidence.adjustment_set import AdjustmentSet
 from mgrisk.evidence.people import build_panel, read_people
-from mgrisk.evidence.regression import fit_corrected, fit_naive, linear_coding, panel_scales
+from mgrisk.evidence.regression import fit_corrected, fit_uncorrected, linear_coding, panel_scales
 from mgrisk.nhanes.store import Store
 from mgrisk.nhanes.synthetic import CYCLES, write_cohort
 from mgrisk.survey.variance import t_quantile
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.slow
 
 COHORTS, PEOPLE = 80, 6000
 ANALYSED = CYCLES[-3:]
-# What the cohort makes undiagnosed diabetes of, beside magnesium; hypertension, no rung's, goes with none of it.
+# What the cohort makes undiagnosed diabetes of, beside magnesium; hypertension, no adjustment's, goes with none of it.
 TERMS = ("age", "sex", "race", "education", "income", "activity", "family", "bmi", "waist")
-RUNGS = [
+SEQUENCE = [
     AdjustmentSet(name=name, label="toy", reason="toy", all_nutrients=nutrients, all_terms=TERMS)
     for name, nutrients in (("alone", ("magnesium",)), ("given energy", ("magnesium", "energy")))
 ]
@@ -34,7 +34,7 @@ RUNGS = [
 
 @pytest.fixture(scope="module")
 def cohorts() -> pd.DataFrame:
-    """One row for each rung of each cohort: the truth, the naive estimate, the corrected one with its interval."""
+    """One row for each adjustment of each cohort: truth, uncorrected estimate, corrected estimate with interval."""
     rows = []
     for seed in range(COHORTS):
         with TemporaryDirectory() as made:
@@ -43,31 +43,33 @@ def cohorts() -> pd.DataFrame:
             store = Store(source=made, cache=folder / "cache", offline=False)
             people = read_people(store, [cycle.years for cycle in ANALYSED])
         panel = build_panel(people, "fasting", outcomes=["undiagnosed"])
-        for rung in RUNGS:
-            (naive,) = fit_naive(panel, rung, [linear_coding()])
-            scales = panel_scales(panel, rung.all_nutrients)
-            (corrected,) = fit_corrected(panel, rung, [linear_coding()], scales=scales)
+        for adjustment in SEQUENCE:
+            (uncorrected,) = fit_uncorrected(panel, adjustment, [linear_coding()])
+            scales = panel_scales(panel, adjustment.all_nutrients)
+            (corrected,) = fit_corrected(panel, adjustment, [linear_coding()], scales=scales)
             estimate, se = float(corrected.coefficients[0]), float(corrected.se[0])
             covers = abs(estimate - truth) < t_quantile(0.95, corrected.df) * se
-            rows.append((rung.name, truth, float(naive.coefficients[0]), estimate, se, covers))
-    return pd.DataFrame(rows, columns=["rung", "truth", "naive", "corrected", "se", "covers"])
+            rows.append((adjustment.name, truth, float(uncorrected.coefficients[0]), estimate, se, covers))
+    return pd.DataFrame(rows, columns=["adjustment", "truth", "uncorrected", "corrected", "se", "covers"])
 
 
-@pytest.mark.parametrize("rung", [rung.name for rung in RUNGS])
-def test_the_corrected_estimate_is_that_of_the_truth_within_simulation_error(cohorts: pd.DataFrame, rung: str) -> None:
-    found = cohorts[cohorts["rung"] == rung]
+@pytest.mark.parametrize("adjustment", [adjustment.name for adjustment in SEQUENCE])
+def test_the_corrected_estimate_is_that_of_the_truth_within_simulation_error(
+    cohorts: pd.DataFrame, adjustment: str
+) -> None:
+    found = cohorts[cohorts["adjustment"] == adjustment]
     error = found["corrected"].std() / np.sqrt(COHORTS)
     assert abs(found["corrected"].mean() - found["truth"].iloc[0]) < 3 * error
     assert np.sqrt((found["se"] ** 2).mean()) == pytest.approx(found["corrected"].std(), rel=0.25)
 
 
 def test_its_intervals_cover_as_often_as_they_say(cohorts: pd.DataFrame) -> None:
-    for _, found in cohorts.groupby("rung"):
+    for _, found in cohorts.groupby("adjustment"):
         # Of 80 intervals of 95 %, fewer than 69 cover once in 1000 times.
         assert 69 <= found["covers"].sum() <= COHORTS
 
 
 def test_the_naive_estimate_is_diluted(cohorts: pd.DataFrame) -> None:
-    alone = cohorts[cohorts["rung"] == "alone"]
-    error = alone["naive"].std() / np.sqrt(COHORTS)
-    assert alone["naive"].mean() - alone["truth"].iloc[0] > 3 * error
+    alone = cohorts[cohorts["adjustment"] == "alone"]
+    error = alone["uncorrected"].std() / np.sqrt(COHORTS)
+    assert alone["uncorrected"].mean() - alone["truth"].iloc[0] > 3 * error

@@ -43,7 +43,7 @@ def parts(eaters: Any, random: np.random.Generator) -> Iterator[Record]:
         frame=eaters.panel.frame.assign(marker=np.exp(marker)),
         outcomes={"homa_ir": outcome},
     )
-    yield from mediation(panel, "homa_ir", rung=eaters.rung, steps=STEPS)
+    yield from mediation(panel, "homa_ir", adjustment=eaters.adjustment, steps=STEPS)
 
 
 def groups(eaters: Any) -> Iterator[Record]:
@@ -52,8 +52,8 @@ def groups(eaters: Any) -> Iterator[Record]:
     more = eaters.panel.outcomes["homa_ir"] - 0.3 * male * (eaters.usual[:, 0] / 100.0 - 3.0)
     columns = {**eaters.panel.columns, "sex": male[:, None]}
     panel = replace(eaters.panel, columns=columns, outcomes={"homa_ir": more})
-    rung = eaters.rung.model_copy(update={"all_terms": ("age", "sex")})
-    yield from by_modifier(panel, MODIFIERS["sex"], ["homa_ir"], rung=rung)
+    adjustment = eaters.adjustment.model_copy(update={"all_terms": ("age", "sex")})
+    yield from by_modifier(panel, MODIFIERS["sex"], ["homa_ir"], adjustment=adjustment)
 
 
 @pytest.fixture(scope="module")

@@ -49,11 +49,11 @@ from mgrisk.cli.terminal import DISCLAIMER, JsonLog, Shown, log
 from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
 
 GROUPS: Final = {
-    "score people": (score, explain, validate, schema, map),
+    "score people": (schema, map, validate, score, explain),
     "evaluate on your people": (evaluate, recalibrate, monitor),
     "models": (models, register, promote),
-    "train": (run, pipelines, report, compare, benchmark),
-    "NHANES": (fetch, codebook, describe, regress, magnesium, features),
+    "train": (pipelines, run, report, compare, benchmark),
+    "NHANES": (fetch, codebook, features, describe, regress, magnesium),
     "shell": (completion,),
 }
 """The commands as `mgrisk --help` lists them, in the order of use."""
@@ -160,7 +160,7 @@ def command_line() -> argparse.ArgumentParser:
 def _add_common(group: Options) -> None:
     group.add_argument("-h", "--help", action="help", help="show this help")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    group.add_argument("--log-json", action="store_true", help="standard error as JSON, a record on each line")
+    group.add_argument("--log-json", action="store_true", help="write standard error as JSON, one record per line")
 
 
 def _last_place(problem: BaseException) -> str:

@@ -87,8 +87,10 @@ def _pattern_of(leak: Leak, name: str) -> str | None:
     return next((pattern for pattern in leak.patterns if fnmatchcase(name, pattern)), None)
 
 
-TOLD, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS = "told before", "interview", "examination", "telephone", "results"
-ORDER: Final = (TOLD, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS)
+BEFORE, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS = (
+    "before the visit", "interview", "examination", "telephone", "results",
+)  # fmt: skip
+ORDER: Final = (BEFORE, INTERVIEW, EXAMINATION, TELEPHONE, RESULTS)
 STAGES: Mapping[WeightLevel, str] = MappingProxyType(
     {
         WeightLevel.INTERVIEW: INTERVIEW,
@@ -152,7 +154,7 @@ def timing(outcome: Outcome, chosen: Sequence[Feature]) -> list[Timing]:
     >>> [each.finding for each in timing(outcome("diabetes"), features(["waist_cm", "age_years"]))]
     [True, False]
     """
-    known = TOLD if any(each.variable not in outcome.required for each in outcome.case) else RESULTS
+    known = BEFORE if any(each.variable not in outcome.required for each in outcome.case) else RESULTS
     found = []
     for feature in chosen:
         sources = list(dict.fromkeys(name for part in with_ancestors([feature]) for name in part.sources))

@@ -80,8 +80,8 @@ def measure_targets(
     for name in names:
         value = markers[name].to_numpy(dtype=np.float64)
         weight = combined_weight(raw, FEATURES[name].level, development).to_numpy()
-        learned = (people["set"] == DEVELOPMENT) & people["eligible"] & (weight > 0) & (value > 0)
-        rows = np.flatnonzero(learned)
+        included = (people["set"] == DEVELOPMENT) & people["eligible"] & (weight > 0) & (value > 0)
+        rows = np.flatnonzero(included)
         key = raw[KEY].to_numpy()[rows]
         parts.append(pd.DataFrame({KEY: key, "target": name, "value": np.log(value[rows]), "weight": weight[rows]}))
     return pd.concat(parts[1:] or parts, ignore_index=True)

@@ -298,8 +298,8 @@ def ask(question: Question, harmonised: Harmonised, *, cycles: Sequence[str]) ->
         level=level,
     )
     columns = _columns(question, raw, full)
-    everybody = Truth(np.ones(len(raw), dtype=np.bool_), np.zeros(len(raw), dtype=np.bool_))
-    where = parse(question.where).holds(columns) if question.where else everybody
+    everyone = Truth(np.ones(len(raw), dtype=np.bool_), np.zeros(len(raw), dtype=np.bool_))
+    where = parse(question.where).holds(columns) if question.where else everyone
     undecided = np.zeros(len(raw), dtype=np.bool_)
     for text in question.by:
         undecided |= grouping(text).undecided(columns)

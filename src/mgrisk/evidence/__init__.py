@@ -1,1 +1,1 @@
-"""What prediction cannot say: associations with their adjustment and correction, published evidence, and options."""
+"""Associations of magnesium with diabetes, corrected for measurement error; published evidence; what-if options."""

@@ -1,4 +1,4 @@
-"""The ladder of adjustment and the outcomes that stand on it, as rows of the TOML files beside this module."""
+"""Sequential adjustment models, outcomes, nutrients and terms of the evidence chapter, read from TOML files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Row(BaseModel):
 
 
 class Nutrient(_Row):
-    """Food that recalls tell: its variable on each recalled day, and the amount that a coefficient is for."""
+    """A nutrient from dietary recalls: its variable on each recall day, and the unit amount of its coefficient."""
 
     name: str
     label: str
@@ -30,7 +30,7 @@ class Nutrient(_Row):
 
 
 class Term(_Row):
-    """Something that a regression is adjusted for; the comments of terms.toml explain the fields."""
+    """A term of adjustment; the comments of terms.toml explain the fields."""
 
     name: str
     feature: str
@@ -41,7 +41,7 @@ class Term(_Row):
 
 
 class AdjustmentSet(_Row):
-    """One rung: what it adds, why, and everything that it holds with the rungs below it."""
+    """One adjustment model: the nutrients and terms it adds, the reason, and all of its nutrients and terms."""
 
     name: str
     label: str
@@ -55,7 +55,7 @@ class AdjustmentSet(_Row):
 
 
 class Outcome(_Row):
-    """What magnesium is set against; the comments of outcomes.toml explain the fields."""
+    """An outcome of the association analyses; the comments of outcomes.toml explain the fields."""
 
     name: str
     label: str
@@ -65,12 +65,12 @@ class Outcome(_Row):
 
     @property
     def binary(self) -> bool:
-        """Whether it is yes or no, a row of cohort/outcomes.toml."""
+        """Whether it is binary, an outcome of cohort/outcomes.toml."""
         return self.of in BINARY
 
 
 class Control(_Row):
-    """An outcome that magnesium cannot move; the comments of controls.toml explain the fields."""
+    """A negative control outcome, which magnesium cannot affect; the comments of controls.toml explain the fields."""
 
     name: str
     label: str
@@ -83,7 +83,7 @@ class Control(_Row):
 def _models() -> tuple[AdjustmentSet, ...]:
     found: dict[str, AdjustmentSet] = {}
     before = AdjustmentSet(name="", label="", reason="")
-    for row in rows("mgrisk.evidence", "ladder.toml", "rung"):
+    for row in rows("mgrisk.evidence", "adjustment_sets.toml", "adjustment"):
         before = found[row["after"]] if "after" in row else before
         nutrients = (*before.all_nutrients, *row.get("nutrients", ()))
         terms = (*before.all_terms, *row.get("terms", ()))
@@ -99,14 +99,15 @@ TERMS: Final[Mapping[str, Term]] = MappingProxyType(
     {row["name"]: Term.model_validate(row) for row in rows("mgrisk.evidence", "terms.toml", "term")}
 )
 MODELS: Final[tuple[AdjustmentSet, ...]] = _models()
-"""The ladder, and what branches off it."""
-RUNGS: Final[tuple[AdjustmentSet, ...]] = tuple(model for model in MODELS if not model.after)
+"""All adjustment models, including `DIET_QUALITY`."""
+SEQUENCE: Final[tuple[AdjustmentSet, ...]] = tuple(model for model in MODELS if not model.after)
+"""The models of sequential adjustment."""
 DIET_QUALITY: Final[AdjustmentSet] = next(model for model in MODELS if model.name == "diet_quality")
-"""Adjusted for confounders and for the quality of the whole diet, where USDA's food patterns are given."""
-MAIN: Final[AdjustmentSet] = next(rung for rung in RUNGS if rung.main)
-"""Adjusted for confounders; whose fifths, curve and interactions are shown."""
-BODY: Final[AdjustmentSet] = next(rung for rung in RUNGS if rung.name == "body")
-"""Adjusted for body size too, as cohorts adjust their estimates."""
+"""Adjusted for confounders and diet quality; needs USDA's food patterns."""
+MAIN: Final[AdjustmentSet] = next(adjustment for adjustment in SEQUENCE if adjustment.main)
+"""Adjusted for confounders: the main model, used for fifths, dose-response and interactions."""
+BODY: Final[AdjustmentSet] = next(adjustment for adjustment in SEQUENCE if adjustment.name == "body")
+"""Also adjusted for body size, as in most published cohort studies."""
 OUTCOMES: Final[Mapping[str, Outcome]] = MappingProxyType(
     {row["name"]: Outcome.model_validate(row) for row in rows("mgrisk.evidence", "outcomes.toml", "outcome")}
 )
@@ -116,7 +117,7 @@ CONTROLS: Final[Mapping[str, Control]] = MappingProxyType(
 
 
 def outcomes(names: Sequence[str]) -> tuple[Outcome, ...]:
-    """Return rows of `outcomes.toml` by name, all where none is named.
+    """Return outcomes by name; all if no name is given.
 
     Raises
     ------
@@ -127,7 +128,7 @@ def outcomes(names: Sequence[str]) -> tuple[Outcome, ...]:
         if name not in OUTCOMES:
             raise usage(
                 "evidence.unknown_outcome",
-                f"the chapter has no outcome {name}",
+                f"the evidence chapter has no outcome {name}",
                 where="evidence.outcomes",
                 hint=f"one of: {', '.join(OUTCOMES)}",
             )

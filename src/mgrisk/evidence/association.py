@@ -1,10 +1,9 @@
-"""The association of magnesium, from food and from supplements, with each outcome.
+"""The association of magnesium from food and supplements with each outcome.
 
-`associate` estimates it under sequential adjustment, uncorrected and corrected for the error of recalls.
-`dose_response` gives its shape: a cubic spline with its band, a test of non-linearity, and the distribution of intake.
-`food_sources` tells what foods the magnesium comes from.
-`interactions` compares groups of people: the slope in each, their ratio, and p values corrected for their number
-(Holm).
+`associate` estimates it under sequential adjustment, uncorrected and corrected for the measurement error of recalls.
+`dose_response` estimates a restricted cubic spline with its interval, and tests non-linearity. `intake_distribution`
+and `food_sources` describe usual intake and the food groups that contribute to it. `interactions` estimates the
+association in groups of people, and tests their ratio with Holm's correction.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from mgrisk.config.toml import rows
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.adjustment_set import MAIN, RUNGS, AdjustmentSet
+from mgrisk.evidence.adjustment_set import MAIN, SEQUENCE, AdjustmentSet
 from mgrisk.evidence.people import Panel
 from mgrisk.evidence.records import Record
 from mgrisk.evidence.regression import (
@@ -35,7 +34,7 @@ from mgrisk.evidence.regression import (
     Fitted,
     failed,
     fit_corrected,
-    fit_naive,
+    fit_uncorrected,
     linear_coding,
     on_scale,
     panel_scales,
@@ -55,44 +54,50 @@ FOOD_SOURCE: Final = "food source"
 FIFTHS: Final = (0.2, 0.4, 0.6, 0.8)
 
 
-def associate(panel: Panel, *, rungs: Sequence[AdjustmentSet] = RUNGS) -> Iterator[Record]:
-    """Yield the ladder of a panel: per 100 mg on every rung, by fifths with a trend on the main one.
+def associate(panel: Panel, *, adjustments: Sequence[AdjustmentSet] = SEQUENCE) -> Iterator[Record]:
+    """Yield the association under sequential adjustment: per 100 mg/d, and by fifths with a trend in the main model.
 
     Parameters
     ----------
     panel
         People and outcomes.
-    rungs
-        Of the ladder.
+    adjustments
+        Adjustments.
 
     Yields
     ------
     Record
-        What cannot be estimated is there with the code of its problem.
+        An estimate that fails is a record with the code of the error.
     """
     scales: Mapping[str, BoxCox] = {}
-    for rung in rungs:
+    for adjustment in adjustments:
         for correction in (NONE, CALIBRATED):
             try:
                 if correction == CALIBRATED:
-                    scales = {**panel_scales(panel, [n for n in rung.all_nutrients if n not in scales]), **scales}
-                # All or none: an outcome that was estimated before another failed would be there twice.
-                yield from list(_rung(panel, rung, correction, scales))
+                    scales = {**panel_scales(panel, [n for n in adjustment.all_nutrients if n not in scales]), **scales}
+                # All or none, so that no outcome has both an estimate and a failure.
+                yield from list(_associate(panel, adjustment, correction, scales))
             except MgRiskError as problem:
                 for outcome, exposure in product(panel.outcomes, (FOOD, SUPPLEMENT)):
-                    told = failed(ASSOCIATION, panel, rung.name, outcome, PER_100, correction, problem)
-                    yield replace(told, exposure=exposure)
+                    record = failed(ASSOCIATION, panel, adjustment.name, outcome, PER_100, correction, problem)
+                    yield replace(record, exposure=exposure)
 
 
-def _rung(panel: Panel, rung: AdjustmentSet, correction: str, scales: Mapping[str, BoxCox]) -> Iterator[Record]:
+def _associate(
+    panel: Panel, adjustment: AdjustmentSet, correction: str, scales: Mapping[str, BoxCox]
+) -> Iterator[Record]:
     codings = [linear_coding()]
-    if rung.main:
+    if adjustment.main:
         weight = panel.design.analysis_weight[panel.inside]
-        adjusted = Adjusted.of(panel, rung)
-        intake = adjusted.naive if correction == NONE else adjusted.intake_model(scales).fit(weight).usual
+        adjusted = Adjusted.of(panel, adjustment)
+        intake = adjusted.recall_mean if correction == NONE else adjusted.intake_model(scales).fit(weight).usual
         codings += fifths(intake[:, 0], weight)
-    naive = correction == NONE
-    for fit in fit_naive(panel, rung, codings) if naive else fit_corrected(panel, rung, codings, scales=scales):
+    uncorrected = correction == NONE
+    for fit in (
+        fit_uncorrected(panel, adjustment, codings)
+        if uncorrected
+        else fit_corrected(panel, adjustment, codings, scales=scales)
+    ):
         yield from records(panel, fit)
 
 
@@ -102,7 +107,7 @@ def fifths(intake: Floats, weight: Floats) -> list[Coding]:
     Parameters
     ----------
     intake
-        Of the people studied, mg a day, shape (n,): where the cuts lie.
+        Intake of the people studied, mg/d, shape (n,), from which the cuts are computed.
     weight
         Shape (n,).
 
@@ -131,7 +136,7 @@ def fifths(intake: Floats, weight: Floats) -> list[Coding]:
 
 
 def records(panel: Panel, fit: Fitted) -> Iterator[Record]:
-    """Yield a record for each coefficient of a fit; supplements once, with the linear coding."""
+    """Yield a record for each coefficient of a fit; that of supplements only for the linear coding."""
     parts = [(FOOD, contrast) for contrast in fit.coding.contrasts]
     if fit.coding.name == "linear" and fit.coefficients.size > len(parts):
         parts.append((SUPPLEMENT, PER_100))
@@ -143,47 +148,48 @@ def records(panel: Panel, fit: Fitted) -> Iterator[Record]:
 DOSE_RESPONSE: Final = "dose-response"
 KNOTS: Final = HARRELL_QUANTILES[4]
 STEP: Final = 20.0
-"""Milligrams between the points of a curve."""
+"""Step between the points of a curve, mg/d."""
 SHARES: Final = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
-def dose_response(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:
-    """Yield points of the curve of each outcome against the median intake, and the test of non-linearity.
+def dose_response(panel: Panel, outcomes: Sequence[str], *, adjustment: AdjustmentSet = MAIN) -> Iterator[Record]:
+    """Yield points of the dose-response curve relative to the median intake, and the test of non-linearity.
 
     Parameters
     ----------
     panel
         People and outcomes.
     outcomes
-        Those of the panel to draw.
-    rung
-        What to adjust for.
+        Names of outcomes of the panel.
+    adjustment
+        Adjustment.
 
     Yields
     ------
     Record
-        A point for each 20 mg between the 2.5th and the 97.5th percentile of expected usual intake, contrast ``x
-        against r mg/d``; ``non-linearity``, whose estimate is F.
+        A point for each 20 mg/d between the 2.5th and 97.5th percentile of expected usual intake, contrast ``x against
+        r mg/d``; and ``non-linearity``, with F as the estimate.
 
     Notes
     -----
-    Four knots at Harrell's quantiles. The curve is of expected usual intake, which spreads less than usual intake does:
-    where the truth is a straight line so is the curve, and the test keeps its size; a bend is drawn somewhat too
-    shallow.
+    Four knots at Harrell's quantiles. The exposure is expected usual intake, whose variance is smaller than that of
+    usual intake: a linear relation remains linear, and the test keeps its size, but curvature is underestimated.
     """
-    scales = panel_scales(panel, rung.all_nutrients)
-    coding, grid, reference = _curve(panel, rung, scales)
+    scales = panel_scales(panel, adjustment.all_nutrients)
+    coding, grid, reference = _curve(panel, adjustment, scales)
     try:
-        fits = list(fit_corrected(panel, rung, [coding], outcomes=outcomes, scales=scales))
+        fits = list(fit_corrected(panel, adjustment, [coding], outcomes=outcomes, scales=scales))
     except MgRiskError as problem:
-        yield from (failed(DOSE_RESPONSE, panel, rung.name, each, "curve", CALIBRATED, problem) for each in outcomes)
+        yield from (
+            failed(DOSE_RESPONSE, panel, adjustment.name, each, "curve", CALIBRATED, problem) for each in outcomes
+        )
         return
     for fit in fits:
         yield from _points(panel, fit, grid, reference)
 
 
 def intake_distribution(panel: Panel) -> Iterator[Record]:
-    """Yield quantiles of usual magnesium from food, by the amount-only NCI model of both sexes together."""
+    """Yield quantiles of usual magnesium from food, by the amount-only NCI model with sex as covariate."""
     sex = panel.frame[["sex"]].astype(object).where(panel.frame["sex"].notna(), None)
     amount, design = panel.amounts["magnesium"], panel.design
     model = fit_usual_intake(amount, design=design, people=sex, weekend=panel.weekend)
@@ -203,14 +209,14 @@ def intake_distribution(panel: Panel) -> Iterator[Record]:
 
 
 def food_sources(panel: Panel) -> Iterator[Record]:
-    """Yield mean magnesium a day from each food group, and its share of all from food; nothing without single foods.
+    """Yield mean magnesium (mg/d) from each food group and its share of magnesium from food, if single foods are known.
 
-    Good sources of magnesium together come first (`features.foods.with_rich`).
+    All good sources of magnesium combined come first (`features.foods.with_rich`).
     """
     groups = panel.frame[[FOOD_GROUP.format(name) for name in food_groups().labels]].set_axis(
         list(food_groups().labels), axis=1
     )
-    # A day without a reliable table of single foods has no groups; no cycle of 2007-2018 lacks it.
+    # People without single foods have no groups; all cycles of 2007-2018 have them.
     design = panel.design.where(groups.notna().all(axis=1).to_numpy())
     if not design.n:
         return
@@ -224,7 +230,7 @@ def food_sources(panel: Panel) -> Iterator[Record]:
                 exposure=str(name),
                 outcome="magnesium from food",
                 model="",
-                contrast="mean of the recalled days",
+                contrast="mean of the recall days",
                 scale=scale,
                 correction=NONE,
                 n=estimate.n,
@@ -232,9 +238,9 @@ def food_sources(panel: Panel) -> Iterator[Record]:
             )
 
 
-def _curve(panel: Panel, rung: AdjustmentSet, scales: Mapping[str, BoxCox]) -> tuple[Coding, Floats, float]:
+def _curve(panel: Panel, adjustment: AdjustmentSet, scales: Mapping[str, BoxCox]) -> tuple[Coding, Floats, float]:
     weight = panel.design.analysis_weight[panel.inside]
-    intake = Adjusted.of(panel, rung).intake_model(scales).fit(weight).usual[:, 0]
+    intake = Adjusted.of(panel, adjustment).intake_model(scales).fit(weight).usual[:, 0]
     knots = weighted_quantile(intake, weight, KNOTS)
     low, reference, high = weighted_quantile(intake, weight, (0.025, 0.5, 0.975))
     reference = STEP * round(float(reference) / STEP)
@@ -270,7 +276,7 @@ COLUMN: Final = "modifier"
 
 
 class Modifier(BaseModel):
-    """By what an association may differ; the comments of modifiers.toml explain the fields."""
+    """A potential effect modifier; the comments of modifiers.toml explain the fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -289,7 +295,7 @@ class Modifier(BaseModel):
 
     @property
     def test(self) -> str:
-        """The contrast that says whether the association differs."""
+        """The contrast that tests whether the association differs."""
         return self.label if self.nutrient else f"{self.yes} / {self.no}"
 
     def holds(self, panel: Panel) -> Floats:
@@ -304,26 +310,30 @@ MODIFIERS: Final[Mapping[str, Modifier]] = MappingProxyType(
 )
 
 
-def interactions(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN) -> list[Record]:
-    """Estimate the association in the groups of each modifier, and how they differ.
+def interactions(panel: Panel, outcomes: Sequence[str], *, adjustment: AdjustmentSet = MAIN) -> list[Record]:
+    """Estimate the association in the groups of each modifier, and the ratio between groups.
 
     Parameters
     ----------
     panel
         People and outcomes.
     outcomes
-        Those of the panel to look at.
-    rung
-        What to adjust for, beside the modifier itself.
+        Names of outcomes of the panel.
+    adjustment
+        Adjustment, in addition to the modifier.
 
     Returns
     -------
     list of Record
         Contrasts are the group that does not meet the modifier, the one that does, and the ratio of the two
-        (`Modifier.test`); for a nutrient at its centre, and for each unit more. `p_adjusted` of the last is Holm's,
-        over all modifiers and outcomes together.
+        (`Modifier.test`); for a nutrient, the association at its centre, and the ratio per unit. `p_adjusted` of the
+        ratio is Holm-corrected over all modifiers and outcomes.
     """
-    found = [record for modifier in MODIFIERS.values() for record in by_modifier(panel, modifier, outcomes, rung=rung)]
+    found = [
+        record
+        for modifier in MODIFIERS.values()
+        for record in by_modifier(panel, modifier, outcomes, adjustment=adjustment)
+    ]
     asked = {modifier.test for modifier in MODIFIERS.values()}
     tests = [place for place, record in enumerate(found) if record.p is not None and record.contrast in asked]
     adjusted = holm([float(found[place].p or 0.0) for place in tests])
@@ -333,7 +343,7 @@ def interactions(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSet =
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return p values corrected for their number.
+    """Return p values with Holm's correction for multiple testing.
 
     Notes
     -----
@@ -352,47 +362,49 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def by_modifier(
-    panel: Panel, modifier: Modifier, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN
+    panel: Panel, modifier: Modifier, outcomes: Sequence[str], *, adjustment: AdjustmentSet = MAIN
 ) -> Iterator[Record]:
-    """Yield the association in the groups of one modifier, and how they differ; p is not corrected for others."""
+    """Yield the association in the groups of one modifier and their ratio; p values are not corrected."""
     try:
         if modifier.nutrient:
-            yield from _by_nutrient(panel, modifier, outcomes, rung)
+            yield from _by_nutrient(panel, modifier, outcomes, adjustment)
         else:
-            yield from _by_group(panel, modifier, outcomes, rung)
+            yield from _by_group(panel, modifier, outcomes, adjustment)
     except MgRiskError as problem:
         yield from (
-            failed(INTERACTION, panel, rung.name, each, modifier.test, CALIBRATED, problem) for each in outcomes
+            failed(INTERACTION, panel, adjustment.name, each, modifier.test, CALIBRATED, problem) for each in outcomes
         )
 
 
-def _by_group(panel: Panel, modifier: Modifier, outcomes: Sequence[str], rung: AdjustmentSet) -> Iterator[Record]:
+def _by_group(panel: Panel, modifier: Modifier, outcomes: Sequence[str], adjustment: AdjustmentSet) -> Iterator[Record]:
     holds = modifier.holds(panel)
     some = replace(panel, columns={**panel.columns, COLUMN: holds[:, None]}).where(np.isfinite(holds))
     if not modifier.adjusted:
-        rung = rung.model_copy(update={"all_terms": (*rung.all_terms, COLUMN)})
+        adjustment = adjustment.model_copy(update={"all_terms": (*adjustment.all_terms, COLUMN)})
     here = holds[some.inside]
     names = (modifier.no, modifier.yes)
     coding = Coding(modifier.name, names, lambda intake: np.column_stack([1.0 - here, here]) * intake[:, :1] / PER)
-    for fit in fit_corrected(some, rung, [coding], outcomes=outcomes):
+    for fit in fit_corrected(some, adjustment, [coding], outcomes=outcomes):
         for at, name in enumerate(names):
             yield _record(some, fit, name, float(fit.coefficients[at]), float(fit.se[at]))
-        apart = np.array([-1.0, 1.0])
-        se = float(np.sqrt(apart @ fit.covariance[:2, :2] @ apart))
-        yield _record(some, fit, modifier.test, float(apart @ fit.coefficients[:2]), se)
+        difference = np.array([-1.0, 1.0])
+        se = float(np.sqrt(difference @ fit.covariance[:2, :2] @ difference))
+        yield _record(some, fit, modifier.test, float(difference @ fit.coefficients[:2]), se)
 
 
-def _by_nutrient(panel: Panel, modifier: Modifier, outcomes: Sequence[str], rung: AdjustmentSet) -> Iterator[Record]:
-    if modifier.nutrient not in rung.all_nutrients:
-        rung = rung.model_copy(update={"all_nutrients": (*rung.all_nutrients, modifier.nutrient)})
-    at = rung.all_nutrients.index(modifier.nutrient)
+def _by_nutrient(
+    panel: Panel, modifier: Modifier, outcomes: Sequence[str], adjustment: AdjustmentSet
+) -> Iterator[Record]:
+    if modifier.nutrient not in adjustment.all_nutrients:
+        adjustment = adjustment.model_copy(update={"all_nutrients": (*adjustment.all_nutrients, modifier.nutrient)})
+    at = adjustment.all_nutrients.index(modifier.nutrient)
 
     def columns(intake: Floats) -> Floats:
         food = intake[:, 0] / PER
         return np.column_stack([food, food * (intake[:, at] - modifier.centre) / modifier.per])
 
     coding = Coding(modifier.name, (f"{modifier.label}: at {modifier.centre:g}", modifier.label), columns)
-    for fit in fit_corrected(panel, rung, [coding], outcomes=outcomes):
+    for fit in fit_corrected(panel, adjustment, [coding], outcomes=outcomes):
         for place, name in enumerate(coding.contrasts):
             yield _record(panel, fit, name, float(fit.coefficients[place]), float(fit.se[place]))
 

@@ -1,4 +1,4 @@
-"""The chapter on magnesium as one stream of records: every analysis, on the panel that it belongs to."""
+"""All analyses of the evidence chapter as one stream of records."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from mgrisk.evidence.robustness import (
 )
 
 FOCUS: Final = ("undiagnosed", "homa_ir")
-"""Outcomes whose curve, interactions and cycles are looked at, where the chapter has them."""
+"""Outcomes with dose-response, interaction and leave-one-cycle-out analyses."""
 MEDIATED: Final = "glucose_2h"
-"""The marker of glucose that no mediator is made of."""
+"""Outcome of the mediation analysis: the glucose marker from which no mediator is computed."""
 
 
 def chapter(people: People, *, outcomes: Sequence[str] = (), youngest: int = 20) -> Iterator[Record]:
@@ -32,21 +32,21 @@ def chapter(people: People, *, outcomes: Sequence[str] = (), youngest: int = 20)
     Parameters
     ----------
     people
-        From `read_people`.
+        Result of `read_people`.
     outcomes
-        Rows of outcomes.toml; all where none is named.
+        Names of outcomes of outcomes.toml; all if empty.
     youngest
-        In years.
+        Minimum age in years.
 
     Raises
     ------
     MgRiskError
-        ``evidence.unknown_outcome``. What cannot be estimated is a record with the code of its problem.
+        ``evidence.unknown_outcome``. An estimate that fails is a record with the code of the error.
     """
     for name in panels(outcomes):
         panel = build_panel(people, name, outcomes=outcomes, youngest=youngest)
         yield from flow(panel)
-        found = list(associate(panel, rungs=panel.models))
+        found = list(associate(panel, adjustments=panel.models))
         yield from found
         yield from e_values(found)
         if name == "fasting":
@@ -56,7 +56,7 @@ def chapter(people: People, *, outcomes: Sequence[str] = (), youngest: int = 20)
         if MEDIATED in panel.outcomes:
             yield from mediation(panel, MEDIATED)
     if any(each.name == "undiagnosed" for each in adjustment_set.outcomes(outcomes)):
-        yield from intake_after_diagnosis(build_panel(people, "fasting", youngest=youngest, with_told=True))
+        yield from intake_after_diagnosis(build_panel(people, "fasting", youngest=youngest, with_diagnosed=True))
 
 
 def _fasting(panel: Panel) -> Iterator[Record]:
@@ -66,9 +66,9 @@ def _fasting(panel: Panel) -> Iterator[Record]:
         yield from dose_response(panel, focus)
         yield from interactions(panel, focus)
         yield from cycles_left_out(panel, focus)
-    yield from inverse_probability(panel, [*panel.outcomes], rungs=(adjustment_set.MAIN, adjustment_set.BODY))
+    yield from inverse_probability(panel, [*panel.outcomes], adjustments=(adjustment_set.MAIN, adjustment_set.BODY))
     if yes_no:
-        yield from exclusions(panel, yes_no, rungs=panel.models)
+        yield from exclusions(panel, yes_no, adjustments=panel.models)
     for model in panel.models:
         if model in (adjustment_set.MAIN, adjustment_set.DIET_QUALITY):
-            yield from negative_controls(panel, rung=model)
+            yield from negative_controls(panel, adjustment=model)

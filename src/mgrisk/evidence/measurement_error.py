@@ -1,10 +1,10 @@
-"""Usual intake of several nutrients at once, for regression calibration of associations.
+"""Joint usual intake of several nutrients, for regression calibration of associations.
 
-A day with much energy is a day with much magnesium. A regression on both must be corrected for both, and for the errors
-that they share; correcting magnesium alone gives part of the effect of one to the other. One nutrient alone is the
-model of `features.usual_intake`; here the variances between people and from day to day are matrices, and come from
-moments in place of a likelihood: a fit is a few products of matrices, so that each replicate can have its own.
-`CrossProducts` makes them fast for weights that differ in few rows from one replicate to the next.
+Errors in energy and magnesium intake are correlated, so that a regression on both must be corrected for both jointly;
+correcting only magnesium would bias both coefficients. `features.usual_intake` models a single nutrient; here the
+between- and within-person covariance matrices are estimated by moments instead of maximum likelihood, which needs only
+a few matrix products, so that the model can be refitted in each replicate. `CrossProducts` speeds these up for weights
+that differ in few rows between replicates.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from mgrisk.types import Floats
 
 
 class CrossProducts:
-    """The matrix of weighted sums of products of columns.
+    """The weighted cross-product matrix of some columns.
 
-    A jackknife replicate changes the weights of one stratum; the sums over all other rows stay what they were.
+    A jackknife replicate changes the weights of one stratum only; the sums over all other rows are reused.
 
     Parameters
     ----------
     rows
         Shape (n, p).
     reference
-        Weights that others differ from in few rows, shape (n,).
+        Reference weights, from which other weights differ in few rows, shape (n,).
 
     Examples
     --------
@@ -51,7 +51,7 @@ class CrossProducts:
         return (self.rows * self.reference[:, None]).T @ self.rows
 
     def at(self, weight: Floats) -> Floats:
-        """Return the cross-products under other weights, shape (p, p)."""
+        """Return the cross-products with other weights, shape (p, p)."""
         changed = np.flatnonzero(weight != self.reference)
         some = self.rows[changed]
         found: Floats = self._of_reference + (some * (weight - self.reference)[changed, None]).T @ some
@@ -59,19 +59,19 @@ class CrossProducts:
 
 
 GRID = 33
-"""Points at which the way back to amounts is computed; the spline between them is off by less than 1e-5."""
+"""Number of points at which the back-transformation is computed; spline interpolation has an error below 1e-5."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibrated:
-    """Predicted usual intake and what it rests on.
+    """Predicted usual intake, and the estimated covariances.
 
     Attributes
     ----------
     usual
-        Expected usual intake given recalls and covariates, shape (n, q), in the unit of the amounts a day.
+        Expected usual intake given recalls and covariates, shape (n, q), in the unit of the amounts per day.
     between, within
-        Covariances on the transformed scales, of people with the same covariates and from day to day, shape (q, q).
+        Between-person (given covariates) and within-person covariances on the transformed scales, shape (q, q).
     """
 
     usual: Floats
@@ -80,26 +80,26 @@ class Calibrated:
 
     @property
     def attenuation(self) -> Floats:
-        """What is left of an association with one day, each nutrient on its transformed scale, shape (q,)."""
+        """Attenuation factor of a single day for each nutrient on its transformed scale, shape (q,)."""
         between, within = np.diag(self.between), np.diag(self.within)
         return np.asarray(between / (between + within))
 
 
 class JointIntake:
-    """Recalls and covariates of some people, coded once, to be fitted with any weights.
+    """Recalls and covariates, coded once so that the model can be fitted with different weights.
 
     Parameters
     ----------
     amounts
-        By nutrient, shape (n, 2), a day; everybody has the first, NaN where there is no second.
+        Daily amounts by nutrient, shape (n, 2); everyone has the first day, NaN if there is no second.
     weekend
-        Whether a day was Friday to Sunday, shape (n, 2), 0 or 1; looked at where there is a day.
+        Whether a day was Friday to Sunday, shape (n, 2), 0 or 1; ignored for absent days.
     covariates
-        Design matrix with its column of ones, shape (n, p): all that the regression on usual intake is adjusted for.
+        Design matrix with a column of ones, shape (n, p): all covariates of the regression on usual intake.
     scales
-        From `choose_scale`, for each nutrient.
+        Scale of each nutrient, from `choose_scale`.
     weight
-        The full weights, shape (n,), from which those of replicates differ in few rows.
+        The full-sample weights, shape (n,), from which replicate weights differ in few rows.
     """
 
     def __init__(
@@ -122,12 +122,12 @@ class JointIntake:
         every, everyone = np.vstack([first, second[twice]]), np.concatenate([weight, weight[twice]])
         self._every = CrossProducts(every, everyone)
         self._mean = CrossProducts(np.where(twice[:, None], (first + second) / 2.0, first), weight)
-        # Between two days of a person covariates are the same and drop out.
+        # Covariates are the same on both days of a person and cancel in the difference.
         own = covariates.shape[1]
         self._apart = CrossProducts((first - second)[twice, own:], weight[twice])
 
     def fit(self, weight: Floats) -> Calibrated:
-        """Fit the model with some weights and predict everybody.
+        """Fit the model with some weights and predict usual intake for everyone.
 
         Parameters
         ----------
@@ -140,10 +140,11 @@ class JointIntake:
 
         Notes
         -----
-        Rosner, Spiegelman and Willett (1990), Am. J. Epidemiol. 132:734, with the error from repeated recalls; Kipnis
-        et al. (2009), Biometrics 65:1003, for the way back from the transformed scales: the expectation of usual
-        intake, not the transform of an expectation. Mean regression by weighted least squares over all days; covariance
-        within from differences of two days, between from persons' means less the share of the days' error in them.
+        Rosner, Spiegelman and Willett (1990), Am. J. Epidemiol. 132:734, with the error estimated from repeated
+        recalls; Kipnis et al. (2009), Biometrics 65:1003, for the expectation of usual intake on the original scale.
+        The mean is estimated by weighted least squares over all days, the within-person covariance from differences of
+        two days, and the between-person covariance from person means, minus the contribution of within-person
+        variation.
         """
         q, own = len(self.scales), self.covariates.shape[1]
         coefficients = _solve(self._every.at(np.concatenate([weight, weight[self.twice]])), q)
@@ -174,13 +175,13 @@ def choose_scale(amount: Floats, weekend: Floats, design: SurveyDesign) -> BoxCo
     Parameters
     ----------
     amount, weekend
-        Shape (n, 2), a row for each row of the design.
+        Shape (n, 2), one row for each row of the design.
     design
-        Its domain has a first recall.
+        Survey design; everyone in its domain has a first recall.
 
     Notes
     -----
-    The exponent stays the same in all replicates: it decides the shape of the errors and hardly their size.
+    The exponent is not re-estimated in replicates, because it hardly affects the size of the errors.
     """
     return fit_usual_intake(amount, design=design, weekend=weekend).transform
 
@@ -188,7 +189,7 @@ def choose_scale(amount: Floats, weekend: Floats, design: SurveyDesign) -> BoxCo
 def _solve(products: Floats, responses: int) -> Floats:
     """Return regression coefficients of the last columns on the others, from their cross-products.
 
-    A replicate without anybody of some group gets the shortest of the equivalent solutions.
+    For a replicate without anyone of some group, the minimum-norm solution is returned.
     """
     matrix, right = products[:-responses, :-responses], products[:-responses, -responses:]
     size = np.sqrt(np.diag(matrix))
@@ -198,21 +199,21 @@ def _solve(products: Floats, responses: int) -> Floats:
 
 
 def _residual_square(products: Floats, coefficients: Floats) -> Floats:
-    """Return the cross-products of residuals of the last columns, given those of all columns."""
+    """Return the cross-products of the residuals of the last columns, from the cross-products of all columns."""
     back = np.vstack([-coefficients, np.eye(coefficients.shape[1])])
     found: Floats = back.T @ products @ back
     return found
 
 
 def _positive(covariance: Floats) -> Floats:
-    """Return the nearest covariance: a difference of two may have a direction below zero by chance."""
+    """Return the nearest positive definite matrix: an estimated difference of covariances may be indefinite."""
     values, vectors = np.linalg.eigh(covariance)
     nearest: Floats = (vectors * np.maximum(values, 1e-8 * values[-1])) @ vectors.T
     return nearest
 
 
 def _expected(scale: UsualScale, place: Floats, variance: float) -> Floats:
-    """Return expected usual intake for people whose mean on the transformed scale is normal about their place."""
+    """Return expected usual intake for means on the transformed scale distributed normally around `place`."""
     if not place.size:
         return place
     nodes, weights = gauss_hermite()

@@ -1,8 +1,8 @@
-"""How much of an association runs through body size, insulin action and secretion.
+"""Mediation analysis: the parts of an association through body size, insulin action and insulin secretion.
 
-The parts are those of a sequence of linear regressions: the association without mediators, then with body size, then
-with insulin action too, then with secretion too. What a step takes away is the part through its mediators that no
-earlier one carried. That is an indirect effect only under assumptions that one visit cannot show (`ASSUMPTIONS`).
+A sequence of linear regressions adds body size, insulin action and insulin secretion in turn. The change of the
+coefficient at each step is the part through these mediators and not through earlier ones. It is an indirect effect only
+under assumptions that cannot be verified from a single visit (`ASSUMPTIONS`).
 """
 
 from __future__ import annotations
@@ -35,21 +35,22 @@ MEDIATION: Final = "mediation"
 ALL_PATHS: Final = "through all of them"
 NO_PATH: Final = "not through any of them"
 ASSUMPTIONS: Final = (
-    "Nothing unmeasured moves magnesium and glucose, magnesium and a mediator, or a mediator and glucose together.",
-    "No mediator of a later step comes before one of an earlier step, and nothing that magnesium moves confounds a "
-    "mediator with glucose.",
+    "There is no unmeasured confounding of magnesium and glucose, of magnesium and a mediator, or of a mediator and "
+    "glucose.",
+    "No mediator of a later step precedes one of an earlier step, and no confounder of a mediator and glucose is "
+    "affected by magnesium.",
     "Magnesium comes first, then body size, then insulin action, then secretion, then glucose; all were measured at "
-    "one visit, so that this order is taken from physiology and not seen.",
-    "Straight lines on the logarithms, the same for everybody: no mediator changes what magnesium does.",
-    "The mediators are measured without error. HOMA-IR and HOMA-B are made of fasting insulin and glucose, and "
-    "HOMA-B falls late: beta cells that compensate secrete more, so that more secretion goes with worse action.",
+    "one visit, so that this order is assumed from physiology.",
+    "Relations are linear on the log scale and the same for everyone, without interactions of magnesium and mediators.",
+    "The mediators are measured without error. HOMA-IR and HOMA-B are computed from fasting insulin and glucose, and "
+    "HOMA-B falls late: beta cells compensate at first, so that higher secretion goes with worse insulin action.",
 )
-"""What must hold for the parts to be indirect effects: VanderWeele and Vansteelandt (2014), Epidemiol. Methods 2:95."""
+"""Assumptions under which the parts are indirect effects (VanderWeele and Vansteelandt 2014)."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """Mediators that are adjusted for in addition: the path in words, terms of the ladder, and markers by name."""
+    """Mediators added at one step: the path in words, adjustment terms, and names of markers."""
 
     path: str
     terms: tuple[str, ...] = ()
@@ -64,66 +65,70 @@ STEPS: Final = (
 
 
 def mediation(
-    panel: Panel, outcome: str, *, rung: AdjustmentSet = MAIN, steps: Sequence[Step] = STEPS
+    panel: Panel, outcome: str, *, adjustment: AdjustmentSet = MAIN, steps: Sequence[Step] = STEPS
 ) -> Iterator[Record]:
-    """Yield the whole association of an outcome, its parts by path, and what is left.
+    """Yield the total association with an outcome, its parts by path, and the remaining direct association.
 
     Parameters
     ----------
     panel
-        People with the outcome, a number on its modelled scale; its frame has the markers.
+        Panel with the outcome, a number on its modelled scale; its frame has the markers.
     outcome
-        Name. It must not be what a mediator is made of: HOMA-IR is fasting glucose times insulin.
-    rung
-        What to adjust for without mediators.
+        Name of the outcome. No mediator may be computed from it: HOMA-IR is fasting glucose times insulin.
+    adjustment
+        Adjustment without mediators.
     steps
         Mediators in the order in which they are added.
 
     Yields
     ------
     Record
-        Per 100 mg a day on the scale of the outcome: ``whole``, ``through <path>``, ``not through any of them``;
-        shares of the whole by path and of all paths together, scale ``share``, above 1 where what is not through any
-        has the opposite sign; for steps of one marker ``sensitivity of the part``, the
-        correlation of unmeasured causes of marker and outcome at which the part would be nothing.
+        Per 100 mg/d on the scale of the outcome: ``whole``, ``through <path>``, ``not through any of them``. Shares of
+        the total association by path and of all paths together (scale ``share``), above 1 if the direct association has
+        the opposite sign. For steps of one marker ``sensitivity of the part``, the correlation of the errors of marker
+        and outcome at which the part would be 0.
 
     Notes
     -----
-    VanderWeele and Vansteelandt (2014), Epidemiol. Methods 2:95, mediators in sequence; with linear regressions without
-    interactions the counterfactual effects are differences of coefficients. Each replicate fits every model of intake
-    and every regression anew. Sensitivity: Imai, Keele and Yamamoto (2010), Stat. Sci. 25:51.
+    VanderWeele and Vansteelandt (2014), Epidemiol. Methods 2:95, sequential mediators; with linear regressions without
+    interactions the counterfactual effects are differences of coefficients. All intake models and regressions are
+    refitted in each replicate. Sensitivity analysis: Imai, Keele and Yamamoto (2010), Stat. Sci. 25:51.
     """
     try:
-        some, rungs = _with_mediators(panel, rung, steps)
-        yield from _records(some, outcome, rungs, steps)
+        some, adjustments = _with_mediators(panel, adjustment, steps)
+        yield from _records(some, outcome, adjustments, steps)
     except MgRiskError as problem:
-        yield failed(MEDIATION, panel, rung.name, outcome, "whole", CALIBRATED, problem)
+        yield failed(MEDIATION, panel, adjustment.name, outcome, "whole", CALIBRATED, problem)
 
 
-def _with_mediators(panel: Panel, rung: AdjustmentSet, steps: Sequence[Step]) -> tuple[Panel, list[AdjustmentSet]]:
-    """Return the people whose mediators are known, with their columns, and a rung for each step."""
+def _with_mediators(
+    panel: Panel, adjustment: AdjustmentSet, steps: Sequence[Step]
+) -> tuple[Panel, list[AdjustmentSet]]:
+    """Return the panel restricted to known mediators, with their columns, and an adjustment for each step."""
     columns = dict(panel.columns)
     known = np.ones(len(panel.design), dtype=np.bool_)
     for name in (name for step in steps for name in step.markers):
         values = panel.frame[name].to_numpy(dtype=np.float64)
         columns[name] = np.log(np.where(values > 0, values, np.nan))[:, None]
         known &= np.isfinite(columns[name][:, 0])
-    rungs = [rung]
+    adjustments = [adjustment]
     for step in steps:
-        terms = (*rungs[-1].all_terms, *step.terms, *step.markers)
-        rungs.append(rung.model_copy(update={"all_terms": terms}))
-    return replace(panel, columns=columns).where(known), rungs
+        terms = (*adjustments[-1].all_terms, *step.terms, *step.markers)
+        adjustments.append(adjustment.model_copy(update={"all_terms": terms}))
+    return replace(panel, columns=columns).where(known), adjustments
 
 
-def _records(panel: Panel, outcome: str, rungs: Sequence[AdjustmentSet], steps: Sequence[Step]) -> Iterator[Record]:
+def _records(
+    panel: Panel, outcome: str, adjustments: Sequence[AdjustmentSet], steps: Sequence[Step]
+) -> Iterator[Record]:
     inside, coding = panel.inside, linear_coding()
-    scales = panel_scales(panel, rungs[0].all_nutrients)
-    adjusted = [Adjusted.of(panel, rung) for rung in rungs]
+    scales = panel_scales(panel, adjustments[0].all_nutrients)
+    adjusted = [Adjusted.of(panel, adjustment) for adjustment in adjustments]
     models = [each.intake_model(scales) for each in adjusted]
     y = panel.outcomes[outcome][inside][:, None]
 
     def slopes(weight: Floats) -> Floats:
-        """Return the association on each step, and the differences between them."""
+        """Return the total association, the parts by step, the direct association, and the shares."""
         w = weight[inside]
         found = np.array(
             [
@@ -134,7 +139,7 @@ def _records(panel: Panel, outcome: str, rungs: Sequence[AdjustmentSet], steps: 
         parts = found[:-1] - found[1:]
         return np.concatenate([found[:1], parts, found[-1:], parts / found[0], [parts.sum() / found[0]]])
 
-    # The largest of the regressions leaves the fewest degrees of freedom to a difference between two.
+    # Degrees of freedom of the largest regression, which has the fewest.
     result = replace(replicated(slopes, jackknife(panel.design)), df=adjusted[-1].df(coding))
     paths = [f"through {step.path}" for step in steps]
     contrasts = ["whole", *paths, NO_PATH]

@@ -1,6 +1,6 @@
-"""The people in whom associations are looked for, and the panels of them that share weights and outcomes.
+"""The people of the association analyses, and panels of people with the same weights and outcomes.
 
-Nobody is dropped: a panel keeps every row of its cycles, and who is studied is the domain of its design.
+No rows are dropped: a panel keeps all rows of its cycles, and the people studied are the domain of its design.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ SUPPLEMENT: Final = "magnesium_supplement_mg"
 RECALLED: Final = ("magnesium_food_day_1_mg", "magnesium_food_day_2_mg")
 WEEKEND: Final = ("recall_day_1_weekend", "recall_day_2_weekend")
 FOR_ROBUSTNESS: Final = ("energy_report", "height_cm", "magnesium_depletion_score", "weight_change_1y_kg")
-TOLD, NEVER_TOLD = 1.0, 2.0
+DIAGNOSED, NOT_DIAGNOSED = 1.0, 2.0  # DIQ010
 OPTIONAL: Final = DIET_QUALITY.terms
-"""What a panel may lack: terms from files that CDC does not release."""
+"""Terms that a panel may lack, from files that CDC does not release."""
 MEASURED: Final = "all outcomes measured"
-"""The last rule that is no matter of missing answers; whom the later ones exclude lacked a recall or an answer."""
+"""The last rule before those that exclude people for a missing recall or answer."""
 ADMINISTRATIVE: Final = ("RIDSTATR", "RIDAGEYR", "RIDEXPRG", "SDMVSTRA", "SDMVPSU", "DIQ010", "DID040")
 
 
@@ -80,26 +80,26 @@ class Panel:
     Attributes
     ----------
     name
-        Of the panel.
+        Name of the panel.
     cycles
         Names of its cycles.
     design
-        Everybody of the cycles; its domain is who is studied.
+        Survey design of all participants of the cycles; its domain is the people studied.
     amounts
-        What recalled days tell of each nutrient, shape (n, 2), NaN where there is no reliable recall.
+        Intake of each nutrient on the recall days, shape (n, 2), NaN without a reliable recall.
     weekend
         Whether a day was Friday to Sunday, shape (n, 2).
     supplement
-        Magnesium from supplements, mg a day, shape (n,).
+        Magnesium from supplements, mg/d, shape (n,).
     columns
-        Columns of each term of the ladder, and of ``cycle``, shape (n, c).
+        Columns of each adjustment term and of ``cycle``, shape (n, c).
     outcomes
-        On the scale that is modelled, shape (n,); NaN outside the domain.
+        Outcomes on the modelled scale, shape (n,); NaN outside the domain.
     frame
-        Features, a row for each row of the design, with ``cycle`` and ``told_years``, years since being told of
-        diabetes, NaN for who was never told or does not know when.
+        Features, one row for each row of the design, with ``cycle`` and ``years_since_diagnosis`` of diabetes, NaN
+        without a diagnosis or if unknown.
     rules
-        Who is kept by each rule of eligibility, in their order, shape (n,) each; those studied are kept by all.
+        Who meets each eligibility rule, in order, shape (n,) each; the people studied meet all.
     """
 
     name: str
@@ -115,20 +115,20 @@ class Panel:
 
     @cached_property
     def inside(self) -> Integers:
-        """Places of the people studied."""
+        """Row numbers of the people studied."""
         return np.flatnonzero(self.design.analysis_weight > 0)
 
     @property
     def models(self) -> tuple[AdjustmentSet, ...]:
-        """Models of adjustment whose terms are all known."""
+        """Adjustment models whose terms are all available."""
         return tuple(model for model in MODELS if set(model.all_terms) <= set(self.columns))
 
     def scale(self, outcome: str) -> Scale:
-        """Return the scale that an outcome or a negative control is reported on."""
+        """Return the reported scale of an outcome or negative control."""
         return (OUTCOMES[outcome] if outcome in OUTCOMES else CONTROLS[outcome]).scale
 
     def binary(self, outcome: str) -> bool:
-        """Return whether an outcome is yes or no."""
+        """Return whether an outcome is binary."""
         return self.scale(outcome) == "odds ratio"
 
     def where(self, mask: ArrayLike) -> Panel:
@@ -138,8 +138,8 @@ class Panel:
     def adjusted_for(self, terms: Sequence[str]) -> Floats:
         """Return the columns of some terms and of the cycles for the people studied, and ones, shape (n_inside, p).
 
-        Columns that are the same for everybody studied are left out, and so is one cycle where each person is in one of
-        those that are left: the first may have nobody.
+        Constant columns are omitted, and so is the indicator of one cycle if every person is in one of the cycles with
+        an indicator (when the first cycle is empty).
         """
         cycle = self.columns["cycle"][self.inside]
         cycle = cycle[:, cycle.any(axis=0)]
@@ -149,13 +149,13 @@ class Panel:
         varies = np.ptp(found, axis=0) > 0
         return np.column_stack([found[:, varies], np.ones(len(found))])
 
-    def naive(self, nutrient: str) -> Floats:
-        """Return the mean of the recalled days for the people studied, shape (n_inside,)."""
+    def recall_mean(self, nutrient: str) -> Floats:
+        """Return the mean of the recall days for the people studied, shape (n_inside,)."""
         return np.asarray(np.nanmean(self.amounts[nutrient][self.inside], axis=1))
 
 
 def evidence_features() -> tuple[Feature, ...]:
-    """Return the features that the ladder, the outcomes and the checks of robustness read."""
+    """Return the features used by the adjustment models, outcomes and robustness analyses."""
     markers = [each.of for each in OUTCOMES.values() if not each.binary]
     terms = [each.feature for each in TERMS.values()]
     eaten = [FOOD_GROUP.format(name) for name in food_groups().labels]
@@ -163,7 +163,7 @@ def evidence_features() -> tuple[Feature, ...]:
 
 
 def panel_cycles(panel: str, cycles: Sequence[str]) -> tuple[str, ...]:
-    """Return the cycles of some that measured all outcomes of a panel.
+    """Return those of some cycles in which all outcomes of a panel were measured.
 
     Examples
     --------
@@ -175,7 +175,7 @@ def panel_cycles(panel: str, cycles: Sequence[str]) -> tuple[str, ...]:
 
 
 def panel_level(panel: str) -> WeightLevel:
-    """Return the smallest subsample that a panel's outcomes and the ladder need."""
+    """Return the smallest subsample needed by a panel's outcomes and the adjustment terms."""
     names = [variable_name for each in _outcomes(panel) for variable_name in _variables(each)]
     chosen = features([*RECALLED[:1], *(term.feature for term in TERMS.values())])
     level, _ = weight_level({name: variable(name).level for name in names} | {one.name: one.level for one in chosen})
@@ -183,7 +183,7 @@ def panel_level(panel: str) -> WeightLevel:
 
 
 def evidence_variables(cycles: Sequence[str]) -> tuple[str, ...]:
-    """Return the NHANES variables that evidence needs beside the sources of its features, each once."""
+    """Return the NHANES variables needed in addition to the sources of the features, without duplicates."""
     days = (name for each in NUTRIENTS.values() for name in each.days)
     defining = (name for each in OUTCOMES.values() for name in _variables(each))
     weights = (share.weight for panel in panels() for share in shares(panel_level(panel), panel_cycles(panel, cycles)))
@@ -191,7 +191,7 @@ def evidence_variables(cycles: Sequence[str]) -> tuple[str, ...]:
 
 
 def panels(outcomes: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the names of the panels of some outcomes, of all where none is named.
+    """Return the names of the panels of some outcomes; of all outcomes if none is given.
 
     Examples
     --------
@@ -202,14 +202,14 @@ def panels(outcomes: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def read_people(store: Store, cycles: Sequence[str]) -> People:
-    """Read everybody of some cycles.
+    """Read all participants of some cycles.
 
     Parameters
     ----------
     store
-        Where raw tables come from.
+        Source of raw tables.
     cycles
-        Names of the cycles, from 2007-2008 on: before, magnesium from supplements is not known.
+        Names of the cycles, from 2007-2008 on; magnesium from supplements is not available before.
     """
     chosen = evidence_features()
     found = gather(store, cycles=[cycle(years) for years in cycles], chosen=chosen, names=evidence_variables(cycles))
@@ -217,27 +217,27 @@ def read_people(store: Store, cycles: Sequence[str]) -> People:
 
 
 def build_panel(
-    people: People, name: str, *, outcomes: Sequence[str] = (), youngest: int = 20, with_told: bool = False
+    people: People, name: str, *, outcomes: Sequence[str] = (), youngest: int = 20, with_diagnosed: bool = False
 ) -> Panel:
-    """Return a panel of the people: adults, examined, not pregnant, with a reliable first recall and all terms known.
+    """Return a panel: examined adults, not pregnant, with a reliable first recall and complete data.
 
     Parameters
     ----------
     people
-        From `read_people`.
+        Result of `read_people`.
     name
-        Of the panel.
+        Name of the panel.
     outcomes
-        Which of its outcomes to keep; all where none is named. Who is in the panel does not depend on it.
+        Outcomes to keep, all if empty; this does not change who is in the panel.
     youngest
-        In years.
-    with_told
-        Whether to keep people told of diabetes too: for the question of reverse causation only.
+        Minimum age in years.
+    with_diagnosed
+        Whether to include people with diagnosed diabetes, for the analysis of reverse causation.
 
     Notes
     -----
-    All models and all outcomes of a panel are estimated on the same people, those for whom every term and every outcome
-    is known: a difference between models is then a difference in adjustment and not in who is there.
+    All models and outcomes of a panel are estimated on the same people, those with all terms and outcomes known, so
+    that differences between models are due to the adjustment and not to the people.
     """
     cycles = panel_cycles(name, people.cycles)
     here = people.raw["cycle"].isin(cycles).to_numpy()
@@ -251,34 +251,34 @@ def build_panel(
     marks = [frame[day].astype(object).map({"no": 0.0, "yes": 1.0}) for day in WEEKEND]
     weekend = np.column_stack(marks).astype(np.float64)
     columns = {term.name: encode(term, frame[term.feature]) for term in TERMS.values()}
-    # Diet quality needs USDA's food patterns of every cycle: those of some would leave the people of the others out.
+    # Diet quality needs USDA's food patterns of every cycle; otherwise the people of other cycles would be excluded.
     columns = {name: values for name, values in columns.items() if name not in OPTIONAL or _in_all_cycles(people, name)}
     columns["cycle"] = (raw["cycle"].to_numpy()[:, None] == np.array(cycles[1:], dtype=object)).astype(np.float64)
     measured = {each.name: _measured(each, raw, frame) for each in _outcomes(name)}
     supplement = frame[SUPPLEMENT].to_numpy(dtype=np.float64)
     weight = combined_weight(raw, level, cycles).to_numpy()
-    # A day of unknown weekday cannot be placed in the week.
+    # A reliable recall also needs a known weekday.
     placed = (reliable <= np.isfinite(weekend)).all(axis=1)
     held: dict[str, ArrayLike] = {
         f"{youngest} years and older": raw["RIDAGEYR"] >= youngest,
         "examined": raw["RIDSTATR"] == EXAMINED,
         "not pregnant": raw["RIDEXPRG"] != PREGNANT,
-        "never told of diabetes": with_told | (raw["DIQ010"] == NEVER_TOLD),
+        "no diagnosed diabetes": with_diagnosed | (raw["DIQ010"] == NOT_DIAGNOSED),
         f"in the subsample of the weights ({level})": weight > 0,
         MEASURED: np.isfinite(np.column_stack([*measured.values()])).all(axis=1),
         "a reliable first recall": reliable[:, 0] & placed,
-        "all that is adjusted for known": np.isfinite(np.column_stack([*columns.values(), supplement])).all(axis=1),
+        "all adjustment terms known": np.isfinite(np.column_stack([*columns.values(), supplement])).all(axis=1),
     }
     rules = {name: np.asarray(kept, dtype=np.bool_) for name, kept in held.items()}
     studied = np.logical_and.reduce([*rules.values()])
     design = SurveyDesign(weight, raw["SDMVSTRA"].to_numpy(), raw["SDMVPSU"].to_numpy(), level, studied)
     kept = {key: values for key, values in measured.items() if key in outcomes or not outcomes}
-    frame = frame.assign(cycle=raw["cycle"], told_years=_years_since_told(raw))
+    frame = frame.assign(cycle=raw["cycle"], years_since_diagnosis=_years_since_diagnosis(raw))
     return Panel(name, cycles, design, amounts, weekend, supplement, columns, kept, frame, rules)
 
 
 def encode(term: Term, values: pd.Series) -> Floats:
-    """Return the columns of a term, shape (n, c); a row of NaN where the value is missing.
+    """Return the columns of a term, shape (n, c); a row of NaN if the value is missing.
 
     Examples
     --------
@@ -317,9 +317,9 @@ def _sources(feature: Feature) -> tuple[str, ...]:
     return feature.sources or tuple(name for part in features(feature.derived_from) for name in _sources(part))
 
 
-def _years_since_told(raw: pd.DataFrame) -> pd.Series:
+def _years_since_diagnosis(raw: pd.DataFrame) -> pd.Series:
     age = raw["DID040"].where(raw["DID040"] != LESS_THAN_ONE, 0.0)
-    return (raw["RIDAGEYR"] - age).clip(lower=0.0).where(raw["DIQ010"] == TOLD)
+    return (raw["RIDAGEYR"] - age).clip(lower=0.0).where(raw["DIQ010"] == DIAGNOSED)
 
 
 def _measured(outcome: Outcome, raw: pd.DataFrame, frame: pd.DataFrame) -> Floats:

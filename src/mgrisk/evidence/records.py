@@ -1,4 +1,4 @@
-"""The flat form in which every estimate of the evidence chapter is written."""
+"""The record format of all estimates of the evidence chapter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 INCREMENTAL: Final = "incremental value"
-"""Analysis of the records that say what magnesium adds to a prediction."""
+"""Analysis of the records on the incremental value of magnesium for prediction."""
 
 
 @dataclass(frozen=True)
@@ -16,30 +16,30 @@ class Record:
     Attributes
     ----------
     analysis
-        What it is part of: association, dose-response, interaction and so on.
+        Analysis of which it is part: association, dose-response, interaction and so on.
     exposure, outcome
-        What is set against what.
+        Exposure and outcome.
     model
-        Rung of the ladder, or what else it is adjusted for.
+        Adjustment model.
     contrast
-        Between whom, for example ``per 100 mg/d``.
+        Groups or amounts compared, for example ``per 100 mg/d``.
     scale
-        odds ratio, ratio (of geometric means), difference, or what else it is.
+        Effect measure: odds ratio, ratio (of geometric means), difference and others.
     estimate, low, high
-        On that scale, with a 95 % interval; None where undefined.
+        Estimate on that scale, with a 95 % interval; None if undefined.
     se
-        Standard error, of the logarithm where the scale is a ratio.
+        Standard error, of the logarithm if the scale is a ratio.
     p, p_adjusted
-        Two-sided, on t with the residual degrees of freedom of the regression; and corrected for the number of tests
-        made together.
+        Two-sided p value, on t with the residual degrees of freedom of the regression, and corrected for the number of
+        tests.
     n, events
-        People, and cases among them; None for an outcome that is a number.
+        Number of people and of cases; None for a numeric outcome.
     correction
-        For the error of recalls: ``none`` or ``regression calibration``.
+        Correction for the measurement error of recalls: ``none`` or ``regression calibration``.
     weight_level, cycles
         Subsample, and the survey cycles.
     problem
-        Code of what went wrong; empty where nothing did.
+        Code of the error if the estimate failed; otherwise empty.
     """
 
     analysis: str

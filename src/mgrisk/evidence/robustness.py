@@ -1,8 +1,8 @@
-"""How robust the association is: who is studied, exclusions, complete data, negative controls, reverse causation.
+"""Robustness analyses: participant flow, exclusions, missing data, negative controls, E-values, reverse causation.
 
-The E-value says how strongly an unmeasured confounder would have to be associated with both exposure and outcome to
-explain an estimate (VanderWeele and Ding 2017). Reverse causation is looked for in intake by years since a diagnosis:
-people who know of their diabetes may have changed their diet.
+The E-value is the minimum strength of association with both exposure and outcome that an unmeasured confounder would
+need to explain an estimate (VanderWeele and Ding 2017). Reverse causation is examined by intake according to years
+since diagnosis: people with diagnosed diabetes may have changed their diet.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import expit
 
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, RUNGS, AdjustmentSet
+from mgrisk.evidence.adjustment_set import CONTROLS, MAIN, SEQUENCE, AdjustmentSet
 from mgrisk.evidence.people import MEASURED, OPTIONAL, Panel
 from mgrisk.evidence.records import Record
 from mgrisk.evidence.regression import (
@@ -27,7 +27,7 @@ from mgrisk.evidence.regression import (
     Adjusted,
     failed,
     fit_corrected,
-    fit_naive,
+    fit_uncorrected,
     linear_coding,
     on_scale,
     record_of,
@@ -42,13 +42,13 @@ def e_value(ratio: float) -> float:
     Parameters
     ----------
     ratio
-        Risk ratio, above 0; below 1 its inverse is taken.
+        Risk ratio, above 0; if below 1, its inverse is used.
 
     Returns
     -------
     float
-        The smallest risk ratio, with exposure and with outcome both, that an unmeasured confounder needs to move the
-        estimate to 1, given what is adjusted for.
+        The smallest risk ratio with both exposure and outcome that an unmeasured confounder would need to move the
+        estimate to 1, conditional on the adjustment.
 
     Notes
     -----
@@ -64,7 +64,7 @@ def e_value(ratio: float) -> float:
 
 
 def of_the_limit(low: float, high: float) -> float:
-    """Return the E-value of the limit of an interval that lies nearer to 1; 1 where the interval holds 1.
+    """Return the E-value of the interval limit closer to 1; 1 if the interval includes 1.
 
     Examples
     --------
@@ -77,14 +77,14 @@ def of_the_limit(low: float, high: float) -> float:
 
 
 def risk_ratio(odds_ratio: float, *, share: float) -> float:
-    """Return a risk ratio near an odds ratio: itself for a rare outcome, its square root for one of 15 % and more.
+    """Return an approximate risk ratio: the odds ratio for an outcome below 15 %, its square root from 15 % on.
 
     Parameters
     ----------
     odds_ratio
-        Above 0.
+        Odds ratio, above 0.
     share
-        Of the population with the outcome.
+        Share of the population with the outcome.
 
     Notes
     -----
@@ -100,39 +100,39 @@ def risk_ratio(odds_ratio: float, *, share: float) -> float:
 
 GROUPS: Final = {
     "undiagnosed": "undiagnosed diabetes against none",
-    "0-4": "told of diabetes less than 5 years ago against none",
-    "5-9": "told of diabetes 5 to 9 years ago against none",
-    "10+": "told of diabetes 10 years ago or more against none",
+    "0-4": "diabetes diagnosed less than 5 years ago against none",
+    "5-9": "diabetes diagnosed 5 to 9 years ago against none",
+    "10+": "diabetes diagnosed 10 years ago or more against none",
 }
 
 
-def intake_after_diagnosis(panel: Panel, *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:
-    """Yield how much more or less magnesium people with diabetes tell of, by whether and when they were told of it.
+def intake_after_diagnosis(panel: Panel, *, adjustment: AdjustmentSet = MAIN) -> Iterator[Record]:
+    """Yield differences in reported magnesium intake between people with and without diabetes, by time since diagnosis.
 
     Parameters
     ----------
     panel
-        Of people told of diabetes and others (`build_panel` with `told`), with ``undiagnosed`` among its outcomes; its
-        frame has ``told_years``, years since being told, NaN for who was never told.
-    rung
-        What to adjust for; energy is that of the recalled days.
+        Panel including people with diagnosed diabetes (`build_panel` with `with_diagnosed`), with ``undiagnosed`` among
+        its outcomes; its frame has ``years_since_diagnosis``, NaN without a diagnosis.
+    adjustment
+        Adjustment; energy intake is the mean of the recall days.
 
     Yields
     ------
     Record
-        Differences in mg a day of the mean of the recalled days, which needs no correction where intake is the outcome.
+        Differences of the mean of the recall days, mg/d; with intake as the outcome no correction is needed.
     """
-    adjusted = Adjusted.of(panel, rung)
+    adjusted = Adjusted.of(panel, adjustment)
     inside = panel.inside
-    years = panel.frame["told_years"].to_numpy(dtype=np.float64)[inside]
+    years = panel.frame["years_since_diagnosis"].to_numpy(dtype=np.float64)[inside]
     never = np.isnan(years)
     columns = [
         never & (panel.outcomes["undiagnosed"][inside] == 1.0), years < 5, (years >= 5) & (years < 10), years >= 10,
     ]  # fmt: skip
-    X = np.zeros((len(panel.design), len(columns) + adjusted.known.shape[1] + len(rung.all_nutrients) - 1))
-    X[inside] = np.column_stack([*columns, adjusted.known, adjusted.naive[:, 1:] / 1000.0])
+    X = np.zeros((len(panel.design), len(columns) + adjusted.known.shape[1] + len(adjustment.all_nutrients) - 1))
+    X[inside] = np.column_stack([*columns, adjusted.known, adjusted.recall_mean[:, 1:] / 1000.0])
     y = np.zeros(len(panel.design))
-    y[inside] = adjusted.naive[:, 0]
+    y[inside] = adjusted.recall_mean[:, 0]
     fit = fit_linear(X, y, panel.design)
     for at, contrast in enumerate(GROUPS.values()):
         yield record_of(
@@ -140,7 +140,7 @@ def intake_after_diagnosis(panel: Panel, *, rung: AdjustmentSet = MAIN) -> Itera
             analysis="reverse causation",
             exposure="diabetes",
             outcome=FOOD,
-            model=rung.name,
+            model=adjustment.name,
             contrast=contrast,
             scale="difference",
             correction=NONE,
@@ -150,34 +150,36 @@ def intake_after_diagnosis(panel: Panel, *, rung: AdjustmentSet = MAIN) -> Itera
 
 
 SPECIFICATION: Final = "specification"
-PLAUSIBLE: Final = "energy told is plausible"
+PLAUSIBLE: Final = "plausible energy intake"
 NO_SUPPLEMENT: Final = "no magnesium from supplements"
 NO_LOSS: Final = "no weight lost in the past year"
 LOST_KG: Final = 3.0
-"""Weight lost in a year that stands for dieting: whether people were on a diet is not among the variables read."""
+"""Weight loss in a year, kg, used as a proxy for dieting."""
 
 
-def exclusions(panel: Panel, outcomes: Sequence[str], *, rungs: Sequence[AdjustmentSet] = RUNGS) -> Iterator[Record]:
-    """Yield the ladder again among fewer people, naive and corrected: with everybody's, the specification curve.
+def exclusions(
+    panel: Panel, outcomes: Sequence[str], *, adjustments: Sequence[AdjustmentSet] = SEQUENCE
+) -> Iterator[Record]:
+    """Yield the association with each exclusion, uncorrected and corrected, for the specification curve.
 
     Parameters
     ----------
     panel
         People and outcomes.
     outcomes
-        Those of the panel to look at.
-    rungs
-        Of the ladder.
+        Names of outcomes of the panel.
+    adjustments
+        Adjustments.
 
     Yields
     ------
     Record
-        Analysis ``specification``; the model is the rung and the group, joined by ``, ``.
+        Analysis ``specification``; the model is the name of the adjustment and the group, joined by ``, ``.
     """
     for group, kept in groups(panel).items():
         some = panel.where(kept)
-        for rung in rungs:
-            yield from _fits(some, rung, outcomes, SPECIFICATION, f"{rung.name}, {group}", naive=True)
+        for adjustment in adjustments:
+            yield from _fits(some, adjustment, outcomes, SPECIFICATION, f"{adjustment.name}, {group}", uncorrected=True)
 
 
 def groups(panel: Panel) -> Mapping[str, Booleans]:
@@ -189,12 +191,12 @@ def groups(panel: Panel) -> Mapping[str, Booleans]:
     }
 
 
-def cycles_left_out(panel: Panel, outcomes: Sequence[str], *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:
+def cycles_left_out(panel: Panel, outcomes: Sequence[str], *, adjustment: AdjustmentSet = MAIN) -> Iterator[Record]:
     """Yield the corrected association without each cycle in turn."""
     years = panel.frame["cycle"].to_numpy()
     for left in panel.cycles:
         some = panel.where(np.asarray(years != left, dtype=np.bool_))
-        yield from _fits(some, rung, outcomes, "cycle left out", f"{rung.name}, without {left}")
+        yield from _fits(some, adjustment, outcomes, "cycle left out", f"{adjustment.name}, without {left}")
 
 
 FLOW: Final = "participants"
@@ -203,14 +205,14 @@ INVERSE_PROBABILITY: Final = "inverse probability"
 
 
 def flow(panel: Panel) -> Iterator[Record]:
-    """Yield how many people remain after each rule of eligibility, and whom each unknown adjustment costs.
+    """Yield the number of people remaining after each eligibility rule, and the number excluded for each missing term.
 
     Yields
     ------
     Record
-        Of ``participants``: `n` people, and `estimate`, the share of the weights of the people before the rule that
-        they carry. ``unknown: <term>`` counts people who were kept by all earlier rules and lack that term, alone or
-        with others.
+        Analysis ``participants``: `n`, the number of people, and `estimate`, their share of the weights of the people
+        before the rule. ``unknown: <term>`` counts people who meet all earlier rules and lack that term, alone or with
+        others.
     """
 
     def people(contrast: str, here: Booleans, before: Booleans) -> Record:
@@ -235,19 +237,18 @@ def flow(panel: Panel) -> Iterator[Record]:
 
 
 def weighted_for_completeness(panel: Panel) -> Panel:
-    """Return the panel with each weight divided by the probability that a person like this one has complete data.
+    """Return the panel with weights divided by the probability of complete data.
 
     Notes
     -----
-    Seaman and White (2013), Stat. Methods Med. Res. 22:278. The probability is that of a survey-weighted logistic
-    regression among all who have the outcomes measured, on age, sex, race/ethnicity, all other adjustments (an unknown
-    one at its mean), the cycle and the panel's yes-or-no outcomes. It is taken as known, which makes intervals
-    rather too wide.
+    Seaman and White (2013), Stat. Methods Med. Res. 22:278. The probability is estimated by a survey-weighted logistic
+    regression among all people with measured outcomes, on all adjustment terms (missing values at their mean), the
+    cycle and the panel's binary outcomes. It is treated as known, which makes intervals conservative.
 
     Raises
     ------
     MgRiskError
-        What `fit_logistic` raises.
+        The errors of `fit_logistic`.
     """
     names = list(panel.rules)
     measured = np.logical_and.reduce([panel.rules[name] for name in names[: names.index(MEASURED) + 1]])
@@ -267,40 +268,43 @@ def weighted_for_completeness(panel: Panel) -> Panel:
     return replace(panel, design=replace(panel.design, weight=np.where(complete, weight / probability, 0.0)))
 
 
-def inverse_probability(panel: Panel, outcomes: Sequence[str], *, rungs: Sequence[AdjustmentSet]) -> Iterator[Record]:
+def inverse_probability(
+    panel: Panel, outcomes: Sequence[str], *, adjustments: Sequence[AdjustmentSet]
+) -> Iterator[Record]:
     """Yield the corrected association weighted by the inverse of the probability of complete data."""
     try:
         some = weighted_for_completeness(panel)
     except MgRiskError as problem:
-        for rung in rungs:
+        for adjustment in adjustments:
             yield from (
-                failed(INVERSE_PROBABILITY, panel, rung.name, each, PER_100, CALIBRATED, problem) for each in outcomes
+                failed(INVERSE_PROBABILITY, panel, adjustment.name, each, PER_100, CALIBRATED, problem)
+                for each in outcomes
             )
         return
-    for rung in rungs:
-        yield from _fits(some, rung, outcomes, INVERSE_PROBABILITY, rung.name)
+    for adjustment in adjustments:
+        yield from _fits(some, adjustment, outcomes, INVERSE_PROBABILITY, adjustment.name)
 
 
-def negative_controls(panel: Panel, *, rung: AdjustmentSet = MAIN) -> Iterator[Record]:
-    """Yield the corrected association with outcomes that magnesium cannot move, each not adjusted for itself.
+def negative_controls(panel: Panel, *, adjustment: AdjustmentSet = MAIN) -> Iterator[Record]:
+    """Yield the corrected association with negative control outcomes, which magnesium cannot affect.
 
     Notes
     -----
-    Lipsitch, Tchetgen Tchetgen and Cohen (2010), Epidemiology 21:383: an association here is a sign of confounding that
-    the adjustment has left.
+    Lipsitch, Tchetgen Tchetgen and Cohen (2010), Epidemiology 21:383: an association indicates residual confounding.
+    An outcome is not adjusted for itself.
     """
     for control in CONTROLS.values():
-        terms = tuple(name for name in rung.all_terms if name != control.without)
+        terms = tuple(name for name in adjustment.all_terms if name != control.without)
         values = panel.frame[control.of]
         number = values.astype(object).map({"no": 0.0, "yes": 1.0}) if control.scale == "odds ratio" else values
         measured = np.asarray(number, dtype=np.float64)
         some = replace(panel, outcomes={control.name: measured}).where(np.isfinite(measured))
-        without = rung.model_copy(update={"all_terms": terms})
-        yield from _fits(some, without, [control.name], "negative control", rung.name)
+        without = adjustment.model_copy(update={"all_terms": terms})
+        yield from _fits(some, without, [control.name], "negative control", adjustment.name)
 
 
 def e_values(records: Iterable[Record]) -> Iterator[Record]:
-    """Yield the E-values of the odds ratios of a ladder: `estimate` that of the estimate, `low` of the limit near 1."""
+    """Yield the E-values of odds ratios: `estimate` is that of the estimate, `low` that of the limit closer to 1."""
     for record in records:
         if record.estimate is None or record.low is None or record.high is None:
             continue
@@ -314,13 +318,19 @@ def e_values(records: Iterable[Record]) -> Iterator[Record]:
 
 
 def _fits(
-    panel: Panel, rung: AdjustmentSet, outcomes: Sequence[str], analysis: str, model: str, *, naive: bool = False
+    panel: Panel,
+    adjustment: AdjustmentSet,
+    outcomes: Sequence[str],
+    analysis: str,
+    model: str,
+    *,
+    uncorrected: bool = False,
 ) -> Iterator[Record]:
     coding = [linear_coding()]
     try:
-        fits = list(fit_corrected(panel, rung, coding, outcomes=outcomes))
-        if naive:
-            fits += fit_naive(panel, rung, coding, outcomes=outcomes)
+        fits = list(fit_corrected(panel, adjustment, coding, outcomes=outcomes))
+        if uncorrected:
+            fits += fit_uncorrected(panel, adjustment, coding, outcomes=outcomes)
     except MgRiskError as problem:
         yield from (failed(analysis, panel, model, each, PER_100, CALIBRATED, problem) for each in outcomes)
         return

@@ -1,18 +1,17 @@
-"""What-if options: a person's calibrated risk times published relative risks, for each option.
+"""What-if options: a person's calibrated risk multiplied by published relative risks.
 
-These are not the model's own answer to changed inputs: a prediction knows no causes. The baseline is the probability
-that a person like this has undiagnosed diabetes today; nothing that is eaten tomorrow changes today's. The numbers say
-what it would be among people like this who had lived with the option, if the published relative risk of new diabetes
-were an effect and held for them (transport). No option, alone or with others, is given more than the trial of the whole
-programme found. The estimates are rows of `literature.toml`, the options those of `options.toml`.
+These are not the model's predictions for changed inputs, because a prediction model is not causal. The baseline is the
+probability that a person with these inputs has undiagnosed diabetes today, which a future change cannot affect. The
+result is what the probability would be among such people who had always lived with the option, if the published
+relative risk of new diabetes were causal and applied to them (transport). No option or combination is credited with
+more than the trial of the whole programme found. The estimates are in `literature.toml`, the options in `options.toml`.
 
-`changed` computes the inputs of the same people after an option. What a model answers to them is its response and no
-effect: a model that saw people once has learned how often people with those inputs had diabetes. It is reported apart,
-under its own name.
+`changed` computes the inputs of the same people after an option. The model's predictions for them are its response, not
+an effect: they state how often people with those inputs had diabetes. They are reported separately.
 
-`swaps_for` proposes foods in place of others at equal energy that close a gap of magnesium (`swaps.toml`); `Form` says
-how much of a supplement's salt is the element (`forms.toml`); `Person` is one of three people who do not exist, for
-whom the options are shown (`typical.toml`).
+`swaps_for` proposes food substitutions at equal energy that close a magnesium gap (`swaps.toml`); `Form` gives the
+elemental magnesium of a salt (`forms.toml`); `Person` is one of three made-up people for whom the options are shown
+(`typical.toml`).
 """
 
 from __future__ import annotations
@@ -56,12 +55,12 @@ class Study(BaseModel):
     @model_validator(mode="after")
     def _in_order(self) -> Study:
         if not self.low < self.estimate < self.high:
-            raise ValueError(f"{self.name}: the estimate does not lie within its interval")
+            raise ValueError(f"{self.name}: the estimate is not within its interval")
         return self
 
     @property
     def ratio(self) -> bool:
-        """Whether 1, and not 0, is no association."""
+        """Whether the scale is a ratio, with 1 as no association."""
         return self.scale in {"relative risk", "hazard ratio"}
 
 
@@ -69,26 +68,26 @@ STUDIES: Final[Mapping[str, Study]] = MappingProxyType(
     {row["name"]: Study.model_validate(row) for row in rows("mgrisk.evidence", "literature.toml", "study")}
 )
 PROGRAMME: Final[Study] = STUDIES["dpp-2002"]
-"""The trial of weight, diet and activity together: nothing here may promise more."""
+"""The trial of weight, diet and activity combined, whose effect is the upper limit for all options."""
 FEATURES: Final = (
     "age_years", "sex", "magnesium_food_mg", "usual_magnesium_mg", "magnesium_supplement_mg", "activity_met_min_week",
     "leisure_met_min_week", "weight_kg", "bmi_kg_m2", "dash_score", "egfr", "diuretic_use", "ppi_use",
 )  # fmt: skip
-"""Features that the options read; what is absent costs the options that need it."""
+"""Features used by the options; an option is not available without the features it needs."""
 ASK: Final = "ask a clinician first"
 UNLESS: Final = "not with kidney disease or other medicines unless a clinician agrees"
 ADVICE: Final = ("", UNLESS, ASK)
-"""All that is said of a supplement, beside an amount or in place of one."""
+"""Advice on a supplement, in addition to an amount or instead of one."""
 ASSUMPTIONS: Final = (
-    "The relative risks are effects of the change and not of what goes with it: for cohorts this cannot be known.",
-    "Transport: what was found in the people studied, for new diabetes over years, holds for these people.",
-    "Independence: together, options multiply only where neither contains the other: weight was lost by diet and "
-    "activity, and a DASH score counts magnesium, so that of an option and what it contains the stronger counts. The "
-    "interval runs from all of them multiplied to the strongest alone.",
-    f"No option, and no combination of them, is given more than the trial of a whole programme: {PROGRAMME.label}, "
+    "Causality: the relative risks are effects of the change, without confounding; for cohort studies this is unknown.",
+    "Transport: what was found in the people studied, for new diabetes over years, applies to these people.",
+    "Independence: the relative risks of several options are multiplied only if neither option contains the other. "
+    "Weight was lost by diet and activity, and a DASH score includes magnesium; of an option and the options that it "
+    "contains only the stronger counts. The interval extends from all of them multiplied to the strongest alone.",
+    f"No option or combination is credited with more than the trial of a whole programme: {PROGRAMME.label}, "
     f"{PROGRAMME.scale} {PROGRAMME.estimate} ({PROGRAMME.low} to {PROGRAMME.high}).",
-    "The interval of one option is that of the published estimate; the error of the baseline, and of the "
-    "assumptions, is not in it.",
+    "The interval of an option is that of the published estimate; it does not include the error of the baseline or of "
+    "the assumptions.",
 )
 TARGET_MET_HOURS: Final = 11.25
 WEIGHT_SHARE, OVERWEIGHT, ACCORDANT, KIDNEY = 0.05, 25.0, 4.5, 30.0
@@ -96,7 +95,7 @@ Z95: Final = 1.959964
 
 
 class Option(BaseModel):
-    """Something to change; the comments of options.toml explain the fields."""
+    """A what-if option; the comments of options.toml explain the fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -115,31 +114,31 @@ TOGETHER: Final = "together"
 
 
 def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
-    """Return what each option would make of people's risk.
+    """Return each person's risk after each option.
 
     Parameters
     ----------
     frame
-        Features, a row for each person; of `FEATURES`, those that are known.
+        Features, one row for each person: those of `FEATURES` that are known.
     risk
-        Calibrated risk, shape (n,), 0 to 1; NaN for who has none.
+        Calibrated risk, shape (n,), 0 to 1; NaN if missing.
 
     Returns
     -------
     pandas.DataFrame
         Same index. For each option with a published relative risk ``what_if_<option>_risk``, ``_low``, ``_high`` and
-        ``what_if_<option>_dose``, how much would change in the option's unit; ``what_if_together_risk``, ``_low``,
-        ``_high`` for all those whose dose is known; ``what_if_magnesium_supplement_dose``, elemental mg a day up to the
-        allowance and not beyond the upper level, missing where ``what_if_magnesium_supplement_advice`` says "ask a
-        clinician first": eGFR below 30, or medicines that interact. A dose of 0 is an option that is met already.
+        ``what_if_<option>_dose``, the size of the change in the option's unit; ``what_if_together_risk``, ``_low``,
+        ``_high`` for all options with a known dose; ``what_if_magnesium_supplement_dose``, elemental mg/d needed for
+        the RDA within the upper level, missing if ``what_if_magnesium_supplement_advice`` is "ask a clinician first"
+        (eGFR below 30, or interacting medicines). A dose of 0 means that the option is already met.
 
     Notes
     -----
-    A relative risk of a study is raised to the dose over the study's contrast. That of magnesium goes by expected
-    usual intake where it is known: recalled days scatter more than habits do, so that those of many lie far below an
-    allowance that their habit nearly meets. Together, logarithms add, but of an option and what it contains
-    (`Option.contains`) the stronger counts; the interval runs from all of them multiplied, with their variances, to the
-    strongest alone. Estimate, low and high are at most those of `PROGRAMME`.
+    The relative risk of a study is raised to the power dose / contrast of the study. The dose of magnesium is based on
+    expected usual intake if known, because recall days vary more than usual intake and would exaggerate the gap of many
+    people. For several options the logarithms are added, but of an option and those it contains (`Option.contains`)
+    only the stronger counts; the interval extends from all of them multiplied, with their variances, to the strongest
+    alone. The reduction is at most that of `PROGRAMME`, for estimate, low and high.
 
     Examples
     --------
@@ -159,7 +158,7 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
         dose = dose_of(known)
         study = STUDIES[OPTIONS[name].study]
         times = dose / _CONTRAST[name]
-        columns |= _priced(name, baseline, study.estimate**times, study.low**times, study.high**times)
+        columns |= _risks(name, baseline, study.estimate**times, study.low**times, study.high**times)
         columns[f"what_if_{name}_dose"] = dose
         used = np.nan_to_num(times)
         log_ratios[name] = used * np.log(study.estimate)
@@ -168,15 +167,15 @@ def what_if(frame: pd.DataFrame, risk: ArrayLike) -> pd.DataFrame:
         some |= np.isfinite(times)
     all_multiplied = sum(log_ratios.values()) - Z95 * np.sqrt(variance)
     together = (_combined(log_ratios), all_multiplied, np.minimum.reduce([*log_highs.values()]))
-    columns |= _priced(TOGETHER, np.where(some, baseline, np.nan), *(np.exp(each) for each in together))
+    columns |= _risks(TOGETHER, np.where(some, baseline, np.nan), *(np.exp(each) for each in together))
     amount, advice = _supplement(known)
     columns["what_if_magnesium_supplement_dose"] = amount
     columns["what_if_magnesium_supplement_advice"] = advice
     return pd.DataFrame(columns, index=frame.index)
 
 
-def _priced(name: str, baseline: Floats, estimate: Floats, low: Floats, high: Floats) -> dict[str, Floats]:
-    """Return the risk after an option and its limits, from ratios that are held to those of the programme's trial."""
+def _risks(name: str, baseline: Floats, estimate: Floats, low: Floats, high: Floats) -> dict[str, Floats]:
+    """Return the risk after an option and its limits, from ratios limited to those of `PROGRAMME`."""
     ratios = {
         "risk": np.maximum(estimate, PROGRAMME.estimate),
         "low": np.maximum(low, PROGRAMME.low),
@@ -186,7 +185,7 @@ def _priced(name: str, baseline: Floats, estimate: Floats, low: Floats, high: Fl
 
 
 def _combined(log_ratios: Mapping[str, Floats]) -> Floats:
-    """Return the log ratio of options together, where of an option and what it contains the stronger counts."""
+    """Return the combined log ratio; of an option and those it contains only the stronger counts."""
 
     def of(name: str) -> Floats:
         return np.minimum(log_ratios[name], sum((of(part) for part in OPTIONS[name].contains), np.zeros(1)))
@@ -196,7 +195,7 @@ def _combined(log_ratios: Mapping[str, Floats]) -> Floats:
 
 
 class _Known:
-    """Features by name, missing where the frame has no such column."""
+    """Features by name, missing if the frame has no such column."""
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
@@ -207,7 +206,7 @@ class _Known:
         return np.asarray(self.frame[name], dtype=np.float64)
 
     def first(self, *names: str) -> Floats:
-        """Return the first of some numbers that is known."""
+        """Return the first known value among some features."""
         found = self.number(names[0])
         for name in names[1:]:
             found = np.where(np.isfinite(found), found, self.number(name))
@@ -220,7 +219,7 @@ class _Known:
 
     @property
     def gap(self) -> Floats:
-        """Magnesium lacking to the allowance, mg a day; by recalled days where expected usual intake is not known."""
+        """Magnesium gap to the RDA, mg/d; from recall days if expected usual intake is not known."""
         wanted = reference_intakes(self.frame["age_years"], self.frame["sex"])["rda_mg"].to_numpy(dtype=np.float64)
         eaten = self.first("usual_magnesium_mg", "magnesium_food_mg")
         taken = np.nan_to_num(self.number("magnesium_supplement_mg"))
@@ -250,7 +249,7 @@ _CONTRAST: Final = MappingProxyType({"magnesium_food": 100.0, "activity": TARGET
 
 
 def _supplement(known: _Known) -> tuple[Floats, NDArray[np.object_]]:
-    """Return elemental mg a day that are lacking, within the upper level, and what to do first."""
+    """Return the elemental magnesium (mg/d) that fills the gap within the upper level, and the advice."""
     limit = reference_intakes(known.frame["age_years"], known.frame["sex"])["ul_mg"].to_numpy(dtype=np.float64)
     taken = np.nan_to_num(known.number("magnesium_supplement_mg"))
     amount = np.minimum(known.gap, np.maximum(limit - taken, 0.0))
@@ -265,23 +264,22 @@ def _supplement(known: _Known) -> tuple[Floats, NDArray[np.object_]]:
 
 Move = Callable[[pd.DataFrame, Floats], Floats]
 MEANING: Final = (
-    "how often people with such inputs had the outcome on the day they were seen; not what would become of a person "
-    "who changes"
+    "how often people with such inputs had the outcome at their visit, not what would happen to a person who changes"
 )
 
 
 def changed(people: pd.DataFrame, answers: pd.DataFrame, option: str) -> pd.DataFrame:
-    """Return people with the inputs that an option would change moved by its dose.
+    """Return the features of people after an option.
 
     Parameters
     ----------
     people
-        Features, a row for each person; only columns that are there are moved, and nothing that would have to be
-        guessed, such as the waist that goes with less weight.
+        Features, one row for each person. Only existing columns directly affected by the option are changed, not, for
+        example, the waist after weight loss.
     answers
-        What `what_if` said of them: the doses; whose dose is missing is left as is.
+        Result of `what_if` for these people, with the doses; people with a missing dose are unchanged.
     option
-        One of `OPTIONS`, or `TOGETHER` for all that have a published relative risk.
+        One of `OPTIONS`, or `TOGETHER` for all options with a published relative risk.
 
     Examples
     --------
@@ -290,7 +288,7 @@ def changed(people: pd.DataFrame, answers: pd.DataFrame, option: str) -> pd.Data
     >>> changed(people, dose, "magnesium_food")["magnesium_food_mg"].tolist()
     [310.0]
     """
-    # A supplement is another way to the same allowance: both together would go beyond it.
+    # Not the supplement, which is an alternative for the same gap: both together would exceed the RDA.
     names = [name for name, row in OPTIONS.items() if row.study] if option == TOGETHER else [option]
     moved = people.copy()
     for name in names:
@@ -342,7 +340,7 @@ class _Row(BaseModel):
 
 
 class Food(_Row):
-    """A food by its USDA code, with magnesium (mg) and energy (kcal) in 100 g."""
+    """A food by its USDA code, with magnesium (mg) and energy (kcal) per 100 g."""
 
     code: int
     food: str
@@ -351,7 +349,7 @@ class Food(_Row):
 
 
 class Swap(_Row):
-    """One food in place of another; the comments of swaps.toml explain the fields.
+    """A substitution of one food by another; the comments of swaps.toml explain the fields.
 
     Examples
     --------
@@ -367,12 +365,12 @@ class Swap(_Row):
 
     @property
     def grams_of_other(self) -> float:
-        """Grams of the other food that have the same energy."""
+        """Grams of the other food with the same energy."""
         return self.grams * self.out.kcal / self.into.kcal
 
     @property
     def gain_mg(self) -> float:
-        """Magnesium that the swap adds, mg."""
+        """Magnesium gained by the swap, mg."""
         return (self.grams_of_other * self.into.mg - self.grams * self.out.mg) / 100.0
 
     @property
@@ -393,17 +391,17 @@ SWAPS: Final[tuple[Swap, ...]] = tuple(
 
 
 def swaps_for(gap_mg: float) -> tuple[Swap, ...]:
-    """Return the fewest swaps, each used once, that close a gap, and of as few those that pass it least.
+    """Return the smallest set of swaps that closes a gap; among sets of the same size, the one with the least excess.
 
     Parameters
     ----------
     gap_mg
-        Magnesium wanted in addition, mg a day.
+        Magnesium gap, mg/d.
 
     Returns
     -------
     tuple of Swap
-        The largest gain first; all swaps where they do not close the gap together.
+        Sorted by gain, the largest first; all swaps if they do not close the gap.
 
     Examples
     --------
@@ -458,11 +456,11 @@ class Form(BaseModel):
 
     @property
     def share(self) -> float:
-        """Share of the salt that is magnesium."""
+        """Mass share of magnesium in the salt."""
         return self.magnesium / self.weight
 
     def salt_mg(self, elemental_mg: float) -> float:
-        """Return how many mg of the salt hold some mg of magnesium."""
+        """Return the mg of the salt that contain some mg of elemental magnesium."""
         return elemental_mg / self.share
 
 

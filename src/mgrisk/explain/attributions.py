@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -43,12 +43,39 @@ PART: Final = "attributions.npz"
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
+@dataclass(frozen=True, eq=False)
+class LookUpTable:
+    """A table that contributions are read off: entries by the bins of a few encoded columns.
+
+    Attributes
+    ----------
+    columns, cuts
+        The columns, and the increasing cut points of each. The bin of a value is the number of cuts up to it.
+    missing
+        The bin of a missing value in each column.
+    players
+        Whose contributions it holds.
+    entries
+        For each player an array with an axis for each column, in log-odds.
+    """
+
+    columns: tuple[int, ...]
+    cuts: tuple[Floats, ...]
+    missing: tuple[int, ...]
+    players: tuple[int, ...]
+    entries: Floats
+
+
 class Explained(Protocol):
     """A part of a model, ready to explain."""
 
     @property
     def base(self) -> float:
         """Weighted mean of the part's linear predictor in the background."""
+
+    @property
+    def tables(self) -> list[LookUpTable] | None:
+        """What its contributions are the sums of; None where it has curves."""
 
     def values(self, X: Singles) -> Floats:
         """Return the Shapley value of each player for the part's linear predictor, shape (n, n_players)."""
@@ -133,6 +160,7 @@ class _Additive:
     fitted: Additive
     owners: Integers
     n_players: int
+    tables: None = None
 
     @property
     def base(self) -> float:
@@ -152,14 +180,36 @@ def _sum_by(values: Floats, owner: Integers, n: int) -> Floats:
 
 @dataclass(frozen=True)
 class _Trees:
-    tables: TreeTables
+    of_trees: TreeTables
 
     @property
     def base(self) -> float:
-        return self.tables.base
+        return self.of_trees.base
+
+    @property
+    def tables(self) -> list[LookUpTable]:
+        groups, found, start = self.of_trees.groups, [], 0
+        for g in range(len(groups.split_start) - 1):
+            splits = slice(*groups.split_start[g : g + 2])
+            players = groups.player[slice(*groups.player_start[g : g + 2])]
+            d = splits.stop - splits.start
+            entries = self.of_trees.table[start : start + len(players) * 2**d]
+            start += len(entries)
+            # Bit k of a code says that split k goes left, below its threshold; axes of an array begin at the last bit.
+            by_bit = entries.reshape(len(players), *(2,) * d).transpose(0, *range(d, 0, -1))
+            found.append(
+                LookUpTable(
+                    columns=tuple(groups.split_column[splits].tolist()),
+                    cuts=tuple(groups.split_threshold[splits].astype(np.float64)[:, None]),
+                    missing=tuple(0 if left else 1 for left in groups.split_default_left[splits]),
+                    players=tuple(players.tolist()),
+                    entries=np.flip(by_bit, axis=tuple(range(1, d + 1))),
+                )
+            )
+        return found
 
     def values(self, X: Singles) -> Floats:
-        return self.tables.values(X)
+        return self.of_trees.values(X)
 
 
 @dataclass(frozen=True)
@@ -168,6 +218,7 @@ class _Splines:
     column_means: Floats
     owners: Integers
     n_players: int
+    tables: None = None
 
     @property
     def base(self) -> float:
@@ -182,13 +233,27 @@ class _Splines:
 class _Shapes:
     fitted: FittedShapes
     base: float
-    tables: tuple[tuple[Floats, ...], ...]
+    of_columns: tuple[tuple[Floats, ...], ...]
     owners: Integers
     n_players: int
 
+    @property
+    def tables(self) -> list[LookUpTable]:
+        return [
+            LookUpTable(
+                columns=shape.columns,
+                cuts=shape.cuts,
+                missing=tuple(len(cuts) + 1 for cuts in shape.cuts),
+                players=tuple(int(self.owners[column]) for column in shape.columns),
+                # Of a shape bin 0 is that of a missing value; here it comes last.
+                entries=np.roll(np.stack(entries), -1, axis=tuple(range(1, len(shape.columns) + 1))),
+            )
+            for shape, entries in zip(self.fitted.shapes, self.of_columns, strict=True)
+        ]
+
     def values(self, X: Singles) -> Floats:
         grouped = np.zeros((len(X), self.n_players), order="F")
-        for shape, tables in zip(self.fitted.shapes, self.tables, strict=True):
+        for shape, tables in zip(self.fitted.shapes, self.of_columns, strict=True):
             bins = shape.bins(X)
             for column, table in zip(shape.columns, tables, strict=True):
                 grouped[:, self.owners[column]] += table[bins]
@@ -353,6 +418,18 @@ class Explainer:
         for scale, part in others:
             total += scale * part.values(X)
         return total
+
+    def tables(self) -> list[LookUpTable] | None:
+        """Return the tables that contributions to the calibrated log-odds are sums of; None where there are curves."""
+        if isinstance(self.bundle.fitted, Additive):
+            return None
+        found = []
+        for scale, part in self._parts:
+            tables = part.tables
+            if tables is None:
+                return None
+            found += [replace(each, entries=scale * each.entries) for each in tables]
+        return found
 
     def _of_additive(self, X: Singles) -> tuple[Floats, Floats]:
         """Return base values (n,) and SHAP values (n, n_features), as the bundle predicts them."""

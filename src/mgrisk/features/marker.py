@@ -80,8 +80,8 @@ def high_glucose_told(raw: pd.DataFrame) -> pd.Series:
     No for people without diabetes and prediabetes, even if the answer on pregnancies is missing. DIQ160 is not asked of
     people with diagnosed diabetes.
     """
-    told = raw["DIQ010"].isin([YES, BORDERLINE]) | (raw["DIQ160"] == YES) | (gestational_diabetes(raw) == "yes")
-    return pd.Series(np.where(told, "yes", "no"), index=raw.index).where(told | (raw["DIQ160"] == NO))
+    diagnosed = raw["DIQ010"].isin([YES, BORDERLINE]) | (raw["DIQ160"] == YES) | (gestational_diabetes(raw) == "yes")
+    return pd.Series(np.where(diagnosed, "yes", "no"), index=raw.index).where(diagnosed | (raw["DIQ160"] == NO))
 
 
 CALIBRATION = {row["cycle"]: row for row in rows("mgrisk.features", "kidney.toml", "calibration")}

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 REFERENCE: Final = "ada"
 NHANES: Final = "NHANES"
-AGE: Final = "age_years"  # the one eligibility rule of an own cohort
+AGE: Final = "age_years"  # the only eligibility rule of a cohort from a file
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from mgrisk.report.blocks import Block, Section, callout, column, row, section, 
 from mgrisk.report.content import BANNERS, page_content
 from mgrisk.report.formats import count, interval, model_label
 from mgrisk.report.sections.performance import DIFFERENCES, METRICS
-from mgrisk.report.sections.performance_figures import calibration_figure
+from mgrisk.report.sections.performance_figures import calibration_figure, no_calibration
 from mgrisk.run_folder.comparison import Comparison
 
 LABELS: Final[dict[str, tuple[str, int, bool, float]]] = {
@@ -126,9 +126,7 @@ def _calibration(comparison: Comparison) -> Section:
 def _curve(comparison: Comparison, name: str, place: int, set_name: str) -> Block:
     run = comparison.runs[name]
     evaluated = CROSS_VALIDATED if set_name == CROSS_VALIDATED else run.held_out_name
-    curves = run.curves.sets[evaluated][run.winner]
-    for kind in ("calibration", "calibration_groups"):
-        if "problem" in curves[kind]:
-            return callout(f"{name}: no calibration curve, because {curves[kind]['problem']}.", tone="warning")
+    if problem := no_calibration(run, evaluated, run.winner):
+        return callout(f"{name}: no calibration curve, because {problem}.", tone="warning")
     drawn = calibration_figure(run, f"run-{place}-{set_name}", evaluated, run.winner)
     return {**drawn, "title": f"{name}: {drawn['title']}"}

@@ -34,9 +34,13 @@ from mgrisk.storage.files import to_json
 
 FORMAT: Final = 1
 BANNERS: Final = {
-    SYNTHETIC: "SYNTHETIC data: these people are made up. No number on this page is about anybody, and none says "
-    "anything about magnesium or diabetes. It only shows that the pipeline runs.",
-    UNKNOWN: "No file of this run says whether its people are real or SYNTHETIC. Trust no number on this page.",
+    SYNTHETIC: (
+        "SYNTHETIC data: these people are made up. No number on this page is about real people, magnesium or "
+        "diabetes. It only shows that the pipeline runs."
+    ),
+    UNKNOWN: (
+        "No file of this run says whether its people are real or SYNTHETIC. Do not rely on any number on this page."
+    ),
 }
 SECTIONS: Final = (
     summary.SUMMARY,

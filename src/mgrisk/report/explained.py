@@ -40,18 +40,19 @@ class ExplainedPeople:
     weight, risk, low, high
         Survey weight, reported risk and the bounds of its 90 % interval, shape (n,).
     low_inputs, high_inputs
-        Between which bounds the risk would lie were the absent inputs known, shape (n,); NaN where that is not known.
+        Bounds of the risk if the missing inputs were known, shape (n,) each; NaN where they cannot be computed.
     in_domain
-        Who is like the people of development, shape (n,).
+        Who is in the model's training distribution, shape (n,).
     base_values
-        Where the contributions of each person add up from, in calibrated log-odds, shape (n,).
+        Base value of each person, in calibrated log-odds, shape (n,).
     ids, case
         What each person is found by, and whether the person has the outcome, shape (n,); None where it is not known.
     firmness
-        Share of the refits that give each person the same first reason, shape (n,); None where there were none.
+        Share of the refits in which each person's largest contribution is that of the same feature, shape (n,); None
+        where there were none.
     recall_share
-        Share of recall error of magnesium in the variance of an interval that held it, shape (n,); NaN where the model
-        reads no usual intake, or nobody asked for the recalls.
+        Share of recall error of magnesium in the variance of an interval that includes it, shape (n,); NaN where the
+        model reads no usual intake, or nobody asked for the recalls.
     design, inside
         The full design of the set and the places of these people in it.
     errors

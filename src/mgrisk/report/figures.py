@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import html
 import io
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -75,13 +76,7 @@ def forest(data: Mapping[str, Any]) -> Figure:
     axes.axvline(data["null"], color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     places = np.arange(len(points))[::-1]
     for place, point in zip(places, points, strict=True):
-        if point["estimate"] is None:
-            continue
-        colour, marker = looks[point["kind"]]
-        if point["low"] is not None and point["high"] is not None:
-            axes.plot([point["low"], point["high"]], [place, place], color=colour, linewidth=1.8)
-        axes.plot([point["estimate"]], [place], marker, color=colour, markersize=6)
-        axes.add_artist(Tips([point["estimate"]], [place], [tip(point["label"], point)]))
+        _estimate(axes, place, point, point["label"], *looks[point["kind"]])
     axes.set_xscale("log")
     axes.minorticks_off()
     reach = [value for point in points for value in (point["low"], point["high"]) if value is not None]
@@ -100,6 +95,16 @@ def forest(data: Mapping[str, Any]) -> Figure:
     long = sum(len(kind) for kind in looks) > LINE
     picture.legend(handles=keys, loc="outside upper center", ncols=1 if long else min(len(keys), 3))
     return picture
+
+
+def _estimate(axes: Any, place: int, point: Mapping[str, Any], label: str, colour: str, marker: str) -> None:
+    """Draw an estimate with its interval in a row of a forest plot; nothing where it is not estimable."""
+    if point["estimate"] is None:
+        return
+    if point["low"] is not None and point["high"] is not None:
+        axes.plot([point["low"], point["high"]], [place, place], color=colour, linewidth=1.7)
+    axes.plot([point["estimate"]], [place], marker, color=colour, markersize=5.5)
+    axes.add_artist(Tips([point["estimate"]], [place], [tip(label, point)]))
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -208,7 +213,7 @@ def amounts(data: Mapping[str, Any]) -> Figure:
     picture, axes = canvas(7.2, 1.1 + ROW * len(bars))
     labels = [legible(bar["label"], longest=FOREST_LABEL) for bar in bars]
     panels.bars(axes, bars, "estimate", labels, [bar["marked"] for bar in bars])
-    axes.set_xlabel(legible(data["x_label"], longest=FOREST_LABEL))
+    axes.set_xlabel(legible(data["x_label"], longest=FOREST_LABEL), loc="right")
     keys = [
         Line2D([], [], color=colour, linewidth=7, label=legible(data[key]))
         for colour, key in ((ORANGE, "marked"), (BLUE, "others"))
@@ -268,7 +273,9 @@ def waterfall(data: Mapping[str, Any]) -> Figure:
         markersize=6, elinewidth=1.4, capsize=3,
     )  # fmt: skip
     named = [legible(step["label"], longest=46) for step in steps]
-    axes.set_yticks(np.arange(top, -1, -1), ["Population (base value)", *named, "Reported risk, 90 % interval"])
+    axes.set_yticks(
+        np.arange(top, -1, -1), ["Base value (development population)", *named, "Reported risk, 90 % interval"]
+    )
     axes.set_ylim(-0.7, top + 0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("Log-odds of the reported risk")
@@ -289,7 +296,7 @@ def _risk_scale(axes: Any) -> None:
             ticks.append(risk)
     above = axes.secondary_xaxis("top")
     above.set_xticks([float(np.log(risk / (1 - risk))) for risk in ticks], [f"{100 * risk:g} %" for risk in ticks])
-    above.set_xlabel("The same as a risk", labelpad=8)
+    above.set_xlabel("Risk", labelpad=8)
     above.spines["top"].set_visible(True)
 
 
@@ -345,12 +352,7 @@ def metrics_by_row(data: Mapping[str, Any]) -> Figure:
         if panel["everybody"] is not None:
             axes.axvline(panel["everybody"], color=BLUE, linewidth=1, linestyle=(0, (1, 2)))
         for place, label, point in zip(places, rows, panel["points"], strict=True):
-            if point["estimate"] is None:
-                continue
-            if point["low"] is not None and point["high"] is not None:
-                axes.plot([point["low"], point["high"]], [place, place], color=BLUE, linewidth=1.6)
-            axes.plot([point["estimate"]], [place], "o", color=BLUE, markersize=5)
-            axes.add_artist(Tips([point["estimate"]], [place], [tip(f"{label}, {panel['title']}", point)]))
+            _estimate(axes, place, point, f"{label}, {panel['title']}", BLUE, "o")
         # One group of few people must not squeeze all the others.
         reach = [value for point in panel["points"] for value in (point["low"], point["high"]) if value is not None]
         if panel["ideal"] is not None and reach:
@@ -406,8 +408,7 @@ def dependence(data: Mapping[str, Any]) -> Figure:
         below.stairs(share, edges, fill=True, color=BLUE, alpha=0.35, linewidth=0)
         below.stairs(floats(data["density"]["before"]), edges, color=VERMILION, linewidth=1.0)
     # The rug shows single people where the bars are too low to be seen.
-    x = floats(data["x"])
-    _rug(below, x[x <= edges[-1]] if len(edges) else x)
+    _rug(below, floats(data["x"]))
     below.set_yticks([])
     below.spines["left"].set_visible(False)
     below.set_ylabel("People")
@@ -433,16 +434,19 @@ def trend(data: Mapping[str, Any]) -> Figure:
         reach = np.nan_to_num(np.abs(np.vstack([y - low, high - y])))
         colour = (VERMILION, ORANGE)[place % 2]
         axes.errorbar(x, y, yerr=reach, fmt="D", color=colour, markersize=5, capsize=3, label=each["label"])
-    # As many names as can be read beside each other, the last one always.
-    step = -(-len(x) // MOST_TICKS)
-    ticks = x[::-step][::-1]
-    axes.set_xticks(ticks, [legible(data["batches"][place], longest=20) for place in ticks], rotation=30, ha="right")
+    _name_columns(axes, data["batches"])
     axes.set_xlim(-0.5, len(x) - 0.5)
     axes.set_ylabel(legible(data["y_label"]))
     axes.grid(True, axis="y")
     if len(data["lines"]) + len(data["points"]) > 1:
         picture.legend(loc="outside upper center", ncols=4)
     return picture
+
+
+def _name_columns(axes: Any, names: Sequence[str]) -> None:
+    """Put as many names below a picture as can be read beside each other, the last one always."""
+    ticks = np.arange(len(names))[:: -max(1, math.ceil(len(names) / MOST_TICKS))][::-1]
+    axes.set_xticks(ticks, [legible(names[place], longest=20) for place in ticks], rotation=30, ha="right")
 
 
 HEAT_STEPS: Final = (0.1, 0.25, 1.0)
@@ -463,9 +467,7 @@ def heat(data: Mapping[str, Any]) -> Figure:
             axes.add_patch(Rectangle((at - 0.46, place - 0.42), 0.92, 0.84, facecolor=colour, edgecolor="none"))
     axes.set_xlim(-0.5, n_columns - 0.5)
     axes.set_ylim(n_rows - 0.5, -0.5)
-    step = -(-n_columns // MOST_TICKS)
-    ticks = np.arange(n_columns)[::-step][::-1]
-    axes.set_xticks(ticks, [legible(data["columns"][place], longest=20) for place in ticks], rotation=30, ha="right")
+    _name_columns(axes, data["columns"])
     axes.set_yticks(range(n_rows), [legible(label) for label in data["rows"]], fontsize=9)
     axes.tick_params(axis="both", length=0)
     keys = [

@@ -1,4 +1,4 @@
-"""What is told first of magnesium in a run, wherever it is told: all of the evidence together or none of it.
+"""The main results on magnesium of a run, the same wherever they are shown: all of the evidence together or none of it.
 
 The association adjusted for confounders never stands without the one adjusted for body size too, that of supplements,
 and what the negative controls said; and one outcome never without the others.
@@ -27,12 +27,12 @@ MARKER: Final = "homa_ir"
 
 @dataclass(frozen=True)
 class Headline:
-    """What is told first.
+    """The main results on magnesium.
 
     Attributes
     ----------
     outcome
-        Label of the outcome that it is about: the run's own, or the first that was studied where its own was not.
+        Label of the outcome: that of the run, or the first that was studied where that of the run was not.
     confounders, body_size, supplements
         Corrected association per 100 mg a day: from food adjusted for confounders, for body size too, and from
         supplements adjusted for confounders.
@@ -67,26 +67,27 @@ class Headline:
 
     @property
     def of_controls(self) -> str:
-        """What the negative controls said, in words."""
+        """Result of the negative controls, in words."""
         if not self.controls:
             return ""
         if not self.failed:
             return (
-                "No negative control shows an association, which does not prove that nothing confounds: "
-                f"{_named(self.controls)}."
+                f"No negative control shows an association ({_named(self.controls)}), which does not rule out "
+                "confounding."
             )
         fail = "fail" if len(self.failed) > 1 else "fails"
         which = "Both" if len(self.failed) == len(self.controls) == 2 else f"{len(self.failed)} of {len(self.controls)}"
         return (
-            f"{which} negative controls {fail}, because magnesium goes along with what it cannot cause: "
-            f"{_named(self.failed)}. Residual confounding is there."
+            f"{which} negative controls {fail}: magnesium is associated with what it cannot cause "
+            f"({_named(self.failed)}). There is residual confounding."
         )
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """First paragraph of the chapter."""
         return (
-            f"{self.outcome}: 100 mg a day more magnesium from food goes with {_article(self.confounders.scale)} of "
+            f"{self.outcome}: 100 mg a day more magnesium from food is associated with "
+            f"{_article(self.confounders.scale)} of "
             f"{_shown(self.confounders)} adjusted for confounders, and of {_shown(self.body_size)} adjusted for body "
             f"size too; 100 mg from supplements with {_shown(self.supplements)}.",
             self.of_controls,
@@ -95,7 +96,7 @@ class Headline:
 
 
 def headline(run: RunFolder) -> Headline | None:
-    """Return what is told first of a run's evidence, None where the run has none."""
+    """Return the main results of a run's evidence, None where the run has none."""
     found = run.evidence.where(analysis="association", correction=CALIBRATED, contrast=PER_100)
     if not len(found):
         return None
@@ -135,9 +136,9 @@ def outcomes_side_by_side(run: RunFolder) -> list[Block]:
         rows.append(row([f"{OUTCOMES[MARKER].label}, ratio of geometric means", *cells, *("" for _ in sets)], {}))
     return [
         text(
-            "The four outcomes side by side. Adjusted for body size too, the interval of the association excludes 1 "
-            f"for: {_list(apart)}. Magnesium improves the ranking of people beyond chance, cross-validated and "
-            f"held-out, for: {_list(better)}.",
+            "Four outcomes compared: adjusted for body size too, the 95 % interval of the association excludes 1 "
+            f"for: {_list(apart)}. There is evidence that magnesium improves discrimination, both cross-validated "
+            f"and held-out, for: {_list(better)}.",
             *_percent_less(*marker),
         ),
         table(
@@ -152,16 +153,17 @@ def outcomes_side_by_side(run: RunFolder) -> list[Block]:
             ],
             rows,
             notes=[
-                "AUROC: one spline logistic regression of the run's features for every outcome, each with its own "
-                "people; what the chosen model gains stands under What magnesium adds to the prediction.",
-                "No association is estimated with diagnosed diabetes: people may eat otherwise since their diagnosis.",
+                "AUROC: a spline logistic regression with the features of this run for each outcome and its "
+                "people. The gain of the chosen model is under Incremental value of magnesium in the prediction.",
+                "No association with diagnosed diabetes is estimated, because people may have changed their diet "
+                "after the diagnosis.",
             ],
         ),
     ]
 
 
-def _one(studied: Records[EvidenceRecord], name: str, rung: AdjustmentSet) -> EvidenceRecord | None:
-    return next(iter(studied.where(outcome=name, model=rung.name)), None)
+def _one(studied: Records[EvidenceRecord], name: str, adjustment: AdjustmentSet) -> EvidenceRecord | None:
+    return next(iter(studied.where(outcome=name, model=adjustment.name)), None)
 
 
 def _cell(record: EvidenceRecord | None) -> str:

@@ -61,7 +61,7 @@ def model_card(content: Mapping[str, Any]) -> str:
         *_part(content, "features", kinds=("table",)),
         _heading("What drives the risk", synthetic),
         *_drivers(content),
-        _heading("What magnesium is here", synthetic),
+        _heading("Magnesium: prediction, association and published evidence", synthetic),
         *_part(content, "magnesium", kinds=("text", "table")),
         _heading("Calibration and methods", synthetic),
         *_part(content, "methods", kinds=("callout", "list", "text")),
@@ -105,14 +105,14 @@ def _drivers(content: Mapping[str, Any]) -> list[str]:
     part = find_section(content, "drivers")
     if part["status"] != MADE:
         return [_reason(part)]
-    groups, story = find_section(content, "drivers-groups"), find_section(content, "drivers-story")
+    groups, agreement = find_section(content, "drivers-groups"), find_section(content, "drivers-agreement")
     tables = [
         block["table"]
         for block in (*part["blocks"], *groups["blocks"])
         if block.get("id") in {"importance", "importance-groups"}
     ]
     warnings = [block for block in (*part["blocks"], *groups["blocks"]) if block["kind"] == "callout"]
-    compared = [block for block in story["blocks"] if block["kind"] == "text"]
+    compared = [block for block in agreement["blocks"] if block["kind"] == "text"]
     return [_markdown(block) for block in (*warnings, *tables, *compared)]
 
 

@@ -105,14 +105,16 @@ def risk_ticks(axes: Axes, *, low: float, high: float, both: bool = False) -> No
         axes.set_yticks([], minor=True)
 
 
-def dots(axes: Axes, x: Floats, y: Floats, colour: str, *, size: float) -> None:
-    """Draw many dots as one path of round caps: a tenth of the bytes of a marker for each."""
+def dots(axes: Axes, x: Floats, y: Floats, colour: str, *, size: float, name: str | None = None) -> None:
+    """Draw many dots as one path of round caps, perhaps with an id: a tenth of the bytes of a marker for each."""
     if len(x) == 0:
         return
     ends = np.repeat(np.column_stack([x, y]), 2, axis=0)
     path = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(x)))
     path.should_simplify = False  # simplifying takes a line of no length for nothing
-    axes.add_patch(PathPatch(path, edgecolor=colour, fill=False, linewidth=size, capstyle="round", alpha=0.75))
+    axes.add_patch(
+        PathPatch(path, edgecolor=colour, fill=False, linewidth=size, capstyle="round", alpha=0.75, gid=name)
+    )
 
 
 def stamp(axes: Axes, mark: str) -> None:
@@ -275,7 +277,7 @@ def importance(axes: Axes, data: Mapping[str, Any]) -> None:
     rows = data["bars"]
     marked = [bar["group"] == "magnesium" for bar in rows]
     bars(axes, rows, "importance", [_bar_label(bar) for bar in rows], marked)
-    axes.set_xlabel("Mean |SHAP value|, log-odds (95 % interval)")
+    axes.set_xlabel("Mean |SHAP value|, log-odds (95 % interval)", loc="right")
     keys = [
         Line2D([], [], color=ORANGE, linewidth=7, label="Magnesium ★"),
         Line2D([], [], color=BLUE, linewidth=7, label="Other features"),
@@ -313,8 +315,7 @@ def dependence(axes: Axes, data: Mapping[str, Any]) -> None:
     axes.axhline(0, color=SOFT, linewidth=1, linestyle=(0, (4, 3)))
     edges = floats(data["density"]["edges"])
     x, y = floats(data["x"]), floats(data["y"])
-    shown = x <= edges[-1] if len(edges) else np.ones(len(x), dtype=bool)
-    dots(axes, x[shown], y[shown], GREY, size=3.2)
+    dots(axes, x, y, GREY, size=3.2, name="dots")
     before = data["before"]
     axes.plot(
         floats(before["x"]), floats(before["y"]), color=VERMILION, linewidth=1.6, linestyle=(0, (5, 2)),
@@ -332,8 +333,8 @@ def dependence(axes: Axes, data: Mapping[str, Any]) -> None:
         for x, m, a, b in zip(line_x, line_y, low, high, strict=True)
     ]
     axes.add_artist(Tips(line_x, line_y, said))
-    if shown.any():
-        reached = np.concatenate([y[shown], low[np.isfinite(low)], high[np.isfinite(high)]])
+    if len(y):
+        reached = np.concatenate([y, low[np.isfinite(low)], high[np.isfinite(high)]])
         room = 0.06 * (float(np.ptp(reached)) + 1e-9)
         axes.set_ylim(float(reached.min()) - room, float(reached.max()) + room)
     if len(edges):

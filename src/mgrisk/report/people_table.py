@@ -114,15 +114,19 @@ SCALE: Final = 10_000  # contributions are stored as whole numbers of 1 / SCALE
 MOST_PEOPLE: Final = 20_000
 # NCHS, Data Presentation Standards for Proportions (2017): no estimate from fewer than 30 people.
 SMALLEST_GROUP: Final = 30
-DOMAIN, OUTCOME, FIRMNESS = "Training distribution", "Outcome", "First reason over refits"
-# Shares of the refits in which a person's first reason stays.
-FIRM: Final = ((0.9, "stays in nine of ten"), (0.5, "stays in more than half"), (0.0, "changes in half or more"))
-RECALL: Final = "Recall error of magnesium"
-# Shares of it in the variance of an interval that held it.
+DOMAIN, OUTCOME, FIRMNESS = "Training distribution", "Outcome", "Largest contribution over refits"
+# Shares of the refits in which a person's largest contribution is that of the same feature.
+FIRM: Final = (
+    (0.9, "same feature in 90 % of refits or more"),
+    (0.5, "same feature in more than half"),
+    (0.0, "same feature in half or fewer"),
+)
+RECALL: Final = "Recall error of magnesium, share of the variance of an interval with it"
+# Shares of recall error in the variance of an interval that includes it.
 OF_RECALL: Final = (
-    (0.25, "would be a quarter or more of a wider interval's variance"),
-    (0.05, "would be 5 % to a quarter of a wider interval's variance"),
-    (0.0, "would be less than 5 % of a wider interval's variance"),
+    (0.25, "25 % or more"),
+    (0.05, "5 % to 25 %"),
+    (0.0, "less than 5 %"),
 )
 AGE: Final = "age_years"
 AGE_BAND: Final = "Age group, years"
@@ -140,13 +144,13 @@ class PeopleShown:
     features, data, contributions
         Features of the model, their completed values, and contributions in calibrated log-odds, (n, n_features).
     base_values
-        Where the contributions of each person add up from, in calibrated log-odds, shape (n,).
+        Base value of each person, in calibrated log-odds, shape (n,).
     risk, low, high
         Reported risk and its interval, shape (n,).
     low_inputs, high_inputs
-        Between which bounds the risk would lie were the absent inputs known, shape (n,); NaN where that is not known.
+        Bounds of the risk if the missing inputs were known, shape (n,) each; NaN where they cannot be computed.
     in_domain
-        Whether like the development people, shape (n,).
+        Whether in the model's training distribution, shape (n,).
     reference
         Content of the bundle's reference.json.
     weight
@@ -154,13 +158,15 @@ class PeopleShown:
     case
         Whether the person has the outcome, shape (n,); None where it is not known.
     firmness
-        Share of the refits that give the person the same first reason, shape (n,); None where there were none.
+        Share of the refits in which the person's largest contribution is that of the same feature, shape (n,); None
+        where there were none.
     recall_share
-        Share of recall error of magnesium in the variance of an interval that held it, shape (n,); NaN where unknown.
+        Share of recall error of magnesium in the variance of an interval that includes it, shape (n,); NaN where it is
+        not known.
     coarse
         Whether values are rounded by unit.
     model
-        From `probe.page_model`: with what inputs are changed in the page, or why they cannot be.
+        From `probe.page_model`: the model in the page, or why inputs cannot be changed there.
     """
 
     id_label: str
@@ -243,14 +249,14 @@ def _described(feature: Feature, known: JsonRecord) -> dict[str, Any]:
 
 
 def _told(people: PeopleShown, data: pd.DataFrame, kept: Integers) -> list[dict[str, Any]]:
-    """Return what is known of each person and is no input, as the place of a level; None where it is not known.
+    """Return what is known of each person beside the inputs, as the place of a level; None where it is not known.
 
     People are chosen by it, it can be shown as a column, and an opened person says what is `said`.
     """
     told: list[dict[str, Any]] = []
     if people.case is not None:
         outcome = people.case[kept].astype(int).tolist()
-        told.append({"label": OUTCOME, "levels": ["does not have it", "has it"], "of": outcome, "said": True})
+        told.append({"label": OUTCOME, "levels": ["absent", "present"], "of": outcome, "said": True})
     if AGE in data:
         age = data[AGE].to_numpy(dtype=np.float64)
         band = np.searchsorted([start for start, _ in AGE_BANDS], age, side="right") - 1

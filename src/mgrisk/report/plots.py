@@ -16,7 +16,7 @@ from mgrisk.report.sections.dependence import dependence
 from mgrisk.report.sections.drivers import WHOM, importance_records, interval_of
 from mgrisk.report.sections.importance import importance_figure
 from mgrisk.report.sections.performance import models_of, ranked_by
-from mgrisk.report.sections.performance_figures import calibration_figure, decision_figure, roc_figure
+from mgrisk.report.sections.performance_figures import calibration_figure, decision_figure, no_calibration, roc_figure
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 
@@ -59,8 +59,7 @@ class RunPlots:
         known = [each for each in models_of(self.run, where) if each in self.run.predictions]
         if model not in known:
             raise _unknown("model", model, known)
-        curves = self.run.curves.sets[where][model]
-        if problem := curves["calibration"].get("problem") or curves["calibration_groups"].get("problem"):
+        if problem := no_calibration(self.run, where, model):
             raise bad_input(
                 "plot.no_curve",
                 f"the calibration curve of {model} could not be estimated: {problem}",

@@ -13,8 +13,8 @@ from mgrisk.run_folder.folder import RunFolder
 ROUNDED: Final = "Values are rounded (age to five years)"
 COUNTED: Final = "Counts of people, not weighted. Cases are people with a known outcome"
 COHORTS: Final = (
-    "the cohorts counted new diabetes in people free of it, with intake asked before by questionnaire and not "
-    "corrected for its error"
+    "the cohorts counted new diabetes in people free of it at the start, with intake from an earlier questionnaire "
+    "and not corrected for measurement error"
 )
 
 
@@ -25,7 +25,8 @@ class NhanesPeople:
     run: RunFolder
 
     horizon = (
-        "The risk is that of having the outcome now, for a person like those of the development set; it is no forecast."
+        "The risk is the probability of having the outcome now, for a person like those of the development set. It "
+        "is not a forecast."
     )
     made_on = "adults of the United States, not pregnant"
     evaluated_on = "a later cycle"
@@ -33,9 +34,9 @@ class NhanesPeople:
     case_counts = (
         f"{COUNTED}; before the rule that excludes diagnosed diabetes, they include people with that diagnosis."
     )
-    design_differences = f"{COHORTS}; NHANES counts diabetes that nobody had found, on the day that diet was asked."
+    design_differences = f"{COHORTS}; NHANES counts undiagnosed diabetes at about the time at which diet was asked."
     scores_of_later: ClassVar[tuple[str, ...]] = (
-        "Some were made for the diabetes of years to come: here they find the one that is there.",
+        "Some scores were developed to predict future diabetes; here they are evaluated on present diabetes.",
     )
     file_sentences: ClassVar[tuple[str, ...]] = ()
     person_label = KEY
@@ -55,8 +56,9 @@ class NhanesPeople:
         """Which weight was used, and why."""
         cohort = self.run.cohort
         return (
-            f"People are weighted by {cohort.weight}, the weight of the {cohort.weight_level} subsample, because "
-            f"{cohort.forced_by} was measured in that subsample only; divided by the number of cycles put together."
+            f"The survey weight is {cohort.weight}, that of the {cohort.weight_level} subsample, because "
+            f"{cohort.forced_by} was measured in that subsample only; it is divided by the number of cycles "
+            "combined."
         )
 
     @property
@@ -65,9 +67,9 @@ class NhanesPeople:
         if self.run.data_label != "NHANES":
             return f"{ROUNDED}; groups are those of the unrounded age."
         return (
-            "Real answers, from public-use files that name nobody; whoever uses them has agreed to learn nobody's "
-            f"identity. {ROUNDED}, groups are those of the unrounded age. Figures of a group of fewer than 30 people "
-            "are not shown."
+            "These are real answers from public-use files without names; users of the files have agreed not to "
+            f"identify anybody. {ROUNDED}; age groups are those of the unrounded age. No mean is shown for fewer "
+            "than 30 people."
         )
 
 
@@ -78,7 +80,10 @@ class FilePeople:
     run: RunFolder
     own: OwnRecord
 
-    horizon = "The risk is that of the outcome as the file tells it, for a person like those of the development set."
+    horizon = (
+        "The risk is the probability of the outcome as the file records it, for a person like those of the "
+        "development set."
+    )
     case_counts = f"{COUNTED}."
     design_differences = f"{COHORTS}."
     scores_of_later: ClassVar[tuple[str, ...]] = ()
@@ -112,13 +117,13 @@ class FilePeople:
     @property
     def weights(self) -> str:
         """How the people were sampled."""
-        return f"Sampling, as the file tells it: {self.own.sampling}."
+        return f"Sampling, as stated for the file: {self.own.sampling}."
 
     @property
     def _cycles(self) -> str:
         if self.own.split:
             return f"and the held-out cycle is {self.own.split}: they are of the same time and place as development"
-        return f"and a cycle is a period of it; rows of other periods, left out: {count(self.own.other_periods)}"
+        return f"and a cycle is a period of it; excluded rows of other periods: {count(self.own.other_periods)}"
 
     @property
     def file_sentences(self) -> tuple[str, ...]:
@@ -126,32 +131,34 @@ class FilePeople:
         own, mapping = self.own, self.own.mapping
         found = [
             f"The people are the rows of {own.file}, {self._cycles}. Who they are, and that the column "
-            f"{own.outcome_column} is the outcome, is the word of whoever made the file.",
-            "Definitions of features are those of the registry, written for NHANES; whether the file's columns mean "
-            "the same, no program can tell.",
+            f"{own.outcome_column} is the outcome, rests on the maker of the file.",
+            "Definitions of features are those of the registry, written for NHANES; whether the columns of the "
+            "file mean the same cannot be checked automatically.",
         ]
         if mapping:
             strange = ", ".join(f"{name} {count(cells)}" for name, cells in mapping.left_as_they_are.items())
             found.append(
-                f"Columns, units and codes by {mapping.file}; cells that it does not know: {strange or 'none'}; "
+                f"Columns, units and codes follow {mapping.file}; cells that it does not cover: {strange or 'none'}; "
                 f"columns not used: {', '.join(mapping.not_carried) or 'none'}."
             )
             if mapping.excluded:
                 left_out = ", ".join(f"{column} {count(rows)}" for column, rows in mapping.excluded.items())
-                found.append(f"Rows that the mapping excludes, by the column that tells it: {left_out}.")
+                found.append(f"Rows that the mapping excludes, by column: {left_out}.")
             if mapping.rows is not None:
-                found.append(f"{count(mapping.rows)} rows, several for a person, became one for each person.")
+                found.append(
+                    f"{count(mapping.rows)} rows, several for a person, were combined into one for each person."
+                )
         if own.problems:
             codes = ", ".join(f"{code} {count(rows)}" for code, rows in sorted(own.problems.items()))
-            found.append(f"The contract of the scoring file found, by code and rows: {codes}.")
+            found.append(f"Problems that the input schema found, by code and number of rows: {codes}.")
         return tuple(found)
 
     @property
     def confidentiality(self) -> str:
         """Whose answers the page shows and what follows from that."""
         return (
-            f"{ROUNDED}; groups are those of the unrounded age. A person is the number of a row of the file: this page "
-            "is as confidential as the file is."
+            f"{ROUNDED}; age groups are those of the unrounded age. A person is identified by the row number in the "
+            "file: this page is as confidential as the file."
         )
 
 

@@ -1,8 +1,10 @@
 """The model as numbers in the page: an input is changed there, and risk, interval and contributions computed anew.
 
 An additive model is a few thousand numbers. `templates/probe.js` does with them what `model.additive` does: expected
-values of absent inputs, the line to the reported risk, the calibrator, the sampling error. Nothing in them is of a
-person: knots, coefficients, mean and covariance of the design columns, and quantiles of the development population.
+values of absent inputs, the line to the reported risk, the calibrator, the sampling error. Trees and shape functions
+are the tables that their contributions are read off: base value and contributions add up to the log-odds. Nothing in
+either is of a person: knots, coefficients, cut points, mean and covariance of the design columns, and quantiles of the
+development population.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from mgrisk.explain.attributions import Explainer
 from mgrisk.features.registry import Feature
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle
 from mgrisk.model.missing_inputs import RIDGE
 from mgrisk.model.reference import PROBABILITIES
+from mgrisk.model.splines import Term
 from mgrisk.survey.variance import t_quantile
 from mgrisk.types import JsonRecord
 
@@ -27,7 +31,11 @@ TRIED: Final = 40
 """Values at which a derived feature is asked how it moves."""
 STEPS: Final = 50
 """A slider has at least so many."""
-NOT_ADDITIVE: Final = "The inputs cannot be changed on this page, since the model is not additive."
+MOST_ENTRIES: Final = 20_000
+"""Entries of look-up tables that a page carries, some 300 kB."""
+DIGITS: Final = 13
+"""Of an entry, after the point: sums of a thousand of them are still those of the bundle."""
+CANNOT: Final = "The inputs cannot be changed on this page, because the model"
 
 
 def page_model(bundle: Bundle) -> JsonRecord:
@@ -41,10 +49,11 @@ def page_model(bundle: Bundle) -> JsonRecord:
     Returns
     -------
     dict
-        {columns, intercept, coefficients, mean, scale, precision, ridge, lines, sampling, calibrator, reach,
-        reachInputs, inputs}; where the model is not additive {absent} alone, the sentence that says so. `precision` is
-        the lower triangle, row by row, of the inverse of the ridged correlation of the design columns. `inputs` has of
-        each feature what its control needs, and what is in the training distribution.
+        Of an additive model {columns, intercept, coefficients, mean, scale, precision, ridge, lines, sampling,
+        calibrator, reach, reachInputs, inputs}; `precision` is the lower triangle, row by row, of the inverse of the
+        ridged correlation of the design columns. Of a model with trees or shape functions {columns, base, tables,
+        uncertainty, calibrator, reach, inputs}. `inputs` has of each feature what its control needs, and what is in the
+        training distribution. Where the model is too large, or has other parts, {absent} alone: a sentence on why.
 
     Examples
     --------
@@ -56,18 +65,12 @@ def page_model(bundle: Bundle) -> JsonRecord:
     """
     fitted = bundle.fitted
     if not isinstance(fitted, Additive):
-        return {"absent": NOT_ADDITIVE}
+        return _tabulated(bundle)
     moments, calibrator = fitted.moments, bundle.calibrator
     p = len(fitted.coefficients)
     return {
         "columns": [
-            {
-                "owner": column.owner,
-                "level": None if column.level is None else bundle.features[column.owner].levels.index(column.level),
-                # With fewer the curve is a straight line.
-                "knots": list(term.knots) if len(term.knots) >= 3 else [],
-            }
-            for column, term in zip(bundle.encoder.columns, fitted.terms, strict=True)
+            {**column, "knots": _knots(term)} for column, term in zip(_columns(bundle), fitted.terms, strict=True)
         ],
         "intercept": fitted.intercept,
         "coefficients": fitted.coefficients.tolist(),
@@ -80,6 +83,63 @@ def page_model(bundle: Bundle) -> JsonRecord:
         "calibrator": calibrator.to_dict(),
         "reach": t_quantile(LEVEL, calibrator.df),
         "reachInputs": NormalDist().inv_cdf((1.0 + LEVEL) / 2.0),
+        "inputs": [_input(bundle, feature) for feature in bundle.features],
+    }
+
+
+def _columns(bundle: Bundle) -> list[dict[str, Any]]:
+    """Return the feature of each encoded column, and the place of the level that it is 1 for; None for a number."""
+    return [
+        {
+            "owner": column.owner,
+            "level": None if column.level is None else bundle.features[column.owner].levels.index(column.level),
+        }
+        for column in bundle.encoder.columns
+    ]
+
+
+def _knots(term: Term) -> list[float]:
+    """Return the knots of a curve; with fewer than three it is a straight line, which has none."""
+    return list(term.knots) if len(term.knots) >= 3 else []
+
+
+def _tabulated(bundle: Bundle) -> JsonRecord:
+    """Return a model of trees or shape functions as the tables that its contributions are read off."""
+    explainer = Explainer(bundle)
+    tables = explainer.tables()
+    if tables is None:
+        return {"absent": f"{CANNOT} has curves beside trees."}
+    size = sum(each.entries.size for each in tables)
+    if size > MOST_ENTRIES:
+        return {
+            "absent": f"{CANNOT} is too large for it: {size:,} table entries, where a page carries {MOST_ENTRIES:,}."
+        }
+    calibrator, uncertainty = bundle.calibrator, bundle.uncertainty
+    return {
+        "columns": _columns(bundle),
+        "base": explainer.base_value,
+        "tables": [
+            {
+                "columns": each.columns,
+                "cuts": [cuts.tolist() for cuts in each.cuts],
+                "missing": each.missing,
+                "bins": each.entries.shape[1:],
+                "players": each.players,
+                "entries": each.entries.reshape(len(each.players), -1).round(DIGITS).tolist(),
+            }
+            for each in tables
+        ],
+        "uncertainty": None
+        if uncertainty is None
+        else {
+            "terms": [{"fill": term.fill, "knots": _knots(term)} for term in uncertainty.terms],
+            "loadings": uncertainty.loadings.tolist(),
+            "centre": uncertainty.centre.tolist(),
+            "base": uncertainty.base,
+            "factor": uncertainty.factor,
+        },
+        "calibrator": calibrator.to_dict(),
+        "reach": t_quantile(LEVEL, calibrator.df),
         "inputs": [_input(bundle, feature) for feature in bundle.features],
     }
 

@@ -23,7 +23,7 @@ from mgrisk.storage.files import atomic_folder, write_text
 
 REPORT: Final = names.REPORT
 FIGURES: Final = "figures"
-PAGE_SCRIPT, PEOPLE_SCRIPTS = "page.js", ("probe.js", "people.js")
+PAGE_SCRIPT, PEOPLE_SCRIPTS = "page.js", ("probe.js", "colours.js", "people.js")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def write_report(folder: Path) -> ReportSummary:
 def report_without_people(folder: Path) -> str:
     """Return the report of a run folder, with the figures drawn for it, without its table of people."""
     content = report_content(folder)
-    instead = text("The table of people is in the run folder's own report alone.")
+    instead = text("The table of people is only in the report of the run folder.")
     for part in walk(content["sections"]):
         part["blocks"] = [instead if block["kind"] == "explorer" else block for block in part["blocks"]]
     drawn = {path.stem: path.read_text("utf-8") for path in (folder / FIGURES).glob("*.svg")}

@@ -29,7 +29,7 @@ from mgrisk.score.csv.source import BLOCK_BYTES
 from mgrisk.score.file_names import Format, output_format
 from mgrisk.score.formulas import csv_line
 from mgrisk.score.input_schema import check_columns, refuse_absent
-from mgrisk.score.journal import Entry, Journal, not_possible
+from mgrisk.score.journal import Entry, Journal, not_possible, other_input
 from mgrisk.score.not_accepted import NotAccepted
 from mgrisk.score.outputs import CsvOutput, Output, lines_into, rows_into
 from mgrisk.score.scorer import DEFAULT_REASONS, Scorer
@@ -164,7 +164,7 @@ def score_table(
     with ExitStack() as stack:
         table = stack.enter_context(open_source(source, missing=scorer.missing))
         added = scorer.columns(reasons=options.reasons)
-        check_columns(table.columns, scorer.contract, where=source, added=added)
+        check_columns(table.columns, scorer.schema_features, where=source, added=added)
         refuse_absent([options.by] if options.by else [], table.columns, source)
         about = {
             "input": source,
@@ -177,6 +177,8 @@ def score_table(
         key = _key(scorer, table.columns, added=added, asked=asked, strict=options.strict, digits=options.digits)
         journal = _journal(files, key=key, where=target, options=options)
         if journal and journal.sizes:
+            if any(True for _ in _after(journal.done, table, where=source)):
+                raise other_input(source)
             finish([*files.values()], journal)
             return Summary.of(scorer, _counted(journal, table), about)
         streams = dict(zip(files, stack.enter_context(open_files([*files.values()], journal=journal)), strict=True))
@@ -252,10 +254,12 @@ def about_answers(scorer: Scorer, *, reasons: int) -> dict[str, Any]:
 def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
     """Check a file or folder against the input schema, and count what scoring would reject or flag."""
     with open_source(source, missing=scorer.missing, folder=True) as table:
-        check_columns(table.columns, scorer.contract, where=source, added=scorer.columns(reasons=DEFAULT_REASONS))
+        check_columns(
+            table.columns, scorer.schema_features, where=source, added=scorer.columns(reasons=DEFAULT_REASONS)
+        )
 
         def work(block: Any) -> Tally:
-            rows = table.read(block, scorer.contract)
+            rows = table.read(block, scorer.schema_features)
             return _tally(scorer, table, rows, scorer.answer(rows.checked, reasons=0))
 
         tally = sum(in_order(table.blocks(), work, workers=workers), Tally(columns=tuple(table.columns)))
@@ -263,7 +267,7 @@ def validate_table(scorer: Scorer, source: str, *, workers: int = 1) -> Summary:
 
 
 def _score(scorer: Scorer, table: Source, block: Any, output: Output, options: BatchOptions) -> _Scored:
-    rows = table.read(block, scorer.contract)
+    rows = table.read(block, scorer.schema_features)
     answers = scorer.answer(rows.checked, reasons=options.reasons)
     return _Scored(
         digest=table.digest(block),
@@ -353,10 +357,5 @@ def _after(done: Sequence[Entry], table: Source, *, where: str) -> Iterator[Any]
     for entry in done:
         block = next(blocks, None)
         if block is None or table.digest(block) != entry.block:
-            raise bad_input(
-                "resume.other_input",
-                "the input has changed since the batch was interrupted",
-                where=where,
-                hint="leave out --resume to start again",
-            )
+            raise other_input(where)
     yield from blocks

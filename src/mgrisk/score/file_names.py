@@ -13,7 +13,7 @@ from typing import Final
 from mgrisk.errors import usage
 from mgrisk.storage.destinations import output_file
 
-PACKED: Final = (".gz", ".zst", ".zstd")
+COMPRESSED: Final = (".gz", ".zst", ".zstd")
 
 
 class Format(Enum):
@@ -26,8 +26,8 @@ class Format(Enum):
     @property
     def endings(self) -> tuple[str, ...]:
         """File name endings; only text formats can be compressed."""
-        packs = () if self is Format.PARQUET else PACKED
-        return (*self.value, *(f"{ending}{pack}" for ending in self.value for pack in packs))
+        suffixes = () if self is Format.PARQUET else COMPRESSED
+        return (*self.value, *(f"{ending}{suffix}" for ending in self.value for suffix in suffixes))
 
 
 ENDINGS: Final = tuple(ending for each in Format for ending in each.endings)

@@ -21,7 +21,7 @@ def refuse_other_formats(head: bytes, *, where: str) -> None:
     Parameters
     ----------
     head
-        The first `LONGEST` bytes, unpacked.
+        The first `LONGEST` bytes, decompressed.
     where
         Name of the file.
 

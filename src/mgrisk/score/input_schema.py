@@ -74,7 +74,7 @@ class Codes:
     Attributes
     ----------
     inputs
-        The contract's features.
+        The features of the input schema.
     features
         The features of the model, by which a row may be out of distribution.
     """
@@ -83,7 +83,7 @@ class Codes:
     features: tuple[Feature, ...] = ()
 
     @cached_property
-    def _contract(self) -> list[tuple[int, int, str]]:
+    def _codes(self) -> list[tuple[int, int, str]]:
         """The codes of the input schema, then those of the model: input, state, code."""
         found = []
         for i, feature in enumerate(self.inputs):
@@ -101,12 +101,12 @@ class Codes:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [code for _, _, code in self._contract]
+        return [code for _, _, code in self._codes]
 
     @cached_property
     def _tables(self) -> tuple[Integers, StringTable]:
         code = np.full((len(self.inputs) + len(self.features), CONTRADICTED + 1), -1, dtype=np.int64)
-        for k, (i, state, _) in enumerate(self._contract):
+        for k, (i, state, _) in enumerate(self._codes):
             code[i, state] = k
         return code, StringTable.of(self._names)
 
@@ -128,12 +128,12 @@ class Codes:
         n = state.shape[1]
         if outside is not None:
             state = np.concatenate([state, outside.view(np.uint8)])
-        counts = [int(np.count_nonzero(state[i] == s)) for i, s, _ in self._contract]
+        counts = [int(np.count_nonzero(state[i] == s)) for i, s, _ in self._codes]
         end = np.empty(n, dtype=np.int64)
         size = sum(count * (len(name) + 1) for name, count in zip(self._names, counts, strict=True))
         content = np.empty(size, dtype=np.uint8)
         # Most inputs have no problem in a block; these are skipped.
-        inputs = np.unique([i for (i, _, _), count in zip(self._contract, counts, strict=True) if count])
+        inputs = np.unique([i for (i, _, _), count in zip(self._codes, counts, strict=True) if count])
         join_codes(code, state, inputs.astype(np.int64), texts, content, end)
         content = content[: end[-1] if n else 0]
         counted = Counter({name: count for name, count in zip(self._names, counts, strict=True) if count})
@@ -173,7 +173,7 @@ class Checked:
     Attributes
     ----------
     inputs
-        The contract's features.
+        The features of the input schema.
     numbers
         Value of each input, a level by its index; NaN where empty, absent or not usable; shape (n_inputs, n).
     state
@@ -348,7 +348,7 @@ def check(people: pd.DataFrame, inputs: Sequence[Feature], missing: Missing = MI
     people
         A frame with unique column names; cells may be text or numbers. Columns that are not in the schema are ignored.
     inputs
-        The contract's features.
+        The features of the input schema.
     missing
         What means missing.
     """
@@ -378,7 +378,7 @@ def compile_schema(
     columns
         The columns of a file, in order.
     inputs
-        The contract's features.
+        The features of the input schema.
     given
         The column that gives each feature.
     missing

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 import xxhash
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, TypeAdapter
 
-from mgrisk.errors import MgRiskError, usage
+from mgrisk.errors import MgRiskError, bad_input, usage
 
 SEAL: Final = xxhash.xxh3_128().digest_size * 2
 
@@ -36,7 +36,9 @@ class Entry(_Line):
     Attributes
     ----------
     block
-        The digest of the input's block, or the name of the part.
+        The digest of the input's block, or of the part of a folder.
+    part
+        The name of the part; empty of a block.
     ends
         Size of each output after it, in bytes; empty where outputs are not written block by block.
     tally
@@ -44,6 +46,7 @@ class Entry(_Line):
     """
 
     block: str
+    part: str = ""
     ends: tuple[NonNegativeInt, ...]
     tally: dict[str, Any]
 
@@ -244,6 +247,16 @@ def not_possible(target: str | Path) -> MgRiskError:
         "only a CSV output can be resumed",
         where=str(target),
         hint="leave out --resume, or name a .csv file",
+    )
+
+
+def other_input(where: str) -> MgRiskError:
+    """Return the refusal to continue with an input that was changed."""
+    return bad_input(
+        "resume.other_input",
+        "the input has changed since the batch was interrupted",
+        where=where,
+        hint="leave out --resume to start again",
     )
 
 

@@ -19,6 +19,7 @@ AT_ONCE: Final = 1 << 20
 LONGEST_LINE: Final = 64 * 2**20
 FIRST_SIGNS: Final = (b'{"', b'{ "', b"{}")
 """How a line of JSON begins; an object printed over several lines is not JSON lines."""
+HALF_A_CHARACTER: Final = "half a UTF-16 character"
 
 
 def is_json_lines(first: bytes) -> bool:
@@ -41,7 +42,11 @@ def json_columns(stream: BinaryIO, *, where: str) -> list[str]:
         `input.not_json_lines`.
     """
     columns: dict[str, None] = {}
-    for _, row in _rows(stream, where=where):
+    for number, row in _rows(stream, where=where):
+        try:
+            "".join(row.keys() - columns.keys()).encode()
+        except UnicodeEncodeError:
+            raise _refused(HALF_A_CHARACTER, number, where) from None
         columns.update(dict.fromkeys(row))
     return list(columns)
 
@@ -97,7 +102,9 @@ class JsonLinesAsCsv(io.RawIOBase):
             try:
                 lines.append(csv_line([escape_formula(_cell(row.get(name))) for name in self._columns]))
             except UnicodeEncodeError:
-                raise _refused("half a UTF-16 character", number, where) from None
+                raise _refused(HALF_A_CHARACTER, number, where) from None
+            except RecursionError:
+                raise _refused("nested too deeply", number, where) from None
             size += len(lines[-1])
             if size >= AT_ONCE:
                 yield b"".join(lines)
@@ -149,31 +156,33 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _lines(stream: BinaryIO, *, where: str) -> Iterator[bytes]:
     rest = b""
     first = True
+    number = 1
     while part := stream.read(AT_ONCE):
         *lines, rest = (rest + part).split(b"\n")
         if first and lines:
             lines[0], first = lines[0].removeprefix(BYTE_ORDER_MARK), False
         yield from lines
+        number += len(lines)
         if len(rest) > LONGEST_LINE:
-            raise _refused(f"longer than {LONGEST_LINE:,} bytes", 1, where)
+            raise _refused(f"longer than {LONGEST_LINE:,} bytes", number, where)
     yield rest.removeprefix(BYTE_ORDER_MARK) if first else rest
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, str):
-        return value
-    return json.dumps(_read(value), ensure_ascii=False)
+    return value if isinstance(value, str) else _json(value)
 
 
-def _read(value: Any) -> Any:
-    """Convert the digits in a list or object to numbers."""
+def _json(value: Any) -> str:
+    """Return a value as JSON; numbers keep their digits."""
     if isinstance(value, _Digits):
-        return json.loads(value)
+        return value
     if isinstance(value, list):
-        return [_read(each) for each in value]
-    return {name: _read(each) for name, each in value.items()} if isinstance(value, dict) else value
+        return f"[{', '.join(map(_json, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_json(name)}: {_json(each)}' for name, each in value.items())}}}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _refused(what: str, number: int, where: str) -> MgRiskError:

@@ -18,14 +18,14 @@ from mgrisk.score.cells import NUMBER
 from mgrisk.score.column_names import given_columns
 from mgrisk.score.commit import locked, open_files
 from mgrisk.score.csv.decimals import ALL_DIGITS
-from mgrisk.score.file_names import PACKED, Format, output_format
+from mgrisk.score.file_names import COMPRESSED, Format, output_format
 from mgrisk.score.formulas import csv_line, escape_formula
 from mgrisk.score.json_lines import json_line
 from mgrisk.score.parquet import values
 from mgrisk.score.sources import Rows
 from mgrisk.storage.destinations import open_stream, output_file
 
-Pack = Callable[[bytes | memoryview], bytes | memoryview]
+Compressor = Callable[[bytes | memoryview], bytes | memoryview]
 
 
 def _zstd(content: bytes | memoryview) -> bytes:
@@ -42,7 +42,7 @@ def _plain(content: bytes | memoryview) -> bytes | memoryview:
 
 
 # Both formats allow concatenation: compressed blocks in sequence are one file.
-PACKS: Final[dict[str, Pack]] = dict(zip(PACKED, (_gzip, _zstd, _zstd), strict=True))
+COMPRESSORS: Final[dict[str, Compressor]] = dict(zip(COMPRESSED, (_gzip, _zstd, _zstd), strict=True))
 
 
 class Output(Protocol):
@@ -65,24 +65,24 @@ class CsvOutput:
     ----------
     stream
         Stream to write to.
-    pack
+    compress
         Compression of each block.
     digits
         Significant digits of the numbers in answers.
     """
 
-    def __init__(self, stream: BinaryIO, pack: Pack = _plain, digits: int = ALL_DIGITS) -> None:
+    def __init__(self, stream: BinaryIO, compress: Compressor = _plain, digits: int = ALL_DIGITS) -> None:
         self._stream = stream
-        self._pack = pack
+        self._compress = compress
         self._digits = digits
 
     def lines(self, content: bytes) -> None:
         """Append complete lines."""
-        self.write(self._pack(content))
+        self.write(self._compress(content))
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
-        return self._pack(rows.csv_rows(answers, self._digits))
+        return self._compress(rows.csv_rows(answers, self._digits))
 
     def write(self, rendered: bytes | memoryview) -> None:
         """Append lines and hand them to the system."""
@@ -100,13 +100,13 @@ class JsonLinesOutput:
 
     Parameters
     ----------
-    stream, pack
+    stream, compress
         As of `CsvOutput`.
     """
 
-    def __init__(self, stream: BinaryIO, pack: Pack = _plain) -> None:
+    def __init__(self, stream: BinaryIO, compress: Compressor = _plain) -> None:
         self._stream = stream
-        self._pack = pack
+        self._compress = compress
 
     def render(self, rows: Rows, answers: Answers) -> bytes | memoryview:
         """Return the lines of a block."""
@@ -118,12 +118,12 @@ class JsonLinesOutput:
             for name in table.column_names
         ]
         lines = (json_line(dict(zip(table.column_names, row, strict=True))) for row in zip(*columns, strict=True))
-        return self._pack(b"".join(lines))
+        return self._compress(b"".join(lines))
 
     def texts(self, rows: pd.DataFrame) -> None:
         """Append rows of texts."""
         lines = zip(*(rows[name].tolist() for name in rows.columns), strict=True)
-        self.write(self._pack(b"".join(json_line(dict(zip(rows.columns, line, strict=True))) for line in lines)))
+        self.write(self._compress(b"".join(json_line(dict(zip(rows.columns, line, strict=True))) for line in lines)))
 
     def write(self, rendered: bytes | memoryview) -> None:
         """Append lines and hand them to the system."""
@@ -180,8 +180,8 @@ def with_answers(rows: Rows, answers: Answers) -> pa.Table:
     return table
 
 
-def _pack_of(name: str) -> Pack:
-    return PACKS.get(Path(name).suffix.lower(), _plain)
+def _compressor_of(name: str) -> Compressor:
+    return COMPRESSORS.get(Path(name).suffix.lower(), _plain)
 
 
 @contextmanager
@@ -232,7 +232,7 @@ def lines_into(
         `output.unknown_format` if the name is of another format.
     """
     output_format(name, of=(Format.CSV,))
-    output = CsvOutput(stream, _pack_of(name), digits)
+    output = CsvOutput(stream, _compressor_of(name), digits)
     if not begun:
         output.lines(csv_line([escape_formula(name) for name in columns]))
     return output
@@ -245,7 +245,7 @@ def rows_into(
     """Yield an output for scored rows on a stream, as Parquet, JSON lines or CSV by its name; as `lines_into`."""
     form = output_format(name)
     if form is Format.JSON_LINES:
-        yield JsonLinesOutput(stream, _pack_of(name))
+        yield JsonLinesOutput(stream, _compressor_of(name))
         return
     if form is Format.CSV:
         yield lines_into(stream, name, columns, begun=begun, digits=digits)

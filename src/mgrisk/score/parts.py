@@ -44,7 +44,7 @@ from mgrisk.score.cells import Missing
 from mgrisk.score.commit import Staged, finish, locked, open_files
 from mgrisk.score.file_names import Format, output_format
 from mgrisk.score.folders import part_names
-from mgrisk.score.journal import Entry, Journal, sealed, unsealed
+from mgrisk.score.journal import Entry, Journal, other_input, sealed, unsealed
 from mgrisk.score.outputs import lines_into
 from mgrisk.score.scorer import Scorer, load_scorer
 from mgrisk.score.summary import Summary, Tally
@@ -150,7 +150,8 @@ def score_folder(
     ------
     MgRiskError
         Those of `part_names`, `batch.score_table`, `destinations.prepare_folder` and the engine, `output.exists`,
-        `output.in_use`, and `output.nested` if an output is inside the input, or the rejects file inside the output.
+        `output.in_use`, `resume.other_input`, and `output.nested` if an output is inside the input, or the rejects file
+        inside the output.
     """
     target = prepare_folder(target, is_ours=lambda _: True, inputs=[source])
     if options.rejects:
@@ -178,7 +179,7 @@ def score_folder(
     )
 
     def summed_up(entries: Sequence[Entry], skipped: Mapping[str, str]) -> Summary:
-        counts = {entry.block: {name: entry.tally[name] for name in ("rows", "rejected")} for entry in entries}
+        counts = {entry.part: {name: entry.tally[name] for name in ("rows", "rejected")} for entry in entries}
         about = {"input": str(source), "input_sha256": input_digest(str(source)), "parts": counts, "skipped": skipped}
         # In the order of the parts, not of completion, since sums of floats depend on the order.
         tally = sum((Tally.from_dict(entry.tally) for entry in entries), Tally())
@@ -188,8 +189,11 @@ def score_folder(
     with locked([*files, target]):
         journal = Journal(target, key=f"{job.key} {options.rejects}", resume=options.resume)
         if journal.sizes:
+            names, skipped = part_names(source)
+            if {entry.part: entry.block for entry in journal.done} != {name: _digest(source / name) for name in names}:
+                raise other_input(str(source))
             finish(files, journal, folder=folder)
-            return summed_up(journal.done, part_names(source)[1])
+            return summed_up(journal.done, skipped)
         if target.exists() and any(target.iterdir()):
             raise bad_input("output.exists", "the output folder exists", where=str(target), hint="name another folder")
         names, skipped = part_names(source)
@@ -198,7 +202,9 @@ def score_folder(
             for file in bundle.iterdir():
                 shutil.copyfile(file, staging / BUNDLE / file.name)
             receipts = _receipts(job, names, engine, progress)
-            entries = [Entry(block=name, ends=(), tally=receipts[name].tally) for name in names]
+            entries = [
+                Entry(block=receipts[name].digest, part=name, ends=(), tally=receipts[name].tally) for name in names
+            ]
             summary = summed_up(entries, skipped)
             with open_files(files, journal=journal, folder=folder) as streams:
                 if options.rejects:

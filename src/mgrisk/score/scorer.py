@@ -137,7 +137,7 @@ class Scorer:
         return exclusions(self.bundle.about)
 
     @cached_property
-    def contract(self) -> tuple[Feature, ...]:
+    def schema_features(self) -> tuple[Feature, ...]:
         """All columns of the input schema: the inputs and the exclusion columns."""
         return with_exclusions(self.inputs, self.exclusions)
 
@@ -299,7 +299,7 @@ class Scorer:
         not_eligible = {each.feature.name: each.to_dict() for each in self.exclusions}
         return [
             {**row, "auroc_without": alone.get(row["name"]), "not_eligible": not_eligible.get(row["name"])}
-            for row in schema(self.contract)
+            for row in schema(self.schema_features)
         ]
 
     def score(self, people: object, *, reasons: int = DEFAULT_REASONS) -> pd.DataFrame:
@@ -335,13 +335,13 @@ class Scorer:
     def _checked(self, people: pd.DataFrame, *, added: Sequence[str] = RESULTS) -> Checked:
         """Check columns and values, and warn once per set of names about unused columns that resemble inputs."""
         columns = [*map(str, people.columns)]
-        check_columns(columns, self.contract, where="columns of the frame", added=added)
+        check_columns(columns, self.schema_features, where="columns of the frame", added=added)
         if columns != self._last_columns:
             self._last_columns = columns
-            unused = unused_columns([name for name in columns if name != PERSON], self.contract)
+            unused = unused_columns([name for name in columns if name != PERSON], self.schema_features)
             if near := [f"{name} ({meant}?)" for name, meant in unused.items() if meant]:
                 warnings.warn(f"columns not used: {', '.join(near)}", UserWarning, stacklevel=4)
-        return self._marked(check(people, self.contract, self.missing))
+        return self._marked(check(people, self.schema_features, self.missing))
 
     def _marked(self, checked: Checked) -> Checked:
         return mark_excluded(mark_contradictions(checked), self.exclusions)
@@ -442,7 +442,7 @@ class Scorer:
 
     @cached_property
     def _codes(self) -> Codes:
-        return Codes(self.contract, self.bundle.features)
+        return Codes(self.schema_features, self.bundle.features)
 
 
 def load_scorer(

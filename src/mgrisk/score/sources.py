@@ -208,7 +208,7 @@ def _whole_lines(begun: bytes) -> bytes:
 @contextmanager
 def _standard_input() -> Iterator[BinaryIO]:
     first = sys.stdin.buffer.read(len(MAGIC))
-    with _unpacked(cast(BinaryIO, _Rejoined(first, sys.stdin.buffer)), first) as stream:
+    with _decompressed(cast(BinaryIO, _Rejoined(first, sys.stdin.buffer)), first) as stream:
         yield stream
 
 
@@ -217,18 +217,18 @@ def _file(path: Path) -> Iterator[BinaryIO]:
     with path.open("rb") as file:
         first = file.read(len(MAGIC))
         file.seek(0)
-        with _unpacked(file, first) as stream:
+        with _decompressed(file, first) as stream:
             yield stream
 
 
 @contextmanager
-def _unpacked(stream: BinaryIO, first: bytes) -> Iterator[BinaryIO]:
+def _decompressed(stream: BinaryIO, first: bytes) -> Iterator[BinaryIO]:
     if first.startswith(GZIP):
-        with gzip.open(stream) as unpacked:
-            yield cast(BinaryIO, unpacked)
+        with gzip.open(stream) as decompressed:
+            yield cast(BinaryIO, decompressed)
     elif first == ZSTD:
-        with pa.input_stream(stream, compression="zstd") as unpacked:
-            yield unpacked
+        with pa.input_stream(stream, compression="zstd") as decompressed:
+            yield decompressed
     else:
         yield stream
 

@@ -210,7 +210,7 @@ class Summary:
         shifts = scorer.reference_bins.shifts(tally.bin_counts) if tally.bin_counts else []
         counted = {shift.name: shift.people for shift in shifts if tally.scored}
         people = {each.name: counted[each.name] for each in scorer.bundle.features if each.name in counted}
-        columns = given_columns(tally.columns, scorer.contract)
+        columns = given_columns(tally.columns, scorer.schema_features)
         # Values implied by being male were not given by the file.
         in_part = {each.name for each in scorer.bundle.features if each.derived_in_part and each.name not in columns}
         absent = [name for name, count in people.items() if count == 0 or name in in_part]
@@ -234,7 +234,9 @@ class Summary:
             absent=absent,
             auroc=scorer.bundle.auroc_without(absent) if whole else None,
             gains=gains(scorer.bundle, tally.lacking) if whole and tally.lacking else [],
-            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.contract) if whole else {},
+            unused=unused_columns([name for name in tally.columns if name != PERSON], scorer.schema_features)
+            if whole
+            else {},
             shifts=shifts,
             expected=(tally.risks or RiskCounts.empty()).expected(),
             groups={

@@ -41,7 +41,7 @@ class _Pyfunc:
         """
         try:
             frame = _frame(people)
-            _refuse_repeated([*map(str, frame.columns)], self.scorer.contract)
+            _refuse_repeated([*map(str, frame.columns)], self.scorer.schema_features)
             asked = (params or {}).get("reasons")
             answer = self.scorer.results(frame, reasons=DEFAULT_REASONS if asked is None else int(asked))
         except MgRiskError as problem:

@@ -1,4 +1,4 @@
-/* Counts the calls that rename, remove, cut or sync anything below a folder, and lets the Nth kill, stop or fail.
+/* Counts the calls that rename, remove, cut or sync anything below a folder, and lets the Nth kill, pause or fail.
 
    Preloaded (LD_PRELOAD); `watch` arms it. What a call is about is written to a descriptor before it happens. */
 #define _GNU_SOURCE
@@ -31,7 +31,7 @@ static int meet(const char *call, const char *path) {
     int length = snprintf(line, sizeof line, "%s %s\n", call, path + strlen(folder));
     if (write(told_to, line, length) != length) abort();
     if (atomic_fetch_sub(&left, 1) != 1) return 0;
-    left = INT_MAX; /* goes on telling */
+    left = sent == SIGSTOP ? 1 : INT_MAX; /* stops at each from here on, or goes on telling */
     if (sent > 0) {
         kill(getpid(), sent);
         return 0;

@@ -4,6 +4,9 @@
 
 A process that has imported everything forks; the child runs the command, and calls.c kills it, stops it or lets the
 call fail. Another child continues it. Prints a line of JSON for each call.
+
+A command that takes long is not started again for each call: it is paused at each of them, and what it has written
+until then, which is what a kill would leave, is kept.
 """
 
 from __future__ import annotations
@@ -12,12 +15,17 @@ import ctypes
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, redirect_stderr, redirect_stdout
 from hashlib import sha256
+from io import StringIO
 from pathlib import Path
 from typing import Any
+
+from mgrisk.cli.main import main as command
 
 NEVER = 2**30  # as the number of a call
 
@@ -45,10 +53,8 @@ def registered(folder: Path) -> dict[str, Any]:
         }
 
 
-def run(arguments: list[str], log: Path, *, below: str = "", nth: int = 0, sent: int = 0) -> int:
-    """Run the command in a child; return its exit status, or the signal as a negative number."""
-    from mgrisk.cli.main import main as command
-
+def begin(arguments: list[str], log: Path, *, below: str = "", nth: int = 0, sent: int = 0) -> int:
+    """Begin the command in a child, and return its process."""
     child = os.fork()
     if child == 0:
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -62,45 +68,72 @@ def run(arguments: list[str], log: Path, *, below: str = "", nth: int = 0, sent:
             status = command(arguments)
         finally:
             os._exit(status)
-    _, status = os.waitpid(child, 0)
+    return child
+
+
+def run(arguments: list[str], log: Path, **how: Any) -> int:
+    """Run the command in a child; return its exit status, or the signal as a negative number."""
+    _, status = os.waitpid(begin(arguments, log, **how), 0)
     return os.waitstatus_to_exitcode(status)
 
 
 def main() -> None:
-    """Read {first, again, folder, log, sent, keep, apart, sample, after} and do it.
+    """Read {first, again, folder, log, sent, keep, apart, sample} and do it.
 
     `folder` holds all that the command writes, and nothing else; `keep` has the content to begin with. `sent` is a
     signal, or an error as a negative number. `apart` names files that tell times, and with a / at the end folders whose
-    names differ from run to run. Of the calls from the first one about `after` on, so many as `sample` are taken,
-    evenly and with the last one; all where it is 0.
+    names differ from run to run. Of all calls so many as `sample` are taken, evenly and with the last one; all where it
+    is 0.
     """
-    import mlflow  # noqa: F401
-    import xgboost  # noqa: F401
-
-    import mgrisk.own_data.external
-    import mgrisk.pipeline.run
-    import mgrisk.score.parts
-    import mgrisk.track.run  # noqa: F401
-
     plan: dict[str, Any] = json.load(sys.stdin)
     folder, log = Path(plan["folder"]), Path(plan["log"])
 
-    def reset() -> None:
+    def reset(to: Path = Path(plan["keep"])) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(plan["keep"], folder, symlinks=True)
+        shutil.copytree(to, folder, symlinks=True)
 
+    pauses = plan["sent"] == signal.SIGSTOP
     reset()
+    # No child is to load all that the command uses.
+    if pauses:
+        import mgrisk.pipeline.run
+        import mgrisk.track.run  # noqa: F401
+    else:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            command(plan["first"])
+        reset()
     before = tree(folder, plan["apart"])
     whole = run(plan["first"], log, below=f"{folder}/", nth=NEVER)
     assert whole == 0, log.read_text()
     expected = tree(folder, plan["apart"])
-    made = log.with_suffix(".calls").read_text().splitlines()
-    skipped = next(place for place, call in enumerate(made) if plan["after"] in call)
-    most = len(made) - skipped
+    most = len(log.with_suffix(".calls").read_text().splitlines())
     of = plan["sample"] or most
-    for nth in [skipped + most * number // of for number in range(1, of + 1)]:
+    places = [most * number // of for number in range(1, of + 1)]
+
+    def each_anew() -> Iterator[tuple[int, int]]:
+        """Stop the command at each place; yield this and how it ended."""
+        for nth in places:
+            reset()
+            yield nth, run(plan["first"], log, below=f"{folder}/", nth=nth, sent=plan["sent"])
+
+    def paused() -> Iterator[tuple[int, int]]:
+        """Pause one command at each place; then yield each, with what stood there, and as if it had been killed."""
         reset()
-        status = run(plan["first"], log, below=f"{folder}/", nth=nth, sent=plan["sent"])
+        kept = folder.with_name(f"{folder.name}-paused")
+        child = begin(plan["first"], log, below=f"{folder}/", nth=1, sent=signal.SIGSTOP)
+        nth = 0
+        while os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1]):
+            nth += 1
+            if nth in places:
+                shutil.copytree(folder, kept / str(nth), symlinks=True)
+            os.kill(child, signal.SIGCONT)
+        calls = log.with_suffix(".calls").read_bytes()
+        for path in sorted(kept.iterdir(), key=lambda path: int(path.name)):
+            reset(path)
+            log.with_suffix(".calls").write_bytes(calls)
+            yield int(path.name), -signal.SIGKILL
+
+    for nth, status in paused() if pauses else each_anew():
         calls = log.with_suffix(".calls").read_text().splitlines()
         if len(calls) < nth:
             continue

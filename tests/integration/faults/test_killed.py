@@ -37,16 +37,7 @@ pytestmark = [
 LOOP = Path(__file__).with_name("kill_loop.py")
 ROOT = Path(__file__).parents[3]
 MARK = "::"
-SMALL = [
-    "synthetic.people_per_cycle=1500",
-    "cohort.folds=3",
-    "model.spline_logistic.c=[0.1]",
-    "model.xgboost.trees=[30]",
-    "model.uncertainty.replicates=2",
-    "model.uncertainty.draws=2",
-    "tracking.gate.calibration_slope=[0.1, 10.0]",
-    "tracking.gate.observed_expected=[0.1, 10.0]",
-]
+SMALLEST = Path(__file__).with_name("smallest.toml")
 
 
 def killed(kills: int, longest: float, first: list[str], again: list[str], reset: list[Path]) -> dict[str, list[int]]:
@@ -126,11 +117,10 @@ def test_fetching_ends_with_every_table(site: str, tmp_path: Path, monkeypatch: 
 
 
 def test_a_run_ends_as_if_nobody_had_disturbed_it(tmp_path: Path) -> None:
-    whole, folder = tmp_path / "whole" / "demo", tmp_path / "killed" / "demo"
+    whole, folder = tmp_path / "whole" / "run", tmp_path / "killed" / "run"
 
     def command(out: Path) -> list[str]:
-        settings = [word for setting in SMALL for word in ("--set", setting)]
-        return ["run", str(ROOT / "pipelines" / "demo.toml"), "--out", str(out), *settings]
+        return ["run", str(SMALLEST), "--out", str(out)]
 
     took = seconds_of(command(whole))
     found = killed(40, took / 2, command(folder), command(folder), [folder])
@@ -138,7 +128,7 @@ def test_a_run_ends_as_if_nobody_had_disturbed_it(tmp_path: Path) -> None:
     # What is told of when and how long, and MLflow's own names, differ from run to run; nothing else does.
     own = {"manifest.json", "tracking.json"}
     names = {path.relative_to(whole) for path in whole.rglob("*") if path.is_file()} - set(map(Path, own))
-    for end in (folder, *(folder.with_name(f"demo.end-{number + 1}") for number in range(found["ends"]))):
+    for end in (folder, *(folder.with_name(f"run.end-{number + 1}") for number in range(found["ends"]))):
         assert {path.relative_to(end) for path in end.rglob("*") if path.is_file()} - set(map(Path, own)) == names
         assert [str(name) for name in sorted(names) if sha256(whole / name) != sha256(end / name)] == []
         assert left_over(end) == []

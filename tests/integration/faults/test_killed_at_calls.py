@@ -27,7 +27,7 @@ pytestmark = [
 ]
 HERE = Path(__file__).parent
 MODEL = HERE.parents[2] / "models" / "undiagnosed"
-DEMO = HERE.parents[2] / "pipelines" / "demo.toml"
+SMALLEST = HERE / "smallest.toml"
 HEAD = "person_id,age_years,sex,bmi_kg_m2,outcome\n"
 
 
@@ -74,7 +74,7 @@ def places(tmp_path: Path) -> dict[str, Path]:
     (found["FOLDER"] / "deep").mkdir(parents=True)
     found["KEEP"].mkdir()
     found["PEOPLE"] = tmp_path / "people.csv"
-    found["PEOPLE"].write_text(HEAD + rows(2_000), "utf-8")
+    found["PEOPLE"].write_text(HEAD + rows(400), "utf-8")
     for name in ("a.csv", "deep/b.csv"):
         (found["FOLDER"] / name).write_text(HEAD + rows(200), "utf-8")
     mapping = '[keep]\nperson_id = "person_id"\n[features]\nage_years = { from = "age_years" }\n'
@@ -97,7 +97,6 @@ def stopped(
         "sent": sent,
         "apart": [],
         "sample": 0,
-        "after": "",
         **chosen,
     }
     done = subprocess.run(
@@ -149,25 +148,15 @@ def test_a_full_disk_at_any_call_is_told_and_can_be_made_up_for(
     assert [each for each in found if not finished(each)] == []
 
 
-def test_a_run_that_is_killed_at_its_last_files_ends_as_one_that_nobody_disturbed(
-    run_copy: Path, small_settings: tuple[str, ...], places: dict[str, Path], library: Path
+def test_a_run_that_is_killed_at_any_call_ends_as_one_that_nobody_disturbed(
+    empty_registry: Path, places: dict[str, Path], library: Path
 ) -> None:
-    """Killed while it writes the report, the card, the bundle and to MLflow; all before that stands from before."""
-    for name in ("demo", "mlflow.db"):
-        (run_copy.parent / name).rename(places["KEEP"] / name)
-    for name in ("figures", "bundle"):
-        shutil.rmtree(places["KEEP"] / "demo" / name)
-    for name in ("report.html", "card.md", "tracking.json"):
-        (places["KEEP"] / "demo" / name).unlink()
-    settings = [word for each in small_settings for word in ("--set", each)]
-    first = ["run", str(DEMO), "--out", str(places["WORK"] / "demo"), *settings]
+    shutil.copy(empty_registry, places["KEEP"])
     # Of the manifest and the names that MLflow gives only the place is the same in two runs.
-    apart = ["demo/manifest.json", "demo/tracking.json", "mlflow.db", "mlartifacts/"]
-    found = stopped(
-        Command("run", "", 3), places, library, signal.SIGKILL,
-        first=first, again=first, apart=apart, sample=3, after="demo/figures",
-    )  # fmt: skip
-    assert {each["status"] for each in found} == {-signal.SIGKILL}
+    apart = ["run/manifest.json", "run/tracking.json", "mlflow.db", "mlartifacts/"]
+    command = Command(f"run {SMALLEST} --out WORK/run", "", 6)
+    found = stopped(command, places, library, signal.SIGSTOP, apart=apart, sample=6)
+    assert len({tuple(each["lacks"]) for each in found}) > 3
     assert [each for each in found if not finished(each)] == []
     for each in found:
         registered = each["registered"]

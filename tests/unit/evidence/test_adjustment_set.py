@@ -6,33 +6,33 @@ import pytest
 
 from mgrisk.cohort.outcomes import OUTCOMES as BINARY
 from mgrisk.errors import MgRiskError
-from mgrisk.evidence.adjustment_set import DIET_QUALITY, MAIN, NUTRIENTS, OUTCOMES, RUNGS, TERMS, outcomes
+from mgrisk.evidence.adjustment_set import DIET_QUALITY, MAIN, NUTRIENTS, OUTCOMES, SEQUENCE, TERMS, outcomes
 from mgrisk.features.registry import FEATURES
 
 
 def test_each_rung_holds_the_rungs_below_it_and_has_a_reason() -> None:
-    for lower, upper in itertools.pairwise(RUNGS):
+    for lower, upper in itertools.pairwise(SEQUENCE):
         assert upper.all_terms[: len(lower.all_terms)] == lower.all_terms
         assert upper.all_nutrients[: len(lower.all_nutrients)] == lower.all_nutrients
         assert upper.all_terms + upper.all_nutrients != lower.all_terms + lower.all_nutrients
-    assert all(rung.reason.endswith(".") for rung in RUNGS)
+    assert all(adjustment.reason.endswith(".") for adjustment in SEQUENCE)
 
 
 def test_every_name_of_a_rung_is_known_and_every_row_is_used_once() -> None:
-    assert (*RUNGS[-1].all_terms, *DIET_QUALITY.terms) == tuple(TERMS)
-    assert RUNGS[-1].all_nutrients == tuple(NUTRIENTS)
-    assert RUNGS[0].nutrients == ("magnesium",)
+    assert (*SEQUENCE[-1].all_terms, *DIET_QUALITY.terms) == tuple(TERMS)
+    assert SEQUENCE[-1].all_nutrients == tuple(NUTRIENTS)
+    assert SEQUENCE[0].nutrients == ("magnesium",)
 
 
 def test_diet_quality_adds_to_the_confounders_alone() -> None:
-    assert DIET_QUALITY not in RUNGS
+    assert DIET_QUALITY not in SEQUENCE
     assert DIET_QUALITY.all_terms == (*MAIN.all_terms, "diet_quality")
     assert DIET_QUALITY.all_nutrients == MAIN.all_nutrients
 
 
 def test_body_size_comes_after_the_main_rung() -> None:
     assert not {"bmi", "waist"} & set(MAIN.all_terms)
-    assert "over-adjusted" in RUNGS[[rung.name for rung in RUNGS].index("body")].reason
+    assert "over-adjusted" in SEQUENCE[[adjustment.name for adjustment in SEQUENCE].index("body")].reason
 
 
 def test_every_outcome_is_an_outcome_of_the_cohort_or_a_marker() -> None:

@@ -20,7 +20,7 @@ from mgrisk.evidence.association import (
     interactions,
 )
 from mgrisk.evidence.people import Panel
-from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT, Evidence, fit_naive, linear_coding
+from mgrisk.evidence.regression import CALIBRATED, FOOD, NONE, SUPPLEMENT, Evidence, fit_uncorrected, linear_coding
 from mgrisk.features.registry import FEATURES
 
 
@@ -31,7 +31,7 @@ def eaters(draw_eaters: Callable[..., Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def table(eaters: Any) -> pd.DataFrame:
-    return Evidence(tuple(associate(eaters.panel, rungs=[eaters.rung]))).frame()
+    return Evidence(tuple(associate(eaters.panel, adjustments=[eaters.adjustment]))).frame()
 
 
 def test_every_outcome_has_naive_beside_corrected_and_food_beside_supplements(table: pd.DataFrame) -> None:
@@ -47,7 +47,11 @@ def test_every_outcome_has_naive_beside_corrected_and_food_beside_supplements(ta
 
 
 def test_a_ratio_is_the_exponential_of_its_coefficient(eaters: Any, table: pd.DataFrame) -> None:
-    fit = next(fit for fit in fit_naive(eaters.panel, eaters.rung, [linear_coding()]) if fit.outcome == "undiagnosed")
+    fit = next(
+        fit
+        for fit in fit_uncorrected(eaters.panel, eaters.adjustment, [linear_coding()])
+        if fit.outcome == "undiagnosed"
+    )
     row = table[(table["outcome"] == "undiagnosed") & (table["exposure"] == FOOD) & (table["correction"] == NONE)]
     first = row.iloc[0]
     assert first["scale"] == "odds ratio"
@@ -73,14 +77,14 @@ def test_a_trend_is_there_where_the_fifths_rise(table: pd.DataFrame) -> None:
 
 def test_where_nobody_takes_supplements_there_is_no_estimate_of_them(eaters: Any) -> None:
     none = eaters.panel.where(eaters.panel.supplement == 0.0)
-    found = Evidence(tuple(associate(none, rungs=[eaters.rung]))).frame()
+    found = Evidence(tuple(associate(none, adjustments=[eaters.adjustment]))).frame()
     assert (found["problem"] == "").all()
     assert set(found["exposure"]) == {FOOD}
 
 
 def test_what_cannot_be_estimated_is_there_with_its_reason(eaters: Any) -> None:
     outcomes = {"homa_ir": eaters.panel.outcomes["homa_ir"], "undiagnosed": np.zeros(1500)}
-    found = list(associate(replace(eaters.panel, outcomes=outcomes), rungs=[eaters.rung]))
+    found = list(associate(replace(eaters.panel, outcomes=outcomes), adjustments=[eaters.adjustment]))
     assert {each.problem for each in found} == {"logistic.not_converged"}
     assert all(each.estimate is None for each in found)
     # Each once, as the report looks for it, also of the outcome that came before the one that failed.
@@ -94,7 +98,7 @@ def straight(draw_eaters: Callable[..., Any]) -> Any:
 
 
 def curve(eaters: Any) -> pd.DataFrame:
-    return Evidence(tuple(dose_response(eaters.panel, ["homa_ir"], rung=eaters.rung))).frame()
+    return Evidence(tuple(dose_response(eaters.panel, ["homa_ir"], adjustment=eaters.adjustment))).frame()
 
 
 def test_a_straight_truth_gives_a_straight_curve(straight: Any) -> None:
@@ -147,19 +151,19 @@ def panel(draw_eaters: Callable[..., Any]) -> tuple[Panel, Any]:
     )
     columns = {**eaters.panel.columns, "sex": male.astype(float)[:, None]}
     columns["family"] = (frame["family_history_diabetes"] == "yes").to_numpy(dtype=float)[:, None]
-    rung = eaters.rung.model_copy(update={"all_terms": ("age", "sex", "family")})
+    adjustment = eaters.adjustment.model_copy(update={"all_terms": ("age", "sex", "family")})
     amounts = {
         **eaters.panel.amounts,
         "fibre": eaters.panel.amounts["energy"] * random.lognormal(0, 0.3, (5000, 2)) / 125,
     }
     found = replace(eaters.panel, frame=frame, columns=columns, amounts=amounts, outcomes={"homa_ir": more})
-    return found, rung
+    return found, adjustment
 
 
 @pytest.fixture(scope="module")
 def table_interactions(panel: tuple[Panel, Any]) -> pd.DataFrame:
-    people, rung = panel
-    return Evidence(tuple(interactions(people, ["homa_ir"], rung=rung))).frame()
+    people, adjustment = panel
+    return Evidence(tuple(interactions(people, ["homa_ir"], adjustment=adjustment))).frame()
 
 
 def test_every_modifier_is_there_without_a_problem(table_interactions: pd.DataFrame) -> None:

@@ -54,7 +54,7 @@ def test_one_nutrient_alone_is_the_model_of_usual_intake(eaters: Any) -> None:
 
 
 def test_covariances_of_two_nutrients_are_found_again(eaters: Any) -> None:
-    model = Adjusted.of(eaters.panel, eaters.rung).intake_model(LOG)
+    model = Adjusted.of(eaters.panel, eaters.adjustment).intake_model(LOG)
     found = model.fit(eaters.panel.design.analysis_weight)
     assert found.within == pytest.approx(np.array([[0.1296, 0.0713], [0.0713, 0.1089]]), rel=0.06)
     # The spread of PSUs is part of that between people.
@@ -63,17 +63,17 @@ def test_covariances_of_two_nutrients_are_found_again(eaters: Any) -> None:
 
 
 def test_a_prediction_is_nearer_to_the_truth_than_the_days(eaters: Any) -> None:
-    adjusted = Adjusted.of(eaters.panel, eaters.rung)
+    adjusted = Adjusted.of(eaters.panel, eaters.adjustment)
     predicted = adjusted.intake_model(LOG).fit(eaters.panel.design.analysis_weight).usual
     for at in (0, 1):
         error = np.sqrt(((predicted[:, at] - eaters.usual[:, at]) ** 2).mean())
-        assert error < 0.75 * np.sqrt(((adjusted.naive[:, at] - eaters.usual[:, at]) ** 2).mean())
+        assert error < 0.75 * np.sqrt(((adjusted.recall_mean[:, at] - eaters.usual[:, at]) ** 2).mean())
 
 
 def test_a_replicate_is_a_fit_with_its_own_weights(eaters: Any) -> None:
     weight = eaters.panel.design.analysis_weight
     other = np.where(eaters.panel.design.cluster == 3, 0.0, weight)
-    adjusted = Adjusted.of(eaters.panel, eaters.rung)
+    adjusted = Adjusted.of(eaters.panel, eaters.adjustment)
     updated = adjusted.intake_model(LOG)
     updated.fit(weight)
     amounts = dict(eaters.panel.amounts)
@@ -82,12 +82,12 @@ def test_a_replicate_is_a_fit_with_its_own_weights(eaters: Any) -> None:
 
 
 def test_the_way_back_is_exact_for_logarithms(eaters: Any) -> None:
-    model = Adjusted.of(eaters.panel, eaters.rung).intake_model(LOG)
+    model = Adjusted.of(eaters.panel, eaters.adjustment).intake_model(LOG)
     weight = eaters.panel.design.analysis_weight
     found = model.fit(weight)
     # On the logarithm a prediction is a linear function of the days, and only the spread about it is added: people of
     # equal days and covariates differ by nothing, so that shifting all days by a constant multiplies all predictions.
     more = {name: 1.1 * amount for name, amount in eaters.panel.amounts.items()}
-    known = Adjusted.of(eaters.panel, eaters.rung).known
+    known = Adjusted.of(eaters.panel, eaters.adjustment).known
     shifted = JointIntake(more, eaters.panel.weekend, known, scales=LOG, weight=weight).fit(weight)
     assert shifted.usual == pytest.approx(1.1 * found.usual, rel=2e-5)

@@ -30,7 +30,11 @@ def table(draw_eaters: Callable[..., Any]) -> pd.DataFrame:
         frame=eaters.panel.frame.assign(marker=np.exp(marker)),
         outcomes={"homa_ir": outcome},
     )
-    return Evidence(tuple(mediation(panel, "homa_ir", rung=eaters.rung, steps=PATHS))).frame().set_index("contrast")
+    return (
+        Evidence(tuple(mediation(panel, "homa_ir", adjustment=eaters.adjustment, steps=PATHS)))
+        .frame()
+        .set_index("contrast")
+    )
 
 
 def test_the_parts_are_found_again(table: pd.DataFrame) -> None:
@@ -77,7 +81,7 @@ def test_what_cannot_be_told_is_a_record(draw_eaters: Callable[..., Any]) -> Non
     (record,) = mediation(
         replace(eaters.panel, frame=frame, columns={**eaters.panel.columns, "size": np.ones((500, 1))}),
         "homa_ir",
-        rung=eaters.rung,
+        adjustment=eaters.adjustment,
         steps=(Step("twice", terms=("age",)),),
     )
     assert record.problem

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mgrisk.evidence.adjustment_set import DIET_QUALITY, OUTCOMES, RUNGS, TERMS
+from mgrisk.evidence.adjustment_set import DIET_QUALITY, OUTCOMES, SEQUENCE, TERMS
 from mgrisk.evidence.people import (
     People,
     build_panel,
@@ -54,7 +54,7 @@ def test_who_was_told_of_diabetes_is_not_studied_unless_asked_for(people: People
     some = int(panel.inside[0])
     told = changed(people, some, DIQ010=1.0)
     assert some not in build_panel(told, "fasting").inside
-    assert some in build_panel(told, "fasting", with_told=True).inside
+    assert some in build_panel(told, "fasting", with_diagnosed=True).inside
 
 
 @pytest.mark.parametrize("values", [{"RIDEXPRG": 1.0}, {"RIDAGEYR": 19.0}, {"RIDSTATR": 1.0}, {"LBXGH": np.nan}])
@@ -119,5 +119,5 @@ def test_diet_quality_is_adjusted_for_where_every_cycle_has_it_and_changes_nobod
     scores = pd.Series(np.where(people.raw["cycle"].isin(years), 50.0 + np.arange(len(people.raw)) % 30, np.nan))
     panel = build_panel(replace(people, frame=people.frame.assign(healthy_eating_index=scores)), "fasting")
     assert (DIET_QUALITY in panel.models) is known
-    assert set(RUNGS) <= set(panel.models)
+    assert set(SEQUENCE) <= set(panel.models)
     assert panel.design.n == build_panel(people, "fasting").design.n

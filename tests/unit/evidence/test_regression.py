@@ -11,7 +11,7 @@ from scipy.stats import t as student
 from mgrisk.evidence.regression import (
     Adjusted,
     fit_corrected,
-    fit_naive,
+    fit_uncorrected,
     least_squares,
     linear_coding,
     newton_step,
@@ -37,7 +37,7 @@ def test_naive_is_a_survey_regression_on_the_mean_of_the_days(eaters: Any) -> No
             np.nanmean(panel.amounts["energy"], axis=1) / 1000.0,
         ]
     )
-    fits = {fit.outcome: fit for fit in fit_naive(panel, eaters.rung, [linear_coding()])}
+    fits = {fit.outcome: fit for fit in fit_uncorrected(panel, eaters.adjustment, [linear_coding()])}
     logistic = fit_logistic(X, panel.outcomes["undiagnosed"], panel.design)
     linear = fit_linear(X, panel.outcomes["homa_ir"], panel.design)
     assert fits["undiagnosed"].coefficients == pytest.approx(logistic.coefficients[:2], rel=1e-9)
@@ -50,11 +50,11 @@ def test_naive_is_a_survey_regression_on_the_mean_of_the_days(eaters: Any) -> No
 
 def test_corrected_is_the_regression_on_predicted_intake(eaters: Any) -> None:
     panel = eaters.panel
-    scales = panel_scales(panel, eaters.rung.all_nutrients)
-    adjusted = Adjusted.of(panel, eaters.rung)
+    scales = panel_scales(panel, eaters.adjustment.all_nutrients)
+    adjusted = Adjusted.of(panel, eaters.adjustment)
     usual = adjusted.intake_model(scales).fit(panel.design.analysis_weight).usual
     X = np.column_stack([usual[:, 0] / 100.0, adjusted.known, usual[:, 1] / 1000.0])
-    fits = {fit.outcome: fit for fit in fit_corrected(panel, eaters.rung, [linear_coding()], scales=scales)}
+    fits = {fit.outcome: fit for fit in fit_corrected(panel, eaters.adjustment, [linear_coding()], scales=scales)}
     known = fit_linear(X, panel.outcomes["homa_ir"], panel.design)
     assert fits["homa_ir"].coefficients == pytest.approx(known.coefficients[:2], rel=1e-8)
     assert fits["undiagnosed"].coefficients == pytest.approx(
@@ -66,9 +66,13 @@ def test_corrected_is_the_regression_on_predicted_intake(eaters: Any) -> None:
 
 
 def test_correction_undoes_what_recalls_dilute(eaters: Any) -> None:
-    naive = next(f for f in fit_naive(eaters.panel, eaters.rung, [linear_coding()]) if f.outcome == "homa_ir")
-    corrected = next(f for f in fit_corrected(eaters.panel, eaters.rung, [linear_coding()]) if f.outcome == "homa_ir")
-    assert abs(naive.coefficients[0] + 0.3) > 3 * naive.se[0]
+    uncorrected = next(
+        f for f in fit_uncorrected(eaters.panel, eaters.adjustment, [linear_coding()]) if f.outcome == "homa_ir"
+    )
+    corrected = next(
+        f for f in fit_corrected(eaters.panel, eaters.adjustment, [linear_coding()]) if f.outcome == "homa_ir"
+    )
+    assert abs(uncorrected.coefficients[0] + 0.3) > 3 * uncorrected.se[0]
     assert abs(corrected.coefficients[0] + 0.3) < 2.5 * corrected.se[0]
 
 
@@ -91,7 +95,9 @@ def test_least_squares_serves_several_outcomes_at_once() -> None:
 
 
 def test_only_outcomes_asked_for_are_fitted(eaters: Any) -> None:
-    found = [fit.outcome for fit in fit_corrected(eaters.panel, eaters.rung, [linear_coding()], outcomes=["homa_ir"])]
+    found = [
+        fit.outcome for fit in fit_corrected(eaters.panel, eaters.adjustment, [linear_coding()], outcomes=["homa_ir"])
+    ]
     assert found == ["homa_ir"]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mgrisk.evidence.association import associate
 from mgrisk.evidence.people import MEASURED, Panel
-from mgrisk.evidence.regression import CALIBRATED, NONE, Evidence, fit_naive, linear_coding
+from mgrisk.evidence.regression import CALIBRATED, NONE, Evidence, fit_uncorrected, linear_coding
 from mgrisk.evidence.robustness import (
     GROUPS,
     cycles_left_out,
@@ -55,14 +55,14 @@ def test_people_who_eat_otherwise_since_they_were_told_are_found(draw_eaters: Ca
     years = np.where(np.arange(4000) % 5 == 0, np.arange(4000) % 15, np.nan)
     more = np.where(np.isnan(years), 0.0, 40.0)[:, None]
     amounts = {**eaters.panel.amounts, "magnesium": eaters.panel.amounts["magnesium"] + more}
-    frame = eaters.panel.frame.assign(told_years=years)
+    frame = eaters.panel.frame.assign(years_since_diagnosis=years)
     panel = replace(eaters.panel, amounts=amounts, frame=frame)
-    table = Evidence(tuple(intake_after_diagnosis(panel, rung=eaters.rung))).frame().set_index("contrast")
+    table = Evidence(tuple(intake_after_diagnosis(panel, adjustment=eaters.adjustment))).frame().set_index("contrast")
     assert list(table.index) == list(GROUPS.values())
-    told = table[table.index.str.startswith("told")]
-    assert ((told["low"] < 40.0) & (told["high"] > 40.0)).all()
-    assert (told["low"] > 0).all()
-    assert told["n"].sum() == np.isfinite(years).sum()
+    diagnosed = table[table.index.str.startswith("diabetes diagnosed")]
+    assert ((diagnosed["low"] < 40.0) & (diagnosed["high"] > 40.0)).all()
+    assert (diagnosed["low"] > 0).all()
+    assert diagnosed["n"].sum() == np.isfinite(years).sum()
     assert table["scale"].unique().tolist() == ["difference"]
     # Whoever eats less has more undiagnosed diabetes here.
     assert table.loc[GROUPS["undiagnosed"], "estimate"] < 0
@@ -83,9 +83,9 @@ def eaters(draw_eaters: Callable[..., Any]) -> Any:
 
 
 def test_exclusions_are_fewer_people_on_the_same_rungs(eaters: Any) -> None:
-    table = Evidence(tuple(exclusions(eaters.panel, ["homa_ir"], rungs=[eaters.rung]))).frame()
+    table = Evidence(tuple(exclusions(eaters.panel, ["homa_ir"], adjustments=[eaters.adjustment]))).frame()
     assert set(table["model"]) == {
-        "toy, energy told is plausible", "toy, no magnesium from supplements", "toy, no weight lost in the past year",
+        "toy, plausible energy intake", "toy, no magnesium from supplements", "toy, no weight lost in the past year",
     }  # fmt: skip
     assert set(table["correction"]) == {NONE, CALIBRATED}
     assert (table["problem"] == "").all()
@@ -96,13 +96,13 @@ def test_exclusions_are_fewer_people_on_the_same_rungs(eaters: Any) -> None:
 
 
 def test_each_cycle_is_left_out_once(eaters: Any) -> None:
-    table = Evidence(tuple(cycles_left_out(eaters.panel, ["homa_ir"], rung=eaters.rung))).frame()
+    table = Evidence(tuple(cycles_left_out(eaters.panel, ["homa_ir"], adjustment=eaters.adjustment))).frame()
     assert table["model"].tolist() == ["toy, without 2015-2016", "toy, without 2017-2018"]
     assert table["n"].sum() == 3000
 
 
 def test_a_negative_control_tells_confounding_from_none(eaters: Any) -> None:
-    table = Evidence(tuple(negative_controls(eaters.panel, rung=eaters.rung))).frame().set_index("outcome")
+    table = Evidence(tuple(negative_controls(eaters.panel, adjustment=eaters.adjustment))).frame().set_index("outcome")
     # Height rises with intake in these people; relatives do not.
     assert table.loc["height", "p"] < 0.01
     assert table.loc["height", "scale"] == "difference"
@@ -112,16 +112,16 @@ def test_a_negative_control_tells_confounding_from_none(eaters: Any) -> None:
 
 def test_what_cannot_be_fitted_is_a_record(eaters: Any) -> None:
     nobody = replace(eaters.panel, outcomes={"undiagnosed": np.zeros(3000)})
-    found = list(cycles_left_out(nobody, ["undiagnosed"], rung=eaters.rung))
+    found = list(cycles_left_out(nobody, ["undiagnosed"], adjustment=eaters.adjustment))
     assert [each.problem for each in found] == ["logistic.not_converged"] * 2
 
 
 def test_e_values_are_of_odds_ratios_of_food(eaters: Any) -> None:
-    ladder = list(associate(eaters.panel, rungs=[eaters.rung]))
-    found = list(e_values(ladder))
+    sequence = list(associate(eaters.panel, adjustments=[eaters.adjustment]))
+    found = list(e_values(sequence))
     assert {each.outcome for each in found} == {"undiagnosed"}
     assert len(found) == 2
-    first = next(each for each in ladder if each.outcome == "undiagnosed" and each.contrast == "per 100 mg/d")
+    first = next(each for each in sequence if each.outcome == "undiagnosed" and each.contrast == "per 100 mg/d")
     assert first.estimate is not None
     assert found[0].estimate == pytest.approx(e_value(np.sqrt(first.estimate)))
 
@@ -136,7 +136,7 @@ def incomplete(draw_eaters: Callable[..., Any]) -> tuple[Panel, Any]:
     sleep = np.where(lacks, np.nan, np.random.default_rng(73).normal(size=3000))[:, None]
     rules = {"adults": age > -2.9, MEASURED: np.ones(3000, dtype=bool), "all known": ~lacks}
     some = replace(panel, columns={**panel.columns, "sleep": sleep}, rules=rules)
-    return some.where(rules["adults"] & ~lacks), eaters.rung
+    return some.where(rules["adults"] & ~lacks), eaters.adjustment
 
 
 def test_the_flow_counts_who_remains_after_each_rule_and_what_is_unknown(incomplete: tuple[Panel, Any]) -> None:
@@ -165,8 +165,8 @@ def test_weights_for_completeness_let_those_who_remain_stand_for_all(incomplete:
 
 
 def test_the_weighted_regression_is_that_of_r(incomplete: tuple[Panel, Any]) -> None:
-    panel, rung = incomplete
-    (fit,) = fit_naive(weighted_for_completeness(panel), rung, [linear_coding()], outcomes=["homa_ir"])
+    panel, adjustment = incomplete
+    (fit,) = fit_uncorrected(weighted_for_completeness(panel), adjustment, [linear_coding()], outcomes=["homa_ir"])
     # R 4.2.2, survey 4.1.1, 2026-11-30, unknown sleep at its weighted mean, w = weight / fitted(svyglm(complete ~ age +
     # sleep + case, adults, family = quasibinomial)): svyglm(homa ~ magnesium + supplement + age + energy, complete, w)
     assert float(fit.coefficients[0]) == pytest.approx(-0.129315153110, abs=1e-7)
@@ -174,9 +174,9 @@ def test_the_weighted_regression_is_that_of_r(incomplete: tuple[Panel, Any]) -> 
 
 
 def test_every_model_of_adjustment_is_there_weighted_for_complete_data(incomplete: tuple[Panel, Any]) -> None:
-    panel, rung = incomplete
-    twice = (rung, rung.model_copy(update={"name": "again"}))
-    table = Evidence(tuple(inverse_probability(panel, [*panel.outcomes], rungs=twice))).frame()
+    panel, adjustment = incomplete
+    twice = (adjustment, adjustment.model_copy(update={"name": "again"}))
+    table = Evidence(tuple(inverse_probability(panel, [*panel.outcomes], adjustments=twice))).frame()
     assert table[["model", "outcome"]].to_numpy().tolist() == [
         [name, outcome] for name in ("toy", "again") for outcome in panel.outcomes
     ]
@@ -185,8 +185,8 @@ def test_every_model_of_adjustment_is_there_weighted_for_complete_data(incomplet
 
 
 def test_where_completeness_cannot_be_modelled_the_record_says_so(incomplete: tuple[Panel, Any]) -> None:
-    panel, rung = incomplete
+    panel, adjustment = incomplete
     twice = replace(panel, columns={**panel.columns, "again": panel.columns["age"]})
-    (record,) = inverse_probability(twice, ["homa_ir"], rungs=[rung])
+    (record,) = inverse_probability(twice, ["homa_ir"], adjustments=[adjustment])
     assert record.estimate is None
     assert record.problem == "logistic.rank"

@@ -46,7 +46,7 @@ def test_methods_say_by_what_the_interval_was_widened_and_what_it_covered(run_fo
 
     found = widened(record)
     assert "multiplied by 1.5" in found
-    assert "In 12 draws" in found
+    assert "In 12 simulations" in found
     assert "96.0\u00a0%, 95.0\u00a0%" in found
     assert "widened" not in widened(None)
 
@@ -136,7 +136,10 @@ def test_figures_of_the_first_screen_stand_with_their_intervals(run_folder: Path
         "ADA risk test, same people",
         "Difference, paired",
     ]
-    assert "than the ADA risk test. Net benefit per 1,000 people minus the recalibrated test's: " in ranking["detail"]
+    assert (
+        "than the ADA risk test. Net benefit per 1,000 people minus that of the recalibrated score: "
+        in ranking["detail"]
+    )
     gauge = ranking["gauge"]
     assert [gauge[key] / 200 + 0.5 for key in ("low", "estimate", "high")] == pytest.approx(
         [auroc["low"], auroc["estimate"], auroc["high"]], abs=1e-4
@@ -160,9 +163,12 @@ def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(ru
     ]
     groups.sort(key=lambda each: -each["importance"])
     place, mine = next((place, each) for place, each in enumerate(groups, 1) if each["group"] == "magnesium")
-    assert both["value"] == f"Group {place} of {len(groups)} in prediction"
+    assert both["value"] == f"Rank {place} of {len(groups)} groups of features"
     shown = f"{mine['importance']:.2f}"
-    assert both["lines"][0] == {"term": "Prediction: mean |SHAP value| of all its features, log-odds", "value": shown}
+    assert both["lines"][0] == {
+        "term": "Prediction: mean |SHAP value| of all magnesium features, log-odds",
+        "value": shown,
+    }
     added = find_section(report_content(run_folder), "magnesium-added-value")["blocks"][0]["text"]
     assert both["lines"][1]["value"] in added
     kinds = [line["term"].split(":")[0] for line in both["lines"]]
@@ -172,7 +178,7 @@ def test_the_first_screen_tells_prediction_and_association_of_magnesium_apart(ru
     (run_folder / "evidence.json").unlink()
     alone = card()
     assert [line["term"].split(":")[0] for line in alone["lines"]] == ["Prediction"] * 2
-    assert "no association was estimated" in alone["detail"]
+    assert "neither an association nor an effect was estimated" in alone["detail"]
 
 
 def test_what_cannot_be_estimated_is_shown_as_such_and_not_by_a_code(edit: Edit, run_folder: Path) -> None:
@@ -242,9 +248,7 @@ def test_a_missing_value_learned_from_hardly_anybody_is_warned_of(edit: Edit, ru
     write_parquet(run_folder / "explanations.parquet", table)
     edit("trained/spline_logistic/reference.json", lambda reference: reference["energy_kcal"].update(missing=0.002))
     blocks = find_section(report_content(run_folder), "drivers")["blocks"]
-    assert any(
-        b["kind"] == "callout" and "learned from 0.20\u00a0% of the development people" in b["text"] for b in blocks
-    )
+    assert any(b["kind"] == "callout" and "rests on 0.20\u00a0% of the development people" in b["text"] for b in blocks)
 
 
 def test_a_check_with_a_finding_is_said_aloud(run_folder: Path) -> None:
@@ -252,7 +256,7 @@ def test_a_check_with_a_finding_is_said_aloud(run_folder: Path) -> None:
     failed = [each for each in read_json(run_folder / "checks.json") if each["passed"] is False]
     assert failed
     assert [block["text"].replace("\u00a0", " ") for block in blocks if block["kind"] == "callout"] == [
-        f"{each['title']}: does not hold. {each['finding']}" for each in failed
+        f"Failed: {each['title']}. {each['finding']}" for each in failed
     ]
 
 
@@ -306,7 +310,7 @@ def test_parts_of_the_depletion_score_are_no_magnesium_and_the_report_says_so(ru
     content = report_content(run_folder)
     assert failed_sections(content) == ()
     said = " ".join(block["text"] for block in blocks_of(content, "callout"))
-    assert "Not counted here: Diuretic. The depletion score measures no magnesium." in said
+    assert "Not counted here: Diuretic. The depletion score does not measure magnesium." in said
     (bars,) = [block["data"]["bars"] for block in blocks_of(content, "figure") if block["id"] == "importance-groups"]
     (label,) = [bar["label"] for bar in bars if bar["group"] == "depletion"]
     assert label.endswith("none of which measures magnesium")

@@ -21,7 +21,7 @@ def test_the_card_has_every_part_a_reader_looks_for(run_folder: Path) -> None:
     ):  # fmt: skip
         assert f"\n## {heading} (SYNTHETIC)\n" in card
     assert "second test" in card
-    assert "A Shapley value is no effect" in card
+    assert "A SHAP value is not an effect" in card
     assert "mgrisk score people.csv" in card
     assert "failed, because" not in card
 
@@ -41,9 +41,11 @@ def test_the_card_gives_groups_as_well_as_features_and_says_whether_other_learne
     card = model_card(report_content(run_folder))
     assert "| Magnesium, all features together |" in card
     assert "| Age | background |" in card
-    assert "> Do not read one of these alone: Magnesium" in card
+    assert "> Do not interpret one of these features alone: Magnesium" in card
     (other,) = read_json(run_folder / "explanation_summary.json")["agreement"]
-    assert f"XGBoost gives {other['same_first']:.0%} of the population".replace("%", " %") in card
+    assert (
+        f"have the same largest contribution for {other['same_first']:.0%} of the population".replace("%", " %") in card
+    )
 
 
 def test_a_synthetic_card_says_so_in_title_and_headings(run_folder: Path) -> None:

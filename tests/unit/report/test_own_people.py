@@ -92,7 +92,7 @@ def test_the_first_question_is_whether_they_are_like_the_development_people(own:
 
 def test_limits_name_the_people_that_the_model_was_made_on(own: OwnPeople) -> None:
     said = str(find_section(own_content(own), "limits")["blocks"])
-    assert "like those it was developed on: NHANES 2015-2016. Elsewhere" in said
+    assert "like those it was developed on: NHANES 2015-2016. For other people" in said
     assert re.search(r"\{[a-z_]+\}", str(own_content(own))) is None, "a placeholder was left"
 
 

@@ -11,7 +11,7 @@ import pytest
 from mgrisk.features.compute import typed
 from mgrisk.features.registry import features
 from mgrisk.report import people_table as module
-from mgrisk.report.people_table import PeopleShown, compact_values, explorer, reference_value, shown_value
+from mgrisk.report.people_table import RECALL, PeopleShown, compact_values, explorer, reference_value, shown_value
 
 AGE, SEX = features(["age_years", "sex"])
 
@@ -95,18 +95,19 @@ def test_people_can_be_chosen_by_outcome_age_group_and_training_distribution(peo
 
 
 def test_people_can_be_chosen_by_how_firm_their_first_reason_is(people: PeopleShown) -> None:
-    found = told(replace(people, firmness=np.array([1.0, 0.9, 0.51, 0.5])))["First reason over refits"]
+    found = told(replace(people, firmness=np.array([1.0, 0.9, 0.51, 0.5])))["Largest contribution over refits"]
     assert [found["levels"][place] for place in found["of"]] == [
-        "stays in nine of ten", "stays in nine of ten", "stays in more than half", "changes in half or more",
+        "same feature in 90 % of refits or more", "same feature in 90 % of refits or more",
+        "same feature in more than half", "same feature in half or fewer",
     ]  # fmt: skip
     assert found["said"]
 
 
 def test_people_can_be_chosen_by_what_recall_error_would_add_to_their_interval(people: PeopleShown) -> None:
-    found = told(replace(people, recall_share=np.array([0.3, 0.05, 0.01, np.nan])))["Recall error of magnesium"]
+    found = told(replace(people, recall_share=np.array([0.3, 0.05, 0.01, np.nan])))[RECALL]
     assert found["of"] == [0, 1, 2, None]
     assert found["said"]
-    assert "Recall error of magnesium" not in told(replace(people, recall_share=np.full(4, np.nan)))
+    assert RECALL not in told(replace(people, recall_share=np.full(4, np.nan)))
 
 
 def test_what_is_not_known_is_not_offered(people: PeopleShown) -> None:

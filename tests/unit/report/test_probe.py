@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,8 @@ from mgrisk.features.registry import features
 from mgrisk.model.additive import Additive
 from mgrisk.model.bundle import Bundle, read_bundle
 from mgrisk.model.released import released
-from mgrisk.report.probe import NOT_ADDITIVE, _moves, _note, page_model
+from mgrisk.report import probe
+from mgrisk.report.probe import _moves, _note, page_model
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +21,23 @@ def bundle() -> Bundle:
     return read_bundle(released("undiagnosed"))
 
 
-@pytest.mark.parametrize("learner", ["xgboost", "shapes", "blend"])
-def test_a_model_that_is_not_additive_is_said_to_be_none(toy_bundles: dict[str, Bundle], learner: str) -> None:
-    assert page_model(toy_bundles[learner]) == {"absent": NOT_ADDITIVE}
+@pytest.mark.parametrize("learner", ["xgboost", "shapes"])
+def test_of_trees_and_shapes_each_feature_has_an_entry_for_each_bin(
+    toy_bundles: dict[str, Bundle], learner: str
+) -> None:
+    model = json.loads(json.dumps(page_model(toy_bundles[learner]), allow_nan=False))
+    assert model["tables"]
+    for each in model["tables"]:
+        assert len(each["columns"]) == len(each["cuts"]) == len(each["missing"]) == len(each["bins"])
+        assert [len(entries) for entries in each["entries"]] == [math.prod(each["bins"])] * len(each["players"])
+
+
+def test_a_model_with_other_parts_or_too_many_entries_is_not_in_the_page_and_says_why(
+    toy_bundles: dict[str, Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page_model(toy_bundles["blend"]) == {"absent": f"{probe.CANNOT} has curves beside trees."}
+    monkeypatch.setattr(probe, "MOST_ENTRIES", 10)
+    assert page_model(toy_bundles["xgboost"])["absent"].startswith(f"{probe.CANNOT} is too large")
 
 
 def test_the_page_holds_the_model_to_the_last_digit(bundle: Bundle) -> None:

@@ -34,7 +34,7 @@ def sample(toy_people: ToyPeople) -> pd.DataFrame:
 
 
 def spread_of(scorer: Scorer, people: pd.DataFrame) -> BinCounts:
-    return scorer.reference_bins.measure(scorer.answer(check(people, scorer.contract), reasons=0))
+    return scorer.reference_bins.measure(scorer.answer(check(people, scorer.schema_features), reasons=0))
 
 
 def shifts_of(scorer: Scorer, people: pd.DataFrame) -> dict[str, Shift]:

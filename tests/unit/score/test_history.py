@@ -23,7 +23,7 @@ BUNDLE = {"name": "toy", "sha256": "0" * 64}
 @pytest.fixture(scope="module")
 def line(toy_people: ToyPeople, toy_bundles: dict[str, Bundle]) -> dict[str, Any]:
     scorer = Scorer(toy_bundles["spline_logistic"])
-    answers = scorer.answer(check(toy_people.frame.iloc[:300], scorer.contract), reasons=0)
+    answers = scorer.answer(check(toy_people.frame.iloc[:300], scorer.schema_features), reasons=0)
     tally = Tally.of(answers, scorer.reference_bins, ["north", "south", ""] * 100)
     summary = Summary.of(scorer, tally, {"bundle": BUNDLE})
     return batch_line(summary, batch="monday", time="2026-11-30T01:00:00Z", by="site")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -46,11 +48,12 @@ def as_csv(text: bytes, *, keys: list[str] | None = None) -> str:
 
 
 def test_each_kind_of_value_is_the_cell_that_says_it() -> None:
-    text = b'{"a": 1.50, "b": true, "c": null, "d": [1, {"e": 2.50}], "f": "=x"}\n\n{"a": NaN, "g": 9007199254740993}'
-    assert as_csv(text).splitlines() == [
-        "a,b,c,d,f,g",
-        '1.50,true,,"[1, {""e"": 2.5}]",\'=x,',
-        "NaN,,,,,9007199254740993",
+    listed = '[1, {"e": 2.50, "é": [""]}]'
+    text = f'{{"a": 1.50, "b": true, "c": null, "d": {listed}, "f": "=x"}}\n\n{{"a": NaN, "g": 9007199254740993}}'
+    assert list(csv.reader(as_csv(text.encode()).splitlines())) == [
+        ["a", "b", "c", "d", "f", "g"],
+        ["1.50", "true", "", listed, "'=x", ""],
+        ["NaN", "", "", "", "", "9007199254740993"],
     ]
 
 
@@ -62,6 +65,7 @@ def test_each_kind_of_value_is_the_cell_that_says_it() -> None:
         (b'{"a": 1, "a": 2}\n', 1),
         (b'{"a": "\xff"}\n', 1),
         (b'{"a": "\\ud800"}\n', 1),
+        (b'{"a": 1}\n{"\\udfff": 1}\n', 2),
         (b'{"a": ' + b"[" * 100_000 + b"\n", 1),
         (b'\n{"a": 1} {"a": 2}\n', 2),
     ],
@@ -73,11 +77,24 @@ def test_what_is_no_object_is_refused_with_its_line_and_without_its_content(text
     assert caught.value.what().startswith(f"line {line} is ")
 
 
+def test_a_number_in_a_list_may_have_any_number_of_digits() -> None:
+    digits = "7" * 5000  # more than Python makes a number of
+    assert as_csv(f'{{"a": [{digits}]}}'.encode()).splitlines() == ["a", f"[{digits}]"]
+
+
+@pytest.mark.parametrize("depth", [100, 300, 450, 600, 900])
+def test_what_is_nested_is_read_or_refused(depth: int) -> None:
+    nested = "[" * depth + "]" * depth
+    # How deep it may be, Python says; no other error comes out.
+    with suppress(MgRiskError) if depth > 100 else nullcontext():
+        assert as_csv(f'{{"a": {nested}}}'.encode()).splitlines() == ["a", nested]
+
+
 def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_lines, "LONGEST_LINE", 100)
     monkeypatch.setattr(json_lines, "AT_ONCE", 64)
-    with pytest.raises(MgRiskError, match="longer than 100 bytes"):
-        as_csv(b'{"a": "' + b"x" * 1000 + b'"}')
+    with pytest.raises(MgRiskError, match="line 3 is longer than 100 bytes"):
+        as_csv(b'{"a": 1}\n\n{"a": "' + b"x" * 1000 + b'"}')
 
 
 @pytest.mark.parametrize("at_once", [1, 7, 1 << 20])
@@ -91,14 +108,14 @@ def test_it_does_not_matter_how_the_stream_is_cut(at_once: int, monkeypatch: pyt
 def test_people_in_json_lines_get_the_answers_of_the_same_people_in_csv(scorer: Scorer, tmp_path: Path) -> None:
     (tmp_path / "people.jsonl").write_text(TEXT, "utf-8")
     (tmp_path / "people.csv").write_text(as_csv(TEXT.encode()), "utf-8", newline="")
-    csv = scored(scorer, tmp_path / "people.csv", tmp_path / "a.csv")
+    expected = scored(scorer, tmp_path / "people.csv", tmp_path / "a.csv")
     rejects = (tmp_path / "r.csv").read_bytes()
-    assert scored(scorer, tmp_path / "people.jsonl", tmp_path / "b.csv") == csv
+    assert scored(scorer, tmp_path / "people.jsonl", tmp_path / "b.csv") == expected
     assert (tmp_path / "r.csv").read_bytes() == rejects
-    assert b"9007199254740993" in csv
+    assert b"9007199254740993" in expected
     # By its bytes, and packed.
     (tmp_path / "people.data").write_bytes(gzip.compress(TEXT.encode()))
-    assert scored(scorer, tmp_path / "people.data", tmp_path / "c.csv") == csv
+    assert scored(scorer, tmp_path / "people.data", tmp_path / "c.csv") == expected
 
 
 def test_json_lines_come_out_with_the_answers(scorer: Scorer, tmp_path: Path) -> None:

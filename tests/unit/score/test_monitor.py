@@ -48,7 +48,7 @@ def history_of(scorer: Scorer, batches: list[pd.DataFrame], folder: Path, *more:
     path = folder / "history.jsonl"
     path.unlink(missing_ok=True)
     for night, frame in enumerate(batches, start=1):
-        answers = scorer.answer(check(frame.drop(columns="site"), scorer.contract), reasons=0)
+        answers = scorer.answer(check(frame.drop(columns="site"), scorer.schema_features), reasons=0)
         tally = Tally.of(answers, scorer.reference_bins, frame["site"].tolist())
         summary = Summary.of(scorer, tally, {"bundle": BUNDLE})
         append(path, batch_line(summary, batch=f"night {night}", time=f"2026-11-{night:02d}", by="site"))

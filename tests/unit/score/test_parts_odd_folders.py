@@ -8,17 +8,19 @@ import socket
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from mgrisk.errors import MgRiskError, Terminated
 from mgrisk.model.bundle import Bundle
-from mgrisk.score import parts
-from mgrisk.score.batch import BatchOptions, Progress
+from mgrisk.score import commit, parts
+from mgrisk.score.batch import BatchOptions, Progress, score_table
 from mgrisk.score.folders import part_names
 from mgrisk.score.journal import journal_of
 from mgrisk.score.parts import on_cluster, on_threads, score_folder
+from mgrisk.score.scorer import load_scorer
 from mgrisk.score.summary import Summary
 
 PEOPLE = "person_id,age_years,sex\n{0},50,male\n{0}-2,430,male\n"
@@ -155,7 +157,7 @@ def test_what_is_passed_over_is_told_with_the_reason(bundle: Path, source: Path,
         "deep/._b.csv": "its name begins with .",
     }
     assert sum(part["rows"] for part in summary.about["parts"].values()) == summary.tally.rows == 4
-    (told,) = [line for line in summary.lines() if "passed over" in line]
+    (told,) = [line for line in summary.lines() if line.startswith("files skipped")]
     assert "(3): _SUCCESS, _temporary, deep/._b.csv" in told
 
 
@@ -221,6 +223,56 @@ def test_a_termination_leaves_nothing_unless_it_is_to_be_continued(bundle: Path,
     assert stat.S_IMODE(staging.stat().st_mode) == 0o700
     assert scored(bundle, source, tmp_path / "out", resume=True).tally.rows == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.summary.json", "people"]
+
+
+def killed_once_complete(output: Path, work: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = commit._rename
+
+    def killed(moves: commit.Moves, *more: Any) -> None:
+        if moves[-1][1] == output:
+            raise KeyboardInterrupt
+        rename(moves, *more)
+
+    monkeypatch.setattr(commit, "_rename", killed)
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("changed", ["", "a.csv", "new.csv", "deep/b.csv"])
+def test_what_is_complete_is_not_finished_for_another_input(
+    changed: str, bundle: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_once_complete(tmp_path / "out", lambda: scored(bundle, source, tmp_path / "out"), monkeypatch)
+    if changed.startswith("deep"):
+        (source / changed).unlink()
+    elif changed:
+        (source / changed).write_text(PEOPLE.format("another"), "utf-8")
+    if changed:
+        refused("resume.other_input", lambda: scored(bundle, source, tmp_path / "out", resume=True))
+        assert not (tmp_path / "out").exists()
+    # Without a change it is finished; with one the batch can begin anew.
+    rows = {"": 4, "a.csv": 4, "new.csv": 6, "deep/b.csv": 2}[changed]
+    assert scored(bundle, source, tmp_path / "out", resume=not changed).tally.rows == rows
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out.summary.json", "people"]
+
+
+@pytest.mark.parametrize("more", ["", "x,61,male\n"])
+def test_a_file_that_is_complete_is_not_finished_for_another_input(
+    more: str, bundle: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, output, scorer = source / "a.csv", tmp_path / "o.csv", load_scorer(bundle)
+
+    def work(*, resume: bool = True) -> Summary:
+        return score_table(scorer, str(one), str(output), BatchOptions(reasons=0, resume=resume))
+
+    killed_once_complete(output, lambda: work(resume=False), monkeypatch)
+    one.write_text(f"{PEOPLE.format('a.csv')}{more}", "utf-8")
+    if more:
+        refused("resume.other_input", work)
+        assert not output.exists()
+    else:
+        assert work().tally.rows == 2
 
 
 def test_an_error_says_that_complete_parts_stay(bundle: Path, source: Path, tmp_path: Path) -> None:

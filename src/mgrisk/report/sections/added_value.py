@@ -1,4 +1,4 @@
-"""What magnesium adds to the prediction: the same model with and without it, as the reader needs it said."""
+"""Section on the incremental value of magnesium in the prediction: the same model with and without it."""
 
 from __future__ import annotations
 
@@ -44,24 +44,25 @@ def added_value(run: RunFolder) -> Section:
             )
     blocks = [
         text(
-            f"{model_label(content.model)} with its settings as chosen, refitted without features, on the same "
-            "people and folds. Each number is the model with what is asked about minus the one without it.",
+            f"{model_label(content.model)} was refitted with the same settings, people and folds, but without the "
+            "features that each row names. Each number is the metric with these features minus the metric without "
+            "them.",
             *(_words(gain) for gain in held_out_gain(run)),
         ),
         table(
             f"{SECTION.name}-table",
-            "What is added, with paired 95 % intervals",
-            [column("What is added", numeric=False), *(column(title) for _, title, _, _ in SHOWN)],
+            "Incremental value, with paired 95 % intervals",
+            [column("Features", numeric=False), *(column(title) for _, title, _, _ in SHOWN)],
             rows,
             notes=[
-                "A log loss below 0 is a gain, as is an AUROC or a net benefit above 0. Intervals are of the people who "
-                "were sampled to evaluate; that other people would have taught another model is not in them.",
-                "Published relative risks allow magnesium about 0.003 of AUROC; more than "
-                f"{number(content.limit, digits=2)} would be a reason to look for a leak. IDI and NRI are left out: "
-                "they are no proper scores, and reward a model for being miscalibrated.",
+                "A gain is a difference below 0 in log loss and above 0 in AUROC and net benefit. The intervals "
+                "reflect sampling of the people evaluated; sampling of the development people is not included.",
+                "Given the published relative risks, magnesium can add about 0.003 to the AUROC; more than "
+                f"{number(content.limit, digits=2)} would suggest a leak. IDI and NRI are not shown: they are not "
+                "proper scores and can improve with miscalibration.",
             ],
         ),
-        callout("What a feature adds to a prediction is no measure of what magnesium does in the body."),
+        callout("Incremental value in prediction does not measure what magnesium does in the body."),
     ]
     return SECTION.of(blocks)
 
@@ -79,10 +80,10 @@ def _words(record: Gain) -> str:
     shown = interval(record, digits=4, signed=True)
     low, high = record.low, record.high
     if low is not None and low > 0:
-        return f"Magnesium makes the model rank held-out people better: {shown} of AUROC."
+        return f"Magnesium improves discrimination in held-out people: AUROC {shown}."
     if high is not None and high < 0:
-        return f"With magnesium the model ranks held-out people worse: {shown} of AUROC."
-    return f"That magnesium makes the model rank held-out people better is not shown: {shown} of AUROC."
+        return f"Discrimination in held-out people is worse with magnesium: AUROC {shown}."
+    return f"There is no evidence that magnesium improves discrimination in held-out people: AUROC {shown}."
 
 
 SECTION = ReportSection("magnesium-added-value", "Incremental value of magnesium in the prediction", added_value)

@@ -63,11 +63,11 @@ def _curve(records: Evidence, name: str, eaten: Evidence) -> Block:
     return figure(
         f"curve-{name}",
         "curve",
-        f"{label}: {scale} along usual magnesium from food, against {reference}",
+        f"{label}: {scale} by usual magnesium from food, reference {reference}",
         caption="An association, not an effect. Restricted cubic spline with four knots on expected usual intake, with its "
         "95 % band (design, recall error and correction together), adjusted for confounders, not for body size and other nutrients. Test "
-        f"of non-linearity: F = {number(bend.estimate, digits=2)}, {p_value(bend.p, named=True)}. Where Americans "
-        f"are: {said}. Bends are drawn somewhat too shallow, because expected intake spreads less than intake.",
+        f"of non-linearity: F = {number(bend.estimate, digits=2)}, {p_value(bend.p, named=True)}. Intake of the "
+        f"population: {said}. Curvature is somewhat understated, because expected intake varies less than intake.",
         alt=f"{scale.capitalize()} {number(points[0].estimate, digits=2)} at {amount[0]:.0f} mg and "
         f"{number(points[-1].estimate, digits=2)} at {amount[-1]:.0f} mg",
         data={
@@ -77,7 +77,7 @@ def _curve(records: Evidence, name: str, eaten: Evidence) -> Block:
             **{key: [record.bounds[key] for record in points] for key in ("estimate", "low", "high")},
             "quantiles": quantiles,
         },
-        behind=table(f"curve-{name}-table", f"{label}: {scale} against {reference}", columns, rows),
+        behind=table(f"curve-{name}-table", f"{label}: {scale}, reference {reference}", columns, rows),
     )
 
 
@@ -102,7 +102,7 @@ def interaction_table(records: Evidence) -> list[Block]:
     ]
     low = [r for r in found if r.p_adjusted is not None and r.p_adjusted < 0.05]
     said = f"Of {tests} tests, {len(low)} stay below 0.05 after Holm's correction for their number" + (
-        f": {'; '.join(_named(record) for record in low)}." if low else ": no group is told apart from another."
+        f": {'; '.join(_named(record) for record in low)}." if low else ": no evidence of a difference between groups."
     )
     sources = [f"{each.label}: {each.source}." for each in MODIFIERS.values()]
     return [
@@ -113,12 +113,13 @@ def interaction_table(records: Evidence) -> list[Block]:
                 column("Outcome", numeric=False),
                 column("Group", numeric=False),
                 column("Estimate (95 % interval)"),
-                column("p of the difference"),
-                column("p, corrected"),
+                column("p for interaction"),
+                column("p, Holm"),
             ],
             rows,
             notes=[
-                "A group of few people may differ without being seen to. Asked because reported: " + " ".join(sources),
+                "A difference between small groups may go undetected. Sources of the groups and of earlier findings: "
+                + " ".join(sources),
             ],
             folded=True,
         ),
@@ -142,12 +143,13 @@ def mediation_blocks(records: Evidence) -> list[Block]:
     said = "; ".join(f"{path.removeprefix('through ')} {_share(record)}" for path, record in shares.items())
     return [
         text(
-            f"Through what: of the association of magnesium with {outcome.label.lower()}, one path after the other takes: "
-            f"{said}. Together: {_share(together)}. {_sum_words(together, left)} These are parts of an association. They are "
-            "shares of an effect only if all of this holds:"
+            f"Mediation analysis: shares of the association of magnesium with {outcome.label.lower()} through each "
+            f"path, entered in sequence: {said}. All paths together: {_share(together)}. "
+            f"{_sum_words(together, left)} These are parts of an association. They are shares of an effect only if "
+            "all of these assumptions hold:"
         ),
         bullets(*ASSUMPTIONS),
-        text("What cannot be told from these data:"),
+        text("These data cannot tell:"),
         bullets(*CANNOT_BE_TOLD),
         table(
             "mediation",
@@ -155,8 +157,8 @@ def mediation_blocks(records: Evidence) -> list[Block]:
             [column("Part", numeric=False), column("Scale", numeric=False), column("Estimate (95 % interval)")],
             rows,
             notes=[
-                "Sensitivity: the correlation between unmeasured causes of the marker and of the outcome at which this part "
-                "would be nothing; the smaller, the less it takes."
+                "Sensitivity: the correlation between unmeasured causes of the mediator and of the outcome at "
+                "which this part would be 0; where it is small, little unmeasured confounding would suffice."
             ],
             folded=True,
         ),
@@ -169,31 +171,24 @@ def _share(record: EvidenceRecord) -> str:
 
 
 def _sum_words(together: EvidenceRecord, left: EvidenceRecord) -> str:
-    """Say what the sum of the shares means, and the sign of what is left."""
-    beyond = f"what does not go through any of them ({left.scale} {_part(left)})"
+    """Say what the sum of the shares means, and the sign of the remaining part."""
+    beyond = f"the part through none of them ({left.scale} {_part(left)})"
     if together.estimate is None:
         return ""
     if together.estimate > 1.0:
-        return (
-            f"The sum is above 100 % because {beyond} has the opposite sign: the paths say more than the whole, and no "
-            "share is a portion of it."
-        )
+        return f"The sum is above 100 % because {beyond} has the opposite sign; the shares are therefore not portions of a whole."
     if together.estimate < 0.0:
-        return (
-            f"The sum is below 0 because the paths together have the opposite sign of the whole; {beyond} exceeds it."
-        )
+        return f"The sum is below 0 because the paths together have the opposite sign of the whole association; {beyond} is larger than the whole."
     return f"The rest is {beyond}, of the same sign."
 
 
 CANNOT_BE_TOLD: Final = (
-    "Whether magnesium acts on insulin secretion: HOMA-B of one fasting sample rises with insulin resistance as long as "
-    "beta cells compensate, and falls when they fail, so that one number stands for two opposite things; a clamp or a "
-    "glucose tolerance test with insulin would tell.",
-    "Whether body size lies on the way from diet to glucose or comes before the diet.",
-    "Which comes first, magnesium or insulin resistance: both are of one visit, and kidneys "
-    "lose magnesium where glucose is high.",
-    "What cells hold and do: NHANES measured no magnesium in blood, urine or tissue, no signalling of the insulin "
-    "receptor and no absorption.",
+    "Whether magnesium acts on insulin secretion: HOMA-B of one fasting sample rises with insulin resistance as "
+    "long as beta cells compensate and falls when they fail, so one number reflects two opposite processes; a "
+    "clamp or a glucose tolerance test with insulin would be needed.",
+    "Whether body size is on the path from diet to glucose or precedes the diet.",
+    "Which comes first, magnesium or insulin resistance: both were measured at one visit, and high glucose increases renal loss of magnesium.",
+    "Cellular mechanisms: NHANES did not measure magnesium in blood, urine or tissue, insulin receptor signalling or absorption.",
 )
 
 
@@ -209,7 +204,7 @@ ROBUSTNESS_OF: Final = "undiagnosed"
 
 
 def robustness_blocks(records: Evidence) -> list[Block]:
-    """Return what was tried to make the association go away, as far as the run has it."""
+    """Return the robustness analyses that the run has."""
     return [
         *_specification_curves(records),
         *_complete_data(records),
@@ -221,7 +216,7 @@ def robustness_blocks(records: Evidence) -> list[Block]:
 
 
 def _specification_curves(records: Evidence) -> list[Block]:
-    """Return a figure for each outcome: every specification sorted, and below it the choices behind each."""
+    """Return a figure for each outcome: all specifications, sorted, and the choices behind each."""
     tried = [
         record
         for record in records.where(contrast=PER_100, exposure=FOOD, scale="odds ratio")
@@ -242,23 +237,23 @@ def _specification_curve(tried: Sequence[EvidenceRecord], name: str) -> Block:
     ]
     columns = [
         *(column(each, numeric=False) for each in CHOICES),
-        column("People"),
+        column("n"),
         column("Odds ratio (95 % interval)"),
     ]
     panels = [
         {"title": each, "levels": [*dict.fromkeys(levels)]} for each, levels in zip(CHOICES, _levels(), strict=True)
     ]
     reach = f" from {number(known[0].estimate, digits=2)} to {number(known[-1].estimate, digits=2)}" if known else ""
-    said = (
-        f"{len(known)} specifications (adjustment, recall error, people), sorted{reach}: {below} lie below 1, and {clear} "
-        "with their whole interval"
-    )
+    said = f"{len(known)} specifications (adjustment, recall error, people), sorted{reach}: {below} are below 1, {clear} of them with their whole 95 % interval"
     return figure(
         f"specification-curve-{name}",
         "specifications",
-        f"{label}: odds ratio per 100 mg a day of magnesium from food, every choice made",
-        caption=f"An association, not an effect. {said}. {len(tried) - len(known)} could not be estimated. Below, the choices "
-        "behind each estimate. They are of the same people and not independent: their number is no evidence.",
+        f"{label}: odds ratio per 100 mg a day of magnesium from food, in all specifications",
+        caption=(
+            f"An association, not an effect. {said}. {len(tried) - len(known)} could not be estimated. The lower "
+            "panel shows the choices behind each estimate. The specifications use overlapping people and are not "
+            "independent, so their number is not evidence."
+        ),
         alt=said,
         data={
             "y_label": "Odds ratio (95 % interval)",
@@ -274,17 +269,21 @@ EVERYBODY: Final = "all people"
 
 
 def _levels() -> tuple[list[str], ...]:
-    return [rung.label for rung in MODELS], [*CORRECTIONS.values()], [EVERYBODY, PLAUSIBLE, NO_SUPPLEMENT, NO_LOSS]
+    return (
+        [adjustment.label for adjustment in MODELS],
+        [*CORRECTIONS.values()],
+        [EVERYBODY, PLAUSIBLE, NO_SUPPLEMENT, NO_LOSS],
+    )
 
 
 def _choices(record: EvidenceRecord) -> list[str]:
-    rung, _, people = record.model.partition(", ")
-    label = next(each.label for each in MODELS if each.name == rung)
+    adjustment, _, people = record.model.partition(", ")
+    label = next(each.label for each in MODELS if each.name == adjustment)
     return [label, CORRECTIONS[record.correction], people or EVERYBODY]
 
 
 def _complete_data(records: Evidence) -> list[Block]:
-    """Return what leaving out people without complete data may have done: the same, weighted for it."""
+    """Return the estimates weighted for complete data, beside the unweighted ones."""
     weighted = records.where(analysis="inverse probability")
     if not len(weighted):
         return []
@@ -294,14 +293,18 @@ def _complete_data(records: Evidence) -> list[Block]:
             analysis="association", outcome=record.outcome, model=record.model, exposure=FOOD, contrast=PER_100,
             correction=CALIBRATED, weight_level=record.weight_level,
         )  # fmt: skip
-        label = next("confounders" if rung.main else rung.label for rung in MODELS if rung.name == record.model)
+        label = next(
+            "confounders" if adjustment.main else adjustment.label
+            for adjustment in MODELS
+            if adjustment.name == record.model
+        )
         rows.append(row([OUTCOMES[record.outcome].label, label, _shown(same), _shown(record)], vars(record)))
     kept = _complete_share(records)
     return [
         text(
-            f"Complete data: {kept} Weighting those who remain by the inverse of their probability of complete data lets "
-            "them stand for people of the same age, sex, race/ethnicity, habits, body size and outcomes who were left out. "
-            "It cannot mend what depends on the missing answer itself."
+            f"Complete data: {kept} Weighting the remaining people by the inverse of their probability of complete "
+            "data lets them represent excluded people of the same age, sex, race/ethnicity, habits, body size and "
+            "outcomes. It cannot correct for missingness that depends on the missing value itself."
         ),
         table(
             "complete-data",
@@ -313,7 +316,9 @@ def _complete_data(records: Evidence) -> list[Block]:
                 column("Weighted for complete data"),
             ],
             rows,
-            notes=["The probability of complete data is taken as known, which makes these intervals rather too wide."],
+            notes=[
+                "The probability of complete data is taken as known, which makes these intervals somewhat too wide."
+            ],
         ),
     ]
 
@@ -328,7 +333,7 @@ def _complete_share(records: Evidence) -> str:
     share = float(np.prod([step.value for step in later]))
     return (
         f"of {count(measured.n)} people with the outcomes measured, {count(later[-1].n)} are studied; the others, "
-        f"{percent(1.0 - share)} by weight, lacked a reliable recall or an answer that is adjusted for."
+        f"{percent(1.0 - share)} by weight, had no reliable recall or a missing covariate."
     )
 
 
@@ -346,9 +351,8 @@ def flow_of_participants(records: Evidence) -> list[Block]:
         figure(
             "participants",
             "flow",
-            "Flow of participants: who is studied",
-            caption=f"People, not weighted. Of the last exclusion, unknown: {', '.join(unknown) or 'nothing'}; a person "
-            "may lack several.",
+            "Flow of participants",
+            caption=f"Unweighted counts. Values missing at the last exclusion: {', '.join(unknown) or 'none'}; a person may have several.",
             alt=f"{count(kept[0].n)} participants, {count(kept[-1].n)} studied",
             data={"steps": steps},
             behind=table(
@@ -388,16 +392,16 @@ def _cycles(records: Evidence) -> list[Block]:
 
 def _e_values(records: Evidence) -> list[Block]:
     said = [
-        f"{OUTCOMES[each.outcome].label} {number(each.estimate, digits=2)} (of the limit {number(each.low, digits=2)})"
+        f"{OUTCOMES[each.outcome].label} {number(each.estimate, digits=2)} ({number(each.low, digits=2)} for the interval limit)"
         for each in records.where(analysis="e-value", model=MAIN.name, correction=CALIBRATED)
     ]
     if not said:
         return []
     return [
         text(
-            "E-values, adjusted for confounders, corrected: to explain the estimate away, something not adjusted for would have to go along "
-            "with 100 mg of magnesium and with the outcome by a risk ratio of at least this much each: "
-            f"{'; '.join(said)}. A healthier diet as a whole may well do that."
+            "E-values, adjusted for confounders, corrected: to explain the estimate away, an unmeasured confounder "
+            "would have to be associated with 100 mg of magnesium and with the outcome by risk ratios of at least: "
+            f"{'; '.join(said)}. A healthier diet as a whole may well be such a confounder."
         )
     ]
 
@@ -409,16 +413,17 @@ def _controls(records: Evidence) -> list[Block]:
     said = _of_controls(found.where(model=MAIN.name))
     quality = found.where(model=DIET_QUALITY.name)
     with_quality = (
-        f" Adjusted for the Healthy Eating Index-2020 too: {_of_controls(quality)}. Magnesium and the index go together, "
-        "which widens these intervals: an estimate no nearer to none, in a wider interval, is no less confounding."
+        f" Adjusted for the Healthy Eating Index-2020 too: {_of_controls(quality)}. Magnesium and the index are "
+        "correlated, which widens these intervals: an estimate no closer to the null, in a wider interval, does "
+        "not mean less confounding."
         if len(quality)
         else ""
     )
     return [
         text(
-            "Negative controls, outcomes that magnesium eaten now cannot move, adjusted for confounders, corrected, per 100 mg a day: "
-            f"{said}.{with_quality} An association here is confounding that the adjustment has left; none does not prove that "
-            "there is none elsewhere."
+            "Negative controls are outcomes that present magnesium intake cannot cause. Adjusted for confounders, "
+            f"corrected, per 100 mg a day: {said}.{with_quality} An association with a negative control is residual "
+            "confounding; where there is none, confounding of other outcomes is not ruled out."
         )
     ]
 
@@ -427,7 +432,7 @@ def _of_controls(found: Evidence) -> str:
     said = []
     for record in found:
         control = CONTROLS[record.outcome]
-        seen = "" if record.p is None else ", an association" if record.p < 0.05 else ", none to be seen"
+        seen = "" if record.p is None else ", associated" if record.p < 0.05 else ", no evidence of an association"
         said.append(f"{control.label}, {control.scale} {interval(record, digits=2)}{seen}")
     return "; ".join(said)
 
@@ -441,14 +446,19 @@ def _reverse(records: Evidence) -> list[Block]:
         f"({count(record.n)} people)"
         for record in found
     )
-    naive = next(iter(records.where(analysis="association", outcome=ROBUSTNESS_OF, correction=NONE)), None)
-    share = "" if naive is None or not naive.events else f" ({percent(naive.events / naive.n)} of the people)"
+    uncorrected = next(iter(records.where(analysis="association", outcome=ROBUSTNESS_OF, correction=NONE)), None)
+    share = (
+        ""
+        if uncorrected is None or not uncorrected.events
+        else f" ({percent(uncorrected.events / uncorrected.n)} of the people)"
+    )
     return [
         text(
-            "Reverse causation: people with diagnosed diabetes are left out of all of the above, because they may eat otherwise since. "
-            f"Against people without diabetes, with the same energy and confounders, magnesium from food is: {said}. "
-            f"The undiagnosed{share} did not know, but glucose that has been high for years changes thirst, weight and the "
-            "kidneys' loss of magnesium all the same; one visit cannot rule that out."
+            "Reverse causation: people with diagnosed diabetes are excluded from all of the above, because they "
+            "may have changed their diet since the diagnosis. Compared with people without diabetes, adjusted for "
+            f"energy and confounders, the difference in magnesium from food is: {said}. People with undiagnosed "
+            f"diabetes{share} did not know of it, but years of high glucose also affect thirst, weight and renal "
+            "loss of magnesium; data of one visit cannot rule this out."
         )
     ]
 
@@ -467,7 +477,8 @@ def association(run: RunFolder) -> Section:
     if not run.has(names.EVIDENCE):
         return SECTION.absent(
             "no association between magnesium and the outcome was estimated: the pipeline file has no section "
-            f"[evidence] and the run folder no {names.EVIDENCE}. The pictures under Prediction do not stand in for it.",
+            f"[evidence] and the run folder no {names.EVIDENCE}. The dependence plots under Prediction do not "
+            "replace it.",
         )
     everything = run.evidence
     records = everything.where(analysis="association")
@@ -477,18 +488,23 @@ def association(run: RunFolder) -> Section:
         *flow_of_participants(everything),
         *food_sources(everything),
         callout(
-            "An association is no effect. Diet, glucose and insulin were measured at one visit, people who eat more "
-            "magnesium differ from others in more than a questionnaire holds, and one day's recall says little about a "
-            "habit. Nothing here says that magnesium prevents diabetes.",
+            "An association is not an effect. Diet, glucose and insulin were measured at one visit, people who eat "
+            "more magnesium differ from others in ways that a questionnaire does not capture, and the recall of "
+            "one day says little about habits. Nothing here shows that magnesium prevents diabetes.",
             tone="warning",
         ),
         *(_figure(records, name) for name in SHOWN if name in outcomes),
-        _ladder(records, outcomes, FOOD, CALIBRATED, folded=False),
-        _ladder(records, outcomes, FOOD, NONE, folded=True),
+        _adjustment_table(records, outcomes, FOOD, CALIBRATED, folded=False),
+        _adjustment_table(records, outcomes, FOOD, NONE, folded=True),
         _fifths(records, outcomes),
-        _ladder(records, outcomes, SUPPLEMENT, CALIBRATED, folded=True),
-        text("What each model adjusts for, and why; each adds to the one before it, unless it says otherwise:"),
-        bullets(*(f"{rung.label[0].upper()}{rung.label[1:]}. {rung.reason}" for rung in models_of(records))),
+        _adjustment_table(records, outcomes, SUPPLEMENT, CALIBRATED, folded=True),
+        text("What each model adjusts for, and why. Each adds to the one before it unless stated otherwise:"),
+        bullets(
+            *(
+                f"{adjustment.label[0].upper()}{adjustment.label[1:]}. {adjustment.reason}"
+                for adjustment in models_of(records)
+            )
+        ),
         *curves(everything),
         *interaction_table(everything),
         *mediation_blocks(everything),
@@ -560,11 +576,11 @@ def _people(records: Evidence) -> Block:
             f"{span(str(first.cycles).split(', '))}."
         )
     return text(
-        "Adults without diagnosed diabetes, not pregnant, with a reliable first recall and every adjustment known; all "
-        "models are of the same people.",
+        "Analysed are adults without diagnosed diabetes who are not pregnant and have a reliable first recall and all covariates; all models use the same people.",
         *said,
-        "Uncorrected is the mean of the recalled days; corrected is the usual intake expected from recalls and all "
-        "adjustments (regression calibration), and its intervals hold the error of that correction.",
+        "Uncorrected estimates use the mean of the recalled days. Corrected estimates use the usual intake "
+        "expected from recalls and covariates (regression calibration); their intervals include the error of that "
+        "correction.",
     )
 
 
@@ -583,26 +599,28 @@ def _shown(record: EvidenceRecord) -> str:
     return interval(record, digits=digits, signed=record.scale == "difference")
 
 
-def _ladder(records: Evidence, outcomes: Sequence[str], exposure: str, correction: str, *, folded: bool) -> Block:
+def _adjustment_table(
+    records: Evidence, outcomes: Sequence[str], exposure: str, correction: str, *, folded: bool
+) -> Block:
     rows = []
     models = models_of(records)
     for name in outcomes:
-        found = [_estimate(records, name, rung.name, exposure, correction) for rung in models]
-        raw = {rung.name: record.estimate for rung, record in zip(models, found, strict=True)}
+        found = [_estimate(records, name, adjustment.name, exposure, correction) for adjustment in models]
+        raw = {adjustment.name: record.estimate for adjustment, record in zip(models, found, strict=True)}
         label = f"{OUTCOMES[name].label}, {OUTCOMES[name].scale}"
         rows.append(row([label, *(_shown(record) for record in found)], raw))
     what = "food" if exposure == FOOD else "supplements"
-    name = f"ladder-{what}-{CORRECTIONS[correction]}"
+    name = f"adjustment-{what}-{CORRECTIONS[correction]}"
     return table(
         name,
         f"Per 100 mg a day of magnesium from {what}, {CORRECTIONS[correction]}: estimate (95 % interval) by model of adjustment",
-        [column("Outcome, scale", numeric=False), *(column(rung.label) for rung in models)],
+        [column("Outcome, scale", numeric=False), *(column(adjustment.label) for adjustment in models)],
         rows,
         notes=[
             "Odds ratios and ratios of geometric means: 1 is no association. Differences: 0 is none. Higher QUICKI "
             "is more sensitive to insulin.",
-            "Each column adds to the one before it, diet quality to the confounders alone. Those with body size, fibre or diet "
-            "quality may adjust too much, the first two adjust too little.",
+            "Each column adds to the one before it, diet quality to the confounders alone. Models with body size, "
+            "fibre or diet quality may be over-adjusted; the first two are under-adjusted.",
         ],
         folded=folded,
     )
@@ -618,7 +636,7 @@ def _fifths(records: Evidence, outcomes: Sequence[str]) -> Block:
         raw = {record.contrast: record.estimate for record in found}
         rows.append(row([OUTCOMES[name].label, *(_shown(record) for record in found)], raw))
     return table(
-        "ladder-fifths",
+        "adjustment-fifths",
         "By fifths of usual magnesium from food, corrected, adjusted for confounders, not for body size and other nutrients",
         [column("Outcome", numeric=False), *(column(each) for each in contrasts)],
         rows,
@@ -633,23 +651,29 @@ def _figure(records: Evidence, name: str) -> Block:
     outcome = OUTCOMES[name]
     points: list[dict[str, Any]] = []
     models = models_of(records)
-    for rung in models:
+    for adjustment in models:
         for correction, word in CORRECTIONS.items():
-            record = _estimate(records, name, rung.name, FOOD, correction)
+            record = _estimate(records, name, adjustment.name, FOOD, correction)
             points.append(
                 {
-                    "label": rung.label if correction == NONE else "",
+                    "label": adjustment.label if correction == NONE else "",
                     "kind": word,
                     **record.bounds,
                 }
             )
-    main, body = (_shown(_estimate(records, name, rung.name, FOOD, CALIBRATED)) for rung in (MAIN, BODY))
+    main, body = (_shown(_estimate(records, name, adjustment.name, FOOD, CALIBRATED)) for adjustment in (MAIN, BODY))
     behind = [
-        row([rung.label, *(_shown(_estimate(records, name, rung.name, FOOD, each)) for each in CORRECTIONS)], {})
-        for rung in models
+        row(
+            [
+                adjustment.label,
+                *(_shown(_estimate(records, name, adjustment.name, FOOD, each)) for each in CORRECTIONS),
+            ],
+            {},
+        )
+        for adjustment in models
     ]
     return figure(
-        f"ladder-{name}",
+        f"adjustment-{name}",
         "forest",
         f"{outcome.label}: {outcome.scale} per 100 mg a day of magnesium from food",
         caption=f"An association, not an effect. {outcome.scale.capitalize()} with 95 % interval in each model of "
@@ -658,7 +682,7 @@ def _figure(records: Evidence, name: str) -> Block:
         alt=f"Estimates of {len(models)} models; corrected, {main} adjusted for confounders and {body} for body size too",
         data={"x_label": f"{outcome.scale} (95 % interval), {PER_100}", "null": 1.0, "points": points},
         behind=table(
-            f"ladder-{name}-table",
+            f"adjustment-{name}-table",
             f"{outcome.label}: {outcome.scale} per 100 mg a day of magnesium from food",
             [column("Adjusted for", numeric=False), *(column(word.capitalize()) for word in CORRECTIONS.values())],
             behind,

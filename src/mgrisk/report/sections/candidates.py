@@ -1,4 +1,4 @@
-"""Estimators that the run was given in Python: what they are, how they compare, and what drives their risks."""
+"""Estimators that were given to the run in Python: what they are, their performance, and importance of their features."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def not_bundled(run: RunFolder) -> list[Block]:
     losses = "; ".join(f"{model_label(each.name)} {number(each.log_loss, digits=4)}" for each in run.candidates)
     return [
         callout(
-            f"Given as estimators in Python: {', '.join(names)}. A bundle cannot hold such a one; the bundle of this run holds "
-            f"{model_label(run.winner)}, which was chosen among the others. Cross-validated log loss: {losses}; "
+            f"Estimators given in Python: {', '.join(names)}. A bundle cannot hold them; the bundle of this run "
+            f"holds {model_label(run.winner)}, chosen among the other models. Cross-validated log loss: {losses}; "
             f"{model_label(run.winner)} {number(best, digits=4)}."
         )
     ]
@@ -49,7 +49,7 @@ def estimators(run: RunFolder) -> list[Section]:
     ]
     columns = [
         column("Name", numeric=False), column("Estimator", numeric=False), column("Survey weights", numeric=False),
-        column("Log loss, cross-validated"), column(f"Same first reason as {chosen}"),
+        column("Log loss, cross-validated"), column(f"Same largest contribution as {chosen}"),
         column("Correlation of log-odds"),
     ]  # fmt: skip
     labels = {record.feature: record.label for each in found for record in each.features}
@@ -71,9 +71,9 @@ def estimators(run: RunFolder) -> list[Section]:
         [column("Feature", numeric=False), *(column(model_label(each.name)) for each in found)],
         importance,
         notes=[
-            f"SHAP values by permutations, of {count(found[0].explained)} held-out people drawn at random, with "
-            f"{count(found[0].background)} development people as background: coarser than those of the chosen model, which "
-            "are exact and of everybody."
+            f"SHAP values were estimated by permutation for {count(found[0].explained)} randomly drawn held-out "
+            f"people, with {count(found[0].background)} development people as the reference. They are less precise "
+            "than those of the chosen model, which are exact and cover all people."
         ],
     )
     return [section(NAME, "Estimators given in Python", [told, sizes])]

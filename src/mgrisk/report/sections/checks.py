@@ -19,7 +19,7 @@ from mgrisk.run_folder.records import ItemRecord, QuestionRecord
 
 
 def known_answers(run: RunFolder) -> Section:
-    """Describe the known answers that the run reproduced from its own tables before it trained."""
+    """Describe the published estimates that the run replicated from its own tables before it trained."""
     records = run.known_answers
     asked = [record for record in records if record.passed is not None]
     if not asked:
@@ -45,9 +45,9 @@ def known_answers(run: RunFolder) -> Section:
     ]
     recomputed = sum(record.kind == "recomputed" for record in asked)
     said = (
-        f"Before anything was trained, {len(asked) - recomputed} published figures, and {recomputed} computed by the R "
-        "package survey, were computed from the tables of this run and came out within the tolerance stated for "
-        "each: half of the last printed digit, or for figures of usual intake what the row says; a miss stops the run."
+        f"Before training, {len(asked) - recomputed} published estimates and {recomputed} computed with the R "
+        "package survey were replicated from the tables of this run, each within its stated tolerance: half a unit "
+        "of the last printed digit, or for usual intake what the row says. A run stops where one is not replicated."
     )
     sources = "; ".join(dict.fromkeys(record.source for record in asked))
     known = table("known-table", KNOWN.heading, columns, rows, notes=[f"Sources: {sources}."], folded=True)
@@ -72,8 +72,8 @@ def checks(run: RunFolder) -> Section:
     ]
     columns = [column(label, numeric=False) for label in ("Check", "What must hold", "Result", "Finding")]
     untold = sum(record.status == OPEN for record in records)
-    said = f"{len(records)} checks, {len(found)} with a finding; {untold} that these data neither show wrong nor right."
-    notes = [callout(f"{record.title}: does not hold. {record.finding}", tone="warning") for record in found]
+    said = f"{len(records)} checks: {len(found)} failed, {untold} that these data cannot decide."
+    notes = [callout(f"Failed: {record.title}. {record.finding}", tone="warning") for record in found]
     return CHECKS.of([text(said), *notes, table("checks-table", "Checks of this run", columns, rows)])
 
 
@@ -88,8 +88,9 @@ def reporting(run: RunFolder) -> Section:
     answers = Counter(question.answer for question in questions)
     said = text(
         f"TRIPOD+AI: {_counted(done)} of {len(items)} items. PROBAST+AI: {_counted(answers)} of {len(questions)} questions.",
-        "Filled from the results of this run; an item whose evidence is not there is not done. The answers to PROBAST+AI are those of the people who made the "
-        "model: an assessor's own are what the tool asks for. Evidence leads to a section of this page or to a file that lies beside it.",
+        "Answers are filled in from the results of this run; an item without evidence counts as not done. The "
+        "answers to PROBAST+AI are those of the developers, whereas the tool asks for an independent assessor. "
+        "Evidence is a section of this page or a file of the run folder.",
     )
     blank = {"id": "", "topic": "", "status": "", "answer": ""}
     of_items = [

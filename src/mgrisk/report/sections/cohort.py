@@ -18,7 +18,7 @@ GROUPS: Final = {"all": "All", "case": "Cases", "other": "Others"}
 
 
 def attrition(run: RunFolder) -> Section:
-    """Describe what each eligibility rule cost, in both sets."""
+    """Describe how many people each eligibility rule excludes, in both sets."""
     records = run.attrition
     blocks: list[Block] = []
     sentences = []
@@ -59,8 +59,7 @@ def attrition(run: RunFolder) -> Section:
         )
     why = text(
         population(run).weights,
-        "Nobody is dropped before variances are estimated: people outside the analysis stay in the survey design with "
-        "no weight.",
+        "Variances use the whole survey design: people outside the analysis stay in it with a weight of 0.",
     )
     return ATTRITION.of([text(*sentences), *blocks, why])
 
@@ -71,8 +70,9 @@ def table_one(run: RunFolder) -> Section:
     blocks: list[Block] = [
         text(
             population(run).weighting,
-            "Numbers: mean (standard error). Categories: share of those whose value is known, with its 95 % interval. Standard errors and intervals follow the survey design. “Missing” is the "
-            "weighted share of all in the set whose value is not known.",
+            "Numbers: mean (standard error). Categories: share of those whose value is known, with its 95 % "
+            "interval. Standard errors and intervals follow the survey design. “Missing” is the weighted share of "
+            "all people of the set whose value is not known.",
         )
     ]
     for set_name in (DEVELOPMENT, HELD_OUT):
@@ -139,4 +139,4 @@ def _set_label(run: RunFolder, set_name: str) -> str:
 
 
 ATTRITION = ReportSection("attrition", "Participants: eligibility and attrition", attrition, folded=True)
-TABLE_ONE = ReportSection("table-one", "Table 1: the people", table_one, folded=True)
+TABLE_ONE = ReportSection("table-one", "Table 1: characteristics of the participants", table_one, folded=True)

@@ -16,6 +16,7 @@ from mgrisk.features.registry import Feature
 from mgrisk.report.blocks import Block, Section, column, figure, grid, row, section, table, text
 from mgrisk.report.explained import ExplainedPeople, binned, explained_people, representative
 from mgrisk.report.formats import interval, labelled, model_label, number, percent
+from mgrisk.report.people_table import MOST_PEOPLE
 from mgrisk.report.sections import ReportSection
 from mgrisk.report.sections.drivers import importance_records
 from mgrisk.run_folder.folder import RunFolder
@@ -24,15 +25,17 @@ from mgrisk.types import Booleans, Floats
 
 OPEN: Final = 4
 HOW_TO_READ: Final = (
-    "A dependence plot shows the SHAP value (log-odds) of a feature against its value: the line is the weighted mean in "
-    "ventiles of the population, the dashed line that of the development people, each dot one of a weighted draw of people. "
-    "Below are the people, weighted, and as a line those of development; the top 0.5 % are counted in the last bar. Where "
-    "the lines part, the feature interacts with others that have changed. It is a prediction, not an effect."
+    "A dependence plot shows the SHAP value (contribution, log-odds) of a feature against its value. The solid "
+    "line is the weighted mean in ventiles of the held-out people, the dashed line that of the development people; "
+    "each dot is one person of a weighted sample. The lower panel has the weighted distribution of the feature: "
+    "bars for the held-out people, a line for development; the highest 0.5 % are counted in the last bar. Where "
+    "the two lines differ, the feature interacts with others whose distribution has changed. A contribution is "
+    "part of a prediction, not an effect."
 )
 BAND: Final = (
-    "The band is the 95 % interval of the line over refits of the model under bootstrap weights of the PSUs, widened for "
-    "penalisation as the interval of a person is: what other development people might have taught the model. Where it "
-    "holds 0, the data do not tell the curve from a flat one."
+    "The band is the 95 % interval of the solid line over refits of the model under bootstrap weights of the PSUs, "
+    "widened for penalisation as the interval of a person is. Where it includes 0, the data are compatible with no "
+    "contribution."
 )
 DOTS: Final = 300
 
@@ -63,7 +66,8 @@ def dependence(
     reach = _reach(people, summed, x, line)
     before_x, before = _along(developed_on, summed, along)
     dots = representative(people, min(DOTS, 4 * len(x)))
-    dots = dots[np.isfinite(x[dots])]
+    edges = _edges(x, people.weight)
+    dots = dots[x[dots] <= (edges[-1] if len(edges) else -np.inf)]
     shown = _ranges(line)
     rows = [
         _row(point, shown[place], reach[place], _between(line, place, before_x), before, developed_on.weight)
@@ -82,29 +86,30 @@ def dependence(
             *_before(~np.isfinite(before_x), before, developed_on.weight),
         ]
         rows.append(row(cells, {"share": share, "mean": mean}))
-        lacking = (
-            f" {percent(share)} of the people have no value; their mean contribution is {number(mean, signed=True)}."
-        )
+        lacking = f" The value is missing for {percent(share)} of the people; their mean contribution is {number(mean, signed=True)}."
     columns = [
         column(labelled(along.label, along.unit), numeric=False), column("Share of people"),
         column("Mean contribution, log-odds"), column("95 % band over refits"), column("5th to 95th percentile"),
         column("Share, development"), column("Mean contribution, development"),
     ]  # fmt: skip
     low, high = (line[0], line[-1]) if line else ({"mean": float("nan")}, {"mean": float("nan")})
-    edges = _edges(x, people.weight)
     earlier = binned(before_x, before, developed_on.weight)
     return figure(
         name,
         "dependence",
-        what if what == along.label else f"{what}, along {along.label}",
+        what if what == along.label else f"{what}, by {along.label}",
         caption=_caption(line, reach) + lacking,
-        alt=f"Mean contribution goes from {number(low['mean'], signed=True)} in the lowest to "
-        f"{number(high['mean'], signed=True)} in the highest ventile of {along.label}.{lacking}",
+        alt=(
+            f"The mean contribution is {number(low['mean'], signed=True)} in the lowest and "
+            f"{number(high['mean'], signed=True)} in the highest ventile of {along.label}.{lacking}"
+        ),
         data={
             "x_label": labelled(along.label, along.unit),
             "y_label": "SHAP value, log-odds",
             "x": [float(f"{each:.4g}") for each in x[dots]],
             "y": contribution[dots].round(4).tolist(),
+            # Places of the dots in the table of people, by whose values the page can colour them.
+            "people": dots.tolist() if len(x) <= MOST_PEOPLE else [],
             "line": {"x": [p["x"] for p in line], "y": [p["mean"] for p in line]},
             "band": {
                 "low": [p["mean"] - each for p, each in zip(line, reach, strict=True)],
@@ -117,7 +122,7 @@ def dependence(
                 "before": _density(before_x, developed_on.weight, edges),
             },
         },
-        behind=table(f"{name}-table", f"{what}: mean contribution along {along.label}", columns, rows),
+        behind=table(f"{name}-table", f"{what}: mean contribution by {along.label}", columns, rows),
     )
 
 
@@ -220,13 +225,16 @@ def _pairs_figure(records: Sequence[PairImportance], learner: str) -> Block:
     labels = [f"{record.first_label} × {record.second_label}" for record in records]
     rows = [row([label, interval(record.size)], vars(record)) for label, record in zip(labels, records, strict=True)]
     magnesium = ["magnesium" in label.lower() for label in labels]
-    title = f"The {len(rows)} pairs that interact most in {model_label(learner)}, held-out people"
+    title = f"The {len(rows)} strongest interactions in {model_label(learner)}, held-out people"
     return figure(
         f"pairs-{learner}",
         "amounts",
         title,
-        caption="Weighted mean of the absolute Shapley interaction index, interventional, against the whole weighted "
-        "development population, in log-odds; 95 % intervals are of the people who were sampled to be explained.",
+        caption=(
+            "Weighted mean of the absolute SHAP interaction value (interventional, log-odds), with the whole "
+            "weighted development population as the reference. The 95 % intervals reflect sampling of the people "
+            "explained."
+        ),
         alt=f"Bar chart of interactions; the strongest are {', '.join(labels[:3])}",
         data={
             "x_label": "Mean |interaction|, log-odds (95 % interval)",
@@ -260,15 +268,15 @@ def interactions(run: RunFolder) -> list[Block]:
         of_learner = [record for record in records if record.learner == learner]
         problems = [record.problem for record in of_learner if record.problem]
         if problems:
-            blocks.append(text(f"Pairs of {model_label(learner)}: not computed, because {problems[0]}."))
+            blocks.append(text(f"Interactions in {model_label(learner)} were not computed, because {problems[0]}."))
             continue
         blocks.append(_pairs_figure(of_learner, learner))
     if run.winner not in {record.learner for record in records}:
         blocks.insert(
             0,
             text(
-                f"{model_label(run.winner)} adds up one function of each feature: no two features interact in it. The interactions "
-                "that a model with trees found are below, where there is one."
+                f"{model_label(run.winner)} is a sum of one function of each feature, so no two features interact "
+                "in it. Interactions in a model with trees are shown below, where the run has one."
             ),
         )
     return blocks
@@ -289,7 +297,7 @@ def dependence_of_all(run: RunFolder) -> Section:
     if drawn:
         blocks.append(grid(drawn[:OPEN]))
     if drawn[OPEN:]:
-        blocks.append(grid(drawn[OPEN:], folded=f"The other {len(drawn) - OPEN} numbers, by importance"))
+        blocks.append(grid(drawn[OPEN:], folded=f"The other {len(drawn) - OPEN} numeric features, by importance"))
     pairs = section(f"{SECTION.name}-interactions", "Interactions of two features", interactions(run))
     return SECTION.of(blocks, sections=[pairs])
 

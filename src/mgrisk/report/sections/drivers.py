@@ -1,7 +1,7 @@
 """Section on what drives the predicted risk among the held-out people, and how stable that is.
 
-Importance by feature and by group of features, with what is correlated; stability under refitting, as ranks and first
-reasons; agreement with other models, other cycles and in subgroups.
+Importance by feature and by group of features, with correlated features; stability under refitting, as ranks and
+largest contributions; agreement with other models, other cycles and in subgroups.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mgrisk.run_folder.folder import RunFolder
 from mgrisk.run_folder.records import GroupImportance, Importance, RankRange, Refits, SubgroupImportance
 from mgrisk.types import JsonRecord
 
-TRAVEL: Final = 0.5  # rank correlation from which two features are not read apart
+CORRELATED: Final = 0.5  # rank correlation from which two features are not interpreted alone
 GROUPS: Final = {
     "magnesium": "Magnesium, all features together",
     "diet": "Diet without magnesium",
@@ -44,12 +44,12 @@ def groups(run: RunFolder, people: ExplainedPeople) -> Section:
         "Grouped SHAP values",
         [
             text(
-                "The SHAP value (log-odds) of a group is that of all its features entering together (what the Owen values of "
-                "its features sum to). Beside it stands the sum of the features' own values: the two differ where features "
-                "of two groups interact."
+                "A grouped SHAP value (log-odds) treats all features of a group as one input; it is the sum of "
+                "their Owen values. The table also has the sum of the features' own SHAP values. The two differ "
+                "where features of different groups interact."
             ),
             _bars(group_records(run), people),
-            *_travel(people),
+            *_correlated(people),
         ],
     )
 
@@ -91,7 +91,7 @@ def _bars(records: list[GroupImportance], people: ExplainedPeople) -> Block:
         "importance-groups",
         "importance",
         "Mean |SHAP value| of each group, held-out people",
-        caption=f"Weighted mean of the absolute grouped SHAP value, log-odds, with 95 % interval. {interval_of(people)}",
+        caption="Weighted mean of the absolute grouped SHAP value, log-odds, with 95 % interval, made as that of a single feature.",
         alt=f"Bar chart of the importance of groups; the largest are {first}",
         data={"bars": bars},
         behind=table(
@@ -101,24 +101,24 @@ def _bars(records: list[GroupImportance], people: ExplainedPeople) -> Block:
                 column("Group", numeric=False),
                 column("Features", numeric=False),
                 column("Mean |grouped SHAP value|, log-odds (95 % interval)"),
-                column("Sum of the features' own values"),
+                column("Mean |sum of the features' SHAP values|"),
             ],
             rows,
         ),
     )
 
 
-def _travel(people: ExplainedPeople) -> list[Block]:
-    """Show which features go together so closely that neither may be read alone."""
+def _correlated(people: ExplainedPeople) -> list[Block]:
+    """Show which features are correlated so strongly that neither may be interpreted alone."""
     found = []
     numbers = [feature for feature in people.features if feature.kind == "number"]
     for one, other in combinations(numbers, 2):
         first, second = (people.data[each.name].to_numpy(dtype=np.float64) for each in (one, other))
         correlation = rank_correlation(first, second, people.weight)
-        if correlation is not None and abs(correlation) >= TRAVEL:
+        if correlation is not None and abs(correlation) >= CORRELATED:
             found.append((one, other, correlation))
     if not found:
-        return [text(f"No two numbers among the features have a rank correlation of {TRAVEL} or more.")]
+        return [text(f"No two numeric features have a rank correlation of {CORRELATED} or more in absolute value.")]
     found.sort(key=lambda pair: -abs(pair[2]))
     rows = [
         row(
@@ -131,12 +131,15 @@ def _travel(people: ExplainedPeople) -> list[Block]:
     columns = [column("Feature", numeric=False), column("Correlated with", numeric=False), column("Rank correlation")]
     return [
         callout(
-            f"Do not read one of these alone: {', '.join(names)}. Correlated features share information, and how a "
-            "model divides it among them may change with the next sample.",
+            f"Do not interpret one of these features alone: {'; '.join(names)}. They are correlated, and how a "
+            "model divides the information they share may change with another sample.",
             tone="warning",
         ),
         table(
-            "travel", f"Features with a weighted rank correlation of {TRAVEL} or more, held-out people", columns, rows
+            "correlated",
+            f"Pairs of numeric features with a weighted rank correlation of {CORRELATED} or more in absolute value, held-out people",
+            columns,
+            rows,
         ),
     ]
 
@@ -145,7 +148,7 @@ STABLE: Final = "Stability of explanations under refitting"
 
 
 def stability(run: RunFolder, records: list[Importance]) -> Section:
-    """Describe what refits of the model make of importance and of first reasons.
+    """Describe how importance and the largest contributions vary over refits of the model.
 
     Parameters
     ----------
@@ -174,36 +177,37 @@ def stability(run: RunFolder, records: list[Importance]) -> Section:
     ]
     shares = table(
         "stability-ways",
-        "Refits of the reported model, and whether the reasons of held-out people stay",
+        "Refits of the reported model: do the largest contributions of held-out people stay the same?",
         [
             column("What changes", numeric=False),
             column("Refits"),
-            column("Same first reason"),
-            column("First three in common"),
-            column("Same first reason in all"),
+            column("Same largest contribution"),
+            column("Three largest in common"),
+            column("Same largest contribution in all"),
             column("Lowest correlation of log-odds"),
         ],
         rows,
         notes=[
             f"Weighted shares of people. {_seed_note(ways)}",
-            "A refit on redrawn PSUs has in two-PSU strata half the sample: reasons move more than two whole samples would make them.",
+            "In strata of two PSUs a bootstrap sample holds half of the people, so contributions differ more than between two full samples.",
         ],
     )
     ranks = table(
         "stability-ranks",
-        "Rank of importance over the people, and over refits",
+        "Rank by importance: range over samples of people and over refits",
         [
             column("Feature", numeric=False),
             column("Rank"),
-            column("Other people, same model (95 %)"),
+            column("95 % range over samples of people, same model"),
             *(column(way.label) for way in ways),
         ],
         [_ranks_by_refit(record, ways) for record in records],
         folded=True,
     )
     said = text(
-        "The model was fitted again on other draws of the sampling units, without one fold, and with other seeds; settings, scales and calibration were held. "
-        "In the table of people each person's first reason says in how many of these refits it stays.",
+        "The model was refitted on bootstrap samples of the PSUs, without one fold, and with other seeds, with the "
+        "same settings, scales and calibration. The table of people shows for each person in how many of these "
+        "refits the largest contribution is that of the same feature.",
     )
     return section("stability", STABLE, [said, shares, ranks])
 
@@ -229,11 +233,11 @@ def _seed_note(ways: Sequence[Refits]) -> str:
     return "Nothing in this algorithm is random: another seed gives the same fit." if still else ""
 
 
-FIRM: Final = 0.8  # share of people with the same first reason from which two learners are said to agree
+AGREE: Final = 0.8  # share of people with the same largest contribution from which two models are said to agree
 
 
-def story(run: RunFolder, records: list[Importance]) -> Section:
-    """Describe how far the drivers hold for other people and by other learners.
+def agreement(run: RunFolder, records: list[Importance]) -> Section:
+    """Describe how far importance agrees between models, cycles and subgroups.
 
     Parameters
     ----------
@@ -243,7 +247,7 @@ def story(run: RunFolder, records: list[Importance]) -> Section:
         Importance records of the held-out set, most important first.
     """
     return section(
-        "drivers-story",
+        "drivers-agreement",
         "Agreement between models, cycles and subgroups",
         [*_learners(run, records), _ranks_elsewhere(run, records), *_subgroups(run, records)],
     )
@@ -266,18 +270,18 @@ def _ranks_elsewhere(run: RunFolder, records: list[Importance]) -> Block:
     ]
     return table(
         "ranks",
-        "Rank of each feature's importance, and its range over 500 redrawn samples of PSUs",
+        "Rank of each feature by importance, and its range over 500 bootstrap samples of PSUs",
         [
             column("Feature", numeric=False),
             column("Rank"),
             column("95 % range"),
-            column("Among the first three"),
+            column("Among the three most important"),
             column("Range over models"),
         ],
         rows,
         notes=[
-            "The model is the same in all samples: the 95 % range says how the order depends on who was drawn to be explained, "
-            "not on who was drawn to train on. The range over models says how it depends on the algorithm."
+            "The 95 % range shows how the order depends on which people were sampled to be explained; the model is "
+            "the same in all samples. The range over models shows how it depends on the algorithm."
         ],
         folded=True,
     )
@@ -290,21 +294,24 @@ def _rank_range(ranks: RankRange) -> str:
 def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
     compared, across = run.explanation.agreement, run.explanation.across_learners
     if not compared:
-        return [text("The run has one model: there is no other to compare its reasons with.")]
+        return [text("The run has one model, so there is no other to compare contributions with.")]
     winner = model_label(run.winner)
     sentences = [
-        f"{model_label(each.learner)} gives {percent(each.same_first, digits=0)} of the population the same first "
-        f"reason as {winner} and has {percent(each.in_common, digits=0)} of the first three reasons in common."
+        f"{model_label(each.learner)} and {winner} have the same largest contribution for "
+        f"{percent(each.same_first, digits=0)} of the population and {percent(each.in_common, digits=0)} of the "
+        "three largest in common."
         for each in compared
     ]
     if len(compared) > 1 and across:
         always = percent(across.always_first, digits=0)
-        sentences.append(f"{always} of the population have the same first reason by all {len(compared) + 1} models.")
-    if min(each.same_first for each in compared) < FIRM:
         sentences.append(
-            "So a person's reasons are those of this model, and another one that predicts as well may differ."
+            f"All {len(compared) + 1} models have the same largest contribution for {always} of the population."
         )
-    columns = [column("Model", numeric=False), column("Same first reason"), column("First three in common"),
+    if min(each.same_first for each in compared) < AGREE:
+        sentences.append(
+            "The largest contributions of a person therefore depend on the model: another that predicts as well may give others."
+        )
+    columns = [column("Model", numeric=False), column("Same largest contribution"), column("Three largest in common"),
                column("Correlation of log-odds"), column("Rank correlation of importance")]  # fmt: skip
     rows = [
         row(
@@ -329,14 +336,19 @@ def _learners(run: RunFolder, records: list[Importance]) -> list[Block]:
     return [
         text(*sentences),
         table(
-            "agreement", f"Agreement of reasons with {winner}: other models, held-out people, weighted", columns, rows
+            "agreement",
+            f"Agreement of the largest contributions with {winner}, held-out people, weighted",
+            columns,
+            rows,
         ),
         table(
             "agreement-features",
             f"Correlation of each feature's contributions with those of {winner}",
             [column("Feature", numeric=False), *(column(model_label(each.learner)) for each in compared)],
             by_feature,
-            notes=["Low where two features are correlated and each model divides what they share in its own way."],
+            notes=[
+                "A correlation can be low where two features are correlated and each model divides their shared information in its own way."
+            ],
             folded=True,
         ),
     ]
@@ -370,7 +382,7 @@ def _subgroups(run: RunFolder, records: list[Importance]) -> list[Block]:
                 f"Mean |SHAP value| by {label.lower()}, held-out people (95 % interval)",
                 [column("Feature", numeric=False), *named],
                 rows,
-                notes=["Not shown for fewer than 30 people (NCHS)."],
+                notes=["Groups of fewer than 30 people are not shown (NCHS)."],
                 folded=True,
             )
         )
@@ -381,23 +393,23 @@ def _importance(record: SubgroupImportance) -> str:
     return "too few" if record.problem else interval(record.size, digits=2)
 
 
-THIN_SHARE, LARGE = 0.01, 0.4  # share of the development set; log-odds, an odds ratio of 1.5
+RARE, LARGE = 0.01, 0.4  # share of the development set; log-odds, an odds ratio of 1.5
 NO_EFFECT: Final = (
-    "A contribution says how this model uses a value for its prediction. It is no effect: changing the value would not "
-    "change a person's risk by that amount."
+    "A contribution describes how this model uses a value in its prediction. It is not an effect: changing the "
+    "value would not change a person's risk by that amount."
 )
 OF_ABSENT: Final = (
-    "In an additive model an input that is absent contributes nothing. What it would have told is credited to the inputs "
-    "that tell of it, and the base value is that of people who lack the same."
+    "In an additive model a missing input contributes 0. Inputs that are correlated with it carry its information, "
+    "and the base value is that of people with the same inputs missing."
 )
 WHOM: Final = "held-out people"
 OF_THIS_MODEL: Final = (
-    "The interval is that of this fitted model over a population of people; another training sample would give other "
-    "contributions, and that is not in it."
+    "The interval reflects sampling of the people explained, for this fitted model. That another development "
+    "sample would give another model is not included."
 )
 OF_REFITS: Final = (
-    "The interval holds both who was drawn to be explained and, over refits of the model under bootstrap weights of the "
-    "PSUs, who was drawn to develop the model, widened for penalisation as a person's interval is."
+    "The interval covers sampling of the people explained and sampling of the development people: refits of the "
+    "model under bootstrap weights of the PSUs, widened for penalisation as the interval of a person is."
 )
 
 
@@ -412,23 +424,23 @@ def drivers(run: RunFolder) -> Section:
     people = explained_people(run)
     learner = model_label(run.winner)
     intro = text(
-        f"SHAP values of {learner} in log-odds of the reported risk (contributions, below), against the whole weighted "
-        "development population. For each person they add up, with the base value, to the logit of the reported risk "
-        f"(largest error over all people: {run.explanation.largest_additivity_error:.1e}). Importance is "
-        "the "
-        "weighted mean of the absolute contribution.",
+        f"The SHAP values of {learner} are in log-odds of the reported risk and are called contributions below; the "
+        "reference is the whole weighted development population. The base value and the contributions of a person "
+        "add up to the log-odds of the reported risk (largest error over all people: "
+        f"{run.explanation.largest_additivity_error:.1e}). Importance is the weighted mean of the absolute "
+        "contribution.",
         OF_ABSENT,
     )
     return SECTION.of(
         [
             intro,
             callout(NO_EFFECT),
-            *_thin_ground(run, people),
+            *_rarely_missing(run, people),
             importance_figure(records, people, whom=WHOM, interval_of=interval_of(people)),
             swarm_figure(records, people, whom=WHOM),
             _level_table(people),
         ],
-        sections=[groups(run, people), stability(run, records), story(run, records), *estimators(run)],
+        sections=[groups(run, people), stability(run, records), agreement(run, records), *estimators(run)],
     )
 
 
@@ -438,22 +450,20 @@ def importance_records(run: RunFolder) -> list[Importance]:
     return sorted(records, key=lambda record: -record.importance)
 
 
-def _thin_ground(run: RunFolder, people: ExplainedPeople) -> list[Block]:
+def _rarely_missing(run: RunFolder, people: ExplainedPeople) -> list[Block]:
     """Warn of missing values that move a risk far although hardly anybody of the development set lacked them."""
     warnings = []
     for place, feature in enumerate(people.features):
         unknown = people.data[feature.name].isna().to_numpy()
-        learned_from = float(run.reference[feature.name]["missing"])
-        if not unknown.any() or learned_from >= THIN_SHARE:
+        missing_share = float(run.reference[feature.name]["missing"])
+        if not unknown.any() or missing_share >= RARE:
             continue
         mean = float(np.average(people.contributions[unknown, place], weights=people.weight[unknown]))
         if abs(mean) >= LARGE:
             warnings.append(
-                f"Where {feature.label} is missing, the model moves the log-odds by "
-                f"{number(mean, digits=2, signed=True)}, which "
-                f"it learned from {percent(learned_from, digits=2)} of the development people. Do not trust such a "
-                "risk "
-                f"({count(int(unknown.sum()))} held-out people)."
+                f"Where {feature.label} is missing, the log-odds change by {number(mean, digits=2, signed=True)} on "
+                f"average, an estimate that rests on {percent(missing_share, digits=2)} of the development people. "
+                f"Do not rely on such a risk ({count(int(unknown.sum()))} held-out people)."
             )
     return [callout(sentence, tone="warning") for sentence in warnings]
 

@@ -78,7 +78,7 @@ def importance_figure(records: Sequence[Importance], people: ExplainedPeople, *,
         "importance",
         f"Mean |SHAP value| of each feature, {whom}",
         caption="Weighted mean of the absolute SHAP value, in log-odds of the reported risk, with 95 % interval. "
-        f"{interval_of} Correlated features share information, so that each alone looks small.",
+        f"{interval_of} Correlated features share information, so the importance of each alone can be small.",
         alt=f"Bar chart of feature importance; the largest are {top}",
         data={"bars": bars},
         behind=table("importance-table", "Mean |SHAP value|", columns, rows),
@@ -109,10 +109,13 @@ def swarm_figure(records: Sequence[Importance], people: ExplainedPeople, *, whom
         "swarm",
         "swarm",
         f"SHAP summary (beeswarm) plot, {whom}",
-        caption=f"{count(len(chosen))} draws from the {whom}, in proportion to what each stands for and the same in every "
-        "rendering. Colour: the person's place in the population by that feature, from lowest to highest; a category of two "
-        "levels is lowest and highest; grey: a category of more levels, or missing.",
-        alt=f"Beeswarm of the contributions of each feature for a draw of the {whom}, coloured by feature value",
+        caption=(
+            f"Each dot is one of {count(len(chosen))} {whom}, drawn in proportion to the survey weight; the draw is "
+            "the same in every report. Colour shows the rank of the feature's value in the population, from lowest "
+            "to highest; in a category of two levels one is lowest and the other highest. Grey: more than two "
+            "levels, or missing."
+        ),
+        alt=f"Beeswarm plot of the contributions of each feature for a sample of the {whom}, coloured by feature value",
         data={"strips": strips},
         behind=table("swarm-table", f"Percentiles of the contribution, log-odds, all {whom}", columns, rows),
     )

@@ -1,4 +1,4 @@
-"""What magnesium is here, in three parts that are never mixed: prediction, association, published evidence."""
+"""Section on magnesium in three parts that are never mixed: prediction, association, published evidence."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from mgrisk.types import Floats
 FAMILY: Final = "magnesium"
 DEPLETION: Final = "depletion"
 NO_MAGNESIUM: Final = (
-    "The depletion score measures no magnesium. Its parts stand for treated hypertension, kidney disease, age and "
-    "drinking, which go along with diabetes for reasons of their own; what the model makes of them is no effect of "
-    "magnesium."
+    "The depletion score does not measure magnesium. Its components reflect treated hypertension, kidney disease, "
+    "age and alcohol, which are associated with diabetes for other reasons; their contributions are not an effect "
+    "of magnesium."
 )
 ELSEWHERE: Final = (
     "No association of magnesium was estimated in this run. pipelines/magnesium.toml estimates it in NHANES 2007-2018; "
-    "models/README.md, beside the released models, has the four outcomes side by side and the negative controls."
+    "models/README.md, beside the released models, compares four outcomes and has the negative controls."
 )
 TOGETHER: Final = "All magnesium features together"
 TOTAL: Final = "magnesium_total_mg"
@@ -40,10 +40,9 @@ def magnesium(run: RunFolder) -> Section:
     """Describe the magnesium of this run under three headings."""
     parts = [part.build(run) for part in (PREDICTION, added_value.SECTION, ASSOCIATION, PUBLISHED)]
     intro = text(
-        "Three questions with three kinds of answer: what this model does with magnesium (prediction), how magnesium "
-        "and "
-        "diabetes go together in these people (association), and what changing magnesium did in studies made to find "
-        "out (published evidence). An answer to one is no answer to another."
+        "This section answers three separate questions: how this model uses magnesium (prediction), how magnesium "
+        "and diabetes are associated in these people (association), and what trials and cohort studies found "
+        "(published evidence). An answer to one is not an answer to another."
     )
     told = headline(run)
     first = text(*told.sentences) if told else text(ELSEWHERE)
@@ -58,14 +57,13 @@ def _prediction(run: RunFolder) -> Section:
     together = people.importance([feature.name for feature in family])
     everything = people.importance([feature.name for feature in people.features])
     intro = text(
-        f"{model_label(run.winner)} reads {len(family)} magnesium feature{'s' if len(family) > 1 else ''}: "
-        f"{', '.join(feature.label for feature in family)}. Summed within a person, they move the log-odds of the "
-        "reported "
-        f"risk by {interval(together)} on average (weighted mean of the absolute value, 95 % interval); all "
-        f"{len(people.features)} features together move it by {interval(everything)}.",
-        "Intake is the mean of one or two 24-hour recalls, not usual intake: single days vary far more than habits do.",
+        f"{model_label(run.winner)} has {len(family)} magnesium feature{'s' if len(family) > 1 else ''}: "
+        f"{'; '.join(feature.label for feature in family)}. The absolute value of their summed contribution is "
+        f"{interval(together)} log-odds on average (weighted, 95 % interval), that of all {len(people.features)} "
+        f"features {interval(everything)}.",
+        "Intake is the mean of one or two 24-hour recalls, not usual intake: it varies far more from day to day than habits differ between people.",
     )
-    blocks: list[Block] = [intro, callout(NO_EFFECT, _travel(people), tone="warning")]
+    blocks: list[Block] = [intro, callout(NO_EFFECT, _with_energy(people), tone="warning")]
     if depletion := people.family(DEPLETION):
         named = ", ".join(feature.label for feature in depletion)
         blocks.append(callout(f"Not counted here: {named}.", NO_MAGNESIUM, tone="warning"))
@@ -79,20 +77,16 @@ def _prediction(run: RunFolder) -> Section:
             drawn.append(
                 dependence(people, developed_on, list(family), along, name="magnesium-together", what=TOGETHER)
             )
-        blocks += [text("How the plots are read is said under Dependence and interactions."), grid(drawn)]
+        blocks += [text("Dependence and interactions explains how to read these plots."), grid(drawn)]
         blocks.append(_correlations(people, along))
     return PREDICTION.of([*blocks, *responses(run)])
 
 
-def _travel(people: ExplainedPeople) -> str:
+def _with_energy(people: ExplainedPeople) -> str:
     if "energy_kcal" not in people.data or TOTAL not in people.data:
         return ""
     found = rank_correlation(_numbers(people, TOTAL), _numbers(people, "energy_kcal"), people.weight)
-    return (
-        f"Magnesium and energy intake have a rank correlation of {number(found, digits=2)} here, so that the model may "
-        "give to "
-        "the one what belongs to the other."
-    )
+    return f"Magnesium and energy intake have a rank correlation of {number(found, digits=2)} here, so the model may attribute to one what is due to the other."
 
 
 def _correlations(people: ExplainedPeople, main: Feature) -> Block:
@@ -109,13 +103,11 @@ def _correlations(people: ExplainedPeople, main: Feature) -> Block:
     rows.sort(key=lambda line: -abs(line["raw"]["values"] or 0.0))
     return table(
         "magnesium-correlations",
-        f"What is correlated with {main.label}: weighted rank correlations, {count(len(people.risk))} held-out people",
-        [column("With", numeric=False), column("Of the values"), column("Of the contributions")],
+        f"Weighted rank correlations with {main.label}, {count(len(people.risk))} held-out people",
+        [column("Feature", numeric=False), column("Correlation of values"), column("Correlation of contributions")],
         rows,
         notes=[
-            "A strong correlation of values makes the single feature's curve unsafe to read alone. Contributions of "
-            "opposite "
-            "direction partly cancel."
+            "Where values are strongly correlated, do not interpret the dependence plot of one feature alone. Contributions of opposite sign partly cancel."
         ],
         folded=True,
     )
@@ -125,5 +117,5 @@ def _numbers(people: ExplainedPeople, name: str) -> Floats:
     return people.data[name].to_numpy(dtype=np.float64)
 
 
-SECTION = ReportSection("magnesium", "What magnesium is here", magnesium)
+SECTION = ReportSection("magnesium", "Magnesium: prediction, association and published evidence", magnesium)
 PREDICTION = ReportSection("magnesium-prediction", "Prediction: what this model does with magnesium", _prediction)

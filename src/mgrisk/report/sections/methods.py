@@ -1,4 +1,4 @@
-"""How it was done and with what: features, design, learners, tuning, calibration, and where numbers come from."""
+"""Sections on features, methods (design, models, tuning, calibration) and provenance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mgrisk.evaluate.records import CalibratorMetric, Records
 from mgrisk.features.registry import lineage
 from mgrisk.model.learners import Candidate
 from mgrisk.report.blocks import Block, Section, bullets, callout, column, row, table, text
-from mgrisk.report.formats import count, interval, model_label, number, percent, span, unit_label
+from mgrisk.report.formats import count, interval, level_label, model_label, number, percent, span, unit_label
 from mgrisk.report.population import population
 from mgrisk.report.sections import ReportSection
 from mgrisk.run_folder import names
@@ -23,13 +23,13 @@ LATER: Final = {"report", "bundle", "without", "track"}
 
 
 def features(run: RunFolder) -> Section:
-    """Describe what the model reads, where it comes from and how much of it was missing."""
+    """Describe the features of the model, their sources and their share of missing values."""
     rows = []
     for feature in run.features:
         found, lacking = lineage(feature), run.reference[feature.name]["missing"]
         cells = [
             found.label,
-            unit_label(found.allowed),
+            ", ".join(map(level_label, feature.levels)) or unit_label(found.allowed),
             found.formula,
             ", ".join(found.sources),
             found.sample,
@@ -43,40 +43,37 @@ def features(run: RunFolder) -> Section:
         column("NHANES variables", numeric=False), column("Measured in", numeric=False), column("Cycles", numeric=False),
         column("Source", numeric=False), column("Missing"),
     ]  # fmt: skip
-    caption = f"The {len(rows)} features of the model; missing is a weighted share of the development set"
+    caption = f"The {len(rows)} features of the model; missing values as a weighted share of the development set"
     return FEATURES.of([table("features-table", caption, columns, rows)])
 
 
 def _break_sentences(run: RunFolder) -> list[str]:
-    """Say what did not mean the same over all cycles of the run and was accepted, and what a cycle lacks."""
+    """Say which changes in a question or method over the cycles were accepted, and which tables a cycle does not have."""
     found = [
-        f"Accepted break {each.name} between {span([each.before])} and {span([each.after])}, of "
+        f"Accepted change {each.name} between {span([each.before])} and {span([each.after])}, of "
         f"{', '.join(each.of)}: {each.reason} (crosswalk: {each.crosswalk}; {each.source})."
         for each in run.cohort.breaks
     ]
-    lacking = run.cohort.absent
-    return found + [f"{each.table} of {each.cycle} is absent: {each.reason}" for each in lacking]
+    cycles: dict[tuple[str, str], list[str]] = {}
+    for each in run.cohort.absent:
+        cycles.setdefault((each.table, each.reason), []).append(each.cycle)
+    return found + [f"{table} is absent in {span(of)}: {reason}." for (table, reason), of in cycles.items()]
 
 
 def methods(run: RunFolder) -> Section:
-    """Describe the survey design, the learners, their tuning and the calibration."""
+    """Describe the survey design, the models, their tuning and the calibration."""
     about, cohort, people = run.about, run.cohort, population(run)
     blocks: list[Block] = [
         callout(cohort.outcome.warning, tone="warning"),
         bullets(
-            f"Outcome: {cohort.outcome.label}. {cohort.outcome.definition}. A person without a needed "
-            "value is "
-            "not counted as free of it.",
+            f"Outcome: {cohort.outcome.label}. {cohort.outcome.definition}. A person with a needed value missing does not count as free of it.",
             f"{people.weights} Fitting, tuning, calibration, metrics and summaries are all weighted. Cases are neither "
             "over-sampled nor re-weighted: the risks are probabilities.",
             _folds_sentence(run),
             *people.file_sentences,
             *_break_sentences(run),
             f"Held out: {span(about['held_out'])}, {people.evaluated_on}. Development: {span(about['cycles'])}.",
-            "Leaks: "
-            f"{len(cohort.outcome.leaks)} patterns of variables that define, treat or follow the outcome are "
-            "refused by "
-            "name.",
+            f"Leakage: variables that define, treat or follow the outcome are refused by name ({len(cohort.outcome.leaks)} patterns).",
             f"Models: {', '.join(sorted(model_label(name) for name in run.tuning.models))}; "
             f"{len(run.tuning.candidates)} settings in all. The chosen model has the lowest weighted log loss of "
             "calibrated out-of-fold risks.",
@@ -91,7 +88,7 @@ def methods(run: RunFolder) -> Section:
 
 
 def provenance(run: RunFolder) -> Section:
-    """Describe what made the numbers: code, libraries, configuration, tables, steps."""
+    """Describe the provenance of the numbers: code, libraries, configuration, tables, steps."""
     manifest, about = run.manifest, run.about
     versions = ", ".join(f"{name} {number_}" for name, number_ in manifest.environment.items())
     blocks: list[Block] = [
@@ -112,23 +109,24 @@ def _folds_sentence(run: RunFolder) -> str:
     folds: pd.DataFrame = run.frame(names.FOLDS)
     psus = len(folds[["stratum", "psu"]].drop_duplicates())
     return (
-        f"Folds: {folds['fold'].nunique()}, of whole primary sampling units (PSUs); {psus} PSUs in "
-        f"{folds['stratum'].nunique()} strata, those of a stratum in different folds, so that neighbours do not "
-        "flatter the score."
+        f"Folds: {folds['fold'].nunique()}, of whole primary sampling units (PSUs), so that people of one PSU are "
+        f"never both in training and in validation; {psus} PSUs in {folds['stratum'].nunique()} strata, those of a "
+        "stratum in different folds."
     )
 
 
 def _interval_sentences(run: RunFolder) -> list[str]:
-    """Say by what a person's interval was widened and what it covered then, where outcomes were drawn to find it."""
+    """Say how much the interval of a person was widened, and its coverage in simulations, where there were any."""
     found = run.tuning.models[run.winner].widening
     if found is None:
         return []
     shares = [f"{', '.join(percent(share) for share in each)}" for each in (found.before, found.covered)]
     return [
-        "A person's 90 % interval is that of bootstrap refits, widened by what penalisation costs: the standard error is "
-        f"multiplied by {number(found.factor)} after adding {percent(found.stretch)} of a person's distance in log-odds "
-        f"from the cases. In {found.draws} draws of outcomes from known risks the interval then covered {shares[1]} of "
-        f"them by fifth of risk from low to high; the bootstrap alone, {shares[0]}."
+        "The 90 % interval of a person comes from bootstrap refits and is widened for penalisation: "
+        f"{percent(found.stretch)} of the person's distance in log-odds from the cases is added, and the standard "
+        f"error is multiplied by {number(found.factor)}. In {found.draws} simulations of outcomes from known risks "
+        f"the interval covered {shares[1]} of these risks, by fifth of risk from low to high; the bootstrap alone "
+        f"covered {shares[0]}."
     ]
 
 
@@ -137,10 +135,9 @@ def _calibration(run: RunFolder) -> Block:
     se = [float(stored.covariance[place][place]) ** 0.5 for place in (0, 1)]
     return text(
         f"Calibration of {model_label(run.winner)}: reported risk = 1 / (1 + exp(−({number(stored.intercept)} + "
-        f"{number(stored.slope)} × margin))), fitted on out-of-fold margins with survey weights; standard errors "
-        f"{number(se[0])} and {number(se[1])}, {stored.df} degrees of freedom. One margin and one calibrator, so "
-        "that the "
-        "Shapley values add up to the number that is reported."
+        f"{number(stored.slope)} × linear predictor))), fitted on out-of-fold linear predictors with survey weights; standard errors "
+        f"{number(se[0])} and {number(se[1])}, {stored.df} degrees of freedom. There is one linear predictor and "
+        "one calibrator, so that SHAP values add up to the log-odds of the reported risk."
     )
 
 
@@ -168,8 +165,8 @@ def _calibrators(run: RunFolder) -> Block:
         column("ICI"), column("Log loss minus that of logistic"),
     ]  # fmt: skip
     notes = [
-        "Each fold's people are calibrated by maps of the other folds; intervals are 95 %, by the jackknife over PSUs.",
-        "The logistic map is the one that is shipped: it alone keeps contributions adding up to the reported risk.",
+        "People of each fold are calibrated by calibrators fitted on the other folds; 95 % intervals by the jackknife over PSUs.",
+        "The model uses the logistic calibrator: with it alone contributions add up to the log-odds of the reported risk.",
         *(f"{name.replace('_', '-')} failed, because {reason}." for name, reason in found.failed.items()),
     ]
     caption = f"Calibrators of the linear predictor of {model_label(found.learner)}, development set, cross-fitted"
@@ -187,7 +184,7 @@ def _models(run: RunFolder) -> Block:
         cells = [str(place), model_label(name), " + ".join(made_of), number(record.log_loss, digits=5)]
         rows.append(row([*cells, _span(record.fold_log_loss)], {"model": name, "log_loss": record.log_loss}))
     columns = [
-        column("Rank"), column("Model", numeric=False), column("Made of", numeric=False),
+        column("Rank"), column("Model", numeric=False), column("Components", numeric=False),
         column("Log loss, nats"), column("Range over folds"),
     ]  # fmt: skip
     return table(
@@ -196,8 +193,8 @@ def _models(run: RunFolder) -> Block:
         columns,
         rows,
         notes=[
-            "The numbers in a sum say how many log-odds a unit of the part's margin counts; a part that adds nothing counts 0.",
-            "Differences between neighbours in this list are far smaller than those between folds.",
+            "In a stacked ensemble the linear predictor of each component is multiplied by the number beside it; 0 means that it adds nothing.",
+            "Differences between models next to each other are far smaller than differences between folds.",
         ],
     )
 
@@ -217,7 +214,10 @@ def _parts(run: RunFolder) -> Block:
         column("Score", numeric=False), column("Out of fold"), column("Range over folds"),
     ]  # fmt: skip
     return table(
-        "parts", "The settings chosen for each algorithm, by a weighted proper score out of fold", columns, rows
+        "parts",
+        "Settings chosen for each algorithm, by a weighted proper score on out-of-fold predictions",
+        columns,
+        rows,
     )
 
 

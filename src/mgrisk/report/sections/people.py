@@ -39,9 +39,9 @@ def people(run: RunFolder) -> Section:
     blocks = [
         text(
             population(run).confidentiality,
-            "Below the table two people are worked out, picked by rule: nearest to the weighted median and to the "
-            "weighted 95th percentile of risk.",
+            "Below the table two people are explained step by step: those whose risks are nearest to the weighted median and to the weighted 95th percentile.",
         ),
+        text(f"{run.about['interval']}."),
         callout(NO_EFFECT),
         explorer(_shown(run, everybody), f"The held-out people of {span(run.about['held_out'])}."),
     ]
@@ -97,41 +97,40 @@ def _person(run: RunFolder, everybody: ExplainedPeople, place: int, *, name: str
         unit = unit_label(feature.unit) if feature.kind == "number" and shown != "missing" else ""
         steps.append({"label": f"{feature.label}: {shown} {unit}".strip(), "contribution": contribution})
     adds_up = (
-        f"Base value {number(base)} ({_base_in_words(everybody, place)}, {percent(_expit(base))} as a risk) plus "
-        f"all contributions {number(float(values.sum()), signed=True)} is {number(total)}; the logit of the reported "
-        "risk "
-        f"{percent(risk, digits=2)} is {number(log_odds)}. Residual: {abs(total - log_odds):.1e}."
+        f"The base value {number(base)} ({_base_in_words(everybody, place)}; a risk of {percent(_expit(base))}) "
+        f"plus the sum of the contributions {number(float(values.sum()), signed=True)} is {number(total)}; the "
+        f"log-odds of the reported risk {percent(risk, digits=2)} are {number(log_odds)}. Difference: "
+        f"{abs(total - log_odds):.1e}."
     )
     columns = [
         column("Feature", numeric=False), column("Value", numeric=False), column("Unit", numeric=False),
-        column("Population", numeric=False), column("Contribution, log-odds"),
+        column("Development population", numeric=False), column("Contribution, log-odds"),
     ]  # fmt: skip
     waterfall = figure(
         f"{name}-waterfall",
         "waterfall",
-        f"{heading}: from the population to {percent(risk)}",
-        caption="From the base value to the log-odds of the reported risk, largest contribution first; the scale above "
-        "gives "
-        "the same as a risk. On the risk scale a step's width depends on where it starts, so that contributions are "
-        "given in log-odds only.",
+        f"{heading}: from the base value to {percent(risk)}",
+        caption=(
+            "From the base value to the log-odds of the reported risk, largest contribution first; the upper axis "
+            "shows the corresponding risk. Contributions are given in log-odds only, because the size of a step on "
+            "the risk scale depends on where it starts."
+        ),
         alt=f"Waterfall of contributions from {percent(_expit(base))} to {percent(risk)}; largest first: "
         + ", ".join(f"{step['label']} {number(step['contribution'], digits=2, signed=True)}" for step in steps[:3]),
         data={"base": base, "end": log_odds, "low": _logit(low), "high": _logit(high), "steps": steps},
         behind=table(
             f"{name}-table",
-            "Value, population and contribution of each feature",
+            "Value, development population and contribution of each feature",
             columns,
             rows,
             notes=[
-                "Population: weighted median of a number, or the most frequent category with its share, in the "
-                "development set."
+                "Development population: weighted median of a number, or the most frequent category with its share."
             ],
         ),
     )
     blocks: list[Block] = [
         text(
             f"Reported risk {percent(risk)}; {percent(INTERVAL, digits=0)} interval {percent(low)} to {percent(high)}.",
-            f"{run.about['interval']}.",
         ),
         waterfall,
         text(adds_up),
@@ -142,8 +141,8 @@ def _person(run: RunFolder, everybody: ExplainedPeople, place: int, *, name: str
 def _base_in_words(everybody: ExplainedPeople, place: int) -> str:
     """Say whose log-odds the base value of a person is: in an additive model it depends on what is absent."""
     if np.ptp(everybody.base_values) > 0 and everybody.data.iloc[place].isna().any():
-        return "the log-odds of somebody who lacks the same inputs and is average in the others"
-    return "the population's weighted mean log-odds"
+        return "log-odds of a person with the same inputs missing and average values of the others"
+    return "weighted mean log-odds of the development population"
 
 
 def _expit(value: float) -> float:

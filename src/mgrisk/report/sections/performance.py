@@ -5,7 +5,7 @@ Metrics and paired differences; curves; classification at risk thresholds; group
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from mgrisk.cohort.select import HELD_OUT
@@ -19,22 +19,23 @@ from mgrisk.report.sections.candidates import not_bundled
 from mgrisk.report.sections.performance_figures import (
     calibration_figure,
     decision_figure,
+    no_calibration,
     precision_recall_figure,
     roc_figure,
+    set_label,
 )
-from mgrisk.report.sections.risk_scores import score_blocks
+from mgrisk.report.sections.risk_scores import HELD_OUT_AND_AGAIN, score_blocks
 from mgrisk.report.sections.subgroups import groups_figure, groups_table
 from mgrisk.report.sections.thresholds import threshold_slider, thresholds_table
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import RunFolder
 
 FAIR: Final = (
-    "The published score ranks by its points. Whatever needs a risk is of the risk that its points stand for in the "
-    "development set (recalibrated): classification at its published cut is that at another threshold, and loses for "
-    "that alone."
+    "Discrimination of the published score is that of its points. Its other metrics use the risk that the points "
+    "correspond to in the development set (recalibrated). Its published cut-off is another threshold than those of "
+    "the model, and classification there looks worse for that reason alone."
 )
 AGAIN: Final = "cross-validated"
-HELD_OUT_AND_AGAIN: Final = "held-out first, cross-validated below"
 SCORE: Final = "ada"
 RECALIBRATED: Final = f"{SCORE}:logistic"
 # Metric, label, digits, shown as a percentage. What is better stands in the label where it is not obvious.
@@ -70,32 +71,33 @@ def performance(run: RunFolder) -> Section:
     notes = [
         *([FAIR] if RECALIBRATED in models else []),
         *(
-            f"Without people with prediabetes among the controls {count(each.n)} people remain. That raises the AUROC of "
-            "any model, because the controls nearest to cases are gone: a figure to compare with publications that leave "
-            "them out, and no measure of use among people as they come."
+            f"Without people with prediabetes among the controls {count(each.n)} people remain. This raises the "
+            "AUROC of any model, because the controls most similar to cases are excluded. It is for comparison "
+            "with publications that exclude them, not a measure of performance in practice."
             for each in fewer
         ),
         "ICI, E50 and E90 are distances between the predicted risk and the smooth calibration curve, in percentage "
-        "points. Such a distance is never 0, not even of a well-calibrated model: the smooth curve errs too. Its interval "
-        "holds for a miscalibrated model, and errs upward for one that is not.",
+        "points. They are above 0 even for a well-calibrated model, because the smooth curve has error too. Their "
+        "intervals are valid for a miscalibrated model and too high for a calibrated one.",
     ]
     rows = [*_rows(run, models), *_without_prediabetes(run, models)]
     blocks: list[Block] = [
         text(
-            f"Held-out: nobody of {span(run.about['held_out'])} was used for fitting, tuning, calibration or imputation; "
-            f"{count(first.n)} people, {count(first.events)} cases. Cross-validated: {count(again.n)} development people, "
-            f"{count(again.events)} cases, with risks from models and calibrations that had not seen them; the settings were "
-            "chosen on these same folds, so that these numbers are slightly optimistic. All models are evaluated on the same "
-            "people.",
-            "Intervals are 95 %: every metric recomputed with each set of jackknife weights, leaving out one primary "
-            f"sampling unit (PSU) at a time, on t with {df[0]} degrees of freedom ({df[1]} cross-validated); E50 and E90, "
-            "which are quantiles, with those of a bootstrap of PSUs. Never a bootstrap of rows.",
+            f"Held-out: {count(first.n)} people of {span(run.about['held_out'])} with {count(first.events)} cases; "
+            "none of them was used for fitting, tuning, calibration or imputation. Cross-validated: "
+            f"{count(again.n)} development people with {count(again.events)} cases; the risk of each comes from a "
+            "model and a calibrator fitted without their fold. The settings were chosen on the same folds, so "
+            "cross-validated numbers are slightly optimistic. All models are evaluated on the same people.",
+            "The 95 % intervals are from the jackknife: each metric is recomputed with one primary sampling unit "
+            f"(PSU) left out at a time, and the t distribution has {df[0]} degrees of freedom ({df[1]} "
+            "cross-validated). Those of E50 and E90, which are quantiles, are from a bootstrap of PSUs; single "
+            "rows are never resampled.",
         ),
         *not_bundled(run),
         table(f"{SECTION.name}-metrics", f"Metrics, {HELD_OUT_AND_AGAIN}", _columns(run, models), rows, notes=notes),
         *_difference_blocks(run),
     ]
-    label = _set_title(name)
+    label = set_label(name)
     parts = [
         section(f"{SECTION.name}-curves", "Discrimination, calibration and net benefit", [grid(_curves(run, models))]),
         section(
@@ -104,15 +106,15 @@ def performance(run: RunFolder) -> Section:
             [
                 threshold_slider(run, name, label),
                 thresholds_table(run, HELD_OUT, name, label),
-                thresholds_table(run, AGAIN, CROSS_VALIDATED, _set_title(CROSS_VALIDATED), folded=True),
+                thresholds_table(run, AGAIN, CROSS_VALIDATED, set_label(CROSS_VALIDATED), folded=True),
             ],
         ),
         section(
             f"{SECTION.name}-groups",
-            "Groups of people",
+            "Performance by subgroup",
             [
                 groups_figure(run, HELD_OUT, name, label),
-                groups_table(run, AGAIN, CROSS_VALIDATED, _set_title(CROSS_VALIDATED), folded=True),
+                groups_table(run, AGAIN, CROSS_VALIDATED, set_label(CROSS_VALIDATED), folded=True),
             ],
         ),
         section(f"{SECTION.name}-scores", "Published risk scores", score_blocks(run, f"{SECTION.name}-scores")),
@@ -124,37 +126,25 @@ def _curves(run: RunFolder, models: list[str]) -> list[Block]:
     """Return the figures in pairs: held-out, and cross-validated beside it without saying it all again."""
     found = []
     ranking = [ranked_by(model) for model in models]
-    for title, needs, make in (
-        ("ROC curve", (), lambda name, of: roc_figure(run, name, of, ranking)),
-        ("precision-recall curve", (), lambda name, of: precision_recall_figure(run, name, of, ranking)),
-        (
-            "calibration curve",
-            ("calibration", "calibration_groups"),
-            lambda name, of: calibration_figure(run, name, of, run.winner),
-        ),
-        ("decision curve", (), lambda name, of: decision_figure(run, name, of, models)),
-    ):
+    kinds: tuple[Callable[[str, str], Block], ...] = (
+        lambda name, of: roc_figure(run, name, of, ranking),
+        lambda name, of: precision_recall_figure(run, name, of, ranking),
+        lambda name, of: _calibration(run, name, of),
+        lambda name, of: decision_figure(run, name, of, models),
+    )
+    for make in kinds:
         for name, of in ((HELD_OUT, run.held_out_name), (AGAIN, CROSS_VALIDATED)):
-            drawn = _unless_failed(f"{title}, {_set_title(of)}", run.curves.sets[of][run.winner], needs, make, name, of)
+            drawn = make(name, of)
             if name == AGAIN and drawn["kind"] == "figure":
                 drawn["caption"] = "The same for the development people, cross-validated."
             found.append(drawn)
     return found
 
 
-def _unless_failed(
-    what: str,
-    curves: Mapping[str, Any],
-    needed: Sequence[str],
-    make: Callable[[str, str], Block],
-    name: str,
-    of: str,
-) -> Block:
-    """Return the figure, or the reason why a curve that it needs could not be made."""
-    for each in needed:
-        if "problem" in curves[each]:
-            return callout(f"No {what}: failed, because {curves[each]['problem']}.", tone="warning")
-    return make(name, of)
+def _calibration(run: RunFolder, name: str, set_name: str) -> Block:
+    if problem := no_calibration(run, set_name, run.winner):
+        return callout(f"No calibration curve, {set_label(set_name)}: failed, because {problem}.", tone="warning")
+    return calibration_figure(run, name, set_name, run.winner)
 
 
 def compare(record: DifferenceRecord) -> str:
@@ -162,12 +152,12 @@ def compare(record: DifferenceRecord) -> str:
     mine, theirs = model_label(record.model), model_label(record.reference)
     low, high = record.low, record.high
     if low is None or high is None:
-        return f"Whether {mine} ranks people better than the {theirs} cannot be told from these data."
+        return f"These data cannot tell whether {mine} discriminates better than the {theirs}."
     if low > 0:
-        return f"{mine} ranks these people better than the {theirs}."
+        return f"{mine} discriminates better than the {theirs}."
     if high < 0:
-        return f"{mine} ranks these people worse than the {theirs}."
-    return f"The data do not show that {mine} ranks people better, or worse, than the {theirs}."
+        return f"{mine} discriminates worse than the {theirs}."
+    return f"There is no evidence that {mine} discriminates better or worse than the {theirs}."
 
 
 def net_benefits(run: RunFolder, set_name: str) -> list[DifferenceRecord]:
@@ -182,9 +172,9 @@ def compare_net_benefit(records: Sequence[DifferenceRecord]) -> str:
     for record in records:
         _, digits, factor = DIFFERENCES[record.metric]
         at = percent(float(record.metric.partition("@")[2]), digits=0)
-        unclear = "" if record.excludes(0.0) else ", not shown to differ"
-        said.append(f"{interval(record.times(factor), digits=digits, signed=True)} at {at}{unclear}")
-    return f"Net benefit per 1,000 people minus the recalibrated test's: {'; '.join(said)}." if said else ""
+        unclear = "" if record.excludes(0.0) else ", no evidence of a difference"
+        said.append(f"{interval(record.times(factor), digits=digits, signed=True)} at a threshold of {at}{unclear}")
+    return f"Net benefit per 1,000 people minus that of the recalibrated score: {'; '.join(said)}." if said else ""
 
 
 def _difference_blocks(run: RunFolder) -> list[Block]:
@@ -278,10 +268,6 @@ def _without_prediabetes(run: RunFolder, models: list[str]) -> list[dict[str, An
             cells = [interval(found[ranked_by(model)]) for model in models]
             rows.append(row([first, *cells], {"models": raw_records(found)}, pale=True, level=place))
     return rows
-
-
-def _set_title(set_name: str) -> str:
-    return "development set, cross-validated" if set_name == CROSS_VALIDATED else f"held-out {span([set_name])}"
 
 
 SECTION = ReportSection("performance", "Performance", performance)

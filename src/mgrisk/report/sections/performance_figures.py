@@ -35,7 +35,7 @@ def roc_figure(run: RunFolder, name: str, set_name: str, models: list[str]) -> B
         "roc",
         f"ROC curves, {set_label(set_name)}",
         caption="Weighted sensitivity against weighted false positive rate; AUROC with 95 % interval in the legend. "
-        "The published score takes few values, so that its curve has corners.",
+        "The published score takes few values, so its curve has corners.",
         alt=f"ROC curves of {', '.join(model_label(model) for model in models)}; "
         + "; ".join(f"AUROC {curve['label']}" for curve in curves),
         data={"curves": curves},
@@ -65,8 +65,7 @@ def precision_recall_figure(run: RunFolder, name: str, set_name: str, models: li
         "precision_recall",
         f"Precision-recall curves, {set_label(set_name)}",
         caption="Weighted positive predictive value (precision) against weighted sensitivity (recall); average precision "
-        f"with 95 % interval in the legend. The dashed line is the share of cases, {percent(share)}, which is the "
-        "precision of chance.",
+        f"with 95 % interval in the legend. The dashed line is the share of cases, {percent(share)}, which is the precision expected by chance.",
         alt=f"Precision-recall curves of {', '.join(model_label(model) for model in models)}; "
         + "; ".join(f"average precision {curve['label']}" for curve in curves),
         data={"curves": curves, "chance": share},
@@ -102,8 +101,14 @@ def _readings(
     return [column(heading), *(column(model_label(model)) for model in read)], rows
 
 
+def no_calibration(run: RunFolder, set_name: str, model: str) -> str:
+    """Return why the calibration curve of a model, or its deciles, could not be estimated; empty where they could."""
+    curves = run.curves.sets[set_name][model]
+    return str(curves["calibration"].get("problem") or curves["calibration_groups"].get("problem") or "")
+
+
 def calibration_figure(run: RunFolder, name: str, set_name: str, model: str) -> Block:
-    """Return the calibration of a model: smooth curve with band, deciles, and who has which risk."""
+    """Return the calibration of a model: smooth curve with band, deciles, and the distribution of risk."""
     curves = run.curves.sets[set_name][model]
     smooth, groups = curves["calibration"], curves["calibration_groups"]
     rows = []
@@ -163,10 +168,12 @@ def decision_figure(run: RunFolder, name: str, set_name: str, models: list[str])
         f"{name}-decision",
         "decision",
         f"Decision curve, {set_label(set_name)}",
-        caption="Net benefit of classification at a risk threshold, as true positives per 1,000 people after paying for "
-        "false positives at the threshold's odds; beside treat all and treat none. Band: pointwise 95 % interval of the "
-        "chosen model. A model is of use where its curve lies above both lines. The published score is the recalibrated "
-        "one.",
+        caption=(
+            "Net benefit of classification at a risk threshold: true positives per 1,000 people minus false "
+            "positives weighted by the odds of the threshold, compared with treat all and treat none. Band: "
+            "pointwise 95 % interval of the chosen model. A model is useful where its curve lies above both lines. "
+            "The published score is recalibrated."
+        ),
         alt=f"Decision curves of {', '.join(model_label(model) for model in models)} for thresholds of 1 to 20 %",
         data={
             "threshold": chosen["threshold"],

@@ -28,16 +28,17 @@ CORRECTIONS: Final = {
 
 
 def published(run: RunFolder) -> Section:
-    """Describe what is published, set the run's association beside it, and price the options with it."""
+    """Describe published evidence beside the run's association, and what-if options at published relative risks."""
     trials = [study for study in STUDIES.values() if study.kind == "trials"]
     glucose, homa = STUDIES["simental-glucose-2016"], STUDIES["simental-homa-2016"]
     blocks: list[Block] = [
         text(
-            "Trials come before cohorts. No trial has counted new diabetes on magnesium: trials last weeks to months and "
-            f"measure glucose and insulin. In {glucose.label} fasting glucose changed by "
-            f"{_shown(glucose)} mmol/L against control, which may be nothing; in {homa.label} HOMA-IR by {_shown(homa)}. "
-            "Cohorts counted new diabetes over years, but nobody drew by lot who ate what: people who eat more magnesium "
-            "differ from others in more. Neither says that magnesium prevents diabetes."
+            "Trials come before cohorts. No trial of magnesium has had new diabetes as its outcome: trials last "
+            f"weeks to months and measure glucose and insulin. In {glucose.label}, fasting glucose changed by "
+            f"{_shown(glucose)} mmol/L against control, an interval that includes no change; in {homa.label}, "
+            f"HOMA-IR changed by {_shown(homa)}. Cohorts counted new diabetes over years, but intake was not "
+            "randomised: people who eat more magnesium differ from others in other ways too. Neither shows that "
+            "magnesium prevents diabetes."
         ),
         _forest(_ours(run), population(run).design_differences),
         _studies("published-cohorts", "Cohorts", [study for study in STUDIES.values() if study.kind == "cohorts"]),
@@ -62,13 +63,13 @@ def _forest(ours: Records[EvidenceRecord], differences: str) -> Block:
     # From the adjustment for confounders on, each with what the cohorts adjusted for.
     shown += [
         (
-            f"This run, {'adjusted for confounders' if rung.main else rung.label}",
+            f"This run, {'adjusted for confounders' if adjustment.main else adjustment.label}",
             kind,
-            ours.one(model=rung.name, correction=correction),
+            ours.one(model=adjustment.name, correction=correction),
         )
-        for rung in MODELS[MODELS.index(MAIN) :]
+        for adjustment in MODELS[MODELS.index(MAIN) :]
         for correction, kind in CORRECTIONS.items()
-        if len(ours.where(model=rung.name))
+        if len(ours.where(model=adjustment.name))
     ]
     points = [{"label": label, "kind": kind, **found.bounds} for label, kind, found in shown]
     rows = [
@@ -79,18 +80,21 @@ def _forest(ours: Records[EvidenceRecord], differences: str) -> Block:
     return figure(
         "published-forest",
         "forest",
-        "Magnesium and type 2 diabetes, per 100 mg a day: cohorts beside this run",
-        caption="At the same adjustment: cohorts report estimates adjusted for body mass index as a rule and in part for "
-        "cereal fibre, where Dong 2011 found the same; the rows of this run with BMI and waist, and with fibre, stand beside "
-        f"those. Differences in design: {differences} An odds ratio lies farther from 1 than a relative risk, here by "
-        f"little.{missing} Cohorts of one figure share studies: they are not independent.",
+        "Magnesium and type 2 diabetes, per 100 mg a day: cohorts and this run",
+        caption=(
+            "Compare rows of the same adjustment: most cohorts adjusted for body mass index and some for cereal "
+            "fibre (with the same result in Dong 2011), which corresponds to the rows of this run with BMI and "
+            f"waist, and with fibre. Differences in design: {differences} An odds ratio is farther from 1 than a "
+            f"relative risk; here the difference is small.{missing} The cohort meta-analyses share studies and are "
+            "not independent."
+        ),
         alt=f"Cohort meta-analyses lie between {min(found.value for _, _, found in shown[:3])} and "
         f"{max(found.value for _, _, found in shown[:3])} per 100 mg a day",
         data={"x_label": "Ratio (95 % interval), per 100 mg/d", "null": 1.0, "points": points},
         behind=table(
             "published-forest-table",
             "Per 100 mg a day of magnesium",
-            [column("Study", numeric=False), column("What", numeric=False), column("Estimate (95 % interval)")],
+            [column("Study", numeric=False), column("Measure", numeric=False), column("Estimate (95 % interval)")],
             rows,
         ),
     )
@@ -115,7 +119,14 @@ def _studies(name: str, what: str, studies: Sequence[Study]) -> Block:
         )
         for study in studies
     ]
-    heads = ("Study", "What, between whom", "Estimate (95 % interval)", "In whom", "How it differs", "Citation")
+    heads = (
+        "Study",
+        "Exposure, outcome, contrast",
+        "Estimate (95 % interval)",
+        "Population",
+        "Differences from this run",
+        "Citation",
+    )
     return table(name, what, [column(head, numeric=False) for head in heads], rows, folded=True)
 
 
@@ -124,15 +135,17 @@ def _options(records: Records[OptionRecord]) -> list[Block]:
     population = records.where(person="population")
     return [
         text(
-            "Options. Each number is the calibrated risk of this run times a published relative risk: not the model's own answer "
-            "to other inputs, which stands under Prediction and is no effect. What all of them take for granted:"
+            "What-if options. Each number is the calibrated risk of this run multiplied by a published relative "
+            "risk. It is not the model's own risk at changed inputs, which is under Prediction and is not an "
+            "effect. All options assume:"
         ),
         bullets(*ASSUMPTIONS, *(f"{option.label}: {option.assumes}." for option in OPTIONS.values())),
         *(_person(records.where(person=name)) for name in people),
         _population(population),
         callout(
-            "People with kidney disease (eGFR below 30), or who take diuretics, proton pump inhibitors, antibiotics or "
-            "bisphosphonates, ask a clinician before taking magnesium. The upper level of 350 mg a day is for supplements and "
+            "People with kidney disease (eGFR below 30) and people who take diuretics, proton pump inhibitors, "
+            "antibiotics or bisphosphonates should ask a clinician before taking magnesium. The upper level of 350 "
+            "mg a day is for supplements and "
             "medicines alone, not for food.",
             tone="warning",
         ),
@@ -192,7 +205,7 @@ def _population(records: Records[OptionRecord]) -> Block:
         rows.append(row([_label(record.option), share, interval(record, digits=2, share=True)], vars(record)))
     return table(
         "options-population",
-        f"What if everybody did, {first.description}: mean risk",
+        f"What if everybody changed, {first.description}: mean risk",
         [
             column("Option", numeric=False),
             column("Share of people who would change"),
@@ -200,10 +213,8 @@ def _population(records: Records[OptionRecord]) -> Block:
         ],
         rows,
         notes=[
-            f"Mean risk today: {percent(first.baseline, digits=2)}, {count(first.n)} people, weighted. Whose habit is not "
-            "known keeps the risk of today.",
-            f"To the allowance of magnesium {lacking} mg a day lack on average: by usual intake, or by the recalled days where "
-            "no second recalls allowed to tell it.",
+            f"Mean risk today: {percent(first.baseline, digits=2)}, {count(first.n)} people, weighted. People whose habit is not known keep the risk of today.",
+            f"The mean shortfall from the RDA of magnesium is {lacking} mg a day, by usual intake, or by the recalled days where usual intake could not be estimated.",
         ],
     )
 
@@ -227,14 +238,14 @@ def _forms() -> Block:
         ],
         rows,
         notes=[
-            "Labels should name elemental magnesium. How well a form is absorbed differs and is not in these numbers."
+            "Labels should name elemental magnesium. Absorption differs between forms and is not included in these numbers."
         ],
         folded=True,
     )
 
 
 def responses(run: RunFolder) -> list[Block]:
-    """Describe what the model answers where the inputs of the options are changed; nothing where no option was asked."""
+    """Describe the model's risk where the inputs of the options are changed; nothing where no option was asked."""
     records = [record for record in run.what_if if record.model_response is not None]
     people = list(dict.fromkeys(record.person for record in records))
     if not people:
@@ -256,16 +267,16 @@ def responses(run: RunFolder) -> list[Block]:
     return [
         table(
             "model-response",
-            "The model's own answer to changed inputs, three people who do not exist: no effect of a change",
+            "The model's risk at changed inputs, three fictitious people: not the effect of a change",
             [
-                column("Inputs as after", numeric=False),
+                column("Inputs as after this change", numeric=False),
                 *(column(_capital(first[person].description)) for person in people),
             ],
             rows,
             notes=[
-                f"{_capital(MEANING)}. Where the model does not read an input, or reads it through others that stay as "
-                "they are (a waist, a blood pressure), its answer does not move. What published studies make of the same "
-                "changes stands under Published evidence."
+                f"{_capital(MEANING)}. The risk does not change where the model does not use an input, or uses it "
+                "only through others that stay as they are (a waist, a blood pressure). Published evidence has the "
+                "same changes at published relative risks."
             ],
         )
     ]

@@ -22,7 +22,7 @@ CALIBRATION: Final = (
     ("ici", "ICI", 2, True),
     ("brier_scaled", "Scaled Brier score", 1, True),
 )
-HELD_OUT_AND_NOT: Final = "held-out first, cross-validated second"
+HELD_OUT_AND_AGAIN: Final = "held-out first, cross-validated below"
 
 
 def score_blocks(run: RunFolder, name: str) -> list[Block]:
@@ -33,7 +33,7 @@ def score_blocks(run: RunFolder, name: str) -> list[Block]:
     run
         The run folder.
     name
-        Of the section, which their ids begin with.
+        Name of the section, with which the ids of the tables begin.
     """
     scores = [score for score in run.scores if score.evaluated]
     left_out = [f"{score.label}: {score.problem}." for score in run.scores if not score.evaluated]
@@ -44,10 +44,10 @@ def score_blocks(run: RunFolder, name: str) -> list[Block]:
         blocks.append(
             table(
                 f"{name}-cuts",
-                "Published scores at their published cuts, here and in the people they were published for",
+                "Published scores at their published cut-offs, here and as published",
                 [column(label, numeric=label in {"Held-out", "Cross-validated"}) for label in columns],
                 cuts,
-                notes=["Other people, other outcomes and other years: they need not agree."],
+                notes=["Populations, outcomes and years differ, so the figures need not agree."],
                 folded=True,
             )
         )
@@ -87,8 +87,8 @@ def _discrimination(run: RunFolder, name: str, scores: list[ScoreRecord], record
         column("AUROC published", numeric=False),
     ]
     notes = [
-        "An item without an answer counts nothing, as a blank on a paper form does. What each score asks, what NHANES "
-        f"does not ask of it and how its answers were matched is in {names.SCORES}.",
+        f"An unanswered item scores 0, as a blank on a paper form does. {names.SCORES} has the items of each score, "
+        "which of them NHANES does not ask, and how answers were matched.",
         *population(run).scores_of_later,
     ]
     return table(
@@ -112,10 +112,10 @@ def _calibration(name: str, scores: list[ScoreRecord], records: list[ByMetric]) 
                 ]
     columns = [column("Score", numeric=False), *(column(label) for _, label, _, _ in CALIBRATION)]
     notes = [
-        "As published, then recalibrated on the development set: by the intercept alone, and by intercept and slope. "
-        "People of the development set have risks of which the recalibration had not seen their fold."
+        "As published, then recalibrated on the development set: by the intercept alone, and by intercept and "
+        "slope. Cross-validated risks come from recalibrations fitted without the person's fold."
     ]
-    caption = f"Published risk scores on the same people: calibration, {HELD_OUT_AND_NOT}"
+    caption = f"Published risk scores on the same people: calibration, {HELD_OUT_AND_AGAIN}"
     return table(f"{name}-calibration", caption, columns, rows, notes=notes, folded=True)
 
 

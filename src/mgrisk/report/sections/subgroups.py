@@ -1,4 +1,4 @@
-"""Performance of the chosen model by group of people: a figure of discrimination and calibration, and the table behind."""
+"""Performance of the chosen model by subgroup: a figure of discrimination and calibration, and the table behind."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def groups_figure(run: RunFolder, name: str, set_name: str, label: str) -> Block
     of_model = run.evaluation.where(set=set_name, model=run.winner)
     titles = {metric: title for metric, title, _, _ in IN_GROUPS}
     records = [record for record in of_model if record.group in GROUPS and record.n]
-    rows: list[dict[str, Any]] = [{"label": "Everybody", "group": "all", "level": "all"}]
+    rows: list[dict[str, Any]] = [{"label": "All", "group": "all", "level": "all"}]
     for group, level in dict.fromkeys((record.group, record.level) for record in records):
         rows.append({"label": f"{GROUPS[group]}: {_level(level)}", "group": group, "level": level})
     panels = []
@@ -55,9 +55,12 @@ def groups_figure(run: RunFolder, name: str, set_name: str, label: str) -> Block
         f"{name}-groups-figure",
         "panels",
         f"{model_label(run.winner)} by group of people, {label}",
-        caption="Estimates with 95 % intervals, each group a domain of the whole design. Dotted: everybody; dashed: the "
-        "ideal value, 1. What the data presentation standards of NCHS keep back is not drawn. An interval that leaves the "
-        "dashed line tells of miscalibration in that group; of many groups some do by chance.",
+        caption=(
+            "Estimates with 95 % intervals; each group is a domain of the whole survey design. Dotted line: all "
+            "people; dashed line: the ideal value, 1. Estimates that the data presentation standards of NCHS "
+            "suppress are not drawn. An interval that does not include the dashed line is evidence of "
+            "miscalibration in that group; among many groups a few miss it by chance."
+        ),
         alt=f"Forest plot of AUROC, observed / expected cases and calibration slope in {len(rows) - 1} groups",
         data={"rows": [line["label"] for line in rows], "breaks": _breaks(rows), "panels": panels},
         behind=behind,
@@ -98,9 +101,9 @@ def groups_table(run: RunFolder, name: str, set_name: str, label: str, *, folded
         [column("Group", numeric=False), *columns],
         rows,
         notes=[
-            "Each group is a domain of the whole design. Greyed: by the data presentation standards of NCHS (Parker et "
-            "al. 2017) the share of cases in the group would not be printed; read the rest of its row likewise. An asterisk "
-            "marks single numbers that the standards keep back.",
+            "Each group is a domain of the whole survey design. Grey rows: the data presentation standards of NCHS "
+            "(Parker et al. 2017) would suppress the share of cases, so the rest of the row is unreliable too. An "
+            "asterisk marks single numbers that the standards would suppress.",
         ],
         folded=folded,
     )

@@ -22,17 +22,16 @@ from mgrisk.run_folder.records import Importance
 MAGNESIUM: Final = "magnesium"
 NAMED: Final = 3  # checks on the first screen
 GAUGE: Final = (
-    "In a gauge the dot is the estimate, the thick line its interval, and the upright mark what it is compared with: the "
-    "published score, or the ideal value 1. The documentation has a page on how to read a report."
+    "In each gauge the dot is the estimate, the thick line its 95 % interval, and the upright mark the comparator: "
+    "the published score, or the ideal value 1. The documentation has a page on how to read a report."
 )
 _CAUTIONS: Final = (
-    "It is a research tool and no medical device: it diagnoses nobody, and it replaces no blood test.",
-    "It is no advice on diet or supplements. A Shapley value is no effect: it says what the model read, not what would "
-    "happen if somebody ate differently.",
-    "It holds for people like those it was developed on: {developed_on}. Elsewhere it must first be evaluated, and most "
-    "likely recalibrated.",
-    "Answers to questionnaires and one or two days of remembered food are not measurements of habits.",
-    "Race/ethnicity, where it is a feature, stands for unequal circumstances, not for biology.",
+    "It is a research tool, not a medical device. It does not diagnose anybody and does not replace a blood test.",
+    "It is not advice on diet or supplements. A SHAP value is not an effect: it describes how the model uses an "
+    "input, not what would happen if somebody ate differently.",
+    "It applies to people like those it was developed on: {developed_on}. For other people it must first be validated and, most likely, recalibrated.",
+    "Questionnaires and one or two 24-hour dietary recalls do not measure habits.",
+    "Race/ethnicity, where it is a feature, is a marker of unequal circumstances, not of biology.",
 )
 
 
@@ -58,7 +57,7 @@ def summary(run: RunFolder) -> Section:
             "value": people.who,
             "detail": f"Developed on {count(about['people'])} people of {span(about['cycles'])} ({count(about['cases'])} cases, "
             f"weighted share {percent(about['prevalence'])}); tested on {count(mine.n)} people of "
-            f"{span(about['held_out'])} ({cases}) that it had never seen. {people.weighting}",
+            f"{span(about['held_out'])} ({cases}) who had no part in development. {people.weighting}",
         },
         style="lead",
     )
@@ -66,7 +65,10 @@ def summary(run: RunFolder) -> Section:
     blocks: list[Block] = [
         told,
         facts(*cards, style="cards"),
-        text(people.horizon, "Intervals are 95 %, by the survey design."),
+        text(
+            people.horizon,
+            "Unless another level is stated, intervals are 95 % confidence intervals that follow the survey design.",
+        ),
         text(GAUGE),
     ]
     return SUMMARY.of(blocks)
@@ -84,7 +86,7 @@ def limits(run: RunFolder) -> Section:
 
 def _discrimination(run: RunFolder, mine: MetricRecord) -> dict[str, Any]:
     lines = []
-    detail = f"{model_label(run.winner)}. The probability that a case has a higher risk than another person."
+    detail = f"{model_label(run.winner)}. AUROC is the probability that a person with the outcome has a higher predicted risk than a person without it."
     theirs = run.evaluation.where(set=mine.set, model=SCORE, metric="auroc", group="all").rows
     gap = run.differences.where(set=mine.set, model=run.winner, metric="auroc", reference=SCORE).rows
     if theirs:
@@ -141,14 +143,14 @@ def _calibration_words(slope: Estimated, ratio: Estimated) -> str:
     wrong = [word for word, record in (("slope", slope), ("ratio", ratio)) if not record.holds(1.0)]
     if wrong:
         return f"Evidence of miscalibration: the interval of the {' and that of the '.join(wrong)} excludes 1."
-    return "No evidence of miscalibration; the intervals say how far off the risks may be."
+    return "No evidence of miscalibration; the intervals show how large an error remains possible."
 
 
 def _drivers(run: RunFolder) -> dict[str, Any]:
     records = importance_records(run)
     most = records[0].importance
     return {
-        "label": f"What drives it: the largest of {len(records)} features",
+        "label": f"Most important of {len(records)} features",
         "value": ", ".join(record.label for record in records[:2]) if most else "Nothing: everybody has the same risk",
         "lines": [
             {
@@ -158,7 +160,7 @@ def _drivers(run: RunFolder) -> dict[str, Any]:
             }
             for record in records[:5]
         ],
-        "detail": "Mean |SHAP value| in log-odds: what the model reads, not what causes diabetes.",
+        "detail": "Mean |SHAP value|, log-odds: how the model uses its inputs, not what causes diabetes.",
     }
 
 
@@ -173,23 +175,26 @@ def _magnesium(run: RunFolder) -> dict[str, Any]:
     mine = next(((place, record) for place, record in places if record.group == MAGNESIUM), None)
     lines = []
     if mine:
-        term = "Prediction: mean |SHAP value| of all its features, log-odds"
+        term = "Prediction: mean |SHAP value| of all magnesium features, log-odds"
         lines.append({"term": term, "value": number(mine[1].importance, digits=2)})
     lines += [
-        {"term": "Prediction: AUROC with it minus without, held-out", "value": interval(gain, digits=4, signed=True)}
+        {
+            "term": "Prediction: AUROC with magnesium minus without, held-out",
+            "value": interval(gain, digits=4, signed=True),
+        }
         for gain in held_out_gain(run)
     ]
     told = headline(run)
     lines += told.lines if told else []
     controls = f"{told.of_controls} " if told and told.of_controls else ""
     no_effect = (
-        "Neither prediction nor association says what more magnesium would do: no effect was estimated."
+        "Neither the prediction nor the association is the effect of eating more magnesium; no effect was estimated."
         if told
-        else "The prediction does not say what more magnesium would do: no association was estimated, and no effect."
+        else "The prediction is not the effect of eating more magnesium; neither an association nor an effect was estimated."
     )
     return {
-        "label": "What magnesium does here",
-        "value": f"Group {mine[0]} of {len(places)} in prediction" if mine else "Not in this model",
+        "label": "Magnesium in prediction and association",
+        "value": f"Rank {mine[0]} of {len(places)} groups of features" if mine else "Not in this model",
         "lines": lines,
         "detail": f"{controls}{no_effect}",
     }
@@ -203,11 +208,11 @@ def _checks(run: RunFolder) -> list[dict[str, Any]]:
     found = [record for record in records if record.passed is False]
     return [
         {
-            "label": "Checks that do not hold",
+            "label": "Failed checks",
             "value": f"{len(found)} of {len(records)}",
             "tone": "warning" if found else "",
             "items": [f"{record.title} ({record.id})" for record in found[:NAMED]],
-            "detail": f"{f'And {len(found) - NAMED} more. ' if len(found) > NAMED else ''}What was found is under Checks.",
+            "detail": f"{f'And {len(found) - NAMED} more. ' if len(found) > NAMED else ''}Findings are under Checks.",
         }
     ]
 
@@ -220,9 +225,9 @@ def not_for() -> dict[str, Any]:
         "tone": "warning",
         "lines": [],
         "items": [
-            "Diagnosis: it is no medical device and replaces no blood test.",
-            "Advice on diet or supplements: a SHAP value is no effect.",
-            "People unlike those it was developed on: evaluate and recalibrate first.",
+            "Diagnosis: it is not a medical device and does not replace a blood test.",
+            "Advice on diet or supplements: a SHAP value is not an effect.",
+            "People unlike the development cohort: validate and recalibrate first.",
         ],
     }
 

@@ -1,4 +1,4 @@
-"""Sections on robustness of the prediction: cycles left out, inputs taken away, and missing inputs imputed."""
+"""Section on robustness of the prediction: cycles left out, missing inputs, and multiple imputation."""
 
 from __future__ import annotations
 
@@ -32,20 +32,22 @@ def imputation(run: RunFolder) -> list[Block]:
     label = model_label(content.model)
     records = content.records
     said = text(
-        f"{count(content.people_with_gaps)} of {count(content.people)} development people lack at least one input; {number(100 * content.cells_missing, digits=1)} % of all are missing. "
-        f"{label} was fitted again on {content.imputations} data sets completed by chained equations, learned on training people alone and without the outcome, and as it is, with what is missing "
-        "left missing; both predicted the same people. The estimates are pooled by Rubin's rules.",
+        f"{count(content.people_with_gaps)} of {count(content.people)} development people have at least one missing "
+        f"input; {number(100 * content.cells_missing, digits=1)} % of all values are missing. {label} was refitted "
+        f"in two ways: on {content.imputations} data sets imputed by chained equations, which were fitted on "
+        "training people only and without the outcome, and with missing values left as they are. Both predicted "
+        "the same people. Estimates of the imputed data sets are pooled by Rubin's rules.",
     )
     shown = table(
         "imputation",
-        f"{label}, missing values as such and multiply imputed (95 % intervals)",
+        f"{label} with missing values left as they are and with multiple imputation (95 % intervals)",
         [
             column("Set", numeric=False),
             column("Measure", numeric=False),
-            column("Missing as such"),
+            column("Left missing"),
             column("Imputed"),
             column("Difference"),
-            column("Variance due to gaps"),
+            column("Variance due to missing values"),
         ],
         [
             row(
@@ -62,7 +64,7 @@ def imputation(run: RunFolder) -> list[Block]:
             for each in records
         ],
         notes=[
-            "Variance due to gaps: the share of the imputed estimate's variance that differs between the data sets."
+            "Variance due to missing values: the share of the variance of the imputed estimate that is between data sets."
         ],
     )
     return [said, shown]
@@ -78,14 +80,15 @@ OF_PATTERNS: Final = ("calibration_slope", "observed_expected")
 
 
 def temporal(run: RunFolder) -> Section:
-    """Describe what leaving out each development cycle, and taking inputs away, does to the model."""
+    """Describe performance in each development cycle left out, and with missing inputs."""
     content = run.temporal
     if content.reason:
         return SECTION.absent(content.reason)
     label = model_label(content.model)
     said = text(
-        f"{label} was fitted and calibrated again without each development cycle, with its settings as chosen, and "
-        "predicted that cycle: with all inputs, and with some of them absent. The held-out cycle has no part in this.",
+        f"{label} was refitted and recalibrated with each development cycle left out in turn, with the same "
+        "settings, and evaluated on that cycle: with all inputs, and with some of them missing. The held-out cycle "
+        "is not used here.",
     )
     by_cycle = table(
         "left-out-cycles",
@@ -123,11 +126,11 @@ def _by_pattern(found: list[dict[str, PatternMetric]]) -> list[Block]:
     drawn = [records for records in found if records["auroc"].kind == "random"]
     shown = table(
         "missing-inputs",
-        "All development people, each predicted by a model of the other cycles, when inputs are absent (95 % intervals)",
+        "Performance with missing inputs: all development people, each predicted by a model of the other cycles (95 % intervals)",
         [
             column("Inputs", numeric=False),
             column("AUROC"),
-            column("AUROC of a model refitted on what is left"),
+            column("AUROC of a model refitted without them"),
             *(column(SHOWN[metric]) for metric in OF_PATTERNS),
         ],
         [
@@ -143,8 +146,8 @@ def _by_pattern(found: list[dict[str, PatternMetric]]) -> list[Block]:
             for records in listed
         ],
         notes=[
-            "An additive model gives a person the mean risk over what the absent inputs may be, given those that are "
-            "there. The refitted model has the same penalties and scales of parts.",
+            "With missing inputs an additive model gives the mean risk over their possible values, given the "
+            "inputs that are known. The refitted model has the same penalties and scales.",
         ],
     )
     return [shown, text(_drawn(drawn))] if drawn else [shown]
@@ -163,7 +166,7 @@ def _drawn(found: list[dict[str, PatternMetric]]) -> str:
         for metric in OF_PATTERNS
     ]
     beside = f"AUROC minus that of the refitted model {_span(left, digits=4)}, " if left else ""
-    return f"{len(found)} sets of absent inputs drawn at random: {beside}{', '.join(spans)}."
+    return f"Range over {len(found)} random sets of missing inputs: {beside}{', '.join(spans)}."
 
 
 def _span(values: list[float], *, digits: int) -> str:

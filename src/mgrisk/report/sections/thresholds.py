@@ -44,9 +44,9 @@ def thresholds_table(run: RunFolder, name: str, set_name: str, label: str, *, fo
         [column("Threshold", numeric=False), *(column(title) for _, title, _, _ in CLASSIFIED)],
         rows,
         notes=[
-            "Thresholds are examples, not advice: which risk is high enough is a decision about costs and benefits. Those "
-            "that reach a sensitivity were chosen on the development people. Number needed to screen: 1 / positive "
-            "predictive value, the screen-positive people who must be tested to find one case.",
+            "Thresholds are examples, not recommendations: the choice depends on costs and benefits. Thresholds "
+            "for a given sensitivity were chosen on the development people. The number needed to screen, 1 / "
+            "positive predictive value, is how many screen-positive people are tested for each case found.",
         ],
         folded=folded,
     )
@@ -78,7 +78,7 @@ def threshold_slider(run: RunFolder, set_name: str, label: str) -> Block:
     ]
     return {
         "kind": "slider",
-        "caption": f"{model_label(run.winner)}, {label}: what a threshold comes to in 1,000 people",
+        "caption": f"{model_label(run.winner)}, {label}: consequences of a risk threshold per 1,000 people",
         "points": json.dumps(points, separators=(",", ":")),
         "share": share,
         "start": MOVED_TO.index(START),

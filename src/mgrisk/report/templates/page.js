@@ -1,5 +1,18 @@
 // The page itself: contents that follow the scroll, figures that answer and can be saved, a threshold that is moved.
 "use strict";
+// A cell as mgrisk writes a CSV: an apostrophe before what a spreadsheet would run as a formula.
+const csvCell = (value) => {
+  const text = String(value ?? "");
+  const formula = /^'*[\t\r\n]*[=+\-@]/.test(text) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text);
+  const inert = formula ? `'${text}` : text;
+  return /[",\r\n]/.test(inert) ? `"${inert.replaceAll('"', '""')}"` : inert;
+};
+const saveFile = (name, kind, content) => {
+  const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([content], { type: kind })), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+};
+
 (() => {
   const all = (selector, from = document) => [...from.querySelectorAll(selector)];
   const create = (tag, words = "") => Object.assign(document.createElement(tag), { textContent: words });
@@ -80,16 +93,7 @@
   }
 
   // A picture and its numbers as files.
-  function save(name, kind, content) {
-    const link = create("a");
-    link.href = URL.createObjectURL(new Blob([content], { type: kind }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  }
-  // A spreadsheet takes what begins like a formula for one, unless it is a number.
-  const plain = text => /^[=@+\-\t\r]/.test(text) && !/^[+-][\d.]/.test(text) ? `'${text}` : text;
-  const cell = text => `"${plain(text.trim()).replaceAll("\u2212", "-").replaceAll("\u00a0", " ").replaceAll('"', '""')}"`;
+  const cell = text => csvCell(text.trim().replaceAll("\u2212", "-").replaceAll("\u00a0", " "));
   const csv = table => all("tr", table).map(line => all("th, td", line).map(each => cell(each.textContent)).join(","))
     .join("\r\n");
   for (const figure of all("figure")) {
@@ -101,9 +105,9 @@
       ["Save picture (SVG)", () => {
         const copy = picture.cloneNode(true);
         all(".tip", copy).forEach(each => each.remove());
-        save(`${figure.id}.svg`, "image/svg+xml", new XMLSerializer().serializeToString(copy));
+        saveFile(`${figure.id}.svg`, "image/svg+xml", new XMLSerializer().serializeToString(copy));
       }],
-      ["Save numbers (CSV)", () => save(`${figure.id}.csv`, "text/csv", `\ufeff${csv(table)}\r\n`)],
+      ["Save numbers (CSV)", () => saveFile(`${figure.id}.csv`, "text/csv", `\ufeff${csv(table)}\r\n`)],
     ]) {
       const button = create("button", words);
       button.type = "button";

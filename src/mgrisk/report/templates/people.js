@@ -40,8 +40,7 @@
 
   // ---- what is known of each person from the start: the largest contributions, in order
   const reasons = Array.from({ length: REASONS }, () => new Int16Array(n));
-  const inOrder = (person) =>
-    data.features.map((_, k) => k).sort((a, b) => Math.abs(data.contributions[b][person]) - Math.abs(data.contributions[a][person]) || a - b);
+  const inOrder = (person) => bySize(data.features.map((_, k) => data.contributions[k][person]));
   for (let person = 0; person < n; person++) {
     const largest = inOrder(person);
     reasons.forEach((place, k) => { place[person] = largest[k] ?? -1; });
@@ -102,12 +101,12 @@
     { key: "width", label: "90\u00a0% interval", width: 10, number: true, of: (person) => data.high[person] - data.low[person], text: (person) => range(data.low[person], data.high[person]), raw: (person) => [data.low[person], data.high[person]] },
   ];
   const reasonColumns = reasons.map((place, k) => ({
-    key: `reason-${k}`, label: ["Largest contribution", "Second", "Third"][k], width: 15,
+    key: `reason-${k}`, label: ["Largest contribution", "Second", "Third"][k], width: 13,
     of: (person) => (place[person] < 0 ? 0 : effect(place[person], person)), cell: (person) => reasonCell(place, person),
     text: (person) => (place[person] < 0 ? "" : `${fixed(effect(place[person], person), 2, true)} ${data.features[place[person]].label}`),
   }));
   let asked = data.told.some((each) => each.label === "Outcome") ? [told[data.told.findIndex((each) => each.label === "Outcome")]] : [];
-  const columns = () => [...fixedColumns, ...asked.map((each) => ({ ...each, width: 10, number: !each.levels.length, asked: true })), ...reasonColumns];
+  const columns = () => [...fixedColumns, ...asked.map((each) => ({ ...each, width: 8, number: !each.levels.length, asked: true })), ...reasonColumns];
   const head = document.querySelector("#explorer-table thead tr");
   const drawHead = () => {
     const all = columns();
@@ -177,7 +176,7 @@
     const beside = opened < 0 && other >= 0 ? ` Open another person to compare with ${plain(data.ids[other], 40)}.` : "";
     const people = `${shown.length.toLocaleString("en-US")} of ${n.toLocaleString("en-US")} people`;
     if (shown.length < data.smallest) {
-      $("status").textContent = marked(`${people}. Fewer than ${data.smallest}: no figure is given for them as a group.${beside}`);
+      $("status").textContent = marked(`${people}. Fewer than ${data.smallest}: no mean is shown.${beside}`);
       return;
     }
     let total = 0, mass = 0;
@@ -217,7 +216,7 @@
     last ??= Math.min(shown.length, Math.ceil((window_.scrollTop + window_.clientHeight) / height) + SPARE);
     const rows = [];
     for (let place = first; place < last; place++) rows.push(row(place));
-    if (!shown.length) rows.push(element("tr", element("td", "Nobody is like that.", { colspan: head.children.length })));
+    if (!shown.length) rows.push(element("tr", element("td", "No person matches.", { colspan: head.children.length })));
     body.replaceChildren(spacer(first), ...rows, spacer(Math.max(0, shown.length - last)));
     $("table").setAttribute("aria-rowcount", shown.length + 1);
     const there = active >= first && active < last;
@@ -239,7 +238,7 @@
   const named = (person) => `${data.id} ${plain(data.ids[person], 60)}`;
   const interval = (person) => {
     const unknown = data.highInputs[person] > data.lowInputs[person]
-      ? ` Were the absent inputs known, it would lie at ${range(data.lowInputs[person], data.highInputs[person])} for 90\u00a0% of such people.` : "";
+      ? ` If the missing inputs were known, it would lie from ${range(data.lowInputs[person], data.highInputs[person])} for 90\u00a0% of such people.` : "";
     const said = data.told.flatMap((each, k) => (each.said ? [` ${each.label}: ${told[k].text(person)}.`] : []));
     return `90\u00a0% interval ${range(data.low[person], data.high[person])}.${unknown}${said.join("")}`;
   };
@@ -250,7 +249,7 @@
     $("interval").textContent = interval(person);
     const steps = order.map((k) => ({ label: `${data.features[k].label}: ${valueText(k, person)}`, size: effect(k, person) }));
     waterfall($("waterfall"), { steps, from: data.base[person], risk: data.risk[person], low: data.low[person], high: data.high[person] });
-    $("values-caption").textContent = "Value, population and contribution of each feature, largest first";
+    $("values-caption").textContent = "Value, development population and contribution of each feature, largest first";
     headings(["Feature"], ["Value"], ["Development population"], ["Contribution, log-odds", "number"]);
     $("values").replaceChildren(...order.map((k) => element("tr", [
       element("th", data.features[k].label, { scope: "row" }),
@@ -263,18 +262,18 @@
     $("heading").textContent = marked(`${named(first)}: risk ${percent(data.risk[first])}; ${named(second)}: risk ${percent(data.risk[second])}`);
     $("interval").replaceChildren(...[first, second].map((person) => element("span", `${named(person)}: ${interval(person)} `)));
     const apart = (k) => effect(k, second) - effect(k, first);
-    const order = data.features.map((_, k) => k).sort((a, b) => Math.abs(apart(b)) - Math.abs(apart(a)) || a - b);
+    const order = bySize(data.features.map((_, k) => apart(k)));
     const rows = order.map((k) => ({
       label: data.features[k].label, values: [valueText(k, first), valueText(k, second)],
       changes: `${bare(k, data.values[k][first])} \u2192 ${valueText(k, second)}`, sizes: [effect(k, first), effect(k, second)],
     }));
-    const bases = { label: "Base value, by what is absent", values: ["", ""], sizes: [data.base[first], data.base[second]] };
+    const bases = { label: "Base value, by missing inputs", values: ["", ""], sizes: [data.base[first], data.base[second]] };
     if (bases.sizes[0] !== bases.sizes[1]) rows.push(bases);
     const steps = rows.map(({ label, changes, sizes }) => ({ label: changes ? `${label}: ${changes}` : label, size: sizes[1] - sizes[0] }));
     const reached = data.base[first] + data.features.reduce((total, _, k) => total + effect(k, first), 0);
     waterfall($("waterfall"), { steps, from: reached, risk: data.risk[second], low: data.low[second], high: data.high[second], start: plain(named(first), 40), finish: `${plain(named(second), 24)}, 90\u00a0% interval` });
-    $("values-caption").textContent = "Values and contributions of both, by how much the contributions differ";
-    headings(["Feature"], [named(first)], [named(second)], ["Contribution of the first", "number"], ["Of the second", "number"], ["Difference, log-odds", "number"]);
+    $("values-caption").textContent = "Values and contributions of both people, largest difference first";
+    headings(["Feature"], [named(first)], [named(second)], ["Contribution of the first", "number"], ["Contribution of the second", "number"], ["Difference, log-odds", "number"]);
     $("values").replaceChildren(...rows.map(({ label, values, sizes }) => element("tr", [
       element("th", label, { scope: "row" }),
       ...values.map((value) => element("td", value)),
@@ -337,12 +336,6 @@
 
   // ---- rows as a file
   const save = () => {
-    // As mgrisk writes a CSV: an apostrophe before what a spreadsheet would run as a formula.
-    const inert = (text) => (/^'*[\t\r\n]*[=+\-@]/.test(text) && !/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text);
-    const cell = (value) => {
-      const text = inert(String(value ?? ""));
-      return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-    };
     const fields = [
       ...(data.mark ? [["data", () => data.mark]] : []),
       [data.id, (person) => data.ids[person]],
@@ -354,18 +347,15 @@
         [`reason_${k + 1}_effect`, (person) => (place[person] < 0 ? "" : effect(place[person], person))],
       ]),
     ];
-    const lines = [fields.map(([name]) => cell(name)), ...shown.map((person) => fields.map(([, of]) => cell(of(person))))];
-    const link = element("a", [], { download: `${data.mark ? `${data.mark}-` : ""}people.csv` });
-    link.href = URL.createObjectURL(new Blob([`${lines.map((each) => each.join(",")).join("\r\n")}\r\n`], { type: "text/csv" }));
-    link.click();
-    URL.revokeObjectURL(link.href);
+    const lines = [fields.map(([name]) => csvCell(name)), ...shown.map((person) => fields.map(([, of]) => csvCell(of(person))))];
+    saveFile(`${data.mark ? `${data.mark}-` : ""}people.csv`, "text/csv", `${lines.map((each) => each.join(",")).join("\r\n")}\r\n`);
   };
 
   // ---- from the population to the person, or from one person to another
   const SVG = "http://www.w3.org/2000/svg";
-  const expit = (x) => 1 / (1 + Math.exp(-x)), logit = (p) => Math.log(p / (1 - p));
+  const logit = (p) => Math.log(p / (1 - p));
   const RISKS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9];
-  const waterfall = (place, { steps, from: base, risk, low, high, start = "Population (base value)", finish = "Reported risk, 90\u00a0% interval" }) => {
+  const waterfall = (place, { steps, from: base, risk, low, high, start = "Base value (development population)", finish = "Reported risk, 90\u00a0% interval" }) => {
     // Where there is no room for labels beside the bars they stand above them.
     const narrow = place.clientWidth > 0 && place.clientWidth < 560;
     const [WIDTH, ROW, LEFT, RIGHT] = narrow ? [360, 40, 0, 310] : [760, 25, 300, 690];
@@ -393,7 +383,7 @@
       words(at, TOP - 8, `${+(100 * risk).toPrecision(2)}\u00a0%`, "middle");
       last = at;
     }
-    words((LEFT + RIGHT) / 2, 14, "The same as a risk", "middle");
+    words((LEFT + RIGHT) / 2, 14, "Risk", "middle");
     if (data.mark) add("text", { x: WIDTH - 4, y: narrow ? 28 : 14, "text-anchor": "end", class: "stamp" }, data.mark);
     const unit = span > 4 ? 1 : span > 1.6 ? 0.5 : span > 0.6 ? 0.2 : 0.05;
     for (let tick = Math.ceil(least / unit); tick * unit <= least + span; tick++) {
@@ -484,6 +474,7 @@
   addEventListener("beforeprint", () => draw(0, Math.min(PRINTED, shown.length)));
   addEventListener("afterprint", () => draw());
 
+  dotColours({ data, element, bare });
   const change = inputsPanel({ data, element, fixed, percent, range, marked, named, waterfall, valueWords });
   addEventListener("hashchange", arrive);
   $("all").hidden = false;

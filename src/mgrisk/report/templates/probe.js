@@ -1,6 +1,67 @@
-// Inputs that are changed in the page. `additive` is the model: it does with the numbers of the page what
-// mgrisk.model.additive does. `inputsPanel` is the controls.
+// Inputs that are changed in the page. `modelOf` is the model: `additive` does with the numbers of the page what
+// mgrisk.model.additive does, `tabulated` reads trees and shape functions off their tables. `inputsPanel` is the controls.
 "use strict";
+const modelOf = (model) => (model.tables ? tabulated(model) : additive(model));
+const expit = (x) => 1 / (1 + Math.exp(-x));
+// Places of numbers, the largest in size first.
+const bySize = (numbers) => [...numbers.keys()].sort((a, b) => Math.abs(numbers[b]) - Math.abs(numbers[a]) || a - b);
+const sum = (numbers) => numbers.reduce((total, each) => total + each, 0);
+// A value of an encoded column, NaN where it is missing; the model reads single precision.
+const encoded = ({ owner, level }, inputs, values) => {
+  const value = values[owner];
+  if (value === null) return NaN;
+  return level === null ? Math.fround(Math.min(value, inputs[owner].cap ?? Infinity)) : Number(value === level);
+};
+// A number and its restricted cubic spline.
+const basis = (x, knots) => {
+  if (!knots.length) return [x];
+  const cube = (knot) => Math.max(x - knot, 0) ** 3;
+  const last = knots.at(-1), before = knots.at(-2), width = (last - knots[0]) ** 2;
+  return [x, ...knots.slice(0, -2).map((knot) =>
+    (cube(knot) - (cube(before) * (last - knot)) / (last - before) + (cube(last) * (before - knot)) / (last - before)) / width)];
+};
+// The standard error of calibrated log-odds where only that of the calibration is known.
+const errorOf = ({ covariance: [[v, cov], [, vSlope]] }, margin) => Math.sqrt(Math.max(v + 2 * cov * margin + vSlope * margin ** 2, 0));
+// What is out of the training distribution: features by place, or pairs of them.
+const outside = (inputs, values) => inputs.flatMap((input, k) => {
+  const value = values[k];
+  if (value === null) return [];
+  if (input.unseen) return input.unseen.includes(value) ? [[k]] : [];
+  const capped = (place) => Math.min(values[place], inputs[place].cap ?? Infinity), x = capped(k), found = [];
+  if (input.low === null || x < input.low || x > input.high) found.push([k]);
+  if (input.beside && values[input.beside.of] !== null) {
+    const distance = x - input.beside.slope * capped(input.beside.of);
+    if (distance < input.beside.low || distance > input.beside.high) found.push([k, input.beside.of]);
+  }
+  return found;
+});
+
+// ---- values: a number, the place of a level, or null for what is not known, one for each feature
+const tabulated = ({ columns, base, tables, uncertainty, calibrator, reach, inputs }) => (values) => {
+  const x = columns.map((column) => encoded(column, inputs, values));
+  const contributions = Array(inputs.length).fill(0);
+  for (const { columns: asked, cuts, missing, bins, players, entries } of tables) {
+    const at = asked.reduce((place, column, k) =>
+      place * bins[k] + (Number.isNaN(x[column]) ? missing[k] : cuts[k].filter((cut) => cut <= x[column]).length), 0);
+    players.forEach((player, k) => { contributions[player] += entries[k][at]; });
+  }
+  const logOdds = base + sum(contributions);
+  const error = () => {
+    const { terms, loadings: [offset, ...loadings], centre } = uncertainty;
+    const design = terms.flatMap(({ fill, knots }, k) => basis(Number.isNaN(x[k]) ? fill : x[k], knots));
+    const forms = offset.map((each, c) => each + sum(design.map((z, i) => (z - centre[i]) * loadings[i][c])));
+    return Math.sqrt(uncertainty.base + uncertainty.factor * sum(forms.map((each) => each ** 2)));
+  };
+  const se = uncertainty ? error() : errorOf(calibrator, (logOdds - calibrator.intercept) / calibrator.slope);
+  return {
+    logOdds, base, contributions,
+    risk: expit(logOdds), low: expit(logOdds - reach * se), high: expit(logOdds + reach * se),
+    // The model has no distribution of what a missing input may be: missing is a value of its own.
+    lowInputs: null, highInputs: null,
+    outside: outside(inputs, values),
+  };
+};
+
 const additive = (model) => {
   const { columns, coefficients, mean, scale, ridge, lines, sampling, calibrator, inputs } = model;
   const p = mean.length, forms = 1 + (sampling ? sampling.offset.length : 0);
@@ -9,20 +70,7 @@ const additive = (model) => {
   const precision = (i, j) => model.precision[i >= j ? (i * (i + 1)) / 2 + j : (j * (j + 1)) / 2 + i];
   const owner = columns.flatMap(({ owner: of, knots }) => Array(Math.max(knots.length - 1, 1)).fill(of));
 
-  // ---- restricted cubic splines of what is there
-  const curve = (x, knots) => {
-    const cube = (knot) => Math.max(x - knot, 0) ** 3;
-    const last = knots.at(-1), before = knots.at(-2), width = (last - knots[0]) ** 2;
-    return knots.slice(0, -2).map((knot) =>
-      (cube(knot) - (cube(before) * (last - knot)) / (last - before) + (cube(last) * (before - knot)) / (last - before)) / width);
-  };
-  const design = (values) => columns.flatMap(({ owner: of, level, knots }) => {
-    const value = values[of];
-    if (value === null) return Array(Math.max(knots.length - 1, 1)).fill(NaN);
-    // The model reads single precision.
-    const x = level === null ? Math.fround(Math.min(value, inputs[of].cap ?? Infinity)) : Number(value === level);
-    return knots.length ? [x, ...curve(x, knots)] : [x];
-  });
+  const design = (values) => columns.flatMap((column) => basis(encoded(column, inputs, values), column.knots));
 
   // ---- weights of the columns that are there, once those that are absent are replaced by what is expected of them
   const expected = (out) => {
@@ -42,8 +90,8 @@ const additive = (model) => {
         right[k][c] /= lower[k][k];
       }
     }
-    const own = weights.map((each, j) => each.map((weight, c) => out.reduce((sum, i, k) => sum - precision(i, j) * right[k][c], weight)));
-    const variance = out.reduce((sum, i, k) => sum + weights[i][0] * (right[k][0] - ridge * weights[i][0]), 0);
+    const own = weights.map((each, j) => each.map((weight, c) => out.reduce((total, i, k) => total - precision(i, j) * right[k][c], weight)));
+    const variance = sum(out.map((i, k) => weights[i][0] * (right[k][0] - ridge * weights[i][0])));
     return [own, Math.sqrt(Math.max(variance, 0))];
   };
   const interpolated = (at, x, y) => {
@@ -51,23 +99,6 @@ const additive = (model) => {
     const k = x.findIndex((each) => each > at);
     return k < 0 ? y.at(-1) : y[k - 1] + ((y[k] - y[k - 1]) / (x[k] - x[k - 1])) * (at - x[k - 1]);
   };
-  const expit = (x) => 1 / (1 + Math.exp(-x));
-
-  // ---- what is out of the training distribution: features by place, or pairs of them
-  const outside = (values) => inputs.flatMap((input, k) => {
-    const value = values[k];
-    if (value === null) return [];
-    if (input.unseen) return input.unseen.includes(value) ? [[k]] : [];
-    const capped = (place) => Math.min(values[place], inputs[place].cap ?? Infinity), x = capped(k), found = [];
-    if (input.low === null || x < input.low || x > input.high) found.push([k]);
-    if (input.beside && values[input.beside.of] !== null) {
-      const distance = x - input.beside.slope * capped(input.beside.of);
-      if (distance < input.beside.low || distance > input.beside.high) found.push([k, input.beside.of]);
-    }
-    return found;
-  });
-
-  // ---- values: a number, the place of a level, or null for what is not known, one for each feature
   return (values) => {
     const z = design(values), out = [...z.keys()].filter((i) => Number.isNaN(z[i]));
     const [own, unknown] = expected(out);
@@ -78,14 +109,12 @@ const additive = (model) => {
       contributions[owner[i]] += away * own[i][0];
       for (let c = 1; c < forms; c++) totals[c] += away * own[i][c];
     });
-    const sum = (numbers) => numbers.reduce((total, each) => total + each, 0);
     const slope = interpolated(unknown, lines.s, lines.slope), shift = interpolated(unknown, lines.s, lines.intercept);
     const mapped = (x) => calibrator.intercept + calibrator.slope * x;
     const margin = slope * (model.intercept + sum(contributions)) + shift;
-    const [[v, cov], [, vSlope]] = calibrator.covariance;
     const se = sampling
       ? calibrator.slope * Math.sqrt(sampling.base + sampling.factor * slope ** 2 * sum(totals.slice(1).map((each, c) => (sampling.offset[c] + each) ** 2)))
-      : Math.sqrt(Math.max(v + 2 * cov * margin + vSlope * margin ** 2, 0));
+      : errorOf(calibrator, margin);
     const logOdds = mapped(margin), centre = mapped(model.intercept + sum(contributions)), spread = calibrator.slope * unknown;
     return {
       logOdds,
@@ -96,7 +125,7 @@ const additive = (model) => {
       highInputs: expit(centre + model.reachInputs * spread),
       base: mapped(slope * model.intercept + shift),
       contributions: contributions.map((each) => calibrator.slope * slope * each),
-      outside: outside(values),
+      outside: outside(inputs, values),
     };
   };
 };
@@ -106,7 +135,7 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
   const panel = document.getElementById("probe");
   if (!panel) return () => {};
   const $ = (part) => document.getElementById(`probe-${part}`);
-  const { inputs } = data.model, { features } = data, answer = additive(data.model);
+  const { inputs } = data.model, { features } = data, answer = modelOf(data.model);
   const midpoint = (k) => inputs[k].usual ?? inputs[k].minimum;
   const STARTS = {
     person: (k) => data.values[k][person],
@@ -174,7 +203,7 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
       number.addEventListener("input", () => {
         const value = number.value === "" ? null : Number(number.value);
         if (value === null ? input.required || number.validity.badInput : value < input.minimum || value > input.maximum) {
-          wrong(`A number from ${input.minimum} to ${input.maximum.toLocaleString("en-US")} is needed; the answer is that for ${last[k]}.`);
+          wrong(`A number from ${input.minimum} to ${input.maximum.toLocaleString("en-US")} is needed; the risk shown is for ${last[k]}.`);
           return;
         }
         wrong("");
@@ -206,21 +235,22 @@ const inputsPanel = ({ data, element, fixed, percent, range, marked, named, wate
     $("risk").textContent = marked(`Risk ${percent(found.risk)}, 90\u00a0% interval ${range(found.low, found.high)}.${from}`);
     const said = [];
     if (start === "person" && from === "" && percent(before) !== percent(data.risk[person]))
-      said.push(`The values of this person are rounded here; of those that were measured ${percent(data.risk[person])} is the reported risk.`);
-    if (absent)
-      said.push(`${absent === 1 ? "1 input is" : `${absent} inputs are`} not known and integrated out; were ${absent === 1 ? "it" : "they"} known, the risk would lie at ${range(found.lowInputs, found.highInputs)} for 90\u00a0% of such people.`);
+      said.push(`The values of this person are rounded here; the reported risk, from the measured values, is ${percent(data.risk[person])}.`);
+    if (absent && found.lowInputs === null)
+      said.push(`${absent === 1 ? "1 input is" : `${absent} inputs are`} not known; the model takes a missing value as a value of its own.`);
+    else if (absent)
+      said.push(`${absent === 1 ? "1 input is" : `${absent} inputs are`} not known and integrated out; if known, the risk would lie from ${range(found.lowInputs, found.highInputs)} for 90\u00a0% of such people.`);
     if (found.outside.length)
       said.push(`Out of the model\u2019s training distribution: ${found.outside.map((places) => places.map((k) => features[k].label).join(" beside ")).join("; ")}.`);
     $("said").textContent = said.join(" ");
     $("said").classList.toggle("warning", found.outside.length > 0);
     effects.forEach((output, k) => {
       const size = found.contributions[k];
-      const none = values[k] === null || Math.abs(size) < 0.005;
-      output.textContent = values[k] === null ? "integrated out" : `${none ? "" : size > 0 ? "\u25b2 " : "\u25bc "}${fixed(size, 2, true)}`;
+      const integrated = values[k] === null && found.lowInputs !== null, none = integrated || Math.abs(size) < 0.005;
+      output.textContent = integrated ? "integrated out" : `${none ? "" : size > 0 ? "\u25b2 " : "\u25bc "}${fixed(size, 2, true)}`;
       output.className = none ? "" : size > 0 ? "raises" : "lowers";
     });
-    const order = [...features.keys()].sort((a, b) => Math.abs(found.contributions[b]) - Math.abs(found.contributions[a]) || a - b);
-    const steps = order.map((k) => ({ label: `${features[k].label}: ${valueWords(k, values[k])}`, size: found.contributions[k] }));
+    const steps = bySize(found.contributions).map((k) => ({ label: `${features[k].label}: ${valueWords(k, values[k])}`, size: found.contributions[k] }));
     waterfall($("waterfall"), { steps, from: found.base, risk: found.risk, low: found.low, high: found.high });
   };
   const begin = (name) => {

@@ -143,7 +143,7 @@ class CsvSource:
         self._ended = False
         self.nothing = b""
         # The compiled schema is kept for the next block.
-        self._contract: tuple[tuple[Feature, ...], dict[str, Given], CompiledSchema] | None = None
+        self._schema: tuple[tuple[Feature, ...], dict[str, Given], CompiledSchema] | None = None
         self._fill(block_bytes)
         refuse_other_formats(self._rest[:LONGEST], where=where)
         while self._rest.startswith(BYTE_ORDER_MARK):
@@ -214,10 +214,10 @@ class CsvSource:
         if not block.isascii():
             _check_utf8(block, where=self._where)
         inputs = tuple(inputs)
-        if self._contract is None or self._contract[0] is not inputs:
+        if self._schema is None or self._schema[0] is not inputs:
             given = given_columns(self.columns, inputs)
-            self._contract = inputs, given, compile_schema(self.columns, inputs, given, self._missing)
-        _, given, wanted = self._contract
+            self._schema = inputs, given, compile_schema(self.columns, inputs, given, self._missing)
+        _, given, wanted = self._schema
         data = np.frombuffer(block, dtype=np.uint8)
         most = block.count(b"\n") + block.count(b"\r")  # at least as many as records
         start, end, fields = (np.empty(most, dtype=np.int64) for _ in range(3))

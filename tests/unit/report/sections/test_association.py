@@ -77,16 +77,16 @@ def test_parts_come_with_assumptions_and_with_what_cannot_be_told(evidence: Reco
     blocks = mediation_blocks(changed(evidence, {"analysis": "mediation", "contrast": share}, **shares))
     assert f"{share.removeprefix('share through ')} 60\u00a0% (50\u00a0% to 70\u00a0%)" in blocks[0]["text"]
     assert any("one visit" in item for item in blocks[1]["items"])
-    assert "cannot be told from these data" in blocks[2]["text"]
+    assert "These data cannot tell" in blocks[2]["text"]
     assert any("secretion" in item for item in blocks[3]["items"])
-    assert any("no magnesium in blood" in item for item in blocks[3]["items"])
+    assert any("did not measure magnesium in blood" in item for item in blocks[3]["items"])
 
 
 @pytest.mark.parametrize(
     ("together", "said"),
     [
-        (1.34, "The sum is above 100 % because what does not go through any of them"),
-        (0.6, "The rest is what does not go through any of them"),
+        (1.34, "The sum is above 100 % because the part through none of them"),
+        (0.6, "The rest is the part through none of them"),
         (-0.2, "The sum is below 0"),
     ],
 )
@@ -95,7 +95,7 @@ def test_the_sum_of_the_shares_is_said_with_what_it_means(
 ) -> None:
     of_all = {"analysis": "mediation", "contrast": "share through all of them"}
     text = mediation_blocks(changed(evidence, of_all, estimate=together, low=-1.0, high=2.0))[0]["text"]
-    assert f"Together: {number(100 * together, digits=0)}\u00a0% (" in text
+    assert f"All paths together: {number(100 * together, digits=0)}\u00a0% (" in text
     assert said in text
 
 
@@ -127,8 +127,8 @@ def test_each_outcome_has_its_specification_curve_sorted_with_the_choices_behind
             if record.analysis in {"association", "specification"} and record.estimate is not None
         ]
         assert estimates == sorted(tried)
-        assert f"{sum(estimate < 1 for estimate in tried)} lie below 1" in figure["caption"]
-        assert "their number is no evidence" in figure["caption"]
+        assert f"{sum(estimate < 1 for estimate in tried)} are below 1" in figure["caption"]
+        assert "their number is not evidence" in figure["caption"]
         levels = [set(panel["levels"]) for panel in figure["data"]["panels"]]
         assert all(
             choice in level
@@ -147,7 +147,7 @@ def test_the_flow_counts_who_remains_and_who_was_excluded(evidence: Records[Evid
     assert steps[0] == {"label": "all participants", "n": 4500, "excluded": 0}
     assert steps[-1]["n"] == studied.n
     assert all(later["n"] == before["n"] - later["excluded"] for before, later in pairwise(steps))
-    assert "unknown: " in figure["caption"]
+    assert "Values missing at the last exclusion: " in figure["caption"]
 
 
 def test_what_incomplete_data_cost_stands_beside_the_same_weighted_for_it(evidence: Records[EvidenceRecord]) -> None:
@@ -167,8 +167,8 @@ def test_each_check_has_its_sentence_with_numbers(evidence: Records[EvidenceReco
     records = changed(value, {"analysis": "negative control", "outcome": "relatives"}, **found)
     text = " ".join(str(block.get("text", "")) for block in robustness_blocks(records))
     assert "Undiagnosed diabetes from 0.70 to 0.70" in text
-    assert "Undiagnosed diabetes 2.10 (of the limit 2.00)" in text
-    assert "Close relative with diabetes, odds ratio 0.85 (0.75 to 0.95), an association" in text
+    assert "Undiagnosed diabetes 2.10 (2.00 for the interval limit)" in text
+    assert "Close relative with diabetes, odds ratio 0.85 (0.75 to 0.95), associated" in text
     told = next(iter(evidence.where(analysis="reverse causation")))
     assert f"{told.contrast.removesuffix(' against none')} {interval(told, digits=0, signed=True)} mg/d" in text
 
@@ -180,7 +180,10 @@ def test_controls_adjusted_for_diet_quality_stand_beside_those_without_it(eviden
         for each in plain.where(analysis="negative control", outcome="relatives")
     ]
     text = str(robustness_blocks(Records((*plain, *both), plain.file)))
-    assert "Index-2020 too: Close relative with diabetes, odds ratio 0.93 (0.83 to 1.05), none" in text
+    assert (
+        "Index-2020 too: Close relative with diabetes, odds ratio 0.93 (0.83 to 1.05), no evidence of an association"
+        in text
+    )
     assert "Healthy Eating Index-2020 too" not in str(robustness_blocks(plain))
 
 
@@ -191,13 +194,13 @@ def sentences(part: dict[str, Any]) -> str:
     return " ".join(str(block.get("text", "")) + str(block.get("items", "")) for block in part["blocks"])
 
 
-def test_the_ladder_shows_the_numbers_of_the_file(run_folder: Path) -> None:
+def test_the_table_of_adjustments_shows_the_numbers_of_the_file(run_folder: Path) -> None:
     records = [
         r
         for r in read_json(run_folder / "evidence.json")
         if r["contrast"] == "per 100 mg/d" and r["analysis"] == "association"
     ]
-    table = find_table(association(RunFolder(run_folder)), "ladder-food-corrected")
+    table = find_table(association(RunFolder(run_folder)), "adjustment-food-corrected")
     assert table is not None
     shown = {name: value for line in table["rows"] for name, value in line["raw"].items()}
     theirs = {
@@ -212,7 +215,7 @@ def test_uncorrected_stands_beside_corrected(run_folder: Path) -> None:
     part = association(RunFolder(run_folder))
     participants, sources, *figures = [block for block in part["blocks"] if block["kind"] == "figure"]
     assert [participants["id"], sources["id"]] == ["participants", "food-sources"]
-    assert [block["id"] for block in figures[:2]] == ["ladder-undiagnosed", "ladder-homa_ir"]
+    assert [block["id"] for block in figures[:2]] == ["adjustment-undiagnosed", "adjustment-homa_ir"]
     assert all("not an effect" in block["caption"] for block in figures)
     for block in figures[:2]:
         assert {point["kind"] for point in block["data"]["points"]} == {"uncorrected", "corrected"}
@@ -222,7 +225,7 @@ def test_people_cycles_and_limits_are_said(run_folder: Path) -> None:
     said = sentences(association(RunFolder(run_folder)))
     first = next(iter(RunFolder(run_folder).evidence.where(analysis="association", weight_level="fasting")))
     assert f"{first.n} people with the weights of the fasting subsample, NHANES 2013–2018" in said
-    assert "Nothing here says that magnesium prevents diabetes." in said
+    assert "Nothing here shows that magnesium prevents diabetes." in said
     assert "over-adjusted" in said
 
 
@@ -233,7 +236,7 @@ def test_an_estimate_that_could_not_be_made_is_shown_as_not_estimable(edit: Edit
                 record.update(estimate=None, low=None, high=None, problem="logistic.not_converged")
 
     edit("evidence.json", spoil)
-    table = find_table(association(RunFolder(run_folder)), "ladder-food-corrected")
+    table = find_table(association(RunFolder(run_folder)), "adjustment-food-corrected")
     assert table is not None
     assert table["rows"][0]["cells"][1] == "not estimable"
 

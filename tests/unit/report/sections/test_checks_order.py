@@ -22,7 +22,7 @@ def test_checks_with_a_finding_stand_before_those_that_passed(run_folder: Path) 
     assert table is not None
     assert [row["cells"][0] for row in table["rows"]] == [found["id"], "MGR800", "MGR900", "MGR901"]
     assert [row["cells"][2] for row in table["rows"]] == [found["severity"], OPEN, "passed", "passed"]
-    assert section["blocks"][0]["text"].startswith("4 checks, 1 with a finding; 1 that")
+    assert section["blocks"][0]["text"].startswith("4 checks: 1 failed, 1 that")
 
 
 def test_published_figures_and_those_computed_again_in_r_are_counted_apart(run_folder: Path) -> None:
@@ -32,4 +32,4 @@ def test_published_figures_and_those_computed_again_in_r_are_counted_apart(run_f
     others = [{**asked, "name": f"published-{k}", "kind": "published"} for k in range(3)]
     write_json(run_folder / "known_answers.json", [*again, *others])
     said = find_section(report_content(run_folder), "known")["blocks"][0]["text"]
-    assert "3 published figures, and 2 computed by the R package survey" in said
+    assert "3 published estimates and 2 computed with the R package survey" in said

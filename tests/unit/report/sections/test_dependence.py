@@ -41,6 +41,22 @@ def test_the_band_of_a_bin_is_that_of_the_refits_at_its_people(run_folder: Path)
         assert (high + low) / 2.0 == pytest.approx(raw["mean"])
 
 
+def test_the_dots_are_people_of_the_table_of_people(run_folder: Path) -> None:
+    content = report_content(run_folder)
+    (table,) = blocks_of(content, "explorer")
+    risks = np.array(table["data"]["risk"])
+    people = explained_people(RunFolder(run_folder))
+    for figure in blocks_of(content, "figure"):
+        if figure["drawing"] == "dependence":
+            data, name = figure["data"], figure["id"].removeprefix("dependence-")
+            assert len(data["people"]) == len(data["x"]) == len(data["y"])
+            np.testing.assert_allclose(risks[data["people"]], people.risk[data["people"]], rtol=1e-3)
+            if name in people.data:
+                values = people.data[name].to_numpy(dtype=np.float64)[data["people"]]
+                np.testing.assert_allclose(data["x"], values, rtol=1e-3)
+                assert max(data["x"]) <= data["density"]["edges"][-1] * (1 + 1e-3)
+
+
 def test_an_importance_is_no_surer_than_the_people_who_were_sampled_to_develop_the_model(run_folder: Path) -> None:
     people = explained_people(RunFolder(run_folder))
     found = people.importance(["age_years"])
@@ -89,4 +105,4 @@ def test_pairs_that_could_not_be_computed_say_why(edit: Edit, run_folder: Path) 
     problem = [{"learner": "xgboost", "problem": "the trees are too deep"}]
     edit("explanation_summary.json", lambda summary: {**summary, "interactions": problem})
     texts = [block.get("text", "") for block in pairs(run_folder)["blocks"]]
-    assert "Pairs of XGBoost: not computed, because the trees are too deep." in texts
+    assert "Interactions in XGBoost were not computed, because the trees are too deep." in texts

@@ -44,26 +44,26 @@ def test_groups_stand_largest_first_beside_the_sum_of_their_features(run_folder:
     ]  # fmt: skip
 
 
-def test_features_that_travel_together_are_named_with_their_correlation(run_folder: Path) -> None:
+def test_features_that_are_correlated_are_named_with_their_correlation(run_folder: Path) -> None:
     part = groups(run_folder)
-    found = find_table(part, "travel")
+    found = find_table(part, "correlated")
     assert found is not None
     assert {tuple(line["cells"][:2]) for line in found["rows"]} == {
         ("Magnesium, total", "Magnesium from food and drink"), ("Magnesium, total", "Energy intake"),
         ("Magnesium from food and drink", "Energy intake"),
     }  # fmt: skip
     (warning,) = [block["text"] for block in part["blocks"] if block["kind"] == "callout"]
-    assert warning.startswith("Do not read one of these alone: Magnesium")
+    assert warning.startswith("Do not interpret one of these features alone: Magnesium")
     assert "Age" not in warning.split(".")[0]
 
 
-def test_where_nothing_travels_together_that_is_said(run_folder: Path) -> None:
+def test_where_nothing_is_correlated_that_is_said(run_folder: Path) -> None:
     table = pd.read_parquet(run_folder / "features.parquet")
     alone = table.assign(
         energy_kcal=2000.0, magnesium_food_mg=300.0, magnesium_supplement_mg=0.0, magnesium_total_mg=300.0
     )
     write_parquet(run_folder / "features.parquet", alone)
-    assert any("No two numbers" in block.get("text", "") for block in groups(run_folder)["blocks"])
+    assert any("No two numeric features" in block.get("text", "") for block in groups(run_folder)["blocks"])
 
 
 RECORDS = [
@@ -97,8 +97,8 @@ def test_a_run_without_refits_says_so(tmp_path: Path) -> None:
     assert stability(RunFolder(tmp_path), RECORDS)["status"] == ABSENT
 
 
-def story(folder: Path) -> dict[str, Any]:
-    return find_section(report_content(folder), "drivers-story")
+def agreement(folder: Path) -> dict[str, Any]:
+    return find_section(report_content(folder), "drivers-agreement")
 
 
 def cells(part: dict[str, Any], name: str) -> list[list[str]]:
@@ -110,7 +110,7 @@ def cells(part: dict[str, Any], name: str) -> list[list[str]]:
 def test_ranks_stand_with_their_range(run_folder: Path) -> None:
     summary = RunFolder(run_folder).explanation
     assert summary.across_learners is not None
-    assert cells(story(run_folder), "ranks")[:2] == [
+    assert cells(agreement(run_folder), "ranks")[:2] == [
         [
             each.label, f"{each.rank:.0f}", f"{each.rank_low:.0f} to {each.rank_high:.0f}",
             f"{each.among_first:.0%}".replace("%", "\u00a0%"),
@@ -128,12 +128,12 @@ def test_other_learners_are_compared_and_disagreement_is_said(edit: Edit, run_fo
         other["features"]["sex"] = None
 
     edit("explanation_summary.json", disagree)
-    part = story(run_folder)
+    part = agreement(run_folder)
     assert cells(part, "agreement") == [["XGBoost", "70\u00a0%", "80\u00a0%", "0.90", "0.95"]]
     assert ["Sex", "not used"] in cells(part, "agreement-features")
-    assert "another one that predicts as well may differ" in part["blocks"][0]["text"]
+    assert "another that predicts as well may give others" in part["blocks"][0]["text"]
     edit("explanation_summary.json", lambda s: {**s, "agreement": [{**s["agreement"][0], "same_first": 0.9}]})
-    assert "may differ" not in story(run_folder)["blocks"][0]["text"]
+    assert "may give others" not in agreement(run_folder)["blocks"][0]["text"]
 
 
 def test_of_several_learners_it_is_said_who_keeps_the_reason_in_all(edit: Edit, run_folder: Path) -> None:
@@ -142,13 +142,13 @@ def test_of_several_learners_it_is_said_who_keeps_the_reason_in_all(edit: Edit, 
         summary["across_learners"]["always_first"] = 0.7
 
     edit("explanation_summary.json", third)
-    text = story(run_folder)["blocks"][0]["text"]
-    assert "70\u00a0% of the population have the same first reason by all 3 models." in text
+    text = agreement(run_folder)["blocks"][0]["text"]
+    assert "All 3 models have the same largest contribution for 70\u00a0% of the population." in text
 
 
 def test_a_single_learner_has_nobody_to_agree_with(edit: Edit, run_folder: Path) -> None:
     edit("explanation_summary.json", lambda summary: {**summary, "agreement": [], "across_learners": None})
-    part = story(run_folder)
+    part = agreement(run_folder)
     assert "one model" in part["blocks"][0]["text"]
     assert find_table(part, "agreement") is None
 
@@ -156,7 +156,7 @@ def test_a_single_learner_has_nobody_to_agree_with(edit: Edit, run_folder: Path)
 def test_a_subgroup_of_few_people_shows_no_number(run_folder: Path) -> None:
     few = [each for each in RunFolder(run_folder).explanation.subgroups if each.problem]
     assert {each.by for each in few} == {"race_ethnicity"}
-    found = find_table(story(run_folder), "subgroups-race_ethnicity")
+    found = find_table(agreement(run_folder), "subgroups-race_ethnicity")
     assert found is not None
     (place,) = [
         place for place, each in enumerate(found["columns"]) if each["label"] == f"{few[0].level} (n = {few[0].n})"

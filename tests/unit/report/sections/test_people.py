@@ -20,7 +20,7 @@ def adds_up(found: Section, name: str) -> str:
         for part in found["sections"]
         if part["id"] == name
         for block in part["blocks"]
-        if block["kind"] == "text" and "Base value" in block["text"]
+        if block["kind"] == "text" and "The base value" in block["text"]
     )
     return str(said)
 
@@ -28,7 +28,7 @@ def adds_up(found: Section, name: str) -> str:
 def test_the_base_and_the_contributions_of_each_person_add_up_to_the_reported_risk(run_folder: Path) -> None:
     found = people(RunFolder(run_folder))
     for name in ("person-median", "person-high"):
-        residual = float(adds_up(found, name).rpartition("Residual: ")[2].rstrip("."))
+        residual = float(adds_up(found, name).rpartition("Difference: ")[2].rstrip("."))
         assert residual < 1e-5
 
 
@@ -40,9 +40,9 @@ def test_the_base_of_somebody_who_lacks_an_input_is_not_called_that_of_the_popul
     same = replace(everybody, base_values=np.full(len(lacking), -2.0))
     own = replace(everybody, base_values=np.where(lacking, -1.9, -2.0))
     one_who_lacks, one_who_does_not = int(lacking.argmax()), int((~lacking).argmax())
-    assert "lacks the same" in _base_in_words(own, one_who_lacks)
+    assert "the same inputs missing" in _base_in_words(own, one_who_lacks)
     for shown, place in ((own, one_who_does_not), (same, one_who_lacks), (same, one_who_does_not)):
-        assert _base_in_words(shown, place) == "the population's weighted mean log-odds"
+        assert _base_in_words(shown, place) == "weighted mean log-odds of the development population"
 
 
 def test_a_run_s_page_has_the_model_whose_risks_it_shows_and_says_where_it_has_not(run_folder: Path) -> None:

@@ -18,10 +18,11 @@ def test_net_benefit_is_that_against_the_recalibrated_score_in_words_that_claim_
     ]  # fmt: skip
     above = replace(found[0], estimate=0.01, low=0.001, high=0.02)
     unknown = replace(found[1], estimate=-0.01, low=-0.02, high=0.001)
-    score = "Net benefit per 1,000 people minus the recalibrated test's: "
+    score = "Net benefit per 1,000 people minus that of the recalibrated score: "
     assert compare_net_benefit([above, unknown]) == (
-        f"{score}+10.0 (1.0 to 20.0) at 5\u00a0%; \u221210.0 (\u221220.0 to 1.0) at 10\u00a0%, not shown to differ."
+        f"{score}+10.0 (1.0 to 20.0) at a threshold of 5\u00a0%; "
+        "\u221210.0 (\u221220.0 to 1.0) at a threshold of 10\u00a0%, no evidence of a difference."
     )
     without = compare_net_benefit([replace(above, low=None, high=None)])
-    assert without.endswith("at 5\u00a0%, not shown to differ.")
+    assert without.endswith("at a threshold of 5\u00a0%, no evidence of a difference.")
     assert compare_net_benefit([]) == ""

@@ -33,7 +33,7 @@ def test_our_estimate_stands_beside_the_cohorts(run_folder: Path) -> None:
     assert list(labels) == [
         "This run, adjusted for confounders", "This run, and BMI and waist", "This run, and fibre, calcium, potassium",
     ]  # fmt: skip
-    assert "At the same adjustment" in forest["caption"]
+    assert "Compare rows of the same adjustment" in forest["caption"]
     assert "Differences in design" in forest["caption"]
 
 
@@ -68,8 +68,8 @@ def test_a_person_gets_swaps_in_grams_and_no_supplement_number_where_a_clinician
     table = find_table(published(RunFolder(run_folder)), "options-man-52")
     assert table is not None
     by_option = {line["cells"][0]: line["cells"][1:] for line in table["rows"]}
-    assert by_option["Reach the allowance of magnesium by a supplement"] == ["ask a clinician first", "–"]
-    assert by_option["Reach the allowance of magnesium by food"][0] == "120.0 mg/d"
+    assert by_option["Meet the RDA of magnesium by a supplement"] == ["ask a clinician first", "–"]
+    assert by_option["Meet the RDA of magnesium by food"][0] == "120.0 mg/d"
     assert "in place of" in table["notes"][1]
     baseline = RunFolder(run_folder).what_if.one(person="man-52", option="diet").baseline
     assert percent(baseline, digits=percent_digits(baseline)) in table["notes"][0]
@@ -91,16 +91,16 @@ def test_the_population_s_mean_dose_of_magnesium_is_told(
 
 def test_assumptions_are_named_and_nothing_is_promised(run_folder: Path) -> None:
     text = words(published(RunFolder(run_folder)))
-    for word in ("Transport", "Independence", "not the model's own answer"):
+    for word in ("Transport", "Independence", "not the model's own risk"):
         assert word in text
     promises = re.findall(r"[^.]*magnesium prevents[^.]*", text)
     assert promises
-    assert all("Neither says that" in promise for promise in promises)
+    assert all("Neither shows that" in promise for promise in promises)
 
 
 def test_the_table_has_the_risk_as_is_and_each_change_and_says_that_it_is_no_effect(run_folder: Path) -> None:
     (block,) = responses(RunFolder(run_folder))
-    assert "no effect" in block["caption"]
+    assert "not the effect" in block["caption"]
     cells = [line["cells"] for line in block["rows"]]
     records = RunFolder(run_folder).what_if
     people = list(dict.fromkeys(each.person for each in records if each.person != "population"))
@@ -112,7 +112,7 @@ def test_the_table_has_the_risk_as_is_and_each_change_and_says_that_it_is_no_eff
         )]  # fmt: skip
         assert [line[place] for line in cells] == shown
     assert cells[0][0] == "As they are"
-    assert "the day they were seen" in block["notes"][0]
+    assert "at their visit" in block["notes"][0]
 
 
 def test_a_run_without_options_has_no_table(run_folder: Path) -> None:

@@ -59,7 +59,7 @@ def test_the_figure_has_the_estimates_of_each_group_and_keeps_back_what_the_stan
     edit("evaluation.json", keep_back)
     data = groups_figure(RunFolder(run_folder), "held-out", HELD_OUT, "held-out")["data"]
     female = data["rows"].index("Sex: female")
-    assert data["rows"][0] == "Everybody"
+    assert data["rows"][0] == "All"
     assert 1 in data["breaks"]
     of_model = RunFolder(run_folder).evaluation.where(set=HELD_OUT, model="spline_logistic")
     drawn = {}

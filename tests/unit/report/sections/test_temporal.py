@@ -63,7 +63,7 @@ def test_inputs_drawn_at_random_are_told_by_how_far_they_go(run_folder: Path, ed
     assert missing is not None
     assert not any(line["cells"][0] == "drawn" for line in missing["rows"])
     (said,) = (block["text"] for block in found["blocks"] if block["kind"] == "text" and "random" in block["text"])
-    assert said.startswith("2 sets of absent inputs drawn at random: AUROC minus that of the refitted model")
+    assert said.startswith("Range over 2 random sets of missing inputs: AUROC minus that of the refitted model")
     assert "0.0200" in said
     assert "calibration slope 0.93 to 1.02, observed / expected 0.98 to 1.04." in said
 
