@@ -338,7 +338,7 @@ def test_help_and_page_say_how_many_cases_are_needed(capsys: pytest.CaptureFixtu
     assert f"logistic also updates the slope, and needs {slope} and {slope}" in said
     page = (Path(__file__).parents[3] / "docs" / "how-to" / "recalibrate.md").read_text("utf-8")
     for method, least in LEAST.items():
-        assert f"at least {least} cases and {least} others | `--method {method}`" in page
+        assert f"at least {least} cases and {least} non-cases | `--method {method}`" in page
 
 
 def test_batches_of_a_recalibrated_bundle_are_compared_with_its_own_people(
