@@ -475,7 +475,9 @@ def test_the_command_shows_each_table_and_ends_with_counts(
     assert wanted > 5
     assert lines[-1].startswith(f"{wanted}/{wanted} Public/")
     assert lines[-1].endswith(" bytes, downloaded")
-    assert first.out.startswith(f"{wanted} tables: 0 in the cache already, {wanted} downloaded, 0 failed; http://127.0.0.1")
+    assert first.out.startswith(
+        f"{wanted} tables: 0 in the cache already, {wanted} downloaded, 0 failed; http://127.0.0.1"
+    )
     assert command() == 0
     assert f"{wanted} in the cache already, 0 downloaded, 0 failed" in capsys.readouterr().out
 
