@@ -29,6 +29,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter
 
 from mgrisk.report import panels
+from mgrisk.report.formats import number
 from mgrisk.report.panels import (
     BLUE,
     GREEN,
@@ -265,7 +266,7 @@ def waterfall(data: Mapping[str, Any]) -> Figure:
         y, size = top - 1 - place, float(step["contribution"])
         axes.barh(y, size, left=at, height=0.62, color=VERMILION if size > 0 else BLUE)
         axes.plot([at, at], [y - 0.31, y + 1.31], color=SOFT, linewidth=0.7)
-        axes.text(1.02, y, f"{size:+.2f}".replace("-", "−"), transform=axes.get_yaxis_transform(), va="center")
+        axes.text(1.02, y, number(size, digits=2, signed=True), transform=axes.get_yaxis_transform(), va="center")
         at += size
     axes.plot([at, at], [0, 1.31], color=SOFT, linewidth=0.7)
     axes.errorbar(
@@ -309,8 +310,8 @@ def _spread(x: Floats) -> Floats:
     offset = np.zeros(len(x))
     largest = max(int(np.bincount(column).max()), 1)
     step = min(0.07, 0.76 / largest)
-    for number in np.unique(column):
-        here = np.flatnonzero(column == number)
+    for place in np.unique(column):
+        here = np.flatnonzero(column == place)
         rank = np.arange(len(here))
         offset[here] = np.where(rank % 2 == 0, 1, -1) * ((rank + 1) // 2) * step
     return offset

@@ -19,7 +19,7 @@ NAMES: Final = {"mexican", "american", "hispanic", "white", "black", "asian"}
 MODELS: Final = {
     "spline_logistic": "Spline logistic",
     "spline_linear": "Spline linear",
-    "spline_margin": "Stacked splines",  # the ensemble of the released pipelines
+    "spline_margin": "Spline stack",  # the ensemble of the released pipelines
     "xgboost": "XGBoost",
     "xgboost_monotone": "XGBoost, monotone",
     "random_forest": "Random forest",

@@ -34,10 +34,10 @@ def model_card(content: Mapping[str, Any]) -> str:
         Markdown. Names are escaped: markup in them is shown as text.
     """
     synthetic = bool(content["synthetic"])
-    learner = model_label(content["winner"]) if content["winner"] else "unknown learner"
+    model = model_label(content["winner"]) if content["winner"] else "unknown model"
     parts = [
         f"# {'SYNTHETIC: ' if synthetic else ''}{escape(content['name'])}",
-        f"{escape(content['heading'])}. {escape(learner)}; mgrisk {escape(content['mgrisk'])}; data: "
+        f"{escape(content['heading'])}. {escape(model)}; mgrisk {escape(content['mgrisk'])}; data: "
         f"{escape(content['data'])}.",
     ]
     if content["banner"]:

@@ -272,7 +272,7 @@ def _pairs_figure(records: Sequence[PairImportance], learner: str) -> Block:
 
 
 def interactions(run: RunFolder) -> list[Block]:
-    """Show the strongest pairs of each learner with trees; the others are sums of one function of each feature."""
+    """Show the strongest pairs of each model with trees; the other models are sums of one function of each feature."""
     records = run.explanation.interactions
     blocks: list[Block] = []
     for learner in dict.fromkeys(record.learner for record in records):
