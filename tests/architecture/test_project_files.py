@@ -108,7 +108,7 @@ def test_pinned_versions_run_on_the_first_release_of_the_lowest_python() -> None
     # A version that is installed here is looked at, whatever Python this is.
     constraints = pinned("constraints.txt")
     found = {
-        f"{each.name}=={each.version}": each.metadata["Requires-Python"]
+        f"{each.name}=={each.version}": each.metadata.get("Requires-Python")
         for each in distributions()
         if constraints.get(canonicalize_name(each.name)) == each.version
     }

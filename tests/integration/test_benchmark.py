@@ -91,7 +91,7 @@ def test_people_who_were_left_out_are_counted_and_named_as_what_they_are(task: T
         controls = of_set["outcome"] == 0
         share = 100 * of_set.loc[gone, "weight"].sum() / of_set.loc[controls, "weight"].sum()
         assert (
-            f"{gone.sum():,} of {len(of_set):,} people have no risk: 0 % of cases, {share:.0f} % of others"
+            f"{gone.sum():,} of {len(of_set):,} people have no risk: 0 % of cases, {share:.0f} % of non-cases"
             in found[label]
         )
         assert "100 % of the excluded non-cases have prediabetes, and 0 % of the remaining ones" in found[label]

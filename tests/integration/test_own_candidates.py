@@ -71,7 +71,7 @@ def test_it_competes_and_a_rerun_does_what_changed(run_copy: Path, settings: tup
     content = report_content(run_copy)
     assert find_section(content, "drivers-candidates")["status"] == "made"
     told = [block["text"] for block in find_section(content, "performance")["blocks"] if block["kind"] == "callout"]
-    assert any("A bundle cannot hold such a one" in text for text in told)
+    assert any("A bundle cannot hold them" in text for text in told)
 
     # Another setting of it, then none.
     assert run(run_copy, settings, 0.1)[0].steps == ("candidates", "evaluate")

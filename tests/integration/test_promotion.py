@@ -110,7 +110,7 @@ def test_a_refused_version_is_challenger_until_somebody_promotes_it(
     change_bundle(workspace)
     spoil_slope(workspace)
     said = log(workspace)
-    reason = "calibration_slope in held-out people is 11.000 (10.400 to 12.000), outside 0.1 to 10"
+    reason = "calibration_slope in held-out people is 11.000 (95 % interval 10.400 to 12.000), outside 0.1 to 10"
     assert "version 2 is challenger" in said
     assert reason in said
     rows = {row.version: row for row in track.registered(uri=uri(workspace))}

@@ -194,11 +194,12 @@ def _scored(scorer: Scorer, source: str, most: int) -> _Scored:
             chosen = np.sort(np.random.default_rng(SEED).choice(n, most, replace=False, shuffle=False))
         with pq.ParquetFile(path) as file:
             # What pandas noted in the input may name an index that is not there.
-            parts = [file.schema_arrow.empty_table().replace_schema_metadata(None)]
+            schema = _without_views(file.schema_arrow)
+            parts = [schema.empty_table()]
             rows, risks = [np.empty(0, dtype=np.int64)], [np.empty(0)]
             passed = start = 0
             for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                block = pa.Table.from_batches([batch]).replace_schema_metadata(None)
+                block = pa.Table.from_batches([batch]).cast(schema)
                 usable = np.flatnonzero(block.column("status").to_pandas() == "scored")
                 first, last = np.searchsorted(chosen, [passed, passed + len(usable)])
                 here = usable[chosen[first:last] - passed]
@@ -207,6 +208,12 @@ def _scored(scorer: Scorer, source: str, most: int) -> _Scored:
                 risks.append(block.column("risk").to_numpy()[usable])
                 passed, start = passed + len(usable), start + block.num_rows
         return _Scored(pa.concat_tables(parts), np.concatenate(rows), np.concatenate(risks), summary)
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """Return the schema without metadata and without views of texts and bytes, from which Arrow cannot take rows."""
+    plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+    return pa.schema([field.with_type(plain.get(field.type, field.type)) for field in schema])
 
 
 def _people(

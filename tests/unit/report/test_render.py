@@ -155,8 +155,8 @@ def test_every_figure_has_words_and_a_table(page: Page, run_folder: Path) -> Non
     assert len(labels) == len(figures) >= 12
     assert all(labels)
     assert {block["table"]["id"] for block in figures} <= set(page.ids())
-    # Those of batches over time are on the page of `mgrisk monitor`.
-    assert {block["drawing"] for block in figures} == set(DRAWINGS) - {"heat", "trend"}
+    # Batches over time are drawn by `mgrisk monitor`, the risks of a file by `mgrisk explain`.
+    assert {block["drawing"] for block in figures} == set(DRAWINGS) - {"heat", "risks", "trend"}
 
 
 def test_headings_do_not_skip_a_level(page: Page) -> None:

@@ -110,7 +110,7 @@ def _records(stream: BinaryIO, dialect: Dialect, where: str) -> Iterator[list[st
         while line := text.readline(LONGEST_LINE):
             read += len(line)
             if read > LONGEST_RECORD or len(line) == LONGEST_LINE:
-                raise _unreadable(f"a record has more than {read:,} characters; is a quote open?", dialect, where)
+                raise _unreadable(f"a record has {read:,} characters or more; is a quote open?", dialect, where)
             yield line.removeprefix(mark)
             mark = ""
 

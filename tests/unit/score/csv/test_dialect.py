@@ -60,9 +60,9 @@ def test_a_record_without_an_end_is_not_read_to_the_end_of_the_file(monkeypatch:
     monkeypatch.setattr(dialect, "LONGEST_RECORD", 100)
     assert converted(b"a;b\n" * 100, Dialect("utf-8", ";")) == b"a,b\n" * 100
     stream = io.BytesIO(b'a;b\n"' + b"1;2\n" * 100_000)
-    with pytest.raises(MgRiskError, match="does not end within"):
+    with pytest.raises(MgRiskError, match="characters or more"):
         usual_csv(stream, Dialect("utf-8", ";"), where="a").read()
     assert stream.tell() < 100_000
     monkeypatch.setattr(dialect, "LONGEST_LINE", 50)
-    with pytest.raises(MgRiskError, match="does not end within"):
+    with pytest.raises(MgRiskError, match="characters or more"):
         converted(b"a;b\n" + b"1" * 60, Dialect("utf-8", ";"))
