@@ -68,7 +68,7 @@ def test_the_report_says_it_under_three_headings_and_says_synthetic(run: Run) ->
         "Published evidence: what",
     ):
         assert heading in page
-    assert "An association is no effect" in page
+    assert "An association is not an effect" in page
     manifest = read_json(run.folder / "manifest.json")
     assert "evidence.json" not in manifest["absent"]
 

@@ -37,7 +37,7 @@ def test_every_section_of_the_report_is_made_and_says_whose_people_they_are(own_
     content = report_content(own_run.folder)
     assert failed_sections(content) == ()
     page = own_run.report.read_text("utf-8")
-    for said in ("clinic", "cohort.csv.gz", "Diabetes within five years", "as confidential as the file is"):
+    for said in ("clinic", "cohort.csv.gz", "Diabetes within five years", "as confidential as the file"):
         assert said in page
     for not_theirs in ("Weighted to the population", "Adults of the United States", "SEQN", "public-use files"):
         assert not_theirs not in page
@@ -55,7 +55,7 @@ def test_what_only_the_makers_of_the_file_know_is_not_answered_for_them(own_run:
     items = {item["item"]: item for item in json.loads((own_run.folder / "tripod.json").read_text("utf-8"))}
     for item in ("5a", "6a", "8a", "17", "18e"):
         assert items[item]["status"] == "not done"
-        assert "whoever made cohort.csv.gz must say" in items[item]["answer"]
+        assert "to be answered by the authors of cohort.csv.gz" in items[item]["answer"]
     assert not any("NHANES" in item["answer"] for item in items.values() if item["item"] != "27c")
     questions = json.loads((own_run.folder / "probast.json").read_text("utf-8"))
     assert sum(question["answer"] == "no information" for question in questions) == 16
