@@ -76,7 +76,8 @@ def refit_and_explain(workspace: Workspace) -> str:
     people = pd.DataFrame({KEY: held_out.rows[KEY].to_numpy()[held_out.inside], "firmness": firm})
     workspace.run.write_frame(names.FIRMNESS, people)
     share = float(np.average(firm, weights=of_people))
-    return f"the first reason of held-out people is the same in {share:.0%} of {len(found[PSUS] + found[FOLDS])} refits"
+    refits = len(found[PSUS] + found[FOLDS])
+    return f"held-out people keep the same largest contribution in {share:.0%} of {refits} refits"
 
 
 def _refits(workspace: Workspace, bundle: Bundle, development: SetOfPeople) -> Iterator[tuple[str, Fitted]]:
