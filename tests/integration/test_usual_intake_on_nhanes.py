@@ -28,7 +28,7 @@ from mgrisk.features.summary import gather
 from mgrisk.features.usual_intake import RecalledDays, UsualIntakeEstimates, estimate_usual_intake, fit_usual_intake
 from mgrisk.nhanes import xpt
 from mgrisk.nhanes.cycles import CYCLES
-from mgrisk.nhanes.store import Store, default_cache, default_source
+from mgrisk.nhanes.store import Store, default_cache
 from mgrisk.survey.design import SurveyDesign, WeightLevel
 from mgrisk.survey.estimates import weighted_quantile
 from mgrisk.survey.variance import jackknife
@@ -172,12 +172,12 @@ def test_a_fit_of_ten_thousand_people_takes_less_than_two_seconds(recalls: Recal
     assert np.isfinite(predicted.usual).all()
 
 
-def test_the_dose_to_the_allowance_is_smaller_by_the_habit_than_by_recalled_days() -> None:
+def test_the_dose_to_the_allowance_is_smaller_by_the_habit_than_by_recalled_days(mirror: Path) -> None:
     # Adults of 20 and older, NHANES 2007-2018, first-recall weights, food and supplements against the allowance. The
     # oracle, by the amount-only NCI method: 60 mg a day by the habit, 179 in the highest tenth; 79 and 241 by recalls.
     chosen = with_ancestors(features(["age_years", "sex", "usual_magnesium_mg", "magnesium_supplement_mg"]))
     cycles = [each for each in CYCLES if "2007-2008" <= each.years <= "2017-2018"]
-    store = Store(source=default_source(), cache=default_cache(), offline=True)
+    store = Store(source=str(mirror), cache=default_cache(), offline=True)
     names = ("WTDRD1", "SDMVSTRA", "SDMVPSU")
     raw = gather(store, cycles=cycles, chosen=chosen, names=names).frame
     people = from_nhanes(raw, chosen)
