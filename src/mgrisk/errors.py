@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, TypedDict, Unpack
@@ -159,6 +160,21 @@ def of_system(problem: OSError) -> MgRiskError:
         where=str(problem.filename or "a file"),
         hint="check the folder, its permissions and the space left, and run the same again",
     )
+
+
+def last_place(problem: BaseException) -> str:
+    """Return the file, line and function where an exception was raised, in this process or in a worker process.
+
+    Examples
+    --------
+    >>> last_place(ValueError("never raised"))
+    'unknown'
+    """
+    noted = getattr(problem, "__notes__", None)
+    if noted:
+        return str(noted[0])  # by `pipeline.workers`, since a traceback cannot be sent between processes
+    frames = traceback.extract_tb(problem.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else "unknown"
 
 
 def few(names: Sequence[str], most: int = 8) -> str:

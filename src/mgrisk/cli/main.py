@@ -46,7 +46,7 @@ from mgrisk.cli import (
 )
 from mgrisk.cli.options import Options
 from mgrisk.cli.terminal import DISCLAIMER, JsonLog, Shown, log
-from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, of_system, shown
+from mgrisk.errors import MACHINE, ExitStatus, MgRiskError, Terminated, last_place, of_system, shown
 
 GROUPS: Final = {
     "score people": (schema, map, validate, score, explain),
@@ -98,7 +98,7 @@ def _done(options: argparse.Namespace) -> int:
         if options.debug:
             raise
         print(f"error: this is a bug in mgrisk: {type(problem).__name__}", file=sys.stderr)
-        print("where: " + _last_place(problem), file=sys.stderr)
+        print("where: " + last_place(problem), file=sys.stderr)
         print("to do: run again with --debug and report the output, without any person's values", file=sys.stderr)
         return int(ExitStatus.BUG)
 
@@ -161,11 +161,6 @@ def _add_common(group: Options) -> None:
     group.add_argument("-h", "--help", action="help", help="show this help")
     group.add_argument("--debug", action="store_true", help="show the traceback of an error")
     group.add_argument("--log-json", action="store_true", help="write standard error as JSON, one record per line")
-
-
-def _last_place(problem: BaseException) -> str:
-    frames = traceback.extract_tb(problem.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else "unknown"
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from mgrisk.cli.options import one_or_more
 from mgrisk.cli.terminal import DISCLAIMER, aligned, say
 from mgrisk.errors import ExitStatus
 
@@ -24,6 +26,8 @@ EXAMPLES = (
     "mgrisk run pipelines/own-cohort.toml --until train",
 )
 
+MOST_WORKERS: Final = 4
+"""Steps of a pipeline that can run at a time; more would wait for each other."""
 SHOWN: Final = {
     "auroc": ("AUROC", 3),
     "observed_expected": ("observed/expected", 2),
@@ -40,6 +44,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="change a setting of the file"
     )
     group.add_argument("--offline", action="store_true", help="use downloaded tables only")
+    group.add_argument(
+        "--workers",
+        type=one_or_more,
+        default=min(os.cpu_count() or 1, MOST_WORKERS),
+        metavar="N",
+        help=f"steps at a time, each in a process of its own (one per core, at most {MOST_WORKERS})",
+    )
     output = parser.add_argument_group("output")
     output.add_argument("--out", metavar="DIR", help="run folder (runs/<name>)")
     output.add_argument(
@@ -57,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
         out=options.out,
         offline=options.offline,
         until=options.until,
+        workers=options.workers,
         progress=say,
     )
     if options.until:

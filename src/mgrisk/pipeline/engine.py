@@ -9,16 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-
-import scipy.linalg  # noqa: F401  # loads its own BLAS, which can be limited to one thread only once it is loaded
-from threadpoolctl import threadpool_limits
 
 from mgrisk.config.pipeline_file import Section
 from mgrisk.errors import usage
@@ -27,6 +23,7 @@ from mgrisk.run_folder import names
 from mgrisk.storage.files import read_json, sha256, write_json
 
 if TYPE_CHECKING:
+    from mgrisk.pipeline.workers import Workers
     from mgrisk.pipeline.workspace import Workspace
 
 MANIFEST: Final = names.MANIFEST
@@ -79,6 +76,10 @@ class Step:
     estimators: bool = False
     logged: tuple[str, ...] = ()
 
+    def read(self, made: AbstractSet[str]) -> tuple[str, ...]:
+        """Return its inputs, with the optional ones that are among the outputs `made` by the steps of a run."""
+        return (*self.inputs, *(name for name in self.optional if name in made))
+
 
 @dataclass
 class Manifest:
@@ -116,76 +117,90 @@ class Manifest:
             steps = {}  # writes are atomic, so it was edited; everything runs again
         return cls(folder, head, steps)
 
-    def write(self) -> None:
-        """Write manifest.json."""
+    def write(self, order: Sequence[str] = ()) -> None:
+        """Write manifest.json, with the steps in an order; others come first."""
+        place = {name: number for number, name in enumerate(order)}
+        self.steps = dict(sorted(self.steps.items(), key=lambda step: place.get(step[0], -1)))
         write_json(self.folder / MANIFEST, {"format": FORMAT, **self.head, "steps": self.steps})
 
 
 def run_steps(
-    steps: Sequence[Step], workspace: Workspace, manifest: Manifest, *, raw: str, progress: Progress
+    steps: Sequence[Step],
+    workspace: Workspace,
+    manifest: Manifest,
+    *,
+    raw: str,
+    workers: Workers,
+    progress: Progress,
 ) -> list[str]:
     """Run the steps that are not current; return their names.
+
+    A step starts when the steps that write its inputs have finished.
 
     Parameters
     ----------
     steps
-        Steps in order.
+        Steps; each after those that write its inputs.
     workspace
         The pipeline and its run folder.
     manifest
         Manifest of the run folder; updated after each step.
     raw
         Digest of the raw tables.
+    workers
+        Perform the steps.
     progress
         Called with a line when a step begins, and with one of its seconds and its summary when it has ended.
-
-    Notes
-    -----
-    Linear algebra uses one thread, since the rounding of sums depends on the number of threads, and a run must give the
-    same result on every machine.
     """
+    total = len(steps)
     made = {name for step in steps for name in step.outputs}
-    done = []
-    for number, step in enumerate(steps, 1):
-        shown = f"[{number:>{len(str(len(steps)))}}/{len(steps)}] {step.name}: {step.title}"
-        read = (*step.inputs, *(name for name in step.optional if name in made))
-        inputs = {name: sha256(manifest.folder / name) for name in read}
+    finished, keys, done = set[str](), dict[str, str](), list[str]()
+    while len(finished) < total:
+        step = _ready(steps, made, finished, keys) if workers.has_room() else None
+        if step is None:
+            for step, outcome in workers.finished():
+                manifest.steps[step.name] = {
+                    "key": keys[step.name],
+                    "outputs": {name: sha256(manifest.folder / name) for name in step.outputs},
+                    "logged": list(step.logged),
+                    "seconds": round(outcome.seconds, 3),
+                    "peak_memory_mb": outcome.peak_memory_mb,
+                    "summary": outcome.summary,
+                }
+                manifest.write([each.name for each in steps])
+                progress(f"{outcome.seconds:9.1f} s  {step.name}: {outcome.summary}")
+                finished.add(step.name)
+                done.append(step.name)
+            continue
+        shown = f"[{steps.index(step) + 1:>{len(str(total))}}/{total}] {step.name}: {step.title}"
+        inputs = {name: sha256(manifest.folder / name) for name in step.read(made)}
         settings = workspace.pipeline.digest(*step.settings)
         code = closure.digest(step.action.__module__)
         content = [settings, raw if step.raw else "", inputs, code]
         content += [{name: each.identity for name, each in workspace.candidates.items()}] if step.estimators else []
-        key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        if _is_current(step, key, manifest):
+        keys[step.name] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        if _is_current(step, keys[step.name], manifest):
             progress(f"{shown} (unchanged)")
+            finished.add(step.name)
             continue
         manifest.steps.pop(step.name, None)
         progress(shown)
-        started = time.perf_counter()
-        with threadpool_limits(limits=1, user_api="blas"):
-            summary = step.action(workspace)
-        seconds = time.perf_counter() - started
-        manifest.steps[step.name] = {
-            "key": key,
-            "outputs": {name: sha256(manifest.folder / name) for name in step.outputs},
-            "logged": list(step.logged),
-            "seconds": round(seconds, 3),
-            "peak_memory_mb": peak_memory_mb(),
-            "summary": summary,
-        }
-        manifest.write()
-        progress(f"{seconds:9.1f} s  {summary}")
-        done.append(step.name)
+        workers.start(step, workspace)
     return done
 
 
-def peak_memory_mb() -> int:
-    """Return the peak resident memory of this process in MiB; 0 if the system does not report it."""
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(size / 2**20) if sys.platform == "darwin" else int(size / 2**10)
+def _ready(
+    steps: Sequence[Step], made: AbstractSet[str], finished: AbstractSet[str], begun: Container[str]
+) -> Step | None:
+    """Return the first step that has not begun and reads no output of an unfinished earlier one."""
+    unfinished = set[str]()
+    for step in steps:
+        if step.name in finished:
+            continue
+        if step.name not in begun and unfinished.isdisjoint(step.read(made)):
+            return step
+        unfinished.update(step.outputs)
+    return None
 
 
 @cache

@@ -43,6 +43,7 @@ from mgrisk.pipeline import (
 from mgrisk.pipeline import candidates as competing
 from mgrisk.pipeline.engine import Manifest, Progress, Step, environment, run_steps
 from mgrisk.pipeline.finished import Run
+from mgrisk.pipeline.workers import Workers, started
 from mgrisk.pipeline.workspace import Workspace
 from mgrisk.run_folder import names
 from mgrisk.run_folder.folder import is_run
@@ -87,6 +88,7 @@ def run(
     offline: bool = False,
     until: str | None = None,
     candidates: Mapping[str, Any] = MappingProxyType({}),
+    workers: int = 1,
     progress: Progress = lambda _: None,
 ) -> Run:
     """Run a pipeline file.
@@ -108,6 +110,9 @@ def run(
         as numeric columns (``age_years``, ``sex=male``), and the survey weights if their `fit` accepts them; they are
         calibrated, evaluated and explained like the other models on the same folds. The bundle has the model chosen
         among those of the pipeline file, since it cannot contain a candidate.
+    workers
+        Number of steps at a time; all numbers are the same with any. More than 1 needs worker processes, and so, in a
+        script, its calls under ``if __name__ == "__main__":``, and candidates that can be pickled.
     progress
         Called with a line when a step begins, and with one of its seconds and its summary when it has ended.
 
@@ -119,7 +124,7 @@ def run(
     ------
     MgRiskError
         `candidates.bad_name`, `candidates.no_classifier`, `candidates.missing_values`; `run.unknown_step`;
-        `output.in_use` if another run uses the folder.
+        `output.in_use` if another run uses the folder; `run.worker_died` if a worker process was killed.
 
     Examples
     --------
@@ -140,8 +145,8 @@ def run(
         # They are replaced as a whole, so they are checked as a whole.
         prepare_folder(folder / name, is_ours=is_intact)
     track.refuse_misuse(workspace)
-    with _alone(folder):
-        return _run(workspace, until=until, progress=progress)
+    with _alone(folder), started(workers, folder) as performers:
+        return _run(workspace, until=until, workers=performers, progress=progress)
 
 
 def _inputs(workspace: Workspace) -> Sequence[Path]:
@@ -160,7 +165,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
+def _run(workspace: Workspace, *, until: str | None, workers: Workers, progress: Progress) -> Run:
     settings, folder, store = workspace.pipeline, workspace.folder, workspace.store
     if workspace.synthetic:
         progress("SYNTHETIC: these people are made up; no number below is about anybody")
@@ -189,7 +194,7 @@ def _run(workspace: Workspace, *, until: str | None, progress: Progress) -> Run:
     wanted = [step for step in STEPS if step.wanted(workspace)]
     _remove_unwanted(workspace, wanted, manifest)
     steps = _until(wanted, until)
-    done = run_steps(steps, workspace, manifest, raw=raw, progress=progress)
+    done = run_steps(steps, workspace, manifest, raw=raw, workers=workers, progress=progress)
     return Run(folder, tuple(done))
 
 

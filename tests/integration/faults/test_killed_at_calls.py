@@ -154,7 +154,7 @@ def test_a_run_that_is_killed_at_any_call_ends_as_one_that_nobody_disturbed(
     shutil.copy(empty_registry, places["KEEP"])
     # Of the manifest and the names that MLflow gives only the place is the same in two runs.
     apart = ["run/manifest.json", "run/tracking.json", "mlflow.db", "mlartifacts/"]
-    command = Command(f"run {SMALLEST} --out WORK/run", "", 6)
+    command = Command(f"run {SMALLEST} --out WORK/run --workers 1", "", 6)
     found = stopped(command, places, library, signal.SIGSTOP, apart=apart, sample=6)
     assert len({tuple(each["lacks"]) for each in found}) > 3
     assert [each for each in found if not finished(each)] == []

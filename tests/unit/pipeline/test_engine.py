@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from mgrisk.errors import MgRiskError
 from mgrisk.pipeline import closure
 from mgrisk.pipeline.engine import MANIFEST, Manifest, Step, run_steps
+from mgrisk.pipeline.workers import Here
 from mgrisk.storage.files import read_json, write_json
 from mgrisk.survey.linear_models import maximise_likelihood
 
@@ -68,7 +69,12 @@ class Folder:
         ]
         self.said = []
         return run_steps(
-            steps, self, Manifest.open(self.path, {"pipeline": "toy"}), raw=self.raw, progress=self.said.append
+            steps,
+            self,
+            Manifest.open(self.path, {"pipeline": "toy"}),
+            raw=self.raw,
+            workers=Here(),
+            progress=self.said.append,
         )
 
 
@@ -91,7 +97,7 @@ def test_a_step_is_named_when_it_begins_and_has_its_seconds_and_summary_when_it_
     folder.settings["b"] = "2"
     folder.run()
     assert folder.said[:2] == ["[1/4] a: makes a (unchanged)", "[2/4] b: makes b"]
-    assert re.fullmatch(r" +\d+\.\d s  made b", folder.said[2])
+    assert re.fullmatch(r" +\d+\.\d s  b: made b", folder.said[2])
     assert folder.said[3] == "[3/4] c: makes c"
     folder.settings["c"], folder.fails = "2", {"c"}
     with pytest.raises(KeyboardInterrupt):
@@ -226,7 +232,7 @@ def test_the_number_of_threads_does_not_move_a_digit_of_a_step(tmp_path: Path, m
         with threadpool_limits(number, user_api="blas"):
             step = Step(f"fit {number}", "", (), (), (), fit)
             workspace = SimpleNamespace(pipeline=SimpleNamespace(digest=lambda: ""))
-            run_steps([step], workspace, Manifest.open(tmp_path, {}), raw="", progress=lambda _: None)
+            run_steps([step], workspace, Manifest.open(tmp_path, {}), raw="", workers=Here(), progress=lambda _: None)
             assert blas_threads() == {number}
     assert seen == [{1}, {1}]
     np.testing.assert_array_equal(*fits)

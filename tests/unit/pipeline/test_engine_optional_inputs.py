@@ -10,6 +10,7 @@ import pytest
 
 from mgrisk.pipeline import closure
 from mgrisk.pipeline.engine import Manifest, Step, run_steps
+from mgrisk.pipeline.workers import Here
 from mgrisk.pipeline.workspace import Workspace
 
 
@@ -31,7 +32,7 @@ def run(folder: Path, *, extra: str | None) -> list[str]:
     if extra is not None:
         steps.insert(0, Step("extra", "", ("source",), ("extra",), (), lambda _: write("extra", extra)))
     workspace = cast(Workspace, SimpleNamespace(pipeline=SimpleNamespace(digest=lambda *_: "same settings")))
-    return run_steps(steps, workspace, Manifest.open(folder, {}), raw="", progress=lambda _: None)
+    return run_steps(steps, workspace, Manifest.open(folder, {}), raw="", workers=Here(), progress=lambda _: None)
 
 
 def test_an_optional_input_that_changed_runs_the_step_again(tmp_path: Path) -> None:
