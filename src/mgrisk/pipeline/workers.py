@@ -176,7 +176,7 @@ class Processes:
 
 
 def serve(connection: Connection) -> None:
-    """Perform the steps that come through a connection, and send back what came out or was raised, and was printed."""
+    """Perform the steps that come through a connection; send back their results or exceptions, and what they print."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with suppress(EOFError, OSError, KeyboardInterrupt):
         _stop_by_exception()
