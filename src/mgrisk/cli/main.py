@@ -8,6 +8,7 @@ that `mgrisk --help` is fast.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
@@ -59,6 +60,8 @@ GROUPS: Final = {
 """The commands as `mgrisk --help` lists them, in the order of use."""
 COMMANDS: Final = tuple(command for commands in GROUPS.values() for command in commands)
 
+ALLOCATIONS: Final = 200_000
+"""Allocations between two searches for garbage: imports make many objects and none of them is garbage."""
 WIDTH: Final = 78
 """Characters per line of a command's description."""
 
@@ -72,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    gc.set_threshold(ALLOCATIONS)
     options = command_line().parse_args(arguments)
     _stop_by_exception()
     machine = JsonLog(cast(Shown, sys.stderr).raw) if options.log_json else sys.stderr
