@@ -118,9 +118,9 @@ class Manifest:
         return cls(folder, head, steps)
 
     def write(self, order: Sequence[str] = ()) -> None:
-        """Write manifest.json, with the steps in an order; others come first."""
+        """Write manifest.json, with the steps in an order; others come last."""
         place = {name: number for number, name in enumerate(order)}
-        self.steps = dict(sorted(self.steps.items(), key=lambda step: place.get(step[0], -1)))
+        self.steps = dict(sorted(self.steps.items(), key=lambda step: place.get(step[0], len(order))))
         write_json(self.folder / MANIFEST, {"format": FORMAT, **self.head, "steps": self.steps})
 
 
