@@ -111,7 +111,15 @@ def _eliminate(
 
 @inner
 def _fill(
-    begin: int, end: int, out: Integers, lower: Floats, scale: Floats, product: Floats, solved: Floats, z: Floats
+    begin: int,
+    end: int,
+    out: Integers,
+    lower: Floats,
+    scale: Floats,
+    product: Floats,
+    solved: Floats,
+    one: Floats,
+    z: Floats,
 ) -> None:
     """Set the absent columns of rows of one pattern to their expectation, -K_MM⁻¹ times `product` = K z."""
     q = len(out)
@@ -128,7 +136,6 @@ def _fill(
             for r in range(size):
                 z[out[n], begin + r] = -into[r]
         return
-    one = np.empty(q)
     for r in range(begin, end):
         for n in range(q):
             value, factors = product[out[n], r], lower[n]
@@ -205,7 +212,7 @@ def many(
     z, credited = np.empty((p, CHUNK)), np.empty((len(contributions), CHUNK))
     product, solved, lacking = np.empty((p, CHUNK)), np.empty((p, CHUNK)), np.empty(len(contributions), dtype=np.bool_)
     form, squared = np.empty(CHUNK), np.empty(CHUNK)
-    removed, lower, scale = np.empty((p, p)), np.empty((p, p)), np.empty(p)
+    removed, lower, scale, one = np.empty((p, p)), np.empty((p, p)), np.empty(p), np.empty(p)
     own, unknown = np.empty((p + 1, p)), np.zeros(p + 1)
     own[0] = coefficients
     places, found = np.empty(p, dtype=np.int64), np.empty(p, dtype=np.int64)
@@ -239,7 +246,7 @@ def many(
                 places[kept:q] = found[kept:q]
                 _eliminate(places[:q], kept, precision, coefficients, ridge, removed, lower, scale, own, unknown)
             _credit(begin, end, of_input, own[q], z, credited)
-            _fill(begin, end, places[:q], lower, scale, product, solved, z)
+            _fill(begin, end, places[:q], lower, scale, product, solved, one, z)
             for r in range(begin, end):
                 variance[rows[r]] = max(unknown[q], 0.0)
             begin = end
