@@ -15,7 +15,7 @@ ALIKE: Final = 8
 """From so many rows of one pattern in a chunk, it pays to work column by column, not row by row."""
 
 # What a loop does not change is read before it: arrays may overlap for all that the compiler knows, and it would read
-# it again for each number.
+# it again for each number. A sum has the same order however many rows share a pattern, so the digits are the same.
 
 
 @inner
