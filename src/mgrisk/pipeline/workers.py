@@ -154,7 +154,8 @@ class Processes:
             try:
                 answer, printed = ready.recv()
             except (EOFError, OSError):
-                raise _died(step) from None
+                worker.process.join()
+                raise _died(step, worker.process.exitcode) from None
             sys.stderr.write(printed)
             del self._busy[ready]
             self._idle.append(worker)
@@ -164,15 +165,16 @@ class Processes:
 
     def stop(self) -> None:
         """End all workers; those that perform a step first remove what they have not finished."""
+        busy = [worker for worker, _ in self._busy.values()]
         for worker in self._idle:
             worker.process.kill()
-        for worker, _ in self._busy.values():
+        for worker in busy:
             worker.process.terminate()
-        for worker in (*self._idle, *(worker for worker, _ in self._busy.values())):
+        for worker in (*self._idle, *busy):
+            worker.connection.close()
             worker.process.join(PATIENCE)
             worker.process.kill()
             worker.process.join()
-            worker.connection.close()
 
 
 def serve(connection: Connection) -> None:
@@ -217,16 +219,20 @@ def peak_memory_mb() -> int:
     return int(size / 2**20) if sys.platform == "darwin" else int(size / 2**10)
 
 
-def _died(step: Step) -> MgRiskError:
-    return bad_input(
-        "run.worker_died",
-        "the process of this step was ended from outside, most often because memory ran out",
-        where=f"step {step.name}",
-        hint="run the same again; with --workers 1 steps need the least memory",
-    )
+def _died(step: Step, status: int | None) -> MgRiskError:
+    if status is not None and status < 0:
+        what = f"the process of a step was killed by signal {-status}"
+        hint = "most often memory has run out: run the same again with --workers 1, which needs the least"
+    else:
+        what = f"the process of a step ended with status {status}"
+        hint = 'in a Python script, call mgrisk.run(workers=…) under `if __name__ == "__main__":`, or leave out workers'
+    return bad_input("run.worker_died", what, where=f"step {step.name}", hint=hint)
 
 
 def _end_with_parent() -> None:
+    if hasattr(signal, "pthread_sigmask"):
+        # Signals are for the main thread: one that is delivered to this thread would not interrupt it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

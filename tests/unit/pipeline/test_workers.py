@@ -16,7 +16,7 @@ import pytest
 from mgrisk.errors import MgRiskError, last_place
 from mgrisk.pipeline.engine import Manifest, Step, run_steps
 from mgrisk.pipeline.run import STEPS
-from mgrisk.pipeline.workers import started
+from mgrisk.pipeline.workers import PATIENCE, started
 from mgrisk.storage.files import read_json
 
 # A module of one step, as those in mgrisk.pipeline are.
@@ -165,6 +165,7 @@ def test_files_of_a_worker_that_was_killed_are_removed_and_the_step_is_named(toy
         toy.run(dies)
     assert refused.value.code == "run.worker_died"
     assert refused.value.where == "step dies"
+    assert "signal 9" in refused.value.what()
     assert list(toy.folder.glob(".*")) == []
 
 
@@ -182,36 +183,90 @@ def test_what_a_worker_prints_is_printed_here(toy: Toy, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "out\nerr\n"
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_a_worker_ends_when_the_run_is_killed(toy: Toy) -> None:
-    toy.step("sleeps", "time.sleep(600)")
-    script = toy.modules / "main.py"
-    script.write_text(
-        "import sys\nfrom pathlib import Path\n"
-        "import toy_sleeps\nfrom space import Space\nfrom mgrisk.pipeline.workers import started\n"
-        "if __name__ == '__main__':\n"
-        "    folder = Path(sys.argv[1])\n"
-        "    with started(2, folder) as workers:\n"
-        "        workers.start(toy_sleeps.STEP, Space(folder))\n"
-        "        list(workers.finished())\n"
+SPACE = """
+from dataclasses import dataclass
+from pathlib import Path
+
+@dataclass
+class Space:
+    folder: Path
+"""
+SCRIPT = """
+import sys
+from pathlib import Path
+import toy_sleeps
+from space import Space
+from mgrisk.pipeline.workers import started
+
+def main():
+    with started(2, Path(sys.argv[1])) as workers:
+        workers.start(toy_sleeps.STEP, Space(Path(sys.argv[1])))
+        list(workers.finished())
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def script(toy: Toy, text: str = SCRIPT) -> subprocess.Popen[str]:
+    """Start a script that lets a worker perform a step that sleeps."""
+    toy.step("sleeps", 'temporary(folder / "x").write_text("a person"); time.sleep(600)')
+    (toy.modules / "space.py").write_text(SPACE)
+    (toy.modules / "main.py").write_text(text)
+    return subprocess.Popen(
+        [sys.executable, str(toy.modules / "main.py"), str(toy.folder)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    (toy.modules / "space.py").write_text(
-        "from dataclasses import dataclass\nfrom pathlib import Path\n@dataclass\nclass Space:\n    folder: Path\n"
-    )
-    run = subprocess.Popen(
-        [sys.executable, str(script), str(toy.folder)], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    )
+
+
+def sleeping(toy: Toy, run: subprocess.Popen[str]) -> int:
+    """Wait until the step sleeps, and return the process of its worker."""
     until = time.monotonic() + 60
-    while not (toy.folder / "sleeps.began").exists() or not (toy.folder / "sleeps.began").read_text():
+    while not list(toy.folder.glob(".x.*.part")):
         assert time.monotonic() < until
         assert run.poll() is None
         time.sleep(0.05)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    worker = toy.process_of("sleeps")
-    while is_running(worker):
-        assert time.monotonic() < until, "the worker outlives its run"
-        time.sleep(0.05)
+    return toy.process_of("sleeps")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_worker_ends_when_the_run_is_killed(toy: Toy) -> None:
+    run = script(toy)
+    sleeping(toy, run)
+    run.kill()
+    # The worker writes to the same pipe, whose end comes when both have ended.
+    run.communicate(timeout=30)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups")
+@pytest.mark.parametrize("whom", ["run", "all"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_stops_its_workers_and_leaves_no_cell(
+    toy: Toy, whom: str, number: signal.Signals
+) -> None:
+    stops = SCRIPT.replace(
+        "    main()\n", "    from mgrisk.cli.main import _stop_by_exception\n    _stop_by_exception()\n    main()\n"
+    )
+    run = script(toy, stops)
+    worker = sleeping(toy, run)
+    # Ctrl-C in a terminal reaches all processes, `kill` one.
+    (os.killpg if whom == "all" else os.kill)(run.pid, number)
+    # Sooner than a worker that does not react would be killed.
+    _, printed = run.communicate(timeout=PATIENCE - 1)
+    assert ("Terminated" if number == signal.SIGTERM else "KeyboardInterrupt") in printed.splitlines()[-1]
+    assert not is_running(worker)
+    assert list(toy.folder.glob(".*")) == []
+
+
+def test_a_script_without_a_guard_is_told_so(toy: Toy) -> None:
+    run = script(toy, SCRIPT.replace('if __name__ == "__main__":\n    main()', "main()"))
+    _, printed = run.communicate(timeout=60)
+    assert 'under `if __name__ == "__main__":`' in printed
+    assert run.returncode == 1
 
 
 def test_every_step_can_be_found_by_a_worker_and_stands_after_those_that_write_its_inputs() -> None:
