@@ -150,17 +150,19 @@ class Additive:
         return np.repeat(self.owners, [term.width for term in self.terms])
 
     @cached_property
-    def _weights(self) -> Floats:
-        """Coefficients of the model and loadings of its sampling error, for standardised columns, shape (p, 1 + k)."""
+    def _coefficients(self) -> Floats:
+        """Coefficients of the standardised columns, shape (p,)."""
+        return self.coefficients * self.moments.scale
+
+    @cached_property
+    def _loadings(self) -> Floats:
+        """Loadings of the sampling error on the standardised columns, shape (k, p)."""
         loadings = np.empty((len(self.coefficients), 0)) if self.sampling is None else self.sampling.loadings
-        weights = np.column_stack([self.coefficients, loadings]) * self.moments.scale[:, None]
-        # Padded with zeros to whole registers of the processor.
-        return np.pad(weights, ((0, 0), (0, -weights.shape[1] % 8)))
+        return np.ascontiguousarray((loadings * self.moments.scale[:, None]).T)
 
     @cached_property
     def _offset(self) -> Floats:
-        offset = np.empty(0) if self.sampling is None else self.sampling.offset
-        return np.pad(offset, (0, self._weights.shape[1] - 1 - len(offset)))
+        return np.empty(0) if self.sampling is None else self.sampling.offset
 
     @cached_property
     def first(self) -> Integers:
@@ -197,7 +199,7 @@ class Additive:
         if compiled.compiling_pays(X.nbytes + contributions.nbytes):
             many(
                 found.order, *self._curves, self.of_input, RIDGE,
-                X, found.of_row, found.absent, self._weights, self.moments.precision, self._offset,
+                X, found.of_row, found.absent, self._coefficients, self.moments.precision, self._loadings, self._offset,
                 contributions, squares, variance,
             )  # fmt: skip
         else:
@@ -242,44 +244,46 @@ class Additive:
         for pattern, absent in enumerate(found.absent):
             rows = np.flatnonzero(found.of_row == pattern)
             out = np.flatnonzero(absent[self.of_input])
-            right, own, variance[rows] = self._of_pattern(out)
-            totals, expected = np.zeros((self._weights.shape[1], len(rows))), np.zeros((len(out), len(rows)))
+            lower, scale, own, variance[rows] = self._eliminated(out)
+            solved, forms = np.zeros((len(out), len(rows))), np.tile(self._offset[:, None], len(rows))
             for i, owner in enumerate(self.of_input):
                 contributions[owner, rows] += z[i, rows] * own[i]
-                totals += np.multiply.outer(self._weights[i], z[i, rows])
-                expected += np.multiply.outer(self.moments.precision[out, i], z[i, rows])
-            for of_column, each in zip(right, expected, strict=True):
-                totals -= np.multiply.outer(of_column, each)
-            for total, start in zip(totals[1:], self._offset, strict=True):
-                form = start + total
+                solved += np.multiply.outer(self.moments.precision[out, i], z[i, rows])
+            for n in range(len(out)):
+                for k in range(n):
+                    solved[n] += lower[n, k] * solved[k]
+            for n in reversed(range(len(out))):
+                solved[n] *= scale[n]
+                for k in range(n + 1, len(out)):
+                    solved[n] += lower[k, n] * solved[k]
+                z[out[n], rows] = -solved[n]
+            for i, of_column in enumerate(self._loadings.T):
+                forms += np.multiply.outer(of_column, z[i, rows])
+            for form in forms:
                 squares[rows] += form * form
 
-    def _of_pattern(self, out: Integers) -> tuple[Floats, Floats, float]:
-        """Return K_MM⁻¹ weights_M of the absent columns (q, 1 + k), the weight of each column (p,), and `unknown`."""
-        weights, precision = self._weights, self.moments.precision
-        lower, right = precision[np.ix_(out, out)], weights[out]
-        places = range(len(out))
-        for k in places:
-            inverse = 1.0 / np.sqrt(lower[k, k])
-            lower[k, k] = inverse
-            lower[k + 1 :, k] *= inverse
-            lower[k + 1 :, k + 1 :] -= np.multiply.outer(lower[k + 1 :, k], lower[k + 1 :, k])
-        for k in places:
-            right[k] *= lower[k, k]
-            right[k + 1 :] -= np.multiply.outer(lower[k + 1 :, k], right[k])
-        for k in reversed(places):
-            right[k] *= lower[k, k]
-            right[:k] -= np.multiply.outer(lower[k, :k], right[k])
-        own, unknown = weights[:, 0].copy(), 0.0
-        for k, i in enumerate(out):
-            own -= precision[i] * right[k, 0]
-            unknown += weights[i, 0] * (right[k, 0] - RIDGE * weights[i, 0])
-        return right, own, max(unknown, 0.0)
+    def _eliminated(self, out: Integers) -> tuple[Floats, Floats, Floats, float]:
+        """Return `lower` and `scale` of the absent columns, the weight of each column (p,), and `unknown`."""
+        q, own, unknown = len(out), self._coefficients, 0.0
+        removed, lower, scale = np.empty((q, len(own))), np.zeros((q, q)), np.empty(q)
+        for n, i in enumerate(out):
+            lower[n, :n] = -removed[:n, i] * scale[:n]
+            removed[n] = self.moments.precision[i]
+            for k in range(n):
+                removed[n] += removed[k] * lower[n, k]
+            scale[n] = 1.0 / removed[n, i]
+            unknown += own[i] * own[i] * scale[n] - RIDGE * self._coefficients[i] * self._coefficients[i]
+            own = own + removed[n] * (own[i] * -scale[n])
+        return lower, scale, own, max(unknown, 0.0)
 
     def _patterns(self, X: Singles) -> _Patterns:
         words = as_words(np.isnan(X)[:, self.first])
-        # Single words are sorted as integers, several as bytes.
-        keys = words.view(np.uint64 if words.shape[1] == 1 else np.dtype((np.void, words.shape[1] * 8))).ravel()
+        # Single words are sorted as integers, several as bytes; the first input counts most, as `many` wants it.
+        keys = (
+            words.view(">u8").astype(np.uint64)
+            if words.shape[1] == 1
+            else words.view(np.dtype((np.void, words.shape[1] * 8)))
+        ).ravel()
         order = np.argsort(keys, kind="stable")
         ordered = keys[order]
         begins = np.append(True, ordered[1:] != ordered[:-1])[: len(keys)]

@@ -11,9 +11,11 @@ from mgrisk.types import Booleans, Floats, Integers, Singles
 
 CHUNK: Final = 64
 """Rows processed together, so that the processor works on several at once."""
+ALIKE: Final = 8
+"""From so many rows of one pattern in a chunk, it pays to work column by column, not row by row."""
 
 # What a loop does not change is read before it: arrays may overlap for all that the compiler knows, and it would read
-# it again for each number.
+# it again for each number. A sum has the same order however many rows share a pattern, so the digits are the same.
 
 
 @inner
@@ -58,42 +60,6 @@ def _design(
 
 
 @inner
-def _solve(precision: Floats, weights: Floats, out: Integers, lower: Floats, right: Floats) -> None:
-    """Write K_MM⁻¹ weights_M into `right`: K the inverse correlation, M the absent columns `out`."""
-    q, m = len(out), weights.shape[1]
-    for i in range(q):
-        for j in range(i + 1):
-            lower[i, j] = precision[out[i], out[j]]
-        for c in range(m):
-            right[i, c] = weights[out[i], c]
-    for k in range(q):
-        inverse = 1.0 / np.sqrt(lower[k, k])
-        lower[k, k] = inverse
-        for i in range(k + 1, q):
-            lower[i, k] *= inverse
-        for i in range(k + 1, q):
-            factor = lower[i, k]
-            for j in range(k + 1, i + 1):
-                lower[i, j] -= factor * lower[j, k]
-    for k in range(q):
-        factor = lower[k, k]
-        for c in range(m):
-            right[k, c] *= factor
-        for i in range(k + 1, q):
-            factor = lower[i, k]
-            for c in range(m):
-                right[i, c] -= factor * right[k, c]
-    for k in range(q - 1, -1, -1):
-        factor = lower[k, k]
-        for c in range(m):
-            right[k, c] *= factor
-        for i in range(k):
-            factor = lower[k, i]
-            for c in range(m):
-                right[i, c] -= factor * right[k, c]
-
-
-@inner
 def _add_weighted(z: Floats, weights: Floats, size: int, total: Floats) -> None:
     """Add weights × columns of some rows to `total`, four columns at a time, in the order of the columns."""
     p = len(weights)
@@ -105,6 +71,98 @@ def _add_weighted(z: Floats, weights: Floats, size: int, total: Floats) -> None:
         weight = weights[i]
         for r in range(size):
             total[r] += z[i, r] * weight
+
+
+@inner
+def _eliminate(
+    out: Integers,
+    kept: int,
+    precision: Floats,
+    coefficients: Floats,
+    ridge: float,
+    removed: Floats,
+    lower: Floats,
+    scale: Floats,
+    own: Floats,
+    unknown: Floats,
+) -> None:
+    """Eliminate the absent columns `out` one after the other, where those before the first `kept` already are.
+
+    The inverse correlation K is L D Lᵀ of these columns. Written for the n-th of them: column n of L D over all design
+    columns to `removed`, row n of -L to `lower`, 1 / D to `scale`; and the weight of each observed column and the
+    unknown variance once it is absent too, to row n + 1 of `own` and `unknown`.
+    """
+    p = len(coefficients)
+    for n in range(kept, len(out)):
+        i = out[n]
+        column, factors = removed[n], lower[n, :n]
+        for k in range(n):
+            factors[k] = -removed[k, i] * scale[k]
+        column[:] = precision[i]
+        _add_weighted(removed, factors, p, column)
+        inverse, weight, coefficient = 1.0 / column[i], own[n, i], coefficients[i]
+        scale[n] = inverse
+        unknown[n + 1] = unknown[n] + (weight * weight * inverse - ridge * coefficient * coefficient)
+        weight *= -inverse
+        before, after = own[n], own[n + 1]
+        for k in range(p):
+            after[k] = before[k] + column[k] * weight
+
+
+@inner
+def _fill(
+    begin: int,
+    end: int,
+    out: Integers,
+    lower: Floats,
+    scale: Floats,
+    product: Floats,
+    solved: Floats,
+    one: Floats,
+    z: Floats,
+) -> None:
+    """Set the absent columns of rows of one pattern to their expectation, -K_MM⁻¹ times `product` = K z."""
+    q = len(out)
+    if end - begin >= ALIKE:
+        size = end - begin
+        for n in range(q):
+            solved[n, :size] = product[out[n], begin:end]
+            _add_weighted(solved, lower[n, :n], size, solved[n])
+        for n in range(q - 1, -1, -1):
+            into, factor = solved[n], scale[n]
+            for r in range(size):
+                into[r] *= factor
+            _add_weighted(solved[n + 1 :], lower[n + 1 : q, n], size, into)
+            for r in range(size):
+                z[out[n], begin + r] = -into[r]
+        return
+    for r in range(begin, end):
+        for n in range(q):
+            value, factors = product[out[n], r], lower[n]
+            for k in range(n):
+                value += factors[k] * one[k]
+            one[n] = value
+        for n in range(q - 1, -1, -1):
+            value = one[n] * scale[n]
+            for k in range(n + 1, q):
+                value += lower[k, n] * one[k]
+            one[n] = value
+            z[out[n], r] = -value
+
+
+@inner
+def _credit(begin: int, end: int, of_input: Integers, own: Floats, z: Floats, credited: Floats) -> None:
+    """Add to each input the contributions of its columns, for rows of one pattern."""
+    p = len(of_input)
+    if end - begin >= ALIKE:
+        for i in range(p):
+            into, weight = credited[of_input[i]], own[i]
+            for r in range(begin, end):
+                into[r] += z[i, r] * weight
+        return
+    for r in range(begin, end):
+        for i in range(p):
+            credited[of_input[i], r] += z[i, r] * own[i]
 
 
 @compiled
@@ -119,8 +177,9 @@ def many(
     X: Singles,
     pattern: Integers,
     absent: Booleans,
-    weights: Floats,
+    coefficients: Floats,
     precision: Floats,
+    loadings: Floats,
     offset: Floats,
     contributions: Floats,
     squares: Floats,
@@ -131,7 +190,7 @@ def many(
     Parameters
     ----------
     order
-        The rows sorted by pattern.
+        The rows sorted by pattern, so that what two patterns in succession lack begins with the same inputs.
     first_column, first_knot, knot, curve
         `Additive._curves`.
     of_input
@@ -141,76 +200,64 @@ def many(
     X, pattern, absent
         Encoded matrix (n, n_columns), stored row by row, since rows are visited in the order of patterns; pattern of
         each row; which inputs each pattern lacks.
-    weights, precision, offset
-        Weights of the standardised columns in each form (p, 1 + k), inverse of their ridged correlation (p, p), and
-        offset of each form but the first, (k,).
+    coefficients, precision
+        Coefficients of the standardised columns (p,), and the inverse of their ridged correlation (p, p).
+    loadings, offset
+        Weights of the standardised columns in each form of the sampling error (k, p), and its offset (k,).
     contributions, squares, variance
-        Written: contribution of each input to the first form, (n_inputs, n); sum of squares of the other forms, (n,);
-        unknown variance of the first form, (n,).
+        Written: contribution of each input to the log-odds, (n_inputs, n); sum of squares of the forms, (n,); unknown
+        variance of the log-odds, (n,).
     """
-    p, m = weights.shape
-    z, moved, total = np.empty((p, CHUNK)), np.empty((len(contributions), CHUNK)), np.empty((m, CHUNK))
-    # For absent columns Σ_j K_ij z_j; minus K_MM⁻¹ times these is their expectation.
-    expected, lacking = np.empty((p, CHUNK)), np.empty(p, dtype=np.bool_)
-    lower, right, own, forms = np.empty((p, p)), np.empty((p, m)), np.empty(p), np.empty(m)
-    places = np.empty(p, dtype=np.int64)
-    out, left, last = places[:0], 0.0, -1
+    p = len(coefficients)
+    z, credited = np.empty((p, CHUNK)), np.empty((len(contributions), CHUNK))
+    product, solved, lacking = np.empty((p, CHUNK)), np.empty((p, CHUNK)), np.empty(len(contributions), dtype=np.bool_)
+    form, squared = np.empty(CHUNK), np.empty(CHUNK)
+    removed, lower, scale, one = np.empty((p, p)), np.empty((p, p)), np.empty(p), np.empty(p)
+    own, unknown = np.empty((p + 1, p)), np.zeros(p + 1)
+    own[0] = coefficients
+    places, found = np.empty(p, dtype=np.int64), np.empty(p, dtype=np.int64)
+    q, last = 0, -1
     for first in range(0, len(order), CHUNK):
         rows = order[first : first + CHUNK]
         size = len(rows)
         _design(X, rows, first_column, first_knot, knot, curve, z)
-        total[:] = 0.0
-        for c in range(m):
-            _add_weighted(z, weights[:, c], size, total[c])
         lacking[:] = False
         for r in range(size):
             if r == 0 or pattern[rows[r]] != pattern[rows[r - 1]]:
-                gone = absent[pattern[rows[r]]]
-                for i in range(p):
-                    lacking[i] |= gone[of_input[i]]
+                lacking |= absent[pattern[rows[r]]]
         for k in range(p):
-            if lacking[k]:
-                expected[k] = 0.0
-                _add_weighted(z, precision[k], size, expected[k])
-        moved[:] = 0.0
+            if lacking[of_input[k]]:
+                product[k] = 0.0
+                _add_weighted(z, precision[k], size, product[k])
+        credited[:] = 0.0
         begin = 0
         while begin < size:
             end = begin + 1
             while end < size and pattern[rows[end]] == pattern[rows[begin]]:
                 end += 1
             if pattern[rows[begin]] != last:
-                last, q, left = pattern[rows[begin]], 0, 0.0
+                last, kept, most, q = pattern[rows[begin]], 0, q, 0
                 for i in range(p):
-                    if absent[last, of_input[i]]:
-                        places[q] = i
-                        q += 1
-                out = places[:q]
-                _solve(precision, weights, out, lower, right)
-                own[:] = weights[:, 0]
-                for k in range(q):
-                    row, weight = precision[out[k]], right[k, 0]
-                    for i in range(p):
-                        own[i] -= row[i] * weight
-                    left += weights[out[k], 0] * (weight - ridge * weights[out[k], 0])
-                left = max(left, 0.0)
-            for i in range(p):
-                into, weight = moved[of_input[i]], own[i]
-                for r in range(begin, end):
-                    into[r] += z[i, r] * weight
+                    # Without a branch, whose outcome the processor could not foresee.
+                    found[q] = i
+                    q += absent[last, of_input[i]]
+                while kept < min(most, q) and found[kept] == places[kept]:
+                    kept += 1
+                places[kept:q] = found[kept:q]
+                _eliminate(places[:q], kept, precision, coefficients, ridge, removed, lower, scale, own, unknown)
+            _credit(begin, end, of_input, own[q], z, credited)
+            _fill(begin, end, places[:q], lower, scale, product, solved, one, z)
             for r in range(begin, end):
-                variance[rows[r]] = left
-                for c in range(m):
-                    forms[c] = total[c, r]
-                for k in range(len(out)):
-                    value = expected[out[k], r]
-                    for c in range(m):
-                        forms[c] -= value * right[k, c]
-                square = 0.0
-                for c in range(m - 1):
-                    form = offset[c] + forms[c + 1]
-                    square += form * form
-                squares[rows[r]] = square
+                variance[rows[r]] = max(unknown[q], 0.0)
             begin = end
+        squared[:] = 0.0
+        for c in range(len(loadings)):
+            form[:] = offset[c]
+            _add_weighted(z, loadings[c], size, form)
+            for r in range(size):
+                squared[r] += form[r] * form[r]
+        for r in range(size):
+            squares[rows[r]] = squared[r]
         for j in range(len(contributions)):
             for r in range(size):
-                contributions[j, rows[r]] = moved[j, r]
+                contributions[j, rows[r]] = credited[j, r]

@@ -46,6 +46,17 @@ def people(n: int, *, seed: int = 0, absent: float = 0.3) -> np.ndarray:
     return X.astype(np.float32)
 
 
+def alike(n: int, *, seed: int = 0) -> np.ndarray:
+    """Return people of whom half lack what many others lack, in one of four patterns, the last of them nothing."""
+    X, random = people(n, seed=seed), np.random.default_rng(seed + 1)
+    patterns = np.array([[0, 3, 4, 9], [0, 3, 4, 10], [2, 5, 8, 9]])
+    common, which = random.random(n) < 0.5, random.integers(0, 4, n)
+    X[common] = people(n, seed=seed, absent=0.0)[common]
+    for number, lacks in enumerate(patterns):
+        X[np.ix_(common & (which == number), np.isin(OWNERS, lacks))] = np.nan
+    return X
+
+
 def made(seed: int = 1) -> Additive:
     random = np.random.default_rng(seed)
     moments = fit_moments(design_columns(TERMS, people(3000, seed=seed)), np.ones(3000))
@@ -133,7 +144,7 @@ def test_the_log_odds_of_an_expected_risk_are_the_line_of_who_lacks_the_same() -
 def test_a_rows_answer_depends_neither_on_others_nor_on_their_order_nor_on_blocks(
     first: int, size: int, seed: int
 ) -> None:
-    X = people(1000, seed=5)
+    X = np.vstack([people(500, seed=5), alike(500, seed=5)])
     whole = MODEL.answer(X)
     part = slice(first, first + size)
     same(MODEL.answer(X[part]), whole, part)
@@ -142,9 +153,12 @@ def test_a_rows_answer_depends_neither_on_others_nor_on_their_order_nor_on_block
     same(MODEL.answer(np.asfortranarray(X)), whole)
 
 
+@pytest.mark.parametrize("many", [people, alike])
 @pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 255, 256, 257, 1000])
-def test_compiled_and_plain_code_give_the_same_bytes(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
-    X = people(n, seed=2)
+def test_compiled_and_plain_code_give_the_same_bytes(
+    monkeypatch: pytest.MonkeyPatch, n: int, many: Callable[..., np.ndarray]
+) -> None:
+    X = many(n, seed=2)
     X[: n // 3] *= np.float32(1e3)  # far beyond the outer knots
     chosen = MODEL.answer(X)
     monkeypatch.setattr(loops, "FEW_BYTES", -1)
