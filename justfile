@@ -20,7 +20,7 @@ describe/test_magnesium.py evaluate/test_calibrators.py evidence/test_associatio
 explain/test_agnostic.py explain/test_for_shap.py model/test_additive.py model/test_calibrated_classifier.py
 model/test_coverage.py model/test_estimators.py model/test_imputation.py model/test_refit.py model/test_train.py
 model/trees/test_document.py nhanes/test_codebook.py nhanes/test_synthetic.py own_data/test_explain.py
-own_data/test_external.py pipeline/test_closure.py pipeline/test_incremental.py report/sections/test_association.py
+own_data/test_external.py pipeline/test_closure.py pipeline/test_incremental.py pipeline/test_workers.py report/sections/test_association.py
 report/sections/test_checks_order.py report/sections/test_drivers.py report/sections/test_performance_figures.py
 report/test_content.py report/test_headline.py report/test_model_card.py report/test_render.py
 score/csv/test_instructions.py score/test_batch.py score/test_batch_few_people.py score/test_batch_rows.py

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppres
 from dataclasses import dataclass, replace
 from importlib import import_module
 from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -257,7 +257,7 @@ def _portable(problem: BaseException) -> BaseException:
     """Return an exception as it can be sent to another process, with the place where it was raised."""
     place, text = last_place(problem), "".join(traceback.format_exception(problem))
     try:
-        pickle.loads(pickle.dumps(problem))
+        ForkingPickler.loads(ForkingPickler.dumps(problem))  # as the connection does
     except Exception:  # noqa: BLE001  # whatever its class does
         problem = RuntimeError(f"{type(problem).__name__}: {problem}")
     problem.add_note(place)
