@@ -21,7 +21,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection, wait
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 import scipy.linalg  # noqa: F401  # loads its own BLAS, which can be limited to one thread only once it is loaded
 from threadpoolctl import threadpool_limits
@@ -142,20 +142,21 @@ class Processes:
     def start(self, step: Step, workspace: Workspace) -> None:
         """Send a step to a worker."""
         worker = self._idle.pop()
-        # A copy without what has been computed for this process.
-        worker.connection.send((step.action.__module__, replace(workspace)))
+        try:
+            # A copy without what has been computed for this process.
+            worker.connection.send((step.action.__module__, replace(workspace)))
+        except OSError:
+            raise _died(step, worker) from None
         self._busy[worker.connection] = worker, step
 
     def finished(self) -> Iterator[tuple[Step, Done]]:
         """Yield the steps that have finished, as soon as there is one."""
-        for ready in wait(list(self._busy)):
-            assert isinstance(ready, Connection)
+        for ready in cast(list[Connection], wait(list(self._busy))):
             worker, step = self._busy[ready]
             try:
                 answer, printed = ready.recv()
             except (EOFError, OSError):
-                worker.process.join()
-                raise _died(step, worker.process.exitcode) from None
+                raise _died(step, worker) from None
             sys.stderr.write(printed)
             del self._busy[ready]
             self._idle.append(worker)
@@ -219,7 +220,9 @@ def peak_memory_mb() -> int:
     return int(size / 2**20) if sys.platform == "darwin" else int(size / 2**10)
 
 
-def _died(step: Step, status: int | None) -> MgRiskError:
+def _died(step: Step, worker: Worker) -> MgRiskError:
+    worker.process.join()
+    status = worker.process.exitcode
     if status is not None and status < 0:
         what = f"the process of a step was killed by signal {-status}"
         hint = "most often memory has run out: run the same again with --workers 1, which needs the least"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -167,6 +168,17 @@ def test_files_of_a_worker_that_was_killed_are_removed_and_the_step_is_named(toy
     assert refused.value.where == "step dies"
     assert "signal 9" in refused.value.what()
     assert list(toy.folder.glob(".*")) == []
+
+
+def test_workers_that_were_killed_before_a_step_are_reported(toy: Toy) -> None:
+    step = toy.step("never")
+    with started(2, toy.folder) as workers:
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
+        with pytest.raises(MgRiskError) as refused:
+            workers.start(step, ToyWorkspace(toy.folder))  # type: ignore[arg-type]
+    assert (refused.value.code, refused.value.where) == ("run.worker_died", "step never")
 
 
 @pytest.mark.parametrize("raised", ['KeyError("x")', "Unsendable(1, 2)"])
