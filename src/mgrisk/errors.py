@@ -162,6 +162,10 @@ def of_system(problem: OSError) -> MgRiskError:
     )
 
 
+RAISED_AT: Final = "raised_at"
+"""Attribute of an exception from a worker process, since a traceback cannot be sent between processes."""
+
+
 def last_place(problem: BaseException) -> str:
     """Return the file, line and function where an exception was raised, in this process or in a worker process.
 
@@ -170,9 +174,8 @@ def last_place(problem: BaseException) -> str:
     >>> last_place(ValueError("never raised"))
     'unknown'
     """
-    noted = getattr(problem, "__notes__", None)
-    if noted:
-        return str(noted[0])  # by `pipeline.workers`, since a traceback cannot be sent between processes
+    if RAISED_AT in vars(problem):
+        return str(vars(problem)[RAISED_AT])
     frames = traceback.extract_tb(problem.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else "unknown"
 

@@ -125,11 +125,15 @@ def run(
     MgRiskError
         `candidates.bad_name`, `candidates.no_classifier`, `candidates.missing_values`; `run.unknown_step`;
         `output.in_use` if another run uses the folder; `run.worker_died` if a worker process was killed.
+    ValueError
+        If `workers` is less than 1.
 
     Examples
     --------
     >>> run("pipelines/demo.toml", out="runs/demo").evaluation.frame()  # doctest: +SKIP
     """
+    if workers < 1:
+        raise ValueError("`workers` must be at least 1")
     settings = load(pipeline_path(pipeline), overrides=overrides)
     folder = Path(out) if out is not None else Path("runs") / settings.name
     given = None if settings.own is None else own_cohort.given(settings.own)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 import scipy.linalg  # noqa: F401  # loads its own BLAS, which can be limited to one thread only once it is loaded
 from threadpoolctl import threadpool_limits
 
-from mgrisk.errors import MgRiskError, Terminated, bad_input, last_place
+from mgrisk.errors import RAISED_AT, MgRiskError, Terminated, bad_input, last_place
 from mgrisk.storage.temporary import sweep
 
 if TYPE_CHECKING:
@@ -263,6 +263,6 @@ def _portable(problem: BaseException) -> BaseException:
         ForkingPickler.loads(ForkingPickler.dumps(problem))  # as the connection does
     except Exception:  # noqa: BLE001  # whatever its class does
         problem = RuntimeError(f"{type(problem).__name__}: {problem}")
-    problem.add_note(place)
+    vars(problem)[RAISED_AT] = place
     problem.add_note(f"in a worker process:\n{text}")
     return problem

@@ -16,7 +16,7 @@ import pytest
 
 from mgrisk.errors import MgRiskError, last_place
 from mgrisk.pipeline.engine import Manifest, Step, run_steps
-from mgrisk.pipeline.run import STEPS
+from mgrisk.pipeline.run import STEPS, run
 from mgrisk.pipeline.workers import PATIENCE, started
 from mgrisk.storage.files import read_json
 
@@ -31,6 +31,10 @@ from mgrisk.storage.temporary import temporary
 class Unsendable(Exception):
     def __init__(self, one, two):
         super().__init__("cannot be sent")
+
+def noted(problem):
+    problem.add_note("a note of a library, which may quote a person")
+    return problem
 
 def wait_for(path):
     until = time.monotonic() + 60
@@ -181,13 +185,25 @@ def test_workers_that_were_killed_before_a_step_are_reported(toy: Toy) -> None:
     assert (refused.value.code, refused.value.where) == ("run.worker_died", "step never")
 
 
-@pytest.mark.parametrize("raised", ['KeyError("x")', "Unsendable(1, 2)"])
+@pytest.mark.parametrize("raised", ['KeyError("x")', "Unsendable(1, 2)", "noted(KeyError('x'))"])
 def test_a_bug_in_a_worker_is_told_with_its_place(toy: Toy, raised: str) -> None:
     with pytest.raises(Exception, match=r"x|Unsendable: cannot be sent") as bug:
         toy.run(toy.step("buggy", f"raise {raised}"))
     assert last_place(bug.value).endswith("in act")
     assert "toy_buggy.py" in last_place(bug.value)
     assert any("Traceback" in note for note in bug.value.__notes__)
+
+
+def test_a_note_of_a_library_is_no_place() -> None:
+    problem = KeyError("x")
+    problem.add_note("a note of a library, which may quote a person")
+    assert last_place(problem) == "unknown"
+
+
+def test_a_run_without_workers_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        run("demo", out=tmp_path / "run", workers=0)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_a_worker_prints_is_printed_here(toy: Toy, capsys: pytest.CaptureFixture[str]) -> None:
